@@ -1,0 +1,86 @@
+"""Short ways to values that tests need many of."""
+
+import json
+from typing import Any
+
+from webrtc_events.keys import new_subscription_id, partition_of
+from webrtc_events.model import Credential, EventType, NetworkEvent, Subscription
+from webrtc_events.store import Store
+
+SINK = "https://localhost:9443/inbox"
+
+
+def subscription(
+    *,
+    registration: str = "r1",
+    event_type: EventType = EventType.SESSION_INVITATION,
+    session: str | None = None,
+    client: str = "app",
+    max_events: int | None = None,
+    expires_at_ms: int | None = None,
+    credential: Credential | None = None,
+) -> Subscription:
+    return Subscription(
+        id=new_subscription_id(partition_of(registration, 64)),
+        client=client,
+        subject=None,
+        type=event_type,
+        registration=registration,
+        session=session,
+        request={"sink": SINK, "types": [event_type.value]},
+        starts_at_ms=0,
+        expires_at_ms=expires_at_ms,
+        max_events=max_events,
+        credential=credential,
+    )
+
+
+def created(
+    store: Store,
+    *,
+    sink: str = SINK,
+    headers: dict[str, str] | None = None,
+    sealed: str | None = None,
+    **values: Any,
+) -> Subscription:
+    """A subscription that the store holds."""
+    made = subscription(**values)
+    outcome, _ = store.create(made, sink=sink, headers=headers or {}, sealed=sealed)
+    assert outcome == "created"
+    return made
+
+
+def invitation(number: int, *, registration: str = "r1", source: str = "/gateway") -> NetworkEvent:
+    data = {
+        "mediaSessionId": "s1",
+        "originatorAddress": "tel:+12025550100",
+        "receiverAddress": "tel:+12025550101",
+        "status": "Initial",
+        "sequenceNumber": number,
+    }
+    return _event(f"e{number}", source, EventType.SESSION_INVITATION, registration, None, data)
+
+
+def session_status(
+    number: int, *, session: str = "s1", registration: str | None = None, status: str = "Ringing"
+) -> NetworkEvent:
+    data = {"mediaSessionId": session, "status": status, "sequenceNumber": number}
+    return _event(f"e{number}", "/gateway", EventType.SESSION_STATUS, registration, session, data)
+
+
+def _event(
+    event_id: str,
+    source: str,
+    event_type: EventType,
+    registration: str | None,
+    session: str | None,
+    data: dict[str, Any],
+) -> NetworkEvent:
+    payload = {"type": event_type.value, "time": "2026-03-10T09:00:00.000Z", "data": data}
+    return NetworkEvent(event_id, source, event_type, registration, session, json.dumps(payload))
+
+
+def append(store: Store, *events: NetworkEvent, to: int | None = None) -> list[tuple[bool, int]]:
+    """Appends to the partition of the first event's registration, or to partition `to`."""
+    number = partition_of(events[0].registration or "", 64).number if to is None else to
+    return [(each.new, each.subscriptions) for each in store.append({number: list(events)})[number]]

@@ -1,0 +1,70 @@
+"""A private store for each test process, and settings that use it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from webrtc_events.clock import SystemClock
+from webrtc_events.local.valkey import Valkey
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store, StoreOptions
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    server = Valkey(tmp_path_factory.mktemp("store"), SystemClock())
+    server.start()
+    server.wait_ready()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def raw_store(valkey: Valkey) -> Iterator["redis.Redis"]:
+    """The empty store itself, to look at what was written."""
+    client = redis.Redis.from_url(valkey.url, decode_responses=True)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def environ(valkey: Valkey, raw_store: "redis.Redis") -> dict[str, str]:
+    """The least environment that makes valid settings, on the empty private store."""
+    return {
+        "WEBRTC_EVENTS_REDIS_URL": valkey.url,
+        "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/.well-known/openid-configuration",
+        "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+        "WEBRTC_EVENTS_SINK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+    }
+
+
+@pytest.fixture
+def settings(environ: dict[str, str]) -> Settings:
+    return Settings.from_environ(environ)
+
+
+@pytest.fixture
+def store_at(settings: Settings) -> Iterator[Callable[..., Store]]:
+    """Opens the store, its clock shifted by some seconds."""
+    opened: list[Store] = []
+
+    def connect(seconds: float = 0, *, lease_ms: int = 30_000) -> Store:
+        opened.append(Store.connect(settings, StoreOptions(lease_ms=lease_ms, offset_ms=round(seconds * 1000))))
+        return opened[-1]
+
+    yield connect
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(store_at: Callable[..., Store]) -> Store:
+    return store_at()
+
+
+@pytest.fixture(scope="session")
+def calls() -> Path:
+    return Path(__file__).parent / "data" / "calls"

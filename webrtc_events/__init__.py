@@ -1,0 +1,1 @@
+"""A contract-first server for the CAMARA WebRTC Events API."""

@@ -1,0 +1,220 @@
+"""The two API contracts, and the compiled validators of their schemas."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from itertools import islice
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+import yaml
+
+from webrtc_events.discriminators import checked_schemas, json_schema
+from webrtc_events.overlay import apply_overlay
+from webrtc_events.strict_json import parse_json
+
+__all__ = ["Contract", "Fault", "Operation", "Validator", "load_network", "load_public", "parse_json"]
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+_SHOWN_CHARACTERS = 300
+"""Of a path or a message in a Fault: names of members are the sender's, and may be long."""
+
+_MAX_FAULTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One place where an instance breaks its schema.
+
+    `path` is a JSON path such as `$.config.subscriptionMaxEvents`, `rule` the schema
+    keyword, `message` for people. None of them repeats a value of the instance, which may
+    be a secret.
+    """
+
+    path: str
+    rule: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class Validator:
+    """A compiled schema; formats are checked. Safe to share between threads."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._compiled = jsonschema_rs.Draft202012Validator(
+            dict(schema), validate_formats=True, mask="the value"
+        )
+
+    def is_valid(self, instance: Any) -> bool:
+        return self._compiled.is_valid(instance)
+
+    def first_fault(self, instance: Any) -> Fault | None:
+        """None: the instance is valid."""
+        if self._compiled.is_valid(instance):
+            return None
+        return next(self.faults(instance), None)
+
+    def faults(self, instance: Any) -> Iterator[Fault]:
+        """Every fault, in the schema's order; at most 1,000."""
+        for error in islice(self._compiled.iter_errors(instance), _MAX_FAULTS):
+            yield Fault(
+                _shown(_json_path(error.instance_path)), str(error.kind.name), _shown(str(error.message))
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a contract, with everything compiled that its requests are held to.
+
+    `bodies` maps a request's media type to its validator and `responses` a status, such as
+    "201", to the validators of its media types. `parameters` are those of the path.
+    """
+
+    id: str
+    path: str
+    method: str
+    scopes: frozenset[str]
+    parameters: Mapping[str, Validator] = field(repr=False)
+    bodies: Mapping[str, Validator] = field(repr=False)
+    body_required: bool
+    responses: Mapping[str, Mapping[str, Validator]] = field(repr=False)
+
+
+class Contract:
+    """One OpenAPI document.
+
+    `document` is what requests, responses and callbacks are held to. `reference` is the
+    same for readers: it also tells of the departures that the schemas do not show.
+    `base_path` is the path of the document's server, such as `/webrtc-events/v0.2`.
+    """
+
+    def __init__(self, document: dict[str, Any], reference: dict[str, Any] | None = None) -> None:
+        self.document = document
+        self.reference = reference or document
+        self.base_path = urlsplit(document["servers"][0]["url"].replace("{apiRoot}", "")).path
+        self._schemas = checked_schemas(document["components"]["schemas"])
+        self._compiled: dict[str, Validator] = {}
+        self.operations = {operation.id: operation for operation in self._operations()}
+
+    def validator(self, schema_name: str) -> Validator:
+        """Of a schema under `components.schemas`.
+
+        Raises:
+            KeyError: there is no such schema.
+        """
+        if schema_name not in self._schemas:
+            raise KeyError(schema_name)
+        return self.validator_for({"$ref": f"#/components/schemas/{schema_name}"})
+
+    def validator_for(self, schema: Mapping[str, Any]) -> Validator:
+        """Of a schema that may refer to `components.schemas`; equal ones are compiled once."""
+        key = json.dumps(schema, sort_keys=True)
+        validator = self._compiled.get(key)
+        if validator is None:
+            root = {**json_schema(dict(schema)), "components": {"schemas": self._schemas}}
+            validator = self._compiled[key] = Validator(root)
+        return validator
+
+    def _operations(self) -> Iterator[Operation]:
+        for path, item in self.document["paths"].items():
+            for method in METHODS:
+                if method in item:
+                    yield self._operation(path, method, item)
+
+    def _operation(self, path: str, method: str, item: Mapping[str, Any]) -> Operation:
+        definition = item[method]
+        body = self._resolved(definition.get("requestBody", {}))
+        return Operation(
+            id=definition["operationId"],
+            path=path,
+            method=method.upper(),
+            scopes=frozenset(_scopes(definition.get("security", self.document.get("security", [])))),
+            parameters=self._path_parameters(
+                [*item.get("parameters", []), *definition.get("parameters", [])]
+            ),
+            bodies=self._contents(body),
+            body_required=body.get("required", False),
+            responses={
+                status: self._contents(self._resolved(response))
+                for status, response in definition["responses"].items()
+            },
+        )
+
+    def _path_parameters(self, definitions: list[Mapping[str, Any]]) -> dict[str, Validator]:
+        resolved = [self._resolved(definition) for definition in definitions]
+        return {each["name"]: self.validator_for(each["schema"]) for each in resolved if each["in"] == "path"}
+
+    def _contents(self, part: Mapping[str, Any]) -> dict[str, Validator]:
+        return {
+            media_type: self.validator_for(content["schema"])
+            for media_type, content in part.get("content", {}).items()
+        }
+
+    def _resolved(self, part: Mapping[str, Any]) -> Mapping[str, Any]:
+        while "$ref" in part:
+            node: Any = self.document
+            for step in part["$ref"].removeprefix("#/").split("/"):
+                node = node[step.replace("~1", "/").replace("~0", "~")]
+            part = node
+        return part
+
+
+def load_public(*, strict_cloudevents: bool = False) -> Contract:
+    """The API of the subscribers, webrtc-events.yaml.
+
+    `strict_cloudevents` applies the departures of errata.yaml that say so.
+    """
+    document = _load("webrtc-events.yaml")
+    actions = _load("errata.yaml")["actions"]
+    if strict_cloudevents:
+        document = apply_overlay(document, _applied(actions, "strict-cloudevents"))
+    return Contract(document, apply_overlay(document, _applied(actions, "always-documented")))
+
+
+def load_network() -> Contract:
+    """The API of the gateways, network-events.yaml."""
+    return Contract(_load("network-events.yaml"))
+
+
+def _applied(actions: list[dict[str, Any]], when: str) -> list[dict[str, Any]]:
+    return [action for action in actions if action["x-applies"] == when]
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Leaves timestamps as the strings that JSON has for them."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _load(name: str) -> dict[str, Any]:
+    text = (files("webrtc_events") / "spec" / name).read_text("utf-8")
+    document: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
+    return document
+
+
+def _scopes(requirements: list[Mapping[str, list[str]]]) -> Iterator[str]:
+    for requirement in requirements:
+        for scopes in requirement.values():
+            yield from scopes
+
+
+def _json_path(steps: list[str | int]) -> str:
+    return "$" + "".join(map(_json_path_step, steps))
+
+
+def _json_path_step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if step.isidentifier() else f"['{step}']"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -1,0 +1,54 @@
+"""Sink credentials, sealed with AES-GCM before they reach the store.
+
+A sealed credential reads `1.<key id>.<base64url of nonce and ciphertext>`. It is bound to
+its subscription: sealed for one, it does not open for another.
+"""
+
+import base64
+import hashlib
+import json
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from webrtc_events.model import Credential
+
+__all__ = ["CredentialBox", "SealError"]
+
+_NONCE_BYTES = 12
+
+
+class SealError(Exception):
+    """A sealed credential that this key does not open. Says nothing of its content."""
+
+
+class CredentialBox:
+    """Seals and opens with one 256-bit key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = AESGCM(key)
+        self.key_id = hashlib.sha256(b"webrtc-events key id" + key).hexdigest()[:8]
+
+    def seal(self, credential: Credential, subscription_id: str) -> str:
+        nonce = os.urandom(_NONCE_BYTES)
+        plain = json.dumps([credential.access_token, credential.expires_at_ms]).encode()
+        sealed = self._aead.encrypt(nonce, plain, subscription_id.encode())
+        return f"1.{self.key_id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+
+    def open(self, sealed: str, subscription_id: str) -> Credential:
+        """
+        Raises:
+            SealError: another key, another subscription, or damaged.
+        """
+        version, _, rest = sealed.partition(".")
+        key_id, _, text = rest.partition(".")
+        if version != "1" or key_id != self.key_id:
+            raise SealError(f"sealed with key {key_id!r}, this process has {self.key_id!r}")
+        raw = base64.urlsafe_b64decode(text)
+        try:
+            plain = self._aead.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], subscription_id.encode())
+        except InvalidTag:
+            raise SealError("damaged, or sealed for another subscription") from None
+        token, expires_at_ms = json.loads(plain)
+        return Credential(token, expires_at_ms)

@@ -1,0 +1,350 @@
+"""Delivery: claim what is due, build and validate each event, POST it, settle the outcome.
+
+A claim is worked off as a lane: its events one after the other, so that order holds, while
+many lanes share one thread.
+"""
+
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from webrtc_events.clock import Clock, format_time
+from webrtc_events.contract import Validator
+from webrtc_events.credentials import CredentialBox, SealError
+from webrtc_events.keys import Partition, partition_of_subscription
+from webrtc_events.model import (
+    Claim,
+    Delivered,
+    Drop,
+    End,
+    EventType,
+    Outcome,
+    OutboxItem,
+    Retry,
+    SinkReply,
+    SinkRequest,
+    TerminationReason,
+)
+from webrtc_events.retry import decide
+from webrtc_events.settings import Settings
+from webrtc_events.sink import Sink, SinkLimits
+from webrtc_events.store import DeadLetter, Settlement, Store
+
+__all__ = ["Courier", "CourierOptions", "build_event"]
+
+log = logging.getLogger(__name__)
+
+_ENDED = {
+    TerminationReason.MAX_EVENTS_REACHED: "The maximum number of events was reached.",
+    TerminationReason.NETWORK_TERMINATED: "The network ended the subscription.",
+    TerminationReason.SUBSCRIPTION_EXPIRED: "The subscription's time is over.",
+    TerminationReason.ACCESS_TOKEN_EXPIRED: "The sink's access token has expired.",
+    TerminationReason.SUBSCRIPTION_DELETED: "The subscription was deleted by its owner.",
+}
+
+# A credential that cannot be opened here may be opened by a process with the right key.
+_UNREADABLE_RETRY_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class CourierOptions:
+    """How much one courier takes on. `poll_s` bounds how late a lost wake-up or a retry is seen."""
+
+    lanes: int = 256
+    events_per_claim: int = 8
+    poll_s: float = 0.2
+    limits: SinkLimits = field(default_factory=SinkLimits)
+
+
+def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: bool) -> dict[str, Any]:
+    """The CloudEvent of an outbox item. Source: webrtc-events.yaml, CloudEvent and its children.
+
+    Unless `strict`, a session-status carries mediaSessionId and status on the event as well as
+    in `data`, as the contract has it.
+    """
+    if item.end:
+        reason = TerminationReason(item.payload)
+        content: dict[str, Any] = {
+            "type": EventType.SUBSCRIPTION_ENDED.value,
+            "time": format_time(item.accepted_ms),
+            "data": {"terminationReason": reason.value, "terminationDescription": _ENDED[reason]},
+        }
+    else:
+        content = json.loads(item.payload)
+    data = {**content["data"], "subscriptionId": subscription_id}
+    event = {
+        "id": f"{subscription_id}.{item.number}",
+        "source": source,
+        "specversion": "1.0",
+        "type": content["type"],
+        "time": content["time"],
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    if content["type"] == EventType.SESSION_STATUS and not strict:
+        event |= {name: data[name] for name in ("mediaSessionId", "status") if name in data}
+    return event
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """One claim on its way. `through` is the last outbox number that is done with."""
+
+    claim: Claim
+    partition: Partition
+    claimed_at: float
+    index: int = 0
+    attempt: int = 1
+    correlator: str = ""
+    event_type: str = ""
+    dead: list[DeadLetter] = field(default_factory=list)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    retry: tuple[int, int] | None = None
+    end: tuple[TerminationReason, bool] | None = None
+
+    @property
+    def item(self) -> OutboxItem:
+        return self.claim.items[self.index]
+
+    @property
+    def exhausted(self) -> bool:
+        return self.index == len(self.claim.items)
+
+    def advance(self) -> None:
+        self.index += 1
+        self.attempt = 1
+
+    def settlement(self) -> Settlement:
+        return Settlement(
+            claim=self.claim,
+            through=self.claim.items[0].number + self.index - 1,
+            dead=tuple(self.dead),
+            attempts=tuple(self.attempts),
+            retry=self.retry,
+            end=self.end,
+        )
+
+
+class Courier:
+    """Delivers. Not thread-safe but for `notice`; `step` is called over and over by one thread."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        sink: Sink[Any],
+        validator: Validator,
+        settings: Settings,
+        clock: Clock,
+        random: Callable[[], float],
+        options: CourierOptions,
+    ) -> None:
+        self._store = store
+        self._sink = sink
+        self._validator = validator
+        self._settings = settings
+        self._box = CredentialBox(settings.secret_key)
+        self._clock = clock
+        self._random = random
+        self._options = options
+        self._partitions = [Partition(number) for number in range(settings.partitions)]
+        self._noticed: deque[int] = deque()
+        self._eager: set[int] = set()
+        self._next_poll = 0.0
+        self._lanes: set[_Lane] = set()
+        self._finished: list[_Lane] = []
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is on its way and nothing waits to be settled."""
+        return not self._lanes and not self._finished
+
+    def notice(self, partition: int) -> None:
+        """Something became due in that partition. May be called from any thread."""
+        self._noticed.append(partition)
+        self._sink.wake()
+
+    def step(self, *, claiming: bool = True) -> None:
+        """One round: settle, claim, wait for sinks a little.
+
+        Raises:
+            Unavailable: the store does not answer. Nothing is lost: what could not be settled
+                is kept for the next round, and the lease guards it.
+        """
+        self._settle()
+        if claiming:
+            self._claim()
+        # What a claim finished without any POST must be settled before a wait.
+        wait_s = 0.0 if self._finished or (claiming and self._eager and self._free) else self._options.poll_s
+        for lane, reply in self._sink.poll(wait_s):
+            self._replied(lane, reply)
+        self._settle()
+
+    @property
+    def _free(self) -> int:
+        return self._options.lanes - len(self._lanes)
+
+    def _claim(self) -> None:
+        while self._noticed:
+            self._eager.add(self._noticed.popleft())
+        now = self._clock.monotonic()
+        if self._free <= 0:
+            return
+        if now >= self._next_poll:
+            self._next_poll = now + self._options.poll_s
+            wanted = self._partitions
+        else:
+            wanted = [self._partitions[number] for number in self._eager]
+        if not wanted:
+            return
+        share = max(1, self._free // len(wanted))
+        claims = self._store.claim(wanted, subscriptions=share, events=self._options.events_per_claim)
+        taken: dict[int, int] = {}
+        for claim in claims:
+            lane = self._lane(claim, now)
+            taken[lane.partition.number] = taken.get(lane.partition.number, 0) + 1
+            self._lanes.add(lane)
+            self._go_on(lane)
+        # A partition that gave all it was asked for may have more.
+        self._eager = {number for number, count in taken.items() if count >= share}
+
+    def _lane(self, claim: Claim, claimed_at: float) -> _Lane:
+        partition = partition_of_subscription(claim.subscription_id, self._settings.partitions)
+        if partition is None:
+            raise ValueError(f"claimed {claim.subscription_id!r}, which is no subscription id")
+        return _Lane(claim, partition, claimed_at, attempt=claim.attempts + 1)
+
+    def _store_now(self, lane: _Lane) -> int:
+        """The store's time, carried on by the monotonic clock: the host's wall clock decides nothing."""
+        return lane.claim.now_ms + round((self._clock.monotonic() - lane.claimed_at) * 1000)
+
+    def _go_on(self, lane: _Lane) -> None:
+        """Sends the lane's next event, or finishes the lane."""
+        while not lane.exhausted:
+            now_ms = self._store_now(lane)
+            if now_ms + self._options.limits.total_ms >= lane.claim.lease_until_ms:
+                # The rest goes back: an exchange may not outlive its lease.
+                break
+            request = self._request(lane, now_ms)
+            if isinstance(request, SinkRequest):
+                self._sink.submit(lane, request)
+                return
+            if self._apply(lane, request, status=None, elapsed_ms=0):
+                return
+        self._finish(lane)
+
+    def _request(self, lane: _Lane, now_ms: int) -> SinkRequest | Outcome:
+        claim, item = lane.claim, lane.item
+        lane.correlator = str(uuid4())
+        try:
+            event = build_event(
+                item,
+                claim.subscription_id,
+                source=self._settings.source,
+                strict=self._settings.strict_cloudevents,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            # Not written by this service: it would come back with every claim.
+            return Drop("unreadable_entry", repr(error))
+        lane.event_type = event["type"]
+        if now_ms >= item.deadline_ms:
+            return Drop("deadline_exceeded")
+        fault = self._validator.first_fault(event)
+        if fault is not None:
+            return Drop("invalid_event", f"{fault.path}: {fault.message}")
+        headers = {"content-type": "application/cloudevents+json", "x-correlator": lane.correlator}
+        if claim.credential is not None:
+            try:
+                credential = self._box.open(claim.credential, claim.subscription_id)
+            except SealError as error:
+                log.error("credential of subscription=%s cannot be opened: %s", claim.subscription_id, error)
+                return Retry(min(_UNREADABLE_RETRY_MS, item.deadline_ms - now_ms), "credential_unreadable")
+            headers["authorization"] = f"Bearer {credential.access_token}"
+        body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+        return SinkRequest(claim.sink, (*headers.items(), *claim.headers.items()), body)
+
+    def _replied(self, lane: _Lane, reply: SinkReply) -> None:
+        outcome = decide(
+            reply,
+            attempt=lane.attempt,
+            remaining_ms=lane.item.deadline_ms - self._store_now(lane),
+            credentialed=lane.claim.credential is not None,
+            random=self._random,
+            now_s=self._clock.now(),
+        )
+        status = getattr(reply, "status", None)
+        if not self._apply(lane, outcome, status=status, elapsed_ms=reply.elapsed_ms):
+            self._go_on(lane)
+
+    def _apply(self, lane: _Lane, outcome: Outcome, *, status: int | None, elapsed_ms: int) -> bool:
+        """Notes the outcome of the lane's event; True if the lane is finished by it."""
+        item = lane.item
+        if item.end and (isinstance(outcome, End) or (isinstance(outcome, Retry) and lane.claim.end_once)):
+            # The end cannot be ended again: it is given up.
+            outcome = Drop("end_refused", _reason(outcome))
+        self._record(lane, outcome, status, elapsed_ms)
+        match outcome:
+            case Delivered():
+                lane.advance()
+                return False
+            case Drop(reason, detail):
+                lane.dead.append(DeadLetter(item.number, reason, detail))
+                lane.advance()
+                return False
+            case Retry(delay_ms, _):
+                lane.retry = (delay_ms, lane.attempt)
+            case End(reason, notify):
+                lane.end = (reason, notify)
+                lane.dead.append(DeadLetter(item.number, "refused", reason))
+                lane.advance()
+        self._finish(lane)
+        return True
+
+    def _record(self, lane: _Lane, outcome: Outcome, status: int | None, elapsed_ms: int) -> None:
+        record = {
+            "event": f"{lane.claim.subscription_id}.{lane.item.number}",
+            "type": lane.event_type.rpartition(".")[2],
+            "attempt": lane.attempt,
+            "outcome": type(outcome).__name__.lower(),
+            "reason": _reason(outcome),
+            "status": status,
+            "ms": elapsed_ms,
+            "at": self._store_now(lane),
+            "host": urlsplit(lane.claim.sink).netloc,
+            "correlator": lane.correlator,
+        }
+        lane.attempts.append(record)
+        level = logging.INFO if isinstance(outcome, Delivered) else logging.WARNING
+        log.log(level, "attempt %s", " ".join(f"{name}={value}" for name, value in record.items()))
+
+    def _finish(self, lane: _Lane) -> None:
+        self._lanes.discard(lane)
+        self._finished.append(lane)
+
+    def _settle(self) -> None:
+        if not self._finished:
+            return
+        results = self._store.settle([lane.settlement() for lane in self._finished])
+        for lane, result in zip(self._finished, results, strict=True):
+            if result == "lost":
+                log.warning("lease lost subscription=%s fence=%d", lane.claim.subscription_id, lane.claim.fence)
+            elif result == "ended":
+                log.info("ended subscription=%s", lane.claim.subscription_id)
+            elif result == "due" and lane.retry is None:
+                self._eager.add(lane.partition.number)
+        self._finished.clear()
+
+
+def _reason(outcome: Outcome) -> str:
+    match outcome:
+        case Delivered():
+            return ""
+        case Drop(reason, detail):
+            return f"{reason}({detail})" if detail else reason
+        case Retry(_, reason) | End(reason, _):
+            return str(reason)

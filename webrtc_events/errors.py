@@ -1,0 +1,179 @@
+"""Every error that a caller of the API can be answered with.
+
+    ServiceError
+    ├── InvalidArgument     400 INVALID_ARGUMENT, or the more telling code of a create request
+    ├── Unauthenticated     401 UNAUTHENTICATED
+    ├── PermissionDenied    403 PERMISSION_DENIED
+    ├── SubscriptionMismatch 403 SUBSCRIPTION_MISMATCH
+    ├── NotFound            404 NOT_FOUND
+    ├── MethodNotAllowed    405 METHOD_NOT_ALLOWED
+    ├── NotAcceptable       406 NOT_ACCEPTABLE
+    ├── ContentTooLarge     413 CONTENT_TOO_LARGE
+    ├── UnsupportedMediaType 415 UNSUPPORTED_MEDIA_TYPE
+    ├── Unprocessable       422, the code says which rule
+    ├── TooManyRequests     429 TOO_MANY_REQUESTS
+    ├── Internal            500 INTERNAL
+    └── Unavailable         503 UNAVAILABLE
+
+Source: CAMARA API Design Guide (Commonalities 0.6), section 3, and webrtc-events.yaml.
+"""
+
+from typing import ClassVar, TypedDict
+
+__all__ = [
+    "ContentTooLarge",
+    "ErrorInfo",
+    "Internal",
+    "InvalidArgument",
+    "MethodNotAllowed",
+    "NotAcceptable",
+    "NotFound",
+    "PermissionDenied",
+    "ServiceError",
+    "SubscriptionMismatch",
+    "TooManyRequests",
+    "Unauthenticated",
+    "Unavailable",
+    "Unprocessable",
+    "UnsupportedMediaType",
+    "by_status",
+]
+
+
+class ErrorInfo(TypedDict):
+    """The one error body of every answer. Source: webrtc-events.yaml, ErrorInfo."""
+
+    status: int
+    code: str
+    message: str
+
+
+class ServiceError(Exception):
+    """An answer other than success; `headers` go with it."""
+
+    status: ClassVar[int] = 500
+    code: str = "INTERNAL"
+    message: str = "The service met an unexpected condition."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.message = message or type(self).message
+        self.code = code or type(self).code
+        self.headers = headers or {}
+        super().__init__(self.message)
+
+    def info(self) -> ErrorInfo:
+        return {"status": self.status, "code": self.code, "message": self.message}
+
+
+class InvalidArgument(ServiceError):
+    status = 400
+    code = "INVALID_ARGUMENT"
+    message = "The request is not valid."
+
+
+class Unauthenticated(ServiceError):
+    """Says nothing about why: that would help to forge credentials (design guide 3.1)."""
+
+    status = 401
+    code = "UNAUTHENTICATED"
+    message = "Valid credentials are needed. Authenticate and try again."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class PermissionDenied(ServiceError):
+    status = 403
+    code = "PERMISSION_DENIED"
+    message = "The access token does not permit this."
+
+
+class SubscriptionMismatch(ServiceError):
+    status = 403
+    code = "SUBSCRIPTION_MISMATCH"
+    message = "The access token does not match the subscription asked for."
+
+
+class NotFound(ServiceError):
+    status = 404
+    code = "NOT_FOUND"
+    message = "There is no such resource."
+
+
+class MethodNotAllowed(ServiceError):
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+    message = "This resource does not support the method."
+
+
+class NotAcceptable(ServiceError):
+    status = 406
+    code = "NOT_ACCEPTABLE"
+    message = "None of the accepted media types can be served."
+
+
+class ContentTooLarge(ServiceError):
+    status = 413
+    code = "CONTENT_TOO_LARGE"
+    message = "The request body is too large."
+
+
+class UnsupportedMediaType(ServiceError):
+    status = 415
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    message = "The request body's media type is not supported."
+
+
+class Unprocessable(ServiceError):
+    """`code` must be one of webrtc-events.yaml, CreateSubscriptionUnprocessableEntity422."""
+
+    status = 422
+    code = "SERVICE_NOT_APPLICABLE"
+    message = "The service does not apply to what was asked for."
+
+
+class TooManyRequests(ServiceError):
+    status = 429
+    code = "TOO_MANY_REQUESTS"
+    message = "Too many requests; try again later."
+
+
+class Internal(ServiceError):
+    pass
+
+
+class Unavailable(ServiceError):
+    status = 503
+    code = "UNAVAILABLE"
+    message = "The service is not available at the moment; try again."
+
+
+_BY_STATUS: dict[int, type[ServiceError]] = {
+    error.status: error
+    for error in (
+        InvalidArgument,
+        PermissionDenied,
+        NotFound,
+        MethodNotAllowed,
+        NotAcceptable,
+        ContentTooLarge,
+        UnsupportedMediaType,
+        TooManyRequests,
+        Internal,
+        Unavailable,
+    )
+}
+
+
+def by_status(status: int, message: str | None = None) -> ServiceError:
+    """The error for a framework's HTTP status; unknown ones fall to their class (4xx, 5xx)."""
+    if status == Unauthenticated.status:
+        return Unauthenticated()
+    fallback = InvalidArgument if 400 <= status < 500 else Internal
+    return _BY_STATUS.get(status, fallback)(message)

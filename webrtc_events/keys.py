@@ -1,0 +1,104 @@
+"""Every key of the store, and how keys are spread over partitions.
+
+Each key of a partition carries the hash tag `{p}`, so that on Redis Cluster all keys of a
+script live in one slot. Lua scripts get the tag and derive the same names; the names here
+and there are compared by a test.
+"""
+
+import re
+import secrets
+import zlib
+
+__all__ = ["Partition", "client_key", "new_subscription_id", "partition_of", "partition_of_subscription", "session_key"]
+
+_ID = re.compile(r"[0-9a-f]{32}-([0-9a-f]{2,8})")
+
+
+class Partition:
+    """The keys of partition `number`."""
+
+    __slots__ = ("number", "tag")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.tag = f"{{{number}}}"
+
+    @property
+    def due(self) -> str:
+        """zset: subscription id → next attempt, ms."""
+        return f"{self.tag}:due"
+
+    @property
+    def ends(self) -> str:
+        """zset: subscription id → when time ends or removes it, ms."""
+        return f"{self.tag}:ends"
+
+    @property
+    def dead(self) -> str:
+        """stream: dead letters, capped."""
+        return f"{self.tag}:dead"
+
+    @property
+    def attempts(self) -> str:
+        """stream: recent delivery attempts, capped."""
+        return f"{self.tag}:attempts"
+
+    @property
+    def wakeup(self) -> str:
+        """sharded channel: something became due."""
+        return f"{self.tag}:wakeup"
+
+    def subscription(self, subscription_id: str) -> str:
+        """hash: the subscription, its counters, lease and fence."""
+        return f"{self.tag}:subscription:{subscription_id}"
+
+    def outbox(self, subscription_id: str) -> str:
+        """list: accepted events that are not settled, oldest first."""
+        return f"{self.tag}:outbox:{subscription_id}"
+
+    def registration(self, event_type: str, registration_id: str) -> str:
+        """set: subscriptions of that type to that registration."""
+        return f"{self.tag}:registration:{event_type}:{registration_id}"
+
+    def registration_record(self, registration_id: str) -> str:
+        """hash: what the gateway told of a registration."""
+        return f"{self.tag}:registration-record:{registration_id}"
+
+    def session(self, media_session_id: str) -> str:
+        """set: session-status subscriptions of this partition to that session."""
+        return f"{self.tag}:session:{media_session_id}"
+
+    def seen(self, source: str, event_id: str) -> str:
+        """string with TTL: this network event was appended here."""
+        return f"{self.tag}:seen:{source} {event_id}"
+
+
+def session_key(media_session_id: str) -> str:
+    """set: the partitions that hold subscriptions to that session."""
+    return f"session:{{{media_session_id}}}"
+
+
+def client_key(client: str) -> str:
+    """set: the subscription ids of that client; some may no longer exist."""
+    return f"client:{{{client}}}"
+
+
+def partition_of(routing_key: str, partitions: int) -> Partition:
+    """The partition of a registrationId."""
+    return Partition(zlib.crc32(routing_key.encode()) % partitions)
+
+
+def new_subscription_id(partition: Partition) -> str:
+    """128 random bits in hex, then the partition, so that the id alone finds its keys."""
+    return f"{secrets.token_hex(16)}-{partition.number:02x}"
+
+
+def partition_of_subscription(subscription_id: str, partitions: int) -> Partition | None:
+    """The partition that an id names, or None if no subscription can have that id."""
+    match = _ID.fullmatch(subscription_id)
+    if match is None:
+        return None
+    number = int(match[1], 16)
+    if number >= partitions or f"{number:02x}" != match[1]:
+        return None
+    return Partition(number)

@@ -1,0 +1,230 @@
+"""The values that travel through the service. No I/O, no clock, no store."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = [
+    "Caller",
+    "Claim",
+    "Credential",
+    "Delivered",
+    "Drop",
+    "End",
+    "EventType",
+    "NetworkEvent",
+    "Outcome",
+    "OutboxItem",
+    "PublishStatus",
+    "Registration",
+    "Retry",
+    "SinkAnswer",
+    "SinkFailure",
+    "SinkReply",
+    "SinkRequest",
+    "Status",
+    "Subscription",
+    "TerminationReason",
+]
+
+_PREFIX = "org.camaraproject.webrtc-events.v0."
+
+
+class EventType(StrEnum):
+    """Source: webrtc-events.yaml, CloudEvent.discriminator."""
+
+    SESSION_INVITATION = _PREFIX + "session-invitation"
+    SESSION_STATUS = _PREFIX + "session-status"
+    REGISTRATION_ENDS = _PREFIX + "registration-ends"
+    SUBSCRIPTION_ENDED = _PREFIX + "subscription-ended"
+
+
+class TerminationReason(StrEnum):
+    """Source: webrtc-events.yaml, TerminationReason."""
+
+    MAX_EVENTS_REACHED = "MAX_EVENTS_REACHED"
+    NETWORK_TERMINATED = "NETWORK_TERMINATED"
+    SUBSCRIPTION_EXPIRED = "SUBSCRIPTION_EXPIRED"
+    ACCESS_TOKEN_EXPIRED = "ACCESS_TOKEN_EXPIRED"
+    SUBSCRIPTION_DELETED = "SUBSCRIPTION_DELETED"
+
+
+class Status(StrEnum):
+    """Of a subscription. Source: webrtc-events.yaml, Subscription.status."""
+
+    ACTIVATION_REQUESTED = "ACTIVATION_REQUESTED"
+    ACTIVE = "ACTIVE"
+    EXPIRED = "EXPIRED"
+    INACTIVE = "INACTIVE"
+    DELETED = "DELETED"
+
+
+class PublishStatus(StrEnum):
+    """What became of a network event. Source: network-events.yaml, EventResult.status."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the access token says it.
+
+    `subject` is None under a two-legged token (no `sub`, or `sub` is the client itself).
+    """
+
+    client: str
+    subject: str | None
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A sink's bearer token. Its repr never shows the token."""
+
+    access_token: str = field(repr=False)
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription.
+
+    `request` is the client's request without `sinkCredential`, as sent. `session` is the
+    mediaSessionId of a session-status subscription, else None. Times in ms since the epoch.
+    """
+
+    id: str
+    client: str
+    subject: str | None
+    type: EventType
+    registration: str
+    session: str | None
+    request: dict[str, Any]
+    starts_at_ms: int
+    expires_at_ms: int | None
+    max_events: int | None
+    status: Status = Status.ACTIVE
+    credential: Credential | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A registration that the gateway told us of. Source: network-events.yaml, Registration."""
+
+    id: str
+    device: str
+    owner: str
+    subject: str | None
+    expires_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEvent:
+    """A valid event of the gateway, ready to be matched.
+
+    `registration` and `session` are what it is routed by; either may be None. `payload`
+    is the JSON text kept in the outbox: type, time and data.
+    """
+
+    id: str
+    source: str
+    type: EventType
+    registration: str | None
+    session: str | None
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """One accepted event of a subscription, numbered from 1; `end` marks its subscription-ended."""
+
+    number: int
+    end: bool
+    accepted_ms: int
+    deadline_ms: int
+    payload: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease on the head of one subscription's outbox.
+
+    `fence` is compared at settle: only the latest claim may write. `attempts` counts the
+    failed attempts of the first item. `now_ms` and `lease_until_ms` are the store's time.
+    `credential` is still sealed. `end_once`: a subscription-ended is not tried again.
+    """
+
+    subscription_id: str
+    fence: int
+    now_ms: int
+    lease_until_ms: int
+    sink: str
+    headers: dict[str, str] = field(repr=False)
+    credential: str | None = field(repr=False)
+    attempts: int
+    end_once: bool
+    items: tuple[OutboxItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SinkRequest:
+    """One POST to a sink."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SinkAnswer:
+    """A sink's complete HTTP answer; its body is never kept."""
+
+    status: int
+    retry_after: str | None
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkFailure:
+    """No complete answer. `reason` is one of a small set, fit for logs and metrics."""
+
+    reason: str
+    detail: str
+    elapsed_ms: int
+
+
+SinkReply = SinkAnswer | SinkFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The sink took the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try the same event again after `delay_ms`; later events wait behind it."""
+
+    delay_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Give this event up, keep it as a dead letter, go on with the next."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The sink's answer ends the subscription; `notify` says whether it is still told."""
+
+    reason: TerminationReason
+    notify: bool
+
+
+Outcome = Delivered | Retry | Drop | End

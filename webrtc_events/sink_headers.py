@@ -1,0 +1,65 @@
+"""May a subscriber set this header on its notifications? Pure."""
+
+import re
+from collections.abc import Mapping
+
+__all__ = ["check_sink_headers", "check_sink_token"]
+
+_MOST = 32
+_LONGEST_VALUE = 2048
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
+_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|", re.ASCII)
+# Source: RFC 6750, section 2.1.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
+_LONGEST_TOKEN = 8192
+
+# Hop-by-hop headers belong to the connection (RFC 9110, 7.6.1), the rest to the service.
+_REFUSED = frozenset(
+    {
+        "authorization",
+        "connection",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "x-correlator",
+    }
+)
+_REFUSED_PREFIXES = ("content-", "ce-", ":")
+
+
+def check_sink_headers(headers: Mapping[str, str]) -> None:
+    """
+    Raises:
+        ValueError: says which header is refused and why, never its value.
+    """
+    if len(headers) > _MOST:
+        raise ValueError(f"more than {_MOST} headers")
+    if len({name.lower() for name in headers}) < len(headers):
+        raise ValueError("a header is named twice")
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError("a header name is not a token of at most 128 characters")
+        if name.lower() in _REFUSED or name.lower().startswith(_REFUSED_PREFIXES):
+            raise ValueError(f"header {name!r} is set by the service")
+        if len(value) > _LONGEST_VALUE or not _VALUE.fullmatch(value):
+            raise ValueError(
+                f"the value of header {name!r} is not visible ASCII of at most {_LONGEST_VALUE} characters"
+            )
+
+
+def check_sink_token(token: str) -> None:
+    """
+    Raises:
+        ValueError: not a bearer token as RFC 6750 writes it, or too long to send.
+    """
+    if len(token) > _LONGEST_TOKEN or not _TOKEN.fullmatch(token):
+        raise ValueError(f"not a bearer token of at most {_LONGEST_TOKEN} characters (RFC 6750, 2.1)")
