@@ -52,7 +52,9 @@ def store_at(settings: Settings) -> Iterator[Callable[..., Store]]:
     opened: list[Store] = []
 
     def connect(seconds: float = 0, *, lease_ms: int = 30_000) -> Store:
-        opened.append(Store.connect(settings, StoreOptions(lease_ms=lease_ms, offset_ms=round(seconds * 1000))))
+        opened.append(
+            Store.connect(settings, StoreOptions(lease_ms=lease_ms, offset_ms=round(seconds * 1000)))
+        )
         return opened[-1]
 
     yield connect

@@ -27,7 +27,7 @@ _FETCH_TIMEOUT_S = 20
 _TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
 """Of the `typ` header, in lower case. Other kinds of JWT of the same issuer are no access tokens."""
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class TokenVerifier:
@@ -98,7 +98,7 @@ class TokenVerifier:
             reading = asyncio.to_thread(fetch_issuer, self._url, self._clock)
             self._issuer = await asyncio.wait_for(reading, _FETCH_TIMEOUT_S)
         except (IssuerError, TimeoutError) as error:
-            _log.warning("token issuer out of reach: %s", error or "timeout")
+            _logger.warning("token issuer out of reach: %s", error or "timeout")
         finally:
             self._fetching = None
 

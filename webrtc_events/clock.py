@@ -5,10 +5,15 @@ own clock, never this one; this one measures spans within a process and judges t
 """
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 __all__ = ["Clock", "SystemClock", "format_time", "parse_time"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MS
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 
 
 class Clock(Protocol):
@@ -41,10 +46,10 @@ def parse_time(text: str) -> int:
     """Milliseconds since the epoch of an RFC 3339 date-time with a zone.
 
     A leap second (`:60`) is taken as the last second of its minute. Fractions beyond
-    microseconds are cut.
+    milliseconds are cut.
 
     Raises:
-        ValueError: `text` is no such date-time, or lies outside the years 1 to 9999.
+        ValueError: `text` is no such date-time, or lies outside the years 1 to 9999 in UTC.
     """
     head, _, tail = text.upper().partition("T")
     if tail[6:8] == "60":
@@ -52,13 +57,13 @@ def parse_time(text: str) -> int:
     moment = datetime.fromisoformat(f"{head}T{tail}")
     if moment.tzinfo is None:
         raise ValueError(f"no time zone in {text!r}")
-    try:
-        return round(moment.astimezone(UTC).timestamp() * 1000)
-    except OverflowError as error:
-        raise ValueError(f"{text!r} is out of range") from error
+    ms = (moment - _EPOCH) // _MS
+    if not _FIRST <= ms <= _LAST:
+        raise ValueError(f"{text!r} is out of range")
+    return ms
 
 
 def format_time(ms: int) -> str:
-    """RFC 3339 in UTC with milliseconds, of milliseconds since the epoch."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    """RFC 3339 in UTC with milliseconds, of milliseconds since the epoch (years 1 to 9999)."""
+    moment = (_EPOCH + ms * _MS).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds") + "Z"

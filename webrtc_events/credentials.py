@@ -45,10 +45,10 @@ class CredentialBox:
         key_id, _, text = rest.partition(".")
         if version != "1" or key_id != self.key_id:
             raise SealError(f"sealed with key {key_id!r}, this process has {self.key_id!r}")
-        raw = base64.urlsafe_b64decode(text)
         try:
+            raw = base64.b64decode(text, altchars=b"-_", validate=True)
             plain = self._aead.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], subscription_id.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise SealError("damaged, or sealed for another subscription") from None
         token, expires_at_ms = json.loads(plain)
         return Credential(token, expires_at_ms)

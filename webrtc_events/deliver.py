@@ -7,7 +7,7 @@ many lanes share one thread.
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,8 +23,8 @@ from webrtc_events.model import (
     Drop,
     End,
     EventType,
-    Outcome,
     OutboxItem,
+    Outcome,
     Retry,
     SinkReply,
     SinkRequest,
@@ -261,8 +261,8 @@ class Courier:
         if claim.credential is not None:
             try:
                 credential = self._box.open(claim.credential, claim.subscription_id)
-            except SealError as error:
-                log.error("credential of subscription=%s cannot be opened: %s", claim.subscription_id, error)
+            except SealError:
+                log.exception("credential of subscription=%s cannot be opened", claim.subscription_id)
                 return Retry(min(_UNREADABLE_RETRY_MS, item.deadline_ms - now_ms), "credential_unreadable")
             headers["authorization"] = f"Bearer {credential.access_token}"
         body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
@@ -332,7 +332,9 @@ class Courier:
         results = self._store.settle([lane.settlement() for lane in self._finished])
         for lane, result in zip(self._finished, results, strict=True):
             if result == "lost":
-                log.warning("lease lost subscription=%s fence=%d", lane.claim.subscription_id, lane.claim.fence)
+                log.warning(
+                    "lease lost subscription=%s fence=%d", lane.claim.subscription_id, lane.claim.fence
+                )
             elif result == "ended":
                 log.info("ended subscription=%s", lane.claim.subscription_id)
             elif result == "due" and lane.retry is None:

@@ -18,7 +18,9 @@
 Source: CAMARA API Design Guide (Commonalities 0.6), section 3, and webrtc-events.yaml.
 """
 
-from typing import ClassVar, TypedDict
+from typing import ClassVar
+
+from webrtc_events.contract_types import ErrorInfo
 
 __all__ = [
     "ContentTooLarge",
@@ -38,14 +40,6 @@ __all__ = [
     "UnsupportedMediaType",
     "by_status",
 ]
-
-
-class ErrorInfo(TypedDict):
-    """The one error body of every answer. Source: webrtc-events.yaml, ErrorInfo."""
-
-    status: int
-    code: str
-    message: str
 
 
 class ServiceError(Exception):

@@ -9,7 +9,14 @@ import re
 import secrets
 import zlib
 
-__all__ = ["Partition", "client_key", "new_subscription_id", "partition_of", "partition_of_subscription", "session_key"]
+__all__ = [
+    "Partition",
+    "client_key",
+    "new_subscription_id",
+    "partition_of",
+    "partition_of_subscription",
+    "session_key",
+]
 
 _ID = re.compile(r"[0-9a-f]{32}-([0-9a-f]{2,8})")
 

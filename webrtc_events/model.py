@@ -13,8 +13,8 @@ __all__ = [
     "End",
     "EventType",
     "NetworkEvent",
-    "Outcome",
     "OutboxItem",
+    "Outcome",
     "PublishStatus",
     "Registration",
     "Retry",
@@ -45,7 +45,7 @@ class TerminationReason(StrEnum):
     MAX_EVENTS_REACHED = "MAX_EVENTS_REACHED"
     NETWORK_TERMINATED = "NETWORK_TERMINATED"
     SUBSCRIPTION_EXPIRED = "SUBSCRIPTION_EXPIRED"
-    ACCESS_TOKEN_EXPIRED = "ACCESS_TOKEN_EXPIRED"
+    ACCESS_TOKEN_EXPIRED = "ACCESS_TOKEN_EXPIRED"  # noqa: S105 - a reason, no token
     SUBSCRIPTION_DELETED = "SUBSCRIPTION_DELETED"
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from webrtc_events.contract import Contract
 from webrtc_events.errors import NotFound
 from webrtc_events.keys import Partition, partition_of
-from webrtc_events.model import EventType, NetworkEvent, PublishStatus, Registration
+from webrtc_events.model import EventType, NetworkEvent, Registration
+from webrtc_events.network_types import EventResult, RegistrationResource
+from webrtc_events.network_types import Registration as RegistrationBody
 from webrtc_events.store import AppendResult, Store
 
 __all__ = ["Publisher"]
@@ -39,7 +41,10 @@ class Publisher:
                 batches[partition.number].append(event)
         answers = {number: iter(results) for number, results in self._store.append(batches).items()}
         accepted = iter(
-            [_accepted(event, [next(answers[each.number]) for each in partitions]) for event, partitions in targets]
+            [
+                _accepted(event, [next(answers[each.number]) for each in partitions])
+                for event, partitions in targets
+            ]
         )
         return [next(accepted) if isinstance(each, NetworkEvent) else each for each in read]
 
@@ -57,7 +62,9 @@ class Publisher:
             type=event_type,
             registration=registration,
             session=data["mediaSessionId"] if event_type is EventType.SESSION_STATUS else None,
-            payload=json.dumps({"type": event_type, "time": raw["time"], "data": data}, separators=(",", ":")),
+            payload=json.dumps(
+                {"type": event_type, "time": raw["time"], "data": data}, separators=(",", ":")
+            ),
         )
 
     def _targets(self, events: Sequence[NetworkEvent]) -> list[tuple[NetworkEvent, list[Partition]]]:
@@ -100,13 +107,13 @@ def _accepted(event: NetworkEvent, results: Sequence[AppendResult]) -> EventResu
     seen = bool(results) and not any(each.new for each in results)
     return {
         "id": event.id,
-        "status": (PublishStatus.DUPLICATE if seen else PublishStatus.ACCEPTED).value,
+        "status": "duplicate" if seen else "accepted",
         "subscriptions": sum(each.subscriptions for each in results),
     }
 
 
 def _rejected(raw: Any, message: str) -> EventResult:
-    result: EventResult = {"status": PublishStatus.REJECTED.value, "subscriptions": 0, "message": message}
+    result: EventResult = {"status": "rejected", "subscriptions": 0, "message": message}
     event_id = raw.get("id") if isinstance(raw, dict) else None
     if isinstance(event_id, str) and 1 <= len(event_id) <= _LONGEST_ID:
         result["id"] = event_id

@@ -137,12 +137,16 @@ class Settings:
     apis: frozenset[str] = _setting(_apis, "public,network", "which APIs this process serves")
     partitions: int = _setting(_count(1), "64", "partitions of the store; fixed at its first start")
     ack_replicas: int = _setting(_count(0), "0", "replicas that must hold an event before its 202")
-    dedupe_window_s: int = _setting(_count(1), "86400", "seconds in which a repeated (source, id) is a duplicate")
+    dedupe_window_s: int = _setting(
+        _count(1), "86400", "seconds in which a repeated (source, id) is a duplicate"
+    )
     retention_s: int = _setting(_count(1), "3600", "seconds for which an ended subscription is still shown")
     session_invitation_deadline_s: int = _setting(_count(1), "120", "seconds to deliver a session-invitation")
     session_status_deadline_s: int = _setting(_count(1), "600", "seconds to deliver a session-status")
     registration_ends_deadline_s: int = _setting(_count(1), "86400", "seconds to deliver a registration-ends")
-    subscription_ended_deadline_s: int = _setting(_count(1), "86400", "seconds to deliver a subscription-ended")
+    subscription_ended_deadline_s: int = _setting(
+        _count(1), "86400", "seconds to deliver a subscription-ended"
+    )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -172,12 +176,15 @@ class Settings:
 
     def deadline_ms(self, event_type: EventType) -> int:
         """How long an event of this type may wait for its sink, in ms."""
-        return 1000 * {
-            EventType.SESSION_INVITATION: self.session_invitation_deadline_s,
-            EventType.SESSION_STATUS: self.session_status_deadline_s,
-            EventType.REGISTRATION_ENDS: self.registration_ends_deadline_s,
-            EventType.SUBSCRIPTION_ENDED: self.subscription_ended_deadline_s,
-        }[event_type]
+        return (
+            1000
+            * {
+                EventType.SESSION_INVITATION: self.session_invitation_deadline_s,
+                EventType.SESSION_STATUS: self.session_status_deadline_s,
+                EventType.REGISTRATION_ENDS: self.registration_ends_deadline_s,
+                EventType.SUBSCRIPTION_ENDED: self.subscription_ended_deadline_s,
+            }[event_type]
+        )
 
 
 # Read by the command line before there are settings, see cli.py.

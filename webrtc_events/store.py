@@ -31,7 +31,18 @@ from webrtc_events.model import (
 )
 from webrtc_events.settings import Settings
 
-__all__ = ["AppendResult", "DeadLetter", "PartitionMismatch", "Settlement", "Store", "StoreOptions", "Wakeups"]
+__all__ = [
+    "AppendResult",
+    "DeadLetter",
+    "PartitionMismatch",
+    "Settlement",
+    "Store",
+    "StoreOptions",
+    "Wakeups",
+]
+
+# Untyped: redis-py's own types leave open whether an answer is bytes or text.
+_Client = Any
 
 # A command that takes longer than this is as good as lost; callers get 503 and try again.
 _TIMEOUT_S = 2.0
@@ -123,7 +134,7 @@ def _store_errors() -> Iterator[None]:
 class Store:
     """Subscriptions, outboxes and registrations in Redis or Valkey (7 or later)."""
 
-    def __init__(self, client: "redis.Redis", settings: Settings, options: StoreOptions = StoreOptions()) -> None:
+    def __init__(self, client: _Client, settings: Settings, options: StoreOptions = StoreOptions()) -> None:
         self._redis = client
         self._settings = settings
         self._options = options
@@ -142,7 +153,7 @@ class Store:
         """
         # One retry, at once: a connection that the store closed while idle is replaced, while
         # a store that is down is reported quickly. Every script may be repeated safely.
-        client = redis.Redis.from_url(
+        client: _Client = redis.Redis.from_url(
             settings.redis_url,
             decode_responses=True,
             socket_timeout=_TIMEOUT_S,
@@ -167,7 +178,9 @@ class Store:
 
     # Subscriptions
 
-    def create(self, subscription: Subscription, *, sink: str, headers: Mapping[str, str], sealed: str | None) -> tuple[str, int]:
+    def create(
+        self, subscription: Subscription, *, sink: str, headers: Mapping[str, str], sealed: str | None
+    ) -> tuple[str, int]:
         """Stores a subscription; `starts_at_ms` and `status` of the argument are ignored.
 
         `sink` is the address to POST to, which may be written otherwise than in the request.
@@ -235,7 +248,9 @@ class Store:
             if fields and fields["status"] != Status.DELETED:
                 yield _subscription(each, fields)
 
-    def end(self, subscription_id: str, reason: TerminationReason, status: Status, *, drop_pending: bool) -> str:
+    def end(
+        self, subscription_id: str, reason: TerminationReason, status: Status, *, drop_pending: bool
+    ) -> str:
         """Ends a subscription: 'ended', 'already' (another cause came first) or 'gone'."""
         partition = partition_of_subscription(subscription_id, self.partitions)
         if partition is None:
@@ -411,7 +426,8 @@ class Store:
             made_for = self._redis.get("partitions")
         if made_for != str(self.partitions):
             raise PartitionMismatch(
-                f"the store was made for {made_for} partitions, WEBRTC_EVENTS_PARTITIONS asks for {self.partitions}"
+                f"the store was made for {made_for} partitions; "
+                f"WEBRTC_EVENTS_PARTITIONS asks for {self.partitions}"
             )
 
     def _run(self, calls: Sequence[_Call], *, replicas: int = 0) -> list[Any]:
@@ -453,7 +469,7 @@ class Store:
 class Wakeups:
     """Hints from `SPUBLISH`. Losing one costs only time: workers also poll."""
 
-    def __init__(self, client: "redis.Redis", partitions: int) -> None:
+    def __init__(self, client: _Client, partitions: int) -> None:
         self._pubsub = client.pubsub(ignore_subscribe_messages=True)
         self._numbers = {Partition(number).wakeup: number for number in range(partitions)}
         self._subscribed = False

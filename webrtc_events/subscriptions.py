@@ -4,10 +4,15 @@ Requests come here valid by the contract; what the contract cannot say is checke
 """
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 from webrtc_events.addresses import AddressPolicy, check_sink_url
 from webrtc_events.clock import format_time, parse_time
+from webrtc_events.contract_types import (
+    HTTPSubscriptionRequest,
+    HTTPSubscriptionResponse,
+    WebrtcSubscriptionDetail,
+)
 from webrtc_events.credentials import CredentialBox
 from webrtc_events.errors import InvalidArgument, NotFound, PermissionDenied, Unprocessable
 from webrtc_events.keys import new_subscription_id, partition_of
@@ -27,7 +32,7 @@ class Subscriptions:
         self._policy = AddressPolicy(settings.sink_allowed_networks)
         self._box = CredentialBox(settings.secret_key)
 
-    def create(self, caller: Caller, request: SubscriptionRequest) -> SubscriptionResource:
+    def create(self, caller: Caller, request: HTTPSubscriptionRequest) -> HTTPSubscriptionResponse:
         """Stores a subscription and returns the resource.
 
         Raises:
@@ -65,12 +70,12 @@ class Subscriptions:
             raise InvalidArgument("$.sinkCredential.accessTokenExpiresUtc is not in the future")
         return _resource(subscription, caller, starts_at_ms=now_ms)
 
-    def list(self, caller: Caller) -> list[SubscriptionResource]:
+    def list(self, caller: Caller) -> list[HTTPSubscriptionResponse]:
         """The caller's subscriptions, oldest first; ended ones too while they are kept."""
         found = self._store.list_of(caller.client)
         return [_resource(each, caller) for each in found if _owns(caller, each)]
 
-    def get(self, caller: Caller, subscription_id: str) -> SubscriptionResource:
+    def get(self, caller: Caller, subscription_id: str) -> HTTPSubscriptionResponse:
         """
         Raises:
             NotFound: none with that id, or another's: the two look alike.
@@ -96,14 +101,14 @@ class Subscriptions:
             raise NotFound
         return found
 
-    def _checked_sink(self, request: SubscriptionRequest) -> str:
+    def _checked_sink(self, request: HTTPSubscriptionRequest) -> str:
         try:
             return check_sink_url(request["sink"], self._policy)
         except ValueError as error:
             raise InvalidArgument(f"$.sink: {error}", code="INVALID_SINK") from None
 
 
-def _one_type(request: SubscriptionRequest) -> EventType:
+def _one_type(request: HTTPSubscriptionRequest) -> EventType:
     types = request["types"]
     if len(types) > 1:
         raise Unprocessable(
@@ -116,16 +121,16 @@ def _session(event_type: EventType, detail: WebrtcSubscriptionDetail) -> str | N
     """The session id under either of its names: the schema says `sessionId`, the example `mediaSessionId`."""
     if event_type is not EventType.SESSION_STATUS:
         return None
-    given = {detail[name] for name in ("sessionId", "mediaSessionId") if name in detail}
-    if len(given) > 1:
+    names = ("sessionId", "mediaSessionId")
+    given = [value for name, value in detail.items() if name in names]
+    if not given or not all(isinstance(each, str) and each for each in given):
+        raise InvalidArgument("$.config.subscriptionDetail.sessionId: session-status needs a session id")
+    if given[0] != given[-1]:
         raise InvalidArgument("$.config.subscriptionDetail: sessionId and mediaSessionId differ")
-    session = next(iter(given), "")
-    if not isinstance(session, str) or not session:
-        raise InvalidArgument("$.config.subscriptionDetail.sessionId: session-status needs a session")
-    return session
+    return cast("str", given[0])
 
 
-def _checked_headers(request: SubscriptionRequest) -> dict[str, str]:
+def _checked_headers(request: HTTPSubscriptionRequest) -> dict[str, str]:
     headers = request.get("protocolSettings", {}).get("headers", {})
     try:
         check_sink_headers(headers)
@@ -134,7 +139,7 @@ def _checked_headers(request: SubscriptionRequest) -> dict[str, str]:
     return headers
 
 
-def _credential(request: SubscriptionRequest) -> Credential | None:
+def _credential(request: HTTPSubscriptionRequest) -> Credential | None:
     given = request.get("sinkCredential")
     if given is None:
         return None
@@ -148,7 +153,7 @@ def _credential(request: SubscriptionRequest) -> Credential | None:
     )
 
 
-def _expire_time(request: SubscriptionRequest) -> int | None:
+def _expire_time(request: HTTPSubscriptionRequest) -> int | None:
     text = request["config"].get("subscriptionExpireTime")
     return None if text is None else _moment(text, "$.config.subscriptionExpireTime")
 
@@ -161,7 +166,7 @@ def _moment(text: str, path: str) -> int:
         raise InvalidArgument(f"{path} is out of range", code="OUT_OF_RANGE") from None
 
 
-def _without_secrets(request: SubscriptionRequest) -> dict[str, Any]:
+def _without_secrets(request: HTTPSubscriptionRequest) -> dict[str, Any]:
     return {name: value for name, value in request.items() if name != "sinkCredential"}
 
 
@@ -171,9 +176,9 @@ def _owns(caller: Caller, subscription: Subscription) -> bool:
 
 def _resource(
     subscription: Subscription, caller: Caller, *, starts_at_ms: int | None = None
-) -> SubscriptionResource:
+) -> HTTPSubscriptionResponse:
     """What a client is shown. Under a three-legged token no device identifier (event guide 2.2.2)."""
-    resource = copy.deepcopy(subscription.request)
+    resource = cast("HTTPSubscriptionResponse", copy.deepcopy(subscription.request))
     if caller.subject is not None:
         resource["config"]["subscriptionDetail"].pop("deviceId", None)
     resource["id"] = subscription.id

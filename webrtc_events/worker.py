@@ -4,11 +4,11 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
+from webrtc_events.addresses import AddressPolicy
 from webrtc_events.clock import Clock
 from webrtc_events.contract import load_public
-from webrtc_events.addresses import AddressPolicy
 from webrtc_events.deliver import Courier, CourierOptions
 from webrtc_events.errors import Unavailable
 from webrtc_events.settings import Settings
@@ -20,7 +20,7 @@ __all__ = ["Worker"]
 log = logging.getLogger(__name__)
 
 _SWEEP_S = 0.25
-_LISTEN_S = 1.0
+_LISTEN_S = 0.2
 _PAUSE_S = 0.5
 # A thread that has not come round for this long counts as dead for readiness.
 _STALE_S = 30.0
@@ -47,9 +47,12 @@ class _Loop:
         """Waits, but not longer than until the loop is told to stop."""
         self._stopping.wait(seconds)
 
-    def stop(self, grace_s: float) -> bool:
-        """Lets the round end; False if it did not within `grace_s`."""
+    def tell(self) -> None:
+        """Makes the current round the last one."""
         self._stopping.set()
+
+    def join(self, grace_s: float) -> bool:
+        """Waits for the last round; False if it did not end within `grace_s`."""
         self._thread.join(grace_s)
         return not self._thread.is_alive()
 
@@ -79,7 +82,7 @@ class _Loop:
 class Worker:
     """Delivers and keeps time for every partition. Any number of workers may share a store."""
 
-    def __init__(self, *, store: Store, courier: Courier, sink: Sink, clock: Clock) -> None:
+    def __init__(self, *, store: Store, courier: Courier, sink: Sink[Any], clock: Clock) -> None:
         self._store = store
         self._courier = courier
         self._sink = sink
@@ -105,7 +108,7 @@ class Worker:
         """
         options = options or CourierOptions()
         store = Store.connect(settings, store_options or StoreOptions())
-        sink = Sink(
+        sink: Sink[Any] = Sink(
             policy=AddressPolicy(settings.sink_allowed_networks),
             ca_file=settings.sink_ca_file,
             clock=clock,
@@ -133,8 +136,15 @@ class Worker:
         out and another worker sends it again.
         """
         until = self._clock.monotonic() + grace_s
-        stopped = [loop.stop(grace_s) for loop in (self._listener, self._courier_loop, self._keeper)]
-        drained = all(stopped) and self._drain(until)
+        loops = (self._listener, self._courier_loop, self._keeper)
+        for loop in loops:
+            loop.tell()
+        self._sink.wake()
+        ended = [loop.join(max(0.0, until - self._clock.monotonic())) for loop in loops]
+        if not all(ended):
+            log.error("a thread of the worker does not stop; leaving it to the end of the process")
+            return False
+        drained = self._drain(until)
         self._wakeups.close()
         self._sink.close()
         self._store.close()

@@ -139,9 +139,7 @@ def test_the_append_that_reaches_the_maximum_queues_the_end(store: Store) -> Non
     assert resource.status is Status.EXPIRED
 
 
-def test_nothing_is_appended_after_expiry(
-    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
-) -> None:
+def test_nothing_is_appended_after_expiry(store: Store, store_at: StoreAt, raw_store: "redis.Redis") -> None:
     created(store, expires_at_ms=now_ms(raw_store) + 60_000)
     assert append(store, invitation(1)) == [(True, 1)]
     # The keeper has not come by yet.
@@ -406,9 +404,7 @@ def test_a_registration_is_stored_replaced_and_forgotten(store: Store, raw_store
     assert store.delete_registration("r1") is False
 
 
-def test_every_key_that_scripts_derive_is_named_by_keys_py(
-    store: Store, raw_store: "redis.Redis"
-) -> None:
+def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_store: "redis.Redis") -> None:
     """A key that only Lua knows would be missed by whoever reads keys.py."""
     status = created(store, event_type=EventType.SESSION_STATUS, session="s1")
     made = created(store, expires_at_ms=now_ms(raw_store) + 60_000)

@@ -1,0 +1,77 @@
+# Needs Python 3.11 or later and make; everything else is installed into .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# For example: make serve ARGS="--port 8080", make test ARGS="-k courier"
+ARGS ?=
+
+# What is installed, as files whose dates make compares with pyproject.toml.
+MADE := $(VENV)/.made
+RUNS := $(VENV)/.runs
+TESTS := $(VENV)/.tests
+CHECKS := $(VENV)/.checks
+
+.DEFAULT_GOAL := help
+.PHONY: help serve demo test check types clean
+
+help:
+	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
+	@echo 'make demo    start it, play a recorded call through it, check every notification, stop it'
+	@echo 'make test    run the tests'
+	@echo 'make check   lint, format, types, import directions'
+	@echo 'make types   write the types of the contracts anew'
+	@echo 'make clean   remove .venv and what tools left behind'
+	@echo
+	@echo 'Each installs what it needs into $(VENV) first. Pass options with ARGS, for example'
+	@echo '  make serve ARGS="--port 8080 --sink-port 8443"'
+	@echo 'and choose an interpreter with PYTHON=python3.12.'
+
+serve: $(RUNS)
+	@exec $(BIN)/webrtc-events serve $(ARGS)
+
+demo: $(RUNS)
+	@exec $(BIN)/webrtc-events demo --fresh
+
+test: $(TESTS)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(CHECKS)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Options are in pyproject.toml; the generator calls ruff by name.
+types: $(CHECKS)
+	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/webrtc-events.yaml --output webrtc_events/contract_types.py
+	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/network-events.yaml --output webrtc_events/network_types.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Python 3.11 or later is needed, and `$(PYTHON)` is not; name one: make PYTHON=python3.12' >&2; exit 1; }
+	@echo 'Making $(VENV)'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@# Dependency groups came with pip 25.1.
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+$(RUNS): pyproject.toml $(MADE)
+	@echo 'Installing webrtc-events into $(VENV)'
+	@$(PIP) install --editable .
+	@touch $@
+
+$(TESTS): $(RUNS)
+	@echo 'Installing what the tests need'
+	@$(PIP) install --group test
+	@touch $@
+
+$(CHECKS): $(RUNS)
+	@echo 'Installing what the checks need'
+	@$(PIP) install --group check
+	@touch $@

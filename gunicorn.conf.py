@@ -1,0 +1,26 @@
+"""gunicorn -c gunicorn.conf.py 'webrtc_events.app:create_app()'
+
+Defaults for one host behind a TLS proxy; every value can be set on the command line, or in
+the environment as gunicorn documents it (WEB_CONCURRENCY, GUNICORN_CMD_ARGS).
+"""
+
+# uvicorn.workers is deprecated in favour of this package.
+worker_class = "uvicorn_worker.UvicornWorker"
+
+bind = "127.0.0.1:9091"
+
+# No state is shared between workers: each connects to the store by itself, so nothing is
+# gained by loading the application before the fork.
+preload_app = False
+
+# Longer than the slowest answer: a worker that is silent for so long is replaced.
+timeout = 30
+graceful_timeout = 30
+keepalive = 5
+
+# A control socket would be one more way in.
+control_socket_disable = True
+
+# The server's name and version help nobody but an attacker; access logs are the proxy's.
+accesslog = None
+errorlog = "-"

@@ -1,0 +1,41 @@
+"""The operations of webrtc-events.yaml, each a function of its operationId in snake case.
+
+Every handler gets the use case, the `caller` that the access token stands for, and for a
+body its valid JSON as `payload`; errors are raised.
+"""
+
+from webrtc_events.contract_types import HTTPSubscriptionRequest, HTTPSubscriptionResponse
+from webrtc_events.model import Caller
+from webrtc_events.subscriptions import Subscriptions
+
+__all__ = [
+    "create_notification_channel_subscription",
+    "delete_notification_channel_subscription",
+    "retrieve_notification_channel_subscription",
+    "retrieve_notification_channel_subscription_list",
+]
+
+
+def create_notification_channel_subscription(
+    subscriptions: Subscriptions, payload: HTTPSubscriptionRequest, caller: Caller
+) -> tuple[HTTPSubscriptionResponse, int]:
+    return subscriptions.create(caller, payload), 201
+
+
+def retrieve_notification_channel_subscription_list(
+    subscriptions: Subscriptions, caller: Caller
+) -> list[HTTPSubscriptionResponse]:
+    return subscriptions.list(caller)
+
+
+def retrieve_notification_channel_subscription(
+    subscriptions: Subscriptions, subscription_id: str, caller: Caller
+) -> HTTPSubscriptionResponse:
+    return subscriptions.get(caller, subscription_id)
+
+
+def delete_notification_channel_subscription(
+    subscriptions: Subscriptions, subscription_id: str, caller: Caller
+) -> tuple[None, int]:
+    subscriptions.delete(caller, subscription_id)
+    return None, 204

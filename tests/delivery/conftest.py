@@ -1,0 +1,73 @@
+"""A recording sink, and couriers that deliver to it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+
+from tests.sinks import RecordingSink
+from webrtc_events.addresses import AddressPolicy
+from webrtc_events.clock import SystemClock
+from webrtc_events.contract import load_public
+from webrtc_events.deliver import Courier, CourierOptions
+from webrtc_events.settings import Settings
+from webrtc_events.sink import Sink, SinkLimits
+from webrtc_events.store import Store
+
+LIMITS = SinkLimits(connect_ms=500, total_ms=1_000)
+
+
+@dataclass
+class Postman:
+    """A courier that is driven by the test's own thread. Retries have no delay."""
+
+    courier: Courier
+    sink: Sink[Any]
+    raw_store: "redis.Redis"
+
+    def run(self, rounds: int = 200) -> None:
+        """Steps until nothing is on its way and no subscription is due, now or later."""
+        for _ in range(rounds):
+            self.courier.step()
+            if self.courier.idle and not self.raw_store.keys("*:due"):
+                return
+        raise AssertionError(f"still busy after {rounds} rounds")
+
+
+@pytest.fixture
+def sink() -> Iterator[RecordingSink]:
+    with RecordingSink() as recording:
+        yield recording
+
+
+@pytest.fixture
+def postman(
+    settings: Settings, store: Store, sink: RecordingSink, raw_store: "redis.Redis"
+) -> Iterator[Callable[..., Postman]]:
+    made: list[Postman] = []
+
+    def make(at: Store = store, settings: Settings = settings) -> Postman:
+        http: Sink[Any] = Sink(
+            policy=AddressPolicy(settings.sink_allowed_networks),
+            ca_file=sink.ca_file,
+            clock=SystemClock(),
+            limits=LIMITS,
+        )
+        contract = load_public(strict_cloudevents=settings.strict_cloudevents)
+        courier = Courier(
+            store=at,
+            sink=http,
+            validator=contract.validator("CloudEvent"),
+            settings=settings,
+            clock=SystemClock(),
+            random=lambda: 0.0,
+            options=CourierOptions(poll_s=0.02, limits=LIMITS),
+        )
+        made.append(Postman(courier, http, raw_store))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.sink.close()

@@ -1,0 +1,282 @@
+"""What a sink sees, and what becomes of each answer."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation, session_status, subscription
+from tests.delivery.conftest import Postman
+from tests.sinks import Answer, Received, RecordingSink
+from webrtc_events.contract import load_public
+from webrtc_events.credentials import CredentialBox
+from webrtc_events.errors import Unavailable
+from webrtc_events.keys import partition_of
+from webrtc_events.model import Credential, EventType, Status, Subscription, TerminationReason
+from webrtc_events.settings import Settings
+from webrtc_events.store import Settlement, Store
+
+P = partition_of("r1", 64)
+Make = Callable[..., Postman]
+
+
+def with_token(store: Store, settings: Settings, sink: RecordingSink) -> Subscription:
+    """A subscription with a sink credential, sealed as the service does."""
+    credential = Credential("t0ken", 4_000_000_000_000)
+    made = subscription(credential=credential)
+    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
+    store.create(made, sink=sink.url, headers={}, sealed=sealed)
+    return made
+
+
+def sequence(requests: Sequence[Received]) -> list[Any]:
+    """The sequence numbers received, an end by its reason."""
+    data = [each.json["data"] for each in requests]
+    return [each.get("sequenceNumber", each.get("terminationReason")) for each in data]
+
+
+def dead_letters(raw_store: "redis.Redis") -> list[tuple[str, str]]:
+    return [(letter["reason"], letter["detail"]) for _, letter in raw_store.xrange(P.dead)]
+
+
+def test_a_notification_is_a_cloudevent_of_the_contract(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Make
+) -> None:
+    made = created(store, sink=sink.url_of("/a?b=c"), headers={"x-app": "7"})
+    append(store, invitation(1))
+    postman().run()
+    (request,) = sink.requests
+    assert (request.method, request.path) == ("POST", "/a?b=c")
+    assert request.header("content-type") == "application/cloudevents+json"
+    assert request.header("x-app") == "7"
+    assert len(request.header("x-correlator") or "") == 36
+    assert request.header("authorization") is None
+    assert load_public().validator("CloudEvent").first_fault(request.json) is None
+    assert request.json["id"] == f"{made.id}.1"
+    assert request.json["source"] == settings.source
+    assert request.json["time"] == "2026-03-10T09:00:00.000Z"
+    assert request.json["data"]["subscriptionId"] == made.id
+    assert "subject" not in request.json
+
+
+def test_the_sink_credential_is_sent_as_a_bearer_token(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Make
+) -> None:
+    with_token(store, settings, sink)
+    append(store, invitation(1))
+    postman().run()
+    assert sink.requests[0].header("authorization") == "Bearer t0ken"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_both_forms_of_session_status(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Make, *, strict: bool
+) -> None:
+    created(store, sink=sink.url, event_type=EventType.SESSION_STATUS, session="s1")
+    append(store, session_status(1, status="Connected"), to=P.number)
+    postman(settings=dataclasses.replace(settings, strict_cloudevents=strict)).run()
+    event = sink.requests[0].json
+    assert load_public(strict_cloudevents=strict).validator("CloudEvent").first_fault(event) is None
+    assert (event["data"]["mediaSessionId"], event["data"]["status"]) == ("s1", "Connected")
+    assert ("mediaSessionId" in event, "status" in event) == (not strict, not strict)
+
+
+def test_events_arrive_in_order_and_the_end_is_last(store: Store, sink: RecordingSink, postman: Make) -> None:
+    created(store, sink=sink.url, max_events=20)
+    append(store, *(invitation(number) for number in range(1, 31)))
+    postman().run()
+    assert sequence(sink.requests) == [*range(1, 21), "MAX_EVENTS_REACHED"]
+    assert len({each.json["id"] for each in sink.requests}) == 21
+
+
+def test_a_failing_sink_gets_the_same_event_again_before_any_other(
+    store: Store, sink: RecordingSink, postman: Make
+) -> None:
+    created(store, sink=sink.url)
+    append(store, invitation(1), invitation(2))
+    sink.answer = [204, 503, 404, 429, 204]
+    postman().run()
+    assert sequence(sink.requests) == [1, 2, 2, 2, 2]
+    assert len({each.json["id"] for each in sink.requests}) == 2
+
+
+def test_a_refused_event_becomes_a_dead_letter_and_the_next_goes_on(
+    store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    created(store, sink=sink.url)
+    append(store, invitation(1), invitation(2), invitation(3))
+    sink.answer = [400, 302, 204]
+    postman().run()
+    assert sequence(sink.requests) == [1, 2, 3]
+    assert dead_letters(raw_store) == [("refused", "HTTP 400"), ("refused", "HTTP 302")]
+
+
+def test_410_ends_the_subscription_and_nothing_more_is_sent(
+    store: Store, sink: RecordingSink, postman: Make
+) -> None:
+    made = created(store, sink=sink.url)
+    append(store, invitation(1), invitation(2))
+    sink.answer = [410]
+    postman().run()
+    assert sequence(sink.requests) == [1]
+    found = store.get(made.id)
+    assert found is not None
+    assert found.status is Status.EXPIRED
+    assert append(store, invitation(3)) == [(True, 0)]
+
+
+def test_401_to_a_credentialed_delivery_ends_it_and_the_end_is_tried_once(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    with_token(store, settings, sink)
+    append(store, invitation(1), invitation(2))
+    sink.answer = [401]
+    postman().run()
+    assert sequence(sink.requests) == [1, "ACCESS_TOKEN_EXPIRED"]
+    assert [reason for reason, _ in dead_letters(raw_store)] == [
+        "refused",
+        "subscription_ended",
+        "end_refused",
+    ]
+    assert postman().courier.idle
+
+
+def test_401_without_a_credential_is_a_refusal(store: Store, sink: RecordingSink, postman: Make) -> None:
+    created(store, sink=sink.url)
+    append(store, invitation(1), invitation(2))
+    sink.answer = [401, 204]
+    postman().run()
+    assert sequence(sink.requests) == [1, 2]
+
+
+def test_an_event_past_its_deadline_is_dropped_and_the_next_goes_on(
+    store: Store,
+    store_at: Callable[..., Store],
+    sink: RecordingSink,
+    postman: Make,
+    raw_store: "redis.Redis",
+) -> None:
+    created(store, sink=sink.url)
+    append(store, invitation(1))
+    append(store_at(60), invitation(2))
+    postman(store_at(121)).run()
+    assert sequence(sink.requests) == [2]
+    assert dead_letters(raw_store) == [("deadline_exceeded", "")]
+
+
+def test_nothing_invalid_leaves(
+    store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    created(store, sink=sink.url)
+    bad = invitation(1)
+    wrong_status = dataclasses.replace(bad, payload=bad.payload.replace("Initial", "Exploded"))
+    no_json = dataclasses.replace(bad, id="e2", payload="{")
+    append(store, wrong_status, no_json, invitation(3))
+    postman().run()
+    assert sequence(sink.requests) == [3]
+    (invalid, unreadable) = dead_letters(raw_store)
+    assert invalid[0] == "invalid_event"
+    assert "$.data.status" in invalid[1]
+    assert unreadable[0] == "unreadable_entry"
+
+
+def test_a_sink_that_hangs_delays_no_other(store: Store, sink: RecordingSink, postman: Make) -> None:
+    created(store, sink=sink.url_of("/hangs"))
+    created(store, sink=sink.url_of("/healthy"), registration="r2")
+    sink.answer = lambda request: Answer(never=request.path == "/hangs")
+    append(store, invitation(1))
+    append(store, *(invitation(number, registration="r2") for number in range(2, 12)))
+    courier = postman().courier
+    for _ in range(100):
+        courier.step()
+        healthy = [each for each in sink.requests if each.path == "/healthy"]
+        if len(healthy) == 10:
+            break
+    assert sequence(healthy) == list(range(2, 12))
+    assert not courier.idle
+
+
+def test_what_a_lost_courier_had_claimed_is_sent_by_another_with_the_same_id(
+    store: Store, store_at: Callable[..., Store], sink: RecordingSink, postman: Make
+) -> None:
+    created(store, sink=sink.url)
+    append(store, invitation(1), invitation(2))
+    sink.answer = lambda _: Answer(never=len(sink.requests) == 1)
+    lost = postman()
+    for _ in range(20):
+        lost.courier.step()
+        if sink.requests:
+            break
+    postman(store_at(31)).run()
+    assert sequence(sink.requests) == [1, 1, 2]
+    assert sink.requests[0].json["id"] == sink.requests[1].json["id"]
+
+
+class BreaksAtSettle(Store):
+    """The real store, cut off around some settles: before they reach it, or before the answer."""
+
+    cut: list[str]
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+        kind = self.cut.pop() if self.cut else ""
+        if kind == "request":
+            raise Unavailable
+        results = super().settle(settlements)
+        if kind == "answer":
+            raise Unavailable
+        return results
+
+
+@pytest.mark.parametrize("cut", ["request", "answer"])
+def test_a_settle_that_failed_is_done_again_and_repeats_nothing(
+    settings: Settings, store: Store, sink: RecordingSink, postman: Make, cut: str
+) -> None:
+    created(store, sink=sink.url, max_events=2)
+    append(store, invitation(1))
+    broken = BreaksAtSettle.connect(settings)
+    assert isinstance(broken, BreaksAtSettle)
+    broken.cut = [cut]
+    courier = postman(broken).courier
+    failures = 0
+    for round_ in range(60):
+        try:
+            courier.step()
+        except Unavailable:
+            failures += 1
+        if round_ == 30:
+            append(store, invitation(2))
+    broken.close()
+    assert failures == 1
+    assert sequence(sink.requests) == [1, 2, "MAX_EVENTS_REACHED"]
+
+
+def test_a_delete_in_mid_delivery_is_followed_by_its_end_only(
+    store: Store, sink: RecordingSink, postman: Make
+) -> None:
+    made = created(store, sink=sink.url)
+    append(store, *(invitation(number) for number in range(1, 21)))
+
+    def answer(_: Received) -> Answer:
+        if len(sink.requests) == 3:
+            store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+        return Answer()
+
+    sink.answer = answer
+    postman().run()
+    # What was leased, eight at a time, is delivered; the rest is dropped.
+    assert sequence(sink.requests) == [*range(1, 9), "SUBSCRIPTION_DELETED"]
+
+
+def test_each_attempt_is_kept_for_a_while(
+    store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    created(store, sink=sink.url)
+    append(store, invitation(1))
+    sink.answer = [500, 204]
+    postman().run()
+    attempts = [entry["attempt"] for _, entry in raw_store.xrange(P.attempts)]
+    assert len(attempts) == 2
+    assert '"reason": "http_500"' in attempts[0]
+    assert '"outcome": "delivered"' in attempts[1]

@@ -1,0 +1,99 @@
+"""The worker's threads, on a real store with a real sink."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.builders import append, created, invitation
+from tests.sinks import Answer, RecordingSink
+from webrtc_events.clock import SystemClock
+from webrtc_events.local.valkey import Valkey
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+from webrtc_events.worker import Worker
+
+
+@pytest.fixture
+def build(environ: dict[str, str], sink: RecordingSink) -> Iterator[Callable[..., Worker]]:
+    made: list[Worker] = []
+
+    def make(**changes: str) -> Worker:
+        changed = environ | {"WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file)} | changes
+        made.append(Worker.build(Settings.from_environ(changed), SystemClock()))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.stop()
+
+
+def reasons(sink: RecordingSink) -> list[str]:
+    return [each.json["data"].get("terminationReason") for each in sink.requests]
+
+
+def test_an_appended_event_is_delivered_at_once(
+    store: Store, sink: RecordingSink, build: Callable[..., Worker]
+) -> None:
+    worker = build()
+    created(store, sink=sink.url)
+    append(store, invitation(1))
+    sink.wait_for(1)
+    assert worker.alive() == {"courier": True, "keeper": True}
+
+
+def test_the_keeper_ends_what_expires(
+    store: Store, sink: RecordingSink, build: Callable[..., Worker]
+) -> None:
+    build()
+    created(store, sink=sink.url, expires_at_ms=round(SystemClock().now() * 1000) + 300)
+    sink.wait_for(1)
+    assert reasons(sink) == ["SUBSCRIPTION_EXPIRED"]
+
+
+def test_stopping_lets_deliveries_end_and_settles_them(
+    store: Store, sink: RecordingSink, build: Callable[..., Worker]
+) -> None:
+    created(store, sink=sink.url)
+    sink.answer = lambda _: Answer(delay_s=0.5)
+    worker = build()
+    append(store, invitation(1))
+    sink.wait_for(1)
+    assert worker.stop() is True
+    assert worker.alive() == {"courier": False, "keeper": False}
+    # Settled: no other worker sends it again.
+    build()
+    append(store, invitation(2))
+    sink.wait_for(2)
+    assert [each.json["data"]["sequenceNumber"] for each in sink.requests] == [1, 2]
+
+
+def test_a_worker_outlives_its_store(
+    tmp_path: Path, sink: RecordingSink, build: Callable[..., Worker], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "webrtc_events.worker")
+    server = Valkey(tmp_path, SystemClock())
+    server.start()
+    server.wait_ready()
+    worker = build(WEBRTC_EVENTS_REDIS_URL=server.url)
+    server.stop()
+    again = Valkey(tmp_path, SystemClock())
+    again.start()
+    again.wait_ready()
+    store = Store.connect(Settings.from_environ(_at(again.url)))
+    created(store, sink=sink.url)
+    append(store, invitation(1))
+    sink.wait_for(1)
+    store.close()
+    assert worker.stop() is True
+    again.stop()
+
+
+def _at(url: str) -> dict[str, str]:
+    return {
+        "WEBRTC_EVENTS_REDIS_URL": url,
+        "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/",
+        "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+    }

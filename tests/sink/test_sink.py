@@ -1,0 +1,549 @@
+import itertools
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pytest
+
+from tests.sinks import Answer, Authority, Received, RecordingSink, read_request
+from webrtc_events.addresses import AddressPolicy
+from webrtc_events.clock import SystemClock
+from webrtc_events.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
+from webrtc_events.sink import Sink, SinkLimits, is_sendable_header
+
+LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
+DEFAULT = SinkLimits()
+HASTY = SinkLimits(connect_ms=300, total_ms=400)
+SECRET = "a-secret-token"
+HEADERS = (
+    ("Content-Type", "application/cloudevents+json"),
+    ("x-correlator", "b4333c46-49c0-4f62-80d7-f0ef930f1c46"),
+    ("Authorization", f"Bearer {SECRET}"),
+)
+BODY = b'{"id":"1","text":"private"}'
+
+CHUNKED = b"HTTP/1.1 503 X\r\ntransfer-encoding: chunked\r\n\r\n"
+INTERIM = b"HTTP/1.1 100 X\r\n\r\nHTTP/1.1 103 X\r\nlink: x\r\n\r\n"
+
+Raw = Callable[[ssl.SSLSocket], None]
+MakeSink = Callable[..., Sink[int]]
+
+
+@pytest.fixture(scope="module")
+def authority() -> Iterator[Authority]:
+    authority = Authority()
+    yield authority
+    authority.close()
+
+
+@pytest.fixture
+def server(authority: Authority) -> Iterator[RecordingSink]:
+    with RecordingSink(authority=authority) as server:
+        yield server
+
+
+@pytest.fixture
+def make(authority: Authority) -> Iterator[MakeSink]:
+    with ExitStack() as stack:
+
+        def make(
+            *,
+            policy: AddressPolicy = LOOPBACK,
+            ca_file: Path | None = authority.ca_file,
+            limits: SinkLimits = DEFAULT,
+            resolve: tuple[str, ...] = (),
+        ) -> Sink[int]:
+            sink = Sink[int](
+                policy=policy, ca_file=ca_file, clock=SystemClock(), limits=limits, resolve=resolve
+            )
+            stack.callback(sink.close)
+            return sink
+
+        yield make
+
+
+def request(url: str, headers: tuple[tuple[str, str], ...] = HEADERS) -> SinkRequest:
+    return SinkRequest(url, headers, BODY)
+
+
+def collect(sink: Sink[int], count: int) -> dict[int, SinkReply]:
+    replies: dict[int, SinkReply] = {}
+    while len(replies) < count:
+        finished = sink.poll(10)
+        assert finished, f"nothing within 10 s, {count - len(replies)} to come"
+        replies.update(finished)
+    return replies
+
+
+def post(sink: Sink[int], url: str, headers: tuple[tuple[str, str], ...] = HEADERS) -> SinkReply:
+    sink.submit(1, request(url, headers))
+    return collect(sink, 1)[1]
+
+
+def failure(reply: SinkReply) -> str:
+    """The reason; whatever failed, its text must not show what was sent."""
+    assert isinstance(reply, SinkFailure)
+    assert SECRET not in repr(reply)
+    assert "private" not in repr(reply)
+    return reply.reason
+
+
+def status(reply: SinkReply) -> int:
+    assert isinstance(reply, SinkAnswer), reply
+    return reply.status
+
+
+# Deliveries
+
+
+def test_event_is_posted_with_exactly_the_given_headers(server: RecordingSink, make: MakeSink) -> None:
+    reply = post(make(), server.url_of("/a/../b?c=d"))
+    assert status(reply) == 204
+    assert 0 <= reply.elapsed_ms < 10_000
+    [received] = server.wait_for(1)
+    assert (received.method, received.path, received.body) == ("POST", "/a/../b?c=d", BODY)
+    sent = {name: value for name, value in received.headers if name != "User-Agent"}
+    assert sent == {
+        "Host": f"localhost:{server.port}",
+        "Content-Length": str(len(BODY)),
+        **dict(HEADERS),
+    }
+    assert (received.header("User-Agent") or "").startswith("webrtc-events")
+
+
+def test_header_without_value_is_sent(server: RecordingSink, make: MakeSink) -> None:
+    assert status(post(make(), server.url, (("X-Empty", ""), ("User-Agent", "mine")))) == 204
+    [received] = server.wait_for(1)
+    assert (received.header("X-Empty"), received.header("User-Agent")) == ("", "mine")
+    assert received.header("Content-Type") is None
+
+
+def test_headers_of_one_post_do_not_stay_for_the_next(server: RecordingSink, make: MakeSink) -> None:
+    sink = make()
+    post(sink, server.url, (("X-First", "1"),))
+    post(sink, server.url, (("X-Second", "2"),))
+    _, second = server.wait_for(2)
+    assert (second.header("X-First"), second.header("X-Second")) == (None, "2")
+
+
+def test_connection_is_kept_for_the_next_post(server: RecordingSink, make: MakeSink) -> None:
+    sink = make()
+    assert [status(post(sink, server.url)) for _ in range(5)] == [204] * 5
+    assert server.connections == 1
+
+
+def test_connection_that_the_sink_closed_meanwhile_is_replaced(server: RecordingSink, make: MakeSink) -> None:
+    server.answer = lambda _: Answer(204, close=True)
+    sink = make()
+    assert [status(post(sink, server.url)) for _ in range(3)] == [204] * 3
+    assert server.connections == 3
+
+
+@pytest.mark.parametrize("code", [200, 299, 301, 304, 307, 308, 400, 401, 404, 410, 429, 500, 503, 599])
+def test_any_final_status_is_an_answer(server: RecordingSink, make: MakeSink, code: int) -> None:
+    server.answer = lambda _: Answer(code)
+    assert status(post(make(), server.url)) == code
+
+
+def test_redirect_is_not_followed(server: RecordingSink, make: MakeSink) -> None:
+    server.answer = lambda _: Answer(308, (("Location", server.url_of("/elsewhere")),))
+    sink = make()
+    assert status(post(sink, server.url)) == 308
+    assert status(post(sink, server.url)) == 308
+    assert [received.path for received in server.requests] == ["/", "/"]
+
+
+def test_retry_after_is_handed_on(server: RecordingSink, make: MakeSink) -> None:
+    server.answer = lambda _: Answer(503, (("retry-AFTER", " 120 "), ("Retry-After", "1")))
+    sink = make()
+    reply = post(sink, server.url)
+    assert isinstance(reply, SinkAnswer)
+    assert reply.retry_after == "120"
+    server.answer = [503]
+    reply = post(sink, server.url)
+    assert isinstance(reply, SinkAnswer)
+    assert reply.retry_after is None
+
+
+def test_replies_carry_the_token_of_their_request(server: RecordingSink, make: MakeSink) -> None:
+    server.answer = lambda received: Answer(int(received.path[1:]))
+    sink = make()
+    for token in range(200, 220):
+        sink.submit(token, request(server.url_of(f"/{token}")))
+    assert sink.in_flight == 20
+    replies = collect(sink, 20)
+    assert {token: status(reply) for token, reply in replies.items()} == {n: n for n in range(200, 220)}
+    assert sink.in_flight == 0
+
+
+def test_a_hanging_sink_delays_no_other(server: RecordingSink, make: MakeSink) -> None:
+    server.answer = lambda received: Answer(never=received.path == "/hang")
+    sink = make()
+    sink.submit(0, request(server.url_of("/hang")))
+    for token in range(1, 201):
+        sink.submit(token, request(server.url_of("/")))
+    replies = collect(sink, 200)
+    assert 0 not in replies
+    assert {status(reply) for reply in replies.values()} == {204}
+    assert sink.in_flight == 1
+
+
+def test_proxies_of_the_environment_are_ignored(
+    server: RecordingSink, make: MakeSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert status(post(make(), server.url)) == 204
+
+
+# Trust
+
+
+def test_certificate_of_an_unknown_ca_is_refused(server: RecordingSink, make: MakeSink) -> None:
+    other = Authority()
+    try:
+        assert failure(post(make(ca_file=other.ca_file), server.url)) == "tls"
+        assert failure(post(make(ca_file=None), server.url)) == "tls"
+    finally:
+        other.close()
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("names", "not_after"),
+    [(["example.com"], None), (["localhost"], datetime(2020, 1, 1, tzinfo=UTC))],
+    ids=["other name", "expired"],
+)
+def test_certificate_that_does_not_hold_is_refused(
+    authority: Authority, make: MakeSink, names: list[str], not_after: datetime | None
+) -> None:
+    with RecordingSink(authority=authority, names=names, not_after=not_after) as server:
+        assert failure(post(make(), server.url)) == "tls"
+        assert server.requests == []
+
+
+def test_old_tls_is_refused(authority: Authority, server: RecordingSink, make: MakeSink) -> None:
+    context = authority.context("localhost")
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    server.use(context)
+    assert failure(post(make(), server.url)) == "tls"
+
+
+def test_peer_that_speaks_no_tls_is_a_failure(make: MakeSink) -> None:
+    with _plain_listener(b"HTTP/1.1 200 OK\r\n\r\n") as port:
+        assert failure(post(make(), f"https://localhost:{port}/")) == "tls"
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "127.1", "2130706433", "[::1]", "[::ffff:7f00:1]"]
+)
+def test_refused_address_is_never_connected_to(server: RecordingSink, make: MakeSink, host: str) -> None:
+    sink = make(policy=AddressPolicy())
+    assert failure(post(sink, f"https://{host}:{server.port}/")) == "address_refused"
+    assert server.connections == 0
+
+
+def test_name_that_resolves_to_a_refused_address_is_refused(authority: Authority, make: MakeSink) -> None:
+    with RecordingSink(authority=authority, names=["sink.example"]) as server:
+        resolve = (f"sink.example:{server.port}:127.0.0.1",)
+        url = f"https://sink.example:{server.port}/"
+        reply = post(make(policy=AddressPolicy(), resolve=resolve), url)
+        assert failure(reply) == "address_refused"
+        assert server.connections == 0
+        assert status(post(make(resolve=resolve), url)) == 204
+
+
+def test_allowed_address_is_taken_when_another_is_refused(authority: Authority, make: MakeSink) -> None:
+    with RecordingSink(authority=authority, names=["sink.example"]) as server:
+        sink = make(
+            policy=AddressPolicy((ip_network("127.0.0.1/32"),)),
+            resolve=(f"sink.example:{server.port}:169.254.169.254,10.0.0.1,127.0.0.1",),
+        )
+        assert status(post(sink, f"https://sink.example:{server.port}/")) == 204
+
+
+def test_unknown_name_is_a_dns_failure(make: MakeSink) -> None:
+    assert failure(post(make(), "https://no-such-name.invalid/")) == "dns"
+
+
+def test_refused_connection_is_a_connect_failure(make: MakeSink) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert failure(post(make(), f"https://127.0.0.1:{port}/")) == "connect"
+
+
+# Requests that cannot be sent
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost/",
+        "ftp://localhost/",
+        "https://bücher.example/",
+        "https://a b/",
+        "https://x\x00y/",
+        "",
+    ],
+)
+def test_url_that_cannot_be_sent_is_a_failure_of_that_request_alone(
+    server: RecordingSink, make: MakeSink, url: str
+) -> None:
+    sink = make()
+    sink.submit(1, request(url))
+    sink.submit(2, request(server.url))
+    assert sink.in_flight == 2
+    replies = collect(sink, 2)
+    assert (failure(replies[1]), status(replies[2])) == ("protocol", 204)
+
+
+UNSENDABLE = [
+    ("X-A", f"{SECRET}\r\nX-B: c"),
+    ("X-A", f"{SECRET}\nX-B: c"),
+    ("X-A", f"{SECRET}\x00"),
+    ("X-A", f"{SECRET}ü"),
+    ("X-A\r\nX-B", SECRET),
+    ("X A", SECRET),
+    ("", SECRET),
+    ("X-A:", SECRET),
+    ("Host", "elsewhere.example"),
+    ("content-length", "1"),
+    ("Transfer-Encoding", "chunked"),
+    ("Connection", "close"),
+    ("Expect", "100-continue"),
+]
+
+
+@pytest.mark.parametrize("header", UNSENDABLE)
+def test_header_that_must_not_be_sent_is_a_failure_of_that_request_alone(
+    server: RecordingSink, make: MakeSink, header: tuple[str, str]
+) -> None:
+    sink = make()
+    assert not is_sendable_header(*header)
+    assert failure(post(sink, server.url, (header,))) == "protocol"
+    assert status(post(sink, server.url)) == 204
+    assert len(server.requests) == 1
+
+
+# Sinks that misbehave
+
+
+def after_request(act: Callable[[ssl.SSLSocket], None]) -> Raw:
+    """A connection hook that reads one request before it acts."""
+
+    def raw(connection: ssl.SSLSocket) -> None:
+        with connection.makefile("rb") as reader:
+            read_request(cast(BinaryIO, reader))
+        act(connection)
+
+    return raw
+
+
+def send(*parts: bytes) -> Raw:
+    return after_request(lambda connection: connection.sendall(b"".join(parts)))
+
+
+def send_for_ever(start: bytes, part: bytes) -> Raw:
+    """Up to 50 MB, far beyond every limit."""
+
+    def act(connection: ssl.SSLSocket) -> None:
+        connection.sendall(start)
+        for _ in range(50_000_000 // len(part)):
+            connection.sendall(part)
+
+    return after_request(act)
+
+
+def drip(server: RecordingSink, start: bytes) -> Raw:
+    def act(connection: ssl.SSLSocket) -> None:
+        connection.sendall(start)
+        while not server.closing.wait(0.02):
+            connection.sendall(b"x")
+
+    return after_request(act)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (after_request(lambda _: None), "connect"),
+        (send(b"HTTP/1.1 2"), "connect"),
+        (send(b"SSH-2.0-OpenSSH\r\n" * 3), "protocol"),
+        (send(b"HTTP/1.1 banana\r\n\r\n"), "protocol"),
+        (send_for_ever(b"", b"x" * 1000), "protocol"),
+        (send_for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 40), "too_large"),
+        (send_for_ever(b"HTTP/1.1 103 Early\r\n", b"x-header: " + b"y" * 988 + b"\r\n"), "too_large"),
+    ],
+    ids=["hangs up", "cut off", "other protocol", "bad status", "no line", "endless interim", "interim head"],
+)
+def test_connection_without_a_final_status_is_a_failure(
+    server: RecordingSink, make: MakeSink, raw: Raw, reason: str
+) -> None:
+    server.raw = raw
+    assert failure(post(make(), server.url)) == reason
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        send(b"HTTP/1.1 503 X\r\ncontent-length: 10\r\n\r\nabc"),
+        send(CHUNKED + b"zz\r\n"),
+        send(b"HTTP/1.1 503 X\r\nx-head-ends: he"),
+        send_for_ever(b"HTTP/1.1 503 X\r\n", b"x-header: " + b"y" * 988 + b"\r\n"),
+        send_for_ever(b"HTTP/1.1 503 X\r\nx-header: ", b"y" * 1000),
+        send_for_ever(b"HTTP/1.1 503 X\r\n\r\n", b"y" * 1000),
+        send_for_ever(CHUNKED, b"1\r\nx\r\n" * 200),
+        send_for_ever(
+            CHUNKED + b"0\r\n",
+            b"x-trailer: " + b"y" * 987 + b"\r\n",
+        ),
+        send(INTERIM, b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n"),
+    ],
+    ids=[
+        "short body",
+        "bad chunk",
+        "head cut off",
+        "large head",
+        "large line",
+        "large body",
+        "endless chunks",
+        "endless trailers",
+        "interim answers",
+    ],
+)
+def test_final_status_counts_whatever_follows_it(server: RecordingSink, make: MakeSink, raw: Raw) -> None:
+    server.raw = raw
+    assert status(post(make(), server.url)) == 503
+
+
+def test_oversized_answer_costs_its_connection_only(server: RecordingSink, make: MakeSink) -> None:
+    sink = make()
+    server.answer = lambda _: Answer(200, body=b"x" * 65_537)
+    assert status(post(sink, server.url)) == 200
+    server.answer = lambda _: Answer(200, body=b"x" * 65_536)
+    assert [status(post(sink, server.url)) for _ in range(2)] == [200, 200]
+    assert server.connections == 2
+
+
+def test_silent_sink_times_out(server: RecordingSink, make: MakeSink) -> None:
+    server.answer = lambda _: Answer(never=True)
+    reply = post(make(limits=HASTY), server.url)
+    assert failure(reply) == "timeout"
+    assert reply.elapsed_ms >= HASTY.total_ms
+
+
+def test_peer_that_never_shakes_hands_times_out(make: MakeSink) -> None:
+    with _plain_listener(b"") as port:
+        reply = post(make(limits=SinkLimits(connect_ms=200)), f"https://127.0.0.1:{port}/")
+    assert failure(reply) == "timeout"
+
+
+def test_dripping_head_times_out(server: RecordingSink, make: MakeSink) -> None:
+    server.raw = drip(server, b"HTTP/1.1 20")
+    assert failure(post(make(limits=HASTY), server.url)) == "timeout"
+
+
+def test_dripping_body_ends_at_the_timeout_with_its_status(server: RecordingSink, make: MakeSink) -> None:
+    server.raw = drip(server, b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n")
+    reply = post(make(limits=HASTY), server.url)
+    assert status(reply) == 200
+    assert reply.elapsed_ms >= HASTY.total_ms
+
+
+# Polling
+
+
+def test_poll_with_nothing_to_do_returns_nothing(make: MakeSink) -> None:
+    assert make().poll(0.01) == []
+
+
+def test_wake_from_another_thread_ends_a_poll(server: RecordingSink, make: MakeSink) -> None:
+    sink = make(limits=SinkLimits(total_ms=60_000))
+
+    def answer(_: Received) -> Answer:
+        sink.wake()
+        return Answer(never=True)
+
+    server.answer = answer
+    sink.submit(1, request(server.url))
+    assert sink.poll(50) == []
+    assert sink.in_flight == 1
+
+
+def test_wake_before_a_poll_counts_once(make: MakeSink) -> None:
+    sink = make()
+    for _ in range(100_000):
+        sink.wake()
+    assert sink.poll(50) == []
+    waker = threading.Timer(0.05, sink.wake)
+    waker.start()
+    assert sink.poll(50) == []
+    waker.join()
+
+
+def test_close_drops_what_is_in_flight_and_may_be_repeated(server: RecordingSink, make: MakeSink) -> None:
+    server.answer = lambda _: Answer(never=True)
+    sink = make()
+    sink.submit(1, request(server.url))
+    assert sink.poll(0) == []
+    sink.close()
+    sink.close()
+    sink.wake()
+    assert sink.in_flight == 0
+
+
+def test_closing_leaves_no_descriptors_behind(server: RecordingSink, make: MakeSink) -> None:
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("the host does not list its descriptors")
+    sink = make(limits=SinkLimits(body_bytes=10))
+    ends = itertools.cycle([b"", b"x" * 20])
+    server.answer = lambda _: Answer(200, body=next(ends), close=True)
+    post(sink, server.url)
+    before = len(list(descriptors.iterdir()))
+    for _ in range(20):
+        post(sink, server.url)
+    server.wait_until_idle()
+    assert len(list(descriptors.iterdir())) <= before
+
+
+class _plain_listener:  # noqa: N801 (used as a function)
+    """A TCP peer that answers every connection with `greeting` and keeps it open."""
+
+    def __init__(self, greeting: bytes) -> None:
+        self._greeting = greeting
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> int:
+        self._thread.start()
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with ExitStack() as connections:
+            while True:
+                try:
+                    connection, _ = self._listener.accept()
+                except OSError:
+                    return
+                connections.enter_context(connection)
+                connection.sendall(self._greeting)

@@ -1,0 +1,163 @@
+"""What clients may do with subscriptions, beyond what the contract's schemas say."""
+
+from typing import Any
+
+import pytest
+import redis
+
+from webrtc_events.clock import SystemClock, format_time, parse_time
+from webrtc_events.contract import load_public
+from webrtc_events.errors import NotFound, PermissionDenied, ServiceError, Unprocessable
+from webrtc_events.model import Caller, EventType
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+from webrtc_events.subscriptions import Subscriptions
+
+SCOPES = frozenset(f"webrtc-events:{each}:create" for each in EventType)
+APP = Caller("app", None, SCOPES)
+
+
+@pytest.fixture
+def subscriptions(store: Store, settings: Settings) -> Subscriptions:
+    return Subscriptions(store, settings)
+
+
+def request(event_type: str = EventType.SESSION_INVITATION, **changes: Any) -> Any:
+    detail = {"registrationId": "r1", "deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2"}
+    detail |= changes.pop("detail", {})
+    config = {"subscriptionDetail": detail} | changes.pop("config", {})
+    return {
+        "protocol": "HTTP",
+        "sink": "https://sink.example.com/inbox",
+        "types": [str(event_type)],
+        "config": config,
+    } | changes
+
+
+def credential(expires: str = "2999-01-01T00:00:00Z", token: str = "s3cret") -> dict[str, str]:
+    return {
+        "credentialType": "ACCESSTOKEN",
+        "accessToken": token,
+        "accessTokenExpiresUtc": expires,
+        "accessTokenType": "bearer",
+    }
+
+
+def error(subscriptions: Subscriptions, asked: Any, caller: Caller = APP) -> tuple[int, str, str]:
+    with pytest.raises(ServiceError) as caught:
+        subscriptions.create(caller, asked)
+    return caught.value.status, caught.value.code, caught.value.message
+
+
+def test_the_resource_echoes_the_request_without_its_secret(
+    subscriptions: Subscriptions, raw_store: "redis.Redis"
+) -> None:
+    asked = request(
+        config={"subscriptionMaxEvents": 2, "subscriptionExpireTime": "2999-01-01T00:00:00+01:00"},
+        protocolSettings={"headers": {"x-app": "1"}, "method": "POST"},
+        sinkCredential=credential(),
+    )
+    made = subscriptions.create(APP, asked)
+    added = {"id", "startsAt", "expiresAt", "status"}
+    assert {name: value for name, value in made.items() if name not in added} == {
+        name: value for name, value in asked.items() if name != "sinkCredential"
+    }
+    assert made["expiresAt"] == "2998-12-31T23:00:00.000Z"
+    assert made["status"] == "ACTIVE"
+    assert abs(parse_time(made["startsAt"]) - SystemClock().now() * 1000) < 5_000
+    assert load_public().validator("Subscription").first_fault(made) is None
+    assert subscriptions.get(APP, made["id"]) == made
+    assert subscriptions.list(APP) == [made]
+    everything = [raw_store.dump(key) for key in raw_store.scan_iter()]
+    assert not any(b"s3cret" in each for each in everything)
+
+
+def test_the_scope_of_the_requested_type_is_needed(subscriptions: Subscriptions) -> None:
+    one = frozenset({f"webrtc-events:{EventType.REGISTRATION_ENDS}:create"})
+    with pytest.raises(PermissionDenied):
+        subscriptions.create(Caller("app", None, one), request())
+    assert subscriptions.create(Caller("app", None, one), request(EventType.REGISTRATION_ENDS))["id"]
+
+
+def test_several_types_are_not_supported(subscriptions: Subscriptions) -> None:
+    asked = request(types=[EventType.SESSION_INVITATION.value, EventType.REGISTRATION_ENDS.value])
+    with pytest.raises(Unprocessable) as caught:
+        subscriptions.create(APP, asked)
+    assert caught.value.code == "MULTIEVENT_SUBSCRIPTION_NOT_SUPPORTED"
+
+
+@pytest.mark.parametrize("name", ["sessionId", "mediaSessionId"])
+def test_a_session_goes_by_either_name(subscriptions: Subscriptions, name: str) -> None:
+    made = subscriptions.create(APP, request(EventType.SESSION_STATUS, detail={name: "s1"}))
+    assert made["config"]["subscriptionDetail"][name] == "s1"  # type: ignore[literal-required]
+
+
+@pytest.mark.parametrize(
+    "detail", [{}, {"sessionId": ""}, {"mediaSessionId": 7}, {"sessionId": "a", "mediaSessionId": "b"}]
+)
+def test_session_status_needs_one_session(subscriptions: Subscriptions, detail: dict[str, Any]) -> None:
+    status, code, message = error(subscriptions, request(EventType.SESSION_STATUS, detail=detail))
+    assert (status, code) == (400, "INVALID_ARGUMENT")
+    assert "$.config.subscriptionDetail" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "path"),
+    [
+        ({"sink": "https://user@sink.example.com/"}, "INVALID_SINK", "$.sink"),
+        ({"sink": "https://10.0.0.1/"}, "INVALID_SINK", "$.sink"),
+        ({"sink": "https://sink.example.com:25/"}, "INVALID_SINK", "$.sink"),
+        ({"protocolSettings": {"headers": {"Host": "x"}}}, "INVALID_ARGUMENT", "$.protocolSettings.headers"),
+        (
+            {"config": {"subscriptionExpireTime": "2020-01-01T00:00:00Z"}},
+            "INVALID_ARGUMENT",
+            "$.config.subscriptionExpireTime",
+        ),
+        (
+            {"sinkCredential": credential("2020-01-01T00:00:00Z")},
+            "INVALID_ARGUMENT",
+            "$.sinkCredential.accessTokenExpiresUtc",
+        ),
+        ({"sinkCredential": credential(token="a b")}, "INVALID_ARGUMENT", "$.sinkCredential.accessToken"),
+    ],
+)
+def test_what_the_schemas_cannot_say_is_checked(
+    subscriptions: Subscriptions, raw_store: "redis.Redis", changes: dict[str, Any], code: str, path: str
+) -> None:
+    status, told, message = error(subscriptions, request(**changes))
+    assert (status, told) == (400, code)
+    assert message.startswith(path)
+    assert raw_store.keys("*") == ["partitions"]
+
+
+def test_another_clients_subscription_looks_like_none(subscriptions: Subscriptions) -> None:
+    made = subscriptions.create(APP, request())
+    for other in (Caller("other", None, SCOPES), Caller("app", "alice", SCOPES)):
+        assert subscriptions.list(other) == []
+        with pytest.raises(NotFound):
+            subscriptions.get(other, made["id"])
+        with pytest.raises(NotFound):
+            subscriptions.delete(other, made["id"])
+    assert subscriptions.get(APP, made["id"]) == made
+
+
+def test_a_deleted_subscription_is_gone(subscriptions: Subscriptions) -> None:
+    made = subscriptions.create(APP, request())
+    subscriptions.delete(APP, made["id"])
+    assert subscriptions.list(APP) == []
+    for again in (subscriptions.get, subscriptions.delete):
+        with pytest.raises(NotFound):
+            again(APP, made["id"])
+
+
+def test_a_three_legged_caller_is_shown_no_device(subscriptions: Subscriptions) -> None:
+    alice = Caller("app", "alice", SCOPES)
+    made = subscriptions.create(alice, request())
+    assert "deviceId" not in made["config"]["subscriptionDetail"]
+    assert subscriptions.get(alice, made["id"]) == made
+    assert "deviceId" in subscriptions.create(APP, request())["config"]["subscriptionDetail"]
+
+
+def test_times_are_read_in_any_zone(subscriptions: Subscriptions) -> None:
+    soon = format_time(round(SystemClock().now() * 1000) + 60_000)
+    assert subscriptions.create(APP, request(config={"subscriptionExpireTime": soon}))["expiresAt"] == soon

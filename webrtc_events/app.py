@@ -1,0 +1,105 @@
+"""The composition root of the HTTP side: settings in, ASGI application out.
+
+gunicorn -c gunicorn.conf.py 'webrtc_events.app:create_app()'
+"""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.types import ASGIApp
+
+import handlers.network
+import handlers.subscriptions
+from webrtc_events.auth import TokenVerifier
+from webrtc_events.clock import Clock, SystemClock
+from webrtc_events.contract import load_network, load_public
+from webrtc_events.http.api import Api, connexion_app
+from webrtc_events.http.front import Front
+from webrtc_events.http.health import Check
+from webrtc_events.http.routes import Routes, published_document
+from webrtc_events.publish import Publisher
+from webrtc_events.settings import Settings, SettingsError
+from webrtc_events.store import Store
+from webrtc_events.subscriptions import Subscriptions
+
+__all__ = ["create_app"]
+
+_PUBLIC_LIMIT_BYTES = 256 * 1024
+_NETWORK_LIMIT_BYTES = 16 * 1024 * 1024
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    clock: Clock | None = None,
+    pages: Mapping[str, ASGIApp] | None = None,
+    checks: Mapping[str, Check] | None = None,
+) -> ASGIApp:
+    """The application with the APIs that `settings.apis` names.
+
+    `settings` None reads the environment. `pages` are further ASGI applications by path
+    prefix; `checks` are asked by `/readyz` besides the store.
+
+    Raises:
+        SettingsError: the environment is not valid; each fault is printed too.
+        MissingHandlersError: some operation has no handler.
+        Unavailable: the store cannot be reached.
+    """
+    settings = settings or _settings_from_environment()
+    public = load_public(strict_cloudevents=settings.strict_cloudevents)
+    network = load_network()
+    store = Store.connect(settings)
+    apis = {
+        "public": Api(public, handlers.subscriptions, Subscriptions(store, settings)),
+        "network": Api(network, handlers.network, Publisher(store, network)),
+    }
+    served = [api for name, api in apis.items() if name in settings.apis]
+    verifier = TokenVerifier(
+        openid_configuration_url=settings.openid_configuration_url,
+        audience=settings.audience,
+        clock=clock or SystemClock(),
+    )
+    api = connexion_app(served, verifier, _closing(store))
+    contracts = [each.contract for each in served]
+    documents = {
+        each.base_path: published_document(each, settings.openid_configuration_url) for each in contracts
+    }
+    routes = Routes(api, contracts, documents, {"store": _pinging(store), **(checks or {})}, pages or {})
+    return Front(
+        routes,
+        lifespan=api,
+        correlator=public.validator("XCorrelator"),
+        limits={public.base_path: _PUBLIC_LIMIT_BYTES, network.base_path: _NETWORK_LIMIT_BYTES},
+        default_limit=_PUBLIC_LIMIT_BYTES,
+    )
+
+
+def _settings_from_environment() -> Settings:
+    try:
+        return Settings.from_environ(os.environ)
+    except SettingsError as error:
+        for fault in error.faults:
+            print(f"webrtc-events: {fault}", file=sys.stderr)
+        raise
+
+
+def _closing(store: Store) -> Any:
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            store.close()
+
+    return lifespan
+
+
+def _pinging(store: Store) -> Check:
+    def ping() -> bool:
+        store.ping()
+        return True
+
+    return ping

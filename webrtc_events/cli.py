@@ -1,0 +1,385 @@
+"""The command line. Imports are inside the commands, so that each starts as fast as it can."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+
+import click
+
+from webrtc_events.clock import SystemClock
+
+if TYPE_CHECKING:
+    from webrtc_events.local.client import Client
+    from webrtc_events.local.endpoints import Endpoints
+    from webrtc_events.local.issuer import Issuer
+
+__all__ = ["main"]
+
+_DATA_DIR = "WEBRTC_EVENTS_DATA_DIR"
+_STRICT = "WEBRTC_EVENTS_STRICT_CLOUDEVENTS"
+_NOT_CONFIGURED = 2
+
+
+def _data_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--data-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar=_DATA_DIR,
+        help=f"Where keys, certificates and the store are kept.  [env: {_DATA_DIR}; default: "
+        "$XDG_DATA_HOME/webrtc-events or ~/.local/share/webrtc-events]",
+    )(command)
+
+
+def _told(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Says what a person can mend, without a traceback. Wrong settings exit with 2, the rest with 1."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        from webrtc_events.local.errors import LocalError
+        from webrtc_events.settings import SettingsError
+
+        try:
+            return command(*args, **options)
+        except SettingsError as error:
+            click.echo("Error: the settings are not right:", err=True)
+            for fault in error.faults:
+                click.echo(f"  {fault}", err=True)
+            sys.exit(_NOT_CONFIGURED)
+        except LocalError as error:
+            raise click.ClickException(str(error)) from error
+
+    return wrapped
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="webrtc-events")
+def main() -> None:
+    """A server for the CAMARA WebRTC Events API, and tools around it.
+
+    \b
+    On one machine, everything included:
+      webrtc-events serve             API, store, issuer and an HTTPS sink
+      webrtc-events demo              a whole call through it, checked
+    By hand, beside a running `serve`:
+      webrtc-events token             an access token for curl
+      webrtc-events publish FILE      network events from a file of NDJSON
+    In production:
+      webrtc-events worker            delivers; the API runs under gunicorn
+    """
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", help="Address of the API and the gateway side.")
+@click.option("--port", default=9091, type=click.IntRange(0, 65535), help="Their port; 0 takes a free one.")
+@click.option(
+    "--sink-port",
+    default=9443,
+    type=click.IntRange(0, 65535),
+    help="Port of the HTTPS sink on localhost; 0 takes a free one.",
+)
+@_data_option
+@_told
+def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
+    """Run everything on this machine.
+
+    Starts a store (an embedded Valkey, unless WEBRTC_EVENTS_REDIS_URL is set), the API, the
+    gateway side, the deliveries, an OIDC issuer that gives local tokens, and an HTTPS sink
+    that validates and prints what it receives. Ctrl-C stops all of it in order; started again
+    on the same data directory, it goes on where it stopped.
+
+    \b
+    Examples:
+      webrtc-events serve
+      webrtc-events serve --port 8080 --sink-port 8443 --data-dir ./data
+    """
+    _log_to_stderr()
+    from webrtc_events.local.serve import ServeOptions
+    from webrtc_events.local.serve import serve as run
+
+    options = ServeOptions(host=host, port=port, sink_port=sink_port, data=_data(data_dir))
+    run(options, os.environ, SystemClock(), click.echo)
+
+
+@main.command()
+@_told
+def worker() -> None:
+    """Deliver notifications and keep time, without an API.
+
+    Any number of workers may share a store. Everything is set by WEBRTC_EVENTS_* in the
+    environment. SIGTERM or Ctrl-C lets deliveries under way end.
+
+    \b
+    Example:
+      WEBRTC_EVENTS_REDIS_URL=rediss://store:6379 webrtc-events worker
+    """
+    _log_to_stderr()
+    from webrtc_events.local.signals import StopSignals
+    from webrtc_events.settings import Settings
+
+    settings = Settings.from_environ(os.environ)
+    from webrtc_events.worker import Worker
+
+    with StopSignals() as signals:
+        running = Worker.build(settings, SystemClock())
+        running.start()
+        while not signals.wait(1.0):
+            if not all(running.alive().values()):
+                signals.finish(running.stop)
+                raise click.ClickException("a thread of the worker no longer comes round; see the log")
+        signals.finish(running.stop)
+    if signals.hurried():
+        os._exit(130)
+
+
+@main.command()
+@click.option("--client", default="local", help="Who asks: the client's id.")
+@click.option(
+    "--subject", help="The end user (`sub`) of a three-legged token; without it the client acts for itself."
+)
+@click.option("--scope", "scopes", multiple=True, help="May be repeated.  [default: all scopes]")
+@click.option(
+    "--expires-in", default=3600, type=click.IntRange(min=1), help="Seconds until the token expires."
+)
+@_data_option
+@_told
+def token(
+    client: str, subject: str | None, scopes: tuple[str, ...], expires_in: int, data_dir: Path | None
+) -> None:
+    """Print an access token that a local `serve` takes.
+
+    \b
+    Examples:
+      TOKEN=$(webrtc-events token)
+      webrtc-events token --client softphone --subject 248289761001 --scope webrtc-events:read
+    """
+    from webrtc_events.local.issuer import SCOPES
+
+    issuer, _ = _local_issuer(data_dir)
+    click.echo(issuer.mint(client=client, subject=subject, scopes=scopes or SCOPES, expires_in_s=expires_in))
+
+
+@main.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--url", help="Base URL of the gateway side.  [default: that of the local `serve`]")
+@click.option(
+    "--token", "access_token", help="Access token with scope webrtc-events:network.  [default: a local one]"
+)
+@_data_option
+@_told
+def publish(file: BinaryIO, url: str | None, access_token: str | None, data_dir: Path | None) -> None:
+    """Publish network events from FILE, one JSON object a line; `-` reads the standard input.
+
+    Events go out in order, up to 100 at a time, and each answer is awaited. Lines that are
+    refused are listed with the reason, and the others are still sent. Exits with 1 if any was
+    refused. To run it again is safe: an event that was accepted before is a duplicate.
+
+    \b
+    Examples:
+      webrtc-events publish call.ndjson
+      gateway-log --follow | webrtc-events publish -
+    """
+    from webrtc_events.local.publisher import Judgement, Publisher, Result, Summary
+
+    given = access_token
+    with ExitStack() as stack:
+        if given is None:
+            client, endpoints = _client(stack, data_dir)
+            base = url or endpoints.network
+        else:
+            from webrtc_events.local.client import Client
+
+            client = Client(lambda: given)
+            stack.callback(client.close)
+            base = url or _endpoints(data_dir).network
+        summary = Summary()
+        refused: list[str] = []
+        bar = stack.enter_context(_Progress(file))
+
+        def report(result: Result) -> None:
+            summary.add(result)
+            if result.status is Judgement.REJECTED:
+                refused.append(f"line {result.line}: {result.message}")
+                bar.between(refused)
+
+        try:
+            Publisher(base, client, SystemClock()).publish(file, report, bar.advance)
+        finally:
+            bar.close()
+            for line in refused:
+                click.echo(line, err=True)
+            click.echo(str(summary))
+    if summary.rejected:
+        sys.exit(1)
+
+
+@main.command()
+@click.option(
+    "--port", default=9443, type=click.IntRange(0, 65535), help="Port on localhost; 0 takes a free one."
+)
+@click.option(
+    "--strict/--no-strict", default=False, envvar=_STRICT, help=f"As {_STRICT}, which it defaults to."
+)
+@_data_option
+@_told
+def sink(port: int, strict: bool, data_dir: Path | None) -> None:
+    """Run the local HTTPS sink alone.
+
+    It takes notifications at any path, validates each against the contract, prints one line
+    for it, and shows all of them at its root page.
+
+    \b
+    Example:
+      webrtc-events sink --port 8443
+    """
+    _log_to_stderr()
+    from webrtc_events.local.serve import serve_sink
+
+    serve_sink(port, _data(data_dir), strict=strict, clock=SystemClock(), say=click.echo)
+
+
+@main.command()
+@click.option(
+    "--fresh", is_flag=True, help="Against a `serve` of its own: free ports, temporary data, stopped after."
+)
+@_data_option
+@_told
+def demo(fresh: bool, data_dir: Path | None) -> None:
+    """Play a recorded call through a running `serve` and check every notification.
+
+    Subscribes three times, publishes the call as a gateway would, and prints each notification
+    as it arrives at the local sink. Exits with 0 only if all came, valid and in order, each
+    subscription ended once, for the right reason, and nothing more came.
+
+    \b
+    Examples:
+      webrtc-events demo
+      webrtc-events demo --fresh
+    """
+    from webrtc_events.local.demo import Demo, Show
+    from webrtc_events.local.own_serve import own_serve
+
+    clock = SystemClock()
+    with ExitStack() as stack:
+        directory = stack.enter_context(own_serve(os.environ, clock)) if fresh else _data(data_dir)
+        api, endpoints = _client(stack, directory)
+        from webrtc_events.local.client import Client
+
+        inbox = Client(ca=directory / "ca" / "ca.pem")
+        stack.callback(inbox.close)
+        run = Demo(endpoints, api, inbox, clock, Show(_step, _notification))
+        started = clock.monotonic()
+        faults = run.run()
+        took_s = clock.monotonic() - started
+    if faults:
+        raise click.ClickException("\n".join(["the demo failed:", *(f"  {fault}" for fault in faults)]))
+    click.secho(
+        f"All {run.notifications} notifications came, valid and in order, in {took_s:.1f} s.",
+        fg="green",
+        bold=True,
+    )
+
+
+def _data(given: Path | None) -> Path:
+    from webrtc_events.local.files import default_data_directory
+
+    return given or default_data_directory()
+
+
+def _endpoints(data_dir: Path | None) -> "Endpoints":
+    from webrtc_events.local.endpoints import Endpoints
+
+    return Endpoints.read(_data(data_dir))
+
+
+def _local_issuer(data_dir: Path | None) -> "tuple[Issuer, Endpoints]":
+    from webrtc_events.local.endpoints import Endpoints
+    from webrtc_events.local.errors import LocalError
+    from webrtc_events.local.files import open_data_directory, setup_lock
+    from webrtc_events.local.issuer import Issuer
+    from webrtc_events.local.keys import SigningKey
+
+    data = open_data_directory(_data(data_dir))
+    endpoints = Endpoints.read(data)
+    if endpoints.issuer is None:
+        raise LocalError(f"the `serve` on {data} takes tokens of another issuer; get one there")
+    clock = SystemClock()
+    with setup_lock(data, clock):
+        key = SigningKey.load_or_make(data)
+    return Issuer(endpoints.issuer, key, endpoints.audience, clock), endpoints
+
+
+def _client(stack: ExitStack, data_dir: Path | None) -> "tuple[Client, Endpoints]":
+    """A client of the local `serve` with every scope."""
+    from webrtc_events.local.client import Client
+
+    issuer, endpoints = _local_issuer(data_dir)
+    client = Client(issuer.mint)
+    stack.callback(client.close)
+    return client, endpoints
+
+
+class _Progress:
+    """A bar on a terminal, for a file whose size is known; else nothing."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._bar: Any = None
+        size = _size(file)
+        if size and sys.stderr.isatty():
+            self._bar = click.progressbar(length=size, label="publishing", file=sys.stderr)
+
+    def __enter__(self) -> "_Progress":
+        if self._bar is not None:
+            self._bar.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def advance(self, size: int) -> None:
+        if self._bar is not None:
+            self._bar.update(size)
+
+    def between(self, lines: list[str]) -> None:
+        """Without a bar to disturb, what is to be said is said at once."""
+        if self._bar is None:
+            while lines:
+                click.echo(lines.pop(0), err=True)
+
+    def close(self) -> None:
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.__exit__(None, None, None)
+
+
+def _size(file: BinaryIO) -> int | None:
+    path = Path(str(getattr(file, "name", "")))
+    return path.stat().st_size if path.is_file() else None
+
+
+def _step(text: str) -> None:
+    click.secho(text, dim=True)
+
+
+def _notification(received: Any) -> None:
+    from webrtc_events.local.inbox import describe
+
+    color = "red" if received.fault else "cyan" if received.type == "subscription-ended" else None
+    click.secho(describe(received), fg=color)
+
+
+def _log_to_stderr(stream: TextIO | None = None) -> None:
+    logging.basicConfig(
+        level=logging.WARNING,
+        stream=stream or sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("webrtc_events").setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The Connexion application: contracts bound to handlers."""
+
+import copy
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from connexion import AsyncApp
+from connexion.lifecycle import ConnexionRequest, ConnexionResponse
+from connexion.options import SwaggerUIOptions
+
+from webrtc_events.auth import TokenVerifier
+from webrtc_events.contract import Contract
+from webrtc_events.errors import ServiceError
+from webrtc_events.http.answers import FRAMEWORK_ERRORS, error_response, service_error
+from webrtc_events.http.binding import HandlerResolver, MissingHandlersError
+from webrtc_events.http.security import security_map
+from webrtc_events.http.validators import validator_map
+
+__all__ = ["Api", "connexion_app"]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One contract, the module with its handlers, and the use case that they get."""
+
+    contract: Contract
+    handlers: ModuleType
+    use_case: object
+
+
+def connexion_app(
+    apis: Sequence[Api],
+    verifier: TokenVerifier,
+    lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
+) -> AsyncApp:
+    """
+    Raises:
+        MissingHandlersError: some operation has no function; names all of them.
+    """
+    resolvers = [HandlerResolver(api.handlers, api.use_case, api.contract.operations) for api in apis]
+    missing = [name for resolver in resolvers for name in resolver.missing]
+    if missing:
+        raise MissingHandlersError(missing)
+    app = AsyncApp(
+        "webrtc_events",
+        lifespan=lifespan,
+        pythonic_params=True,
+        validate_responses=True,
+        # The document itself is served by routes.py; Connexion would resolve it anew for every reader.
+        swagger_ui_options=SwaggerUIOptions(serve_spec=False),
+        security_map=security_map(verifier),
+    )
+    for api, resolver in zip(apis, resolvers, strict=True):
+        app.add_api(
+            copy.deepcopy(api.contract.document),
+            base_path=api.contract.base_path,
+            resolver=resolver,
+            validator_map=validator_map(api.contract),
+        )
+    for kind in (ServiceError, *FRAMEWORK_ERRORS, Exception):
+        app.add_error_handler(kind, _answer)
+    return app
+
+
+async def _answer(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    response = error_response(service_error(error, request.scope))
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return ConnexionResponse(response.status_code, body=response.body, headers=headers)

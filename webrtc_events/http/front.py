@@ -1,0 +1,116 @@
+"""The outermost ASGI layer: what holds for every request and every answer.
+
+Sources: CAMARA API design guide, sections 3 (errors) and 5 (x-correlator).
+"""
+
+import uuid
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from webrtc_events.contract import Validator
+from webrtc_events.errors import ContentTooLarge, InvalidArgument
+from webrtc_events.http.answers import CORRELATOR, error_response, service_error
+
+__all__ = ["Front"]
+
+_HEADER = b"x-correlator"
+_MAX_DIGITS = 18
+
+
+class Front:
+    """Adds x-correlator, limits bodies, and turns what nobody caught into an ErrorInfo.
+
+    `limits` maps a path prefix to the largest body, in bytes; `default_limit` holds for
+    other paths. `correlator` validates what a client may send as x-correlator. `lifespan`
+    gets the server's start and stop.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        lifespan: ASGIApp,
+        correlator: Validator,
+        limits: Mapping[str, int],
+        default_limit: int,
+    ) -> None:
+        self._app = app
+        self._lifespan = lifespan
+        self._correlator = correlator
+        self._limits = limits
+        self._default_limit = default_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER]
+        valid = len(given) == 1 and self._correlator.is_valid(given[0])
+        correlator = given[0] if valid else str(uuid.uuid4())
+        answer = _Answer(send, correlator)
+        scope = {**scope, CORRELATOR: correlator}
+        try:
+            if given and not valid:
+                raise InvalidArgument("x-correlator: the value does not match its pattern.")
+            limit = self._limit(scope["path"])
+            _check_content_length(scope, limit)
+            await self._app(scope, _limited(receive, limit), answer.send)
+        except Exception as error:
+            failure = service_error(error, scope)
+            if answer.started:
+                raise
+            await error_response(failure)(scope, receive, answer.send)
+
+    def _limit(self, path: str) -> int:
+        for prefix, limit in self._limits.items():
+            if path.startswith(f"{prefix}/"):
+                return limit
+        return self._default_limit
+
+
+class _Answer:
+    """The way back to the client."""
+
+    def __init__(self, send: Send, correlator: str) -> None:
+        self._send = send
+        self._correlator = correlator
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            dropped = {_HEADER} | ({b"content-type"} if message["status"] == 204 else set())
+            headers = [each for each in message.get("headers", []) if each[0].lower() not in dropped]
+            headers.append((_HEADER, self._correlator.encode("latin-1")))
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+
+def _check_content_length(scope: Scope, limit: int) -> None:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if not value.isdigit() or len(value) > _MAX_DIGITS:
+                raise InvalidArgument("Content-Length is not a number of bytes.")
+            if int(value) > limit:
+                raise ContentTooLarge
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Counts what comes, since a chunked body does not say how long it is."""
+    received = 0
+
+    async def receive_limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise ContentTooLarge
+        return message
+
+    return receive_limited

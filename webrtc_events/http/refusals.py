@@ -1,0 +1,48 @@
+"""Which error a request with faults is refused with.
+
+Sources: webrtc-events.yaml, CreateSubscriptionBadRequest400; CAMARA event guide, test scenarios.
+"""
+
+from collections.abc import Iterable
+
+from webrtc_events.contract import Fault
+from webrtc_events.errors import InvalidArgument
+
+__all__ = ["refusal"]
+
+_CREATE = "createNotificationChannelSubscription"
+
+_BY_PATH = {
+    "$.protocol": "INVALID_PROTOCOL",
+    "$.sinkCredential.credentialType": "INVALID_CREDENTIAL",
+    "$.sinkCredential.accessTokenType": "INVALID_TOKEN",
+    "$.sink": "INVALID_SINK",
+}
+_LIMITS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
+_ORDER = ["INVALID_ARGUMENT", *_BY_PATH.values(), "OUT_OF_RANGE"]
+
+
+def refusal(operation_id: str, faults: Iterable[Fault]) -> InvalidArgument | None:
+    """None: nothing that this operation refuses. Of several faults the first in `_ORDER` is named."""
+    if operation_id != _CREATE:
+        first = next(iter(faults), None)
+        return None if first is None else InvalidArgument(str(first))
+    coded = [(_code(fault), fault) for fault in faults if not _tolerated(fault)]
+    if not coded:
+        return None
+    code, fault = min(coded, key=lambda each: _ORDER.index(each[0]))
+    return InvalidArgument(str(fault), code=code)
+
+
+def _code(fault: Fault) -> str:
+    """A value of the wrong JSON type is no protocol, sink or number at all."""
+    if fault.rule == "type":
+        return "INVALID_ARGUMENT"
+    if fault.rule in _LIMITS:
+        return "OUT_OF_RANGE"
+    return _BY_PATH.get(fault.path, "INVALID_ARGUMENT")
+
+
+def _tolerated(fault: Fault) -> bool:
+    """Two or more valid types have an error of their own, 422, which the use case raises."""
+    return (fault.path, fault.rule) == ("$.types", "maxItems")

@@ -1,0 +1,135 @@
+"""What a path and a method mean, before Connexion sees them.
+
+Connexion's own router redirects paths with another trailing slash, runs GET for HEAD and
+names one method in `Allow`; here the contract decides.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from webrtc_events.contract import Contract, Operation
+from webrtc_events.errors import InvalidArgument, MethodNotAllowed, NotFound
+from webrtc_events.http.answers import json_response
+from webrtc_events.http.health import Check, healthy, ready
+
+__all__ = ["Routes", "published_document"]
+
+_READ = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """One path of a contract. An empty parameter matches too, to be refused."""
+
+    pattern: re.Pattern[str]
+    operations: Mapping[str, Operation]
+
+
+class Routes:
+    """Dispatches to the operations, their reference, the health checks and the pages.
+
+    `documents` maps a contract's base path to the document shown to readers. `pages` maps a
+    path prefix to an ASGI application; the longest prefix wins.
+    """
+
+    def __init__(
+        self,
+        api: ASGIApp,
+        contracts: Sequence[Contract],
+        documents: Mapping[str, Mapping[str, Any]],
+        checks: Mapping[str, Check],
+        pages: Mapping[str, ASGIApp],
+    ) -> None:
+        self._api = api
+        self._paths = {contract.base_path: list(_paths(contract)) for contract in contracts}
+        self._documents = documents
+        self._checks = checks
+        self._pages = sorted(pages.items(), key=lambda page: len(page[0]), reverse=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        for base in self._paths:
+            if path.startswith(f"{base}/"):
+                await self._contract(base, path.removeprefix(base), scope, receive, send)
+                return
+        if path in ("/healthz", "/readyz"):
+            _allow(scope, _READ)
+            response = healthy() if path == "/healthz" else await ready(self._checks)
+            await response(scope, receive, send)
+            return
+        await self._page(path, scope, receive, send)
+
+    async def _contract(self, base: str, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if path == "/openapi.json":
+            _allow(scope, _READ)
+            await json_response(self._documents[base])(scope, receive, send)
+        elif path == "/ui" or path.startswith("/ui/"):
+            _allow(scope, _READ)
+            await self._api(scope, receive, send)
+        else:
+            operation = self._operation(base, path, scope)
+            await self._api(_plain(scope, operation), receive, send)
+
+    def _operation(self, base: str, path: str, scope: Scope) -> Operation:
+        for each in self._paths[base]:
+            match = each.pattern.fullmatch(path)
+            if match is None:
+                continue
+            _allow(scope, tuple(each.operations))
+            for name, value in match.groupdict().items():
+                if not value:
+                    raise InvalidArgument(f"Expected property is missing: {name}")
+            return each.operations[scope["method"]]
+        raise NotFound
+
+    async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        for prefix, page in self._pages:
+            prefix = prefix.rstrip("/")
+            if path == prefix or path.startswith(f"{prefix}/"):
+                root_path = scope.get("root_path", "") + prefix
+                await page({**scope, "root_path": root_path}, receive, send)
+                return
+        raise NotFound
+
+
+def published_document(contract: Contract, openid_configuration_url: str) -> Mapping[str, Any]:
+    """The contract for readers, with this server and this issuer in it."""
+    document: dict[str, Any] = json.loads(json.dumps(contract.reference))
+    document["servers"] = [{"url": contract.base_path}]
+    for scheme in document["components"]["securitySchemes"].values():
+        if scheme["type"] == "openIdConnect":
+            scheme["openIdConnectUrl"] = openid_configuration_url
+    return document
+
+
+def _paths(contract: Contract) -> Iterator[_Path]:
+    """Paths without parameters first, as OpenAPI wants them matched."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in contract.operations.values():
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    for path in sorted(by_path, key=lambda each: "{" in each):
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]*)", re.escape(path))
+        yield _Path(re.compile(pattern), by_path[path])
+
+
+def _allow(scope: Scope, methods: Sequence[str]) -> None:
+    if scope["method"] not in methods:
+        raise MethodNotAllowed(headers={"Allow": ", ".join(methods)})
+
+
+def _plain(scope: Scope, operation: Operation) -> Scope:
+    """`scope` with a Content-Type that Connexion cannot misread.
+
+    It compares media types letter by letter and stumbles over parameters. Where an
+    operation takes no body, or the header came twice, there is none.
+    """
+    types = [value for name, value in scope["headers"] if name == b"content-type"]
+    headers = [header for header in scope["headers"] if header[0] != b"content-type"]
+    if operation.bodies and len(types) == 1:
+        headers.append((b"content-type", types[0].partition(b";")[0].strip().lower()))
+    return {**scope, "headers": headers}

@@ -1,0 +1,52 @@
+"""Bearer tokens of an operation's callers, as Connexion asks for them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from connexion.lifecycle import ConnexionRequest
+from connexion.security import AbstractSecurityHandler
+
+from webrtc_events.auth import TokenVerifier, require_any_scope
+from webrtc_events.errors import Unauthenticated
+
+__all__ = ["security_map"]
+
+
+def security_map(verifier: TokenVerifier) -> dict[str, Any]:
+    """For Connexion's option of that name."""
+    return {"openIdConnect": lambda: OpenIdConnect(verifier)}
+
+
+class OpenIdConnect(AbstractSecurityHandler):
+    """Wants any one of the scopes that an operation lists.
+
+    The create operation lists three and needs that of the requested type, which its use
+    case checks. The handler gets the `Caller` as `caller`.
+    """
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    def get_fn(
+        self, security_scheme: Mapping[str, Any], required_scopes: list[str]
+    ) -> Callable[[ConnexionRequest], Awaitable[dict[str, Any]]]:
+        del security_scheme
+
+        async def verify(request: ConnexionRequest) -> dict[str, Any]:
+            caller = await self._verifier.caller(_bearer_token(request))
+            require_any_scope(caller, required_scopes)
+            request.context["caller"] = caller
+            return {"sub": caller.subject or caller.client}
+
+        return verify
+
+
+def _bearer_token(request: ConnexionRequest) -> str:
+    """Source: RFC 6750, section 2.1."""
+    values: list[str] = request.headers.getlist("authorization")
+    if len(values) != 1:
+        raise Unauthenticated
+    scheme, _, token = values[0].partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated
+    return token.strip()

@@ -1,0 +1,50 @@
+"""Where a `serve` on this data directory listens, told to the other commands by a file."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from webrtc_events.local.errors import LocalError
+from webrtc_events.local.files import write_private
+
+__all__ = ["API_PORT", "SINK_PORT", "Endpoints"]
+
+API_PORT = 9091
+SINK_PORT = 9443
+_FILE = "serve.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Base URLs without a final slash. `issuer` is None when `serve` trusts another issuer than its own."""
+
+    api: str = f"http://127.0.0.1:{API_PORT}"
+    issuer: str | None = f"http://127.0.0.1:{API_PORT}/issuer"
+    sink: str = f"https://localhost:{SINK_PORT}"
+    audience: str = "webrtc-events"
+
+    @property
+    def public(self) -> str:
+        return f"{self.api}/webrtc-events/v0.2"
+
+    @property
+    def network(self) -> str:
+        return f"{self.api}/network/v0"
+
+    @classmethod
+    def read(cls, data: Path) -> "Endpoints":
+        """What the last `serve` wrote, running or not; the defaults when there was none.
+
+        Raises:
+            LocalError: the file is not one of ours.
+        """
+        path = data / _FILE
+        try:
+            return cls(**json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return cls()
+        except (ValueError, TypeError) as error:
+            raise LocalError(f"{path} cannot be read ({error}); start `webrtc-events serve` again") from error
+
+    def write(self, data: Path) -> None:
+        write_private(data / _FILE, json.dumps(asdict(self), indent=2).encode() + b"\n")

@@ -1,0 +1,92 @@
+"""An HTTP server in a thread of its own: uvicorn, with sockets that are bound already.
+
+Uvicorn takes the process's signals only in the main thread. Here it never runs there, so
+that one place, `serve`, decides what stops when.
+"""
+
+import socket
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import uvicorn
+from a2wsgi import WSGIMiddleware
+from flask import Flask
+
+from webrtc_events.clock import Clock
+from webrtc_events.local.errors import LocalError
+
+__all__ = ["HttpServer", "Tls", "asgi"]
+
+_POLL_S = 0.01
+_START_TIMEOUT_S = 30.0
+# Requests that are under way get this long; then their connections are closed.
+_GRACE_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files of the server's certificate and key."""
+
+    certificate: Path
+    key: Path
+
+
+def asgi(app: Flask) -> Any:
+    """A Flask application as an ASGI one; its type hints and the bridge's differ in form only."""
+    return WSGIMiddleware(cast(Any, app))
+
+
+class HttpServer:
+    """`start` once, `stop` once. `app` is an ASGI application."""
+
+    def __init__(self, name: str, app: Any, sockets: list[socket.socket], tls: Tls | None = None) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            http="h11",
+            loop="asyncio",
+            timeout_graceful_shutdown=_GRACE_S,
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
+        )
+        self.name = name
+        self._sockets = sockets
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self, clock: Clock) -> None:
+        """Returns when requests are served.
+
+        Raises:
+            LocalError: the application did not start; its log says why.
+        """
+        self._thread.start()
+        deadline = clock.monotonic() + _START_TIMEOUT_S
+        while not self._server.started:
+            if not self._thread.is_alive() or clock.monotonic() > deadline:
+                raise LocalError(f"the {self.name} server did not start; see the messages above")
+            clock.sleep(_POLL_S)
+
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Takes no new connection, lets requests end within the grace, and returns."""
+        self._server.should_exit = True
+        self._thread.join(_GRACE_S + 1)
+        if self._thread.is_alive():
+            self._server.force_exit = True
+            self._thread.join(1)
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=self._sockets)
+        finally:
+            for each in self._sockets:
+                each.close()

@@ -1,0 +1,106 @@
+"""The local HTTPS sink: takes notifications at any path and shows what it received."""
+
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, jsonify, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from webrtc_events.errors import ErrorInfo, InvalidArgument, by_status
+from webrtc_events.local.inbox import Inbox
+
+if TYPE_CHECKING:
+    from webrtc_events.local.opinion import SecondOpinion
+
+__all__ = ["Judge", "sink_app"]
+
+log = logging.getLogger(__name__)
+
+_MAX_BODY = 4 * 1024 * 1024
+_MAX_WAIT_S = 5.0
+
+
+class Judge:
+    """The second opinion, loaded at the first need: its import takes a second, a start should not."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self._lock = threading.Lock()
+        self._opinion: SecondOpinion | None = None
+
+    def load(self) -> "SecondOpinion":
+        with self._lock:
+            if self._opinion is None:
+                from webrtc_events.local.opinion import SecondOpinion
+
+                self._opinion = SecondOpinion(strict=self._strict)
+            return self._opinion
+
+    def load_soon(self) -> None:
+        """Begins to load without keeping anybody waiting."""
+        threading.Thread(target=self.load, name="second-opinion", daemon=True).start()
+
+
+def sink_app(inbox: Inbox, judge: Judge) -> Flask:
+    """POST of a CloudEvent at any path: 204, or 400 for an invalid one. `GET /` shows the inbox.
+
+    `GET /_inbox?after=N&path=/x&wait=S` is the same for programs: what came after the
+    number N at paths that begin with /x, waiting up to S seconds (at most 5) for the first.
+    """
+    app = Flask("webrtc_events.local")
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    app.wsgi_app = _read_to_the_end(app.wsgi_app)  # type: ignore[method-assign]
+
+    @app.post("/", defaults={"path": ""})
+    @app.post("/<path:path>")
+    def take(path: str) -> Response:
+        body = request.get_data()
+        fault = judge.load().fault(request.headers.items(), body)
+        inbox.take(f"/{path}", request.headers.get("x-correlator"), body, fault)
+        if fault is None:
+            return Response(status=204)
+        return _error(InvalidArgument(fault).info())
+
+    @app.get("/")
+    def page() -> str:
+        items = inbox.newest_first()
+        return render_template("inbox.html", items=items, pretty=_pretty)
+
+    @app.get("/_inbox")
+    def feed() -> Response:
+        after = request.args.get("after", 0, int)
+        wait_s = min(max(request.args.get("wait", 0.0, float), 0.0), _MAX_WAIT_S)
+        return jsonify([each.as_json() for each in inbox.after(after, request.args.get("path", "/"), wait_s)])
+
+    @app.after_request
+    def correlate(response: Response) -> Response:
+        response.headers["x-correlator"] = request.headers.get("x-correlator") or str(uuid.uuid4())
+        return response
+
+    @app.errorhandler(HTTPException)
+    def refuse(error: HTTPException) -> Response:
+        return _error(by_status(error.code or 500, error.description).info())
+
+    return app
+
+
+def _error(info: ErrorInfo) -> Response:
+    return Response(json.dumps(info), info["status"], content_type="application/json")
+
+
+def _pretty(event: dict[str, Any] | None) -> str:
+    return json.dumps(event, indent=2, ensure_ascii=False)
+
+
+def _read_to_the_end(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Chunked bodies have no length; the ASGI bridge ends them, which WSGI must be told."""
+
+    def wrapped(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ["wsgi.input_terminated"] = True
+        return application(environ, start_response)
+
+    return wrapped
