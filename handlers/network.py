@@ -6,7 +6,6 @@ Every handler gets the use case, and for a body its valid JSON as `payload`; err
 from typing import Any
 
 from webrtc_events.errors import InvalidArgument
-from webrtc_events.model import PublishStatus
 from webrtc_events.network_types import NetworkEvent, PublishResult, Registration, RegistrationResource
 from webrtc_events.publish import Publisher
 
@@ -18,7 +17,7 @@ def publish_events(publisher: Publisher, payload: NetworkEvent | list[Any]) -> t
     if isinstance(payload, list):
         return {"results": publisher.publish(payload)}, 202
     results = publisher.publish([payload])
-    if results[0]["status"] == PublishStatus.REJECTED:
+    if results[0]["status"] == "rejected":
         raise InvalidArgument(results[0].get("message"))
     return {"results": results}, 202
 

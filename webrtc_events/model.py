@@ -15,7 +15,6 @@ __all__ = [
     "NetworkEvent",
     "OutboxItem",
     "Outcome",
-    "PublishStatus",
     "Registration",
     "Retry",
     "SinkAnswer",
@@ -57,14 +56,6 @@ class Status(StrEnum):
     EXPIRED = "EXPIRED"
     INACTIVE = "INACTIVE"
     DELETED = "DELETED"
-
-
-class PublishStatus(StrEnum):
-    """What became of a network event. Source: network-events.yaml, EventResult.status."""
-
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"
-    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)

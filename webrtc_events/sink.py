@@ -46,7 +46,7 @@ _MAX_RETRY_AFTER = 64
 _WAKE_READ = 4096
 
 # RFC 9110: a token, then visible ASCII, spaces and tabs.
-_HEADER_LINE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e]*")
+_HEADER_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+): [\t\x20-\x7e]*")
 # These frame the message or name its peer. libcurl writes them; a second voice would put
 # the connection out of step.
 _OWN_HEADERS = frozenset(
@@ -110,7 +110,9 @@ class SinkLimits:
 
 def is_sendable_header(name: str, value: str) -> bool:
     """Whether `Sink` sends such a header: well-formed ASCII, and none that frames the message."""
-    return _HEADER_LINE.fullmatch(f"{name}: {value}") is not None and name.lower() not in _OWN_HEADERS
+    line = _HEADER_LINE.fullmatch(f"{name}: {value}")
+    # The name compared whole: `Host: x` is no name, though it makes a line.
+    return line is not None and line[1] == name and name.lower() not in _OWN_HEADERS
 
 
 _SOCKET_BAD: Final[int] = pycurl.SOCKET_BAD
@@ -239,14 +241,12 @@ def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
     lines = []
     unwanted = dict(_UNWANTED)
     for name, value in headers:
-        lowered = name.lower()
-        line = f"{name}: {value}"
-        if lowered in _OWN_HEADERS or not _HEADER_LINE.fullmatch(line):
+        if not is_sendable_header(name, value):
             # Never the value: it may be a credential.
             raise _RefusedError("a header is malformed or not the caller's to set")
-        unwanted.pop(lowered, None)
+        unwanted.pop(name.lower(), None)
         # libcurl drops a header without a value unless it ends in a semicolon.
-        lines.append(line if value.strip() else f"{name};")
+        lines.append(f"{name}: {value}" if value.strip() else f"{name};")
     lines += unwanted.values()
     return lines
 

@@ -48,6 +48,8 @@ _Client = Any
 _TIMEOUT_S = 2.0
 _REPLICA_WAIT_MS = 1_000
 _LOOK_AWAY_MS = 60_000
+# Counted from the latest subscription to the session or event of it: no call lasts that long.
+_SESSION_INDEX_TTL_S = 30 * 24 * 3600
 _STREAM_CAP = 1_000
 _STREAM_TTL_MS = 7 * 24 * 3600 * 1000
 
@@ -219,12 +221,23 @@ class Store:
             # but would never find what nothing points at.
             self._redis.sadd(client_key(subscription.client), subscription.id)
             if subscription.session is not None:
-                self._redis.sadd(session_key(subscription.session), partition.number)
+                self._index_session(subscription.session, partition, subscription.expires_at_ms)
         outcome, now = self._run([call])[0]
         if outcome != "created":
             with _store_errors():
                 self._redis.srem(client_key(subscription.client), subscription.id)
         return outcome, int(now)
+
+    def _index_session(self, session: str, partition: Partition, expires_at_ms: int | None) -> None:
+        """Tells publishers of the partition. The key outlives its subscriptions, then goes by itself."""
+        key = session_key(session)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.sadd(key, partition.number)
+        pipe.expire(key, _SESSION_INDEX_TTL_S, nx=True)
+        pipe.expire(key, _SESSION_INDEX_TTL_S, gt=True)
+        if expires_at_ms is not None:
+            pipe.pexpireat(key, expires_at_ms + _SESSION_INDEX_TTL_S * 1000, gt=True)
+        pipe.execute()
 
     def get(self, subscription_id: str) -> Subscription | None:
         """The subscription without its credential, or None if there is none (any more)."""
@@ -305,7 +318,9 @@ class Store:
             pipe = self._redis.pipeline(transaction=False)
             for each in sessions:
                 pipe.smembers(session_key(each))
-            return [[Partition(number) for number in sorted(map(int, found))] for found in pipe.execute()]
+                pipe.expire(session_key(each), _SESSION_INDEX_TTL_S, gt=True)
+            found = pipe.execute()[::2]
+        return [[Partition(number) for number in sorted(map(int, each))] for each in found]
 
     def append(self, batches: Mapping[int, Sequence[NetworkEvent]]) -> dict[int, list[AppendResult]]:
         """Appends events to every matching outbox: for each partition number, in order.

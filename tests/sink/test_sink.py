@@ -319,6 +319,8 @@ UNSENDABLE = [
     ("X A", SECRET),
     ("", SECRET),
     ("X-A:", SECRET),
+    ("Host: elsewhere.example", SECRET),
+    ("Transfer-Encoding: chunked;x", SECRET),
     ("Host", "elsewhere.example"),
     ("content-length", "1"),
     ("Transfer-Encoding", "chunked"),
@@ -447,7 +449,7 @@ def test_silent_sink_times_out(server: RecordingSink, make: MakeSink) -> None:
 
 def test_peer_that_never_shakes_hands_times_out(make: MakeSink) -> None:
     with _plain_listener(b"") as port:
-        reply = post(make(limits=SinkLimits(connect_ms=200)), f"https://127.0.0.1:{port}/")
+        reply = post(make(limits=SinkLimits(connect_ms=200, total_ms=60_000)), f"https://127.0.0.1:{port}/")
     assert failure(reply) == "timeout"
 
 
@@ -488,9 +490,16 @@ def test_wake_before_a_poll_counts_once(make: MakeSink) -> None:
     for _ in range(100_000):
         sink.wake()
     assert sink.poll(50) == []
-    waker = threading.Timer(0.05, sink.wake)
+    again = threading.Event()
+
+    def wake_again() -> None:
+        again.set()
+        sink.wake()
+
+    waker = threading.Timer(0.05, wake_again)
     waker.start()
     assert sink.poll(50) == []
+    assert again.is_set()
     waker.join()
 
 

@@ -346,6 +346,8 @@ def test_an_ended_subscription_is_shown_for_the_retention_time_then_leaves_nothi
     assert store_at(3601).sweep() == 1
     assert store.get(made.id) is None
     assert sorted(raw_store.keys("*")) == sorted([P.seen("/gateway", "e1"), "partitions", "session:{s1}"])
+    # What says which partitions know a session goes by itself.
+    assert raw_store.ttl("session:{s1}") > 0
 
 
 def test_a_deleted_subscription_leaves_nothing_at_once(store: Store, raw_store: "redis.Redis") -> None:

@@ -7,9 +7,10 @@ import ipaddress
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, abort, jsonify, request
 
 from webrtc_events.clock import Clock
 from webrtc_events.local.keys import SigningKey
@@ -25,6 +26,7 @@ SCOPES = (
 )
 DEFAULT_CLIENT = "local"
 TOKEN_LIFETIME_S = 3600
+_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,14 @@ class Issuer:
 def issuer_app(issuer: Issuer) -> Flask:
     """The issuer's pages, to be mounted where `issuer.url` points."""
     app = Flask("webrtc_events.local.issuer")
-    # A page that has its own name resolve to loopback must not get a token.
-    app.config["TRUSTED_HOSTS"] = ["localhost", "127.0.0.1", "[::1]"]
     app.config["MAX_CONTENT_LENGTH"] = 16 * 1024
+
+    @app.before_request
+    def refuse_other_names() -> None:
+        # A page that has its own name resolve to loopback must not get a token.
+        # (Flask's TRUSTED_HOSTS cannot hold an IPv6 address.)
+        if not _names_this_machine(request.headers.get("Host", "")):
+            abort(400)
 
     @app.get("/.well-known/openid-configuration")
     def discovery() -> Response:
@@ -104,6 +111,13 @@ def issuer_app(issuer: Issuer) -> Flask:
         return response, status
 
     return app
+
+
+def _names_this_machine(host: str) -> bool:
+    try:
+        return urlsplit(f"//{host}").hostname in _NAMES
+    except ValueError:
+        return False
 
 
 def _token(issuer: Issuer) -> tuple[dict[str, Any], int]:

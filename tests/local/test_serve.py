@@ -1,0 +1,130 @@
+"""`serve` as a process: its start, its end, and what a second start finds."""
+
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.local.conftest import Running, clean_environ, eventually, run
+from webrtc_events.local.client import Client
+from webrtc_events.local.endpoints import Endpoints
+from webrtc_events.local.recording import load_recording, played_anew
+
+_TYPE = "org.camaraproject.webrtc-events.v0.session-invitation"
+
+
+def _subscribe(api: Client, endpoints: Endpoints, registration: str, sink: str) -> str:
+    request = {
+        "protocol": "HTTP",
+        "sink": sink,
+        "types": [_TYPE],
+        "config": {"subscriptionDetail": {"registrationId": registration}},
+    }
+    response = api.expect({201}, "POST", f"{endpoints.public}/subscriptions", json=request)
+    return str(response.json()["id"])
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_signal_stops_everything_in_order(
+    start_serve: Callable[[], Running], data: Path, sign: signal.Signals
+) -> None:
+    serve = start_serve()
+    assert serve.stop(sign) == 0
+    assert "Traceback" not in serve.output
+    assert "Stopping: requests, deliveries, sink, store" in serve.output
+    assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
+
+
+def test_port_in_use_is_told_and_nothing_is_started(data: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        port = other.getsockname()[1]
+        for option in ("--port", "--sink-port"):
+            ports = {"--port": "0", "--sink-port": "0"} | {option: str(port)}
+            options = [part for pair in ports.items() for part in pair]
+            done = run("serve", *options, "--data-dir", str(data))
+            assert done.returncode == 1
+            assert f"port {port}" in done.stderr.decode()
+            assert option in done.stderr.decode()
+            assert "Traceback" not in done.stderr.decode()
+    assert not (data / "valkey").exists()
+
+
+def test_second_serve_on_the_same_data_is_refused(start_serve: Callable[[], Running], data: Path) -> None:
+    start_serve()
+    done = run("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data))
+    assert done.returncode == 1
+    assert "another `webrtc-events serve` uses" in done.stderr.decode()
+
+
+def test_wrong_settings_are_all_told(data: Path) -> None:
+    wrong = {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": "perhaps", "WEBRTC_EVENTS_APIS": "private"}
+    done = run(
+        "serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data), env=clean_environ() | wrong
+    )
+    assert done.returncode == 2
+    assert all(name in done.stderr.decode() for name in wrong)
+
+
+def test_death_of_the_store_ends_serve_with_its_log(start_serve: Callable[[], Running], data: Path) -> None:
+    import os
+
+    serve = start_serve()
+    os.kill(int((data / "valkey" / "valkey.lock").read_text()), signal.SIGKILL)
+    eventually(lambda: serve.process.poll() is not None)
+    assert serve.process.returncode == 1
+    assert "embedded Valkey ended unexpectedly" in serve.output
+
+
+def test_pages_and_issuer_are_served(
+    start_serve: Callable[[], Running], data: Path, sink_client: Client
+) -> None:
+    start_serve()
+    endpoints = Endpoints.read(data)
+    assert requests.get(f"{endpoints.public}/ui/", timeout=5).status_code == 200
+    discovery = requests.get(f"{endpoints.issuer}/.well-known/openid-configuration", timeout=5).json()
+    assert requests.get(discovery["jwks_uri"], timeout=5).json()["keys"]
+    page = sink_client.expect({200}, "GET", f"{endpoints.sink}/")
+    assert "Notifications received here" in page.text
+
+
+def test_accepted_event_outlives_a_killed_serve(
+    start_serve: Callable[[], Running],
+    start: Callable[..., Running],
+    data: Path,
+    api: Client,
+    sink_client: Client,
+) -> None:
+    serve = start_serve()
+    endpoints = Endpoints.read(data)
+    with closing(socket.create_server(("127.0.0.1", 0))) as reserved:
+        port = reserved.getsockname()[1]
+    (event, *_) = played_anew(load_recording("answered"), 1_800_000_000_000)
+    subscription = _subscribe(api, endpoints, event["subject"], f"https://localhost:{port}/killed")
+    headers = {"Content-Type": "application/cloudevents+json"}
+    api.expect({202}, "POST", f"{endpoints.network}/events", json=event, headers=headers)
+    assert serve.stop(signal.SIGKILL) == -signal.SIGKILL
+
+    start("sink", "--port", str(port), "--data-dir", str(data)).await_output("The sink listens")
+    start_serve()
+    feed = f"https://localhost:{port}/_inbox"
+    (received,) = eventually(lambda: sink_client.expect({200}, "GET", feed, params={"wait": "1"}).json())
+    assert received["fault"] is None
+    assert received["event"]["id"] == f"{subscription}.1"
+    assert received["event"]["data"] == event["data"] | {"subscriptionId": subscription}
+
+
+def test_strict_form_passes_the_strict_second_opinion(
+    start: Callable[..., Running], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tests.local.conftest.clean_environ",
+        lambda: clean_environ() | {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": "true"},
+    )
+    serve = start("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data))
+    serve.await_output("Ctrl-C stops everything")
+    done = run("demo", "--data-dir", str(data))
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
