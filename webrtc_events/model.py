@@ -170,7 +170,7 @@ class SinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class SinkAnswer:
-    """A sink's complete HTTP answer; its body is never kept."""
+    """A sink's answer, as far as its final status line; its body is never kept."""
 
     status: int
     retry_after: str | None
@@ -179,7 +179,7 @@ class SinkAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SinkFailure:
-    """No complete answer. `reason` is one of a small set, fit for logs and metrics."""
+    """No final status line. `reason` is one of a small set, fit for logs and metrics."""
 
     reason: str
     detail: str

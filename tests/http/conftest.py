@@ -63,7 +63,7 @@ class Api:
 def serving(app: ASGIApp, issuer: Issuer) -> Iterator[Api]:
     """Listens before the server starts, so that no request comes too early."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", http="h11"))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     api = Api(listener.getsockname()[1], issuer)
