@@ -21,6 +21,6 @@ keepalive = 5
 # A control socket would be one more way in.
 control_socket_disable = True
 
-# The server's name and version help nobody but an attacker; access logs are the proxy's.
+# Access logs are the proxy's; errors go where the service manager collects them.
 accesslog = None
 errorlog = "-"

@@ -56,6 +56,24 @@ def _told(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def _store_told(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a store that cannot be used."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        from webrtc_events.errors import Unavailable
+        from webrtc_events.store import PartitionMismatch
+
+        try:
+            return command(*args, **options)
+        except PartitionMismatch as error:
+            raise click.ClickException(str(error)) from error
+        except Unavailable as error:
+            raise click.ClickException(f"WEBRTC_EVENTS_REDIS_URL: {error.__cause__ or error}") from error
+
+    return wrapped
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="webrtc-events")
 def main() -> None:
@@ -84,6 +102,7 @@ def main() -> None:
 )
 @_data_option
 @_told
+@_store_told
 def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
     """Run everything on this machine.
 
@@ -107,6 +126,7 @@ def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
 
 @main.command()
 @_told
+@_store_told
 def worker() -> None:
     """Deliver notifications and keep time, without an API.
 
@@ -127,6 +147,7 @@ def worker() -> None:
     with StopSignals() as signals:
         running = Worker.build(settings, SystemClock())
         running.start()
+        click.echo("Delivering. Ctrl-C stops it in order.", err=True)
         while not signals.wait(1.0):
             if not all(running.alive().values()):
                 signals.finish(running.stop)

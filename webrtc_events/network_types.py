@@ -182,8 +182,8 @@ class NetworkSessionInvitation(NetworkEvent):
 
 class NetworkSessionStatus(NetworkEvent):
     """
-    A media session changed. It goes to the subscriptions to `data.mediaSessionId`; `subject`, when given, tells the
-    service that the registration takes part in the session.
+    A media session changed. It goes to the subscriptions to `data.mediaSessionId`. A gateway that speaks for one leg
+    of the session names its registration as `subject`: then only the subscriptions of that registration get it.
 
     """
 

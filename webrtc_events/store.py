@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ClusterDownError, MasterDownError, NoScriptError, RedisError
+from redis.exceptions import ClusterDownError, MasterDownError, NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from webrtc_events.errors import Unavailable
@@ -48,6 +48,8 @@ _Client = Any
 _TIMEOUT_S = 2.0
 _REPLICA_WAIT_MS = 1_000
 _LOOK_AWAY_MS = 60_000
+# A script holds up the store for all: 50 events to 300 subscriptions take some 50 ms.
+_EVENTS_PER_APPEND = 50
 # Counted from the latest subscription to the session or event of it: no call lasts that long.
 _SESSION_INDEX_TTL_S = 30 * 24 * 3600
 _STREAM_CAP = 1_000
@@ -131,6 +133,11 @@ def _store_errors() -> Iterator[None]:
         raise Unavailable("The store is full at the moment; try again later.") from error
     except (redis.ReadOnlyError, ClusterDownError, MasterDownError) as error:
         raise Unavailable("The store takes no writes at the moment; try again.") from error
+    except ResponseError as error:
+        # redis-py has a class for most error codes, but none for this one: a script runs long.
+        if not str(error).startswith("BUSY "):
+            raise
+        raise Unavailable("The store is busy at the moment; try again.") from error
 
 
 class Store:
@@ -325,17 +332,22 @@ class Store:
     def append(self, batches: Mapping[int, Sequence[NetworkEvent]]) -> dict[int, list[AppendResult]]:
         """Appends events to every matching outbox: for each partition number, in order.
 
-        Every partition is its own atomic step. Returns only when all hold their events, on as
-        many replicas as `ack_replicas` asks for; the same call again changes nothing.
+        Every event is matched and appended in one atomic step of its partition. Returns only when
+        all hold their events, on as many replicas as `ack_replicas` asks for; the same call again
+        changes nothing.
         """
-        calls = [self._append_call(Partition(number), events) for number, events in batches.items()]
+        chunks = [
+            (number, events[first : first + _EVENTS_PER_APPEND])
+            for number, events in batches.items()
+            for first in range(0, len(events), _EVENTS_PER_APPEND)
+        ]
+        calls = [self._append_call(Partition(number), events) for number, events in chunks]
         answers = self._run(calls, replicas=self._settings.ack_replicas)
-        return {
-            number: [
-                AppendResult(bool(new), int(count)) for new, count in zip(flat[::2], flat[1::2], strict=True)
-            ]
-            for number, flat in zip(batches, answers, strict=True)
-        }
+        results: dict[int, list[AppendResult]] = {number: [] for number in batches}
+        for (number, _), flat in zip(chunks, answers, strict=True):
+            pairs = zip(flat[::2], flat[1::2], strict=True)
+            results[number] += [AppendResult(bool(new), int(count)) for new, count in pairs]
+        return results
 
     def _append_call(self, partition: Partition, events: Sequence[NetworkEvent]) -> _Call:
         args: list[str | int] = [

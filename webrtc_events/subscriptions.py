@@ -23,6 +23,9 @@ from webrtc_events.store import Store
 
 __all__ = ["Subscriptions"]
 
+# The largest count that Lua keeps exactly.
+_MOST_EVENTS = 2**53
+
 
 class Subscriptions:
     """What clients do with their subscriptions."""
@@ -59,7 +62,7 @@ class Subscriptions:
             request=_without_secrets(request),
             starts_at_ms=0,
             expires_at_ms=_expire_time(request),
-            max_events=request["config"].get("subscriptionMaxEvents"),
+            max_events=_max_events(request),
             credential=credential,
         )
         sealed = None if credential is None else self._box.seal(credential, subscription.id)
@@ -156,6 +159,12 @@ def _credential(request: HTTPSubscriptionRequest) -> Credential | None:
 def _expire_time(request: HTTPSubscriptionRequest) -> int | None:
     text = request["config"].get("subscriptionExpireTime")
     return None if text is None else _moment(text, "$.config.subscriptionExpireTime")
+
+
+def _max_events(request: HTTPSubscriptionRequest) -> int | None:
+    """JSON knows one kind of number: 5.0 is an integer too, and so is one with 90 digits."""
+    most = request["config"].get("subscriptionMaxEvents")
+    return None if most is None else min(int(most), _MOST_EVENTS)
 
 
 def _moment(text: str, path: str) -> int:

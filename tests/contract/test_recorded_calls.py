@@ -45,7 +45,7 @@ DOCUMENTATION_NETWORKS = [
     ipaddress.ip_network(network)
     for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 ]
-PLACEHOLDERS = {"0.0.0.0", "127.0.0.1"}  # noqa: S104
+PLACEHOLDERS = {"0.0.0.0", "127.0.0.1"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 Event = dict[str, Any]

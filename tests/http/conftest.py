@@ -21,14 +21,11 @@ from webrtc_events.settings import Settings
 PREFIX = "org.camaraproject.webrtc-events.v0."
 PUBLIC = "/webrtc-events/v0.2"
 NETWORK = "/network/v0"
+KINDS = ("session-invitation", "session-status", "registration-ends")
 ALL_SCOPES = " ".join(
-    [
-        *(f"webrtc-events:{PREFIX}{kind}:create" for kind in ("session-invitation", "session-status", "registration-ends")),
-        "webrtc-events:read",
-        "webrtc-events:delete",
-        "webrtc-events:network",
-    ]
-)  # fmt: skip
+    [f"webrtc-events:{PREFIX}{kind}:create" for kind in KINDS]
+    + [f"webrtc-events:{what}" for what in ("read", "delete", "network")]
+)
 
 
 class Api:
@@ -63,7 +60,7 @@ class Api:
 def serving(app: ASGIApp, issuer: Issuer) -> Iterator[Api]:
     """Listens before the server starts, so that no request comes too early."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", http="h11"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     api = Api(listener.getsockname()[1], issuer)

@@ -45,11 +45,15 @@ def eventually(condition: Callable[[], Any], seconds: float = _BOUND_S) -> Any:
 class Running:
     """A command that goes on until it is stopped; `output` is what it said so far."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
         self._log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [*COMMAND, *arguments], stdout=file, stderr=file, env=clean_environ(), start_new_session=True
+                [*COMMAND, *arguments],
+                stdout=file,
+                stderr=file,
+                env=clean_environ() | (env or {}),
+                start_new_session=True,
             )
 
     @property
@@ -74,8 +78,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Starts commands; what still runs at the end of the test is stopped."""
     started: list[Running] = []
 
-    def begin(*arguments: str) -> Running:
-        started.append(Running(tmp_path / f"{len(started)}.log", *arguments))
+    def begin(*arguments: str, env: dict[str, str] | None = None) -> Running:
+        started.append(Running(tmp_path / f"{len(started)}.log", *arguments, env=env))
         return started[-1]
 
     yield begin
@@ -90,11 +94,11 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start_serve(start: Callable[..., Running], data: Path) -> Callable[[], Running]:
-    """`serve` on free ports, ready."""
+def start_serve(start: Callable[..., Running], data: Path) -> Callable[..., Running]:
+    """`serve` on free ports, ready; settings by name."""
 
-    def begin() -> Running:
-        serve = start("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data))
+    def begin(**env: str) -> Running:
+        serve = start("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data), env=env)
         serve.await_output("Ctrl-C stops everything")
         assert requests.get(f"{Endpoints.read(data).api}/readyz", timeout=5).json()["status"] == "ok"
         return serve

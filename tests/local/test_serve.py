@@ -1,5 +1,6 @@
 """`serve` as a process: its start, its end, and what a second start finds."""
 
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -10,22 +11,29 @@ import pytest
 import requests
 
 from tests.local.conftest import Running, clean_environ, eventually, run
+from webrtc_events.clock import SystemClock
 from webrtc_events.local.client import Client
 from webrtc_events.local.endpoints import Endpoints
-from webrtc_events.local.recording import load_recording, played_anew
+from webrtc_events.local.recording import Event, load_recording, played_anew
 
-_TYPE = "org.camaraproject.webrtc-events.v0.session-invitation"
+_INVITATION = "org.camaraproject.webrtc-events.v0.session-invitation"
+_STATUS = "org.camaraproject.webrtc-events.v0.session-status"
 
 
-def _subscribe(api: Client, endpoints: Endpoints, registration: str, sink: str) -> str:
+def _subscribe(api: Client, endpoints: Endpoints, sink: str, event_type: str, detail: dict[str, str]) -> str:
     request = {
         "protocol": "HTTP",
         "sink": sink,
-        "types": [_TYPE],
-        "config": {"subscriptionDetail": {"registrationId": registration}},
+        "types": [event_type],
+        "config": {"subscriptionDetail": detail},
     }
     response = api.expect({201}, "POST", f"{endpoints.public}/subscriptions", json=request)
     return str(response.json()["id"])
+
+
+def _publish(api: Client, endpoints: Endpoints, event: Event) -> None:
+    headers = {"Content-Type": "application/cloudevents+json"}
+    api.expect({202}, "POST", f"{endpoints.network}/events", json=event, headers=headers)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -36,6 +44,27 @@ def test_signal_stops_everything_in_order(
     assert serve.stop(sign) == 0
     assert "Traceback" not in serve.output
     assert "Stopping: requests, deliveries, sink, store" in serve.output
+    assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
+
+
+def test_second_signal_does_not_wait_for_deliveries(
+    start_serve: Callable[[], Running], data: Path, api: Client
+) -> None:
+    serve = start_serve()
+    endpoints = Endpoints.read(data)
+    (event, *_) = played_anew(load_recording("answered"), 1_800_000_000_000)
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        silent.settimeout(10)
+        sink = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+        _subscribe(api, endpoints, sink, _INVITATION, {"registrationId": event["subject"]})
+        _publish(api, endpoints, event)
+        with closing(silent.accept()[0]):
+            serve.process.send_signal(signal.SIGINT)
+            serve.await_output("Stopping")
+            clock = SystemClock()
+            started = clock.monotonic()
+            assert serve.stop(signal.SIGINT) == 130
+            assert clock.monotonic() - started < 5
     assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
 
 
@@ -70,8 +99,6 @@ def test_wrong_settings_are_all_told(data: Path) -> None:
 
 
 def test_death_of_the_store_ends_serve_with_its_log(start_serve: Callable[[], Running], data: Path) -> None:
-    import os
-
     serve = start_serve()
     os.kill(int((data / "valkey" / "valkey.lock").read_text()), signal.SIGKILL)
     eventually(lambda: serve.process.poll() is not None)
@@ -103,9 +130,9 @@ def test_accepted_event_outlives_a_killed_serve(
     with closing(socket.create_server(("127.0.0.1", 0))) as reserved:
         port = reserved.getsockname()[1]
     (event, *_) = played_anew(load_recording("answered"), 1_800_000_000_000)
-    subscription = _subscribe(api, endpoints, event["subject"], f"https://localhost:{port}/killed")
-    headers = {"Content-Type": "application/cloudevents+json"}
-    api.expect({202}, "POST", f"{endpoints.network}/events", json=event, headers=headers)
+    detail = {"registrationId": event["subject"]}
+    subscription = _subscribe(api, endpoints, f"https://localhost:{port}/killed", _INVITATION, detail)
+    _publish(api, endpoints, event)
     assert serve.stop(signal.SIGKILL) == -signal.SIGKILL
 
     start("sink", "--port", str(port), "--data-dir", str(data)).await_output("The sink listens")
@@ -118,13 +145,17 @@ def test_accepted_event_outlives_a_killed_serve(
 
 
 def test_strict_form_passes_the_strict_second_opinion(
-    start: Callable[..., Running], data: Path, monkeypatch: pytest.MonkeyPatch
+    start_serve: Callable[..., Running], data: Path, api: Client, sink_client: Client
 ) -> None:
-    monkeypatch.setattr(
-        "tests.local.conftest.clean_environ",
-        lambda: clean_environ() | {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": "true"},
+    start_serve(WEBRTC_EVENTS_STRICT_CLOUDEVENTS="true")
+    endpoints = Endpoints.read(data)
+    event = next(
+        each for each in played_anew(load_recording("answered"), 1_800_000_000_000) if each["type"] == _STATUS
     )
-    serve = start("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data))
-    serve.await_output("Ctrl-C stops everything")
-    done = run("demo", "--data-dir", str(data))
-    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    detail = {"registrationId": event["subject"], "mediaSessionId": event["data"]["mediaSessionId"]}
+    _subscribe(api, endpoints, f"{endpoints.sink}/strict", _STATUS, detail)
+    _publish(api, endpoints, event)
+    feed = f"{endpoints.sink}/_inbox"
+    (received,) = eventually(lambda: sink_client.expect({200}, "GET", feed, params={"wait": "1"}).json())
+    assert received["fault"] is None
+    assert not {"mediaSessionId", "status"} & set(received["event"])

@@ -137,3 +137,18 @@ def test_registrations_come_and_go(publisher: Publisher) -> None:
     publisher.delete_registration("r1")
     with pytest.raises(NotFound):
         publisher.delete_registration("r1")
+
+
+def test_a_full_batch_keeps_its_order(publisher: Publisher, store: Store, calls: Path) -> None:
+    status = next(each for each in events(calls, "answered") if "session-status" in each["type"])
+    session = status["data"]["mediaSessionId"]
+    created(store, registration=status["subject"], session=session, event_type=EventType.SESSION_STATUS)
+    batch = [
+        {**status, "id": f"e{number}", "data": {**status["data"], "sequenceNumber": number}}
+        for number in range(1000)
+    ]
+    assert outcome(publisher.publish(batch)) == [("accepted", 1)] * 1000
+    partition = partition_of(status["subject"], 64)
+    (claim,) = store.claim([partition], subscriptions=1, events=2000)
+    numbers = [json.loads(item.payload)["data"]["sequenceNumber"] for item in claim.items]
+    assert numbers == list(range(1000))

@@ -161,3 +161,9 @@ def test_a_three_legged_caller_is_shown_no_device(subscriptions: Subscriptions) 
 def test_times_are_read_in_any_zone(subscriptions: Subscriptions) -> None:
     soon = format_time(round(SystemClock().now() * 1000) + 60_000)
     assert subscriptions.create(APP, request(config={"subscriptionExpireTime": soon}))["expiresAt"] == soon
+
+
+@pytest.mark.parametrize("most", [5.0, 10**90])
+def test_any_json_integer_is_a_maximum(subscriptions: Subscriptions, most: float) -> None:
+    made = subscriptions.create(APP, request(config={"subscriptionMaxEvents": most}))
+    assert subscriptions.get(APP, made["id"])["config"]["subscriptionMaxEvents"] == most

@@ -1,6 +1,7 @@
 """The Connexion application: contracts bound to handlers."""
 
 import copy
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ def connexion_app(
     missing = [name for resolver in resolvers for name in resolver.missing]
     if missing:
         raise MissingHandlersError(missing)
+    # It warns of the two media types of publishEvents several times with every request.
+    logging.getLogger("connexion.operations.openapi3").setLevel(logging.ERROR)
     app = AsyncApp(
         "webrtc_events",
         lifespan=lifespan,

@@ -17,7 +17,7 @@ def security_map(verifier: TokenVerifier) -> dict[str, Any]:
     return {"openIdConnect": lambda: OpenIdConnect(verifier)}
 
 
-class OpenIdConnect(AbstractSecurityHandler):
+class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
     """Wants any one of the scopes that an operation lists.
 
     The create operation lists three and needs that of the requested type, which its use

@@ -9,7 +9,7 @@ from typing import Any
 
 from webrtc_events.clock import format_time, parse_time
 
-__all__ = ["load_recording", "played_anew", "recording_path", "registration_of"]
+__all__ = ["Event", "load_recording", "played_anew", "recording_path", "registration_of"]
 
 Event = dict[str, Any]
 

@@ -4,8 +4,10 @@ Uvicorn takes the process's signals only in the main thread. Here it never runs 
 that one place, `serve`, decides what stops when.
 """
 
+import asyncio
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +25,9 @@ _POLL_S = 0.01
 _START_TIMEOUT_S = 30.0
 # Requests that are under way get this long; then their connections are closed.
 _GRACE_S = 5
+# Uvicorn looks ten times a second whether it is to stop, and then once more.
+_SETTLE_S = 0.4
+_TURN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class HttpServer:
         self.name = name
         self._sockets = sockets
         self._server = uvicorn.Server(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self, clock: Clock) -> None:
@@ -79,14 +85,28 @@ class HttpServer:
     def stop(self) -> None:
         """Takes no new connection, lets requests end within the grace, and returns."""
         self._server.should_exit = True
+        self._thread.join(_SETTLE_S)
+        for _ in range(round(_GRACE_S / _TURN_S)):
+            if not self._thread.is_alive() or not self._server.server_state.tasks:
+                break
+            self._thread.join(_TURN_S)
+        # An idle TLS client need not answer a close, and would be waited for.
+        if self._loop is not None:
+            with suppress(RuntimeError):  # The loop has ended.
+                self._loop.call_soon_threadsafe(self._abort)
         self._thread.join(_GRACE_S + 1)
-        if self._thread.is_alive():
-            self._server.force_exit = True
-            self._thread.join(1)
 
     def _run(self) -> None:
         try:
-            self._server.run(sockets=self._sockets)
+            asyncio.run(self._serve())
         finally:
             for each in self._sockets:
                 each.close()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self._server.serve(sockets=self._sockets)
+
+    def _abort(self) -> None:
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()

@@ -83,7 +83,10 @@ def sink_app(inbox: Inbox, judge: Judge) -> Flask:
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
-        return _error(by_status(error.code or 500, error.description).info())
+        response = _error(by_status(error.code or 500, error.description).info())
+        if methods := getattr(error, "valid_methods", None):
+            response.headers["Allow"] = ", ".join(methods)
+        return response
 
     return app
 

@@ -1,0 +1,71 @@
+"""Every recorded call, from the gateway's lines to what three subscribers receive."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import created
+from tests.delivery.conftest import Postman
+from tests.sinks import RecordingSink
+from webrtc_events.contract import load_network
+from webrtc_events.local.opinion import SecondOpinion
+from webrtc_events.model import EventType, Status, TerminationReason
+from webrtc_events.publish import Publisher
+from webrtc_events.store import Store
+
+CALLS = sorted(path.stem for path in (Path(__file__).parents[1] / "data" / "calls").glob("*.ndjson"))
+SUBSCRIBABLE = (EventType.SESSION_INVITATION, EventType.SESSION_STATUS, EventType.REGISTRATION_ENDS)
+
+
+def expected(call: list[dict[str, Any]], event_type: EventType, registration: str) -> list[dict[str, Any]]:
+    """The data that a subscriber of `registration` must receive, by the recording alone."""
+    return [
+        event["data"]
+        for event in call
+        if event["type"] == event_type and event.get("subject", registration) == registration
+    ]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_three_subscribers_receive_the_whole_call(
+    name: str, store: Store, sink: RecordingSink, postman: Callable[..., Postman], calls: Path
+) -> None:
+    call = [json.loads(line) for line in (calls / f"{name}.ndjson").read_text().splitlines()]
+    registration = call[0]["subject"]
+    session = call[0]["data"]["mediaSessionId"]
+    made = {
+        event_type: created(
+            store,
+            sink=sink.url_of(f"/{event_type.rpartition('.')[2]}"),
+            registration=registration,
+            event_type=event_type,
+            session=session if event_type is EventType.SESSION_STATUS else None,
+        )
+        for event_type in SUBSCRIBABLE
+    }
+    results = Publisher(store, load_network()).publish(call)
+    assert {each["status"] for each in results} == {"accepted"}
+    postman().run()
+    for each in made.values():
+        store.end(each.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+    postman().run()
+
+    opinion = SecondOpinion(strict=False)
+    assert [opinion.fault(each.headers, each.body) for each in sink.requests] == [None] * len(sink.requests)
+    for event_type, subscription in made.items():
+        path = f"/{event_type.rpartition('.')[2]}"
+        received = [each.json for each in sink.requests if each.path == path]
+        *events, end = received
+        told = [
+            {name: value for name, value in event["data"].items() if name != "subscriptionId"}
+            for event in events
+        ]
+        assert told == expected(call, event_type, registration)
+        assert [event["id"] for event in received] == [
+            f"{subscription.id}.{number}" for number in range(1, len(received) + 1)
+        ]
+        assert {event["data"]["subscriptionId"] for event in received} == {subscription.id}
+        assert end["data"]["terminationReason"] == "NETWORK_TERMINATED"

@@ -1,0 +1,139 @@
+"""The API under gunicorn and a worker of its own, as an operator runs them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.issuer import Issuer, SigningKeyPair
+from tests.sinks import RecordingSink
+from webrtc_events.clock import SystemClock
+
+ROOT = Path(__file__).parents[2]
+TYPE = "org.camaraproject.webrtc-events.v0.session-invitation"
+CLOCK = SystemClock()
+
+
+@contextmanager
+def process(log: Path, environ: dict[str, str], *command: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Ends it by SIGTERM and expects a clean exit."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
+    with log.open("wb") as file:
+        running = subprocess.Popen(command, cwd=ROOT, env=kept | environ, stdout=file, stderr=file)
+    try:
+        yield running
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == 0, log.read_text()
+    finally:
+        if running.poll() is None:
+            running.kill()
+            running.wait()
+
+
+def eventually_ready(url: str, running: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = CLOCK.monotonic() + 30
+    while CLOCK.monotonic() < deadline:
+        assert running.poll() is None, log.read_text()
+        try:
+            if requests.get(f"{url}/readyz", timeout=5).status_code == 200:
+                return
+        except requests.ConnectionError:
+            CLOCK.sleep(0.05)
+    raise TimeoutError(log.read_text())
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    issuer = Issuer(SigningKeyPair.rsa("k1"))
+    yield issuer
+    issuer.close()
+
+
+def test_events_pass_from_a_gunicorn_to_a_worker(
+    environ: dict[str, str], issuer: Issuer, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    url, api_log, worker_log = f"http://127.0.0.1:{port}", tmp_path / "api.log", tmp_path / "worker.log"
+    scripts = Path(sys.executable).parent
+    gunicorn = (str(scripts / "gunicorn"), "-c", "gunicorn.conf.py", "-w", "2", "-b", f"127.0.0.1:{port}")
+    with RecordingSink() as sink:
+        environ |= {
+            "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url,
+            "WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file),
+        }
+        with (
+            process(api_log, environ, *gunicorn, "webrtc_events.app:create_app()") as api,
+            process(worker_log, environ, str(scripts / "webrtc-events"), "worker"),
+        ):
+            eventually_ready(url, api, api_log)
+            scope = f"webrtc-events:{TYPE}:create webrtc-events:network webrtc-events:delete"
+            headers = {"Authorization": f"Bearer {issuer.token(CLOCK.now(), scope=scope)}"}
+            request = {
+                "protocol": "HTTP",
+                "sink": sink.url,
+                "types": [TYPE],
+                "config": {"subscriptionDetail": {"registrationId": "r1"}},
+            }
+            public = f"{url}/webrtc-events/v0.2/subscriptions"
+            made = requests.post(public, json=request, headers=headers, timeout=10)
+            assert made.status_code == 201, made.text
+            published = requests.post(
+                f"{url}/network/v0/events",
+                json=event(),
+                headers=headers | {"Content-Type": "application/cloudevents+json"},
+                timeout=10,
+            )
+            assert published.json()["results"] == [{"id": "e1", "status": "accepted", "subscriptions": 1}]
+            sink.wait_for(1)
+            gone = requests.delete(f"{public}/{made.json()['id']}", headers=headers, timeout=10)
+            assert gone.status_code == 204
+            sink.wait_for(2)
+    assert [each.json["data"].get("terminationReason") for each in sink.requests] == [
+        None,
+        "SUBSCRIPTION_DELETED",
+    ]
+    assert "Traceback" not in api_log.read_text() + worker_log.read_text()
+
+
+def event() -> dict[str, Any]:
+    return {
+        "id": "e1",
+        "source": "/gateway",
+        "specversion": "1.0",
+        "type": TYPE,
+        "time": "2026-03-10T09:00:00Z",
+        "subject": "r1",
+        "data": {
+            "mediaSessionId": "s1",
+            "originatorAddress": "tel:+12025550100",
+            "receiverAddress": "tel:+12025550101",
+            "status": "Initial",
+        },
+    }
+
+
+def test_a_worker_without_settings_says_what_is_missing(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
+    command = [str(Path(sys.executable).parent / "webrtc-events"), "worker"]
+    done = subprocess.run(command, env=kept, capture_output=True, timeout=30)
+    assert done.returncode == 2
+    for name in ("OPENID_CONFIGURATION_URL", "SECRET_KEY"):
+        assert f"WEBRTC_EVENTS_{name} must be set" in done.stderr.decode()
+
+
+def test_a_worker_without_a_store_says_so(environ: dict[str, str]) -> None:
+    gone = os.environ | environ | {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:1/0"}
+    command = [str(Path(sys.executable).parent / "webrtc-events"), "worker"]
+    done = subprocess.run(command, env=gone, capture_output=True, timeout=30)
+    assert done.returncode == 1
+    assert "WEBRTC_EVENTS_REDIS_URL" in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
