@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def start_valkey() -> Iterator[Callable[[Path], Valkey]]:
     yield begin
     for each in started:
         each.stop()
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary directory of the machine whose path leaves room for a socket."""
+    with tempfile.TemporaryDirectory(prefix="w-", dir="/tmp") as name:
+        monkeypatch.setattr("tempfile.tempdir", name)
+        yield Path(name)
 
 
 def _client(server: Valkey) -> "redis.Redis":
@@ -115,6 +124,25 @@ def test_paths_may_be_long_or_odd(start_valkey: Callable[[Path], Valkey], tmp_pa
     for name in ("with space", 'ä"q#%', "x" * 120):
         with _client(start_valkey(tmp_path / name)) as client:
             assert client.ping()
+
+
+def test_nothing_is_left_outside_the_data(
+    start_valkey: Callable[[Path], Valkey], tmp_path: Path, elsewhere: Path
+) -> None:
+    server = start_valkey(tmp_path / ("x" * 120))
+    (directory,) = elsewhere.iterdir()
+    assert directory.stat().st_mode & 0o777 == 0o700
+    server.stop()
+    assert not list(elsewhere.iterdir())
+
+
+def test_socket_directory_of_somebody_else_is_refused(tmp_path: Path, elsewhere: Path) -> None:
+    data = tmp_path / ("x" * 120)
+    data.mkdir()
+    server = Valkey(data, SystemClock())
+    (elsewhere / Path(server.url.removeprefix("unix://")).parent.name).mkdir(mode=0o755)
+    with pytest.raises(LocalError, match="not private"):
+        server.start()
 
 
 def test_store_is_reached_by_its_owner_alone(start_valkey: Callable[[Path], Valkey], data: Path) -> None:

@@ -61,6 +61,8 @@ class Valkey:
             LocalError: no server for this machine, or one left behind cannot be ended.
         """
         self._directory.mkdir(mode=0o700, exist_ok=True)
+        if self._socket.parent != self._directory:
+            _make_private(self._socket.parent)
         binary = _binary()
         lock = self._take_over()
         try:
@@ -101,8 +103,9 @@ class Valkey:
         except subprocess.TimeoutExpired:
             _signal_group(process.pid, signal.SIGKILL)
             process.wait()
-        with suppress(FileNotFoundError):
-            self._socket.unlink()
+        if self._socket.parent != self._directory:
+            with suppress(OSError):  # In use again, or removed by whoever cleans up there.
+                self._socket.parent.rmdir()
 
     def failure(self) -> LocalError:
         """What to tell when the server is found dead."""
@@ -204,7 +207,6 @@ def _socket_path(directory: Path) -> Path:
     for base in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - checked below
         path = base / name / "valkey.sock"
         if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
-            _make_private(path.parent)
             return path
     raise LocalError(
         f"every path for the store's socket is too long; choose a shorter --data-dir than {directory}"
