@@ -20,7 +20,7 @@ help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
 	@echo 'make demo    start it, play a recorded call through it, check every notification, stop it'
 	@echo 'make test    run the tests'
-	@echo 'make check   lint, format, types, import directions'
+	@echo 'make check   lint, format, types, import directions, handlers against contracts'
 	@echo 'make types   write the types of the contracts anew'
 	@echo 'make clean   remove .venv and what tools left behind'
 	@echo
@@ -42,6 +42,7 @@ check: $(CHECKS)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/webrtc-events stubs --check
 
 # Options are in pyproject.toml; the generator calls ruff by name.
 types: $(CHECKS)

@@ -9,7 +9,7 @@ from webrtc_events.errors import InvalidArgument
 from webrtc_events.network_types import NetworkEvent, PublishResult, Registration, RegistrationResource
 from webrtc_events.publish import Publisher
 
-__all__ = ["delete_registration", "publish_events", "put_registration"]
+__all__ = ["delete_registration", "end_subscription", "publish_events", "put_registration"]
 
 
 def publish_events(publisher: Publisher, payload: NetworkEvent | list[Any]) -> tuple[PublishResult, int]:
@@ -31,4 +31,9 @@ def put_registration(
 
 def delete_registration(publisher: Publisher, registration_id: str) -> tuple[None, int]:
     publisher.delete_registration(registration_id)
+    return None, 204
+
+
+def end_subscription(publisher: Publisher, subscription_id: str) -> tuple[None, int]:
+    publisher.end_subscription(subscription_id)
     return None, 204

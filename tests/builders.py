@@ -45,8 +45,8 @@ def created(
 ) -> Subscription:
     """A subscription that the store holds."""
     made = subscription(**values)
-    outcome, _ = store.create(made, sink=sink, headers=headers or {}, sealed=sealed)
-    assert outcome == "created"
+    result = store.create(made, sink=sink, headers=headers or {}, sealed=sealed)
+    assert result.outcome == "created"
     return made
 
 
@@ -58,14 +58,14 @@ def invitation(number: int, *, registration: str = "r1", source: str = "/gateway
         "status": "Initial",
         "sequenceNumber": number,
     }
-    return _event(f"e{number}", source, EventType.SESSION_INVITATION, registration, None, data)
+    return _event(f"e{number}", source, EventType.SESSION_INVITATION, registration, data)
 
 
 def session_status(
     number: int, *, session: str = "s1", registration: str | None = None, status: str = "Ringing"
 ) -> NetworkEvent:
     data = {"mediaSessionId": session, "status": status, "sequenceNumber": number}
-    return _event(f"e{number}", "/gateway", EventType.SESSION_STATUS, registration, session, data)
+    return _event(f"e{number}", "/gateway", EventType.SESSION_STATUS, registration, data)
 
 
 def _event(
@@ -73,11 +73,20 @@ def _event(
     source: str,
     event_type: EventType,
     registration: str | None,
-    session: str | None,
     data: dict[str, Any],
 ) -> NetworkEvent:
     payload = {"type": event_type.value, "time": "2026-03-10T09:00:00.000Z", "data": data}
-    return NetworkEvent(event_id, source, event_type, registration, session, json.dumps(payload))
+    return NetworkEvent(
+        event_id,
+        source,
+        event_type,
+        registration,
+        data["mediaSessionId"],
+        time_ms=0,
+        numbered="sequenceNumber" in data,
+        last=data["status"] == "Terminated",
+        payload=json.dumps(payload),
+    )
 
 
 def append(store: Store, *events: NetworkEvent, to: int | None = None) -> list[tuple[bool, int]]:

@@ -30,6 +30,19 @@ def raw_store(valkey: Valkey) -> Iterator["redis.Redis"]:
     client.close()
 
 
+def everything(client: "redis.Redis") -> str:
+    """All keys and values, by type; DUMP would compress them."""
+    readers = {
+        "hash": client.hgetall,
+        "list": lambda key: client.lrange(key, 0, -1),
+        "set": client.smembers,
+        "stream": client.xrange,
+        "string": client.get,
+        "zset": lambda key: client.zrange(key, 0, -1),
+    }
+    return repr([(key, readers[client.type(key)](key)) for key in client.scan_iter()])
+
+
 @pytest.fixture
 def environ(valkey: Valkey, raw_store: "redis.Redis") -> dict[str, str]:
     """The least environment that makes valid settings, on the empty private store."""

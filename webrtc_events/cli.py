@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import wraps
@@ -88,6 +89,8 @@ def main() -> None:
       webrtc-events publish FILE      network events from a file of NDJSON
     In production:
       webrtc-events worker            delivers; the API runs under gunicorn
+    For those who work on a contract:
+      webrtc-events stubs SPEC        handler stubs for new operations; --check compares
     """
 
 
@@ -135,7 +138,10 @@ def worker() -> None:
 
     \b
     Example:
-      WEBRTC_EVENTS_REDIS_URL=rediss://store:6379 webrtc-events worker
+      export WEBRTC_EVENTS_REDIS_URL=rediss://store:6379
+      export WEBRTC_EVENTS_SECRET_KEY=...                (that of the API)
+      export WEBRTC_EVENTS_OPENID_CONFIGURATION_URL=...  (that of the API)
+      webrtc-events worker
     """
     _log_to_stderr()
     from webrtc_events.local.signals import StopSignals
@@ -178,9 +184,15 @@ def token(
       TOKEN=$(webrtc-events token)
       webrtc-events token --client softphone --subject 248289761001 --scope webrtc-events:read
     """
+    from webrtc_events.local.endpoints import Endpoints
     from webrtc_events.local.issuer import SCOPES
 
     issuer, _ = _local_issuer(data_dir)
+    if not Endpoints.exists(_data(data_dir)):
+        click.echo(
+            f"No `serve` has run on {_data(data_dir)} yet; this token is for one at the default address.",
+            err=True,
+        )
     click.echo(issuer.mint(client=client, subject=subject, scopes=scopes or SCOPES, expires_in_s=expires_in))
 
 
@@ -206,6 +218,8 @@ def publish(file: BinaryIO, url: str | None, access_token: str | None, data_dir:
     """
     from webrtc_events.local.publisher import Judgement, Publisher, Result, Summary
 
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise click.BadParameter("must start with http:// or https://", param_hint="--url")
     given = access_token
     with ExitStack() as stack:
         if given is None:
@@ -303,6 +317,73 @@ def demo(fresh: bool, data_dir: Path | None) -> None:
         fg="green",
         bold=True,
     )
+
+
+@main.command()
+@click.argument("spec", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--check", is_flag=True, help="Write nothing; list where contract and handlers disagree.")
+@click.option(
+    "--module",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file with the handlers.  [default: handlers/subscriptions.py or handlers/network.py for the "
+    "contracts that ship, for others handlers/ and the name of SPEC in snake case]",
+)
+def stubs(spec: Path | None, check: bool, module: Path | None) -> None:
+    """Write handler stubs for the operations of SPEC, an OpenAPI document.
+
+    Appends to the handlers' file a typed function for each operation that has none yet. It
+    answers 501 until it is written. What is there already stays as it is.
+
+    With --check and without SPEC, all contracts that ship are looked at. Exits with 1 if
+    contract and handlers disagree. The files are read and not imported.
+
+    \b
+    Examples:
+      webrtc-events stubs spec/network-events.yaml
+      webrtc-events stubs my-api.yaml --module src/my_handlers.py
+      webrtc-events stubs --check
+    """
+    if spec is None and not check:
+        raise click.UsageError("Name the document to write stubs for.")
+    if spec is None and module is not None:
+        raise click.UsageError("Name the document whose handlers are in --module.")
+    with warnings.catch_warnings():
+        # Connexion imports a test client that a command has no use for.
+        warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
+        from webrtc_events.stubs import StubsError
+    try:
+        if spec is None or check:
+            _check_stubs(spec, module)
+        else:
+            _write_stubs(spec, module)
+    except StubsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _check_stubs(spec: Path | None, module: Path | None) -> None:
+    from webrtc_events.stubs import find_drift, shipped_targets, target
+
+    shipped = shipped_targets()
+    targets = shipped if spec is None else [target(spec, module)]
+    drift = find_drift(targets, shipped)
+    for each in drift:
+        click.echo(each)
+    if drift:
+        sys.exit(1)
+    for checked in targets:
+        count = len(checked.document.operations)
+        click.echo(f"{checked.document.path}: {count} operations agree with {checked.module}")
+
+
+def _write_stubs(spec: Path, module: Path | None) -> None:
+    from webrtc_events.stubs import target, write_stubs
+
+    goal = target(spec, module, create=True)
+    written = write_stubs(goal)
+    for stub in written:
+        click.echo(stub)
+    if not written:
+        click.echo(f"{goal.module} has a function for every operation of {spec}")
 
 
 def _data(given: Path | None) -> Path:

@@ -15,7 +15,18 @@ from webrtc_events.discriminators import checked_schemas, json_schema
 from webrtc_events.overlay import apply_overlay
 from webrtc_events.strict_json import parse_json
 
-__all__ = ["Contract", "Fault", "Operation", "Validator", "load_network", "load_public", "parse_json"]
+__all__ = [
+    "METHODS",
+    "Contract",
+    "Fault",
+    "Operation",
+    "Validator",
+    "load_network",
+    "load_public",
+    "parse_json",
+    "read_document",
+    "resolved",
+]
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -156,12 +167,26 @@ class Contract:
         }
 
     def _resolved(self, part: Mapping[str, Any]) -> Mapping[str, Any]:
-        while "$ref" in part:
-            node: Any = self.document
-            for step in part["$ref"].removeprefix("#/").split("/"):
-                node = node[step.replace("~1", "/").replace("~0", "~")]
-            part = node
-        return part
+        return resolved(self.document, part)
+
+
+def resolved(document: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`part`, or what it refers to in `document`.
+
+    Raises:
+        KeyError: the reference names nothing, or itself.
+    """
+    seen: set[str] = set()
+    while "$ref" in part:
+        ref: str = part["$ref"]
+        if ref in seen:
+            raise KeyError(ref)
+        seen.add(ref)
+        node: Any = document
+        for step in ref.removeprefix("#/").split("/"):
+            node = node[step.replace("~1", "/").replace("~0", "~")]
+        part = node
+    return part
 
 
 def load_public(*, strict_cloudevents: bool = False) -> Contract:
@@ -194,9 +219,17 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     }
 
 
+def read_document(text: str) -> Any:
+    """What a YAML or JSON text holds; timestamps stay strings.
+
+    Raises:
+        yaml.YAMLError: it is neither.
+    """
+    return yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
+
+
 def _load(name: str) -> dict[str, Any]:
-    text = (files("webrtc_events") / "spec" / name).read_text("utf-8")
-    document: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
+    document: dict[str, Any] = read_document((files("webrtc_events") / "spec" / name).read_text("utf-8"))
     return document
 
 

@@ -14,13 +14,33 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from webrtc_events.model import Credential
 
-__all__ = ["CredentialBox", "SealError"]
+__all__ = ["CredentialBox", "SealError", "token_expiry_ms"]
 
 _NONCE_BYTES = 12
+# The end of the year 9999; beyond it a claim is nonsense.
+_LATEST_S = 253_402_300_800
 
 
 class SealError(Exception):
     """A sealed credential that this key does not open. Says nothing of its content."""
+
+
+def token_expiry_ms(token: str) -> int | None:
+    """When a token says itself that it expires, if it is a JWT that says so (RFC 7519, 4.1.4).
+
+    Its signature is the sink's business; a token that is no JWT has nothing to say.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    expiry = claims.get("exp") if isinstance(claims, dict) else None
+    if isinstance(expiry, bool) or not isinstance(expiry, int | float):
+        return None
+    return round(expiry * 1000) if 0 <= expiry < _LATEST_S else None
 
 
 class CredentialBox:

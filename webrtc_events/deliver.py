@@ -77,6 +77,8 @@ def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: 
     else:
         content = json.loads(item.payload)
     data = {**content["data"], "subscriptionId": subscription_id}
+    if item.sequence:
+        data["sequenceNumber"] = item.sequence
     event = {
         "id": f"{subscription_id}.{item.number}",
         "source": source,
@@ -264,6 +266,9 @@ class Courier:
             except SealError:
                 log.exception("credential of subscription=%s cannot be opened", claim.subscription_id)
                 return Retry(min(_UNREADABLE_RETRY_MS, item.deadline_ms - now_ms), "credential_unreadable")
+            if now_ms >= credential.expires_at_ms:
+                # Nothing leaves with an expired token, nor without the one that is due.
+                return Drop("access_token_expired")
             headers["authorization"] = f"Bearer {credential.access_token}"
         body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
         return SinkRequest(claim.sink, (*headers.items(), *claim.headers.items()), body)

@@ -13,6 +13,7 @@
     ├── Unprocessable       422, the code says which rule
     ├── TooManyRequests     429 TOO_MANY_REQUESTS
     ├── Internal            500 INTERNAL
+    ├── Unimplemented       501 NOT_IMPLEMENTED
     └── Unavailable         503 UNAVAILABLE
 
 Source: CAMARA API Design Guide (Commonalities 0.6), section 3, and webrtc-events.yaml.
@@ -36,6 +37,7 @@ __all__ = [
     "TooManyRequests",
     "Unauthenticated",
     "Unavailable",
+    "Unimplemented",
     "Unprocessable",
     "UnsupportedMediaType",
     "by_status",
@@ -140,6 +142,14 @@ class TooManyRequests(ServiceError):
 
 class Internal(ServiceError):
     pass
+
+
+class Unimplemented(ServiceError):
+    """What a handler stub answers until it is written."""
+
+    status = 501
+    code = "NOT_IMPLEMENTED"
+    message = "This operation is not implemented yet."
 
 
 class Unavailable(ServiceError):

@@ -11,11 +11,13 @@ import zlib
 
 __all__ = [
     "Partition",
+    "bucket_key",
     "client_key",
     "new_subscription_id",
     "partition_of",
     "partition_of_subscription",
     "session_key",
+    "session_state_key",
 ]
 
 _ID = re.compile(r"[0-9a-f]{32}-([0-9a-f]{2,8})")
@@ -37,7 +39,7 @@ class Partition:
 
     @property
     def ends(self) -> str:
-        """zset: subscription id → when time ends or removes it, ms."""
+        """zset: subscription id or `registration:<id>` → when time ends or removes it, ms."""
         return f"{self.tag}:ends"
 
     @property
@@ -71,6 +73,19 @@ class Partition:
         """hash: what the gateway told of a registration."""
         return f"{self.tag}:registration-record:{registration_id}"
 
+    def registration_state(self, registration_id: str) -> str:
+        """hash with TTL: the registration's latest invitation, and its end."""
+        return f"{self.tag}:registration-state:{registration_id}"
+
+    @property
+    def initial(self) -> str:
+        """zset: subscription id → since when its initial event is pending, ms."""
+        return f"{self.tag}:initial"
+
+    def sequence(self, subscription_id: str, media_session_id: str) -> str:
+        """string with TTL: the latest sequence number counted for it."""
+        return f"{self.tag}:sequence:{subscription_id}:{media_session_id}"
+
     def session(self, media_session_id: str) -> str:
         """set: session-status subscriptions of this partition to that session."""
         return f"{self.tag}:session:{media_session_id}"
@@ -83,6 +98,16 @@ class Partition:
 def session_key(media_session_id: str) -> str:
     """set: the partitions that hold subscriptions to that session."""
     return f"session:{{{media_session_id}}}"
+
+
+def session_state_key(media_session_id: str) -> str:
+    """hash with TTL: the session's latest status and the registrations it involves."""
+    return f"session:{{{media_session_id}}}:state"
+
+
+def bucket_key(client: str) -> str:
+    """hash with TTL: the client's token bucket."""
+    return f"quota:{{{client}}}"
 
 
 def client_key(client: str) -> str:

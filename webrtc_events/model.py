@@ -12,11 +12,13 @@ __all__ = [
     "Drop",
     "End",
     "EventType",
+    "InitialEvent",
     "NetworkEvent",
     "OutboxItem",
     "Outcome",
     "Registration",
     "Retry",
+    "SessionState",
     "SinkAnswer",
     "SinkFailure",
     "SinkReply",
@@ -98,6 +100,7 @@ class Subscription:
     max_events: int | None
     status: Status = Status.ACTIVE
     credential: Credential | None = None
+    initial_event: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,11 @@ class Registration:
 class NetworkEvent:
     """A valid event of the gateway, ready to be matched.
 
-    `registration` and `session` are what it is routed by; either may be None. `payload`
-    is the JSON text kept in the outbox: type, time and data.
+    It is routed by `registration`, a session-status by `session` and by `registration` if
+    it has one. `involved` are the registrations that its session is known to involve, none
+    if nothing is known. `numbered`: the gateway gave a sequenceNumber. `last`: it is a
+    status after which its session has no other. `payload` is the JSON text kept in the
+    outbox: type, time and data.
     """
 
     id: str
@@ -124,17 +130,49 @@ class NetworkEvent:
     type: EventType
     registration: str | None
     session: str | None
-    payload: str
+    time_ms: int
+    numbered: bool
+    last: bool
+    payload: str = field(repr=False)
+    involved: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What makes it this event and no other (CloudEvents: source and id)."""
+        return f"{self.source} {self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """What is known of a media session: its registrations and its latest status, if any."""
+
+    registrations: frozenset[str]
+    latest: "InitialEvent | None"
+
+
+@dataclass(frozen=True, slots=True)
+class InitialEvent:
+    """The latest state, as an event for a subscription that wishes it (config.initialEvent)."""
+
+    name: str
+    payload: str = field(repr=False)
+    numbered: bool
+    last: bool
+    registration_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """One accepted event of a subscription, numbered from 1; `end` marks its subscription-ended."""
+    """One accepted event of a subscription, numbered from 1; `end` marks its subscription-ended.
+
+    `sequence` is the sequenceNumber to give it, 0 if it has its own or none.
+    """
 
     number: int
     end: bool
     accepted_ms: int
     deadline_ms: int
+    sequence: int
     payload: str = field(repr=False)
 
 

@@ -2,13 +2,15 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from webrtc_events.clock import format_time, parse_time
 from webrtc_events.contract import Contract
-from webrtc_events.errors import NotFound
+from webrtc_events.errors import InvalidArgument, NotFound
 from webrtc_events.keys import Partition, partition_of
-from webrtc_events.model import EventType, NetworkEvent, Registration
+from webrtc_events.model import EventType, NetworkEvent, Registration, Status, TerminationReason
 from webrtc_events.network_types import EventResult, RegistrationResource
 from webrtc_events.network_types import Registration as RegistrationBody
 from webrtc_events.store import AppendResult, Store
@@ -17,6 +19,10 @@ __all__ = ["Publisher"]
 
 # Source: network-events.yaml, EventResult.id. A rejected event's own id may be anything.
 _LONGEST_ID = 256
+# Source: webrtc-events.yaml, MediaSession.status: after these a session has no other.
+_LAST_STATUSES = frozenset(
+    {"Terminated", "SessionCancelled", "Declined", "Failed", "NoAnswer", "NotReachable", "Busy"}
+)
 
 
 class Publisher:
@@ -34,7 +40,8 @@ class Publisher:
                 and changes nothing else.
         """
         read = [self._read(each) for each in events]
-        targets = self._targets([each for each in read if isinstance(each, NetworkEvent)])
+        valid = self._remembered([each for each in read if isinstance(each, NetworkEvent)])
+        targets = self._targets(valid)
         batches: dict[int, list[NetworkEvent]] = defaultdict(list)
         for event, partitions in targets:
             for partition in partitions:
@@ -55,22 +62,35 @@ class Publisher:
         event_type, data, subject = EventType(raw["type"]), raw["data"], raw.get("subject")
         if event_type is EventType.REGISTRATION_ENDS and subject not in (None, data["registrationId"]):
             return _rejected(raw, "$.subject: is not data.registrationId")
-        registration = data["registrationId"] if event_type is EventType.REGISTRATION_ENDS else subject
+        try:
+            time_ms = parse_time(raw["time"])
+        except ValueError:
+            return _rejected(raw, "$.time: is out of range")
         return NetworkEvent(
             id=raw["id"],
             source=raw["source"],
             type=event_type,
-            registration=registration,
-            session=data["mediaSessionId"] if event_type is EventType.SESSION_STATUS else None,
-            payload=json.dumps(
-                {"type": event_type, "time": raw["time"], "data": data}, separators=(",", ":")
-            ),
+            registration=data["registrationId"] if event_type is EventType.REGISTRATION_ENDS else subject,
+            session=data.get("mediaSessionId"),
+            time_ms=time_ms,
+            numbered="sequenceNumber" in data,
+            last=data.get("status") in _LAST_STATUSES,
+            payload=_payload(event_type, raw["time"], data),
         )
+
+    def _remembered(self, events: Sequence[NetworkEvent]) -> list[NetworkEvent]:
+        """The events, each with the registrations that its session is then known to involve.
+
+        State is written before anything is appended, so that a subscription made meanwhile
+        finds the event in one of the two places.
+        """
+        known = iter(self._store.remember([each for each in events if each.session is not None]))
+        return [each if each.session is None else replace(each, involved=next(known)) for each in events]
 
     def _targets(self, events: Sequence[NetworkEvent]) -> list[tuple[NetworkEvent, list[Partition]]]:
         """Where each event may match: its registration's partition, or all that know its session."""
-        lookups = [each.session for each in events if each.session is not None and each.registration is None]
-        found = dict(zip(lookups, self._store.session_partitions(lookups), strict=True))
+        sessions = [each.session or "" for each in events if each.registration is None]
+        found = dict(zip(sessions, self._store.session_partitions(sessions), strict=True))
         return [
             (each, found[each.session or ""])
             if each.registration is None
@@ -82,16 +102,30 @@ class Publisher:
         self, registration_id: str, body: RegistrationBody
     ) -> tuple[RegistrationResource, bool]:
         """Stores a registration; returns the resource and whether it is new."""
-        created = self._store.put_registration(
-            Registration(
-                id=registration_id,
-                device=body["deviceId"],
-                owner=body["owner"],
-                subject=body.get("subject"),
-                expires_at=body.get("expiresAt"),
-            )
+        expires_at = body.get("expiresAt")
+        registration = Registration(
+            id=registration_id,
+            device=body["deviceId"],
+            owner=body["owner"],
+            subject=body.get("subject"),
+            expires_at=expires_at,
         )
+        expires_at_ms = None if expires_at is None else _moment(expires_at)
+        end = "" if expires_at_ms is None else _expiry_payload(registration_id, expires_at_ms)
+        created = self._store.put_registration(registration, expires_at_ms=expires_at_ms, end=end)
         return {**body, "registrationId": registration_id}, created
+
+    def end_subscription(self, subscription_id: str) -> None:
+        """Ends any client's subscription for the operator; what was accepted still goes out first.
+
+        Raises:
+            NotFound: there is none. One that ends already is no error, so that this can be repeated.
+        """
+        outcome = self._store.end(
+            subscription_id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+        )
+        if outcome == "gone":
+            raise NotFound
 
     def delete_registration(self, registration_id: str) -> None:
         """
@@ -100,6 +134,26 @@ class Publisher:
         """
         if not self._store.delete_registration(registration_id):
             raise NotFound
+
+
+def _payload(event_type: EventType, time: str, data: Mapping[str, Any]) -> str:
+    return json.dumps({"type": event_type, "time": time, "data": data}, separators=(",", ":"))
+
+
+def _expiry_payload(registration_id: str, expires_at_ms: int) -> str:
+    data = {
+        "registrationId": registration_id,
+        "terminationReason": "REGISTRATION_EXPIRED",
+        "terminationDescription": "The registration was not renewed in time.",
+    }
+    return _payload(EventType.REGISTRATION_ENDS, format_time(expires_at_ms), data)
+
+
+def _moment(text: str) -> int:
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise InvalidArgument("$.expiresAt is out of range") from None
 
 
 def _accepted(event: NetworkEvent, results: Sequence[AppendResult]) -> EventResult:

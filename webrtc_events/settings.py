@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import jsonschema_rs
+
 from webrtc_events.model import EventType
 
 __all__ = ["PREFIX", "Settings", "SettingsError", "decode_secret_key"]
@@ -69,6 +71,16 @@ def _file(raw: str) -> Path:
     return path
 
 
+_URI_REFERENCE = jsonschema_rs.Draft202012Validator({"format": "uri-reference"}, validate_formats=True)
+
+
+def _uri_reference(raw: str) -> str:
+    """What every outgoing event must carry; a bad one would make all of them invalid."""
+    if not raw or not _URI_REFERENCE.is_valid(raw):
+        raise ValueError("must be a URI reference, such as /webrtc-events or https://operator.example/calls")
+    return raw
+
+
 def _openid_url(raw: str) -> str:
     """https anywhere; http on loopback only, where nobody can stand in between."""
     parts = urlsplit(raw)
@@ -123,7 +135,7 @@ class Settings:
     redis_url: str = _setting(_redis_url, "redis://127.0.0.1:6379/0", "store: redis://, rediss:// or unix://")
     openid_configuration_url: str = _setting(_openid_url, None, "OIDC discovery document of the token issuer")
     audience: str = _setting(_text, "webrtc-events", "audience that access tokens must name")
-    source: str = _setting(_text, "/webrtc-events", "`source` of outgoing events, a URI reference")
+    source: str = _setting(_uri_reference, "/webrtc-events", "`source` of outgoing events, a URI reference")
     secret_key: bytes = _setting(
         decode_secret_key, None, "32 bytes, base64url; seals sink credentials in the store", secret=True
     )
@@ -135,6 +147,22 @@ class Settings:
         _flag, "false", "session-status carries mediaSessionId and status in `data` only"
     )
     apis: frozenset[str] = _setting(_apis, "public,network", "which APIs this process serves")
+    require_known_registration: bool = _setting(
+        _flag, "false", "refuse registrations and sessions that the gateway has not told of"
+    )
+    max_lifetime_s: int = _setting(_count(0), "0", "longest life of a subscription in seconds; 0: no limit")
+    max_subscriptions: int = _setting(_count(0), "10000", "active subscriptions of a client; 0: no limit")
+    requests_per_s: int = _setting(_count(0), "100", "requests a second of a client; 0: no limit")
+    requests_at_once: int = _setting(_count(1), "200", "requests of a client at once, above its rate")
+    token_lead_s: int = _setting(
+        _count(0), "10", "seconds before a sink token's expiry at which its subscription ends"
+    )
+    session_linger_s: int = _setting(
+        _count(1), "3600", "seconds after a session's last status at which its subscriptions end"
+    )
+    state_s: int = _setting(
+        _count(1), "86400", "seconds for which the latest state of sessions and registrations is kept"
+    )
     partitions: int = _setting(_count(1), "64", "partitions of the store; fixed at its first start")
     ack_replicas: int = _setting(_count(0), "0", "replicas that must hold an event before its 202")
     dedupe_window_s: int = _setting(

@@ -1,38 +1,41 @@
-"""The store: the only importer of redis. One method is one atomic step of one partition.
+"""The store: subscriptions, outboxes, registrations. One method is one atomic step of one partition.
 
 Every method raises `errors.Unavailable` when the store cannot be reached, is too full, or
 does not answer in time. Time here is the store's own, in ms since the epoch.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.exceptions import ClusterDownError, MasterDownError, NoScriptError, RedisError, ResponseError
-from redis.retry import Retry
-
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import Partition, client_key, partition_of, partition_of_subscription, session_key
+from webrtc_events.keys import (
+    Partition,
+    bucket_key,
+    client_key,
+    partition_of,
+    partition_of_subscription,
+    session_key,
+    session_state_key,
+)
 from webrtc_events.model import (
     Claim,
     EventType,
+    InitialEvent,
     NetworkEvent,
     OutboxItem,
     Registration,
+    SessionState,
     Status,
     Subscription,
     TerminationReason,
 )
+from webrtc_events.scripts import TIMEOUT_S, Call, Client, Scripts, connect, store_errors
 from webrtc_events.settings import Settings
 
 __all__ = [
     "AppendResult",
+    "CreateResult",
     "DeadLetter",
     "PartitionMismatch",
     "Settlement",
@@ -41,19 +44,11 @@ __all__ = [
     "Wakeups",
 ]
 
-# Untyped: redis-py's own types leave open whether an answer is bytes or text.
-_Client = Any
-
-# A command that takes longer than this is as good as lost; callers get 503 and try again.
-_TIMEOUT_S = 2.0
-_REPLICA_WAIT_MS = 1_000
-_LOOK_AWAY_MS = 60_000
 # A script holds up the store for all: 50 events to 300 subscriptions take some 50 ms.
 _EVENTS_PER_APPEND = 50
 # Counted from the latest subscription to the session or event of it: no call lasts that long.
 _SESSION_INDEX_TTL_S = 30 * 24 * 3600
-_STREAM_CAP = 1_000
-_STREAM_TTL_MS = 7 * 24 * 3600 * 1000
+_REGISTRATION_FIELD = "r:"
 
 
 class PartitionMismatch(Exception):
@@ -66,6 +61,18 @@ class StoreOptions:
 
     lease_ms: int = 30_000
     offset_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CreateResult:
+    """'created', or why not: 'expired', 'token_expired', 'mismatch', 'unknown_registration', 'quota'.
+
+    A created one starts at `now_ms` and ends by `expires_at_ms`, if it has an end.
+    """
+
+    outcome: str
+    now_ms: int = 0
+    expires_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,55 +109,14 @@ class Settlement:
     end: tuple[TerminationReason, bool] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Script:
-    text: str
-    sha: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    script: _Script
-    keys: Sequence[str]
-    args: Sequence[str | int]
-
-
-def _load_script(name: str) -> _Script:
-    """The script's own first line (its flags), then what all scripts share, then the rest."""
-    folder = files("webrtc_events") / "lua"
-    first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
-    text = "\n".join((first, (folder / "common.lua").read_text(), rest))
-    return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-@contextmanager
-def _store_errors() -> Iterator[None]:
-    try:
-        yield
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise Unavailable("The store cannot be reached at the moment; try again.") from error
-    except redis.OutOfMemoryError as error:
-        raise Unavailable("The store is full at the moment; try again later.") from error
-    except (redis.ReadOnlyError, ClusterDownError, MasterDownError) as error:
-        raise Unavailable("The store takes no writes at the moment; try again.") from error
-    except ResponseError as error:
-        # redis-py has a class for most error codes, but none for this one: a script runs long.
-        if not str(error).startswith("BUSY "):
-            raise
-        raise Unavailable("The store is busy at the moment; try again.") from error
-
-
 class Store:
-    """Subscriptions, outboxes and registrations in Redis or Valkey (7 or later)."""
+    """All that is kept, in Redis or Valkey (7 or later)."""
 
-    def __init__(self, client: _Client, settings: Settings, options: StoreOptions = StoreOptions()) -> None:
+    def __init__(self, client: Client, settings: Settings, options: StoreOptions = StoreOptions()) -> None:
         self._redis = client
         self._settings = settings
-        self._options = options
-        self._scripts = {
-            name: _load_script(name) for name in ("create", "append", "claim", "settle", "end", "sweep")
-        }
-        self._end_deadline_ms = settings.deadline_ms(EventType.SUBSCRIPTION_ENDED)
+        self._offset_ms = options.offset_ms
+        self._scripts = Scripts(client, _script_options(settings, options))
 
     @classmethod
     def connect(cls, settings: Settings, options: StoreOptions = StoreOptions()) -> "Store":
@@ -160,16 +126,7 @@ class Store:
             Unavailable: it cannot be reached.
             PartitionMismatch: it was made for another number.
         """
-        # One retry, at once: a connection that the store closed while idle is replaced, while
-        # a store that is down is reported quickly. Every script may be repeated safely.
-        client: _Client = redis.Redis.from_url(
-            settings.redis_url,
-            decode_responses=True,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 1),
-        )
-        store = cls(client, settings, options)
+        store = cls(connect(settings.redis_url), settings, options)
         store._check_partitions()
         return store
 
@@ -182,24 +139,34 @@ class Store:
 
     def ping(self) -> None:
         """Raises Unavailable unless the store answers."""
-        with _store_errors():
+        with store_errors():
             self._redis.ping()
+
+    def admit(self, client: str) -> int:
+        """Counts a request of `client`: 0, or after how many ms it may try again."""
+        if not self._settings.requests_per_s:
+            return 0
+        rate = [self._settings.requests_per_s, self._settings.requests_at_once]
+        return int(self._scripts.run([Call("admit", [bucket_key(client)], "", rate)])[0])
 
     # Subscriptions
 
     def create(
-        self, subscription: Subscription, *, sink: str, headers: Mapping[str, str], sealed: str | None
-    ) -> tuple[str, int]:
+        self,
+        subscription: Subscription,
+        *,
+        sink: str,
+        headers: Mapping[str, str],
+        sealed: str | None,
+        session_over: bool = False,
+    ) -> CreateResult:
         """Stores a subscription; `starts_at_ms` and `status` of the argument are ignored.
 
         `sink` is the address to POST to, which may be written otherwise than in the request.
-        Returns 'created', or 'expired' or 'token_expired' when that moment is not in the
-        future and nothing was stored; and the time, which is when a created one starts.
+        `session_over`: its session has had its last status.
         """
         partition = self._partition_of_known(subscription.id)
         fields: dict[str, str | int] = {
-            "client": subscription.client,
-            "subject": subscription.subject or "",
             "request": json.dumps(subscription.request),
             "max_events": "" if subscription.max_events is None else subscription.max_events,
             "sink": sink,
@@ -207,44 +174,70 @@ class Store:
         }
         if sealed is not None:
             fields["credential"] = sealed
-        token_expiry = subscription.credential.expires_at_ms if subscription.credential else ""
-        call = _Call(
-            self._scripts["create"],
-            [partition.subscription(subscription.id)],
-            [
-                partition.tag,
-                self._options.offset_ms,
-                subscription.id,
-                subscription.type,
-                subscription.registration,
-                subscription.session or "",
-                "" if subscription.expires_at_ms is None else subscription.expires_at_ms,
-                token_expiry,
-                *(part for pair in fields.items() for part in pair),
-            ],
-        )
-        with _store_errors():
-            # What points at the subscription comes first: a reader skips what does not exist,
-            # but would never find what nothing points at.
-            self._redis.sadd(client_key(subscription.client), subscription.id)
-            if subscription.session is not None:
-                self._index_session(subscription.session, partition, subscription.expires_at_ms)
-        outcome, now = self._run([call])[0]
+        call = self._create_call(partition, subscription, fields, session_over=session_over)
+        if not self._index(subscription, partition):
+            return CreateResult("quota")
+        outcome, now_ms, expires_at = self._scripts.run([call])[0]
         if outcome != "created":
-            with _store_errors():
+            with store_errors():
                 self._redis.srem(client_key(subscription.client), subscription.id)
-        return outcome, int(now)
+        elif subscription.initial_event:
+            self._append_initial(subscription)
+        return CreateResult(outcome, int(now_ms), int(expires_at) if expires_at else None)
 
-    def _index_session(self, session: str, partition: Partition, expires_at_ms: int | None) -> None:
-        """Tells publishers of the partition. The key outlives its subscriptions, then goes by itself."""
-        key = session_key(session)
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.sadd(key, partition.number)
-        pipe.expire(key, _SESSION_INDEX_TTL_S, nx=True)
-        pipe.expire(key, _SESSION_INDEX_TTL_S, gt=True)
-        if expires_at_ms is not None:
-            pipe.pexpireat(key, expires_at_ms + _SESSION_INDEX_TTL_S * 1000, gt=True)
-        pipe.execute()
+    def _create_call(
+        self,
+        partition: Partition,
+        subscription: Subscription,
+        fields: Mapping[str, str | int],
+        *,
+        session_over: bool,
+    ) -> Call:
+        args: list[str | int] = [
+            subscription.id,
+            subscription.type,
+            subscription.registration,
+            subscription.session or "",
+            "" if subscription.expires_at_ms is None else subscription.expires_at_ms,
+            subscription.credential.expires_at_ms if subscription.credential else "",
+            subscription.client,
+            subscription.subject or "",
+            int(self._settings.require_known_registration),
+            int(subscription.initial_event),
+            int(session_over),
+            *(part for pair in fields.items() for part in pair),
+        ]
+        return Call("create", [partition.subscription(subscription.id)], partition.tag, args)
+
+    def _index(self, subscription: Subscription, partition: Partition) -> bool:
+        """Writes what points at the subscription; False: the client's quota is used up.
+
+        It comes before the subscription: a reader skips what does not exist, but would never
+        find what nothing points at. The session's key outlives its subscriptions, then goes by itself.
+        """
+        own = client_key(subscription.client)
+        with store_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.sadd(own, subscription.id)
+            pipe.scard(own)
+            if subscription.session is not None:
+                key = session_key(subscription.session)
+                pipe.sadd(key, partition.number)
+                pipe.expire(key, _SESSION_INDEX_TTL_S, nx=True)
+                pipe.expire(key, _SESSION_INDEX_TTL_S, gt=True)
+                if subscription.expires_at_ms is not None:
+                    until_ms = subscription.expires_at_ms + _SESSION_INDEX_TTL_S * 1000
+                    pipe.pexpireat(key, until_ms, gt=True)
+            count = pipe.execute()[1]
+            most = self._settings.max_subscriptions
+            # The set holds ended ones too, so a closer look is due only where it is large.
+            if most and count > most and self._active(subscription.client) >= most:
+                self._redis.srem(own, subscription.id)
+                return False
+        return True
+
+    def _active(self, client: str) -> int:
+        return sum(each.status is Status.ACTIVE for each in self.list_of(client))
 
     def get(self, subscription_id: str) -> Subscription | None:
         """The subscription without its credential, or None if there is none (any more)."""
@@ -252,14 +245,14 @@ class Store:
 
     def list_of(self, client: str) -> list[Subscription]:
         """Every subscription of a client, oldest first."""
-        with _store_errors():
+        with store_errors():
             ids = self._redis.smembers(client_key(client))
         return sorted(self._read(sorted(ids)), key=lambda each: (each.starts_at_ms, each.id))
 
     def _read(self, ids: Iterable[str]) -> Iterator[Subscription]:
         known = [(each, partition_of_subscription(each, self.partitions)) for each in ids]
         wanted = [(each, partition) for each, partition in known if partition is not None]
-        with _store_errors():
+        with store_errors():
             pipe = self._redis.pipeline(transaction=False)
             for each, partition in wanted:
                 pipe.hgetall(partition.subscription(each))
@@ -275,53 +268,139 @@ class Store:
         partition = partition_of_subscription(subscription_id, self.partitions)
         if partition is None:
             return "gone"
-        call = _Call(
-            self._scripts["end"],
-            [partition.subscription(subscription_id), partition.outbox(subscription_id), partition.due],
-            [
-                partition.tag,
-                self._options.offset_ms,
-                subscription_id,
-                reason,
-                status,
-                self._end_deadline_ms,
-                int(drop_pending),
-            ],
-        )
-        return str(self._run([call])[0])
+        args: list[str | int] = [subscription_id, reason, status, int(drop_pending)]
+        call = Call("end", [partition.subscription(subscription_id)], partition.tag, args)
+        return str(self._scripts.run([call])[0])
 
     def sweep(self, limit: int = 100) -> int:
-        """Ends what expired and removes what ended long ago, in every partition.
+        """Does what time does, in every partition: see sweep.lua.
 
-        Returns how many subscriptions it touched, so that a caller knows to come again at once.
+        Returns how much it touched, so that a caller knows to come again at once.
         """
         partitions = [Partition(number) for number in range(self.partitions)]
-        args = [self._options.offset_ms, self._end_deadline_ms, limit]
-        calls = [_Call(self._scripts["sweep"], [each.ends], [each.tag, *args]) for each in partitions]
-        touched = 0
-        for partition, (expired, *removable) in zip(partitions, self._run(calls), strict=True):
-            pairs = list(zip(removable[::2], removable[1::2], strict=True))
-            touched += expired + len(pairs)
-            for subscription_id, client in pairs:
+        calls = [Call("sweep", [each.ends], each.tag, [limit]) for each in partitions]
+        total = 0
+        for partition, (touched, removable, pending) in zip(
+            partitions, self._scripts.run(calls), strict=True
+        ):
+            total += touched
+            for subscription_id, client in zip(removable[::2], removable[1::2], strict=True):
                 self._remove(partition, subscription_id, client)
-        return touched
+            for subscription in self._read(pending):
+                self._append_initial(subscription)
+        return total
 
     def _remove(self, partition: Partition, subscription_id: str, client: str) -> None:
         """Leaves the zset entry for last: whatever fails before is done again by the next sweep."""
-        with _store_errors():
+        with store_errors():
             self._redis.srem(client_key(client), subscription_id)
             pipe = self._redis.pipeline(transaction=False)
             pipe.delete(partition.subscription(subscription_id))
             pipe.zrem(partition.ends, subscription_id)
             pipe.execute()
 
+    # Initial events
+
+    def _append_initial(self, subscription: Subscription) -> None:
+        """Appends the latest state, unless a newer event came first. Safe to repeat."""
+        partition = self._partition_of_known(subscription.id)
+        latest = self._latest(subscription, partition)
+        counted = subscription.session or "" if latest is not None and not latest.numbered else ""
+        last = ""
+        if latest is not None and subscription.type is EventType.SESSION_STATUS:
+            last = str(int(latest.last))
+        args: list[str | int] = [
+            subscription.id,
+            "" if latest is None else latest.name,
+            self._settings.deadline_ms(subscription.type),
+            "" if latest is None else latest.payload,
+            counted,
+            last,
+            int(latest is not None and latest.registration_ended),
+        ]
+        key = partition.subscription(subscription.id)
+        self._scripts.run([Call("initial", [key], partition.tag, args)])
+
+    def _latest(self, subscription: Subscription, partition: Partition) -> InitialEvent | None:
+        if subscription.session is not None:
+            return self.session_state(subscription.session).latest
+        with store_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hgetall(partition.registration_state(subscription.registration))
+            pipe.time()
+            state, (seconds, micros) = pipe.execute()
+        if subscription.type is EventType.REGISTRATION_ENDS:
+            if "end" not in state:
+                return None
+            return InitialEvent(
+                state["end_name"] or "registration expired",
+                state["end"],
+                True,
+                False,
+                registration_ended=True,
+            )
+        now_ms = seconds * 1000 + micros // 1000 + self._offset_ms
+        return self._pending_invitation(state, now_ms)
+
+    def _pending_invitation(self, state: Mapping[str, str], now_ms: int) -> InitialEvent | None:
+        """The registration's latest invitation, while its call is neither answered nor over."""
+        if "invitation" not in state:
+            return None
+        until_ms = int(state["invitation_at"]) + self._settings.deadline_ms(EventType.SESSION_INVITATION)
+        if now_ms >= until_ms or not self._rings(state["invitation_session"]):
+            return None
+        return InitialEvent(
+            state["invitation_name"], state["invitation"], state["invitation_count"] == "0", False
+        )
+
+    def _rings(self, session: str) -> bool:
+        latest = self.session_state(session).latest
+        return latest is None or json.loads(latest.payload)["data"]["status"] in _BEFORE_ANSWER
+
+    def session_state(self, session: str) -> SessionState:
+        """What is known of a media session; nothing is as good as unknown."""
+        with store_errors():
+            state = self._redis.hgetall(session_state_key(session))
+        registrations = frozenset(
+            name.removeprefix(_REGISTRATION_FIELD) for name in state if name.startswith(_REGISTRATION_FIELD)
+        )
+        latest = None
+        if "name" in state:
+            latest = InitialEvent(
+                state["name"], state["payload"], state["count"] == "0", state["last"] == "1"
+            )
+        return SessionState(registrations, latest)
+
     # Events
+
+    def remember(self, events: Sequence[NetworkEvent]) -> list[tuple[str, ...]]:
+        """Keeps what session events tell of their sessions; for each, the registrations then known.
+
+        Only events with a session are to be given.
+        """
+        calls = [
+            Call(
+                "remember",
+                [session_state_key(event.session or "")],
+                "",
+                [
+                    event.registration or "",
+                    event.time_ms,
+                    event.name if event.type is EventType.SESSION_STATUS else "",
+                    event.payload,
+                    int(not event.numbered),
+                    int(event.last),
+                ],
+            )
+            for event in events
+        ]
+        return [tuple(known) for known in self._scripts.run(calls)]
 
     def session_partitions(self, sessions: Sequence[str]) -> list[list[Partition]]:
         """For each mediaSessionId, the partitions that hold subscriptions to it."""
         if not sessions:
             return []
-        with _store_errors():
+        with store_errors():
             pipe = self._redis.pipeline(transaction=False)
             for each in sessions:
                 pipe.smembers(session_key(each))
@@ -342,73 +421,58 @@ class Store:
             for first in range(0, len(events), _EVENTS_PER_APPEND)
         ]
         calls = [self._append_call(Partition(number), events) for number, events in chunks]
-        answers = self._run(calls, replicas=self._settings.ack_replicas)
+        answers = self._scripts.run(calls, replicas=self._settings.ack_replicas)
         results: dict[int, list[AppendResult]] = {number: [] for number in batches}
         for (number, _), flat in zip(chunks, answers, strict=True):
             pairs = zip(flat[::2], flat[1::2], strict=True)
             results[number] += [AppendResult(bool(new), int(count)) for new, count in pairs]
         return results
 
-    def _append_call(self, partition: Partition, events: Sequence[NetworkEvent]) -> _Call:
-        args: list[str | int] = [
-            partition.tag,
-            self._options.offset_ms,
-            self._settings.dedupe_window_s * 1000,
-            self._end_deadline_ms,
-        ]
+    def _append_call(self, partition: Partition, events: Sequence[NetworkEvent]) -> Call:
+        args: list[str | int] = []
         for event in events:
+            is_status = event.type is EventType.SESSION_STATUS
             args += [
-                f"{event.source} {event.id}",
-                event.type,
+                event.name,
+                event.type.rpartition(".")[2],
                 event.registration or "",
                 event.session or "",
                 self._settings.deadline_ms(event.type),
-                int(event.type is EventType.SESSION_STATUS),
                 event.payload,
+                int(event.session is not None and not event.numbered),
+                json.dumps(event.involved) if is_status and event.involved else "",
+                int(event.last) if is_status else "",
             ]
-        return _Call(self._scripts["append"], [partition.due], args)
+        return Call("append", [partition.due], partition.tag, args)
 
     def claim(self, partitions: Sequence[Partition], *, subscriptions: int, events: int) -> list[Claim]:
         """Leases up to so many due subscriptions of each partition, with up to so many events each."""
-        args = [self._options.offset_ms, self._options.lease_ms, subscriptions, events, _LOOK_AWAY_MS]
-        calls = [_Call(self._scripts["claim"], [each.due], [each.tag, *args]) for each in partitions]
-        return [_claim(int(now), raw) for now, *claims in self._run(calls) for raw in claims]
+        calls = [Call("claim", [each.due], each.tag, [subscriptions, events]) for each in partitions]
+        return [_claim(int(now), raw) for now, *claims in self._scripts.run(calls) for raw in claims]
 
     def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """For each: 'lost' (the lease went to another; nothing written), 'idle', 'due' or 'ended'."""
-        return [str(each) for each in self._run([self._settle_call(each) for each in settlements])]
+        return [str(each) for each in self._scripts.run([self._settle_call(each) for each in settlements])]
 
-    def _settle_call(self, settlement: Settlement) -> _Call:
-        claim = settlement.claim
-        partition = self._partition_of_known(claim.subscription_id)
+    def _settle_call(self, settlement: Settlement) -> Call:
+        subscription_id = settlement.claim.subscription_id
+        partition = self._partition_of_known(subscription_id)
         verdict: list[str | int] = ["next", 0, 0]
         if settlement.retry is not None:
             verdict = ["retry", *settlement.retry]
         if settlement.end is not None:
             verdict = ["end", settlement.end[0], int(settlement.end[1])]
-        return _Call(
-            self._scripts["settle"],
-            [
-                partition.subscription(claim.subscription_id),
-                partition.outbox(claim.subscription_id),
-                partition.due,
-            ],
-            [
-                partition.tag,
-                self._options.offset_ms,
-                claim.subscription_id,
-                claim.fence,
-                settlement.through,
-                *verdict,
-                self._end_deadline_ms,
-                self._settings.retention_s * 1000,
-                _STREAM_CAP,
-                _STREAM_TTL_MS,
-                len(settlement.dead),
-                *(part for each in settlement.dead for part in (each.number, each.reason, each.detail)),
-                *(json.dumps(each) for each in settlement.attempts),
-            ],
-        )
+        keys = [partition.subscription(subscription_id), partition.outbox(subscription_id), partition.due]
+        args = [
+            subscription_id,
+            settlement.claim.fence,
+            settlement.through,
+            *verdict,
+            len(settlement.dead),
+            *(part for each in settlement.dead for part in (each.number, each.reason, each.detail)),
+            *(json.dumps(each) for each in settlement.attempts),
+        ]
+        return Call("settle", keys, partition.tag, args)
 
     def wakeups(self) -> "Wakeups":
         """A listener for partitions in which something became due."""
@@ -416,28 +480,42 @@ class Store:
 
     # Registrations
 
-    def put_registration(self, registration: Registration) -> bool:
-        """Stores what is known of a registration; True if nothing was known before."""
-        key = partition_of(registration.id, self.partitions).registration_record(registration.id)
+    def put_registration(self, registration: Registration, *, expires_at_ms: int | None, end: str) -> bool:
+        """Stores what is known of a registration; True if nothing was known before.
+
+        `end` is the payload of the registration-ends that its expiry appends.
+        """
+        partition = partition_of(registration.id, self.partitions)
+        key, member = partition.registration_record(registration.id), f"registration:{registration.id}"
         fields = {
             "format": "1",
             "device": registration.device,
             "owner": registration.owner,
             "subject": registration.subject or "",
             "expires_at": registration.expires_at or "",
+            "expires_at_ms": "" if expires_at_ms is None else str(expires_at_ms),
+            "end": end,
         }
-        with _store_errors():
+        with store_errors():
             pipe = self._redis.pipeline(transaction=True)
             pipe.delete(key)
             pipe.hset(key, mapping=fields)
-            replaced, _ = pipe.execute()
+            pipe.hdel(partition.registration_state(registration.id), "end_name", "end")
+            if expires_at_ms is None:
+                pipe.zrem(partition.ends, member)
+            else:
+                pipe.zadd(partition.ends, {member: expires_at_ms})
+            replaced = pipe.execute()[0]
         return not replaced
 
     def delete_registration(self, registration_id: str) -> bool:
         """Forgets a registration; False if it was not known."""
-        key = partition_of(registration_id, self.partitions).registration_record(registration_id)
-        with _store_errors():
-            return bool(self._redis.delete(key))
+        partition = partition_of(registration_id, self.partitions)
+        with store_errors():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.delete(partition.registration_record(registration_id))
+            pipe.zrem(partition.ends, f"registration:{registration_id}")
+            return bool(pipe.execute()[0])
 
     # Plumbing
 
@@ -448,7 +526,7 @@ class Store:
         return partition
 
     def _check_partitions(self) -> None:
-        with _store_errors():
+        with store_errors():
             self._redis.set("partitions", self.partitions, nx=True)
             made_for = self._redis.get("partitions")
         if made_for != str(self.partitions):
@@ -457,64 +535,49 @@ class Store:
                 f"WEBRTC_EVENTS_PARTITIONS asks for {self.partitions}"
             )
 
-    def _run(self, calls: Sequence[_Call], *, replicas: int = 0) -> list[Any]:
-        """Runs scripts in one round trip; those that the store has forgotten once more, with their text."""
-        if not calls:
-            return []
-        with _store_errors():
-            answers = self._execute(calls, by_text=False, replicas=replicas)
-            forgotten = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            if forgotten:
-                again = self._execute([calls[index] for index in forgotten], by_text=True, replicas=replicas)
-                for index, answer in zip(forgotten, again, strict=True):
-                    answers[index] = answer
-            for answer in answers:
-                if isinstance(answer, RedisError):
-                    raise answer
-        return answers
 
-    def _execute(self, calls: Sequence[_Call], *, by_text: bool, replicas: int) -> list[Any]:
-        pipe = self._redis.pipeline(transaction=False)
-        for call in calls:
-            if by_text:
-                pipe.eval(call.script.text, len(call.keys), *call.keys, *call.args)
-            else:
-                pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
-        if replicas:
-            # WAIT speaks of the writes of its own connection, so it goes in the same pipeline.
-            pipe.execute_command("WAIT", replicas, _REPLICA_WAIT_MS)
-        answers: list[Any] = pipe.execute(raise_on_error=False)
-        if replicas:
-            held_by = answers.pop()
-            if isinstance(held_by, RedisError):
-                raise held_by
-            if held_by < replicas:
-                raise Unavailable("Too few replicas hold the event; try again.")
-        return answers
+# Source: webrtc-events.yaml, MediaSession.status: the states in which the callee is still asked.
+_BEFORE_ANSWER = frozenset({"Initial", "InProgress", "Ringing", "Proceeding", "Waiting"})
 
 
 class Wakeups:
     """Hints from `SPUBLISH`. Losing one costs only time: workers also poll."""
 
-    def __init__(self, client: _Client, partitions: int) -> None:
+    def __init__(self, client: Client, partitions: int) -> None:
         self._pubsub = client.pubsub(ignore_subscribe_messages=True)
         self._numbers = {Partition(number).wakeup: number for number in range(partitions)}
         self._subscribed = False
 
     def wait(self, timeout_s: float) -> int | None:
         """The number of a partition that has something due, or None after `timeout_s`."""
-        with _store_errors():
+        with store_errors():
             if not self._subscribed:
                 self._pubsub.ssubscribe(*self._numbers)
                 for _ in self._numbers:
                     # The confirmations; as ignored messages each reads as none.
-                    self._pubsub.get_message(timeout=_TIMEOUT_S)
+                    self._pubsub.get_message(timeout=TIMEOUT_S)
                 self._subscribed = True
             message = self._pubsub.get_message(timeout=timeout_s)
         return None if message is None else self._numbers.get(message["channel"])
 
     def close(self) -> None:
         self._pubsub.close()
+
+
+def _script_options(settings: Settings, options: StoreOptions) -> dict[str, int]:
+    """Source: lua/common.lua."""
+    return {
+        "offset_ms": options.offset_ms,
+        "lease_ms": options.lease_ms,
+        "end_deadline_ms": settings.deadline_ms(EventType.SUBSCRIPTION_ENDED),
+        "registration_ends_deadline_ms": settings.deadline_ms(EventType.REGISTRATION_ENDS),
+        "dedupe_ms": settings.dedupe_window_s * 1000,
+        "retention_ms": settings.retention_s * 1000,
+        "token_lead_ms": settings.token_lead_s * 1000,
+        "linger_ms": settings.session_linger_s * 1000,
+        "state_ms": settings.state_s * 1000,
+        "max_lifetime_ms": settings.max_lifetime_s * 1000,
+    }
 
 
 def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscription:
@@ -530,6 +593,7 @@ def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscripti
         expires_at_ms=int(fields["expires_at"]) if fields["expires_at"] else None,
         max_events=int(fields["max_events"]) if fields["max_events"] else None,
         status=Status(fields["status"]),
+        initial_event="initial_pending" in fields,
     )
 
 
@@ -551,5 +615,5 @@ def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
 
 def _item(entry: str) -> OutboxItem:
     head, _, payload = entry.partition("\n")
-    number, end, accepted_ms, deadline_ms = head.split(" ")
-    return OutboxItem(int(number), end == "1", int(accepted_ms), int(deadline_ms), payload)
+    number, end, accepted_ms, deadline_ms, sequence = head.split(" ")
+    return OutboxItem(int(number), end == "1", int(accepted_ms), int(deadline_ms), int(sequence), payload)

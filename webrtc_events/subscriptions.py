@@ -4,17 +4,30 @@ Requests come here valid by the contract; what the contract cannot say is checke
 """
 
 import copy
+import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from webrtc_events.addresses import AddressPolicy, check_sink_url
 from webrtc_events.clock import format_time, parse_time
 from webrtc_events.contract_types import (
+    Config,
+    HTTPSettings,
     HTTPSubscriptionRequest,
     HTTPSubscriptionResponse,
     WebrtcSubscriptionDetail,
 )
-from webrtc_events.credentials import CredentialBox
-from webrtc_events.errors import InvalidArgument, NotFound, PermissionDenied, Unprocessable
+from webrtc_events.credentials import CredentialBox, token_expiry_ms
+from webrtc_events.errors import (
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ServiceError,
+    SubscriptionMismatch,
+    TooManyRequests,
+    Unprocessable,
+)
 from webrtc_events.keys import new_subscription_id, partition_of
 from webrtc_events.model import Caller, Credential, EventType, Status, Subscription, TerminationReason
 from webrtc_events.settings import Settings
@@ -32,6 +45,7 @@ class Subscriptions:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
+        self._require_known = settings.require_known_registration
         self._policy = AddressPolicy(settings.sink_allowed_networks)
         self._box = CredentialBox(settings.secret_key)
 
@@ -44,11 +58,14 @@ class Subscriptions:
             InvalidArgument: what the contract cannot say: see the checks below.
             Unavailable: the store does not answer.
         """
+        self._admit(caller)
         event_type = _one_type(request)
         if f"webrtc-events:{event_type}:create" not in caller.scopes:
             raise PermissionDenied
         detail = request["config"]["subscriptionDetail"]
         registration = detail["registrationId"]
+        if not registration:
+            raise InvalidArgument("$.config.subscriptionDetail.registrationId: must not be empty")
         sink = self._checked_sink(request)
         headers = _checked_headers(request)
         credential = _credential(request)
@@ -59,22 +76,26 @@ class Subscriptions:
             type=event_type,
             registration=registration,
             session=_session(event_type, detail),
-            request=_without_secrets(request),
+            request=_kept(request),
             starts_at_ms=0,
             expires_at_ms=_expire_time(request),
             max_events=_max_events(request),
             credential=credential,
+            initial_event=request["config"].get("initialEvent", False),
         )
+        session_over = self._checked_session(subscription)
         sealed = None if credential is None else self._box.seal(credential, subscription.id)
-        outcome, now_ms = self._store.create(subscription, sink=sink, headers=headers, sealed=sealed)
-        if outcome == "expired":
-            raise InvalidArgument("$.config.subscriptionExpireTime is not in the future")
-        if outcome == "token_expired":
-            raise InvalidArgument("$.sinkCredential.accessTokenExpiresUtc is not in the future")
-        return _resource(subscription, caller, starts_at_ms=now_ms)
+        result = self._store.create(
+            subscription, sink=sink, headers=headers, sealed=sealed, session_over=session_over
+        )
+        if result.outcome != "created":
+            raise _refusal(result.outcome)
+        started = replace(subscription, starts_at_ms=result.now_ms, expires_at_ms=result.expires_at_ms)
+        return _resource(started, caller)
 
     def list(self, caller: Caller) -> list[HTTPSubscriptionResponse]:
         """The caller's subscriptions, oldest first; ended ones too while they are kept."""
+        self._admit(caller)
         found = self._store.list_of(caller.client)
         return [_resource(each, caller) for each in found if _owns(caller, each)]
 
@@ -83,6 +104,7 @@ class Subscriptions:
         Raises:
             NotFound: none with that id, or another's: the two look alike.
         """
+        self._admit(caller)
         return _resource(self._own(caller, subscription_id), caller)
 
     def delete(self, caller: Caller, subscription_id: str) -> None:
@@ -91,12 +113,31 @@ class Subscriptions:
         Raises:
             NotFound: none with that id, or another's.
         """
+        self._admit(caller)
         self._own(caller, subscription_id)
-        outcome = self._store.end(
+        # If it is gone by now, then by a DELETE like this one, or by this very one repeated.
+        self._store.end(
             subscription_id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
         )
-        if outcome == "gone":
-            raise NotFound
+
+    def _admit(self, caller: Caller) -> None:
+        wait_ms = self._store.admit(caller.client)
+        if wait_ms:
+            raise TooManyRequests(headers={"Retry-After": str(math.ceil(wait_ms / 1000))})
+
+    def _checked_session(self, subscription: Subscription) -> bool:
+        """Nobody listens in: a session that is known to involve others only is refused.
+
+        Returns whether the session has had its last status.
+        """
+        if subscription.session is None:
+            return False
+        state = self._store.session_state(subscription.session)
+        if state.registrations and subscription.registration not in state.registrations:
+            raise SubscriptionMismatch
+        if self._require_known and not state.registrations:
+            raise Unprocessable("The session is not known.", code="SERVICE_NOT_APPLICABLE")
+        return state.latest is not None and state.latest.last
 
     def _own(self, caller: Caller, subscription_id: str) -> Subscription:
         found = self._store.get(subscription_id)
@@ -109,6 +150,23 @@ class Subscriptions:
             return check_sink_url(request["sink"], self._policy)
         except ValueError as error:
             raise InvalidArgument(f"$.sink: {error}", code="INVALID_SINK") from None
+
+
+def _refusal(outcome: str) -> ServiceError:
+    """Why the store did not create. Source: store.CreateResult."""
+    match outcome:
+        case "expired":
+            return InvalidArgument("$.config.subscriptionExpireTime is not in the future")
+        case "token_expired":
+            return InvalidArgument("$.sinkCredential.accessTokenExpiresUtc is not in the future")
+        case "mismatch":
+            return SubscriptionMismatch()
+        case "unknown_registration":
+            return Unprocessable("The registration is not known.", code="SERVICE_NOT_APPLICABLE")
+        case "quota":
+            return TooManyRequests("Too many active subscriptions.", code="QUOTA_EXCEEDED")
+        case _:
+            raise ValueError(outcome)
 
 
 def _one_type(request: HTTPSubscriptionRequest) -> EventType:
@@ -150,10 +208,9 @@ def _credential(request: HTTPSubscriptionRequest) -> Credential | None:
         check_sink_token(given["accessToken"])
     except ValueError as error:
         raise InvalidArgument(f"$.sinkCredential.accessToken: {error}") from None
-    return Credential(
-        given["accessToken"],
-        _moment(given["accessTokenExpiresUtc"], "$.sinkCredential.accessTokenExpiresUtc"),
-    )
+    told_ms = _moment(given["accessTokenExpiresUtc"], "$.sinkCredential.accessTokenExpiresUtc")
+    claimed_ms = token_expiry_ms(given["accessToken"])
+    return Credential(given["accessToken"], told_ms if claimed_ms is None else min(told_ms, claimed_ms))
 
 
 def _expire_time(request: HTTPSubscriptionRequest) -> int | None:
@@ -175,23 +232,39 @@ def _moment(text: str, path: str) -> int:
         raise InvalidArgument(f"{path} is out of range", code="OUT_OF_RANGE") from None
 
 
-def _without_secrets(request: HTTPSubscriptionRequest) -> dict[str, Any]:
-    return {name: value for name, value in request.items() if name != "sinkCredential"}
+def _kept(request: HTTPSubscriptionRequest) -> dict[str, Any]:
+    """What is stored and shown again: what the contract knows, but for the secret.
+
+    A member that it does not know may be anything: a token under a misspelt name, or a lie
+    about what the server decides.
+    """
+    kept = _known(request, HTTPSubscriptionRequest, without="sinkCredential")
+    kept["config"] = _known(request["config"], Config)
+    detail = request["config"]["subscriptionDetail"]
+    kept["config"]["subscriptionDetail"] = _known(detail, WebrtcSubscriptionDetail)
+    if "mediaSessionId" in detail:
+        kept["config"]["subscriptionDetail"]["mediaSessionId"] = cast("Any", detail)["mediaSessionId"]
+    if "protocolSettings" in request:
+        kept["protocolSettings"] = _known(request["protocolSettings"], HTTPSettings)
+    return kept
+
+
+def _known(given: Mapping[str, Any], schema: type, *, without: str = "") -> dict[str, Any]:
+    """Source: contract_types.py, whose types have a key for each property of their schema."""
+    return {name: given[name] for name in given if name in schema.__annotations__ and name != without}
 
 
 def _owns(caller: Caller, subscription: Subscription) -> bool:
     return (caller.client, caller.subject) == (subscription.client, subscription.subject)
 
 
-def _resource(
-    subscription: Subscription, caller: Caller, *, starts_at_ms: int | None = None
-) -> HTTPSubscriptionResponse:
+def _resource(subscription: Subscription, caller: Caller) -> HTTPSubscriptionResponse:
     """What a client is shown. Under a three-legged token no device identifier (event guide 2.2.2)."""
     resource = cast("HTTPSubscriptionResponse", copy.deepcopy(subscription.request))
     if caller.subject is not None:
         resource["config"]["subscriptionDetail"].pop("deviceId", None)
     resource["id"] = subscription.id
-    resource["startsAt"] = format_time(subscription.starts_at_ms if starts_at_ms is None else starts_at_ms)
+    resource["startsAt"] = format_time(subscription.starts_at_ms)
     if subscription.expires_at_ms is not None:
         resource["expiresAt"] = format_time(subscription.expires_at_ms)
     resource["status"] = subscription.status.value

@@ -1,6 +1,7 @@
 """What a sink sees, and what becomes of each answer."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 import redis
 
 from tests.builders import append, created, invitation, session_status, subscription
+from tests.conftest import everything
 from tests.delivery.conftest import Postman
 from tests.sinks import Answer, Received, RecordingSink
+from webrtc_events.clock import SystemClock
 from webrtc_events.contract import load_public
 from webrtc_events.credentials import CredentialBox
 from webrtc_events.errors import Unavailable
@@ -22,9 +25,11 @@ P = partition_of("r1", 64)
 Make = Callable[..., Postman]
 
 
-def with_token(store: Store, settings: Settings, sink: RecordingSink) -> Subscription:
+def with_token(
+    store: Store, settings: Settings, sink: RecordingSink, expires_at_ms: int = 4_000_000_000_000
+) -> Subscription:
     """A subscription with a sink credential, sealed as the service does."""
-    credential = Credential("t0ken", 4_000_000_000_000)
+    credential = Credential("t0ken", expires_at_ms)
     made = subscription(credential=credential)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
     store.create(made, sink=sink.url, headers={}, sealed=sealed)
@@ -141,6 +146,79 @@ def test_401_to_a_credentialed_delivery_ends_it_and_the_end_is_tried_once(
         "end_refused",
     ]
     assert postman().courier.idle
+
+
+def test_the_end_after_a_401_is_tried_once_whatever_is_answered(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Make
+) -> None:
+    with_token(store, settings, sink)
+    append(store, invitation(1))
+    sink.answer = [401, 500, 204]
+    postman().run()
+    assert sequence(sink.requests) == [1, "ACCESS_TOKEN_EXPIRED"]
+
+
+def test_a_token_is_seen_by_the_sink_alone(
+    store: Store,
+    settings: Settings,
+    sink: RecordingSink,
+    postman: Make,
+    raw_store: "redis.Redis",
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with_token(store, settings, sink)
+    append(store, invitation(1), invitation(2), invitation(3))
+    sink.answer = [204, 500, 400, 401]
+    postman().run()
+    assert [each.header("authorization") for each in sink.requests] == ["Bearer t0ken"] * 5
+    assert "http_500" in caplog.text
+    assert "t0ken" not in caplog.text + everything(raw_store)
+
+
+def test_an_expired_token_is_not_sent(
+    store: Store,
+    store_at: Callable[..., Store],
+    settings: Settings,
+    sink: RecordingSink,
+    postman: Make,
+    raw_store: "redis.Redis",
+) -> None:
+    with_token(store, settings, sink, expires_at_ms=round(SystemClock().now() * 1000) + 20_000)
+    append(store, invitation(1))
+    postman(store_at(21)).run()
+    assert sink.requests == []
+    assert dead_letters(raw_store) == [("access_token_expired", "")]
+
+
+def test_no_exchange_outlives_its_lease(
+    store_at: Callable[..., Store], sink: RecordingSink, postman: Make
+) -> None:
+    """Exchanges may take 1 s here; a lease of 1.4 s has room for the first 0.4 s of POSTs."""
+    store = store_at(lease_ms=1_400)
+    created(store, sink=sink.url)
+    append(store, *(invitation(number) for number in range(1, 9)))
+    clock = SystemClock()
+    claims: list[float] = []
+    started: list[float] = []
+
+    class Watched(Store):
+        def claim(self, *args: Any, **values: Any) -> Any:
+            found = super().claim(*args, **values)
+            claims.extend([clock.monotonic()] * len(found))
+            return found
+
+    def answer(_: Received) -> Answer:
+        started.append(clock.monotonic() - claims[-1])
+        return Answer(delay_s=0.15)
+
+    sink.answer = answer
+    watched = postman(store)
+    store.__class__ = Watched
+    watched.run(rounds=500)
+    assert sequence(sink.requests) == list(range(1, 9))
+    assert max(started) < 0.4 + 0.1
+    assert len(claims) >= 2
 
 
 def test_401_without_a_credential_is_a_refusal(store: Store, sink: RecordingSink, postman: Make) -> None:

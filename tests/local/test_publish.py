@@ -1,5 +1,6 @@
 """The `publish` command against a real `serve`."""
 
+import codecs
 import json
 import subprocess
 from pathlib import Path
@@ -41,7 +42,7 @@ def _lines(events: list[Any]) -> bytes:
 def test_file_is_published_once(data: Path, tmp_path: Path) -> None:
     events = _events()
     file = tmp_path / "call.ndjson"
-    file.write_bytes(_lines(events) + b"\n")
+    file.write_bytes(codecs.BOM_UTF8 + _lines(events).replace(b"\n", b"\r\n") + b"\n")
     first, second = (run("publish", str(file), "--data-dir", str(data)) for _ in range(2))
     assert (first.returncode, first.stdout.decode()) == (
         0,
@@ -113,6 +114,12 @@ def test_wrong_token_is_told(data: Path) -> None:
     assert done.returncode == 1
     assert b"401" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_what_is_no_url_is_told(data: Path) -> None:
+    done = run("publish", "-", "--url", "nonsense", "--data-dir", str(data), stdin=_lines(_events()[:1]))
+    assert done.returncode == 2
+    assert b"must start with http" in done.stderr
 
 
 def test_absent_server_is_told(data: Path) -> None:

@@ -1,8 +1,8 @@
 """The API under gunicorn and a worker of its own, as an operator runs them."""
 
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def process(log: Path, environ: dict[str, str], *command: str) -> Iterator["subp
     """Ends it by SIGTERM and expects a clean exit."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
     with log.open("wb") as file:
-        running = subprocess.Popen(command, cwd=ROOT, env=kept | environ, stdout=file, stderr=file)
+        running = subprocess.Popen(command, cwd=log.parent, env=kept | environ, stdout=file, stderr=file)
     try:
         yield running
         running.send_signal(signal.SIGTERM)
@@ -38,15 +38,15 @@ def process(log: Path, environ: dict[str, str], *command: str) -> Iterator["subp
             running.wait()
 
 
-def eventually_ready(url: str, running: "subprocess.Popen[bytes]", log: Path) -> None:
+def eventually_ready(running: "subprocess.Popen[bytes]", log: Path) -> str:
+    """The URL at which it listens."""
     deadline = CLOCK.monotonic() + 30
     while CLOCK.monotonic() < deadline:
         assert running.poll() is None, log.read_text()
-        try:
-            if requests.get(f"{url}/readyz", timeout=5).status_code == 200:
-                return
-        except requests.ConnectionError:
-            CLOCK.sleep(0.05)
+        listening = re.search(r"Listening at: (http://\S+)", log.read_text())
+        if listening and requests.get(f"{listening[1]}/readyz", timeout=10).status_code == 200:
+            return listening[1]
+        CLOCK.sleep(0.05)
     raise TimeoutError(log.read_text())
 
 
@@ -60,11 +60,11 @@ def issuer() -> Iterator[Issuer]:
 def test_events_pass_from_a_gunicorn_to_a_worker(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-    url, api_log, worker_log = f"http://127.0.0.1:{port}", tmp_path / "api.log", tmp_path / "worker.log"
+    api_log, worker_log = tmp_path / "api.log", tmp_path / "worker.log"
     scripts = Path(sys.executable).parent
-    gunicorn = (str(scripts / "gunicorn"), "-c", "gunicorn.conf.py", "-w", "2", "-b", f"127.0.0.1:{port}")
+    # Not from the working tree: gunicorn would import the package from there.
+    config = str(ROOT / "gunicorn.conf.py")
+    gunicorn = (str(scripts / "gunicorn"), "-c", config, "-w", "2", "-b", "127.0.0.1:0")
     with RecordingSink() as sink:
         environ |= {
             "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url,
@@ -74,7 +74,7 @@ def test_events_pass_from_a_gunicorn_to_a_worker(
             process(api_log, environ, *gunicorn, "webrtc_events.app:create_app()") as api,
             process(worker_log, environ, str(scripts / "webrtc-events"), "worker"),
         ):
-            eventually_ready(url, api, api_log)
+            url = eventually_ready(api, api_log)
             scope = f"webrtc-events:{TYPE}:create webrtc-events:network webrtc-events:delete"
             headers = {"Authorization": f"Bearer {issuer.token(CLOCK.now(), scope=scope)}"}
             request = {

@@ -514,19 +514,29 @@ def test_close_drops_what_is_in_flight_and_may_be_repeated(server: RecordingSink
     assert sink.in_flight == 0
 
 
-def test_closing_leaves_no_descriptors_behind(server: RecordingSink, make: MakeSink) -> None:
+def test_closed_connections_leave_no_descriptors_behind(server: RecordingSink, make: MakeSink) -> None:
     descriptors = Path("/proc/self/fd")
     if not descriptors.is_dir():
         pytest.skip("the host does not list its descriptors")
     sink = make(limits=SinkLimits(body_bytes=10))
     ends = itertools.cycle([b"", b"x" * 20])
     server.answer = lambda _: Answer(200, body=next(ends), close=True)
+
+    def settled() -> int:
+        """libcurl lets go of a closed TLS connection while it is driven, a little later."""
+        server.wait_until_idle()
+        counts = [len(list(descriptors.iterdir()))]
+        while len(counts) < 3 or len(set(counts[-3:])) > 1:
+            assert len(counts) < 50, counts
+            sink.poll(0.1)
+            counts.append(len(list(descriptors.iterdir())))
+        return counts[-1]
+
     post(sink, server.url)
-    before = len(list(descriptors.iterdir()))
+    before = settled()
     for _ in range(20):
         post(sink, server.url)
-    server.wait_until_idle()
-    assert len(list(descriptors.iterdir())) <= before
+    assert settled() <= before
 
 
 class _plain_listener:  # noqa: N801 (used as a function)

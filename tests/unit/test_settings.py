@@ -41,6 +41,8 @@ def test_every_fault_is_told_at_once_by_its_name() -> None:
     [
         ("REDIS_URL", "http://127.0.0.1"),
         ("REDIS_URL", ""),
+        ("SOURCE", "my service"),
+        ("SOURCE", ""),
         ("SECRET_KEY", "A" * 42),
         ("SECRET_KEY", "A" * 42 + "!"),
         ("STRICT_CLOUDEVENTS", "yes"),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.conftest import everything
 from webrtc_events.clock import SystemClock, format_time, parse_time
 from webrtc_events.contract import load_public
 from webrtc_events.errors import NotFound, PermissionDenied, ServiceError, Unprocessable
@@ -68,8 +69,28 @@ def test_the_resource_echoes_the_request_without_its_secret(
     assert load_public().validator("Subscription").first_fault(made) is None
     assert subscriptions.get(APP, made["id"]) == made
     assert subscriptions.list(APP) == [made]
-    everything = [raw_store.dump(key) for key in raw_store.scan_iter()]
-    assert not any(b"s3cret" in each for each in everything)
+    assert "sink.example.com" in everything(raw_store)
+    assert "s3cret" not in everything(raw_store)
+
+
+def test_what_the_contract_does_not_know_is_neither_kept_nor_shown(
+    subscriptions: Subscriptions, raw_store: "redis.Redis"
+) -> None:
+    lies = {"expiresAt": "junk", "id": "mine", "status": "DELETED", "sinkCredentials": credential()}
+    asked = request(
+        detail={"device": {"phoneNumber": "+12025550100"}, "sessionId": "s1"},
+        config={"secret": "s3cret"},
+        protocolSettings={"headers": {"x-app": "1"}, "secret": "s3cret"},
+    )
+    made = subscriptions.create(APP, asked | lies)
+    assert load_public().validator("Subscription").first_fault(made) is None
+    assert "expiresAt" not in made
+    assert (made["id"] == "mine", made["status"]) == (False, "ACTIVE")
+    assert made["protocolSettings"] == {"headers": {"x-app": "1"}}
+    assert set(made["config"]) == {"subscriptionDetail"}
+    assert set(made["config"]["subscriptionDetail"]) == {"registrationId", "deviceId", "sessionId"}
+    assert subscriptions.list(APP) == [made]
+    assert "s3cret" not in everything(raw_store)
 
 
 def test_the_scope_of_the_requested_type_is_needed(subscriptions: Subscriptions) -> None:
@@ -106,6 +127,11 @@ def test_session_status_needs_one_session(subscriptions: Subscriptions, detail: 
     [
         ({"sink": "https://user@sink.example.com/"}, "INVALID_SINK", "$.sink"),
         ({"sink": "https://10.0.0.1/"}, "INVALID_SINK", "$.sink"),
+        (
+            {"detail": {"registrationId": ""}},
+            "INVALID_ARGUMENT",
+            "$.config.subscriptionDetail.registrationId",
+        ),
         ({"sink": "https://sink.example.com:25/"}, "INVALID_SINK", "$.sink"),
         ({"protocolSettings": {"headers": {"Host": "x"}}}, "INVALID_ARGUMENT", "$.protocolSettings.headers"),
         (
@@ -127,7 +153,7 @@ def test_what_the_schemas_cannot_say_is_checked(
     status, told, message = error(subscriptions, request(**changes))
     assert (status, told) == (400, code)
     assert message.startswith(path)
-    assert raw_store.keys("*") == ["partitions"]
+    assert sorted(raw_store.keys("*")) == ["partitions", "quota:{app}"]
 
 
 def test_another_clients_subscription_looks_like_none(subscriptions: Subscriptions) -> None:

@@ -1,15 +1,29 @@
-"""Binds a contract's operations to functions of a module, by name."""
+"""Binds a contract's operations to functions of a module, by name.
+
+A function is called with the use case first. The rest it gets by name: every path parameter,
+the body as `payload`, and the `Caller` that the access token stands for as `caller`.
+"""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from inspect import Parameter, Signature
 from types import ModuleType
 from typing import Any
 
+from connexion.decorators.parameter import pythonic
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 
-__all__ = ["HandlerResolver", "MissingHandlersError", "function_name"]
+__all__ = [
+    "Argument",
+    "HandlerResolver",
+    "MissingHandlersError",
+    "call_faults",
+    "function_name",
+    "parameter_name",
+]
 
 
 class MissingHandlersError(Exception):
@@ -22,6 +36,57 @@ class MissingHandlersError(Exception):
 def function_name(operation_id: str) -> str:
     """`putRegistration` becomes `put_registration`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", operation_id).lower()
+
+
+def parameter_name(name: str) -> str:
+    """What Connexion passes a path parameter as: `subscriptionId` is `subscription_id`, `id` is `id_`."""
+    named: str = pythonic(name)
+    return named
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What a function is called with by name.
+
+    `always`: with every request. `needed`: it must be taken; a path parameter nobody takes
+    fails the call, a body nobody takes is lost.
+    """
+
+    name: str
+    always: bool
+    needed: bool
+
+
+def call_faults(signature: Signature, arguments: Sequence[Argument]) -> Iterator[str]:
+    """Where `function(use_case, **arguments)` fails, or loses what is needed; one text each."""
+    parameters = list(signature.parameters.values())
+    first = next((each.name for each in parameters[:1] if each.kind in _TAKES_THE_FIRST), None)
+    if first is None:
+        yield "there is no first parameter for the use case"
+    named = [each for each in parameters if each.kind not in _VARIADIC and each.name != first]
+    takes_all = any(each.kind is Parameter.VAR_KEYWORD for each in parameters)
+    taken = {each.name for each in named}
+    for argument in arguments:
+        if argument.name == first:
+            yield f"`{first}` stands where the use case comes"
+        elif argument.needed and argument.name not in taken and not takes_all:
+            yield f"`{argument.name}` is missing"
+    passed = {argument.name: argument for argument in arguments}
+    for parameter in named:
+        yield from _parameter_faults(parameter, passed.get(parameter.name))
+
+
+_TAKES_THE_FIRST = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.VAR_POSITIONAL)
+_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+def _parameter_faults(parameter: Parameter, argument: Argument | None) -> Iterator[str]:
+    if argument is None:
+        yield f"`{parameter.name}` is unknown: nothing is passed by that name"
+    elif parameter.kind is Parameter.POSITIONAL_ONLY:
+        yield f"`{parameter.name}` is passed by name, and is positional only"
+    elif not argument.always and parameter.default is Parameter.empty:
+        yield f"`{parameter.name}` needs a default: some requests come without it"
 
 
 class HandlerResolver(Resolver):  # type: ignore[misc]

@@ -50,7 +50,7 @@ class Front:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER]
+        given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER and value]
         valid = len(given) == 1 and self._correlator.is_valid(given[0])
         correlator = given[0] if valid else str(uuid.uuid4())
         answer = _Answer(send, correlator)

@@ -46,5 +46,10 @@ class Endpoints:
         except (ValueError, TypeError) as error:
             raise LocalError(f"{path} cannot be read ({error}); start `webrtc-events serve` again") from error
 
+    @staticmethod
+    def exists(data: Path) -> bool:
+        """Whether a `serve` has run there."""
+        return (data / _FILE).exists()
+
     def write(self, data: Path) -> None:
         write_private(data / _FILE, json.dumps(asdict(self), indent=2).encode() + b"\n")

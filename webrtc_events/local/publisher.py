@@ -2,6 +2,7 @@
 
 import json
 import random
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -197,7 +198,9 @@ def _batches(stream: BinaryIO) -> Iterator[list[_Line]]:
 
 def _read(stream: BinaryIO, waiting: "Queue[_Line | BaseException | None]") -> None:
     try:
-        for number, raw in enumerate(stream, start=1):
+        for number, line in enumerate(stream, start=1):
+            # Some editors begin a file with a byte order mark.
+            raw = line.removeprefix(BOM_UTF8) if number == 1 else line
             if raw.strip():
                 waiting.put(_line(number, raw))
     except (OSError, ValueError) as error:

@@ -25,6 +25,7 @@ _POLL_S = 0.01
 _START_TIMEOUT_S = 30.0
 # Requests that are under way get this long; then their connections are closed.
 _GRACE_S = 5
+_KEEP_ALIVE_S = 3600
 # Uvicorn looks ten times a second whether it is to stop, and then once more.
 _SETTLE_S = 0.4
 _TURN_S = 0.1
@@ -56,6 +57,9 @@ class HttpServer:
             ws="none",
             http="h11",
             loop="asyncio",
+            # A TLS connection that uvicorn closed for idling, and whose client does not answer,
+            # could no longer be aborted when the server stops.
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
             ssl_certfile=tls.certificate if tls else None,
             ssl_keyfile=tls.key if tls else None,

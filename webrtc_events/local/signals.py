@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as two wishes: to stop, and at the second signal, to hurry."""
+"""SIGINT, SIGTERM and SIGHUP as two wishes: to stop, and at the second signal, to hurry."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 __all__ = ["StopSignals"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals:

@@ -1,58 +1,80 @@
 #!lua
 -- Matches network events, in order, with this partition's subscriptions and appends each to
--- every matching outbox. The append that reaches a maximum queues the end in the same step.
+-- every matching outbox. The append that reaches a maximum, or ends a registration, queues the
+-- ends in the same step. Keeps the registration's latest state for initial events.
 -- KEYS: 1 the partition's due zset
--- ARGV: 1 tag  2 offset_ms  3 dedupe window, ms  4 deadline of a subscription-ended, ms
---       5... seven for each event:
---         name for dedupe, type, registrationId or '', mediaSessionId or '', deadline, ms,
---         '1' to match by session (narrowed by the registration if given), else by registration, payload
+-- ARGV: 1 tag  2 options (common.lua)
+--       3... nine for each event:
+--         name for dedupe, type (last part of it), registrationId or '', mediaSessionId or '',
+--         deadline_ms, payload, '1' to count its sequence number,
+--         the registrations that the session is known to involve as a JSON array or '',
+--         whether it is a session's last status: '1', '0', or '' for other events
 -- Returns for each event, in order, two values: 1 if new or 0 if seen within the window; the
 --   number of subscriptions that it was appended to (0 when seen before).
 
-local tag = ARGV[1]
-local now = now_ms(tonumber(ARGV[2]))
-local window_ms, end_deadline_ms = ARGV[3], tonumber(ARGV[4])
+local PREFIX = 'org.camaraproject.webrtc-events.v0.'
 
-local function append(id, registration, deadline_ms, payload)
-  local key = tag .. ':subscription:' .. id
-  local of = redis.call('HMGET', key, 'status', 'expires_at', 'registration', 'max_events')
-  if of[1] ~= 'ACTIVE' then
-    return 0
+local function involved(list)
+  if list == '' then
+    return nil
   end
-  if of[2] ~= '' and tonumber(of[2]) <= now then
-    return 0
+  local set = {}
+  for _, registration in ipairs(cjson.decode(list)) do
+    set[registration] = true
   end
-  if registration ~= '' and of[3] ~= registration then
-    return 0
+  return set
+end
+
+local function matches(id, event)
+  local of = redis.call('HMGET', subscription_key(id), 'registration', 'initial_seen')
+  if event.registration ~= '' and of[1] ~= event.registration then
+    return false
   end
-  push_entry(tag, id, 0, now, deadline_ms, payload)
-  local appended = redis.call('HINCRBY', key, 'appended', 1)
-  if of[4] ~= '' and appended >= tonumber(of[4]) then
-    queue_end(tag, id, now, 'MAX_EVENTS_REACHED', 'EXPIRED', end_deadline_ms)
-  else
-    make_due(tag, id, now)
+  if event.involved and not event.involved[of[1]] then
+    return false
   end
-  return 1
+  return of[2] ~= event.name and takes_events(id)
+end
+
+local function publish(event)
+  local index = tag .. ':registration:' .. PREFIX .. event.kind .. ':' .. event.registration
+  if event.kind == 'session-status' then
+    index = tag .. ':session:' .. event.session
+  end
+  local matched = 0
+  for _, id in ipairs(redis.call('SMEMBERS', index)) do
+    if matches(id, event) then
+      append_event(id, event)
+      matched = matched + 1
+    end
+  end
+  if event.kind == 'registration-ends' then
+    registration_ended(event.registration, event.name, event.payload)
+  elseif event.kind == 'session-invitation' then
+    local state = tag .. ':registration-state:' .. event.registration
+    redis.call('HSET', state, 'invitation_name', event.name, 'invitation', event.payload,
+      'invitation_session', event.session, 'invitation_count', event.count == '' and '0' or '1', 'invitation_at', now)
+    redis.call('PEXPIRE', state, options.state_ms)
+  end
+  return matched
 end
 
 local results = {}
-for first = 5, #ARGV, 7 do
+for first = 3, #ARGV, 9 do
   local seen = tag .. ':seen:' .. ARGV[first]
   local new, matched = 1, 0
   if redis.call('EXISTS', seen) == 1 then
     new = 0
     -- A write, so that WAIT after a repeat speaks of the first append too.
-    redis.call('PEXPIRE', seen, window_ms)
+    redis.call('PEXPIRE', seen, options.dedupe_ms)
   else
-    local event_type, registration, session = ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
-    local index = tag .. ':registration:' .. event_type .. ':' .. registration
-    if ARGV[first + 5] == '1' then
-      index = tag .. ':session:' .. session
-    end
-    for _, id in ipairs(redis.call('SMEMBERS', index)) do
-      matched = matched + append(id, registration, tonumber(ARGV[first + 4]), ARGV[first + 6])
-    end
-    redis.call('SET', seen, '1', 'PX', window_ms)
+    matched = publish({
+      name = ARGV[first], kind = ARGV[first + 1], registration = ARGV[first + 2], session = ARGV[first + 3],
+      deadline_ms = tonumber(ARGV[first + 4]), payload = ARGV[first + 5],
+      count = ARGV[first + 6] == '1' and ARGV[first + 3] or '',
+      involved = involved(ARGV[first + 7]), last = ARGV[first + 8],
+    })
+    redis.call('SET', seen, '1', 'PX', options.dedupe_ms)
   end
   results[#results + 1] = new
   results[#results + 1] = matched

@@ -1,37 +1,39 @@
 #!lua flags=allow-oom
 -- Leases due subscriptions of one partition, each with the head of its outbox.
 -- KEYS: 1 the partition's due zset
--- ARGV: 1 tag  2 offset_ms  3 lease_ms  4 most subscriptions  5 most events of each
---       6 ms to look away from a due subscription whose keys are missing
+-- ARGV: 1 tag  2 options (common.lua)  3 most subscriptions  4 most events of each
 -- Returns {now_ms, claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, entry...}
 -- A missing key never removes a due entry: only a settle that saw the outbox empty does.
 
-local tag = ARGV[1]
-local now = now_ms(tonumber(ARGV[2]))
-local lease_until = now + tonumber(ARGV[3])
+local LOOK_AWAY_MS = 60000
+local lease_until = now + options.lease_ms
 
--- Entries given up by a DELETE that came while they were leased.
-local function skip_dropped(outbox, before)
+-- Entries given up while they were leased.
+local function skip_dropped(id, before, reason)
+  local outbox = outbox_key(id)
   local head = redis.call('LINDEX', outbox, 0)
   while head and entry_number(head) < before do
     redis.call('LPOP', outbox)
+    if reason ~= '' then
+      dead_letter(id, head, reason, '')
+    end
     head = redis.call('LINDEX', outbox, 0)
   end
 end
 
 local claims = {now}
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
-  local key, outbox = tag .. ':subscription:' .. id, tag .. ':outbox:' .. id
-  local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before')
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[3])) do
+  local key = subscription_key(id)
+  local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason')
   local entries = {}
   if of[1] then
-    skip_dropped(outbox, tonumber(of[6]))
-    entries = redis.call('LRANGE', outbox, 0, tonumber(ARGV[5]) - 1)
+    skip_dropped(id, tonumber(of[6]), of[7])
+    entries = redis.call('LRANGE', outbox_key(id), 0, tonumber(ARGV[4]) - 1)
   end
   if #entries == 0 then
-    redis.call('ZADD', KEYS[1], 'XX', now + tonumber(ARGV[6]), id)
+    redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, id)
   else
     local fence = redis.call('HINCRBY', key, 'fence', 1)
     redis.call('HSET', key, 'lease_until', lease_until)

@@ -1,11 +1,30 @@
 -- What the scripts share; store.py puts it in front of each of them.
--- An outbox entry is one line of four numbers, then the payload:
---   <number> <1 if it is the end, else 0> <accepted, ms> <deadline, ms>\n<payload>
+--
+-- Every script gets
+--   ARGV: 1 tag, the partition's hash tag: every other key is derived from it
+--         2 options as JSON, in ms: offset_ms (0 outside tests), lease_ms, end_deadline_ms,
+--           registration_ends_deadline_ms, dedupe_ms, retention_ms, token_lead_ms, linger_ms,
+--           state_ms, max_lifetime_ms (0: none)
+--
+-- An outbox entry is one line of five numbers, then the payload:
+--   <number> <1 if it is the end, else 0> <accepted, ms> <deadline, ms> <sequence number or 0>\n<payload>
 
--- The store's own time in ms, so that no host's clock decides anything; offset_ms is 0 outside tests.
-local function now_ms(offset_ms)
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000) + offset_ms
+local tag = ARGV[1]
+local options = cjson.decode(ARGV[2])
+
+-- The store's own time in ms, so that no host's clock decides anything.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000) + options.offset_ms
+
+local STREAM_CAP = 1000
+local STREAM_TTL_MS = 7 * 24 * 3600 * 1000
+
+local function subscription_key(id)
+  return tag .. ':subscription:' .. id
+end
+
+local function outbox_key(id)
+  return tag .. ':outbox:' .. id
 end
 
 local function entry_number(entry)
@@ -16,53 +35,161 @@ local function entry_is_end(entry)
   return string.match(entry, '^%d+ (%d)') == '1'
 end
 
-local function push_entry(tag, id, is_end, now, deadline_ms, payload)
-  local number = redis.call('HINCRBY', tag .. ':subscription:' .. id, 'number', 1)
-  local head = string.format('%d %d %.0f %.0f\n', number, is_end, now, now + deadline_ms)
-  redis.call('RPUSH', tag .. ':outbox:' .. id, head .. payload)
-  return number
+local function push_entry(id, is_end, deadline_ms, sequence, payload)
+  local number = redis.call('HINCRBY', subscription_key(id), 'number', 1)
+  local head = string.format('%d %d %.0f %.0f %d\n', number, is_end, now, now + deadline_ms, sequence)
+  redis.call('RPUSH', outbox_key(id), head .. payload)
 end
 
 -- Makes the subscription due now, unless it is due, leased or waiting for a retry already.
-local function make_due(tag, id, now)
+local function make_due(id)
   if redis.call('ZADD', tag .. ':due', 'NX', now, id) == 1 then
     redis.call('SPUBLISH', tag .. ':wakeup', '1')
   end
 end
 
+-- Puts the moment at which time ends an active subscription into the ends zset: its expiry, the
+-- lead ahead of its sink token's expiry, or a linger after its session's last status.
+local function schedule(id)
+  local moment = nil
+  for _, at in ipairs(redis.call('HMGET', subscription_key(id), 'expires_at', 'token_stop_at', 'linger_at')) do
+    if at and at ~= '' and (moment == nil or tonumber(at) < moment) then
+      moment = tonumber(at)
+    end
+  end
+  if moment then
+    redis.call('ZADD', tag .. ':ends', moment, id)
+  else
+    redis.call('ZREM', tag .. ':ends', id)
+  end
+end
+
 -- The first cause wins: the status leaves ACTIVE here and nowhere else. Queues the one
 -- subscription-ended behind what is in the outbox and takes the subscription out of every index.
--- Returns the outbox number of the end.
-local function queue_end(tag, id, now, reason, status, deadline_ms)
-  local key = tag .. ':subscription:' .. id
-  local of = redis.call('HMGET', key, 'type', 'registration', 'session')
+-- With a sink token, time comes back at half its lead, to make room for the end.
+local function queue_end(id, reason, status)
+  local key = subscription_key(id)
+  local of = redis.call('HMGET', key, 'type', 'registration', 'session', 'token_cut_at')
   redis.call('HSET', key, 'status', status, 'end_reason', reason)
+  redis.call('HDEL', key, 'initial_pending')
   redis.call('SREM', tag .. ':registration:' .. of[1] .. ':' .. of[2], id)
   if of[3] ~= '' then
     redis.call('SREM', tag .. ':session:' .. of[3], id)
   end
-  redis.call('ZREM', tag .. ':ends', id)
-  local number = push_entry(tag, id, 1, now, deadline_ms, reason)
-  make_due(tag, id, now)
-  return number
+  redis.call('ZREM', tag .. ':initial', id)
+  if of[4] ~= '' then
+    redis.call('ZADD', tag .. ':ends', of[4], id)
+  else
+    redis.call('ZREM', tag .. ':ends', id)
+  end
+  push_entry(id, 1, options.end_deadline_ms, 0, reason)
+  make_due(id)
 end
 
 -- The subscription's last act: nothing is left to send, the credential is erased, and the
 -- keeper removes the rest once the retention time is over (at once when it was deleted).
-local function finish(tag, id, now, retention_ms)
-  local key = tag .. ':subscription:' .. id
+local function finish(id)
+  local key = subscription_key(id)
   redis.call('HDEL', key, 'credential')
   redis.call('HSET', key, 'ended_at', now, 'lease_until', 0)
-  redis.call('DEL', tag .. ':outbox:' .. id)
+  redis.call('DEL', outbox_key(id))
   redis.call('ZREM', tag .. ':due', id)
+  local retention_ms = options.retention_ms
   if redis.call('HGET', key, 'status') == 'DELETED' then
     retention_ms = 0
   end
   redis.call('ZADD', tag .. ':ends', now + retention_ms, id)
 end
 
-local function dead_letter(tag, id, entry, now, reason, detail, cap, ttl_ms)
-  redis.call('XADD', tag .. ':dead', 'MAXLEN', '~', cap, '*',
+local function dead_letter(id, entry, reason, detail)
+  redis.call('XADD', tag .. ':dead', 'MAXLEN', '~', STREAM_CAP, '*',
     'subscription', id, 'at', now, 'reason', reason, 'detail', detail, 'entry', entry)
-  redis.call('PEXPIRE', tag .. ':dead', ttl_ms)
+  redis.call('PEXPIRE', tag .. ':dead', STREAM_TTL_MS)
+end
+
+-- Gives up what is before the end, which is queued already. A live lease is not broken: what is
+-- leased may still be delivered, and the rest goes when it is settled or ran out.
+-- reason '' drops without a trace, as the owner's DELETE does; else the rest is dead-lettered.
+local function drop_pending(id, reason)
+  local key, outbox = subscription_key(id), outbox_key(id)
+  if tonumber(redis.call('HGET', key, 'lease_until')) > now then
+    redis.call('HSET', key, 'drop_before', entry_number(redis.call('LINDEX', outbox, -1)), 'drop_reason', reason)
+    return
+  end
+  if reason ~= '' then
+    for _, entry in ipairs(redis.call('LRANGE', outbox, 0, -2)) do
+      dead_letter(id, entry, reason, '')
+    end
+  end
+  redis.call('LTRIM', outbox, -1, -1)
+  -- A settle that comes after its lease ran out must not touch the end.
+  redis.call('HINCRBY', key, 'fence', 1)
+  redis.call('HSET', key, 'attempts', 0)
+  redis.call('ZADD', tag .. ':due', now, id)
+  redis.call('SPUBLISH', tag .. ':wakeup', '1')
+end
+
+-- Whether time still lets events in: not after expiry, nor once the sink token's lead began.
+local function takes_events(id)
+  local of = redis.call('HMGET', subscription_key(id), 'status', 'expires_at', 'token_stop_at')
+  return of[1] == 'ACTIVE'
+    and (of[2] == '' or tonumber(of[2]) > now)
+    and (of[3] == '' or tonumber(of[3]) > now)
+end
+
+-- Counted per subscription and session from 1, for a gateway that numbers nothing; session '' counts not.
+local function next_sequence(id, session)
+  if session == '' then
+    return 0
+  end
+  local key = tag .. ':sequence:' .. id .. ':' .. session
+  local sequence = redis.call('INCR', key)
+  redis.call('PEXPIRE', key, options.state_ms)
+  return sequence
+end
+
+-- A session-status subscription ends a while after its session's last status. A later status
+-- that is not the last takes that back. last: '1', '0', or '' for events that are no status.
+local function linger(id, last)
+  local key = subscription_key(id)
+  if last == '1' then
+    redis.call('HSET', key, 'linger_at', now + options.linger_ms)
+    schedule(id)
+  elseif last == '0' and redis.call('HDEL', key, 'linger_at') == 1 then
+    schedule(id)
+  end
+end
+
+-- Appends one event to one subscription that takes events, and ends it at its maximum.
+-- event: {payload, deadline_ms, count (session to count sequence numbers for, or ''), last}
+local function append_event(id, event)
+  local key = subscription_key(id)
+  push_entry(id, 0, event.deadline_ms, next_sequence(id, event.count), event.payload)
+  local appended = redis.call('HINCRBY', key, 'appended', 1)
+  local most = redis.call('HGET', key, 'max_events')
+  if most ~= '' and appended >= tonumber(most) then
+    queue_end(id, 'MAX_EVENTS_REACHED', 'EXPIRED')
+  else
+    linger(id, event.last)
+    make_due(id)
+  end
+end
+
+-- What follows once a registration has ended and its own event is appended: its subscriptions to
+-- invitations and to the end end too, and the end is remembered for those that come late.
+local function registration_ended(registration, name, payload)
+  for _, kind in ipairs({'session-invitation', 'registration-ends'}) do
+    local index = tag .. ':registration:org.camaraproject.webrtc-events.v0.' .. kind .. ':' .. registration
+    for _, id in ipairs(redis.call('SMEMBERS', index)) do
+      if redis.call('HGET', subscription_key(id), 'status') == 'ACTIVE' then
+        queue_end(id, 'NETWORK_TERMINATED', 'EXPIRED')
+      end
+    end
+  end
+  local state = tag .. ':registration-state:' .. registration
+  redis.call('HSET', state, 'end_name', name, 'end', payload)
+  redis.call('HDEL', state, 'invitation_name', 'invitation', 'invitation_count', 'invitation_session', 'invitation_at')
+  redis.call('PEXPIRE', state, options.state_ms)
+  redis.call('ZREM', tag .. ':ends', 'registration:' .. registration)
+  redis.call('PEXPIRE', tag .. ':registration-record:' .. registration, options.state_ms)
 end

@@ -1,35 +1,63 @@
 #!lua
 -- Stores a new subscription and puts it into the indexes of its partition.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 offset_ms  3 id  4 type  5 registrationId  6 mediaSessionId or ''
+-- ARGV: 1 tag  2 options (common.lua)  3 id  4 type  5 registrationId  6 mediaSessionId or ''
 --       7 expires_at, ms, or ''  8 the sink token's expiry, ms, or ''
---       9... further fields of the hash, name and value in turn
--- Returns {'created', starts_at_ms}, {'expired', now_ms} when (7) is not in the future,
---   {'token_expired', now_ms} when (8) is not. Repeating a create of the same id changes nothing.
+--       9 client  10 subject or ''  11 '1' if the registration must be known
+--       12 '1' if an initial event is wanted  13 '1' if its session is known to be over
+--       14... further fields of the hash, name and value in turn
+-- Returns {'created', starts_at, expires_at or ''}, or {why not, now, ''}: 'expired' when (7) is not in
+--   the future, 'token_expired' when (8) is not, 'mismatch' when the registration is another's,
+--   'unknown_registration'. Repeating a create of the same id changes nothing.
 
-local tag, id = ARGV[1], ARGV[3]
-local now = now_ms(tonumber(ARGV[2]))
+local id, registration, session = ARGV[3], ARGV[5], ARGV[6]
+local expires_at, token_expires_at, subject = ARGV[7], ARGV[8], ARGV[10]
 local key = KEYS[1]
-local started = redis.call('HGET', key, 'starts_at')
-if started then
-  return {'created', tonumber(started)}
+
+local made = redis.call('HMGET', key, 'starts_at', 'expires_at')
+if made[1] then
+  return {'created', made[1], made[2]}
 end
-if ARGV[7] ~= '' and tonumber(ARGV[7]) <= now then
-  return {'expired', now}
+if expires_at ~= '' and tonumber(expires_at) <= now then
+  return {'expired', now, ''}
 end
-if ARGV[8] ~= '' and tonumber(ARGV[8]) <= now then
-  return {'token_expired', now}
+if token_expires_at ~= '' and tonumber(token_expires_at) <= now then
+  return {'token_expired', now, ''}
+end
+local known = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'owner', 'subject')
+if known[1] then
+  if known[1] ~= ARGV[9] or (known[2] ~= '' and subject ~= '' and known[2] ~= subject) then
+    return {'mismatch', now, ''}
+  end
+elseif ARGV[11] == '1' then
+  return {'unknown_registration', now, ''}
 end
 
-redis.call('HSET', key, 'format', 1, 'status', 'ACTIVE', 'type', ARGV[4], 'registration', ARGV[5],
-  'session', ARGV[6], 'expires_at', ARGV[7], 'starts_at', now,
-  'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0)
-redis.call('HSET', key, unpack(ARGV, 9))
-if ARGV[6] ~= '' then
-  redis.call('SADD', tag .. ':session:' .. ARGV[6], id)
+if options.max_lifetime_ms > 0 and (expires_at == '' or tonumber(expires_at) > now + options.max_lifetime_ms) then
+  expires_at = string.format('%.0f', now + options.max_lifetime_ms)
 end
-if ARGV[7] ~= '' then
-  redis.call('ZADD', tag .. ':ends', ARGV[7], id)
+local token_stop_at, token_cut_at = '', ''
+if token_expires_at ~= '' then
+  local expiry = tonumber(token_expires_at)
+  local lead = math.min(options.token_lead_ms, (expiry - now) / 2)
+  token_stop_at = string.format('%.0f', expiry - lead)
+  token_cut_at = string.format('%.0f', expiry - lead / 2)
 end
-redis.call('SADD', tag .. ':registration:' .. ARGV[4] .. ':' .. ARGV[5], id)
-return {'created', now}
+redis.call('HSET', key, 'format', 1, 'status', 'ACTIVE', 'type', ARGV[4], 'registration', registration,
+  'session', session, 'client', ARGV[9], 'subject', subject, 'starts_at', now, 'expires_at', expires_at,
+  'token_stop_at', token_stop_at, 'token_cut_at', token_cut_at,
+  'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '')
+redis.call('HSET', key, unpack(ARGV, 14))
+if ARGV[12] == '1' then
+  redis.call('HSET', key, 'initial_pending', '1')
+  redis.call('ZADD', tag .. ':initial', now, id)
+end
+if ARGV[13] == '1' then
+  redis.call('HSET', key, 'linger_at', now + options.linger_ms)
+end
+schedule(id)
+if session ~= '' then
+  redis.call('SADD', tag .. ':session:' .. session, id)
+end
+redis.call('SADD', tag .. ':registration:' .. ARGV[4] .. ':' .. registration, id)
+return {'created', now, expires_at}

@@ -1,24 +1,66 @@
 #!lua flags=allow-oom
--- What time does to the subscriptions of one partition: ends those that expired, and names
--- those that ended long enough ago to be removed.
+-- What time does in one partition: ends subscriptions and registrations, gives up what an expiring
+-- sink token leaves no time for, names what is to be removed or completed from outside.
 -- KEYS: 1 the partition's ends zset
--- ARGV: 1 tag  2 offset_ms  3 deadline of a subscription-ended, ms  4 most subscriptions
--- Returns {how many expired, id to remove, its client, id to remove, its client...}
+-- ARGV: 1 tag  2 options (common.lua)  3 most of each
+-- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...}}
 
-local tag = ARGV[1]
-local now = now_ms(tonumber(ARGV[2]))
-local result = {0}
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[4])) do
-  local of = redis.call('HMGET', tag .. ':subscription:' .. id, 'status', 'ended_at', 'client')
-  if of[2] then
-    result[#result + 1] = id
-    result[#result + 1] = of[3]
-  elseif of[1] == 'ACTIVE' then
-    queue_end(tag, id, now, 'SUBSCRIPTION_EXPIRED', 'EXPIRED', tonumber(ARGV[3]))
-    result[1] = result[1] + 1
+-- A create that did not come back for its initial event after this long will not.
+local INITIAL_PENDING_MS = 5000
+local REGISTRATION = '^registration:(.*)$'
+
+local function end_registration(registration)
+  local record = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'expires_at_ms', 'end')
+  redis.call('ZREM', KEYS[1], 'registration:' .. registration)
+  if not record[1] or record[1] == '' or tonumber(record[1]) > now then
+    return
+  end
+  local index = tag .. ':registration:org.camaraproject.webrtc-events.v0.registration-ends:' .. registration
+  for _, id in ipairs(redis.call('SMEMBERS', index)) do
+    if takes_events(id) then
+      append_event(id, {deadline_ms = options.registration_ends_deadline_ms, payload = record[2], count = '', last = ''})
+    end
+  end
+  registration_ended(registration, '', record[2])
+end
+
+-- Of the moments that end an active subscription, the earliest that has come names the reason.
+local REASONS = {'SUBSCRIPTION_EXPIRED', 'ACCESS_TOKEN_EXPIRED', 'NETWORK_TERMINATED'}
+
+local function end_by_time(id)
+  local moments = redis.call('HMGET', subscription_key(id), 'expires_at', 'token_stop_at', 'linger_at')
+  local reason, earliest = nil, now
+  for index, at in ipairs(moments) do
+    if at and at ~= '' and tonumber(at) <= earliest then
+      reason, earliest = REASONS[index], tonumber(at)
+    end
+  end
+  if reason then
+    queue_end(id, reason, 'EXPIRED')
   else
-    -- Its hash is gone: there is nothing left to end.
-    redis.call('ZREM', KEYS[1], id)
+    schedule(id)
   end
 end
-return result
+
+local touched, removable = 0, {}
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[3])) do
+  local registration = string.match(member, REGISTRATION)
+  local of = redis.call('HMGET', subscription_key(member), 'status', 'ended_at', 'client')
+  touched = touched + 1
+  if registration then
+    end_registration(registration)
+  elseif of[2] then
+    removable[#removable + 1] = member
+    removable[#removable + 1] = of[3]
+  elseif of[1] == 'ACTIVE' then
+    end_by_time(member)
+  else
+    redis.call('ZREM', KEYS[1], member)
+    if of[1] then
+      -- The token's last half lead has begun: only the end still goes out.
+      drop_pending(member, 'access_token_expired')
+    end
+  end
+end
+local pending = redis.call('ZRANGE', tag .. ':initial', '-inf', now - INITIAL_PENDING_MS, 'BYSCORE', 'LIMIT', 0, ARGV[3])
+return {touched, removable, pending}

@@ -1,0 +1,22 @@
+#!lua
+-- A token bucket: may this client make one more request now?
+-- KEYS: 1 the client's bucket, a hash
+-- ARGV: 1 the client's hash tag (unused: the key is whole)  2 options (common.lua)
+--       3 requests a second  4 requests at once
+-- Returns 0 if it may, else after how many ms it may try again.
+
+local per_ms, burst = tonumber(ARGV[3]) / 1000, tonumber(ARGV[4])
+local of = redis.call('HMGET', KEYS[1], 'left', 'at')
+local left = burst
+if of[1] then
+  left = math.min(burst, tonumber(of[1]) + math.max(0, now - tonumber(of[2])) * per_ms)
+end
+local wait_ms = 0
+if left >= 1 then
+  left = left - 1
+else
+  wait_ms = math.ceil((1 - left) / per_ms)
+end
+redis.call('HSET', KEYS[1], 'left', string.format('%.6f', left), 'at', now)
+redis.call('PEXPIRE', KEYS[1], math.ceil(burst / per_ms) + 1000)
+return wait_ms

@@ -1,0 +1,87 @@
+"""Which handlers, and which generated types, belong to a document."""
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from webrtc_events.http.binding import parameter_name
+from webrtc_events.stubs.documents import Document, is_overlay, read_yaml
+from webrtc_events.stubs.errors import StubsError
+
+__all__ = ["Target", "shipped_targets", "target"]
+
+_SHIPPED = {
+    "webrtc-events.yaml": ("subscriptions", "contract_types"),
+    "network-events.yaml": ("network", "network_types"),
+}
+"""Handlers and generated types by the document's name. Another document's handlers are in a
+module of its own name, and there are no types for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A document, the file with its handlers, and the module of each generated type."""
+
+    document: Document
+    module: Path
+    types: Mapping[str, str] = field(repr=False)
+
+
+def target(spec: Path, module: Path | None = None, *, create: bool = False) -> Target:
+    """Of the document at `spec`. With `create` the module may be about to be written.
+
+    Raises:
+        StubsError: there is no such document, or no folder for its handlers.
+    """
+    handlers, types = _SHIPPED.get(spec.name, (_module_name(spec), None))
+    document = Document.read(spec)
+    path = module or _handlers_folder(create=create) / f"{handlers}.py"
+    return Target(document, path, _type_names(types))
+
+
+def shipped_targets() -> list[Target]:
+    """Of all contracts that ship; Overlays are none."""
+    folder = Path(str(files("webrtc_events") / "spec")).resolve()
+    specs = [_near(path) for path in sorted(folder.glob("*.yaml"))]
+    return [target(spec) for spec in specs if not is_overlay(read_yaml(spec))]
+
+
+def _module_name(spec: Path) -> str:
+    """`my-api.v2.yaml` becomes `my_api_v2`."""
+    return parameter_name(re.sub(r"\W+", "_", spec.stem))
+
+
+def _handlers_folder(*, create: bool) -> Path:
+    """The folder `handlers` here, as in a checkout. To be read, that of the installed package does too."""
+    here = Path("handlers")
+    if here.is_dir():
+        return here
+    if create:
+        raise StubsError("there is no folder `handlers` here; name the file to write with --module")
+    package = find_spec("handlers")
+    if package is None or not package.submodule_search_locations:
+        raise StubsError("there are no handlers here; name their file with --module")
+    return Path(package.submodule_search_locations[0])
+
+
+def _type_names(module: str | None) -> dict[str, str]:
+    if module is None:
+        return {}
+    tree = ast.parse((files("webrtc_events") / f"{module}.py").read_text("utf-8"))
+    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    names += [
+        node.target.id
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    ]
+    return dict.fromkeys(names, f"webrtc_events.{module}")
+
+
+def _near(path: Path) -> Path:
+    """As people would name it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
