@@ -25,6 +25,9 @@ __all__ = [
     "parameter_name",
 ]
 
+_TAKES_THE_FIRST = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.VAR_POSITIONAL)
+_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
 
 class MissingHandlersError(Exception):
     """Operations without a function, all of them."""
@@ -74,10 +77,6 @@ def call_faults(signature: Signature, arguments: Sequence[Argument]) -> Iterator
     passed = {argument.name: argument for argument in arguments}
     for parameter in named:
         yield from _parameter_faults(parameter, passed.get(parameter.name))
-
-
-_TAKES_THE_FIRST = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.VAR_POSITIONAL)
-_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 def _parameter_faults(parameter: Parameter, argument: Argument | None) -> Iterator[str]:
