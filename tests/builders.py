@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from webrtc_events.keys import new_subscription_id, partition_of
-from webrtc_events.model import Credential, EventType, NetworkEvent, Subscription
+from webrtc_events.model import ContractVersion, Credential, EventType, NetworkEvent, Subscription
 from webrtc_events.store import Store
 
 SINK = "https://localhost:9443/inbox"
@@ -19,6 +19,7 @@ def subscription(
     max_events: int | None = None,
     expires_at_ms: int | None = None,
     credential: Credential | None = None,
+    contract: str = ContractVersion.V0_2,
 ) -> Subscription:
     return Subscription(
         id=new_subscription_id(partition_of(registration, 64)),
@@ -32,6 +33,7 @@ def subscription(
         expires_at_ms=expires_at_ms,
         max_events=max_events,
         credential=credential,
+        contract=contract,
     )
 
 

@@ -13,13 +13,15 @@ from starlette.types import ASGIApp
 
 import handlers.network
 import handlers.subscriptions
+import handlers.webrtc_events_next
 from webrtc_events.auth import TokenVerifier
 from webrtc_events.clock import Clock, SystemClock
-from webrtc_events.contract import load_network, load_public
+from webrtc_events.contract import load_network, load_next, load_public
 from webrtc_events.http.api import Api, connexion_app
 from webrtc_events.http.front import Front
 from webrtc_events.http.health import Check
 from webrtc_events.http.routes import Routes, published_document
+from webrtc_events.model import ContractVersion
 from webrtc_events.publish import Publisher
 from webrtc_events.settings import Settings, SettingsError
 from webrtc_events.store import Store
@@ -53,10 +55,13 @@ def create_app(
     network = load_network()
     store = Store.connect(settings)
     apis = {
-        "public": Api(public, handlers.subscriptions, Subscriptions(store, settings)),
-        "network": Api(network, handlers.network, Publisher(store, network)),
+        "public": [Api(public, handlers.subscriptions, Subscriptions(store, settings))],
+        "network": [Api(network, handlers.network, Publisher(store, network))],
     }
-    served = [api for name, api in apis.items() if name in settings.apis]
+    if settings.next:
+        subscriptions = Subscriptions(store, settings, ContractVersion.NEXT)
+        apis["public"].append(Api(load_next(), handlers.webrtc_events_next, subscriptions))
+    served = [api for name in apis if name in settings.apis for api in apis[name]]
     verifier = TokenVerifier(
         openid_configuration_url=settings.openid_configuration_url,
         audience=settings.audience,
@@ -72,7 +77,7 @@ def create_app(
         routes,
         lifespan=api,
         correlator=public.validator("XCorrelator"),
-        limits={public.base_path: _PUBLIC_LIMIT_BYTES, network.base_path: _NETWORK_LIMIT_BYTES},
+        limits={network.base_path: _NETWORK_LIMIT_BYTES},
         default_limit=_PUBLIC_LIMIT_BYTES,
     )
 

@@ -1,4 +1,4 @@
-"""The two API contracts, and the compiled validators of their schemas."""
+"""The API contracts, and the compiled validators of their schemas."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ __all__ = [
     "Operation",
     "Validator",
     "load_network",
+    "load_next",
     "load_public",
     "parse_json",
     "read_document",
@@ -195,10 +196,18 @@ def load_public(*, strict_cloudevents: bool = False) -> Contract:
     `strict_cloudevents` applies the departures of errata.yaml that say so.
     """
     document = _load("webrtc-events.yaml")
-    actions = _load("errata.yaml")["actions"]
     if strict_cloudevents:
-        document = apply_overlay(document, _applied(actions, "strict-cloudevents"))
-    return Contract(document, apply_overlay(document, _applied(actions, "always-documented")))
+        document = apply_overlay(document, _departures("strict-cloudevents"))
+    return Contract(document, apply_overlay(document, _departures("always-documented")))
+
+
+def load_next() -> Contract:
+    """The API of the subscribers as its next release will have it, webrtc-events-next.yaml.
+
+    Its form of session-status is the strict one by itself; the other departures hold for it too.
+    """
+    document = _load("webrtc-events-next.yaml")
+    return Contract(document, apply_overlay(document, _departures("always-documented")))
 
 
 def load_network() -> Contract:
@@ -206,8 +215,9 @@ def load_network() -> Contract:
     return Contract(_load("network-events.yaml"))
 
 
-def _applied(actions: list[dict[str, Any]], when: str) -> list[dict[str, Any]]:
-    return [action for action in actions if action["x-applies"] == when]
+def _departures(when: str) -> list[dict[str, Any]]:
+    """The actions of errata.yaml that apply then."""
+    return [action for action in _load("errata.yaml")["actions"] if action["x-applies"] == when]
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

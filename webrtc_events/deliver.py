@@ -7,18 +7,21 @@ many lanes share one thread.
 import json
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from webrtc_events.clock import Clock, format_time
-from webrtc_events.contract import Validator
+from webrtc_events.contract import Validator, load_next, load_public
 from webrtc_events.credentials import CredentialBox, SealError
+from webrtc_events.errors import Unavailable
+from webrtc_events.hosts import HostGate
 from webrtc_events.keys import Partition, partition_of_subscription
 from webrtc_events.model import (
     Claim,
+    ContractVersion,
     Delivered,
     Drop,
     End,
@@ -35,7 +38,7 @@ from webrtc_events.settings import Settings
 from webrtc_events.sink import Sink, SinkLimits
 from webrtc_events.store import DeadLetter, Settlement, Store
 
-__all__ = ["Courier", "CourierOptions", "build_event"]
+__all__ = ["Courier", "CourierOptions", "WireForm", "build_event", "wire_forms"]
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +50,46 @@ _ENDED = {
     TerminationReason.SUBSCRIPTION_DELETED: "The subscription was deleted by its owner.",
 }
 
-# A credential that cannot be opened here may be opened by a process with the right key.
-_UNREADABLE_RETRY_MS = 30_000
+# A credential that cannot be opened here may be opened by a process with the right key, and a
+# contract version that is not known here is known to a newer process.
+_ELSEWHERE_RETRY_MS = 30_000
+# For a host to which too much is on its way; no attempt was made.
+_CROWDED_RETRY_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class CourierOptions:
-    """How much one courier takes on. `poll_s` bounds how late a lost wake-up or a retry is seen."""
+    """How much one courier takes on. `poll_s` bounds how late a lost wake-up or a retry is seen.
 
-    lanes: int = 256
+    Of `lanes` in all, at most `lanes_per_host` are on their way to one host (name and port of
+    the sink) and as many as `waiting_per_host` wait for it.
+    """
+
+    lanes: int = 2048
+    lanes_per_host: int = 64
+    waiting_per_host: int = 192
     events_per_claim: int = 8
     poll_s: float = 0.2
     limits: SinkLimits = field(default_factory=SinkLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class WireForm:
+    """What notifications of one contract version look like: see `build_event` for `strict`."""
+
+    validator: Validator
+    strict: bool
+
+
+def wire_forms(settings: Settings) -> dict[str, WireForm]:
+    """Of every version, served or not: subscriptions outlive a setting."""
+    strict = settings.strict_cloudevents
+    return {
+        ContractVersion.V0_2: WireForm(
+            load_public(strict_cloudevents=strict).validator("CloudEvent"), strict
+        ),
+        ContractVersion.NEXT: WireForm(load_next().validator("CloudEvent"), strict=True),
+    }
 
 
 def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: bool) -> dict[str, Any]:
@@ -99,6 +130,7 @@ class _Lane:
 
     claim: Claim
     partition: Partition
+    host: str
     claimed_at: float
     index: int = 0
     attempt: int = 1
@@ -140,7 +172,7 @@ class Courier:
         *,
         store: Store,
         sink: Sink[Any],
-        validator: Validator,
+        forms: Mapping[str, WireForm],
         settings: Settings,
         clock: Clock,
         random: Callable[[], float],
@@ -148,7 +180,7 @@ class Courier:
     ) -> None:
         self._store = store
         self._sink = sink
-        self._validator = validator
+        self._forms = forms
         self._settings = settings
         self._box = CredentialBox(settings.secret_key)
         self._clock = clock
@@ -158,8 +190,13 @@ class Courier:
         self._noticed: deque[int] = deque()
         self._eager: set[int] = set()
         self._next_poll = 0.0
+        self._cursor = 0
         self._lanes: set[_Lane] = set()
+        self._gate: HostGate[_Lane] = HostGate(
+            in_flight=options.lanes_per_host, waiting=options.waiting_per_host
+        )
         self._finished: list[_Lane] = []
+        self._draining = False
 
     @property
     def idle(self) -> bool:
@@ -172,20 +209,38 @@ class Courier:
         self._sink.wake()
 
     def step(self, *, claiming: bool = True) -> None:
-        """One round: settle, claim, wait for sinks a little.
+        """One round: settle, claim, wait for sinks a little. Without claiming, lanes end early.
 
         Raises:
             Unavailable: the store does not answer. Nothing is lost: what could not be settled
                 is kept for the next round, and the lease guards it.
         """
+        self._draining = not claiming
+        try:
+            self._settle()
+            if claiming:
+                self._claim()
+            else:
+                for lane in self._gate.clear():
+                    self._finish(lane)
+        finally:
+            # Whatever the store does: sinks that have answered are listened to.
+            for lane, reply in self._sink.poll(self._wait_s()):
+                self._guarded(self._replied, lane, reply)
         self._settle()
-        if claiming:
-            self._claim()
-        # What a claim finished without any POST must be settled before a wait.
-        wait_s = 0.0 if self._finished or (claiming and self._eager and self._free) else self._options.poll_s
-        for lane, reply in self._sink.poll(wait_s):
-            self._replied(lane, reply)
-        self._settle()
+
+    def _wait_s(self) -> float:
+        """What finished without any POST must be settled before a wait, and more may be due at once."""
+        more = self._eager and self._free > 0 and not self._draining
+        return 0.0 if self._finished or more else self._options.poll_s
+
+    def _guarded(self, act: Callable[..., None], lane: _Lane, *more: Any) -> None:
+        """A lane that fails by a bug fails alone: it is left to its lease."""
+        try:
+            act(lane, *more)
+        except Exception:
+            log.exception("subscription=%s failed and is left to its lease", lane.claim.subscription_id)
+            self._lanes.discard(lane)
 
     @property
     def _free(self) -> int:
@@ -195,60 +250,94 @@ class Courier:
         while self._noticed:
             self._eager.add(self._noticed.popleft())
         now = self._clock.monotonic()
-        if self._free <= 0:
-            return
-        if now >= self._next_poll:
-            self._next_poll = now + self._options.poll_s
-            wanted = self._partitions
-        else:
-            wanted = [self._partitions[number] for number in self._eager]
+        wanted = self._wanted(now)
         if not wanted:
             return
-        share = max(1, self._free // len(wanted))
+        share = self._free // len(wanted)
         claims = self._store.claim(wanted, subscriptions=share, events=self._options.events_per_claim)
         taken: dict[int, int] = {}
         for claim in claims:
             lane = self._lane(claim, now)
             taken[lane.partition.number] = taken.get(lane.partition.number, 0) + 1
             self._lanes.add(lane)
-            self._go_on(lane)
+            self._guarded(self._go_on, lane)
+        self._eager -= {each.number for each in wanted}
         # A partition that gave all it was asked for may have more.
-        self._eager = {number for number, count in taken.items() if count >= share}
+        self._eager |= {number for number, count in taken.items() if count >= share}
+
+    def _wanted(self, now: float) -> list[Partition]:
+        """Which partitions to ask: at a poll all, else those with a hint; no more than lanes are free."""
+        if self._free <= 0:
+            return []
+        if now >= self._next_poll:
+            self._next_poll = now + self._options.poll_s
+            self._eager = {each.number for each in self._partitions}
+        numbers = sorted(self._eager, key=lambda number: (number - self._cursor) % len(self._partitions))
+        if len(numbers) > self._free:
+            numbers = numbers[: self._free]
+            # The others are asked first next time.
+            self._cursor = (numbers[-1] + 1) % len(self._partitions)
+        return [self._partitions[number] for number in numbers]
 
     def _lane(self, claim: Claim, claimed_at: float) -> _Lane:
         partition = partition_of_subscription(claim.subscription_id, self._settings.partitions)
         if partition is None:
             raise ValueError(f"claimed {claim.subscription_id!r}, which is no subscription id")
-        return _Lane(claim, partition, claimed_at, attempt=claim.attempts + 1)
+        host = urlsplit(claim.sink).netloc
+        return _Lane(claim, partition, host, claimed_at, attempt=claim.attempts + 1)
 
     def _store_now(self, lane: _Lane) -> int:
         """The store's time, carried on by the monotonic clock: the host's wall clock decides nothing."""
         return lane.claim.now_ms + round((self._clock.monotonic() - lane.claimed_at) * 1000)
 
     def _go_on(self, lane: _Lane) -> None:
-        """Sends the lane's next event, or finishes the lane."""
-        while not lane.exhausted:
+        """Sends the lane's next event, lets it wait for its host, or finishes the lane."""
+        while not lane.exhausted and not self._draining:
             now_ms = self._store_now(lane)
             if now_ms + self._options.limits.total_ms >= lane.claim.lease_until_ms:
                 # The rest goes back: an exchange may not outlive its lease.
                 break
-            request = self._request(lane, now_ms)
+            if not self._gate.admit(lane.host):
+                if self._gate.wait(lane.host, lane):
+                    return
+                lane.retry = (round(_CROWDED_RETRY_MS * (1 + self._random())), lane.attempt - 1)
+                break
+            request = self._prepared(lane, now_ms)
             if isinstance(request, SinkRequest):
                 self._sink.submit(lane, request)
                 return
+            if request is None:
+                break
             if self._apply(lane, request, status=None, elapsed_ms=0):
                 return
         self._finish(lane)
 
-    def _request(self, lane: _Lane, now_ms: int) -> SinkRequest | Outcome:
+    def _prepared(self, lane: _Lane, now_ms: int) -> SinkRequest | Outcome | None:
+        """As `_request`; the place on the way to the host is given back unless there is a POST."""
+        request: SinkRequest | Outcome | None = None
+        try:
+            request = self._request(lane, now_ms)
+        finally:
+            if not isinstance(request, SinkRequest):
+                self._gate.release(lane.host)
+        return request
+
+    def _request(self, lane: _Lane, now_ms: int) -> SinkRequest | Outcome | None:
+        """The POST of the lane's next event, or its outcome without one; None: the rest goes back."""
         claim, item = lane.claim, lane.item
         lane.correlator = str(uuid4())
+        form = self._forms.get(claim.contract)
+        if form is None:
+            if now_ms >= item.deadline_ms:
+                return Drop("deadline_exceeded", "contract_unknown")
+            log.error("contract %r of subscription=%s is not known", claim.contract, claim.subscription_id)
+            return Retry(min(_ELSEWHERE_RETRY_MS, item.deadline_ms - now_ms), "contract_unknown")
         try:
             event = build_event(
                 item,
                 claim.subscription_id,
                 source=self._settings.source,
-                strict=self._settings.strict_cloudevents,
+                strict=form.strict,
             )
         except (KeyError, TypeError, ValueError) as error:
             # Not written by this service: it would come back with every claim.
@@ -256,7 +345,7 @@ class Courier:
         lane.event_type = event["type"]
         if now_ms >= item.deadline_ms:
             return Drop("deadline_exceeded")
-        fault = self._validator.first_fault(event)
+        fault = form.validator.first_fault(event)
         if fault is not None:
             return Drop("invalid_event", f"{fault.path}: {fault.message}")
         headers = {"content-type": "application/cloudevents+json", "x-correlator": lane.correlator}
@@ -265,15 +354,26 @@ class Courier:
                 credential = self._box.open(claim.credential, claim.subscription_id)
             except SealError:
                 log.exception("credential of subscription=%s cannot be opened", claim.subscription_id)
-                return Retry(min(_UNREADABLE_RETRY_MS, item.deadline_ms - now_ms), "credential_unreadable")
-            if now_ms >= credential.expires_at_ms:
+                return Retry(min(_ELSEWHERE_RETRY_MS, item.deadline_ms - now_ms), "credential_unreadable")
+            if claim.now_ms >= credential.expires_at_ms:
                 # Nothing leaves with an expired token, nor without the one that is due.
                 return Drop("access_token_expired")
+            if now_ms >= credential.expires_at_ms:
+                # It expired since the claim, and may have been renewed: the next claim tells.
+                return None
             headers["authorization"] = f"Bearer {credential.access_token}"
         body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
         return SinkRequest(claim.sink, (*headers.items(), *claim.headers.items()), body)
 
     def _replied(self, lane: _Lane, reply: SinkReply) -> None:
+        self._gate.release(lane.host)
+        try:
+            self._judge(lane, reply)
+        finally:
+            while (waiting := self._gate.next(lane.host)) is not None:
+                self._guarded(self._go_on, waiting)
+
+    def _judge(self, lane: _Lane, reply: SinkReply) -> None:
         outcome = decide(
             reply,
             attempt=lane.attempt,
@@ -320,7 +420,7 @@ class Courier:
             "status": status,
             "ms": elapsed_ms,
             "at": self._store_now(lane),
-            "host": urlsplit(lane.claim.sink).netloc,
+            "host": lane.host,
             "correlator": lane.correlator,
         }
         lane.attempts.append(record)
@@ -334,7 +434,15 @@ class Courier:
     def _settle(self) -> None:
         if not self._finished:
             return
-        results = self._store.settle([lane.settlement() for lane in self._finished])
+        try:
+            results = self._store.settle([lane.settlement() for lane in self._finished])
+        except Unavailable:
+            raise
+        except Exception:
+            # A bug, which would come back with every round: the leases take care of them.
+            log.exception("%d claims could not be settled and are left to their leases", len(self._finished))
+            self._finished.clear()
+            return
         for lane, result in zip(self._finished, results, strict=True):
             if result == "lost":
                 log.warning(

@@ -8,6 +8,7 @@
     ├── NotFound            404 NOT_FOUND
     ├── MethodNotAllowed    405 METHOD_NOT_ALLOWED
     ├── NotAcceptable       406 NOT_ACCEPTABLE
+    ├── SubscriptionEnded   409 WEBRTC_EVENTS.SUBSCRIPTION_ENDED
     ├── ContentTooLarge     413 CONTENT_TOO_LARGE
     ├── UnsupportedMediaType 415 UNSUPPORTED_MEDIA_TYPE
     ├── Unprocessable       422, the code says which rule
@@ -33,6 +34,7 @@ __all__ = [
     "NotFound",
     "PermissionDenied",
     "ServiceError",
+    "SubscriptionEnded",
     "SubscriptionMismatch",
     "TooManyRequests",
     "Unauthenticated",
@@ -112,6 +114,14 @@ class NotAcceptable(ServiceError):
     status = 406
     code = "NOT_ACCEPTABLE"
     message = "None of the accepted media types can be served."
+
+
+class SubscriptionEnded(ServiceError):
+    """Source: webrtc-events-next.yaml, SubscriptionEnded409."""
+
+    status = 409
+    code = "WEBRTC_EVENTS.SUBSCRIPTION_ENDED"
+    message = "The subscription has ended; make a new one."
 
 
 class ContentTooLarge(ServiceError):

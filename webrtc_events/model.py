@@ -7,6 +7,7 @@ from typing import Any
 __all__ = [
     "Caller",
     "Claim",
+    "ContractVersion",
     "Credential",
     "Delivered",
     "Drop",
@@ -38,6 +39,13 @@ class EventType(StrEnum):
     SESSION_STATUS = _PREFIX + "session-status"
     REGISTRATION_ENDS = _PREFIX + "registration-ends"
     SUBSCRIPTION_ENDED = _PREFIX + "subscription-ended"
+
+
+class ContractVersion(StrEnum):
+    """The versions of the public contract; a subscription keeps the one that it was made under."""
+
+    V0_2 = "v0.2"
+    NEXT = "next"
 
 
 class TerminationReason(StrEnum):
@@ -86,6 +94,7 @@ class Subscription:
 
     `request` is the client's request without `sinkCredential`, as sent. `session` is the
     mediaSessionId of a session-status subscription, else None. Times in ms since the epoch.
+    `contract` is a `ContractVersion`, or the name of one that this process does not know.
     """
 
     id: str
@@ -101,6 +110,7 @@ class Subscription:
     status: Status = Status.ACTIVE
     credential: Credential | None = None
     initial_event: bool = False
+    contract: str = ContractVersion.V0_2
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +168,7 @@ class InitialEvent:
     payload: str = field(repr=False)
     numbered: bool
     last: bool
+    time_ms: int = 0
     registration_ended: bool = False
 
 
@@ -182,7 +193,8 @@ class Claim:
 
     `fence` is compared at settle: only the latest claim may write. `attempts` counts the
     failed attempts of the first item. `now_ms` and `lease_until_ms` are the store's time.
-    `credential` is still sealed. `end_once`: a subscription-ended is not tried again.
+    `credential` is still sealed. `end_once`: a subscription-ended is not tried again. `contract`:
+    see `Subscription`.
     """
 
     subscription_id: str
@@ -194,6 +206,7 @@ class Claim:
     credential: str | None = field(repr=False)
     attempts: int
     end_once: bool
+    contract: str
     items: tuple[OutboxItem, ...]
 
 

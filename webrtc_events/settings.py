@@ -146,6 +146,7 @@ class Settings:
     strict_cloudevents: bool = _setting(
         _flag, "false", "session-status carries mediaSessionId and status in `data` only"
     )
+    next: bool = _setting(_flag, "false", "serve the work in progress on the next contract too, under vwip")
     apis: frozenset[str] = _setting(_apis, "public,network", "which APIs this process serves")
     require_known_registration: bool = _setting(
         _flag, "false", "refuse registrations and sessions that the gateway has not told of"

@@ -11,6 +11,8 @@ said what it had to say, and sending the event again would be a repeat for nothi
 """
 
 import os
+import fcntl
+import os
 import re
 import selectors
 import socket
@@ -232,7 +234,9 @@ class _Transfer:
 
 def _parse_status(line: bytes) -> int | None:
     fields = line.split(None, 2)
-    if len(fields) < 2 or not fields[0].startswith(b"HTTP/") or not fields[1].isdigit():
+    if len(fields) < 2 or not fields[0].startswith(b"HTTP/"):
+        return None
+    if len(fields[1]) != 3 or not fields[1].isdigit():
         return None
     return int(fields[1])
 
@@ -286,14 +290,20 @@ class _Bundle:
 
     def __init__(self, ca_file: Path | None) -> None:
         self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._lock: int | None = None
         self.path = _system_bundle()
         if ca_file is not None:
             joined = b"\n".join((self.path.read_bytes(), ca_file.read_bytes()))
             self._directory = tempfile.TemporaryDirectory(prefix="webrtc-events-")
             self.path = Path(self._directory.name) / "ca.pem"
             self.path.write_bytes(joined)
+            # systemd-tmpfiles clears old files away, but not in a directory that is locked.
+            self._lock = os.open(self._directory.name, os.O_RDONLY)
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
 
     def close(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
         if self._directory is not None:
             self._directory.cleanup()
 

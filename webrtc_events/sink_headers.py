@@ -21,6 +21,7 @@ _REFUSED = frozenset(
         "cookie",
         "expect",
         "host",
+        "http2-settings",
         "keep-alive",
         "proxy-authenticate",
         "proxy-authorization",

@@ -5,10 +5,12 @@ does not answer in time. Time here is the store's own, in ms since the epoch.
 """
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from webrtc_events.errors import Unavailable
 from webrtc_events.keys import (
     Partition,
     bucket_key,
@@ -20,6 +22,7 @@ from webrtc_events.keys import (
 )
 from webrtc_events.model import (
     Claim,
+    ContractVersion,
     EventType,
     InitialEvent,
     NetworkEvent,
@@ -41,8 +44,11 @@ __all__ = [
     "Settlement",
     "Store",
     "StoreOptions",
+    "UpdateResult",
     "Wakeups",
 ]
+
+log = logging.getLogger(__name__)
 
 # A script holds up the store for all: 50 events to 300 subscriptions take some 50 ms.
 _EVENTS_PER_APPEND = 50
@@ -73,6 +79,19 @@ class CreateResult:
     outcome: str
     now_ms: int = 0
     expires_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """'updated', or why not: 'gone', 'ended', 'expired', 'token_expired'.
+
+    An updated subscription ends by `expires_at_ms`, if it has an end, and `request` is what
+    it shows.
+    """
+
+    outcome: str
+    expires_at_ms: int | None = None
+    request: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +190,7 @@ class Store:
             "max_events": "" if subscription.max_events is None else subscription.max_events,
             "sink": sink,
             "headers": json.dumps(dict(headers)),
+            "contract": subscription.contract,
         }
         if sealed is not None:
             fields["credential"] = sealed
@@ -182,7 +202,11 @@ class Store:
             with store_errors():
                 self._redis.srem(client_key(subscription.client), subscription.id)
         elif subscription.initial_event:
-            self._append_initial(subscription)
+            try:
+                self._append_initial(subscription)
+            except Unavailable:
+                # The subscription is there; to say otherwise would have it made twice.
+                log.warning("the initial event of subscription=%s is left to the keeper", subscription.id)
         return CreateResult(outcome, int(now_ms), int(expires_at) if expires_at else None)
 
     def _create_call(
@@ -220,14 +244,7 @@ class Store:
             pipe = self._redis.pipeline(transaction=False)
             pipe.sadd(own, subscription.id)
             pipe.scard(own)
-            if subscription.session is not None:
-                key = session_key(subscription.session)
-                pipe.sadd(key, partition.number)
-                pipe.expire(key, _SESSION_INDEX_TTL_S, nx=True)
-                pipe.expire(key, _SESSION_INDEX_TTL_S, gt=True)
-                if subscription.expires_at_ms is not None:
-                    until_ms = subscription.expires_at_ms + _SESSION_INDEX_TTL_S * 1000
-                    pipe.pexpireat(key, until_ms, gt=True)
+            _index_session(pipe, subscription, partition)
             count = pipe.execute()[1]
             most = self._settings.max_subscriptions
             # The set holds ended ones too, so a closer look is due only where it is large.
@@ -235,6 +252,33 @@ class Store:
                 self._redis.srem(own, subscription.id)
                 return False
         return True
+
+    def update(
+        self, subscription: Subscription, *, expires_at_ms: int | None, sealed: str | None
+    ) -> UpdateResult:
+        """Gives an active subscription a new expiry, a new sink credential, or both; None leaves it.
+
+        With a new expiry, `subscription.request` says so; `sealed` is `subscription.credential`.
+        """
+        partition = self._partition_of_known(subscription.id)
+        credential = subscription.credential
+        args: list[str | int] = [
+            subscription.id,
+            "" if expires_at_ms is None else expires_at_ms,
+            "" if expires_at_ms is None else json.dumps(subscription.request),
+            "" if sealed is None or credential is None else credential.expires_at_ms,
+            sealed or "",
+        ]
+        with store_errors():
+            # Before the subscription lives longer, what leads to it must.
+            pipe = self._redis.pipeline(transaction=False)
+            _index_session(pipe, replace(subscription, expires_at_ms=expires_at_ms), partition)
+            pipe.execute()
+        call = Call("update", [partition.subscription(subscription.id)], partition.tag, args)
+        outcome, expires_at, request = self._scripts.run([call])[0]
+        if outcome != "updated":
+            return UpdateResult(outcome)
+        return UpdateResult(outcome, int(expires_at) if expires_at else None, json.loads(request))
 
     def _active(self, client: str) -> int:
         return sum(each.status is Status.ACTIVE for each in self.list_of(client))
@@ -280,14 +324,17 @@ class Store:
         partitions = [Partition(number) for number in range(self.partitions)]
         calls = [Call("sweep", [each.ends], each.tag, [limit]) for each in partitions]
         total = 0
+        unfinished: list[str] = []
         for partition, (touched, removable, pending) in zip(
             partitions, self._scripts.run(calls), strict=True
         ):
             total += touched
             for subscription_id, client in zip(removable[::2], removable[1::2], strict=True):
                 self._remove(partition, subscription_id, client)
-            for subscription in self._read(pending):
-                self._append_initial(subscription)
+            unfinished += pending
+        # After all removals, which a full store needs most.
+        for subscription in self._read(unfinished):
+            self._append_initial(subscription)
         return total
 
     def _remove(self, partition: Partition, subscription_id: str, client: str) -> None:
@@ -305,7 +352,9 @@ class Store:
         """Appends the latest state, unless a newer event came first. Safe to repeat."""
         partition = self._partition_of_known(subscription.id)
         latest = self._latest(subscription, partition)
-        counted = subscription.session or "" if latest is not None and not latest.numbered else ""
+        counted = ""
+        if latest is not None and not latest.numbered:
+            counted = json.loads(latest.payload)["data"]["mediaSessionId"]
         last = ""
         if latest is not None and subscription.type is EventType.SESSION_STATUS:
             last = str(int(latest.last))
@@ -316,6 +365,7 @@ class Store:
             "" if latest is None else latest.payload,
             counted,
             last,
+            0 if latest is None else latest.time_ms,
             int(latest is not None and latest.registration_ended),
         ]
         key = partition.subscription(subscription.id)
@@ -367,7 +417,7 @@ class Store:
         latest = None
         if "name" in state:
             latest = InitialEvent(
-                state["name"], state["payload"], state["count"] == "0", state["last"] == "1"
+                state["name"], state["payload"], state["count"] == "0", state["last"] == "1", int(state["at"])
             )
         return SessionState(registrations, latest)
 
@@ -415,17 +465,17 @@ class Store:
         all hold their events, on as many replicas as `ack_replicas` asks for; the same call again
         changes nothing.
         """
-        chunks = [
-            (number, events[first : first + _EVENTS_PER_APPEND])
-            for number, events in batches.items()
-            for first in range(0, len(events), _EVENTS_PER_APPEND)
-        ]
-        calls = [self._append_call(Partition(number), events) for number, events in chunks]
-        answers = self._scripts.run(calls, replicas=self._settings.ack_replicas)
         results: dict[int, list[AppendResult]] = {number: [] for number in batches}
-        for (number, _), flat in zip(chunks, answers, strict=True):
-            pairs = zip(flat[::2], flat[1::2], strict=True)
-            results[number] += [AppendResult(bool(new), int(count)) for new, count in pairs]
+        longest = max(map(len, batches.values()), default=0)
+        for first in range(0, longest, _EVENTS_PER_APPEND):
+            # A chunk of each partition at a time: if one is refused, none that follows may overtake it.
+            last = first + _EVENTS_PER_APPEND
+            chunks = {number: events[first:last] for number, events in batches.items() if len(events) > first}
+            calls = [self._append_call(Partition(number), events) for number, events in chunks.items()]
+            answers = self._scripts.run(calls, replicas=self._settings.ack_replicas)
+            for number, flat in zip(chunks, answers, strict=True):
+                pairs = zip(flat[::2], flat[1::2], strict=True)
+                results[number] += [AppendResult(bool(new), int(count)) for new, count in pairs]
         return results
 
     def _append_call(self, partition: Partition, events: Sequence[NetworkEvent]) -> Call:
@@ -442,6 +492,7 @@ class Store:
                 int(event.session is not None and not event.numbered),
                 json.dumps(event.involved) if is_status and event.involved else "",
                 int(event.last) if is_status else "",
+                event.time_ms,
             ]
         return Call("append", [partition.due], partition.tag, args)
 
@@ -527,8 +578,10 @@ class Store:
 
     def _check_partitions(self) -> None:
         with store_errors():
-            self._redis.set("partitions", self.partitions, nx=True)
             made_for = self._redis.get("partitions")
+            if made_for is None:
+                self._redis.set("partitions", self.partitions, nx=True)
+                made_for = self._redis.get("partitions")
         if made_for != str(self.partitions):
             raise PartitionMismatch(
                 f"the store was made for {made_for} partitions; "
@@ -580,6 +633,18 @@ def _script_options(settings: Settings, options: StoreOptions) -> dict[str, int]
     }
 
 
+def _index_session(pipe: Any, subscription: Subscription, partition: Partition) -> None:
+    """The session leads to the partition for as long as the subscription may need it."""
+    if subscription.session is None:
+        return
+    key = session_key(subscription.session)
+    pipe.sadd(key, partition.number)
+    pipe.expire(key, _SESSION_INDEX_TTL_S, nx=True)
+    pipe.expire(key, _SESSION_INDEX_TTL_S, gt=True)
+    if subscription.expires_at_ms is not None:
+        pipe.pexpireat(key, subscription.expires_at_ms + _SESSION_INDEX_TTL_S * 1000, gt=True)
+
+
 def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscription:
     return Subscription(
         id=subscription_id,
@@ -594,11 +659,12 @@ def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscripti
         max_events=int(fields["max_events"]) if fields["max_events"] else None,
         status=Status(fields["status"]),
         initial_event="initial_pending" in fields,
+        contract=fields.get("contract", ContractVersion.V0_2),
     )
 
 
 def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
-    subscription_id, fence, lease_until, sink, headers, credential, attempts, once, *entries = raw
+    subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract, *entries = raw
     return Claim(
         subscription_id=subscription_id,
         fence=int(fence),
@@ -609,6 +675,7 @@ def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
         credential=credential or None,
         attempts=int(attempts),
         end_once=once == "1",
+        contract=contract or ContractVersion.V0_2,
         items=tuple(_item(entry) for entry in entries),
     )
 

@@ -1,4 +1,4 @@
-"""The subscription resource: create, list, read, delete.
+"""The subscription resource: create, list, read, update, delete.
 
 Requests come here valid by the contract; what the contract cannot say is checked here.
 """
@@ -7,11 +7,12 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from webrtc_events.addresses import AddressPolicy, check_sink_url
 from webrtc_events.clock import format_time, parse_time
 from webrtc_events.contract_types import (
+    AccessTokenCredential,
     Config,
     HTTPSettings,
     HTTPSubscriptionRequest,
@@ -24,27 +25,56 @@ from webrtc_events.errors import (
     NotFound,
     PermissionDenied,
     ServiceError,
+    SubscriptionEnded,
     SubscriptionMismatch,
     TooManyRequests,
     Unprocessable,
 )
 from webrtc_events.keys import new_subscription_id, partition_of
-from webrtc_events.model import Caller, Credential, EventType, Status, Subscription, TerminationReason
+from webrtc_events.model import (
+    Caller,
+    ContractVersion,
+    Credential,
+    EventType,
+    Status,
+    Subscription,
+    TerminationReason,
+)
 from webrtc_events.settings import Settings
 from webrtc_events.sink_headers import check_sink_headers, check_sink_token
 from webrtc_events.store import Store
 
-__all__ = ["Subscriptions"]
+__all__ = ["SubscriptionUpdate", "Subscriptions"]
 
+# Source: network-events.yaml, NetworkRegistrationId and mediaSessionId: no longer one could ever match.
+_LONGEST_REGISTRATION = 256
+_LONGEST_SESSION = 512
 # The largest count that Lua keeps exactly.
 _MOST_EVENTS = 2**53
 
 
-class Subscriptions:
-    """What clients do with their subscriptions."""
+class _ConfigUpdate(TypedDict, total=False):
+    subscriptionExpireTime: str
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+
+class SubscriptionUpdate(TypedDict, total=False):
+    """One of the two at least. Source: webrtc-events-next.yaml, SubscriptionUpdateRequest."""
+
+    sinkCredential: AccessTokenCredential
+    config: _ConfigUpdate
+
+
+class Subscriptions:
+    """What clients do with their subscriptions, whichever version of the contract they speak.
+
+    `contract` is the version that subscriptions made here are under.
+    """
+
+    def __init__(
+        self, store: Store, settings: Settings, contract: ContractVersion = ContractVersion.V0_2
+    ) -> None:
         self._store = store
+        self._contract = contract
         self._require_known = settings.require_known_registration
         self._policy = AddressPolicy(settings.sink_allowed_networks)
         self._box = CredentialBox(settings.secret_key)
@@ -64,11 +94,13 @@ class Subscriptions:
             raise PermissionDenied
         detail = request["config"]["subscriptionDetail"]
         registration = detail["registrationId"]
-        if not registration:
-            raise InvalidArgument("$.config.subscriptionDetail.registrationId: must not be empty")
+        if not 1 <= len(registration) <= _LONGEST_REGISTRATION:
+            raise InvalidArgument(
+                f"$.config.subscriptionDetail.registrationId: 1 to {_LONGEST_REGISTRATION} characters"
+            )
         sink = self._checked_sink(request)
         headers = _checked_headers(request)
-        credential = _credential(request)
+        credential = _credential(request.get("sinkCredential"))
         subscription = Subscription(
             id=new_subscription_id(partition_of(registration, self._store.partitions)),
             client=caller.client,
@@ -78,15 +110,19 @@ class Subscriptions:
             session=_session(event_type, detail),
             request=_kept(request),
             starts_at_ms=0,
-            expires_at_ms=_expire_time(request),
+            expires_at_ms=_expire_time(request["config"].get("subscriptionExpireTime")),
             max_events=_max_events(request),
             credential=credential,
             initial_event=request["config"].get("initialEvent", False),
+            contract=self._contract,
         )
         session_over = self._checked_session(subscription)
-        sealed = None if credential is None else self._box.seal(credential, subscription.id)
         result = self._store.create(
-            subscription, sink=sink, headers=headers, sealed=sealed, session_over=session_over
+            subscription,
+            sink=sink,
+            headers=headers,
+            sealed=self._sealed(subscription),
+            session_over=session_over,
         )
         if result.outcome != "created":
             raise _refusal(result.outcome)
@@ -106,6 +142,29 @@ class Subscriptions:
         """
         self._admit(caller)
         return _resource(self._own(caller, subscription_id), caller)
+
+    def update(
+        self, caller: Caller, subscription_id: str, update: SubscriptionUpdate
+    ) -> HTTPSubscriptionResponse:
+        """Renews the expiry, the sink credential, or both. The same update again changes nothing more.
+
+        Raises:
+            NotFound: none with that id, or another's.
+            SubscriptionEnded: it has ended, or its time is up.
+            InvalidArgument: a time that is not in the future, or a token that no header can hold.
+        """
+        self._admit(caller)
+        found = self._own(caller, subscription_id)
+        expire_time = update.get("config", {}).get("subscriptionExpireTime")
+        expires_at_ms = _expire_time(expire_time)
+        changed = replace(found, credential=_credential(update.get("sinkCredential")))
+        if expire_time is not None:
+            config = {**found.request["config"], "subscriptionExpireTime": expire_time}
+            changed = replace(changed, request={**found.request, "config": config})
+        result = self._store.update(changed, expires_at_ms=expires_at_ms, sealed=self._sealed(changed))
+        if result.outcome != "updated":
+            raise _refusal(result.outcome)
+        return _resource(replace(found, request=result.request, expires_at_ms=result.expires_at_ms), caller)
 
     def delete(self, caller: Caller, subscription_id: str) -> None:
         """Ends the subscription; what is not delivered yet is dropped, then the sink is told.
@@ -139,6 +198,10 @@ class Subscriptions:
             raise Unprocessable("The session is not known.", code="SERVICE_NOT_APPLICABLE")
         return state.latest is not None and state.latest.last
 
+    def _sealed(self, subscription: Subscription) -> str | None:
+        credential = subscription.credential
+        return None if credential is None else self._box.seal(credential, subscription.id)
+
     def _own(self, caller: Caller, subscription_id: str) -> Subscription:
         found = self._store.get(subscription_id)
         if found is None or not _owns(caller, found):
@@ -153,8 +216,12 @@ class Subscriptions:
 
 
 def _refusal(outcome: str) -> ServiceError:
-    """Why the store did not create. Source: store.CreateResult."""
+    """Why the store did not create or update. Source: store.CreateResult, store.UpdateResult."""
     match outcome:
+        case "gone":
+            return NotFound()
+        case "ended":
+            return SubscriptionEnded()
         case "expired":
             return InvalidArgument("$.config.subscriptionExpireTime is not in the future")
         case "token_expired":
@@ -186,6 +253,8 @@ def _session(event_type: EventType, detail: WebrtcSubscriptionDetail) -> str | N
     given = [value for name, value in detail.items() if name in names]
     if not given or not all(isinstance(each, str) and each for each in given):
         raise InvalidArgument("$.config.subscriptionDetail.sessionId: session-status needs a session id")
+    if len(str(given[0])) > _LONGEST_SESSION:
+        raise InvalidArgument(f"$.config.subscriptionDetail.sessionId: at most {_LONGEST_SESSION} characters")
     if given[0] != given[-1]:
         raise InvalidArgument("$.config.subscriptionDetail: sessionId and mediaSessionId differ")
     return cast("str", given[0])
@@ -200,8 +269,7 @@ def _checked_headers(request: HTTPSubscriptionRequest) -> dict[str, str]:
     return headers
 
 
-def _credential(request: HTTPSubscriptionRequest) -> Credential | None:
-    given = request.get("sinkCredential")
+def _credential(given: AccessTokenCredential | None) -> Credential | None:
     if given is None:
         return None
     try:
@@ -213,8 +281,7 @@ def _credential(request: HTTPSubscriptionRequest) -> Credential | None:
     return Credential(given["accessToken"], told_ms if claimed_ms is None else min(told_ms, claimed_ms))
 
 
-def _expire_time(request: HTTPSubscriptionRequest) -> int | None:
-    text = request["config"].get("subscriptionExpireTime")
+def _expire_time(text: str | None) -> int | None:
     return None if text is None else _moment(text, "$.config.subscriptionExpireTime")
 
 
@@ -255,7 +322,8 @@ def _known(given: Mapping[str, Any], schema: type, *, without: str = "") -> dict
 
 
 def _owns(caller: Caller, subscription: Subscription) -> bool:
-    return (caller.client, caller.subject) == (subscription.client, subscription.subject)
+    """A client's own token reaches all that it made, a user's only that user's (design guide 6.7)."""
+    return caller.client == subscription.client and caller.subject in (None, subscription.subject)
 
 
 def _resource(subscription: Subscription, caller: Caller) -> HTTPSubscriptionResponse:

@@ -8,8 +8,7 @@ from typing import Any, Self
 
 from webrtc_events.addresses import AddressPolicy
 from webrtc_events.clock import Clock
-from webrtc_events.contract import load_public
-from webrtc_events.deliver import Courier, CourierOptions
+from webrtc_events.deliver import Courier, CourierOptions, wire_forms
 from webrtc_events.errors import Unavailable
 from webrtc_events.settings import Settings
 from webrtc_events.sink import Sink
@@ -117,7 +116,7 @@ class Worker:
         courier = Courier(
             store=store,
             sink=sink,
-            validator=load_public(strict_cloudevents=settings.strict_cloudevents).validator("CloudEvent"),
+            forms=wire_forms(settings),
             settings=settings,
             clock=clock,
             random=random.random,

@@ -1,6 +1,6 @@
 """A recording sink, and couriers that deliver to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,8 @@ import redis
 
 from tests.sinks import RecordingSink
 from webrtc_events.addresses import AddressPolicy
-from webrtc_events.clock import SystemClock
-from webrtc_events.contract import load_public
-from webrtc_events.deliver import Courier, CourierOptions
+from webrtc_events.clock import Clock, SystemClock
+from webrtc_events.deliver import Courier, CourierOptions, WireForm, wire_forms
 from webrtc_events.settings import Settings
 from webrtc_events.sink import Sink, SinkLimits
 from webrtc_events.store import Store
@@ -48,22 +47,27 @@ def postman(
 ) -> Iterator[Callable[..., Postman]]:
     made: list[Postman] = []
 
-    def make(at: Store = store, settings: Settings = settings) -> Postman:
+    def make(
+        at: Store = store,
+        settings: Settings = settings,
+        clock: Clock | None = None,
+        forms: Mapping[str, WireForm] | None = None,
+        options: CourierOptions | None = None,
+    ) -> Postman:
         http: Sink[Any] = Sink(
             policy=AddressPolicy(settings.sink_allowed_networks),
             ca_file=sink.ca_file,
             clock=SystemClock(),
             limits=LIMITS,
         )
-        contract = load_public(strict_cloudevents=settings.strict_cloudevents)
         courier = Courier(
             store=at,
             sink=http,
-            validator=contract.validator("CloudEvent"),
+            forms=forms or wire_forms(settings),
             settings=settings,
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             random=lambda: 0.0,
-            options=CourierOptions(poll_s=0.02, limits=LIMITS),
+            options=options or CourierOptions(poll_s=0.02, limits=LIMITS),
         )
         made.append(Postman(courier, http, raw_store))
         return made[-1]

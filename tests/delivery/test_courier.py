@@ -1,7 +1,9 @@
 """What a sink sees, and what becomes of each answer."""
 
+import contextlib
 import dataclasses
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,11 +12,12 @@ import redis
 
 from tests.builders import append, created, invitation, session_status, subscription
 from tests.conftest import everything
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import LIMITS, Postman
 from tests.sinks import Answer, Received, RecordingSink
 from webrtc_events.clock import SystemClock
 from webrtc_events.contract import load_public
 from webrtc_events.credentials import CredentialBox
+from webrtc_events.deliver import Courier, CourierOptions
 from webrtc_events.errors import Unavailable
 from webrtc_events.keys import partition_of
 from webrtc_events.model import Credential, EventType, Status, Subscription, TerminationReason
@@ -274,6 +277,130 @@ def test_a_sink_that_hangs_delays_no_other(store: Store, sink: RecordingSink, po
             break
     assert sequence(healthy) == list(range(2, 12))
     assert not courier.idle
+
+
+def test_many_that_hang_delay_no_other(store: Store, sink: RecordingSink, postman: Make) -> None:
+    """More than a courier keeps on its way to one host, and more than may wait for it."""
+    hanging = socket.create_server(("127.0.0.1", 0), backlog=512)
+    with hanging:
+        for _ in range(300):
+            created(store, sink=f"https://127.0.0.1:{hanging.getsockname()[1]}/")
+        created(store, sink=sink.url, registration="r2")
+        append(store, invitation(1))
+        courier = postman().courier
+        courier.step()
+        append(store, *(invitation(number, registration="r2") for number in range(2, 12)))
+        clock = SystemClock()
+        started = clock.monotonic()
+        while len(sink.requests) < 10 and clock.monotonic() < started + 5:
+            courier.step()
+        assert sequence(sink.requests) == list(range(2, 12))
+        # Well before the first of those that hang has run into its timeout of 1 s.
+        assert clock.monotonic() - started < 0.9
+
+
+def test_a_full_courier_waits_and_does_not_spin(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Make
+) -> None:
+    for number in range(8):
+        created(store, sink=sink.url, registration=f"r{number}")
+    sink.answer = lambda _: Answer(never=True)
+    for number in range(8):
+        append(store, invitation(number, registration=f"r{number}"))
+    full = postman(options=CourierOptions(lanes=4, poll_s=0.02, limits=LIMITS)).courier
+    clock = SystemClock()
+    started, rounds = clock.monotonic(), 0
+    while clock.monotonic() - started < 0.4:
+        full.step()
+        rounds += 1
+    assert len(sink.wait_for(4)) == 4
+    assert rounds < 60
+
+
+def test_answers_are_heard_while_the_store_is_away(
+    settings: Settings, store: Store, sink: RecordingSink, postman: Make
+) -> None:
+    created(store, sink=sink.url)
+    append(store, invitation(1))
+    broken = BreaksAtSettle.connect(settings)
+    assert isinstance(broken, BreaksAtSettle)
+    broken.cut = []
+    courier = postman(broken).courier
+    sink.answer = lambda _: Answer(delay_s=0.2)
+    while not sink.requests:
+        courier.step()
+    broken.cut = ["request"] * 50
+    clock = SystemClock()
+    away_until = clock.monotonic() + LIMITS.total_ms / 1000 + 0.5
+    while clock.monotonic() < away_until:
+        with contextlib.suppress(Unavailable):
+            courier.step()
+        broken.cut = ["request"] * 50
+    broken.cut = []
+    for _ in range(20):
+        courier.step()
+    broken.close()
+    # Heard as 204 when it came, not as a timeout later: nothing is sent again.
+    assert sequence(sink.requests) == [1]
+    assert courier.idle
+
+
+def test_a_courier_that_stops_sends_nothing_new_and_settles_what_it_sent(
+    store: Store, sink: RecordingSink, postman: Make
+) -> None:
+    created(store, sink=sink.url)
+    append(store, *(invitation(number) for number in range(1, 9)))
+    sink.answer = lambda _: Answer(delay_s=0.1)
+    stopping = postman().courier
+    while len(sink.requests) < 2:
+        stopping.step()
+    while not stopping.idle:
+        stopping.step(claiming=False)
+    assert sequence(sink.requests) == [1, 2]
+    postman().run()
+    assert sequence(sink.requests) == list(range(1, 9))
+
+
+def test_a_lane_that_fails_by_a_bug_fails_alone(
+    store: Store, sink: RecordingSink, postman: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created(store, sink=sink.url_of("/bug"))
+    created(store, sink=sink.url_of("/fine"))
+    append(store, invitation(1))
+    judge = Courier._judge
+
+    def buggy(self: Courier, lane: Any, reply: Any) -> None:
+        if lane.claim.sink.endswith("/bug"):
+            raise RuntimeError("a bug")
+        judge(self, lane, reply)
+
+    monkeypatch.setattr(Courier, "_judge", buggy)
+    courier = postman().courier
+    for _ in range(50):
+        courier.step()
+        if courier.idle and len(sink.requests) == 2:
+            break
+    assert courier.idle
+    append(store, invitation(2))
+    for _ in range(20):
+        courier.step()
+    assert [each.path for each in sink.requests].count("/fine") == 2
+
+
+def test_nothing_is_sent_behind_an_end_after_a_crash(
+    store: Store, store_at: Callable[..., Store], sink: RecordingSink, postman: Make
+) -> None:
+    created(store, sink=sink.url, max_events=2)
+    append(store, invitation(1), invitation(2))
+    lost = BreaksAtSettle(store._redis, store._settings)
+    lost.cut = ["request"] * 1000
+    courier = postman(lost).courier
+    while len(sink.requests) < 2:
+        with contextlib.suppress(Unavailable):
+            courier.step()
+    # It dies here, with both delivered and nothing settled.
+    postman(store_at(31)).run()
+    assert sequence(sink.requests) == [1, 2, 1, 2, "MAX_EVENTS_REACHED"]
 
 
 def test_what_a_lost_courier_had_claimed_is_sent_by_another_with_the_same_id(

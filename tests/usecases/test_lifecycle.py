@@ -10,9 +10,16 @@ import redis
 
 from webrtc_events.clock import SystemClock, format_time
 from webrtc_events.contract import load_network
-from webrtc_events.errors import NotFound, ServiceError, SubscriptionMismatch, TooManyRequests, Unprocessable
+from webrtc_events.errors import (
+    NotFound,
+    ServiceError,
+    SubscriptionMismatch,
+    TooManyRequests,
+    Unavailable,
+    Unprocessable,
+)
 from webrtc_events.keys import Partition, partition_of
-from webrtc_events.model import Caller, Claim, EventType, Status, TerminationReason
+from webrtc_events.model import Caller, Claim, EventType, NetworkEvent, Status, TerminationReason
 from webrtc_events.publish import Publisher
 from webrtc_events.settings import Settings
 from webrtc_events.store import Settlement, Store
@@ -53,8 +60,18 @@ class World:
         }
 
     def waiting(self) -> dict[str, list[str]]:
-        """For each subscription what is due: a status, a sequence number, or a reason."""
-        return {name: [told(item) for item in claim.items] for name, claim in self.claims().items()}
+        """Takes all that is due, as a courier would: a status or a reason for each event."""
+        taken: dict[str, list[str]] = {}
+        while claims := self.claims():
+            for name, claim in claims.items():
+                taken.setdefault(name, []).extend(told(item) for item in claim.items)
+                self.settle(claim)
+        return taken
+
+    def payloads(self, subscription: str) -> list[dict[str, Any]]:
+        """The events that wait in an outbox, but for an end."""
+        entries = self.store._redis.lrange(P.outbox(subscription), 0, -1)
+        return [json.loads(entry.partition("\n")[2]) for entry in entries if "{" in entry]
 
     def settle(self, claim: Claim, **values: Any) -> str:
         return self.store.settle([Settlement(claim, claim.items[-1].number, **values)])[0]
@@ -248,6 +265,32 @@ def test_an_old_status_that_comes_late_does_not_become_the_latest(world: World) 
     assert world.waiting() == {wished: ["Connected"]}
 
 
+def test_what_happened_before_the_initial_state_is_no_news(world: World) -> None:
+    """A create amid a batch: the state is written for all of it before any of it is appended."""
+    older, newer = status("Ringing") | {"time": "2026-01-01T00:00:00Z"}, status("Connected")
+    read = [world.publisher._read(each) for each in (older, newer)]
+    world.publisher._remembered([each for each in read if isinstance(each, NetworkEvent)])
+    wished = world.subscribe(STATUS, config={"initialEvent": True})
+    assert world.publish(older, newer, status("Hold")) == [0, 0, 1]
+    assert world.waiting() == {wished: ["Connected", "Hold"]}
+
+
+def test_a_subscription_whose_initial_event_fails_is_made_all_the_same(
+    world: World, world_at: Callable[[float], World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish(status("Ringing"))
+
+    def cut_off(*_: Any) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_latest", cut_off)
+        made = world.subscribe(STATUS, config={"initialEvent": True})
+    later = world_at(6)
+    later.store.sweep()
+    assert later.waiting() == {made: ["Ringing"]}
+
+
 # Sequence numbers
 
 
@@ -301,12 +344,11 @@ def test_a_registration_that_is_not_renewed_ends_at_its_expiry(
     later = world_at(61)
     assert later.store.sweep() == 1
     assert later.store.sweep() == 0
-    claims = later.claims()
-    told_first = json.loads(claims[informed].items[0].payload)
-    assert told_first["time"] == expiry
-    assert told_first["data"]["terminationReason"] == "REGISTRATION_EXPIRED"
-    assert [told(item) for item in claims[informed].items][1:] == ["NETWORK_TERMINATED"]
-    assert [told(item) for item in claims[invited].items] == ["NETWORK_TERMINATED"]
+    assert later.payloads(informed)[0]["time"] == expiry
+    assert later.waiting() == {
+        informed: ["REGISTRATION_EXPIRED", "NETWORK_TERMINATED"],
+        invited: ["NETWORK_TERMINATED"],
+    }
     # Who comes late and wishes it is told too.
     late = later.subscribe(REGISTRATION_ENDS, config={"initialEvent": True})
     assert later.waiting() == {late: ["REGISTRATION_EXPIRED", "NETWORK_TERMINATED"]}
@@ -475,11 +517,11 @@ def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: d
         thread.start()
     for thread in threads:
         thread.join()
-    claims = world.claims()
-    assert set(claims) == set(made)
-    for claim in claims.values():
-        assert [item.end for item in claim.items].count(True) == 1
-        assert claim.items[-1].end
+    waiting = world.waiting()
+    assert set(waiting) == set(made)
+    reasons = {reason.value for reason in TerminationReason}
+    for each in waiting.values():
+        assert [item in reasons for item in each] == [False] * (len(each) - 1) + [True]
     for each in worlds:
         each.store.close()
 
@@ -512,3 +554,28 @@ def test_a_client_has_a_rate_of_requests(store_at: StoreAt, environ: dict[str, s
     assert (caught.value.code, caught.value.headers["Retry-After"]) == ("TOO_MANY_REQUESTS", "1")
     assert world.subscriptions.list(Caller("other", None, SCOPES)) == []
     world.store.close()
+
+
+# Odd names
+
+ODD = ["a b", "a\0b", "}{", "{7}", "a\nb", "r:", "ü\U0001f600", "*", "x" * 256, '"\\', "é" * 100]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_registrations_and_sessions_are_names_like_any_other(world: World, name: str) -> None:
+    register_body: Any = {"deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2", "owner": "app"}
+    world.publisher.put_registration(name, register_body)
+    invited = world.subscribe(detail={"registrationId": name})
+    called = world.subscribe(STATUS, detail={"registrationId": name, "sessionId": name})
+    ended = world.subscribe(REGISTRATION_ENDS, detail={"registrationId": name})
+    assert world.publish(
+        invitation(name, name) | {"id": name},
+        status("Ringing", name) | {"id": name, "source": "/another"},
+        status("Connected", name, name),
+        ends(name),
+    ) == [1, 1, 1, 1]
+    assert world.waiting() == {
+        invited: ["Initial", "NETWORK_TERMINATED"],
+        called: ["Ringing", "Connected"],
+        ended: ["NETWORK_TERMINATED", "NETWORK_TERMINATED"],
+    }

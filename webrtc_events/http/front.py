@@ -5,6 +5,7 @@ Sources: CAMARA API design guide, sections 3 (errors) and 5 (x-correlator).
 
 import uuid
 from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -58,6 +59,7 @@ class Front:
         try:
             if given and not valid:
                 raise InvalidArgument("x-correlator: the value does not match its pattern.")
+            _check_path(scope)
             limit = self._limit(scope["path"])
             _check_content_length(scope, limit)
             await self._app(scope, _limited(receive, limit), answer.send)
@@ -90,6 +92,14 @@ class _Answer:
             headers.append((_HEADER, self._correlator.encode("latin-1")))
             message = {**message, "headers": headers}
         await self._send(message)
+
+
+def _check_path(scope: Scope) -> None:
+    """Bytes that are no UTF-8 were replaced on the way here: two paths would look like one."""
+    try:
+        unquote_to_bytes(scope["raw_path"]).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidArgument("The path is not UTF-8.") from None
 
 
 def _check_content_length(scope: Scope, limit: int) -> None:

@@ -1,6 +1,7 @@
 """Which error a request with faults is refused with.
 
-Sources: webrtc-events.yaml, CreateSubscriptionBadRequest400; CAMARA event guide, test scenarios.
+Sources: webrtc-events.yaml, CreateSubscriptionBadRequest400; webrtc-events-next.yaml,
+UpdateSubscriptionBadRequest400; CAMARA event guide, test scenarios.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,8 @@ from webrtc_events.errors import InvalidArgument
 
 __all__ = ["refusal"]
 
-_CREATE = "createNotificationChannelSubscription"
+_CODED = frozenset({"createNotificationChannelSubscription", "updateNotificationChannelSubscription"})
+"""The operations whose 400 has more codes than one."""
 
 _BY_PATH = {
     "$.protocol": "INVALID_PROTOCOL",
@@ -24,7 +26,7 @@ _ORDER = ["INVALID_ARGUMENT", *_BY_PATH.values(), "OUT_OF_RANGE"]
 
 def refusal(operation_id: str, faults: Iterable[Fault]) -> InvalidArgument | None:
     """None: nothing that this operation refuses. Of several faults the first in `_ORDER` is named."""
-    if operation_id != _CREATE:
+    if operation_id not in _CODED:
         first = next(iter(faults), None)
         return None if first is None else InvalidArgument(str(first))
     coded = [(_code(fault), fault) for fault in faults if not _tolerated(fault)]

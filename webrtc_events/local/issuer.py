@@ -21,6 +21,7 @@ __all__ = ["DEFAULT_CLIENT", "SCOPES", "TOKEN_LIFETIME_S", "Issuer", "issuer_app
 SCOPES = (
     *(f"webrtc-events:{each}:create" for each in EventType if each is not EventType.SUBSCRIPTION_ENDED),
     "webrtc-events:read",
+    "webrtc-events:update",
     "webrtc-events:delete",
     "webrtc-events:network",
 )

@@ -71,7 +71,9 @@ def _covers_loopback(address: str) -> bool:
 
 def _bind(family: socket.AddressFamily, address: str, port: int, flag: str) -> socket.socket:
     try:
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sends at once (TCP_NODELAY) only on sockets that name their protocol; otherwise
+        # an answer's body waits for the client to acknowledge its head, 40 ms each time.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise LocalError(f"cannot listen on {address}: {error.strerror}") from error
     try:

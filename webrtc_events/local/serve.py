@@ -7,7 +7,7 @@ no new requests, then the deliveries under way end, then the sink, then the stor
 import logging
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ def serve_sink(port: int, data: Path, *, strict: bool, clock: Clock, say: Say) -
         sockets = _owned(stack, listen_loopback(port, "--port"))
         with setup_lock(data, clock):
             certificate = server_certificate(data, clock)
-        sink = _start_sink(stack, signals, sockets, certificate, strict, clock, say)
+        sink = _start_sink(stack, signals, sockets, certificate, [strict], clock, say)
         say(f"The sink listens on {_sink_url(sockets)}/ with a certificate of {certificate.ca}")
         while not signals.wait(_WATCH_S):
             _check(sink)
@@ -120,7 +120,9 @@ class _Serve:
         start_service = _load_service(prepared, self._own_issuer, api_url, self._clock)
         if self._own_store:
             self._valkey.wait_ready(self._signals.asked)
-        strict = prepared.settings.strict_cloudevents
+        # The next contract's form is the strict one.
+        settings = prepared.settings
+        strict = [settings.strict_cloudevents, *([True] if settings.next else [])]
         sink = _start_sink(
             stack, self._signals, sink_sockets, prepared.certificate, strict, self._clock, self._say
         )
@@ -215,7 +217,7 @@ def _start_sink(
     signals: StopSignals,
     sockets: list[socket],
     certificate: ServerCertificate,
-    strict: bool,
+    strict: Sequence[bool],
     clock: Clock,
     say: Say,
 ) -> HttpServer:
@@ -225,7 +227,7 @@ def _start_sink(
         say(describe(received))
 
     inbox = Inbox(clock, report)
-    judge = Judge(strict=strict)
+    judge = Judge(*strict)
     app = asgi(sink_app(inbox, judge))
     server = HttpServer("sink", app, sockets, Tls(certificate.certificate, certificate.key))
     stack.callback(signals.finish, server.stop)

@@ -25,20 +25,30 @@ _MAX_WAIT_S = 5.0
 
 
 class Judge:
-    """The second opinion, loaded at the first need: its import takes a second, a start should not."""
+    """The second opinion, loaded at the first need: its import takes a second, a start should not.
 
-    def __init__(self, *, strict: bool) -> None:
+    `strict`: see `SecondOpinion`; several are one for each contract version that is served, as a
+    notification does not say of which it is.
+    """
+
+    def __init__(self, *strict: bool) -> None:
         self._strict = strict
         self._lock = threading.Lock()
-        self._opinion: SecondOpinion | None = None
+        self._opinions: list[SecondOpinion] = []
 
-    def load(self) -> "SecondOpinion":
+    def fault(self, headers: Iterable[tuple[str, str]], body: bytes) -> str | None:
+        """None: it is a valid notification of some version. Else why not of the first."""
+        given = list(headers)
+        faults = [opinion.fault(given, body) for opinion in self.load()]
+        return None if None in faults else faults[0]
+
+    def load(self) -> "list[SecondOpinion]":
         with self._lock:
-            if self._opinion is None:
+            if not self._opinions:
                 from webrtc_events.local.opinion import SecondOpinion
 
-                self._opinion = SecondOpinion(strict=self._strict)
-            return self._opinion
+                self._opinions = [SecondOpinion(strict=each) for each in dict.fromkeys(self._strict)]
+            return self._opinions
 
     def load_soon(self) -> None:
         """Begins to load without keeping anybody waiting."""
@@ -59,7 +69,7 @@ def sink_app(inbox: Inbox, judge: Judge) -> Flask:
     @app.post("/<path:path>")
     def take(path: str) -> Response:
         body = request.get_data()
-        fault = judge.load().fault(request.headers.items(), body)
+        fault = judge.fault(request.headers.items(), body)
         inbox.take(f"/{path}", request.headers.get("x-correlator"), body, fault)
         if fault is None:
             return Response(status=204)

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- A token bucket: may this client make one more request now?
 -- KEYS: 1 the client's bucket, a hash
 -- ARGV: 1 the client's hash tag (unused: the key is whole)  2 options (common.lua)

@@ -4,11 +4,11 @@
 -- ends in the same step. Keeps the registration's latest state for initial events.
 -- KEYS: 1 the partition's due zset
 -- ARGV: 1 tag  2 options (common.lua)
---       3... nine for each event:
+--       3... ten for each event:
 --         name for dedupe, type (last part of it), registrationId or '', mediaSessionId or '',
 --         deadline_ms, payload, '1' to count its sequence number,
 --         the registrations that the session is known to involve as a JSON array or '',
---         whether it is a session's last status: '1', '0', or '' for other events
+--         whether it is a session's last status: '1', '0', or '' for other events, its time, ms
 -- Returns for each event, in order, two values: 1 if new or 0 if seen within the window; the
 --   number of subscriptions that it was appended to (0 when seen before).
 
@@ -26,11 +26,15 @@ local function involved(list)
 end
 
 local function matches(id, event)
-  local of = redis.call('HMGET', subscription_key(id), 'registration', 'initial_seen')
+  local of = redis.call('HMGET', subscription_key(id), 'registration', 'initial_seen', 'initial_time')
   if event.registration ~= '' and of[1] ~= event.registration then
     return false
   end
   if event.involved and not event.involved[of[1]] then
+    return false
+  end
+  -- What happened before the state that the subscription began with is no news to it.
+  if of[3] and event.kind == 'session-status' and event.time < tonumber(of[3]) then
     return false
   end
   return of[2] ~= event.name and takes_events(id)
@@ -60,7 +64,7 @@ local function publish(event)
 end
 
 local results = {}
-for first = 3, #ARGV, 9 do
+for first = 3, #ARGV, 10 do
   local seen = tag .. ':seen:' .. ARGV[first]
   local new, matched = 1, 0
   if redis.call('EXISTS', seen) == 1 then
@@ -73,6 +77,7 @@ for first = 3, #ARGV, 9 do
       deadline_ms = tonumber(ARGV[first + 4]), payload = ARGV[first + 5],
       count = ARGV[first + 6] == '1' and ARGV[first + 3] or '',
       involved = involved(ARGV[first + 7]), last = ARGV[first + 8],
+      time = tonumber(ARGV[first + 9]),
     })
     redis.call('SET', seen, '1', 'PX', options.dedupe_ms)
   end

@@ -4,42 +4,60 @@
 -- ARGV: 1 tag  2 options (common.lua)  3 most subscriptions  4 most events of each
 -- Returns {now_ms, claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
---    of the first event, '1' if the end is tried once only, entry...}
+--    of the first event, '1' if the end is tried once only, contract version or '', entry...}
 -- A missing key never removes a due entry: only a settle that saw the outbox empty does.
 
 local LOOK_AWAY_MS = 60000
 local lease_until = now + options.lease_ms
 
--- Entries given up while they were leased.
+-- Entries given up while they were leased. True if there were any.
 local function skip_dropped(id, before, reason)
   local outbox = outbox_key(id)
   local head = redis.call('LINDEX', outbox, 0)
+  local skipped = false
   while head and entry_number(head) < before do
     redis.call('LPOP', outbox)
+    skipped = true
     if reason ~= '' then
       dead_letter(id, head, reason, '')
     end
     head = redis.call('LINDEX', outbox, 0)
   end
+  return skipped
+end
+
+-- Above any that was given before, even by a store that lost its latest writes.
+local function next_fence(key)
+  local fence = string.format('%.0f', math.max(tonumber(redis.call('HGET', key, 'fence')) + 1, now))
+  redis.call('HSET', key, 'fence', fence)
+  return fence
 end
 
 local claims = {now}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[3])) do
   local key = subscription_key(id)
-  local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason')
+  local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason',
+    'contract')
   local entries = {}
   if of[1] then
-    skip_dropped(id, tonumber(of[6]), of[7])
+    if skip_dropped(id, tonumber(of[6]), of[7]) then
+      redis.call('HSET', key, 'attempts', 0)
+      of[4] = '0'
+    end
     entries = redis.call('LRANGE', outbox_key(id), 0, tonumber(ARGV[4]) - 1)
+    if #entries > 1 and entry_is_end(entries[#entries]) then
+      -- The end goes alone, once all before it is settled: a crash must not repeat an event after it.
+      entries[#entries] = nil
+    end
   end
   if #entries == 0 then
     redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, id)
   else
-    local fence = redis.call('HINCRBY', key, 'fence', 1)
+    local fence = next_fence(key)
     redis.call('HSET', key, 'lease_until', lease_until)
     redis.call('ZADD', KEYS[1], 'XX', lease_until, id)
     claims[#claims + 1] = {id, fence, lease_until, of[1], of[2], of[3] or '', tonumber(of[4]), of[5] or '',
-      unpack(entries)}
+      of[8] or '', unpack(entries)}
   end
 end
 return claims

@@ -64,6 +64,34 @@ local function schedule(id)
   end
 end
 
+-- Until when a sink token can be used: appending stops a lead ahead of its expiry, and at half of it
+-- what is pending is given up. The lead is at most half the life that the token had left when it was
+-- first told of: to tell of it again changes nothing.
+local function set_token_expiry(id, token_expires_at)
+  local key = subscription_key(id)
+  if token_expires_at == redis.call('HGET', key, 'token_expires_at') then
+    return
+  end
+  local stop_at, cut_at = '', ''
+  if token_expires_at ~= '' then
+    local expiry = tonumber(token_expires_at)
+    local lead = math.min(options.token_lead_ms, (expiry - now) / 2)
+    stop_at = string.format('%.0f', expiry - lead)
+    cut_at = string.format('%.0f', expiry - lead / 2)
+  end
+  redis.call('HSET', key, 'token_expires_at', token_expires_at, 'token_stop_at', stop_at, 'token_cut_at', cut_at)
+end
+
+-- When a subscription that asks for expires_at, ms or '' for never, really ends: the server may limit
+-- its life, which is counted from starts_at.
+local function limited_expiry(expires_at, starts_at)
+  local latest = starts_at + options.max_lifetime_ms
+  if options.max_lifetime_ms > 0 and (expires_at == '' or tonumber(expires_at) > latest) then
+    return string.format('%.0f', latest)
+  end
+  return expires_at
+end
+
 -- The first cause wins: the status leaves ACTIVE here and nowhere else. Queues the one
 -- subscription-ended behind what is in the outbox and takes the subscription out of every index.
 -- With a sink token, time comes back at half its lead, to make room for the end.

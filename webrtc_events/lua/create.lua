@@ -33,21 +33,12 @@ elseif ARGV[11] == '1' then
   return {'unknown_registration', now, ''}
 end
 
-if options.max_lifetime_ms > 0 and (expires_at == '' or tonumber(expires_at) > now + options.max_lifetime_ms) then
-  expires_at = string.format('%.0f', now + options.max_lifetime_ms)
-end
-local token_stop_at, token_cut_at = '', ''
-if token_expires_at ~= '' then
-  local expiry = tonumber(token_expires_at)
-  local lead = math.min(options.token_lead_ms, (expiry - now) / 2)
-  token_stop_at = string.format('%.0f', expiry - lead)
-  token_cut_at = string.format('%.0f', expiry - lead / 2)
-end
+expires_at = limited_expiry(expires_at, now)
 redis.call('HSET', key, 'format', 1, 'status', 'ACTIVE', 'type', ARGV[4], 'registration', registration,
   'session', session, 'client', ARGV[9], 'subject', subject, 'starts_at', now, 'expires_at', expires_at,
-  'token_stop_at', token_stop_at, 'token_cut_at', token_cut_at,
   'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '')
 redis.call('HSET', key, unpack(ARGV, 14))
+set_token_expiry(id, token_expires_at)
 if ARGV[12] == '1' then
   redis.call('HSET', key, 'initial_pending', '1')
   redis.call('ZADD', tag .. ':initial', now, id)

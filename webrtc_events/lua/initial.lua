@@ -5,7 +5,7 @@
 --       4 name of the event, or '' if there is none  5 deadline_ms  6 payload
 --       7 session to count its sequence number for, or ''
 --       8 whether it is a session's last status: '1', '0', or '' for other events
---       9 '1' if its registration has ended, so that the subscription ends after it
+--       9 time of the event, ms  10 '1' if its registration has ended, so that the subscription ends after it
 -- Returns 'appended'; 'late' when a newer event came first or none is taken any more; 'none'.
 
 local id = ARGV[3]
@@ -22,9 +22,9 @@ end
 if tonumber(of[2]) > 0 or not takes_events(id) then
   return 'late'
 end
-redis.call('HSET', key, 'initial_seen', ARGV[4])
+redis.call('HSET', key, 'initial_seen', ARGV[4], 'initial_time', ARGV[9])
 append_event(id, {deadline_ms = tonumber(ARGV[5]), payload = ARGV[6], count = ARGV[7], last = ARGV[8]})
-if ARGV[9] == '1' and redis.call('HGET', key, 'status') == 'ACTIVE' then
+if ARGV[10] == '1' and redis.call('HGET', key, 'status') == 'ACTIVE' then
   queue_end(id, 'NETWORK_TERMINATED', 'EXPIRED')
 end
 return 'appended'

@@ -13,7 +13,7 @@
 
 local id = ARGV[3]
 local key, outbox, due = KEYS[1], KEYS[2], KEYS[3]
-local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status')
+local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence')
 if of[1] ~= ARGV[4] or of[4] then
   return 'lost'
 end
@@ -30,6 +30,13 @@ if at <= #ARGV then
     redis.call('XADD', tag .. ':attempts', 'MAXLEN', '~', STREAM_CAP, '*', 'subscription', id, 'attempt', ARGV[index])
   end
   redis.call('PEXPIRE', tag .. ':attempts', STREAM_TTL_MS)
+end
+
+-- The token that the sink refused was replaced while the claim was under way (update.lua): what was
+-- refused with it is sent again with the new one.
+if verdict == 'end' and ARGV[7] == 'ACCESS_TOKEN_EXPIRED' and of[5] == 'ACTIVE' and of[6] == ARGV[4] then
+  dead[through] = nil
+  through, verdict = through - 1, 'next'
 end
 
 -- Takes what is done with, and what was given up meanwhile, from the head. True: the end was among it.

@@ -1,0 +1,174 @@
+"""Subscriptions under several versions of the contract, and renewals under way, at a real sink."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation, session_status, subscription
+from tests.delivery.conftest import Postman
+from tests.sinks import Answer, Received, RecordingSink
+from webrtc_events.clock import SystemClock
+from webrtc_events.contract import load_next, load_public
+from webrtc_events.credentials import CredentialBox
+from webrtc_events.deliver import WireForm
+from webrtc_events.keys import partition_of
+from webrtc_events.local.opinion import SecondOpinion
+from webrtc_events.local.sink_app import Judge
+from webrtc_events.model import ContractVersion, Credential, EventType, Status, Subscription
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+
+Make = Callable[..., Postman]
+P = partition_of("r1", 64)
+MOVED = {"mediaSessionId", "status"}
+
+
+def test_one_event_goes_out_in_the_form_of_each_version(
+    store: Store, sink: RecordingSink, postman: Make
+) -> None:
+    for contract in ContractVersion:
+        created(
+            store,
+            sink=sink.url_of(f"/{contract}"),
+            event_type=EventType.SESSION_STATUS,
+            session="s1",
+            contract=contract,
+            max_events=1,
+        )
+    append(store, session_status(1, status="Connected"), to=P.number)
+    postman().run()
+    received = {
+        contract: [each for each in sink.requests if each.path == f"/{contract}"]
+        for contract in ContractVersion
+    }
+    assert [len(each) for each in received.values()] == [2, 2]
+    old, new = (received[contract][0].json for contract in (ContractVersion.V0_2, ContractVersion.NEXT))
+    # The same event, but for what a version decides and for the subscription.
+    assert old.keys() >= MOVED
+    assert new.keys() == old.keys() - MOVED
+    assert [old["data"].pop("subscriptionId"), new["data"].pop("subscriptionId")] == [
+        each["id"].partition(".")[0] for each in (old, new)
+    ]
+    assert old["data"] == new["data"] == {"mediaSessionId": "s1", "status": "Connected", "sequenceNumber": 1}
+
+    for contract, valid in ((load_public(), old), (load_next(), new)):
+        assert contract.validator("CloudEvent").first_fault(valid) is None
+    # The former version refuses the new form; the next one tolerates the former as unknown attributes.
+    assert load_public().validator("CloudEvent").first_fault(new) is not None
+    loose, strict = SecondOpinion(strict=False), SecondOpinion(strict=True)
+    for request in received[ContractVersion.V0_2]:
+        assert loose.fault(request.headers, request.body) is None
+    for request in received[ContractVersion.NEXT]:
+        assert strict.fault(request.headers, request.body) is None
+    either = Judge(False, True)
+    assert [either.fault(each.headers, each.body) for each in sink.requests] == [None] * 4
+    assert Judge(False).fault(received[ContractVersion.NEXT][0].headers, json.dumps(new).encode())
+
+
+def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(
+    store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    """As while processes are replaced one by one: newer ones make subscriptions that older ones claim."""
+    created(store, sink=sink.url, contract="v9")
+    created(store, sink=sink.url_of("/known"))
+    append(store, invitation(1))
+    older = postman()
+    for _ in range(20):
+        older.courier.step()
+    assert [each.path for each in sink.requests] == ["/known"]
+    (delayed,) = raw_store.zrange(P.due, 0, -1, withscores=True)
+    assert delayed[1] - SystemClock().now() * 1000 == pytest.approx(30_000, abs=5_000)
+    raw_store.zadd(P.due, {delayed[0]: 0})
+    newer = postman(forms={"v9": WireForm(load_next().validator("CloudEvent"), strict=True)})
+    newer.run()
+    assert [each.json["data"]["sequenceNumber"] for each in sink.requests] == [1, 1]
+
+
+def with_token(store: Store, settings: Settings, sink: RecordingSink, life_ms: int = 600_000) -> Subscription:
+    credential = Credential("former", now_ms() + life_ms)
+    made = subscription(credential=credential)
+    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
+    store.create(made, sink=sink.url, headers={}, sealed=sealed)
+    return made
+
+
+def now_ms() -> int:
+    return round(SystemClock().now() * 1000)
+
+
+def renewed(store: Store, settings: Settings, made: Subscription) -> None:
+    credential = Credential("renewed", now_ms() + 600_000)
+    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
+    result = store.update(replace(made, credential=credential), expires_at_ms=None, sealed=sealed)
+    assert result.outcome == "updated"
+
+
+def test_a_token_renewed_and_revoked_in_mid_delivery_costs_no_event(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    made = with_token(store, settings, sink)
+    append(store, *(invitation(number) for number in range(1, 6)))
+
+    def answer(request: Received) -> Answer:
+        if len(sink.requests) == 2:
+            renewed(store, settings, made)
+        former = request.header("authorization") == "Bearer former"
+        return Answer(401 if former and len(sink.requests) > 1 else 204)
+
+    sink.answer = answer
+    postman().run()
+    sent = [(each.json["data"]["sequenceNumber"], each.header("authorization")) for each in sink.requests]
+    new = [(number, "Bearer renewed") for number in range(2, 6)]
+    assert sent == [(1, "Bearer former"), (2, "Bearer former"), *new]
+    assert raw_store.xlen(P.dead) == 0
+    found = store.get(made.id)
+    assert found is not None
+    assert found.status is Status.ACTIVE
+
+
+class Ahead(SystemClock):
+    """A courier's clock that can be put forward."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
+@pytest.mark.parametrize("renew", [True, False])
+def test_a_token_that_expires_in_mid_delivery_is_looked_up_again(
+    store: Store,
+    store_at: Callable[..., Store],
+    settings: Settings,
+    sink: RecordingSink,
+    postman: Make,
+    raw_store: "redis.Redis",
+    *,
+    renew: bool,
+) -> None:
+    made = with_token(store, settings, sink, life_ms=20_000)
+    append(store, invitation(1), invitation(2))
+    clock = Ahead()
+
+    def answer(_: Received) -> Answer:
+        if renew and len(sink.requests) == 1:
+            renewed(store, settings, made)
+        clock.ahead_s = 21.0
+        return Answer()
+
+    sink.answer = answer
+    courier = postman(clock=clock).courier
+    for _ in range(200):
+        courier.step(claiming=not sink.requests)
+        if sink.requests and courier.idle:
+            break
+    # Given back while it is not known whether the token was renewed; neither dropped nor sent.
+    assert raw_store.xlen(P.dead) == 0
+    postman(store_at(21)).run()
+    sent: list[Any] = [each.header("authorization") for each in sink.requests]
+    assert sent == ["Bearer former", "Bearer renewed"][: 1 + renew]
+    assert raw_store.xlen(P.dead) == 1 - renew

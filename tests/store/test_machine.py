@@ -1,0 +1,366 @@
+"""The store against a model of plain lists: random steps, jumps of time and crashes.
+
+A step of the model's time is ten seconds; every span ends halfway between two steps, so that
+the few ms which really pass decide nothing.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import redis
+from hypothesis import HealthCheck
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.builders import SINK, invitation, subscription
+from webrtc_events.keys import partition_of
+from webrtc_events.model import Claim, Status, Subscription, TerminationReason
+from webrtc_events.settings import Settings
+from webrtc_events.store import Settlement, Store, StoreOptions
+
+STEP_MS = 10_000
+LEASE_STEPS = 3
+RETENTION_STEPS = 3
+PICK = st.integers(0, 11)
+VERDICT = st.sampled_from(["next", "retry", "next", "end", "end quietly"])
+PROFILE = profile(
+    max_examples=100, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+)
+P = partition_of("r1", 64)
+
+Entry = tuple[int, str | None]
+"""An outbox number, and the reason if it is the end."""
+
+
+@dataclass(eq=False)
+class Lease:
+    """A claim in the hands of a worker, live or not. `posted` items have been sent, from the first on."""
+
+    of: "Model"
+    claim: Claim
+    until: int
+    posted: int = 0
+
+
+@dataclass(eq=False)
+class Model:
+    """What must be true of one subscription. Times are steps; `due` None: nothing to send."""
+
+    made: Subscription
+    maximum: int | None
+    expires: int | None
+    status: Status = Status.ACTIVE
+    ended_at: int | None = None
+    removed: bool = False
+    number: int = 0
+    outbox: list[Entry] = field(default_factory=list)
+    dropped_before: int = 0
+    due: int | None = None
+    lease: Lease | None = None
+    posts: list[Entry] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def push(self, now: int, reason: str | None = None) -> None:
+        self.number += 1
+        self.outbox.append((self.number, reason))
+        self.due = now if self.due is None else self.due
+
+    def end(self, now: int, reason: TerminationReason, status: Status) -> None:
+        self.status = status
+        self.reasons.append(reason.value)
+        self.push(now, reason.value)
+
+    def finish(self, now: int) -> None:
+        self.outbox, self.due, self.lease, self.ended_at = [], None, None, now
+
+    def forget_dropped(self) -> None:
+        self.outbox = [entry for entry in self.outbox if entry[0] >= self.dropped_before]
+
+
+class StoreMachine(RuleBasedStateMachine):
+    settings: Settings
+    raw: "redis.Redis"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw.flushall()
+        self.now = 0
+        self.published = 0
+        self.models: list[Model] = []
+        self.leases: list[Lease] = []
+        seconds, micros = self.raw.time()
+        self.start_ms = seconds * 1000 + micros // 1000
+        self.at(0)
+
+    def at(self, step: int) -> None:
+        self.now = step
+        options = StoreOptions(lease_ms=LEASE_STEPS * STEP_MS - STEP_MS // 2, offset_ms=step * STEP_MS)
+        self.store = Store(self.raw, self.settings, options)
+
+    # What clients and gateways do
+
+    @initialize(maximum=st.none() | st.integers(1, 9), lasts=st.none() | st.integers(2, 9))
+    def create_first(self, maximum: int | None, lasts: int | None) -> None:
+        self.create(maximum, lasts)
+        self.append(2, repeat=False)
+
+    @precondition(lambda self: sum(each.status is Status.ACTIVE for each in self.models) < 3)
+    @rule(maximum=st.none() | st.integers(1, 9), lasts=st.none() | st.integers(2, 9))
+    def create(self, maximum: int | None, lasts: int | None) -> None:
+        expires = None if lasts is None else self.now + lasts
+        expires_at_ms = None if expires is None else self.start_ms + expires * STEP_MS - STEP_MS // 2
+        made = subscription(max_events=maximum, expires_at_ms=expires_at_ms)
+        assert self.store.create(made, sink=SINK, headers={}, sealed=None).outcome == "created"
+        self.models.append(Model(made, maximum, expires))
+
+    @rule(count=st.integers(1, 4), repeat=st.booleans())
+    def append(self, count: int, repeat: bool) -> None:
+        events = [invitation(self.published + each) for each in range(1, count + 1)]
+        self.published += count
+        expected = [self.matched() for _ in events]
+        results = self.store.append({P.number: events})[P.number]
+        assert [(each.new, each.subscriptions) for each in results] == [(True, each) for each in expected]
+        if repeat:
+            again = self.store.append({P.number: events})[P.number]
+            assert {(each.new, each.subscriptions) for each in again} == {(False, 0)}
+
+    def matched(self) -> int:
+        matched = 0
+        for model in self.models:
+            over = model.expires is not None and model.expires <= self.now
+            if model.status is not Status.ACTIVE or over:
+                continue
+            matched += 1
+            model.push(self.now)
+            if model.number == model.maximum:
+                model.end(self.now, TerminationReason.MAX_EVENTS_REACHED, Status.EXPIRED)
+        return matched
+
+    @precondition(lambda self: self.models)
+    @rule(pick=PICK)
+    def delete(self, pick: int) -> None:
+        self.delete_one(self.models[pick % len(self.models)])
+
+    @precondition(lambda self: self.waiting())
+    @rule(pick=PICK)
+    def delete_while_something_waits(self, pick: int) -> None:
+        self.delete_one(self.waiting()[pick % len(self.waiting())])
+
+    @precondition(lambda self: self.postable())
+    @rule(pick=PICK, count=st.integers(0, 2), verdict=VERDICT, delay=st.integers(1, 4))
+    def delete_while_leased(self, pick: int, count: int, verdict: str, delay: int) -> None:
+        lease = self.postable()[pick % len(self.postable())]
+        self.delete_one(lease.of)
+        self.post_of(lease, count)
+        self.settle_one(lease, verdict, delay, repeat=False)
+
+    def waiting(self) -> list[Model]:
+        return [each for each in self.models if each.outbox and each.status is not Status.DELETED]
+
+    def delete_one(self, model: Model) -> None:
+        outcome = self.store.end(
+            model.made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+        )
+        if model.removed or model.status is Status.DELETED:
+            assert outcome == "gone"
+            return
+        if model.status is Status.ACTIVE:
+            assert outcome == "ended"
+            model.end(self.now, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED)
+        else:
+            assert outcome == "already"
+            model.status = Status.DELETED
+        if model.ended_at is None:
+            model.dropped_before = model.outbox[-1][0]
+            if model.lease is None or model.lease.until <= self.now:
+                model.lease = None
+                model.forget_dropped()
+                model.due = self.now
+
+    # What time does
+
+    @rule(steps=st.integers(1, 4))
+    def pass_time(self, steps: int) -> None:
+        self.at(self.now + steps)
+
+    @rule()
+    def sweep(self) -> None:
+        touched = 0
+        for model in self.models:
+            if model.removed:
+                continue
+            if model.ended_at is not None:
+                # Of a deleted subscription nothing is kept.
+                kept = 0 if model.status is Status.DELETED else RETENTION_STEPS
+                if model.ended_at + kept <= self.now:
+                    model.removed = True
+                    touched += 1
+            elif model.status is Status.ACTIVE and model.expires is not None and model.expires <= self.now:
+                model.end(self.now, TerminationReason.SUBSCRIPTION_EXPIRED, Status.EXPIRED)
+                touched += 1
+        assert self.store.sweep() == touched
+
+    # What workers do; one that crashes is a lease that nobody asks for again
+
+    @rule(events=st.integers(1, 3))
+    def claim(self, events: int) -> None:
+        found = {
+            each.subscription_id: each for each in self.store.claim([P], subscriptions=99, events=events)
+        }
+        for model in self.models:
+            if model.due is None or model.due > self.now:
+                continue
+            model.forget_dropped()
+            claim = found.pop(model.made.id)
+            entries = [(item.number, item.payload if item.end else None) for item in claim.items]
+            offered = model.outbox[:events]
+            if len(offered) > 1 and offered[-1][1] is not None:
+                # The end goes alone: a crash must not repeat an event after it.
+                offered.pop()
+            assert entries == offered
+            model.lease = Lease(model, claim, self.now + LEASE_STEPS)
+            model.due = model.lease.until
+            self.leases.append(model.lease)
+        assert not found
+
+    @rule(events=st.integers(1, 3), count=st.integers(0, 3), verdict=VERDICT, delay=st.integers(0, 4))
+    def claim_post_and_settle(self, events: int, count: int, verdict: str, delay: int) -> None:
+        if not any(each.due is not None and each.due <= self.now for each in self.models):
+            self.append(events, repeat=False)
+        before = list(self.leases)
+        self.claim(events)
+        for lease in [each for each in self.leases if each not in before]:
+            self.post_of(lease, count)
+            self.settle_one(lease, verdict, delay, repeat=False)
+
+    @precondition(lambda self: self.postable())
+    @rule(pick=PICK, count=st.integers(1, 3))
+    def post(self, pick: int, count: int) -> None:
+        self.post_of(self.postable()[pick % len(self.postable())], count)
+
+    def post_of(self, lease: Lease, count: int) -> None:
+        for item in lease.claim.items[lease.posted : lease.posted + count]:
+            lease.of.posts.append((item.number, item.payload if item.end else None))
+            lease.posted += 1
+
+    def postable(self) -> list[Lease]:
+        return [
+            each
+            for each in self.leases
+            if each.posted < len(each.claim.items) and (self.now < each.until and each.of.lease is each)
+        ]
+
+    @precondition(lambda self: self.leases)
+    @rule(pick=PICK, verdict=VERDICT, delay=st.integers(0, 4), repeat=st.booleans())
+    def settle(self, pick: int, verdict: str, delay: int, repeat: bool) -> None:
+        self.settle_one(self.leases[pick % len(self.leases)], verdict, delay, repeat=repeat)
+
+    def settle_one(self, lease: Lease, verdict: str, delay: int, *, repeat: bool) -> None:
+        """`repeat`: the answer was lost with its connection, and the client sent it once more."""
+        self.leases.remove(lease)
+        items = lease.claim.items
+        ends = verdict.startswith("end") and lease.posted > 0 and not items[lease.posted - 1].end
+        retries = verdict == "retry" and lease.posted > 0
+        through = items[0].number + lease.posted - 1 - int(retries)
+        reason = TerminationReason.NETWORK_TERMINATED
+        settlement = Settlement(
+            lease.claim,
+            through,
+            retry=(max(0, delay * STEP_MS - STEP_MS // 2), 1) if retries else None,
+            end=(reason, verdict == "end") if ends else None,
+        )
+        expected = self.settled(lease, through, delay if retries else None, settlement.end)
+        (outcome,) = self.store.settle([settlement])
+        assert outcome == expected
+        if repeat:
+            (again,) = self.store.settle([settlement])
+            assert again == ("lost" if expected == "ended" else expected)
+
+    def settled(
+        self, lease: Lease, through: int, delay: int | None, end: tuple[TerminationReason, bool] | None
+    ) -> str:
+        model = lease.of
+        if model.lease is not lease:
+            return "lost"
+        gone = [entry for entry in model.outbox if entry[0] <= through]
+        model.outbox = model.outbox[len(gone) :]
+        model.forget_dropped()
+        if any(reason is not None for _, reason in gone):
+            model.finish(self.now)
+            return "ended"
+        lease.until = 0
+        if end is not None:
+            if model.status is Status.ACTIVE:
+                model.end(self.now, end[0], Status.EXPIRED)
+            model.outbox = model.outbox[-1:]
+            model.due = self.now
+            if not end[1]:
+                model.finish(self.now)
+                return "ended"
+            return "due"
+        if not model.outbox:
+            model.due = None
+            return "idle"
+        waits = delay is not None and model.outbox[0][0] == through + 1
+        model.due = self.now + (delay or 0) if waits else self.now
+        return "due"
+
+    # What must always hold
+
+    @invariant()
+    def first_posts_are_in_order_and_the_end_is_last(self) -> None:
+        for model in self.models:
+            firsts = list(dict.fromkeys(model.posts))
+            assert firsts == sorted(firsts, key=lambda entry: entry[0])
+            ends = [index for index, (_, reason) in enumerate(model.posts) if reason is not None]
+            if ends:
+                assert len(model.posts) - ends[0] == len(ends)
+                assert {model.posts[index][1] for index in ends} == set(model.reasons)
+            assert len(model.reasons) <= 1
+            if model.maximum is not None:
+                assert model.number <= model.maximum + 1
+
+    @invariant()
+    def what_waits_is_due(self) -> None:
+        """Nothing can be stuck, and nothing that is over is still looked for."""
+        due = set(self.raw.zrange(P.due, 0, -1))
+        assert due == {model.made.id for model in self.models if model.due is not None}
+        for model in self.models:
+            entries = self.raw.lrange(P.outbox(model.made.id), 0, -1)
+            waiting = [int(str(each).split(" ")[0]) for each in entries]
+            assert waiting[-len(model.outbox) :] == [number for number, _ in model.outbox]
+            assert bool(waiting) == (model.due is not None)
+
+    def teardown(self) -> None:
+        """Every subscription is ended; then nothing of them is left."""
+        for _ in range(200):
+            self.pass_time(4)
+            self.sweep()
+            for model in self.models:
+                self.delete_one(model)
+            # All of these ran out, and some were broken by the DELETE.
+            for lease in list(self.leases):
+                self.settle_one(lease, "next", 0, repeat=False)
+            self.claim(3)
+            for lease in list(self.leases):
+                self.post_of(lease, 3)
+                self.settle_one(lease, "next", 0, repeat=False)
+            self.first_posts_are_in_order_and_the_end_is_last()
+            self.what_waits_is_due()
+            if all(model.removed for model in self.models):
+                break
+        assert [key for key in self.raw.keys("*") if self.raw.ttl(key) == -1] == []
+
+
+def test_random_steps_keep_the_promises(settings: Settings, raw_store: "redis.Redis") -> None:
+    retained = dataclasses.replace(settings, retention_s=RETENTION_STEPS * STEP_MS // 1000)
+    machine = type("Machine", (StoreMachine,), {"settings": retained, "raw": raw_store})
+    run_state_machine_as_test(machine, settings=PROFILE)

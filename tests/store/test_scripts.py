@@ -1,0 +1,50 @@
+"""What goes wrong with the store, and what it is told as."""
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation
+from webrtc_events.errors import Unavailable
+from webrtc_events.keys import partition_of
+from webrtc_events.scripts import store_errors
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BUSY Valkey is busy running a script",
+        "NOREPLICAS Not enough good replicas to write.",
+        "MISCONF Errors writing to the AOF file",
+        "Command # 1 (SADD client:{a} b) of pipeline caused error: NOREPLICAS Not enough good replicas",
+    ],
+)
+def test_what_passes_is_unavailable(text: str) -> None:
+    with pytest.raises(Unavailable), store_errors():
+        raise redis.ResponseError(text)
+
+
+def test_a_bug_is_no_outage() -> None:
+    with pytest.raises(redis.ResponseError), store_errors():
+        raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+def test_a_full_store_takes_nothing_new_but_lets_everything_out(
+    store: Store, settings: Settings, raw_store: "redis.Redis"
+) -> None:
+    made, other = created(store), created(store)
+    append(store, invitation(1))
+    raw_store.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(Unavailable):
+            append(store, invitation(2))
+        assert store.admit("app") == 0
+        again = Store.connect(settings)
+        assert [each.id for each in again.list_of("app")]
+        claims = again.claim([partition_of("r1", 64)], subscriptions=5, events=5)
+        assert {each.subscription_id for each in claims} == {made.id, other.id}
+        again.close()
+        store.sweep()
+    finally:
+        raw_store.config_set("maxmemory", "0")
