@@ -6,20 +6,25 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # For example: make serve ARGS="--port 8080", make test ARGS="-k courier"
 ARGS ?=
+# html: make conformance writes a report.
+REPORT ?=
 
 # What is installed, as files whose dates make compares with pyproject.toml.
 MADE := $(VENV)/.made
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
+CONFORMS := $(VENV)/.conforms
 CHECKS := $(VENV)/.checks
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test check types clean
+.PHONY: help serve demo test conformance check types clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
 	@echo 'make demo    start it, play a recorded call through it, check every notification, stop it'
 	@echo 'make test    run the tests'
+	@echo 'make conformance   hold a running service against its contracts; ARGS="--seed 7" for other requests,'
+	@echo '             REPORT=html for build/conformance.html, a report to hand in'
 	@echo 'make check   lint, format, types, import directions, handlers against contracts'
 	@echo 'make types   write the types of the contracts anew'
 	@echo 'make clean   remove .venv and what tools left behind'
@@ -36,6 +41,11 @@ demo: $(RUNS)
 
 test: $(TESTS)
 	$(BIN)/python -m pytest $(ARGS)
+
+conformance: $(CONFORMS)
+	$(if $(filter-out html,$(REPORT)),$(error REPORT=$(REPORT): there is only REPORT=html))
+	$(BIN)/python -m pytest tests/conformance \
+	  $(if $(REPORT),-p tests.conformance.bdd.report --report build/conformance.html) $(ARGS)
 
 check: $(CHECKS)
 	$(BIN)/ruff check .
@@ -70,6 +80,11 @@ $(RUNS): pyproject.toml $(MADE)
 $(TESTS): $(RUNS)
 	@echo 'Installing what the tests need'
 	@$(PIP) install --group test
+	@touch $@
+
+$(CONFORMS): $(RUNS)
+	@echo 'Installing what the conformance tests need'
+	@$(PIP) install --group conformance
 	@touch $@
 
 $(CHECKS): $(RUNS)

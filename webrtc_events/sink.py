@@ -10,7 +10,6 @@ The status line of the final answer decides: once it is there, whatever goes wro
 said what it had to say, and sending the event again would be a repeat for nothing.
 """
 
-import os
 import fcntl
 import os
 import re

@@ -585,7 +585,7 @@ def test_a_network_event_becomes_a_valid_notification(event: dict[str, Json]) ->
 
 
 @pytest.mark.parametrize(("network", "public"), DATA_SCHEMAS)
-def test_the_two_sides_data_differ_by_the_subscription_id_and_lengths_alone(
+def test_the_two_sides_data_differ_by_the_subscription_id_and_the_form_of_ids_alone(
     network: str, public: str
 ) -> None:
     ours, theirs = flat(load(NETWORK), network), flat(load(PUBLIC), public)
@@ -600,7 +600,10 @@ def test_the_gateway_publishes_what_can_be_subscribed_to() -> None:
 
 
 def flat(document: dict[str, Json], name: str) -> dict[str, Json]:
-    """The properties and requirements of a data schema, references and allOf dissolved, lengths left out."""
+    """The properties and requirements of a data schema, references and allOf dissolved.
+
+    Left out: lengths, and what a registrationId must be free of to stand in a path.
+    """
     parts = [{"$ref": f"#/components/schemas/{name}"}]
     found: dict[str, Json] = {"properties": {}, "required": set()}
     while parts:
@@ -609,7 +612,8 @@ def flat(document: dict[str, Json], name: str) -> dict[str, Json]:
         found["required"] |= set(schema.get("required", []))
         for key, value in schema.get("properties", {}).items():
             kept = wire(resolve(document, value))
-            found["properties"][key] = {word: kept[word] for word in kept if not word.endswith("Length")}
+            left_out = ("minLength", "maxLength", *(["pattern"] if key == "registrationId" else []))
+            found["properties"][key] = {word: kept[word] for word in kept if word not in left_out}
     return found
 
 

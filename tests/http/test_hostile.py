@@ -195,3 +195,14 @@ def test_half_a_request_holds_nobody_up(api: Api) -> None:
         head = f"POST {SUBSCRIPTIONS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
         slow.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
         assert api("GET", SUBSCRIPTIONS).status_code == 200
+
+
+@pytest.mark.parametrize("escape", ["a%0Ab", "a%2Fb", "a%00", "%FF", "x" * 257, "%7F"])
+def test_a_registration_that_its_contract_refuses_is_an_invalid_argument(api: Api, escape: str) -> None:
+    body = {"deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2", "owner": "app"}
+    response = api("PUT", f"{NETWORK}/registrations/{escape}", json=body)
+    assert (response.status_code, response.json()["code"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_an_id_with_a_slash_is_unknown(api: Api) -> None:
+    assert api("GET", f"{SUBSCRIPTIONS}/a%2Fb").status_code == 404

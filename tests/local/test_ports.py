@@ -44,3 +44,10 @@ def test_localhost_listens_on_one_port_for_both_families() -> None:
     assert sockets[0].getsockname()[0] == "127.0.0.1"
     for each in sockets:
         each.close()
+
+
+def test_answers_are_sent_at_once() -> None:
+    """asyncio sets TCP_NODELAY by the protocol that a socket names, which accepted ones inherit."""
+    for listener in [*listen("127.0.0.1", 0, "--port"), *listen_loopback(0, "--sink-port")]:
+        with closing(listener):
+            assert listener.proto == socket.IPPROTO_TCP

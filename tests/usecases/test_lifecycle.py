@@ -558,7 +558,7 @@ def test_a_client_has_a_rate_of_requests(store_at: StoreAt, environ: dict[str, s
 
 # Odd names
 
-ODD = ["a b", "a\0b", "}{", "{7}", "a\nb", "r:", "ü\U0001f600", "*", "x" * 256, '"\\', "é" * 100]
+ODD = ["a b", "}{", "{7}", "r:", "a:b", "%2F", "ü\U0001f600", "*", "x" * 256, '"\\', "é" * 100]
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,6 +29,19 @@ class _Path:
 
     pattern: re.Pattern[str]
     operations: Mapping[str, Operation]
+
+    def values(self, path: str) -> Mapping[str, str] | None:
+        """The parameters in a path, decoded; None if it is another path."""
+        match = self.pattern.fullmatch(path)
+        return None if match is None else match.groupdict()
+
+    def values_with_slashes(self, base: str, scope: Scope) -> Mapping[str, str] | None:
+        """The same where a parameter holds an encoded slash."""
+        raw: str = scope["raw_path"].decode("latin-1")
+        if "%2f" not in raw.lower():
+            return None
+        values = self.values(raw.removeprefix(base))
+        return None if values is None else {name: unquote(value) for name, value in values.items()}
 
 
 class Routes:
@@ -77,14 +91,23 @@ class Routes:
 
     def _operation(self, base: str, path: str, scope: Scope) -> Operation:
         for each in self._paths[base]:
-            match = each.pattern.fullmatch(path)
-            if match is None:
+            plain = each.values(path)
+            values = each.values_with_slashes(base, scope) if plain is None else plain
+            if values is None:
                 continue
             _allow(scope, tuple(each.operations))
-            for name, value in match.groupdict().items():
+            operation = each.operations[scope["method"]]
+            for name, value in values.items():
                 if not value:
                     raise InvalidArgument(f"Expected property is missing: {name}")
-            return each.operations[scope["method"]]
+                fault = operation.parameters[name].first_fault(value)
+                # A number is still text here; Connexion reads it as what it is to be.
+                if fault is not None and fault.rule != "type":
+                    raise InvalidArgument(f"{name}: {fault.message}")
+            if plain is None:
+                # Connexion's router would take the slash for one of the path; nothing has such an id.
+                raise NotFound
+            return operation
         raise NotFound
 
     async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:

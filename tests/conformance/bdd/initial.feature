@@ -1,0 +1,61 @@
+Feature: Initial events
+  Who wishes it is told at once how things stand.
+
+  Scenario: A session's latest status comes first
+    Given the gateway tells of the status "InProgress"
+    And the gateway tells of the status "Ringing"
+    And a request for session-status
+    And the request has "config.initialEvent" set to true
+    When the request is sent
+    Then the answer is 201
+    And the sink receives the status "Ringing" as number 1
+    When the gateway tells of the status "Connected"
+    Then the sink receives the status "Connected" as number 2
+
+  Scenario: A pending invitation comes first
+    Given the gateway tells of a session-invitation
+    And a request for session-invitation
+    And the request has "config.initialEvent" set to true
+    When the request is sent
+    Then the answer is 201
+    And the sink receives a session-invitation
+    And the notification has the time and the data of the gateway's event, and the subscription's id
+
+  Scenario: A registration that has ended is told of
+    Given the gateway tells of a registration-ends
+    And a request for registration-ends
+    And the request has "config.initialEvent" set to true
+    When the request is sent
+    Then the answer is 201
+    And the sink receives a registration-ends
+    And the sink is told that the subscription ended with NETWORK_TERMINATED
+
+  Scenario: An initial event counts towards the maximum
+    Given the gateway tells of the status "Ringing"
+    And a request for session-status
+    And the request has "config.initialEvent" set to true
+    And the request has "config.subscriptionMaxEvents" set to 1
+    When the request is sent
+    Then the answer is 201
+    And the sink receives the status "Ringing" as number 1
+    And the sink is told that the subscription ended with MAX_EVENTS_REACHED
+
+  Scenario Outline: Who does not wish it is told of what happens from now on
+    Given the gateway tells of the status "Ringing"
+    And a request for session-status
+    And the request has "config.initialEvent" set to <wish>
+    When the request is sent
+    And the gateway tells of the status "Connected"
+    Then the sink receives the status "Connected" as number 1
+    And nothing else has come to the sink
+
+    Examples:
+      | wish  |
+      | false |
+
+  Scenario: Where nothing is known nothing comes first
+    Given a request for session-status
+    And the request has "config.initialEvent" set to true
+    When the request is sent
+    And the gateway tells of the status "Ringing"
+    Then the sink receives the status "Ringing" as number 1

@@ -1,0 +1,5 @@
+"""Initial events."""
+
+from pytest_bdd import scenarios
+
+scenarios("initial.feature")

@@ -1,0 +1,48 @@
+"""Reading subscriptions."""
+
+import pytest
+from pytest_bdd import parsers, scenarios, then, when
+
+from tests.conformance.bdd.world import SUBSCRIPTIONS, World
+from webrtc_events.contract import load_public
+
+scenarios("reading.feature")
+
+_METHODS = {"reads the subscription": "GET", "deletes the subscription": "DELETE"}
+
+
+@pytest.fixture
+def stranger(world: World) -> str:
+    """A token of another client with every scope."""
+    return world.token(client_id="stranger", sub="stranger")
+
+
+@when("another client lists its subscriptions")
+def stranger_lists(world: World, stranger: str) -> None:
+    world.ask("GET", SUBSCRIPTIONS, token=stranger)
+
+
+@when(parsers.re("another client (?P<does>reads the subscription|deletes the subscription)"))
+def stranger_asks(world: World, stranger: str, does: str) -> None:
+    world.ask(_METHODS[does], world.path, token=stranger)
+
+
+@then("the error is the same as for a subscription that never was")
+def indistinguishable(world: World, stranger: str) -> None:
+    told = world.answer
+    world.ask(str(told.request.method), f"{SUBSCRIPTIONS}/{'0' * 32}-00", token=stranger)
+    assert (world.answer.status_code, world.answer.content) == (told.status_code, told.content)
+
+
+@then("the answer is as when the subscription was made")
+def unchanged(world: World) -> None:
+    assert world.answer.json() == world.subscription
+
+
+@then(parsers.parse("the list has {count:d} items, each a valid Subscription that says when it began"))
+def listed(world: World, count: int) -> None:
+    items = world.answer.json()
+    validator = load_public().validator("Subscription")
+    assert [validator.first_fault(each) for each in items] == [None] * count
+    assert all(each["startsAt"] for each in items)
+    assert len({each["id"] for each in items}) == count

@@ -1,0 +1,109 @@
+"""docs/conformance.md names tests that exist, and leaves no rule out."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+DOCUMENT = TESTS.parent / "docs" / "conformance.md"
+RULES = 35
+
+_NAMED = re.compile(r"`([\w/.-]+\.(?:py|feature))::([^`]+)`")
+_NUMBER = re.compile(r"R(\d+)(?:\.\d+)?")
+_SCENARIO = re.compile(r"\s*Scenario(?: Outline)?: (.+)")
+_VERDICTS = {"yes", "partly", "no", "n/a"}
+
+
+@cache
+def names_in(path: str) -> frozenset[str]:
+    """The tests of a module, or the scenarios of a feature."""
+    text = (TESTS / path).read_text(encoding="utf-8")
+    if path.endswith(".feature"):
+        return frozenset(match[1].strip() for line in text.splitlines() if (match := _SCENARIO.match(line)))
+    functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
+    return frozenset(function.name for function in functions if function.name.startswith("test_"))
+
+
+def missing(text: str) -> Iterator[str]:
+    """What is named and does not exist. Parameters in brackets are not looked at."""
+    for path, name in _NAMED.findall(text):
+        plain = name.partition("[")[0] if path.endswith(".py") else name
+        if not (TESTS / path).is_file() or plain not in names_in(path):
+            yield f"{path}::{name}"
+
+
+def rules(text: str) -> Iterator[tuple[str, list[str]]]:
+    """The rows with a rule: its number, then source, statement, met, how, shown by.
+
+    Raises:
+        ValueError: a row has another number of cells.
+    """
+    _, _, tables = text.partition("\n## Subscriptions\n")
+    for line in tables.splitlines():
+        if line.startswith("| R"):
+            _, number, *cells, _ = re.split(r"\s*\|\s*", line)
+            if len(cells) != 5:
+                raise ValueError(f"{number} has {len(cells)} cells")
+            yield number, cells
+
+
+@pytest.fixture(scope="module")
+def document() -> str:
+    return DOCUMENT.read_text(encoding="utf-8")
+
+
+def test_every_named_test_exists(document: str) -> None:
+    assert len(_NAMED.findall(document)) > 100
+    assert list(missing(document)) == []
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "`contract/test_conformance_doc.py::test_that_is_not_there`",
+        "`contract/test_nothing.py::test_every_named_test_exists`",
+        "`conformance/bdd/creating.feature::A scenario that is not there`",
+    ],
+)
+def test_a_test_that_does_not_exist_is_found(named: str) -> None:
+    assert list(
+        missing(f"| R1 | `contract/test_conformance_doc.py::test_every_named_test_exists`, {named} |")
+    ) == [named.strip("`")]
+
+
+def test_parameters_of_a_test_may_be_named() -> None:
+    named = "`contract/test_conformance_doc.py::test_every_named_test_exists[some]`"
+    assert list(missing(named)) == []
+
+
+def test_every_scenario_is_named(document: str) -> None:
+    named = set(_NAMED.findall(document))
+    features = sorted(TESTS.glob("conformance/bdd/*.feature"))
+    assert features
+    for feature in features:
+        path = str(feature.relative_to(TESTS))
+        assert [name for name in sorted(names_in(path)) if (path, name) not in named] == []
+
+
+def test_every_rule_has_a_row(document: str) -> None:
+    numbers = [number for number, _ in rules(document)]
+    assert len(set(numbers)) == len(numbers)
+    told = {int(match[1]) for number in numbers if (match := _NUMBER.fullmatch(number))}
+    assert told == set(range(1, RULES + 1))
+
+
+def test_every_rule_that_is_met_is_shown(document: str) -> None:
+    for number, (_, _, met, _, shown_by) in rules(document):
+        assert met in _VERDICTS, number
+        assert shown_by or met != "yes", number
+
+
+def test_what_is_not_met_is_summed_up(document: str) -> None:
+    """Also what is met in part."""
+    summary = document.partition("## What is not met")[2].partition("\n## ")[0]
+    summed_up = set(re.findall(r"^\| (R\d+\.\d+) ", summary, re.MULTILINE))
+    assert summed_up == {number for number, cells in rules(document) if cells[2] in ("no", "partly")}
