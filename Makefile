@@ -40,7 +40,7 @@ demo: $(RUNS)
 	@exec $(BIN)/webrtc-events demo --fresh
 
 test: $(TESTS)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 conformance: $(CONFORMS)
 	$(if $(filter-out html,$(REPORT)),$(error REPORT=$(REPORT): there is only REPORT=html))

@@ -128,8 +128,8 @@ def test_no_path_breaks_the_service(api: Api, escape: str) -> None:
 def test_no_token_breaks_the_service(api: Api, token: Any) -> None:
     given = b"Bearer " + (token if isinstance(token, bytes) else token.encode())
     response = api("GET", SUBSCRIPTIONS, headers={"Authorization": given}, token=None)
-    # A control character never gets past the HTTP parser.
-    assert response.status_code == (400 if token == "\x7f" else 401)
+    # With httptools, a control character does not get past the HTTP parser; with h11 it does.
+    assert response.status_code in ((400, 401) if token == "\x7f" else (401,))
     assert response.status_code == 400 or response.headers["WWW-Authenticate"]
 
 
