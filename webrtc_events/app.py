@@ -54,13 +54,14 @@ def create_app(
     public = load_public(strict_cloudevents=settings.strict_cloudevents)
     network = load_network()
     store = Store.connect(settings)
+    subscriptions = Subscriptions(store, settings)
     apis = {
-        "public": [Api(public, handlers.subscriptions, Subscriptions(store, settings))],
+        "public": [Api(public, handlers.subscriptions, subscriptions, subscriptions.admit)],
         "network": [Api(network, handlers.network, Publisher(store, network))],
     }
     if settings.next:
-        subscriptions = Subscriptions(store, settings, ContractVersion.NEXT)
-        apis["public"].append(Api(load_next(), handlers.webrtc_events_next, subscriptions))
+        latest = Subscriptions(store, settings, ContractVersion.NEXT)
+        apis["public"].append(Api(load_next(), handlers.webrtc_events_next, latest, latest.admit))
     served = [api for name in apis if name in settings.apis for api in apis[name]]
     verifier = TokenVerifier(
         openid_configuration_url=settings.openid_configuration_url,

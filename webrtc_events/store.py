@@ -373,7 +373,10 @@ class Store:
 
     def _latest(self, subscription: Subscription, partition: Partition) -> InitialEvent | None:
         if subscription.session is not None:
-            return self.session_state(subscription.session).latest
+            session = self.session_state(subscription.session)
+            # Meanwhile it may have become known as others'.
+            listens = not session.registrations or subscription.registration in session.registrations
+            return session.latest if listens else None
         with store_errors():
             pipe = self._redis.pipeline(transaction=False)
             pipe.hgetall(partition.registration_state(subscription.registration))

@@ -79,6 +79,16 @@ class Subscriptions:
         self._policy = AddressPolicy(settings.sink_allowed_networks)
         self._box = CredentialBox(settings.secret_key)
 
+    def admit(self, caller: Caller) -> None:
+        """Counts a request, whatever it is; to be called for each.
+
+        Raises:
+            TooManyRequests: the client's rate is used up.
+        """
+        wait_ms = self._store.admit(caller.client)
+        if wait_ms:
+            raise TooManyRequests(headers={"Retry-After": str(math.ceil(wait_ms / 1000))})
+
     def create(self, caller: Caller, request: HTTPSubscriptionRequest) -> HTTPSubscriptionResponse:
         """Stores a subscription and returns the resource.
 
@@ -88,7 +98,6 @@ class Subscriptions:
             InvalidArgument: what the contract cannot say: see the checks below.
             Unavailable: the store does not answer.
         """
-        self._admit(caller)
         event_type = _one_type(request)
         if f"webrtc-events:{event_type}:create" not in caller.scopes:
             raise PermissionDenied
@@ -98,16 +107,17 @@ class Subscriptions:
             raise InvalidArgument(
                 f"$.config.subscriptionDetail.registrationId: 1 to {_LONGEST_REGISTRATION} characters"
             )
-        sink = self._checked_sink(request)
+        session = _session(event_type, detail)
         headers = _checked_headers(request)
         credential = _credential(request.get("sinkCredential"))
+        sink = self._checked_sink(request)
         subscription = Subscription(
             id=new_subscription_id(partition_of(registration, self._store.partitions)),
             client=caller.client,
             subject=caller.subject,
             type=event_type,
             registration=registration,
-            session=_session(event_type, detail),
+            session=session,
             request=_kept(request),
             starts_at_ms=0,
             expires_at_ms=_expire_time(request["config"].get("subscriptionExpireTime")),
@@ -131,7 +141,6 @@ class Subscriptions:
 
     def list(self, caller: Caller) -> list[HTTPSubscriptionResponse]:
         """The caller's subscriptions, oldest first; ended ones too while they are kept."""
-        self._admit(caller)
         found = self._store.list_of(caller.client)
         return [_resource(each, caller) for each in found if _owns(caller, each)]
 
@@ -140,7 +149,6 @@ class Subscriptions:
         Raises:
             NotFound: none with that id, or another's: the two look alike.
         """
-        self._admit(caller)
         return _resource(self._own(caller, subscription_id), caller)
 
     def update(
@@ -153,7 +161,6 @@ class Subscriptions:
             SubscriptionEnded: it has ended, or its time is up.
             InvalidArgument: a time that is not in the future, or a token that no header can hold.
         """
-        self._admit(caller)
         found = self._own(caller, subscription_id)
         expire_time = update.get("config", {}).get("subscriptionExpireTime")
         expires_at_ms = _expire_time(expire_time)
@@ -172,17 +179,11 @@ class Subscriptions:
         Raises:
             NotFound: none with that id, or another's.
         """
-        self._admit(caller)
         self._own(caller, subscription_id)
         # If it is gone by now, then by a DELETE like this one, or by this very one repeated.
         self._store.end(
             subscription_id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
         )
-
-    def _admit(self, caller: Caller) -> None:
-        wait_ms = self._store.admit(caller.client)
-        if wait_ms:
-            raise TooManyRequests(headers={"Retry-After": str(math.ceil(wait_ms / 1000))})
 
     def _checked_session(self, subscription: Subscription) -> bool:
         """Nobody listens in: a session that is known to involve others only is refused.
@@ -295,7 +296,9 @@ def _moment(text: str, path: str) -> int:
     try:
         return parse_time(text)
     except ValueError:
-        # The format is checked before; what is left are moments outside the years 1 to 9999.
+        # The format is checked before; what is left are moments outside the years 1 to 9999 in UTC.
+        if text.startswith("000"):
+            raise InvalidArgument(f"{path} is not in the future") from None
         raise InvalidArgument(f"{path} is out of range", code="OUT_OF_RANGE") from None
 
 

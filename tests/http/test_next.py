@@ -101,7 +101,7 @@ def changed(**changes: Any) -> dict[str, Any]:
         ({"config": {"subscriptionExpireTime": PAST}}, "INVALID_ARGUMENT", "$.config.subscriptionExpireTime"),
         (
             {"config": {"subscriptionExpireTime": "0001-01-01T00:00:00+23:00"}},
-            "OUT_OF_RANGE",
+            "INVALID_ARGUMENT",
             "$.config.subscriptionExpireTime",
         ),
         (changed(accessTokenExpiresUtc=PAST), "INVALID_ARGUMENT", "$.sinkCredential.accessTokenExpiresUtc"),

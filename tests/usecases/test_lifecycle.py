@@ -166,6 +166,44 @@ def test_who_subscribed_before_a_session_was_known_hears_nothing_of_others(world
     assert world.waiting() == {mine: ["InProgress"]}
 
 
+@pytest.mark.parametrize("event_type", [INVITATION, STATUS, REGISTRATION_ENDS])
+def test_who_owns_a_registration_may_become_known_later_and_may_change(
+    world: World, event_type: EventType
+) -> None:
+    happens = {
+        INVITATION: lambda: invitation(),
+        STATUS: lambda: status("Ringing", subject="r1"),
+        REGISTRATION_ENDS: ends,
+    }[event_type]
+    world.subscribe(event_type)
+    register(world, "other")
+    assert world.publish(happens()) == [0]
+    if event_type is REGISTRATION_ENDS:
+        return
+    register(world, "app")
+    assert world.publish(happens()) == [1]
+    register(world, "app", "alice")
+    alice = Caller("app", "alice", SCOPES)
+    assert world.subscribe(event_type, caller=alice)
+    register(world, "app", "bob")
+    # The client itself may still listen; alice may not.
+    assert world.publish(happens()) == [1]
+
+
+def test_a_session_that_became_others_is_no_initial_event(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Store.create
+
+    def meanwhile(self: Store, *args: Any, **values: Any) -> Any:
+        world.publish(invitation("theirs", "s1"), status("Ringing", subject="theirs"))
+        return create(self, *args, **values)
+
+    monkeypatch.setattr(Store, "create", meanwhile)
+    world.subscribe(STATUS, config={"initialEvent": True})
+    assert world.waiting() == {}
+
+
 def test_what_must_be_known_is_refused_while_it_is_not(store: Store, environ: dict[str, str]) -> None:
     strict = Settings.from_environ(environ | {"WEBRTC_EVENTS_REQUIRE_KNOWN_REGISTRATION": "true"})
     world = World(Store.connect(strict), strict)
@@ -548,11 +586,11 @@ def test_a_client_has_a_rate_of_requests(store_at: StoreAt, environ: dict[str, s
     settings = Settings.from_environ(environ | limits)
     world = World(Store.connect(settings), settings)
     for _ in range(3):
-        world.subscriptions.list(APP)
+        world.subscriptions.admit(APP)
     with pytest.raises(TooManyRequests) as caught:
-        world.subscriptions.list(APP)
+        world.subscriptions.admit(APP)
     assert (caught.value.code, caught.value.headers["Retry-After"]) == ("TOO_MANY_REQUESTS", "1")
-    assert world.subscriptions.list(Caller("other", None, SCOPES)) == []
+    world.subscriptions.admit(Caller("other", None, SCOPES))
     world.store.close()
 
 

@@ -145,6 +145,17 @@ def test_session_status_needs_one_session(subscriptions: Subscriptions, detail: 
             "$.sinkCredential.accessTokenExpiresUtc",
         ),
         ({"sinkCredential": credential(token="a b")}, "INVALID_ARGUMENT", "$.sinkCredential.accessToken"),
+        # Of several faults, those of the request's form come first.
+        (
+            {"sinkCredential": credential(token="a b"), "sink": "https://10.0.0.1/"},
+            "INVALID_ARGUMENT",
+            "$.sinkCredential.accessToken",
+        ),
+        (
+            {"config": {"subscriptionExpireTime": "0000-01-01T00:00:00Z"}},
+            "INVALID_ARGUMENT",
+            "$.config.subscriptionExpireTime",
+        ),
     ],
 )
 def test_what_the_schemas_cannot_say_is_checked(
@@ -153,7 +164,7 @@ def test_what_the_schemas_cannot_say_is_checked(
     status, told, message = error(subscriptions, request(**changes))
     assert (status, told) == (400, code)
     assert message.startswith(path)
-    assert sorted(raw_store.keys("*")) == ["partitions", "quota:{app}"]
+    assert raw_store.keys("*") == ["partitions"]
 
 
 def test_another_clients_subscription_looks_like_none(subscriptions: Subscriptions) -> None:

@@ -17,7 +17,7 @@ from webrtc_events.contract import Contract
 from webrtc_events.errors import ServiceError
 from webrtc_events.http.answers import FRAMEWORK_ERRORS, error_response, service_error
 from webrtc_events.http.binding import HandlerResolver, MissingHandlersError
-from webrtc_events.http.security import security_map
+from webrtc_events.http.security import Admit, security_map
 from webrtc_events.http.validators import validator_map
 
 __all__ = ["Api", "connexion_app"]
@@ -25,11 +25,15 @@ __all__ = ["Api", "connexion_app"]
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One contract, the module with its handlers, and the use case that they get."""
+    """One contract, the module with its handlers, and the use case that they get.
+
+    `admit` limits the rate of each caller's requests; None: there is no limit.
+    """
 
     contract: Contract
     handlers: ModuleType
     use_case: object
+    admit: Admit | None = None
 
 
 def connexion_app(
@@ -54,7 +58,6 @@ def connexion_app(
         validate_responses=True,
         # The document itself is served by routes.py; Connexion would resolve it anew for every reader.
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
-        security_map=security_map(verifier),
     )
     for api, resolver in zip(apis, resolvers, strict=True):
         app.add_api(
@@ -62,6 +65,7 @@ def connexion_app(
             base_path=api.contract.base_path,
             resolver=resolver,
             validator_map=validator_map(api.contract),
+            security_map=security_map(verifier, api.admit),
         )
     for kind in (ServiceError, *FRAMEWORK_ERRORS, Exception):
         app.add_error_handler(kind, _answer)

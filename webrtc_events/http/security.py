@@ -1,5 +1,6 @@
 """Bearer tokens of an operation's callers, as Connexion asks for them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -8,13 +9,18 @@ from connexion.security import AbstractSecurityHandler
 
 from webrtc_events.auth import TokenVerifier, require_any_scope
 from webrtc_events.errors import Unauthenticated
+from webrtc_events.model import Caller
 
-__all__ = ["security_map"]
+__all__ = ["Admit", "security_map"]
 
 
-def security_map(verifier: TokenVerifier) -> dict[str, Any]:
+Admit = Callable[[Caller], None]
+"""Counts a caller's request; raises TooManyRequests. It may ask the store, so it runs in a thread."""
+
+
+def security_map(verifier: TokenVerifier, admit: Admit | None) -> dict[str, Any]:
     """For Connexion's option of that name."""
-    return {"openIdConnect": lambda: OpenIdConnect(verifier)}
+    return {"openIdConnect": lambda: OpenIdConnect(verifier, admit)}
 
 
 class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
@@ -24,8 +30,9 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
     case checks. The handler gets the `Caller` as `caller`.
     """
 
-    def __init__(self, verifier: TokenVerifier) -> None:
+    def __init__(self, verifier: TokenVerifier, admit: Admit | None) -> None:
         self._verifier = verifier
+        self._admit = admit
 
     def get_fn(
         self, security_scheme: Mapping[str, Any], required_scopes: list[str]
@@ -34,6 +41,9 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
 
         async def verify(request: ConnexionRequest) -> dict[str, Any]:
             caller = await self._verifier.caller(_bearer_token(request))
+            if self._admit is not None:
+                # Before anything is read: requests that are refused count too.
+                await asyncio.to_thread(self._admit, caller)
             require_any_scope(caller, required_scopes)
             request.context["caller"] = caller
             return {"sub": caller.subject or caller.client}

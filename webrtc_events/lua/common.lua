@@ -157,10 +157,22 @@ local function drop_pending(id, reason)
   redis.call('SPUBLISH', tag .. ':wakeup', '1')
 end
 
--- Whether time still lets events in: not after expiry, nor once the sink token's lead began.
+-- Whether a registration may be listened to: nothing is known of it, or it is that client's, and that
+-- subject's where both name one. What is known may change after a subscription was made.
+local function may_listen(registration, client, subject)
+  local known = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'owner', 'subject')
+  if not known[1] then
+    return true
+  end
+  return known[1] == client and (known[2] == '' or subject == '' or known[2] == subject)
+end
+
+-- Whether events may come in: not for others' registrations, after expiry, or once the sink token's lead began.
 local function takes_events(id)
-  local of = redis.call('HMGET', subscription_key(id), 'status', 'expires_at', 'token_stop_at')
+  local of = redis.call('HMGET', subscription_key(id), 'status', 'expires_at', 'token_stop_at',
+    'registration', 'client', 'subject')
   return of[1] == 'ACTIVE'
+    and may_listen(of[4], of[5], of[6])
     and (of[2] == '' or tonumber(of[2]) > now)
     and (of[3] == '' or tonumber(of[3]) > now)
 end

@@ -24,12 +24,10 @@ end
 if token_expires_at ~= '' and tonumber(token_expires_at) <= now then
   return {'token_expired', now, ''}
 end
-local known = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'owner', 'subject')
-if known[1] then
-  if known[1] ~= ARGV[9] or (known[2] ~= '' and subject ~= '' and known[2] ~= subject) then
-    return {'mismatch', now, ''}
-  end
-elseif ARGV[11] == '1' then
+if not may_listen(registration, ARGV[9], subject) then
+  return {'mismatch', now, ''}
+end
+if ARGV[11] == '1' and redis.call('EXISTS', tag .. ':registration-record:' .. registration) == 0 then
   return {'unknown_registration', now, ''}
 end
 
