@@ -38,6 +38,7 @@ class Rules:
         self._ids = {f"{each.method} {each.path}": each.id for each in contract.operations.values()}
         self._bodies = {
             "createNotificationChannelSubscription": self._subscription,
+            "updateNotificationChannelSubscription": self._update,
             "publishEvents": self._event,
         }
         self._turn = cycle((True, False))
@@ -51,8 +52,9 @@ class Rules:
             mend(body)
             if body != case.body:
                 case.body = body
-        if operation_id == "endSubscription" and next(self._turn):
-            # The gateway side ends subscriptions and makes none; the other turns end what is not there.
+        on_what_is_there = ("endSubscription", "updateNotificationChannelSubscription")
+        if operation_id in on_what_is_there and next(self._turn):
+            # A generated id is nobody's; the other turns are on what is not there.
             case.path_parameters = {"subscriptionId": self._subscribe()}
 
     def _subscription(self, body: dict[str, Any]) -> None:
@@ -65,6 +67,7 @@ class Rules:
         )
         if self._is_valid(config, "subscriptionExpireTime", "Config"):
             config["subscriptionExpireTime"] = _in_future(config["subscriptionExpireTime"])
+        self._credential(credential)
         if isinstance(config.get("subscriptionDetail"), dict):
             detail = config["subscriptionDetail"]
             # Like the gateway side's registrationId, not empty.
@@ -72,15 +75,25 @@ class Rules:
                 detail["registrationId"] = "r1"
             if body.get("types") == [_STATUS]:
                 _name_session(detail)
+        if self._is_valid(settings, "headers", "HTTPSettings"):
+            # Names that HTTP and the service leave free, values that HTTP can carry.
+            values = settings["headers"].values()
+            settings["headers"] = {f"x-{number}": _plain(value) for number, value in enumerate(values)}
+
+    def _update(self, body: dict[str, Any]) -> None:
+        config, credential = (
+            body[name] if isinstance(body.get(name), dict) else {} for name in ("config", "sinkCredential")
+        )
+        if self._is_valid(config, "subscriptionExpireTime", "SubscriptionUpdateConfig"):
+            config["subscriptionExpireTime"] = _in_future(config["subscriptionExpireTime"])
+        self._credential(credential)
+
+    def _credential(self, credential: dict[str, Any]) -> None:
         if self._is_valid(credential, "accessTokenExpiresUtc", "AccessTokenCredential"):
             credential["accessTokenExpiresUtc"] = _in_future(credential["accessTokenExpiresUtc"])
         if self._is_valid(credential, "accessToken", "AccessTokenCredential"):
             # RFC 6750, 2.1, says what a bearer token is written with.
             credential["accessToken"] = _plain(credential["accessToken"])
-        if self._is_valid(settings, "headers", "HTTPSettings"):
-            # Names that HTTP and the service leave free, values that HTTP can carry.
-            values = settings["headers"].values()
-            settings["headers"] = {f"x-{number}": _plain(value) for number, value in enumerate(values)}
 
     def _event(self, body: dict[str, Any]) -> None:
         """The subject of registration-ends, if there is one, is the registration that ended."""

@@ -14,15 +14,21 @@ import requests
 from tests.conformance.campaign import PHASES, Campaign, Report
 from tests.conformance.conftest import Server
 from webrtc_events.clock import SystemClock
-from webrtc_events.contract import Contract, load_network, load_public
+from webrtc_events.contract import Contract, load_network, load_next, load_public
 
-_LOADERS = {"public API": load_public, "gateway side": load_network}
+_LOADERS = {"public API": load_public, "next public API": load_next, "gateway side": load_network}
 _BOUND_S = 60.0
 
 
 # Only `coverage` and `fuzzing` have to do with a further parameter. The public API comes first: what
 # the gateway side says of registrations and sessions makes them somebody's, whom others are refused.
-_RUNS = [("public API", False), ("public API", True), ("gateway side", False), ("gateway side", True)]
+_RUNS = [
+    ("public API", False),
+    ("public API", True),
+    ("next public API", False),
+    ("gateway side", False),
+    ("gateway side", True),
+]
 
 
 @pytest.mark.parametrize(("name", "correlator"), _RUNS)
