@@ -111,7 +111,7 @@ def bucket_key(client: str) -> str:
 
 
 def client_key(client: str) -> str:
-    """set: the subscription ids of that client; some may no longer exist."""
+    """zset: subscription id of that client → when it was named here, s; some may not exist."""
     return f"client:{{{client}}}"
 
 

@@ -55,6 +55,8 @@ _EVENTS_PER_APPEND = 50
 # Counted from the latest subscription to the session or event of it: no call lasts that long.
 _SESSION_INDEX_TTL_S = 30 * 24 * 3600
 _REGISTRATION_FIELD = "r:"
+# A subscription that is named in its client's index and is not there after this long was never made.
+_CREATE_TAKES_S = 60
 
 
 class PartitionMismatch(Exception):
@@ -200,7 +202,7 @@ class Store:
         outcome, now_ms, expires_at = self._scripts.run([call])[0]
         if outcome != "created":
             with store_errors():
-                self._redis.srem(client_key(subscription.client), subscription.id)
+                self._redis.zrem(client_key(subscription.client), subscription.id)
         elif subscription.initial_event:
             try:
                 self._append_initial(subscription)
@@ -241,15 +243,17 @@ class Store:
         """
         own = client_key(subscription.client)
         with store_errors():
+            seconds, _ = self._redis.time()
             pipe = self._redis.pipeline(transaction=False)
-            pipe.sadd(own, subscription.id)
-            pipe.scard(own)
+            pipe.zadd(own, {subscription.id: seconds})
+            pipe.zcard(own)
             _index_session(pipe, subscription, partition)
             count = pipe.execute()[1]
             most = self._settings.max_subscriptions
-            # The set holds ended ones too, so a closer look is due only where it is large.
-            if most and count > most and self._active(subscription.client) >= most:
-                self._redis.srem(own, subscription.id)
+            # Ended ones are among them, so a closer look is due only where there are many. What is
+            # being made counts, this one too: of several at once too few get in rather than too many.
+            if most and count > most and self._places(own, seconds) > most:
+                self._redis.zrem(own, subscription.id)
                 return False
         return True
 
@@ -280,8 +284,26 @@ class Store:
             return UpdateResult(outcome)
         return UpdateResult(outcome, int(expires_at) if expires_at else None, json.loads(request))
 
-    def _active(self, client: str) -> int:
-        return sum(each.status is Status.ACTIVE for each in self.list_of(client))
+    def _places(self, own: str, now_s: int) -> int:
+        """How many of a client's subscriptions are active or being made; forgets creates that failed."""
+        members = [
+            (each, written_s, partition_of_subscription(each, self.partitions))
+            for each, written_s in self._redis.zrange(own, 0, -1, withscores=True)
+        ]
+        known = [(each, written_s, partition) for each, written_s, partition in members if partition]
+        pipe = self._redis.pipeline(transaction=False)
+        for each, _, partition in known:
+            pipe.hget(partition.subscription(each), "status")
+        statuses = pipe.execute()
+        count, failed = 0, []
+        for (each, written_s, _), status in zip(known, statuses, strict=True):
+            if status is None and written_s <= now_s - _CREATE_TAKES_S:
+                failed.append(each)
+            elif status in (None, Status.ACTIVE):
+                count += 1
+        if failed:
+            self._redis.zrem(own, *failed)
+        return count
 
     def get(self, subscription_id: str) -> Subscription | None:
         """The subscription without its credential, or None if there is none (any more)."""
@@ -290,8 +312,8 @@ class Store:
     def list_of(self, client: str) -> list[Subscription]:
         """Every subscription of a client, oldest first."""
         with store_errors():
-            ids = self._redis.smembers(client_key(client))
-        return sorted(self._read(sorted(ids)), key=lambda each: (each.starts_at_ms, each.id))
+            ids = self._redis.zrange(client_key(client), 0, -1)
+        return sorted(self._read(ids), key=lambda each: (each.starts_at_ms, each.id))
 
     def _read(self, ids: Iterable[str]) -> Iterator[Subscription]:
         known = [(each, partition_of_subscription(each, self.partitions)) for each in ids]
@@ -340,7 +362,7 @@ class Store:
     def _remove(self, partition: Partition, subscription_id: str, client: str) -> None:
         """Leaves the zset entry for last: whatever fails before is done again by the next sweep."""
         with store_errors():
-            self._redis.srem(client_key(client), subscription_id)
+            self._redis.zrem(client_key(client), subscription_id)
             pipe = self._redis.pipeline(transaction=False)
             pipe.delete(partition.subscription(subscription_id))
             pipe.zrem(partition.ends, subscription_id)

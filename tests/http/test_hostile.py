@@ -36,7 +36,8 @@ def subscription() -> dict[str, Any]:
         "config": {
             "subscriptionDetail": {
                 "registrationId": "r1",
-                "sessionId": "s1",
+                # Of no event here: a session known to involve others is refused.
+                "sessionId": "never-published",
                 "deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
             },
             "subscriptionExpireTime": "2999-01-01T00:00:00Z",

@@ -1,5 +1,6 @@
 """How subscriptions begin in the middle of things, and how they end."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -578,6 +579,46 @@ def test_a_client_has_a_quota_of_active_subscriptions(store: Store, environ: dic
     world.subscriptions.delete(APP, first)
     assert world.subscribe()
     assert len(world.subscriptions.list(APP)) == 2
+    world.store.close()
+
+
+def test_a_quota_holds_for_creates_at_once(store: Store, environ: dict[str, str]) -> None:
+    settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_MAX_SUBSCRIPTIONS": "5"})
+    worlds = [World(Store.connect(settings), settings) for _ in range(12)]
+    start = threading.Barrier(len(worlds))
+
+    def create(world: World) -> None:
+        start.wait()
+        with contextlib.suppress(TooManyRequests):
+            world.subscribe()
+
+    threads = [threading.Thread(target=create, args=(each,)) for each in worlds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made = len(worlds[0].subscriptions.list(APP))
+    assert made <= 5
+    for _ in range(5 - made):
+        worlds[0].subscribe()
+    with pytest.raises(TooManyRequests):
+        worlds[0].subscribe()
+    for each in worlds:
+        each.store.close()
+
+
+def test_a_create_that_failed_half_way_takes_no_place_for_long(
+    store: Store, environ: dict[str, str], raw_store: "redis.Redis"
+) -> None:
+    settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_MAX_SUBSCRIPTIONS": "1"})
+    world = World(Store.connect(settings), settings)
+    orphan = "0" * 32 + "-00"
+    raw_store.zadd("client:{app}", {orphan: SystemClock().now()})
+    with pytest.raises(TooManyRequests):
+        world.subscribe()
+    raw_store.zadd("client:{app}", {orphan: SystemClock().now() - 61})
+    assert world.subscribe()
+    assert raw_store.zscore("client:{app}", orphan) is None
     world.store.close()
 
 
