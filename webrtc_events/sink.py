@@ -32,6 +32,7 @@ import pycurl
 from webrtc_events.addresses import AddressPolicy
 from webrtc_events.clock import Clock
 from webrtc_events.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
+from webrtc_events.sink_headers import FRAMING_HEADERS
 
 __all__ = ["Sink", "SinkLimits", "is_sendable_header"]
 
@@ -48,24 +49,6 @@ _WAKE_READ = 4096
 
 # RFC 9110: a token, then visible ASCII, spaces and tabs.
 _HEADER_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+): [\t\x20-\x7e]*")
-# These frame the message or name its peer. libcurl writes them; a second voice would put
-# the connection out of step.
-_OWN_HEADERS = frozenset(
-    {
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "http2-settings",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 # libcurl would add these; a name without a value takes one out.
 _UNWANTED = {"accept": "Accept:", "content-type": "Content-Type:"}
 
@@ -113,7 +96,7 @@ def is_sendable_header(name: str, value: str) -> bool:
     """Whether `Sink` sends such a header: well-formed ASCII, and none that frames the message."""
     line = _HEADER_LINE.fullmatch(f"{name}: {value}")
     # The name compared whole: `Host: x` is no name, though it makes a line.
-    return line is not None and line[1] == name and name.lower() not in _OWN_HEADERS
+    return line is not None and line[1] == name and name.lower() not in FRAMING_HEADERS
 
 
 _SOCKET_BAD: Final[int] = pycurl.SOCKET_BAD
@@ -464,11 +447,7 @@ class Sink(Generic[T]):
             transfer.prepare(request)
             self._multi.add_handle(transfer.curl)
         except (_RefusedError, pycurl.error, ValueError, TypeError) as error:
-            # Of foreign errors the class alone: their text may quote a header.
-            detail = (
-                str(error) if isinstance(error, _RefusedError) else f"not sendable: {type(error).__name__}"
-            )
-            self._finished.append((token, SinkFailure("protocol", detail, 0)))
+            self._finished.append((token, SinkFailure("protocol", _unsendable(error), 0)))
             transfer.curl.close()
             return
         self._running[transfer.curl] = (transfer, token, self._clock.monotonic())

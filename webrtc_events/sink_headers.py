@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-__all__ = ["check_sink_headers", "check_sink_token"]
+__all__ = ["FRAMING_HEADERS", "check_sink_headers", "check_sink_token"]
 
 _MOST = 32
 _LONGEST_VALUE = 2048
@@ -13,27 +13,32 @@ _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 _LONGEST_TOKEN = 8192
 
-# Hop-by-hop headers belong to the connection (RFC 9110, 7.6.1), the rest to the service.
-_REFUSED = frozenset(
+# These frame the message or name its peer (RFC 9110, 7.6.1). The HTTP client writes them; a second
+# voice would put the connection out of step.
+FRAMING_HEADERS = frozenset(
     {
-        "authorization",
         "connection",
-        "cookie",
+        "content-length",
         "expect",
         "host",
         "http2-settings",
         "keep-alive",
-        "proxy-authenticate",
         "proxy-authorization",
         "proxy-connection",
         "te",
         "trailer",
         "transfer-encoding",
         "upgrade",
-        "user-agent",
-        "x-correlator",
     }
 )
+# The rest is the service's to set.
+_REFUSED = FRAMING_HEADERS | {
+    "authorization",
+    "cookie",
+    "proxy-authenticate",
+    "user-agent",
+    "x-correlator",
+}
 _REFUSED_PREFIXES = ("content-", "ce-", ":")
 
 

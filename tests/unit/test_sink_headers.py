@@ -2,8 +2,8 @@
 
 import pytest
 
-from webrtc_events.sink import _OWN_HEADERS, is_sendable_header
-from webrtc_events.sink_headers import check_sink_headers, check_sink_token
+from webrtc_events.sink import is_sendable_header
+from webrtc_events.sink_headers import FRAMING_HEADERS, check_sink_headers, check_sink_token
 
 
 def test_ordinary_headers_are_fine() -> None:
@@ -31,7 +31,7 @@ def test_values_that_would_break_a_request_are_refused_and_not_repeated(value: s
     assert value not in str(caught.value).replace("visible ASCII", "") or len(value) < 3
 
 
-@pytest.mark.parametrize("name", sorted(_OWN_HEADERS))
+@pytest.mark.parametrize("name", sorted(FRAMING_HEADERS))
 def test_what_the_sink_sets_itself_is_refused_at_once(name: str) -> None:
     """Else it would be found out only at delivery, time and again."""
     with pytest.raises(ValueError, match="set by the service"):
