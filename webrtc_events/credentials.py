@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -44,31 +45,37 @@ def token_expiry_ms(token: str) -> int | None:
 
 
 class CredentialBox:
-    """Seals and opens with one 256-bit key."""
+    """Seals with the first of its 256-bit keys, and opens with any of them: `key_id` is the first's."""
 
-    def __init__(self, key: bytes) -> None:
-        self._aead = AESGCM(key)
-        self.key_id = hashlib.sha256(b"webrtc-events key id" + key).hexdigest()[:8]
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = {_key_id(key): AESGCM(key) for key in keys}
+        self.key_id = _key_id(keys[0])
 
     def seal(self, credential: Credential, subscription_id: str) -> str:
         nonce = os.urandom(_NONCE_BYTES)
         plain = json.dumps([credential.access_token, credential.expires_at_ms]).encode()
-        sealed = self._aead.encrypt(nonce, plain, subscription_id.encode())
+        sealed = self._keys[self.key_id].encrypt(nonce, plain, subscription_id.encode())
         return f"1.{self.key_id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str, subscription_id: str) -> Credential:
         """
         Raises:
-            SealError: another key, another subscription, or damaged.
+            SealError: an unknown key, another subscription, or damaged.
         """
         version, _, rest = sealed.partition(".")
         key_id, _, text = rest.partition(".")
-        if version != "1" or key_id != self.key_id:
-            raise SealError(f"sealed with key {key_id!r}, this process has {self.key_id!r}")
+        if version != "1" or key_id not in self._keys:
+            raise SealError(f"sealed with key {key_id!r}, this process has {', '.join(self._keys)}")
         try:
             raw = base64.b64decode(text, altchars=b"-_", validate=True)
-            plain = self._aead.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], subscription_id.encode())
+            plain = self._keys[key_id].decrypt(
+                raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], subscription_id.encode()
+            )
         except (InvalidTag, ValueError):
             raise SealError("damaged, or sealed for another subscription") from None
         token, expires_at_ms = json.loads(plain)
         return Credential(token, expires_at_ms)
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"webrtc-events key id" + key).hexdigest()[:8]

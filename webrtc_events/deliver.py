@@ -1,58 +1,41 @@
-"""Delivery: claim what is due, build and validate each event, POST it, settle the outcome.
+"""Delivery: claim what is due, POST each event as a notification, settle the outcome.
 
 A claim is worked off as a lane: its events one after the other, so that order holds, while
 many lanes share one thread.
 """
 
-import json
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-from webrtc_events.clock import Clock, format_time
-from webrtc_events.contract import Validator, load_next, load_public
-from webrtc_events.credentials import CredentialBox, SealError
+from webrtc_events.clock import Clock
 from webrtc_events.errors import Unavailable
 from webrtc_events.hosts import HostGate
 from webrtc_events.keys import Partition, partition_of_subscription
 from webrtc_events.model import (
     Claim,
-    ContractVersion,
     Delivered,
     Drop,
     End,
-    EventType,
     OutboxItem,
     Outcome,
     Retry,
     SinkReply,
-    SinkRequest,
     TerminationReason,
 )
+from webrtc_events.notifications import Notification, NotificationWriter, Unsent
 from webrtc_events.retry import decide
 from webrtc_events.settings import Settings
 from webrtc_events.sink import Sink, SinkLimits
 from webrtc_events.store import DeadLetter, Settlement, Store
 
-__all__ = ["Courier", "CourierOptions", "WireForm", "build_event", "wire_forms"]
+__all__ = ["Courier", "CourierOptions"]
 
 log = logging.getLogger(__name__)
 
-_ENDED = {
-    TerminationReason.MAX_EVENTS_REACHED: "The maximum number of events was reached.",
-    TerminationReason.NETWORK_TERMINATED: "The network ended the subscription.",
-    TerminationReason.SUBSCRIPTION_EXPIRED: "The subscription's time is over.",
-    TerminationReason.ACCESS_TOKEN_EXPIRED: "The sink's access token has expired.",
-    TerminationReason.SUBSCRIPTION_DELETED: "The subscription was deleted by its owner.",
-}
-
-# A credential that cannot be opened here may be opened by a process with the right key, and a
-# contract version that is not known here is known to a newer process.
-_ELSEWHERE_RETRY_MS = 30_000
 # For a host to which too much is on its way; no attempt was made.
 _CROWDED_RETRY_MS = 1_000
 
@@ -71,57 +54,6 @@ class CourierOptions:
     events_per_claim: int = 8
     poll_s: float = 0.2
     limits: SinkLimits = field(default_factory=SinkLimits)
-
-
-@dataclass(frozen=True, slots=True)
-class WireForm:
-    """What notifications of one contract version look like: see `build_event` for `strict`."""
-
-    validator: Validator
-    strict: bool
-
-
-def wire_forms(settings: Settings) -> dict[str, WireForm]:
-    """Of every version, served or not: subscriptions outlive a setting."""
-    strict = settings.strict_cloudevents
-    return {
-        ContractVersion.V0_2: WireForm(
-            load_public(strict_cloudevents=strict).validator("CloudEvent"), strict
-        ),
-        ContractVersion.NEXT: WireForm(load_next().validator("CloudEvent"), strict=True),
-    }
-
-
-def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: bool) -> dict[str, Any]:
-    """The CloudEvent of an outbox item. Source: webrtc-events.yaml, CloudEvent and its children.
-
-    Unless `strict`, a session-status carries mediaSessionId and status on the event as well as
-    in `data`, as the contract has it.
-    """
-    if item.end:
-        reason = TerminationReason(item.payload)
-        content: dict[str, Any] = {
-            "type": EventType.SUBSCRIPTION_ENDED.value,
-            "time": format_time(item.accepted_ms),
-            "data": {"terminationReason": reason.value, "terminationDescription": _ENDED[reason]},
-        }
-    else:
-        content = json.loads(item.payload)
-    data = {**content["data"], "subscriptionId": subscription_id}
-    if item.sequence:
-        data["sequenceNumber"] = item.sequence
-    event = {
-        "id": f"{subscription_id}.{item.number}",
-        "source": source,
-        "specversion": "1.0",
-        "type": content["type"],
-        "time": content["time"],
-        "datacontenttype": "application/json",
-        "data": data,
-    }
-    if content["type"] == EventType.SESSION_STATUS and not strict:
-        event |= {name: data[name] for name in ("mediaSessionId", "status") if name in data}
-    return event
 
 
 @dataclass(slots=True, eq=False)
@@ -172,7 +104,7 @@ class Courier:
         *,
         store: Store,
         sink: Sink[Any],
-        forms: Mapping[str, WireForm],
+        writer: NotificationWriter,
         settings: Settings,
         clock: Clock,
         random: Callable[[], float],
@@ -180,9 +112,8 @@ class Courier:
     ) -> None:
         self._store = store
         self._sink = sink
-        self._forms = forms
-        self._settings = settings
-        self._box = CredentialBox(settings.secret_key)
+        self._writer = writer
+        self._partition_count = settings.partitions
         self._clock = clock
         self._random = random
         self._options = options
@@ -280,7 +211,7 @@ class Courier:
         return [self._partitions[number] for number in numbers]
 
     def _lane(self, claim: Claim, claimed_at: float) -> _Lane:
-        partition = partition_of_subscription(claim.subscription_id, self._settings.partitions)
+        partition = partition_of_subscription(claim.subscription_id, self._partition_count)
         if partition is None:
             raise ValueError(f"claimed {claim.subscription_id!r}, which is no subscription id")
         host = urlsplit(claim.sink).netloc
@@ -302,68 +233,27 @@ class Courier:
                     return
                 lane.retry = (round(_CROWDED_RETRY_MS * (1 + self._random())), lane.attempt - 1)
                 break
-            request = self._prepared(lane, now_ms)
-            if isinstance(request, SinkRequest):
-                self._sink.submit(lane, request)
+            written = self._written(lane, now_ms)
+            if isinstance(written, Notification):
+                self._sink.submit(lane, written.request)
                 return
-            if request is None:
+            if written.outcome is None:
                 break
-            if self._apply(lane, request, status=None, elapsed_ms=0):
+            if self._apply(lane, written.outcome, status=None, elapsed_ms=0):
                 return
         self._finish(lane)
 
-    def _prepared(self, lane: _Lane, now_ms: int) -> SinkRequest | Outcome | None:
-        """As `_request`; the place on the way to the host is given back unless there is a POST."""
-        request: SinkRequest | Outcome | None = None
+    def _written(self, lane: _Lane, now_ms: int) -> Notification | Unsent:
+        """The lane's next event; the place on the way to the host is given back unless it can be sent."""
+        written: Notification | Unsent = Unsent(None)
         try:
-            request = self._request(lane, now_ms)
+            written = self._writer.write(lane.claim, lane.item, now_ms)
         finally:
-            if not isinstance(request, SinkRequest):
+            if not isinstance(written, Notification):
                 self._gate.release(lane.host)
-        return request
-
-    def _request(self, lane: _Lane, now_ms: int) -> SinkRequest | Outcome | None:
-        """The POST of the lane's next event, or its outcome without one; None: the rest goes back."""
-        claim, item = lane.claim, lane.item
-        lane.correlator = str(uuid4())
-        form = self._forms.get(claim.contract)
-        if form is None:
-            if now_ms >= item.deadline_ms:
-                return Drop("deadline_exceeded", "contract_unknown")
-            log.error("contract %r of subscription=%s is not known", claim.contract, claim.subscription_id)
-            return Retry(min(_ELSEWHERE_RETRY_MS, item.deadline_ms - now_ms), "contract_unknown")
-        try:
-            event = build_event(
-                item,
-                claim.subscription_id,
-                source=self._settings.source,
-                strict=form.strict,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            # Not written by this service: it would come back with every claim.
-            return Drop("unreadable_entry", repr(error))
-        lane.event_type = event["type"]
-        if now_ms >= item.deadline_ms:
-            return Drop("deadline_exceeded")
-        fault = form.validator.first_fault(event)
-        if fault is not None:
-            return Drop("invalid_event", f"{fault.path}: {fault.message}")
-        headers = {"content-type": "application/cloudevents+json", "x-correlator": lane.correlator}
-        if claim.credential is not None:
-            try:
-                credential = self._box.open(claim.credential, claim.subscription_id)
-            except SealError:
-                log.exception("credential of subscription=%s cannot be opened", claim.subscription_id)
-                return Retry(min(_ELSEWHERE_RETRY_MS, item.deadline_ms - now_ms), "credential_unreadable")
-            if claim.now_ms >= credential.expires_at_ms:
-                # Nothing leaves with an expired token, nor without the one that is due.
-                return Drop("access_token_expired")
-            if now_ms >= credential.expires_at_ms:
-                # It expired since the claim, and may have been renewed: the next claim tells.
-                return None
-            headers["authorization"] = f"Bearer {credential.access_token}"
-        body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
-        return SinkRequest(claim.sink, (*headers.items(), *claim.headers.items()), body)
+        lane.event_type = written.type
+        lane.correlator = written.correlator if isinstance(written, Notification) else ""
+        return written
 
     def _replied(self, lane: _Lane, reply: SinkReply) -> None:
         self._gate.release(lane.host)

@@ -1,23 +1,16 @@
 """One frozen object of settings, read from `WEBRTC_EVENTS_*` and validated whole at start."""
 
-import base64
-import binascii
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import jsonschema_rs
-
+from webrtc_events import setting_values as read
 from webrtc_events.model import EventType
 
-__all__ = ["PREFIX", "Settings", "SettingsError", "decode_secret_key"]
+__all__ = ["PREFIX", "Settings", "SettingsError"]
 
 PREFIX = "WEBRTC_EVENTS_"
-
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(Exception):
@@ -26,100 +19,6 @@ class SettingsError(Exception):
     def __init__(self, faults: list[str]) -> None:
         self.faults = faults
         super().__init__("\n".join(faults))
-
-
-def _text(raw: str) -> str:
-    if not raw:
-        raise ValueError("must not be empty")
-    return raw
-
-
-def _flag(raw: str) -> bool:
-    try:
-        return {"true": True, "1": True, "false": False, "0": False}[raw.lower()]
-    except KeyError:
-        raise ValueError("must be true or false") from None
-
-
-def _count(minimum: int) -> Callable[[str], int]:
-    def parse(raw: str) -> int:
-        if not raw.isascii() or not raw.isdigit() or int(raw) < minimum:
-            raise ValueError(f"must be a whole number of at least {minimum}")
-        return int(raw)
-
-    return parse
-
-
-def _networks(raw: str) -> tuple[IPNetwork, ...]:
-    try:
-        return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(",") if part.strip())
-    except ValueError as error:
-        raise ValueError(f"must be CIDR networks separated by commas: {error}") from None
-
-
-def _apis(raw: str) -> frozenset[str]:
-    apis = frozenset(part.strip() for part in raw.split(","))
-    if not apis <= {"public", "network"}:
-        raise ValueError("must be `public`, `network` or both separated by a comma")
-    return apis
-
-
-def _file(raw: str) -> Path:
-    path = Path(raw)
-    if not path.is_file():
-        raise ValueError(f"there is no file {raw!r}")
-    return path
-
-
-_URI_REFERENCE = jsonschema_rs.Draft202012Validator({"format": "uri-reference"}, validate_formats=True)
-
-
-def _uri_reference(raw: str) -> str:
-    """What every outgoing event must carry; a bad one would make all of them invalid."""
-    if not raw or not _URI_REFERENCE.is_valid(raw):
-        raise ValueError("must be a URI reference, such as /webrtc-events or https://operator.example/calls")
-    return raw
-
-
-def _openid_url(raw: str) -> str:
-    """https anywhere; http on loopback only, where nobody can stand in between."""
-    parts = urlsplit(raw)
-    host = parts.hostname or ""
-    if parts.scheme == "https" and host:
-        return raw
-    if parts.scheme == "http" and _is_loopback(host):
-        return raw
-    raise ValueError("must be an https URL (http only on loopback)")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _redis_url(raw: str) -> str:
-    if urlsplit(raw).scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("must start with redis://, rediss:// or unix://")
-    return raw
-
-
-def decode_secret_key(raw: str) -> bytes:
-    """32 bytes of base64url, with or without padding.
-
-    Raises:
-        ValueError: anything else.
-    """
-    try:
-        key = base64.b64decode(raw + "=" * (-len(raw) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("must be base64url") from None
-    if len(key) != 32:
-        raise ValueError("must hold exactly 32 bytes, as base64url")
-    return key
 
 
 def _setting(parse: Callable[[str], Any], default: str | None, help_: str, *, secret: bool = False) -> Any:
@@ -132,49 +31,95 @@ def _setting(parse: Callable[[str], Any], default: str | None, help_: str, *, se
 class Settings:
     """What a deployment decides. Each field is the environment variable of its upper-case name."""
 
-    redis_url: str = _setting(_redis_url, "redis://127.0.0.1:6379/0", "store: redis://, rediss:// or unix://")
-    openid_configuration_url: str = _setting(_openid_url, None, "OIDC discovery document of the token issuer")
-    audience: str = _setting(_text, "webrtc-events", "audience that access tokens must name")
-    source: str = _setting(_uri_reference, "/webrtc-events", "`source` of outgoing events, a URI reference")
-    secret_key: bytes = _setting(
-        decode_secret_key, None, "32 bytes, base64url; seals sink credentials in the store", secret=True
+    redis_url: str = _setting(
+        read.redis_url,
+        "redis://127.0.0.1:6379/0",
+        "store: redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://",
     )
-    sink_ca_file: Path | None = _setting(_file, "", "PEM file of CAs that sinks may use besides the system's")
-    sink_allowed_networks: tuple[IPNetwork, ...] = _setting(
-        _networks, "", "CIDRs that sinks may be in besides public addresses"
+    openid_configuration_url: str = _setting(
+        read.openid_url, None, "OIDC discovery document of the token issuer"
     )
+    audience: str = _setting(read.text, "webrtc-events", "audience that access tokens must name")
+    source: str = _setting(
+        read.uri_reference, "/webrtc-events", "`source` of outgoing events, a URI reference"
+    )
+    secret_key: tuple[bytes, ...] = _setting(
+        read.secret_keys,
+        None,
+        "32 bytes, base64url; seals sink credentials in the store. Of several, the first seals and all open",
+        secret=True,
+    )
+    sink_ca_file: Path | None = _setting(
+        read.file, "", "PEM file of CAs that sinks may use besides the system's"
+    )
+    sink_allowed_networks: tuple[read.IPNetwork, ...] = _setting(
+        read.networks, "", "CIDRs that sinks may be in besides public addresses"
+    )
+    sink_ports: frozenset[int] = _setting(read.ports, "443,1024-65535", "ports that sinks may use")
+    sink_in_flight: int = _setting(read.count(1), "64", "notifications on their way to one sink at once")
+    sink_connections: int = _setting(read.count(1), "64", "connections to one sink at once")
+    sink_validation: bool = _setting(
+        read.switch, "off", "ask a sink whether it agrees before its subscription is active"
+    )
+    sink_validation_s: int = _setting(read.count(1), "600", "seconds in which a sink may agree")
+    sink_failure_s: int = _setting(
+        read.count(0), "86400", "seconds of nothing but failures after which a subscription ends; 0: never"
+    )
+    signing_keys: tuple[Path, ...] = _setting(
+        read.files, "", "PEM files of private keys: the first signs notifications, all are published"
+    )
+    log_personal_data: bool = _setting(read.flag, "false", "log addresses and names in clear")
     strict_cloudevents: bool = _setting(
-        _flag, "false", "session-status carries mediaSessionId and status in `data` only"
+        read.flag, "false", "session-status carries mediaSessionId and status in `data` only"
     )
-    next: bool = _setting(_flag, "false", "serve the work in progress on the next contract too, under vwip")
-    apis: frozenset[str] = _setting(_apis, "public,network", "which APIs this process serves")
+    next: bool = _setting(
+        read.flag, "false", "serve the work in progress on the next contract too, under vwip"
+    )
+    apis: frozenset[str] = _setting(read.apis, "public,network", "which APIs this process serves")
     require_known_registration: bool = _setting(
-        _flag, "false", "refuse registrations and sessions that the gateway has not told of"
+        read.flag, "false", "refuse registrations and sessions that the gateway has not told of"
     )
-    max_lifetime_s: int = _setting(_count(0), "0", "longest life of a subscription in seconds; 0: no limit")
-    max_subscriptions: int = _setting(_count(0), "10000", "active subscriptions of a client; 0: no limit")
-    requests_per_s: int = _setting(_count(0), "100", "requests a second of a client; 0: no limit")
-    requests_at_once: int = _setting(_count(1), "200", "requests of a client at once, above its rate")
+    max_lifetime_s: int = _setting(
+        read.count(0), "0", "longest life of a subscription in seconds; 0: no limit"
+    )
+    max_subscriptions: int = _setting(read.count(0), "10000", "active subscriptions of a client; 0: no limit")
+    requests_per_s: int = _setting(read.count(0), "100", "requests a second of a client; 0: no limit")
+    requests_at_once: int = _setting(read.count(1), "200", "requests of a client at once, above its rate")
     token_lead_s: int = _setting(
-        _count(0), "10", "seconds before a sink token's expiry at which its subscription ends"
+        read.count(0), "10", "seconds before a sink token's expiry at which its subscription ends"
     )
     session_linger_s: int = _setting(
-        _count(1), "3600", "seconds after a session's last status at which its subscriptions end"
+        read.count(1), "3600", "seconds after a session's last status at which its subscriptions end"
     )
     state_s: int = _setting(
-        _count(1), "86400", "seconds for which the latest state of sessions and registrations is kept"
+        read.count(1), "86400", "seconds for which the latest state of sessions and registrations is kept"
     )
-    partitions: int = _setting(_count(1), "64", "partitions of the store; fixed at its first start")
-    ack_replicas: int = _setting(_count(0), "0", "replicas that must hold an event before its 202")
+    partitions: int = _setting(read.count(1), "64", "partitions of the store; fixed at its first start")
+    ack_replicas: int = _setting(read.count(0), "0", "replicas that must hold an event before its 202")
     dedupe_window_s: int = _setting(
-        _count(1), "86400", "seconds in which a repeated (source, id) is a duplicate"
+        read.count(1), "86400", "seconds in which a repeated (source, id) is a duplicate"
     )
-    retention_s: int = _setting(_count(1), "3600", "seconds for which an ended subscription is still shown")
-    session_invitation_deadline_s: int = _setting(_count(1), "120", "seconds to deliver a session-invitation")
-    session_status_deadline_s: int = _setting(_count(1), "600", "seconds to deliver a session-status")
-    registration_ends_deadline_s: int = _setting(_count(1), "86400", "seconds to deliver a registration-ends")
+    retention_s: int = _setting(
+        read.count(1), "3600", "seconds for which an ended subscription is still shown"
+    )
+    outbox_length: int = _setting(read.count(16), "1000", "events that may wait for one subscription's sink")
+    outbox_age_s: int = _setting(read.count(1), "86400", "seconds for which an event may wait in an outbox")
+    dead_letters: int = _setting(read.count(1), "1000", "dead letters kept, in each partition")
+    dead_letters_s: int = _setting(read.count(1), "604800", "seconds for which dead letters are kept")
+    attempts: int = _setting(read.count(1), "1000", "delivery attempts kept, in each partition")
+    attempts_s: int = _setting(read.count(1), "604800", "seconds for which delivery attempts are kept")
+    store_watermark: int = _setting(
+        read.count(1, 100), "90", "percent of the store's maxmemory above which nothing more is accepted"
+    )
+    session_invitation_deadline_s: int = _setting(
+        read.count(1), "120", "seconds to deliver a session-invitation"
+    )
+    session_status_deadline_s: int = _setting(read.count(1), "600", "seconds to deliver a session-status")
+    registration_ends_deadline_s: int = _setting(
+        read.count(1), "86400", "seconds to deliver a registration-ends"
+    )
     subscription_ended_deadline_s: int = _setting(
-        _count(1), "86400", "seconds to deliver a subscription-ended"
+        read.count(1), "86400", "seconds to deliver a subscription-ended"
     )
 
     @classmethod
@@ -192,7 +137,7 @@ class Settings:
             if raw is None:
                 faults.append(f"{name} must be set: {each.metadata['help']}")
             elif not raw and each.metadata["default"] == "":
-                values[each.name] = () if each.metadata["parse"] is _networks else None
+                values[each.name] = () if each.metadata["parse"] in _LISTS else None
             else:
                 try:
                     values[each.name] = each.metadata["parse"](raw)
@@ -215,6 +160,9 @@ class Settings:
             }[event_type]
         )
 
+
+# What of these is not set is empty, of others it is none.
+_LISTS = frozenset({read.networks, read.files})
 
 # Read by the command line before there are settings, see cli.py.
 _ELSEWHERE = frozenset({"DATA_DIR"})

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 from webrtc_events.addresses import AddressPolicy
 from webrtc_events.clock import Clock
-from webrtc_events.deliver import Courier, CourierOptions, wire_forms
+from webrtc_events.deliver import Courier, CourierOptions
 from webrtc_events.errors import Unavailable
+from webrtc_events.notifications import NotificationWriter, wire_forms
 from webrtc_events.settings import Settings
 from webrtc_events.sink import Sink
 from webrtc_events.store import Store, StoreOptions, Wakeups
@@ -116,7 +117,7 @@ class Worker:
         courier = Courier(
             store=store,
             sink=sink,
-            forms=wire_forms(settings),
+            writer=NotificationWriter(wire_forms(settings), settings),
             settings=settings,
             clock=clock,
             random=random.random,

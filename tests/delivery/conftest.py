@@ -10,7 +10,8 @@ import redis
 from tests.sinks import RecordingSink
 from webrtc_events.addresses import AddressPolicy
 from webrtc_events.clock import Clock, SystemClock
-from webrtc_events.deliver import Courier, CourierOptions, WireForm, wire_forms
+from webrtc_events.deliver import Courier, CourierOptions
+from webrtc_events.notifications import NotificationWriter, WireForm, wire_forms
 from webrtc_events.settings import Settings
 from webrtc_events.sink import Sink, SinkLimits
 from webrtc_events.store import Store
@@ -63,7 +64,7 @@ def postman(
         courier = Courier(
             store=at,
             sink=http,
-            forms=forms or wire_forms(settings),
+            writer=NotificationWriter(forms or wire_forms(settings), settings),
             settings=settings,
             clock=clock or SystemClock(),
             random=lambda: 0.0,

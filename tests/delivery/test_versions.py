@@ -14,11 +14,11 @@ from tests.sinks import Answer, Received, RecordingSink
 from webrtc_events.clock import SystemClock
 from webrtc_events.contract import load_next, load_public
 from webrtc_events.credentials import CredentialBox
-from webrtc_events.deliver import WireForm
 from webrtc_events.keys import partition_of
 from webrtc_events.local.opinion import SecondOpinion
 from webrtc_events.local.sink_app import Judge
 from webrtc_events.model import ContractVersion, Credential, EventType, Status, Subscription
+from webrtc_events.notifications import WireForm
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store
 

@@ -15,7 +15,7 @@ from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.errors import LocalError
 from webrtc_events.local.issuer import SCOPES, Issuer, issuer_app
 from webrtc_events.local.keys import SigningKey, secret_key
-from webrtc_events.settings import decode_secret_key
+from webrtc_events.setting_values import decode_secret_key
 
 _URL = "http://127.0.0.1:9091/issuer"
 

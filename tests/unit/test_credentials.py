@@ -5,7 +5,7 @@ import pytest
 from webrtc_events.credentials import CredentialBox, SealError
 from webrtc_events.model import Credential
 
-BOX = CredentialBox(bytes(32))
+BOX = CredentialBox([bytes(32)])
 SECRET = Credential("very-secret", 1_900_000_000_000)
 
 
@@ -23,7 +23,14 @@ def test_it_opens_for_no_other_subscription() -> None:
 
 def test_it_opens_with_no_other_key() -> None:
     with pytest.raises(SealError, match="this process has"):
-        CredentialBox(bytes([1] * 32)).open(BOX.seal(SECRET, "s1"), "s1")
+        CredentialBox([bytes([1] * 32)]).open(BOX.seal(SECRET, "s1"), "s1")
+
+
+def test_after_a_rotation_the_new_key_seals_and_the_former_still_opens() -> None:
+    rotated = CredentialBox([bytes([1] * 32), bytes(32)])
+    assert rotated.open(BOX.seal(SECRET, "s1"), "s1") == SECRET
+    with pytest.raises(SealError):
+        BOX.open(rotated.seal(SECRET, "s1"), "s1")
 
 
 def test_a_damaged_one_does_not_open() -> None:

@@ -1,0 +1,168 @@
+"""What a notification looks like on the wire: the CloudEvent, valid by its contract, and its headers."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from webrtc_events.clock import format_time
+from webrtc_events.contract import Validator, load_next, load_public
+from webrtc_events.credentials import CredentialBox, SealError
+from webrtc_events.model import (
+    Claim,
+    ContractVersion,
+    Drop,
+    EventType,
+    OutboxItem,
+    Outcome,
+    Retry,
+    SinkRequest,
+    TerminationReason,
+)
+from webrtc_events.settings import Settings
+
+__all__ = ["Notification", "NotificationWriter", "Unsent", "WireForm", "build_event", "wire_forms"]
+
+log = logging.getLogger(__name__)
+
+# A credential that cannot be opened here may be opened by a process with the right key, and a
+# contract version that is not known here is known to a newer process.
+_ELSEWHERE_RETRY_MS = 30_000
+_ENDED = {
+    TerminationReason.MAX_EVENTS_REACHED: "The maximum number of events was reached.",
+    TerminationReason.NETWORK_TERMINATED: "The network ended the subscription.",
+    TerminationReason.SUBSCRIPTION_EXPIRED: "The subscription's time is over.",
+    TerminationReason.ACCESS_TOKEN_EXPIRED: "The sink's access token has expired.",
+    TerminationReason.SUBSCRIPTION_DELETED: "The subscription was deleted by its owner.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WireForm:
+    """What notifications of one contract version look like: see `build_event` for `strict`."""
+
+    validator: Validator
+    strict: bool
+
+
+def wire_forms(settings: Settings) -> dict[str, WireForm]:
+    """Of every version, served or not: subscriptions outlive a setting."""
+    strict = settings.strict_cloudevents
+    return {
+        ContractVersion.V0_2: WireForm(
+            load_public(strict_cloudevents=strict).validator("CloudEvent"), strict
+        ),
+        ContractVersion.NEXT: WireForm(load_next().validator("CloudEvent"), strict=True),
+    }
+
+
+def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: bool) -> dict[str, Any]:
+    """The CloudEvent of an outbox item. Source: webrtc-events.yaml, CloudEvent and its children.
+
+    Unless `strict`, a session-status carries mediaSessionId and status on the event as well as
+    in `data`, as the contract has it.
+    """
+    if item.end:
+        reason = TerminationReason(item.payload)
+        content: dict[str, Any] = {
+            "type": EventType.SUBSCRIPTION_ENDED.value,
+            "time": format_time(item.accepted_ms),
+            "data": {"terminationReason": reason.value, "terminationDescription": _ENDED[reason]},
+        }
+    else:
+        content = json.loads(item.payload)
+    data = {**content["data"], "subscriptionId": subscription_id}
+    if item.sequence:
+        data["sequenceNumber"] = item.sequence
+    event = {
+        "id": f"{subscription_id}.{item.number}",
+        "source": source,
+        "specversion": "1.0",
+        "type": content["type"],
+        "time": content["time"],
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    if content["type"] == EventType.SESSION_STATUS and not strict:
+        event |= {name: data[name] for name in ("mediaSessionId", "status") if name in data}
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What is to be POSTed; `type` is the CloudEvent's, `correlator` its x-correlator."""
+
+    request: SinkRequest
+    type: str
+    correlator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """What becomes of an item that is not POSTed. No outcome: it goes back, to be claimed again.
+
+    `type` is the CloudEvent's, if it can be told.
+    """
+
+    outcome: Outcome | None
+    type: str = ""
+
+
+class NotificationWriter:
+    """Writes notifications of every contract version, with the sink's credential."""
+
+    def __init__(self, forms: Mapping[str, WireForm], settings: Settings) -> None:
+        self._forms = forms
+        self._source = settings.source
+        self._box = CredentialBox(settings.secret_key)
+
+    def write(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Unsent:
+        """The notification of an item of a claim. `now_ms` is the store's time."""
+        form = self._forms.get(claim.contract)
+        if form is None:
+            return _unknown_contract(claim, item, now_ms)
+        try:
+            event = build_event(item, claim.subscription_id, source=self._source, strict=form.strict)
+        except (KeyError, TypeError, ValueError) as error:
+            # Not written by this service: it would come back with every claim.
+            return Unsent(Drop("unreadable_entry", repr(error)))
+        kind = event["type"]
+        if now_ms >= item.deadline_ms:
+            return Unsent(Drop("deadline_exceeded"), kind)
+        fault = form.validator.first_fault(event)
+        if fault is not None:
+            return Unsent(Drop("invalid_event", f"{fault.path}: {fault.message}"), kind)
+        correlator = str(uuid4())
+        headers = {"content-type": "application/cloudevents+json", "x-correlator": correlator}
+        authorization = self._authorization(claim, item, now_ms)
+        if not isinstance(authorization, dict):
+            return Unsent(authorization, kind)
+        body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+        lines = (*headers.items(), *authorization.items(), *claim.headers.items())
+        return Notification(SinkRequest(claim.sink, lines, body), kind, correlator)
+
+    def _authorization(self, claim: Claim, item: OutboxItem, now_ms: int) -> dict[str, str] | Outcome | None:
+        """The sink's credential as a header, if it has one; else as `Unsent.outcome`."""
+        if claim.credential is None:
+            return {}
+        try:
+            credential = self._box.open(claim.credential, claim.subscription_id)
+        except SealError:
+            log.exception("credential of subscription=%s cannot be opened", claim.subscription_id)
+            return Retry(min(_ELSEWHERE_RETRY_MS, item.deadline_ms - now_ms), "credential_unreadable")
+        if claim.now_ms >= credential.expires_at_ms:
+            # Nothing leaves with an expired token, nor without the one that is due.
+            return Drop("access_token_expired")
+        if now_ms >= credential.expires_at_ms:
+            # It expired since the claim, and may have been renewed: the next claim tells.
+            return None
+        return {"authorization": f"Bearer {credential.access_token}"}
+
+
+def _unknown_contract(claim: Claim, item: OutboxItem, now_ms: int) -> Unsent:
+    if now_ms >= item.deadline_ms:
+        return Unsent(Drop("deadline_exceeded", "contract_unknown"))
+    log.error("contract %r of subscription=%s is not known", claim.contract, claim.subscription_id)
+    return Unsent(Retry(min(_ELSEWHERE_RETRY_MS, item.deadline_ms - now_ms), "contract_unknown"))

@@ -1,0 +1,161 @@
+"""What the text of a setting may say: one function for each kind; ValueError says what it must be."""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+
+__all__ = [
+    "IPNetwork",
+    "apis",
+    "count",
+    "decode_secret_key",
+    "file",
+    "files",
+    "flag",
+    "networks",
+    "openid_url",
+    "ports",
+    "redis_url",
+    "secret_keys",
+    "switch",
+    "text",
+    "uri_reference",
+]
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def text(raw: str) -> str:
+    if not raw:
+        raise ValueError("must not be empty")
+    return raw
+
+
+def flag(raw: str) -> bool:
+    try:
+        return {"true": True, "1": True, "false": False, "0": False}[raw.lower()]
+    except KeyError:
+        raise ValueError("must be true or false") from None
+
+
+def switch(raw: str) -> bool:
+    try:
+        return {"on": True, "off": False}[raw]
+    except KeyError:
+        raise ValueError("must be on or off") from None
+
+
+def count(minimum: int, maximum: int | None = None) -> Callable[[str], int]:
+    bounds = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+
+    def parse(raw: str) -> int:
+        fits = raw.isascii() and raw.isdigit() and len(raw) < 19 and int(raw) >= minimum
+        if not fits or (maximum is not None and int(raw) > maximum):
+            raise ValueError(f"must be a whole number {bounds}")
+        return int(raw)
+
+    return parse
+
+
+def networks(raw: str) -> tuple[IPNetwork, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in raw.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"must be CIDR networks separated by commas: {error}") from None
+
+
+def apis(raw: str) -> frozenset[str]:
+    apis = frozenset(part.strip() for part in raw.split(","))
+    if not apis <= {"public", "network"}:
+        raise ValueError("must be `public`, `network` or both separated by a comma")
+    return apis
+
+
+def file(raw: str) -> Path:
+    path = Path(raw)
+    if not path.is_file():
+        raise ValueError(f"there is no file {raw!r}")
+    return path
+
+
+def files(raw: str) -> tuple[Path, ...]:
+    return tuple(file(part.strip()) for part in raw.split(",") if part.strip())
+
+
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+_PORT_FAULT = "must be ports and ranges from 1 to 65535 separated by commas, such as 443,1024-65535"
+
+
+def ports(raw: str) -> frozenset[int]:
+    found: set[int] = set()
+    for part in raw.split(","):
+        match = _PORTS.fullmatch(part.strip())
+        if match is None:
+            raise ValueError(_PORT_FAULT)
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not 1 <= first <= last <= 65535:
+            raise ValueError(_PORT_FAULT)
+        found.update(range(first, last + 1))
+    return frozenset(found)
+
+
+_URI_REFERENCE = jsonschema_rs.Draft202012Validator({"format": "uri-reference"}, validate_formats=True)
+
+
+def uri_reference(raw: str) -> str:
+    """What every outgoing event must carry; a bad one would make all of them invalid."""
+    if not raw or not _URI_REFERENCE.is_valid(raw):
+        raise ValueError("must be a URI reference, such as /webrtc-events or https://operator.example/calls")
+    return raw
+
+
+def openid_url(raw: str) -> str:
+    """https anywhere; http on loopback only, where nobody can stand in between."""
+    parts = urlsplit(raw)
+    host = parts.hostname or ""
+    if parts.scheme == "https" and host:
+        return raw
+    if parts.scheme == "http" and _is_loopback(host):
+        return raw
+    raise ValueError("must be an https URL (http only on loopback)")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def redis_url(raw: str) -> str:
+    if urlsplit(raw).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return raw
+
+
+def decode_secret_key(raw: str) -> bytes:
+    """32 bytes of base64url, with or without padding.
+
+    Raises:
+        ValueError: anything else.
+    """
+    try:
+        key = base64.b64decode(raw + "=" * (-len(raw) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("must be base64url") from None
+    if len(key) != 32:
+        raise ValueError("must hold exactly 32 bytes, as base64url")
+    return key
+
+
+def secret_keys(raw: str) -> tuple[bytes, ...]:
+    """One or more, separated by commas."""
+    return tuple(decode_secret_key(part.strip()) for part in raw.split(","))
