@@ -58,7 +58,7 @@ class CourierOptions:
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """One claim on its way. `through` is the last outbox number that is done with."""
+    """One claim on its way. `sink`: see `Settlement`."""
 
     claim: Claim
     partition: Partition
@@ -70,8 +70,9 @@ class _Lane:
     event_type: str = ""
     dead: list[DeadLetter] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
-    retry: tuple[int, int] | None = None
+    retry: tuple[int, int, int] | None = None
     end: tuple[TerminationReason, bool] | None = None
+    sink: str = ""
 
     @property
     def item(self) -> OutboxItem:
@@ -86,13 +87,15 @@ class _Lane:
         self.attempt = 1
 
     def settlement(self) -> Settlement:
+        done = self.claim.items[: self.index]
         return Settlement(
             claim=self.claim,
-            through=self.claim.items[0].number + self.index - 1,
+            through=done[-1].number if done else self.claim.items[0].number - 1,
             dead=tuple(self.dead),
             attempts=tuple(self.attempts),
             retry=self.retry,
             end=self.end,
+            sink=self.sink,
         )
 
 
@@ -231,7 +234,8 @@ class Courier:
             if not self._gate.admit(lane.host):
                 if self._gate.wait(lane.host, lane):
                     return
-                lane.retry = (round(_CROWDED_RETRY_MS * (1 + self._random())), lane.attempt - 1)
+                delay_ms = round(_CROWDED_RETRY_MS * (1 + self._random()))
+                lane.retry = (delay_ms, lane.attempt - 1, lane.item.number)
                 break
             written = self._written(lane, now_ms)
             if isinstance(written, Notification):
@@ -272,6 +276,8 @@ class Courier:
             random=self._random,
             now_s=self._clock.now(),
         )
+        if lane.sink != "took":
+            lane.sink = "took" if isinstance(outcome, Delivered) else "failed"
         status = getattr(reply, "status", None)
         if not self._apply(lane, outcome, status=status, elapsed_ms=reply.elapsed_ms):
             self._go_on(lane)
@@ -292,7 +298,7 @@ class Courier:
                 lane.advance()
                 return False
             case Retry(delay_ms, _):
-                lane.retry = (delay_ms, lane.attempt)
+                lane.retry = (delay_ms, lane.attempt, item.number)
             case End(reason, notify):
                 lane.end = (reason, notify)
                 lane.dead.append(DeadLetter(item.number, "refused", reason))

@@ -55,6 +55,8 @@ _EVENTS_PER_APPEND = 50
 # Counted from the latest subscription to the session or event of it: no call lasts that long.
 _SESSION_INDEX_TTL_S = 30 * 24 * 3600
 _REGISTRATION_FIELD = "r:"
+# string: how many partitions the store was made for. The first key of a store.
+_MADE_FOR = "partitions"
 # A subscription that is named in its client's index and is not there after this long was never made.
 _CREATE_TAKES_S = 60
 
@@ -118,16 +120,18 @@ class Settlement:
     """What became of a claim.
 
     `through` is the outbox number up to which all are done with. At most one of `retry`
-    (delay in ms, failed attempts of the first event left) and `end` (reason, whether the
-    sink is still told) is given; neither means: go on with what is left.
+    (delay in ms, failed attempts, outbox number of the event) and `end` (reason, whether the
+    sink is still told) is given; neither means: go on with what is left. `sink` is what it did:
+    'took' (some event), 'failed' (to take any), '' (it was not asked).
     """
 
     claim: Claim
     through: int
     dead: tuple[DeadLetter, ...] = ()
     attempts: tuple[dict[str, Any], ...] = ()
-    retry: tuple[int, int] | None = None
+    retry: tuple[int, int, int] | None = None
     end: tuple[TerminationReason, bool] | None = None
+    sink: str = ""
 
 
 class Store:
@@ -157,6 +161,13 @@ class Store:
 
     def close(self) -> None:
         self._redis.close()
+
+    def was_emptied(self) -> bool:
+        """Whether somebody emptied the store since it was made. Of all who ask, one is told, once."""
+        with store_errors():
+            if self._redis.exists(_MADE_FOR):
+                return False
+            return bool(self._redis.set(_MADE_FOR, self.partitions, nx=True))
 
     def ping(self) -> None:
         """Raises Unavailable unless the store answers."""
@@ -533,17 +544,18 @@ class Store:
     def _settle_call(self, settlement: Settlement) -> Call:
         subscription_id = settlement.claim.subscription_id
         partition = self._partition_of_known(subscription_id)
-        verdict: list[str | int] = ["next", 0, 0]
+        verdict: list[str | int] = ["next", 0, 0, 0]
         if settlement.retry is not None:
             verdict = ["retry", *settlement.retry]
         if settlement.end is not None:
-            verdict = ["end", settlement.end[0], int(settlement.end[1])]
+            verdict = ["end", settlement.end[0], int(settlement.end[1]), 0]
         keys = [partition.subscription(subscription_id), partition.outbox(subscription_id), partition.due]
         args = [
             subscription_id,
             settlement.claim.fence,
             settlement.through,
             *verdict,
+            settlement.sink,
             len(settlement.dead),
             *(part for each in settlement.dead for part in (each.number, each.reason, each.detail)),
             *(json.dumps(each) for each in settlement.attempts),
@@ -603,10 +615,10 @@ class Store:
 
     def _check_partitions(self) -> None:
         with store_errors():
-            made_for = self._redis.get("partitions")
+            made_for = self._redis.get(_MADE_FOR)
             if made_for is None:
-                self._redis.set("partitions", self.partitions, nx=True)
-                made_for = self._redis.get("partitions")
+                self._redis.set(_MADE_FOR, self.partitions, nx=True)
+                made_for = self._redis.get(_MADE_FOR)
         if made_for != str(self.partitions):
             raise PartitionMismatch(
                 f"the store was made for {made_for} partitions; "
@@ -655,6 +667,14 @@ def _script_options(settings: Settings, options: StoreOptions) -> dict[str, int]
         "linger_ms": settings.session_linger_s * 1000,
         "state_ms": settings.state_s * 1000,
         "max_lifetime_ms": settings.max_lifetime_s * 1000,
+        "outbox_length": settings.outbox_length,
+        "outbox_age_ms": settings.outbox_age_s * 1000,
+        "dead_letters": settings.dead_letters,
+        "dead_letters_ms": settings.dead_letters_s * 1000,
+        "attempts": settings.attempts,
+        "attempts_ms": settings.attempts_s * 1000,
+        "sink_failure_ms": settings.sink_failure_s * 1000,
+        "watermark": settings.store_watermark,
     }
 
 

@@ -172,5 +172,10 @@ class Worker:
             self._courier.notice(partition)
 
     def _keep(self) -> None:
+        if self._store.was_emptied():
+            log.error(
+                "the store was emptied: the subscriptions and events that it held are gone; "
+                "subscriptions made from now on work"
+            )
         if self._store.sweep() == 0:
             self._keeper.pause(_SWEEP_S)

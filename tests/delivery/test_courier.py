@@ -485,3 +485,21 @@ def test_each_attempt_is_kept_for_a_while(
     assert len(attempts) == 2
     assert '"reason": "http_500"' in attempts[0]
     assert '"outcome": "delivered"' in attempts[1]
+
+
+def test_a_sink_that_only_fails_is_told_once_that_its_subscription_ended(
+    store: Store, store_at: Callable[..., Store], sink: RecordingSink, postman: Make
+) -> None:
+    made = created(store, sink=sink.url)
+    append(store, invitation(1))
+    sink.answer = lambda _: Answer(500)
+    first = postman()
+    first.courier.step()
+    while not first.courier.idle:
+        first.courier.step(claiming=False)
+    before = len(sink.requests)
+    a_day_later = store_at(24 * 3600)
+    append(a_day_later, invitation(2))
+    postman(a_day_later).run()
+    assert sequence(sink.requests[before:]) == [2, "NETWORK_TERMINATED"]
+    assert store.get(made.id).status is Status.EXPIRED  # type: ignore[union-attr]

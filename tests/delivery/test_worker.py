@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.builders import append, created, invitation
 from tests.sinks import Answer, RecordingSink
@@ -97,3 +98,21 @@ def _at(url: str) -> dict[str, str]:
         "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/",
         "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
     }
+
+
+def test_an_emptied_store_is_reported_and_works_on(
+    store: Store,
+    sink: RecordingSink,
+    build: Callable[..., Worker],
+    raw_store: "redis.Redis",
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    build()
+    created(store, sink=sink.url)
+    raw_store.flushall()
+    # The keeper asks before it ends what has expired.
+    created(store, sink=sink.url, expires_at_ms=round(SystemClock().now() * 1000) + 600)
+    append(store, invitation(1))
+    sink.wait_for(2)
+    assert reasons(sink) == [None, "SUBSCRIPTION_EXPIRED"]
+    assert caplog.text.count("the store was emptied") == 1

@@ -29,6 +29,8 @@ from webrtc_events.store import Settlement, Store, StoreOptions
 STEP_MS = 10_000
 LEASE_STEPS = 3
 RETENTION_STEPS = 3
+OUTBOX_LENGTH = 6
+OUTBOX_AGE_STEPS = 5
 PICK = st.integers(0, 11)
 VERDICT = st.sampled_from(["next", "retry", "next", "end", "end quietly"])
 PROFILE = profile(
@@ -62,6 +64,8 @@ class Model:
     removed: bool = False
     number: int = 0
     outbox: list[Entry] = field(default_factory=list)
+    accepted: dict[int, int] = field(default_factory=dict)
+    squeezed_out: int = 0
     dropped_before: int = 0
     due: int | None = None
     lease: Lease | None = None
@@ -72,6 +76,21 @@ class Model:
         self.number += 1
         self.outbox.append((self.number, reason))
         self.due = now if self.due is None else self.due
+
+    def append(self, now: int) -> None:
+        """What is leased stays; of the rest the oldest go while there are too many or they are too old."""
+        live = self.lease is not None and self.lease.until > now
+        through = self.lease.claim.items[-1].number if live and self.lease else 0
+        leased = [entry for entry in self.outbox if entry[0] <= through]
+        rest = self.outbox[len(leased) :]
+        while rest and (
+            len(leased) + len(rest) >= OUTBOX_LENGTH or now - self.accepted[rest[0][0]] >= OUTBOX_AGE_STEPS
+        ):
+            rest.pop(0)
+            self.squeezed_out += 1
+        self.outbox = leased + rest
+        self.push(now)
+        self.accepted[self.number] = now
 
     def end(self, now: int, reason: TerminationReason, status: Status) -> None:
         self.status = status
@@ -139,7 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
             if model.status is not Status.ACTIVE or over:
                 continue
             matched += 1
-            model.push(self.now)
+            model.append(self.now)
             if model.number == model.maximum:
                 model.end(self.now, TerminationReason.MAX_EVENTS_REACHED, Status.EXPIRED)
         return matched
@@ -269,15 +288,16 @@ class StoreMachine(RuleBasedStateMachine):
         items = lease.claim.items
         ends = verdict.startswith("end") and lease.posted > 0 and not items[lease.posted - 1].end
         retries = verdict == "retry" and lease.posted > 0
-        through = items[0].number + lease.posted - 1 - int(retries)
+        numbers = [items[0].number - 1, *(item.number for item in items)]
+        through, retried = numbers[lease.posted - int(retries)], numbers[lease.posted]
         reason = TerminationReason.NETWORK_TERMINATED
         settlement = Settlement(
             lease.claim,
             through,
-            retry=(max(0, delay * STEP_MS - STEP_MS // 2), 1) if retries else None,
+            retry=(max(0, delay * STEP_MS - STEP_MS // 2), 1, retried) if retries else None,
             end=(reason, verdict == "end") if ends else None,
         )
-        expected = self.settled(lease, through, delay if retries else None, settlement.end)
+        expected = self.settled(lease, through, (delay, retried) if retries else None, settlement.end)
         (outcome,) = self.store.settle([settlement])
         assert outcome == expected
         if repeat:
@@ -285,7 +305,11 @@ class StoreMachine(RuleBasedStateMachine):
             assert again == ("lost" if expected == "ended" else expected)
 
     def settled(
-        self, lease: Lease, through: int, delay: int | None, end: tuple[TerminationReason, bool] | None
+        self,
+        lease: Lease,
+        through: int,
+        retry: tuple[int, int] | None,
+        end: tuple[TerminationReason, bool] | None,
     ) -> str:
         model = lease.of
         if model.lease is not lease:
@@ -309,8 +333,8 @@ class StoreMachine(RuleBasedStateMachine):
         if not model.outbox:
             model.due = None
             return "idle"
-        waits = delay is not None and model.outbox[0][0] == through + 1
-        model.due = self.now + (delay or 0) if waits else self.now
+        delay, retried = retry or (0, None)
+        model.due = self.now + (delay if model.outbox[0][0] == retried else 0)
         return "due"
 
     # What must always hold
@@ -339,6 +363,14 @@ class StoreMachine(RuleBasedStateMachine):
             assert waiting[-len(model.outbox) :] == [number for number, _ in model.outbox]
             assert bool(waiting) == (model.due is not None)
 
+    @invariant()
+    def what_was_squeezed_out_is_a_dead_letter(self) -> None:
+        full: dict[str, int] = {}
+        for _, letter in self.raw.xrange(P.dead):
+            if letter["reason"] == "outbox_full":
+                full[letter["subscription"]] = full.get(letter["subscription"], 0) + 1
+        assert full == {each.made.id: each.squeezed_out for each in self.models if each.squeezed_out}
+
     def teardown(self) -> None:
         """Every subscription is ended; then nothing of them is left."""
         for _ in range(200):
@@ -361,6 +393,11 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_random_steps_keep_the_promises(settings: Settings, raw_store: "redis.Redis") -> None:
-    retained = dataclasses.replace(settings, retention_s=RETENTION_STEPS * STEP_MS // 1000)
-    machine = type("Machine", (StoreMachine,), {"settings": retained, "raw": raw_store})
+    short = dataclasses.replace(
+        settings,
+        retention_s=RETENTION_STEPS * STEP_MS // 1000,
+        outbox_length=OUTBOX_LENGTH,
+        outbox_age_s=(OUTBOX_AGE_STEPS * STEP_MS - STEP_MS // 2) // 1000,
+    )
+    machine = type("Machine", (StoreMachine,), {"settings": short, "raw": raw_store})
     run_state_machine_as_test(machine, settings=PROFILE)

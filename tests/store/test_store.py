@@ -200,7 +200,7 @@ def test_a_retry_holds_back_all_that_follows(store: Store, store_at: StoreAt) ->
     created(store)
     append(store, invitation(1), invitation(2))
     found = claim_one(store)
-    assert settle(store, found, through=0, retry=(5_000, 1)) == "due"
+    assert settle(store, found, through=0, retry=(5_000, 1, 1)) == "due"
     assert claim(store) == []
     append(store, invitation(3))
     assert claim(store_at(4)) == []
@@ -288,7 +288,7 @@ def test_a_retry_settled_after_a_delete_does_not_delay_the_end(store: Store) -> 
     append(store, invitation(1))
     leased = claim_one(store)
     delete(store, made.id)
-    assert settle(store, leased, through=0, retry=(60_000, 1)) == "due"
+    assert settle(store, leased, through=0, retry=(60_000, 1, 1)) == "due"
     found = claim_one(store)
     assert (numbers(found), found.attempts) == ([2], 0)
 

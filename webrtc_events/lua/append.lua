@@ -10,7 +10,8 @@
 --         the registrations that the session is known to involve as a JSON array or '',
 --         whether it is a session's last status: '1', '0', or '' for other events, its time, ms
 -- Returns for each event, in order, two values: 1 if new or 0 if seen within the window; the
---   number of subscriptions that it was appended to (0 when seen before).
+--   number of subscriptions that it was appended to (0 when seen before). Error OOM, with nothing
+--   written, when the store is above its watermark.
 
 local PREFIX = 'org.camaraproject.webrtc-events.v0.'
 
@@ -63,6 +64,9 @@ local function publish(event)
   return matched
 end
 
+if above_watermark() then
+  return redis.error_reply(FULL)
+end
 local results = {}
 for first = 3, #ARGV, 10 do
   local seen = tag .. ':seen:' .. ARGV[first]

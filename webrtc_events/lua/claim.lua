@@ -54,7 +54,7 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT
     redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, id)
   else
     local fence = next_fence(key)
-    redis.call('HSET', key, 'lease_until', lease_until)
+    redis.call('HSET', key, 'lease_until', lease_until, 'leased_through', entry_number(entries[#entries]))
     redis.call('ZADD', KEYS[1], 'XX', lease_until, id)
     claims[#claims + 1] = {id, fence, lease_until, of[1], of[2], of[3] or '', tonumber(of[4]), of[5] or '',
       of[8] or '', unpack(entries)}

@@ -4,7 +4,9 @@
 --   ARGV: 1 tag, the partition's hash tag: every other key is derived from it
 --         2 options as JSON, in ms: offset_ms (0 outside tests), lease_ms, end_deadline_ms,
 --           registration_ends_deadline_ms, dedupe_ms, retention_ms, token_lead_ms, linger_ms,
---           state_ms, max_lifetime_ms (0: none)
+--           state_ms, max_lifetime_ms (0: none), outbox_age_ms, dead_letters_ms, attempts_ms,
+--           sink_failure_ms (0: never); counts: outbox_length, dead_letters, attempts;
+--           watermark, percent of maxmemory
 --
 -- An outbox entry is one line of five numbers, then the payload:
 --   <number> <1 if it is the end, else 0> <accepted, ms> <deadline, ms> <sequence number or 0>\n<payload>
@@ -15,9 +17,6 @@ local options = cjson.decode(ARGV[2])
 -- The store's own time in ms, so that no host's clock decides anything.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + options.offset_ms
-
-local STREAM_CAP = 1000
-local STREAM_TTL_MS = 7 * 24 * 3600 * 1000
 
 local function subscription_key(id)
   return tag .. ':subscription:' .. id
@@ -34,6 +33,20 @@ end
 local function entry_is_end(entry)
   return string.match(entry, '^%d+ (%d)') == '1'
 end
+
+local function entry_accepted(entry)
+  return tonumber(string.match(entry, '^%d+ %d (%d+)'))
+end
+
+-- Refuses the rest of the script when the store is above its watermark: what is left up to maxmemory is
+-- for those who empty it. An error here comes before any write.
+local function above_watermark()
+  local memory = redis.call('INFO', 'memory')
+  local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
+  return most > 0 and tonumber(string.match(memory, '\nused_memory:(%d+)')) > most * options.watermark / 100
+end
+
+local FULL = 'OOM the store is above its watermark'
 
 local function push_entry(id, is_end, deadline_ms, sequence, payload)
   local number = redis.call('HINCRBY', subscription_key(id), 'number', 1)
@@ -129,10 +142,15 @@ local function finish(id)
   redis.call('ZADD', tag .. ':ends', now + retention_ms, id)
 end
 
+-- Adds to a stream that is bounded in length and age; sweep.lua removes what grows old without new entries.
+local function add_bounded(stream, most, ms, ...)
+  redis.call('XADD', stream, 'MAXLEN', most, '*', ...)
+  redis.call('PEXPIRE', stream, ms)
+end
+
 local function dead_letter(id, entry, reason, detail)
-  redis.call('XADD', tag .. ':dead', 'MAXLEN', '~', STREAM_CAP, '*',
+  add_bounded(tag .. ':dead', options.dead_letters, options.dead_letters_ms,
     'subscription', id, 'at', now, 'reason', reason, 'detail', detail, 'entry', entry)
-  redis.call('PEXPIRE', tag .. ':dead', STREAM_TTL_MS)
 end
 
 -- Gives up what is before the end, which is queued already. A live lease is not broken: what is
@@ -202,8 +220,37 @@ end
 
 -- Appends one event to one subscription that takes events, and ends it at its maximum.
 -- event: {payload, deadline_ms, count (session to count sequence numbers for, or ''), last}
+-- How far a live lease reaches: entries up to this number may be on their way. A claim of the release
+-- before this one did not say.
+local function leased_through(id)
+  local of = redis.call('HMGET', subscription_key(id), 'lease_until', 'leased_through')
+  if tonumber(of[1]) <= now then
+    return 0
+  end
+  return tonumber(of[2] or math.huge)
+end
+
+-- Keeps an outbox within its length and age, for one more entry: the oldest that are not leased become
+-- dead letters. The failures of the first entry go on counting for what takes its place: its sink failed.
+local function make_room(id)
+  local outbox, through = outbox_key(id), leased_through(id)
+  local length, index = redis.call('LLEN', outbox), 0
+  local entry = redis.call('LINDEX', outbox, index)
+  while entry and entry_number(entry) <= through do
+    index = index + 1
+    entry = redis.call('LINDEX', outbox, index)
+  end
+  while entry and (length >= options.outbox_length or entry_accepted(entry) < now - options.outbox_age_ms) do
+    redis.call('LREM', outbox, 1, entry)
+    dead_letter(id, entry, 'outbox_full', '')
+    length = length - 1
+    entry = redis.call('LINDEX', outbox, index)
+  end
+end
+
 local function append_event(id, event)
   local key = subscription_key(id)
+  make_room(id)
   push_entry(id, 0, event.deadline_ms, next_sequence(id, event.count), event.payload)
   local appended = redis.call('HINCRBY', key, 'appended', 1)
   local most = redis.call('HGET', key, 'max_events')

@@ -8,7 +8,8 @@
 --       14... further fields of the hash, name and value in turn
 -- Returns {'created', starts_at, expires_at or ''}, or {why not, now, ''}: 'expired' when (7) is not in
 --   the future, 'token_expired' when (8) is not, 'mismatch' when the registration is another's,
---   'unknown_registration'. Repeating a create of the same id changes nothing.
+--   'unknown_registration'. Repeating a create of the same id changes nothing. Error OOM, with nothing
+--   written, when the store is above its watermark.
 
 local id, registration, session = ARGV[3], ARGV[5], ARGV[6]
 local expires_at, token_expires_at, subject = ARGV[7], ARGV[8], ARGV[10]
@@ -31,6 +32,9 @@ if ARGV[11] == '1' and redis.call('EXISTS', tag .. ':registration-record:' .. re
   return {'unknown_registration', now, ''}
 end
 
+if above_watermark() then
+  return redis.error_reply(FULL)
+end
 expires_at = limited_expiry(expires_at, now)
 redis.call('HSET', key, 'format', 1, 'status', 'ACTIVE', 'type', ARGV[4], 'registration', registration,
   'session', session, 'client', ARGV[9], 'subject', subject, 'starts_at', now, 'expires_at', expires_at,

@@ -5,8 +5,10 @@
 --       5 the outbox number up to which all are done with
 --       6 what is next: 'next' go on, 'retry' the first one left, 'end' the subscription
 --       7 retry: delay_ms; end: the terminationReason
---       8 retry: failed attempts of the first one left; end: '1' if the sink is still told (once)
---       9 how many dead letters, then for each: outbox number, reason, detail
+--       8 retry: failed attempts of that one; end: '1' if the sink is still told (once)
+--       9 retry: the outbox number of that one
+--       10 what the sink did: 'took' (some event), 'failed' (to take any), '' (it was not asked)
+--       11 how many dead letters, then for each: outbox number, reason, detail
 --       then each attempt as JSON
 -- Returns 'lost' (another claim came after; nothing was written), 'idle' (outbox empty),
 --   'due' (more to send, now or later), 'ended' (the end is settled).
@@ -20,16 +22,13 @@ end
 local through, verdict = tonumber(ARGV[5]), ARGV[6]
 
 local dead = {}
-local at = 10
-for _ = 1, tonumber(ARGV[9]) do
+local at = 12
+for _ = 1, tonumber(ARGV[11]) do
   dead[tonumber(ARGV[at])] = {ARGV[at + 1], ARGV[at + 2]}
   at = at + 3
 end
-if at <= #ARGV then
-  for index = at, #ARGV do
-    redis.call('XADD', tag .. ':attempts', 'MAXLEN', '~', STREAM_CAP, '*', 'subscription', id, 'attempt', ARGV[index])
-  end
-  redis.call('PEXPIRE', tag .. ':attempts', STREAM_TTL_MS)
+for index = at, #ARGV do
+  add_bounded(tag .. ':attempts', options.attempts, options.attempts_ms, 'subscription', id, 'attempt', ARGV[index])
 end
 
 -- The token that the sink refused was replaced while the claim was under way (update.lua): what was
@@ -76,14 +75,30 @@ local function clear_for_end(reason)
   end
 end
 
+-- Since when the sink did nothing but fail. True once that is for too long.
+local function failed_too_long()
+  if ARGV[10] == 'took' then
+    redis.call('HDEL', key, 'failing_since')
+  elseif ARGV[10] == 'failed' then
+    redis.call('HSETNX', key, 'failing_since', now)
+    local since = tonumber(redis.call('HGET', key, 'failing_since'))
+    return options.sink_failure_ms > 0 and now - since >= options.sink_failure_ms
+  end
+  return false
+end
+
 if take_done(tonumber(of[2]), of[3]) then
   finish(id)
   return 'ended'
 end
 redis.call('HSET', key, 'lease_until', 0, 'attempts', 0)
+local reason, told = ARGV[7], ARGV[8] == '1'
+if failed_too_long() and verdict ~= 'end' and of[5] == 'ACTIVE' then
+  verdict, reason, told = 'end', 'NETWORK_TERMINATED', true
+end
 if verdict == 'end' then
-  clear_for_end(ARGV[7])
-  if ARGV[8] ~= '1' then
+  clear_for_end(reason)
+  if not told then
     finish(id)
     return 'ended'
   end
@@ -97,8 +112,8 @@ if not head then
   redis.call('ZREM', due, id)
   return 'idle'
 end
--- What was given up in the meantime took the failed event along: its delay means nothing to the end.
-if verdict == 'retry' and entry_number(head) == through + 1 then
+-- What was given up in the meantime took the failed event along: its delay means nothing to the next.
+if verdict == 'retry' and entry_number(head) == tonumber(ARGV[9]) then
   redis.call('HSET', key, 'attempts', ARGV[8])
   redis.call('ZADD', due, now + tonumber(ARGV[7]), id)
 else

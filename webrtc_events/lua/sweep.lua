@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- What time does in one partition: ends subscriptions and registrations, gives up what an expiring
--- sink token leaves no time for, names what is to be removed or completed from outside.
+-- sink token leaves no time for, drops old letters and attempts, names what is to be removed or
+-- completed from outside.
 -- KEYS: 1 the partition's ends zset
 -- ARGV: 1 tag  2 options (common.lua)  3 most of each
 -- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...}}
@@ -41,6 +42,10 @@ local function end_by_time(id)
     schedule(id)
   end
 end
+
+-- Letters and attempts that nothing new pushes out.
+redis.call('XTRIM', tag .. ':dead', 'MINID', string.format('%.0f', now - options.dead_letters_ms))
+redis.call('XTRIM', tag .. ':attempts', 'MINID', string.format('%.0f', now - options.attempts_ms))
 
 local touched, removable = 0, {}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[3])) do

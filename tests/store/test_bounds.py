@@ -1,0 +1,297 @@
+"""The store stays bounded: outboxes, dead letters, attempts, memory; and tells when it was emptied."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation, session_status, subscription
+from tests.conftest import everything
+from webrtc_events.errors import Unavailable
+from webrtc_events.keys import partition_of
+from webrtc_events.model import Claim, EventType, Status
+from webrtc_events.settings import Settings
+from webrtc_events.store import DeadLetter, Settlement, Store, StoreOptions
+
+StoreAt = Callable[..., Store]
+P = partition_of("r1", 64)
+DAY_S = 24 * 3600
+
+
+@pytest.fixture
+def bounded(settings: Settings) -> Iterator[Callable[..., Store]]:
+    """Opens the store with other bounds, its clock shifted by some seconds."""
+    opened: list[Store] = []
+
+    def connect(seconds: float = 0, **bounds: int) -> Store:
+        changed = dataclasses.replace(settings, **bounds)  # type: ignore[arg-type]
+        opened.append(Store.connect(changed, StoreOptions(offset_ms=round(seconds * 1000))))
+        return opened[-1]
+
+    yield connect
+    for store in opened:
+        store.close()
+
+
+def claim_one(store: Store, events: int = 8) -> Claim:
+    (found,) = store.claim([P], subscriptions=9, events=events)
+    return found
+
+
+def numbers(found: Claim) -> list[int]:
+    return [item.number for item in found.items]
+
+
+def letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
+    """Reason and outbox number of each."""
+    return [(each["reason"], int(each["entry"].split()[0])) for _, each in raw_store.xrange(P.dead)]
+
+
+def settle(store: Store, found: Claim, **values: object) -> str:
+    values.setdefault("through", found.items[0].number - 1)
+    (result,) = store.settle([Settlement(found, **values)])  # type: ignore[arg-type]
+    return result
+
+
+# Outboxes
+
+
+def test_a_full_outbox_gives_up_its_oldest_event(
+    bounded: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    store = bounded(outbox_length=4)
+    created(store)
+    assert append(store, *(invitation(each) for each in range(1, 7))) == [(True, 1)] * 6
+    assert numbers(claim_one(store)) == [3, 4, 5, 6]
+    assert letters(raw_store) == [("outbox_full", 1), ("outbox_full", 2)]
+
+
+def test_what_is_on_its_way_is_not_given_up(bounded: Callable[..., Store], raw_store: "redis.Redis") -> None:
+    store = bounded(outbox_length=4)
+    created(store)
+    append(store, *(invitation(each) for each in range(1, 5)))
+    leased = claim_one(store, events=2)
+    append(store, invitation(5), invitation(6), invitation(7))
+    assert [number for _, number in letters(raw_store)] == [3, 4, 5]
+    assert settle(store, leased, through=2) == "due"
+    assert numbers(claim_one(store)) == [6, 7]
+
+
+def test_after_a_lease_ran_out_what_it_held_may_be_given_up(bounded: Callable[..., Store]) -> None:
+    store, later = bounded(outbox_length=3), bounded(31, outbox_length=3)
+    created(store)
+    append(store, invitation(1), invitation(2), invitation(3))
+    claim_one(store)
+    append(later, invitation(4))
+    assert numbers(claim_one(later)) == [2, 3, 4]
+
+
+def test_a_lease_that_does_not_say_how_far_it_reaches_is_left_alone(
+    bounded: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    """As the release before wrote it."""
+    store = bounded(outbox_length=3)
+    made = created(store)
+    append(store, invitation(1), invitation(2), invitation(3))
+    claim_one(store)
+    raw_store.hdel(P.subscription(made.id), "leased_through")
+    append(store, invitation(4))
+    assert letters(raw_store) == []
+
+
+def test_an_event_that_waited_too_long_makes_room_for_the_next(
+    bounded: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    store, later = bounded(outbox_age_s=100), bounded(101, outbox_age_s=100)
+    created(store)
+    append(store, invitation(1), invitation(2))
+    append(bounded(50, outbox_age_s=100), invitation(3))
+    append(later, invitation(4))
+    assert numbers(claim_one(later)) == [3, 4]
+    assert letters(raw_store) == [("outbox_full", 1), ("outbox_full", 2)]
+
+
+def test_a_retry_keeps_its_delay_when_its_event_was_not_the_one_given_up(
+    bounded: Callable[..., Store],
+) -> None:
+    store = bounded(outbox_length=3)
+    created(store)
+    append(store, invitation(1), invitation(2), invitation(3))
+    leased = claim_one(store, events=1)
+    append(store, invitation(4))
+    assert settle(store, leased, retry=(5_000, 1, 1)) == "due"
+    assert store.claim([P], subscriptions=9, events=8) == []
+    again = claim_one(bounded(6, outbox_length=3))
+    assert (numbers(again), again.attempts) == ([1, 3, 4], 1)
+
+
+def test_the_maximum_counts_what_was_given_up(bounded: Callable[..., Store]) -> None:
+    store = bounded(outbox_length=2)
+    made = created(store, max_events=5)
+    append(store, *(invitation(each) for each in range(1, 8)))
+    found = store.get(made.id)
+    assert found is not None
+    assert found.status is Status.EXPIRED
+    assert numbers(claim_one(store)) == [4, 5]
+
+
+# Sinks that only fail
+
+
+def failing(store: Store, *, delay_ms: int = 0) -> str:
+    found = claim_one(store)
+    number = found.items[0].number
+    return settle(store, found, retry=(delay_ms, found.attempts + 1, number), sink="failed")
+
+
+def test_a_sink_that_only_fails_ends_its_subscription(
+    bounded: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    made = created(bounded())
+    append(bounded(), invitation(1))
+    assert failing(bounded()) == "due"
+    assert failing(bounded(DAY_S - 1)) == "due"
+    append(bounded(DAY_S - 1), invitation(2))
+    assert failing(bounded(DAY_S)) == "due"
+    found = bounded().get(made.id)
+    assert found is not None
+    assert found.status is Status.EXPIRED
+    end = claim_one(bounded(DAY_S))
+    assert [(item.end, item.payload) for item in end.items] == [(True, "NETWORK_TERMINATED")]
+    assert end.end_once
+    assert [reason for reason, _ in letters(raw_store)] == ["subscription_ended"] * 2
+
+
+def test_one_event_taken_sets_its_time_to_nothing(bounded: Callable[..., Store]) -> None:
+    made = created(bounded())
+    append(bounded(), invitation(1), invitation(2))
+    failing(bounded())
+    found = claim_one(bounded(DAY_S / 2), events=1)
+    assert settle(bounded(DAY_S / 2), found, through=1, sink="took") == "due"
+    assert failing(bounded(DAY_S)) == "due"
+    assert failing(bounded(1.5 * DAY_S - 1)) == "due"
+    now = bounded().get(made.id)
+    assert now is not None
+    assert now.status is Status.ACTIVE
+    failing(bounded(2 * DAY_S))
+    ended = bounded().get(made.id)
+    assert ended is not None
+    assert ended.status is Status.EXPIRED
+
+
+def test_what_was_not_asked_did_not_fail(bounded: Callable[..., Store]) -> None:
+    made = created(bounded())
+    append(bounded(), invitation(1))
+    failing(bounded())
+    late = bounded(2 * DAY_S)
+    assert settle(late, claim_one(late), retry=(0, 1, 1)) == "due"
+    found = bounded().get(made.id)
+    assert found is not None
+    assert found.status is Status.ACTIVE
+
+
+def test_a_sink_may_be_allowed_to_fail_for_ever(bounded: Callable[..., Store]) -> None:
+    made = created(bounded(sink_failure_s=0))
+    append(bounded(sink_failure_s=0), invitation(1))
+    failing(bounded(sink_failure_s=0))
+    failing(bounded(300 * DAY_S, sink_failure_s=0))
+    found = bounded().get(made.id)
+    assert found is not None
+    assert found.status is Status.ACTIVE
+
+
+# Dead letters and attempts
+
+
+def drop_all(store: Store) -> None:
+    while found := store.claim([P], subscriptions=9, events=8):
+        for each in found:
+            dead = tuple(DeadLetter(item.number, "refused", "") for item in each.items)
+            tried = tuple({"event": str(item.number)} for item in each.items)
+            store.settle([Settlement(each, each.items[-1].number, dead=dead, attempts=tried)])
+
+
+def test_dead_letters_and_attempts_are_capped(
+    bounded: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    store = bounded(dead_letters=5, attempts=7)
+    created(store)
+    append(store, *(invitation(each) for each in range(1, 21)))
+    drop_all(store)
+    assert [number for _, number in letters(raw_store)] == [16, 17, 18, 19, 20]
+    assert raw_store.xlen(P.attempts) == 7
+
+
+def test_old_ones_go_even_when_nothing_new_comes(
+    bounded: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    store = bounded()
+    created(store)
+    append(store, invitation(1))
+    drop_all(store)
+    bounded(6 * DAY_S).sweep()
+    assert (raw_store.xlen(P.dead), raw_store.xlen(P.attempts)) == (1, 1)
+    bounded(7 * DAY_S + 1, attempts_s=8 * DAY_S).sweep()
+    assert (raw_store.xlen(P.dead), raw_store.xlen(P.attempts)) == (0, 1)
+    bounded(8 * DAY_S + 1, attempts_s=8 * DAY_S).sweep()
+    assert raw_store.xlen(P.attempts) == 0
+    assert 0 < raw_store.pttl(P.dead) <= 7 * DAY_S * 1000
+
+
+# Memory
+
+
+@contextmanager
+def memory_used(raw_store: "redis.Redis", percent: float) -> Iterator[None]:
+    """Sets maxmemory so that so much of it is used."""
+    raw_store.config_set("maxmemory", round(raw_store.info("memory")["used_memory"] * 100 / percent))
+    try:
+        yield
+    finally:
+        raw_store.config_set("maxmemory", "0")
+
+
+def test_above_its_watermark_the_store_takes_nothing_new(store: Store, raw_store: "redis.Redis") -> None:
+    made = created(store)
+    append(store, invitation(1))
+    before = everything(raw_store)
+    with memory_used(raw_store, 95):
+        with pytest.raises(Unavailable, match="full"):
+            append(store, invitation(2))
+        with pytest.raises(Unavailable, match="full"):
+            store.remember([session_status(3, registration="r1")])
+        assert everything(raw_store) == before
+        with pytest.raises(Unavailable, match="full"):
+            store.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
+        # Above it, everything gets out.
+        assert settle(store, claim_one(store), through=1) == "idle"
+    assert [each.id for each in store.list_of("app")] == [made.id]
+
+
+def test_below_its_watermark_the_store_takes_events(store: Store, raw_store: "redis.Redis") -> None:
+    created(store)
+    with memory_used(raw_store, 80):
+        assert append(store, invitation(1)) == [(True, 1)]
+
+
+def test_a_higher_watermark_takes_more(bounded: Callable[..., Store], raw_store: "redis.Redis") -> None:
+    store = bounded(store_watermark=99)
+    created(store)
+    with memory_used(raw_store, 95):
+        assert append(store, invitation(1)) == [(True, 1)]
+
+
+# Loss
+
+
+def test_of_all_who_ask_one_is_told_that_the_store_was_emptied(
+    store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    one, other = store_at(), store_at()
+    assert not one.was_emptied()
+    raw_store.flushall()
+    assert [other.was_emptied(), one.was_emptied(), other.was_emptied()] == [True, False, False]
+    made = created(one, event_type=EventType.SESSION_INVITATION)
+    assert one.get(made.id) is not None
