@@ -1,39 +1,17 @@
 """docs/conformance.md names tests that exist, and leaves no rule out."""
 
-import ast
 import re
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
+from tests.contract.named_tests import NAMED, TESTS, missing, names_in
+
 DOCUMENT = TESTS.parent / "docs" / "conformance.md"
 RULES = 35
 
-_NAMED = re.compile(r"`([\w/.-]+\.(?:py|feature))::([^`]+)`")
 _NUMBER = re.compile(r"R(\d+)(?:\.\d+)?")
-_SCENARIO = re.compile(r"\s*Scenario(?: Outline)?: (.+)")
 _VERDICTS = {"yes", "partly", "no", "n/a"}
-
-
-@cache
-def names_in(path: str) -> frozenset[str]:
-    """The tests of a module, or the scenarios of a feature."""
-    text = (TESTS / path).read_text(encoding="utf-8")
-    if path.endswith(".feature"):
-        return frozenset(match[1].strip() for line in text.splitlines() if (match := _SCENARIO.match(line)))
-    functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
-    return frozenset(function.name for function in functions if function.name.startswith("test_"))
-
-
-def missing(text: str) -> Iterator[str]:
-    """What is named and does not exist. Parameters in brackets are not looked at."""
-    for path, name in _NAMED.findall(text):
-        plain = name.partition("[")[0] if path.endswith(".py") else name
-        if not (TESTS / path).is_file() or plain not in names_in(path):
-            yield f"{path}::{name}"
 
 
 def rules(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -57,7 +35,7 @@ def document() -> str:
 
 
 def test_every_named_test_exists(document: str) -> None:
-    assert len(_NAMED.findall(document)) > 100
+    assert len(NAMED.findall(document)) > 100
     assert list(missing(document)) == []
 
 
@@ -81,7 +59,7 @@ def test_parameters_of_a_test_may_be_named() -> None:
 
 
 def test_every_scenario_is_named(document: str) -> None:
-    named = set(_NAMED.findall(document))
+    named = set(NAMED.findall(document))
     features = sorted(TESTS.glob("conformance/bdd/*.feature"))
     assert features
     for feature in features:
