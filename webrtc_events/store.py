@@ -50,7 +50,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-# A script holds up the store for all: 50 events to 300 subscriptions take some 50 ms.
+# A script holds up the store for all: 50 events to 300 subscriptions of one registration, far more than
+# there are, take some 250 ms.
 _EVENTS_PER_APPEND = 50
 # Counted from the latest subscription to the session or event of it: no call lasts that long.
 _SESSION_INDEX_TTL_S = 30 * 24 * 3600

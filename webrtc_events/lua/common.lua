@@ -48,10 +48,11 @@ end
 
 local FULL = 'OOM the store is above its watermark'
 
+-- Returns how many entries the outbox then has.
 local function push_entry(id, is_end, deadline_ms, sequence, payload)
   local number = redis.call('HINCRBY', subscription_key(id), 'number', 1)
   local head = string.format('%d %d %.0f %.0f %d\n', number, is_end, now, now + deadline_ms, sequence)
-  redis.call('RPUSH', outbox_key(id), head .. payload)
+  return redis.call('RPUSH', outbox_key(id), head .. payload)
 end
 
 -- Makes the subscription due now, unless it is due, leased or waiting for a retry already.
@@ -230,17 +231,21 @@ local function leased_through(id)
   return tonumber(of[2] or math.huge)
 end
 
--- Keeps an outbox within its length and age, for one more entry: the oldest that are not leased become
--- dead letters. The failures of the first entry go on counting for what takes its place: its sink failed.
-local function make_room(id)
-  local outbox, through = outbox_key(id), leased_through(id)
-  local length, index = redis.call('LLEN', outbox), 0
+-- Keeps an outbox, which has just grown to so many entries, within its length and age: the oldest that
+-- are not leased become dead letters. The failures of the first entry go on counting for what takes its
+-- place: its sink failed.
+local function bound_outbox(id, length)
+  local outbox, oldest = outbox_key(id), now - options.outbox_age_ms
+  if length <= options.outbox_length and entry_accepted(redis.call('LINDEX', outbox, 0)) >= oldest then
+    return
+  end
+  local index, through = 0, leased_through(id)
   local entry = redis.call('LINDEX', outbox, index)
   while entry and entry_number(entry) <= through do
     index = index + 1
     entry = redis.call('LINDEX', outbox, index)
   end
-  while entry and (length >= options.outbox_length or entry_accepted(entry) < now - options.outbox_age_ms) do
+  while entry and (length > options.outbox_length or entry_accepted(entry) < oldest) do
     redis.call('LREM', outbox, 1, entry)
     dead_letter(id, entry, 'outbox_full', '')
     length = length - 1
@@ -250,8 +255,8 @@ end
 
 local function append_event(id, event)
   local key = subscription_key(id)
-  make_room(id)
-  push_entry(id, 0, event.deadline_ms, next_sequence(id, event.count), event.payload)
+  local length = push_entry(id, 0, event.deadline_ms, next_sequence(id, event.count), event.payload)
+  bound_outbox(id, length)
   local appended = redis.call('HINCRBY', key, 'appended', 1)
   local most = redis.call('HGET', key, 'max_events')
   if most ~= '' and appended >= tonumber(most) then
