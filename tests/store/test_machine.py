@@ -210,6 +210,12 @@ class StoreMachine(RuleBasedStateMachine):
     def pass_time(self, steps: int) -> None:
         self.at(self.now + steps)
 
+    @precondition(lambda self: self.now > 0)
+    @rule(steps=st.integers(1, 3))
+    def jump_back(self, steps: int) -> None:
+        """As when another node takes over, whose clock is behind."""
+        self.at(max(0, self.now - steps))
+
     @rule()
     def sweep(self) -> None:
         touched = 0
