@@ -1,4 +1,4 @@
-"""The store stays bounded: outboxes, dead letters, attempts, memory; and tells when it was emptied."""
+"""The store stays bounded: outboxes, dead letters, attempts, memory."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -11,11 +11,10 @@ from tests.builders import append, created, invitation, session_status, subscrip
 from tests.conftest import everything
 from webrtc_events.errors import Unavailable
 from webrtc_events.keys import partition_of
-from webrtc_events.model import Claim, EventType, Status
+from webrtc_events.model import Claim, Status
 from webrtc_events.settings import Settings
 from webrtc_events.store import DeadLetter, Settlement, Store, StoreOptions
 
-StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)
 DAY_S = 24 * 3600
 
@@ -281,17 +280,3 @@ def test_a_higher_watermark_takes_more(bounded: Callable[..., Store], raw_store:
     created(store)
     with memory_used(raw_store, 95):
         assert append(store, invitation(1)) == [(True, 1)]
-
-
-# Loss
-
-
-def test_of_all_who_ask_one_is_told_that_the_store_was_emptied(
-    store_at: StoreAt, raw_store: "redis.Redis"
-) -> None:
-    one, other = store_at(), store_at()
-    assert not one.was_emptied()
-    raw_store.flushall()
-    assert [other.was_emptied(), one.was_emptied(), other.was_emptied()] == [True, False, False]
-    made = created(one, event_type=EventType.SESSION_INVITATION)
-    assert one.get(made.id) is not None

@@ -48,10 +48,33 @@ end
 
 local FULL = 'OOM the store is above its watermark'
 
+-- Who has the store's writes: it changes when the store is restarted or another node takes over, and
+-- then the latest writes may be lost.
+local known_epoch = nil
+local function store_epoch()
+  known_epoch = known_epoch or string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+  return known_epoch
+end
+
+-- The next outbox number. A number that was sent may have been lost, and may not come again for another
+-- event: with each epoch of the store numbers go on from the next million.
+local NUMBERS_AN_EPOCH = 1000000
+local function next_number(id)
+  local key = subscription_key(id)
+  local of = redis.call('HMGET', key, 'epoch', 'number')
+  if of[1] == store_epoch() then
+    return redis.call('HINCRBY', key, 'number', 1)
+  end
+  -- A hash of the release before this one has no epoch yet.
+  local number = of[1] and (math.floor(tonumber(of[2]) / NUMBERS_AN_EPOCH) + 1) * NUMBERS_AN_EPOCH or tonumber(of[2])
+  redis.call('HSET', key, 'epoch', store_epoch(), 'number', string.format('%.0f', number + 1))
+  return number + 1
+end
+
 -- Returns how many entries the outbox then has.
 local function push_entry(id, is_end, deadline_ms, sequence, payload)
-  local number = redis.call('HINCRBY', subscription_key(id), 'number', 1)
-  local head = string.format('%d %d %.0f %.0f %d\n', number, is_end, now, now + deadline_ms, sequence)
+  local number = next_number(id)
+  local head = string.format('%.0f %d %.0f %.0f %d\n', number, is_end, now, now + deadline_ms, sequence)
   return redis.call('RPUSH', outbox_key(id), head .. payload)
 end
 

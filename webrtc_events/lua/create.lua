@@ -38,7 +38,7 @@ end
 expires_at = limited_expiry(expires_at, now)
 redis.call('HSET', key, 'format', 1, 'status', 'ACTIVE', 'type', ARGV[4], 'registration', registration,
   'session', session, 'client', ARGV[9], 'subject', subject, 'starts_at', now, 'expires_at', expires_at,
-  'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '')
+  'epoch', store_epoch(), 'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '')
 redis.call('HSET', key, unpack(ARGV, 14))
 set_token_expiry(id, token_expires_at)
 if ARGV[12] == '1' then

@@ -1,0 +1,68 @@
+"""What the store lost is noticed, and no event gets the id of another."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import redis
+
+from tests.builders import append, created, invitation
+from webrtc_events.clock import SystemClock
+from webrtc_events.keys import partition_of
+from webrtc_events.local.valkey import Valkey
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+
+StoreAt = Callable[..., Store]
+P = partition_of("r1", 64)
+
+
+def waiting(store: Store) -> list[int]:
+    (found,) = store.claim([P], subscriptions=9, events=8)
+    return [item.number for item in found.items]
+
+
+def test_of_all_who_ask_one_is_told_that_the_store_was_emptied(
+    store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    one, other = store_at(), store_at()
+    assert not one.was_emptied()
+    raw_store.flushall()
+    assert [other.was_emptied(), one.was_emptied(), other.was_emptied()] == [True, False, False]
+    made = created(one)
+    assert one.get(made.id) is not None
+
+
+def test_after_a_restart_of_the_store_no_number_comes_again(tmp_path: Path, settings: Settings) -> None:
+    """The latest writes may be lost then, and with them numbers that sinks have seen."""
+    server = Valkey(tmp_path, SystemClock())
+    server.start()
+    server.wait_ready()
+    try:
+        store = Store.connect(replace(settings, redis_url=server.url))
+        made = created(store, max_events=3)
+        append(store, invitation(1))
+        # What the store forgets below.
+        append(store, invitation(2))
+        raw = redis.Redis.from_url(server.url)
+        raw.hset(P.subscription(made.id), mapping={"number": 1, "appended": 1})
+        raw.ltrim(P.outbox(made.id), 0, 0)
+        server.stop()
+        server.start()
+        server.wait_ready()
+        append(store, invitation(3), invitation(4))
+        assert waiting(store) == [1, 1_000_001, 1_000_002]
+        raw.close()
+        store.close()
+    finally:
+        server.stop()
+
+
+def test_a_subscription_of_the_release_before_goes_on_counting(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    made = created(store)
+    append(store, invitation(1))
+    raw_store.hdel(P.subscription(made.id), "epoch")
+    append(store, invitation(2), invitation(3))
+    assert waiting(store) == [1, 2, 3]
