@@ -274,7 +274,8 @@ class Courier:
             remaining_ms=lane.item.deadline_ms - self._store_now(lane),
             credentialed=lane.claim.credential is not None,
             random=self._random,
-            now_s=self._clock.now(),
+            # By the store's time too: this host's wall clock may be wrong.
+            now_s=self._store_now(lane) / 1000,
         )
         if lane.sink != "took":
             lane.sink = "took" if isinstance(outcome, Delivered) else "failed"

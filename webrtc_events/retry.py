@@ -62,7 +62,7 @@ def decide(
         remaining_ms: what is left until the event's deadline; may be negative.
         credentialed: whether the request carried the subscriber's access token.
         random: uniform in [0, 1).
-        now_s: wall-clock seconds since the epoch, for a Retry-After that is a date.
+        now_s: the store's time, seconds since the epoch, for a Retry-After that is a date.
     """
     if not isinstance(reply, SinkAnswer):
         return _retry(reply.reason, reply.detail, _backoff_ms(attempt, random), remaining_ms)

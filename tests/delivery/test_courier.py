@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -222,6 +223,29 @@ def test_no_exchange_outlives_its_lease(
     assert sequence(sink.requests) == list(range(1, 9))
     assert max(started) < 0.4 + 0.1
     assert len(claims) >= 2
+
+
+@pytest.mark.parametrize("off_s", [-3600.0, 3600.0])
+def test_a_date_to_come_back_at_is_judged_by_the_stores_time(
+    store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis", off_s: float
+) -> None:
+    """A courier whose wall clock is wrong comes neither an hour late nor at once."""
+
+    class Wrong(SystemClock):
+        def now(self) -> float:
+            return super().now() + off_s
+
+    created(store, sink=sink.url)
+    append(store, invitation(1))
+    now_s = SystemClock().now()
+    sink.answer = lambda _: Answer(503, (("Retry-After", formatdate(now_s + 60, usegmt=True)),))
+    courier = postman(clock=Wrong()).courier
+    for _ in range(200):
+        courier.step()
+        if sink.requests and courier.idle:
+            break
+    ((_, due_ms),) = raw_store.zrange(P.due, 0, -1, withscores=True)
+    assert due_ms / 1000 - now_s == pytest.approx(60, abs=5)
 
 
 def test_401_without_a_credential_is_a_refusal(store: Store, sink: RecordingSink, postman: Make) -> None:
