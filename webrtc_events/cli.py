@@ -6,13 +6,14 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import click
 
 from webrtc_events.clock import SystemClock
+from webrtc_events.command_errors import store_told, told
+from webrtc_events.dead_letter_commands import dead_letters
 
 if TYPE_CHECKING:
     from webrtc_events.local.client import Client
@@ -23,7 +24,6 @@ __all__ = ["main"]
 
 _DATA_DIR = "WEBRTC_EVENTS_DATA_DIR"
 _STRICT = "WEBRTC_EVENTS_STRICT_CLOUDEVENTS"
-_NOT_CONFIGURED = 2
 
 
 def _data_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,45 +34,6 @@ def _data_option(command: Callable[..., Any]) -> Callable[..., Any]:
         help=f"Where keys, certificates and the store are kept.  [env: {_DATA_DIR}; default: "
         "$XDG_DATA_HOME/webrtc-events or ~/.local/share/webrtc-events]",
     )(command)
-
-
-def _told(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Says what a person can mend, without a traceback. Wrong settings exit with 2, the rest with 1."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **options: Any) -> Any:
-        from webrtc_events.local.errors import LocalError
-        from webrtc_events.settings import SettingsError
-
-        try:
-            return command(*args, **options)
-        except SettingsError as error:
-            click.echo("Error: the settings are not right:", err=True)
-            for fault in error.faults:
-                click.echo(f"  {fault}", err=True)
-            sys.exit(_NOT_CONFIGURED)
-        except LocalError as error:
-            raise click.ClickException(str(error)) from error
-
-    return wrapped
-
-
-def _store_told(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a store that cannot be used."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **options: Any) -> Any:
-        from webrtc_events.errors import Unavailable
-        from webrtc_events.store import PartitionMismatch
-
-        try:
-            return command(*args, **options)
-        except PartitionMismatch as error:
-            raise click.ClickException(str(error)) from error
-        except Unavailable as error:
-            raise click.ClickException(f"WEBRTC_EVENTS_REDIS_URL: {error.__cause__ or error}") from error
-
-    return wrapped
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -89,9 +50,13 @@ def main() -> None:
       webrtc-events publish FILE      network events from a file of NDJSON
     In production:
       webrtc-events worker            delivers; the API runs under gunicorn
+      webrtc-events dead-letters      events given up: list, show, redeliver, purge
     For those who work on a contract:
       webrtc-events stubs SPEC        handler stubs for new operations; --check compares
     """
+
+
+main.add_command(dead_letters)
 
 
 @main.command()
@@ -104,8 +69,8 @@ def main() -> None:
     help="Port of the HTTPS sink on localhost; 0 takes a free one.",
 )
 @_data_option
-@_told
-@_store_told
+@told
+@store_told
 def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
     """Run everything on this machine.
 
@@ -128,8 +93,8 @@ def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
 
 
 @main.command()
-@_told
-@_store_told
+@told
+@store_told
 def worker() -> None:
     """Deliver notifications and keep time, without an API.
 
@@ -173,7 +138,7 @@ def worker() -> None:
     "--expires-in", default=3600, type=click.IntRange(min=1), help="Seconds until the token expires."
 )
 @_data_option
-@_told
+@told
 def token(
     client: str, subject: str | None, scopes: tuple[str, ...], expires_in: int, data_dir: Path | None
 ) -> None:
@@ -203,7 +168,7 @@ def token(
     "--token", "access_token", help="Access token with scope webrtc-events:network.  [default: a local one]"
 )
 @_data_option
-@_told
+@told
 def publish(file: BinaryIO, url: str | None, access_token: str | None, data_dir: Path | None) -> None:
     """Publish network events from FILE, one JSON object a line; `-` reads the standard input.
 
@@ -260,7 +225,7 @@ def publish(file: BinaryIO, url: str | None, access_token: str | None, data_dir:
     "--strict/--no-strict", default=False, envvar=_STRICT, help=f"As {_STRICT}, which it defaults to."
 )
 @_data_option
-@_told
+@told
 def sink(port: int, strict: bool, data_dir: Path | None) -> None:
     """Run the local HTTPS sink alone.
 
@@ -282,7 +247,7 @@ def sink(port: int, strict: bool, data_dir: Path | None) -> None:
     "--fresh", is_flag=True, help="Against a `serve` of its own: free ports, temporary data, stopped after."
 )
 @_data_option
-@_told
+@told
 def demo(fresh: bool, data_dir: Path | None) -> None:
     """Play a recorded call through a running `serve` and check every notification.
 

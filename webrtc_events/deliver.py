@@ -309,7 +309,7 @@ class Courier:
 
     def _record(self, lane: _Lane, outcome: Outcome, status: int | None, elapsed_ms: int) -> None:
         record = {
-            "event": f"{lane.claim.subscription_id}.{lane.item.number}",
+            "event": f"{lane.claim.subscription_id}.{lane.item.event_number}",
             "type": lane.event_type.rpartition(".")[2],
             "attempt": lane.attempt,
             "outcome": type(outcome).__name__.lower(),

@@ -176,7 +176,8 @@ class InitialEvent:
 class OutboxItem:
     """One accepted event of a subscription, numbered from 1; `end` marks its subscription-ended.
 
-    `sequence` is the sequenceNumber to give it, 0 if it has its own or none.
+    `sequence` is the sequenceNumber to give it, 0 if it has its own or none. `first_number` is
+    the outbox number that a redelivered one had at first.
     """
 
     number: int
@@ -185,6 +186,12 @@ class OutboxItem:
     deadline_ms: int
     sequence: int
     payload: str = field(repr=False)
+    first_number: int | None = None
+
+    @property
+    def event_number(self) -> int:
+        """The number in the event's id; it stays when the event is redelivered."""
+        return self.number if self.first_number is None else self.first_number
 
 
 @dataclass(frozen=True, slots=True)

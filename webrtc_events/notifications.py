@@ -77,7 +77,7 @@ def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: 
     if item.sequence:
         data["sequenceNumber"] = item.sequence
     event = {
-        "id": f"{subscription_id}.{item.number}",
+        "id": f"{subscription_id}.{item.event_number}",
         "source": source,
         "specversion": "1.0",
         "type": content["type"],

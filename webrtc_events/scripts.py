@@ -28,7 +28,19 @@ Client = Any
 TIMEOUT_S = 2.0
 _REPLICA_WAIT_MS = 1_000
 
-_NAMES = ("admit", "append", "claim", "create", "end", "initial", "remember", "settle", "sweep", "update")
+_NAMES = (
+    "admit",
+    "append",
+    "claim",
+    "create",
+    "end",
+    "initial",
+    "redeliver",
+    "remember",
+    "settle",
+    "sweep",
+    "update",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,13 @@ from webrtc_events.model import (
     EventType,
     InitialEvent,
     NetworkEvent,
-    OutboxItem,
     Registration,
     SessionState,
     Status,
     Subscription,
     TerminationReason,
 )
+from webrtc_events.outbox_entries import parse_entry
 from webrtc_events.scripts import TIMEOUT_S, Call, Client, Scripts, connect, store_errors
 from webrtc_events.settings import Settings
 
@@ -159,6 +159,15 @@ class Store:
     @property
     def partitions(self) -> int:
         return self._settings.partitions
+
+    @property
+    def client(self) -> Client:
+        """For modules that keep a part of the store of their own, as is `scripts`."""
+        return self._redis
+
+    @property
+    def scripts(self) -> Scripts:
+        return self._scripts
 
     def close(self) -> None:
         self._redis.close()
@@ -722,11 +731,5 @@ def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
         attempts=int(attempts),
         end_once=once == "1",
         contract=contract or ContractVersion.V0_2,
-        items=tuple(_item(entry) for entry in entries),
+        items=tuple(parse_entry(entry) for entry in entries),
     )
-
-
-def _item(entry: str) -> OutboxItem:
-    head, _, payload = entry.partition("\n")
-    number, end, accepted_ms, deadline_ms, sequence = head.split(" ")
-    return OutboxItem(int(number), end == "1", int(accepted_ms), int(deadline_ms), int(sequence), payload)

@@ -174,7 +174,8 @@ end
 
 local function dead_letter(id, entry, reason, detail)
   add_bounded(tag .. ':dead', options.dead_letters, options.dead_letters_ms,
-    'subscription', id, 'at', now, 'reason', reason, 'detail', detail, 'entry', entry)
+    'subscription', id, 'at', now, 'reason', reason, 'detail', detail, 'entry', entry,
+    'registration', redis.call('HGET', subscription_key(id), 'registration'))
 end
 
 -- Gives up what is before the end, which is queued already. A live lease is not broken: what is

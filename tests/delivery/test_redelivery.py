@@ -1,0 +1,44 @@
+"""A dead letter that is redelivered reaches its sink as the event that it was."""
+
+from collections.abc import Callable
+
+from tests.builders import append, created, invitation
+from tests.delivery.conftest import Postman
+from tests.sinks import Answer, RecordingSink
+from webrtc_events.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+
+
+def test_a_redelivered_event_is_the_same_but_for_its_place(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Callable[..., Postman]
+) -> None:
+    created(store, sink=sink.url, max_events=3)
+    append(store, invitation(1), invitation(2))
+    sink.answer = [400, 204]
+    postman().run()
+    letters = DeadLetters(store, settings)
+    (letter,) = letters.newest_first(LetterFilter())
+    assert letters.redeliver(letter).outcome == "redelivered"
+    append(store, invitation(3))
+    postman().run()
+    first, second, again, third, end = [each.json for each in sink.requests]
+    assert again == first
+    assert [each["data"].get("sequenceNumber") for each in (second, third)] == [2, 3]
+    assert end["data"]["terminationReason"] == "MAX_EVENTS_REACHED"
+    assert list(letters.newest_first(LetterFilter())) == []
+
+
+def test_attempts_on_it_are_found_by_its_id(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Callable[..., Postman]
+) -> None:
+    created(store, sink=sink.url)
+    append(store, invitation(1), invitation(2))
+    sink.answer = lambda received: Answer(400 if received.json["data"]["sequenceNumber"] == 1 else 204)
+    postman().run()
+    letters = DeadLetters(store, settings)
+    (letter,) = letters.newest_first(LetterFilter())
+    letters.redeliver(letter)
+    postman().run()
+    (letter,) = letters.newest_first(LetterFilter())
+    assert [each["status"] for each in letters.attempts(letter)] == [400, 400]

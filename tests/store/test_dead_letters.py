@@ -1,0 +1,323 @@
+"""Dead letters in the store: read in order, redelivered once and in one step, purged."""
+
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation, session_status
+from webrtc_events.dead_letters import DeadLetters, Letter, LetterFilter, LetterId
+from webrtc_events.keys import Partition, partition_of
+from webrtc_events.model import Claim, EventType, Registration, Status, Subscription, TerminationReason
+from webrtc_events.settings import Settings
+from webrtc_events.store import DeadLetter, Settlement, Store
+
+StoreAt = Callable[..., Store]
+P = partition_of("r1", 64)
+ALL = LetterFilter()
+INVITATION_DEADLINE_MS = 120_000
+
+
+@pytest.fixture
+def letters(store: Store, settings: Settings) -> DeadLetters:
+    return DeadLetters(store, settings)
+
+
+def claim_one(store: Store, partition: Partition = P) -> Claim:
+    (found,) = store.claim([partition], subscriptions=10, events=100)
+    return found
+
+
+def give_up(store: Store, *numbers: int, partition: Partition = P, reason: str = "refused") -> None:
+    """Dead letters of the first events that are due in a partition, which are done with then."""
+    found = claim_one(store, partition)
+    dead = tuple(DeadLetter(number, reason, "HTTP 400") for number in numbers)
+    store.settle([Settlement(found, max(numbers), dead=dead)])
+
+
+def lost_event(store: Store, **values: object) -> Subscription:
+    """A subscription whose first event is a dead letter."""
+    made = created(store, **values)
+    append(store, invitation(1))
+    give_up(store, 1)
+    return made
+
+
+def event_ids(found: Claim) -> list[str]:
+    return [f"{found.subscription_id}.{item.event_number}" for item in found.items]
+
+
+def the_letter(letters: DeadLetters) -> Letter:
+    (letter,) = letters.newest_first(ALL)
+    return letter
+
+
+def everything(raw_store: "redis.Redis") -> dict[str, bytes]:
+    return {key: raw_store.dump(key) for key in raw_store.keys("*")}
+
+
+# Reading
+
+
+def test_a_letter_tells_what_was_given_up_and_why(store: Store, letters: DeadLetters) -> None:
+    made = lost_event(store)
+    letter = the_letter(letters)
+    assert (letter.subscription_id, letter.registration, letter.event_id) == (made.id, "r1", f"{made.id}.1")
+    assert (letter.reason, letter.detail, letter.type) == (
+        "refused",
+        "HTTP 400",
+        EventType.SESSION_INVITATION,
+    )
+    assert letters.get(LetterId.parse(str(letter.id))) == letter
+
+
+def test_letters_of_all_partitions_come_in_order_of_time(store: Store, letters: DeadLetters) -> None:
+    registrations = ("r1", "r2", "r3")
+    made = [created(store, registration=each).id for each in registrations]
+    for number in (1, 2, 3):
+        for registration in registrations:
+            append(store, invitation(number, registration=registration))
+            give_up(store, number, partition=partition_of(registration, 64))
+    assert len({partition_of(each, 64).number for each in registrations}) == 3
+    oldest = list(letters.oldest_first(ALL))
+    assert list(letters.newest_first(ALL)) == oldest[::-1]
+    assert [each.id.moment for each in oldest] == sorted(each.id.moment for each in oldest)
+    numbers = [(each.subscription_id, each.item.number) for each in oldest if each.item]
+    assert sorted(numbers) == sorted((each, number) for each in made for number in (1, 2, 3))
+
+
+def test_more_letters_than_a_page_are_all_read(store: Store, letters: DeadLetters) -> None:
+    created(store)
+    append(store, *(invitation(number) for number in range(1, 251)))
+    for first in (1, 101, 201):
+        give_up(store, *range(first, min(first + 100, 251)))
+    numbers = [each.item.number for each in letters.oldest_first(ALL) if each.item]
+    assert numbers == list(range(1, 251))
+    assert [each.item.number for each in letters.newest_first(ALL) if each.item] == numbers[::-1]
+
+
+def test_filters_narrow(store: Store, letters: DeadLetters, raw_store: "redis.Redis") -> None:
+    first = lost_event(store)
+    created(store, registration="r2")
+    append(store, invitation(1, registration="r2"))
+    give_up(store, 1, partition=partition_of("r2", 64), reason="deadline_exceeded")
+    newest, oldest = letters.newest_first(ALL)
+
+    def found(**wanted: object) -> list[Letter]:
+        return list(letters.newest_first(LetterFilter(**wanted)))  # type: ignore[arg-type]
+
+    assert found(subscription=first.id) == found(registration="r1") == found(reason="refused") == [oldest]
+    assert found(registration="r2") == found(reason="deadline_exceeded") == [newest]
+    assert found(type=EventType.SESSION_INVITATION) == [newest, oldest]
+    assert found(type=EventType.SESSION_STATUS) == found(subscription="nonsense") == []
+    assert found(since_ms=oldest.id.ms) == [newest, oldest]
+    assert found(since_ms=newest.id.ms + 1) == []
+
+
+def test_a_letter_of_the_first_release_is_found_by_its_subscriptions_registration(
+    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+) -> None:
+    lost_event(store)
+    ((letter_id, fields),) = raw_store.xrange(P.dead)
+    raw_store.xdel(P.dead, letter_id)
+    del fields["registration"]
+    raw_store.xadd(P.dead, fields)
+    assert [each.registration for each in letters.newest_first(LetterFilter(registration="r1"))] == ["r1"]
+
+
+def test_an_entry_that_cannot_be_read_is_shown_as_such(
+    letters: DeadLetters, raw_store: "redis.Redis"
+) -> None:
+    fields = {"subscription": "s", "at": "1", "reason": "unreadable_entry", "detail": "", "entry": "x"}
+    raw_store.xadd(P.dead, fields)
+    letter = the_letter(letters)
+    assert (letter.item, letter.type, letter.registration) == (None, None, None)
+    assert letters.redeliver(letter).outcome == "hopeless"
+
+
+@pytest.mark.parametrize("text", ["", "1", "1-2", "a-1-1", "01-1-1", "1-1-1 ", "-1-1-1", f"1-{9**30}-1"])
+def test_what_is_no_letters_id_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no letter's id"):
+        LetterId.parse(text)
+
+
+def test_a_letter_of_a_partition_that_is_none_is_not_there(letters: DeadLetters) -> None:
+    assert letters.get(LetterId(64, 1, 1)) is None
+    assert letters.get(LetterId(0, 1, 1)) is None
+
+
+# Redelivery
+
+
+def test_a_redelivered_event_goes_to_the_tail_with_its_id_and_a_new_deadline(
+    store: Store, store_at: StoreAt, settings: Settings, raw_store: "redis.Redis"
+) -> None:
+    made = lost_event(store)
+    append(store, invitation(2))
+    later = store_at(300)
+    letters = DeadLetters(later, settings)
+    assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
+    found = claim_one(later)
+    assert event_ids(found) == [f"{made.id}.2", f"{made.id}.1"]
+    assert [item.number for item in found.items] == [2, 3]
+    assert 0 <= found.items[1].deadline_ms - found.now_ms <= INVITATION_DEADLINE_MS
+    assert found.items[1].deadline_ms > found.now_ms + INVITATION_DEADLINE_MS - 5_000
+    assert list(letters.newest_first(ALL)) == []
+
+
+def test_a_redelivery_wakes_the_courier(store: Store, letters: DeadLetters) -> None:
+    lost_event(store)
+    wakeups = store.wakeups()
+    assert wakeups.wait(0.01) is None
+    letters.redeliver(the_letter(letters))
+    assert wakeups.wait(5) == P.number
+    wakeups.close()
+
+
+def test_a_repeated_redelivery_changes_nothing(
+    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+) -> None:
+    lost_event(store)
+    letter = the_letter(letters)
+    assert letters.redeliver(letter).outcome == "redelivered"
+    before = everything(raw_store)
+    assert letters.redeliver(letter).outcome == "no_letter"
+    assert everything(raw_store) == before
+
+
+def test_a_redelivery_does_not_count_towards_the_maximum(store: Store, letters: DeadLetters) -> None:
+    made = created(store, max_events=3)
+    append(store, invitation(1))
+    give_up(store, 1)
+    letters.redeliver(the_letter(letters))
+    append(store, invitation(2))
+    resource = store.get(made.id)
+    assert resource is not None
+    assert resource.status is Status.ACTIVE
+    append(store, invitation(3))
+    resource = store.get(made.id)
+    assert resource is not None
+    assert resource.status is Status.EXPIRED
+
+
+def test_a_live_lease_and_its_settle_leave_a_redelivered_event_alone(
+    store: Store, letters: DeadLetters
+) -> None:
+    made = lost_event(store)
+    append(store, invitation(2))
+    leased = claim_one(store)
+    letters.redeliver(the_letter(letters))
+    assert store.claim([P], subscriptions=10, events=10) == []
+    assert store.settle([Settlement(leased, 2)]) == ["due"]
+    assert event_ids(claim_one(store)) == [f"{made.id}.1"]
+
+
+def test_an_event_that_is_given_up_again_keeps_its_id(store: Store, letters: DeadLetters) -> None:
+    made = lost_event(store)
+    append(store, invitation(2))
+    for _ in range(2):
+        letters.redeliver(the_letter(letters))
+        found = claim_one(store)
+        last = found.items[-1].number
+        store.settle([Settlement(found, last, dead=(DeadLetter(last, "refused", ""),))])
+        assert the_letter(letters).event_id == f"{made.id}.1"
+
+
+def test_what_is_redelivered_meanwhile_is_not_met_again(store: Store, letters: DeadLetters) -> None:
+    lost_event(store)
+    for met, letter in enumerate(letters.oldest_first(ALL)):
+        assert met == 0
+        letters.redeliver(letter)
+        give_up(store, 2)
+    assert the_letter(letters).event_id.endswith(".1")
+
+
+def delete(store: Store, made: Subscription) -> None:
+    store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+
+
+def refused(letters: DeadLetters, raw_store: "redis.Redis") -> tuple[str, str]:
+    """Why the letter is not redelivered; nothing is written."""
+    letter = the_letter(letters)
+    before = everything(raw_store)
+    result = letters.redeliver(letter)
+    assert everything(raw_store) == before
+    return result.outcome, result.reason
+
+
+def test_refused_once_the_subscription_was_deleted(
+    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+) -> None:
+    made = lost_event(store)
+    delete(store, made)
+    assert refused(letters, raw_store) == ("ended", "SUBSCRIPTION_DELETED")
+    store.settle([Settlement(claim_one(store), 2)])
+    store.sweep()
+    assert refused(letters, raw_store) == ("gone", "")
+
+
+def test_refused_once_the_maximum_was_reached(
+    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+) -> None:
+    lost_event(store, max_events=1)
+    assert refused(letters, raw_store) == ("ended", "MAX_EVENTS_REACHED")
+
+
+def test_refused_after_expiry_though_the_keeper_has_not_come_by(
+    store: Store, store_at: StoreAt, settings: Settings, raw_store: "redis.Redis"
+) -> None:
+    lost_event(store, expires_at_ms=raw_store.time()[0] * 1000 + 60_000)
+    assert refused(DeadLetters(store_at(61), settings), raw_store) == ("ended", "")
+
+
+def test_refused_when_the_registration_belongs_to_another(
+    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+) -> None:
+    lost_event(store)
+    store.put_registration(Registration("r1", "d1", "another", None, None), expires_at_ms=None, end="")
+    assert refused(letters, raw_store) == ("not_owner", "")
+
+
+def test_refused_when_the_session_is_known_as_others(
+    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+) -> None:
+    created(store, event_type=EventType.SESSION_STATUS, session="s1")
+    append(store, session_status(1), to=P.number)
+    give_up(store, 1)
+    store.remember([session_status(2, registration="r9")])
+    assert refused(letters, raw_store) == ("others_session", "")
+    store.remember([session_status(2, registration="r1")])
+    assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
+
+
+@pytest.mark.parametrize("reason", ["invalid_event", "unreadable_entry"])
+def test_refused_when_it_would_be_given_up_again(
+    store: Store, letters: DeadLetters, raw_store: "redis.Redis", reason: str
+) -> None:
+    created(store)
+    append(store, invitation(1))
+    give_up(store, 1, reason=reason)
+    assert refused(letters, raw_store) == ("hopeless", reason)
+
+
+def test_an_end_is_never_redelivered(store: Store, letters: DeadLetters, raw_store: "redis.Redis") -> None:
+    made = created(store)
+    delete(store, made)
+    give_up(store, 1, reason="end_refused")
+    assert the_letter(letters).type is EventType.SUBSCRIPTION_ENDED
+    assert refused(letters, raw_store) == ("end", "")
+
+
+# Purge
+
+
+def test_a_purge_removes_what_it_is_given_and_counts_it(store: Store, letters: DeadLetters) -> None:
+    lost_event(store)
+    created(store, registration="r2")
+    append(store, invitation(1, registration="r2"))
+    give_up(store, 1, partition=partition_of("r2", 64))
+    newest, oldest = letters.newest_first(ALL)
+    assert letters.purge([oldest.id, LetterId(3, 1, 1)]) == 1
+    assert list(letters.newest_first(ALL)) == [newest]
+    assert letters.purge(each.id for each in letters.oldest_first(ALL)) == 1
+    assert list(letters.newest_first(ALL)) == []

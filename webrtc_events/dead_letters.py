@@ -1,0 +1,251 @@
+"""Dead letters: events given up, kept for a while, which an operator can look at, redeliver or purge."""
+
+import heapq
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from webrtc_events import streams
+from webrtc_events.keys import Partition, partition_of, partition_of_subscription
+from webrtc_events.model import EventType, OutboxItem
+from webrtc_events.outbox_entries import keep_event_number, parse_entry
+from webrtc_events.scripts import Call, store_errors
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+
+__all__ = ["DeadLetters", "Letter", "LetterFilter", "LetterId", "Redelivery"]
+
+_ID = re.compile(r"(0|[1-9]\d{0,8})-(\d{1,18})-(\d{1,18})")
+# They would be given up again for the same reason.
+_HOPELESS = frozenset({"invalid_event", "unreadable_entry"})
+
+
+@dataclass(frozen=True, slots=True)
+class LetterId:
+    """Which letter: in text `<partition>-<ms>-<count>`, the last two being its id in the stream."""
+
+    partition: int
+    ms: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "LetterId":
+        """
+        Raises:
+            ValueError: no letter can have that id.
+        """
+        match = _ID.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is no letter's id")
+        return cls(*map(int, match.groups()))
+
+    @property
+    def moment(self) -> tuple[int, int]:
+        return self.ms, self.count
+
+    @property
+    def stream_id(self) -> str:
+        return f"{self.ms}-{self.count}"
+
+    def __str__(self) -> str:
+        return f"{self.partition}-{self.stream_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An event given up at `at_ms`. `item` is None if its entry cannot be read."""
+
+    id: LetterId
+    subscription_id: str
+    at_ms: int
+    reason: str
+    detail: str
+    entry: str
+    registration: str | None
+
+    @property
+    def item(self) -> OutboxItem | None:
+        try:
+            return parse_entry(self.entry)
+        except ValueError:
+            return None
+
+    @property
+    def event_id(self) -> str:
+        """The id of the CloudEvent, or that of the subscription if the entry cannot be read."""
+        item = self.item
+        return self.subscription_id if item is None else f"{self.subscription_id}.{item.event_number}"
+
+    @property
+    def type(self) -> EventType | None:
+        """None: it cannot be told."""
+        item = self.item
+        if item is None:
+            return None
+        if item.end:
+            return EventType.SUBSCRIPTION_ENDED
+        try:
+            return EventType(json.loads(item.payload)["type"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """Which letters; None, or 0 ms, filters nothing."""
+
+    subscription: str | None = None
+    registration: str | None = None
+    reason: str | None = None
+    type: EventType | None = None
+    since_ms: int = 0
+
+    def takes(self, letter: Letter) -> bool:
+        return (
+            self.subscription in (None, letter.subscription_id)
+            and self.registration in (None, letter.registration)
+            and self.reason in (None, letter.reason)
+            and self.type in (None, letter.type)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivery:
+    """What became of an attempt to redeliver.
+
+    'redelivered', or why not: 'no_letter', 'gone', 'ended' (with the terminationReason, if it is
+    known), 'not_owner', 'others_session', 'hopeless' (it would be given up again), 'end' (it is a
+    subscription-ended).
+    """
+
+    outcome: str
+    reason: str = ""
+
+
+class DeadLetters:
+    """The dead letters of a store. Pages through them: memory does not grow with their number."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._redis = store.client
+        self._settings = settings
+
+    def now_ms(self) -> int:
+        """The store's time, by which letters are numbered."""
+        with store_errors():
+            seconds, micros = self._redis.time()
+        return int(seconds * 1000 + micros // 1000)
+
+    def newest_first(self, wanted: LetterFilter) -> Iterator[Letter]:
+        found = [
+            self._filtered(each, wanted, streams.newest_first(self._redis, each.dead, wanted.since_ms))
+            for each in self._partitions(wanted)
+        ]
+        return heapq.merge(*found, key=lambda letter: letter.id.moment, reverse=True)
+
+    def oldest_first(self, wanted: LetterFilter) -> Iterator[Letter]:
+        """Those there are at the start: what is redelivered in between may come back as a new letter."""
+        found = [
+            self._filtered(each, wanted, streams.oldest_first(self._redis, each.dead, wanted.since_ms))
+            for each in self._partitions(wanted)
+        ]
+        return heapq.merge(*found, key=lambda letter: letter.id.moment)
+
+    def get(self, letter_id: LetterId) -> Letter | None:
+        if letter_id.partition >= self._settings.partitions:
+            return None
+        partition = Partition(letter_id.partition)
+        with store_errors():
+            raw = self._redis.xrange(partition.dead, letter_id.stream_id, letter_id.stream_id)
+        return next(iter(self._letters(partition, raw)), None)
+
+    def attempts(self, letter: Letter) -> list[dict[str, Any]]:
+        """The recent delivery attempts on its event, oldest first."""
+        partition = Partition(letter.id.partition)
+        found: list[dict[str, Any]] = []
+        for page in streams.oldest_first(self._redis, partition.attempts):
+            records = [json.loads(fields["attempt"]) for _, fields in page]
+            found += [each for each in records if each["event"] == letter.event_id]
+        return found
+
+    def redeliver(self, letter: Letter) -> Redelivery:
+        """Moves it to the tail of its subscription's outbox, in one step. It keeps its event's id."""
+        item, event_type = letter.item, letter.type
+        if item is None or event_type is None or letter.reason in _HOPELESS:
+            return Redelivery("hopeless", letter.reason)
+        if item.end:
+            return Redelivery("end")
+        subscription = self._store.get(letter.subscription_id)
+        if subscription is not None and subscription.session is not None:
+            involved = self._store.session_state(subscription.session).registrations
+            if involved and subscription.registration not in involved:
+                return Redelivery("others_session")
+        partition = Partition(letter.id.partition)
+        args: list[str | int] = [
+            letter.subscription_id,
+            letter.id.stream_id,
+            self._settings.deadline_ms(event_type),
+            item.sequence,
+            keep_event_number(item),
+        ]
+        keys = [partition.subscription(letter.subscription_id), partition.dead]
+        outcome, reason = self._store.scripts.run([Call("redeliver", keys, partition.tag, args)])[0]
+        return Redelivery(outcome, reason)
+
+    def purge(self, letters: Iterable[LetterId]) -> int:
+        """Removes letters; returns how many of them there were."""
+        removed, rest = 0, iter(letters)
+        while batch := list(islice(rest, streams.PAGE)):
+            by_partition: dict[int, list[str]] = defaultdict(list)
+            for each in batch:
+                by_partition[each.partition].append(each.stream_id)
+            with store_errors():
+                pipe = self._redis.pipeline(transaction=False)
+                for number, ids in by_partition.items():
+                    pipe.xdel(Partition(number).dead, *ids)
+                removed += sum(pipe.execute())
+        return removed
+
+    def _filtered(
+        self, partition: Partition, wanted: LetterFilter, pages: Iterable[list[streams.Entry]]
+    ) -> Iterator[Letter]:
+        for page in pages:
+            yield from filter(wanted.takes, self._letters(partition, page))
+
+    def _letters(self, partition: Partition, page: list[streams.Entry]) -> list[Letter]:
+        registrations = self._registrations(partition, page)
+        return [
+            Letter(
+                LetterId(partition.number, *map(int, stream_id.split("-"))),
+                fields["subscription"],
+                int(fields["at"]),
+                fields["reason"],
+                fields["detail"],
+                fields["entry"],
+                registration,
+            )
+            for (stream_id, fields), registration in zip(page, registrations, strict=True)
+        ]
+
+    def _registrations(self, partition: Partition, page: list[streams.Entry]) -> list[str | None]:
+        """Of each letter. Those of the first release do not name it: their subscription may."""
+        with store_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            for _, fields in page:
+                if "registration" not in fields:
+                    pipe.hget(partition.subscription(fields["subscription"]), "registration")
+            found = iter(pipe.execute())
+        return [fields["registration"] if "registration" in fields else next(found) for _, fields in page]
+
+    def _partitions(self, wanted: LetterFilter) -> list[Partition]:
+        count = self._settings.partitions
+        if wanted.subscription is not None:
+            known = partition_of_subscription(wanted.subscription, count)
+            return [] if known is None else [known]
+        if wanted.registration is not None:
+            return [partition_of(wanted.registration, count)]
+        return [Partition(number) for number in range(count)]

@@ -1,0 +1,28 @@
+#!lua
+-- Sends a dead letter again: its event goes to the tail of its subscription's outbox, uncounted and with a
+-- new deadline, and the letter is removed.
+-- KEYS: 1 the subscription's hash  2 the partition's dead letters
+-- ARGV: 1 tag  2 options (common.lua)  3 subscription id  4 the letter's id in the stream  5 deadline_ms
+--       6 sequence number or 0  7 payload, which keeps the event's number (outbox_entries.py)
+-- Returns {'redelivered', ''}, or with nothing written {why not, terminationReason or ''}: 'no_letter',
+--   'gone' when the subscription is not kept any more, 'not_owner' when its registration is another's,
+--   'ended' when it takes no more events.
+
+local id, letter = ARGV[3], ARGV[4]
+if #redis.call('XRANGE', KEYS[2], letter, letter) == 0 then
+  return {'no_letter', ''}
+end
+local of = redis.call('HMGET', KEYS[1], 'status', 'end_reason', 'registration', 'client', 'subject')
+if not of[1] then
+  return {'gone', ''}
+end
+if of[1] == 'ACTIVE' and not may_listen(of[3], of[4], of[5]) then
+  return {'not_owner', ''}
+end
+if not takes_events(id) then
+  return {'ended', of[2] or ''}
+end
+push_entry(id, 0, tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7])
+redis.call('XDEL', KEYS[2], letter)
+make_due(id)
+return {'redelivered', ''}

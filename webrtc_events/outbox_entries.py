@@ -1,0 +1,44 @@
+"""The text of an outbox entry. Source: lua/common.lua, which writes it.
+
+An event that is redelivered gets a new place at the tail, hence a new outbox number, and keeps
+the number that it is known by. That one stands first in its payload, where releases that know
+nothing of it read past it.
+"""
+
+import re
+
+from webrtc_events.model import OutboxItem
+
+__all__ = ["keep_event_number", "parse_entry"]
+
+_HEAD = re.compile(r"(\d+) ([01]) (\d+) (\d+) (\d+)")
+_KEPT = re.compile(r'\{"number":(\d+),')
+
+
+def parse_entry(entry: str) -> OutboxItem:
+    """
+    Raises:
+        ValueError: it is no entry that this release knows.
+    """
+    head, _, payload = entry.partition("\n")
+    values = _HEAD.fullmatch(head)
+    if values is None:
+        raise ValueError(f"{head!r} does not begin an outbox entry")
+    number, end, accepted_ms, deadline_ms, sequence = values.groups()
+    kept = _KEPT.match(payload)
+    return OutboxItem(
+        int(number),
+        end == "1",
+        int(accepted_ms),
+        int(deadline_ms),
+        int(sequence),
+        payload,
+        first_number=int(kept[1]) if kept else None,
+    )
+
+
+def keep_event_number(item: OutboxItem) -> str:
+    """The payload of an event that is no end, for an entry with another outbox number."""
+    if item.first_number is not None:
+        return item.payload
+    return f'{{"number":{item.number},{item.payload.removeprefix("{")}'
