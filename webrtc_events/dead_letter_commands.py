@@ -281,6 +281,7 @@ _REFUSALS = {
     "gone": "its subscription is not kept any more: it was deleted, or ended some time ago",
     "not_owner": "its registration is not the subscriber's any more",
     "others_session": "its session is known by now to involve other registrations only",
+    "full": "its subscription's outbox is full: its sink takes too little; try again later",
     "end": "it is a subscription-ended, and nothing follows the end of a subscription",
 }
 

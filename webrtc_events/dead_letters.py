@@ -118,8 +118,8 @@ class Redelivery:
     """What became of an attempt to redeliver.
 
     'redelivered', or why not: 'no_letter', 'gone', 'ended' (with the terminationReason, if it is
-    known), 'not_owner', 'others_session', 'hopeless' (it would be given up again), 'end' (it is a
-    subscription-ended).
+    known), 'not_owner', 'others_session', 'full' (its subscription's outbox), 'hopeless' (it would be
+    given up again), 'end' (it is a subscription-ended).
     """
 
     outcome: str

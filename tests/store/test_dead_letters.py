@@ -7,6 +7,7 @@ import redis
 
 from tests.builders import append, created, invitation, session_status
 from webrtc_events.dead_letters import DeadLetters, Letter, LetterFilter, LetterId
+from webrtc_events.errors import Unavailable
 from webrtc_events.keys import Partition, partition_of
 from webrtc_events.model import Claim, EventType, Registration, Status, Subscription, TerminationReason
 from webrtc_events.settings import Settings
@@ -288,6 +289,35 @@ def test_refused_when_the_session_is_known_as_others(
     assert refused(letters, raw_store) == ("others_session", "")
     store.remember([session_status(2, registration="r1")])
     assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
+
+
+def test_refused_while_the_outbox_is_full(
+    store: Store, environ: dict[str, str], raw_store: "redis.Redis"
+) -> None:
+    made = lost_event(store)
+    append(store, *(invitation(number) for number in range(2, 18)))
+    settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_OUTBOX_LENGTH": "16"})
+    small = Store.connect(settings)
+    letters = DeadLetters(small, settings)
+    assert refused(letters, raw_store) == ("full", "")
+    store.settle([Settlement(claim_one(store), 2)])
+    assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
+    assert raw_store.llen(P.outbox(made.id)) == 16
+    small.close()
+
+
+def test_a_full_store_takes_no_redelivery(
+    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+) -> None:
+    lost_event(store)
+    letter = the_letter(letters)
+    raw_store.config_set("maxmemory", round(raw_store.info("memory")["used_memory"] / 0.95))
+    try:
+        with pytest.raises(Unavailable):
+            letters.redeliver(letter)
+    finally:
+        raw_store.config_set("maxmemory", "0")
+    assert letters.redeliver(letter).outcome == "redelivered"
 
 
 @pytest.mark.parametrize("reason", ["invalid_event", "unreadable_entry"])
