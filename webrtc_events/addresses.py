@@ -66,11 +66,11 @@ _MAPPED_6 = IPv6Network("::ffff:0:0/96")
 _NAT64_6 = IPv6Network("64:ff9b::/96")
 
 SINK_PORTS = frozenset({443, *range(1024, 65536)})
-"""Ports a sink may use: HTTPS, and the unprivileged ones. Keeps mail, SSH and the like out of reach."""
+"""The default: HTTPS, and the unprivileged ones. Keeps mail, SSH and the like out of reach."""
 
 
 class AddressPolicy:
-    """Public unicast addresses, and those in `allowed_networks`.
+    """Public unicast addresses and those in `allowed_networks`; of these, `ports`.
 
     Forms that carry another address in them:
 
@@ -81,8 +81,13 @@ class AddressPolicy:
       obsolete or local, and what they lead to depends on relays that nobody here controls.
     """
 
-    def __init__(self, allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()) -> None:
+    def __init__(
+        self,
+        allowed_networks: tuple[IPv4Network | IPv6Network, ...] = (),
+        ports: frozenset[int] = SINK_PORTS,
+    ) -> None:
         self._allowed = allowed_networks
+        self.ports = ports
 
     def allows(self, address: str) -> bool:
         """Whether a connection to `address` (canonical text) is meant.
@@ -126,6 +131,7 @@ _MAX_URL = 2048
 _URL = re.compile(r"https://(?P<authority>[^/?]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?", re.DOTALL)
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
+_HTTPS = "443"
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _MAX_NAME = 253
 # A last label like these makes inet_aton, hence getaddrinfo, read the whole host as an IPv4 address.
@@ -156,7 +162,7 @@ def check_sink_url(url: str, policy: AddressPolicy) -> str:
     if parts is None:
         raise ValueError("sink must be an https:// URL")
     host, port = _split_authority(parts["authority"])
-    checked = f"https://{_check_host(host, policy)}{_check_port(port)}{_check_rest(parts['rest'])}"
+    checked = f"https://{_check_host(host, policy)}{_check_port(port, policy)}{_check_rest(parts['rest'])}"
     if len(checked) > _MAX_URL:
         raise ValueError(f"sink must have at most {_MAX_URL} characters once percent-encoded")
     return checked
@@ -178,12 +184,22 @@ def _split_authority(authority: str) -> tuple[str, str | None]:
     return parts["host"], parts["port"]
 
 
-def _check_port(port: str | None) -> str:
-    if port is None:
-        return ""
-    if not _PORT.fullmatch(port) or int(port) not in SINK_PORTS:
-        raise ValueError("sink must use port 443 or one from 1024 to 65535")
-    return "" if port == "443" else f":{port}"
+def _check_port(port: str | None, policy: AddressPolicy) -> str:
+    given = _HTTPS if port is None else port
+    if not _PORT.fullmatch(given) or int(given) not in policy.ports:
+        raise ValueError(f"sink must use one of the ports {_spans(policy.ports)}")
+    return "" if given == _HTTPS else f":{given}"
+
+
+def _spans(ports: frozenset[int]) -> str:
+    """Such as `443, 1024-65535`: runs of ports, as short as they can be told."""
+    runs: list[list[int]] = []
+    for port in sorted(ports):
+        if runs and port == runs[-1][1] + 1:
+            runs[-1][1] = port
+        else:
+            runs.append([port, port])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def _check_host(host: str, policy: AddressPolicy) -> str:

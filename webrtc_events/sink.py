@@ -19,7 +19,7 @@ import ssl
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -133,7 +133,7 @@ class _Transfer:
     def _restart(self) -> None:
         self.status: int | None = None
         self.retry_after: str | None = None
-        self.refused_address: str | None = None
+        self.refusal: str | None = None
         self.opened_address = False
         self.overflow: str | None = None
         self._head_bytes = 0
@@ -188,9 +188,9 @@ class _Transfer:
         Source: libcurl, CURLOPT_OPENSOCKETFUNCTION.
         """
         family, kind, protocol, peer = address
-        host = peer[0] if family in (socket.AF_INET, socket.AF_INET6) else str(peer)
-        if not self._policy.allows(host):
-            self.refused_address = host
+        refused = self._refused(family, peer)
+        if refused is not None:
+            self.refusal = refused
             return _SOCKET_BAD
         self.opened_address = True
         try:
@@ -199,15 +199,21 @@ class _Transfer:
             # Out of descriptors, or a family this host lacks: the transfer fails as a connect fault.
             return _SOCKET_BAD
 
+    def _refused(self, family: int, peer: Any) -> str | None:
+        """What is wrong with an address, or None. Its port too: subscriptions outlive a setting."""
+        host, port = peer[:2] if family in (socket.AF_INET, socket.AF_INET6) else (str(peer), 0)
+        if not self._policy.allows(host):
+            return f"{host} is not an address that sinks may have"
+        return None if port in self._policy.ports else f"{port} is not a port that sinks may have"
+
     def reply(self, code: int, message: str, elapsed_ms: int) -> SinkReply:
         """What came of it; `code` is 0 or libcurl's error."""
         if self.status is not None:
             return SinkAnswer(self.status, self.retry_after, elapsed_ms)
         if self.overflow is not None:
             return SinkFailure("too_large", self.overflow, elapsed_ms)
-        if self.refused_address is not None and not self.opened_address:
-            detail = f"{self.refused_address} is not an address that sinks may have"
-            return SinkFailure("address_refused", detail, elapsed_ms)
+        if self.refusal is not None and not self.opened_address:
+            return SinkFailure("address_refused", self.refusal, elapsed_ms)
         if code == pycurl.E_OK:
             return SinkFailure("protocol", "the answer has no final status", elapsed_ms)
         detail = f"{message or 'no detail'} (libcurl {code})"
@@ -402,8 +408,8 @@ class Sink(Generic[T]):
         ca_file: PEM of CAs trusted besides the system's.
         clock: must run with real time, since libcurl's own timers do.
         limits: of each POST.
-        resolve: names pinned to addresses, `host:port:address`; the policy judges those too.
-            Source: libcurl, CURLOPT_RESOLVE.
+        resolve: names pinned to addresses, `host:port:address`, read for each POST; the policy
+            judges those too. Source: libcurl, CURLOPT_RESOLVE.
 
     Raises:
         OSError: `ca_file` cannot be read.
@@ -416,12 +422,12 @@ class Sink(Generic[T]):
         ca_file: Path | None,
         clock: Clock,
         limits: SinkLimits = SinkLimits(),
-        resolve: tuple[str, ...] = (),
+        resolve: Sequence[str] = (),
     ) -> None:
         self._policy = policy
         self._clock = clock
         self._limits = limits
-        self._resolve = list(resolve)
+        self._resolve = resolve
         self._bundle = _Bundle(ca_file)
         self._user_agent = _user_agent()
         self._multi = pycurl.CurlMulti()
@@ -445,6 +451,8 @@ class Sink(Generic[T]):
         transfer = self._spare.pop() if self._spare else self._new_transfer()
         try:
             transfer.prepare(request)
+            if self._resolve:
+                transfer.curl.setopt(pycurl.RESOLVE, list(self._resolve))
             self._multi.add_handle(transfer.curl)
         except (_RefusedError, pycurl.error, ValueError, TypeError) as error:
             self._finished.append((token, SinkFailure("protocol", _unsendable(error), 0)))
@@ -535,6 +543,4 @@ class Sink(Generic[T]):
         set_option(pycurl.HEADERFUNCTION, transfer.on_header)
         set_option(pycurl.WRITEFUNCTION, transfer.on_body)
         set_option(pycurl.OPENSOCKETFUNCTION, transfer.on_open)
-        if self._resolve:
-            set_option(pycurl.RESOLVE, self._resolve)
         return transfer

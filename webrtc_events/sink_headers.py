@@ -7,6 +7,7 @@ __all__ = ["FRAMING_HEADERS", "check_sink_headers", "check_sink_token"]
 
 _MOST = 32
 _LONGEST_VALUE = 2048
+_LONGEST_IN_ALL = 16_384
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|", re.ASCII)
 # Source: RFC 6750, section 2.1.
@@ -31,15 +32,21 @@ FRAMING_HEADERS = frozenset(
         "upgrade",
     }
 )
-# The rest is the service's to set.
+# The rest is the service's to say: what a notification is, who sends it, what its signature covers
+# (RFC 9421), and by which way it came (RFC 7239), which a sink may decide its trust by.
 _REFUSED = FRAMING_HEADERS | {
     "authorization",
     "cookie",
-    "proxy-authenticate",
+    "forwarded",
+    "signature",
+    "signature-input",
     "user-agent",
+    "via",
     "x-correlator",
+    "x-real-ip",
 }
-_REFUSED_PREFIXES = ("content-", "ce-", ":")
+# webhook-: CloudEvents, HTTP 1.1 Web Hooks, section 4.
+_REFUSED_PREFIXES = ("content-", "ce-", "proxy-", "webhook-", "x-forwarded-", ":")
 
 
 def check_sink_headers(headers: Mapping[str, str]) -> None:
@@ -49,17 +56,24 @@ def check_sink_headers(headers: Mapping[str, str]) -> None:
     """
     if len(headers) > _MOST:
         raise ValueError(f"more than {_MOST} headers")
-    if len({name.lower() for name in headers}) < len(headers):
+    if sum(len(name) + len(value) for name, value in headers.items()) > _LONGEST_IN_ALL:
+        raise ValueError(f"headers of more than {_LONGEST_IN_ALL} characters in all")
+    if len({_read_as(name) for name in headers}) < len(headers):
         raise ValueError("a header is named twice")
     for name, value in headers.items():
         if not _NAME.fullmatch(name):
             raise ValueError("a header name is not a token of at most 128 characters")
-        if name.lower() in _REFUSED or name.lower().startswith(_REFUSED_PREFIXES):
+        if _read_as(name) in _REFUSED or _read_as(name).startswith(_REFUSED_PREFIXES):
             raise ValueError(f"header {name!r} is set by the service")
         if len(value) > _LONGEST_VALUE or not _VALUE.fullmatch(value):
             raise ValueError(
                 f"the value of header {name!r} is not visible ASCII of at most {_LONGEST_VALUE} characters"
             )
+
+
+def _read_as(name: str) -> str:
+    """Gateway interfaces (CGI, WSGI) make one variable of `x-a`, `X-A` and `x_a`."""
+    return name.lower().replace("_", "-")
 
 
 def check_sink_token(token: str) -> None:

@@ -76,7 +76,7 @@ class Subscriptions:
         self._store = store
         self._contract = contract
         self._require_known = settings.require_known_registration
-        self._policy = AddressPolicy(settings.sink_allowed_networks)
+        self._policy = AddressPolicy(settings.sink_allowed_networks, settings.sink_ports)
         self._box = CredentialBox(settings.secret_key)
 
     def admit(self, caller: Caller) -> None:

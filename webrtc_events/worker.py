@@ -109,7 +109,7 @@ class Worker:
         options = options or CourierOptions()
         store = Store.connect(settings, store_options or StoreOptions())
         sink: Sink[Any] = Sink(
-            policy=AddressPolicy(settings.sink_allowed_networks),
+            policy=AddressPolicy(settings.sink_allowed_networks, settings.sink_ports),
             ca_file=settings.sink_ca_file,
             clock=clock,
             limits=options.limits,

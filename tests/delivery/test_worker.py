@@ -10,6 +10,7 @@ import redis
 from tests.builders import append, created, invitation
 from tests.sinks import Answer, RecordingSink
 from webrtc_events.clock import SystemClock
+from webrtc_events.keys import partition_of
 from webrtc_events.local.valkey import Valkey
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store
@@ -69,6 +70,17 @@ def test_stopping_lets_deliveries_end_and_settles_them(
     append(store, invitation(2))
     sink.wait_for(2)
     assert [each.json["data"]["sequenceNumber"] for each in sink.requests] == [1, 2]
+
+
+def test_a_port_that_is_no_longer_allowed_is_never_connected_to(
+    store: Store, sink: RecordingSink, build: Callable[..., Worker], raw_store: "redis.Redis"
+) -> None:
+    created(store, sink=sink.url)
+    build(WEBRTC_EVENTS_SINK_PORTS="443")
+    append(store, invitation(1))
+    [[_, [[_, attempt]]]] = raw_store.xread({partition_of("r1", 64).attempts: "0"}, block=10_000)
+    assert "address_refused" in repr(attempt)
+    assert sink.connections == 0
 
 
 def test_a_worker_outlives_its_store(

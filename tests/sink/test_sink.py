@@ -1,15 +1,20 @@
+import gzip
 import itertools
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.sinks import Answer, Authority, Received, RecordingSink, read_request
 from webrtc_events.addresses import AddressPolicy
@@ -57,7 +62,7 @@ def make(authority: Authority) -> Iterator[MakeSink]:
             policy: AddressPolicy = LOOPBACK,
             ca_file: Path | None = authority.ca_file,
             limits: SinkLimits = DEFAULT,
-            resolve: tuple[str, ...] = (),
+            resolve: Sequence[str] = (),
         ) -> Sink[int]:
             sink = Sink[int](
                 policy=policy, ca_file=ca_file, clock=SystemClock(), limits=limits, resolve=resolve
@@ -194,12 +199,28 @@ def test_a_hanging_sink_delays_no_other(server: RecordingSink, make: MakeSink) -
     assert sink.in_flight == 1
 
 
+@pytest.mark.parametrize(
+    "name", ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
+)
 def test_proxies_of_the_environment_are_ignored(
-    server: RecordingSink, make: MakeSink, monkeypatch: pytest.MonkeyPatch
+    server: RecordingSink, make: MakeSink, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "http_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert status(post(make(), server.url)) == 204
+    with RecordingSink() as proxy:
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        assert status(post(make(), server.url)) == 204
+        assert proxy.connections == 0
+
+
+def test_a_netrc_file_gives_nothing_away(
+    server: RecordingSink, make: MakeSink, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine localhost login operator password hidden\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    assert status(post(make(), server.url, (("X-A", "1"),))) == 204
+    [received] = server.wait_for(1)
+    assert received.header("Authorization") is None
 
 
 # Trust
@@ -228,15 +249,56 @@ def test_certificate_that_does_not_hold_is_refused(
         assert server.requests == []
 
 
+def test_self_signed_certificate_is_refused(server: RecordingSink, make: MakeSink, tmp_path: Path) -> None:
+    server.use(_self_signed(tmp_path / "own.pem"))
+    assert failure(post(make(), server.url)) == "tls"
+    assert server.requests == []
+    # The certificate is in order otherwise: who trusts it gets through.
+    assert status(post(make(ca_file=tmp_path / "own.pem"), server.url)) == 204
+
+
+def _self_signed(file: Path) -> ssl.SSLContext:
+    """A server with a certificate for localhost that it issued itself; `file` gets it and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
 def test_old_tls_is_refused(authority: Authority, server: RecordingSink, make: MakeSink) -> None:
     context = authority.context("localhost")
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning, match="TLSv1"):
-        context.minimum_version = ssl.TLSVersion.TLSv1
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     server.use(context)
+    # The sink does speak it: a client that puts up with it gets through.
+    assert _tls_version_with(authority, server.port) == "TLSv1.1"
     assert failure(post(make(), server.url)) == "tls"
+    assert server.requests == []
+
+
+def _tls_version_with(authority: Authority, port: int) -> str | None:
+    """What is agreed on by a client that takes whatever there is."""
+    lenient = ssl.create_default_context(cafile=str(authority.ca_file))
+    lenient.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        lenient.minimum_version = ssl.TLSVersion.TLSv1
+    with (
+        socket.create_connection(("127.0.0.1", port), 5) as plain,
+        lenient.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        return connection.version()
 
 
 def test_peer_that_speaks_no_tls_is_a_failure(make: MakeSink) -> None:
@@ -266,13 +328,72 @@ def test_name_that_resolves_to_a_refused_address_is_refused(authority: Authority
         assert status(post(make(resolve=resolve), url)) == 204
 
 
-def test_allowed_address_is_taken_when_another_is_refused(authority: Authority, make: MakeSink) -> None:
-    with RecordingSink(authority=authority, names=["sink.example"]) as server:
+@pytest.mark.parametrize(
+    "answer", ["169.254.169.254,10.0.0.1,127.0.0.1", "127.0.0.2,[::1],127.0.0.1", "127.0.0.1,127.0.0.2"]
+)
+def test_of_mixed_answers_only_the_allowed_address_is_connected_to(
+    authority: Authority, make: MakeSink, answer: str
+) -> None:
+    with RecordingSink(authority=authority, names=["sink.example"]) as server, _bystander(server) as refused:
         sink = make(
             policy=AddressPolicy((ip_network("127.0.0.1/32"),)),
-            resolve=(f"sink.example:{server.port}:169.254.169.254,10.0.0.1,127.0.0.1",),
+            resolve=(f"sink.example:{server.port}:{answer}",),
         )
         assert status(post(sink, f"https://sink.example:{server.port}/")) == 204
+        assert server.connections == 1
+        assert refused() == 0
+
+
+def test_answers_that_are_all_refused_are_never_connected_to(authority: Authority, make: MakeSink) -> None:
+    with RecordingSink(authority=authority, names=["sink.example"]) as server, _bystander(server) as refused:
+        resolve = (f"sink.example:{server.port}:127.0.0.2,[::1],127.0.0.1",)
+        url = f"https://sink.example:{server.port}/"
+        assert failure(post(make(policy=AddressPolicy(), resolve=resolve), url)) == "address_refused"
+        assert (server.connections, refused()) == (0, 0)
+
+
+def test_a_name_that_changes_between_two_attempts_is_judged_anew(
+    authority: Authority, make: MakeSink
+) -> None:
+    with RecordingSink(authority=authority, names=["sink.example"]) as server, _bystander(server) as refused:
+        server.answer = lambda _: Answer(503, close=True)
+        good, bad = (f"sink.example:{server.port}:{host}" for host in ("127.0.0.1", "127.0.0.2"))
+        url = f"https://sink.example:{server.port}/"
+        resolve = [good]
+        sink = make(policy=AddressPolicy((ip_network("127.0.0.1/32"),)), resolve=resolve)
+        assert status(post(sink, url)) == 503
+        resolve[:] = [bad]
+        assert failure(post(sink, url)) == "address_refused"
+        resolve[:] = [good]
+        assert status(post(sink, url)) == 503
+        assert (server.connections, refused()) == (2, 0)
+
+
+def test_a_port_that_sinks_may_no_longer_have_is_never_connected_to(
+    server: RecordingSink, make: MakeSink
+) -> None:
+    policy = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")), frozenset({443}))
+    assert failure(post(make(policy=policy), server.url)) == "address_refused"
+    assert server.connections == 0
+
+
+@contextmanager
+def _bystander(server: RecordingSink) -> Iterator[Callable[[], int]]:
+    """Listens at the server's port on 127.0.0.2, and counts who connects."""
+    with socket.create_server(("127.0.0.2", server.port)) as listener:
+        listener.setblocking(False)
+
+        def connections() -> int:
+            count = 0
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except BlockingIOError:
+                    return count
+                connection.close()
+                count += 1
+
+        yield connections
 
 
 def test_unknown_name_is_a_dns_failure(make: MakeSink) -> None:
@@ -388,8 +509,18 @@ def drip(server: RecordingSink, start: bytes) -> Raw:
         (send_for_ever(b"", b"x" * 1000), "protocol"),
         (send_for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 40), "too_large"),
         (send_for_ever(b"HTTP/1.1 103 Early\r\n", b"x-header: " + b"y" * 988 + b"\r\n"), "too_large"),
+        (send(b"HTTP/1.1 103 Early\r\nx-header: ", b"y" * 1_000_000, b"\r\n\r\n"), "too_large"),
     ],
-    ids=["hangs up", "cut off", "other protocol", "bad status", "no line", "endless interim", "interim head"],
+    ids=[
+        "hangs up",
+        "cut off",
+        "other protocol",
+        "bad status",
+        "no line",
+        "endless interim",
+        "interim head",
+        "interim header of 1 MB",
+    ],
 )
 def test_connection_without_a_final_status_is_a_failure(
     server: RecordingSink, make: MakeSink, raw: Raw, reason: str
@@ -406,6 +537,7 @@ def test_connection_without_a_final_status_is_a_failure(
         send(b"HTTP/1.1 503 X\r\nx-head-ends: he"),
         send_for_ever(b"HTTP/1.1 503 X\r\n", b"x-header: " + b"y" * 988 + b"\r\n"),
         send_for_ever(b"HTTP/1.1 503 X\r\nx-header: ", b"y" * 1000),
+        send(b"HTTP/1.1 503 X\r\nx-header: ", b"y" * 1_000_000, b"\r\ncontent-length: 0\r\n\r\n"),
         send_for_ever(b"HTTP/1.1 503 X\r\n\r\n", b"y" * 1000),
         send_for_ever(CHUNKED, b"1\r\nx\r\n" * 200),
         send_for_ever(
@@ -420,6 +552,7 @@ def test_connection_without_a_final_status_is_a_failure(
         "head cut off",
         "large head",
         "large line",
+        "header of 1 MB",
         "large body",
         "endless chunks",
         "endless trailers",
@@ -438,6 +571,51 @@ def test_oversized_answer_costs_its_connection_only(server: RecordingSink, make:
     server.answer = lambda _: Answer(200, body=b"x" * 65_536)
     assert [status(post(sink, server.url)) for _ in range(2)] == [200, 200]
     assert server.connections == 2
+
+
+def test_the_limits_are_those_that_are_promised() -> None:
+    assert SinkLimits() == SinkLimits(
+        connect_ms=3_000, total_ms=10_000, head_bytes=16 * 1024, body_bytes=64 * 1024
+    )
+
+
+def test_sink_whose_host_answers_nothing_times_out_while_connecting(make: MakeSink) -> None:
+    """A host behind a firewall that drops packets: no refusal, no connection."""
+    with _black_hole() as port:
+        reply = post(make(limits=SinkLimits(connect_ms=300, total_ms=60_000)), f"https://127.0.0.1:{port}/")
+    assert failure(reply) == "timeout"
+    assert 300 <= reply.elapsed_ms < 30_000
+
+
+@contextmanager
+def _black_hole() -> Iterator[int]:
+    """A port whose queue of connections is full: the host drops what else wants to connect."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        for _ in range(10):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0.2)
+            try:
+                waiting.connect(address)
+            except TimeoutError:
+                yield address[1]
+                return
+        pytest.fail("the queue of connections does not fill")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_compressed_answer_is_not_unpacked(server: RecordingSink, make: MakeSink, coding: str) -> None:
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    assert len(bomb) < DEFAULT.body_bytes
+    server.answer = lambda _: Answer(200, (("Content-Encoding", coding),), bomb)
+    sink = make()
+    assert [status(post(sink, server.url)) for _ in range(2)] == [200, 200]
+    assert [received.header("Accept-Encoding") for received in server.requests] == [None, None]
+    # Unpacked it would be beyond the limit, which would have cost the connection.
+    assert server.connections == 1
 
 
 def test_silent_sink_times_out(server: RecordingSink, make: MakeSink) -> None:

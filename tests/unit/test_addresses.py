@@ -306,6 +306,74 @@ def test_allowed_network_admits_literal_addresses() -> None:
         check_sink_url("https://10.0.0.1/", policy)
 
 
+@pytest.mark.parametrize(
+    ("ports", "url", "told"),
+    [
+        (frozenset({443}), "https://example.com:8443/", "443"),
+        (frozenset({8443, 9000, 9001}), "https://example.com/", "8443, 9000-9001"),
+        (frozenset({8443}), "https://example.com:443/", "8443"),
+        (PUBLIC.ports, "https://example.com:25/", "443, 1024-65535"),
+    ],
+)
+def test_only_the_ports_of_the_policy_may_be_used(ports: frozenset[int], url: str, told: str) -> None:
+    with pytest.raises(ValueError, match=f"^sink must use one of the ports {told}$"):
+        check_sink_url(url, AddressPolicy(ports=ports))
+    assert check_sink_url("https://example.com:25/", AddressPolicy(ports=frozenset({25})))
+
+
+@pytest.mark.parametrize(
+    ("host", "normal"),
+    [
+        ("\u0430pple.example", "xn--pple-43d.example"),  # a Cyrillic letter among Latin ones
+        ("\u03b1\u0431\u0432.example", "xn--mxa0xd.example"),  # Greek and Cyrillic
+        ("\u212aelvin.example", "kelvin.example"),  # the sign of the unit
+        ("\uff45\uff58\uff41\uff4d\uff50\uff4c\uff45\uff0e\uff43\uff4f\uff4d", "example.com"),  # fullwidth
+        ("example\uff61com", "example.com"),  # halfwidth dot
+        ("fa\u00df.example", "xn--fa-hia.example"),  # IDNA2008; IDNA2003 said fass
+        ("\u03b2\u03cc\u03bb\u03bf\u03c2.example", "xn--nxasmm1c.example"),  # final sigma, likewise
+        ("XN--FA-HIA.example", "xn--fa-hia.example"),
+    ],
+)
+def test_international_names_go_out_in_one_ascii_form(host: str, normal: str) -> None:
+    assert check_sink_url(f"https://{host}/", PUBLIC) == f"https://{normal}/"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a\u200db.example",  # zero width joiner
+        "a\u200cb.example",  # zero width non-joiner
+        "a\u2060b.example",  # word joiner
+        "\u202eexample.com",  # right-to-left override
+        "\u0301a.example",  # starts with a combining mark
+        "example.com\u2100.evil.example",  # maps to a/c
+        "example.com\uff0f.evil.example",  # fullwidth /
+        "example.com\uff1f.evil.example",  # fullwidth ?
+        "example.com\uff03.evil.example",  # fullwidth #
+        "example.com\uff20evil.example",  # fullwidth @
+        "example.com\uff1a25",  # fullwidth :
+        "example.com\uff3cevil.example",  # fullwidth backslash
+        "\u05d0a.example",  # right-to-left and left-to-right in one label
+        "a\ufffd.example",
+        "%65xample.com",
+        "example%2ecom",
+        "127%2e0%2e0%2e1",
+        "%C3%A4.example",
+    ],
+)
+def test_names_that_hide_what_they_are_are_refused(host: str) -> None:
+    with pytest.raises(ValueError, match=r"^sink must "):
+        check_sink_url(f"https://{host}/", PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "host", ["\u2460\u2461\u2466.0.0.1", "\U0001d7cf\U0001d7d0\U0001d7d5.0.0.1", "\uff10x7f.1"]
+)
+def test_digits_in_disguise_are_read_as_digits(host: str) -> None:
+    with pytest.raises(ValueError, match=r"127\.0\.0\.1, which is not a public address"):
+        check_sink_url(f"https://{host}/", PUBLIC)
+
+
 @given(st.text())
 def test_any_text_gives_a_stable_ascii_url_or_a_value_error(text: str) -> None:
     for url in (text, f"https://{text}", f"https://example.com/{text}"):

@@ -1,5 +1,6 @@
 """What clients may do with subscriptions, beyond what the contract's schemas say."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -204,3 +205,20 @@ def test_times_are_read_in_any_zone(subscriptions: Subscriptions) -> None:
 def test_any_json_integer_is_a_maximum(subscriptions: Subscriptions, most: float) -> None:
     made = subscriptions.create(APP, request(config={"subscriptionMaxEvents": most}))
     assert subscriptions.get(APP, made["id"])["config"]["subscriptionMaxEvents"] == most
+
+
+def test_ports_of_sinks_are_those_of_the_setting(store: Store, settings: Settings) -> None:
+    subscriptions = Subscriptions(store, dataclasses.replace(settings, sink_ports=frozenset({8443, 25})))
+    for port in (8443, 25):
+        subscriptions.create(APP, request(sink=f"https://sink.example.com:{port}/"))
+    told = "$.sink: sink must use one of the ports 25, 8443"
+    for authority in ("sink.example.com", "sink.example.com:9443"):
+        asked = request(sink=f"https://{authority}/")
+        assert error(subscriptions, asked) == (400, "INVALID_SINK", told)
+
+
+@pytest.mark.parametrize("name", ["Signature", "WebHook-Request-Origin", "X-Forwarded-For", "Host", "ce_id"])
+def test_headers_of_the_service_are_not_the_subscribers(subscriptions: Subscriptions, name: str) -> None:
+    status, code, message = error(subscriptions, request(protocolSettings={"headers": {name: "s3cret"}}))
+    assert (status, code) == (400, "INVALID_ARGUMENT")
+    assert message == f"$.protocolSettings.headers: header {name!r} is set by the service"
