@@ -30,7 +30,9 @@ SLOTS = 16384
 SERVICE = "events"
 
 
-def eventually(holds: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
+def eventually(
+    holds: Callable[[], object], what: str, timeout_s: float = 30.0, *, every_s: float = 0.02
+) -> None:
     """Returns once `holds` does; a server that does not answer does not hold."""
     deadline = CLOCK.monotonic() + timeout_s
     while CLOCK.monotonic() < deadline:
@@ -39,7 +41,7 @@ def eventually(holds: Callable[[], object], what: str, timeout_s: float = 30.0) 
                 return
         except redis.RedisError:
             pass
-        CLOCK.sleep(0.02)
+        CLOCK.sleep(every_s)
     raise TimeoutError(f"{what}: not within {timeout_s:.0f} s")
 
 

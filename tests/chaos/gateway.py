@@ -1,0 +1,241 @@
+"""The gateway's side of a run: publishes numbered events, and repeats what was not answered.
+
+Each line is a thread that awaits every answer before it goes on, as a gateway must that
+needs order. What got no answer, or a 503, is sent again until it is accepted.
+"""
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from webrtc_events.clock import SystemClock
+
+__all__ = ["Channel", "Load", "LoadOptions"]
+
+CLOCK = SystemClock()
+PREFIX = "org.camaraproject.webrtc-events.v0."
+# The longest that a store or an API is away in any scenario, and as much again.
+_GIVE_UP_S = 90.0
+
+
+@dataclass
+class Channel:
+    """One registration or media session, and its events, numbered from 1.
+
+    `subscribers` is how many subscriptions an event of it is to be appended to, None if that
+    changes and is one at most. `sent` events were accepted; up to `told` they were appended.
+    """
+
+    key: str
+    kind: str
+    total: int
+    subscribers: int | None = 1
+    sent: int = 0
+    told: int = 0
+
+    def event(self, number: int, source: str, padding: str) -> dict[str, Any]:
+        data: dict[str, Any] = {"mediaSessionId": self.key, "status": "Ringing", "sequenceNumber": number}
+        event = {
+            "id": f"{self.key}-{number}",
+            "source": source,
+            "specversion": "1.0",
+            "type": PREFIX + self.kind,
+            "time": "2026-03-10T09:00:00Z",
+            "data": data,
+        }
+        if self.kind == "session-invitation":
+            event["subject"] = self.key
+            data |= {"originatorAddress": "tel:+12025550100", "receiverAddress": "tel:+12025550101"}
+            data["status"] = "Initial"
+        if padding:
+            data["reason" if self.kind == "session-status" else "originatorName"] = padding
+        return event
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How it is sent: so many lines, batches of up to so many, so many events a second in all."""
+
+    lines: int = 8
+    batch: int = 20
+    rate: float = 1_000.0
+    padding: str = ""
+
+
+@dataclass
+class _Counts:
+    accepted: int = 0
+    unanswered: int = 0
+    refused: int = 0
+    duplicates: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+class Load:
+    """Publishes every event of `channels`. `faults` are answers that a gateway must never get."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        channels: Sequence[Channel],
+        seed: str,
+        options: LoadOptions = LoadOptions(),
+    ) -> None:
+        self.total = sum(each.total - each.sent for each in channels)
+        self._url = f"{url}/network/v0/events"
+        self._token = token
+        self._seed = seed
+        self._options = options
+        self._changed = threading.Condition()
+        self._counts = _Counts()
+        self._stopping = threading.Event()
+        shares = [list(channels[number :: options.lines]) for number in range(options.lines)]
+        self._threads = [
+            threading.Thread(target=self._line, args=(number, share), name=f"line-{number}")
+            for number, share in enumerate(shares)
+            if share
+        ]
+
+    def start(self) -> None:
+        self._started = CLOCK.monotonic()
+        for each in self._threads:
+            each.start()
+
+    def stop(self) -> None:
+        """Ends the lines after their current request."""
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        for each in self._threads:
+            if each.ident is not None:
+                each.join()
+
+    @property
+    def accepted(self) -> int:
+        return self._counts.accepted
+
+    @property
+    def refused(self) -> int:
+        """How many requests were answered 503."""
+        return self._counts.refused
+
+    def figures(self) -> str:
+        counts = self._counts
+        return f"unanswered {counts.unanswered}, 503 {counts.refused}, duplicates {counts.duplicates}"
+
+    def wait_accepted(self, share: float, timeout_s: float = 60.0) -> None:
+        """Returns once that share of all events is accepted.
+
+        Raises:
+            TimeoutError: it is not, after `timeout_s`.
+            AssertionError: an answer came that a gateway must never get.
+        """
+        self._wait(lambda: self.accepted >= share * self.total, f"{share:.0%} are accepted", timeout_s)
+
+    def wait_refused(self, count: int, timeout_s: float = 60.0) -> None:
+        """Returns once so many requests have been answered 503."""
+        self._wait(lambda: self.refused >= count, f"{count} answers were 503", timeout_s)
+
+    def wait(self, timeout_s: float = 120.0) -> None:
+        """Returns once every event is accepted."""
+        self.wait_accepted(1.0, timeout_s)
+        for each in self._threads:
+            each.join(timeout_s)
+
+    def _wait(self, holds: Any, what: str, timeout_s: float) -> None:
+        with self._changed:
+            done = self._changed.wait_for(lambda: holds() or self._counts.faults, timeout_s)
+            assert not self._counts.faults, "\n".join(self._counts.faults[:5])
+        if not done:
+            raise TimeoutError(
+                f"{what}: not within {timeout_s:.0f} s; {self.accepted} accepted, {self.figures()}"
+            )
+
+    def _line(self, number: int, channels: list[Channel]) -> None:
+        draw = random.Random(f"{self._seed} line {number}")
+        rate = self._options.rate / len(self._threads)
+        started, sent = CLOCK.monotonic(), 0
+        with requests.Session() as session:
+            session.trust_env = False
+            session.headers["Authorization"] = f"Bearer {self._token}"
+            session.headers["Content-Type"] = "application/cloudevents-batch+json"
+            while (batch := self._batch(draw, channels)) and not self._stopping.is_set():
+                answer = self._publish(session, draw, [event for _, event in batch])
+                if answer is None:
+                    return
+                results, repeated = answer
+                for (channel, event), result in zip(batch, results, strict=True):
+                    self._note(channel, event, result, repeated)
+                sent += len(batch)
+                with self._changed:
+                    self._counts.accepted += len(batch)
+                    self._changed.notify_all()
+                self._stopping.wait(max(0.0, started + sent / rate - CLOCK.monotonic()))
+
+    def _batch(self, draw: random.Random, channels: list[Channel]) -> list[tuple[Channel, dict[str, Any]]]:
+        """The next events of some channels, several of one at times."""
+        batch: list[tuple[Channel, dict[str, Any]]] = []
+        ahead: dict[str, int] = {}
+        for _ in range(draw.randint(1, self._options.batch)):
+            left = [each for each in channels if each.sent + ahead.get(each.key, 0) < each.total]
+            if not left:
+                break
+            channel = draw.choice(left)
+            ahead[channel.key] = ahead.get(channel.key, 0) + 1
+            number = channel.sent + ahead[channel.key]
+            batch.append((channel, channel.event(number, f"/gateway/{self._seed}", self._options.padding)))
+        return batch
+
+    def _publish(
+        self, session: requests.Session, draw: random.Random, events: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], bool] | None:
+        """The results of a batch, which is sent until it is answered, and whether that took repeats.
+
+        None: it was given up.
+        """
+        give_up, repeated = CLOCK.monotonic() + _GIVE_UP_S, False
+        while CLOCK.monotonic() < give_up and not self._stopping.is_set():
+            try:
+                answer = session.post(self._url, json=events, timeout=(3, 15))
+            except requests.RequestException:
+                self._count("unanswered")
+            else:
+                if answer.status_code == 202:
+                    return answer.json()["results"], repeated
+                if answer.status_code != 503:
+                    self._fault(f"{answer.status_code} to {events[0]['id']}...: {answer.text[:300]}")
+                    return None
+                self._count("refused")
+            repeated = True
+            self._stopping.wait(draw.uniform(0.05, 0.25))
+        if not self._stopping.is_set():
+            self._fault(f"{events[0]['id']}... is not accepted after {_GIVE_UP_S:.0f} s")
+        return None
+
+    def _note(self, channel: Channel, event: dict[str, Any], result: dict[str, Any], repeated: bool) -> None:
+        number, wanted = event["data"]["sequenceNumber"], channel.subscribers
+        if result["status"] not in ("accepted", "duplicate"):
+            self._fault(f"{event['id']}: {result}")
+        if result["status"] == "duplicate":
+            self._count("duplicates")
+        # What was appended before, with an answer that was lost, is not told again.
+        if wanted is not None and result["subscriptions"] != wanted and not repeated:
+            self._fault(f"{event['id']}: {result}, not to {wanted} subscriptions")
+        if wanted is not None or result["subscriptions"]:
+            channel.told = number
+        channel.sent = number
+
+    def _count(self, name: str) -> None:
+        with self._changed:
+            setattr(self._counts, name, getattr(self._counts, name) + 1)
+            self._changed.notify_all()
+
+    def _fault(self, text: str) -> None:
+        with self._changed:
+            self._counts.faults.append(text)
+            self._changed.notify_all()

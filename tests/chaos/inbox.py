@@ -1,0 +1,139 @@
+"""The sinks' side of a run: starts the process with the sinks, reads its journal as it grows."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import trustme
+
+from tests.chaos.verdict import END, Attempt
+from webrtc_events.local import child
+
+__all__ = ["Inbox"]
+
+_SCRIPT = Path(__file__).with_name("sink_process.py")
+_ENDED = "subscription-ended"
+
+
+class Inbox:
+    """A context. `attempts` are those read so far; `refresh` reads on."""
+
+    def __init__(self, directory: Path, seed: str, sinks: int = 1) -> None:
+        self.ca_file = directory / "ca.pem"
+        self.journal = directory / "sinks.journal"
+        self.attempts: list[Attempt] = []
+        self.taken: dict[str, set[int]] = {}
+        self._certificate = directory / "sink.pem"
+        self._arguments = (str(self._certificate), str(self.journal), str(sinks), seed)
+        self._by_request: dict[int, Attempt] = {}
+        self._rest = b""
+        self._lines = 0
+        self._read_to = 0
+        self._reading = threading.Lock()
+
+    def __enter__(self) -> Self:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(self.ca_file))
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(self._certificate))
+        self.journal.touch()
+        wrapper = [sys.executable, "-I", "-S", child.__file__, str(os.getpid()), "-1"]
+        self._process = subprocess.Popen(
+            [*wrapper, sys.executable, str(_SCRIPT), *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.ports: list[int] = json.loads(self._line())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        # Closes the pipes too.
+        self._process.communicate()
+
+    def url(self, path: str, sink: int = 0) -> str:
+        return f"https://127.0.0.1:{self.ports[sink]}{path}"
+
+    def plan(self, sink: int = 0, **plan: Any) -> None:
+        """How that sink answers from now on, see `sink_process`; what is not given has its default."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"sink": sink, **plan}) + "\n")
+        self._process.stdin.flush()
+        self._line()
+
+    def refresh(self) -> None:
+        """From any thread."""
+        with self._reading:
+            self._read()
+
+    def _read(self) -> None:
+        with self.journal.open("rb") as journal:
+            journal.seek(self._read_to)
+            new = journal.read()
+        self._read_to += len(new)
+        *lines, self._rest = (self._rest + new).split(b"\n")
+        for line in lines:
+            self._lines += 1
+            (self._arrived if line.startswith(b"a ") else self._answered)(line)
+
+    def until(self, holds: Callable[[], bool]) -> Callable[[], bool]:
+        """`holds`, asked with what came in by then."""
+
+        def asked() -> bool:
+            self.refresh()
+            return holds()
+
+        return asked
+
+    def most_at_once(self, attempts: Sequence[Attempt]) -> int:
+        """How many of these were on their way to an answer at the same time."""
+        moments = [(each.arrived, 1) for each in attempts]
+        moments += [(each.answered, -1) for each in attempts if each.answered is not None]
+        at_once = most = 0
+        for _, change in sorted(moments):
+            at_once += change
+            most = max(most, at_once)
+        return most
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the process with the sinks ended"
+        return line
+
+    def _arrived(self, line: bytes) -> None:
+        head, _, body = line.partition(b"\t")
+        _, request, at_s, sink, _, path = head.decode().split(" ")
+        event = json.loads(body)
+        data = event["data"]
+        ended = event["type"].endswith(_ENDED)
+        attempt = Attempt(
+            subscription=data["subscriptionId"],
+            number=int(event["id"].rpartition(".")[2]),
+            event=END if ended else data["sequenceNumber"],
+            reason=data["terminationReason"] if ended else None,
+            path=path,
+            body=body,
+            sink=int(sink),
+            arrived=self._lines,
+            arrived_s=float(at_s),
+        )
+        assert event["id"] == f"{attempt.subscription}.{attempt.number}", event
+        self._by_request[int(request)] = attempt
+        self.attempts.append(attempt)
+
+    def _answered(self, line: bytes) -> None:
+        _, request, at_s, status = line.decode().split(" ")
+        attempt = self._by_request.pop(int(request))
+        attempt.answered, attempt.answered_s, attempt.status = self._lines, float(at_s), int(status)
+        if attempt.taken:
+            self.taken.setdefault(attempt.subscription, set()).add(attempt.event)

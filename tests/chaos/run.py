@@ -1,0 +1,293 @@
+"""One run: a load, whatever the scenario does to the service meanwhile, and the verdict."""
+
+import json
+import random
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+
+from tests.chaos.gateway import Channel, Load, LoadOptions
+from tests.chaos.inbox import Inbox
+from tests.chaos.processes import Process
+from tests.chaos.service import Service, Subscriber
+from tests.chaos.verdict import END, Expected, Verdict, judge
+from tests.issuer import Issuer
+from tests.valkeys import ValkeyServer, eventually
+from webrtc_events.clock import SystemClock
+from webrtc_events.deliver import CourierOptions
+from webrtc_events.keys import Partition
+
+__all__ = ["Run"]
+
+CLOCK = SystemClock()
+PARTITIONS = 64
+# A lease of the default length, and the longest delay between attempts that scenarios run into.
+_SETTLED_S = 90.0
+_TICK_S = 3.0
+_EVENTS_PER_CLAIM = CourierOptions().events_per_claim
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    seed: int
+    events: int
+
+
+class Run:
+    """A context; `say` shows a line at once. What a process must not log is checked at the end."""
+
+    def __init__(
+        self, name: str, options: Options, directory: Path, issuer: Issuer, say: Callable[[str], None]
+    ) -> None:
+        self.name = name
+        self.options = options
+        self.seed = f"{options.seed}-{name}"
+        self.draw = random.Random(self.seed)
+        self.directory = directory
+        self.subscribers: list[Subscriber] = []
+        self.verdict: Verdict | None = None
+        self.notes: list[str] = []
+        self._issuer = issuer
+        self._say = say
+        self._stack = ExitStack()
+        self._started = CLOCK.monotonic()
+        self._load: Load | None = None
+        self._told: dict[str, frozenset[str]] = {}
+        self._dropped: set[str] = set()
+        self._forgotten: set[str] = set()
+
+    # What it runs on
+
+    def begin(self, *, store: str | None = None, sinks: int = 1, **settings: str) -> Service:
+        """The sinks, a store unless the URL of one is given, and the service, with nothing started."""
+        self.inbox = self._stack.enter_context(Inbox(self.directory, self.seed, sinks))
+        if store is None:
+            self.valkey = self.enter(ValkeyServer(self.directory / "store"))
+            store = self.valkey.url
+        self.store_url = store
+        self.service = Service(self.directory, store, self._issuer, self.inbox, settings)
+        self._stack.callback(self.service.stop)
+        return self.service
+
+    def enter(self, context: Any) -> Any:
+        """A context that ends with the run."""
+        return self._stack.enter_context(context)
+
+    def __enter__(self) -> Self:
+        self._ticking = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+        self._ticker.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ticking.set()
+        self._ticker.join()
+        if self._load is not None:
+            self._load.stop()
+        self._stack.close()
+
+    def say(self, text: str) -> None:
+        self._say(f"{self.elapsed_s:6.1f} s  {self.name}: {text}")
+
+    @property
+    def elapsed_s(self) -> float:
+        return CLOCK.monotonic() - self._started
+
+    # What comes in
+
+    def channels(
+        self, count: int, events: int, kind: str = "session-invitation", **more: Any
+    ) -> list[Channel]:
+        """`events` in all, evenly; keys are unlike those of other calls."""
+        first = len(self.subscribers)
+        per_channel = -(-events // count)
+        return [
+            Channel(f"{kind[8:11]}{first + number}", kind, per_channel, **more) for number in range(count)
+        ]
+
+    def subscribe(self, channels: Iterable[Channel], **options: Any) -> list[Subscriber]:
+        """As many subscriptions to each as its events are to be appended to."""
+        wanted = [(channel, number) for channel in channels for number in range(channel.subscribers or 1)]
+        made = self.service.together(lambda pair: self.service.subscribe(pair[0], pair[1], **options), wanted)
+        self.subscribers += made
+        return made
+
+    def mixed(self, events: int, subscriptions: int = 100) -> list[Channel]:
+        """Channels with subscriptions: registrations, and sessions with two subscriptions each.
+
+        `events` counts what is to be delivered; the subscriptions are made.
+        """
+        sessions = subscriptions // 10
+        each = -(-events // subscriptions)
+        invitations = self.channels(subscriptions - 2 * sessions, each * (subscriptions - 2 * sessions))
+        self.subscribe(invitations)
+        statuses = self.channels(sessions, each * sessions, "session-status", subscribers=2)
+        self.subscribe(statuses)
+        return invitations + statuses
+
+    def publish(self, channels: Sequence[Channel], **options: Any) -> Load:
+        """Starts to publish all that is left of the channels' events."""
+        self._load = Load(self.service.url, self.service.token, channels, self.seed, LoadOptions(**options))
+        self._load.start()
+        return self._load
+
+    # What is done to it
+
+    def ends(self, subscribers: Iterable[Subscriber], *reasons: str, dropped: bool = False) -> None:
+        """Notes that these are to end with one of these reasons, what is pending `dropped` or not."""
+        for each in subscribers:
+            self._told[each.id] = self._told.get(each.id, frozenset()) | frozenset(reasons)
+            if dropped:
+                self._dropped.add(each.id)
+
+    def delete(self, subscribers: Sequence[Subscriber]) -> None:
+        """As their owner does."""
+        self.ends(subscribers, "SUBSCRIPTION_DELETED", dropped=True)
+        answers = self.service.together(lambda each: self.service.delete(each.id), subscribers)
+        assert {each.status_code for each in answers} <= {204}, {each.text for each in answers}
+
+    def terminate(self, subscribers: Sequence[Subscriber]) -> None:
+        """As the operator does."""
+        self.ends(subscribers, "NETWORK_TERMINATED")
+        answers = self.service.together(lambda each: self.service.terminate(each.id), subscribers)
+        assert {each.status_code for each in answers} <= {204}, {each.text for each in answers}
+
+    def forget(self, subscribers: Iterable[Subscriber]) -> None:
+        """Notes that the store has lost these: nothing more has to come of them."""
+        self._forgotten |= {each.id for each in subscribers}
+
+    # What came of it
+
+    def finish(
+        self, *, failed: int = 0, late: bool = False, twins: bool = False, timeout_s: float = _SETTLED_S
+    ) -> Verdict:
+        """Waits until all is delivered, ends what is not to end yet, and judges.
+
+        Of each subscription, a claim of each process that `failed` may be doubled. `late` repeats
+        after an end are for runs that froze a process. `twins` are for runs in which the store lost
+        what it had not accepted, and what came again got a new id.
+
+        Raises:
+            AssertionError: the verdict is not clean.
+            TimeoutError: something is still under way after `timeout_s`.
+        """
+        assert self._load is not None
+        self._load.wait()
+        self.say(f"all {self._load.accepted} events are accepted; {self._load.figures()}")
+        try:
+            self.wait_delivered(timeout_s)
+            self._end_all()
+            self.wait_settled(timeout_s)
+        except TimeoutError as error:
+            self.judge()
+            raise AssertionError(f"{error}\n{self.figures()}\n{self.verdict.details()}") from error
+        verdict = self.judge()
+        assert verdict.clean, verdict.details()
+        most = failed * _EVENTS_PER_CLAIM
+        assert verdict.most_doubled <= most, f"{verdict.most_doubled} of a subscription were taken twice"
+        assert twins or not verdict.twins, verdict.details()
+        assert late or not verdict.late, f"{verdict.late} repeats came after an end"
+        for each in self.service.processes.values():
+            assert "Traceback" not in each.log.read_text(errors="replace"), f"{each.name} logged a traceback"
+        return verdict
+
+    def wait_delivered(self, timeout_s: float = _SETTLED_S) -> None:
+        """Returns once every event of subscriptions that still take events was taken by its sink."""
+        gone = self._dropped | self._forgotten
+        left = {each.id: each for each in self.subscribers if each.id not in gone}
+
+        def delivered() -> bool:
+            dead = self.dead_letters() if len(left) < 20 else {}
+            for each in list(left.values()):
+                due = each.channel.told if each.most is None else min(each.channel.told, each.most)
+                taken = self.inbox.taken.get(each.id, set())
+                if all(event in taken or (each.id, event) in dead for event in range(1, due + 1)):
+                    del left[each.id]
+            return not left
+
+        eventually(self.inbox.until(delivered), "all is delivered", timeout_s, every_s=0.2)
+
+    def wait_settled(self, timeout_s: float = _SETTLED_S) -> None:
+        """Returns once no subscription is due any more, now or after a lease or a delay."""
+        with redis.Redis.from_url(self.store_url) as client:
+
+            def settled() -> bool:
+                pipe = client.pipeline(transaction=False)
+                for number in range(PARTITIONS):
+                    pipe.exists(Partition(number).due)
+                return not any(pipe.execute())
+
+            eventually(settled, "all is settled", timeout_s, every_s=0.2)
+        self.inbox.refresh()
+
+    def judge(self) -> Verdict:
+        self.inbox.refresh()
+        self.verdict = judge(map(self._expected, self.subscribers), self.inbox.attempts, self.dead_letters())
+        self.say(self.figures())
+        return self.verdict
+
+    def figures(self) -> str:
+        """The line that a run leaves."""
+        assert self.verdict is not None
+        return "; ".join([self.verdict.figures(), *self.notes, f"{self.elapsed_s:.0f} s"])
+
+    def dead_letters(self) -> dict[tuple[str, int], str]:
+        """The reason of each, by subscription and event."""
+        found = {}
+        with redis.Redis.from_url(self.store_url, decode_responses=True) as client:
+            for number in range(PARTITIONS):
+                for _, letter in client.xrange(Partition(number).dead):
+                    found[letter["subscription"], _event_of(letter["entry"])] = letter["reason"]
+        return found
+
+    def tails(self) -> Iterable[tuple[str, str]]:
+        """The end of each process' log."""
+        return [(each.name, each.tail()) for each in self._processes()]
+
+    def _processes(self) -> list[Process]:
+        service = getattr(self, "service", None)
+        return list(service.processes.values()) if service is not None else []
+
+    def _expected(self, subscriber: Subscriber) -> Expected:
+        channel = subscriber.channel
+        return Expected(
+            subscriber.id,
+            subscriber.path,
+            at_least=0 if subscriber.id in self._forgotten else channel.told,
+            at_most=channel.sent,
+            most=subscriber.most,
+            ends=self._told.get(subscriber.id, frozenset()),
+            dropped=subscriber.id in self._dropped | self._forgotten,
+        )
+
+    def _end_all(self) -> None:
+        """What is still active is ended, by its owner or by the operator; each is to end once."""
+        left = [each for each in self.subscribers if each.id not in {*self._told, *self._forgotten}]
+        by_owner = [each for each in left if self.draw.random() < 0.5]
+        self.delete(by_owner)
+        self.terminate([each for each in left if each not in by_owner])
+
+    def _tick(self) -> None:
+        while not self._ticking.wait(_TICK_S):
+            load, inbox = self._load, getattr(self, "inbox", None)
+            if load is not None and inbox is not None:
+                inbox.refresh()
+                taken = sum(map(len, list(inbox.taken.values())))
+                self.say(f"accepted {load.accepted}/{load.total}, taken by sinks {taken}, {load.figures()}")
+
+
+def _event_of(entry: str) -> int:
+    """Of an entry in an outbox, see common.lua."""
+    head, _, payload = entry.partition("\n")
+    is_end = head.split(" ")[1] == "1"
+    return END if is_end else int(json.loads(payload)["data"]["sequenceNumber"])

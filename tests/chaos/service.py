@@ -1,0 +1,158 @@
+"""The service as an operator runs it: gunicorn, workers, a store, a token issuer; and its clients."""
+
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.chaos.gateway import PREFIX, Channel
+from tests.chaos.inbox import Inbox
+from tests.chaos.processes import Process
+from tests.issuer import Issuer
+from tests.valkeys import _free_port as free_port
+from tests.valkeys import eventually
+from webrtc_events.clock import SystemClock
+
+__all__ = ["Service", "Subscriber"]
+
+CLOCK = SystemClock()
+ROOT = Path(__file__).parents[2]
+SCRIPTS = Path(sys.executable).parent
+APP = "webrtc_events.app:create_app()"
+_SCOPES = " ".join(
+    [f"webrtc-events:{PREFIX}{kind}:create" for kind in ("session-invitation", "session-status")]
+    + [f"webrtc-events:{what}" for what in ("read", "delete", "network")]
+)
+
+
+@dataclass(frozen=True)
+class Subscriber:
+    """A subscription that was made, and to what."""
+
+    id: str
+    channel: Channel
+    path: str
+    most: int | None
+
+
+class Service:
+    """Its processes by name; `stop` ends them all. Start the processes from the main thread."""
+
+    def __init__(
+        self, directory: Path, store_url: str, issuer: Issuer, inbox: Inbox, settings: Mapping[str, str]
+    ) -> None:
+        self.processes: dict[str, Process] = {}
+        self.token = issuer.token(CLOCK.now(), scope=_SCOPES, exp=CLOCK.now() + 3600)
+        self._directory = directory
+        self._inbox = inbox
+        self._port = free_port()
+        self._environ = {
+            "WEBRTC_EVENTS_REDIS_URL": store_url,
+            "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url,
+            "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+            "WEBRTC_EVENTS_SINK_CA_FILE": str(inbox.ca_file),
+            "WEBRTC_EVENTS_SINK_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "WEBRTC_EVENTS_REQUESTS_PER_S": "0",
+            **{f"WEBRTC_EVENTS_{name}": value for name, value in settings.items()},
+        }
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def public(self) -> str:
+        return f"{self.url}/webrtc-events/v0.2/subscriptions"
+
+    def run(self, name: str, *command: str) -> Process:
+        """Starts a process, or starts it again."""
+        if name not in self.processes:
+            self.processes[name] = Process(name, self._directory, self._environ, command)
+        self.processes[name].start()
+        return self.processes[name]
+
+    def start_api(self, workers: int = 1, app: str = APP) -> Process:
+        """gunicorn; always on the same port."""
+        bind = ("-w", str(workers), "-b", f"127.0.0.1:{self._port}")
+        api = self.run("api", str(SCRIPTS / "gunicorn"), "-c", str(ROOT / "gunicorn.conf.py"), *bind, app)
+        eventually(self.ready, "the API is ready", 60, every_s=0.1)
+        return api
+
+    def start_worker(self, number: int) -> Process:
+        """`webrtc-events worker`."""
+        worker = self.run(f"worker-{number}", str(SCRIPTS / "webrtc-events"), "worker")
+        worker.wait_output("Delivering.")
+        return worker
+
+    def start_turned_worker(self, number: int, dials: Path, *, lease_ms: int, exchange_ms: int) -> Process:
+        """A worker whose clocks can be turned, with a lease and a time for a POST of its own."""
+        script = str(Path(__file__).with_name("worker_process.py"))
+        # -P: its folder is not to be imported from.
+        command = (sys.executable, "-P", script, str(dials), str(lease_ms), str(exchange_ms))
+        worker = self.run(f"worker-{number}", *command)
+        worker.wait_output("Delivering.")
+        return worker
+
+    def ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def stop(self) -> None:
+        for each in self.processes.values():
+            each.kill_all()
+
+    def subscribe(
+        self, channel: Channel, number: int = 0, *, sink: int = 0, most: int | None = None, expires: str = ""
+    ) -> Subscriber:
+        """A new subscription to a channel; `number` tells apart several to the same."""
+        path = f"/{channel.key}/{number}"
+        answer = self.try_to_subscribe(channel, number, sink=sink, most=most, expires=expires)
+        assert answer.status_code == 201, answer.text
+        return Subscriber(answer.json()["id"], channel, path, most)
+
+    def try_to_subscribe(
+        self, channel: Channel, number: int = 0, *, sink: int = 0, most: int | None = None, expires: str = ""
+    ) -> requests.Response:
+        config: dict[str, Any] = {"subscriptionDetail": {"registrationId": channel.key}}
+        if channel.kind == "session-status":
+            # Each by a registration of its own, so that they are in different partitions.
+            config["subscriptionDetail"] = {
+                "registrationId": f"{channel.key}-{number}",
+                "sessionId": channel.key,
+            }
+        if most is not None:
+            config["subscriptionMaxEvents"] = most
+        if expires:
+            config["subscriptionExpireTime"] = expires
+        request = {
+            "protocol": "HTTP",
+            "sink": self._inbox.url(f"/{channel.key}/{number}", sink),
+            "types": [PREFIX + channel.kind],
+            "config": config,
+        }
+        return self._request("POST", self.public, json=request)
+
+    def delete(self, subscription_id: str) -> requests.Response:
+        return self._request("DELETE", f"{self.public}/{subscription_id}")
+
+    def get(self, subscription_id: str) -> requests.Response:
+        return self._request("GET", f"{self.public}/{subscription_id}")
+
+    def terminate(self, subscription_id: str) -> requests.Response:
+        """Ends it for the operator."""
+        return self._request("DELETE", f"{self.url}/network/v0/subscriptions/{subscription_id}")
+
+    def together(self, function: Any, *arguments: Any) -> list[Any]:
+        """`function` of each, eight at a time."""
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(function, *arguments))
+
+    def _request(self, method: str, url: str, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return requests.request(method, url, headers=headers, timeout=15, **options)

@@ -1,0 +1,59 @@
+"""Many workers, a short lease, and everything that can happen at once."""
+
+from tests.chaos.dials import Dials
+from tests.chaos.run import CLOCK, Run
+from tests.valkeys import eventually
+from webrtc_events.clock import format_time
+
+LEASE_MS = 3_000
+EXCHANGE_MS = 1_000
+SUBSCRIPTIONS = 200
+
+
+def test_contention(run: Run) -> None:
+    """4 workers, 200 subscriptions, four times the events of other scenarios.
+
+    Sinks refuse, cut and hang; a worker is frozen beyond its lease, another killed; subscriptions
+    reach their maximum, are deleted, expire, all in mid-load.
+    """
+    service = run.begin()
+    run.inbox.plan(share=0.05, kinds=["500", "429", "cut", "never"], delay_ms=[0, 5])
+    service.start_api()
+    dials = run.directory / "dials"
+    Dials(dials).close()
+    workers = [
+        service.start_turned_worker(number, dials, lease_ms=LEASE_MS, exchange_ms=EXCHANGE_MS)
+        for number in range(1, 5)
+    ]
+    # What expires and what is deleted does not get all.
+    each = 4 * run.options.events // (SUBSCRIPTIONS - 22)
+    plain = run.channels(120, 120 * each)
+    run.subscribe(plain)
+    sessions = run.channels(20, 20 * each, "session-status", subscribers=2)
+    run.subscribe(sessions)
+    full = run.channels(20, 20 * each, subscribers=None)
+    run.ends(run.subscribe(full, most=each // 2), "MAX_EVENTS_REACHED")
+    deleted = run.channels(10, 10 * each, subscribers=None)
+    to_delete = run.subscribe(deleted)
+    expiring = run.channels(10, 10 * each, subscribers=None)
+    expires = format_time(round((CLOCK.now() + 6) * 1000))
+    run.ends(run.subscribe(expiring, expires=expires), "SUBSCRIPTION_EXPIRED")
+
+    load = run.publish([*plain, *sessions, *full, *deleted, *expiring], rate=4 * run.options.events / 8)
+    load.wait_accepted(0.2)
+    frozen = workers[0]
+    frozen.freeze()
+    run.say("worker-1 is frozen")
+    frozen_at = CLOCK.monotonic()
+    load.wait_accepted(0.4)
+    workers[1].kill()
+    workers[1].start()
+    run.say("worker-2 is killed")
+    load.wait_accepted(0.5)
+    run.delete(to_delete)
+    # Beyond its leases: others have what it held.
+    CLOCK.sleep(max(0.0, frozen_at + 1.5 * LEASE_MS / 1000 - CLOCK.monotonic()))
+    frozen.thaw()
+    run.say("worker-1 goes on")
+    eventually(lambda: "lease lost" in frozen.output, "a stale settle is refused", 10)
+    run.finish(failed=2, late=True)

@@ -1,0 +1,58 @@
+"""Processes of the service are killed, or told to end, in mid-load."""
+
+import os
+import signal
+
+from tests.chaos.run import Run
+
+# Worker.stop; graceful_timeout of gunicorn.conf.py.
+WORKER_GRACE_S = 15.0
+API_GRACE_S = 30.0
+
+
+def test_workers_and_the_api_are_killed(run: Run) -> None:
+    """Three kills and more: a worker, a process of gunicorn, gunicorn as a whole, another worker."""
+    service = run.begin()
+    run.inbox.plan(share=0.02, kinds=["500", "503", "cut"], delay_ms=[2, 20])
+    api = service.start_api(workers=2)
+    workers = [service.start_worker(number) for number in (1, 2)]
+    load = run.publish(run.mixed(run.options.events), rate=run.options.events / 8)
+    for share, kill in (
+        (0.15, workers[0].kill),
+        (0.35, lambda: os.kill(run.draw.choice(api.forked()), signal.SIGKILL)),
+        (0.55, api.kill_all),
+        (0.75, workers[1].kill),
+    ):
+        load.wait_accepted(share)
+        run.say(f"kills at {share:.0%}")
+        kill()
+        if not api.running:
+            service.start_api()
+        for worker in workers:
+            if not worker.running:
+                worker.start()
+    run.finish(failed=2)
+
+
+def test_workers_and_the_api_are_told_to_end(run: Run) -> None:
+    """SIGTERM: what is under way ends and is settled, and they exit with 0 within their grace times."""
+    service = run.begin()
+    # Long enough that many deliveries are under way at any time.
+    run.inbox.plan(delay_ms=[50, 500])
+    api = service.start_api(workers=2)
+    first = service.start_worker(1)
+    events = run.options.events // 2
+    load = run.publish(run.mixed(events), rate=events / 5)
+    load.wait_accepted(0.3)
+    service.start_worker(2)
+    run.inbox.refresh()
+    under_way = sum(each.answered is None for each in run.inbox.attempts)
+    worker_s = first.terminate(WORKER_GRACE_S)
+    first.start()
+    load.wait_accepted(0.6)
+    api_s = api.terminate(API_GRACE_S)
+    service.start_api()
+    assert under_way > 10
+    run.notes.append(f"ended in {worker_s:.1f} s with {under_way} under way, the API in {api_s:.1f} s")
+    # Nothing came twice: no claim was left behind.
+    run.finish()

@@ -1,0 +1,114 @@
+"""The store is killed, paused, emptied, filled, or loses its scripts, in mid-load."""
+
+import redis
+
+from tests.chaos.run import CLOCK, Run
+from tests.valkeys import eventually
+
+PAUSE_S = 30.0
+
+
+def test_the_store_is_killed_and_comes_back(run: Run) -> None:
+    """Synced at every write: what was accepted is there again."""
+    service = run.begin()
+    run.inbox.plan(delay_ms=[2, 20])
+    service.start_api()
+    for number in (1, 2):
+        service.start_worker(number)
+    events = run.options.events // 2
+    load = run.publish(run.mixed(events), rate=events / 6)
+    for share in (0.3, 0.6):
+        load.wait_accepted(share)
+        run.say(f"kills the store at {share:.0%}")
+        run.valkey.kill()
+        load.wait_refused(load.refused + 8)
+        assert not service.ready()
+        run.valkey.start()
+        run.valkey.wait_ready()
+    # What a sink took while its settle could not be written may be sent again.
+    run.finish(failed=2)
+
+
+def test_the_store_is_paused(run: Run) -> None:
+    service = run.begin()
+    run.inbox.plan(delay_ms=[2, 20])
+    service.start_api()
+    for number in (1, 2):
+        service.start_worker(number)
+    events = run.options.events // 5
+    load = run.publish(run.mixed(events), rate=events / 4)
+    load.wait_accepted(0.5)
+    run.say(f"pauses the store for {PAUSE_S:.0f} s")
+    run.valkey.pause()
+    CLOCK.sleep(PAUSE_S)
+    run.valkey.resume()
+    run.finish(failed=1)
+
+
+def test_the_store_forgets_its_scripts(run: Run) -> None:
+    """SCRIPT FLUSH: nothing is lost, and nothing is even repeated."""
+    service = run.begin()
+    run.inbox.plan(delay_ms=[2, 20])
+    service.start_api()
+    service.start_worker(1)
+    events = run.options.events // 5
+    load = run.publish(run.mixed(events), rate=events / 3)
+    with redis.Redis.from_url(run.store_url) as client:
+        for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
+            load.wait_accepted(share)
+            client.script_flush()
+    run.notes.append("7 flushes")
+    verdict = run.finish()
+    assert load.refused == 0
+    assert verdict.repeated == 0
+
+
+def test_the_store_is_emptied(run: Run) -> None:
+    """FLUSHALL: what was stored is gone, and what comes after works, with nothing started again."""
+    service = run.begin()
+    run.inbox.plan(delay_ms=[2, 20])
+    service.start_api()
+    worker = service.start_worker(1)
+    events = run.options.events // 5
+    before = run.channels(50, events, subscribers=None)
+    gone = run.subscribe(before)
+    load = run.publish(before, rate=events / 3)
+    load.wait_accepted(0.5)
+    with redis.Redis.from_url(run.store_url) as client:
+        client.flushall()
+    run.forget(gone)
+    load.wait()
+    assert {each.status_code for each in service.together(lambda each: service.get(each.id), gone)} == {404}
+    eventually(lambda: "emptied" in worker.output, "the worker says so", 30)
+    after = run.channels(50, events)
+    run.subscribe(after)
+    run.publish(after, rate=events / 3)
+    run.notes.append(f"{len(gone)} subscriptions gone and reported so")
+    run.finish()
+
+
+def test_the_store_is_full(run: Run) -> None:
+    """The gateway is told, workers go on draining, and then accepting resumes."""
+    service = run.begin()
+    run.inbox.plan(share=1.0, kinds=["503"])
+    service.start_api()
+    worker = service.start_worker(1)
+    events = run.options.events // 5
+    channels = run.mixed(events)
+    with redis.Redis.from_url(run.store_url) as client:
+        used = client.info("memory")["used_memory"]
+        client.config_set("maxmemory", used + 4 * 1024 * 1024)
+    load = run.publish(channels, rate=events, padding="x" * 8_000)
+    load.wait_refused(20)
+    accepted = load.accepted
+    run.say(f"full at {accepted} of {load.total} events")
+    assert accepted < load.total
+    assert service.try_to_subscribe(channels[0]).status_code == 503
+    # Attempts go on to be made and written down all the while.
+    made = len(run.inbox.attempts)
+    eventually(run.inbox.until(lambda: len(run.inbox.attempts) > made + 50), "attempts go on", 20)
+    assert load.accepted == accepted
+    run.inbox.plan(delay_ms=[0, 5])
+    run.notes.append(f"full at {accepted} events")
+    run.finish()
+    assert worker.running

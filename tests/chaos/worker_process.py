@@ -1,0 +1,41 @@
+"""Run as a script: `webrtc-events worker`, with what has no setting since nobody should turn it.
+
+Arguments: the file of the dials; a lease and the most that a POST may take, both in ms.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+# Last, so that the installed package comes before the working tree.
+sys.path.append(str(Path(__file__).parents[2]))
+
+from tests.chaos.dials import Dials, TurnedClock
+from webrtc_events.deliver import CourierOptions
+from webrtc_events.local.signals import StopSignals
+from webrtc_events.settings import Settings
+from webrtc_events.sink import SinkLimits
+from webrtc_events.store import StoreOptions
+from webrtc_events.worker import Worker
+
+
+def main(dials: Dials, lease_ms: int, exchange_ms: int) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with StopSignals() as signals:
+        worker = Worker.build(
+            Settings.from_environ(os.environ),
+            TurnedClock(dials),
+            options=CourierOptions(limits=SinkLimits(connect_ms=exchange_ms, total_ms=exchange_ms)),
+            store_options=StoreOptions(lease_ms=lease_ms),
+        )
+        worker.start()
+        print("Delivering.", file=sys.stderr, flush=True)
+        while not signals.wait(1.0):
+            if not all(worker.alive().values()):
+                raise SystemExit("a thread of the worker no longer comes round")
+        worker.stop()
+
+
+if __name__ == "__main__":
+    main(Dials(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3]))
