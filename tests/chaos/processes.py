@@ -32,7 +32,7 @@ class Process:
         self.log = directory / f"{name}.log"
         self._directory = directory
         kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
-        self._environ = kept | environ
+        self._environ = kept | dict(environ)
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0

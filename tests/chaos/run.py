@@ -106,14 +106,12 @@ class Run:
     # What comes in
 
     def channels(
-        self, count: int, events: int, kind: str = "session-invitation", **more: Any
+        self, count: int, events: int, kind: str = "session-invitation", subscribers: int | None = 1
     ) -> list[Channel]:
         """`events` in all, evenly; keys are unlike those of other calls."""
-        first = len(self.subscribers)
-        per_channel = -(-events // count)
-        return [
-            Channel(f"{kind[8:11]}{first + number}", kind, per_channel, **more) for number in range(count)
-        ]
+        first, each = len(self.subscribers), -(-events // count)
+        keys = [f"{kind[8:11]}{first + number}" for number in range(count)]
+        return [Channel(key, kind, each, subscribers) for key in keys]
 
     def subscribe(self, channels: Iterable[Channel], **options: Any) -> list[Subscriber]:
         """As many subscriptions to each as its events are to be appended to."""
@@ -189,8 +187,7 @@ class Run:
             self._end_all()
             self.wait_settled(timeout_s)
         except TimeoutError as error:
-            self.judge()
-            raise AssertionError(f"{error}\n{self.figures()}\n{self.verdict.details()}") from error
+            raise AssertionError(f"{error}\n{self.judge().details()}") from error
         verdict = self.judge()
         assert verdict.clean, verdict.details()
         most = failed * _EVENTS_PER_CLAIM

@@ -113,7 +113,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._sinks.open.add(self)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self._sinks.open.discard(self)
 
     def hang_up(self) -> None:

@@ -1,6 +1,7 @@
 """Hosts whose clocks are wrong."""
 
 from collections import defaultdict
+from itertools import pairwise
 
 from tests.chaos.dials import Dials
 from tests.chaos.run import CLOCK, Run
@@ -45,6 +46,6 @@ def _pauses(run: Run) -> list[float]:
     return [
         again.arrived_s - refused.answered_s
         for attempts in by_event.values()
-        for refused, again in zip(attempts, attempts[1:], strict=False)
+        for refused, again in pairwise(attempts)
         if refused.answered_s is not None
     ]

@@ -25,8 +25,8 @@ def test_contention(run: Run) -> None:
         service.start_turned_worker(number, dials, lease_ms=LEASE_MS, exchange_ms=EXCHANGE_MS)
         for number in range(1, 5)
     ]
-    # What expires and what is deleted does not get all.
-    each = 4 * run.options.events // (SUBSCRIPTIONS - 22)
+    # So many without those that expire or are deleted, and half of those with a maximum.
+    each = -(-4 * run.options.events // (SUBSCRIPTIONS - 30))
     plain = run.channels(120, 120 * each)
     run.subscribe(plain)
     sessions = run.channels(20, 20 * each, "session-status", subscribers=2)

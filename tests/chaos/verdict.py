@@ -9,6 +9,7 @@ the store was started again.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 __all__ = ["END", "Attempt", "Expected", "Verdict", "judge"]
 
@@ -200,7 +201,7 @@ class _Judge:
         events = sorted(self._first.values(), key=lambda each: (each.event == END, each.event))
         # What was given up has a number too, and what was dropped.
         gaps = bool(self._given_up) or self._expected.dropped
-        for former, each in zip(events, events[1:], strict=False):
+        for former, each in pairwise(events):
             leapt = each.number // _LEAP > former.number // _LEAP
             if each.number <= former.number or not (leapt or gaps or each.number == former.number + 1):
                 self._verdict.wrong.append(f"{each.name} follows {former.name}")
