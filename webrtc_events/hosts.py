@@ -1,61 +1,294 @@
-"""How many deliveries may be on their way to one host. Pure.
+"""Which lane may go to its host now. Pure.
 
-A host that does not answer keeps what is on its way to it until it times out. A limit for each
-host, and another on what may wait for it, leave the rest of the courier to the others.
+A host that does not answer keeps what is on its way to it until it times out. What keeps the rest
+of a courier free for the others:
+
+- Each host has a pace of its own (pace.py), and never more on its way than its limits.
+- Hosts that do not answer promptly (new, silent, or slow) share half of the places, whatever their number.
+- The fewer places are left, the fewer a host may have, and the last are for hosts that have none: so
+  hosts that fall silent together leave some to the others. Source: Choudhury and Hahne, Dynamic
+  Queue Length Thresholds, 1998.
+- What may wait for a host is what it does in a second. The rest is sent away for a while, and all that
+  is sent away comes back at a bounded rate.
+
+Times are seconds of one monotonic clock. Nothing waits for a host to which nothing is on its way, so
+whatever waits is looked at when a reply comes.
 """
 
-from collections import deque
-from typing import Generic, TypeVar
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Generic, NamedTuple, Self, TypeVar
+from urllib.parse import urlsplit
 
-__all__ = ["HostGate"]
+from webrtc_events.pace import Pace, Started
+from webrtc_events.signs import Sign
+
+__all__ = ["Away", "HostGate", "HostLimits", "Place", "host_of"]
 
 T = TypeVar("T")
 
+_PLACES = 2048
+_PROMPT_S = 1.0
+_HICCUP_S = 0.25
+_SHARE = 16
+# A host of which nothing is known yet is taken to answer as fast as this.
+_GUESSED_ANSWER_S = 0.05
+_SHORTEST_AWAY_S = 0.1
+_LONGEST_AWAY_S = 10.0
+# Sending a lane away and claiming it again costs about as much as a delivery.
+_AWAY_PER_S = 500
+_LONGEST_QUEUE_AWAY_S = 60.0
+_IDLE_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class HostLimits:
+    """`in_flight` and `connections` are of one host; `places` of all together, as `waiting` and `hosts`."""
+
+    in_flight: int = 64
+    connections: int = 64
+    places: int = _PLACES
+    waiting: int = 1024
+    hosts: int = 20_000
+
+    @classmethod
+    def of(cls, in_flight: int, connections: int) -> Self:
+        """With as many places as let one host have `in_flight` of them."""
+        return cls(in_flight, connections, places=max(_PLACES, 2 * _SHARE * in_flight))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """One place on the way to a host, to be given back by `leave`."""
+
+    host: str
+    started: Started
+    prompt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Too much is on its way to the host, or it is left alone. `silent`: because it does not answer."""
+
+    delay_s: float
+    silent: bool
+
+
+class _Pool:
+    """Places, of which hosts that are not prompt may take half."""
+
+    __slots__ = ("_others_used", "_size", "_used")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._used = 0
+        self._others_used = 0
+
+    def room(self, *, prompt: bool) -> int:
+        left = self._size - self._used
+        return left if prompt else min(left, (self._size + 1) // 2 - self._others_used)
+
+    def share(self, *, prompt: bool) -> int:
+        """How many one host may have."""
+        room = self.room(prompt=prompt)
+        return max(min(room, 1), (room - self._size // _SHARE) // _SHARE)
+
+    def take(self, *, prompt: bool) -> None:
+        self._used += 1
+        self._others_used += not prompt
+
+    def give(self, *, prompt: bool) -> None:
+        self._used -= 1
+        self._others_used -= not prompt
+
+
+class _Waiting(NamedTuple, Generic[T]):
+    what: T
+    prompt: bool
+
+
+class _Host(Generic[T]):
+    """Its pace, what is on its way to it (oldest first), what waits for it."""
+
+    __slots__ = ("current", "pace", "places", "touched_s", "turn_s", "waiting")
+
+    def __init__(self, limits: HostLimits) -> None:
+        self.pace = Pace(in_flight=limits.in_flight, connections=limits.connections)
+        self.places: dict[Place, None] = {}
+        self.waiting: deque[_Waiting[T]] = deque()
+        self.current = 0
+        self.touched_s = 0.0
+        self.turn_s = float("-inf")
+
+    def age_s(self, now_s: float) -> float:
+        """For how long it has not answered the oldest request that is on its way."""
+        return now_s - next(iter(self.places)).started.at_s if self.places else 0.0
+
+    def answers_in_s(self, now_s: float) -> float:
+        """How long its answers take, at least."""
+        known_s = self.pace.answers_in_s if self.pace.proven else _GUESSED_ANSWER_S
+        return max(known_s, self.age_s(now_s), 0.001)
+
+    def prompt(self, now_s: float) -> bool:
+        """Whether it answers soon, and does not take far longer at the moment than it usually does."""
+        usual_s = self.pace.answers_in_s
+        return (
+            self.pace.proven
+            and usual_s < _PROMPT_S
+            and self.age_s(now_s) < min(_PROMPT_S, max(_HICCUP_S, 4 * usual_s))
+        )
+
+
+@lru_cache(maxsize=20_000)
+def host_of(url: str) -> str:
+    """What shares its limits: scheme, name and port of an absolute URL."""
+    parts = urlsplit(url)
+    name = (parts.hostname or "").rstrip(".")
+    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or 443}"
+
 
 class HostGate(Generic[T]):
-    """Counts what is on its way to each host and keeps what waits for it, in order."""
+    """Gives out places on the way to hosts, and keeps what waits for one, in order.
 
-    def __init__(self, *, in_flight: int, waiting: int) -> None:
-        self._most_in_flight = in_flight
-        self._most_waiting = waiting
-        self._in_flight: dict[str, int] = {}
-        self._waiting: dict[str, deque[T]] = {}
+    `random`: uniform in [0, 1).
+    """
 
-    def admit(self, host: str) -> bool:
-        """Takes a place on the way to `host`, if one is free; to be given back by `release`."""
-        count = self._in_flight.get(host, 0)
-        if count >= self._most_in_flight:
-            return False
-        self._in_flight[host] = count + 1
-        return True
+    def __init__(self, limits: HostLimits, random: Callable[[], float]) -> None:
+        self._limits = limits
+        self._random = random
+        self._hosts: OrderedDict[str, _Host[T]] = OrderedDict()
+        self._crowded: dict[str, None] = {}
+        self._places = _Pool(limits.places)
+        self._waiting = _Pool(limits.waiting)
+        self._away_s = float("-inf")
 
-    def release(self, host: str) -> None:
-        count = self._in_flight[host] - 1
-        if count:
-            self._in_flight[host] = count
-        else:
-            del self._in_flight[host]
+    @property
+    def room(self) -> int:
+        """How many more may come, whatever their hosts; 0 when that is too few to be worth a claim."""
+        room = self._waiting.room(prompt=True)
+        return room if room >= self._limits.waiting // _SHARE else 0
 
-    def wait(self, host: str, what: T) -> bool:
-        """Lets `what` wait for `host`; False if too much does already."""
-        queue = self._waiting.setdefault(host, deque())
-        if len(queue) >= self._most_waiting:
-            return False
-        queue.append(what)
-        return True
-
-    def next(self, host: str) -> T | None:
-        """What has waited longest for `host`, if there is a place for it; it is for the caller to take."""
-        queue = self._waiting.get(host)
-        if queue is None or self._in_flight.get(host, 0) >= self._most_in_flight:
+    def enter(self, name: str, what: T, now_s: float) -> Place | Away | None:
+        """A place on the way to the host, to be given back by `leave`. None: `what` waits, see `next`."""
+        host = self._host(name, now_s)
+        if host.pace.rest_s(now_s) > 0:
+            return self._away(host, now_s)
+        prompt = host.prompt(now_s)
+        if self._has_place(host, prompt=prompt):
+            self._places.take(prompt=prompt)
+            place = Place(name, host.pace.start(now_s), prompt)
+            host.places[place] = None
+            host.current += 1
+            return place
+        if self._may_wait(host, now_s, prompt=prompt):
+            self._waiting.take(prompt=prompt)
+            host.waiting.append(_Waiting(what, prompt))
+            self._crowded[name] = None
             return None
-        what = queue.popleft()
-        if not queue:
-            del self._waiting[host]
-        return what
+        return self._away(host, now_s)
+
+    def leave(self, place: Place, sign: Sign | None, now_s: float) -> None:
+        """Gives a place back, with what came of it; None: nothing that tells of the host."""
+        host = self._hosts[place.host]
+        del host.places[place]
+        self._places.give(prompt=place.prompt)
+        was_current = host.pace.is_current(place.started)
+        host.current -= was_current
+        host.pace.learn(place.started, sign, now_s, self._random)
+        if was_current and not host.pace.is_current(place.started):
+            host.current = 0
+
+    def next(self, name: str, now_s: float) -> T | None:
+        """What has waited longest for the host, if it has to wait no longer; it is to `enter` again."""
+        host = self._hosts.get(name)
+        if host is None or not host.waiting:
+            return None
+        stays = host.places and not host.pace.rest_s(now_s) > 0
+        if stays and not self._has_place(host, prompt=host.prompt(now_s)):
+            return None
+        return self._resume(name, host)
+
+    def overdue(self, now_s: float) -> list[T]:
+        """What waits for hosts that were prompt and are so no longer; it is to `enter` again."""
+        late = []
+        for name in list(self._crowded):
+            host = self._hosts[name]
+            if not host.prompt(now_s):
+                for _ in range(len(host.waiting)):
+                    if host.waiting[0].prompt:
+                        late.append(self._resume(name, host))
+                    else:
+                        host.waiting.rotate(-1)
+        return late
+
+    def _resume(self, name: str, host: _Host[T]) -> T:
+        first = host.waiting.popleft()
+        self._waiting.give(prompt=first.prompt)
+        if not host.waiting:
+            del self._crowded[name]
+        return first.what
 
     def clear(self) -> list[T]:
         """Everything that waits; nothing does any longer."""
-        waiting = [what for queue in self._waiting.values() for what in queue]
-        self._waiting.clear()
+        waiting = []
+        for name in list(self._crowded):
+            host = self._hosts[name]
+            while host.waiting:
+                waiting.append(self._resume(name, host))
         return waiting
+
+    def _host(self, name: str, now_s: float) -> _Host[T]:
+        host = self._hosts.get(name)
+        if host is None:
+            self._forget(now_s)
+            host = self._hosts[name] = _Host(self._limits)
+        host.touched_s = now_s
+        self._hosts.move_to_end(name)
+        return host
+
+    def _forget(self, now_s: float) -> None:
+        """One host comes, so up to two may go: those long idle, and of too many those idle longest."""
+        for name, host in [each for each, _ in zip(self._hosts.items(), range(2), strict=False)]:
+            if host.places:
+                self._hosts.move_to_end(name)
+            elif now_s - host.touched_s > _IDLE_S or len(self._hosts) >= self._limits.hosts:
+                del self._hosts[name]
+
+    def _has_place(self, host: _Host[T], *, prompt: bool) -> bool:
+        pace, on_their_way = host.pace, len(host.places)
+        return (
+            host.current < pace.window
+            and on_their_way < pace.most
+            and on_their_way < self._places.share(prompt=prompt)
+        )
+
+    def _may_wait(self, host: _Host[T], now_s: float, *, prompt: bool) -> bool:
+        if not host.places:
+            return False
+        waiting = len(host.waiting)
+        # What waits for a prompt host goes soon, so one host may have all the room there is.
+        room = waiting + self._waiting.room(prompt=True) if prompt else self._waiting.share(prompt=False)
+        return waiting < min(room, host.pace.window / host.answers_in_s(now_s))
+
+    def _away(self, host: _Host[T], now_s: float) -> Away:
+        rest_s = host.pace.rest_s(now_s)
+        if rest_s > 0:
+            # Spread over as long again: what comes back is not to come at once.
+            delay_s = rest_s + self._random() * max(rest_s, _PROMPT_S)
+        elif host.places:
+            delay_s = self._turn_s(host, now_s)
+        else:
+            delay_s = (0.5 + self._random()) * _PROMPT_S
+        self._away_s = min(max(self._away_s, now_s) + 1 / _AWAY_PER_S, now_s + _LONGEST_QUEUE_AWAY_S)
+        return Away(delay_s + self._away_s - now_s, silent=rest_s > 0 and host.pace.silent)
+
+    def _turn_s(self, host: _Host[T], now_s: float) -> float:
+        """In how long it is the turn of one more, behind those that wait and those sent away before."""
+        each_s = host.answers_in_s(now_s) / host.pace.window
+        host.turn_s = max(host.turn_s, now_s + len(host.waiting) * each_s) + each_s
+        if host.turn_s > now_s + _LONGEST_AWAY_S:
+            host.turn_s = now_s + _LONGEST_AWAY_S
+            return _LONGEST_AWAY_S * (0.5 + 0.5 * self._random())
+        return max(host.turn_s - now_s, _SHORTEST_AWAY_S)

@@ -228,11 +228,15 @@ class SinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class SinkAnswer:
-    """A sink's answer, as far as its final status line; its body is never kept."""
+    """A sink's answer, as far as its final status line; its body is never kept.
+
+    `multiplexed`: many exchanges share the connection that it came by (HTTP/2).
+    """
 
     status: int
     retry_after: str | None
     elapsed_ms: int
+    multiplexed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

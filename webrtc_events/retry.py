@@ -16,10 +16,7 @@ Delays are exponential with full jitter, so that sinks that failed together are 
 A sink's Retry-After (RFC 9110, 10.2.3) is the least delay. No delay goes beyond the deadline.
 """
 
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from webrtc_events.model import (
     Delivered,
@@ -31,6 +28,7 @@ from webrtc_events.model import (
     SinkReply,
     TerminationReason,
 )
+from webrtc_events.retry_after import retry_after_ms
 
 __all__ = ["decide"]
 
@@ -39,10 +37,6 @@ _FIRST_DELAY_MS = 1_000
 _MAX_DELAY_MS = 60_000
 # From this attempt on the delay no longer grows; it also keeps the shift small.
 _LAST_GROWTH = 7
-
-_SECONDS = re.compile(r"[0-9]+")
-# email.utils reads much that is no HTTP-date; each of its three forms opens with a weekday.
-_WEEKDAY = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)")
 
 
 def decide(
@@ -74,7 +68,7 @@ def decide(
         return End(TerminationReason.ACCESS_TOKEN_EXPIRED, notify=True)
     if reply.status not in _RETRYABLE:
         return Drop("refused", f"HTTP {reply.status}")
-    delay_ms = max(_backoff_ms(attempt, random), _retry_after_ms(reply.retry_after, now_s, remaining_ms))
+    delay_ms = max(_backoff_ms(attempt, random), retry_after_ms(reply.retry_after, now_s))
     return _retry(f"http_{reply.status}", "", delay_ms, remaining_ms)
 
 
@@ -88,24 +82,3 @@ def _backoff_ms(attempt: int, random: Callable[[], float]) -> int:
     """Uniform in [0, min(60 s, 1 s * 2**(attempt - 1))]."""
     longest_ms = min(_MAX_DELAY_MS, _FIRST_DELAY_MS << (min(attempt, _LAST_GROWTH) - 1))
     return round(random() * longest_ms)
-
-
-def _retry_after_ms(text: str | None, now_s: float, remaining_ms: int) -> int:
-    """0 if there is none, it is unreadable or lies in the past; never above `remaining_ms`."""
-    wanted = text.strip() if text else ""
-    if _SECONDS.fullmatch(wanted):
-        # Whoever asks for eleven digits of seconds gets all the time there is, and int() no work.
-        return remaining_ms if len(wanted) > 10 else min(int(wanted) * 1000, remaining_ms)
-    if not _WEEKDAY.match(wanted):
-        return 0
-    moment = _http_date(wanted)
-    return 0 if moment is None else max(0, min(round((moment.timestamp() - now_s) * 1000), remaining_ms))
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError, IndexError):
-        return None
-    # HTTP-dates are in GMT, whether they say so (asctime does not).
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -106,7 +106,7 @@ class Worker:
         Raises:
             Unavailable, PartitionMismatch: see `Store.connect`.
         """
-        options = options or CourierOptions()
+        options = options or CourierOptions.of(settings)
         store = Store.connect(settings, store_options or StoreOptions())
         sink: Sink[Any] = Sink(
             policy=AddressPolicy(settings.sink_allowed_networks, settings.sink_ports),

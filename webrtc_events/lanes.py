@@ -1,0 +1,117 @@
+"""A claim on its way to its sink."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from webrtc_events.hosts import Place, host_of
+from webrtc_events.keys import Partition
+from webrtc_events.model import Claim, Delivered, Drop, End, OutboxItem, Outcome, Retry, TerminationReason
+from webrtc_events.store import DeadLetter, Settlement
+
+__all__ = ["Lane", "reason_of"]
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One claim, its events tried one after the other, and what came of them.
+
+    `claimed_at_s` is of the courier's monotonic clock. `sink`: see `Settlement`. `place`: the one
+    that it holds on the way to its host.
+    """
+
+    claim: Claim
+    partition: Partition
+    claimed_at_s: float
+    host: str = ""
+    place: Place | None = None
+    index: int = 0
+    attempt: int = 1
+    correlator: str = ""
+    event_type: str = ""
+    dead: list[DeadLetter] = field(default_factory=list)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    retry: tuple[int, int, int] | None = None
+    end: tuple[TerminationReason, bool] | None = None
+    sink: str = ""
+
+    def __post_init__(self) -> None:
+        self.host = host_of(self.claim.sink)
+        self.attempt = self.claim.attempts + 1
+
+    @property
+    def item(self) -> OutboxItem:
+        return self.claim.items[self.index]
+
+    @property
+    def exhausted(self) -> bool:
+        return self.index == len(self.claim.items)
+
+    def now_ms(self, now_s: float) -> int:
+        """The store's time, carried on by the monotonic clock: the host's wall clock decides nothing."""
+        return self.claim.now_ms + round((now_s - self.claimed_at_s) * 1000)
+
+    def note(self, outcome: Outcome, status: int | None, elapsed_ms: int, now_s: float) -> dict[str, Any]:
+        """One attempt, as it is kept and logged."""
+        record = {
+            "event": f"{self.claim.subscription_id}.{self.item.event_number}",
+            "type": self.event_type.rpartition(".")[2],
+            "attempt": self.attempt,
+            "outcome": type(outcome).__name__.lower(),
+            "reason": reason_of(outcome),
+            "status": status,
+            "ms": elapsed_ms,
+            "at": self.now_ms(now_s),
+            "host": self.host,
+            "correlator": self.correlator,
+        }
+        self.attempts.append(record)
+        return record
+
+    def take(self, outcome: Outcome) -> bool:
+        """The outcome of its event; True if the claim goes on with the next."""
+        match outcome:
+            case Delivered():
+                self._advance()
+                return True
+            case Drop(reason, detail):
+                self.dead.append(DeadLetter(self.item.number, reason, detail))
+                self._advance()
+                return True
+            case Retry(delay_ms, _):
+                self.retry = (delay_ms, self.attempt, self.item.number)
+            case End(reason, notify):
+                self.end = (reason, notify)
+                self.dead.append(DeadLetter(self.item.number, "refused", reason))
+                self._advance()
+        return False
+
+    def give_back(self, delay_ms: int) -> None:
+        """Its event is tried later, as if it had not been claimed: no attempt was made."""
+        self.retry = (delay_ms, self.attempt - 1, self.item.number)
+
+    def _advance(self) -> None:
+        self.index += 1
+        self.attempt = 1
+
+    def settlement(self) -> Settlement:
+        done = self.claim.items[: self.index]
+        return Settlement(
+            claim=self.claim,
+            through=done[-1].number if done else self.claim.items[0].number - 1,
+            dead=tuple(self.dead),
+            attempts=tuple(self.attempts),
+            retry=self.retry,
+            end=self.end,
+            sink=self.sink,
+        )
+
+
+def reason_of(outcome: Outcome) -> str:
+    """Why, in a word; empty for what was delivered."""
+    match outcome:
+        case Delivered():
+            return ""
+        case Drop(reason, detail):
+            return f"{reason}({detail})" if detail else reason
+        case Retry(_, reason) | End(reason, _):
+            return str(reason)
