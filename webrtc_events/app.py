@@ -24,6 +24,7 @@ from webrtc_events.http.routes import Routes, published_document
 from webrtc_events.model import ContractVersion
 from webrtc_events.publish import Publisher
 from webrtc_events.settings import Settings, SettingsError
+from webrtc_events.signatures import key_set
 from webrtc_events.store import Store
 from webrtc_events.subscriptions import Subscriptions
 
@@ -73,7 +74,14 @@ def create_app(
     documents = {
         each.base_path: published_document(each, settings.openid_configuration_url) for each in contracts
     }
-    routes = Routes(api, contracts, documents, {"store": _pinging(store), **(checks or {})}, pages or {})
+    routes = Routes(
+        api,
+        contracts,
+        documents,
+        checks={"store": _pinging(store), **(checks or {})},
+        pages=pages or {},
+        key_set=_key_set(settings),
+    )
     return Front(
         routes,
         lifespan=api,
@@ -90,6 +98,11 @@ def _settings_from_environment() -> Settings:
         for fault in error.faults:
             print(f"webrtc-events: {fault}", file=sys.stderr)
         raise
+
+
+def _key_set(settings: Settings) -> Mapping[str, Any] | None:
+    """Where consumers are: a process for the gateways alone publishes no keys."""
+    return key_set(settings.signing_keys) if settings.signing_keys and "public" in settings.apis else None
 
 
 def _closing(store: Store) -> Any:

@@ -22,6 +22,7 @@ from webrtc_events.model import (
     TerminationReason,
 )
 from webrtc_events.settings import Settings
+from webrtc_events.signatures import Signer, UnsignableError
 
 __all__ = ["Notification", "NotificationWriter", "Unsent", "WireForm", "build_event", "wire_forms"]
 
@@ -111,10 +112,13 @@ class Unsent:
 
 
 class NotificationWriter:
-    """Writes notifications of every contract version, with the sink's credential."""
+    """Writes notifications of every contract version, with the sink's credential; `signer` signs them."""
 
-    def __init__(self, forms: Mapping[str, WireForm], settings: Settings) -> None:
+    def __init__(
+        self, forms: Mapping[str, WireForm], settings: Settings, signer: Signer | None = None
+    ) -> None:
         self._forms = forms
+        self._signer = signer
         self._source = settings.source
         self._box = CredentialBox(settings.secret_key)
 
@@ -134,14 +138,26 @@ class NotificationWriter:
         fault = form.validator.first_fault(event)
         if fault is not None:
             return Unsent(Drop("invalid_event", f"{fault.path}: {fault.message}"), kind)
-        correlator = str(uuid4())
-        headers = {"content-type": "application/cloudevents+json", "x-correlator": correlator}
         authorization = self._authorization(claim, item, now_ms)
         if not isinstance(authorization, dict):
             return Unsent(authorization, kind)
+        correlator = str(uuid4())
+        headers = {"content-type": "application/cloudevents+json", "x-correlator": correlator}
         body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
-        lines = (*headers.items(), *authorization.items(), *claim.headers.items())
-        return Notification(SinkRequest(claim.sink, lines, body), kind, correlator)
+        try:
+            headers |= self._signature(claim.sink, headers, body)
+        except UnsignableError as error:
+            return Unsent(Drop("unsendable", str(error)), kind)
+        headers |= authorization
+        # A subscription may have been made when fewer headers were the service's own.
+        lines = [
+            *headers.items(),
+            *(each for each in claim.headers.items() if each[0].lower() not in headers),
+        ]
+        return Notification(SinkRequest(claim.sink, tuple(lines), body), kind, correlator)
+
+    def _signature(self, sink: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+        return {} if self._signer is None else self._signer.sign("POST", sink, headers, body)
 
     def _authorization(self, claim: Claim, item: OutboxItem, now_ms: int) -> dict[str, str] | Outcome | None:
         """The sink's credential as a header, if it has one; else as `Unsent.outcome`."""

@@ -6,29 +6,38 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import jsonschema_rs
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
 __all__ = [
     "IPNetwork",
+    "PrivateKey",
     "apis",
     "count",
     "decode_secret_key",
     "file",
-    "files",
     "flag",
     "networks",
     "openid_url",
     "ports",
     "redis_url",
     "secret_keys",
+    "signing_keys",
     "switch",
     "text",
     "uri_reference",
 ]
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+PrivateKey: TypeAlias = "Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey"
+"""What notifications are signed with. A text, since few processes need the library behind it."""
 
 
 def text(raw: str) -> str:
@@ -84,8 +93,51 @@ def file(raw: str) -> Path:
     return path
 
 
-def files(raw: str) -> tuple[Path, ...]:
-    return tuple(file(part.strip()) for part in raw.split(",") if part.strip())
+_FEWEST_RSA_BITS = 2048
+
+
+def signing_keys(raw: str) -> tuple[PrivateKey, ...]:
+    """Of PEM files separated by commas: what `Settings.signing_keys` are."""
+    keys: list[PrivateKey] = []
+    for name in filter(None, map(str.strip, raw.split(","))):
+        key = _private_key(name)
+        if key.public_key() in [each.public_key() for each in keys]:
+            raise ValueError(f"names the key of {name!r} twice")
+        keys.append(key)
+    return tuple(keys)
+
+
+def _private_key(name: str) -> PrivateKey:
+    # Most deployments do not sign, and no command is to wait for this.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        pem = file(name).read_bytes()
+    except OSError as error:
+        raise ValueError(f"names {name!r}, which cannot be read: {error.strerror}") from None
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise ValueError(f"names {name!r}, which is protected by a password") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError(f"names {name!r}, which holds no private key in PEM") from None
+    if not _signs(key):
+        raise ValueError(
+            f"names {name!r}, which is no Ed25519 key, EC key on P-256 or P-384, "
+            f"or RSA key of at least {_FEWEST_RSA_BITS} bits"
+        )
+    return cast("PrivateKey", key)
+
+
+def _signs(key: object) -> bool:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.key_size >= _FEWEST_RSA_BITS
+    return isinstance(key, ed25519.Ed25519PrivateKey)
 
 
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")

@@ -65,8 +65,11 @@ class Settings:
     sink_failure_s: int = _setting(
         read.count(0), "86400", "seconds of nothing but failures after which a subscription ends; 0: never"
     )
-    signing_keys: tuple[Path, ...] = _setting(
-        read.files, "", "PEM files of private keys: the first signs notifications, all are published"
+    signing_keys: tuple[read.PrivateKey, ...] = _setting(
+        read.signing_keys,
+        "",
+        "PEM files of private keys: the first signs notifications, all are published",
+        secret=True,
     )
     log_personal_data: bool = _setting(read.flag, "false", "log addresses and names in clear")
     strict_cloudevents: bool = _setting(
@@ -162,7 +165,7 @@ class Settings:
 
 
 # What of these is not set is empty, of others it is none.
-_LISTS = frozenset({read.networks, read.files})
+_LISTS = frozenset({read.networks, read.signing_keys})
 
 # Read by the command line before there are settings, see cli.py.
 _ELSEWHERE = frozenset({"DATA_DIR"})

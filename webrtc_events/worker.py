@@ -12,6 +12,7 @@ from webrtc_events.deliver import Courier, CourierOptions
 from webrtc_events.errors import Unavailable
 from webrtc_events.notifications import NotificationWriter, wire_forms
 from webrtc_events.settings import Settings
+from webrtc_events.signatures import Signer
 from webrtc_events.sink import Sink
 from webrtc_events.store import Store, StoreOptions, Wakeups
 
@@ -117,7 +118,7 @@ class Worker:
         courier = Courier(
             store=store,
             sink=sink,
-            writer=NotificationWriter(wire_forms(settings), settings),
+            writer=NotificationWriter(wire_forms(settings), settings, Signer.of(settings, clock)),
             settings=settings,
             clock=clock,
             random=random.random,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.builders import append, created, invitation, session_status, subscription
 from tests.conftest import everything
@@ -22,8 +23,10 @@ from webrtc_events.deliver import Courier, CourierOptions
 from webrtc_events.errors import Unavailable
 from webrtc_events.hosts import HostLimits
 from webrtc_events.keys import partition_of
-from webrtc_events.model import Credential, EventType, Status, Subscription, TerminationReason
+from webrtc_events.model import Credential, Drop, EventType, Status, Subscription, TerminationReason
+from webrtc_events.notifications import NotificationWriter, Unsent, wire_forms
 from webrtc_events.settings import Settings
+from webrtc_events.signatures import Signer
 from webrtc_events.store import Settlement, Store
 
 P = partition_of("r1", 64)
@@ -286,6 +289,18 @@ def test_nothing_invalid_leaves(
     assert invalid[0] == "invalid_event"
     assert "$.data.status" in invalid[1]
     assert unreadable[0] == "unreadable_entry"
+
+
+def test_what_cannot_be_signed_is_given_up_and_not_repeated(store: Store, settings: Settings) -> None:
+    """No such sink is created; a damaged one must not come back with every claim."""
+    created(store, sink="https://a b/")
+    append(store, invitation(1))
+    [claim] = store.claim([P], subscriptions=1, events=1)
+    signer = Signer(Ed25519PrivateKey.generate(), SystemClock())
+    writer = NotificationWriter(wire_forms(settings), settings, signer)
+    written = writer.write(claim, claim.items[0], claim.now_ms)
+    assert isinstance(written, Unsent)
+    assert written.outcome == Drop("unsendable", "HTTPMessageSignaturesException")
 
 
 def test_a_sink_that_hangs_delays_no_other(store: Store, sink: RecordingSink, postman: Make) -> None:

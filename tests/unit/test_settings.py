@@ -4,8 +4,17 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from webrtc_events.model import EventType
+from webrtc_events.setting_values import PrivateKey
 from webrtc_events.settings import PREFIX, Settings, SettingsError
 
 LEAST = {
@@ -84,6 +93,68 @@ def test_an_http_issuer_is_accepted_on_loopback_only(url: str, *, good: bool) ->
     else:
         with pytest.raises(SettingsError, match="http only on loopback"):
             Settings.from_environ(environ)
+
+
+SIGNING = PREFIX + "SIGNING_KEYS"
+
+
+def private_pem(key: PrivateKey, password: bytes | None = None) -> bytes:
+    protection = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
+
+
+def test_signing_keys_are_read_at_start_in_their_order(tmp_path: Path) -> None:
+    keys: list[PrivateKey] = [
+        rsa.generate_private_key(65537, 2048),
+        ed25519.Ed25519PrivateKey.generate(),
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP384R1()),
+    ]
+    files = [tmp_path / f"{number}.pem" for number, _ in enumerate(keys)]
+    for file, key in zip(files, keys, strict=True):
+        file.write_bytes(private_pem(key))
+    settings = Settings.from_environ(LEAST | {SIGNING: ", ".join(map(str, files))})
+    assert [each.public_key() for each in settings.signing_keys] == [each.public_key() for each in keys]
+    assert "signing_keys" not in repr(settings)
+    assert Settings.from_environ(LEAST | {SIGNING: ""}).signing_keys == ()
+
+
+ED25519 = ed25519.Ed25519PrivateKey.generate()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "holds no private key in PEM"),
+        (
+            b"-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n",
+            "holds no private key in PEM",
+        ),
+        (
+            ED25519.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+            "holds no private key in PEM",
+        ),
+        (private_pem(ED25519, b"secret"), "is protected by a password"),
+        (private_pem(ec.generate_private_key(ec.SECP521R1())), "is no Ed25519 key, EC key on P-256 or P-384"),
+        (private_pem(rsa.generate_private_key(65537, 2047)), "or RSA key of at least 2048 bits"),  # noqa: S505
+    ],
+    ids=["empty", "damaged", "public", "with password", "other curve", "short"],
+)
+def test_what_is_no_signing_key_is_told_with_its_file(tmp_path: Path, content: bytes, told: str) -> None:
+    file = tmp_path / "key.pem"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ(LEAST | {SIGNING: str(file)})
+    [fault] = caught.value.faults
+    assert fault.startswith(f"{SIGNING} names {str(file)!r}, which ")
+    assert told in fault
+
+
+def test_a_signing_key_is_named_once(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    file.write_bytes(private_pem(ED25519))
+    with pytest.raises(SettingsError, match="twice"):
+        Settings.from_environ(LEAST | {SIGNING: f"{file},{file}"})
 
 
 def test_the_secret_key_is_not_shown() -> None:

@@ -21,6 +21,9 @@ from webrtc_events.http.health import Check, healthy, ready
 __all__ = ["Routes", "published_document"]
 
 _READ = ("GET", "HEAD")
+_KEY_SET = "/.well-known/jwks.json"
+# A key is to be published for so long before it signs, see docs/signatures.md.
+_KEY_SET_HEADERS = {"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,11 @@ class _Path:
 
 
 class Routes:
-    """Dispatches to the operations, their reference, the health checks and the pages.
+    """Dispatches to the operations, their reference, the keys of signatures, the health checks and the pages.
 
     `documents` maps a contract's base path to the document shown to readers. `pages` maps a
-    path prefix to an ASGI application; the longest prefix wins.
+    path prefix to an ASGI application; the longest prefix wins. `key_set` is a JWK Set, None
+    where notifications are not signed.
     """
 
     def __init__(
@@ -58,11 +62,13 @@ class Routes:
         documents: Mapping[str, Mapping[str, Any]],
         checks: Mapping[str, Check],
         pages: Mapping[str, ASGIApp],
+        key_set: Mapping[str, Any] | None = None,
     ) -> None:
         self._api = api
         self._paths = {contract.base_path: list(_paths(contract)) for contract in contracts}
         self._documents = documents
         self._checks = checks
+        self._key_set = key_set
         self._pages = sorted(pages.items(), key=lambda page: len(page[0]), reverse=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +81,10 @@ class Routes:
             _allow(scope, _READ)
             response = healthy() if path == "/healthz" else await ready(self._checks)
             await response(scope, receive, send)
+            return
+        if path == _KEY_SET and self._key_set is not None:
+            _allow(scope, _READ)
+            await json_response(self._key_set, headers=_KEY_SET_HEADERS)(scope, receive, send)
             return
         await self._page(path, scope, receive, send)
 

@@ -1,8 +1,6 @@
 """Keys made once and kept in the data directory: the token-signing key and the service's secret."""
 
 import base64
-import hashlib
-import json
 import secrets
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from webrtc_events.jwk import public_jwk
 from webrtc_events.local.errors import LocalError
 from webrtc_events.local.files import write_private
 
@@ -27,11 +26,8 @@ class SigningKey:
 
     def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
         self.private = private
-        numbers = private.public_key().public_numbers()
-        point = {"crv": "P-256", "kty": "EC", "x": _number(numbers.x), "y": _number(numbers.y)}
-        canonical = json.dumps(point, separators=(",", ":"), sort_keys=True).encode()
-        self.kid = _text(hashlib.sha256(canonical).digest())
-        self.jwk: dict[str, str] = point | {"use": "sig", "alg": self.algorithm, "kid": self.kid}
+        self.jwk = public_jwk(private.public_key(), self.algorithm)
+        self.kid = self.jwk["kid"]
 
     @classmethod
     def load_or_make(cls, data: Path) -> "SigningKey":
@@ -70,11 +66,3 @@ def load_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise LocalError(f"{path} holds no P-256 key; remove it and a new one is made")
     return key
-
-
-def _number(value: int) -> str:
-    return _text(value.to_bytes(32, "big"))
-
-
-def _text(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
