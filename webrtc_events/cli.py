@@ -14,6 +14,7 @@ import click
 from webrtc_events.clock import SystemClock
 from webrtc_events.command_errors import store_told, told
 from webrtc_events.dead_letter_commands import dead_letters
+from webrtc_events.operator_commands import new_key, rotate_key
 
 if TYPE_CHECKING:
     from webrtc_events.local.client import Client
@@ -51,12 +52,16 @@ def main() -> None:
     In production:
       webrtc-events worker            delivers; the API runs under gunicorn
       webrtc-events dead-letters      events given up: list, show, redeliver, purge
+      webrtc-events new-key           a key for WEBRTC_EVENTS_SECRET_KEY
+      webrtc-events rotate-key        seals stored credentials with a new key
     For those who work on a contract:
       webrtc-events stubs SPEC        handler stubs for new operations; --check compares
     """
 
 
 main.add_command(dead_letters)
+main.add_command(new_key)
+main.add_command(rotate_key)
 
 
 @main.command()

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from webrtc_events.model import Credential
 
-__all__ = ["CredentialBox", "SealError", "token_expiry_ms"]
+__all__ = ["CredentialBox", "SealError", "sealing_key_id", "token_expiry_ms"]
 
 _NONCE_BYTES = 12
 # The end of the year 9999; beyond it a claim is nonsense.
@@ -51,6 +51,10 @@ class CredentialBox:
         self._keys = {_key_id(key): AESGCM(key) for key in keys}
         self.key_id = _key_id(keys[0])
 
+    def lacks_key_of(self, sealed: str) -> bool:
+        """Whether it was sealed with a key that is not here."""
+        return sealing_key_id(sealed) not in self._keys
+
     def seal(self, credential: Credential, subscription_id: str) -> str:
         nonce = os.urandom(_NONCE_BYTES)
         plain = json.dumps([credential.access_token, credential.expires_at_ms]).encode()
@@ -62,8 +66,7 @@ class CredentialBox:
         Raises:
             SealError: an unknown key, another subscription, or damaged.
         """
-        version, _, rest = sealed.partition(".")
-        key_id, _, text = rest.partition(".")
+        version, key_id, text = _parts(sealed)
         if version != "1" or key_id not in self._keys:
             raise SealError(f"sealed with key {key_id!r}, this process has {', '.join(self._keys)}")
         try:
@@ -75,6 +78,18 @@ class CredentialBox:
             raise SealError("damaged, or sealed for another subscription") from None
         token, expires_at_ms = json.loads(plain)
         return Credential(token, expires_at_ms)
+
+
+def sealing_key_id(sealed: str) -> str:
+    """The id of the key that a credential is sealed with."""
+    return _parts(sealed)[1]
+
+
+def _parts(sealed: str) -> tuple[str, str, str]:
+    """Version, key id, the rest; empty where there is none."""
+    version, _, rest = sealed.partition(".")
+    key_id, _, text = rest.partition(".")
+    return version, key_id, text
 
 
 def _key_id(key: bytes) -> str:

@@ -37,6 +37,7 @@ _NAMES = (
     "initial",
     "redeliver",
     "remember",
+    "reseal",
     "settle",
     "sweep",
     "update",

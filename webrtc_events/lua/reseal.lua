@@ -1,0 +1,11 @@
+#!lua flags=allow-oom
+-- Replaces a sealed credential by the same one under another key, unless it was replaced meanwhile.
+-- KEYS: 1 the subscription's hash
+-- ARGV: 1 tag  2 options (common.lua)  3 the sealed credential that was read  4 what replaces it
+-- Returns 1 if it did, 0 if another credential, or none, is there by now.
+
+if redis.call('HGET', KEYS[1], 'credential') ~= ARGV[3] then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'credential', ARGV[4])
+return 1

@@ -1,0 +1,72 @@
+"""Commands for those who run the service in production."""
+
+import os
+import sys
+
+import click
+
+from webrtc_events.command_errors import store_told, told
+
+__all__ = ["new_key", "rotate_key"]
+
+
+@click.command("new-key")
+def new_key() -> None:
+    """Print a new key for WEBRTC_EVENTS_SECRET_KEY.
+
+    \b
+    Example:
+      export WEBRTC_EVENTS_SECRET_KEY=$(webrtc-events new-key)
+    """
+    from secrets import token_urlsafe
+
+    click.echo(token_urlsafe(32))
+
+
+@click.command("rotate-key")
+@told
+@store_told
+def rotate_key() -> None:
+    """Seal every stored sink credential anew with the first key of WEBRTC_EVENTS_SECRET_KEY.
+
+    Deliveries go on meanwhile. Before, every process must have the new key in front of the former
+    one, and afterwards the former one can be removed everywhere. May be repeated. Exits with 1 if
+    a credential could not be opened: then do not remove a key yet.
+
+    Needs the settings of the worker in the environment.
+
+    \b
+    Example:
+      export WEBRTC_EVENTS_SECRET_KEY=$(webrtc-events new-key),$WEBRTC_EVENTS_SECRET_KEY
+      (restart the API and the workers with it)
+      webrtc-events rotate-key
+    """
+    from webrtc_events.credentials import CredentialBox
+    from webrtc_events.key_rotation import KeyRotation
+    from webrtc_events.settings import Settings
+    from webrtc_events.store import Store
+
+    settings = Settings.from_environ(os.environ)
+    box = CredentialBox(settings.secret_key)
+    store = Store.connect(settings)
+    looked_at = 0
+
+    def progress(more: int) -> None:
+        nonlocal looked_at
+        looked_at += more
+        if sys.stderr.isatty():
+            click.echo(f"\r{looked_at} subscriptions", nl=False, err=True)
+
+    try:
+        result = KeyRotation(store, box).run(progress)
+    finally:
+        store.close()
+        if looked_at and sys.stderr.isatty():
+            click.echo(err=True)
+    click.echo(f"{result.resealed} resealed with key {box.key_id}, {result.already} had it already")
+    for key_id, count in sorted(result.lacking.items()):
+        click.echo(f"{count} sealed with key {key_id}, which is not in WEBRTC_EVENTS_SECRET_KEY", err=True)
+    for subscription_id in result.damaged:
+        click.echo(f"the credential of subscription {subscription_id} is damaged", err=True)
+    if result.lacking or result.damaged:
+        sys.exit(1)
