@@ -197,7 +197,10 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             assert outcome == "already"
             model.status = Status.DELETED
-        if model.ended_at is None:
+        if model.ended_at is not None:
+            # It goes now, and not when time comes back to the moment of its end.
+            model.ended_at = self.now
+        else:
             model.dropped_before = model.outbox[-1][0]
             if model.lease is None or model.lease.until <= self.now:
                 model.lease = None
