@@ -19,6 +19,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Generic, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -249,12 +250,19 @@ class HostGate(Generic[T]):
         return host
 
     def _forget(self, now_s: float) -> None:
-        """One host comes, so up to two may go: those long idle, and of too many those idle longest."""
-        for name, host in [each for each, _ in zip(self._hosts.items(), range(2), strict=False)]:
+        """One host comes, so up to two go: those long idle, and of too many those idle longest."""
+        # As many as have a place cannot go; of all others the first is found behind them at the latest.
+        full = len(self._hosts) >= self._limits.hosts
+        oldest = list(islice(self._hosts.items(), self._limits.places + 1 if full else 2))
+        gone = 0
+        for name, host in oldest:
             if host.places:
                 self._hosts.move_to_end(name)
             elif now_s - host.touched_s > _IDLE_S or len(self._hosts) >= self._limits.hosts:
                 del self._hosts[name]
+                gone += 1
+            if gone == 2:
+                return
 
     def _has_place(self, host: _Host[T], *, prompt: bool) -> bool:
         pace, on_their_way = host.pace, len(host.places)
