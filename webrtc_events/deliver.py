@@ -39,8 +39,9 @@ class CourierOptions:
     limits: SinkLimits = field(default_factory=SinkLimits)
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
-        return cls(HostLimits.of(settings.sink_in_flight, settings.sink_connections))
+    def of(cls, settings: Settings, descriptors: int) -> Self:
+        """For a process that may have so many sockets open."""
+        return cls(HostLimits.of(settings.sink_in_flight, settings.sink_connections, descriptors))
 
 
 class Courier:

@@ -55,9 +55,10 @@ class HostLimits:
     hosts: int = 20_000
 
     @classmethod
-    def of(cls, in_flight: int, connections: int) -> Self:
-        """With as many places as let one host have `in_flight` of them."""
-        return cls(in_flight, connections, places=max(_PLACES, 2 * _SHARE * in_flight))
+    def of(cls, in_flight: int, connections: int, descriptors: int) -> Self:
+        """With as many places as let one host have `in_flight`, for a process with so many descriptors."""
+        wanted = max(_PLACES, 4 * _SHARE * in_flight)
+        return cls(in_flight, connections, places=max(1, min(wanted, descriptors // 2)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

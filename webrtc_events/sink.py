@@ -10,6 +10,7 @@ The status line of the final answer decides: once it is there, whatever goes wro
 said what it had to say, and sending the event again would be a repeat for nothing.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -24,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 import certifi
 import pycurl
@@ -38,8 +39,9 @@ __all__ = ["Sink", "SinkLimits", "is_sendable_header"]
 
 T = TypeVar("T")
 
-# Connections kept open for the next delivery to the same sink; the oldest idle one is closed beyond that.
 _IDLE_CONNECTIONS = 1024
+# This host's trouble, not that of the peer.
+_NO_SOCKETS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 # Easy handles kept for reuse: setting one up costs more than a delivery.
 _SPARE_HANDLES = 1024
 _CLOSE_S = 1.0
@@ -92,6 +94,24 @@ class SinkLimits:
     body_bytes: int = 65_536
 
 
+@dataclass(frozen=True, slots=True)
+class SinkPool:
+    """Connections that are kept.
+
+    `idle`: in all, the one unused for longest is closed beyond that. `per_host`: to one host, 0 for
+    any number. What comes above that waits inside libcurl, at the cost of its own time to connect:
+    so it is for multiplexed connections only, and callers see to the others.
+    """
+
+    idle: int = _IDLE_CONNECTIONS
+    per_host: int = 0
+
+    @classmethod
+    def of(cls, in_flight: int, connections: int, descriptors: int) -> Self:
+        """For at most `in_flight` requests to a host, and `connections` if it does not multiplex."""
+        return cls(min(_IDLE_CONNECTIONS, descriptors // 4), connections if connections < in_flight else 0)
+
+
 def is_sendable_header(name: str, value: str) -> bool:
     """Whether `Sink` sends such a header: well-formed ASCII, and none that frames the message."""
     line = _HEADER_LINE.fullmatch(f"{name}: {value}")
@@ -135,6 +155,7 @@ class _Transfer:
         self.retry_after: str | None = None
         self.refusal: str | None = None
         self.opened_address = False
+        self.no_socket = False
         self.overflow: str | None = None
         self._head_bytes = 0
         self._body_bytes = 0
@@ -195,8 +216,9 @@ class _Transfer:
         self.opened_address = True
         try:
             return _Descriptor(socket.socket(family, kind, protocol).detach())
-        except OSError:
-            # Out of descriptors, or a family this host lacks: the transfer fails as a connect fault.
+        except OSError as error:
+            # Else a family this host lacks: the transfer fails as a connect fault.
+            self.no_socket = error.errno in _NO_SOCKETS
             return _SOCKET_BAD
 
     def _refused(self, family: int, peer: Any) -> str | None:
@@ -209,11 +231,14 @@ class _Transfer:
     def reply(self, code: int, message: str, elapsed_ms: int) -> SinkReply:
         """What came of it; `code` is 0 or libcurl's error."""
         if self.status is not None:
-            return SinkAnswer(self.status, self.retry_after, elapsed_ms)
+            multiplexed = self.curl.getinfo(pycurl.INFO_HTTP_VERSION) >= pycurl.CURL_HTTP_VERSION_2_0
+            return SinkAnswer(self.status, self.retry_after, elapsed_ms, multiplexed)
         if self.overflow is not None:
             return SinkFailure("too_large", self.overflow, elapsed_ms)
         if self.refusal is not None and not self.opened_address:
             return SinkFailure("address_refused", self.refusal, elapsed_ms)
+        if self.no_socket:
+            return SinkFailure("other", "this host has no socket left", elapsed_ms)
         if code == pycurl.E_OK:
             return SinkFailure("protocol", "the answer has no final status", elapsed_ms)
         detail = f"{message or 'no detail'} (libcurl {code})"
@@ -408,6 +433,7 @@ class Sink(Generic[T]):
         ca_file: PEM of CAs trusted besides the system's.
         clock: must run with real time, since libcurl's own timers do.
         limits: of each POST.
+        pool: connections that are kept.
         resolve: names pinned to addresses, `host:port:address`, read for each POST; the policy
             judges those too. Source: libcurl, CURLOPT_RESOLVE.
 
@@ -422,6 +448,7 @@ class Sink(Generic[T]):
         ca_file: Path | None,
         clock: Clock,
         limits: SinkLimits = SinkLimits(),
+        pool: SinkPool = SinkPool(),
         resolve: Sequence[str] = (),
     ) -> None:
         self._policy = policy
@@ -431,7 +458,8 @@ class Sink(Generic[T]):
         self._bundle = _Bundle(ca_file)
         self._user_agent = _user_agent()
         self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, _IDLE_CONNECTIONS)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, pool.idle)
+        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, pool.per_host)
         self._loop = _Loop(self._multi, clock)
         self._spare: deque[_Transfer] = deque(maxlen=_SPARE_HANDLES)
         self._running: dict[Any, tuple[_Transfer, T, float]] = {}

@@ -9,11 +9,12 @@ from typing import Any, Self
 from webrtc_events.addresses import AddressPolicy
 from webrtc_events.clock import Clock
 from webrtc_events.deliver import Courier, CourierOptions
+from webrtc_events.descriptors import raise_descriptor_limit
 from webrtc_events.errors import Unavailable
 from webrtc_events.notifications import NotificationWriter, wire_forms
 from webrtc_events.settings import Settings
 from webrtc_events.signatures import Signer
-from webrtc_events.sink import Sink
+from webrtc_events.sink import Sink, SinkPool
 from webrtc_events.store import Store, StoreOptions, Wakeups
 
 __all__ = ["Worker"]
@@ -107,13 +108,15 @@ class Worker:
         Raises:
             Unavailable, PartitionMismatch: see `Store.connect`.
         """
-        options = options or CourierOptions.of(settings)
+        descriptors = raise_descriptor_limit()
+        options = options or CourierOptions.of(settings, descriptors)
         store = Store.connect(settings, store_options or StoreOptions())
         sink: Sink[Any] = Sink(
             policy=AddressPolicy(settings.sink_allowed_networks, settings.sink_ports),
             ca_file=settings.sink_ca_file,
             clock=clock,
             limits=options.limits,
+            pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
         )
         courier = Courier(
             store=store,

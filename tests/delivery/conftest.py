@@ -54,6 +54,7 @@ def postman(
         clock: Clock | None = None,
         forms: Mapping[str, WireForm] | None = None,
         options: CourierOptions | None = None,
+        random: Callable[[], float] = lambda: 0.0,
     ) -> Postman:
         http: Sink[Any] = Sink(
             policy=AddressPolicy(settings.sink_allowed_networks),
@@ -67,7 +68,7 @@ def postman(
             writer=NotificationWriter(forms or wire_forms(settings), settings),
             settings=settings,
             clock=clock or SystemClock(),
-            random=lambda: 0.0,
+            random=random,
             options=options or CourierOptions(poll_s=0.02, limits=LIMITS),
         )
         made.append(Postman(courier, http, raw_store))

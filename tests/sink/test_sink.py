@@ -1,3 +1,4 @@
+import errno
 import gzip
 import itertools
 import socket
@@ -16,14 +17,16 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.http2_sink import Http2Sink
 from tests.sinks import Answer, Authority, Received, RecordingSink, read_request
 from webrtc_events.addresses import AddressPolicy
 from webrtc_events.clock import SystemClock
 from webrtc_events.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
-from webrtc_events.sink import Sink, SinkLimits, is_sendable_header
+from webrtc_events.sink import Sink, SinkLimits, SinkPool, is_sendable_header
 
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
 DEFAULT = SinkLimits()
+POOL = SinkPool()
 HASTY = SinkLimits(connect_ms=300, total_ms=400)
 SECRET = "a-secret-token"
 HEADERS = (
@@ -63,9 +66,10 @@ def make(authority: Authority) -> Iterator[MakeSink]:
             ca_file: Path | None = authority.ca_file,
             limits: SinkLimits = DEFAULT,
             resolve: Sequence[str] = (),
+            pool: SinkPool = POOL,
         ) -> Sink[int]:
             sink = Sink[int](
-                policy=policy, ca_file=ca_file, clock=SystemClock(), limits=limits, resolve=resolve
+                policy=policy, ca_file=ca_file, clock=SystemClock(), limits=limits, resolve=resolve, pool=pool
             )
             stack.callback(sink.close)
             return sink
@@ -141,6 +145,38 @@ def test_connection_is_kept_for_the_next_post(server: RecordingSink, make: MakeS
     sink = make()
     assert [status(post(sink, server.url)) for _ in range(5)] == [204] * 5
     assert server.connections == 1
+
+
+def test_an_answer_says_whether_its_connection_is_shared(
+    authority: Authority, server: RecordingSink, make: MakeSink
+) -> None:
+    sink = make()
+    with Http2Sink(authority) as http2:
+        answers = [post(sink, url) for url in (http2.url, server.url)]
+    assert [isinstance(each, SinkAnswer) and each.multiplexed for each in answers] == [True, False]
+
+
+def test_many_requests_share_the_connections_that_a_host_may_have(
+    authority: Authority, make: MakeSink
+) -> None:
+    """None is answered before eight of them are on their way on one connection."""
+    sink = make(pool=SinkPool(per_host=1))
+    with Http2Sink(authority, together=8) as http2:
+        for token in range(8):
+            sink.submit(token, request(http2.url))
+        assert {status(reply) for reply in collect(sink, 8).values()} == {204}
+        assert http2.connections == 1
+
+
+def test_having_no_socket_left_is_no_fault_of_the_peer(
+    make: MakeSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    sink = make()
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert failure(post(sink, "https://127.0.0.1:49151/")) == "other"
 
 
 def test_connection_that_the_sink_closed_meanwhile_is_replaced(server: RecordingSink, make: MakeSink) -> None:

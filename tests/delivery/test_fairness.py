@@ -1,0 +1,252 @@
+"""One sink's trouble is not that of the others, and a sink is not asked for more than it can do."""
+
+import json
+import logging
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation
+from tests.delivery.conftest import LIMITS, Postman
+from tests.sinks import Answer, Received, RecordingSink
+from webrtc_events.clock import SystemClock
+from webrtc_events.deliver import CourierOptions
+from webrtc_events.hosts import HostLimits
+from webrtc_events.keys import partition_of
+from webrtc_events.sink import SinkLimits
+from webrtc_events.store import Store
+
+P = partition_of("r1", 64)
+Make = Callable[..., Postman]
+
+
+class Load:
+    """An answer that notes how many requests are with the sink at once."""
+
+    def __init__(self, delay_s: float = 0.02, status: int = 204) -> None:
+        self._delay_s = delay_s
+        self._status = status
+        self._lock = threading.Lock()
+        self._pause = threading.Event()
+        self.now = 0
+        self.most = 0
+
+    def __call__(self, _: Received) -> Answer:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self._pause.wait(self._delay_s)
+        with self._lock:
+            self.now -= 1
+        return Answer(self._status)
+
+
+@contextmanager
+def hanging() -> Iterator[str]:
+    """The URL of a sink that accepts connections and says nothing, not even in TLS."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+def attempts(raw_store: "redis.Redis") -> list[dict[str, object]]:
+    return [json.loads(entry["attempt"]) for _, entry in raw_store.xrange(P.attempts)]
+
+
+def step_until(postman: Postman, done: Callable[[], bool], seconds: float = 10) -> None:
+    clock = SystemClock()
+    until = clock.monotonic() + seconds
+    while not done():
+        assert clock.monotonic() < until, f"not within {seconds} s"
+        postman.courier.step()
+
+
+def received(sink: RecordingSink, count: int) -> bool:
+    return len(sink.requests) >= count
+
+
+def subscribed(store: Store, url: str, count: int, *, registration: str = "r1") -> list[str]:
+    return [created(store, sink=url, registration=registration).id for _ in range(count)]
+
+
+def test_no_more_than_the_limit_is_with_a_sink_at_once(
+    store: Store, sink: RecordingSink, postman: Make
+) -> None:
+    subscribed(store, sink.url, 40)
+    append(store, invitation(1), invitation(2))
+    sink.answer = load = Load()
+    postman(options=CourierOptions(HostLimits(in_flight=6), poll_s=0.02, limits=LIMITS)).run()
+    assert len(sink.requests) == 80
+    assert 4 <= load.most <= 6
+
+
+def test_no_more_connections_to_a_sink_than_the_limit_and_none_waits_for_one(
+    store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    """Inside libcurl a request that waits for a connection would use up its time to connect."""
+    subscribed(store, sink.url, 40)
+    append(store, invitation(1))
+    sink.answer = Load(0.05)
+    limits = SinkLimits(connect_ms=200, total_ms=1_000)
+    options = CourierOptions(HostLimits(in_flight=16, connections=2), poll_s=0.02, limits=limits)
+    postman(options=options).run()
+    assert sink.connections <= 2
+    assert Counter(each["outcome"] for each in attempts(raw_store)) == {"delivered": 40}
+
+
+def test_a_sink_that_asks_for_less_is_left_alone_for_its_retry_after(
+    store: Store, sink: RecordingSink, postman: Make
+) -> None:
+    """Not by the event alone that was refused: by all that go to that sink."""
+    clock = SystemClock()
+    times: list[float] = []
+
+    def answer(_: Received) -> Answer:
+        times.append(clock.monotonic())
+        return Answer(429, (("Retry-After", "1"),)) if len(times) == 5 else Answer()
+
+    for number in range(10):
+        subscribed(store, sink.url, 1, registration=f"r{number}")
+    sink.answer = answer
+    running = postman()
+    for number in range(10):
+        append(store, invitation(number, registration=f"r{number}"))
+        running.courier.step()
+        step_until(running, lambda: running.courier.idle)
+    step_until(running, lambda: len(times) == 11)
+    assert times[5] - times[4] >= 0.9
+    assert times[4] - times[0] < 0.9
+
+
+def test_a_sink_that_hangs_is_asked_by_one_at_a_time(
+    store: Store, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    """The others are given back, and nothing is counted against them."""
+    with hanging() as url:
+        made = subscribed(store, url, 50)
+        append(store, invitation(1))
+        clock = SystemClock()
+        running = postman()
+        started = clock.monotonic()
+        step_until(running, lambda: clock.monotonic() > started + 2.5)
+        tried = attempts(raw_store)
+    assert 1 <= len(tried) <= 3
+    assert {each["reason"] for each in tried} == {"timeout"}
+    counted = [int(raw_store.hget(P.subscription(each), "attempts") or 0) for each in made]
+    assert sum(counted) <= len(tried)
+
+
+def test_what_is_given_back_untouched_keeps_its_order(
+    store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    made = subscribed(store, sink.url, 30)
+    sink.raw = lambda _: None
+    append(store, *(invitation(number) for number in range(1, 6)))
+    running = postman()
+    step_until(running, lambda: len(attempts(raw_store)) >= 2)
+    sink.raw = None
+    step_until(running, lambda: not raw_store.exists(P.due), 20)
+    for each in made:
+        of = [request.json for request in sink.requests if request.json["id"].startswith(each)]
+        assert [event["data"]["sequenceNumber"] for event in of] == [1, 2, 3, 4, 5]
+
+
+def test_what_is_too_late_is_given_up_although_its_sink_is_silent(
+    store: Store, store_at: Callable[..., Store], postman: Make, raw_store: "redis.Redis"
+) -> None:
+    with hanging() as url:
+        subscribed(store, url, 20)
+        append(store, invitation(1))
+        late = store_at(121)
+        append(late, invitation(2))
+        running = postman(late)
+        step_until(running, lambda: raw_store.xlen(P.dead) == 20, 3)
+    letters = [letter for _, letter in raw_store.xrange(P.dead)]
+    assert {letter["reason"] for letter in letters} == {"deadline_exceeded"}
+    assert raw_store.llen(P.outbox(letters[0]["subscription"])) == 1
+
+
+def test_a_sink_that_is_silent_for_all_fails_for_each_of_them(
+    store: Store, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    """Of many subscriptions few are tried while their sink is silent; its days are counted for all."""
+    with hanging() as url:
+        made = subscribed(store, url, 20)
+        append(store, invitation(1))
+        running = postman()
+        step_until(running, lambda: len(attempts(raw_store)) >= 1)
+        step_until(
+            running,
+            lambda: all(raw_store.hexists(P.subscription(each), "failing_since") for each in made),
+        )
+
+
+def test_a_due_entry_that_is_no_subscription_holds_back_no_other(
+    store: Store,
+    sink: RecordingSink,
+    postman: Make,
+    raw_store: "redis.Redis",
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = subscribed(store, sink.url, 1)[0]
+    append(store, invitation(1))
+    # Copied by a foreign hand, and due before all others.
+    raw_store.copy(P.subscription(made), P.subscription("foreign"))
+    raw_store.copy(P.outbox(made), P.outbox("foreign"))
+    raw_store.zadd(P.due, {"foreign": 0})
+    running = postman()
+    step_until(running, lambda: len(sink.requests) == 1)
+    append(store, invitation(2))
+    step_until(running, lambda: len(sink.requests) == 2)
+    assert {each.json["id"].partition(".")[0] for each in sink.requests} == {made}
+    assert "'foreign', which is no subscription id" in caplog.text
+
+
+def test_no_lease_runs_out_while_its_lane_waits_for_a_place(
+    store_at: Callable[..., Store],
+    sink: RecordingSink,
+    postman: Make,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Exchanges may take 1 s here; leases of 2 s leave one second in which to start one."""
+    caplog.set_level(logging.WARNING)
+    store = store_at(lease_ms=2_000)
+    subscribed(store, sink.url, 30)
+    append(store, invitation(1))
+    sink.answer = load = Load(0.1)
+    options = CourierOptions(HostLimits(in_flight=1), poll_s=0.02, limits=LIMITS)
+    running = postman(store, options=options)
+    running.run(2000)
+    assert load.most == 1
+    assert len({each.json["id"] for each in sink.requests}) == len(sink.requests) == 30
+    assert "lease lost" not in caplog.text
+
+
+def test_many_sinks_that_hang_leave_lanes_to_the_others(
+    store: Store, sink: RecordingSink, postman: Make
+) -> None:
+    """Each of twelve hosts has more due than it may have on its way and waiting."""
+    listeners = [socket.create_server(("127.0.0.1", 0), backlog=512) for _ in range(12)]
+    for listener in listeners:
+        subscribed(store, f"https://127.0.0.1:{listener.getsockname()[1]}/", 40)
+    created(store, sink=sink.url, registration="r2")
+    append(store, invitation(1))
+    limits = HostLimits(in_flight=8, places=32, waiting=64)
+    running = postman(options=CourierOptions(limits, poll_s=0.02, limits=LIMITS))
+    running.courier.step()
+    clock = SystemClock()
+    took = []
+    for number in range(2, 22):
+        append(store, invitation(number, registration="r2"))
+        started = clock.monotonic()
+        step_until(running, partial(received, sink, number - 1))
+        took.append(clock.monotonic() - started)
+    for listener in listeners:
+        listener.close()
+    # Every exchange with one of those that hang takes 1 s.
+    assert sorted(took)[10] < 0.3

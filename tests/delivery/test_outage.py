@@ -1,0 +1,165 @@
+"""A sink is down for ten minutes, in simulated time, and comes back."""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+
+import redis
+
+from tests.builders import append, created, invitation
+from tests.delivery.conftest import LIMITS, Postman
+from tests.sinks import Answer, Received, RecordingSink
+from webrtc_events.clock import SystemClock
+from webrtc_events.deliver import CourierOptions
+from webrtc_events.hosts import HostLimits
+from webrtc_events.keys import Partition, partition_of
+from webrtc_events.model import Claim
+from webrtc_events.pace import LONGEST_REST_S
+from webrtc_events.settings import Settings
+from webrtc_events.store import Settlement, Store, StoreOptions
+
+P = partition_of("r1", 64)
+SUBSCRIPTIONS = 30
+EVERY_S = 10.0
+DOWN_S, BACK_S, END_S = 10.0, 610.0, 700.0
+DEADLINE_S = 120.0
+IN_FLIGHT = 16
+STEP_S = 1.0
+SEED = 7
+
+
+class SimulatedClock:
+    """Stands still until it is moved. `started_s` is the store's time at its zero."""
+
+    def __init__(self, started_s: float) -> None:
+        self.started_s = started_s
+        self.elapsed_s = 0.0
+
+    def now(self) -> float:
+        return self.started_s + self.elapsed_s
+
+    def monotonic(self) -> float:
+        return self.elapsed_s
+
+    def sleep(self, seconds: float) -> None:
+        self.elapsed_s += seconds
+
+
+class SimulatedStore(Store):
+    """The real store, whose time is the simulated clock's."""
+
+    clock: SimulatedClock
+    claimed = 0
+
+    def at(self) -> Store:
+        offset_ms = round((self.clock.now() - SystemClock().now()) * 1000)
+        return Store(self._redis, self._settings, StoreOptions(offset_ms=offset_ms))
+
+    def claim(self, partitions: Sequence[Partition], **most: int) -> list[Claim]:
+        # Nothing is in the others.
+        asked = [each for each in partitions if each.number == P.number]
+        claims = self.at().claim(asked, **most)
+        self.claimed += len(claims)
+        return claims
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+        return self.at().settle(settlements)
+
+
+class Arrivals:
+    """An answer that notes the store's time of each request and how many are with the sink at once."""
+
+    def __init__(self, clock: SimulatedClock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._pause = threading.Event()
+        self._answered = 0
+        self.at_s: dict[str, float] = {}
+        self.waves: list[tuple[int, int]] = []
+
+    def __call__(self, request: Received) -> Answer:
+        with self._lock:
+            self.at_s[request.json["id"]] = self._clock.elapsed_s
+            self.waves.append((len(self.at_s) - self._answered, self._answered))
+        self._pause.wait(0.005)
+        with self._lock:
+            self._answered += 1
+        return Answer()
+
+
+def hang_up(_: Received) -> Answer:
+    raise ConnectionError
+
+
+def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_not_too_late(
+    settings: Settings, sink: RecordingSink, postman: Callable[..., Postman], raw_store: "redis.Redis"
+) -> None:
+    clock = SimulatedClock(SystemClock().now())
+    store = SimulatedStore.connect(dataclasses.replace(settings, dead_letters=10_000))
+    assert isinstance(store, SimulatedStore)
+    store.clock = clock
+    subscriptions = [created(store, sink=sink.url).id for _ in range(SUBSCRIPTIONS)]
+    options = CourierOptions(HostLimits(in_flight=IN_FLIGHT), poll_s=0.01, limits=LIMITS)
+    running = postman(store, clock=clock, options=options, random=Random(SEED).random)
+    sink.answer = arrivals = Arrivals(clock)
+    accepted_s: list[float] = []
+
+    def play(until_s: float) -> None:
+        """An event every ten seconds; time passes only while nothing is on its way."""
+        while clock.elapsed_s < until_s:
+            if clock.elapsed_s >= EVERY_S * len(accepted_s) and clock.elapsed_s < BACK_S + EVERY_S:
+                accepted_s.append(clock.elapsed_s)
+                append(store.at(), invitation(len(accepted_s)))
+            running.courier.step()
+            if running.sink.in_flight == 0:
+                clock.sleep(STEP_S)
+
+    play(DOWN_S)
+    assert len(arrivals.at_s) == SUBSCRIPTIONS
+    sink.answer = hang_up
+    store.claimed = 0
+    asked_before = len(sink.requests)
+    play(BACK_S)
+    asked_when_down = len(sink.requests) - asked_before
+    claimed_when_down = store.claimed
+    arrivals.waves.clear()
+    sink.answer = arrivals
+    play(END_S)
+    store.close()
+
+    # While it was down it was asked by one at a time, and the others came by seldom: to look whether
+    # it is back, and at the deadline of an event. A rest is half of the longest at least, and what goes
+    # out on a connection that was closed meanwhile goes out again.
+    rests = (BACK_S - DOWN_S) / (LONGEST_REST_S / 2)
+    assert asked_when_down <= rests + 2 * IN_FLIGHT
+    assert claimed_when_down <= SUBSCRIPTIONS * (rests + len(accepted_s))
+
+    # When it was back: one at first, then never more than twice as many as it had answered before.
+    answered_before = arrivals.waves[0][1]
+    for with_the_sink, answered in arrivals.waves:
+        assert with_the_sink <= min(answered - answered_before + 1, IN_FLIGHT)
+    assert max(with_the_sink for with_the_sink, _ in arrivals.waves) > IN_FLIGHT // 2
+
+    # Nothing too late was sent, nothing that had time enough was given up, and nothing was lost.
+    late = {letter["event"] for letter in dead_letters(raw_store)}
+    for number, moment in enumerate(accepted_s, 1):
+        for each in subscriptions:
+            event = f"{each}.{number}"
+            assert (event in arrivals.at_s) != (event in late)
+            if event in arrivals.at_s:
+                # The store's time goes on by some milliseconds while it works.
+                assert arrivals.at_s[event] < moment + DEADLINE_S + STEP_S / 2
+            else:
+                assert moment + DEADLINE_S < BACK_S + 2 * LONGEST_REST_S
+    for each in subscriptions:
+        times = [arrivals.at_s.get(f"{each}.{number}") for number in range(1, len(accepted_s) + 1)]
+        sent = [at for at in times if at is not None]
+        assert sent == sorted(sent)
+
+
+def dead_letters(raw_store: "redis.Redis") -> Iterator[dict[str, str]]:
+    for _, letter in raw_store.xrange(P.dead):
+        number, _, _ = letter["entry"].partition(" ")
+        assert letter["reason"] == "deadline_exceeded"
+        yield letter | {"event": f"{letter['subscription']}.{number}"}
