@@ -38,13 +38,17 @@ def store_told(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def wrapped(*args: Any, **options: Any) -> Any:
-        from webrtc_events.errors import Unavailable
+        from webrtc_events.errors import NewerRelease, Unavailable
         from webrtc_events.store import PartitionMismatch
 
         try:
             return command(*args, **options)
         except PartitionMismatch as error:
             raise click.ClickException(str(error)) from error
+        except NewerRelease as error:
+            raise click.ClickException(
+                "a newer release keeps this; run the command of that release"
+            ) from error
         except Unavailable as error:
             raise click.ClickException(f"WEBRTC_EVENTS_REDIS_URL: {error.__cause__ or error}") from error
 

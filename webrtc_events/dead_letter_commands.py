@@ -282,6 +282,7 @@ _REFUSALS = {
     "not_owner": "its registration is not the subscriber's any more",
     "others_session": "its session is known by now to involve other registrations only",
     "full": "its subscription's outbox is full: its sink takes too little; try again later",
+    "newer": "a newer release keeps its subscription; run the command of that release",
     "end": "it is a subscription-ended, and nothing follows the end of a subscription",
 }
 

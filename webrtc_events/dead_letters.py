@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from webrtc_events import streams
+from webrtc_events.errors import NewerRelease
 from webrtc_events.keys import Partition, partition_of, partition_of_subscription
 from webrtc_events.model import EventType, OutboxItem
 from webrtc_events.outbox_entries import keep_event_number, parse_entry
@@ -118,8 +119,9 @@ class Redelivery:
     """What became of an attempt to redeliver.
 
     'redelivered', or why not: 'no_letter', 'gone', 'ended' (with the terminationReason, if it is
-    known), 'not_owner', 'others_session', 'full' (its subscription's outbox), 'hopeless' (it would be
-    given up again), 'end' (it is a subscription-ended).
+    known), 'not_owner', 'others_session', 'full' (its subscription's outbox), 'newer' (its
+    subscription is kept by a newer release), 'hopeless' (it would be given up again), 'end' (it
+    is a subscription-ended).
     """
 
     outcome: str
@@ -179,11 +181,11 @@ class DeadLetters:
             return Redelivery("hopeless", letter.reason)
         if item.end:
             return Redelivery("end")
-        subscription = self._store.get(letter.subscription_id)
-        if subscription is not None and subscription.session is not None:
-            involved = self._store.session_state(subscription.session).registrations
-            if involved and subscription.registration not in involved:
+        try:
+            if self._is_of_others(letter):
                 return Redelivery("others_session")
+        except NewerRelease:
+            return Redelivery("newer")
         partition = Partition(letter.id.partition)
         args: list[str | int] = [
             letter.subscription_id,
@@ -195,6 +197,14 @@ class DeadLetters:
         keys = [partition.subscription(letter.subscription_id), partition.dead]
         outcome, reason = self._store.scripts.run([Call("redeliver", keys, partition.tag, args)])[0]
         return Redelivery(outcome, reason)
+
+    def _is_of_others(self, letter: Letter) -> bool:
+        """Whether its session has become known as one that its subscription's registration is not in."""
+        subscription = self._store.get(letter.subscription_id)
+        if subscription is None or subscription.session is None:
+            return False
+        involved = self._store.session_state(subscription.session).registrations
+        return bool(involved) and subscription.registration not in involved
 
     def purge(self, letters: Iterable[LetterId]) -> int:
         """Removes letters; returns how many of them there were."""

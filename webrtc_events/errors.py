@@ -16,6 +16,7 @@
     ├── Internal            500 INTERNAL
     ├── Unimplemented       501 NOT_IMPLEMENTED
     └── Unavailable         503 UNAVAILABLE
+        └── NewerRelease    the same
 
 Source: CAMARA API Design Guide (Commonalities 0.6), section 3, and webrtc-events.yaml.
 """
@@ -30,6 +31,7 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "MethodNotAllowed",
+    "NewerRelease",
     "NotAcceptable",
     "NotFound",
     "PermissionDenied",
@@ -166,6 +168,12 @@ class Unavailable(ServiceError):
     status = 503
     code = "UNAVAILABLE"
     message = "The service is not available at the moment; try again."
+
+
+class NewerRelease(Unavailable):
+    """While the service is upgraded: this is for a process that runs the newer release already."""
+
+    message = "A newer release of the service keeps this; try again."
 
 
 _BY_STATUS: dict[int, type[ServiceError]] = {

@@ -18,11 +18,13 @@ class Rotated:
     """How many were `resealed`, and how many had the first key `already`.
 
     `lacking`: key ids that are not there, with the number of credentials sealed with each.
-    `damaged`: subscriptions whose credential opens with no key.
+    `damaged`: subscriptions whose credential opens with no key. `newer`: how many were left to a
+    newer release.
     """
 
     resealed: int = 0
     already: int = 0
+    newer: int = 0
     lacking: Counter[str] = field(default_factory=Counter)
     damaged: list[str] = field(default_factory=list)
 
@@ -60,9 +62,11 @@ class KeyRotation:
                 key = partition.subscription(each)
                 ids.append(each)
                 calls.append(Call("reseal", [key], partition.tag, [sealed or "", renewed]))
-        done = dict(zip(ids, self._scripts.run(calls), strict=True))
-        result.resealed += sum(done.values())
-        return {each: places[each] for each, count in done.items() if not count}
+        outcomes = dict(zip(ids, self._scripts.run(calls), strict=True))
+        counts = Counter(outcomes.values())
+        result.resealed += counts["resealed"]
+        result.newer += counts["newer"]
+        return {each: places[each] for each, outcome in outcomes.items() if outcome == "replaced"}
 
     def _read(self, places: dict[str, Partition]) -> Sequence[str | None]:
         with store_errors():

@@ -68,5 +68,7 @@ def rotate_key() -> None:
         click.echo(f"{count} sealed with key {key_id}, which is not in WEBRTC_EVENTS_SECRET_KEY", err=True)
     for subscription_id in result.damaged:
         click.echo(f"the credential of subscription {subscription_id} is damaged", err=True)
-    if result.lacking or result.damaged:
+    if result.newer:
+        click.echo(f"{result.newer} left to the newer release that made them; run its command", err=True)
+    if result.lacking or result.damaged or result.newer:
         sys.exit(1)

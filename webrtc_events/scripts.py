@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ClusterDownError, MasterDownError, NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
-from webrtc_events.errors import Unavailable
+from webrtc_events.errors import NewerRelease, Unavailable
 
 __all__ = ["Call", "Client", "Scripts", "connect", "store_errors"]
 
@@ -77,6 +77,9 @@ def connect(url: str) -> Client:
 # disk does not take writes, keys on their way to another node. A pipeline puts words in front.
 _PASSING = re.compile(r"(^|caused error: )(BUSY|NOREPLICAS|MISCONF|TRYAGAIN)\b")
 
+# The scripts' own, see common.lua.
+_NEWER = re.compile(r"(^|caused error: )NEWER\b")
+
 
 @contextmanager
 def store_errors() -> Iterator[None]:
@@ -90,6 +93,8 @@ def store_errors() -> Iterator[None]:
     except (redis.ReadOnlyError, ClusterDownError, MasterDownError) as error:
         raise Unavailable("The store takes no writes at the moment; try again.") from error
     except ResponseError as error:
+        if _NEWER.search(str(error)):
+            raise NewerRelease from error
         if not _PASSING.search(str(error)):
             raise
         raise Unavailable("The store cannot do this at the moment; try again.") from error

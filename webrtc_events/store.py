@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from webrtc_events.errors import Unavailable
+from webrtc_events.errors import NewerRelease, Unavailable
 from webrtc_events.keys import (
     Partition,
     bucket_key,
@@ -35,6 +35,7 @@ from webrtc_events.model import (
 from webrtc_events.outbox_entries import parse_entry
 from webrtc_events.scripts import TIMEOUT_S, Call, Client, Scripts, connect, store_errors
 from webrtc_events.settings import Settings
+from webrtc_events.stored_format import FORMAT
 
 __all__ = [
     "AppendResult",
@@ -142,6 +143,7 @@ class Store:
         self._redis = client
         self._settings = settings
         self._offset_ms = options.offset_ms
+        self._said_left = False
         self._scripts = Scripts(client, _script_options(settings, options))
 
     @classmethod
@@ -345,6 +347,8 @@ class Store:
                 pipe.hgetall(partition.subscription(each))
             hashes = pipe.execute()
         for (each, _), fields in zip(wanted, hashes, strict=True):
+            if fields and int(fields["format"]) > FORMAT:
+                raise NewerRelease
             if fields and fields["status"] != Status.DELETED:
                 yield _subscription(each, fields)
 
@@ -368,10 +372,11 @@ class Store:
         calls = [Call("sweep", [each.ends], each.tag, [limit]) for each in partitions]
         total = 0
         unfinished: list[str] = []
-        for partition, (touched, removable, pending) in zip(
+        for partition, (touched, removable, pending, left) in zip(
             partitions, self._scripts.run(calls), strict=True
         ):
             total += touched
+            self._say_left(left)
             for subscription_id, client in zip(removable[::2], removable[1::2], strict=True):
                 self._remove(partition, subscription_id, client)
             unfinished += pending
@@ -545,7 +550,20 @@ class Store:
     def claim(self, partitions: Sequence[Partition], *, subscriptions: int, events: int) -> list[Claim]:
         """Leases up to so many due subscriptions of each partition, with up to so many events each."""
         calls = [Call("claim", [each.due], each.tag, [subscriptions, events]) for each in partitions]
-        return [_claim(int(now), raw) for now, *claims in self._scripts.run(calls) for raw in claims]
+        found = []
+        for now, left, *claims in self._scripts.run(calls):
+            found += [_claim(int(now), raw) for raw in claims]
+            self._say_left(left)
+        return found
+
+    def _say_left(self, count: int) -> None:
+        """Once: from then on it may be so until the release is over here."""
+        if count and not self._said_left:
+            self._said_left = True
+            log.warning(
+                "subscriptions were written by a newer release than this one: they are left to it, and "
+                "wait if none runs"
+            )
 
     def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """For each: 'lost' (the lease went to another; nothing written), 'idle', 'due' or 'ended'."""
@@ -586,7 +604,7 @@ class Store:
         partition = partition_of(registration.id, self.partitions)
         key, member = partition.registration_record(registration.id), f"registration:{registration.id}"
         fields = {
-            "format": "1",
+            "format": str(FORMAT),
             "device": registration.device,
             "owner": registration.owner,
             "subject": registration.subject or "",
@@ -667,6 +685,7 @@ class Wakeups:
 def _script_options(settings: Settings, options: StoreOptions) -> dict[str, int]:
     """Source: lua/common.lua."""
     return {
+        "format": FORMAT,
         "offset_ms": options.offset_ms,
         "lease_ms": options.lease_ms,
         "end_deadline_ms": settings.deadline_ms(EventType.SUBSCRIPTION_ENDED),

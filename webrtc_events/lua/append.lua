@@ -11,7 +11,8 @@
 --         whether it is a session's last status: '1', '0', or '' for other events, its time, ms
 -- Returns for each event, in order, two values: 1 if new or 0 if seen within the window; the
 --   number of subscriptions that it was appended to (0 when seen before). Error OOM, with nothing
---   written, when the store is above its watermark.
+--   written, when the store is above its watermark. Error NEWER: the events before the one that meets
+--   what a newer release wrote may be appended, the others are not.
 
 local PREFIX = 'org.camaraproject.webrtc-events.v0.'
 
@@ -27,7 +28,8 @@ local function involved(list)
 end
 
 local function matches(id, event)
-  local of = redis.call('HMGET', subscription_key(id), 'registration', 'initial_seen', 'initial_time')
+  local of = redis.call('HMGET', subscription_key(id), 'registration', 'initial_seen', 'initial_time', 'format')
+  leave_newer(of[4])
   if event.registration ~= '' and of[1] ~= event.registration then
     return false
   end
@@ -46,12 +48,17 @@ local function publish(event)
   if event.kind == 'session-status' then
     index = tag .. ':session:' .. event.session
   end
-  local matched = 0
+  local matched = {}
   for _, id in ipairs(redis.call('SMEMBERS', index)) do
     if matches(id, event) then
-      append_event(id, event)
-      matched = matched + 1
+      matched[#matched + 1] = id
     end
+  end
+  if event.kind == 'registration-ends' then
+    leave_newer(newest_ending_with(event.registration))
+  end
+  for _, id in ipairs(matched) do
+    append_event(id, event)
   end
   if event.kind == 'registration-ends' then
     registration_ended(event.registration, event.name, event.payload)
@@ -61,7 +68,7 @@ local function publish(event)
       'invitation_session', event.session, 'invitation_count', event.count == '' and '0' or '1', 'invitation_at', now)
     redis.call('PEXPIRE', state, options.state_ms)
   end
-  return matched
+  return #matched
 end
 
 if above_watermark() then

@@ -2,7 +2,7 @@
 -- Leases due subscriptions of one partition, each with the head of its outbox.
 -- KEYS: 1 the partition's due zset
 -- ARGV: 1 tag  2 options (common.lua)  3 most subscriptions  4 most events of each
--- Returns {now_ms, claim...}, a claim being
+-- Returns {now_ms, how many that are due are left to a newer release, claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', entry...}
 -- A missing key never removes a due entry: only a settle that saw the outbox empty does.
@@ -33,11 +33,17 @@ local function next_fence(key)
   return fence
 end
 
-local claims = {now}
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[3])) do
+local claims = {now, 0}
+
+-- Leases one, or looks away from one that has nothing to send: either is no longer due. False: it is
+-- left as it is, to a newer release.
+local function lease(id)
   local key = subscription_key(id)
   local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason',
-    'contract')
+    'contract', 'format')
+  if is_newer(of[9]) then
+    return false
+  end
   local entries = {}
   if of[1] then
     if skip_dropped(id, tonumber(of[6]), of[7]) then
@@ -59,5 +65,20 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT
     claims[#claims + 1] = {id, fence, lease_until, of[1], of[2], of[3] or '', tonumber(of[4]), of[5] or '',
       of[8] or '', unpack(entries)}
   end
+  return true
 end
+
+local left, wanted = 0, tonumber(ARGV[3])
+repeat
+  local met = 0
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', left, wanted)) do
+    if lease(id) then
+      wanted = wanted - 1
+    else
+      met = met + 1
+    end
+  end
+  left = left + met
+until met == 0
+claims[2] = left
 return claims

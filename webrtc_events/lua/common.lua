@@ -6,7 +6,8 @@
 --           registration_ends_deadline_ms, dedupe_ms, retention_ms, token_lead_ms, linger_ms,
 --           state_ms, max_lifetime_ms (0: none), outbox_age_ms, dead_letters_ms, attempts_ms,
 --           sink_failure_ms (0: never); counts: outbox_length, dead_letters, attempts;
---           watermark, percent of maxmemory
+--           watermark, percent of maxmemory; format, the newest stored format that is known here
+-- and may answer the error NEWER, before anything is written: a newer release wrote what it would touch.
 --
 -- An outbox entry is one line of five numbers, then the payload:
 --   <number> <1 if it is the end, else 0> <accepted, ms> <deadline, ms> <sequence number or 0>\n<payload>
@@ -24,6 +25,18 @@ end
 
 local function outbox_key(id)
   return tag .. ':outbox:' .. id
+end
+
+-- Whether what has this format, or none, is in a form that is not known here.
+local function is_newer(format)
+  return tonumber(format or 1) > options.format
+end
+
+-- What a newer release wrote is left to it. To be called before anything is written.
+local function leave_newer(format)
+  if is_newer(format) then
+    error(redis.error_reply('NEWER a newer release of the service wrote what this would touch'))
+  end
 end
 
 local function entry_number(entry)
@@ -203,7 +216,8 @@ end
 -- Whether a registration may be listened to: nothing is known of it, or it is that client's, and that
 -- subject's where both name one. What is known may change after a subscription was made.
 local function may_listen(registration, client, subject)
-  local known = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'owner', 'subject')
+  local known = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'owner', 'subject', 'format')
+  leave_newer(known[3])
   if not known[1] then
     return true
   end
@@ -291,11 +305,27 @@ local function append_event(id, event)
   end
 end
 
+-- The indexes of subscriptions that end with their registration.
+local function ending_with(registration)
+  local prefix = tag .. ':registration:org.camaraproject.webrtc-events.v0.'
+  return {prefix .. 'session-invitation:' .. registration, prefix .. 'registration-ends:' .. registration}
+end
+
+-- The newest format among them.
+local function newest_ending_with(registration)
+  local newest = 1
+  for _, index in ipairs(ending_with(registration)) do
+    for _, id in ipairs(redis.call('SMEMBERS', index)) do
+      newest = math.max(newest, tonumber(redis.call('HGET', subscription_key(id), 'format') or 1))
+    end
+  end
+  return newest
+end
+
 -- What follows once a registration has ended and its own event is appended: its subscriptions to
 -- invitations and to the end end too, and the end is remembered for those that come late.
 local function registration_ended(registration, name, payload)
-  for _, kind in ipairs({'session-invitation', 'registration-ends'}) do
-    local index = tag .. ':registration:org.camaraproject.webrtc-events.v0.' .. kind .. ':' .. registration
+  for _, index in ipairs(ending_with(registration)) do
     for _, id in ipairs(redis.call('SMEMBERS', index)) do
       if redis.call('HGET', subscription_key(id), 'status') == 'ACTIVE' then
         queue_end(id, 'NETWORK_TERMINATED', 'EXPIRED')

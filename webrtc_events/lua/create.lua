@@ -36,7 +36,7 @@ if above_watermark() then
   return redis.error_reply(FULL)
 end
 expires_at = limited_expiry(expires_at, now)
-redis.call('HSET', key, 'format', 1, 'status', 'ACTIVE', 'type', ARGV[4], 'registration', registration,
+redis.call('HSET', key, 'format', options.format, 'status', 'ACTIVE', 'type', ARGV[4], 'registration', registration,
   'session', session, 'client', ARGV[9], 'subject', subject, 'starts_at', now, 'expires_at', expires_at,
   'epoch', store_epoch(), 'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '')
 redis.call('HSET', key, unpack(ARGV, 14))

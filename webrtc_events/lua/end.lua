@@ -8,7 +8,8 @@
 
 local id, status = ARGV[3], ARGV[5]
 local key = KEYS[1]
-local of = redis.call('HMGET', key, 'status', 'ended_at')
+local of = redis.call('HMGET', key, 'status', 'ended_at', 'format')
+leave_newer(of[3])
 if not of[1] or of[1] == 'DELETED' then
   return 'gone'
 end

@@ -10,16 +10,18 @@
 
 local id = ARGV[3]
 local key = KEYS[1]
-local of = redis.call('HMGET', key, 'initial_pending', 'appended')
+local of = redis.call('HMGET', key, 'initial_pending', 'appended', 'format')
+leave_newer(of[3])
 if not of[1] then
   return 'late'
 end
+local takes = takes_events(id)
 redis.call('HDEL', key, 'initial_pending')
 redis.call('ZREM', tag .. ':initial', id)
 if ARGV[4] == '' then
   return 'none'
 end
-if tonumber(of[2]) > 0 or not takes_events(id) then
+if tonumber(of[2]) > 0 or not takes then
   return 'late'
 end
 redis.call('HSET', key, 'initial_seen', ARGV[4], 'initial_time', ARGV[9])

@@ -6,14 +6,18 @@
 --       6 sequence number or 0  7 payload, which keeps the event's number (outbox_entries.py)
 -- Returns {'redelivered', ''}, or with nothing written {why not, terminationReason or ''}: 'no_letter',
 --   'gone' when the subscription is not kept any more, 'not_owner' when its registration is another's,
---   'ended' when it takes no more events, 'full' when its outbox is. Error OOM, with nothing written, when
+--   'ended' when it takes no more events, 'full' when its outbox is, 'newer' when a newer
+--   release made it. Error OOM, with nothing written, when
 --   the store is above its watermark.
 
 local id, letter = ARGV[3], ARGV[4]
 if #redis.call('XRANGE', KEYS[2], letter, letter) == 0 then
   return {'no_letter', ''}
 end
-local of = redis.call('HMGET', KEYS[1], 'status', 'end_reason', 'registration', 'client', 'subject')
+local of = redis.call('HMGET', KEYS[1], 'status', 'end_reason', 'registration', 'client', 'subject', 'format')
+if is_newer(of[6]) then
+  return {'newer', ''}
+end
 if not of[1] then
   return {'gone', ''}
 end

@@ -2,10 +2,14 @@
 -- Replaces a sealed credential by the same one under another key, unless it was replaced meanwhile.
 -- KEYS: 1 the subscription's hash
 -- ARGV: 1 tag  2 options (common.lua)  3 the sealed credential that was read  4 what replaces it
--- Returns 1 if it did, 0 if another credential, or none, is there by now.
+-- Returns 'resealed'; 'replaced' if another credential, or none, is there by now; 'newer' when it is left
+--   to a newer release.
 
+if is_newer(redis.call('HGET', KEYS[1], 'format')) then
+  return 'newer'
+end
 if redis.call('HGET', KEYS[1], 'credential') ~= ARGV[3] then
-  return 0
+  return 'replaced'
 end
 redis.call('HSET', KEYS[1], 'credential', ARGV[4])
-return 1
+return 'resealed'

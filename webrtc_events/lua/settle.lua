@@ -10,13 +10,14 @@
 --       10 what the sink did: 'took' (some event), 'failed' (to take any), '' (it was not asked)
 --       11 how many dead letters, then for each: outbox number, reason, detail
 --       then each attempt as JSON
--- Returns 'lost' (another claim came after; nothing was written), 'idle' (outbox empty),
+-- Returns 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox empty),
 --   'due' (more to send, now or later), 'ended' (the end is settled).
 
 local id = ARGV[3]
 local key, outbox, due = KEYS[1], KEYS[2], KEYS[3]
-local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence')
-if of[1] ~= ARGV[4] or of[4] then
+local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence',
+  'format')
+if of[1] ~= ARGV[4] or of[4] or is_newer(of[7]) then
   return 'lost'
 end
 local through, verdict = tonumber(ARGV[5]), ARGV[6]

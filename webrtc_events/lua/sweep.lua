@@ -4,17 +4,21 @@
 -- completed from outside.
 -- KEYS: 1 the partition's ends zset
 -- ARGV: 1 tag  2 options (common.lua)  3 most of each
--- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...}}
+-- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...},
+--   how many it left to a newer release}
 
 -- A create that did not come back for its initial event after this long will not.
 local INITIAL_PENDING_MS = 5000
 local REGISTRATION = '^registration:(.*)$'
 
 local function end_registration(registration)
-  local record = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'expires_at_ms', 'end')
+  local record = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'expires_at_ms', 'end', 'format')
+  if is_newer(math.max(tonumber(record[3] or 1), newest_ending_with(registration))) then
+    return false
+  end
   redis.call('ZREM', KEYS[1], 'registration:' .. registration)
   if not record[1] or record[1] == '' or tonumber(record[1]) > now then
-    return
+    return true
   end
   local index = tag .. ':registration:org.camaraproject.webrtc-events.v0.registration-ends:' .. registration
   for _, id in ipairs(redis.call('SMEMBERS', index)) do
@@ -23,6 +27,7 @@ local function end_registration(registration)
     end
   end
   registration_ended(registration, '', record[2])
+  return true
 end
 
 -- Of the moments that end an active subscription, the earliest that has come names the reason.
@@ -47,14 +52,19 @@ end
 redis.call('XTRIM', tag .. ':dead', 'MINID', string.format('%.0f', now - options.dead_letters_ms))
 redis.call('XTRIM', tag .. ':attempts', 'MINID', string.format('%.0f', now - options.attempts_ms))
 
-local touched, removable = 0, {}
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[3])) do
+local touched, left, removable = 0, 0, {}
+
+-- False: it is left to a newer release.
+local function keep_time(member)
   local registration = string.match(member, REGISTRATION)
-  local of = redis.call('HMGET', subscription_key(member), 'status', 'ended_at', 'client')
-  touched = touched + 1
   if registration then
-    end_registration(registration)
-  elseif of[2] then
+    return end_registration(registration)
+  end
+  local of = redis.call('HMGET', subscription_key(member), 'status', 'ended_at', 'client', 'format')
+  if is_newer(of[4]) then
+    return false
+  end
+  if of[2] then
     removable[#removable + 1] = member
     removable[#removable + 1] = of[3]
   elseif of[1] == 'ACTIVE' then
@@ -66,6 +76,27 @@ for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'L
       drop_pending(member, 'access_token_expired')
     end
   end
+  return true
 end
-local pending = redis.call('ZRANGE', tag .. ':initial', '-inf', now - INITIAL_PENDING_MS, 'BYSCORE', 'LIMIT', 0, ARGV[3])
-return {touched, removable, pending}
+
+repeat
+  local met = 0
+  -- What is left, and what is removable, stays where it is.
+  local first, wanted = left + #removable / 2, ARGV[3] - touched
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', first, wanted)) do
+    if keep_time(member) then
+      touched = touched + 1
+    else
+      met = met + 1
+    end
+  end
+  left = left + met
+until met == 0
+
+local pending = {}
+for _, id in ipairs(redis.call('ZRANGE', tag .. ':initial', '-inf', now - INITIAL_PENDING_MS, 'BYSCORE', 'LIMIT', 0, ARGV[3])) do
+  if not is_newer(redis.call('HGET', subscription_key(id), 'format')) then
+    pending[#pending + 1] = id
+  end
+end
+return {touched, removable, pending, left}

@@ -12,7 +12,8 @@
 local id, expires_at, token_expires_at = ARGV[3], ARGV[4], ARGV[6]
 local key = KEYS[1]
 
-local of = redis.call('HMGET', key, 'status', 'starts_at', 'fence')
+local of = redis.call('HMGET', key, 'status', 'starts_at', 'fence', 'format')
+leave_newer(of[4])
 if not of[1] or of[1] == 'DELETED' then
   return {'gone', '', ''}
 end

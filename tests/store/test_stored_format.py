@@ -1,0 +1,215 @@
+"""What a newer release wrote is left to it: nothing is lost, nothing is changed, and it is said."""
+
+import logging
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation, subscription
+from webrtc_events.credentials import CredentialBox
+from webrtc_events.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.errors import NewerRelease
+from webrtc_events.key_rotation import KeyRotation
+from webrtc_events.keys import partition_of
+from webrtc_events.model import (
+    Claim,
+    Credential,
+    EventType,
+    NetworkEvent,
+    Registration,
+    Status,
+    Subscription,
+    TerminationReason,
+)
+from webrtc_events.settings import Settings
+from webrtc_events.store import DeadLetter, Settlement, Store
+from webrtc_events.stored_format import FORMAT
+
+StoreAt = Callable[..., Store]
+P = partition_of("r1", 64)
+
+
+@pytest.fixture
+def upgrade(raw_store: "redis.Redis") -> Callable[[Subscription], None]:
+    """Makes the stored subscription one of the next release."""
+
+    def write(made: Subscription) -> None:
+        raw_store.hset(partition_of(made.registration, 64).subscription(made.id), "format", FORMAT + 1)
+
+    return write
+
+
+Upgrade = Callable[[Subscription], None]
+
+
+def everything(raw_store: "redis.Redis") -> dict[str, bytes]:
+    return {key: raw_store.dump(key) for key in raw_store.keys("*")}
+
+
+def claim(store: Store, most: int = 10) -> list[Claim]:
+    return store.claim([P], subscriptions=most, events=8)
+
+
+def test_what_is_stored_says_its_format(store: Store, raw_store: "redis.Redis") -> None:
+    made = created(store)
+    store.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
+    for key in (P.subscription(made.id), P.registration_record("r1")):
+        assert raw_store.hget(key, "format") == str(FORMAT)
+
+
+def test_a_due_subscription_of_a_newer_release_is_not_claimed_and_stays_due(
+    store: Store, upgrade: Upgrade, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    newer = [created(store) for _ in range(5)]
+    append(store, invitation(1))
+    for each in newer:
+        upgrade(each)
+    before = everything(raw_store)
+    with caplog.at_level(logging.WARNING):
+        assert claim(store) == []
+        assert claim(store) == []
+    assert everything(raw_store) == before
+    assert caplog.text.count("written by a newer release") == 1
+
+
+@pytest.mark.parametrize("most", [1, 2, 100])
+def test_those_of_a_newer_release_do_not_stand_in_the_way(store: Store, upgrade: Upgrade, most: int) -> None:
+    made = [created(store) for _ in range(7)]
+    append(store, invitation(1))
+    for each in made[:5]:
+        upgrade(each)
+    found = [each.subscription_id for _ in range(3) for each in claim(store, most)]
+    assert sorted(found) == sorted(each.id for each in made[5:])
+
+
+def test_an_event_for_it_is_left_to_a_newer_process(
+    store: Store, upgrade: Upgrade, raw_store: "redis.Redis"
+) -> None:
+    """The gateway gets 503 and repeats: once a newer process takes it, no subscription has it twice."""
+    made, newer = created(store), created(store)
+    upgrade(newer)
+    before = everything(raw_store)
+    with pytest.raises(NewerRelease):
+        append(store, invitation(1))
+    assert everything(raw_store) == before
+    with pytest.raises(NewerRelease):
+        append(store, invitation(2, registration="r9"), invitation(1), to=P.number)
+    raw_store.hset(P.subscription(newer.id), "format", FORMAT)
+    again = append(store, invitation(2, registration="r9"), invitation(1), to=P.number)
+    assert again == [(False, 0), (True, 2)]
+    assert {each.subscription_id for each in claim(store)} == {made.id, newer.id}
+
+
+def test_a_registration_whose_subscriptions_are_newer_is_ended_by_a_newer_process(
+    store: Store, store_at: StoreAt, upgrade: Upgrade, raw_store: "redis.Redis"
+) -> None:
+    created(store, event_type=EventType.REGISTRATION_ENDS)
+    newer = created(store)
+    upgrade(newer)
+    soon = raw_store.time()[0] * 1000 + 60_000
+    store.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=soon, end="{}")
+    before = everything(raw_store)
+    with pytest.raises(NewerRelease):
+        append(store, registration_ends())
+    assert store_at(61).sweep() == 0
+    assert everything(raw_store) == before
+
+
+def registration_ends() -> NetworkEvent:
+    kind = EventType.REGISTRATION_ENDS
+    return NetworkEvent("e1", "/gateway", kind, "r1", None, 0, numbered=True, last=False, payload="{}")
+
+
+def test_a_lease_of_what_was_upgraded_meanwhile_is_lost(
+    store: Store, upgrade: Upgrade, raw_store: "redis.Redis"
+) -> None:
+    made = created(store)
+    append(store, invitation(1))
+    (leased,) = claim(store)
+    upgrade(made)
+    before = everything(raw_store)
+    assert store.settle([Settlement(leased, 1, dead=(DeadLetter(1, "refused", ""),))]) == ["lost"]
+    assert everything(raw_store) == before
+
+
+def test_the_keeper_leaves_it_and_goes_on_with_the_others(
+    store: Store, store_at: StoreAt, upgrade: Upgrade, raw_store: "redis.Redis"
+) -> None:
+    soon = raw_store.time()[0] * 1000 + 60_000
+    made = [created(store, expires_at_ms=soon) for _ in range(6)]
+    for each in made[:4]:
+        upgrade(each)
+    later = store_at(61)
+    assert [later.sweep(limit=3), later.sweep(limit=3)] == [2, 0]
+    statuses = [raw_store.hget(P.subscription(each.id), "status") for each in made]
+    assert statuses == ["ACTIVE"] * 4 + ["EXPIRED"] * 2
+    assert all(raw_store.zscore(P.ends, each.id) == soon for each in made[:4])
+
+
+def test_what_a_newer_release_ended_is_removed_by_it(
+    store: Store, store_at: StoreAt, upgrade: Upgrade, raw_store: "redis.Redis"
+) -> None:
+    made = created(store)
+    store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+    store.settle([Settlement(claim(store)[0], 1)])
+    upgrade(made)
+    assert store_at(99_999).sweep() == 0
+    assert raw_store.exists(P.subscription(made.id))
+
+
+def test_an_initial_event_is_left_to_it(
+    store: Store, store_at: StoreAt, upgrade: Upgrade, raw_store: "redis.Redis"
+) -> None:
+    made = created(store)
+    raw_store.hset(P.subscription(made.id), "initial_pending", "1")
+    raw_store.zadd(P.initial, {made.id: raw_store.time()[0] * 1000})
+    upgrade(made)
+    before = everything(raw_store)
+    store_at(60).sweep()
+    assert everything(raw_store) == before
+
+
+def test_its_owner_is_told_to_try_again(store: Store, upgrade: Upgrade, raw_store: "redis.Redis") -> None:
+    made = created(store)
+    upgrade(made)
+    before = everything(raw_store)
+    for act in (
+        lambda: store.get(made.id),
+        lambda: store.list_of("app"),
+        lambda: store.update(made, expires_at_ms=4_000_000_000_000, sealed=None),
+        lambda: store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True),
+    ):
+        with pytest.raises(NewerRelease, match="try again"):
+            act()
+    assert everything(raw_store) == before
+
+
+def test_who_may_listen_is_for_the_release_that_keeps_the_registration(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    created(store)
+    store.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
+    raw_store.hset(P.registration_record("r1"), "format", FORMAT + 1)
+    with pytest.raises(NewerRelease):
+        append(store, invitation(1))
+    with pytest.raises(NewerRelease):
+        store.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
+
+
+def test_an_operators_commands_leave_it(
+    store: Store, settings: Settings, upgrade: Upgrade, raw_store: "redis.Redis"
+) -> None:
+    box = CredentialBox(settings.secret_key)
+    made = created(store)
+    append(store, invitation(1))
+    store.settle([Settlement(claim(store)[0], 1, dead=(DeadLetter(1, "refused", ""),))])
+    raw_store.hset(P.subscription(made.id), "credential", box.seal(Credential("t", 1), made.id))
+    upgrade(made)
+    before = everything(raw_store)
+    letters = DeadLetters(store, settings)
+    (letter,) = letters.newest_first(LetterFilter())
+    assert letters.redeliver(letter).outcome == "newer"
+    result = KeyRotation(store, CredentialBox([bytes([1] * 32), *settings.secret_key])).run(lambda _: None)
+    assert (result.newer, result.resealed) == (1, 0)
+    assert everything(raw_store) == before
