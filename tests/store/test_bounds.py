@@ -94,9 +94,13 @@ def test_a_lease_that_does_not_say_how_far_it_reaches_is_left_alone(
     store = bounded(outbox_length=3)
     made = created(store)
     append(store, invitation(1), invitation(2), invitation(3))
+    settle(store, claim_one(store, events=1))
     claim_one(store)
-    raw_store.hdel(P.subscription(made.id), "leased_through")
+    # Another claim than the one that said so.
+    raw_store.hincrby(P.subscription(made.id), "fence", 1)
     append(store, invitation(4))
+    raw_store.hdel(P.subscription(made.id), "leased_through", "leased_fence")
+    append(store, invitation(5))
     assert letters(raw_store) == []
 
 
@@ -186,6 +190,20 @@ def test_what_was_not_asked_did_not_fail(bounded: Callable[..., Store]) -> None:
     failing(bounded())
     late = bounded(2 * DAY_S)
     assert settle(late, claim_one(late), retry=(0, 1, 1)) == "due"
+    found = bounded().get(made.id)
+    assert found is not None
+    assert found.status is Status.ACTIVE
+
+
+def test_what_the_sink_did_for_the_release_before_is_not_known(
+    bounded: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    """Its claims raise the fence and do not say what came of them: perhaps the sink took events."""
+    made = created(bounded())
+    append(bounded(), invitation(1))
+    failing(bounded())
+    raw_store.hincrby(P.subscription(made.id), "fence", 1)
+    assert failing(bounded(DAY_S)) == "due"
     found = bounded().get(made.id)
     assert found is not None
     assert found.status is Status.ACTIVE

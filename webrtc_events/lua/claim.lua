@@ -40,7 +40,7 @@ local claims = {now, 0}
 local function lease(id)
   local key = subscription_key(id)
   local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason',
-    'contract', 'format')
+    'contract', 'format', 'fence', 'leased_fence')
   if is_newer(of[9]) then
     return false
   end
@@ -59,8 +59,13 @@ local function lease(id)
   if #entries == 0 then
     redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, id)
   else
+    if of[11] and of[11] ~= of[10] then
+      -- The former claim was one of the release before this one, which does not say what the sink did.
+      redis.call('HDEL', key, 'failing_since')
+    end
     local fence = next_fence(key)
-    redis.call('HSET', key, 'lease_until', lease_until, 'leased_through', entry_number(entries[#entries]))
+    redis.call('HSET', key, 'lease_until', lease_until, 'leased_through', entry_number(entries[#entries]),
+      'leased_fence', fence)
     redis.call('ZADD', KEYS[1], 'XX', lease_until, id)
     claims[#claims + 1] = {id, fence, lease_until, of[1], of[2], of[3] or '', tonumber(of[4]), of[5] or '',
       of[8] or '', unpack(entries)}

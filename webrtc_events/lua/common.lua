@@ -257,16 +257,14 @@ local function linger(id, last)
   end
 end
 
--- Appends one event to one subscription that takes events, and ends it at its maximum.
--- event: {payload, deadline_ms, count (session to count sequence numbers for, or ''), last}
 -- How far a live lease reaches: entries up to this number may be on their way. A claim of the release
--- before this one did not say.
+-- before this one does not say.
 local function leased_through(id)
-  local of = redis.call('HMGET', subscription_key(id), 'lease_until', 'leased_through')
+  local of = redis.call('HMGET', subscription_key(id), 'lease_until', 'leased_through', 'leased_fence', 'fence')
   if tonumber(of[1]) <= now then
     return 0
   end
-  return tonumber(of[2] or math.huge)
+  return of[3] == of[4] and tonumber(of[2]) or math.huge
 end
 
 -- Keeps an outbox, which has just grown to so many entries, within its length and age: the oldest that
@@ -291,6 +289,8 @@ local function bound_outbox(id, length)
   end
 end
 
+-- Appends one event to one subscription that takes events, and ends it at its maximum.
+-- event: {payload, deadline_ms, count (session to count sequence numbers for, or ''), last}
 local function append_event(id, event)
   local key = subscription_key(id)
   local length = push_entry(id, 0, event.deadline_ms, next_sequence(id, event.count), event.payload)

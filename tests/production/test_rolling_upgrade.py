@@ -1,0 +1,153 @@
+"""From the release before this one to this one, process by process, under load and on one store."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.builders import append, created, invitation
+from tests.chaos.gateway import Load, LoadOptions
+from tests.chaos.processes import Process
+from tests.chaos.run import Options, Run
+from tests.issuer import Issuer, SigningKeyPair
+from tests.production.releases import Release, previous, this
+from tests.sinks import RecordingSink
+from tests.valkeys import eventually
+from webrtc_events.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+
+EVENTS = 2_000
+RATE = 150.0
+GRACE_S = 30.0
+
+
+@pytest.fixture(scope="session")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return previous(tmp_path_factory.mktemp("previous"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    issuer = Issuer(SigningKeyPair.rsa("k1"))
+    with Run("upgrade", Options(seed=1, events=EVENTS), tmp_path, issuer, print) as run:
+        yield run
+    issuer.close()
+
+
+def test_the_previous_release_is_what_runs(old: Release, tmp_path: Path) -> None:
+    show = "import webrtc_events, handlers; print(webrtc_events.__file__, handlers.__path__[0])"
+    command = old.python("-c", show)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert all(Path(each).is_relative_to(str(old.code)) for each in done.stdout.split())
+
+
+def test_a_rolling_upgrade_loses_nothing_and_keeps_order(run: Run, old: Release) -> None:
+    """An old API and worker, then a new worker, then a new API, then the old ones stop."""
+    service = run.begin()
+    run.inbox.plan(share=0.02, kinds=["500", "503", "cut"], delay_ms=[2, 20])
+    new = this()
+    old_api, at_old = old.start_api(service)
+    old_worker = old.start_worker(service)
+
+    by_old = Made(run)
+    load = run.publish(by_old.channels, rate=RATE)
+    load.wait_accepted(0.2)
+
+    run.say("a new worker joins")
+    new_worker = new.start_worker(service)
+    load.wait_accepted(0.4)
+
+    run.say("a new API joins")
+    new_api, at_new = new.start_api(service)
+    run.service = at_new
+    by_new = Made(run)
+    more = Load(service.url, service.token, by_new.channels, run.seed, LoadOptions(rate=RATE))
+    run.enter(under_way(more))
+    more.wait_accepted(0.2)
+    run.delete(by_old.ended[:2])
+    run.terminate(by_old.ended[2:])
+    run.service = at_old
+    run.delete(by_new.ended[:2])
+    run.terminate(by_new.ended[2:])
+    more.wait_accepted(0.4)
+
+    run.say("the old ones stop")
+    old_api.terminate(GRACE_S)
+    old_worker.terminate(GRACE_S)
+    run.service = at_new
+    more.wait()
+    run.finish()
+
+    # Each API took events, and each worker delivered what was made by either.
+    assert all("POST /network/v0/events" in api.output for api in (old_api, new_api))
+    for worker in (old_worker, new_worker):
+        for made in (by_old, by_new):
+            assert delivered(worker) & {each.id for each in made.lasting}
+    assert delivered(new_worker) >= {each.id for each in (*by_old.lasting, *by_new.lasting)}
+
+
+class Made:
+    """Subscriptions made by one API: some that last, some that are `ended`, some with a maximum."""
+
+    def __init__(self, run: Run) -> None:
+        lasting = run.channels(12, EVENTS // 4)
+        self.lasting = run.subscribe(lasting)
+        sessions = run.channels(2, EVENTS // 12, "session-status", subscribers=2)
+        self.lasting += run.subscribe(sessions)
+        ending = run.channels(8, EVENTS // 6, subscribers=None)
+        self.ended = run.subscribe(ending[:4])
+        run.ends(run.subscribe(ending[4:], most=10), "MAX_EVENTS_REACHED")
+        self.channels = lasting + sessions + ending
+
+
+@contextmanager
+def under_way(load: Load) -> Iterator[None]:
+    load.start()
+    yield
+    load.stop()
+
+
+def delivered(worker: Process) -> set[str]:
+    """The subscriptions of which it delivered an event, by its log."""
+    lines = [line for line in worker.log.read_text().splitlines() if "outcome=delivered" in line]
+    return {line.partition("event=")[2].partition(".")[0] for line in lines}
+
+
+@pytest.fixture
+def only_old_worker(
+    old: Release, environ: dict[str, str], sink: RecordingSink, tmp_path: Path
+) -> Iterator[Process]:
+    ca = {"WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file)}
+    worker = Process("worker", tmp_path, environ | ca, old.python("-m", "webrtc_events.cli", "worker"))
+    worker.start()
+    worker.wait_output("Delivering.")
+    yield worker
+    worker.kill_all()
+
+
+@pytest.fixture
+def sink() -> Iterator[RecordingSink]:
+    with RecordingSink() as sink:
+        yield sink
+
+
+def test_an_old_worker_delivers_what_is_redelivered(
+    only_old_worker: Process, store: Store, settings: Settings, sink: RecordingSink
+) -> None:
+    """And its letters, which say less, can be redelivered. But it gives the event a new id."""
+    made = created(store, sink=sink.url)
+    sink.answer = [400, 204]
+    append(store, invitation(1), invitation(2))
+    sink.wait_for(2)
+    letters = DeadLetters(store, settings)
+    eventually(lambda: list(letters.newest_first(LetterFilter(registration="r1"))), "there is a letter")
+    (letter,) = letters.newest_first(LetterFilter(registration="r1"))
+    assert letters.redeliver(letter).outcome == "redelivered"
+    append(store, invitation(3))
+    received = [each.json for each in sink.wait_for(4)]
+    assert [each["data"]["sequenceNumber"] for each in received] == [1, 2, 1, 3]
+    assert [each["id"] for each in received] == [f"{made.id}.{number}" for number in (1, 2, 3, 4)]
+    assert "Traceback" not in only_old_worker.output
