@@ -4,6 +4,14 @@ Defaults for one host behind a TLS proxy; every value can be set on the command 
 the environment as gunicorn documents it (WEB_CONCURRENCY, GUNICORN_CMD_ARGS).
 """
 
+import ctypes
+import os
+import signal
+import sys
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+
 # uvicorn.workers is deprecated in favour of this package.
 worker_class = "uvicorn_worker.UvicornWorker"
 
@@ -24,3 +32,15 @@ control_socket_disable = True
 # Access logs are the proxy's; errors go where the service manager collects them.
 accesslog = None
 errorlog = "-"
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """A worker ends with its gunicorn, also when that is killed.
+
+    gunicorn's own workers look after it; uvicorn's does not, and would serve on unwatched and
+    hold the port against the next gunicorn. Linux only.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != worker.ppid:  # It ended before the line above.
+            sys.exit(1)
