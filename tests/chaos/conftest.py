@@ -21,6 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if sys.platform != "linux":
+        raise pytest.UsageError("needs Linux: /proc, and children that end with their parent")
     # Before xdist hands the options to its workers.
     if config.option.seed is None:
         config.option.seed = random.randrange(1_000_000)

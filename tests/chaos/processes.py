@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,10 +13,21 @@ from tests.valkeys import eventually
 from webrtc_events.clock import SystemClock
 from webrtc_events.local import child
 
-__all__ = ["Process"]
+__all__ = ["Process", "running"]
 
 CLOCK = SystemClock()
 _BOOTED = re.compile(r"Booting worker with pid: (\d+)")
+
+
+def running(pids: Iterable[int]) -> list[int]:
+    """Those that run; what has ended and waits for its parent to notice does not."""
+    found = []
+    for each in pids:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z":
+                found.append(each)
+    return found
 
 
 class Process:
@@ -121,8 +132,7 @@ class Process:
 
     def forked(self) -> list[int]:
         """Ids of the processes that gunicorn started and that still run."""
-        booted = [int(each) for each in _BOOTED.findall(self.output)]
-        return [each for each in booted if Path(f"/proc/{each}").exists()]
+        return running([int(each) for each in _BOOTED.findall(self.output)])
 
     def tail(self, lines: int = 15) -> str:
         if not self.log.exists():

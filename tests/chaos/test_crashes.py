@@ -2,35 +2,52 @@
 
 import os
 import signal
+from collections.abc import Callable, Sequence
 
+from tests.chaos.processes import running
 from tests.chaos.run import Run
+from tests.valkeys import eventually
 
 # Worker.stop; graceful_timeout of gunicorn.conf.py.
 WORKER_GRACE_S = 15.0
 API_GRACE_S = 30.0
+ENDING = 15
 
 
 def test_workers_and_the_api_are_killed(run: Run) -> None:
-    """Three kills and more: a worker, a process of gunicorn, gunicorn as a whole, another worker."""
+    """A worker, a process of gunicorn, gunicorn itself, another worker: each goes on where it was."""
     service = run.begin()
     run.inbox.plan(share=0.02, kinds=["500", "503", "cut"], delay_ms=[2, 20])
     api = service.start_api(workers=2)
     workers = [service.start_worker(number) for number in (1, 2)]
-    load = run.publish(run.mixed(run.options.events), rate=run.options.events / 8)
-    for share, kill in (
-        (0.15, workers[0].kill),
+    channels = run.mixed(run.options.events)
+    # Ended as a worker is killed: what was sent before an end may not come after it.
+    ending = run.channels(ENDING * len(workers), run.options.events // 5, subscribers=None)
+    to_end = run.subscribe(ending)
+    load = run.publish([*channels, *ending], rate=run.options.events / 8)
+
+    def kill_worker(number: int) -> None:
+        run.terminate(to_end[number * ENDING : (number + 1) * ENDING])
+        workers[number].kill()
+        workers[number].start()
+
+    def kill_gunicorn() -> None:
+        forked = api.forked()
+        api.kill()
+        eventually(lambda: not running(forked), "what gunicorn started ends with it", API_GRACE_S)
+        service.start_api()
+
+    kills: Sequence[tuple[float, Callable[[], None]]] = (
+        (0.15, lambda: kill_worker(0)),
         (0.35, lambda: os.kill(run.draw.choice(api.forked()), signal.SIGKILL)),
-        (0.55, api.kill_all),
-        (0.75, workers[1].kill),
-    ):
+        (0.55, kill_gunicorn),
+        (0.75, lambda: kill_worker(1)),
+    )
+    for share, kill in kills:
         load.wait_accepted(share)
         run.say(f"kills at {share:.0%}")
         kill()
-        if not api.running:
-            service.start_api()
-        for worker in workers:
-            if not worker.running:
-                worker.start()
+    run.notes.append("4 kills")
     run.finish(failed=2)
 
 
