@@ -3,7 +3,8 @@
 import json
 import random
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,15 +68,22 @@ class Run:
     # What it runs on
 
     def begin(self, *, store: str | None = None, sinks: int = 1, **settings: str) -> Service:
-        """The sinks, a store unless the URL of one is given, and the service, with nothing started."""
+        """The sinks, a store unless the URL of one is given, and the service, with nothing started.
+
+        `valkey` is the server that is looked at; set it where the store has several.
+        """
         self.inbox = self._stack.enter_context(Inbox(self.directory, self.seed, sinks))
         if store is None:
             self.valkey = self.enter(ValkeyServer(self.directory / "store"))
             store = self.valkey.url
-        self.store_url = store
         self.service = Service(self.directory, store, self._issuer, self.inbox, settings)
         self._stack.callback(self.service.stop)
         return self.service
+
+    def client(self) -> "redis.Redis":
+        """To look into the store."""
+        client: redis.Redis = self.valkey.client()
+        return client
 
     def enter(self, context: Any) -> Any:
         """A context that ends with the run."""
@@ -167,29 +175,37 @@ class Run:
     # What came of it
 
     def finish(
-        self, *, failed: int = 0, late: bool = False, twins: bool = False, timeout_s: float = _SETTLED_S
+        self,
+        *,
+        failed: int = 0,
+        late: bool = False,
+        twins: bool = False,
+        dead: Mapping[tuple[str, int], str] | None = None,
     ) -> Verdict:
         """Waits until all is delivered, ends what is not to end yet, and judges.
 
         Of each subscription, a claim of each process that `failed` may be doubled. `late` repeats
         after an end are for runs that froze a process. `twins` are for runs in which the store lost
-        what it had not accepted, and what came again got a new id.
+        what it had not accepted, and what came again got a new id. `dead` are all the dead letters
+        that there are to be, as `dead_letters` has them.
 
         Raises:
             AssertionError: the verdict is not clean.
-            TimeoutError: something is still under way after `timeout_s`.
+            TimeoutError: something is still under way after the longest time it may take.
         """
         assert self._load is not None
         self._load.wait()
         self.say(f"all {self._load.accepted} events are accepted; {self._load.figures()}")
         try:
-            self.wait_delivered(timeout_s)
+            self.wait_delivered()
             self._end_all()
-            self.wait_settled(timeout_s)
+            self.wait_settled()
         except TimeoutError as error:
             raise AssertionError(f"{error}\n{self.judge().details()}") from error
         verdict = self.judge()
         assert verdict.clean, verdict.details()
+        found = self.dead_letters()
+        assert found == (dead or {}), f"{len(found)} dead letters, {sorted(Counter(found.values()).items())}"
         most = failed * _EVENTS_PER_CLAIM
         assert verdict.most_doubled <= most, f"{verdict.most_doubled} of a subscription were taken twice"
         assert twins or not verdict.twins, verdict.details()
@@ -204,7 +220,7 @@ class Run:
         left = {each.id: each for each in self.subscribers if each.id not in gone}
 
         def delivered() -> bool:
-            dead = self.dead_letters() if len(left) < 20 else {}
+            dead = self.dead_letters()
             for each in list(left.values()):
                 due = each.channel.told if each.most is None else min(each.channel.told, each.most)
                 taken = self.inbox.taken.get(each.id, set())
@@ -212,11 +228,11 @@ class Run:
                     del left[each.id]
             return not left
 
-        eventually(self.inbox.until(delivered), "all is delivered", timeout_s, every_s=0.2)
+        eventually(self.inbox.until(delivered), "all is delivered", timeout_s, every_s=0.5)
 
     def wait_settled(self, timeout_s: float = _SETTLED_S) -> None:
         """Returns once no subscription is due any more, now or after a lease or a delay."""
-        with redis.Redis.from_url(self.store_url) as client:
+        with self.client() as client:
 
             def settled() -> bool:
                 pipe = client.pipeline(transaction=False)
@@ -224,7 +240,7 @@ class Run:
                     pipe.exists(Partition(number).due)
                 return not any(pipe.execute())
 
-            eventually(settled, "all is settled", timeout_s, every_s=0.2)
+            eventually(settled, "all is settled", timeout_s, every_s=0.5)
         self.inbox.refresh()
 
     def judge(self) -> Verdict:
@@ -241,7 +257,7 @@ class Run:
     def dead_letters(self) -> dict[tuple[str, int], str]:
         """The reason of each, by subscription and event."""
         found = {}
-        with redis.Redis.from_url(self.store_url, decode_responses=True) as client:
+        with self.client() as client:
             for number in range(PARTITIONS):
                 for _, letter in client.xrange(Partition(number).dead):
                     found[letter["subscription"], _event_of(letter["entry"])] = letter["reason"]

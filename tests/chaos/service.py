@@ -1,7 +1,7 @@
 """The service as an operator runs it: gunicorn, workers, a store, a token issuer; and its clients."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +75,18 @@ class Service:
         self.processes[name].start()
         return self.processes[name]
 
-    def start_api(self, workers: int = 1, app: str = APP) -> Process:
+    def start_api(self, workers: int = 1, app: str = APP, options: Sequence[str] = ()) -> Process:
         """gunicorn; always on the same port."""
-        bind = ("-w", str(workers), "-b", f"127.0.0.1:{self._port}")
-        api = self.run("api", str(SCRIPTS / "gunicorn"), "-c", str(ROOT / "gunicorn.conf.py"), *bind, app)
+        own = ("-c", str(ROOT / "gunicorn.conf.py"), "-w", str(workers), "-b", f"127.0.0.1:{self._port}")
+        api = self.run("api", str(SCRIPTS / "gunicorn"), *own, *options, app)
         eventually(self.ready, "the API is ready", 60, every_s=0.1)
         return api
+
+    def start_turned_api(self, dials: Path) -> Process:
+        """gunicorn, with the store's time as the dials have it."""
+        self._environ["CHAOS_DIALS"] = str(dials)
+        folder = ("--pythonpath", str(Path(__file__).parent))
+        return self.start_api(app="turned_app:create_app()", options=folder)
 
     def start_worker(self, number: int) -> Process:
         """`webrtc-events worker`."""

@@ -1,7 +1,5 @@
 """The store is killed, paused, emptied, filled, or loses its scripts, in mid-load."""
 
-import redis
-
 from tests.chaos.run import CLOCK, Run
 from tests.valkeys import eventually
 
@@ -53,7 +51,7 @@ def test_the_store_forgets_its_scripts(run: Run) -> None:
     service.start_worker(1)
     events = run.options.events // 5
     load = run.publish(run.mixed(events), rate=events / 3)
-    with redis.Redis.from_url(run.store_url) as client:
+    with run.client() as client:
         for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
             load.wait_accepted(share)
             client.script_flush()
@@ -74,7 +72,7 @@ def test_the_store_is_emptied(run: Run) -> None:
     gone = run.subscribe(before)
     load = run.publish(before, rate=events / 3)
     load.wait_accepted(0.5)
-    with redis.Redis.from_url(run.store_url) as client:
+    with run.client() as client:
         client.flushall()
     run.forget(gone)
     load.wait()
@@ -95,7 +93,7 @@ def test_the_store_is_full(run: Run) -> None:
     worker = service.start_worker(1)
     events = run.options.events // 5
     channels = run.mixed(events)
-    with redis.Redis.from_url(run.store_url) as client:
+    with run.client() as client:
         used = client.info("memory")["used_memory"]
         client.config_set("maxmemory", used + 4 * 1024 * 1024)
     load = run.publish(channels, rate=events, padding="x" * 8_000)

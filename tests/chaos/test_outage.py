@@ -1,0 +1,90 @@
+"""A sink that is down for ten minutes, in which time is turned on."""
+
+from tests.chaos.dials import Dials
+from tests.chaos.run import PARTITIONS, Run
+from tests.chaos.verdict import Attempt
+from tests.valkeys import eventually
+from webrtc_events.keys import Partition
+
+# Less than the 30 s after which a thread that did not come round counts as dead.
+STEP_S = 10.0
+WORKERS = 2
+IN_FLIGHT = 64
+
+
+def test_a_sink_is_down_for_ten_minutes(run: Run) -> None:
+    """What is past its deadline is a dead letter; the rest comes in order, and not all at once.
+
+    Deadlines are those of the settings: 120 s for an invitation, 600 s for a status.
+    """
+    path = run.directory / "dials"
+    dials = run.enter(Dials(path))
+    service = run.begin(SINK_IN_FLIGHT=str(IN_FLIGHT))
+    run.inbox.plan(delay_ms=[50, 50])
+    service.start_turned_api(path)
+    for number in range(WORKERS):
+        service.start_turned_worker(number + 1, path, lease_ms=30_000, exchange_ms=10_000)
+    invitations = run.channels(150, 0)
+    run.subscribe(invitations)
+    sessions = run.channels(25, 0, "session-status", subscribers=2)
+    run.subscribe(sessions)
+    part = max(1, run.options.events // 1_000)
+
+    def publish(what: str) -> None:
+        run.say(f"publishes {what}")
+        for each in (*invitations, *sessions):
+            each.total += part
+        run.publish([*invitations, *sessions], rate=run.options.events).wait()
+
+    def pass_time(seconds: float) -> None:
+        run.say(f"{seconds:.0f} s pass")
+        for _ in range(round(seconds / STEP_S)):
+            dials.turn(time_s=dials.time_s + STEP_S)
+            eventually(lambda: nothing_is_due(run, dials), "every turn is taken", 20)
+
+    publish("before the outage")
+    run.wait_delivered()
+    run.inbox.plan(open=False)
+    publish("what no sink will get")
+    pass_time(300)
+    publish("of which the statuses are in time")
+    pass_time(290)
+    publish("the newest")
+    pass_time(20)
+    before = len(run.inbox.attempts)
+    run.inbox.plan(delay_ms=[50, 50])
+    run.say("the sink is back")
+    run.wait_delivered(120)
+    run.inbox.refresh()
+    _check_pace(run, run.inbox.attempts[before:])
+    too_late = [(*invitations, *sessions), invitations]
+    run.finish(
+        dead={
+            (each.id, event): "deadline_exceeded"
+            for each in run.subscribers
+            for number, channels in enumerate(too_late, start=1)
+            for event in range(number * part + 1, (number + 1) * part + 1)
+            if each.channel in channels
+        }
+    )
+
+
+def nothing_is_due(run: Run, dials: Dials) -> bool:
+    with run.client() as client:
+        seconds, micros = client.time()
+        now_ms = (seconds + dials.time_s) * 1000 + micros // 1000
+        pipe = client.pipeline(transaction=False)
+        for number in range(PARTITIONS):
+            pipe.zcount(Partition(number).due, "-inf", now_ms)
+        return not any(pipe.execute())
+
+
+def _check_pace(run: Run, attempts: list[Attempt]) -> None:
+    """Each worker asks once, and then more and more as it is answered."""
+    answered = min(each.answered for each in attempts if each.answered is not None)
+    probes = sum(each.arrived < answered for each in attempts)
+    in_a_second = sum(each.arrived_s < attempts[0].arrived_s + 1 for each in attempts)
+    at_once = run.inbox.most_at_once(attempts)
+    run.notes.append(f"back with {probes} probes, {in_a_second} in the first second, {at_once} at once")
+    assert probes <= WORKERS
+    assert at_once <= WORKERS * IN_FLIGHT
