@@ -1,5 +1,6 @@
 """A private store for each test process, and settings that use it."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,14 @@ from webrtc_events.clock import SystemClock
 from webrtc_events.local.valkey import Valkey
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store, StoreOptions
+
+
+@pytest.fixture(autouse=True)
+def _unmasked_logs() -> Iterator[None]:
+    """A test sees what is logged as it is logged, unless it masks: what other tests set up is undone."""
+    logging.setLogRecordFactory(logging.LogRecord)
+    yield
+    logging.setLogRecordFactory(logging.LogRecord)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from webrtc_events.http.api import Api, connexion_app
 from webrtc_events.http.front import Front
 from webrtc_events.http.health import Check
 from webrtc_events.http.routes import Routes, published_document
+from webrtc_events.masking import Masking, mask_logs
 from webrtc_events.model import ContractVersion
 from webrtc_events.publish import Publisher
 from webrtc_events.settings import Settings, SettingsError
@@ -44,7 +45,8 @@ def create_app(
     """The application with the APIs that `settings.apis` names.
 
     `settings` None reads the environment. `pages` are further ASGI applications by path
-    prefix; `checks` are asked by `/readyz` besides the store.
+    prefix; `checks` are asked by `/readyz` besides the store. From here on the process's logs are
+    masked, see masking.py.
 
     Raises:
         SettingsError: the environment is not valid; each fault is printed too.
@@ -52,6 +54,7 @@ def create_app(
         Unavailable: the store cannot be reached.
     """
     settings = settings or _settings_from_environment()
+    mask_logs(Masking.of(settings))
     public = load_public(strict_cloudevents=settings.strict_cloudevents)
     network = load_network()
     store = Store.connect(settings)

@@ -54,6 +54,7 @@ def main() -> None:
       webrtc-events dead-letters      events given up: list, show, redeliver, purge
       webrtc-events new-key           a key for WEBRTC_EVENTS_SECRET_KEY
       webrtc-events rotate-key        seals stored credentials with a new key
+      webrtc-events pseudonym VALUE   how the logs call an address or a registration
     For those who work on a contract:
       webrtc-events stubs SPEC        handler stubs for new operations; --check compares
     """
@@ -131,6 +132,25 @@ def worker() -> None:
         signals.finish(running.stop)
     if signals.hurried():
         os._exit(130)
+
+
+@main.command()
+@click.argument("value")
+@_told
+def pseudonym(value: str) -> None:
+    """Print what stands in the logs for an address, a name, a registration or a device.
+
+    It needs the WEBRTC_EVENTS_SECRET_KEY of the processes whose logs are searched, and is the same
+    for every spelling of an address.
+
+    \b
+    Example:
+      grep "$(webrtc-events pseudonym tel:+12025550100)" worker.log
+    """
+    from webrtc_events.masking import Masking
+    from webrtc_events.settings import Settings
+
+    click.echo(Masking.of(Settings.from_environ(os.environ)).pseudonym(value))
 
 
 @main.command()

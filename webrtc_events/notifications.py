@@ -130,8 +130,9 @@ class NotificationWriter:
         try:
             event = build_event(item, claim.subscription_id, source=self._source, strict=form.strict)
         except (KeyError, TypeError, ValueError) as error:
-            # Not written by this service: it would come back with every claim.
-            return Unsent(Drop("unreadable_entry", repr(error)))
+            # Not written by this service: it would come back with every claim. The class alone: the
+            # text may repeat what is in the entry, which the dead letter keeps.
+            return Unsent(Drop("unreadable_entry", type(error).__name__))
         kind = event["type"]
         if now_ms >= item.deadline_ms:
             return Unsent(Drop("deadline_exceeded"), kind)

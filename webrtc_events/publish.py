@@ -1,6 +1,7 @@
 """What the gateway tells: events to be matched and appended, registrations that come and go."""
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,12 +11,15 @@ from webrtc_events.clock import format_time, parse_time
 from webrtc_events.contract import Contract
 from webrtc_events.errors import InvalidArgument, NotFound
 from webrtc_events.keys import Partition, partition_of
+from webrtc_events.masking import Personal
 from webrtc_events.model import EventType, NetworkEvent, Registration, Status, TerminationReason
 from webrtc_events.network_types import EventResult, RegistrationResource
 from webrtc_events.network_types import Registration as RegistrationBody
 from webrtc_events.store import AppendResult, Store
 
 __all__ = ["Publisher"]
+
+log = logging.getLogger(__name__)
 
 # Source: network-events.yaml, EventResult.id. A rejected event's own id may be anything.
 _LONGEST_ID = 256
@@ -53,7 +57,11 @@ class Publisher:
                 for event, partitions in targets
             ]
         )
-        return [next(accepted) if isinstance(each, NetworkEvent) else each for each in read]
+        results = [next(accepted) if isinstance(each, NetworkEvent) else each for each in read]
+        if log.isEnabledFor(logging.DEBUG):
+            for raw, result in zip(events, results, strict=True):
+                _log(raw, result)
+        return results
 
     def _read(self, raw: Any) -> NetworkEvent | EventResult:
         fault = self._validator.first_fault(raw)
@@ -113,6 +121,14 @@ class Publisher:
         expires_at_ms = None if expires_at is None else _moment(expires_at)
         end = "" if expires_at_ms is None else _expiry_payload(registration_id, expires_at_ms)
         created = self._store.put_registration(registration, expires_at_ms=expires_at_ms, end=end)
+        log.info(
+            "put registration=%s device=%s owner=%s subject=%s expires_at=%s",
+            Personal(registration_id),
+            Personal(registration.device),
+            registration.owner,
+            Personal(registration.subject),
+            expires_at,
+        )
         return {**body, "registrationId": registration_id}, created
 
     def end_subscription(self, subscription_id: str) -> None:
@@ -134,6 +150,30 @@ class Publisher:
         """
         if not self._store.delete_registration(registration_id):
             raise NotFound
+        log.info("deleted registration=%s", Personal(registration_id))
+
+
+def _log(raw: Any, result: EventResult) -> None:
+    if result["status"] == "rejected":
+        log.debug("rejected event=%s: %s", result.get("id"), result.get("message"))
+        return
+    data = raw["data"]
+    log.debug(
+        "%s event=%s source=%s type=%s registration=%s session=%s status=%s "
+        "originator=%s (%s) receiver=%s (%s) subscriptions=%d",
+        result["status"],
+        raw["id"],
+        raw["source"],
+        raw["type"].rpartition(".")[2],
+        Personal(raw.get("subject") or data.get("registrationId")),
+        data.get("mediaSessionId"),
+        data.get("status"),
+        Personal(data.get("originatorAddress")),
+        Personal(data.get("originatorName")),
+        Personal(data.get("receiverAddress")),
+        Personal(data.get("receiverName")),
+        result["subscriptions"],
+    )
 
 
 def _payload(event_type: EventType, time: str, data: Mapping[str, Any]) -> str:

@@ -4,10 +4,12 @@ Requests come here valid by the contract; what the contract cannot say is checke
 """
 
 import copy
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypedDict, cast
+from urllib.parse import urlsplit
 
 from webrtc_events.addresses import AddressPolicy, check_sink_url
 from webrtc_events.clock import format_time, parse_time
@@ -31,6 +33,7 @@ from webrtc_events.errors import (
     Unprocessable,
 )
 from webrtc_events.keys import new_subscription_id, partition_of
+from webrtc_events.masking import Personal
 from webrtc_events.model import (
     Caller,
     ContractVersion,
@@ -45,6 +48,8 @@ from webrtc_events.sink_headers import check_sink_headers, check_sink_token
 from webrtc_events.store import Store
 
 __all__ = ["SubscriptionUpdate", "Subscriptions"]
+
+log = logging.getLogger(__name__)
 
 # Source: network-events.yaml, NetworkRegistrationId and mediaSessionId: no longer one could ever match.
 _LONGEST_REGISTRATION = 256
@@ -136,6 +141,16 @@ class Subscriptions:
         )
         if result.outcome != "created":
             raise _refusal(result.outcome)
+        log.info(
+            "created subscription=%s type=%s client=%s subject=%s registration=%s device=%s host=%s",
+            subscription.id,
+            event_type.rpartition(".")[2],
+            subscription.client,
+            Personal(subscription.subject),
+            Personal(registration),
+            Personal(detail.get("deviceId")),
+            urlsplit(sink).netloc,
+        )
         started = replace(subscription, starts_at_ms=result.now_ms, expires_at_ms=result.expires_at_ms)
         return _resource(started, caller)
 
@@ -171,6 +186,7 @@ class Subscriptions:
         result = self._store.update(changed, expires_at_ms=expires_at_ms, sealed=self._sealed(changed))
         if result.outcome != "updated":
             raise _refusal(result.outcome)
+        log.info("updated subscription=%s", subscription_id)
         return _resource(replace(found, request=result.request, expires_at_ms=result.expires_at_ms), caller)
 
     def delete(self, caller: Caller, subscription_id: str) -> None:
@@ -184,6 +200,7 @@ class Subscriptions:
         self._store.end(
             subscription_id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
         )
+        log.info("deleted subscription=%s", subscription_id)
 
     def _checked_session(self, subscription: Subscription) -> bool:
         """Nobody listens in: a session that is known to involve others only is refused.

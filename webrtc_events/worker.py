@@ -11,6 +11,7 @@ from webrtc_events.clock import Clock
 from webrtc_events.deliver import Courier, CourierOptions
 from webrtc_events.descriptors import raise_descriptor_limit
 from webrtc_events.errors import Unavailable
+from webrtc_events.masking import Masking, mask_logs
 from webrtc_events.notifications import NotificationWriter, wire_forms
 from webrtc_events.settings import Settings
 from webrtc_events.signatures import Signer
@@ -103,11 +104,12 @@ class Worker:
         options: CourierOptions | None = None,
         store_options: StoreOptions | None = None,
     ) -> Self:
-        """Composes a worker.
+        """Composes a worker. From here on the process's logs are masked, see masking.py.
 
         Raises:
             Unavailable, PartitionMismatch: see `Store.connect`.
         """
+        mask_logs(Masking.of(settings))
         descriptors = raise_descriptor_limit()
         options = options or CourierOptions.of(settings, descriptors)
         store = Store.connect(settings, store_options or StoreOptions())

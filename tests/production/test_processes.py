@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -16,6 +17,7 @@ import requests
 from tests.issuer import Issuer, SigningKeyPair
 from tests.sinks import RecordingSink
 from webrtc_events.clock import SystemClock
+from webrtc_events.masking import Masking
 
 ROOT = Path(__file__).parents[2]
 TYPE = "org.camaraproject.webrtc-events.v0.session-invitation"
@@ -104,6 +106,39 @@ def test_events_pass_from_a_gunicorn_to_a_worker(
     assert "Traceback" not in api_log.read_text() + worker_log.read_text()
 
 
+@pytest.mark.parametrize("shown", [False, True], ids=["masked", "in clear"])
+def test_a_gunicorn_logs_personal_data_only_if_told_to(
+    environ: dict[str, str], issuer: Issuer, tmp_path: Path, *, shown: bool
+) -> None:
+    """With its access log on, and with what is logged of an error."""
+    log = tmp_path / "api.log"
+    config = str(ROOT / "gunicorn.conf.py")
+    gunicorn = (str(Path(sys.executable).parent / "gunicorn"), "-c", config, "-w", "1", "-b", "127.0.0.1:0")
+    logging = ("--access-logfile", "-", "--log-level", "debug", "webrtc_events.app:create_app()")
+    environ |= {
+        "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url,
+        "WEBRTC_EVENTS_LOG_PERSONAL_DATA": str(shown).lower(),
+    }
+    paths = ["alice-at-home", "tel:%2B12025550100", "sip:bob@ims.example"]
+    with process(log, environ, *gunicorn, *logging) as api:
+        url = eventually_ready(api, log)
+        headers = {"Authorization": f"Bearer {issuer.token(CLOCK.now(), scope='webrtc-events:network')}"}
+        for path in paths:
+            body = {"deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2", "owner": "app"}
+            made = requests.put(
+                f"{url}/network/v0/registrations/{path}", json=body, headers=headers, timeout=10
+            )
+            assert made.status_code == 201, made.text
+        # Of no operation: an address is known by its looks.
+        requests.get(f"{url}/{paths[1]}?{paths[2]}", headers=headers, timeout=10)
+    text = unquote(log.read_text())
+    people = ["alice-at-home", "12025550100", "bob@ims.example"]
+    assert [each in text for each in people] == [shown] * 3, text
+    masking = Masking(b"\0" * 32, show=False)
+    assert [f"registrations/{masking.pseudonym(path)}" in text for path in paths] == [not shown] * 3
+    assert headers["Authorization"].split(".")[1] not in text
+
+
 def event() -> dict[str, Any]:
     return {
         "id": "e1",
@@ -137,3 +172,9 @@ def test_a_worker_without_a_store_says_so(environ: dict[str, str]) -> None:
     assert done.returncode == 1
     assert "WEBRTC_EVENTS_REDIS_URL" in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
+
+
+def test_the_command_line_tells_how_the_logs_call_an_address(environ: dict[str, str]) -> None:
+    command = [str(Path(sys.executable).parent / "webrtc-events"), "pseudonym", "sip:Alice@ims.example;a=b"]
+    done = subprocess.run(command, env=os.environ | environ, capture_output=True, timeout=30)
+    assert done.stdout.decode().strip() == Masking(b"\0" * 32, show=False).pseudonym("alice@ims.example")
