@@ -136,7 +136,7 @@ def worker() -> None:
 
 @main.command()
 @click.argument("value")
-@_told
+@told
 def pseudonym(value: str) -> None:
     """Print what stands in the logs for an address, a name, a registration or a device.
 
