@@ -27,13 +27,15 @@ class Channel:
     """One registration or media session, and its events, numbered from 1.
 
     `subscribers` is how many subscriptions an event of it is to be appended to, None if that
-    changes and is one at most. `sent` events were accepted; up to `told` they were appended.
+    changes and is one at most. `sent` events were accepted; up to `told` they were appended. After
+    `until_s`, wall-clock seconds since the epoch, none is to be.
     """
 
     key: str
     kind: str
     total: int
     subscribers: int | None = 1
+    until_s: float | None = None
     sent: int = 0
     told: int = 0
 
@@ -165,12 +167,15 @@ class Load:
             session.headers["Authorization"] = f"Bearer {self._token}"
             session.headers["Content-Type"] = "application/cloudevents-batch+json"
             while (batch := self._batch(draw, channels)) and not self._stopping.is_set():
+                asked_s = CLOCK.now()
                 answer = self._publish(session, draw, [event for _, event in batch])
                 if answer is None:
                     return
                 results, repeated = answer
                 for (channel, event), result in zip(batch, results, strict=True):
                     self._note(channel, event, result, repeated)
+                    if result["subscriptions"] and channel.until_s is not None and asked_s > channel.until_s:
+                        self._fault(f"{event['id']}: {result}, after the expiry")
                 sent += len(batch)
                 with self._changed:
                     self._counts.accepted += len(batch)

@@ -8,16 +8,19 @@ from webrtc_events.clock import format_time
 LEASE_MS = 3_000
 EXCHANGE_MS = 1_000
 SUBSCRIPTIONS = 200
+SLOW = 1
 
 
 def test_contention(run: Run) -> None:
     """4 workers, 200 subscriptions, four times the events of other scenarios.
 
-    Sinks refuse, cut and hang; a worker is frozen beyond its lease, another killed; subscriptions
+    Sinks refuse, cut, hang and are slow; a worker is frozen beyond its lease, another killed; subscriptions
     reach their maximum, are deleted, expire, all in mid-load.
     """
-    service = run.begin()
+    service = run.begin(sinks=2)
     run.inbox.plan(share=0.05, kinds=["500", "429", "cut", "never"], delay_ms=[0, 5])
+    # The events of a claim take longer there than a lease.
+    run.inbox.plan(SLOW, delay_ms=[400, 600])
     service.start_api()
     dials = run.directory / "dials"
     Dials(dials).close()
@@ -25,10 +28,12 @@ def test_contention(run: Run) -> None:
         service.start_turned_worker(number, dials, lease_ms=LEASE_MS, exchange_ms=EXCHANGE_MS)
         for number in range(1, 5)
     ]
-    # So many without those that expire or are deleted, and half of those with a maximum.
-    each = -(-4 * run.options.events // (SUBSCRIPTIONS - 30))
-    plain = run.channels(120, 120 * each)
+    # So many without those that expire, are deleted or slow, and half of those with a maximum.
+    each = -(-4 * run.options.events // (SUBSCRIPTIONS - 40))
+    plain = run.channels(110, 110 * each)
     run.subscribe(plain)
+    slow = run.channels(10, 10 * 20)
+    run.subscribe(slow, sink=SLOW)
     sessions = run.channels(20, 20 * each, "session-status", subscribers=2)
     run.subscribe(sessions)
     full = run.channels(20, 20 * each, subscribers=None)
@@ -36,10 +41,13 @@ def test_contention(run: Run) -> None:
     deleted = run.channels(10, 10 * each, subscribers=None)
     to_delete = run.subscribe(deleted)
     expiring = run.channels(10, 10 * each, subscribers=None)
-    expires = format_time(round((CLOCK.now() + 6) * 1000))
-    run.ends(run.subscribe(expiring, expires=expires), "SUBSCRIPTION_EXPIRED")
+    until_s = CLOCK.now() + 6
+    for channel in expiring:
+        channel.until_s = until_s
+    run.ends(run.subscribe(expiring, expires=format_time(round(until_s * 1000))), "SUBSCRIPTION_EXPIRED")
 
-    load = run.publish([*plain, *sessions, *full, *deleted, *expiring], rate=4 * run.options.events / 8)
+    channels = [*plain, *slow, *sessions, *full, *deleted, *expiring]
+    load = run.publish(channels, rate=4 * run.options.events / 8)
     load.wait_accepted(0.2)
     frozen = workers[0]
     frozen.freeze()
