@@ -50,7 +50,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if call.excinfo is not None:
             item.add_report_section("call", "chaos", _told(item, run))
             for name, tail in run.tails():
-                item.add_report_section("call", f"end of {name}.log", tail)
+                item.add_report_section("call", f"end of {name}", tail)
     return (yield)
 
 

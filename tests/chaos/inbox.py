@@ -85,6 +85,11 @@ class Inbox:
             self._lines += 1
             (self._arrived if line.startswith(b"a ") else self._answered)(line)
 
+    @property
+    def under_way(self) -> int:
+        """How many attempts have no answer yet, and may still get one."""
+        return len(self._by_request)
+
     def until(self, holds: Callable[[], bool]) -> Callable[[], bool]:
         """`holds`, asked with what came in by then."""
 

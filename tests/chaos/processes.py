@@ -13,7 +13,7 @@ from tests.valkeys import eventually
 from webrtc_events.clock import SystemClock
 from webrtc_events.local import child
 
-__all__ = ["Process", "running"]
+__all__ = ["Process", "end_of", "running"]
 
 CLOCK = SystemClock()
 _BOOTED = re.compile(r"Booting worker with pid: (\d+)")
@@ -28,6 +28,10 @@ def running(pids: Iterable[int]) -> list[int]:
             if state != "Z":
                 found.append(each)
     return found
+
+
+def end_of(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
 class Process:
@@ -86,7 +90,7 @@ class Process:
 
         def logged() -> bool:
             found = text in self.output
-            assert found or self.running, f"{self.name} ended: {self.tail()}"
+            assert found or self.running, f"{self.name} ended: {end_of(self.log)}"
             return found
 
         eventually(logged, f"{self.name} logs {text!r}", timeout_s, every_s=0.05)
@@ -133,8 +137,3 @@ class Process:
     def forked(self) -> list[int]:
         """Ids of the processes that gunicorn started and that still run."""
         return running([int(each) for each in _BOOTED.findall(self.output)])
-
-    def tail(self, lines: int = 15) -> str:
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])

@@ -5,6 +5,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import redis
 
 from tests.chaos.gateway import Channel, Load, LoadOptions
 from tests.chaos.inbox import Inbox
-from tests.chaos.processes import Process
+from tests.chaos.processes import end_of
 from tests.chaos.service import Service, Subscriber
 from tests.chaos.verdict import END, Expected, Verdict, judge
 from tests.issuer import Issuer
@@ -90,16 +91,11 @@ class Run:
         return self._stack.enter_context(context)
 
     def __enter__(self) -> Self:
-        self._ticking = threading.Event()
-        self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
-        self._ticker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ticking.set()
-        self._ticker.join()
         if self._load is not None:
             self._load.stop()
         self._stack.close()
@@ -142,7 +138,12 @@ class Run:
         return invitations + statuses
 
     def publish(self, channels: Sequence[Channel], **options: Any) -> Load:
-        """Starts to publish all that is left of the channels' events."""
+        """Starts to publish all that is left of the channels' events, and to say how far it is."""
+        if self._load is None:
+            ticker = self._stack.enter_context(ThreadPoolExecutor(1))
+            ticking = threading.Event()
+            ticker.submit(self._tick, ticking)
+            self._stack.callback(ticking.set)
         self._load = Load(self.service.url, self.service.token, channels, self.seed, LoadOptions(**options))
         self._load.start()
         return self._load
@@ -264,12 +265,9 @@ class Run:
         return found
 
     def tails(self) -> Iterable[tuple[str, str]]:
-        """The end of each process' log."""
-        return [(each.name, each.tail()) for each in self._processes()]
-
-    def _processes(self) -> list[Process]:
-        service = getattr(self, "service", None)
-        return list(service.processes.values()) if service is not None else []
+        """The end of each process' log, by its name."""
+        logs = sorted(self.directory.rglob("*.log"))
+        return [(str(each.relative_to(self.directory)), end_of(each)) for each in logs]
 
     def _expected(self, subscriber: Subscriber) -> Expected:
         channel = subscriber.channel
@@ -290,12 +288,12 @@ class Run:
         self.delete(by_owner)
         self.terminate([each for each in left if each not in by_owner])
 
-    def _tick(self) -> None:
-        while not self._ticking.wait(_TICK_S):
-            load, inbox = self._load, getattr(self, "inbox", None)
-            if load is not None and inbox is not None:
-                inbox.refresh()
-                taken = sum(map(len, list(inbox.taken.values())))
+    def _tick(self, stopped: threading.Event) -> None:
+        while not stopped.wait(_TICK_S):
+            load = self._load
+            if load is not None:
+                self.inbox.refresh()
+                taken = sum(map(len, list(self.inbox.taken.values())))
                 self.say(f"accepted {load.accepted}/{load.total}, taken by sinks {taken}, {load.figures()}")
 
 
