@@ -32,10 +32,11 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 @pytest.fixture
 def raw_store(valkey: Valkey) -> Iterator["redis.Redis"]:
-    """The empty store itself, to look at what was written."""
+    """The empty store itself, to look at what was written; left empty for those who only share it."""
     client = redis.Redis.from_url(valkey.url, decode_responses=True)
     client.flushall()
     yield client
+    client.flushall()
     client.close()
 
 

@@ -14,7 +14,7 @@ import click
 from webrtc_events.clock import SystemClock
 from webrtc_events.command_errors import store_told, told
 from webrtc_events.dead_letter_commands import dead_letters
-from webrtc_events.operator_commands import new_key, rotate_key
+from webrtc_events.operator_commands import new_key, pseudonym, rotate_key
 
 if TYPE_CHECKING:
     from webrtc_events.local.client import Client
@@ -62,6 +62,7 @@ def main() -> None:
 
 main.add_command(dead_letters)
 main.add_command(new_key)
+main.add_command(pseudonym)
 main.add_command(rotate_key)
 
 
@@ -132,25 +133,6 @@ def worker() -> None:
         signals.finish(running.stop)
     if signals.hurried():
         os._exit(130)
-
-
-@main.command()
-@click.argument("value")
-@told
-def pseudonym(value: str) -> None:
-    """Print what stands in the logs for an address, a name, a registration or a device.
-
-    It needs the WEBRTC_EVENTS_SECRET_KEY of the processes whose logs are searched, and is the same
-    for every spelling of an address.
-
-    \b
-    Example:
-      grep "$(webrtc-events pseudonym tel:+12025550100)" worker.log
-    """
-    from webrtc_events.masking import Masking
-    from webrtc_events.settings import Settings
-
-    click.echo(Masking.of(Settings.from_environ(os.environ)).pseudonym(value))
 
 
 @main.command()

@@ -7,7 +7,7 @@ import click
 
 from webrtc_events.command_errors import store_told, told
 
-__all__ = ["new_key", "rotate_key"]
+__all__ = ["new_key", "pseudonym", "rotate_key"]
 
 
 @click.command("new-key")
@@ -72,3 +72,25 @@ def rotate_key() -> None:
         click.echo(f"{result.newer} left to the newer release that made them; run its command", err=True)
     if result.lacking or result.damaged or result.newer:
         sys.exit(1)
+
+
+@click.command()
+@click.argument("value")
+@told
+def pseudonym(value: str) -> None:
+    """Print what stands in the logs for an address, a name, a registration or a device.
+
+    It is the same for every spelling of an address. Of several keys in WEBRTC_EVENTS_SECRET_KEY each
+    has its own: the first is in the logs now, the others were before the key was changed.
+
+    Needs the settings of the processes whose logs are searched in the environment.
+
+    \b
+    Example:
+      grep -F "$(webrtc-events pseudonym tel:+12025550100)" worker.log
+    """
+    from webrtc_events.masking import Masking
+    from webrtc_events.settings import Settings
+
+    for key in Settings.from_environ(os.environ).secret_key:
+        click.echo(Masking(key, show=False).pseudonym(value))

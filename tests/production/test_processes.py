@@ -175,6 +175,9 @@ def test_a_worker_without_a_store_says_so(environ: dict[str, str]) -> None:
 
 
 def test_the_command_line_tells_how_the_logs_call_an_address(environ: dict[str, str]) -> None:
+    environ |= {"WEBRTC_EVENTS_SECRET_KEY": f"{'A' * 43},{'B' * 42}A"}
     command = [str(Path(sys.executable).parent / "webrtc-events"), "pseudonym", "sip:Alice@ims.example;a=b"]
     done = subprocess.run(command, env=os.environ | environ, capture_output=True, timeout=30)
-    assert done.stdout.decode().strip() == Masking(b"\0" * 32, show=False).pseudonym("alice@ims.example")
+    now, before = done.stdout.decode().splitlines()
+    assert now == Masking(b"\0" * 32, show=False).pseudonym("alice@ims.example")
+    assert now != before
