@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -40,8 +41,8 @@ def raw_store(valkey: Valkey) -> Iterator["redis.Redis"]:
     client.close()
 
 
-def everything(client: "redis.Redis") -> str:
-    """All keys and values, by type; DUMP would compress them."""
+def contents(client: "redis.Redis") -> dict[str, Any]:
+    """The value of each key."""
     readers = {
         "hash": client.hgetall,
         "list": lambda key: client.lrange(key, 0, -1),
@@ -50,7 +51,12 @@ def everything(client: "redis.Redis") -> str:
         "string": client.get,
         "zset": lambda key: client.zrange(key, 0, -1),
     }
-    return repr([(key, readers[client.type(key)](key)) for key in client.scan_iter()])
+    return {key: readers[client.type(key)](key) for key in client.scan_iter()}
+
+
+def everything(client: "redis.Redis") -> str:
+    """All keys and values, as text; DUMP would compress them."""
+    return repr(contents(client))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import click
 from webrtc_events.clock import SystemClock
 from webrtc_events.command_errors import store_told, told
 from webrtc_events.dead_letter_commands import dead_letters
-from webrtc_events.operator_commands import new_key, pseudonym, rotate_key
+from webrtc_events.operator_commands import erase, new_key, pseudonym, rotate_key
 
 if TYPE_CHECKING:
     from webrtc_events.local.client import Client
@@ -55,12 +55,14 @@ def main() -> None:
       webrtc-events new-key           a key for WEBRTC_EVENTS_SECRET_KEY
       webrtc-events rotate-key        seals stored credentials with a new key
       webrtc-events pseudonym VALUE   how the logs call an address or a registration
+      webrtc-events erase             removes what is kept of a registration
     For those who work on a contract:
       webrtc-events stubs SPEC        handler stubs for new operations; --check compares
     """
 
 
 main.add_command(dead_letters)
+main.add_command(erase)
 main.add_command(new_key)
 main.add_command(pseudonym)
 main.add_command(rotate_key)

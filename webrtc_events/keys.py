@@ -10,6 +10,7 @@ import secrets
 import zlib
 
 __all__ = [
+    "REGISTRATION_FIELD",
     "Partition",
     "bucket_key",
     "client_key",
@@ -98,6 +99,10 @@ class Partition:
 def session_key(media_session_id: str) -> str:
     """set: the partitions that hold subscriptions to that session."""
     return f"session:{{{media_session_id}}}"
+
+
+# In front of a registration's id, in the state of a session that involves it.
+REGISTRATION_FIELD = "r:"
 
 
 def session_state_key(media_session_id: str) -> str:

@@ -2,12 +2,16 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from webrtc_events.command_errors import store_told, told
 
-__all__ = ["new_key", "pseudonym", "rotate_key"]
+if TYPE_CHECKING:
+    from webrtc_events.erasure import Traces
+
+__all__ = ["erase", "new_key", "pseudonym", "rotate_key"]
 
 
 @click.command("new-key")
@@ -94,3 +98,60 @@ def pseudonym(value: str) -> None:
 
     for key in Settings.from_environ(os.environ).secret_key:
         click.echo(Masking(key, show=False).pseudonym(value))
+
+
+@click.command()
+@click.option("--registration", required=True, help="Its registrationId.")
+@click.option("--dry-run", is_flag=True, help="Say what there is, and remove nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@told
+@store_told
+def erase(registration: str, dry_run: bool, yes: bool) -> None:
+    """Remove what is kept of a registration.
+
+    That is its record and latest state, its subscriptions with what waits in their outboxes, its
+    dead letters and delivery attempts, and what is known of the sessions that it takes part in.
+    Its subscriptions end without a word to their sinks. May be repeated, also after it was
+    interrupted.
+
+    End the registration at the gateway first: what is published or subscribed to afterwards is kept
+    anew. README, "Erasing a registration", says what goes by itself in time, and what is elsewhere.
+
+    Needs the settings of the worker in the environment.
+
+    \b
+    Examples:
+      webrtc-events erase --registration 96eozbrct6g2kw7ybh538sbv --dry-run
+      webrtc-events erase --registration 96eozbrct6g2kw7ybh538sbv --yes
+    """
+    from webrtc_events.erasure import Erasure
+    from webrtc_events.settings import Settings
+    from webrtc_events.store import Store
+
+    store = Store.connect(Settings.from_environ(os.environ))
+    try:
+        erasure = Erasure(store)
+        traces = erasure.find(registration)
+        if traces and not dry_run:
+            if not yes:
+                click.confirm(f"Remove {_in_words(traces)}?", abort=True, err=True)
+            erasure.erase(traces)
+    finally:
+        store.close()
+    click.echo(f"{'found' if dry_run else 'removed'}: {_in_words(traces) if traces else 'nothing'}")
+    if traces.newer:
+        raise click.ClickException(
+            f"a newer release made {', '.join(traces.newer)}; run the command of that release"
+        )
+
+
+def _in_words(traces: "Traces") -> str:
+    counts = {
+        "subscriptions": len(traces.clients),
+        "dead letters": len(traces.letters),
+        "delivery attempts": len(traces.attempts),
+        "sequence numbers": len(traces.sequences),
+        "states of sessions": len(traces.sessions),
+        "records of its own": len(traces.own),
+    }
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

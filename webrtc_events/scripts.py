@@ -34,6 +34,7 @@ _NAMES = (
     "claim",
     "create",
     "end",
+    "erase",
     "initial",
     "redeliver",
     "remember",

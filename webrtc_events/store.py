@@ -12,6 +12,7 @@ from typing import Any
 
 from webrtc_events.errors import NewerRelease, Unavailable
 from webrtc_events.keys import (
+    REGISTRATION_FIELD,
     Partition,
     bucket_key,
     client_key,
@@ -56,7 +57,6 @@ log = logging.getLogger(__name__)
 _EVENTS_PER_APPEND = 50
 # Counted from the latest subscription to the session or event of it: no call lasts that long.
 _SESSION_INDEX_TTL_S = 30 * 24 * 3600
-_REGISTRATION_FIELD = "r:"
 # string: how many partitions the store was made for. The first key of a store.
 _MADE_FOR = "partitions"
 # A subscription that is named in its client's index and is not there after this long was never made.
@@ -463,7 +463,7 @@ class Store:
         with store_errors():
             state = self._redis.hgetall(session_state_key(session))
         registrations = frozenset(
-            name.removeprefix(_REGISTRATION_FIELD) for name in state if name.startswith(_REGISTRATION_FIELD)
+            name.removeprefix(REGISTRATION_FIELD) for name in state if name.startswith(REGISTRATION_FIELD)
         )
         latest = None
         if "name" in state:

@@ -16,7 +16,7 @@
 local id = ARGV[3]
 local key, outbox, due = KEYS[1], KEYS[2], KEYS[3]
 local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence',
-  'format')
+  'format', 'registration')
 if of[1] ~= ARGV[4] or of[4] or is_newer(of[7]) then
   return 'lost'
 end
@@ -29,7 +29,8 @@ for _ = 1, tonumber(ARGV[11]) do
   at = at + 3
 end
 for index = at, #ARGV do
-  add_bounded(tag .. ':attempts', options.attempts, options.attempts_ms, 'subscription', id, 'attempt', ARGV[index])
+  add_bounded(tag .. ':attempts', options.attempts, options.attempts_ms,
+    'subscription', id, 'attempt', ARGV[index], 'registration', of[8])
 end
 
 -- The token that the sink refused was replaced while the claim was under way (update.lua): what was

@@ -1,0 +1,50 @@
+"""A registration is erased while its events are being delivered."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation
+from tests.conftest import contents
+from tests.delivery.conftest import Postman
+from tests.sinks import Answer, RecordingSink
+from webrtc_events.erasure import Erasure
+from webrtc_events.store import Store
+
+
+def test_deliveries_under_way_end_and_the_others_go_on(
+    store: Store,
+    raw_store: "redis.Redis",
+    sink: RecordingSink,
+    postman: Callable[..., Postman],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    made = {number: created(store, sink=sink.url, registration=f"r{number}") for number in range(1, 6)}
+    for number in made:
+        append(store, *(invitation(event, registration=f"r{number}") for event in range(1, 21)))
+    erased: list[int] = []
+
+    def answer(_: object) -> Answer:
+        if len(sink.requests) == 30:
+            erasure = Erasure(store)
+            erasure.erase(erasure.find("r1"))
+            erased.append(len(sink.requests))
+        return Answer(204)
+
+    sink.answer = answer
+    postman().run()
+    received = defaultdict(list)
+    for each in sink.requests:
+        received[each.json["data"]["subscriptionId"]].append(each.json["data"]["sequenceNumber"])
+    gone = received.pop(made[1].id)
+    assert erased
+    assert gone == list(range(1, len(gone) + 1))
+    assert len(gone) < 20
+    assert dict(received) == {made[number].id: list(range(1, 21)) for number in range(2, 6)}
+    assert "lease lost" in caplog.text
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert made[1].id not in repr(contents(raw_store))

@@ -1,0 +1,241 @@
+"""Nothing stays of a registration that is erased, and everything of the others does."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation, session_status
+from tests.conftest import contents
+from webrtc_events.erasure import Erasure, Traces
+from webrtc_events.keys import Partition, partition_of, session_state_key
+from webrtc_events.model import EventType, NetworkEvent, Registration, Subscription
+from webrtc_events.settings import Settings
+from webrtc_events.store import DeadLetter, Settlement, Store
+from webrtc_events.stored_format import FORMAT
+
+P = partition_of("r1", 64)
+# Of the same partition, so that it is a neighbour in every key.
+OTHER = next(f"r{n}" for n in range(2, 9999) if partition_of(f"r{n}", 64).number == P.number)
+KINDS = (EventType.SESSION_INVITATION, EventType.SESSION_STATUS, EventType.REGISTRATION_ENDS)
+
+
+@pytest.fixture
+def erasure(store: Store) -> Erasure:
+    return Erasure(store)
+
+
+def uncounted(number: int, registration: str) -> NetworkEvent:
+    """Its sequence numbers are counted here."""
+    event = invitation(number, registration=registration)
+    return dataclasses.replace(event, id=f"{registration}-{number}", numbered=False)
+
+
+def lived(store: Store, registration: str, raw_store: "redis.Redis") -> list[Subscription]:
+    """Everything that a registration can leave behind. Of its events one waits, one is given up."""
+    owner = Registration(registration, "d", "app", None, None)
+    soon = raw_store.time()[0] * 1000 + 60_000
+    store.put_registration(owner, expires_at_ms=soon, end="{}")
+    made = [
+        created(
+            store,
+            registration=registration,
+            event_type=kind,
+            session=f"s-{registration}" if kind is EventType.SESSION_STATUS else None,
+            expires_at_ms=soon,
+        )
+        for kind in KINDS
+    ]
+    status = session_status(1, session=f"s-{registration}", registration=registration)
+    status = dataclasses.replace(status, id=f"{registration}-1")
+    calls = [uncounted(2, registration), uncounted(3, registration)]
+    store.remember([status, *calls])
+    append(store, status, *calls)
+    for claim in store.claim([P], subscriptions=9, events=1):
+        dead = (DeadLetter(claim.items[0].number, "refused", ""),)
+        tried = ({"event": "x"},)
+        store.settle([Settlement(claim, claim.items[0].number, dead=dead, attempts=tried)])
+    return made
+
+
+def kept(raw_store: "redis.Redis") -> dict[str, Any]:
+    """All that is stored, but for what goes by itself and names no registration: the dedupe of network
+    events, and which partitions asked for a session."""
+    passing = {"session:{s-r1}", "session:{s7}"}
+    found = contents(raw_store).items()
+    return {key: value for key, value in found if value and ":seen:" not in key and key not in passing}
+
+
+def erase(erasure: Erasure, registration: str = "r1") -> Traces:
+    traces = erasure.find(registration)
+    erasure.erase(traces)
+    return traces
+
+
+def test_nothing_stays(store: Store, erasure: Erasure, raw_store: "redis.Redis") -> None:
+    made = lived(store, "r1", raw_store)
+    raw_store.zadd(P.initial, {made[0].id: 1})
+    traces = erase(erasure)
+    assert sorted(traces.clients) == sorted(each.id for each in made)
+    assert (len(traces.letters), len(traces.attempts), len(traces.sequences)) == (2, 2, 1)
+    assert traces.sessions == [session_state_key("s-r1"), session_state_key("s1")]
+    assert len(traces.own) == 5
+    assert kept(raw_store).keys() == {"partitions"}
+
+
+def test_the_others_are_untouched(store: Store, erasure: Erasure, raw_store: "redis.Redis") -> None:
+    created(store, registration="elsewhere", client="another")
+    made = [*lived(store, "r1", raw_store), *lived(store, OTHER, raw_store)]
+    before = kept(raw_store)
+    erase(erasure)
+    mine = [*(each.id for each in made[:3]), "'r1'", ":r1'", "s-r1"]
+    assert kept(raw_store) == without(before, mine)
+    assert len(kept(raw_store)) > 15
+
+
+def without(found: dict[str, Any], words: list[str]) -> dict[str, Any]:
+    """Less every key, and every member of a value, that has one of these words in it."""
+
+    def other(value: object) -> bool:
+        return not any(word in repr(value) for word in words)
+
+    left = {}
+    for key in filter(other, found):
+        value = found[key]
+        if isinstance(value, dict):
+            left[key] = {name: each for name, each in value.items() if other(name)}
+        else:
+            left[key] = value if isinstance(value, str) else type(value)(filter(other, value))
+    return left
+
+
+def test_finding_writes_nothing(store: Store, erasure: Erasure, raw_store: "redis.Redis") -> None:
+    lived(store, "r1", raw_store)
+    before = kept(raw_store)
+    assert erasure.find("r1") == erasure.find("r1")
+    assert kept(raw_store) == before
+
+
+def test_again_there_is_nothing(store: Store, erasure: Erasure, raw_store: "redis.Redis") -> None:
+    lived(store, "r1", raw_store)
+    erase(erasure)
+    before = kept(raw_store)
+    assert not erase(erasure)
+    assert not erasure.find("never-known")
+    assert kept(raw_store) == before
+
+
+def test_a_live_lease_settles_as_lost_and_leaves_nothing(
+    store: Store, erasure: Erasure, raw_store: "redis.Redis"
+) -> None:
+    created(store)
+    append(store, invitation(1), invitation(2))
+    (claim,) = store.claim([P], subscriptions=9, events=8)
+    erase(erasure)
+    before = kept(raw_store)
+    dead = (DeadLetter(1, "refused", ""),)
+    assert store.settle([Settlement(claim, 1, dead=dead, attempts=({"event": "x"},))]) == ["lost"]
+    assert store.settle([Settlement(claim, 0, retry=(0, 1, 1), sink="failed")]) == ["lost"]
+    assert kept(raw_store) == before
+    assert store.sweep() == 0
+
+
+def test_a_session_of_others_too_keeps_who_they_are(
+    store: Store, erasure: Erasure, raw_store: "redis.Redis"
+) -> None:
+    store.remember(
+        [session_status(1, session="s5", registration=each) for each in ("r1", OTHER)]
+        + [session_status(1, session="s6", registration=OTHER)]
+    )
+    erase(erasure)
+    assert raw_store.hkeys(session_state_key("s5")) == [f"r:{OTHER}"]
+    assert store.session_state("s6").latest is not None
+
+
+def test_a_session_that_names_nobody_is_found_by_whoever_subscribed(
+    store: Store, erasure: Erasure, raw_store: "redis.Redis"
+) -> None:
+    created(store, event_type=EventType.SESSION_STATUS, session="s7")
+    store.remember([session_status(1, session="s7"), session_status(1, session="s8")])
+    assert erase(erasure).sessions == [session_state_key("s7")]
+    assert store.session_state("s7").latest is None
+    assert store.session_state("s8").latest is not None
+
+
+def test_letters_and_attempts_of_subscriptions_long_gone_are_found(
+    store: Store, erasure: Erasure, raw_store: "redis.Redis", store_at: Callable[..., Store]
+) -> None:
+    created(store, max_events=1)
+    append(store, invitation(1))
+    for _ in range(2):
+        (claim,) = store.claim([P], subscriptions=1, events=1)
+        dead = (DeadLetter(claim.items[0].number, "refused", ""),)
+        store.settle([Settlement(claim, claim.items[0].number, dead=dead, attempts=({"event": "x"},))])
+    store_at(3601).sweep()
+    assert raw_store.keys("*:subscription:*") == []
+    traces = erase(erasure)
+    assert (len(traces.letters), len(traces.attempts)) == (2, 2)
+    assert (raw_store.xlen(P.dead), raw_store.xlen(P.attempts)) == (0, 0)
+
+
+def test_those_of_the_first_release_are_found_by_their_subscription(
+    store: Store, erasure: Erasure, raw_store: "redis.Redis"
+) -> None:
+    made, other = created(store), created(store, registration=OTHER)
+    for each in (made, other):
+        raw_store.xadd(P.dead, {"subscription": each.id, "at": 1, "reason": "", "detail": "", "entry": ""})
+        raw_store.xadd(P.attempts, {"subscription": each.id, "attempt": "{}"})
+    erase(erasure)
+    for stream in (P.dead, P.attempts):
+        assert [fields["subscription"] for _, fields in raw_store.xrange(stream)] == [other.id]
+
+
+class Interrupted(Exception):
+    """Where a process ended."""
+
+
+@pytest.mark.parametrize("steps", range(10))
+def test_interrupted_anywhere_it_is_completed_by_a_repeat(
+    settings: Settings, raw_store: "redis.Redis", steps: int
+) -> None:
+    """Each step is a round trip to the store."""
+    store = Store.connect(settings)
+    lived(store, "r1", raw_store)
+    interrupted = Erasure(store)
+    traces = interrupted.find("r1")
+    left = steps
+
+    def count(act: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            if left == 0:
+                raise Interrupted
+            left -= 1
+            return act(*arguments, **options)
+
+        return counted
+
+    pool = store.client.connection_pool
+    pool.get_connection = count(pool.get_connection)
+    with pytest.raises(Interrupted):
+        interrupted.erase(traces)
+    again = Store.connect(settings)
+    erase(Erasure(again))
+    again.close()
+    assert kept(raw_store).keys() == {"partitions"}
+
+
+def test_what_a_newer_release_made_is_left_with_the_registration(
+    store: Store, erasure: Erasure, raw_store: "redis.Redis"
+) -> None:
+    made = lived(store, "r1", raw_store)
+    raw_store.hset(P.subscription(made[0].id), "format", FORMAT + 1)
+    before = raw_store.dump(P.subscription(made[0].id))
+    traces = erase(erasure)
+    assert traces.newer == [made[0].id]
+    assert raw_store.dump(P.subscription(made[0].id)) == before
+    assert raw_store.exists(P.registration_record("r1"), P.outbox(made[0].id)) == 2
+    assert raw_store.zscore(P.ends, "registration:r1")
+    assert not raw_store.exists(*(Partition(P.number).subscription(each.id) for each in made[1:]))

@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+-- Removes a subscription without a trace and without a word to its sink. A claim of it that is under way
+-- settles as 'lost'.
+-- KEYS: 1 the subscription's hash
+-- ARGV: 1 tag  2 options (common.lua)  3 id  4 registrationId
+-- Returns 'erased'; 'gone' when there is none to that registration; 'newer' when it is left to a newer release.
+
+local id, registration = ARGV[3], ARGV[4]
+local of = redis.call('HMGET', KEYS[1], 'registration', 'type', 'session', 'format')
+if of[1] ~= registration then
+  return 'gone'
+end
+if is_newer(of[4]) then
+  return 'newer'
+end
+redis.call('ZREM', tag .. ':due', id)
+redis.call('ZREM', tag .. ':ends', id)
+redis.call('ZREM', tag .. ':initial', id)
+redis.call('SREM', tag .. ':registration:' .. of[2] .. ':' .. registration, id)
+redis.call('SREM', tag .. ':session:' .. of[3], id)
+redis.call('DEL', outbox_key(id), KEYS[1])
+return 'erased'
