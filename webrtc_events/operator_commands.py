@@ -34,8 +34,8 @@ def rotate_key() -> None:
     """Seal every stored sink credential anew with the first key of WEBRTC_EVENTS_SECRET_KEY.
 
     Deliveries go on meanwhile. Before, every process must have the new key in front of the former
-    one, and afterwards the former one can be removed everywhere. May be repeated. Exits with 1 if
-    a credential could not be opened: then do not remove a key yet.
+    one, and afterwards the former one can be removed everywhere: README, "Rotating the key". May be
+    repeated. Exits with 1 if a credential could not be opened: then do not remove a key yet.
 
     Needs the settings of the worker in the environment.
 
