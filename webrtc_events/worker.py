@@ -32,7 +32,8 @@ _STALE_S = 30.0
 class _Loop:
     """A thread that does `work` over and over until it is told to stop.
 
-    A store that does not answer, or a bug in one round, pauses the loop; it never ends it.
+    A store that does not answer, or a bug in one round, pauses the loop; it never ends it. One that
+    has failed by a bug for as long as `_STALE_S` is not alive, whatever its thread does.
     """
 
     def __init__(self, name: str, work: Callable[[], None], clock: Clock) -> None:
@@ -71,6 +72,8 @@ class _Loop:
                 if not failing:
                     log.warning("%s waits for the store: %s", self._name, error.__cause__ or error)
                 failing = True
+                # It is the store that is away, not this thread: it goes on once the store is back.
+                self._came_round = self._clock.monotonic()
                 self.pause(_PAUSE_S)
             except Exception:
                 log.exception("%s failed in one round and goes on", self._name)

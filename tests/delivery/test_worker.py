@@ -9,6 +9,7 @@ import redis
 
 from tests.builders import append, created, invitation
 from tests.sinks import Answer, RecordingSink
+from tests.valkeys import eventually
 from webrtc_events.clock import SystemClock
 from webrtc_events.keys import partition_of
 from webrtc_events.local.valkey import Valkey
@@ -102,6 +103,32 @@ def test_a_worker_outlives_its_store(
     store.close()
     assert worker.stop() is True
     again.stop()
+
+
+class Ahead(SystemClock):
+    """A clock that can be put forward."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
+def test_a_worker_that_waits_for_its_store_is_alive(
+    tmp_path: Path, sink: RecordingSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However long the store is away: the process that asks is not to end."""
+    server = Valkey(tmp_path, SystemClock())
+    server.start()
+    server.wait_ready()
+    clock = Ahead()
+    worker = Worker.build(Settings.from_environ(_at(server.url)), clock)
+    worker.start()
+    server.stop()
+    eventually(lambda: caplog.text.count("waits for the store") >= 2, "both wait")
+    clock.ahead_s = 60.0
+    eventually(lambda: all(worker.alive().values()), "both are alive", 5)
+    worker.stop()
 
 
 def _at(url: str) -> dict[str, str]:
