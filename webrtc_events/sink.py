@@ -11,13 +11,10 @@ said what it had to say, and sending the event again would be a repeat for nothi
 """
 
 import errno
-import fcntl
 import os
 import re
 import selectors
 import socket
-import ssl
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -27,15 +24,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Generic, Self, TypeVar
 
-import certifi
 import pycurl
 
 from webrtc_events.addresses import AddressPolicy
+from webrtc_events.ca_bundle import CaBundle
 from webrtc_events.clock import Clock
 from webrtc_events.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
+from webrtc_events.resolver import Lookup, NamedHost, Resolver, named_host, system_lookup
 from webrtc_events.sink_headers import FRAMING_HEADERS
 
-__all__ = ["Sink", "SinkLimits", "is_sendable_header"]
+__all__ = ["Sink", "SinkLimits", "SinkPool", "is_sendable_header"]
 
 T = TypeVar("T")
 
@@ -148,6 +146,7 @@ class _Transfer:
         self.curl = pycurl.Curl()
         self._limits = limits
         self._policy = policy
+        self._shortened = False
         self._restart()
 
     def _restart(self) -> None:
@@ -173,6 +172,18 @@ class _Transfer:
         self.curl.setopt(pycurl.URL, request.url)
         self.curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
         self.curl.setopt(pycurl.POSTFIELDS, request.body)
+        if self._shortened:
+            self._shortened = False
+            self._limit(0)
+
+    def shorten(self, spent_ms: int) -> None:
+        """Some of the time is spent already."""
+        self._shortened = True
+        self._limit(spent_ms)
+
+    def _limit(self, spent_ms: int) -> None:
+        self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, self._limits.connect_ms - spent_ms))
+        self.curl.setopt(pycurl.TIMEOUT_MS, max(1, self._limits.total_ms - spent_ms))
 
     def on_header(self, line: bytes) -> int | None:
         """libcurl's HEADERFUNCTION: one line, of interim answers, the final answer, and trailers."""
@@ -276,51 +287,6 @@ def _user_agent() -> str:
         return "webrtc-events"
 
 
-_SYSTEM_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-
-
-def _system_bundle() -> Path:
-    """The host's CA bundle (or the one SSL_CERT_FILE names), else certifi's."""
-    found = ssl.get_default_verify_paths().cafile
-    candidates = (found, *_SYSTEM_BUNDLES) if found else _SYSTEM_BUNDLES
-    for candidate in candidates:
-        if Path(candidate).is_file():
-            return Path(candidate)
-    return Path(certifi.where())
-
-
-class _Bundle:
-    """One PEM file with every CA to trust.
-
-    A file rather than CAINFO_BLOB, since libcurl parses a file once and keeps it for all
-    connections, but parses a blob for each of them.
-    """
-
-    def __init__(self, ca_file: Path | None) -> None:
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
-        self._lock: int | None = None
-        self.path = _system_bundle()
-        if ca_file is not None:
-            joined = b"\n".join((self.path.read_bytes(), ca_file.read_bytes()))
-            self._directory = tempfile.TemporaryDirectory(prefix="webrtc-events-")
-            self.path = Path(self._directory.name) / "ca.pem"
-            self.path.write_bytes(joined)
-            # systemd-tmpfiles clears old files away, but not in a directory that is locked.
-            self._lock = os.open(self._directory.name, os.O_RDONLY)
-            fcntl.flock(self._lock, fcntl.LOCK_SH)
-
-    def close(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-        if self._directory is not None:
-            self._directory.cleanup()
-
-
 class _Loop:
     """Waits for the sockets and the timer of one multi handle, and for `wake`."""
 
@@ -340,19 +306,16 @@ class _Loop:
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
 
-    def step(self, timeout_s: float) -> bool:
-        """Waits at most `timeout_s` for anything to happen, and lets libcurl act. True: woken."""
+    def step(self, timeout_s: float) -> None:
+        """Waits at most `timeout_s` for anything to happen, and lets libcurl act."""
         # What the timer sets going may also be done at once, and then there is nothing to wait for.
         wait_s = 0.0 if self._fire_timer() else self._wait_s(timeout_s)
-        woken = False
         for key, events in self._selector.select(wait_s):
             if key.fd == self._wake_fd:
-                woken = True
                 self._drain()
             elif key.fd in self._watched:
                 self._multi.socket_action(key.fd, _TO_CURL[events])
         self._fire_timer()
-        return woken
 
     def _wait_s(self, timeout_s: float) -> float:
         if self._timer_s is None:
@@ -425,6 +388,19 @@ def _unsendable(error: Exception) -> str:
     return str(error) if isinstance(error, _RefusedError) else f"not sendable: {type(error).__name__}"
 
 
+def _pin(host: NamedHost, addresses: Sequence[str]) -> str:
+    """For RESOLVE. The plus lets libcurl forget it after a while."""
+    quoted = (f"[{each}]" if ":" in each else each for each in addresses)
+    return f"+{host.name}:{host.port}:{','.join(quoted)}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Post(Generic[T]):
+    transfer: _Transfer
+    token: T
+    started_s: float
+
+
 class Sink(Generic[T]):
     """POSTs in flight, each known by the caller's token.
 
@@ -434,8 +410,9 @@ class Sink(Generic[T]):
         clock: must run with real time, since libcurl's own timers do.
         limits: of each POST.
         pool: connections that are kept.
-        resolve: names pinned to addresses, `host:port:address`, read for each POST; the policy
-            judges those too. Source: libcurl, CURLOPT_RESOLVE.
+        lookup: finds a name's addresses; the policy judges those too.
+        resolve: names pinned to addresses, `host:port:address`, read for each POST, instead of any
+            lookup; the policy judges those too. Source: libcurl, CURLOPT_RESOLVE.
 
     Raises:
         OSError: `ca_file` cannot be read.
@@ -449,27 +426,33 @@ class Sink(Generic[T]):
         clock: Clock,
         limits: SinkLimits = SinkLimits(),
         pool: SinkPool = SinkPool(),
+        lookup: Lookup = system_lookup,
         resolve: Sequence[str] = (),
     ) -> None:
         self._policy = policy
         self._clock = clock
         self._limits = limits
         self._resolve = resolve
-        self._bundle = _Bundle(ca_file)
+        self._bundle = CaBundle(ca_file)
         self._user_agent = _user_agent()
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, pool.idle)
         self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, pool.per_host)
         self._loop = _Loop(self._multi, clock)
         self._spare: deque[_Transfer] = deque(maxlen=_SPARE_HANDLES)
-        self._running: dict[Any, tuple[_Transfer, T, float]] = {}
+        self._running: dict[Any, _Post[T]] = {}
         self._finished: list[tuple[T, SinkReply]] = []
+        self._resolver = Resolver(clock, self._loop.wake, lookup)
+        # Those that wait for the addresses of their host, the first to give up first.
+        self._unresolved: dict[_Post[T], NamedHost] = {}
+        self._asking_for: dict[str, list[_Post[T]]] = {}
+        self._woken = False
         self._closed = False
 
     @property
     def in_flight(self) -> int:
         """POSTs submitted and not yet returned by `poll`."""
-        return len(self._running) + len(self._finished)
+        return len(self._running) + len(self._unresolved) + len(self._finished)
 
     def submit(self, token: T, request: SinkRequest) -> None:
         """Starts a POST; the next `poll` drives it. `url` is ASCII, see `addresses.check_sink_url`.
@@ -477,16 +460,35 @@ class Sink(Generic[T]):
         A request that cannot be sent is returned by the next `poll`, as a failure `protocol`.
         """
         transfer = self._spare.pop() if self._spare else self._new_transfer()
+        post = _Post(transfer, token, self._clock.monotonic())
         try:
             transfer.prepare(request)
-            if self._resolve:
-                transfer.curl.setopt(pycurl.RESOLVE, list(self._resolve))
-            self._multi.add_handle(transfer.curl)
         except (_RefusedError, pycurl.error, ValueError, TypeError) as error:
-            self._finished.append((token, SinkFailure("protocol", _unsendable(error), 0)))
-            transfer.curl.close()
+            self._refuse(post, error)
             return
-        self._running[transfer.curl] = (transfer, token, self._clock.monotonic())
+        host = None if self._resolve else named_host(request.url)
+        if host is None:
+            self._launch(post, self._resolve)
+        elif addresses := self._resolver.ask(host.name):
+            self._launch(post, [_pin(host, addresses)])
+        else:
+            self._unresolved[post] = host
+            self._asking_for.setdefault(host.name, []).append(post)
+
+    def _launch(self, post: "_Post[T]", pins: Sequence[str]) -> None:
+        transfer = post.transfer
+        try:
+            if pins:
+                transfer.curl.setopt(pycurl.RESOLVE, list(pins))
+            self._multi.add_handle(transfer.curl)
+        except (pycurl.error, ValueError, TypeError) as error:
+            self._refuse(post, error)
+            return
+        self._running[transfer.curl] = post
+
+    def _refuse(self, post: "_Post[T]", error: Exception) -> None:
+        self._finished.append((post.token, SinkFailure("protocol", _unsendable(error), 0)))
+        post.transfer.curl.close()
 
     def poll(self, timeout_s: float) -> list[tuple[T, SinkReply]]:
         """Drives the transfers and returns those that finished, in the order of finishing.
@@ -495,30 +497,64 @@ class Sink(Generic[T]):
         """
         until_s = self._clock.monotonic() + timeout_s
         while True:
-            left_s = 0.0 if self._finished else until_s - self._clock.monotonic()
-            woken = self._loop.step(left_s)
+            self._loop.step(0.0 if self._finished else self._wait_s(until_s))
+            self._resolve_names()
             self._collect()
-            if self._finished or woken or self._clock.monotonic() >= until_s:
+            if self._finished or self._woken or self._clock.monotonic() >= until_s:
+                if self._woken:
+                    self._woken = False
                 finished, self._finished = self._finished, []
                 return finished
 
     def wake(self) -> None:
         """Makes a running or the next `poll` return. From any thread, also after `close`."""
+        self._woken = True
         self._loop.wake()
 
-    def close(self) -> None:
-        """Drops what is in flight and every connection. Repeating it does nothing.
+    def _wait_s(self, until_s: float) -> float:
+        if self._unresolved:
+            until_s = min(until_s, next(iter(self._unresolved)).started_s + self._limits.connect_ms / 1000)
+        return until_s - self._clock.monotonic()
 
-        libcurl waits for name resolutions under way, which may take the resolver's whole timeout;
-        that is left to a daemon thread, which ends with the process at the latest.
-        """
+    def _resolve_names(self) -> None:
+        """Goes on with what has the addresses of its host, and gives up what waited too long for them."""
+        for result in self._resolver.finished():
+            for post in self._asking_for.pop(result.name, ()):
+                host = self._unresolved.pop(post, None)
+                if host is None:
+                    continue
+                if result.addresses:
+                    post.transfer.shorten(self._elapsed_ms(post))
+                    self._launch(post, [_pin(host, result.addresses)])
+                else:
+                    self._fail(post, result.fault)
+        while self._unresolved:
+            first = next(iter(self._unresolved))
+            if self._elapsed_ms(first) < self._limits.connect_ms:
+                return
+            del self._unresolved[first]
+            self._fail(first, f"no addresses within {self._limits.connect_ms} ms")
+
+    def _elapsed_ms(self, post: "_Post[T]") -> int:
+        return round((self._clock.monotonic() - post.started_s) * 1000)
+
+    def _fail(self, post: "_Post[T]", detail: str) -> None:
+        self._finished.append((post.token, SinkFailure("dns", detail[:_MAX_DETAIL], self._elapsed_ms(post))))
+        self._spare_or_close(post.transfer)
+
+    def close(self) -> None:
+        """Drops what is in flight and every connection. Repeating it does nothing."""
         if self._closed:
             return
         self._closed = True
-        for transfer, _, _ in self._running.values():
-            self._multi.remove_handle(transfer.curl)
-            transfer.curl.close()
+        self._resolver.close()
+        for post in self._running.values():
+            self._multi.remove_handle(post.transfer.curl)
+            post.transfer.curl.close()
+        for post in self._unresolved:
+            post.transfer.curl.close()
         self._running.clear()
+        self._unresolved.clear()
         self._finished.clear()
         while self._spare:
             self._spare.pop().curl.close()
@@ -539,14 +575,16 @@ class Sink(Generic[T]):
                 return
 
     def _finish(self, curl: Any, code: int, message: str) -> None:
-        transfer, token, started_s = self._running.pop(curl)
+        post = self._running.pop(curl)
         self._multi.remove_handle(curl)
-        elapsed_ms = round((self._clock.monotonic() - started_s) * 1000)
-        self._finished.append((token, transfer.reply(code, message, elapsed_ms)))
+        self._finished.append((post.token, post.transfer.reply(code, message, self._elapsed_ms(post))))
+        self._spare_or_close(post.transfer)
+
+    def _spare_or_close(self, transfer: _Transfer) -> None:
         if len(self._spare) < _SPARE_HANDLES:
             self._spare.append(transfer)
         else:
-            curl.close()
+            transfer.curl.close()
 
     def _new_transfer(self) -> _Transfer:
         transfer = _Transfer(self._limits, self._policy)

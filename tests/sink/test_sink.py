@@ -22,6 +22,7 @@ from tests.sinks import Answer, Authority, Received, RecordingSink, read_request
 from webrtc_events.addresses import AddressPolicy
 from webrtc_events.clock import SystemClock
 from webrtc_events.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
+from webrtc_events.resolver import Lookup, system_lookup
 from webrtc_events.sink import Sink, SinkLimits, SinkPool, is_sendable_header
 
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
@@ -67,9 +68,16 @@ def make(authority: Authority) -> Iterator[MakeSink]:
             limits: SinkLimits = DEFAULT,
             resolve: Sequence[str] = (),
             pool: SinkPool = POOL,
+            lookup: Lookup = system_lookup,
         ) -> Sink[int]:
             sink = Sink[int](
-                policy=policy, ca_file=ca_file, clock=SystemClock(), limits=limits, resolve=resolve, pool=pool
+                policy=policy,
+                ca_file=ca_file,
+                clock=SystemClock(),
+                limits=limits,
+                pool=pool,
+                lookup=lookup,
+                resolve=resolve,
             )
             stack.callback(sink.close)
             return sink
@@ -434,6 +442,71 @@ def _bystander(server: RecordingSink) -> Iterator[Callable[[], int]]:
 
 def test_unknown_name_is_a_dns_failure(make: MakeSink) -> None:
     assert failure(post(make(), "https://no-such-name.invalid/")) == "dns"
+
+
+class Names:
+    """A lookup where every name is this host, and those that begin with `hangs` hang until `let_go`."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+
+    def __call__(self, name: str) -> list[str]:
+        if name.startswith("hangs"):
+            self.let_go.wait(30)
+        return ["127.0.0.1"]
+
+
+@pytest.fixture
+def names() -> Iterator[Names]:
+    names = Names()
+    yield names
+    names.let_go.set()
+
+
+def test_names_that_hang_hold_back_no_other(authority: Authority, make: MakeSink, names: Names) -> None:
+    """libcurl's own resolver stands still at ten of them."""
+    with RecordingSink(authority=authority, names=["a.example", "b.example"]) as server:
+        sink = make(lookup=names)
+        for token in range(30):
+            sink.submit(token, request(f"https://hangs-{token}.example:{server.port}/"))
+        for token, name in ((100, "a"), (101, "b")):
+            sink.submit(token, request(f"https://{name}.example:{server.port}/"))
+        replies = collect(sink, 2)
+        assert {token: status(reply) for token, reply in replies.items()} == {100: 204, 101: 204}
+        assert all(reply.elapsed_ms < 1_000 for reply in replies.values())
+
+
+def test_a_name_that_hangs_is_a_dns_failure_within_the_time_to_connect(make: MakeSink, names: Names) -> None:
+    reply = post(make(limits=HASTY, lookup=names), "https://hangs.example/")
+    assert failure(reply) == "dns"
+    assert HASTY.connect_ms <= reply.elapsed_ms < HASTY.total_ms + 300
+
+
+def test_what_a_lookup_took_is_part_of_the_exchange(authority: Authority, make: MakeSink) -> None:
+    def slow(_: str) -> list[str]:
+        threading.Event().wait(0.2)
+        return ["127.0.0.1"]
+
+    with RecordingSink(authority=authority, names=["a.example"]) as server:
+        sink = make(limits=HASTY, lookup=slow)
+        server.answer = lambda _: Answer(never=True)
+        reply = post(sink, f"https://a.example:{server.port}/")
+        assert failure(reply) == "timeout"
+        assert reply.elapsed_ms < HASTY.total_ms + 150
+        # The next exchange, whose name is known, has all its time.
+        reply = post(sink, f"https://a.example:{server.port}/")
+        assert failure(reply) == "timeout"
+        assert reply.elapsed_ms >= HASTY.total_ms - 10
+
+
+def test_a_sink_with_names_under_way_closes_at_once(make: MakeSink, names: Names) -> None:
+    sink = make(lookup=names)
+    sink.submit(1, request("https://hangs.example/"))
+    assert sink.in_flight == 1
+    clock = SystemClock()
+    started = clock.monotonic()
+    sink.close()
+    assert clock.monotonic() - started < 0.5
 
 
 def test_refused_connection_is_a_connect_failure(make: MakeSink) -> None:
