@@ -1,4 +1,4 @@
-"""A private store for each test process, and settings that use it."""
+"""Private stores for each test process, and settings that use them."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -8,10 +8,20 @@ from typing import Any
 import pytest
 import redis
 
+from tests.valkeys import Cluster, ClusterClient, three_node_cluster
 from webrtc_events.clock import SystemClock
 from webrtc_events.local.valkey import Valkey
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store, StoreOptions
+
+# What these test must also hold on a cluster.
+_ON_CLUSTER = {"store", "delivery", "usecases"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Their tests run on a server, and again, as `[cluster]`, on a cluster of three nodes."""
+    if "valkey" in metafunc.fixturenames and metafunc.definition.path.parent.name in _ON_CLUSTER:
+        metafunc.parametrize("valkey", ["server", "cluster"], indirect=True, scope="session")
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +33,13 @@ def _unmasked_logs() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+def valkey(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Valkey | Cluster]:
+    if getattr(request, "param", "server") == "cluster":
+        with three_node_cluster(tmp_path_factory.mktemp("cluster"), aof="no") as cluster:
+            yield cluster
+        return
     server = Valkey(tmp_path_factory.mktemp("store"), SystemClock())
     server.start()
     server.wait_ready()
@@ -32,16 +48,24 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def raw_store(valkey: Valkey) -> Iterator["redis.Redis"]:
+def raw_store(valkey: Valkey | Cluster) -> Iterator["redis.Redis | ClusterClient"]:
     """The empty store itself, to look at what was written; left empty for those who only share it."""
-    client = redis.Redis.from_url(valkey.url, decode_responses=True)
+    if isinstance(valkey, Cluster):
+        client = valkey.client()
+    else:
+        client = redis.Redis.from_url(valkey.url, decode_responses=True)
     client.flushall()
     yield client
     client.flushall()
     client.close()
 
 
-def contents(client: "redis.Redis") -> dict[str, Any]:
+def servers_of(client: "redis.Redis | ClusterClient") -> list["redis.Redis"]:
+    """A client for each server of the store."""
+    return client.servers() if isinstance(client, ClusterClient) else [client]
+
+
+def contents(client: "redis.Redis | ClusterClient") -> dict[str, Any]:
     """The value of each key."""
     readers = {
         "hash": client.hgetall,
@@ -60,7 +84,7 @@ def everything(client: "redis.Redis") -> str:
 
 
 @pytest.fixture
-def environ(valkey: Valkey, raw_store: "redis.Redis") -> dict[str, str]:
+def environ(valkey: Valkey | Cluster, raw_store: "redis.Redis") -> dict[str, str]:
     """The least environment that makes valid settings, on the empty private store."""
     return {
         "WEBRTC_EVENTS_REDIS_URL": valkey.url,

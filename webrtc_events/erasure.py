@@ -88,7 +88,7 @@ class Erasure:
     def _erase(self, traces: Traces) -> None:
         partition = partition_of(traces.registration, self._partitions)
         with store_errors():
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             for stream, ids in ((partition.dead, traces.letters), (partition.attempts, traces.attempts)):
                 if ids:
                     pipe.xdel(stream, *ids)
@@ -108,7 +108,7 @@ class Erasure:
         )
         counted_since = self._sequences(partition, traces.clients)
         with store_errors():
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             for key in (*counted_since, *traces.own):
                 pipe.delete(key)
             if not traces.newer:
@@ -177,7 +177,7 @@ class Erasure:
     def _each(self, keys: Iterable[str], command: str, *arguments: Any) -> list[Any]:
         """A reading command for each key."""
         with store_errors():
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             for key in keys:
                 getattr(pipe, command)(key, *arguments)
             answers: list[Any] = pipe.execute()

@@ -70,7 +70,7 @@ class KeyRotation:
 
     def _read(self, places: dict[str, Partition]) -> Sequence[str | None]:
         with store_errors():
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             for each, partition in places.items():
                 pipe.hget(partition.subscription(each), "credential")
             sealed: list[str | None] = pipe.execute()

@@ -1,4 +1,4 @@
-"""Runs the Lua scripts on Redis or Valkey. The only importer of redis.
+"""Runs the Lua scripts on Redis or Valkey.
 
 What goes wrong with the store is `errors.Unavailable` here and above, whatever it was.
 """
@@ -13,20 +13,21 @@ from importlib.resources import files
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.exceptions import ClusterDownError, MasterDownError, NoScriptError, RedisError, ResponseError
-from redis.retry import Retry
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    ResponseError,
+    TryAgainError,
+)
 
+from webrtc_events.commands import Client
 from webrtc_events.errors import NewerRelease, Unavailable
+from webrtc_events.nodes import open_nodes
+from webrtc_events.store_url import StoreUrl
 
 __all__ = ["Call", "Client", "Scripts", "connect", "store_errors"]
-
-# Untyped: redis-py's own types leave open whether an answer is bytes or text.
-Client = Any
-
-# A command that takes longer than this is as good as lost; callers get 503 and try again.
-TIMEOUT_S = 2.0
-_REPLICA_WAIT_MS = 1_000
 
 _NAMES = (
     "admit",
@@ -37,10 +38,12 @@ _NAMES = (
     "erase",
     "initial",
     "redeliver",
+    "register",
     "remember",
     "reseal",
     "settle",
     "sweep",
+    "unregister",
     "update",
 )
 
@@ -61,25 +64,27 @@ class Call:
     args: Sequence[str | int]
 
 
-def connect(url: str) -> Client:
-    """A client for `url`; nothing is sent yet."""
-    # One retry, at once: a connection that the store closed while idle is replaced, while
-    # a store that is down is reported quickly. Every script may be repeated safely.
-    return redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
-        retry=Retry(NoBackoff(), 1),
-    )
+def connect(url: StoreUrl) -> Client:
+    """A client for `url`.
+
+    Raises:
+        Unavailable: no node of a cluster answers. With other stores nothing is sent yet.
+    """
+    with store_errors():
+        return Client(open_nodes(url))
 
 
-# Error codes that pass and for which redis-py has no class: a script runs long, too few replicas, the
-# disk does not take writes, keys on their way to another node. A pipeline puts words in front.
-_PASSING = re.compile(r"(^|caused error: )(BUSY|NOREPLICAS|MISCONF|TRYAGAIN)\b")
+# Errors that pass and for which redis-py has no class: a script runs long, too few replicas, the disk
+# does not take writes, a master became a replica, and, while a slot's keys move to another node one by
+# one, a script that needs keys of both.
+_PASSING = re.compile(
+    r"(BUSY|NOREPLICAS|MISCONF|UNBLOCKED)\b"
+    r"|(ERR )?WAIT cannot be used with replica"
+    r"|(ERR )?(Script a|A)ttempted to access a non local key in a cluster node"
+)
 
 # The scripts' own, see common.lua.
-_NEWER = re.compile(r"(^|caused error: )NEWER\b")
+_NEWER = re.compile(r"NEWER\b")
 
 
 @contextmanager
@@ -87,18 +92,30 @@ def store_errors() -> Iterator[None]:
     """Around every use of a client."""
     try:
         yield
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise Unavailable("The store cannot be reached at the moment; try again.") from error
-    except redis.OutOfMemoryError as error:
-        raise Unavailable("The store is full at the moment; try again later.") from error
-    except (redis.ReadOnlyError, ClusterDownError, MasterDownError) as error:
-        raise Unavailable("The store takes no writes at the moment; try again.") from error
-    except ResponseError as error:
-        if _NEWER.search(str(error)):
-            raise NewerRelease from error
-        if not _PASSING.search(str(error)):
+    except redis.RedisError as error:
+        told = _outage(error)
+        if told is None:
             raise
-        raise Unavailable("The store cannot do this at the moment; try again.") from error
+        raise told from error
+
+
+def _outage(error: Exception) -> Unavailable | None:
+    """What to tell of the error; None if it is a bug."""
+    match error:
+        case redis.ConnectionError() | redis.TimeoutError():
+            return Unavailable("The store cannot be reached at the moment; try again.")
+        case redis.OutOfMemoryError():
+            return Unavailable("The store is full at the moment; try again later.")
+        case redis.ReadOnlyError() | ClusterDownError() | MasterDownError():
+            return Unavailable("The store takes no writes at the moment; try again.")
+        # Keys on their way to another node. A script must not follow them: it would find only some.
+        case AskError() | TryAgainError():
+            return Unavailable("The store cannot do this at the moment; try again.")
+        case ResponseError() if _NEWER.match(str(error)):
+            return NewerRelease()
+        case ResponseError() if _PASSING.match(str(error)):
+            return Unavailable("The store cannot do this at the moment; try again.")
+    return None
 
 
 class Scripts:
@@ -110,30 +127,34 @@ class Scripts:
         self._scripts = {name: _load(name) for name in _NAMES}
 
     def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
-        """Runs them in order, in one round trip; returns what each returned.
+        """Runs them, those of one partition in order, in one round trip; returns what each returned.
 
         With `replicas`, only once so many hold what was written.
 
         Raises:
             Unavailable: some may have run and some not.
         """
-        if not calls:
-            return []
-        with store_errors():
-            answers = self._execute(calls, by_text=False, replicas=replicas)
-            forgotten = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            if forgotten:
-                # The store was restarted or its scripts were flushed: send the texts.
-                again = self._execute([calls[index] for index in forgotten], by_text=True, replicas=replicas)
-                for index, answer in zip(forgotten, again, strict=True):
-                    answers[index] = answer
-            for answer in answers:
-                if isinstance(answer, RedisError):
-                    raise answer
+        answers = self.run_some(calls, replicas=replicas)
+        for answer in answers:
+            if isinstance(answer, Unavailable):
+                raise answer
         return answers
 
+    def run_some(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
+        """The same, but what did not run for an outage is Unavailable in place of its answer."""
+        if not calls:
+            return []
+        answers = self._execute(calls, by_text=False, replicas=replicas)
+        forgotten = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if forgotten:
+            # The store was restarted or its scripts were flushed: send the texts.
+            again = self._execute([calls[index] for index in forgotten], by_text=True, replicas=replicas)
+            for index, answer in zip(forgotten, again, strict=True):
+                answers[index] = answer
+        return [_told(answer) for answer in answers]
+
     def _execute(self, calls: Sequence[Call], *, by_text: bool, replicas: int) -> list[Any]:
-        pipe = self._client.pipeline(transaction=False)
+        pipe = self._client.pipeline()
         for call in calls:
             script = self._scripts[call.script]
             rest = (len(call.keys), *call.keys, call.tag, self._options, *call.args)
@@ -141,17 +162,18 @@ class Scripts:
                 pipe.eval(script.text, *rest)
             else:
                 pipe.evalsha(script.sha, *rest)
-        if replicas:
-            # WAIT speaks of the writes of its own connection, so it goes in the same pipeline.
-            pipe.execute_command("WAIT", replicas, _REPLICA_WAIT_MS)
-        answers: list[Any] = pipe.execute(raise_on_error=False)
-        if replicas:
-            held_by = answers.pop()
-            if isinstance(held_by, RedisError):
-                raise held_by
-            if held_by < replicas:
-                raise Unavailable("Too few replicas hold the event; try again.")
-        return answers
+        return pipe.execute(raise_on_error=False, replicas=replicas)
+
+
+def _told(answer: Any) -> Any:
+    """An outage as Unavailable; a bug is raised."""
+    if not isinstance(answer, Exception) or isinstance(answer, Unavailable):
+        return answer
+    told = _outage(answer)
+    if told is None:
+        raise answer
+    told.__cause__ = answer
+    return told
 
 
 def _load(name: str) -> _Script:

@@ -27,7 +27,6 @@ __all__ = [
     "networks",
     "openid_url",
     "ports",
-    "redis_url",
     "secret_keys",
     "signing_keys",
     "switch",
@@ -185,12 +184,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def redis_url(raw: str) -> str:
-    if urlsplit(raw).scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("must start with redis://, rediss:// or unix://")
-    return raw
 
 
 def decode_secret_key(raw: str) -> bytes:

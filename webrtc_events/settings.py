@@ -7,6 +7,7 @@ from typing import Any
 
 from webrtc_events import setting_values as read
 from webrtc_events.model import EventType
+from webrtc_events.store_url import StoreUrl, parse_store_url
 
 __all__ = ["PREFIX", "Settings", "SettingsError"]
 
@@ -31,8 +32,8 @@ def _setting(parse: Callable[[str], Any], default: str | None, help_: str, *, se
 class Settings:
     """What a deployment decides. Each field is the environment variable of its upper-case name."""
 
-    redis_url: str = _setting(
-        read.redis_url,
+    redis_url: StoreUrl = _setting(
+        parse_store_url,
         "redis://127.0.0.1:6379/0",
         "store: redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://",
     )

@@ -6,9 +6,9 @@ does not answer in time. Time here is the store's own, in ms since the epoch.
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from webrtc_events.errors import NewerRelease, Unavailable
 from webrtc_events.keys import (
@@ -34,9 +34,10 @@ from webrtc_events.model import (
     TerminationReason,
 )
 from webrtc_events.outbox_entries import parse_entry
-from webrtc_events.scripts import TIMEOUT_S, Call, Client, Scripts, connect, store_errors
+from webrtc_events.scripts import Call, Client, Scripts, connect, store_errors
 from webrtc_events.settings import Settings
 from webrtc_events.stored_format import FORMAT
+from webrtc_events.wakeups import Wakeups
 
 __all__ = [
     "AppendResult",
@@ -47,7 +48,6 @@ __all__ = [
     "Store",
     "StoreOptions",
     "UpdateResult",
-    "Wakeups",
 ]
 
 log = logging.getLogger(__name__)
@@ -141,6 +141,7 @@ class Store:
 
     def __init__(self, client: Client, settings: Settings, options: StoreOptions = StoreOptions()) -> None:
         self._redis = client
+        self._unreached: Set[int] = frozenset()
         self._settings = settings
         self._offset_ms = options.offset_ms
         self._said_left = False
@@ -155,7 +156,11 @@ class Store:
             PartitionMismatch: it was made for another number.
         """
         store = cls(connect(settings.redis_url), settings, options)
-        store._check_partitions()
+        try:
+            store._check_partitions()
+        except BaseException:
+            store.close()
+            raise
         return store
 
     @property
@@ -175,11 +180,17 @@ class Store:
         self._redis.close()
 
     def was_emptied(self) -> bool:
-        """Whether somebody emptied the store since it was made. Of all who ask, one is told, once."""
-        with store_errors():
-            if self._redis.exists(_MADE_FOR):
-                return False
-            return bool(self._redis.set(_MADE_FOR, self.partitions, nx=True))
+        """Whether somebody emptied the store since it was made. Of all who ask, one is told, once.
+
+        While it cannot be told, nobody is: one node of a cluster knows, and the others work on.
+        """
+        try:
+            with store_errors():
+                if self._redis.exists(_MADE_FOR):
+                    return False
+                return bool(self._redis.set(_MADE_FOR, self.partitions, nx=True))
+        except Unavailable:
+            return False
 
     def ping(self) -> None:
         """Raises Unavailable unless the store answers."""
@@ -267,7 +278,7 @@ class Store:
         own = client_key(subscription.client)
         with store_errors():
             seconds, _ = self._redis.time()
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             pipe.zadd(own, {subscription.id: seconds})
             pipe.zcard(own)
             _index_session(pipe, subscription, partition)
@@ -298,7 +309,7 @@ class Store:
         ]
         with store_errors():
             # Before the subscription lives longer, what leads to it must.
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             _index_session(pipe, replace(subscription, expires_at_ms=expires_at_ms), partition)
             pipe.execute()
         call = Call("update", [partition.subscription(subscription.id)], partition.tag, args)
@@ -314,7 +325,7 @@ class Store:
             for each, written_s in self._redis.zrange(own, 0, -1, withscores=True)
         ]
         known = [(each, written_s, partition) for each, written_s, partition in members if partition]
-        pipe = self._redis.pipeline(transaction=False)
+        pipe = self._redis.pipeline()
         for each, _, partition in known:
             pipe.hget(partition.subscription(each), "status")
         statuses = pipe.execute()
@@ -342,7 +353,7 @@ class Store:
         known = [(each, partition_of_subscription(each, self.partitions)) for each in ids]
         wanted = [(each, partition) for each, partition in known if partition is not None]
         with store_errors():
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             for each, partition in wanted:
                 pipe.hgetall(partition.subscription(each))
             hashes = pipe.execute()
@@ -364,32 +375,51 @@ class Store:
         return str(self._scripts.run([call])[0])
 
     def sweep(self, limit: int = 100) -> int:
-        """Does what time does, in every partition: see sweep.lua.
+        """Does what time does, in every partition that can be reached: see sweep.lua.
 
-        Returns how much it touched, so that a caller knows to come again at once.
+        Returns how much it did, so that a caller knows to come again at once.
+
+        Raises:
+            Unavailable: no partition can be reached.
         """
         partitions = [Partition(number) for number in range(self.partitions)]
-        calls = [Call("sweep", [each.ends], each.tag, [limit]) for each in partitions]
+        answers = self._scripts.run_some(
+            [Call("sweep", [each.ends], each.tag, [limit]) for each in partitions]
+        )
+        self._tell_unreached(answers)
         total = 0
         unfinished: list[str] = []
-        for partition, (touched, removable, pending, left) in zip(
-            partitions, self._scripts.run(calls), strict=True
-        ):
-            total += touched
+        for partition, (touched, removable, pending, left) in _reached(partitions, answers):
+            total += touched - len(removable) // 2
             self._say_left(left)
             for subscription_id, client in zip(removable[::2], removable[1::2], strict=True):
-                self._remove(partition, subscription_id, client)
+                total += _possible(self._remove, partition, subscription_id, client)
             unfinished += pending
         # After all removals, which a full store needs most.
         for subscription in self._read(unfinished):
-            self._append_initial(subscription)
+            _possible(self._append_initial, subscription)
         return total
+
+    def _tell_unreached(self, answers: Sequence[Any]) -> None:
+        """Logs which partitions can be reached no longer, or again."""
+        unreached = {n: answer for n, answer in enumerate(answers) if isinstance(answer, Unavailable)}
+        if unreached.keys() == self._unreached:
+            return
+        self._unreached = unreached.keys()
+        if unreached:
+            numbers = ", ".join(map(str, unreached))
+            reason = next(iter(unreached.values())).__cause__
+            log.warning(
+                "the store does not serve partitions %s: %s: %s", numbers, type(reason).__name__, reason
+            )
+        else:
+            log.info("the store serves every partition again")
 
     def _remove(self, partition: Partition, subscription_id: str, client: str) -> None:
         """Leaves the zset entry for last: whatever fails before is done again by the next sweep."""
         with store_errors():
             self._redis.zrem(client_key(client), subscription_id)
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             pipe.delete(partition.subscription(subscription_id))
             pipe.zrem(partition.ends, subscription_id)
             pipe.execute()
@@ -426,7 +456,7 @@ class Store:
             listens = not session.registrations or subscription.registration in session.registrations
             return session.latest if listens else None
         with store_errors():
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             pipe.hgetall(partition.registration_state(subscription.registration))
             pipe.time()
             state, (seconds, micros) = pipe.execute()
@@ -502,7 +532,7 @@ class Store:
         if not sessions:
             return []
         with store_errors():
-            pipe = self._redis.pipeline(transaction=False)
+            pipe = self._redis.pipeline()
             for each in sessions:
                 pipe.smembers(session_key(each))
                 pipe.expire(session_key(each), _SESSION_INDEX_TTL_S, gt=True)
@@ -548,10 +578,14 @@ class Store:
         return Call("append", [partition.due], partition.tag, args)
 
     def claim(self, partitions: Sequence[Partition], *, subscriptions: int, events: int) -> list[Claim]:
-        """Leases up to so many due subscriptions of each partition, with up to so many events each."""
+        """Leases up to so many due subscriptions of each partition, with up to so many events each.
+
+        Raises:
+            Unavailable: none of the partitions can be reached.
+        """
         calls = [Call("claim", [each.due], each.tag, [subscriptions, events]) for each in partitions]
         found = []
-        for now, left, *claims in self._scripts.run(calls):
+        for _, (now, left, *claims) in _reached(partitions, self._scripts.run_some(calls)):
             found += [_claim(int(now), raw) for raw in claims]
             self._say_left(left)
         return found
@@ -566,8 +600,16 @@ class Store:
             )
 
     def settle(self, settlements: Sequence[Settlement]) -> list[str]:
-        """For each: 'lost' (the lease went to another; nothing written), 'idle', 'due' or 'ended'."""
-        return [str(each) for each in self._scripts.run([self._settle_call(each) for each in settlements])]
+        """For each: 'lost' (the lease went to another; nothing written), 'idle', 'due' or 'ended'.
+
+        Or 'unanswered': its partition cannot be reached, and it is to be settled again.
+
+        Raises:
+            Unavailable: none of the partitions can be reached.
+        """
+        answers = self._scripts.run_some([self._settle_call(each) for each in settlements])
+        reached = dict(_reached(range(len(answers)), answers))
+        return [str(reached.get(index, "unanswered")) for index in range(len(answers))]
 
     def _settle_call(self, settlement: Settlement) -> Call:
         subscription_id = settlement.claim.subscription_id
@@ -590,9 +632,9 @@ class Store:
         ]
         return Call("settle", keys, partition.tag, args)
 
-    def wakeups(self) -> "Wakeups":
+    def wakeups(self) -> Wakeups:
         """A listener for partitions in which something became due."""
-        return Wakeups(self._redis, self.partitions)
+        return Wakeups(self._redis.nodes, self.partitions)
 
     # Registrations
 
@@ -602,36 +644,25 @@ class Store:
         `end` is the payload of the registration-ends that its expiry appends.
         """
         partition = partition_of(registration.id, self.partitions)
-        key, member = partition.registration_record(registration.id), f"registration:{registration.id}"
+        moment = "" if expires_at_ms is None else str(expires_at_ms)
         fields = {
             "format": str(FORMAT),
             "device": registration.device,
             "owner": registration.owner,
             "subject": registration.subject or "",
             "expires_at": registration.expires_at or "",
-            "expires_at_ms": "" if expires_at_ms is None else str(expires_at_ms),
+            "expires_at_ms": moment,
             "end": end,
         }
-        with store_errors():
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.delete(key)
-            pipe.hset(key, mapping=fields)
-            pipe.hdel(partition.registration_state(registration.id), "end_name", "end")
-            if expires_at_ms is None:
-                pipe.zrem(partition.ends, member)
-            else:
-                pipe.zadd(partition.ends, {member: expires_at_ms})
-            replaced = pipe.execute()[0]
-        return not replaced
+        args = [registration.id, moment, *(part for pair in fields.items() for part in pair)]
+        key = partition.registration_record(registration.id)
+        return bool(self._scripts.run([Call("register", [key], partition.tag, args)])[0])
 
     def delete_registration(self, registration_id: str) -> bool:
         """Forgets a registration; False if it was not known."""
         partition = partition_of(registration_id, self.partitions)
-        with store_errors():
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.delete(partition.registration_record(registration_id))
-            pipe.zrem(partition.ends, f"registration:{registration_id}")
-            return bool(pipe.execute()[0])
+        key = partition.registration_record(registration_id)
+        return bool(self._scripts.run([Call("unregister", [key], partition.tag, [registration_id])])[0])
 
     # Plumbing
 
@@ -658,28 +689,28 @@ class Store:
 _BEFORE_ANSWER = frozenset({"Initial", "InProgress", "Ringing", "Proceeding", "Waiting"})
 
 
-class Wakeups:
-    """Hints from `SPUBLISH`. Losing one costs only time: workers also poll."""
+_T = TypeVar("_T")
 
-    def __init__(self, client: Client, partitions: int) -> None:
-        self._pubsub = client.pubsub(ignore_subscribe_messages=True)
-        self._numbers = {Partition(number).wakeup: number for number in range(partitions)}
-        self._subscribed = False
 
-    def wait(self, timeout_s: float) -> int | None:
-        """The number of a partition that has something due, or None after `timeout_s`."""
-        with store_errors():
-            if not self._subscribed:
-                self._pubsub.ssubscribe(*self._numbers)
-                for _ in self._numbers:
-                    # The confirmations; as ignored messages each reads as none.
-                    self._pubsub.get_message(timeout=TIMEOUT_S)
-                self._subscribed = True
-            message = self._pubsub.get_message(timeout=timeout_s)
-        return None if message is None else self._numbers.get(message["channel"])
+def _reached(what: Iterable[_T], answers: Sequence[Any]) -> list[tuple[_T, Any]]:
+    """Those that were answered, with their answers.
 
-    def close(self) -> None:
-        self._pubsub.close()
+    Raises:
+        Unavailable: none was.
+    """
+    found = [pair for pair in zip(what, answers, strict=True) if not isinstance(pair[1], Unavailable)]
+    if answers and not found:
+        raise answers[0]
+    return found
+
+
+def _possible(act: Callable[..., None], *args: Any) -> bool:
+    """Whether it was done. What it needs may be on a node that is out: a later sweep does it."""
+    try:
+        act(*args)
+    except Unavailable:
+        return False
+    return True
 
 
 def _script_options(settings: Settings, options: StoreOptions) -> dict[str, int]:

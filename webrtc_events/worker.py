@@ -16,7 +16,8 @@ from webrtc_events.notifications import NotificationWriter, wire_forms
 from webrtc_events.settings import Settings
 from webrtc_events.signatures import Signer
 from webrtc_events.sink import Sink, SinkPool
-from webrtc_events.store import Store, StoreOptions, Wakeups
+from webrtc_events.store import Store, StoreOptions
+from webrtc_events.wakeups import Wakeups
 
 __all__ = ["Worker"]
 

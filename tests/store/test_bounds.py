@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.builders import append, created, invitation, session_status, subscription
-from tests.conftest import everything
+from tests.conftest import everything, servers_of
 from webrtc_events.errors import Unavailable
 from webrtc_events.keys import partition_of
 from webrtc_events.model import Claim, Status
@@ -263,7 +263,8 @@ def test_old_ones_go_even_when_nothing_new_comes(
 @contextmanager
 def memory_used(raw_store: "redis.Redis", percent: float) -> Iterator[None]:
     """Sets maxmemory so that so much of it is used."""
-    raw_store.config_set("maxmemory", round(raw_store.info("memory")["used_memory"] * 100 / percent))
+    for server in servers_of(raw_store):
+        server.config_set("maxmemory", round(server.info("memory")["used_memory"] * 100 / percent))
     try:
         yield
     finally:

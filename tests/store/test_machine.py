@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from tests.builders import SINK, invitation, subscription
 from webrtc_events.keys import partition_of
 from webrtc_events.model import Claim, Status, Subscription, TerminationReason
+from webrtc_events.scripts import Client, connect
 from webrtc_events.settings import Settings
 from webrtc_events.store import Settlement, Store, StoreOptions
 
@@ -106,6 +107,7 @@ class Model:
 
 class StoreMachine(RuleBasedStateMachine):
     settings: Settings
+    client: Client
     raw: "redis.Redis"
 
     def __init__(self) -> None:
@@ -122,7 +124,7 @@ class StoreMachine(RuleBasedStateMachine):
     def at(self, step: int) -> None:
         self.now = step
         options = StoreOptions(lease_ms=LEASE_STEPS * STEP_MS - STEP_MS // 2, offset_ms=step * STEP_MS)
-        self.store = Store(self.raw, self.settings, options)
+        self.store = Store(self.client, self.settings, options)
 
     # What clients and gateways do
 
@@ -408,5 +410,7 @@ def test_random_steps_keep_the_promises(settings: Settings, raw_store: "redis.Re
         outbox_length=OUTBOX_LENGTH,
         outbox_age_s=(OUTBOX_AGE_STEPS * STEP_MS - STEP_MS // 2) // 1000,
     )
-    machine = type("Machine", (StoreMachine,), {"settings": short, "raw": raw_store})
+    client = connect(settings.redis_url)
+    machine = type("Machine", (StoreMachine,), {"settings": short, "client": client, "raw": raw_store})
     run_state_machine_as_test(machine, settings=PROFILE)
+    client.close()

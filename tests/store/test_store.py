@@ -225,9 +225,9 @@ def test_a_due_entry_without_its_keys_is_kept_for_later(
 ) -> None:
     made = created(store)
     append(store, invitation(1))
-    raw_store.rename(P.outbox(made.id), "aside")
+    raw_store.rename(P.outbox(made.id), f"{P.tag}:aside")
     assert claim(store) == []
-    raw_store.rename("aside", P.outbox(made.id))
+    raw_store.rename(f"{P.tag}:aside", P.outbox(made.id))
     assert numbers(claim_one(store_at(61))) == [1]
 
 

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
-from urllib.parse import urlsplit
 
 from webrtc_events.clock import Clock
 from webrtc_events.local.ca import ServerCertificate, server_certificate
@@ -162,11 +161,7 @@ class _Serve:
     def _announce(self, endpoints: Endpoints, prepared: _Prepared) -> None:
         from webrtc_events.local.banner import banner
 
-        store = (
-            "embedded Valkey"
-            if self._own_store
-            else (urlsplit(prepared.settings.redis_url).hostname or "local")
-        )
+        store = "embedded Valkey" if self._own_store else str(prepared.settings.redis_url)
         self._say(banner(endpoints, self._data, prepared.certificate.ca, store))
 
 

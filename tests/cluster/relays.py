@@ -1,0 +1,59 @@
+"""A TLS server in front of a server that speaks none, as Valkey's wheels do not."""
+
+import select
+import socket
+import ssl
+import threading
+from contextlib import suppress
+
+__all__ = ["TlsRelay"]
+
+# Source: RFC 8446, section 5.1.
+_TLS_HANDSHAKE = b"\x16"
+
+
+class TlsRelay:
+    """Listens on a free loopback port and passes on to `target`, a port that may be set later.
+
+    Who speaks no TLS is passed on too; `secure` counts the connections of the others.
+    """
+
+    def __init__(self, context: ssl.SSLContext, target: int = 0) -> None:
+        self.target = target
+        self.secure = 0
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                plain, _ = self._listener.accept()
+                threading.Thread(target=self._relay, args=(plain,), daemon=True).start()
+
+    def _relay(self, plain: socket.socket) -> None:
+        with (
+            suppress(OSError),
+            self._wrapped(plain) as outer,
+            socket.create_connection(("127.0.0.1", self.target)) as inner,
+        ):
+            while True:
+                pending = isinstance(outer, ssl.SSLSocket) and outer.pending()
+                for come in [outer] if pending else select.select([outer, inner], [], [])[0]:
+                    data = come.recv(65536)
+                    if not data:
+                        return
+                    (inner if come is outer else outer).sendall(data)
+
+    def _wrapped(self, plain: socket.socket) -> socket.socket:
+        if plain.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:
+            return plain
+        outer = self._context.wrap_socket(plain, server_side=True)
+        self.secure += 1
+        return outer

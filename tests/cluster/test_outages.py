@@ -1,0 +1,233 @@
+"""A cluster of which a part is out: that part is unavailable, and nothing else is."""
+
+import pytest
+
+from tests.builders import append, created, invitation
+from tests.cluster.conftest import Build, Connect
+from tests.sinks import Answer, RecordingSink
+from tests.valkeys import CLOCK, Cluster, ValkeyServer, eventually
+from webrtc_events.errors import Unavailable
+from webrtc_events.keys import Partition, partition_of
+from webrtc_events.store import Settlement, Store
+
+
+def registrations_on(cluster: Cluster, master: ValkeyServer, count: int) -> list[str]:
+    """Registrations whose partitions are the master's, each in another partition."""
+    found: dict[int, str] = {}
+    number = 0
+    while len(found) < count:
+        number += 1
+        partition = partition_of(f"r{number}", 64)
+        if cluster.master_of(partition.due) is master:
+            found.setdefault(partition.number, f"r{number}")
+    return list(found.values())
+
+
+def one_of_each(cluster: Cluster) -> list[str]:
+    """A registration on each master, in their order."""
+    return [registrations_on(cluster, master, 1)[0] for master in cluster.masters]
+
+
+def client_on(cluster: Cluster, master: ValkeyServer) -> str:
+    """A client whose index is the master's."""
+    return next(f"c{n}" for n in range(99) if cluster.master_of(f"client:{{c{n}}}") is master)
+
+
+def works(store: Store, registration: str, number: int) -> bool:
+    try:
+        append(store, invitation(number, registration=registration))
+    except Unavailable:
+        return False
+    return True
+
+
+def claimed(store: Store) -> dict[str, int]:
+    """How many events are claimed, by subscription."""
+    claims = store.claim([Partition(number) for number in range(64)], subscriptions=50, events=900)
+    return {each.subscription_id: len(each.items) for each in claims}
+
+
+@pytest.mark.parametrize("how", ["kill", "pause"])
+def test_what_a_node_has_is_unavailable_and_the_rest_works_on(
+    cluster: Cluster, connect: Connect, how: str
+) -> None:
+    store = connect(cluster.url)
+    registrations = one_of_each(cluster)
+    made = [created(store, registration=each) for each in registrations]
+    for each in registrations:
+        append(store, invitation(1, registration=each))
+    getattr(cluster.masters[1], how)()
+    started = CLOCK.monotonic()
+    for number in range(2, 12):
+        assert [works(store, each, number) for each in registrations] == [True, False, True]
+    # Only the first has waited for an answer, of 2 s at most: ten of them would take 20 s.
+    assert CLOCK.monotonic() - started < 10
+    with pytest.raises(Unavailable):
+        store.get(made[1].id)
+    assert store.get(made[0].id) is not None
+    assert claimed(store) == {made[0].id: 11, made[2].id: 11}
+    store.ping()
+
+
+@pytest.mark.parametrize("how", ["kill", "pause"])
+def test_a_node_that_is_back_is_used_again_and_has_lost_nothing(
+    cluster: Cluster, connect: Connect, how: str
+) -> None:
+    store = connect(cluster.url)
+    _, second, _ = one_of_each(cluster)
+    made = created(store, registration=second)
+    append(store, invitation(1, registration=second))
+    node = cluster.masters[1]
+    getattr(node, how)()
+    assert not works(store, second, 2)
+    if how == "kill":
+        node.start()
+    else:
+        node.resume()
+    eventually(lambda: works(store, second, 2), "the node is used again")
+    # What was not answered in time may have been done: its repeat changes nothing.
+    assert claimed(store) == {made.id: 2}
+
+
+def test_settling_does_what_it_can(cluster: Cluster, connect: Connect) -> None:
+    store = connect(cluster.url)
+    registrations = one_of_each(cluster)
+    for each in registrations:
+        created(store, registration=each)
+        append(store, invitation(1, registration=each))
+    claims = store.claim([partition_of(each, 64) for each in registrations], subscriptions=1, events=1)
+    settlements = [Settlement(each, 1) for each in claims]
+    cluster.masters[1].pause()
+    assert store.settle(settlements) == ["idle", "unanswered", "idle"]
+    cluster.masters[1].resume()
+    eventually(lambda: store.settle(settlements[1:2]) == ["idle"], "the node is used again")
+
+
+def test_the_keeper_does_what_it_can(
+    cluster: Cluster, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    store = connect(cluster.url)
+    soon = round(CLOCK.now() * 1000) + 1_500
+    ids = [created(store, registration=each, expires_at_ms=soon).id for each in one_of_each(cluster)]
+    cluster.masters[1].kill()
+
+    def ended(wanted: list[str]) -> bool:
+        store.sweep()
+        return [each.status for each in map(store.get, wanted) if each] == ["EXPIRED"] * len(wanted)
+
+    eventually(lambda: ended([ids[0], ids[2]]), "the others have ended")
+    assert caplog.text.count("the store does not serve partitions") == 1
+    cluster.masters[1].start()
+    eventually(lambda: ended(ids), "all have ended")
+    assert caplog.text.count("the store serves every partition again") == 1
+
+
+def test_a_subscription_whose_client_is_out_of_reach_is_removed_later(
+    cluster: Cluster, connect: Connect
+) -> None:
+    store = connect(cluster.url, RETENTION_S="1")
+    _, second, _ = one_of_each(cluster)
+    # Its client's index is on the first master, it is on the second.
+    client = client_on(cluster, cluster.masters[0])
+    made = created(store, registration=second, client=client, expires_at_ms=round(CLOCK.now() * 1000) + 500)
+    other = created(store, registration=second, client="x")
+    eventually(lambda: store.sweep() == 1, "it has expired")
+    (claim,) = store.claim([partition_of(second, 64)], subscriptions=1, events=1)
+    assert store.settle([Settlement(claim, 1)]) == ["ended"]
+    cluster.masters[0].kill()
+    deadline = CLOCK.monotonic() + 3
+    while CLOCK.monotonic() < deadline:
+        assert store.sweep() == 0
+        CLOCK.sleep(0.1)
+    cluster.masters[0].start()
+    eventually(lambda: store.sweep() == 1, "it is removed")
+    assert store.get(made.id) is None
+    assert store.get(other.id) is not None
+
+
+def test_a_store_that_is_out_as_a_whole_is_unavailable(cluster: Cluster, connect: Connect) -> None:
+    store = connect(cluster.url)
+    created(store)
+    append(store, invitation(1))
+    (claim,) = store.claim([partition_of("r1", 64)], subscriptions=1, events=1)
+    for each in cluster.masters:
+        each.kill()
+    for use in (
+        store.ping,
+        store.sweep,
+        lambda: claimed(store),
+        lambda: store.settle([Settlement(claim, 1)]),
+        lambda: store.list_of("app"),
+        lambda: connect(cluster.url),
+    ):
+        with pytest.raises(Unavailable):
+            use()
+
+
+def test_deliveries_of_other_nodes_go_on(
+    cluster: Cluster, connect: Connect, build: Build, sink: RecordingSink
+) -> None:
+    store = connect(cluster.url)
+    registrations = one_of_each(cluster)
+    for each in registrations:
+        created(store, registration=each, sink=sink.url_of(f"/{each}"))
+    worker = build(cluster.url)
+    cluster.masters[1].pause()
+    for number in range(1, 21):
+        for each in (registrations[0], registrations[2]):
+            append(store, invitation(number, registration=each))
+        sink.wait_for(2 * number)
+    assert not works(store, registrations[1], 1)
+    assert worker.alive() == {"courier": True, "keeper": True}
+    cluster.masters[1].resume()
+    eventually(lambda: works(store, registrations[1], 1), "the node is used again")
+    sink.wait_for(41)
+    for each in registrations:
+        numbers = [r.json["data"]["sequenceNumber"] for r in sink.requests if r.path == f"/{each}"]
+        assert numbers == ([1] if each == registrations[1] else list(range(1, 21)))
+
+
+def test_what_was_delivered_while_its_node_was_out_is_settled_later(
+    cluster: Cluster, connect: Connect, build: Build, sink: RecordingSink
+) -> None:
+    store = connect(cluster.url)
+    _, second, _ = one_of_each(cluster)
+    made = created(store, registration=second, sink=sink.url, max_events=3)
+    sink.answer = lambda _: Answer(delay_s=0.5)
+    build(cluster.url)
+    append(store, invitation(1, registration=second))
+    sink.wait_for(1)
+    # The answer comes to a courier that cannot settle.
+    cluster.masters[1].pause()
+    CLOCK.sleep(3.0)
+    cluster.masters[1].resume()
+    eventually(lambda: works(store, second, 2) and works(store, second, 3), "the node is used again")
+    sink.wait_for(4)
+    assert [each.json["id"] for each in sink.requests] == [f"{made.id}.{n}" for n in range(1, 5)]
+
+
+def test_hints_come_from_every_node_and_again_from_one_that_is_back(
+    cluster: Cluster, connect: Connect
+) -> None:
+    store = connect(cluster.url)
+    wakeups = store.wakeups()
+    registrations = one_of_each(cluster)
+    client = client_on(cluster, cluster.masters[0])
+    count = 0
+
+    def hint_of(registration: str) -> bool:
+        nonlocal count
+        count += 1
+        created(store, registration=registration, client=client)
+        append(store, invitation(count, registration=registration))
+        return wakeups.wait(1) == partition_of(registration, 64).number
+
+    assert wakeups.wait(0) is None
+    assert [hint_of(each) for each in registrations] == [True, True, True]
+    cluster.masters[1].kill()
+    assert not works(store, registrations[1], 0)
+    assert [hint_of(registrations[0]), hint_of(registrations[2])] == [True, True]
+    cluster.masters[1].start()
+    eventually(lambda: hint_of(registrations[1]), "it is heard again")
+    wakeups.close()

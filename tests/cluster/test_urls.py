@@ -1,0 +1,150 @@
+"""Each kind of URL leads to the store it names, with its credentials and over TLS."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.builders import append, created, invitation
+from tests.cluster.conftest import Connect
+from tests.cluster.relays import TlsRelay
+from tests.cluster.test_outages import one_of_each
+from tests.sinks import Authority
+from tests.valkeys import Cluster, Sentinel, ValkeyServer, form, sentinel
+from webrtc_events.errors import Unavailable
+from webrtc_events.store import Store
+
+Relay = Callable[..., TlsRelay]
+
+
+@pytest.fixture
+def authority() -> Iterator[Authority]:
+    authority = Authority()
+    yield authority
+    authority.close()
+
+
+@pytest.fixture
+def relay(authority: Authority) -> Iterator[Relay]:
+    made: list[TlsRelay] = []
+
+    def make(target: int = 0) -> TlsRelay:
+        made.append(TlsRelay(authority.context("127.0.0.1"), target))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def is_usable(store: Store, registration: str = "r1") -> bool:
+    created(store, registration=registration)
+    wakeups = store.wakeups()
+    wakeups.wait(0)
+    used = append(store, invitation(1, registration=registration)) == [(True, 1)]
+    heard = wakeups.wait(5) is not None
+    wakeups.close()
+    return used and heard
+
+
+def test_a_server(tmp_path: Path, connect: Connect) -> None:
+    with ValkeyServer(tmp_path) as server:
+        assert is_usable(connect(f"redis://127.0.0.1:{server.port}/2"))
+        with server.client() as client:
+            assert list(client.info("keyspace")) == ["db2"]
+
+
+def test_a_server_with_a_user(tmp_path: Path, connect: Connect) -> None:
+    with ValkeyServer(tmp_path) as server:
+        with server.client() as client:
+            client.execute_command("ACL SETUSER", "events", "on", ">p@ss:w/ord", "~*", "&*", "+@all")
+            client.execute_command("ACL SETUSER", "default", "off")
+        assert is_usable(connect(f"redis://events:p%40ss%3Aw%2Ford@{server.address}"))
+        with pytest.raises(Unavailable) as caught:
+            connect(f"redis://events:s3cret@{server.address}")
+        assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+def test_a_cluster_with_a_password(cluster: Cluster, connect: Connect) -> None:
+    cluster.client().config_set("requirepass", "s3cret")
+    url = cluster.url.replace("//", "//:s3cret@")
+    assert all(is_usable(connect(url), each) for each in one_of_each(cluster))
+    with pytest.raises(Unavailable):
+        connect(cluster.url)
+
+
+def test_one_node_that_answers_is_enough_to_find_a_cluster(cluster: Cluster, connect: Connect) -> None:
+    _, second, third = one_of_each(cluster)
+    store = connect(f"redis+cluster://127.0.0.1:1,{cluster.masters[1].address}")
+    assert all(is_usable(store, each) for each in (second, third))
+
+
+def test_a_server_that_is_no_cluster_is_told(tmp_path: Path, connect: Connect) -> None:
+    with ValkeyServer(tmp_path) as server, pytest.raises(Unavailable) as caught:
+        connect(f"redis+cluster://{server.address}")
+    assert "Cluster mode is not enabled" in str(caught.value.__cause__)
+
+
+def test_sentinels_and_servers_have_their_own_passwords(tmp_path: Path, connect: Connect) -> None:
+    with ValkeyServer(tmp_path / "master") as master, sentinel(tmp_path / "sentinel", master) as watching:
+        with watching.client() as client:
+            client.execute_command("SENTINEL SET", watching.service, "auth-pass", "s3cret")
+            client.execute_command("ACL SETUSER", "default", ">hush")
+        with master.client() as client:
+            client.config_set("requirepass", "s3cret")
+        place = f"{watching.address}/{watching.service}"
+        assert is_usable(connect(f"redis+sentinel://:s3cret@{place}?sentinel_password=hush"))
+        with pytest.raises(Unavailable):
+            connect(f"redis+sentinel://:s3cret@{place}")
+        with pytest.raises(Unavailable):
+            connect(f"redis+sentinel://{place}?sentinel_password=hush")
+
+
+# TLS
+
+
+def test_a_server_over_tls(tmp_path: Path, connect: Connect, relay: Relay, authority: Authority) -> None:
+    with ValkeyServer(tmp_path) as server:
+        front = relay(server.port)
+        assert is_usable(connect(f"rediss://127.0.0.1:{front.port}?ssl_ca_certs={authority.ca_file}"))
+        # Its CA is none of the system's, and its name is not that one.
+        for url in (
+            f"rediss://127.0.0.1:{front.port}",
+            f"rediss://localhost:{front.port}?ssl_ca_certs={authority.ca_file}",
+        ):
+            with pytest.raises(Unavailable) as caught:
+                connect(url)
+            assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
+
+
+def test_a_cluster_over_tls(tmp_path: Path, connect: Connect, relay: Relay, authority: Authority) -> None:
+    fronts = [relay() for _ in range(3)]
+    with ExitStack() as stack:
+        servers = [
+            ValkeyServer(tmp_path / str(number), cluster=True, announce_port=front.port)
+            for number, front in enumerate(fronts)
+        ]
+        for server, front in zip(servers, fronts, strict=True):
+            stack.enter_context(server)
+            front.target = server.port
+        cluster = Cluster(servers, [])
+        form(cluster, [stack.enter_context(each.client()) for each in servers])
+        url = f"rediss+cluster://127.0.0.1:{fronts[0].port}?ssl_ca_certs={authority.ca_file}"
+        store = connect(url)
+        assert all(is_usable(store, each) for each in one_of_each(cluster))
+    assert all(each.secure > 0 for each in fronts)
+
+
+def test_sentinels_and_their_master_over_tls(
+    tmp_path: Path, connect: Connect, relay: Relay, authority: Authority
+) -> None:
+    with ValkeyServer(tmp_path / "master") as master:
+        front = relay(master.port)
+        with Sentinel(tmp_path / "sentinel", front.port) as watching:
+            watching.wait_for_replicas(0)
+            before_it = relay(watching.port)
+            place = f"127.0.0.1:{before_it.port}/{watching.service}"
+            assert is_usable(connect(f"rediss+sentinel://{place}?ssl_ca_certs={authority.ca_file}"))
+    assert front.secure > 0
+    assert before_it.secure > 0

@@ -1,0 +1,18 @@
+#!lua
+-- Stores what the gateway tells of a registration, in place of what was known.
+-- KEYS: 1 the registration's record, a hash
+-- ARGV: 1 tag  2 options (common.lua)  3 registrationId  4 its expiry, ms, or ''
+--       5... the fields of the record, name and value in turn
+-- Returns 1 if nothing was known before, else 0.
+
+local registration, expires_at = ARGV[3], ARGV[4]
+local known = redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+-- It lives: its former end is no longer told to those who come late.
+redis.call('HDEL', tag .. ':registration-state:' .. registration, 'end_name', 'end')
+if expires_at == '' then
+  redis.call('ZREM', tag .. ':ends', 'registration:' .. registration)
+else
+  redis.call('ZADD', tag .. ':ends', expires_at, 'registration:' .. registration)
+end
+return 1 - known

@@ -1,0 +1,8 @@
+#!lua flags=allow-oom
+-- Forgets a registration.
+-- KEYS: 1 the registration's record, a hash
+-- ARGV: 1 tag  2 options (common.lua)  3 registrationId
+-- Returns 1 if it was known, else 0.
+
+redis.call('ZREM', tag .. ':ends', 'registration:' .. ARGV[3])
+return redis.call('DEL', KEYS[1])
