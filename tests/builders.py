@@ -28,7 +28,12 @@ def subscription(
         type=event_type,
         registration=registration,
         session=session,
-        request={"sink": SINK, "types": [event_type.value]},
+        request={
+            "protocol": "HTTP",
+            "sink": SINK,
+            "types": [event_type.value],
+            "config": {"subscriptionDetail": {"registrationId": registration}},
+        },
         starts_at_ms=0,
         expires_at_ms=expires_at_ms,
         max_events=max_events,
