@@ -413,6 +413,23 @@ def test_a_name_that_changes_between_two_attempts_is_judged_anew(
         assert (server.connections, refused()) == (2, 0)
 
 
+def test_what_a_lookup_finds_is_judged_at_every_connection(authority: Authority, make: MakeSink) -> None:
+    """As at a hostile name server, which answers each name as it likes."""
+    answers = {
+        "refused.example": ["127.0.0.2"],
+        "mixed.example": ["127.0.0.2", "::1", "127.0.0.1"],
+        "spelt.example": ["::ffff:127.0.0.2", "127.0.0.2%lo", "2130706434", "/etc/passwd", ""],
+    }
+    with RecordingSink(authority=authority, names=list(answers)) as server, _bystander(server) as refused:
+        server.answer = lambda _: Answer(204, close=True)
+        sink = make(policy=AddressPolicy((ip_network("127.0.0.1/32"),)), lookup=answers.__getitem__)
+        for _ in range(2):
+            assert failure(post(sink, f"https://refused.example:{server.port}/")) == "address_refused"
+            assert isinstance(post(sink, f"https://spelt.example:{server.port}/"), SinkFailure)
+            assert status(post(sink, f"https://mixed.example:{server.port}/")) == 204
+        assert (server.connections, refused()) == (2, 0)
+
+
 def test_a_port_that_sinks_may_no_longer_have_is_never_connected_to(
     server: RecordingSink, make: MakeSink
 ) -> None:
