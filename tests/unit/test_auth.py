@@ -235,6 +235,16 @@ def test_time_is_the_clocks(issuer: Issuer) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+def test_proxies_of_the_environment_are_ignored(
+    own_issuer: Issuer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for each in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert not refused(own_issuer, own_issuer.token(NOW))
+
+
 def test_new_key_is_fetched_but_not_too_often(own_issuer: Issuer) -> None:
     clock = SteppedClock()
     verifying = verifier(own_issuer, clock)
