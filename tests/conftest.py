@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import redis
 
@@ -13,6 +14,10 @@ from webrtc_events.clock import SystemClock
 from webrtc_events.local.valkey import Valkey
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store, StoreOptions
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("machine", deadline=None)
+hypothesis.settings.load_profile("machine")
 
 # What these test must also hold on a cluster.
 _ON_CLUSTER = {"store", "delivery", "usecases"}

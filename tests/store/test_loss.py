@@ -12,6 +12,7 @@ from webrtc_events.keys import partition_of
 from webrtc_events.local.valkey import Valkey
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store
+from webrtc_events.store_url import parse_store_url
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)
@@ -39,7 +40,7 @@ def test_after_a_restart_of_the_store_no_number_comes_again(tmp_path: Path, sett
     server.start()
     server.wait_ready()
     try:
-        store = Store.connect(replace(settings, redis_url=server.url))
+        store = Store.connect(replace(settings, redis_url=parse_store_url(server.url)))
         made = created(store, max_events=3)
         append(store, invitation(1))
         # What the store forgets below.
