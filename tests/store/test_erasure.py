@@ -1,7 +1,7 @@
 """Nothing stays of a registration that is erased, and everything of the others does."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,6 @@ from tests.conftest import contents
 from webrtc_events.erasure import Erasure, Traces
 from webrtc_events.keys import Partition, partition_of, session_state_key
 from webrtc_events.model import EventType, NetworkEvent, Registration, Subscription
-from webrtc_events.settings import Settings
 from webrtc_events.store import DeadLetter, Settlement, Store
 from webrtc_events.stored_format import FORMAT
 
@@ -196,34 +195,31 @@ class Interrupted(Exception):
     """Where a process ended."""
 
 
+class Steps:
+    """What it stands for ends the process after so many calls of any of its methods."""
+
+    def __init__(self, of: Any, left: Iterator[int]) -> None:
+        self._of = of
+        self._left = left
+
+    def __getattr__(self, name: str) -> Any:
+        if next(self._left, None) is None:
+            raise Interrupted
+        return getattr(self._of, name)
+
+
 @pytest.mark.parametrize("steps", range(10))
 def test_interrupted_anywhere_it_is_completed_by_a_repeat(
-    settings: Settings, raw_store: "redis.Redis", steps: int
+    store: Store, raw_store: "redis.Redis", steps: int
 ) -> None:
-    """Each step is a round trip to the store."""
-    store = Store.connect(settings)
     lived(store, "r1", raw_store)
     interrupted = Erasure(store)
     traces = interrupted.find("r1")
-    left = steps
-
-    def count(act: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any, **options: Any) -> Any:
-            nonlocal left
-            if left == 0:
-                raise Interrupted
-            left -= 1
-            return act(*arguments, **options)
-
-        return counted
-
-    pool = store.client.connection_pool
-    pool.get_connection = count(pool.get_connection)
+    left = iter(range(steps))
+    interrupted._redis, interrupted._scripts = Steps(store.client, left), Steps(store.scripts, left)
     with pytest.raises(Interrupted):
         interrupted.erase(traces)
-    again = Store.connect(settings)
-    erase(Erasure(again))
-    again.close()
+    erase(Erasure(store))
     assert kept(raw_store).keys() == {"partitions"}
 
 
