@@ -45,8 +45,9 @@ class LetterId:
         return cls(*map(int, match.groups()))
 
     @property
-    def moment(self) -> tuple[int, int]:
-        return self.ms, self.count
+    def moment(self) -> tuple[int, int, int]:
+        """By which letters are ordered, also those of one moment."""
+        return self.ms, self.count, self.partition
 
     @property
     def stream_id(self) -> str:
