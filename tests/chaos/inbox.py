@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -89,6 +89,11 @@ class Inbox:
     def under_way(self) -> int:
         """How many attempts have no answer yet, and may still get one."""
         return len(self._by_request)
+
+    def ends_under_way(self, subscriptions: Container[str]) -> int:
+        """How many of the ends of these are among them."""
+        attempts = self._by_request.values()
+        return sum(each.event == END and each.subscription in subscriptions for each in attempts)
 
     def until(self, holds: Callable[[], bool]) -> Callable[[], bool]:
         """`holds`, asked with what came in by then."""

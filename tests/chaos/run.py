@@ -25,14 +25,14 @@ from webrtc_events.clock import SystemClock
 from webrtc_events.deliver import CourierOptions
 from webrtc_events.keys import Partition
 
-__all__ = ["Run"]
+__all__ = ["CLOCK", "EVENTS_PER_CLAIM", "PARTITIONS", "Options", "Run"]
 
 CLOCK = SystemClock()
 PARTITIONS = 64
 # A lease of the default length, and the longest delay between attempts that scenarios run into.
 _SETTLED_S = 90.0
 _TICK_S = 3.0
-_EVENTS_PER_CLAIM = CourierOptions().events_per_claim
+EVENTS_PER_CLAIM = CourierOptions().events_per_claim
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Run:
         self._say = say
         self._stack = ExitStack()
         self._started = CLOCK.monotonic()
-        self._load: Load | None = None
+        self._loads: list[Load] = []
         self._told: dict[str, frozenset[str]] = {}
         self._dropped: set[str] = set()
         self._forgotten: set[str] = set()
@@ -96,8 +96,8 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._load is not None:
-            self._load.stop()
+        for each in self._loads:
+            each.stop()
         self._stack.close()
 
     def say(self, text: str) -> None:
@@ -139,14 +139,15 @@ class Run:
 
     def publish(self, channels: Sequence[Channel], **options: Any) -> Load:
         """Starts to publish all that is left of the channels' events, and to say how far it is."""
-        if self._load is None:
+        load = Load(self.service.url, self.service.token, channels, self.seed, LoadOptions(**options))
+        self._loads.append(load)
+        if len(self._loads) == 1:
             ticker = self._stack.enter_context(ThreadPoolExecutor(1))
-            ticking = threading.Event()
-            ticker.submit(self._tick, ticking)
-            self._stack.callback(ticking.set)
-        self._load = Load(self.service.url, self.service.token, channels, self.seed, LoadOptions(**options))
-        self._load.start()
-        return self._load
+            stopped = threading.Event()
+            ticker.submit(self._tick, stopped)
+            self._stack.callback(stopped.set)
+        load.start()
+        return load
 
     # What is done to it
 
@@ -194,9 +195,9 @@ class Run:
             AssertionError: the verdict is not clean.
             TimeoutError: something is still under way after the longest time it may take.
         """
-        assert self._load is not None
-        self._load.wait()
-        self.say(f"all {self._load.accepted} events are accepted; {self._load.figures()}")
+        for load in self._loads:
+            load.wait()
+            self.say(f"all {load.accepted} events are accepted; {load.figures()}")
         try:
             self.wait_delivered()
             self._end_all()
@@ -207,7 +208,7 @@ class Run:
         assert verdict.clean, verdict.details()
         found = self.dead_letters()
         assert found == (dead or {}), f"{len(found)} dead letters, {sorted(Counter(found.values()).items())}"
-        most = failed * _EVENTS_PER_CLAIM
+        most = failed * EVENTS_PER_CLAIM
         assert verdict.most_doubled <= most, f"{verdict.most_doubled} of a subscription were taken twice"
         assert twins or not verdict.twins, verdict.details()
         assert late or not verdict.late, f"{verdict.late} repeats came after an end"
@@ -290,11 +291,11 @@ class Run:
 
     def _tick(self, stopped: threading.Event) -> None:
         while not stopped.wait(_TICK_S):
-            load = self._load
-            if load is not None:
-                self.inbox.refresh()
-                taken = sum(map(len, list(self.inbox.taken.values())))
-                self.say(f"accepted {load.accepted}/{load.total}, taken by sinks {taken}, {load.figures()}")
+            self.inbox.refresh()
+            accepted = sum(each.accepted for each in self._loads)
+            total = sum(each.total for each in self._loads)
+            taken = sum(map(len, list(self.inbox.taken.values())))
+            self.say(f"accepted {accepted}/{total}, taken by sinks {taken}, {self._loads[-1].figures()}")
 
 
 def _event_of(entry: str) -> int:

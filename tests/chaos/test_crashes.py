@@ -5,31 +5,32 @@ import signal
 from collections.abc import Callable, Sequence
 
 from tests.chaos.processes import running
-from tests.chaos.run import Run
+from tests.chaos.run import EVENTS_PER_CLAIM, Run
 from tests.valkeys import eventually
 
 # Worker.stop; graceful_timeout of gunicorn.conf.py.
 WORKER_GRACE_S = 15.0
 API_GRACE_S = 30.0
 ENDING = 15
+SLOW = 1
 
 
 def test_workers_and_the_api_are_killed(run: Run) -> None:
-    """A worker, a process of gunicorn, gunicorn itself, another worker: each goes on where it was."""
-    service = run.begin()
+    """A worker, a process of gunicorn, gunicorn itself, every worker: each goes on where it was."""
+    service = run.begin(sinks=2)
     run.inbox.plan(share=0.02, kinds=["500", "503", "cut"], delay_ms=[2, 20])
+    run.inbox.plan(SLOW, delay_ms=[150, 150])
     api = service.start_api(workers=2)
     workers = [service.start_worker(number) for number in (1, 2)]
     channels = run.mixed(run.options.events)
-    # Ended as a worker is killed: what was sent before an end may not come after it.
-    ending = run.channels(ENDING * len(workers), run.options.events // 5, subscribers=None)
-    to_end = run.subscribe(ending)
-    load = run.publish([*channels, *ending], rate=run.options.events / 8)
+    # More than a claim, so that the last of them wait together with the end.
+    ending = run.channels(ENDING, ENDING * (EVENTS_PER_CLAIM + 4))
+    to_end = run.subscribe(ending, sink=SLOW)
+    load = run.publish(channels, rate=run.options.events / 8)
 
-    def kill_worker(number: int) -> None:
-        run.terminate(to_end[number * ENDING : (number + 1) * ENDING])
-        workers[number].kill()
-        workers[number].start()
+    def kill_worker() -> None:
+        workers[0].kill()
+        workers[0].start()
 
     def kill_gunicorn() -> None:
         forked = api.forked()
@@ -37,17 +38,29 @@ def test_workers_and_the_api_are_killed(run: Run) -> None:
         eventually(lambda: not running(forked), "what gunicorn started ends with it", API_GRACE_S)
         service.start_api()
 
+    def kill_workers() -> None:
+        """While they send ends: what went out before an end may not come again after it."""
+        run.publish(ending).wait()
+        run.terminate(to_end)
+        ids = {each.id for each in to_end}
+        eventually(run.inbox.until(lambda: run.inbox.ends_under_way(ids) >= 2), "ends are under way", 20)
+        for each in workers:
+            each.kill()
+        for each in workers:
+            each.start()
+
     kills: Sequence[tuple[float, Callable[[], None]]] = (
-        (0.15, lambda: kill_worker(0)),
-        (0.35, lambda: os.kill(run.draw.choice(api.forked()), signal.SIGKILL)),
-        (0.55, kill_gunicorn),
-        (0.75, lambda: kill_worker(1)),
+        (0.2, kill_worker),
+        (0.4, lambda: os.kill(run.draw.choice(api.forked()), signal.SIGKILL)),
+        (0.6, kill_gunicorn),
+        (0.8, kill_workers),
     )
     for share, kill in kills:
         load.wait_accepted(share)
         run.say(f"kills at {share:.0%}")
         kill()
-    run.notes.append("4 kills")
+    run.notes.append("5 kills")
+    # Of a subscription one worker at a time has a claim, so both together cost no more than one.
     run.finish(failed=2)
 
 
