@@ -58,6 +58,9 @@ class _Loop:
 
     def join(self, grace_s: float) -> bool:
         """Waits for the last round; False if it did not end within `grace_s`."""
+        if self._thread.ident is None:
+            # It never began.
+            return True
         self._thread.join(grace_s)
         return not self._thread.is_alive()
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from typing import TYPE_CHECKING
 
 from webrtc_events.clock import Clock
 from webrtc_events.local.ca import ServerCertificate, server_certificate
@@ -26,6 +27,9 @@ from webrtc_events.local.servers import HttpServer, Tls, asgi
 from webrtc_events.local.signals import StopSignals
 from webrtc_events.local.valkey import Valkey
 from webrtc_events.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from webrtc_events.local.sink_app import Judge
 
 __all__ = ["ServeOptions", "serve", "serve_sink"]
 
@@ -89,7 +93,8 @@ def serve_sink(port: int, data: Path, *, strict: bool, clock: Clock, say: Say) -
         sockets = _owned(stack, listen_loopback(port, "--port"))
         with setup_lock(data, clock):
             certificate = server_certificate(data, clock)
-        sink = _start_sink(stack, signals, sockets, certificate, [strict], clock, say)
+        sink, judge = _start_sink(stack, signals, sockets, certificate, [strict], clock, say)
+        judge.load_soon()
         say(f"The sink listens on {_sink_url(sockets)}/ with a certificate of {certificate.ca}")
         while not signals.wait(_WATCH_S):
             _check(sink)
@@ -122,12 +127,13 @@ class _Serve:
         # The next contract's form is the strict one.
         settings = prepared.settings
         strict = [settings.strict_cloudevents, *([True] if settings.next else [])]
-        sink = _start_sink(
+        sink, judge = _start_sink(
             stack, self._signals, sink_sockets, prepared.certificate, strict, self._clock, self._say
         )
         if self._signals.asked():
             return
         api = start_service(stack, self._signals, api_sockets, self._store_alive)
+        judge.load_soon()
         endpoints = Endpoints(
             api=api_url,
             issuer=f"{api_url}/issuer" if self._own_issuer else None,
@@ -183,7 +189,6 @@ def _load_service(prepared: _Prepared, own_issuer: bool, api_url: str, clock: Cl
         stack: ExitStack, signals: StopSignals, sockets: list[socket], store_alive: Callable[[], bool]
     ) -> HttpServer:
         worker = Worker.build(settings, clock)
-        worker.start()
 
         def drain() -> None:
             worker.stop(_DRAIN_S if store_alive() else _DRAIN_WITHOUT_STORE_S)
@@ -198,6 +203,9 @@ def _load_service(prepared: _Prepared, own_issuer: bool, api_url: str, clock: Cl
         api = HttpServer("API", app, sockets)
         stack.callback(signals.finish, api.stop)
         api.start(clock)
+        # Only now: what is delivered at once makes the sink load its validator, and jsonschema bears no
+        # other import while Connexion reads the contracts.
+        worker.start()
         return api
 
     return start
@@ -215,7 +223,8 @@ def _start_sink(
     strict: Sequence[bool],
     clock: Clock,
     say: Say,
-) -> HttpServer:
+) -> "tuple[HttpServer, Judge]":
+    """The sink's server, and the judge of what it receives, which is yet to be loaded."""
     from webrtc_events.local.sink_app import Judge, sink_app
 
     def report(received: Received) -> None:
@@ -228,8 +237,7 @@ def _start_sink(
     stack.callback(signals.finish, server.stop)
     stack.callback(inbox.close)
     server.start(clock)
-    judge.load_soon()
-    return server
+    return server, judge
 
 
 def _owned(stack: ExitStack, sockets: list[socket]) -> list[socket]:
