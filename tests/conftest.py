@@ -19,7 +19,7 @@ from webrtc_events.store import Store, StoreOptions
 hypothesis.settings.register_profile("machine", deadline=None)
 hypothesis.settings.load_profile("machine")
 
-# What these test must also hold on a cluster.
+# What these folders test must also hold on a cluster.
 _ON_CLUSTER = {"store", "delivery", "usecases"}
 
 

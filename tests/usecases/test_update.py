@@ -106,7 +106,7 @@ def test_the_token_is_replaced_and_its_lead_moves(
     assert CredentialBox(settings.secret_key).open(sealed, made).access_token == "an0ther"
     assert world_at(100).store.sweep() == 0
     assert world_at(100).publish(invitation()) == [1]
-    assert world_at(489).store.sweep() == 0
+    assert world_at(480).store.sweep() == 0
     at_lead = world_at(490.5)
     assert at_lead.store.sweep() == 1
     assert delivered(at_lead, made) == ["Initial", "ACCESS_TOKEN_EXPIRED"]
