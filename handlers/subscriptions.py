@@ -4,7 +4,11 @@ Every handler gets the use case, the `caller` that the access token stands for, 
 body its valid JSON as `payload`; errors are raised.
 """
 
-from webrtc_events.contract_types import HTTPSubscriptionRequest, HTTPSubscriptionResponse
+from webrtc_events.contract_types import (
+    HTTPSubscriptionRequest,
+    HTTPSubscriptionResponse,
+    SubscriptionAsync,
+)
 from webrtc_events.model import Caller
 from webrtc_events.subscriptions import Subscriptions
 
@@ -18,8 +22,12 @@ __all__ = [
 
 def create_notification_channel_subscription(
     subscriptions: Subscriptions, payload: HTTPSubscriptionRequest, caller: Caller
-) -> tuple[HTTPSubscriptionResponse, int]:
-    return subscriptions.create(caller, payload), 201
+) -> tuple[HTTPSubscriptionResponse | SubscriptionAsync, int]:
+    """One that waits for its sink to agree is told by its id alone."""
+    made = subscriptions.create(caller, payload)
+    if made["status"] == "ACTIVATION_REQUESTED":
+        return {"id": made["id"]}, 202
+    return made, 201
 
 
 def retrieve_notification_channel_subscription_list(

@@ -20,6 +20,7 @@ def subscription(
     expires_at_ms: int | None = None,
     credential: Credential | None = None,
     contract: str = ContractVersion.V0_2,
+    origin: str | None = None,
 ) -> Subscription:
     return Subscription(
         id=new_subscription_id(partition_of(registration, 64)),
@@ -39,6 +40,7 @@ def subscription(
         max_events=max_events,
         credential=credential,
         contract=contract,
+        origin=origin,
     )
 
 

@@ -19,7 +19,10 @@ __all__ = ["Http2Sink"]
 class Http2Sink:
     """Context manager, on 127.0.0.1. Answers 204 once `together` requests are there, on one connection."""
 
-    def __init__(self, authority: Authority, together: int = 1) -> None:
+    def __init__(
+        self, authority: Authority, together: int = 1, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self._head = [(":status", "204"), *headers]
         self._context = authority.context("localhost", "127.0.0.1")
         self._context.set_alpn_protocols(["h2"])
         self._together = together
@@ -71,6 +74,6 @@ class Http2Sink:
             asked += [each.stream_id for each in http.receive_data(data) if isinstance(each, StreamEnded)]
             if len(asked) >= self._together:
                 for stream in asked:
-                    http.send_headers(stream, [(":status", "204")], end_stream=True)
+                    http.send_headers(stream, self._head, end_stream=True)
                 asked = []
             connection.sendall(http.data_to_send())

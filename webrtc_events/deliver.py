@@ -13,11 +13,23 @@ from typing import Any, Self, TypeVar
 
 from webrtc_events.clock import Clock
 from webrtc_events.errors import Unavailable
+from webrtc_events.handshake import judge
 from webrtc_events.hosts import Away, HostGate, HostLimits
 from webrtc_events.keys import Partition, partition_of_subscription
 from webrtc_events.lanes import Lane, reason_of
-from webrtc_events.model import Claim, Delivered, Drop, End, Outcome, Retry, SinkReply
+from webrtc_events.model import (
+    Agreed,
+    Claim,
+    Delivered,
+    Drop,
+    End,
+    Outcome,
+    Refused,
+    Retry,
+    SinkReply,
+)
 from webrtc_events.notifications import Notification, NotificationWriter, Unsent
+from webrtc_events.parking import Parking
 from webrtc_events.retry import decide
 from webrtc_events.settings import Settings
 from webrtc_events.signs import sign_of
@@ -27,6 +39,15 @@ from webrtc_events.store import Store
 __all__ = ["Courier", "CourierOptions"]
 
 log = logging.getLogger(__name__)
+
+# A lane waits up to so long for its turn at a sink that allows so many notifications a minute; for a
+# later one its subscription is claimed again, so long ahead of it.
+_PATIENCE_MS = 1_000
+_AHEAD_MS = 500
+# A turn that was missed by so much is lost: the next may have been taken.
+_TURN_LASTS_S = 0.1
+# For so long no turn is asked for when the store did not answer.
+_STORE_AWAY_S = 1.0
 
 _Found = TypeVar("_Found")
 
@@ -74,6 +95,8 @@ class Courier:
         self._cursor = 0
         self._lanes: set[Lane] = set()
         self._gate: HostGate[Lane] = HostGate(options.hosts, random)
+        self._parking: Parking[Lane] = Parking()
+        self._no_turns_until_s = float("-inf")
         self._finished: list[Lane] = []
         self._unanswered: list[Lane] = []
         self._outage: Unavailable | None = None
@@ -105,9 +128,11 @@ class Courier:
             if claiming:
                 self._claim()
             else:
-                for lane in self._gate.clear():
+                for lane in (*self._gate.clear(), *self._parking.clear()):
                     self._finish(lane)
         finally:
+            for lane in self._parking.due(self._clock.monotonic()):
+                self._guarded(self._go_on, lane)
             # Whatever the store does: sinks that have answered are listened to.
             for lane, reply in self._sink.poll(self._wait_s()):
                 self._guarded(self._replied, lane, reply)
@@ -128,7 +153,11 @@ class Courier:
     def _wait_s(self) -> float:
         """What finished without any POST must be settled before a wait, and more may be due at once."""
         more = self._eager and self._gate.room > 0 and not self._draining
-        return 0.0 if self._finished or more else self._options.poll_s
+        if self._finished or more:
+            return 0.0
+        next_s = self._parking.next_s
+        left_s = self._options.poll_s if next_s is None else next_s - self._clock.monotonic()
+        return max(0.0, min(self._options.poll_s, left_s))
 
     def _guarded(self, act: Callable[..., None], lane: Lane, *more: Any) -> None:
         """A lane that fails by a bug fails alone: it is left to its lease."""
@@ -199,7 +228,9 @@ class Courier:
                 # The rest goes back: an exchange may not outlive its lease.
                 break
             # What is too late is given up at once, however its host is.
-            if now_ms < lane.item.deadline_ms and not self._enter(lane, now_ms):
+            if now_ms < lane.item.deadline_ms and not (
+                self._has_turn(lane, now_ms) and self._enter(lane, now_ms)
+            ):
                 return
             written = self._written(lane, now_ms)
             if isinstance(written, Notification):
@@ -210,6 +241,33 @@ class Courier:
             if not self._apply(lane, written.outcome, status=None, elapsed_ms=0):
                 return
         self._finish(lane)
+
+    def _has_turn(self, lane: Lane, now_ms: int) -> bool:
+        """Whether the sink's rate allows the lane's next event now; else it waits, or is finished."""
+        turn_s, lane.turn_s = lane.turn_s, None
+        now_s, rate = self._clock.monotonic(), lane.claim.rate
+        if rate is None or (turn_s is not None and now_s - turn_s < _TURN_LASTS_S):
+            return True
+        wait_ms = self._asked_turn(lane, rate, now_s)
+        if wait_ms <= 0:
+            return True
+        if wait_ms <= _PATIENCE_MS:
+            lane.turn_s = now_s + wait_ms / 1000
+            self._parking.park(lane, lane.turn_s)
+        else:
+            lane.give_back(min(wait_ms - _AHEAD_MS, lane.item.deadline_ms - now_ms))
+            self._finish(lane)
+        return False
+
+    def _asked_turn(self, lane: Lane, rate: int, now_s: float) -> int:
+        """In how many ms it is the lane's turn."""
+        if now_s >= self._no_turns_until_s:
+            try:
+                return self._store.turn(lane.claim, rate, _PATIENCE_MS)
+            except Unavailable:
+                # It waits for the store anyway, to be settled; the others need not find out one by one.
+                self._no_turns_until_s = now_s + _STORE_AWAY_S
+        return _PATIENCE_MS + _AHEAD_MS
 
     def _enter(self, lane: Lane, now_ms: int) -> bool:
         """True with a place on the way to the lane's host; else it waits for one, or is finished."""
@@ -252,20 +310,35 @@ class Courier:
                 self._guarded(self._go_on, waiting)
 
     def _judge(self, lane: Lane, reply: SinkReply) -> None:
-        outcome = decide(
-            reply,
-            attempt=lane.attempt,
-            remaining_ms=lane.item.deadline_ms - lane.now_ms(self._clock.monotonic()),
-            credentialed=lane.claim.credential is not None,
-            random=self._random,
-            # By the store's time too: this host's wall clock may be wrong.
-            now_s=lane.now_ms(self._clock.monotonic()) / 1000,
-        )
-        if lane.sink != "took":
+        outcome = self._outcome(lane, reply)
+        if lane.sink != "took" and not lane.asks:
             lane.sink = "took" if isinstance(outcome, Delivered) else "failed"
         status = getattr(reply, "status", None)
         if self._apply(lane, outcome, status=status, elapsed_ms=reply.elapsed_ms):
             self._go_on(lane)
+
+    def _outcome(self, lane: Lane, reply: SinkReply) -> Outcome:
+        now_ms = lane.now_ms(self._clock.monotonic())
+        remaining_ms = lane.item.deadline_ms - now_ms
+        # By the store's time too: this host's wall clock may be wrong.
+        now_s = now_ms / 1000
+        if lane.asks:
+            return judge(
+                reply,
+                origin=lane.claim.origin,
+                attempt=lane.attempt,
+                remaining_ms=remaining_ms,
+                random=self._random,
+                now_s=now_s,
+            )
+        return decide(
+            reply,
+            attempt=lane.attempt,
+            remaining_ms=remaining_ms,
+            credentialed=lane.claim.credential is not None,
+            random=self._random,
+            now_s=now_s,
+        )
 
     def _apply(self, lane: Lane, outcome: Outcome, *, status: int | None, elapsed_ms: int) -> bool:
         """Notes the outcome of the lane's event; False if the lane is finished by it."""
@@ -274,8 +347,11 @@ class Courier:
         ):
             # The end cannot be ended again: it is given up.
             outcome = Drop("end_refused", reason_of(outcome))
+        if lane.asks and isinstance(outcome, Drop):
+            # It could not be asked; no event is lost by that.
+            outcome = Refused(outcome.reason, outcome.detail)
         record = lane.note(outcome, status, elapsed_ms, self._clock.monotonic())
-        level = logging.INFO if isinstance(outcome, Delivered) else logging.WARNING
+        level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
         log.log(level, "attempt %s", " ".join(f"{name}={value}" for name, value in record.items()))
         if lane.take(outcome):
             return True
@@ -305,8 +381,8 @@ class Courier:
                 log.warning(
                     "lease lost subscription=%s fence=%d", lane.claim.subscription_id, lane.claim.fence
                 )
-            elif result == "ended":
-                log.info("ended subscription=%s", lane.claim.subscription_id)
+            elif result in ("ended", "active"):
+                log.info("%s subscription=%s", result, lane.claim.subscription_id)
             elif result == "due" and lane.retry is None:
                 self._eager.add(lane.partition.number)
             elif result == "unanswered":

@@ -5,6 +5,7 @@ script live in one slot. Lua scripts get the tag and derive the same names; the 
 and there are compared by a test.
 """
 
+import hashlib
 import re
 import secrets
 import zlib
@@ -19,6 +20,7 @@ __all__ = [
     "partition_of_subscription",
     "session_key",
     "session_state_key",
+    "turns_key",
 ]
 
 _ID = re.compile(r"[0-9a-f]{32}-([0-9a-f]{2,8})")
@@ -113,6 +115,11 @@ def session_state_key(media_session_id: str) -> str:
 def bucket_key(client: str) -> str:
     """hash with TTL: the client's token bucket."""
     return f"quota:{{{client}}}"
+
+
+def turns_key(sink: str) -> str:
+    """zset with TTL: the turns of subscriptions at a sink that allows so many notifications a minute."""
+    return f"turns:{{{hashlib.sha256(sink.encode()).hexdigest()[:32]}}}"
 
 
 def client_key(client: str) -> str:

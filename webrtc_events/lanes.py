@@ -5,7 +5,19 @@ from typing import Any
 
 from webrtc_events.hosts import Place, host_of
 from webrtc_events.keys import Partition
-from webrtc_events.model import Claim, Delivered, Drop, End, OutboxItem, Outcome, Retry, TerminationReason
+from webrtc_events.model import (
+    Agreed,
+    Claim,
+    Delivered,
+    Drop,
+    End,
+    OutboxItem,
+    OutboxKind,
+    Outcome,
+    Refused,
+    Retry,
+    TerminationReason,
+)
 from webrtc_events.store import DeadLetter, Settlement
 
 __all__ = ["Lane", "reason_of"]
@@ -15,8 +27,8 @@ __all__ = ["Lane", "reason_of"]
 class Lane:
     """One claim, its events tried one after the other, and what came of them.
 
-    `claimed_at_s` is of the courier's monotonic clock. `sink`: see `Settlement`. `place`: the one
-    that it holds on the way to its host.
+    `claimed_at_s` is of the courier's monotonic clock. `sink`, `answer`: see `Settlement`. `place`:
+    the one that it holds on the way to its host. `turn_s`: when its turn comes, if it has one.
     """
 
     claim: Claim
@@ -33,6 +45,8 @@ class Lane:
     retry: tuple[int, int, int] | None = None
     end: tuple[TerminationReason, bool] | None = None
     sink: str = ""
+    answer: Agreed | Refused | None = None
+    turn_s: float | None = None
 
     def __post_init__(self) -> None:
         self.host = host_of(self.claim.sink)
@@ -41,6 +55,11 @@ class Lane:
     @property
     def item(self) -> OutboxItem:
         return self.claim.items[self.index]
+
+    @property
+    def asks(self) -> bool:
+        """Whether its sink is asked if it agrees."""
+        return self.item.kind is OutboxKind.HANDSHAKE
 
     @property
     def exhausted(self) -> bool:
@@ -83,6 +102,9 @@ class Lane:
                 self.end = (reason, notify)
                 self.dead.append(DeadLetter(self.item.number, "refused", reason))
                 self._advance()
+            case Agreed() | Refused():
+                self.answer = outcome
+                self._advance()
         return False
 
     def give_back(self, delay_ms: int) -> None:
@@ -103,15 +125,16 @@ class Lane:
             retry=self.retry,
             end=self.end,
             sink=self.sink,
+            answer=self.answer,
         )
 
 
 def reason_of(outcome: Outcome) -> str:
-    """Why, in a word; empty for what was delivered."""
+    """Why, in a word; empty for what went well."""
     match outcome:
-        case Delivered():
+        case Delivered() | Agreed():
             return ""
-        case Drop(reason, detail):
+        case Drop(reason, detail) | Refused(reason, detail):
             return f"{reason}({detail})" if detail else reason
         case Retry(_, reason) | End(reason, _):
             return str(reason)

@@ -1,10 +1,11 @@
 """The values that travel through the service. No I/O, no clock, no store."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from enum import IntEnum, StrEnum
+from typing import Any, Literal
 
 __all__ = [
+    "Agreed",
     "Caller",
     "Claim",
     "ContractVersion",
@@ -16,7 +17,9 @@ __all__ = [
     "InitialEvent",
     "NetworkEvent",
     "OutboxItem",
+    "OutboxKind",
     "Outcome",
+    "Refused",
     "Registration",
     "Retry",
     "SessionState",
@@ -94,7 +97,8 @@ class Subscription:
 
     `request` is the client's request without `sinkCredential`, as sent. `session` is the
     mediaSessionId of a session-status subscription, else None. Times in ms since the epoch.
-    `contract` is a `ContractVersion`, or the name of one that this process does not know.
+    `contract` is a `ContractVersion`, or the name of one that this process does not know. `origin` is
+    the name under which its sink is asked whether it agrees, None if it is not asked.
     """
 
     id: str
@@ -111,6 +115,7 @@ class Subscription:
     credential: Credential | None = None
     initial_event: bool = False
     contract: str = ContractVersion.V0_2
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,21 +177,34 @@ class InitialEvent:
     registration_ended: bool = False
 
 
+class OutboxKind(IntEnum):
+    """What an entry of an outbox stands for. Source: lua/common.lua."""
+
+    EVENT = 0
+    END = 1
+    HANDSHAKE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """One accepted event of a subscription, numbered from 1; `end` marks its subscription-ended.
+    """What is to be done next at a subscription's sink, numbered from 1.
 
+    An event to deliver, the subscription-ended, or the question whether the sink agrees.
     `sequence` is the sequenceNumber to give it, 0 if it has its own or none. `first_number` is
     the outbox number that a redelivered one had at first.
     """
 
     number: int
-    end: bool
+    kind: OutboxKind
     accepted_ms: int
     deadline_ms: int
     sequence: int
     payload: str = field(repr=False)
     first_number: int | None = None
+
+    @property
+    def end(self) -> bool:
+        return self.kind is OutboxKind.END
 
     @property
     def event_number(self) -> int:
@@ -201,7 +219,8 @@ class Claim:
     `fence` is compared at settle: only the latest claim may write. `attempts` counts the
     failed attempts of the first item. `now_ms` and `lease_until_ms` are the store's time.
     `credential` is still sealed. `end_once`: a subscription-ended is not tried again. `contract`:
-    see `Subscription`.
+    see `Subscription`. `origin` is the name under which the sink is asked, '' if it is not; `rate` the
+    notifications a minute that it allows, None if it named no limit.
     """
 
     subscription_id: str
@@ -214,29 +233,36 @@ class Claim:
     attempts: int
     end_once: bool
     contract: str
+    origin: str
+    rate: int | None
     items: tuple[OutboxItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SinkRequest:
-    """One POST to a sink."""
+    """One request to a sink: POST of a notification, or OPTIONS without a body: does it want any?"""
 
     url: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(repr=False)
+    method: Literal["POST", "OPTIONS"] = "POST"
 
 
 @dataclass(frozen=True, slots=True)
 class SinkAnswer:
-    """A sink's answer, as far as its final status line; its body is never kept.
+    """A sink's answer, as far as its final head; its body is never kept.
 
-    `multiplexed`: many exchanges share the connection that it came by (HTTP/2).
+    `multiplexed`: many exchanges share the connection that it came by (HTTP/2). `allowed_origin` and
+    `allowed_rate` are its WebHook-Allowed-Origin and -Rate, cut off where no such value can be so
+    long; of several, all of them, joined by commas.
     """
 
     status: int
     retry_after: str | None
     elapsed_ms: int
     multiplexed: bool = False
+    allowed_origin: str | None = None
+    allowed_rate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,4 +306,19 @@ class End:
     notify: bool
 
 
-Outcome = Delivered | Retry | Drop | End
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The sink may be sent notifications: so many a minute, or None for as many as there are."""
+
+    rate: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The sink does not agree to be sent notifications."""
+
+    reason: str
+    detail: str = ""
+
+
+Outcome = Delivered | Retry | Drop | End | Agreed | Refused

@@ -10,12 +10,14 @@ from uuid import uuid4
 from webrtc_events.clock import format_time
 from webrtc_events.contract import Validator, load_next, load_public
 from webrtc_events.credentials import CredentialBox, SealError
+from webrtc_events.handshake import origin_header
 from webrtc_events.model import (
     Claim,
     ContractVersion,
     Drop,
     EventType,
     OutboxItem,
+    OutboxKind,
     Outcome,
     Retry,
     SinkRequest,
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 # A credential that cannot be opened here may be opened by a process with the right key, and a
 # contract version that is not known here is known to a newer process.
 _ELSEWHERE_RETRY_MS = 30_000
+_HANDSHAKE = "handshake"
 _ENDED = {
     TerminationReason.MAX_EVENTS_REACHED: "The maximum number of events was reached.",
     TerminationReason.NETWORK_TERMINATED: "The network ended the subscription.",
@@ -93,7 +96,7 @@ def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What is to be POSTed; `type` is the CloudEvent's, `correlator` its x-correlator."""
+    """What is to be sent; `type` is the CloudEvent's, or `handshake`, `correlator` its x-correlator."""
 
     request: SinkRequest
     type: str
@@ -123,7 +126,9 @@ class NotificationWriter:
         self._box = CredentialBox(settings.secret_key)
 
     def write(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Unsent:
-        """The notification of an item of a claim. `now_ms` is the store's time."""
+        """The notification of an item of a claim, or the question. `now_ms` is the store's time."""
+        if item.kind is OutboxKind.HANDSHAKE:
+            return self._question(claim, item, now_ms)
         form = self._forms.get(claim.contract)
         if form is None:
             return _unknown_contract(claim, item, now_ms)
@@ -149,13 +154,22 @@ class NotificationWriter:
             headers |= self._signature(claim.sink, headers, body)
         except UnsignableError as error:
             return Unsent(Drop("unsendable", str(error)), kind)
-        headers |= authorization
-        # A subscription may have been made when fewer headers were the service's own.
-        lines = [
-            *headers.items(),
-            *(each for each in claim.headers.items() if each[0].lower() not in headers),
-        ]
-        return Notification(SinkRequest(claim.sink, tuple(lines), body), kind, correlator)
+        if claim.origin:
+            headers |= origin_header(claim.origin)
+        lines = _lines(headers | authorization, claim)
+        return Notification(SinkRequest(claim.sink, lines, body), kind, correlator)
+
+    def _question(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Unsent:
+        """Does the sink agree? Asked with the headers of its notifications: they may be needed to get in."""
+        if now_ms >= item.deadline_ms:
+            return Unsent(Drop("deadline_exceeded"), _HANDSHAKE)
+        authorization = self._authorization(claim, item, now_ms)
+        if not isinstance(authorization, dict):
+            return Unsent(authorization, _HANDSHAKE)
+        correlator = str(uuid4())
+        headers = {"x-correlator": correlator} | origin_header(claim.origin) | authorization
+        request = SinkRequest(claim.sink, _lines(headers, claim), b"", "OPTIONS")
+        return Notification(request, _HANDSHAKE, correlator)
 
     def _signature(self, sink: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
         return {} if self._signer is None else self._signer.sign("POST", sink, headers, body)
@@ -176,6 +190,12 @@ class NotificationWriter:
             # It expired since the claim, and may have been renewed: the next claim tells.
             return None
         return {"authorization": f"Bearer {credential.access_token}"}
+
+
+def _lines(headers: Mapping[str, str], claim: Claim) -> tuple[tuple[str, str], ...]:
+    """With the subscriber's. It may have subscribed when fewer headers were the service's own."""
+    own = (each for each in claim.headers.items() if each[0].lower() not in headers)
+    return (*headers.items(), *own)
 
 
 def _unknown_contract(claim: Claim, item: OutboxItem, now_ms: int) -> Unsent:

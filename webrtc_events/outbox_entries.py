@@ -7,11 +7,11 @@ nothing of it read past it.
 
 import re
 
-from webrtc_events.model import OutboxItem
+from webrtc_events.model import OutboxItem, OutboxKind
 
 __all__ = ["keep_event_number", "parse_entry"]
 
-_HEAD = re.compile(r"(\d+) ([01]) (\d+) (\d+) (\d+)")
+_HEAD = re.compile(r"(\d+) ([012]) (\d+) (\d+) (\d+)")
 _KEPT = re.compile(r'\{"number":(\d+),')
 
 
@@ -24,11 +24,11 @@ def parse_entry(entry: str) -> OutboxItem:
     values = _HEAD.fullmatch(head)
     if values is None:
         raise ValueError(f"{head!r} does not begin an outbox entry")
-    number, end, accepted_ms, deadline_ms, sequence = values.groups()
+    number, kind, accepted_ms, deadline_ms, sequence = values.groups()
     kept = _KEPT.match(payload)
     return OutboxItem(
         int(number),
-        end == "1",
+        OutboxKind(int(kind)),
         int(accepted_ms),
         int(deadline_ms),
         int(sequence),

@@ -43,6 +43,7 @@ _NAMES = (
     "reseal",
     "settle",
     "sweep",
+    "turn",
     "unregister",
     "update",
 )

@@ -22,6 +22,7 @@ __all__ = [
     "apis",
     "count",
     "decode_secret_key",
+    "dns_name",
     "file",
     "flag",
     "networks",
@@ -163,6 +164,17 @@ def uri_reference(raw: str) -> str:
     """What every outgoing event must carry; a bad one would make all of them invalid."""
     if not raw or not _URI_REFERENCE.is_valid(raw):
         raise ValueError("must be a URI reference, such as /webrtc-events or https://operator.example/calls")
+    return raw
+
+
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
+
+
+def dns_name(raw: str) -> str:
+    """A name, not an address: its last label is no number (RFC 3696, 2)."""
+    labels = raw.split(".")
+    if len(raw) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
+        raise ValueError("must be a DNS name, such as events.operator.example")
     return raw
 
 

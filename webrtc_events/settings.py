@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from webrtc_events import setting_values as read
 from webrtc_events.model import EventType
@@ -63,6 +64,9 @@ class Settings:
         read.switch, "off", "ask a sink whether it agrees before its subscription is active"
     )
     sink_validation_s: int = _setting(read.count(1), "600", "seconds in which a sink may agree")
+    sink_validation_origin: str | None = _setting(
+        read.dns_name, "", "DNS name under which sinks are asked; else the host of `source`"
+    )
     sink_failure_s: int = _setting(
         read.count(0), "86400", "seconds of nothing but failures after which a subscription ends; 0: never"
     )
@@ -150,7 +154,21 @@ class Settings:
         faults += [f"{name} is not a setting" for name in _unknown(cls, environ)]
         if faults:
             raise SettingsError(faults)
-        return cls(**values)
+        settings = cls(**values)
+        if settings.sink_validation and settings.origin is None:
+            name = f"{PREFIX}SINK_VALIDATION_ORIGIN"
+            raise SettingsError([f"{name} must be set: {PREFIX}SOURCE has no DNS name to ask sinks under"])
+        return settings
+
+    @property
+    def origin(self) -> str | None:
+        """The DNS name under which sinks are asked whether they agree, if there is one."""
+        if self.sink_validation_origin is not None:
+            return self.sink_validation_origin
+        try:
+            return read.dns_name(urlsplit(self.source).hostname or "")
+        except ValueError:
+            return None
 
     def deadline_ms(self, event_type: EventType) -> int:
         """How long an event of this type may wait for its sink, in ms."""

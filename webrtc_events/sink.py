@@ -1,4 +1,4 @@
-"""Concurrent POSTs to sinks, with limits on time, addresses and answers. The only importer of pycurl.
+"""Concurrent requests to sinks, with limits on time, addresses and answers. The only importer of pycurl.
 
 One `Sink` belongs to one thread, which calls `submit` and `poll`; `wake` may come from any
 thread. libcurl's multi interface drives the transfers; it tells us which sockets and which
@@ -7,7 +7,8 @@ nothing but its own time.
 
 The status line of the final answer decides: once it is there, whatever goes wrong after it
 (a body that is too large, never ends or is cut off) only costs the connection. The sink has
-said what it had to say, and sending the event again would be a repeat for nothing.
+said what it had to say, and sending the event again would be a repeat for nothing. Of an answer
+to OPTIONS the whole head is needed: it is what was asked for.
 """
 
 import errno
@@ -45,6 +46,10 @@ _SPARE_HANDLES = 1024
 _CLOSE_S = 1.0
 _MAX_DETAIL = 200
 _MAX_RETRY_AFTER = 64
+# Longer than any name or number that is looked for: what was cut off is equal to none of them.
+_MAX_PERMISSION = 300
+_ALLOWED_ORIGIN = b"webhook-allowed-origin"
+_ALLOWED_RATE = b"webhook-allowed-rate"
 _WAKE_READ = 4096
 
 # RFC 9110: a token, then visible ASCII, spaces and tabs.
@@ -84,7 +89,7 @@ _REASONS: Final[dict[int, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class SinkLimits:
-    """What one POST may take. `total_ms` runs from name resolution to the last byte of the answer."""
+    """What one request may take. `total_ms` runs from name resolution to the last byte of the answer."""
 
     connect_ms: int = 3_000
     total_ms: int = 10_000
@@ -140,7 +145,7 @@ class _RefusedError(Exception):
 
 
 class _Transfer:
-    """An easy handle with its callbacks, used for one POST after another."""
+    """An easy handle with its callbacks, used for one request after another."""
 
     def __init__(self, limits: SinkLimits, policy: AddressPolicy) -> None:
         self.curl = pycurl.Curl()
@@ -152,6 +157,7 @@ class _Transfer:
     def _restart(self) -> None:
         self.status: int | None = None
         self.retry_after: str | None = None
+        self.permission: dict[bytes, str] = {}
         self.refusal: str | None = None
         self.opened_address = False
         self.no_socket = False
@@ -160,6 +166,7 @@ class _Transfer:
         self._body_bytes = 0
         self._in_head = False
         self._final_head_read = False
+        self._whole_head = False
 
     def prepare(self, request: SinkRequest) -> None:
         """Sets the request.
@@ -171,7 +178,14 @@ class _Transfer:
         self._restart()
         self.curl.setopt(pycurl.URL, request.url)
         self.curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
-        self.curl.setopt(pycurl.POSTFIELDS, request.body)
+        if request.method == "POST":
+            self.curl.unsetopt(pycurl.CUSTOMREQUEST)
+            self.curl.setopt(pycurl.POSTFIELDS, request.body)
+        else:
+            # A GET by another name: no body goes out, and one that comes is read to its end.
+            self._whole_head = True
+            self.curl.setopt(pycurl.HTTPGET, 1)
+            self.curl.setopt(pycurl.CUSTOMREQUEST, request.method)
         if self._shortened:
             self._shortened = False
             self._limit(0)
@@ -194,6 +208,7 @@ class _Transfer:
             return self._verdict()
         if not self._in_head:
             self._in_head = True
+            self.retry_after, self.permission = None, {}
             status = _parse_status(line)
             self.status = status if status is None or status >= 200 else None
         elif line in (b"\r\n", b"\n"):
@@ -201,7 +216,18 @@ class _Transfer:
             self._final_head_read = self.status is not None
         elif self.retry_after is None and line[:12].lower() == b"retry-after:":
             self.retry_after = line[12:].decode("latin-1").strip()[:_MAX_RETRY_AFTER]
+        elif line[:16].lower() == b"webhook-allowed-":
+            self._note_permission(line)
         return self._verdict()
+
+    def _note_permission(self, line: bytes) -> None:
+        """Several lines of one name are a list (RFC 9110, 5.3), whatever each of them says."""
+        name, _, value = line.partition(b":")
+        name = name.lower()
+        if name in (_ALLOWED_ORIGIN, _ALLOWED_RATE):
+            text = value.strip(b" \t\r\n").decode("latin-1")
+            former = self.permission.get(name)
+            self.permission[name] = (text if former is None else f"{former}, {text}")[:_MAX_PERMISSION]
 
     def on_body(self, chunk: bytes) -> int | None:
         """libcurl's WRITEFUNCTION: counts, and throws away."""
@@ -241,9 +267,16 @@ class _Transfer:
 
     def reply(self, code: int, message: str, elapsed_ms: int) -> SinkReply:
         """What came of it; `code` is 0 or libcurl's error."""
-        if self.status is not None:
+        if self.status is not None and (self._final_head_read or not self._whole_head):
             multiplexed = self.curl.getinfo(pycurl.INFO_HTTP_VERSION) >= pycurl.CURL_HTTP_VERSION_2_0
-            return SinkAnswer(self.status, self.retry_after, elapsed_ms, multiplexed)
+            return SinkAnswer(
+                self.status,
+                self.retry_after,
+                elapsed_ms,
+                multiplexed,
+                allowed_origin=self.permission.get(_ALLOWED_ORIGIN),
+                allowed_rate=self.permission.get(_ALLOWED_RATE),
+            )
         if self.overflow is not None:
             return SinkFailure("too_large", self.overflow, elapsed_ms)
         if self.refusal is not None and not self.opened_address:
@@ -402,13 +435,13 @@ class _Post(Generic[T]):
 
 
 class Sink(Generic[T]):
-    """POSTs in flight, each known by the caller's token.
+    """Requests in flight, each known by the caller's token.
 
     Args:
         policy: judges every address in the connect step.
         ca_file: PEM of CAs trusted besides the system's.
         clock: must run with real time, since libcurl's own timers do.
-        limits: of each POST.
+        limits: of each request.
         pool: connections that are kept.
         lookup: finds a name's addresses; the policy judges those too.
         resolve: names pinned to addresses, `host:port:address`, read for each POST, instead of any
@@ -451,11 +484,11 @@ class Sink(Generic[T]):
 
     @property
     def in_flight(self) -> int:
-        """POSTs submitted and not yet returned by `poll`."""
+        """Requests submitted and not yet returned by `poll`."""
         return len(self._running) + len(self._unresolved) + len(self._finished)
 
     def submit(self, token: T, request: SinkRequest) -> None:
-        """Starts a POST; the next `poll` drives it. `url` is ASCII, see `addresses.check_sink_url`.
+        """Starts a request; the next `poll` drives it. `url` is ASCII, see `addresses.check_sink_url`.
 
         A request that cannot be sent is returned by the next `poll`, as a failure `protocol`.
         """
@@ -589,7 +622,6 @@ class Sink(Generic[T]):
     def _new_transfer(self) -> _Transfer:
         transfer = _Transfer(self._limits, self._policy)
         set_option: Callable[[int, Any], None] = transfer.curl.setopt
-        set_option(pycurl.POST, 1)
         set_option(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS)
         set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
         set_option(pycurl.FOLLOWLOCATION, 0)

@@ -20,13 +20,16 @@ from webrtc_events.keys import (
     partition_of_subscription,
     session_key,
     session_state_key,
+    turns_key,
 )
 from webrtc_events.model import (
+    Agreed,
     Claim,
     ContractVersion,
     EventType,
     InitialEvent,
     NetworkEvent,
+    Refused,
     Registration,
     SessionState,
     Status,
@@ -122,9 +125,9 @@ class Settlement:
     """What became of a claim.
 
     `through` is the outbox number up to which all are done with. At most one of `retry`
-    (delay in ms, failed attempts, outbox number of the event) and `end` (reason, whether the
-    sink is still told) is given; neither means: go on with what is left. `sink` is what it did:
-    'took' (some event), 'failed' (to take any), '' (it was not asked).
+    (delay in ms, failed attempts, outbox number of the event), `end` (reason, whether the
+    sink is still told) and `answer` (to a handshake) is given; none means: go on with what is left.
+    `sink` is what it did: 'took' (some event), 'failed' (to take any), '' (it was not asked).
     """
 
     claim: Claim
@@ -134,6 +137,7 @@ class Settlement:
     retry: tuple[int, int, int] | None = None
     end: tuple[TerminationReason, bool] | None = None
     sink: str = ""
+    answer: Agreed | Refused | None = None
 
 
 class Store:
@@ -217,7 +221,8 @@ class Store:
     ) -> CreateResult:
         """Stores a subscription; `starts_at_ms` and `status` of the argument are ignored.
 
-        `sink` is the address to POST to, which may be written otherwise than in the request.
+        `sink` is the address to POST to, which may be written otherwise than in the request. With an
+        `origin` the subscription is not active until the sink has agreed.
         `session_over`: its session has had its last status.
         """
         partition = self._partition_of_known(subscription.id)
@@ -237,12 +242,9 @@ class Store:
         if outcome != "created":
             with store_errors():
                 self._redis.zrem(client_key(subscription.client), subscription.id)
-        elif subscription.initial_event:
-            try:
-                self._append_initial(subscription)
-            except Unavailable:
-                # The subscription is there; to say otherwise would have it made twice.
-                log.warning("the initial event of subscription=%s is left to the keeper", subscription.id)
+        elif subscription.initial_event and subscription.origin is None:
+            # The subscription is there; to say otherwise would have it made twice.
+            self._append_initials([subscription])
         return CreateResult(outcome, int(now_ms), int(expires_at) if expires_at else None)
 
     def _create_call(
@@ -265,6 +267,7 @@ class Store:
             int(self._settings.require_known_registration),
             int(subscription.initial_event),
             int(session_over),
+            subscription.origin or "",
             *(part for pair in fields.items() for part in pair),
         ]
         return Call("create", [partition.subscription(subscription.id)], partition.tag, args)
@@ -294,7 +297,7 @@ class Store:
     def update(
         self, subscription: Subscription, *, expires_at_ms: int | None, sealed: str | None
     ) -> UpdateResult:
-        """Gives an active subscription a new expiry, a new sink credential, or both; None leaves it.
+        """Gives a subscription that is not over a new expiry, a new sink credential, or both; None leaves it.
 
         With a new expiry, `subscription.request` says so; `sealed` is `subscription.credential`.
         """
@@ -319,7 +322,7 @@ class Store:
         return UpdateResult(outcome, int(expires_at) if expires_at else None, json.loads(request))
 
     def _places(self, own: str, now_s: int) -> int:
-        """How many of a client's subscriptions are active or being made; forgets creates that failed."""
+        """How many of a client's subscriptions are not over or being made; forgets creates that failed."""
         members = [
             (each, written_s, partition_of_subscription(each, self.partitions))
             for each, written_s in self._redis.zrange(own, 0, -1, withscores=True)
@@ -333,7 +336,7 @@ class Store:
         for (each, written_s, _), status in zip(known, statuses, strict=True):
             if status is None and written_s <= now_s - _CREATE_TAKES_S:
                 failed.append(each)
-            elif status in (None, Status.ACTIVE):
+            elif status in (None, Status.ACTIVATION_REQUESTED, Status.ACTIVE):
                 count += 1
         if failed:
             self._redis.zrem(own, *failed)
@@ -426,8 +429,16 @@ class Store:
 
     # Initial events
 
+    def _append_initials(self, subscriptions: Iterable[Subscription]) -> None:
+        """As far as the store can be reached."""
+        for each in subscriptions:
+            try:
+                self._append_initial(each)
+            except Unavailable:
+                log.warning("the initial event of subscription=%s is left to the keeper", each.id)
+
     def _append_initial(self, subscription: Subscription) -> None:
-        """Appends the latest state, unless a newer event came first. Safe to repeat."""
+        """Appends the latest state, unless a newer event came first or none is wished. Safe to repeat."""
         partition = self._partition_of_known(subscription.id)
         latest = self._latest(subscription, partition)
         counted = ""
@@ -436,6 +447,8 @@ class Store:
         last = ""
         if latest is not None and subscription.type is EventType.SESSION_STATUS:
             last = str(int(latest.last))
+        if not subscription.initial_event:
+            latest = None
         args: list[str | int] = [
             subscription.id,
             "" if latest is None else latest.name,
@@ -600,7 +613,7 @@ class Store:
             )
 
     def settle(self, settlements: Sequence[Settlement]) -> list[str]:
-        """For each: 'lost' (the lease went to another; nothing written), 'idle', 'due' or 'ended'.
+        """For each: 'lost' (the lease went to another; nothing written), 'idle', 'due', 'ended', 'active'.
 
         Or 'unanswered': its partition cannot be reached, and it is to be settled again.
 
@@ -609,7 +622,12 @@ class Store:
         """
         answers = self._scripts.run_some([self._settle_call(each) for each in settlements])
         reached = dict(_reached(range(len(answers)), answers))
-        return [str(reached.get(index, "unanswered")) for index in range(len(answers))]
+        results = [str(reached.get(index, "unanswered")) for index in range(len(answers))]
+        pairs = zip(settlements, results, strict=True)
+        active = [each.claim.subscription_id for each, result in pairs if result == "active"]
+        if active:
+            self._append_initials(self._read(active))
+        return results
 
     def _settle_call(self, settlement: Settlement) -> Call:
         subscription_id = settlement.claim.subscription_id
@@ -619,6 +637,11 @@ class Store:
             verdict = ["retry", *settlement.retry]
         if settlement.end is not None:
             verdict = ["end", settlement.end[0], int(settlement.end[1]), 0]
+        match settlement.answer:
+            case Agreed(rate):
+                verdict = ["agree", "" if rate is None else rate, 0, 0]
+            case Refused():
+                verdict = ["refuse", 0, 0, 0]
         keys = [partition.subscription(subscription_id), partition.outbox(subscription_id), partition.due]
         args = [
             subscription_id,
@@ -631,6 +654,15 @@ class Store:
             *(json.dumps(each) for each in settlement.attempts),
         ]
         return Call("settle", keys, partition.tag, args)
+
+    def turn(self, claim: Claim, rate: int, patience_ms: int) -> int:
+        """After how many ms the claim's next notification may go to its sink, which allows `rate` a minute.
+
+        Up to `patience_ms` that turn is the caller's; a later one is kept for the subscription, which
+        is to ask again before it comes.
+        """
+        args: list[str | int] = [claim.subscription_id, repr(60_000 / rate), patience_ms]
+        return int(self._scripts.run([Call("turn", [turns_key(claim.sink)], "", args)])[0])
 
     def wakeups(self) -> Wakeups:
         """A listener for partitions in which something became due."""
@@ -734,6 +766,7 @@ def _script_options(settings: Settings, options: StoreOptions) -> dict[str, int]
         "attempts": settings.attempts,
         "attempts_ms": settings.attempts_s * 1000,
         "sink_failure_ms": settings.sink_failure_s * 1000,
+        "sink_validation_ms": settings.sink_validation_s * 1000,
         "watermark": settings.store_watermark,
     }
 
@@ -763,13 +796,15 @@ def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscripti
         expires_at_ms=int(fields["expires_at"]) if fields["expires_at"] else None,
         max_events=int(fields["max_events"]) if fields["max_events"] else None,
         status=Status(fields["status"]),
-        initial_event="initial_pending" in fields,
+        initial_event=fields.get("initial_pending") == "1",
         contract=fields.get("contract", ContractVersion.V0_2),
+        origin=fields.get("origin"),
     )
 
 
 def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
-    subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract, *entries = raw
+    subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract = raw[:9]
+    origin, rate, *entries = raw[9:]
     return Claim(
         subscription_id=subscription_id,
         fence=int(fence),
@@ -781,5 +816,7 @@ def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
         attempts=int(attempts),
         end_once=once == "1",
         contract=contract or ContractVersion.V0_2,
+        origin=origin,
+        rate=int(rate) if rate else None,
         items=tuple(parse_entry(entry) for entry in entries),
     )

@@ -81,6 +81,7 @@ class Subscriptions:
         self._store = store
         self._contract = contract
         self._require_known = settings.require_known_registration
+        self._origin = settings.origin if settings.sink_validation else None
         self._policy = AddressPolicy(settings.sink_allowed_networks, settings.sink_ports)
         self._box = CredentialBox(settings.secret_key)
 
@@ -95,7 +96,7 @@ class Subscriptions:
             raise TooManyRequests(headers={"Retry-After": str(math.ceil(wait_ms / 1000))})
 
     def create(self, caller: Caller, request: HTTPSubscriptionRequest) -> HTTPSubscriptionResponse:
-        """Stores a subscription and returns the resource.
+        """Stores a subscription and returns the resource, which is active or waits for its sink to agree.
 
         Raises:
             Unprocessable: more than one event type.
@@ -130,6 +131,8 @@ class Subscriptions:
             credential=credential,
             initial_event=request["config"].get("initialEvent", False),
             contract=self._contract,
+            status=Status.ACTIVE if self._origin is None else Status.ACTIVATION_REQUESTED,
+            origin=self._origin,
         )
         session_over = self._checked_session(subscription)
         result = self._store.create(

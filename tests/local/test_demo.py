@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import run
+from tests.local.conftest import clean_environ, run
 from webrtc_events.local.expectation import Expected, faults
 from webrtc_events.local.inbox import Received
 from webrtc_events.local.recording import load_recording, played_anew
@@ -23,6 +23,13 @@ def test_demo_passes_on_a_fresh_serve_and_prints_what_came() -> None:
     assert f"All {expected} notifications came" in output
     assert output.count("subscription-ended") == 3
     assert "\x1b" not in output
+
+
+def test_demo_passes_where_sinks_have_to_agree() -> None:
+    done = run("demo", "--fresh", env=clean_environ() | {"WEBRTC_EVENTS_SINK_VALIDATION": "on"})
+    output = done.stdout.decode()
+    assert done.returncode == 0, output + done.stderr.decode()
+    assert f"All {len(load_recording('answered')) + 3} notifications came" in output
 
 
 def test_demo_without_serve_says_what_is_missing(data: Path) -> None:

@@ -116,6 +116,17 @@ def test_other_requests_get_an_error_info(url: str, path: str, sink_client: Clie
     assert (too_large.status_code, too_large.json()["code"]) == (413, "CONTENT_TOO_LARGE")
 
 
+@pytest.mark.parametrize("where", ["", "/my-app/inbox"])
+def test_sink_agrees_with_whoever_asks(url: str, where: str, sink_client: Client) -> None:
+    asking = {"WebHook-Request-Origin": "events.operator.example"}
+    agreed = sink_client.expect({204}, "OPTIONS", f"{url}{where}", headers=asking)
+    assert agreed.headers["WebHook-Allowed-Origin"] == "events.operator.example"
+    assert agreed.headers["WebHook-Allowed-Rate"] == "*"
+    assert "POST" in agreed.headers["Allow"]
+    plain = sink_client.expect({204}, "OPTIONS", f"{url}{where}")
+    assert not [name for name in plain.headers if name.lower().startswith("webhook")]
+
+
 def test_certificate_is_not_trusted_without_its_ca(url: str) -> None:
     with pytest.raises(UnreachableError, match="not trusted"):
         Client().request("GET", url)

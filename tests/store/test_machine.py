@@ -22,7 +22,15 @@ from hypothesis.stateful import (
 
 from tests.builders import SINK, invitation, subscription
 from webrtc_events.keys import partition_of
-from webrtc_events.model import Claim, Status, Subscription, TerminationReason
+from webrtc_events.model import (
+    Agreed,
+    Claim,
+    OutboxKind,
+    Refused,
+    Status,
+    Subscription,
+    TerminationReason,
+)
 from webrtc_events.scripts import Client, connect
 from webrtc_events.settings import Settings
 from webrtc_events.store import Settlement, Store, StoreOptions
@@ -30,6 +38,7 @@ from webrtc_events.store import Settlement, Store, StoreOptions
 STEP_MS = 10_000
 LEASE_STEPS = 3
 RETENTION_STEPS = 3
+VALIDATION_STEPS = 4
 OUTBOX_LENGTH = 6
 OUTBOX_AGE_STEPS = 5
 PICK = st.integers(0, 11)
@@ -60,6 +69,7 @@ class Model:
     made: Subscription
     maximum: int | None
     expires: int | None
+    agree_by: int | None
     status: Status = Status.ACTIVE
     ended_at: int | None = None
     removed: bool = False
@@ -98,6 +108,18 @@ class Model:
         self.reasons.append(reason.value)
         self.push(now, reason.value)
 
+    def asked(self) -> bool:
+        return self.status is Status.ACTIVATION_REQUESTED
+
+    def time_is_up(self, now: int) -> bool:
+        moments = (self.expires, self.agree_by if self.asked() else None)
+        return any(each is not None and each <= now for each in moments)
+
+    def abandon(self, now: int, status: Status) -> None:
+        """It ends without a word."""
+        self.status = status
+        self.finish(now)
+
     def finish(self, now: int) -> None:
         self.outbox, self.due, self.lease, self.ended_at = [], None, None, now
 
@@ -130,17 +152,22 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize(maximum=st.none() | st.integers(1, 9), lasts=st.none() | st.integers(2, 9))
     def create_first(self, maximum: int | None, lasts: int | None) -> None:
-        self.create(maximum, lasts)
+        self.create(maximum, lasts, asks=False)
         self.append(2, repeat=False)
 
-    @precondition(lambda self: sum(each.status is Status.ACTIVE for each in self.models) < 3)
-    @rule(maximum=st.none() | st.integers(1, 9), lasts=st.none() | st.integers(2, 9))
-    def create(self, maximum: int | None, lasts: int | None) -> None:
+    @precondition(lambda self: sum(each.ended_at is None for each in self.models) < 3)
+    @rule(maximum=st.none() | st.integers(1, 9), lasts=st.none() | st.integers(2, 9), asks=st.booleans())
+    def create(self, maximum: int | None, lasts: int | None, asks: bool) -> None:
         expires = None if lasts is None else self.now + lasts
         expires_at_ms = None if expires is None else self.start_ms + expires * STEP_MS - STEP_MS // 2
-        made = subscription(max_events=maximum, expires_at_ms=expires_at_ms)
+        origin = "here.example" if asks else None
+        made = subscription(max_events=maximum, expires_at_ms=expires_at_ms, origin=origin)
         assert self.store.create(made, sink=SINK, headers={}, sealed=None).outcome == "created"
-        self.models.append(Model(made, maximum, expires))
+        model = Model(made, maximum, expires, self.now + VALIDATION_STEPS + LEASE_STEPS if asks else None)
+        if asks:
+            model.status = Status.ACTIVATION_REQUESTED
+            model.push(self.now)
+        self.models.append(model)
 
     @rule(count=st.integers(1, 4), repeat=st.booleans())
     def append(self, count: int, repeat: bool) -> None:
@@ -161,7 +188,7 @@ class StoreMachine(RuleBasedStateMachine):
                 continue
             matched += 1
             model.append(self.now)
-            if model.number == model.maximum:
+            if model.number - (model.made.origin is not None) == model.maximum:
                 model.end(self.now, TerminationReason.MAX_EVENTS_REACHED, Status.EXPIRED)
         return matched
 
@@ -193,7 +220,10 @@ class StoreMachine(RuleBasedStateMachine):
         if model.removed or model.status is Status.DELETED:
             assert outcome == "gone"
             return
-        if model.status is Status.ACTIVE:
+        if model.asked():
+            assert outcome == "ended"
+            model.abandon(self.now, Status.DELETED)
+        elif model.status is Status.ACTIVE:
             assert outcome == "ended"
             model.end(self.now, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED)
         else:
@@ -233,7 +263,10 @@ class StoreMachine(RuleBasedStateMachine):
                 if model.ended_at + kept <= self.now:
                     model.removed = True
                     touched += 1
-            elif model.status is Status.ACTIVE and model.expires is not None and model.expires <= self.now:
+            elif model.asked() and model.time_is_up(self.now):
+                model.abandon(self.now, Status.EXPIRED)
+                touched += 1
+            elif model.status is Status.ACTIVE and model.time_is_up(self.now):
                 model.end(self.now, TerminationReason.SUBSCRIPTION_EXPIRED, Status.EXPIRED)
                 touched += 1
         assert self.store.sweep() == touched
@@ -271,6 +304,15 @@ class StoreMachine(RuleBasedStateMachine):
             self.post_of(lease, count)
             self.settle_one(lease, verdict, delay, repeat=False)
 
+    @precondition(lambda self: any(each.asked() and (each.due or 0) <= self.now for each in self.models))
+    @rule(verdict=VERDICT, repeat=st.booleans())
+    def ask_and_settle(self, verdict: str, repeat: bool) -> None:
+        before = list(self.leases)
+        self.claim(1)
+        for lease in [each for each in self.leases if each not in before]:
+            self.post_of(lease, 1)
+            self.settle_one(lease, verdict, 1, repeat=repeat)
+
     @precondition(lambda self: self.postable())
     @rule(pick=PICK, count=st.integers(1, 3))
     def post(self, pick: int, count: int) -> None:
@@ -302,13 +344,17 @@ class StoreMachine(RuleBasedStateMachine):
         numbers = [items[0].number - 1, *(item.number for item in items)]
         through, retried = numbers[lease.posted - int(retries)], numbers[lease.posted]
         reason = TerminationReason.NETWORK_TERMINATED
+        answer: Agreed | Refused | None = None
+        if items[0].kind is OutboxKind.HANDSHAKE and lease.posted > 0 and not retries:
+            answer, ends = Refused("http_404") if ends else Agreed(60), False
         settlement = Settlement(
             lease.claim,
             through,
+            answer=answer,
             retry=(max(0, delay * STEP_MS - STEP_MS // 2), 1, retried) if retries else None,
             end=(reason, verdict == "end") if ends else None,
         )
-        expected = self.settled(lease, through, (delay, retried) if retries else None, settlement.end)
+        expected = self.settled(lease, through, (delay, retried) if retries else None, settlement)
         (outcome,) = self.store.settle([settlement])
         assert outcome == expected
         if repeat:
@@ -320,11 +366,17 @@ class StoreMachine(RuleBasedStateMachine):
         lease: Lease,
         through: int,
         retry: tuple[int, int] | None,
-        end: tuple[TerminationReason, bool] | None,
+        settlement: Settlement,
     ) -> str:
-        model = lease.of
+        model, end = lease.of, settlement.end
         if model.lease is not lease:
             return "lost"
+        if settlement.answer is not None:
+            if isinstance(settlement.answer, Refused) or model.time_is_up(self.now):
+                model.abandon(self.now, Status.EXPIRED)
+                return "ended"
+            model.status, model.outbox, model.due, lease.until = Status.ACTIVE, [], None, 0
+            return "active"
         gone = [entry for entry in model.outbox if entry[0] <= through]
         model.outbox = model.outbox[len(gone) :]
         model.forget_dropped()
@@ -361,7 +413,18 @@ class StoreMachine(RuleBasedStateMachine):
                 assert {model.posts[index][1] for index in ends} == set(model.reasons)
             assert len(model.reasons) <= 1
             if model.maximum is not None:
-                assert model.number <= model.maximum + 1
+                assert model.number <= model.maximum + 1 + (model.made.origin is not None)
+
+    @invariant()
+    def who_has_not_agreed_is_only_asked(self) -> None:
+        for model in self.models:
+            if model.asked():
+                assert [number for number, _ in model.posts] == [1] * len(model.posts)
+                assert model.reasons == []
+            if not model.removed:
+                fields = self.raw.hmget(P.subscription(model.made.id), "status", "rate", "appended")
+                assert fields[0] == model.status
+                assert not model.asked() or fields[1:] == [None, "0"]
 
     @invariant()
     def what_waits_is_due(self) -> None:
@@ -407,6 +470,7 @@ def test_random_steps_keep_the_promises(settings: Settings, raw_store: "redis.Re
     short = dataclasses.replace(
         settings,
         retention_s=RETENTION_STEPS * STEP_MS // 1000,
+        sink_validation_s=VALIDATION_STEPS * STEP_MS // 1000,
         outbox_length=OUTBOX_LENGTH,
         outbox_age_s=(OUTBOX_AGE_STEPS * STEP_MS - STEP_MS // 2) // 1000,
     )

@@ -10,6 +10,7 @@ from webrtc_events.keys import (
     partition_of,
     partition_of_subscription,
     session_key,
+    turns_key,
 )
 
 
@@ -43,6 +44,12 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
     ]
     assert all(key.startswith("{7}:") for key in keys)
     assert len(set(keys)) == len(keys)
+
+
+def test_the_turns_at_a_sink_have_a_key_of_its_own_whatever_its_address_holds() -> None:
+    keys = {turns_key(f"https://a/{path}") for path in ("", "{", "}x{y}")}
+    assert len(keys) == 3
+    assert all(key.startswith("turns:{") and key.count("{") == key.count("}") == 1 for key in keys)
 
 
 def test_keys_of_sessions_and_clients_are_tagged_by_them() -> None:

@@ -64,6 +64,8 @@ def test_every_fault_is_told_at_once_by_its_name() -> None:
         ("SINK_PORTS", "443,70000"),
         ("SINK_PORTS", "2000-1000"),
         ("SINK_VALIDATION", "true"),
+        *(("SINK_VALIDATION_ORIGIN", name) for name in ("a b", "a_b", "-a", "a-", "a.", ".a", "é", "a" * 64)),
+        *(("SINK_VALIDATION_ORIGIN", name) for name in ("192.0.2.1", "a.b:443", "https://a.b", "*", "a.\n")),
         ("SIGNING_KEYS", "/nonexistent.pem"),
         ("STORE_WATERMARK", "101"),
         ("OUTBOX_LENGTH", "15"),
@@ -155,6 +157,31 @@ def test_a_signing_key_is_named_once(tmp_path: Path) -> None:
     file.write_bytes(private_pem(ED25519))
     with pytest.raises(SettingsError, match="twice"):
         Settings.from_environ(LEAST | {SIGNING: f"{file},{file}"})
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "origin"),
+    [
+        ("https://webrtc.operator.example/events", "", "webrtc.operator.example"),
+        ("https://webrtc.operator.example:8443/", "sender.operator.example", "sender.operator.example"),
+        ("/webrtc-events", "sender", "sender"),
+        ("//operator.example/calls", "", "operator.example"),
+    ],
+)
+def test_sinks_are_asked_under_a_name_of_this_system(source: str, given: str, origin: str) -> None:
+    environ = {"WEBRTC_EVENTS_SOURCE": source, "WEBRTC_EVENTS_SINK_VALIDATION_ORIGIN": given}
+    settings = Settings.from_environ(LEAST | environ | {"WEBRTC_EVENTS_SINK_VALIDATION": "on"})
+    assert settings.origin == origin
+
+
+@pytest.mark.parametrize(
+    "source", ["/webrtc-events", "urn:uuid:1", "https://192.0.2.1/x", "https://[2001:db8::1]/"]
+)
+def test_without_a_name_sinks_cannot_be_asked(source: str) -> None:
+    environ = LEAST | {"WEBRTC_EVENTS_SOURCE": source}
+    assert Settings.from_environ(environ).origin is None
+    with pytest.raises(SettingsError, match="SINK_VALIDATION_ORIGIN must be set"):
+        Settings.from_environ(environ | {"WEBRTC_EVENTS_SINK_VALIDATION": "on"})
 
 
 def test_the_secret_key_is_not_shown() -> None:

@@ -16,6 +16,7 @@ def test_ordinary_headers_are_fine() -> None:
     "name",
     [
         *("Host", "Authorization", "Content-Length", "content-type", "CE-id", "x-correlator", "Connection"),
+        *("WebHook-Request-Origin", "webhook-allowed-rate"),
         *("Transfer-Encoding", "TE", "Upgrade", "", "a b", "a:b", "a\r\nb", "a\0", "é", "a" * 129),
         *("Signature", "signature-input", "Content-Digest", "WebHook-Request-Origin", "webhook-anything"),
         *("Forwarded", "X-Forwarded-For", "x-forwarded-anything", "X-Real-IP", "Via"),

@@ -103,15 +103,25 @@ class Demo:
             "config": self._config(event_type, events),
         }
         url = f"{self._endpoints.public}/subscriptions"
-        response = self._api.expect({201}, "POST", url, json=request, headers={"x-correlator": correlator})
+        headers = {"x-correlator": correlator}
+        response = self._api.expect({201, 202}, "POST", url, json=request, headers=headers)
         if response.headers.get("x-correlator") != correlator:
             raise LocalError(f"{url} was asked with x-correlator {correlator} and answered with another")
         subscription = str(response.json()["id"])
+        self._await_active(f"{url}/{subscription}")
         reason = _REASONS[event_type]
         self._expected[event_type] = Expected(
             type=event_type, subscription=subscription, path=path, events=events, reason=reason
         )
         self._show.step(f"subscribed  {name:<18}  {subscription:<36}  to end with {reason}")
+
+    def _await_active(self, url: str) -> None:
+        """The sink may be asked first whether it agrees."""
+        deadline = self._clock.monotonic() + _ARRIVAL_S
+        while (status := self._api.expect({200}, "GET", url).json()["status"]) != "ACTIVE":
+            if status != "ACTIVATION_REQUESTED" or self._clock.monotonic() >= deadline:
+                raise LocalError(f"{url} is {status}: the sink did not agree")
+            self._clock.sleep(_PAUSE_S)
 
     def _config(self, event_type: EventType, events: Sequence[Event]) -> dict[str, Any]:
         detail = {"registrationId": self._registration}

@@ -25,6 +25,8 @@ def local_environ(
     filled.setdefault(f"{PREFIX}OPENID_CONFIGURATION_URL", openid_configuration_url)
     filled.setdefault(f"{PREFIX}SECRET_KEY", secret_key)
     filled[f"{PREFIX}SINK_CA_FILE"] = str(_ca_file(environ.get(f"{PREFIX}SINK_CA_FILE"), ca))
+    if f"{PREFIX}SOURCE" not in environ:
+        filled.setdefault(f"{PREFIX}SINK_VALIDATION_ORIGIN", "localhost")
     networks = environ.get(f"{PREFIX}SINK_ALLOWED_NETWORKS")
     filled[f"{PREFIX}SINK_ALLOWED_NETWORKS"] = f"{networks},{LOOPBACK}" if networks else LOOPBACK
     return filled

@@ -58,11 +58,13 @@ class Judge:
 def sink_app(inbox: Inbox, judge: Judge) -> Flask:
     """POST of a CloudEvent at any path: 204, or 400 for an invalid one. `GET /` shows the inbox.
 
+    OPTIONS at any path agrees with whoever asks to send notifications, as many as there are.
     `GET /_inbox?after=N&path=/x&wait=S` is the same for programs: what came after the
     number N at paths that begin with /x, waiting up to S seconds (at most 5) for the first.
     """
     app = Flask("webrtc_events.local")
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.wsgi_app = _read_to_the_end(app.wsgi_app)  # type: ignore[method-assign]
 
     @app.post("/", defaults={"path": ""})
@@ -74,6 +76,16 @@ def sink_app(inbox: Inbox, judge: Judge) -> Flask:
         if fault is None:
             return Response(status=204)
         return _error(InvalidArgument(fault).info())
+
+    @app.route("/", methods=["OPTIONS"], defaults={"path": ""})
+    @app.route("/<path:path>", methods=["OPTIONS"])
+    def agree(**_: str) -> Response:
+        response = Response(status=204, headers={"Allow": "OPTIONS, POST"})
+        origin = request.headers.get("WebHook-Request-Origin")
+        if origin is not None:
+            response.headers["WebHook-Allowed-Origin"] = origin
+            response.headers["WebHook-Allowed-Rate"] = "*"
+        return response
 
     @app.get("/")
     def page() -> str:

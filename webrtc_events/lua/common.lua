@@ -5,12 +5,13 @@
 --         2 options as JSON, in ms: offset_ms (0 outside tests), lease_ms, end_deadline_ms,
 --           registration_ends_deadline_ms, dedupe_ms, retention_ms, token_lead_ms, linger_ms,
 --           state_ms, max_lifetime_ms (0: none), outbox_age_ms, dead_letters_ms, attempts_ms,
---           sink_failure_ms (0: never); counts: outbox_length, dead_letters, attempts;
---           watermark, percent of maxmemory; format, the newest stored format that is known here
+--           sink_failure_ms (0: never), sink_validation_ms; counts: outbox_length, dead_letters,
+--           attempts; watermark, percent of maxmemory; format, the newest stored format that is known here
 -- and may answer the error NEWER, before anything is written: a newer release wrote what it would touch.
 --
 -- An outbox entry is one line of five numbers, then the payload:
---   <number> <1 if it is the end, else 0> <accepted, ms> <deadline, ms> <sequence number or 0>\n<payload>
+--   <number> <kind> <accepted, ms> <deadline, ms> <sequence number or 0>\n<payload>
+-- Its kind is 0 for an event, 1 for the end, 2 for the handshake: the sink is to be asked whether it agrees.
 
 local tag = ARGV[1]
 local options = cjson.decode(ARGV[2])
@@ -61,6 +62,8 @@ end
 
 local FULL = 'OOM the store is above its watermark'
 
+local EVENT, END, HANDSHAKE = 0, 1, 2
+
 -- Who has the store's writes: it changes when the store is restarted or another node takes over, and
 -- then the latest writes may be lost.
 local known_epoch = nil
@@ -85,9 +88,9 @@ local function next_number(id)
 end
 
 -- Returns how many entries the outbox then has.
-local function push_entry(id, is_end, deadline_ms, sequence, payload)
+local function push_entry(id, kind, deadline_ms, sequence, payload)
   local number = next_number(id)
-  local head = string.format('%.0f %d %.0f %.0f %d\n', number, is_end, now, now + deadline_ms, sequence)
+  local head = string.format('%.0f %d %.0f %.0f %d\n', number, kind, now, now + deadline_ms, sequence)
   return redis.call('RPUSH', outbox_key(id), head .. payload)
 end
 
@@ -98,15 +101,25 @@ local function make_due(id)
   end
 end
 
--- Puts the moment at which time ends an active subscription into the ends zset: its expiry, the
--- lead ahead of its sink token's expiry, or a linger after its session's last status.
-local function schedule(id)
-  local moment = nil
-  for _, at in ipairs(redis.call('HMGET', subscription_key(id), 'expires_at', 'token_stop_at', 'linger_at')) do
+-- The moment at which time ends a subscription, and the reason; nil if nothing sets one: its expiry, the
+-- lead ahead of its sink token's expiry, a linger after its session's last status, the latest moment for
+-- its sink to agree.
+local REASONS = {'SUBSCRIPTION_EXPIRED', 'ACCESS_TOKEN_EXPIRED', 'NETWORK_TERMINATED', 'SINK_REFUSED'}
+
+local function end_by_time(id)
+  local moment, reason = nil, nil
+  local moments = redis.call('HMGET', subscription_key(id), 'expires_at', 'token_stop_at', 'linger_at', 'agree_by')
+  for index, at in ipairs(moments) do
     if at and at ~= '' and (moment == nil or tonumber(at) < moment) then
-      moment = tonumber(at)
+      moment, reason = tonumber(at), REASONS[index]
     end
   end
+  return moment, reason
+end
+
+-- Puts that moment into the ends zset.
+local function schedule(id)
+  local moment = end_by_time(id)
   if moment then
     redis.call('ZADD', tag .. ':ends', moment, id)
   else
@@ -142,12 +155,10 @@ local function limited_expiry(expires_at, starts_at)
   return expires_at
 end
 
--- The first cause wins: the status leaves ACTIVE here and nowhere else. Queues the one
--- subscription-ended behind what is in the outbox and takes the subscription out of every index.
--- With a sink token, time comes back at half its lead, to make room for the end.
-local function queue_end(id, reason, status)
+-- A subscription that ends gets its last status, and leaves every index.
+local function leave(id, reason, status)
   local key = subscription_key(id)
-  local of = redis.call('HMGET', key, 'type', 'registration', 'session', 'token_cut_at')
+  local of = redis.call('HMGET', key, 'type', 'registration', 'session')
   redis.call('HSET', key, 'status', status, 'end_reason', reason)
   redis.call('HDEL', key, 'initial_pending')
   redis.call('SREM', tag .. ':registration:' .. of[1] .. ':' .. of[2], id)
@@ -155,12 +166,20 @@ local function queue_end(id, reason, status)
     redis.call('SREM', tag .. ':session:' .. of[3], id)
   end
   redis.call('ZREM', tag .. ':initial', id)
-  if of[4] ~= '' then
-    redis.call('ZADD', tag .. ':ends', of[4], id)
+end
+
+-- The first cause wins: the status leaves ACTIVE here and nowhere else. Queues the one
+-- subscription-ended behind what is in the outbox.
+-- With a sink token, time comes back at half its lead, to make room for the end.
+local function queue_end(id, reason, status)
+  leave(id, reason, status)
+  local token_cut_at = redis.call('HGET', subscription_key(id), 'token_cut_at')
+  if token_cut_at ~= '' then
+    redis.call('ZADD', tag .. ':ends', token_cut_at, id)
   else
     redis.call('ZREM', tag .. ':ends', id)
   end
-  push_entry(id, 1, options.end_deadline_ms, 0, reason)
+  push_entry(id, END, options.end_deadline_ms, 0, reason)
   make_due(id)
 end
 
@@ -177,6 +196,26 @@ local function finish(id)
     retention_ms = 0
   end
   redis.call('ZADD', tag .. ':ends', now + retention_ms, id)
+end
+
+-- Ends a subscription whose sink has not agreed, so at once: it has been sent nothing, and is sent no end.
+-- A handshake that is under way finds nothing left to settle.
+local function abandon(id, reason, status)
+  leave(id, reason, status)
+  finish(id)
+end
+
+-- Ends what is not over yet, for the cause that came first. True: this was it.
+local function end_unless_over(id, reason, status)
+  local was = redis.call('HGET', subscription_key(id), 'status')
+  if was == 'ACTIVE' then
+    queue_end(id, reason, status)
+  elseif was == 'ACTIVATION_REQUESTED' then
+    abandon(id, reason, status)
+  else
+    return false
+  end
+  return true
 end
 
 -- Adds to a stream that is bounded in length and age; sweep.lua removes what grows old without new entries.
@@ -224,14 +263,20 @@ local function may_listen(registration, client, subject)
   return known[1] == client and (known[2] == '' or subject == '' or known[2] == subject)
 end
 
--- Whether events may come in: not for others' registrations, after expiry, or once the sink token's lead began.
-local function takes_events(id)
+-- Whether a subscription that has that status may be used: not for others' registrations, after expiry, or
+-- once the sink token's lead began.
+local function is_good(id, status)
   local of = redis.call('HMGET', subscription_key(id), 'status', 'expires_at', 'token_stop_at',
     'registration', 'client', 'subject')
-  return of[1] == 'ACTIVE'
+  return of[1] == status
     and may_listen(of[4], of[5], of[6])
     and (of[2] == '' or tonumber(of[2]) > now)
     and (of[3] == '' or tonumber(of[3]) > now)
+end
+
+-- Whether events may come in.
+local function takes_events(id)
+  return is_good(id, 'ACTIVE')
 end
 
 -- Counted per subscription and session from 1, for a gateway that numbers nothing; session '' counts not.
@@ -293,7 +338,7 @@ end
 -- event: {payload, deadline_ms, count (session to count sequence numbers for, or ''), last}
 local function append_event(id, event)
   local key = subscription_key(id)
-  local length = push_entry(id, 0, event.deadline_ms, next_sequence(id, event.count), event.payload)
+  local length = push_entry(id, EVENT, event.deadline_ms, next_sequence(id, event.count), event.payload)
   bound_outbox(id, length)
   local appended = redis.call('HINCRBY', key, 'appended', 1)
   local most = redis.call('HGET', key, 'max_events')

@@ -5,7 +5,9 @@
 --       7 expires_at, ms, or ''  8 the sink token's expiry, ms, or ''
 --       9 client  10 subject or ''  11 '1' if the registration must be known
 --       12 '1' if an initial event is wanted  13 '1' if its session is known to be over
---       14... further fields of the hash, name and value in turn
+--       14 the name under which its sink is asked whether it agrees, or '' not to ask
+--       15... further fields of the hash, name and value in turn
+-- With (14) it is not active until its sink has agreed (settle.lua), and an initial event waits for that.
 -- Returns {'created', starts_at, expires_at or ''}, or {why not, now, ''}: 'expired' when (7) is not in
 --   the future, 'token_expired' when (8) is not, 'mismatch' when the registration is another's,
 --   'unknown_registration'. Repeating a create of the same id changes nothing. Error OOM, with nothing
@@ -36,17 +38,27 @@ if above_watermark() then
   return redis.error_reply(FULL)
 end
 expires_at = limited_expiry(expires_at, now)
-redis.call('HSET', key, 'format', options.format, 'status', 'ACTIVE', 'type', ARGV[4], 'registration', registration,
+local asks = ARGV[14] ~= ''
+local status = asks and 'ACTIVATION_REQUESTED' or 'ACTIVE'
+redis.call('HSET', key, 'format', options.format, 'status', status, 'type', ARGV[4], 'registration', registration,
   'session', session, 'client', ARGV[9], 'subject', subject, 'starts_at', now, 'expires_at', expires_at,
   'epoch', store_epoch(), 'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '')
-redis.call('HSET', key, unpack(ARGV, 14))
+redis.call('HSET', key, unpack(ARGV, 15))
 set_token_expiry(id, token_expires_at)
 if ARGV[12] == '1' then
   redis.call('HSET', key, 'initial_pending', '1')
-  redis.call('ZADD', tag .. ':initial', now, id)
+  if not asks then
+    redis.call('ZADD', tag .. ':initial', now, id)
+  end
 end
 if ARGV[13] == '1' then
   redis.call('HSET', key, 'linger_at', now + options.linger_ms)
+end
+if asks then
+  push_entry(id, HANDSHAKE, options.sink_validation_ms, 0, '')
+  -- An answer that is on its way at the deadline still counts.
+  redis.call('HSET', key, 'origin', ARGV[14], 'agree_by', now + options.sink_validation_ms + options.lease_ms)
+  make_due(id)
 end
 schedule(id)
 if session ~= '' then

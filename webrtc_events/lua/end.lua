@@ -8,20 +8,19 @@
 
 local id, status = ARGV[3], ARGV[5]
 local key = KEYS[1]
-local of = redis.call('HMGET', key, 'status', 'ended_at', 'format')
-leave_newer(of[3])
+local of = redis.call('HMGET', key, 'status', 'format')
+leave_newer(of[2])
 if not of[1] or of[1] == 'DELETED' then
   return 'gone'
 end
 local answer = 'already'
-if of[1] == 'ACTIVE' then
-  queue_end(id, ARGV[4], status)
+if end_unless_over(id, ARGV[4], status) then
   answer = 'ended'
 end
 if status == 'DELETED' then
   redis.call('HSET', key, 'status', status)
 end
-if of[2] then
+if redis.call('HEXISTS', key, 'ended_at') == 1 then
   if status == 'DELETED' then
     redis.call('ZADD', tag .. ':ends', now, id)
   end

@@ -1,5 +1,6 @@
 #!lua
--- Settles a subscription's wish for an initial event, once.
+-- Settles a subscription's wish for an initial event, once. One whose sink had to agree first, and that
+-- wishes none, comes by to learn whether its session is over by now.
 -- KEYS: 1 the subscription's hash
 -- ARGV: 1 tag  2 options (common.lua)  3 id
 --       4 name of the event, or '' if there is none  5 deadline_ms  6 payload
@@ -19,6 +20,9 @@ local takes = takes_events(id)
 redis.call('HDEL', key, 'initial_pending')
 redis.call('ZREM', tag .. ':initial', id)
 if ARGV[4] == '' then
+  if ARGV[8] == '1' and takes then
+    linger(id, '1')
+  end
   return 'none'
 end
 if tonumber(of[2]) > 0 or not takes then

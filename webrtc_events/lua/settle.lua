@@ -3,15 +3,17 @@
 -- KEYS: 1 the subscription's hash  2 its outbox  3 the partition's due zset
 -- ARGV: 1 tag  2 options (common.lua)  3 id  4 fence
 --       5 the outbox number up to which all are done with
---       6 what is next: 'next' go on, 'retry' the first one left, 'end' the subscription
---       7 retry: delay_ms; end: the terminationReason
+--       6 what is next: 'next' go on, 'retry' the first one left, 'end' the subscription; after a
+--         handshake 'agree' or 'refuse'
+--       7 retry: delay_ms; end: the terminationReason; agree: the notifications a minute that it allows, or ''
 --       8 retry: failed attempts of that one; end: '1' if the sink is still told (once)
 --       9 retry: the outbox number of that one
 --       10 what the sink did: 'took' (some event), 'failed' (to take any), '' (it was not asked)
 --       11 how many dead letters, then for each: outbox number, reason, detail
 --       then each attempt as JSON
 -- Returns 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox empty),
---   'due' (more to send, now or later), 'ended' (the end is settled).
+--   'due' (more to send, now or later), 'ended' (the end is settled, or the sink refused), 'active' (the
+--   sink agreed; what its subscription missed meanwhile is to be looked up).
 
 local id = ARGV[3]
 local key, outbox, due = KEYS[1], KEYS[2], KEYS[3]
@@ -35,9 +37,34 @@ end
 
 -- The token that the sink refused was replaced while the claim was under way (update.lua): what was
 -- refused with it is sent again with the new one.
-if verdict == 'end' and ARGV[7] == 'ACCESS_TOKEN_EXPIRED' and of[5] == 'ACTIVE' and of[6] == ARGV[4] then
+local blames_token = verdict == 'end' and ARGV[7] == 'ACCESS_TOKEN_EXPIRED' and of[5] == 'ACTIVE'
+if (blames_token or verdict == 'refuse') and of[6] == ARGV[4] then
   dead[through] = nil
   through, verdict = through - 1, 'next'
+end
+
+-- From now on events come in. Whatever came before is settled with the wish for an initial event.
+local function activate(rate)
+  redis.call('HSET', key, 'status', 'ACTIVE', 'starts_at', now, 'rate', rate)
+  redis.call('HDEL', key, 'agree_by')
+  local missed = redis.call('HMGET', key, 'initial_pending', 'session')
+  if missed[1] or missed[2] ~= '' then
+    redis.call('HSETNX', key, 'initial_pending', '0')
+    redis.call('ZADD', tag .. ':initial', now, id)
+  end
+  schedule(id)
+end
+
+if of[5] == 'ACTIVATION_REQUESTED' and (verdict == 'agree' or verdict == 'refuse') then
+  local moment, reason = end_by_time(id)
+  if verdict == 'refuse' then
+    moment, reason = now, 'SINK_REFUSED'
+  end
+  if moment and moment <= now then
+    abandon(id, reason, 'EXPIRED')
+    return 'ended'
+  end
+  activate(ARGV[7])
 end
 
 -- Takes what is done with, and what was given up meanwhile, from the head. True: the end was among it.
@@ -112,7 +139,7 @@ end
 local head = redis.call('LINDEX', outbox, 0)
 if not head then
   redis.call('ZREM', due, id)
-  return 'idle'
+  return verdict == 'agree' and 'active' or 'idle'
 end
 -- What was given up in the meantime took the failed event along: its delay means nothing to the next.
 if verdict == 'retry' and entry_number(head) == tonumber(ARGV[9]) then

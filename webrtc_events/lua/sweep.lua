@@ -30,19 +30,10 @@ local function end_registration(registration)
   return true
 end
 
--- Of the moments that end an active subscription, the earliest that has come names the reason.
-local REASONS = {'SUBSCRIPTION_EXPIRED', 'ACCESS_TOKEN_EXPIRED', 'NETWORK_TERMINATED'}
-
-local function end_by_time(id)
-  local moments = redis.call('HMGET', subscription_key(id), 'expires_at', 'token_stop_at', 'linger_at')
-  local reason, earliest = nil, now
-  for index, at in ipairs(moments) do
-    if at and at ~= '' and tonumber(at) <= earliest then
-      reason, earliest = REASONS[index], tonumber(at)
-    end
-  end
-  if reason then
-    queue_end(id, reason, 'EXPIRED')
+local function end_if_due(id)
+  local moment, reason = end_by_time(id)
+  if moment and moment <= now then
+    end_unless_over(id, reason, 'EXPIRED')
   else
     schedule(id)
   end
@@ -67,8 +58,8 @@ local function keep_time(member)
   if of[2] then
     removable[#removable + 1] = member
     removable[#removable + 1] = of[3]
-  elseif of[1] == 'ACTIVE' then
-    end_by_time(member)
+  elseif of[1] == 'ACTIVE' or of[1] == 'ACTIVATION_REQUESTED' then
+    end_if_due(member)
   else
     redis.call('ZREM', KEYS[1], member)
     if of[1] then

@@ -1,12 +1,12 @@
 #!lua
--- Gives an active subscription a new expiry, a new sink credential, or both. A live lease is not
+-- Gives a subscription that is not over a new expiry, a new sink credential, or both. A live lease is not
 -- broken: it ends with what it has, and the next claim has the new credential.
 -- KEYS: 1 the subscription's hash
 -- ARGV: 1 tag  2 options (common.lua)  3 id
 --       4 expires_at, ms, or '' to leave it  5 the request as JSON that says so, with (4) only
 --       6 the sink token's expiry, ms, or '' to leave the credential  7 the sealed credential, with (6) only
 -- Returns {'updated', expires_at or '', the request as JSON}, or {why not, '', ''}: 'gone' when there is
---   none, 'ended' when it is no longer active or no longer takes events, 'expired' when (4) is not in the
+--   none, 'ended' when it is over or no longer takes events, 'expired' when (4) is not in the
 --   future, 'token_expired' when (6) is not. Repeating an update changes nothing more.
 
 local id, expires_at, token_expires_at = ARGV[3], ARGV[4], ARGV[6]
@@ -18,7 +18,7 @@ if not of[1] or of[1] == 'DELETED' then
   return {'gone', '', ''}
 end
 -- Also what time has ended and the keeper has not yet: events may have been missed since.
-if not takes_events(id) then
+if not takes_events(id) and not is_good(id, 'ACTIVATION_REQUESTED') then
   return {'ended', '', ''}
 end
 if expires_at ~= '' and tonumber(expires_at) <= now then

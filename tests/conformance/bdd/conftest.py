@@ -51,6 +51,9 @@ def issuer() -> Iterator[Issuer]:
         yield made
 
 
+_ASKING = {"SOURCE": _SOURCE, "SINK_VALIDATION": "on"}
+
+
 @contextmanager
 def _serving(home: Path, settings: dict[str, str], issuer: Issuer, authority: Authority) -> Iterator[Service]:
     """`webrtc-events serve` on free ports, with the issuer and the sinks of the tests."""
@@ -90,6 +93,14 @@ def limited(
     tmp_path_factory: pytest.TempPathFactory, issuer: Issuer, authority: Authority
 ) -> Iterator[Service]:
     with _serving(tmp_path_factory.mktemp("limited"), _LIMITED, issuer, authority) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def asking(
+    tmp_path_factory: pytest.TempPathFactory, issuer: Issuer, authority: Authority
+) -> Iterator[Service]:
+    with _serving(tmp_path_factory.mktemp("asking"), _ASKING, issuer, authority) as made:
         yield made
 
 
@@ -397,3 +408,8 @@ def unmatched(world: World) -> None:
 def credentialed(world: World) -> None:
     token = world.request["sinkCredential"]["accessToken"]
     assert world.notification.header("Authorization") == f"Bearer {token}"
+
+
+@then(parsers.parse('the notification has the header "{name}" set to "{value}"'))
+def with_header(world: World, name: str, value: str) -> None:
+    assert world.notification.header(name) == value

@@ -73,11 +73,6 @@ def without_header(world: World, name: str) -> None:
     assert world.notification.header(name) is None
 
 
-@then(parsers.parse('the notification has the header "{name}" set to "{value}"'))
-def with_header(world: World, name: str, value: str) -> None:
-    assert world.notification.header(name) == value
-
-
 @then("every notification has an id of its own")
 def unique_ids(world: World) -> None:
     identities = [(each.json["source"], each.json["id"]) for each in world.sink.requests]

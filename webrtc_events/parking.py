@@ -1,0 +1,38 @@
+"""What waits for a moment, the earliest first. Pure."""
+
+import heapq
+import itertools
+from typing import Generic, TypeVar
+
+__all__ = ["Parking"]
+
+T = TypeVar("T")
+
+
+class Parking(Generic[T]):
+    """Keeps things until their moments, which are seconds of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, T]] = []
+        self._order = itertools.count()
+
+    @property
+    def next_s(self) -> float | None:
+        """The earliest moment; None if nothing waits."""
+        return self._heap[0][0] if self._heap else None
+
+    def park(self, what: T, until_s: float) -> None:
+        heapq.heappush(self._heap, (until_s, next(self._order), what))
+
+    def due(self, now_s: float) -> list[T]:
+        """What has waited long enough; it no longer waits."""
+        found = []
+        while self._heap and self._heap[0][0] <= now_s:
+            found.append(heapq.heappop(self._heap)[2])
+        return found
+
+    def clear(self) -> list[T]:
+        """Everything that waits; nothing does any longer."""
+        found = [what for _, _, what in sorted(self._heap, key=lambda each: each[:2])]
+        self._heap.clear()
+        return found
