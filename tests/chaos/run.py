@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import redis
 
-from tests.chaos.gateway import Channel, Load, LoadOptions
+from tests.chaos.gateway import LEAST_PER_S, Channel, Load, LoadOptions
 from tests.chaos.inbox import Inbox
 from tests.chaos.processes import end_of
 from tests.chaos.service import Service, Subscriber
@@ -216,8 +216,9 @@ class Run:
             assert "Traceback" not in each.log.read_text(errors="replace"), f"{each.name} logged a traceback"
         return verdict
 
-    def wait_delivered(self, timeout_s: float = _SETTLED_S) -> None:
+    def wait_delivered(self) -> None:
         """Returns once every event of subscriptions that still take events was taken by its sink."""
+        timeout_s = _SETTLED_S + sum(each.channel.told for each in self.subscribers) / LEAST_PER_S
         gone = self._dropped | self._forgotten
         left = {each.id: each for each in self.subscribers if each.id not in gone}
 
@@ -232,7 +233,7 @@ class Run:
 
         eventually(self.inbox.until(delivered), "all is delivered", timeout_s, every_s=0.5)
 
-    def wait_settled(self, timeout_s: float = _SETTLED_S) -> None:
+    def wait_settled(self) -> None:
         """Returns once no subscription is due any more, now or after a lease or a delay."""
         with self.client() as client:
 
@@ -242,7 +243,7 @@ class Run:
                     pipe.exists(Partition(number).due)
                 return not any(pipe.execute())
 
-            eventually(settled, "all is settled", timeout_s, every_s=0.5)
+            eventually(settled, "all is settled", _SETTLED_S, every_s=0.5)
         self.inbox.refresh()
 
     def judge(self) -> Verdict:
