@@ -1,7 +1,7 @@
-"""The store is killed, paused, emptied, filled, or loses its scripts, in mid-load."""
+"""The store is killed, replaced, paused, emptied, filled, or loses its scripts, in mid-load."""
 
 from tests.chaos.run import CLOCK, Run
-from tests.valkeys import eventually
+from tests.valkeys import ValkeyServer, eventually, sentinel
 
 # Beyond the 30 s after which a thread that hangs counts as dead.
 PAUSE_S = 33.0
@@ -26,6 +26,44 @@ def test_the_store_is_killed_and_comes_back(run: Run) -> None:
         run.valkey.wait_ready()
     # What a sink took while its settle could not be written may be sent again.
     run.finish(failed=2)
+
+
+def test_a_replica_takes_over(run: Run) -> None:
+    """The master is killed; what was accepted had been waited for, so that the replica has it."""
+    master = run.enter(ValkeyServer(run.directory / "master"))
+    replica = run.enter(ValkeyServer(run.directory / "replica", replica_of=master))
+    watching = run.enter(sentinel(run.directory / "sentinel", master, replica))
+    service = run.begin(store=watching.url, ACK_REPLICAS="1")
+    run.valkey = replica
+    run.inbox.plan(delay_ms=[2, 20])
+    service.start_api()
+    for number in (1, 2):
+        service.start_worker(number)
+    events = run.options.events // 5
+    load = run.publish(run.mixed(events), rate=events / 6)
+    load.wait_accepted(0.4)
+    run.say("the replica falls behind, and the master is killed")
+    refused, accepted = load.refused, load.accepted
+    with replica.client() as behind, master.client() as ahead:
+        # What the master has sent and the replica not read yet would still arrive, so it is cut off.
+        behind.config_set("masterauth", "that the master does not know")
+        ahead.client_kill_filter(_type="replica")
+        # Without a replica that holds it nothing is accepted; whatever was would be lost now.
+        eventually(lambda: load.refused >= refused + 10 or load.accepted > accepted + 100, "refused", 20)
+        killed_at = CLOCK.monotonic()
+        master.kill()
+        behind.config_set("masterauth", "")
+    eventually(lambda: watching.master_port() == replica.port, "the replica is the master", 30)
+    run.notes.append(f"taken over in {CLOCK.monotonic() - killed_at:.1f} s")
+    # Nothing is accepted while there is no second one to hold it.
+    refused, accepted = load.refused, load.accepted
+    load.wait_refused(refused + 10)
+    assert load.accepted == accepted
+    run.say("the former master comes back")
+    master.start()
+    # What was sent and settled on the former master alone is sent again, what was refused there under
+    # a new id.
+    run.finish(failed=4, twins=True)
 
 
 def test_the_store_is_paused(run: Run) -> None:
