@@ -69,11 +69,12 @@ class Client(_RedisCommands):  # type: ignore[misc]
     def close(self) -> None:
         self.nodes.close()
 
-    def run(self, commands: Sequence[_Command], *, replicas: int = 0) -> _Answers:
+    def run(self, commands: Sequence[_Command], *, replicas: int = 0, repeats: bool = True) -> _Answers:
         """What each is answered, or the exception that says why it is not.
 
         The commands of a node run in their order. With `replicas`, those count as answered only if
-        so many replicas of their node hold what was written.
+        so many replicas of their node hold what was written. Without `repeats`, they are not sent
+        again when a connection breaks.
         """
         answers: _Answers = [None] * len(commands)
         left = list(range(len(commands)))
@@ -86,7 +87,8 @@ class Client(_RedisCommands):  # type: ignore[misc]
                     answers[index] = answer
                 if isinstance(result, redis.TimeoutError) or (isinstance(result, RedisError) and round_ > 0):
                     self.nodes.silent(node, result)
-            left = [index for index in left if self._is_to_repeat(answers[index], round_)]
+            may_break = repeats and round_ == 0
+            left = [index for index in left if self._is_to_repeat(answers[index], broken=may_break)]
             if not left:
                 break
         return answers
@@ -111,11 +113,11 @@ class Client(_RedisCommands):  # type: ignore[misc]
                 groups.setdefault(node, []).append(index)
         return groups
 
-    def _is_to_repeat(self, answer: Any, round_: int) -> bool:
+    def _is_to_repeat(self, answer: Any, *, broken: bool) -> bool:
         if isinstance(answer, MovedError):
             self.nodes.moved(answer)
             return True
-        return isinstance(answer, redis.ConnectionError) and round_ == 0
+        return broken and isinstance(answer, redis.ConnectionError)
 
 
 class Batch(_RedisCommands):  # type: ignore[misc]
@@ -129,10 +131,10 @@ class Batch(_RedisCommands):  # type: ignore[misc]
         self._commands.append((args, options))
         return self
 
-    def execute(self, *, raise_on_error: bool = True, replicas: int = 0) -> _Answers:
+    def execute(self, *, raise_on_error: bool = True, replicas: int = 0, repeats: bool = True) -> _Answers:
         """See `Client.run`. Raises the first exception among the answers, unless told not to."""
         commands, self._commands = self._commands, []
-        answers = self._client.run(commands, replicas=replicas)
+        answers = self._client.run(commands, replicas=replicas, repeats=repeats)
         if raise_on_error:
             for answer in answers:
                 if isinstance(answer, Exception):

@@ -141,20 +141,21 @@ class Scripts:
                 raise answer
         return answers
 
-    def run_some(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
-        """The same, but what did not run for an outage is Unavailable in place of its answer."""
+    def run_some(self, calls: Sequence[Call], *, replicas: int = 0, repeats: bool = True) -> list[Any]:
+        """The same, but what may not have run, for an outage, is Unavailable in place of its answer."""
         if not calls:
             return []
-        answers = self._execute(calls, by_text=False, replicas=replicas)
+        answers = self._execute(calls, by_text=False, replicas=replicas, repeats=repeats)
         forgotten = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if forgotten:
             # The store was restarted or its scripts were flushed: send the texts.
-            again = self._execute([calls[index] for index in forgotten], by_text=True, replicas=replicas)
+            left = [calls[index] for index in forgotten]
+            again = self._execute(left, by_text=True, replicas=replicas, repeats=repeats)
             for index, answer in zip(forgotten, again, strict=True):
                 answers[index] = answer
         return [_told(answer) for answer in answers]
 
-    def _execute(self, calls: Sequence[Call], *, by_text: bool, replicas: int) -> list[Any]:
+    def _execute(self, calls: Sequence[Call], *, by_text: bool, replicas: int, repeats: bool) -> list[Any]:
         pipe = self._client.pipeline()
         for call in calls:
             script = self._scripts[call.script]
@@ -163,7 +164,7 @@ class Scripts:
                 pipe.eval(script.text, *rest)
             else:
                 pipe.evalsha(script.sha, *rest)
-        return pipe.execute(raise_on_error=False, replicas=replicas)
+        return pipe.execute(raise_on_error=False, replicas=replicas, repeats=repeats)
 
 
 def _told(answer: Any) -> Any:

@@ -4,8 +4,10 @@ Every method raises `errors.Unavailable` when the store cannot be reached, is to
 does not answer in time. Time here is the store's own, in ms since the epoch.
 """
 
+import itertools
 import json
 import logging
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -146,6 +148,10 @@ class Store:
     def __init__(self, client: Client, settings: Settings, options: StoreOptions = StoreOptions()) -> None:
         self._redis = client
         self._unreached: Set[int] = frozenset()
+        # Who claims, how often, and the first claim of a partition whose answer did not come.
+        self._claimer = secrets.token_hex(8)
+        self._claim_numbers = itertools.count(1)
+        self._unheard: dict[int, int] = {}
         self._settings = settings
         self._offset_ms = options.offset_ms
         self._said_left = False
@@ -593,12 +599,30 @@ class Store:
     def claim(self, partitions: Sequence[Partition], *, subscriptions: int, events: int) -> list[Claim]:
         """Leases up to so many due subscriptions of each partition, with up to so many events each.
 
+        What a partition gave and this store did not hear of, the next claim from it gives again. So it
+        is for one thread at a time.
+
         Raises:
             Unavailable: none of the partitions can be reached.
         """
-        calls = [Call("claim", [each.due], each.tag, [subscriptions, events]) for each in partitions]
+        number = next(self._claim_numbers)
+        calls = [
+            Call(
+                "claim",
+                [each.due],
+                each.tag,
+                [subscriptions, events, self._claimer, number, self._unheard.get(each.number, number)],
+            )
+            for each in partitions
+        ]
+        answers = self._scripts.run_some(calls, repeats=False)
+        for partition, answer in zip(partitions, answers, strict=True):
+            if isinstance(answer, Unavailable):
+                self._unheard.setdefault(partition.number, number)
+            else:
+                self._unheard.pop(partition.number, None)
         found = []
-        for _, (now, left, *claims) in _reached(partitions, self._scripts.run_some(calls)):
+        for _, (now, left, *claims) in _reached(partitions, answers):
             found += [_claim(int(now), raw) for raw in claims]
             self._say_left(left)
         return found

@@ -1,4 +1,4 @@
-"""A TLS server in front of a server that speaks none, as Valkey's wheels do not."""
+"""Servers in front of the store: one speaks TLS, which Valkey's wheels do not, one loses answers."""
 
 import select
 import socket
@@ -6,22 +6,17 @@ import ssl
 import threading
 from contextlib import suppress
 
-__all__ = ["TlsRelay"]
+__all__ = ["LossyRelay", "TlsRelay"]
 
 # Source: RFC 8446, section 5.1.
 _TLS_HANDSHAKE = b"\x16"
 
 
-class TlsRelay:
-    """Listens on a free loopback port and passes on to `target`, a port that may be set later.
+class _Relay:
+    """Listens on a free loopback port and passes on to `target`, a port that may be set later."""
 
-    Who speaks no TLS is passed on too; `secure` counts the connections of the others.
-    """
-
-    def __init__(self, context: ssl.SSLContext, target: int = 0) -> None:
+    def __init__(self, target: int) -> None:
         self.target = target
-        self.secure = 0
-        self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -47,9 +42,34 @@ class TlsRelay:
                 pending = isinstance(outer, ssl.SSLSocket) and outer.pending()
                 for come in [outer] if pending else select.select([outer, inner], [], [])[0]:
                     data = come.recv(65536)
-                    if not data:
+                    if not data or (come is inner and self._loses()):
                         return
                     (inner if come is outer else outer).sendall(data)
+
+    def _wrapped(self, plain: socket.socket) -> socket.socket:
+        return plain
+
+    def _loses(self) -> bool:
+        return False
+
+
+class LossyRelay(_Relay):
+    """Breaks a connection in place of passing on what the server sends, as often as it was told to."""
+
+    to_lose = 0
+
+    def _loses(self) -> bool:
+        self.to_lose -= 1
+        return self.to_lose >= 0
+
+
+class TlsRelay(_Relay):
+    """Who speaks no TLS is passed on too; `secure` counts the connections of the others."""
+
+    def __init__(self, context: ssl.SSLContext, target: int = 0) -> None:
+        self.secure = 0
+        self._context = context
+        super().__init__(target)
 
     def _wrapped(self, plain: socket.socket) -> socket.socket:
         if plain.recv(1, socket.MSG_PEEK) != _TLS_HANDSHAKE:

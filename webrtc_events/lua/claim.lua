@@ -2,6 +2,8 @@
 -- Leases due subscriptions of one partition, each with the head of its outbox.
 -- KEYS: 1 the partition's due zset
 -- ARGV: 1 tag  2 options (common.lua)  3 most subscriptions  4 most events of each
+--       5 who claims  6 the number of this claim, counted by who claims
+--       7 the number of the first claim of this partition whose answer did not arrive; (6) if all did
 -- Returns {now_ms, how many that are due are left to a newer release, claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', the name under
@@ -25,6 +27,21 @@ local function skip_dropped(id, before, reason)
     head = redis.call('LINDEX', outbox, 0)
   end
   return skipped
+end
+
+-- What an earlier claim took whose answer did not arrive is nobody's: its leases are over. If this one
+-- comes late itself, what a later one took is not its own to release.
+local function release_lost()
+  local first, this = tonumber(ARGV[7]), tonumber(ARGV[6])
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '(' .. now, now + options.lease_ms, 'BYSCORE')) do
+    local of = redis.call('HMGET', subscription_key(id), 'claim', 'fence', 'lease_until')
+    local by, number, fence = string.match(of[1] or '', '^(%S+) (%d+) (%d+)$')
+    local lost = by == ARGV[5] and tonumber(number) >= first and tonumber(number) < this
+    if lost and fence == of[2] and tonumber(of[3]) > now then
+      redis.call('HSET', subscription_key(id), 'lease_until', 0)
+      redis.call('ZADD', KEYS[1], now, id)
+    end
+  end
 end
 
 -- Above any that was given before, even by a store that lost its latest writes.
@@ -66,7 +83,7 @@ local function lease(id)
     end
     local fence = next_fence(key)
     redis.call('HSET', key, 'lease_until', lease_until, 'leased_through', entry_number(entries[#entries]),
-      'leased_fence', fence)
+      'leased_fence', fence, 'claim', ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. fence)
     redis.call('ZADD', KEYS[1], 'XX', lease_until, id)
     claims[#claims + 1] = {id, fence, lease_until, of[1], of[2], of[3] or '', tonumber(of[4]), of[5] or '',
       of[8] or '', of[12] or '', of[13] or '', unpack(entries)}
@@ -74,6 +91,9 @@ local function lease(id)
   return true
 end
 
+if ARGV[7] ~= ARGV[6] then
+  release_lost()
+end
 local left, wanted = 0, tonumber(ARGV[3])
 repeat
   local met = 0
