@@ -10,7 +10,7 @@ import redis
 from tests.builders import append, created, invitation
 from tests.conftest import contents
 from tests.delivery.conftest import Postman
-from tests.sinks import Answer, RecordingSink
+from tests.sinks import Answer, Received, RecordingSink
 from webrtc_events.erasure import Erasure
 from webrtc_events.store import Store
 
@@ -28,8 +28,9 @@ def test_deliveries_under_way_end_and_the_others_go_on(
         append(store, *(invitation(event, registration=f"r{number}") for event in range(1, 21)))
     erased: list[int] = []
 
-    def answer(_: object) -> Answer:
-        if len(sink.requests) == 30:
+    def answer(request: Received) -> Answer:
+        data = request.json["data"]
+        if (data["subscriptionId"], data["sequenceNumber"]) == (made[1].id, 3):
             erasure = Erasure(store)
             erasure.erase(erasure.find("r1"))
             erased.append(len(sink.requests))
