@@ -1,0 +1,189 @@
+"""docs/delivery-policy.md, row by row, against a courier and a sink; and nothing is without a row."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation
+from tests.contract.named_tests import TESTS
+from tests.delivery.conftest import Postman
+from tests.delivery.test_courier import dead_letters, sequence, with_token
+from tests.sinks import Answer, RecordingSink
+from webrtc_events import pace, retry, sink
+from webrtc_events.model import (
+    Delivered,
+    Drop,
+    End,
+    EventType,
+    Outcome,
+    Retry,
+    SinkAnswer,
+    SinkFailure,
+    Status,
+    TerminationReason,
+)
+from webrtc_events.settings import Settings
+from webrtc_events.signs import Erred, Silent, Slower, Took, sign_of
+from webrtc_events.store import Store
+
+Make = Callable[..., Postman]
+DOCUMENT = (TESTS.parent / "docs" / "delivery-policy.md").read_text(encoding="utf-8")
+# Failures that libcurl has no code for, see sink.py.
+OWN_FAILURES = {"too_large", "address_refused", "protocol", "other"}
+SIGNS = {
+    "answers": Took,
+    "asks for less": Slower,
+    "errs": Erred,
+    "is silent": Silent,
+    "says nothing of itself": type(None),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`of`: statuses (as `404`), classes (as `4xx`) or failures."""
+
+    of: tuple[str, ...]
+    credentialed: bool
+    event: str
+    subscription: str
+    sign: str
+
+
+def cells(heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading."""
+    section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+ROWS = [
+    Row(tuple(re.findall(r"`(\w+)`", first)), "credential" in first, *rest)
+    for first, *rest in cells("What an answer means")
+]
+
+
+def row_of(what: str, *, credentialed: bool = False) -> Row:
+    """The row of a status or a failure: the first that names it, else the one that names its class."""
+    for name in (what, f"{what[0]}xx"):
+        for row in ROWS:
+            if name in row.of and (credentialed or not row.credentialed):
+                return row
+    raise AssertionError(f"{what} has no row")
+
+
+def judged(reply: SinkAnswer | SinkFailure, *, credentialed: bool = False) -> Outcome:
+    return retry.decide(
+        reply, attempt=1, remaining_ms=60_000, credentialed=credentialed, random=lambda: 0.0, now_s=0.0
+    )
+
+
+def said(row: Row) -> tuple[type[Outcome], str]:
+    """The outcome that a row tells of, and its reason if it ends the subscription."""
+    ends = re.match(r"ends with (\w+)", row.subscription)
+    if ends:
+        assert row.event == "is given up"
+        return End, ends[1]
+    outcome: dict[str, type[Outcome]] = {
+        "is delivered": Delivered,
+        "is tried again": Retry,
+        "is given up": Drop,
+    }
+    assert row.subscription == ("waits for it" if row.event == "is tried again" else "goes on")
+    return outcome[row.event], ""
+
+
+def check(row: Row, reply: SinkAnswer | SinkFailure) -> None:
+    outcome, reason = said(row)
+    found = judged(reply, credentialed=row.credentialed)
+    assert isinstance(found, outcome), (row, found)
+    if isinstance(found, End):
+        assert found.reason == reason
+        assert found.notify == ("is told once" in row.subscription)
+    assert isinstance(sign_of(reply, 0.0), SIGNS[row.sign]), row
+
+
+@pytest.mark.parametrize("status", range(200, 600))
+def test_every_status_has_a_row_that_is_true(status: int) -> None:
+    check(row_of(str(status)), SinkAnswer(status, None, 1))
+    check(row_of(str(status), credentialed=True), SinkAnswer(status, None, 1))
+
+
+@pytest.mark.parametrize("reason", sorted({*sink._REASONS.values(), *OWN_FAILURES}))
+def test_every_failure_has_a_row_that_is_true(reason: str) -> None:
+    check(row_of(reason), SinkFailure(reason, "", 1))
+
+
+def test_no_row_is_of_what_there_is_not() -> None:
+    failures = {*sink._REASONS.values(), *OWN_FAILURES}
+    names = [name for row in ROWS for name in row.of if not name[0].isdigit()]
+    assert sorted(names) == sorted(failures)
+
+
+# One status of each row; for a class one that has no row of its own.
+TRIED = [
+    (row, next(each for each in range(int(name[0]) * 100, 600) if row_of(str(each)) is row))
+    if name.endswith("xx")
+    else (row, int(name))
+    for row in ROWS
+    for name in row.of
+    if name[0].isdigit()
+]
+
+
+@pytest.mark.parametrize(("row", "status"), TRIED, ids=[f"{each[1]}-{each[0].sign}" for each in TRIED])
+def test_a_real_sink_is_treated_as_its_row_says(
+    row: Row,
+    status: int,
+    store: Store,
+    settings: Settings,
+    sink: RecordingSink,
+    postman: Make,
+    raw_store: "redis.Redis",
+) -> None:
+    answers = iter([Answer(status)])
+    sink.answer = lambda _: next(answers, Answer(204))
+    made = with_token(store, settings, sink) if row.credentialed else created(store, sink=sink.url)
+    append(store, invitation(1), invitation(2))
+    postman().run()
+    outcome, reason = said(row)
+    told = [reason] if "is told once" in row.subscription else []
+    expected: dict[type[Outcome], list[Any]] = {
+        Delivered: [1, 2],
+        Retry: [1, 1, 2],
+        Drop: [1, 2],
+        End: [1, *told],
+    }
+    assert sequence(sink.requests) == expected[outcome]
+    assert bool(dead_letters(raw_store)) == (row.event == "is given up")
+    found = store.get(made.id)
+    assert found is not None
+    assert found.status is (Status.EXPIRED if outcome is End else Status.ACTIVE)
+
+
+def test_the_figures_are_those_of_the_service() -> None:
+    settings = Settings.from_environ(
+        {
+            "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "https://issuer.example/x",
+            "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+        }
+    )
+    told = {what: int(much.split()[0]) for what, much in cells("When an event is tried again")}
+    told |= {what: int(much.split()[0]) for what, much in cells("How much a sink is asked")}
+    deadlines = {
+        f"deadline of a {each.rpartition('.')[2]}": settings.deadline_ms(each) // 1000 for each in EventType
+    }
+    reason = TerminationReason.NETWORK_TERMINATED
+    assert told == deadlines | {
+        "longest delay after the first attempt": retry._FIRST_DELAY_MS // 1000,
+        "longest delay at all": retry._MAX_DELAY_MS // 1000,
+        f"failing without a break, after which a subscription ends with {reason}": settings.sink_failure_s,
+        "failures in a row that make a sink silent": pace.SILENT_AFTER,
+        "longest rest": round(pace.LONGEST_REST_S),
+        "notifications on their way to one sink": settings.sink_in_flight,
+        "connections to one sink": settings.sink_connections,
+    }
