@@ -71,20 +71,20 @@ def servers_of(client: "redis.Redis | ClusterClient") -> list["redis.Redis"]:
 
 
 def contents(client: "redis.Redis | ClusterClient") -> dict[str, Any]:
-    """The value of each key."""
+    """The value of each key. DUMP would tell a hash in another order after it grew."""
     readers = {
         "hash": client.hgetall,
         "list": lambda key: client.lrange(key, 0, -1),
         "set": client.smembers,
         "stream": client.xrange,
         "string": client.get,
-        "zset": lambda key: client.zrange(key, 0, -1),
+        "zset": lambda key: client.zrange(key, 0, -1, withscores=True),
     }
     return {key: readers[client.type(key)](key) for key in client.scan_iter()}
 
 
 def everything(client: "redis.Redis") -> str:
-    """All keys and values, as text; DUMP would compress them."""
+    """All keys and values, as text."""
     return repr(contents(client))
 
 

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.builders import append, created, invitation, session_status, subscription
-from tests.conftest import everything, servers_of
+from tests.conftest import contents, servers_of
 from webrtc_events.errors import Unavailable
 from webrtc_events.keys import partition_of
 from webrtc_events.model import Claim, Status
@@ -274,13 +274,13 @@ def memory_used(raw_store: "redis.Redis", percent: float) -> Iterator[None]:
 def test_above_its_watermark_the_store_takes_nothing_new(store: Store, raw_store: "redis.Redis") -> None:
     made = created(store)
     append(store, invitation(1))
-    before = everything(raw_store)
+    before = contents(raw_store)
     with memory_used(raw_store, 95):
         with pytest.raises(Unavailable, match="full"):
             append(store, invitation(2))
         with pytest.raises(Unavailable, match="full"):
             store.remember([session_status(3, registration="r1")])
-        assert everything(raw_store) == before
+        assert contents(raw_store) == before
         with pytest.raises(Unavailable, match="full"):
             store.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
         # Above it, everything gets out.

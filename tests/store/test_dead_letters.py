@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from tests.builders import append, created, invitation, session_status
+from tests.conftest import contents
 from webrtc_events.dead_letters import DeadLetters, Letter, LetterFilter, LetterId
 from webrtc_events.errors import Unavailable
 from webrtc_events.keys import Partition, partition_of
@@ -51,10 +52,6 @@ def event_ids(found: Claim) -> list[str]:
 def the_letter(letters: DeadLetters) -> Letter:
     (letter,) = letters.newest_first(ALL)
     return letter
-
-
-def everything(raw_store: "redis.Redis") -> dict[str, bytes]:
-    return {key: raw_store.dump(key) for key in raw_store.keys("*")}
 
 
 # Reading
@@ -181,9 +178,9 @@ def test_a_repeated_redelivery_changes_nothing(
     lost_event(store)
     letter = the_letter(letters)
     assert letters.redeliver(letter).outcome == "redelivered"
-    before = everything(raw_store)
+    before = contents(raw_store)
     assert letters.redeliver(letter).outcome == "no_letter"
-    assert everything(raw_store) == before
+    assert contents(raw_store) == before
 
 
 def test_a_redelivery_does_not_count_towards_the_maximum(store: Store, letters: DeadLetters) -> None:
@@ -240,9 +237,9 @@ def delete(store: Store, made: Subscription) -> None:
 def refused(letters: DeadLetters, raw_store: "redis.Redis") -> tuple[str, str]:
     """Why the letter is not redelivered; nothing is written."""
     letter = the_letter(letters)
-    before = everything(raw_store)
+    before = contents(raw_store)
     result = letters.redeliver(letter)
-    assert everything(raw_store) == before
+    assert contents(raw_store) == before
     return result.outcome, result.reason
 
 

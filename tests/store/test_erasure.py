@@ -228,10 +228,10 @@ def test_what_a_newer_release_made_is_left_with_the_registration(
 ) -> None:
     made = lived(store, "r1", raw_store)
     raw_store.hset(P.subscription(made[0].id), "format", FORMAT + 1)
-    before = raw_store.dump(P.subscription(made[0].id))
+    before = raw_store.hgetall(P.subscription(made[0].id))
     traces = erase(erasure)
     assert traces.newer == [made[0].id]
-    assert raw_store.dump(P.subscription(made[0].id)) == before
+    assert raw_store.hgetall(P.subscription(made[0].id)) == before
     assert raw_store.exists(P.registration_record("r1"), P.outbox(made[0].id)) == 2
     assert raw_store.zscore(P.ends, "registration:r1")
     assert not raw_store.exists(*(Partition(P.number).subscription(each.id) for each in made[1:]))

@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from tests.builders import append, created, invitation, session_status, subscription
+from tests.conftest import contents
 from webrtc_events.errors import Unavailable
 from webrtc_events.keys import Partition, partition_of
 from webrtc_events.model import Claim, EventType, Registration, Status, TerminationReason
@@ -181,9 +182,9 @@ def test_a_stale_lease_writes_nothing(store: Store, store_at: StoreAt, raw_store
     append(store, invitation(1))
     stale = claim_one(store)
     current = claim_one(store_at(31))
-    before = {key: raw_store.dump(key) for key in raw_store.keys("*")}
+    before = contents(raw_store)
     assert settle(store, stale, dead=(DeadLetter(1, "refused", ""),), attempts=({"n": 1},)) == "lost"
-    assert {key: raw_store.dump(key) for key in raw_store.keys("*")} == before
+    assert contents(raw_store) == before
     assert settle(store_at(31), current) == "idle"
 
 

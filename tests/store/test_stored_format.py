@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from tests.builders import append, created, invitation, subscription
+from tests.conftest import contents
 from webrtc_events.credentials import CredentialBox
 from webrtc_events.dead_letters import DeadLetters, LetterFilter
 from webrtc_events.errors import NewerRelease
@@ -43,10 +44,6 @@ def upgrade(raw_store: "redis.Redis") -> Callable[[Subscription], None]:
 Upgrade = Callable[[Subscription], None]
 
 
-def everything(raw_store: "redis.Redis") -> dict[str, bytes]:
-    return {key: raw_store.dump(key) for key in raw_store.keys("*")}
-
-
 def claim(store: Store, most: int = 10) -> list[Claim]:
     return store.claim([P], subscriptions=most, events=8)
 
@@ -65,11 +62,11 @@ def test_a_due_subscription_of_a_newer_release_is_not_claimed_and_stays_due(
     append(store, invitation(1))
     for each in newer:
         upgrade(each)
-    before = everything(raw_store)
+    before = contents(raw_store)
     with caplog.at_level(logging.WARNING):
         assert claim(store) == []
         assert claim(store) == []
-    assert everything(raw_store) == before
+    assert contents(raw_store) == before
     assert caplog.text.count("written by a newer release") == 1
 
 
@@ -89,10 +86,10 @@ def test_an_event_for_it_is_left_to_a_newer_process(
     """The gateway gets 503 and repeats: once a newer process takes it, no subscription has it twice."""
     made, newer = created(store), created(store)
     upgrade(newer)
-    before = everything(raw_store)
+    before = contents(raw_store)
     with pytest.raises(NewerRelease):
         append(store, invitation(1))
-    assert everything(raw_store) == before
+    assert contents(raw_store) == before
     with pytest.raises(NewerRelease):
         append(store, invitation(2, registration="r9"), invitation(1), to=P.number)
     raw_store.hset(P.subscription(newer.id), "format", FORMAT)
@@ -109,11 +106,11 @@ def test_a_registration_whose_subscriptions_are_newer_is_ended_by_a_newer_proces
     upgrade(newer)
     soon = raw_store.time()[0] * 1000 + 60_000
     store.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=soon, end="{}")
-    before = everything(raw_store)
+    before = contents(raw_store)
     with pytest.raises(NewerRelease):
         append(store, registration_ends())
     assert store_at(61).sweep() == 0
-    assert everything(raw_store) == before
+    assert contents(raw_store) == before
 
 
 def registration_ends() -> NetworkEvent:
@@ -128,9 +125,9 @@ def test_a_lease_of_what_was_upgraded_meanwhile_is_lost(
     append(store, invitation(1))
     (leased,) = claim(store)
     upgrade(made)
-    before = everything(raw_store)
+    before = contents(raw_store)
     assert store.settle([Settlement(leased, 1, dead=(DeadLetter(1, "refused", ""),))]) == ["lost"]
-    assert everything(raw_store) == before
+    assert contents(raw_store) == before
 
 
 def test_the_keeper_leaves_it_and_goes_on_with_the_others(
@@ -165,15 +162,15 @@ def test_an_initial_event_is_left_to_it(
     raw_store.hset(P.subscription(made.id), "initial_pending", "1")
     raw_store.zadd(P.initial, {made.id: raw_store.time()[0] * 1000})
     upgrade(made)
-    before = everything(raw_store)
+    before = contents(raw_store)
     store_at(60).sweep()
-    assert everything(raw_store) == before
+    assert contents(raw_store) == before
 
 
 def test_its_owner_is_told_to_try_again(store: Store, upgrade: Upgrade, raw_store: "redis.Redis") -> None:
     made = created(store)
     upgrade(made)
-    before = everything(raw_store)
+    before = contents(raw_store)
     for act in (
         lambda: store.get(made.id),
         lambda: store.list_of("app"),
@@ -182,7 +179,7 @@ def test_its_owner_is_told_to_try_again(store: Store, upgrade: Upgrade, raw_stor
     ):
         with pytest.raises(NewerRelease, match="try again"):
             act()
-    assert everything(raw_store) == before
+    assert contents(raw_store) == before
 
 
 def test_who_may_listen_is_for_the_release_that_keeps_the_registration(
@@ -206,10 +203,10 @@ def test_an_operators_commands_leave_it(
     store.settle([Settlement(claim(store)[0], 1, dead=(DeadLetter(1, "refused", ""),))])
     raw_store.hset(P.subscription(made.id), "credential", box.seal(Credential("t", 1), made.id))
     upgrade(made)
-    before = everything(raw_store)
+    before = contents(raw_store)
     letters = DeadLetters(store, settings)
     (letter,) = letters.newest_first(LetterFilter())
     assert letters.redeliver(letter).outcome == "newer"
     result = KeyRotation(store, CredentialBox([bytes([1] * 32), *settings.secret_key])).run(lambda _: None)
     assert (result.newer, result.resealed) == (1, 0)
-    assert everything(raw_store) == before
+    assert contents(raw_store) == before
