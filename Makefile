@@ -17,7 +17,7 @@ CONFORMS := $(VENV)/.conforms
 CHECKS := $(VENV)/.checks
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test chaos conformance check types clean
+.PHONY: help serve demo test chaos fairness conformance check types clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
@@ -25,6 +25,7 @@ help:
 	@echo 'make test    run the tests'
 	@echo 'make chaos   kill, pause and empty what a running service consists of, and count what is lost;'
 	@echo '             ARGS="--seed 7" repeats a run, ARGS="--events 50000" makes a longer one'
+	@echo 'make fairness   measure whether sinks that never answer hold back the others, some minutes'
 	@echo 'make conformance   hold a running service against its contracts; ARGS="--seed 7" for other requests,'
 	@echo '             REPORT=html for build/conformance.html, a report to hand in'
 	@echo 'make check   lint, format, types, import directions, handlers against contracts'
@@ -47,6 +48,9 @@ test: $(TESTS)
 # Most of the time is waiting, for leases to run out: three scenarios at once do with two cores.
 chaos: $(TESTS)
 	$(BIN)/python -m pytest tests/chaos -n 3 --dist worksteal $(ARGS)
+
+fairness: $(TESTS)
+	$(BIN)/python bench/fairness.py $(ARGS)
 
 conformance: $(CONFORMS)
 	$(if $(filter-out html,$(REPORT)),$(error REPORT=$(REPORT): there is only REPORT=html))

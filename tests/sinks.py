@@ -120,6 +120,11 @@ class RecordingSink:
         return self._authority.ca_file
 
     @property
+    def authority(self) -> Authority:
+        """For further sinks that the same clients trust."""
+        return self._authority
+
+    @property
     def port(self) -> int:
         port: int = self._listeners[0].getsockname()[1]
         return port
