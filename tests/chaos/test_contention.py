@@ -5,7 +5,8 @@ from tests.chaos.run import CLOCK, Run
 from tests.valkeys import eventually
 from webrtc_events.clock import format_time
 
-LEASE_MS = 3_000
+# Long enough that a worker which merely waits for a processor keeps it.
+LEASE_MS = 5_000
 EXCHANGE_MS = 1_000
 SUBSCRIPTIONS = 200
 SLOW = 1
@@ -20,7 +21,7 @@ def test_contention(run: Run) -> None:
     service = run.begin(sinks=2)
     run.inbox.plan(share=0.05, kinds=["500", "429", "cut", "never"], delay_ms=[0, 5])
     # The events of a claim take longer there than a lease.
-    run.inbox.plan(SLOW, delay_ms=[400, 600])
+    run.inbox.plan(SLOW, delay_ms=[600, 800])
     service.start_api()
     dials = run.directory / "dials"
     Dials(dials).close()

@@ -98,7 +98,7 @@ class Verdict:
             "delivered": self.delivered,
             "ends": f"{self.ends}/{self.subscriptions}",
             "lost": len(self.lost),
-            "doubled": self.doubled,
+            "doubled": f"{self.doubled} ({self.most_doubled} of one)" if self.doubled else 0,
             "disordered": len(self.disordered),
             "wrong": len(self.wrong),
             "repeated": self.repeated,
