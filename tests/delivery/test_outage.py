@@ -20,11 +20,11 @@ from webrtc_events.settings import Settings
 from webrtc_events.store import Settlement, Store, StoreOptions
 
 P = partition_of("r1", 64)
-SUBSCRIPTIONS = 30
+SUBSCRIPTIONS = 15
 EVERY_S = 10.0
 DOWN_S, BACK_S, END_S = 10.0, 610.0, 700.0
 DEADLINE_S = 120.0
-IN_FLIGHT = 16
+IN_FLIGHT = 8
 STEP_S = 1.0
 SEED = 7
 
