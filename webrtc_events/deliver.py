@@ -229,7 +229,7 @@ class Courier:
                 break
             # What is too late is given up at once, however its host is.
             if now_ms < lane.item.deadline_ms and not (
-                self._has_turn(lane, now_ms) and self._enter(lane, now_ms)
+                self._enter(lane, now_ms) and self._has_turn(lane, now_ms)
             ):
                 return
             written = self._written(lane, now_ms)
@@ -243,12 +243,20 @@ class Courier:
         self._finish(lane)
 
     def _has_turn(self, lane: Lane, now_ms: int) -> bool:
-        """Whether the sink's rate allows the lane's next event now; else it waits, or is finished."""
+        """Whether the sink's rate allows the lane's next event now; else it waits, or is finished.
+
+        Its place on the way to the host it has already: a turn is used at once or not at all.
+        """
         turn_s, lane.turn_s = lane.turn_s, None
         now_s, rate = self._clock.monotonic(), lane.claim.rate
         if rate is None or (turn_s is not None and now_s - turn_s < _TURN_LASTS_S):
             return True
-        wait_ms = self._asked_turn(lane, rate, now_s)
+        wait_ms = _PATIENCE_MS
+        try:
+            wait_ms = self._asked_turn(lane, rate, now_s)
+        finally:
+            if wait_ms > 0:
+                self._leave(lane)
         if wait_ms <= 0:
             return True
         if wait_ms <= _PATIENCE_MS:

@@ -249,8 +249,11 @@ class Store:
             with store_errors():
                 self._redis.zrem(client_key(subscription.client), subscription.id)
         elif subscription.initial_event and subscription.origin is None:
-            # The subscription is there; to say otherwise would have it made twice.
-            self._append_initials([subscription])
+            try:
+                self._append_initial(subscription)
+            except Unavailable:
+                # The subscription is there; to say otherwise would have it made twice.
+                log.warning("the initial event of subscription=%s is left to the keeper", subscription.id)
         return CreateResult(outcome, int(now_ms), int(expires_at) if expires_at else None)
 
     def _create_call(
@@ -435,13 +438,14 @@ class Store:
 
     # Initial events
 
-    def _append_initials(self, subscriptions: Iterable[Subscription]) -> None:
-        """As far as the store can be reached."""
-        for each in subscriptions:
-            try:
+    def _catch_up(self, active: Sequence[str]) -> None:
+        """What subscriptions missed until they became active."""
+        try:
+            for each in self._read(active):
                 self._append_initial(each)
-            except Unavailable:
-                log.warning("the initial event of subscription=%s is left to the keeper", each.id)
+        except Unavailable:
+            # All are settled, which must not be done again for this.
+            log.warning("what %d subscriptions missed is left to the keeper", len(active))
 
     def _append_initial(self, subscription: Subscription) -> None:
         """Appends the latest state, unless a newer event came first or none is wished. Safe to repeat."""
@@ -650,7 +654,7 @@ class Store:
         pairs = zip(settlements, results, strict=True)
         active = [each.claim.subscription_id for each, result in pairs if result == "active"]
         if active:
-            self._append_initials(self._read(active))
+            self._catch_up(active)
         return results
 
     def _settle_call(self, settlement: Settlement) -> Call:

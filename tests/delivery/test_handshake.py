@@ -12,11 +12,13 @@ import redis
 
 from tests.builders import append, created, invitation, session_status, subscription
 from tests.conftest import everything
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import LIMITS, Postman
 from tests.sinks import Answer, Received, RecordingSink
 from webrtc_events.clock import SystemClock
 from webrtc_events.credentials import CredentialBox
+from webrtc_events.deliver import CourierOptions
 from webrtc_events.errors import Unavailable
+from webrtc_events.hosts import HostLimits
 from webrtc_events.keys import partition_of
 from webrtc_events.model import (
     ContractVersion,
@@ -415,6 +417,30 @@ def test_what_waits_for_its_turn_past_its_deadline_is_dropped(
     postman(store_at(130)).run()
     assert events_of(sink, "/")[:2] == [1, 2]
     assert {each["reason"] for _, each in raw_store.xrange(P.dead)} == {"deadline_exceeded"}
+
+
+def test_what_waits_for_its_host_uses_no_turn(
+    store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+) -> None:
+    """At one a minute, a turn that is not used costs a minute."""
+    sink.answer = agreeing("1")
+    asked(store, sink, "/paced")
+    created(store, sink=sink.url_of("/slow"), registration="r2")
+    postman().run()
+    sink.answer = lambda request: Answer(delay_s=0.3 if request.path == "/slow" else 0)
+    append(store, invitation(1, registration="r2"))
+    options = CourierOptions(HostLimits(in_flight=1, connections=1), poll_s=0.02, limits=LIMITS)
+    both = postman(options=options)
+    while len(sink.requests) < 2:
+        both.courier.step()
+    append(store, invitation(2))
+    for _ in range(3):
+        both.courier.step()
+    assert [each.path for each in sink.requests] == ["/paced", "/slow"]
+    assert raw_store.keys("turns:*") == []
+    both.run()
+    assert [each.path for each in sink.requests] == ["/paced", "/slow", "/paced"]
+    assert len(raw_store.keys("turns:*")) == 1
 
 
 def test_sinks_that_named_no_rate_are_not_held_back(

@@ -286,7 +286,7 @@ def test_an_initial_event_that_a_crash_left_out_is_made_up_for(
     published(store, session_status(1, registration="r1"))
     asked(store, event_type=EventType.SESSION_STATUS, session="s1", initial_event=True)
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "_append_initials", lambda *_: None)
+        patch.setattr(Store, "_catch_up", lambda *_: None)
         assert agree(store) == "active"
     assert payloads(store) == []
     late = store_at(10)
