@@ -56,8 +56,8 @@ class HostLimits:
 
     @classmethod
     def of(cls, in_flight: int, connections: int, descriptors: int) -> Self:
-        """With as many places as let one host have `in_flight`, for a process with so many descriptors."""
-        wanted = max(_PLACES, 4 * _SHARE * in_flight)
+        """With places enough for one host to have `in_flight`, in a process with so many descriptors."""
+        wanted = max(_PLACES, 2 * _SHARE * in_flight)
         return cls(in_flight, connections, places=max(1, min(wanted, descriptors // 2)))
 
 

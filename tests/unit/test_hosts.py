@@ -77,6 +77,17 @@ def test_no_more_than_the_limit_is_on_its_way_to_one_host() -> None:
     assert len(Yard().warm().places()) == LIMITS.in_flight
 
 
+@pytest.mark.parametrize(("in_flight", "places"), [(1, 2048), (64, 2048), (500, 16_000)])
+def test_a_host_alone_may_have_all_that_the_limit_allows(in_flight: int, places: int) -> None:
+    limits = HostLimits.of(in_flight, 1000, descriptors=65_536)
+    assert limits.places == places
+    assert len(Yard(limits).warm(answers=in_flight).places()) == in_flight
+
+
+def test_there_are_no_more_places_than_sockets() -> None:
+    assert HostLimits.of(64, 64, descriptors=1024).places == 512
+
+
 def test_what_waited_longest_goes_first() -> None:
     yard = Yard()
     (probe,) = yard.places()
