@@ -58,7 +58,9 @@ class Settings:
         read.networks, "", "CIDRs that sinks may be in besides public addresses"
     )
     sink_ports: frozenset[int] = _setting(read.ports, "443,1024-65535", "ports that sinks may use")
-    sink_in_flight: int = _setting(read.count(1), "64", "notifications of a worker on their way to one sink at once")
+    sink_in_flight: int = _setting(
+        read.count(1), "64", "notifications of a worker on their way to one sink at once"
+    )
     sink_connections: int = _setting(read.count(1), "64", "connections of a worker to one sink at once")
     sink_validation: bool = _setting(
         read.switch, "off", "ask a sink whether it agrees before its subscription is active"
