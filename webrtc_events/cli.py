@@ -128,8 +128,11 @@ def worker() -> None:
         running = Worker.build(settings, SystemClock())
         running.start()
         click.echo("Delivering. Ctrl-C stops it in order.", err=True)
+        missed = 0
         while not signals.wait(1.0):
-            if not all(running.alive().values()):
+            missed = 0 if all(running.alive().values()) else missed + 1
+            # Once is no proof: a process that was frozen wakes up here, and in its threads, in any order.
+            if missed > 2:
                 signals.finish(running.stop)
                 raise click.ClickException("a thread of the worker no longer comes round; see the log")
         signals.finish(running.stop)

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from math import exp2
 from typing import Generic, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -34,6 +35,8 @@ _PLACES = 2048
 _PROMPT_S = 1.0
 _HICCUP_S = 0.25
 _SHARE = 16
+# Of doublings; any window is wide by then.
+_MOST_ROUNDS = 30.0
 # A host of which nothing is known yet is taken to answer as fast as this.
 _GUESSED_ANSWER_S = 0.05
 _SHORTEST_AWAY_S = 0.1
@@ -132,6 +135,27 @@ class _Host(Generic[T]):
         """How long its answers take, at least."""
         known_s = self.pace.answers_in_s if self.pace.proven else _GUESSED_ANSWER_S
         return max(known_s, self.age_s(now_s), 0.001)
+
+    def window_in(self, ahead_s: float, answers_in_s: float) -> float:
+        """How wide its window is by then, which doubles with each round trip while all is well.
+
+        A host that is new is trusted for as long as its first answer is not late.
+        """
+        if not self.pace.proven and answers_in_s > _HICCUP_S:
+            return self.pace.window
+        rounds = min(ahead_s / answers_in_s, _MOST_ROUNDS)
+        return min(self.pace.most, self.pace.window * exp2(rounds))
+
+    def busy_s(self, count: int, answers_in_s: float) -> float:
+        """How long it takes to answer so many, its window growing."""
+        busy_s, left = 0.0, float(count)
+        window = self.window_in(busy_s, answers_in_s)
+        while left > window < self.window_in(busy_s + answers_in_s, answers_in_s):
+            left -= window
+            busy_s += answers_in_s
+            window = self.window_in(busy_s, answers_in_s)
+        # From here on it grows no more.
+        return busy_s + left / window * answers_in_s
 
     def prompt(self, now_s: float) -> bool:
         """Whether it answers soon, and does not take far longer at the moment than it usually does."""
@@ -295,8 +319,10 @@ class HostGate(Generic[T]):
 
     def _turn_s(self, host: _Host[T], now_s: float) -> float:
         """In how long it is the turn of one more, behind those that wait and those sent away before."""
-        each_s = host.answers_in_s(now_s) / host.pace.window
-        host.turn_s = max(host.turn_s, now_s + len(host.waiting) * each_s) + each_s
+        answers_in_s = host.answers_in_s(now_s)
+        waiting_s = host.busy_s(len(host.waiting), answers_in_s)
+        ahead_s = max(host.turn_s - now_s, waiting_s)
+        host.turn_s = now_s + ahead_s + answers_in_s / host.window_in(ahead_s, answers_in_s)
         if host.turn_s > now_s + _LONGEST_AWAY_S:
             host.turn_s = now_s + _LONGEST_AWAY_S
             return _LONGEST_AWAY_S * (0.5 + 0.5 * self._random())

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from itertools import count
 
 import pytest
@@ -455,3 +456,31 @@ class GateMachine(RuleBasedStateMachine):
 
 GateMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 TestGate = GateMachine.TestCase
+
+
+def test_a_burst_for_a_sink_that_nothing_is_known_of_is_soon_over() -> None:
+    """200 subscriptions with five events each; at 64 at once and 50 ms each, 0.8 s at best."""
+    gate: HostGate[int] = HostGate(HostLimits(in_flight=64, connections=64), lambda: 0.5)
+    left = dict.fromkeys(range(200), 5)
+    now_s, order = 0.0, count()
+    # What happens when: a lane that comes (again), or the answer to the one that has a place.
+    happens: list[tuple[float, int, int, Place | None]] = [(0.0, next(order), lane, None) for lane in left]
+
+    def go_on(lane: int) -> None:
+        entry = gate.enter("h", lane, now_s)
+        if isinstance(entry, Away):
+            heappush(happens, (now_s + entry.delay_s, next(order), lane, None))
+        elif entry is not None:
+            heappush(happens, (now_s + 0.05, next(order), lane, entry))
+
+    while happens:
+        now_s, _, lane, place = heappop(happens)
+        if place is not None:
+            gate.leave(place, TOOK, now_s)
+            left[lane] -= 1
+            while (waiting := gate.next("h", now_s)) is not None:
+                go_on(waiting)
+        if left[lane]:
+            go_on(lane)
+    assert not any(left.values())
+    assert now_s < 2
