@@ -170,8 +170,9 @@ class _MasterNode(_OneNode):
             except redis.RedisError as error:
                 log.debug("no Sentinel names a master: %s", error)
                 continue
-            if former not in (None, master):
-                log.info("the master %s is now %s:%d", self._service, *master)
+            if former != master:
+                # At the first look too: connections may have been made before.
+                log.info("the master %s is %s:%d", self._service, *master)
                 self._renew()
             former = master
 
