@@ -231,8 +231,7 @@ class HostGate(Generic[T]):
         host = self._hosts.get(name)
         if host is None or not host.waiting:
             return None
-        stays = host.places and not host.pace.rest_s(now_s) > 0
-        if stays and not self._has_place(host, prompt=host.prompt(now_s)):
+        if host.places and not self._has_place(host, prompt=host.prompt(now_s)):
             return None
         return self._resume(name, host)
 

@@ -55,12 +55,13 @@ def postman(
         forms: Mapping[str, WireForm] | None = None,
         options: CourierOptions | None = None,
         random: Callable[[], float] = lambda: 0.0,
+        limits: SinkLimits = LIMITS,
     ) -> Postman:
         http: Sink[Any] = Sink(
             policy=AddressPolicy(settings.sink_allowed_networks),
             ca_file=sink.ca_file,
             clock=SystemClock(),
-            limits=LIMITS,
+            limits=limits,
         )
         courier = Courier(
             store=at,

@@ -255,6 +255,26 @@ def test_many_sinks_that_hang_leave_lanes_to_the_others(
     assert sorted(took)[10] < 0.3
 
 
+def test_what_waits_for_a_sink_that_falls_silent_leaves_its_room_to_the_others(
+    store: Store, sink: RecordingSink, postman: Make
+) -> None:
+    """It was prompt until then, so all the room there was waited for it. An exchange takes 5 s here."""
+    subscribed(store, sink.url_of("/falls-silent"), 150)
+    created(store, sink=sink.url.replace("localhost", "127.0.0.1"), registration="r2")
+    limits = SinkLimits(connect_ms=5_000, total_ms=5_000)
+    options = CourierOptions(HostLimits(in_flight=4, waiting=64), poll_s=0.02, limits=limits)
+    running = postman(options=options, limits=limits)
+    append(store, invitation(1))
+    step_until(running, partial(received, sink, 150), 30)
+    sink.answer = lambda request: Answer(never=request.path == "/falls-silent")
+    append(store, invitation(2))
+    clock = SystemClock()
+    started = clock.monotonic()
+    step_until(running, lambda: clock.monotonic() > started + 0.1)
+    append(store, invitation(3, registration="r2"))
+    step_until(running, lambda: any(request.path == "/" for request in sink.requests), 4)
+
+
 def test_five_percent_that_hang_cost_the_others_nothing_to_speak_of(
     store: Store, sink: RecordingSink, postman: Make
 ) -> None:

@@ -137,6 +137,17 @@ def test_a_silent_host_is_asked_once_after_its_rest() -> None:
     assert sum(isinstance(place, Place) for place in yard.resume().values()) == 2
 
 
+def test_what_still_hangs_counts_when_the_host_is_back() -> None:
+    yard = Yard().warm()
+    yard.leave(*yard.places()[: SILENT_AFTER - 1], sign=Silent())
+    yard.leave(yard.places()[0], sign=Silent())
+    yard.later(1)
+    for _ in range(5):
+        # Seven are still on their way from before.
+        (place,) = yard.places()
+        yard.leave(place)
+
+
 def test_a_host_that_is_back_is_asked_by_twice_as_many_each_time() -> None:
     yard = Yard(HostLimits(in_flight=64, connections=64))
     yard.silence()
