@@ -145,6 +145,7 @@ def test_new_names_that_hang_hold_back_no_name_that_is_known(desk: Desk) -> None
     desk.find("a")
     for number in range(200):
         desk.resolver.ask(f"hangs-{number}")
+    until(lambda: len(desk.directory.asked) == 33)
     desk.time.sleep(61)
     desk.resolver.ask("a")
     desk.finished()
@@ -152,7 +153,7 @@ def test_new_names_that_hang_hold_back_no_name_that_is_known(desk: Desk) -> None
 
 
 def test_names_that_failed_before_hold_back_no_new_one(desk: Desk) -> None:
-    names = [f"hangs-{number}" for number in range(30)]
+    names = [f"hangs-{number}" for number in range(40)]
     for name in names:
         desk.directory.faults[name] = GONE
     desk.directory.let_go.set()
@@ -161,6 +162,7 @@ def test_names_that_failed_before_hold_back_no_new_one(desk: Desk) -> None:
     desk.directory.let_go.clear()
     for name in names:
         desk.resolver.ask(name)
+    until(lambda: len(desk.directory.asked) == 40 + 16)
     assert desk.find("a") == ("192.0.2.1",)
 
 
