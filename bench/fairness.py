@@ -28,6 +28,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 
 import redis
@@ -80,11 +81,12 @@ class Scene:
         self._redis = redis.Redis.from_url(valkey.url)
         stack.callback(self._redis.close)
         self.ca_file, certificate = _certificates(folder)
-        self.healthy_ports = _free_ports(options.hosts)
+        ports = iter(_free_ports(options.hosts + 3 * options.sick_hosts))
+        self.healthy_ports = list(islice(ports, options.hosts))
         self.served_by = stack.enter_context(healthy_sinks(folder, certificate, self.healthy_ports))
         self.names = _Names.if_possible(folder, stack)
         self.kinds = KINDS if self.names else KINDS[:3]
-        self.sick_ports = {kind: _free_ports(options.sick_hosts) for kind in KINDS[:3]}
+        self.sick_ports = {kind: list(islice(ports, options.sick_hosts)) for kind in KINDS[:3]}
         for kind, ports in self.sick_ports.items():
             stack.enter_context(sick_sinks(kind, certificate, ports))
         self.environ = {
@@ -332,6 +334,7 @@ def main() -> int:
     parser.add_argument("--most", type=float, default=2.0, help="times the p99 latency")
     options = parser.parse_args()
     rounds: dict[bool, list[Round]] = {False: [], True: []}
+    titles = {False: "none hangs", True: f"{options.share:.0%} hang"}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         scene = Scene(folder, options, stack)
@@ -350,13 +353,13 @@ def main() -> int:
             # Without, with, with, without: a drift of the machine counts for both.
             hangs = number % 4 in (1, 2)
             rounds[hangs].append(play(scene, sick=hangs, rate=rate, seconds=options.seconds))
-            _show("5 % hang" if hangs else "none hangs", rounds[hangs][-1])
+            _show(titles[hangs], rounds[hangs][-1])
     medians = {hangs: _median(each) for hangs, each in rounds.items()}
     per_s = medians[True].per_s / medians[False].per_s
     p99 = medians[True].p99 / medians[False].p99
     print("medians")
-    _show("none hangs", medians[False])
-    _show("5 % hang", medians[True])
+    for hangs, median in medians.items():
+        _show(titles[hangs], median)
     print(f"deliveries/s: {per_s:.0%}, of {options.least:.0%} at least")
     print(f"p99 latency: {p99:.2f} times, of less than {options.most:.1f}")
     return 0 if per_s >= options.least and p99 < options.most else 1
