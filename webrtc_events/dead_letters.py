@@ -204,8 +204,7 @@ class DeadLetters:
         subscription = self._store.get(letter.subscription_id)
         if subscription is None or subscription.session is None:
             return False
-        involved = self._store.session_state(subscription.session).registrations
-        return bool(involved) and subscription.registration not in involved
+        return self._store.session_state(subscription.session).is_of_others(subscription.registration)
 
     def purge(self, letters: Iterable[LetterId]) -> int:
         """Removes letters; returns how many of them there were."""

@@ -164,6 +164,10 @@ class SessionState:
     registrations: frozenset[str]
     latest: "InitialEvent | None"
 
+    def is_of_others(self, registration: str) -> bool:
+        """Whether it is known to involve other registrations only: nobody listens in."""
+        return bool(self.registrations) and registration not in self.registrations
+
 
 @dataclass(frozen=True, slots=True)
 class InitialEvent:

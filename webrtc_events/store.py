@@ -476,8 +476,7 @@ class Store:
         if subscription.session is not None:
             session = self.session_state(subscription.session)
             # Meanwhile it may have become known as others'.
-            listens = not session.registrations or subscription.registration in session.registrations
-            return session.latest if listens else None
+            return None if session.is_of_others(subscription.registration) else session.latest
         with store_errors():
             pipe = self._redis.pipeline()
             pipe.hgetall(partition.registration_state(subscription.registration))

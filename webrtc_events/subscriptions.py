@@ -213,7 +213,7 @@ class Subscriptions:
         if subscription.session is None:
             return False
         state = self._store.session_state(subscription.session)
-        if state.registrations and subscription.registration not in state.registrations:
+        if state.is_of_others(subscription.registration):
             raise SubscriptionMismatch
         if self._require_known and not state.registrations:
             raise Unprocessable("The session is not known.", code="SERVICE_NOT_APPLICABLE")
