@@ -44,13 +44,6 @@ local function release_lost()
   end
 end
 
--- Above any that was given before, even by a store that lost its latest writes.
-local function next_fence(key)
-  local fence = string.format('%.0f', math.max(tonumber(redis.call('HGET', key, 'fence')) + 1, now))
-  redis.call('HSET', key, 'fence', fence)
-  return fence
-end
-
 local claims = {now, 0}
 
 -- Leases one, or looks away from one that has nothing to send: either is no longer due. False: it is
@@ -81,8 +74,9 @@ local function lease(id)
       -- The former claim was one of the release before this one, which does not say what the sink did.
       redis.call('HDEL', key, 'failing_since')
     end
-    local fence = next_fence(key)
-    redis.call('HSET', key, 'lease_until', lease_until, 'leased_through', entry_number(entries[#entries]),
+    -- Above any that was given before, even by a store that lost its latest writes.
+    local fence = string.format('%.0f', math.max(tonumber(of[10]) + 1, now))
+    redis.call('HSET', key, 'fence', fence, 'lease_until', lease_until, 'leased_through', entry_number(entries[#entries]),
       'leased_fence', fence, 'claim', ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. fence)
     redis.call('ZADD', KEYS[1], 'XX', lease_until, id)
     claims[#claims + 1] = {id, fence, lease_until, of[1], of[2], of[3] or '', tonumber(of[4]), of[5] or '',
