@@ -34,10 +34,10 @@ class Lane:
     claim: Claim
     partition: Partition
     claimed_at_s: float
-    host: str = ""
+    host: str = field(init=False)
     place: Place | None = None
     index: int = 0
-    attempt: int = 1
+    attempt: int = field(init=False)
     correlator: str = ""
     event_type: str = ""
     dead: list[DeadLetter] = field(default_factory=list)

@@ -1,19 +1,28 @@
 """The store is killed, replaced, paused, emptied, filled, or loses its scripts, in mid-load."""
 
+from typing import Any
+
 from tests.chaos.run import CLOCK, Run
+from tests.chaos.service import Service
 from tests.valkeys import ValkeyServer, eventually, sentinel
 
 # Beyond the 30 s after which a thread that hangs counts as dead.
 PAUSE_S = 33.0
 
 
-def test_the_store_is_killed_and_comes_back(run: Run) -> None:
-    """Synced at every write: what was accepted is there again."""
-    service = run.begin()
+def delivering(run: Run, *, workers: int = 2, **begin: Any) -> Service:
+    """The API and so many workers, in front of a sink that answers well. For the rest see `Run.begin`."""
+    service = run.begin(**begin)
     run.inbox.plan(delay_ms=[2, 20])
     service.start_api()
-    for number in (1, 2):
+    for number in range(1, workers + 1):
         service.start_worker(number)
+    return service
+
+
+def test_the_store_is_killed_and_comes_back(run: Run) -> None:
+    """Synced at every write: what was accepted is there again."""
+    service = delivering(run)
     events = run.options.events // 2
     load = run.publish(run.mixed(events), rate=events / 6)
     for share in (0.3, 0.6):
@@ -33,12 +42,8 @@ def test_a_replica_takes_over(run: Run) -> None:
     master = run.enter(ValkeyServer(run.directory / "master"))
     replica = run.enter(ValkeyServer(run.directory / "replica", replica_of=master))
     watching = run.enter(sentinel(run.directory / "sentinel", master, replica))
-    service = run.begin(store=watching.url, ACK_REPLICAS="1")
+    delivering(run, store=watching.url, ACK_REPLICAS="1")
     run.valkey = replica
-    run.inbox.plan(delay_ms=[2, 20])
-    service.start_api()
-    for number in (1, 2):
-        service.start_worker(number)
     events = run.options.events // 5
     load = run.publish(run.mixed(events), rate=events / 6)
     load.wait_accepted(0.4)
@@ -67,11 +72,7 @@ def test_a_replica_takes_over(run: Run) -> None:
 
 
 def test_the_store_is_paused(run: Run) -> None:
-    service = run.begin()
-    run.inbox.plan(delay_ms=[2, 20])
-    service.start_api()
-    for number in (1, 2):
-        service.start_worker(number)
+    delivering(run)
     events = run.options.events // 5
     load = run.publish(run.mixed(events), rate=events / 4)
     load.wait_accepted(0.5)
@@ -84,10 +85,7 @@ def test_the_store_is_paused(run: Run) -> None:
 
 def test_the_store_forgets_its_scripts(run: Run) -> None:
     """SCRIPT FLUSH: nothing is lost, and nothing is even repeated."""
-    service = run.begin()
-    run.inbox.plan(delay_ms=[2, 20])
-    service.start_api()
-    service.start_worker(1)
+    delivering(run, workers=1)
     events = run.options.events // 5
     load = run.publish(run.mixed(events), rate=events / 3)
     with run.client() as client:

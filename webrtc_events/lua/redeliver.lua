@@ -6,9 +6,8 @@
 --       6 sequence number or 0  7 payload, which keeps the event's number (outbox_entries.py)
 -- Returns {'redelivered', ''}, or with nothing written {why not, terminationReason or ''}: 'no_letter',
 --   'gone' when the subscription is not kept any more, 'not_owner' when its registration is another's,
---   'ended' when it takes no more events, 'full' when its outbox is, 'newer' when a newer
---   release made it. Error OOM, with nothing written, when
---   the store is above its watermark.
+--   'ended' when it takes no more events, 'full' when its outbox is, 'newer' when a newer release made it.
+--   Error OOM, with nothing written, when the store is above its watermark.
 
 local id, letter = ARGV[3], ARGV[4]
 if #redis.call('XRANGE', KEYS[2], letter, letter) == 0 then
@@ -33,7 +32,7 @@ end
 if above_watermark() then
   return redis.error_reply(FULL)
 end
-push_entry(id, 0, tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7])
+push_entry(id, EVENT, tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7])
 redis.call('XDEL', KEYS[2], letter)
 make_due(id)
 return {'redelivered', ''}
