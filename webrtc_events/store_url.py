@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 __all__ = ["StoreKind", "StoreUrl", "parse_store_url"]
 
@@ -69,6 +69,12 @@ _SCHEMES = {
 }
 _DEFAULT_PORTS = {StoreKind.SERVER: 6379, StoreKind.CLUSTER: 6379, StoreKind.SENTINEL: 26379}
 _TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+# Source: RFC 3986, appendix B. Python's own urlsplit knows one host only: since its patch releases of 2025
+# it refuses several of which one is an IPv6 address.
+_URL = re.compile(
+    r"(?P<scheme>[^:/?#]+)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",
+    re.DOTALL,
+)
 _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:/?#@\[\],]+))(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -77,15 +83,14 @@ def parse_store_url(raw: str) -> StoreUrl:
     Raises:
         ValueError: says what the URL must be; it never repeats a password.
     """
-    try:
-        parts = urlsplit(raw)
-        kind, tls = _SCHEMES[parts.scheme]
-    except (KeyError, ValueError):
-        raise ValueError(f"must start with one of {', '.join(f'{each}://' for each in _SCHEMES)}") from None
-    if parts.fragment:
+    parts = _URL.fullmatch(raw)
+    if parts is None or parts["scheme"].lower() not in _SCHEMES:
+        raise ValueError(f"must start with one of {', '.join(f'{each}://' for each in _SCHEMES)}")
+    kind, tls = _SCHEMES[parts["scheme"].lower()]
+    if parts["fragment"]:
         raise ValueError("must not have a `#`; percent-encode it in a password")
-    query = _query(parts.query, kind, tls=tls)
-    userinfo, _, hosts = parts.netloc.rpartition("@")
+    query = _query(parts["query"] or "", kind, tls=tls)
+    userinfo, _, hosts = parts["authority"].rpartition("@")
     user, _, password = userinfo.partition(":")
     return StoreUrl(
         kind=kind,
@@ -95,7 +100,7 @@ def parse_store_url(raw: str) -> StoreUrl:
         sentinel_username=query.get("sentinel_username"),
         sentinel_password=query.get("sentinel_password"),
         tls_files=tuple((name, query[name]) for name in _TLS_FILES if name in query),
-        **_place(kind, hosts, parts.path, query),
+        **_place(kind, hosts, parts["path"], query),
     )
 
 

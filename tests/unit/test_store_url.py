@@ -40,6 +40,10 @@ CLUSTER, SENTINEL, SERVER, SOCKET = (
                 password="p",
             ),
         ),
+        (
+            "redis+cluster://[::1]:7000,[::2]:7001",
+            StoreUrl(kind=CLUSTER, hosts=(("::1", 7000), ("::2", 7001))),
+        ),
         ("rediss+cluster://a/", StoreUrl(kind=CLUSTER, hosts=(("a", 6379),), tls=True)),
         (
             "redis+sentinel://a,b:7000/events",
