@@ -4,13 +4,13 @@ Those that did not change are the functions of the contract before it; which con
 subscription is under is the use case's to say.
 """
 
-from handlers.subscriptions import (
+from webrtc_events.contract_types import HTTPSubscriptionResponse
+from webrtc_events.handlers.subscriptions import (
     create_notification_channel_subscription,
     delete_notification_channel_subscription,
     retrieve_notification_channel_subscription,
     retrieve_notification_channel_subscription_list,
 )
-from webrtc_events.contract_types import HTTPSubscriptionResponse
 from webrtc_events.model import Caller
 from webrtc_events.subscriptions import Subscriptions, SubscriptionUpdate
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-import handlers.network
-import handlers.subscriptions
-import handlers.webrtc_events_next
 from webrtc_events.auth import TokenVerifier
 from webrtc_events.clock import Clock, SystemClock
 from webrtc_events.contract import load_network, load_next, load_public
+from webrtc_events.handlers import network as network_handlers
+from webrtc_events.handlers import subscriptions as subscription_handlers
+from webrtc_events.handlers import webrtc_events_next as next_handlers
 from webrtc_events.http.api import Api, connexion_app
 from webrtc_events.http.front import Front
 from webrtc_events.http.health import Check
@@ -60,12 +60,12 @@ def create_app(
     store = Store.connect(settings)
     subscriptions = Subscriptions(store, settings)
     apis = {
-        "public": [Api(public, handlers.subscriptions, subscriptions, subscriptions.admit)],
-        "network": [Api(network, handlers.network, Publisher(store, network))],
+        "public": [Api(public, subscription_handlers, subscriptions, subscriptions.admit)],
+        "network": [Api(network, network_handlers, Publisher(store, network))],
     }
     if settings.next:
         latest = Subscriptions(store, settings, ContractVersion.NEXT)
-        apis["public"].append(Api(load_next(), handlers.webrtc_events_next, latest, latest.admit))
+        apis["public"].append(Api(load_next(), next_handlers, latest, latest.admit))
     served = [api for name in apis if name in settings.apis for api in apis[name]]
     verifier = TokenVerifier(
         openid_configuration_url=settings.openid_configuration_url,

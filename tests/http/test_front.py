@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-import handlers.network
-import handlers.subscriptions
 from tests.http.conftest import NETWORK, PUBLIC, Api, Switch, assert_error, invitation, subscription_request
 from webrtc_events.app import create_app
+from webrtc_events.handlers import network, subscriptions
 from webrtc_events.http.binding import HandlerResolver, MissingHandlersError, function_name
 from webrtc_events.settings import Settings, SettingsError
 from webrtc_events.store import Store
@@ -285,14 +284,15 @@ def test_process_serves_the_apis_it_is_told(
 
 
 def test_operation_without_handler_fails_at_start() -> None:
-    resolver = HandlerResolver(handlers.network, object(), ["publishEvents", "doThis", "doThat"])
-    assert resolver.missing == ["doThis (handlers.network.do_this)", "doThat (handlers.network.do_that)"]
+    resolver = HandlerResolver(network, object(), ["publishEvents", "doThis", "doThat"])
+    module = "webrtc_events.handlers.network"
+    assert resolver.missing == [f"doThis ({module}.do_this)", f"doThat ({module}.do_that)"]
     assert "doThis" in str(MissingHandlersError(resolver.missing))
 
 
 def test_missing_handler_fails_create_app(http_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(handlers.subscriptions, "retrieve_notification_channel_subscription")
-    monkeypatch.delattr(handlers.network, "put_registration")
+    monkeypatch.delattr(subscriptions, "retrieve_notification_channel_subscription")
+    monkeypatch.delattr(network, "put_registration")
     with pytest.raises(
         MissingHandlersError, match=r"retrieveNotificationChannelSubscription .*putRegistration"
     ):

@@ -62,7 +62,7 @@ def _handlers_folder(*, create: bool) -> Path:
         return here
     if create:
         raise StubsError("there is no folder `handlers` here; name the file to write with --module")
-    package = find_spec("handlers")
+    package = find_spec("webrtc_events.handlers")
     if package is None or not package.submodule_search_locations:
         raise StubsError("there are no handlers here; name their file with --module")
     return Path(package.submodule_search_locations[0])
