@@ -5,7 +5,7 @@ gunicorn -c gunicorn.conf.py 'webrtc_events.app:create_app()'
 
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,13 +13,14 @@ from starlette.types import ASGIApp
 
 from webrtc_events.auth import TokenVerifier
 from webrtc_events.clock import Clock, SystemClock
+from webrtc_events.conditions import Condition
 from webrtc_events.contract import load_network, load_next, load_public
 from webrtc_events.handlers import network as network_handlers
 from webrtc_events.handlers import subscriptions as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
 from webrtc_events.http.api import Api, connexion_app
 from webrtc_events.http.front import Front
-from webrtc_events.http.health import Check
+from webrtc_events.http.health import Check, in_thread
 from webrtc_events.http.routes import Routes, published_document
 from webrtc_events.masking import Masking, mask_logs
 from webrtc_events.model import ContractVersion
@@ -81,7 +82,7 @@ def create_app(
         api,
         contracts,
         documents,
-        checks={"store": _pinging(store), **(checks or {})},
+        checks={"store": in_thread(_pinging(store)), **(checks or {})},
         pages=pages or {},
         key_set=_key_set(settings),
     )
@@ -119,9 +120,9 @@ def _closing(store: Store) -> Any:
     return lifespan
 
 
-def _pinging(store: Store) -> Check:
-    def ping() -> bool:
+def _pinging(store: Store) -> Callable[[], Condition]:
+    def ping() -> Condition:
         store.ping()
-        return True
+        return Condition.ok()
 
     return ping

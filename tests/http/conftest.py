@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.issuer import Issuer, SigningKeyPair
 from webrtc_events.app import create_app
+from webrtc_events.conditions import Condition
 from webrtc_events.local.valkey import Valkey
 from webrtc_events.settings import Settings
 
@@ -85,12 +86,14 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Switch:
-    """A readiness check."""
+    """A readiness check: what it is set to, or the error that it raises."""
 
-    on = True
+    tells: Condition | Exception = Condition.ok()
 
-    def __call__(self) -> bool:
-        return self.on
+    async def __call__(self) -> Condition:
+        if isinstance(self.tells, Exception):
+            raise self.tells
+        return self.tells
 
 
 @pytest.fixture(scope="session")

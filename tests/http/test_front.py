@@ -11,10 +11,11 @@ import pytest
 
 from tests.http.conftest import NETWORK, PUBLIC, Api, Switch, assert_error, invitation, subscription_request
 from webrtc_events.app import create_app
+from webrtc_events.conditions import Condition, Health
+from webrtc_events.errors import Unavailable
 from webrtc_events.handlers import network, subscriptions
 from webrtc_events.http.binding import HandlerResolver, MissingHandlersError, function_name
 from webrtc_events.settings import Settings, SettingsError
-from webrtc_events.store import Store
 from webrtc_events.subscriptions import Subscriptions
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
@@ -251,25 +252,42 @@ def test_reference_is_served_without_the_internet(api: Api, base: str) -> None:
     assert_error(api("GET", f"{base}/ui/nothing.js", token=None), 404, "NOT_FOUND")
 
 
-def test_health_and_readiness(api: Api, switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_and_readiness(api: Api) -> None:
     assert api("GET", "/healthz", token=None).json() == {"status": "ok"}
     ready = api("GET", "/readyz", token=None)
-    assert (ready.status_code, ready.json()) == (
-        200,
-        {"status": "ok", "checks": {"store": True, "switch": True}},
-    )
+    assert ready.status_code == 200
+    assert ready.json() == {"status": "ok", "checks": {"store": {"status": "ok"}, "switch": {"status": "ok"}}}
     assert api("HEAD", "/readyz", token=None).status_code == 200
 
-    monkeypatch.setattr(switch, "on", False)
-    unready = api("GET", "/readyz", token=None)
-    assert unready.status_code == 503
-    assert unready.json() == {"status": "unavailable", "checks": {"store": True, "switch": False}}
 
-    def fail(_: Store) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(Store, "ping", fail)
-    assert api("GET", "/readyz", token=None).json()["checks"] == {"store": False, "switch": False}
+@pytest.mark.parametrize(
+    ("told", "status", "shown"),
+    [
+        (Condition(Health.DEGRADED, "slow"), 200, {"status": "degraded", "detail": "slow"}),
+        (Condition(Health.UNAVAILABLE, "away"), 503, {"status": "unavailable", "detail": "away"}),
+        (Unavailable("gone"), 503, {"status": "unavailable", "detail": "gone"}),
+        (
+            ZeroDivisionError("secret"),
+            503,
+            {"status": "unavailable", "detail": "The check failed; the log says why."},
+        ),
+    ],
+)
+def test_readiness_is_that_of_the_worst(
+    api: Api,
+    switch: Switch,
+    monkeypatch: pytest.MonkeyPatch,
+    told: Condition | Exception,
+    status: int,
+    shown: dict[str, str],
+) -> None:
+    monkeypatch.setattr(switch, "tells", told)
+    answer = api("GET", "/readyz", token=None)
+    assert answer.status_code == status
+    assert answer.json() == {
+        "status": shown["status"],
+        "checks": {"store": {"status": "ok"}, "switch": shown},
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.responses import Response
 
+from webrtc_events.conditions import Condition, Health
 from webrtc_events.errors import Unavailable
 from webrtc_events.http.answers import json_response
 
-__all__ = ["Check", "healthy", "ready"]
+__all__ = ["Check", "healthy", "in_thread", "ready"]
 
-Check = Callable[[], bool]
-"""May block for a few seconds; runs in a thread. False or an error: not ready."""
+Check = Callable[[], Awaitable[Condition]]
+"""Tells how one dependency is doing. An exception counts as unavailable."""
+
+_WORST_FIRST = (Health.UNAVAILABLE, Health.DEGRADED, Health.OK)
 
 _logger = logging.getLogger(__name__)
 
@@ -22,18 +25,33 @@ def healthy() -> Response:
 
 
 async def ready(checks: Mapping[str, Check]) -> Response:
-    """200 if all checks pass, else 503; names each: `{"status": ..., "checks": {name: bool}}`."""
-    passed = await asyncio.gather(*(asyncio.to_thread(_passes, *each) for each in checks.items()))
-    ok = all(passed)
-    body = {"status": "ok" if ok else "unavailable", "checks": dict(zip(checks, passed, strict=True))}
-    return json_response(body, 200 if ok else Unavailable.status)
+    """503 if some check is `unavailable`, else 200: what is degraded still works.
+
+    `{"status": <the worst of all>, "checks": {<name>: {"status": ..., "detail": ...}}}`; `detail`
+    is left out where all is well.
+    """
+    found = await asyncio.gather(*(_condition(*each) for each in checks.items()))
+    told = {each.health for each in found}
+    worst = next((each for each in _WORST_FIRST if each in told), Health.OK)
+    body = {"status": worst, "checks": dict(zip(checks, map(_shown, found), strict=True))}
+    return json_response(body, Unavailable.status if worst is Health.UNAVAILABLE else 200)
 
 
-def _passes(name: str, check: Check) -> bool:
+def in_thread(check: Callable[[], Condition]) -> Check:
+    """For a check that blocks, for a few seconds at most."""
+    return lambda: asyncio.to_thread(check)
+
+
+async def _condition(name: str, check: Check) -> Condition:
     try:
-        return check()
-    except Unavailable:
-        return False
+        return await check()
+    except Unavailable as error:
+        return Condition(Health.UNAVAILABLE, error.message)
     except Exception:
         _logger.exception("readiness check %s failed", name)
-        return False
+        return Condition(Health.UNAVAILABLE, "The check failed; the log says why.")
+
+
+def _shown(condition: Condition) -> dict[str, str]:
+    shown = {"status": condition.health.value, "detail": condition.detail}
+    return {name: text for name, text in shown.items() if text}

@@ -15,6 +15,7 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from webrtc_events.clock import Clock
+from webrtc_events.conditions import Condition, Health
 from webrtc_events.local.ca import ServerCertificate, server_certificate
 from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.environment import local_environ
@@ -180,6 +181,7 @@ def _load_service(prepared: _Prepared, own_issuer: bool, api_url: str, clock: Cl
         # Connexion imports a test client that warns about its HTTP library, which is not used here.
         warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
         from webrtc_events.app import create_app
+        from webrtc_events.http.health import in_thread
     from webrtc_events.local.issuer import Issuer, issuer_app
     from webrtc_events.worker import Worker
 
@@ -198,7 +200,7 @@ def _load_service(prepared: _Prepared, own_issuer: bool, api_url: str, clock: Cl
         if own_issuer:
             issuer = Issuer(f"{api_url}/issuer", prepared.key, settings.audience, clock)
             pages["/issuer"] = asgi(issuer_app(issuer))
-        checks = {name: _thread_check(worker.alive, name) for name in worker.alive()}
+        checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
         app = create_app(settings, clock=clock, pages=pages, checks=checks)
         api = HttpServer("API", app, sockets)
         stack.callback(signals.finish, api.stop)
@@ -211,8 +213,11 @@ def _load_service(prepared: _Prepared, own_issuer: bool, api_url: str, clock: Cl
     return start
 
 
-def _thread_check(alive: Callable[[], Mapping[str, bool]], name: str) -> Callable[[], bool]:
-    return lambda: alive()[name]
+def _thread_check(alive: Callable[[], Mapping[str, bool]], name: str) -> Callable[[], Condition]:
+    def look() -> Condition:
+        return Condition.ok() if alive()[name] else Condition(Health.UNAVAILABLE, "Its thread stands still.")
+
+    return look
 
 
 def _start_sink(
