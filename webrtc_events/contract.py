@@ -1,10 +1,10 @@
 """The API contracts, and the compiled validators of their schemas."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from importlib.resources import files
-from itertools import islice
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -12,7 +12,9 @@ import jsonschema_rs
 import yaml
 
 from webrtc_events.discriminators import checked_schemas, json_schema
+from webrtc_events.faults import Fault, KnownMembers, faults_of
 from webrtc_events.overlay import apply_overlay
+from webrtc_events.schema_members import known_members
 from webrtc_events.strict_json import parse_json
 
 __all__ = [
@@ -31,33 +33,15 @@ __all__ = [
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
-_SHOWN_CHARACTERS = 300
-"""Of a path or a message in a Fault: names of members are the sender's, and may be long."""
-
-_MAX_FAULTS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One place where an instance breaks its schema.
-
-    `path` is a JSON path such as `$.config.subscriptionMaxEvents`, `rule` the schema
-    keyword, `message` for people. None of them repeats a value of the instance, which may
-    be a secret.
-    """
-
-    path: str
-    rule: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
-
 
 class Validator:
-    """A compiled schema; formats are checked. Safe to share between threads."""
+    """A compiled schema; formats are checked. Safe to share between threads.
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    `known` tells the members that a fault compares names with.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], known: KnownMembers = lambda _: None) -> None:
+        self._known = known
         self._compiled = jsonschema_rs.Draft202012Validator(
             dict(schema), validate_formats=True, mask="the value"
         )
@@ -73,10 +57,7 @@ class Validator:
 
     def faults(self, instance: Any) -> Iterator[Fault]:
         """Every fault, in the schema's order; at most 1,000."""
-        for error in islice(self._compiled.iter_errors(instance), _MAX_FAULTS):
-            yield Fault(
-                _shown(_json_path(error.instance_path)), str(error.kind.name), _shown(str(error.message))
-            )
+        return faults_of(self._compiled.iter_errors(instance), instance, self._known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +109,19 @@ class Contract:
         key = json.dumps(schema, sort_keys=True)
         validator = self._compiled.get(key)
         if validator is None:
-            root = {**json_schema(dict(schema)), "components": {"schemas": self._schemas}}
-            validator = self._compiled[key] = Validator(root)
+            plain = json_schema(dict(schema))
+            root = {**plain, "components": {"schemas": self._schemas}}
+            known = partial(self._known_members, plain)
+            validator = self._compiled[key] = Validator(root, known)
         return validator
+
+    def _known_members(self, schema: Mapping[str, Any], path: Sequence[str | int]) -> frozenset[str] | None:
+        return known_members(schema, self._reference_schemas, path)
+
+    @cached_property
+    def _reference_schemas(self) -> dict[str, Any]:
+        """Those with the members that the departures add."""
+        return checked_schemas(self.reference["components"]["schemas"])
 
     def _operations(self) -> Iterator[Operation]:
         for path, item in self.document["paths"].items():
@@ -247,17 +238,3 @@ def _scopes(requirements: list[Mapping[str, list[str]]]) -> Iterator[str]:
     for requirement in requirements:
         for scopes in requirement.values():
             yield from scopes
-
-
-def _json_path(steps: list[str | int]) -> str:
-    return "$" + "".join(map(_json_path_step, steps))
-
-
-def _json_path_step(step: str | int) -> str:
-    if isinstance(step, int):
-        return f"[{step}]"
-    return f".{step}" if step.isidentifier() else f"['{step}']"
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

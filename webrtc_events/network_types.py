@@ -200,3 +200,8 @@ class NetworkRegistrationEnds(NetworkEvent):
 
     type: Literal["org.camaraproject.webrtc-events.v0.registration-ends"]
     data: NetworkRegistrationEndsData
+
+
+NetworkEventOrBatch: TypeAlias = (
+    NetworkSessionInvitation | NetworkSessionStatus | NetworkRegistrationEnds | NetworkEventBatch
+)

@@ -10,6 +10,7 @@ from typing import Any
 from webrtc_events.clock import format_time, parse_time
 from webrtc_events.contract import Contract
 from webrtc_events.errors import InvalidArgument, NotFound
+from webrtc_events.faults import told
 from webrtc_events.keys import Partition, partition_of
 from webrtc_events.masking import Personal
 from webrtc_events.model import EventType, NetworkEvent, Registration, Status, TerminationReason
@@ -64,9 +65,8 @@ class Publisher:
         return results
 
     def _read(self, raw: Any) -> NetworkEvent | EventResult:
-        fault = self._validator.first_fault(raw)
-        if fault is not None:
-            return _rejected(raw, f"{fault.path}: {fault.message}")
+        if not self._validator.is_valid(raw):
+            return _rejected(raw, told(list(self._validator.faults(raw))))
         event_type, data, subject = EventType(raw["type"]), raw["data"], raw.get("subject")
         if event_type is EventType.REGISTRATION_ENDS and subject not in (None, data["registrationId"]):
             return _rejected(raw, "$.subject: is not data.registrationId")

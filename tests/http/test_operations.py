@@ -157,6 +157,50 @@ def test_batch_is_judged_event_by_event(api: Api) -> None:
     assert all(each["message"] for each in results[1:4])
 
 
+def test_plain_json_is_an_event_or_a_batch(api: Api) -> None:
+    """What a person types at first: curl with a Content-Type that everybody knows."""
+    single = post_events(api, invitation(38), "application/json")
+    assert single.json()["results"] == [{"id": "e38", "status": "accepted", "subscriptions": 0}]
+    batch = post_events(api, [invitation(32), {"id": "e33"}], "application/json")
+    assert batch.status_code == 202
+    assert [each["status"] for each in batch.json()["results"]] == ["accepted", "rejected"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            {"id": "e34", "kind": "x"},
+            '$: "type", "source", "specversion", "time" and "data" are missing; "kind" is not known here',
+        ),
+        ([], "$: the value has less than 1 item"),
+        ("x", '$: the value is not of type "object" or "array"'),
+    ],
+)
+def test_plain_json_that_is_neither_is_told_what_is_wrong(api: Api, value: object, message: str) -> None:
+    assert assert_error(post_events(api, value, "application/json"), 400, "INVALID_ARGUMENT") == message
+
+
+def test_all_that_is_missing_or_unknown_is_named_at_once(api: Api) -> None:
+    path = f"{NETWORK}/registrations/r-named"
+    refused = api("PUT", path, json={"clientId": "app", "expiresAt": "soon", "device": "d"})
+    assert assert_error(refused, 400, "INVALID_ARGUMENT") == (
+        '$: "deviceId" and "owner" are missing; "clientId" and "device" are not known here; '
+        '$.expiresAt: the value is not a "date-time"'
+    )
+
+
+def test_every_value_that_would_do_is_named(api: Api) -> None:
+    event = invitation(35, type=PREFIX + "session-status", data={"mediaSessionId": "m1", "status": "Busi"})
+    message = assert_error(post_events(api, event), 400, "INVALID_ARGUMENT")
+    statuses = [
+        *("Initial", "InProgress", "Ringing", "Proceeding", "Connected", "Terminated", "Hold", "Resume"),
+        *("SessionCancelled", "Declined", "Failed", "Waiting", "NoAnswer", "NotReachable", "Busy"),
+    ]
+    shown = ", ".join(f'"{status}"' for status in statuses)
+    assert message == f"$.data.status: the value is not one of {shown}"
+
+
 @pytest.mark.parametrize(
     ("media_type", "value"),
     [

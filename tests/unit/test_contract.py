@@ -209,6 +209,7 @@ def test_operations_are_known_by_their_ids() -> None:
     assert set(NETWORK.operations["publishEvents"].bodies) == {
         "application/cloudevents+json",
         "application/cloudevents-batch+json",
+        "application/json",
     }
 
 

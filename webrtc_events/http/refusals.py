@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from webrtc_events.contract import Fault
 from webrtc_events.errors import InvalidArgument
+from webrtc_events.faults import told
 
 __all__ = ["refusal"]
 
@@ -25,15 +26,13 @@ _ORDER = ["INVALID_ARGUMENT", *_BY_PATH.values(), "OUT_OF_RANGE"]
 
 
 def refusal(operation_id: str, faults: Iterable[Fault]) -> InvalidArgument | None:
-    """None: nothing that this operation refuses. Of several faults the first in `_ORDER` is named."""
+    """None: nothing that this operation refuses. All faults are told, the one with the first code first."""
     if operation_id not in _CODED:
-        first = next(iter(faults), None)
-        return None if first is None else InvalidArgument(str(first))
+        plain = list(faults)
+        return InvalidArgument(told(plain)) if plain else None
     coded = [(_code(fault), fault) for fault in faults if not _tolerated(fault)]
-    if not coded:
-        return None
-    code, fault = min(coded, key=lambda each: _ORDER.index(each[0]))
-    return InvalidArgument(str(fault), code=code)
+    coded.sort(key=lambda each: _ORDER.index(each[0]))
+    return InvalidArgument(told([fault for _, fault in coded]), code=coded[0][0]) if coded else None
 
 
 def _code(fault: Fault) -> str:

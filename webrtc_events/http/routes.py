@@ -158,11 +158,13 @@ def _allow(scope: Scope, methods: Sequence[str]) -> None:
 def _plain(scope: Scope, operation: Operation) -> Scope:
     """`scope` with a Content-Type that Connexion cannot misread.
 
-    It compares media types letter by letter and stumbles over parameters. Where an
-    operation takes no body, or the header came twice, there is none.
+    It compares media types letter by letter, stumbles over parameters, and refuses what the
+    operation does not take without a word of what it does take. There is none where the header
+    came twice or names another type; validators.py refuses such a body.
     """
     types = [value for name, value in scope["headers"] if name == b"content-type"]
     headers = [header for header in scope["headers"] if header[0] != b"content-type"]
-    if operation.bodies and len(types) == 1:
-        headers.append((b"content-type", types[0].partition(b";")[0].strip().lower()))
+    plain = [value.partition(b";")[0].strip().lower() for value in types]
+    if len(plain) == 1 and plain[0].decode("latin-1") in operation.bodies:
+        headers.append((b"content-type", plain[0]))
     return {**scope, "headers": headers}

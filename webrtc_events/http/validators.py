@@ -67,7 +67,7 @@ class RequestBody:
             raise InvalidArgument("A request body is required.")
         if body:
             if validator is None:
-                raise UnsupportedMediaType
+                raise UnsupportedMediaType(f"Content-Type must be {' or '.join(operation.bodies)}.")
             payload = await _in_thread_if_large(body, partial(_checked, operation, validator, body))
             _context(scope)["payload"] = payload
         return _replay(body, receive), scope
