@@ -1,10 +1,9 @@
 """The composition root of the HTTP side: settings in, ASGI application out.
 
-gunicorn -c gunicorn.conf.py 'webrtc_events.app:create_app()'
+gunicorn -c python:webrtc_events.gunicorn_conf 'webrtc_events.app:create_app()'
 """
 
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,14 +18,16 @@ from webrtc_events.handlers import network as network_handlers
 from webrtc_events.handlers import subscriptions as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
 from webrtc_events.http.api import Api, connexion_app
+from webrtc_events.http.failures import Failures
 from webrtc_events.http.front import Front
 from webrtc_events.http.health import Check, in_thread
 from webrtc_events.http.routes import Routes, published_document
 from webrtc_events.masking import Masking, mask_logs
 from webrtc_events.model import ContractVersion
 from webrtc_events.publish import Publisher
-from webrtc_events.settings import Settings, SettingsError
+from webrtc_events.settings import Settings
 from webrtc_events.signatures import key_set
+from webrtc_events.start_faults import exit_with_fault
 from webrtc_events.store import Store
 from webrtc_events.subscriptions import Subscriptions
 
@@ -34,6 +35,8 @@ __all__ = ["create_app"]
 
 _PUBLIC_LIMIT_BYTES = 256 * 1024
 _NETWORK_LIMIT_BYTES = 16 * 1024 * 1024
+# gunicorn's Arbiter.WORKER_BOOT_ERROR
+_BOOT_ERROR = 3
 
 
 def create_app(
@@ -45,16 +48,18 @@ def create_app(
 ) -> ASGIApp:
     """The application with the APIs that `settings.apis` names.
 
-    `settings` None reads the environment. `pages` are further ASGI applications by path
-    prefix; `checks` are asked by `/readyz` besides the store. From here on the process's logs are
-    masked, see masking.py.
+    `settings` None reads the environment, and ends the process with a plain text where it cannot
+    start. `pages` are further ASGI applications by path prefix; `checks` are asked by `/readyz`
+    besides store and issuer. From here on the process's logs are masked, see masking.py.
 
     Raises:
-        SettingsError: the environment is not valid; each fault is printed too.
         MissingHandlersError: some operation has no handler.
-        Unavailable: the store cannot be reached.
+        Unavailable, PartitionMismatch: see `Store.connect`.
     """
-    settings = settings or _settings_from_environment()
+    if settings is None:
+        # With this status gunicorn gives up, and does not start one worker after the other.
+        with exit_with_fault(_BOOT_ERROR):
+            return create_app(Settings.from_environ(os.environ), clock=clock, pages=pages, checks=checks)
     mask_logs(Masking.of(settings))
     public = load_public(strict_cloudevents=settings.strict_cloudevents)
     network = load_network()
@@ -68,12 +73,12 @@ def create_app(
         latest = Subscriptions(store, settings, ContractVersion.NEXT)
         apis["public"].append(Api(load_next(), next_handlers, latest, latest.admit))
     served = [api for name in apis if name in settings.apis for api in apis[name]]
+    clock = clock or SystemClock()
     verifier = TokenVerifier(
-        openid_configuration_url=settings.openid_configuration_url,
-        audience=settings.audience,
-        clock=clock or SystemClock(),
+        openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
-    api = connexion_app(served, verifier, _closing(store))
+    failures = Failures(clock)
+    api = connexion_app(served, verifier, failures, _closing(store))
     contracts = [each.contract for each in served]
     documents = {
         each.base_path: published_document(each, settings.openid_configuration_url) for each in contracts
@@ -82,7 +87,7 @@ def create_app(
         api,
         contracts,
         documents,
-        checks={"store": in_thread(_pinging(store)), **(checks or {})},
+        checks={"store": in_thread(_pinging(store)), "issuer": verifier.condition, **(checks or {})},
         pages=pages or {},
         key_set=_key_set(settings),
     )
@@ -90,18 +95,10 @@ def create_app(
         routes,
         lifespan=api,
         correlator=public.validator("XCorrelator"),
+        failures=failures,
         limits={network.base_path: _NETWORK_LIMIT_BYTES},
         default_limit=_PUBLIC_LIMIT_BYTES,
     )
-
-
-def _settings_from_environment() -> Settings:
-    try:
-        return Settings.from_environ(os.environ)
-    except SettingsError as error:
-        for fault in error.faults:
-            print(f"webrtc-events: {fault}", file=sys.stderr)
-        raise
 
 
 def _key_set(settings: Settings) -> Mapping[str, Any] | None:

@@ -1,19 +1,18 @@
 """The command line. Imports are inside the commands, so that each starts as fast as it can."""
 
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from webrtc_events.clock import SystemClock
-from webrtc_events.command_errors import store_told, told
+from webrtc_events.command_errors import handle_cli_errors
 from webrtc_events.dead_letter_commands import dead_letters
+from webrtc_events.log_config import log_to_stderr
 from webrtc_events.operator_commands import erase, new_key, pseudonym, rotate_key
 
 if TYPE_CHECKING:
@@ -78,8 +77,7 @@ main.add_command(rotate_key)
     help="Port of the HTTPS sink on localhost; 0 takes a free one.",
 )
 @_data_option
-@told
-@store_told
+@handle_cli_errors
 def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
     """Run everything on this machine.
 
@@ -93,7 +91,7 @@ def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
       webrtc-events serve
       webrtc-events serve --port 8080 --sink-port 8443 --data-dir ./data
     """
-    _log_to_stderr()
+    log_to_stderr()
     from webrtc_events.local.serve import ServeOptions
     from webrtc_events.local.serve import serve as run
 
@@ -102,8 +100,7 @@ def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
 
 
 @main.command()
-@told
-@store_told
+@handle_cli_errors
 def worker() -> None:
     """Deliver notifications and keep time, without an API.
 
@@ -117,7 +114,7 @@ def worker() -> None:
       export WEBRTC_EVENTS_OPENID_CONFIGURATION_URL=...  (that of the API)
       webrtc-events worker
     """
-    _log_to_stderr()
+    log_to_stderr()
     from webrtc_events.local.signals import StopSignals
     from webrtc_events.settings import Settings
 
@@ -150,7 +147,7 @@ def worker() -> None:
     "--expires-in", default=3600, type=click.IntRange(min=1), help="Seconds until the token expires."
 )
 @_data_option
-@told
+@handle_cli_errors
 def token(
     client: str, subject: str | None, scopes: tuple[str, ...], expires_in: int, data_dir: Path | None
 ) -> None:
@@ -180,7 +177,7 @@ def token(
     "--token", "access_token", help="Access token with scope webrtc-events:network.  [default: a local one]"
 )
 @_data_option
-@told
+@handle_cli_errors
 def publish(file: BinaryIO, url: str | None, access_token: str | None, data_dir: Path | None) -> None:
     """Publish network events from FILE, one JSON object a line; `-` reads the standard input.
 
@@ -237,7 +234,7 @@ def publish(file: BinaryIO, url: str | None, access_token: str | None, data_dir:
     "--strict/--no-strict", default=False, envvar=_STRICT, help=f"As {_STRICT}, which it defaults to."
 )
 @_data_option
-@told
+@handle_cli_errors
 def sink(port: int, strict: bool, data_dir: Path | None) -> None:
     """Run the local HTTPS sink alone.
 
@@ -248,7 +245,7 @@ def sink(port: int, strict: bool, data_dir: Path | None) -> None:
     Example:
       webrtc-events sink --port 8443
     """
-    _log_to_stderr()
+    log_to_stderr()
     from webrtc_events.local.serve import serve_sink
 
     serve_sink(port, _data(data_dir), strict=strict, clock=SystemClock(), say=click.echo)
@@ -259,7 +256,7 @@ def sink(port: int, strict: bool, data_dir: Path | None) -> None:
     "--fresh", is_flag=True, help="Against a `serve` of its own: free ports, temporary data, stopped after."
 )
 @_data_option
-@told
+@handle_cli_errors
 def demo(fresh: bool, data_dir: Path | None) -> None:
     """Play a recorded call through a running `serve` and check every notification.
 
@@ -324,10 +321,8 @@ def stubs(spec: Path | None, check: bool, module: Path | None) -> None:
         raise click.UsageError("Name the document to write stubs for.")
     if spec is None and module is not None:
         raise click.UsageError("Name the document whose handlers are in --module.")
-    with warnings.catch_warnings():
-        # Connexion imports a test client that a command has no use for.
-        warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
-        from webrtc_events.stubs import StubsError
+    from webrtc_events.stubs import StubsError
+
     try:
         if spec is None or check:
             _check_stubs(spec, module)
@@ -449,15 +444,6 @@ def _notification(received: Any) -> None:
 
     color = "red" if received.fault else "cyan" if received.type == "subscription-ended" else None
     click.secho(describe(received), fg=color)
-
-
-def _log_to_stderr(stream: TextIO | None = None) -> None:
-    logging.basicConfig(
-        level=logging.WARNING,
-        stream=stream or sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    logging.getLogger("webrtc_events").setLevel(logging.INFO)
 
 
 if __name__ == "__main__":

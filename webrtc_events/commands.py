@@ -85,6 +85,8 @@ class Client(_RedisCommands):  # type: ignore[misc]
                 found = result if isinstance(result, list) else [result] * len(groups[node])
                 for index, answer in zip(groups[node], found, strict=True):
                     answers[index] = answer
+                if isinstance(result, list):
+                    self.nodes.answered(node)
                 if isinstance(result, redis.TimeoutError) or (isinstance(result, RedisError) and round_ > 0):
                     self.nodes.silent(node, result)
             may_break = repeats and round_ == 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webrtc_events.command_errors import store_told, told
+from webrtc_events.command_errors import handle_cli_errors
 
 if TYPE_CHECKING:
     from webrtc_events.dead_letters import DeadLetters, Letter, LetterFilter, LetterId, Redelivery
@@ -118,8 +118,7 @@ def _opened() -> "Iterator[tuple[Settings, Store, DeadLetters]]":
 @_filters
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many, the newest.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
-@told
-@store_told
+@handle_cli_errors
 def list_(limit: int | None, as_json: bool, type_: str | None, **given: Any) -> None:
     """List dead letters, the newest first.
 
@@ -147,8 +146,7 @@ def list_(limit: int | None, as_json: bool, type_: str | None, **given: Any) -> 
 @dead_letters.command()
 @click.argument("letter_id", metavar="LETTER")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object, for programs.")
-@told
-@store_told
+@handle_cli_errors
 def show(letter_id: str, as_json: bool) -> None:
     """Show a dead letter: why it was given up, its event as it would be sent, recent attempts.
 
@@ -187,8 +185,7 @@ def _letter_id(text: str) -> "LetterId":
 @click.argument("letter_ids", metavar="[LETTER]...", nargs=-1)
 @_filters
 @click.option("--all", "all_", is_flag=True, help="All that there are.")
-@told
-@store_told
+@handle_cli_errors
 def redeliver(letter_ids: tuple[str, ...], all_: bool, type_: str | None, **given: Any) -> None:
     """Send dead letters again: those named, or all that filters let through, the oldest first.
 
@@ -237,8 +234,7 @@ def _say_counts(results: "Counter[str]") -> None:
 @_filters
 @click.option("--all", "all_", is_flag=True, help="All that there are.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@told
-@store_told
+@handle_cli_errors
 def purge(letter_ids: tuple[str, ...], all_: bool, yes: bool, type_: str | None, **given: Any) -> None:
     """Remove dead letters for good: those named, or all that filters let through.
 

@@ -3,7 +3,9 @@
     ServiceError
     ├── InvalidArgument     400 INVALID_ARGUMENT, or the more telling code of a create request
     ├── Unauthenticated     401 UNAUTHENTICATED
+    │   └── InvalidToken    the same, for a token that was there
     ├── PermissionDenied    403 PERMISSION_DENIED
+    │   └── InsufficientScope  the same, and the scope that is missing
     ├── SubscriptionMismatch 403 SUBSCRIPTION_MISMATCH
     ├── NotFound            404 NOT_FOUND
     ├── MethodNotAllowed    405 METHOD_NOT_ALLOWED
@@ -21,6 +23,8 @@
 Source: CAMARA API Design Guide (Commonalities 0.6), section 3, and webrtc-events.yaml.
 """
 
+from collections.abc import Iterable
+from enum import StrEnum
 from typing import ClassVar
 
 from webrtc_events.contract_types import ErrorInfo
@@ -28,8 +32,10 @@ from webrtc_events.contract_types import ErrorInfo
 __all__ = [
     "ContentTooLarge",
     "ErrorInfo",
+    "InsufficientScope",
     "Internal",
     "InvalidArgument",
+    "InvalidToken",
     "MethodNotAllowed",
     "NewerRelease",
     "NotAcceptable",
@@ -38,6 +44,7 @@ __all__ = [
     "ServiceError",
     "SubscriptionEnded",
     "SubscriptionMismatch",
+    "TokenFault",
     "TooManyRequests",
     "Unauthenticated",
     "Unavailable",
@@ -78,20 +85,59 @@ class InvalidArgument(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """Says nothing about why: that would help to forge credentials (design guide 3.1)."""
+    """There is no access token, or none in a form that is known (RFC 6750, section 3.1)."""
 
     status = 401
     code = "UNAUTHENTICATED"
     message = "Valid credentials are needed. Authenticate and try again."
 
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+    def __init__(self, challenge: str = "Bearer") -> None:
+        super().__init__(headers={"WWW-Authenticate": challenge})
+
+
+class TokenFault(StrEnum):
+    """What is wrong with an access token."""
+
+    FORM = "form"
+    KEY = "key"
+    SIGNATURE = "signature"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not yet valid"
+    CLIENT = "client"
+
+
+class InvalidToken(Unauthenticated):
+    """`fault` and `detail` are for the log alone: an answer that says why helps to forge tokens.
+
+    Sources: CAMARA API Design Guide, section 3.1; RFC 6750, section 3.
+    """
+
+    _DESCRIPTION = "The access token is expired, not for this service, or invalid for another reason"
+
+    def __init__(self, fault: TokenFault, detail: str) -> None:
+        super().__init__(f'Bearer error="invalid_token", error_description="{self._DESCRIPTION}"')
+        self.fault = fault
+        self.detail = detail
 
 
 class PermissionDenied(ServiceError):
     status = 403
     code = "PERMISSION_DENIED"
     message = "The access token does not permit this."
+
+
+class InsufficientScope(PermissionDenied):
+    """The access token has none of `scopes`, any one of which would do (RFC 6750, section 3)."""
+
+    def __init__(self, scopes: Iterable[str]) -> None:
+        self.scopes = sorted(scopes)
+        needed = " or ".join(self.scopes)
+        challenge = f'Bearer error="insufficient_scope", scope="{" ".join(self.scopes)}"'
+        super().__init__(
+            f"The access token lacks the scope {needed}.", headers={"WWW-Authenticate": challenge}
+        )
 
 
 class SubscriptionMismatch(ServiceError):

@@ -64,6 +64,9 @@ class Nodes(Protocol):
     def silent(self, node: Node, error: Exception) -> None:
         """The node does not answer."""
 
+    def answered(self, node: Node) -> None:
+        """The node answers. Called with every answer, so it must cost nothing."""
+
     def pubsub(self, node: Node) -> Any:
         """A redis-py PubSub on a connection that is not disturbed by what happens to other nodes."""
 
@@ -113,6 +116,7 @@ class _OneNode:
         self.version = 0
         self._lock = threading.Lock()
         self._node = Node("0", client)
+        self._away = False
 
     def of(self, key: str) -> Node:  # noqa: ARG002
         return self._node
@@ -126,10 +130,22 @@ class _OneNode:
     def moved(self, error: MovedError) -> None:
         """A node of a cluster that was taken for a server of its own: there is no other to ask."""
 
-    def silent(self, node: Node, error: Exception) -> None:  # noqa: ARG002
+    def silent(self, node: Node, error: Exception) -> None:
+        with self._lock:
+            news, self._away = not self._away, True
+        if news:
+            log.warning("the store does not answer: %s", error)
         # Other connections to it are as dead.
         _drop_idle(node.client)
         self._renew()
+
+    def answered(self, node: Node) -> None:  # noqa: ARG002
+        if not self._away:
+            return
+        with self._lock:
+            news, self._away = self._away, False
+        if news:
+            log.info("the store answers again")
 
     def _renew(self) -> None:
         """From now on it counts as another node."""
@@ -243,6 +259,9 @@ class _ClusterNodes:
             log.warning("the store's node %s does not answer: %s", node.name, error)
         _drop_idle(node.client)
         self._watch()
+
+    def answered(self, node: Node) -> None:
+        """A node that was silent is told to be back by the thread that watches it."""
 
     def pubsub(self, node: Node) -> Any:
         # redis-py drops the connections of its own clients when it looks at the cluster anew.

@@ -101,12 +101,20 @@ def _get(session: requests.Session, url: str, clock: Clock) -> Mapping[str, Any]
                 raise IssuerError(f"{url} answered {response.status_code}")
             document = parse_json(_read(response, deadline, clock))
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise IssuerError(f"{url}: {error}") from error
+        raise IssuerError(f"{url}: {_root_cause(error)}") from error
     except InvalidArgument as error:
         raise IssuerError(f"{url}: {error.message}") from error
     if not isinstance(document, dict):
         raise IssuerError(f"{url} holds no JSON object")
     return document
+
+
+def _root_cause(error: BaseException) -> str:
+    """What the system or TLS said at first; the libraries wrap it in addresses of objects."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return said or type(error).__name__
 
 
 def _read(response: requests.Response, deadline: float, clock: Clock) -> bytes:

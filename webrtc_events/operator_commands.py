@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webrtc_events.command_errors import store_told, told
+from webrtc_events.command_errors import handle_cli_errors
 
 if TYPE_CHECKING:
     from webrtc_events.erasure import Traces
@@ -28,8 +28,7 @@ def new_key() -> None:
 
 
 @click.command("rotate-key")
-@told
-@store_told
+@handle_cli_errors
 def rotate_key() -> None:
     """Seal every stored sink credential anew with the first key of WEBRTC_EVENTS_SECRET_KEY.
 
@@ -80,7 +79,7 @@ def rotate_key() -> None:
 
 @click.command()
 @click.argument("value")
-@told
+@handle_cli_errors
 def pseudonym(value: str) -> None:
     """Print what stands in the logs for an address, a name, a registration or a device.
 
@@ -104,8 +103,7 @@ def pseudonym(value: str) -> None:
 @click.option("--registration", required=True, help="Its registrationId.")
 @click.option("--dry-run", is_flag=True, help="Say what there is, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@told
-@store_told
+@handle_cli_errors
 def erase(registration: str, dry_run: bool, yes: bool) -> None:
     """Remove what is kept of a registration.
 

@@ -12,6 +12,7 @@ from typing import Any, TypedDict, cast
 from urllib.parse import urlsplit
 
 from webrtc_events.addresses import AddressPolicy, check_sink_url
+from webrtc_events.auth import require_any_scope
 from webrtc_events.clock import format_time, parse_time
 from webrtc_events.contract_types import (
     AccessTokenCredential,
@@ -25,7 +26,6 @@ from webrtc_events.credentials import CredentialBox, token_expiry_ms
 from webrtc_events.errors import (
     InvalidArgument,
     NotFound,
-    PermissionDenied,
     ServiceError,
     SubscriptionEnded,
     SubscriptionMismatch,
@@ -100,13 +100,12 @@ class Subscriptions:
 
         Raises:
             Unprocessable: more than one event type.
-            PermissionDenied: no scope for the type asked for.
+            InsufficientScope: no scope for the type asked for.
             InvalidArgument: what the contract cannot say: see the checks below.
             Unavailable: the store does not answer.
         """
         event_type = _one_type(request)
-        if f"webrtc-events:{event_type}:create" not in caller.scopes:
-            raise PermissionDenied
+        require_any_scope(caller, [f"webrtc-events:{event_type}:create"])
         detail = request["config"]["subscriptionDetail"]
         registration = detail["registrationId"]
         if not 1 <= len(registration) <= _LONGEST_REGISTRATION:

@@ -20,7 +20,7 @@ from webrtc_events.clock import SystemClock
 __all__ = ["Service", "Subscriber"]
 
 CLOCK = SystemClock()
-ROOT = Path(__file__).parents[2]
+GUNICORN_CONF = "python:webrtc_events.gunicorn_conf"
 SCRIPTS = Path(sys.executable).parent
 APP = "webrtc_events.app:create_app()"
 _SCOPES = " ".join(
@@ -77,7 +77,7 @@ class Service:
 
     def start_api(self, workers: int = 1, app: str = APP, options: Sequence[str] = ()) -> Process:
         """gunicorn; always on the same port."""
-        own = ("-c", str(ROOT / "gunicorn.conf.py"), "-w", str(workers), "-b", f"127.0.0.1:{self._port}")
+        own = ("-c", GUNICORN_CONF, "-w", str(workers), "-b", f"127.0.0.1:{self._port}")
         api = self.run("api", str(SCRIPTS / "gunicorn"), *own, *options, app)
         eventually(self.ready, "the API is ready", 60, every_s=0.1)
         return api

@@ -8,7 +8,7 @@ from tests.chaos.processes import running
 from tests.chaos.run import EVENTS_PER_CLAIM, Run
 from tests.valkeys import eventually
 
-# Worker.stop; graceful_timeout of gunicorn.conf.py.
+# Worker.stop; graceful_timeout of gunicorn_conf.py.
 WORKER_GRACE_S = 15.0
 API_GRACE_S = 30.0
 ENDING = 15

@@ -16,34 +16,47 @@ OPERATIONS = [
     ("PUT", f"{NETWORK}/registrations/x", "webrtc-events:network"),
     ("DELETE", f"{NETWORK}/registrations/x", "webrtc-events:network"),
 ]
+# RFC 6750, section 3.1. One text for all that can be wrong.
+INVALID_TOKEN = (
+    'Bearer error="invalid_token", error_description="The access token is expired, not for this service, '
+    'or invalid for another reason"'
+)
 SCOPES = sorted({scope for _, _, scope in OPERATIONS})
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), OPERATIONS)
 def test_every_operation_wants_a_valid_token(api: Api, method: str, path: str, scope: str) -> None:
     expired = api.token(exp=time.time() - 60)
-    for headers in (
+    absent: list[dict[str, str]] = [
         {},
         {"Authorization": ""},
+        {"Authorization": f"Basic {api.token()}"},
+    ]
+    bad = [
         {"Authorization": "Bearer"},
         {"Authorization": "Bearer "},
         {"Authorization": "Bearer x"},
-        {"Authorization": f"Basic {api.token()}"},
         {"Authorization": f"Bearer {expired}"},
         {"Authorization": f"Bearer {api.token(aud='other')}"},
         {"Authorization": f"Bearer {api.token()} x"},
-    ):
-        response = api(method, path, token=None, headers=headers)
-        message = assert_error(response, 401, "UNAUTHENTICATED")
-        assert response.headers["WWW-Authenticate"] == "Bearer"
-        assert "expire" not in message
+    ]
+    for challenge, requests in (("Bearer", absent), (INVALID_TOKEN, bad)):
+        for headers in requests:
+            response = api(method, path, token=None, headers=headers)
+            message = assert_error(response, 401, "UNAUTHENTICATED")
+            assert response.headers["WWW-Authenticate"] == challenge
+            assert "expire" not in message
     del scope
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), OPERATIONS)
 def test_every_operation_wants_its_scope(api: Api, method: str, path: str, scope: str) -> None:
     others = " ".join(other for other in SCOPES if other != scope)
-    assert_error(api(method, path, token=api.token(scope=others), json={}), 403, "PERMISSION_DENIED")
+    refused = api(method, path, token=api.token(scope=others), json={})
+    assert scope in assert_error(refused, 403, "PERMISSION_DENIED")
+    challenge = refused.headers["WWW-Authenticate"]
+    assert challenge.startswith('Bearer error="insufficient_scope", scope="')
+    assert scope in challenge
     allowed = api(method, path, token=api.token(scope=scope), json={})
     assert allowed.status_code not in (401, 403)
 
@@ -51,7 +64,9 @@ def test_every_operation_wants_its_scope(api: Api, method: str, path: str, scope
 def test_create_wants_the_scope_of_the_type_asked_for(api: Api) -> None:
     token = api.token(scope=f"webrtc-events:{PREFIX}session-status:create")
     refused = api("POST", SUBSCRIPTIONS, token=token, json=subscription_request("session-invitation"))
-    assert_error(refused, 403, "PERMISSION_DENIED")
+    wanted = f"webrtc-events:{PREFIX}session-invitation:create"
+    assert assert_error(refused, 403, "PERMISSION_DENIED") == f"The access token lacks the scope {wanted}."
+    assert refused.headers["WWW-Authenticate"] == f'Bearer error="insufficient_scope", scope="{wanted}"'
     assert api("POST", SUBSCRIPTIONS, token=token, json=subscription_request("session-status")).ok
 
 

@@ -219,7 +219,7 @@ def test_health_tells_nothing_of_what_goes_on(run: Callable[..., Run]) -> None:
     pages = [each for each in run().answers if each.url.endswith(("/healthz", "/readyz"))]
     assert [each.json() for each in pages] == [
         {"status": "ok"},
-        {"status": "ok", "checks": {"store": {"status": "ok"}}},
+        {"status": "ok", "checks": {"store": {"status": "ok"}, "issuer": {"status": "ok"}}},
     ]
 
 

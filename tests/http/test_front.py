@@ -15,7 +15,7 @@ from webrtc_events.conditions import Condition, Health
 from webrtc_events.errors import Unavailable
 from webrtc_events.handlers import network, subscriptions
 from webrtc_events.http.binding import HandlerResolver, MissingHandlersError, function_name
-from webrtc_events.settings import Settings, SettingsError
+from webrtc_events.settings import Settings
 from webrtc_events.subscriptions import Subscriptions
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
@@ -143,12 +143,23 @@ def test_body_is_required(api: Api) -> None:
 def test_other_media_types_are_refused(api: Api, content_type: str | None) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type}
     body = json.dumps(subscription_request()).encode()
-    assert_error(api("POST", SUBSCRIPTIONS, data=body, headers=headers), 415, "UNSUPPORTED_MEDIA_TYPE")
+    refused = api("POST", SUBSCRIPTIONS, data=body, headers=headers)
+    message = assert_error(refused, 415, "UNSUPPORTED_MEDIA_TYPE")
+    assert message == "Content-Type must be application/json."
+
+
+def test_media_types_that_are_taken_are_named(api: Api) -> None:
+    headers = {"Content-Type": "application/x-ndjson"}
+    response = api("POST", EVENTS, data=json.dumps(invitation(1)), headers=headers)
+    assert assert_error(response, 415, "UNSUPPORTED_MEDIA_TYPE") == (
+        "Content-Type must be application/cloudevents+json or application/cloudevents-batch+json or "
+        "application/json."
+    )
 
 
 def test_media_types_of_the_other_side_are_refused(api: Api) -> None:
-    headers = {"Content-Type": "application/json"}
-    response = api("POST", EVENTS, data=json.dumps(invitation(1)), headers=headers)
+    headers = {"Content-Type": "application/cloudevents+json"}
+    response = api("POST", SUBSCRIPTIONS, data=json.dumps(subscription_request()), headers=headers)
     assert_error(response, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
@@ -205,7 +216,8 @@ def test_bug_in_a_handler_is_an_internal_error(
         response = api("GET", SUBSCRIPTIONS, headers={"x-correlator": "find-me"})
     assert_error(response, 500, "INTERNAL")
     (record,) = caplog.records
-    assert "find-me" in record.getMessage()
+    assert record.getMessage() == f"GET {SUBSCRIPTIONS} answered 500"
+    assert "ZeroDivisionError" in caplog.text
     assert api.token()[:20] not in caplog.text
 
 
@@ -252,11 +264,14 @@ def test_reference_is_served_without_the_internet(api: Api, base: str) -> None:
     assert_error(api("GET", f"{base}/ui/nothing.js", token=None), 404, "NOT_FOUND")
 
 
+WELL = {name: {"status": "ok"} for name in ("store", "issuer", "switch")}
+
+
 def test_health_and_readiness(api: Api) -> None:
     assert api("GET", "/healthz", token=None).json() == {"status": "ok"}
     ready = api("GET", "/readyz", token=None)
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ok", "checks": {"store": {"status": "ok"}, "switch": {"status": "ok"}}}
+    assert ready.json() == {"status": "ok", "checks": WELL}
     assert api("HEAD", "/readyz", token=None).status_code == 200
 
 
@@ -284,10 +299,7 @@ def test_readiness_is_that_of_the_worst(
     monkeypatch.setattr(switch, "tells", told)
     answer = api("GET", "/readyz", token=None)
     assert answer.status_code == status
-    assert answer.json() == {
-        "status": shown["status"],
-        "checks": {"store": {"status": "ok"}, "switch": shown},
-    }
+    assert answer.json() == {"status": shown["status"], "checks": WELL | {"switch": shown}}
 
 
 @pytest.mark.parametrize(
@@ -328,8 +340,9 @@ def test_settings_that_are_not_valid_are_told(
 ) -> None:
     monkeypatch.setenv("WEBRTC_EVENTS_PARTITIONS", "none")
     monkeypatch.delenv("WEBRTC_EVENTS_SECRET_KEY", raising=False)
-    with pytest.raises(SettingsError):
+    with pytest.raises(SystemExit) as exit_:
         create_app()
+    assert exit_.value.code == 3
     told = capsys.readouterr().err
     assert "WEBRTC_EVENTS_PARTITIONS" in told
     assert "WEBRTC_EVENTS_SECRET_KEY" in told

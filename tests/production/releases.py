@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.processes import Process
-from tests.chaos.service import APP, ROOT, Service
+from tests.chaos.service import APP, GUNICORN_CONF, Service
 from tests.valkeys import _free_port as free_port
 
 __all__ = ["Release", "previous", "this"]
@@ -21,6 +21,7 @@ class Release:
 
     name: str
     code: Path | None
+    gunicorn_conf: str = GUNICORN_CONF
 
     def start_worker(self, service: Service) -> Process:
         worker = service.run(f"worker-{self.name}", *self.python("-m", "webrtc_events.cli", "worker"))
@@ -32,7 +33,7 @@ class Release:
         own = copy.copy(service)
         own._port = free_port()
         binds = [part for each in (service, own) for part in ("-b", each.url.removeprefix("http://"))]
-        options = ["-c", str(ROOT / "gunicorn.conf.py"), "--reuse-port", "--access-logfile", "-", *binds]
+        options = ["-c", self.gunicorn_conf, "--reuse-port", "--access-logfile", "-", *binds]
         api = service.run(f"api-{self.name}", *self.python("-m", "gunicorn", *options, APP))
         api.wait_output("Application startup complete")
         return api, own
@@ -48,7 +49,8 @@ def previous(directory: Path) -> Release:
     wheels = {tuple(map(int, each.name.split("-")[1].split("."))): each for each in _WHEELS.glob("*.whl")}
     with zipfile.ZipFile(wheels[max(wheels)]) as archive:
         archive.extractall(directory)
-    return Release("previous", directory)
+    # 0.1.0 had it beside the package.
+    return Release("previous", directory, str(_WHEELS / "gunicorn.conf.py"))
 
 
 def this() -> Release:

@@ -1,5 +1,6 @@
 """The API under gunicorn and a worker of its own, as an operator runs them."""
 
+import json
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ from tests.sinks import RecordingSink
 from webrtc_events.clock import SystemClock
 from webrtc_events.masking import Masking
 
-ROOT = Path(__file__).parents[2]
+CONFIG = "python:webrtc_events.gunicorn_conf"
 TYPE = "org.camaraproject.webrtc-events.v0.session-invitation"
 CLOCK = SystemClock()
 
@@ -65,8 +66,7 @@ def test_events_pass_from_a_gunicorn_to_a_worker(
     api_log, worker_log = tmp_path / "api.log", tmp_path / "worker.log"
     scripts = Path(sys.executable).parent
     # Not from the working tree: gunicorn would import the package from there.
-    config = str(ROOT / "gunicorn.conf.py")
-    gunicorn = (str(scripts / "gunicorn"), "-c", config, "-w", "2", "-b", "127.0.0.1:0")
+    gunicorn = (str(scripts / "gunicorn"), "-c", CONFIG, "-w", "2", "-b", "127.0.0.1:0")
     with RecordingSink() as sink:
         environ |= {
             "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url,
@@ -112,8 +112,7 @@ def test_a_gunicorn_logs_personal_data_only_if_told_to(
 ) -> None:
     """With its access log on, and with what is logged of an error."""
     log = tmp_path / "api.log"
-    config = str(ROOT / "gunicorn.conf.py")
-    gunicorn = (str(Path(sys.executable).parent / "gunicorn"), "-c", config, "-w", "1", "-b", "127.0.0.1:0")
+    gunicorn = (str(Path(sys.executable).parent / "gunicorn"), "-c", CONFIG, "-w", "1", "-b", "127.0.0.1:0")
     logging = ("--access-logfile", "-", "--log-level", "debug", "webrtc_events.app:create_app()")
     environ |= {
         "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url,
@@ -154,6 +153,103 @@ def event() -> dict[str, Any]:
             "status": "Initial",
         },
     }
+
+
+def settings_of(issuer: Issuer) -> dict[str, str]:
+    return {"WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url}
+
+
+def gunicorn(*options: str) -> tuple[str, ...]:
+    command = str(Path(sys.executable).parent / "gunicorn")
+    return (command, "-c", CONFIG, "-b", "127.0.0.1:0", *options, "webrtc_events.app:create_app()")
+
+
+def test_a_gunicorn_logs_one_form_of_line_with_correlator_and_client(
+    environ: dict[str, str], issuer: Issuer, tmp_path: Path
+) -> None:
+    log = tmp_path / "api.log"
+    with process(log, environ | settings_of(issuer), *gunicorn("-w", "1")) as api:
+        url = eventually_ready(api, log)
+        token = issuer.token(CLOCK.now(), client_id="softphone", scope="webrtc-events:read")
+        headers = {"Authorization": f"Bearer {token}", "x-correlator": "at-night"}
+        path = "/webrtc-events/v0.2/subscriptions/x"
+        assert requests.delete(f"{url}{path}", headers=headers, timeout=10).status_code == 403
+        # As after `systemctl reload`: the form stays.
+        api.send_signal(signal.SIGHUP)
+        deadline = CLOCK.monotonic() + 30
+        while "Booting worker" not in log.read_text().partition("Hang up: ")[2]:
+            assert CLOCK.monotonic() < deadline, log.read_text()
+            CLOCK.sleep(0.05)
+    lines = log.read_text().splitlines()
+    form = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ [\w.]+: ")
+    # The first is from before any configuration is read.
+    assert [each for each in lines[1:] if not form.match(each)] == []
+    (refusal,) = [each for each in lines if "correlator=at-night" in each]
+    assert "INFO webrtc_events.http.failures: " in refusal
+    assert refusal.endswith("lacks the scope webrtc-events:delete. correlator=at-night client=softphone")
+    assert "Warning" not in log.read_text()
+
+
+def test_a_gunicorn_logs_as_the_operator_says(
+    environ: dict[str, str], issuer: Issuer, tmp_path: Path
+) -> None:
+    """The correlator is a field that another form can have too."""
+    config, log = tmp_path / "log.json", tmp_path / "api.log"
+    handler = {"class": "logging.StreamHandler", "formatter": "own", "filters": ["request"]}
+    config.write_text(
+        json.dumps(
+            {
+                "filters": {"request": {"()": "webrtc_events.log_config.RequestFields"}},
+                "formatters": {"own": {"format": "OWN %(message)s [%(correlator)s]"}},
+                "handlers": {"own": handler},
+                "loggers": {"webrtc_events": {"level": "INFO", "handlers": ["own"]}},
+                "root": {"level": "WARNING", "handlers": ["own"]},
+            }
+        )
+    )
+    command = gunicorn("-w", "1", "--log-config-json", str(config))
+    with process(log, environ | settings_of(issuer), *command) as api:
+        url = eventually_ready(api, log)
+        headers = {"Authorization": "Bearer x", "x-correlator": "c-1"}
+        requests.get(f"{url}/webrtc-events/v0.2/subscriptions", headers=headers, timeout=10)
+    assert "OWN access token refused (form): it is no signed JWT [c-1]\n" in log.read_text()
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_a_gunicorn_without_settings_says_once_what_is_missing(tmp_path: Path, workers: str) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
+    done = subprocess.run(gunicorn("-w", workers), cwd=tmp_path, env=kept, capture_output=True, timeout=60)
+    assert done.returncode == 2
+    told = done.stderr.decode()
+    for name in ("OPENID_CONFIGURATION_URL", "SECRET_KEY"):
+        assert told.count(f"WEBRTC_EVENTS_{name} must be set") == 1
+    assert "Traceback" not in told
+    assert "Warning" not in told
+
+
+def test_a_gunicorn_without_a_store_says_so_once(
+    environ: dict[str, str], issuer: Issuer, tmp_path: Path
+) -> None:
+    gone = os.environ | environ | settings_of(issuer) | {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = subprocess.run(gunicorn("-w", "2"), cwd=tmp_path, env=gone, capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.decode().count("webrtc-events: WEBRTC_EVENTS_REDIS_URL: ") == 1
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_another_server_without_settings_gives_up_with_a_plain_text(tmp_path: Path) -> None:
+    """gunicorn without our configuration must not start one worker after the other."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
+    scripts = Path(sys.executable).parent
+    options = ("-k", "uvicorn_worker.UvicornWorker", "-b", "127.0.0.1:0", "--no-control-socket")
+    for command in (
+        (str(scripts / "gunicorn"), *options, "webrtc_events.app:create_app()"),
+        (str(scripts / "uvicorn"), "--factory", "webrtc_events.app:create_app", "--port", "0"),
+    ):
+        done = subprocess.run(command, cwd=tmp_path, env=kept, capture_output=True, timeout=60)
+        assert done.returncode == 3
+        assert "WEBRTC_EVENTS_SECRET_KEY must be set" in done.stderr.decode()
+        assert "Traceback" not in done.stderr.decode()
 
 
 def test_a_worker_without_settings_says_what_is_missing(tmp_path: Path) -> None:

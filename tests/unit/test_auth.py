@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.issuer import AUDIENCE, Issuer, SigningKeyPair
 from webrtc_events.auth import TokenVerifier, require_any_scope
-from webrtc_events.errors import PermissionDenied, Unauthenticated, Unavailable
+from webrtc_events.conditions import Condition, Health
+from webrtc_events.errors import InsufficientScope, InvalidToken, TokenFault, Unauthenticated, Unavailable
 from webrtc_events.model import Caller
 
 NOW = 1_800_000_000.0
@@ -70,14 +72,17 @@ def caller(issuer: Issuer, token: str) -> Caller:
     return asyncio.run(verifier(issuer).caller(token))
 
 
-def refused(issuer: Issuer, token: str) -> bool:
+def refused(issuer: Issuer, token: str) -> TokenFault | None:
+    """Why, as the log has it. Who sent the token is told no more than that it is not valid."""
     try:
         caller(issuer, token)
-    except Unauthenticated as error:
-        assert error.headers == {"WWW-Authenticate": "Bearer"}
+    except InvalidToken as error:
+        assert error.headers == InvalidToken(TokenFault.FORM, "").headers
         assert error.message == Unauthenticated.message
-        return True
-    return False
+        assert not any(part in error.detail for part in token.split(".") if len(part) > 9)
+        assert len(error.detail) < 400
+        return error.fault
+    return None
 
 
 @pytest.mark.parametrize(
@@ -96,23 +101,23 @@ def test_asymmetric_signatures_are_taken(issuer: Issuer, key: SigningKeyPair, al
 
 
 @pytest.mark.parametrize(
-    ("key", "algorithm", "kid"),
+    ("key", "algorithm", "kid", "fault"),
     [
-        (BOUND, "RS256", None),
-        (SHORT, "RS256", None),
-        (ENCRYPTS, "RS256", None),
-        (UNKNOWN, "RS256", None),
-        (UNKNOWN, "RS256", "rsa"),
-        (P256, "ES256", "secp384r1"),
-        (RSA, "RS256", "ed"),
+        (BOUND, "RS256", None, TokenFault.KEY),
+        (SHORT, "RS256", None, TokenFault.KEY),
+        (ENCRYPTS, "RS256", None, TokenFault.KEY),
+        (UNKNOWN, "RS256", None, TokenFault.KEY),
+        (UNKNOWN, "RS256", "rsa", TokenFault.SIGNATURE),
+        (P256, "ES256", "secp384r1", TokenFault.KEY),
+        (RSA, "RS256", "ed", TokenFault.KEY),
     ],
 )
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_key_must_be_known_and_fit_the_algorithm(
-    issuer: Issuer, key: SigningKeyPair, algorithm: str, kid: str | None
+    issuer: Issuer, key: SigningKeyPair, algorithm: str, kid: str | None, fault: TokenFault
 ) -> None:
     headers = {} if kid is None else {"kid": kid}
-    assert refused(issuer, issuer.token(NOW, key=key, algorithm=algorithm, headers=headers))
+    assert refused(issuer, issuer.token(NOW, key=key, algorithm=algorithm, headers=headers)) is fault
 
 
 def segment(value: object) -> str:
@@ -123,7 +128,8 @@ def test_unsigned_token_is_refused(issuer: Issuer) -> None:
     signed = issuer.token(NOW)
     body = signed.split(".")[1]
     for algorithm in ("none", "None", "", None, "HS256", ["RS256"]):
-        assert refused(issuer, f"{segment({'alg': algorithm, 'kid': 'rsa'})}.{body}.")
+        unsigned = f"{segment({'alg': algorithm, 'kid': 'rsa'})}.{body}."
+        assert refused(issuer, unsigned) is TokenFault.FORM
 
 
 def test_public_key_as_shared_secret_is_refused(issuer: Issuer) -> None:
@@ -134,38 +140,43 @@ def test_public_key_as_shared_secret_is_refused(issuer: Issuer) -> None:
     # PyJWT itself will not make such a token.
     head = f"{segment({'alg': 'HS256', 'kid': 'rsa'})}.{segment(claims)}"
     signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(head.encode(), pem)
-    assert refused(issuer, f"{head}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}")
+    token = f"{head}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+    assert refused(issuer, token) is TokenFault.FORM
 
 
 @pytest.mark.parametrize(
-    "claims",
+    ("claims", "fault"),
     [
-        {"iss": "https://evil.example.com"},
-        {"iss": None},
-        {"aud": "other"},
-        {"aud": ["other"]},
-        {"aud": None},
-        {"aud": {"webrtc-events": 1}},
-        {"exp": None},
-        {"exp": NOW - 5},
-        {"exp": str(NOW + 60)},
-        {"exp": True},
-        {"nbf": NOW + 6},
-        {"iat": NOW + 6},
-        {"client_id": None, "sub": None},
-        {"client_id": ""},
-        {"client_id": 7},
-        {"sub": ["user"]},
-        {"scope": 7},
+        ({"iss": "https://evil.example.com"}, TokenFault.ISSUER),
+        ({"iss": None}, TokenFault.ISSUER),
+        ({"aud": "other"}, TokenFault.AUDIENCE),
+        ({"aud": ["other"]}, TokenFault.AUDIENCE),
+        ({"aud": ["other"] * 10_000}, TokenFault.AUDIENCE),
+        ({"aud": None}, TokenFault.AUDIENCE),
+        ({"aud": {"webrtc-events": 1}}, TokenFault.AUDIENCE),
+        ({"exp": None}, TokenFault.FORM),
+        ({"exp": NOW - 5}, TokenFault.EXPIRED),
+        ({"exp": -(10**90)}, TokenFault.EXPIRED),
+        ({"exp": str(NOW + 60)}, TokenFault.FORM),
+        ({"exp": True}, TokenFault.FORM),
+        ({"nbf": NOW + 6}, TokenFault.NOT_YET_VALID),
+        ({"iat": NOW + 6}, TokenFault.NOT_YET_VALID),
+        ({"client_id": None, "sub": None}, TokenFault.CLIENT),
+        ({"client_id": ""}, TokenFault.CLIENT),
+        ({"client_id": 7}, TokenFault.CLIENT),
+        ({"sub": ["user"]}, TokenFault.CLIENT),
+        ({"scope": 7}, TokenFault.FORM),
     ],
 )
-def test_claim_that_does_not_fit_is_refused(issuer: Issuer, claims: dict[str, Any]) -> None:
+def test_claim_that_does_not_fit_is_refused(
+    issuer: Issuer, claims: dict[str, Any], fault: TokenFault
+) -> None:
     # PyJWT checks some types when it encodes, so these go in as they are.
     signer = jwt.PyJWS()
     payload = json.loads(base64.urlsafe_b64decode(issuer.token(NOW).split(".")[1] + "=="))
     payload = {name: value for name, value in {**payload, **claims}.items() if value is not None}
     token = signer.encode(json.dumps(payload).encode(), RSA.private, "RS256", {"kid": "rsa"})
-    assert refused(issuer, token)
+    assert refused(issuer, token) is fault
 
 
 @pytest.mark.parametrize(
@@ -173,7 +184,7 @@ def test_claim_that_does_not_fit_is_refused(issuer: Issuer, claims: dict[str, An
     [{"typ": "logout+jwt"}, {"typ": "dpop+jwt"}, {"crit": ["exp"], "exp": 1}, {"typ": 5}],
 )
 def test_other_kinds_of_jwt_are_refused(issuer: Issuer, headers: dict[str, Any]) -> None:
-    assert refused(issuer, issuer.token(NOW, headers=headers))
+    assert refused(issuer, issuer.token(NOW, headers=headers)) is TokenFault.FORM
 
 
 def test_changed_token_is_refused(issuer: Issuer) -> None:
@@ -381,5 +392,116 @@ def test_without_keys_the_service_is_unavailable(
 def test_any_one_of_the_scopes_will_do() -> None:
     require_any_scope(Caller("app", None, frozenset({"b"})), ["a", "b"])
     for scopes in (["a"], []):
-        with pytest.raises(PermissionDenied):
+        with pytest.raises(InsufficientScope):
             require_any_scope(Caller("app", None, frozenset({"b"})), scopes)
+
+
+def test_what_a_refused_token_says_of_itself_is_told_to_the_log(issuer: Issuer) -> None:
+    def detail(**claims: Any) -> str:
+        with pytest.raises(InvalidToken) as caught:
+            caller(issuer, issuer.token(NOW, **claims))
+        return caught.value.detail
+
+    assert detail(aud="other") == "has aud 'other', not 'webrtc-events'"
+    assert detail(iss="https://evil.example.com") == f"has iss 'https://evil.example.com', not '{issuer.url}'"
+    assert detail(exp=NOW - 65) == "expired 65 s ago"
+    assert detail(nbf=NOW + 600) == "has nbf 600 s from now; is a clock wrong?"
+
+
+def test_scope_that_is_missing_is_named() -> None:
+    with pytest.raises(InsufficientScope) as caught:
+        require_any_scope(Caller("app", None, frozenset()), ["b", "a"])
+    assert caught.value.message == "The access token lacks the scope a or b."
+    assert caught.value.headers == {
+        "WWW-Authenticate": 'Bearer error="insufficient_scope", scope="a b"',
+    }
+
+
+def test_issuer_outage_and_its_end_are_news_once(
+    own_issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = SteppedClock()
+    verifying = verifier(own_issuer, clock)
+    caplog.set_level(logging.INFO)
+
+    async def scenario() -> None:
+        await verifying.caller(own_issuer.token(NOW))
+        own_issuer.status = 500
+        for _ in range(5):
+            clock.elapsed += 11
+            with pytest.raises(InvalidToken):
+                await verifying.caller(own_issuer.token(clock.now(), key=UNKNOWN))
+        own_issuer.status = 200
+        for _ in range(2):
+            clock.elapsed += 11
+            with pytest.raises(InvalidToken):
+                await verifying.caller(own_issuer.token(clock.now(), key=UNKNOWN))
+
+    asyncio.run(scenario())
+    url = own_issuer.discovery_url
+    assert caplog.messages == [
+        f"the token issuer is out of reach, the keys known so far are used: {url} answered 500",
+        "the token issuer answers again",
+    ]
+
+
+def test_condition_tells_of_the_issuer_and_asks_it_once_a_minute(own_issuer: Issuer) -> None:
+    clock = SteppedClock()
+    verifying = verifier(own_issuer, clock)
+
+    async def scenario() -> None:
+        own_issuer.status = 500
+        assert (await verifying.condition()).health is Health.UNAVAILABLE
+        clock.elapsed = 2
+        own_issuer.status = 200
+        assert await verifying.condition() == Condition.ok()
+        clock.elapsed = 60
+        for _ in range(100):
+            assert await verifying.condition() == Condition.ok()
+        assert own_issuer.fetches() == 1
+        own_issuer.status = 500
+        clock.elapsed = 63
+        degraded = await verifying.condition()
+        assert degraded.health is Health.DEGRADED
+        assert "its keys of 61 s ago are used" in degraded.detail
+        # They are: nobody is turned away.
+        await verifying.caller(own_issuer.token(clock.now()))
+        own_issuer.status = 200
+        clock.elapsed = 80
+        assert await verifying.condition() == Condition.ok()
+
+    asyncio.run(scenario())
+
+
+def test_issuer_that_hangs_does_not_hold_up_who_asks_how_it_is(own_issuer: Issuer) -> None:
+    verifying = verifier(own_issuer)
+    answering = threading.Event()
+    discovery = own_issuer.documents["/.well-known/openid-configuration"]
+
+    def slow() -> Any:
+        assert answering.wait(10)
+        return discovery()
+
+    own_issuer.documents["/.well-known/openid-configuration"] = slow
+
+    async def scenario() -> None:
+        told = await asyncio.wait_for(verifying.condition(), 5)
+        assert told.health is Health.UNAVAILABLE
+        answering.set()
+        assert (await verifying.condition()).health is Health.OK
+
+    asyncio.run(scenario())
+
+
+def test_reason_of_an_issuer_outage_is_short_and_plain(caplog: pytest.LogCaptureFixture) -> None:
+    verifying = TokenVerifier(
+        openid_configuration_url="http://127.0.0.1:1/x", audience=AUDIENCE, clock=SteppedClock()
+    )
+
+    async def scenario() -> None:
+        await verifying.condition()
+
+    asyncio.run(scenario())
+    (message,) = caplog.messages
+    told = "the token issuer is out of reach, tokens cannot be verified"
+    assert message == f"{told}: http://127.0.0.1:1/x: Connection refused"

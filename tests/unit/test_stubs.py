@@ -28,6 +28,7 @@ from webrtc_events.clock import SystemClock
 from webrtc_events.contract import Contract, load_public, read_document
 from webrtc_events.http.api import Api, connexion_app
 from webrtc_events.http.binding import Argument, call_faults
+from webrtc_events.http.failures import Failures
 from webrtc_events.http.front import Front
 from webrtc_events.http.routes import Routes
 from webrtc_events.stubs.edits import add_export, add_import, append
@@ -166,10 +167,13 @@ def things(folder: Path, issuer: Issuer) -> Iterator[Server]:
         openid_configuration_url=issuer.discovery_url, audience=AUDIENCE, clock=SystemClock()
     )
     module = loaded(folder / "handlers" / "things.py")
-    api = connexion_app([Api(contract, module, object())], verifier, lifespan)
+    failures = Failures(SystemClock())
+    api = connexion_app([Api(contract, module, object())], verifier, failures, lifespan)
     routes = Routes(api, [contract], {contract.base_path: contract.document}, {}, {})
     correlator = load_public().validator("XCorrelator")
-    front = Front(routes, lifespan=api, correlator=correlator, limits={}, default_limit=1000)
+    front = Front(
+        routes, lifespan=api, correlator=correlator, failures=failures, limits={}, default_limit=1000
+    )
     with serving(front, issuer) as running:
         yield running
 

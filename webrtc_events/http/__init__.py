@@ -6,5 +6,14 @@ api              Connexion, which binds the contracts' operations to the handler
     security       bearer tokens and scopes
     validators     requests and responses against the contract; refusals names the error
     binding        operationId to function
-answers          errors as ErrorInfo
+failures         which error a failed request is answered with, and what the log says of it
+answers          answers in JSON
 """
+
+import warnings
+
+with warnings.catch_warnings():
+    # Connexion imports a test client that warns about its HTTP library. Neither is used here, and the
+    # warning would come with every start; imported once, it is silent.
+    warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
+    import starlette.testclient  # noqa: F401

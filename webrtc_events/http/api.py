@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,8 +15,9 @@ from connexion.options import SwaggerUIOptions
 from webrtc_events.auth import TokenVerifier
 from webrtc_events.contract import Contract
 from webrtc_events.errors import ServiceError
-from webrtc_events.http.answers import FRAMEWORK_ERRORS, error_response, service_error
+from webrtc_events.http.answers import error_response
 from webrtc_events.http.binding import HandlerResolver, MissingHandlersError
+from webrtc_events.http.failures import FRAMEWORK_ERRORS, Failures
 from webrtc_events.http.security import Admit, security_map
 from webrtc_events.http.validators import validator_map
 
@@ -39,6 +40,7 @@ class Api:
 def connexion_app(
     apis: Sequence[Api],
     verifier: TokenVerifier,
+    failures: Failures,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
 ) -> AsyncApp:
     """
@@ -68,11 +70,14 @@ def connexion_app(
             security_map=security_map(verifier, api.admit),
         )
     for kind in (ServiceError, *FRAMEWORK_ERRORS, Exception):
-        app.add_error_handler(kind, _answer)
+        app.add_error_handler(kind, _answering(failures))
     return app
 
 
-async def _answer(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-    response = error_response(service_error(error, request.scope))
-    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-    return ConnexionResponse(response.status_code, body=response.body, headers=headers)
+def _answering(failures: Failures) -> Callable[[ConnexionRequest, Exception], Awaitable[ConnexionResponse]]:
+    async def answer(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+        response = error_response(failures.answer(error, request.scope))
+        headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+        return ConnexionResponse(response.status_code, body=response.body, headers=headers)
+
+    return answer

@@ -11,7 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webrtc_events.contract import Validator
 from webrtc_events.errors import ContentTooLarge, InvalidArgument
-from webrtc_events.http.answers import CORRELATOR, error_response, service_error
+from webrtc_events.http.answers import error_response
+from webrtc_events.http.failures import Failures
+from webrtc_events.request_context import enter_request
 
 __all__ = ["Front"]
 
@@ -24,7 +26,7 @@ class Front:
 
     `limits` maps a path prefix to the largest body, in bytes; `default_limit` holds for
     other paths. `correlator` validates what a client may send as x-correlator. `lifespan`
-    gets the server's start and stop.
+    gets the server's start and stop. What is logged for a request carries its x-correlator.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Front:
         *,
         lifespan: ASGIApp,
         correlator: Validator,
+        failures: Failures,
         limits: Mapping[str, int],
         default_limit: int,
     ) -> None:
         self._app = app
         self._lifespan = lifespan
         self._correlator = correlator
+        self._failures = failures
         self._limits = limits
         self._default_limit = default_limit
 
@@ -54,8 +58,8 @@ class Front:
         given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER and value]
         valid = len(given) == 1 and self._correlator.is_valid(given[0])
         correlator = given[0] if valid else str(uuid.uuid4())
+        enter_request(correlator)
         answer = _Answer(send, correlator)
-        scope = {**scope, CORRELATOR: correlator}
         try:
             if given and not valid:
                 raise InvalidArgument("x-correlator: the value does not match its pattern.")
@@ -64,7 +68,7 @@ class Front:
             _check_content_length(scope, limit)
             await self._app(scope, _limited(receive, limit), answer.send)
         except Exception as error:
-            failure = service_error(error, scope)
+            failure = self._failures.answer(error, scope)
             if answer.started:
                 raise
             await error_response(failure)(scope, receive, answer.send)

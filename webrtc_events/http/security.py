@@ -10,6 +10,7 @@ from connexion.security import AbstractSecurityHandler
 from webrtc_events.auth import TokenVerifier, require_any_scope
 from webrtc_events.errors import Unauthenticated
 from webrtc_events.model import Caller
+from webrtc_events.request_context import current_request
 
 __all__ = ["Admit", "security_map"]
 
@@ -41,6 +42,7 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
 
         async def verify(request: ConnexionRequest) -> dict[str, Any]:
             caller = await self._verifier.caller(_bearer_token(request))
+            _tell_log(caller)
             if self._admit is not None:
                 # Before anything is read: requests that are refused count too.
                 await asyncio.to_thread(self._admit, caller)
@@ -49,6 +51,12 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
             return {"sub": caller.subject or caller.client}
 
         return verify
+
+
+def _tell_log(caller: Caller) -> None:
+    context = current_request()
+    if context is not None:
+        context.client = caller.client
 
 
 def _bearer_token(request: ConnexionRequest) -> str:

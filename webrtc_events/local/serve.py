@@ -6,7 +6,6 @@ no new requests, then the deliveries under way end, then the sink, then the stor
 
 import logging
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -177,11 +176,8 @@ _StartService = Callable[[ExitStack, StopSignals, list[socket], Callable[[], boo
 
 def _load_service(prepared: _Prepared, own_issuer: bool, api_url: str, clock: Clock) -> _StartService:
     """Imports what API and worker need, and returns what starts them once the store is there."""
-    with warnings.catch_warnings():
-        # Connexion imports a test client that warns about its HTTP library, which is not used here.
-        warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
-        from webrtc_events.app import create_app
-        from webrtc_events.http.health import in_thread
+    from webrtc_events.app import create_app
+    from webrtc_events.http.health import in_thread
     from webrtc_events.local.issuer import Issuer, issuer_app
     from webrtc_events.worker import Worker
 

@@ -1,0 +1,174 @@
+"""What an operator finds in the log of the API: why somebody was refused, and what is out of order."""
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.http.conftest import NETWORK, PUBLIC, Api, assert_error, serving
+from tests.issuer import Issuer, SigningKeyPair
+from tests.valkeys import eventually
+from webrtc_events.app import create_app
+from webrtc_events.clock import SystemClock
+from webrtc_events.local.valkey import Valkey
+from webrtc_events.log_config import LineFormatter, RequestFields
+from webrtc_events.settings import Settings
+from webrtc_events.store_url import parse_store_url
+from webrtc_events.subscriptions import Subscriptions
+
+SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
+
+
+class Log:
+    """What the shipped configuration would have written, a line each."""
+
+    def __init__(self) -> None:
+        self._stream = io.StringIO()
+        self.handler = logging.StreamHandler(self._stream)
+        self.handler.setFormatter(LineFormatter())
+        self.handler.addFilter(RequestFields())
+
+    @property
+    def text(self) -> str:
+        return self._stream.getvalue()
+
+    def of(self, correlator: str) -> str:
+        """The one line of a request, from its level on."""
+        (found,) = [each for each in self.text.splitlines() if f" correlator={correlator}" in each]
+        return found.partition("Z ")[2]
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    own = logging.getLogger("webrtc_events")
+    log, level = Log(), own.level
+    own.addHandler(log.handler)
+    own.setLevel(logging.INFO)
+    yield log
+    own.removeHandler(log.handler)
+    own.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        ({"aud": "other"}, "(audience): it has aud 'other', not 'webrtc-events'"),
+        ({"iss": "https://elsewhere"}, "(issuer): it has iss 'https://elsewhere', not "),
+        ({"exp": 0}, "(expired): it expired "),
+        ({"client_id": None, "sub": None}, "(client): it names no client"),
+    ],
+)
+def test_refused_token_is_told_with_the_reason(api: Api, log: Log, claims: dict[str, str], told: str) -> None:
+    token = api.token(**claims)
+    refused = api("GET", SUBSCRIPTIONS, token=token, headers={"x-correlator": "c-1"})
+    assert_error(refused, 401, "UNAUTHENTICATED")
+    assert log.of("c-1").startswith(f"INFO webrtc_events.http.failures: access token refused {told}")
+    assert not any(part in log.text for part in token.split("."))
+
+
+def test_token_of_another_key_is_told(api: Api, log: Log) -> None:
+    stranger = SigningKeyPair.rsa("rsa")
+    token = api.issuer.token(SystemClock().now(), key=stranger)
+    api("GET", SUBSCRIPTIONS, token=token, headers={"x-correlator": "c-2"})
+    assert "access token refused (signature): it is not signed by the issuer's key 'rsa'" in log.of("c-2")
+
+
+def test_scope_that_is_missing_is_told_with_the_client(api: Api, log: Log) -> None:
+    token = api.token(scope="webrtc-events:read", client_id="soft phone")
+    api("DELETE", f"{SUBSCRIPTIONS}/x", token=token, headers={"x-correlator": "c-3"})
+    assert log.of("c-3") == (
+        f"INFO webrtc_events.http.failures: DELETE {SUBSCRIPTIONS}/x refused: "
+        'The access token lacks the scope webrtc-events:delete. correlator=c-3 client="soft phone"'
+    )
+
+
+def test_who_sends_no_token_is_no_news(api: Api, log: Log) -> None:
+    assert_error(api("GET", SUBSCRIPTIONS, token=None), 401, "UNAUTHENTICATED")
+    assert log.text == ""
+
+
+def test_flood_of_bad_tokens_neither_fills_the_log_nor_hides_others(
+    api_with: Callable[..., Api], log: Log
+) -> None:
+    api = api_with()
+
+    def garbage(number: int) -> int:
+        return api("GET", SUBSCRIPTIONS, token=f"garbage{number}").status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(garbage, range(400))) == {401}
+    assert log.text.count("access token refused (form)") < 60
+    api("GET", SUBSCRIPTIONS, token=api.token(aud="other"), headers={"x-correlator": "c-4"})
+    assert "(audience)" in log.of("c-4")
+
+
+def test_path_forges_no_line(api: Api, log: Log) -> None:
+    path = f"{SUBSCRIPTIONS}/%0D%1B[2J2026-03-10T09:00:00.000Z ERROR forged"
+    token = api.token(scope="webrtc-events:read")
+    api("DELETE", path, token=token, headers={"x-correlator": "c-5"})
+    (only,) = log.text.splitlines()
+    assert "/\\x0d\\x1b[2J2026" in only
+
+
+def test_bug_is_told_with_its_traceback(api: Api, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("of nothing")
+
+    monkeypatch.setattr(Subscriptions, "list", fail)
+    assert_error(api("GET", SUBSCRIPTIONS, headers={"x-correlator": "c-6"}), 500, "INTERNAL")
+    line = f"ERROR webrtc_events.http.failures: GET {SUBSCRIPTIONS} answered 500 correlator=c-6 client=app"
+    assert log.of("c-6") == line
+    assert log.text.rstrip().endswith("ZeroDivisionError: of nothing")
+
+
+def test_store_outage_and_its_end_are_told(
+    http_settings: Settings, issuer: Issuer, log: Log, tmp_path: Path
+) -> None:
+    clock = SystemClock()
+    store = Valkey(tmp_path, clock)
+    store.start()
+    store.wait_ready()
+    app = create_app(replace(http_settings, redis_url=parse_store_url(store.url)))
+    with serving(app, issuer) as api:
+        assert api("GET", SUBSCRIPTIONS).ok
+        assert "the store" not in log.text
+        store.stop()
+        for _ in range(40):
+            down = api("GET", SUBSCRIPTIONS, headers={"x-correlator": "c-7"})
+            assert_error(down, 503, "UNAVAILABLE")
+        answered = f"WARNING webrtc_events.http.failures: GET {SUBSCRIPTIONS} answered 503: "
+        assert 25 < log.text.count(answered) < 40
+        assert log.text.count("the store does not answer: ") == 1
+        again = Valkey(tmp_path, clock)
+        again.start()
+        again.wait_ready()
+        eventually(lambda: api("GET", SUBSCRIPTIONS).ok, "the store is back")
+        assert log.text.count("INFO webrtc_events.nodes: the store answers again") == 1
+        again.stop()
+
+
+def test_without_the_issuer_requests_are_503_and_readiness_says_so(http_settings: Settings, log: Log) -> None:
+    own = Issuer(SigningKeyPair.rsa("own"))
+    own.status = 500
+    settings = replace(http_settings, openid_configuration_url=own.discovery_url)
+    with serving(create_app(settings), own) as api:
+        assert_error(api("GET", SUBSCRIPTIONS), 503, "UNAVAILABLE")
+        ready = api("GET", "/readyz", token=None)
+        assert ready.status_code == 503
+        assert ready.json()["status"] == "unavailable"
+        assert ready.json()["checks"]["issuer"]["status"] == "unavailable"
+        assert "out of reach" in log.text
+        own.status = 200
+        eventually(lambda: api("GET", SUBSCRIPTIONS).ok, "the issuer is back")
+        assert api("GET", "/readyz", token=None).json()["checks"]["issuer"] == {"status": "ok"}
+        assert "the token issuer answers again" in log.text
+    own.close()
+
+
+def test_publishing_without_a_listener_is_no_news(api: Api, log: Log) -> None:
+    api("DELETE", f"{NETWORK}/registrations/none")
+    assert log.text == ""
