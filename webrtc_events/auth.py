@@ -46,8 +46,12 @@ class TokenVerifier:
         kid, algorithm = self._header(token)
         issuer = await self._keys.knowing(kid)
         claims = self._verified_claims(token, issuer, kid, algorithm)
-        self._check_claims(claims, issuer)
-        return _caller(claims)
+        try:
+            self._check_claims(claims, issuer)
+            return _caller(claims)
+        except InvalidToken as error:
+            error.client = _shown_client(claims)
+            raise
 
     async def condition(self) -> Condition:
         """How the issuer is doing."""
@@ -138,6 +142,11 @@ def _name(claims: Mapping[str, Any], claim: str) -> str | None:
         # Not shown: a `sub` is a person.
         raise InvalidToken(TokenFault.CLIENT, f"has a {claim} that is no name")
     return value
+
+
+def _shown_client(claims: Mapping[str, Any]) -> str:
+    """Never `sub`, which may be a person."""
+    return str(claims.get("client_id") or claims.get("azp") or "")[:_SHOWN_CHARACTERS]
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:

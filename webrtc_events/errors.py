@@ -109,7 +109,9 @@ class TokenFault(StrEnum):
 
 
 class InvalidToken(Unauthenticated):
-    """`fault` and `detail` are for the log alone: an answer that says why helps to forge tokens.
+    """`fault`, `detail` and `client` are for the log: an answer that says why helps to forge tokens.
+
+    `client` is whom a token names that the issuer did sign, else empty.
 
     Sources: CAMARA API Design Guide, section 3.1; RFC 6750, section 3.
     """
@@ -120,6 +122,7 @@ class InvalidToken(Unauthenticated):
         super().__init__(f'Bearer error="invalid_token", error_description="{self._DESCRIPTION}"')
         self.fault = fault
         self.detail = detail
+        self.client = ""
 
 
 class PermissionDenied(ServiceError):

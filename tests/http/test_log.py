@@ -66,7 +66,9 @@ def test_refused_token_is_told_with_the_reason(api: Api, log: Log, claims: dict[
     token = api.token(**claims)
     refused = api("GET", SUBSCRIPTIONS, token=token, headers={"x-correlator": "c-1"})
     assert_error(refused, 401, "UNAUTHENTICATED")
-    assert log.of("c-1").startswith(f"INFO webrtc_events.http.failures: access token refused {told}")
+    line = log.of("c-1")
+    assert line.startswith(f"INFO webrtc_events.http.failures: access token refused {told}")
+    assert line.endswith("correlator=c-1 client=app") == ("client_id" not in claims)
     assert not any(part in log.text for part in token.split("."))
 
 
@@ -74,7 +76,8 @@ def test_token_of_another_key_is_told(api: Api, log: Log) -> None:
     stranger = SigningKeyPair.rsa("rsa")
     token = api.issuer.token(SystemClock().now(), key=stranger)
     api("GET", SUBSCRIPTIONS, token=token, headers={"x-correlator": "c-2"})
-    assert "access token refused (signature): it is not signed by the issuer's key 'rsa'" in log.of("c-2")
+    told = "access token refused (signature): it is not signed by the issuer's key 'rsa' correlator=c-2"
+    assert log.of("c-2").endswith(told)
 
 
 def test_scope_that_is_missing_is_told_with_the_client(api: Api, log: Log) -> None:

@@ -8,7 +8,7 @@ from connexion.lifecycle import ConnexionRequest
 from connexion.security import AbstractSecurityHandler
 
 from webrtc_events.auth import TokenVerifier, require_any_scope
-from webrtc_events.errors import Unauthenticated
+from webrtc_events.errors import InvalidToken, Unauthenticated
 from webrtc_events.model import Caller
 from webrtc_events.request_context import current_request
 
@@ -41,8 +41,12 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
         del security_scheme
 
         async def verify(request: ConnexionRequest) -> dict[str, Any]:
-            caller = await self._verifier.caller(_bearer_token(request))
-            _tell_log(caller)
+            try:
+                caller = await self._verifier.caller(_bearer_token(request))
+            except InvalidToken as error:
+                _log_client(error.client)
+                raise
+            _log_client(caller.client)
             if self._admit is not None:
                 # Before anything is read: requests that are refused count too.
                 await asyncio.to_thread(self._admit, caller)
@@ -53,10 +57,11 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
         return verify
 
 
-def _tell_log(caller: Caller) -> None:
+def _log_client(client: str) -> None:
+    """What is logged for the request from here on names the client."""
     context = current_request()
     if context is not None:
-        context.client = caller.client
+        context.client = client
 
 
 def _bearer_token(request: ConnexionRequest) -> str:
