@@ -159,7 +159,7 @@ def test_batch_is_judged_event_by_event(api: Api) -> None:
 
 def test_plain_json_is_an_event_or_a_batch(api: Api) -> None:
     """What a person types at first: curl with a Content-Type that everybody knows."""
-    single = post_events(api, invitation(38), "application/json")
+    single = post_events(api, invitation(38, subject="plain"), "application/json")
     assert single.json()["results"] == [{"id": "e38", "status": "accepted", "subscriptions": 0}]
     batch = post_events(api, [invitation(32), {"id": "e33"}], "application/json")
     assert batch.status_code == 202
