@@ -61,7 +61,8 @@ def create_app(
         with exit_with_fault(_BOOT_ERROR):
             return create_app(Settings.from_environ(os.environ), clock=clock, pages=pages, checks=checks)
     mask_logs(Masking.of(settings))
-    public = load_public(strict_cloudevents=settings.strict_cloudevents)
+    strict = settings.strict_cloudevents
+    public = load_public(strict_cloudevents=strict.every, by_client=bool(strict.ids))
     network = load_network()
     store = Store.connect(settings)
     subscriptions = Subscriptions(store, settings)

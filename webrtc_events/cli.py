@@ -231,11 +231,14 @@ def publish(file: BinaryIO, url: str | None, access_token: str | None, data_dir:
     "--port", default=9443, type=click.IntRange(0, 65535), help="Port on localhost; 0 takes a free one."
 )
 @click.option(
-    "--strict/--no-strict", default=False, envvar=_STRICT, help=f"As {_STRICT}, which it defaults to."
+    "--strict/--no-strict",
+    default=None,
+    help="The form of session-status that is valid.  [default: what clients may get by the variable "
+    f"{_STRICT}, both forms if it has client ids]",
 )
 @_data_option
 @handle_cli_errors
-def sink(port: int, strict: bool, data_dir: Path | None) -> None:
+def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     """Run the local HTTPS sink alone.
 
     It takes notifications at any path, validates each against the contract, prints one line
@@ -246,9 +249,11 @@ def sink(port: int, strict: bool, data_dir: Path | None) -> None:
       webrtc-events sink --port 8443
     """
     log_to_stderr()
+    from webrtc_events.local.environment import possible_forms
     from webrtc_events.local.serve import serve_sink
 
-    serve_sink(port, _data(data_dir), strict=strict, clock=SystemClock(), say=click.echo)
+    forms = possible_forms(os.environ) if strict is None else (strict,)
+    serve_sink(port, _data(data_dir), strict=forms, clock=SystemClock(), say=click.echo)
 
 
 @main.command()

@@ -181,15 +181,19 @@ def resolved(document: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[st
     return part
 
 
-def load_public(*, strict_cloudevents: bool = False) -> Contract:
+def load_public(*, strict_cloudevents: bool = False, by_client: bool = False) -> Contract:
     """The API of the subscribers, webrtc-events.yaml.
 
-    `strict_cloudevents` applies the departures of errata.yaml that say so.
+    `strict_cloudevents` applies the departures of errata.yaml that say so. `by_client`: readers are
+    told that some clients get that form, though this is not the document of it.
     """
     document = _load("webrtc-events.yaml")
     if strict_cloudevents:
         document = apply_overlay(document, _departures("strict-cloudevents"))
-    return Contract(document, apply_overlay(document, _departures("always-documented")))
+    told = _departures("always-documented")
+    if by_client:
+        told += _departures("strict-cloudevents-by-client")
+    return Contract(document, apply_overlay(document, told))
 
 
 def load_next() -> Contract:

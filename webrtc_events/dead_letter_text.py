@@ -7,7 +7,7 @@ from typing import Any
 from webrtc_events.clock import format_time
 from webrtc_events.dead_letters import Letter
 from webrtc_events.model import ContractVersion, Subscription
-from webrtc_events.notifications import build_event, wire_forms
+from webrtc_events.notifications import WireForms, build_event
 from webrtc_events.settings import Settings
 
 __all__ = ["HEADING", "as_text", "in_full", "row", "summary"]
@@ -56,8 +56,7 @@ def in_full(
     settings: Settings,
 ) -> dict[str, Any]:
     """With its event as it would be sent, and what would be wrong with that."""
-    contract = ContractVersion.V0_2 if subscription is None else subscription.contract
-    event, fault = _as_sent(letter, contract, settings)
+    event, fault = _as_sent(letter, subscription, settings)
     return {
         **summary(letter),
         "subscriptionStatus": "not kept any more" if subscription is None else subscription.status,
@@ -81,8 +80,13 @@ def as_text(whole: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _as_sent(letter: Letter, contract: str, settings: Settings) -> tuple[dict[str, Any] | None, str | None]:
-    form = wire_forms(settings).get(contract)
+def _as_sent(
+    letter: Letter, subscription: Subscription | None, settings: Settings
+) -> tuple[dict[str, Any] | None, str | None]:
+    contract = ContractVersion.V0_2 if subscription is None else subscription.contract
+    # Whose it is is not known without its subscription.
+    client = "" if subscription is None else subscription.client
+    form = WireForms.of(settings).get(contract, client)
     if form is None:
         return None, f"its contract {contract!r} is not known to this release"
     if letter.item is None:

@@ -224,7 +224,7 @@ class Claim:
     failed attempts of the first item. `now_ms` and `lease_until_ms` are the store's time.
     `credential` is still sealed. `end_once`: a subscription-ended is not tried again. `contract`:
     see `Subscription`. `origin` is the name under which the sink is asked, '' if it is not; `rate` the
-    notifications a minute that it allows, None if it named no limit.
+    notifications a minute that it allows, None if it named no limit. `client` is the subscription's owner.
     """
 
     subscription_id: str
@@ -239,6 +239,7 @@ class Claim:
     contract: str
     origin: str
     rate: int | None
+    client: str
     items: tuple[OutboxItem, ...]
 
 

@@ -4,11 +4,12 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
+from webrtc_events.client_choice import ClientChoice
 from webrtc_events.clock import format_time
-from webrtc_events.contract import Validator, load_next, load_public
+from webrtc_events.contract import Contract, Validator, load_next, load_public
 from webrtc_events.credentials import CredentialBox, SealError
 from webrtc_events.handshake import origin_header
 from webrtc_events.model import (
@@ -26,7 +27,7 @@ from webrtc_events.model import (
 from webrtc_events.settings import Settings
 from webrtc_events.signatures import Signer, UnsignableError
 
-__all__ = ["Notification", "NotificationWriter", "Unsent", "WireForm", "build_event", "wire_forms"]
+__all__ = ["Notification", "NotificationWriter", "Unsent", "WireForm", "WireForms", "build_event"]
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +46,43 @@ _ENDED = {
 
 @dataclass(frozen=True, slots=True)
 class WireForm:
-    """What notifications of one contract version look like: see `build_event` for `strict`."""
+    """What a notification looks like: see `build_event` for `strict`."""
 
     validator: Validator
     strict: bool
 
 
-def wire_forms(settings: Settings) -> dict[str, WireForm]:
-    """Of every version, served or not: subscriptions outlive a setting."""
-    strict = settings.strict_cloudevents
-    return {
-        ContractVersion.V0_2: WireForm(
-            load_public(strict_cloudevents=strict).validator("CloudEvent"), strict
-        ),
-        ContractVersion.NEXT: WireForm(load_next().validator("CloudEvent"), strict=True),
-    }
+@dataclass(frozen=True, slots=True)
+class WireForms:
+    """The forms of notifications, by the contract version and the client of their subscription.
+
+    `by_contract` is of every version, served or not: subscriptions outlive a setting. `strict` is
+    another form of version 0.2, which the clients in `strict_clients` get.
+    """
+
+    by_contract: Mapping[str, WireForm]
+    strict: WireForm
+    strict_clients: ClientChoice
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        def form(contract: Contract, *, strict: bool) -> WireForm:
+            return WireForm(contract.validator("CloudEvent"), strict)
+
+        return cls(
+            {
+                ContractVersion.V0_2: form(load_public(), strict=False),
+                ContractVersion.NEXT: form(load_next(), strict=True),
+            },
+            form(load_public(strict_cloudevents=True), strict=True),
+            settings.strict_cloudevents,
+        )
+
+    def get(self, contract: str, client: str) -> WireForm | None:
+        """The form that a notification has if it is sent now; None: the version is not known here."""
+        if contract == ContractVersion.V0_2 and client in self.strict_clients:
+            return self.strict
+        return self.by_contract.get(contract)
 
 
 def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: bool) -> dict[str, Any]:
@@ -117,9 +140,7 @@ class Unsent:
 class NotificationWriter:
     """Writes notifications of every contract version, with the sink's credential; `signer` signs them."""
 
-    def __init__(
-        self, forms: Mapping[str, WireForm], settings: Settings, signer: Signer | None = None
-    ) -> None:
+    def __init__(self, forms: WireForms, settings: Settings, signer: Signer | None = None) -> None:
         self._forms = forms
         self._signer = signer
         self._source = settings.source
@@ -129,7 +150,7 @@ class NotificationWriter:
         """The notification of an item of a claim, or the question. `now_ms` is the store's time."""
         if item.kind is OutboxKind.HANDSHAKE:
             return self._question(claim, item, now_ms)
-        form = self._forms.get(claim.contract)
+        form = self._forms.get(claim.contract, claim.client)
         if form is None:
             return _unknown_contract(claim, item, now_ms)
         try:

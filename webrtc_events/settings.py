@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from webrtc_events import setting_values as read
+from webrtc_events.client_choice import ClientChoice, parse_client_choice
 from webrtc_events.model import EventType
 from webrtc_events.store_url import StoreUrl, parse_store_url
 
@@ -79,8 +80,10 @@ class Settings:
         secret=True,
     )
     log_personal_data: bool = _setting(read.flag, "false", "log addresses and names in clear")
-    strict_cloudevents: bool = _setting(
-        read.flag, "false", "session-status carries mediaSessionId and status in `data` only"
+    strict_cloudevents: ClientChoice = _setting(
+        parse_client_choice,
+        "false",
+        "clients whose session-status carries mediaSessionId and status in `data` only",
     )
     next: bool = _setting(
         read.flag, "false", "serve the work in progress on the next contract too, under vwip"

@@ -831,7 +831,7 @@ def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscripti
 
 def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
     subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract = raw[:9]
-    origin, rate, *entries = raw[9:]
+    origin, rate, client, *entries = raw[9:]
     return Claim(
         subscription_id=subscription_id,
         fence=int(fence),
@@ -845,5 +845,6 @@ def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
         contract=contract or ContractVersion.V0_2,
         origin=origin,
         rate=int(rate) if rate else None,
+        client=client,
         items=tuple(parse_entry(entry) for entry in entries),
     )

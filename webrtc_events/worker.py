@@ -12,7 +12,7 @@ from webrtc_events.deliver import Courier, CourierOptions
 from webrtc_events.descriptors import raise_descriptor_limit
 from webrtc_events.errors import Unavailable
 from webrtc_events.masking import Masking, mask_logs
-from webrtc_events.notifications import NotificationWriter, wire_forms
+from webrtc_events.notifications import NotificationWriter, WireForms
 from webrtc_events.settings import Settings
 from webrtc_events.signatures import Signer
 from webrtc_events.sink import Sink, SinkPool
@@ -117,6 +117,10 @@ class Worker:
             Unavailable, PartitionMismatch: see `Store.connect`.
         """
         mask_logs(Masking.of(settings))
+        if settings.strict_cloudevents.ids:
+            # Which clients there are is not known here: a misspelt id shows itself only where it is read.
+            ids = ", ".join(map(repr, sorted(settings.strict_cloudevents.ids)))
+            log.info("session-status goes in the strict form to the clients %s", ids)
         descriptors = raise_descriptor_limit()
         options = options or CourierOptions.of(settings, descriptors)
         store = Store.connect(settings, store_options or StoreOptions())
@@ -130,7 +134,7 @@ class Worker:
         courier = Courier(
             store=store,
             sink=sink,
-            writer=NotificationWriter(wire_forms(settings), settings, Signer.of(settings, clock)),
+            writer=NotificationWriter(WireForms.of(settings), settings, Signer.of(settings, clock)),
             settings=settings,
             clock=clock,
             random=random.random,

@@ -1,6 +1,6 @@
 """A recording sink, and couriers that deliver to it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.sinks import RecordingSink
 from webrtc_events.addresses import AddressPolicy
 from webrtc_events.clock import Clock, SystemClock
 from webrtc_events.deliver import Courier, CourierOptions
-from webrtc_events.notifications import NotificationWriter, WireForm, wire_forms
+from webrtc_events.notifications import NotificationWriter, WireForms
 from webrtc_events.settings import Settings
 from webrtc_events.sink import Sink, SinkLimits
 from webrtc_events.store import Store
@@ -52,7 +52,7 @@ def postman(
         at: Store = store,
         settings: Settings = settings,
         clock: Clock | None = None,
-        forms: Mapping[str, WireForm] | None = None,
+        forms: WireForms | None = None,
         options: CourierOptions | None = None,
         random: Callable[[], float] = lambda: 0.0,
         limits: SinkLimits = LIMITS,
@@ -66,7 +66,7 @@ def postman(
         courier = Courier(
             store=at,
             sink=http,
-            writer=NotificationWriter(forms or wire_forms(settings), settings),
+            writer=NotificationWriter(forms or WireForms.of(settings), settings),
             settings=settings,
             clock=clock or SystemClock(),
             random=random,

@@ -12,7 +12,7 @@ import pytest
 import redis
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.builders import append, created, invitation, session_status, subscription
+from tests.builders import append, created, invitation, subscription
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, Postman
 from tests.sinks import Answer, Received, RecordingSink
@@ -23,8 +23,8 @@ from webrtc_events.deliver import Courier, CourierOptions
 from webrtc_events.errors import Unavailable
 from webrtc_events.hosts import HostLimits
 from webrtc_events.keys import partition_of
-from webrtc_events.model import Credential, Drop, EventType, Status, Subscription, TerminationReason
-from webrtc_events.notifications import NotificationWriter, Unsent, wire_forms
+from webrtc_events.model import Credential, Drop, Status, Subscription, TerminationReason
+from webrtc_events.notifications import NotificationWriter, Unsent, WireForms
 from webrtc_events.settings import Settings
 from webrtc_events.signatures import Signer
 from webrtc_events.store import Settlement, Store
@@ -81,19 +81,6 @@ def test_the_sink_credential_is_sent_as_a_bearer_token(
     append(store, invitation(1))
     postman().run()
     assert sink.requests[0].header("authorization") == "Bearer t0ken"
-
-
-@pytest.mark.parametrize("strict", [False, True])
-def test_both_forms_of_session_status(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Make, *, strict: bool
-) -> None:
-    created(store, sink=sink.url, event_type=EventType.SESSION_STATUS, session="s1")
-    append(store, session_status(1, status="Connected"), to=P.number)
-    postman(settings=dataclasses.replace(settings, strict_cloudevents=strict)).run()
-    event = sink.requests[0].json
-    assert load_public(strict_cloudevents=strict).validator("CloudEvent").first_fault(event) is None
-    assert (event["data"]["mediaSessionId"], event["data"]["status"]) == ("s1", "Connected")
-    assert ("mediaSessionId" in event, "status" in event) == (not strict, not strict)
 
 
 def test_events_arrive_in_order_and_the_end_is_last(store: Store, sink: RecordingSink, postman: Make) -> None:
@@ -297,7 +284,7 @@ def test_what_cannot_be_signed_is_given_up_and_not_repeated(store: Store, settin
     append(store, invitation(1))
     [claim] = store.claim([P], subscriptions=1, events=1)
     signer = Signer(Ed25519PrivateKey.generate(), SystemClock())
-    writer = NotificationWriter(wire_forms(settings), settings, signer)
+    writer = NotificationWriter(WireForms.of(settings), settings, signer)
     written = writer.write(claim, claim.items[0], claim.now_ms)
     assert isinstance(written, Unsent)
     assert written.outcome == Drop("unsendable", "HTTPMessageSignaturesException")

@@ -18,7 +18,7 @@ from webrtc_events.keys import partition_of
 from webrtc_events.local.opinion import SecondOpinion
 from webrtc_events.local.sink_app import Judge
 from webrtc_events.model import ContractVersion, Credential, EventType, Status, Subscription
-from webrtc_events.notifications import WireForm
+from webrtc_events.notifications import WireForm, WireForms
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store
 
@@ -70,7 +70,7 @@ def test_one_event_goes_out_in_the_form_of_each_version(
 
 
 def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(
-    store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+    store: Store, settings: Settings, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
 ) -> None:
     """As while processes are replaced one by one: newer ones make subscriptions that older ones claim."""
     created(store, sink=sink.url, contract="v9")
@@ -83,7 +83,8 @@ def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(
     (delayed,) = raw_store.zrange(P.due, 0, -1, withscores=True)
     assert delayed[1] - SystemClock().now() * 1000 == pytest.approx(30_000, abs=5_000)
     raw_store.zadd(P.due, {delayed[0]: 0})
-    newer = postman(forms={"v9": WireForm(load_next().validator("CloudEvent"), strict=True)})
+    form = WireForm(load_next().validator("CloudEvent"), strict=True)
+    newer = postman(forms=replace(WireForms.of(settings), by_contract={"v9": form}))
     newer.run()
     assert [each.json["data"]["sequenceNumber"] for each in sink.requests] == [1, 1]
 

@@ -155,3 +155,15 @@ def test_an_emptied_store_is_reported_and_works_on(
     sink.wait_for(2)
     assert reasons(sink) == [None, "SUBSCRIPTION_EXPIRED"]
     assert caplog.text.count("the store was emptied") == 1
+
+
+def test_whose_form_is_strict_is_told_at_the_start(
+    store: Store, build: Callable[..., Worker], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A misspelt id is seen here or nowhere: which clients there are is the issuer's to know."""
+    caplog.set_level(logging.INFO)
+    build(WEBRTC_EVENTS_STRICT_CLOUDEVENTS="true")
+    build()
+    assert "strict form" not in caplog.text
+    build(WEBRTC_EVENTS_STRICT_CLOUDEVENTS="softphone,a%2Cb%0A")
+    assert "session-status goes in the strict form to the clients 'a,b\\n', 'softphone'" in caplog.text

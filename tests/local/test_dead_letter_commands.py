@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.builders import append, created, invitation
+from tests.builders import append, created, invitation, session_status
 from tests.local.conftest import clean_environ, run
 from webrtc_events.dead_letters import DeadLetters, LetterFilter
 from webrtc_events.keys import partition_of
-from webrtc_events.model import Registration, Subscription
+from webrtc_events.model import EventType, Registration, Subscription
 from webrtc_events.settings import Settings
 from webrtc_events.store import DeadLetter, Settlement, Store
 
@@ -97,6 +97,23 @@ def test_show_tells_everything(lost: Subscription, names: list[str], letters: An
     assert whole["asSent"]["data"]["subscriptionId"] == lost.id
     assert (whole["fault"], whole["subscriptionStatus"]) == (None, "ACTIVE")
     assert [each["status"] for each in whole["attempts"]] == [400]
+
+
+@pytest.mark.parametrize(("setting", "strict"), [("false", False), ("app,x", True), ("x", False)])
+def test_show_has_the_form_that_the_client_would_get(
+    store: Store, settings: Settings, environ: dict[str, str], setting: str, *, strict: bool
+) -> None:
+    """Now, whatever it was when the event was given up."""
+    made = created(store, event_type=EventType.SESSION_STATUS, session="s1", client="app")
+    append(store, session_status(1), to=P.number)
+    (claim,) = store.claim([P], subscriptions=1, events=8)
+    store.settle([Settlement(claim, 1, dead=(DeadLetter(1, "refused", "HTTP 400"),))])
+    (letter,) = DeadLetters(store, settings).oldest_first(LetterFilter())
+    env = clean_environ() | environ | {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": setting}
+    shown = json.loads(run("dead-letters", "show", str(letter.id), "--json", env=env).stdout)
+    assert shown["fault"] is None
+    assert shown["asSent"]["id"] == f"{made.id}.1"
+    assert ("mediaSessionId" in shown["asSent"], "status" in shown["asSent"]) == (not strict, not strict)
 
 
 def test_redeliver_by_name_then_again(

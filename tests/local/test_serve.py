@@ -90,7 +90,7 @@ def test_second_serve_on_the_same_data_is_refused(start_serve: Callable[[], Runn
 
 
 def test_wrong_settings_are_all_told(data: Path) -> None:
-    wrong = {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": "perhaps", "WEBRTC_EVENTS_APIS": "private"}
+    wrong = {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": "softphone,true", "WEBRTC_EVENTS_APIS": "private"}
     done = run(
         "serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data), env=clean_environ() | wrong
     )
@@ -159,3 +159,35 @@ def test_strict_form_passes_the_strict_second_opinion(
     (received,) = eventually(lambda: sink_client.expect({200}, "GET", feed, params={"wait": "1"}).json())
     assert received["fault"] is None
     assert not {"mediaSessionId", "status"} & set(received["event"])
+
+
+def test_one_client_has_the_strict_form_and_others_the_contracts(
+    start_serve: Callable[..., Running], data: Path, api: Client, sink_client: Client
+) -> None:
+    """The sink takes both: by a notification nobody can tell whose it is."""
+    start_serve(WEBRTC_EVENTS_STRICT_CLOUDEVENTS="softphone,another")
+    endpoints = Endpoints.read(data)
+    event = next(
+        each for each in played_anew(load_recording("answered"), 1_800_000_000_000) if each["type"] == _STATUS
+    )
+    detail = {"registrationId": event["subject"], "mediaSessionId": event["data"]["mediaSessionId"]}
+    token = run("token", "--client", "softphone", "--data-dir", str(data)).stdout.decode().strip()
+    softphone = Client(lambda: token)
+    with closing(softphone):
+        _subscribe(softphone, endpoints, f"{endpoints.sink}/softphone", _STATUS, detail)
+    _subscribe(api, endpoints, f"{endpoints.sink}/local", _STATUS, detail)
+    _publish(api, endpoints, event)
+    feed = f"{endpoints.sink}/_inbox"
+
+    def both() -> dict[str, dict[str, object]] | None:
+        received = sink_client.expect({200}, "GET", feed, params={"wait": "1"}).json()
+        return {each["path"]: each for each in received} if len(received) == 2 else None
+
+    received = eventually(both)
+    assert [each["fault"] for each in received.values()] == [None, None]
+    moved = {"mediaSessionId", "status"}
+    assert not moved & set(received["/softphone"]["event"])
+    assert moved <= set(received["/local"]["event"])
+    document = requests.get(f"{endpoints.public}/openapi.json", timeout=5).json()
+    told = document["components"]["schemas"]["EventSessionStatus"]["description"]
+    assert "Clients for which the operator has chosen so" in told

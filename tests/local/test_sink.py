@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import Running
+from tests.local.conftest import Running, clean_environ, run
 from webrtc_events.clock import SystemClock
 from webrtc_events.local.client import Client
 from webrtc_events.local.errors import UnreachableError
@@ -149,3 +149,46 @@ def test_sink_stops_at_once_while_somebody_waits(
     waiting.join()
     assert clock.monotonic() - started < 4
     assert "Traceback" not in sink.output
+
+
+def _status(**changes: Any) -> bytes:
+    """A session-status in the strict form."""
+    data = {"subscriptionId": "s-1", "mediaSessionId": "m-1", "status": "Ringing"}
+    return _event(type="org.camaraproject.webrtc-events.v0.session-status", data=data, **changes)
+
+
+@pytest.mark.parametrize(
+    ("setting", "options", "expected"),
+    [
+        ("false", [], [204, 400]),
+        ("true", [], [400, 204]),
+        ("softphone, a%2Cb", [], [204, 204]),
+        ("softphone", ["--strict"], [400, 204]),
+        ("softphone", ["--no-strict"], [204, 400]),
+        ("softphone,", ["--strict"], [400, 204]),
+    ],
+)
+def test_sink_takes_each_form_that_some_client_may_get(
+    start: Callable[..., Running],
+    data: Path,
+    sink_client: Client,
+    setting: str,
+    options: list[str],
+    expected: list[int],
+) -> None:
+    env = {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": setting}
+    sink = start("sink", "--port", "0", "--data-dir", str(data), *options, env=env)
+    sink.await_output("The sink listens")
+    bodies = [_status(mediaSessionId="m-1", status="Ringing"), _status()]
+    answers = [
+        sink_client.request("POST", f"{_url(sink)}/", data=each, headers=_MEDIA_TYPE) for each in bodies
+    ]
+    assert [each.status_code for each in answers] == expected
+
+
+def test_a_setting_that_nobody_can_read_is_told(data: Path) -> None:
+    env = clean_environ() | {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": "softphone,yes"}
+    done = run("sink", "--port", "0", "--data-dir", str(data), env=env)
+    assert done.returncode == 2
+    assert "WEBRTC_EVENTS_STRICT_CLOUDEVENTS has 'yes' for a client id" in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()

@@ -1,5 +1,6 @@
 """From the release before this one to this one, process by process, under load and on one store."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import append, created, invitation
+from tests.builders import append, created, invitation, session_status
 from tests.chaos.gateway import Load, LoadOptions
 from tests.chaos.processes import Process
 from tests.chaos.run import Options, Run
@@ -16,6 +17,7 @@ from tests.production.releases import Release, previous, this
 from tests.sinks import RecordingSink
 from tests.valkeys import eventually
 from webrtc_events.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.keys import partition_of
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store
 
@@ -151,3 +153,44 @@ def test_an_old_worker_delivers_what_is_redelivered(
     assert [each["data"]["sequenceNumber"] for each in received] == [1, 2, 1, 3]
     assert [each["id"] for each in received] == [f"{made.id}.{number}" for number in (1, 2, 3, 4)]
     assert "Traceback" not in only_old_worker.output
+
+
+# With the code of the release before, since this one's knows more of a subscription.
+MAKE = """
+import json, sys
+from webrtc_events.keys import new_subscription_id, partition_of
+from webrtc_events.model import EventType, Subscription
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+environ, sink = json.loads(sys.argv[1]), sys.argv[2]
+settings = Settings.from_environ(environ)
+store = Store.connect(settings)
+for client in ("app-1", "app-2"):
+    made = Subscription(
+        id=new_subscription_id(partition_of("r1", settings.partitions)), client=client, subject=None,
+        type=EventType.SESSION_STATUS, registration="r1", session="s1", request={}, starts_at_ms=0,
+        expires_at_ms=None, max_events=None,
+    )
+    assert store.create(made, sink=sink + client, headers={}, sealed=None).outcome == "created"
+"""
+
+
+def test_a_client_gets_its_form_for_what_was_made_by_the_previous_release(
+    old: Release, environ: dict[str, str], sink: RecordingSink, store: Store, tmp_path: Path
+) -> None:
+    subprocess.run(
+        old.python("-c", MAKE, json.dumps(environ), sink.url_of("/")), cwd=tmp_path, check=True, timeout=30
+    )
+    append(store, session_status(1), to=partition_of("r1", 64).number)
+    changed = {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": "app-1", "WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file)}
+    command = this().python("-m", "webrtc_events.cli", "worker")
+    worker = Process("worker", tmp_path, environ | changed, command)
+    worker.start()
+    try:
+        received = sink.wait_for(2, timeout_s=30)
+    finally:
+        worker.terminate(GRACE_S)
+    assert {each.path: "mediaSessionId" in each.json for each in received} == {
+        "/app-1": False,
+        "/app-2": True,
+    }

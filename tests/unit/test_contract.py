@@ -178,6 +178,17 @@ def test_strict_cloudevents_moves_the_session_into_data() -> None:
     assert STRICT.validator("CloudEvent").first_fault(changed(bare, "data", ABSENT)) is not None
 
 
+def test_where_some_clients_have_another_form_readers_are_told() -> None:
+    """The document stays that of the others."""
+    contract = load_public(by_client=True)
+    assert contract.document == PUBLIC.document
+    told = contract.reference["components"]["schemas"]["EventSessionStatus"]
+    untold = PUBLIC.reference["components"]["schemas"]["EventSessionStatus"]
+    assert "`data` only" in told["description"]
+    assert "`data` only" not in untold["description"]
+    assert told["allOf"] == untold["allOf"]
+
+
 def test_departures_that_only_tell_are_in_the_reference_alone() -> None:
     def named(document: dict[str, Any]) -> set[str]:
         return set(document["components"]["schemas"]["WebrtcSubscriptionDetail"]["properties"])

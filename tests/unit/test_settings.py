@@ -55,6 +55,7 @@ def test_every_fault_is_told_at_once_by_its_name() -> None:
         ("SECRET_KEY", "A" * 42),
         ("SECRET_KEY", "A" * 42 + "!"),
         ("STRICT_CLOUDEVENTS", "yes"),
+        ("STRICT_CLOUDEVENTS", "app,"),
         ("SINK_ALLOWED_NETWORKS", "10.0.0.1/8"),
         ("SINK_CA_FILE", "/nonexistent.pem"),
         ("PARTITIONS", "٧"),

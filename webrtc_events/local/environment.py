@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from webrtc_events.client_choice import parse_client_choice
 from webrtc_events.local.errors import LocalError
 from webrtc_events.local.files import write_private
-from webrtc_events.settings import PREFIX
+from webrtc_events.settings import PREFIX, SettingsError
 
-__all__ = ["LOOPBACK", "local_environ"]
+__all__ = ["LOOPBACK", "local_environ", "possible_forms"]
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 
@@ -30,6 +31,19 @@ def local_environ(
     networks = environ.get(f"{PREFIX}SINK_ALLOWED_NETWORKS")
     filled[f"{PREFIX}SINK_ALLOWED_NETWORKS"] = f"{networks},{LOOPBACK}" if networks else LOOPBACK
     return filled
+
+
+def possible_forms(environ: Mapping[str, str]) -> tuple[bool, ...]:
+    """Whether session-status may come in the strict form: no, yes, or both, for clients of either kind.
+
+    Raises:
+        SettingsError: the environment.
+    """
+    name = f"{PREFIX}STRICT_CLOUDEVENTS"
+    try:
+        return parse_client_choice(environ.get(name, "false")).possible
+    except ValueError as error:
+        raise SettingsError([f"{name} {error}"]) from None
 
 
 def _ca_file(given: str | None, ca: Path) -> Path:

@@ -29,7 +29,7 @@ _MAX_REASON = 300
 class SecondOpinion:
     """Judges notifications against the contract's callback. Safe to share between threads.
 
-    `strict` expects the session-status form of WEBRTC_EVENTS_STRICT_CLOUDEVENTS.
+    `strict` expects the form of session-status that WEBRTC_EVENTS_STRICT_CLOUDEVENTS is for.
     """
 
     def __init__(self, *, strict: bool) -> None:

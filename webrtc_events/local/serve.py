@@ -81,8 +81,8 @@ def serve(options: ServeOptions, environ: Mapping[str, str], clock: Clock, say: 
         os._exit(130)
 
 
-def serve_sink(port: int, data: Path, *, strict: bool, clock: Clock, say: Say) -> None:
-    """The local sink alone, until a signal.
+def serve_sink(port: int, data: Path, *, strict: Sequence[bool], clock: Clock, say: Say) -> None:
+    """The local sink alone, until a signal. It takes the forms in `strict`, see `Judge`.
 
     Raises:
         LocalError: the port is in use.
@@ -93,7 +93,7 @@ def serve_sink(port: int, data: Path, *, strict: bool, clock: Clock, say: Say) -
         sockets = _owned(stack, listen_loopback(port, "--port"))
         with setup_lock(data, clock):
             certificate = server_certificate(data, clock)
-        sink, judge = _start_sink(stack, signals, sockets, certificate, [strict], clock, say)
+        sink, judge = _start_sink(stack, signals, sockets, certificate, strict, clock, say)
         judge.load_soon()
         say(f"The sink listens on {_sink_url(sockets)}/ with a certificate of {certificate.ca}")
         while not signals.wait(_WATCH_S):
@@ -126,7 +126,7 @@ class _Serve:
             self._valkey.wait_ready(self._signals.asked)
         # The next contract's form is the strict one.
         settings = prepared.settings
-        strict = [settings.strict_cloudevents, *([True] if settings.next else [])]
+        strict = [*settings.strict_cloudevents.possible, *([True] if settings.next else [])]
         sink, judge = _start_sink(
             stack, self._signals, sink_sockets, prepared.certificate, strict, self._clock, self._say
         )

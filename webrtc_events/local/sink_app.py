@@ -27,8 +27,8 @@ _MAX_WAIT_S = 5.0
 class Judge:
     """The second opinion, loaded at the first need: its import takes a second, a start should not.
 
-    `strict`: see `SecondOpinion`; several are one for each contract version that is served, as a
-    notification does not say of which it is.
+    `strict`: see `SecondOpinion`; both where both forms are sent, as a notification does not say of
+    which contract version, and for which client, it is.
     """
 
     def __init__(self, *strict: bool) -> None:

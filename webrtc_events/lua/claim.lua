@@ -7,7 +7,7 @@
 -- Returns {now_ms, how many that are due are left to a newer release, claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', the name under
---    which the sink is asked or '', the notifications a minute that it allows or '', entry...}
+--    which the sink is asked or '', the notifications a minute that it allows or '', client, entry...}
 -- A missing key never removes a due entry: only a settle that saw the outbox empty does.
 
 local LOOK_AWAY_MS = 60000
@@ -51,7 +51,7 @@ local claims = {now, 0}
 local function lease(id)
   local key = subscription_key(id)
   local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason',
-    'contract', 'format', 'fence', 'leased_fence', 'origin', 'rate')
+    'contract', 'format', 'fence', 'leased_fence', 'origin', 'rate', 'client')
   if is_newer(of[9]) then
     return false
   end
@@ -80,7 +80,7 @@ local function lease(id)
       'leased_fence', fence, 'claim', ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. fence)
     redis.call('ZADD', KEYS[1], 'XX', lease_until, id)
     claims[#claims + 1] = {id, fence, lease_until, of[1], of[2], of[3] or '', tonumber(of[4]), of[5] or '',
-      of[8] or '', of[12] or '', of[13] or '', unpack(entries)}
+      of[8] or '', of[12] or '', of[13] or '', of[14] or '', unpack(entries)}
   end
   return true
 end
