@@ -5,16 +5,30 @@ import socket
 import ssl
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-__all__ = ["Answer", "Authority", "Received", "RecordingSink", "read_request"]
+__all__ = [
+    "Answer",
+    "Authority",
+    "Received",
+    "RecordingSink",
+    "plain_listener",
+    "read_request",
+    "self_signed",
+]
 
 
 @dataclass(frozen=True)
@@ -64,8 +78,41 @@ class Authority:
         self._ca.issue_cert(*names, not_after=not_after).configure_cert(context)
         return context
 
+    def old_context(self, *names: str) -> ssl.SSLContext:
+        """TLS 1.1 and nothing newer."""
+        context = self.context(*names)
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+        return context
+
     def close(self) -> None:
         self._directory.cleanup()
+
+
+def self_signed(file: Path, subject: str, *names: str) -> ssl.SSLContext:
+    """A server with a certificate that it issued itself; `file` gets it and its key.
+
+    `subject` is its common name, which may be anything; `names` are those that it is good for.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    with warnings.catch_warnings():
+        # It is longer than X.520 has it.
+        warnings.simplefilter("ignore", UserWarning)
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject, _validate=False)])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+    )
+    if names:
+        alternatives = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
+        builder = builder.add_extension(alternatives, critical=False)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
 
 
 Answerer = Callable[[Received], Answer]
@@ -320,3 +367,32 @@ def _hang_up(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
         connection.close()
+
+
+class plain_listener:  # noqa: N801 (used as a function)
+    """A TCP peer that answers every connection with `greeting` and keeps it open."""
+
+    def __init__(self, greeting: bytes) -> None:
+        self._greeting = greeting
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> int:
+        self._thread.start()
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with ExitStack() as connections:
+            while True:
+                try:
+                    connection, _ = self._listener.accept()
+                except OSError:
+                    return
+                connections.enter_context(connection)
+                connection.sendall(self._greeting)

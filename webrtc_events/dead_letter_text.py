@@ -102,7 +102,8 @@ def _as_sent(
 def _attempt(attempt: dict[str, Any]) -> str:
     answer = "no answer" if attempt["status"] is None else f"status {attempt['status']}"
     said = " ".join(part for part in (attempt["outcome"], attempt["reason"]) if part)
+    detail = f" ({attempt['detail']})" if "detail" in attempt else ""
     return (
-        f"  {format_time(attempt['at'])}  attempt {attempt['attempt']}: {said}; "
+        f"  {format_time(attempt['at'])}  attempt {attempt['attempt']}: {said}{detail}; "
         f"{answer} in {attempt['ms']} ms, x-correlator {attempt['correlator'] or '-'}"
     )

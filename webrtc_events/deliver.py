@@ -16,19 +16,17 @@ from webrtc_events.errors import Unavailable
 from webrtc_events.handshake import judge
 from webrtc_events.hosts import Away, HostGate, HostLimits
 from webrtc_events.keys import Partition, partition_of_subscription
-from webrtc_events.lanes import Lane, reason_of
+from webrtc_events.lanes import Lane
+from webrtc_events.masking import Masking
 from webrtc_events.model import (
     Agreed,
     Claim,
     Delivered,
-    Drop,
-    End,
     Outcome,
-    Refused,
-    Retry,
     SinkReply,
 )
 from webrtc_events.notifications import Notification, NotificationWriter, Unsent
+from webrtc_events.one_line import key_values
 from webrtc_events.parking import Parking
 from webrtc_events.retry import decide
 from webrtc_events.settings import Settings
@@ -84,6 +82,7 @@ class Courier:
         self._store = store
         self._sink = sink
         self._writer = writer
+        self._mask = Masking.of(settings).text
         self._partition_count = settings.partitions
         self._clock = clock
         self._random = random
@@ -350,17 +349,10 @@ class Courier:
 
     def _apply(self, lane: Lane, outcome: Outcome, *, status: int | None, elapsed_ms: int) -> bool:
         """Notes the outcome of the lane's event; False if the lane is finished by it."""
-        if lane.item.end and (
-            isinstance(outcome, End) or (isinstance(outcome, Retry) and lane.claim.end_once)
-        ):
-            # The end cannot be ended again: it is given up.
-            outcome = Drop("end_refused", reason_of(outcome))
-        if lane.asks and isinstance(outcome, Drop):
-            # It could not be asked; no event is lost by that.
-            outcome = Refused(outcome.reason, outcome.detail)
+        outcome = lane.fitting(outcome, self._mask)
         record = lane.note(outcome, status, elapsed_ms, self._clock.monotonic())
         level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
-        log.log(level, "attempt %s", " ".join(f"{name}={value}" for name, value in record.items()))
+        log.log(level, "attempt %s", key_values(record))
         if lane.take(outcome):
             return True
         self._finish(lane)

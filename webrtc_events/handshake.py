@@ -82,4 +82,6 @@ def _judge_answer(answer: SinkAnswer, origin: str) -> Agreed | Refused:
 
 
 def _told(reply: SinkReply) -> str:
-    return f"http_{reply.status}" if isinstance(reply, SinkAnswer) else reply.reason
+    if isinstance(reply, SinkAnswer):
+        return f"http_{reply.status}"
+    return f"{reply.reason}: {reply.detail}" if reply.detail else reply.reason

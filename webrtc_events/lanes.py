@@ -1,6 +1,7 @@
 """A claim on its way to its sink."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from webrtc_events.hosts import Place, host_of
@@ -20,7 +21,7 @@ from webrtc_events.model import (
 )
 from webrtc_events.store import DeadLetter, Settlement
 
-__all__ = ["Lane", "reason_of"]
+__all__ = ["Lane"]
 
 
 @dataclass(slots=True, eq=False)
@@ -69,14 +70,30 @@ class Lane:
         """The store's time, carried on by the monotonic clock: the host's wall clock decides nothing."""
         return self.claim.now_ms + round((now_s - self.claimed_at_s) * 1000)
 
+    def fitting(self, outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
+        """What the outcome comes to for this item. Its detail, which is kept and logged, is masked."""
+        if self.item.end and (
+            isinstance(outcome, End) or (isinstance(outcome, Retry) and self.claim.end_once)
+        ):
+            # The end cannot be ended again: it is given up.
+            outcome = Drop("end_refused", ": ".join(filter(None, (_reason(outcome), _detail(outcome)))))
+        if self.asks and isinstance(outcome, Drop):
+            # It could not be asked; no event is lost by that.
+            outcome = Refused(outcome.reason, outcome.detail)
+        if isinstance(outcome, Drop | Refused | Retry):
+            return replace(outcome, detail=mask(outcome.detail))
+        return outcome
+
     def note(self, outcome: Outcome, status: int | None, elapsed_ms: int, now_s: float) -> dict[str, Any]:
-        """One attempt, as it is kept and logged."""
+        """One attempt, as it is kept and logged; `detail` only where there is one."""
+        detail = _detail(outcome)
         record = {
             "event": f"{self.claim.subscription_id}.{self.item.event_number}",
             "type": self.event_type.rpartition(".")[2],
             "attempt": self.attempt,
             "outcome": type(outcome).__name__.lower(),
-            "reason": reason_of(outcome),
+            "reason": _reason(outcome),
+            **({"detail": detail} if detail else {}),
             "status": status,
             "ms": elapsed_ms,
             "at": self.now_ms(now_s),
@@ -96,7 +113,7 @@ class Lane:
                 self.dead.append(DeadLetter(self.item.number, reason, detail))
                 self._advance()
                 return True
-            case Retry(delay_ms, _):
+            case Retry(delay_ms):
                 self.retry = (delay_ms, self.attempt, self.item.number)
             case End(reason, notify):
                 self.end = (reason, notify)
@@ -129,12 +146,10 @@ class Lane:
         )
 
 
-def reason_of(outcome: Outcome) -> str:
+def _reason(outcome: Outcome) -> str:
     """Why, in a word; empty for what went well."""
-    match outcome:
-        case Delivered() | Agreed():
-            return ""
-        case Drop(reason, detail) | Refused(reason, detail):
-            return f"{reason}({detail})" if detail else reason
-        case Retry(_, reason) | End(reason, _):
-            return str(reason)
+    return "" if isinstance(outcome, Delivered | Agreed) else str(outcome.reason)
+
+
+def _detail(outcome: Outcome) -> str:
+    return outcome.detail if isinstance(outcome, Drop | Refused | Retry) else ""

@@ -272,7 +272,10 @@ class SinkAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SinkFailure:
-    """No final status line. `reason` is one of a small set, fit for logs and metrics."""
+    """No final status line. `reason` is one of a small set, fit for logs and metrics.
+
+    `detail` is libcurl's words, or the system's, in one line. A sink may have chosen some of them.
+    """
 
     reason: str
     detail: str
@@ -293,6 +296,7 @@ class Retry:
 
     delay_ms: int
     reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,6 @@ class Resolver:
         try:
             addresses = self._lookup(name)
         except (OSError, UnicodeError) as error:
-            fault = str(error)
+            fault = getattr(error, "strerror", None) or str(error)
             gone = isinstance(error, socket.gaierror) and error.errno in _GONE
         return LookupResult(name, tuple(addresses), fault, gone, self._clock.monotonic() - started_s)

@@ -8,7 +8,7 @@
 | 401 to a delivery with a credential | End ACCESS_TOKEN_EXPIRED, the subscriber is notified |
 | 401 without one | Drop `refused` |
 | any other answer | Drop `refused` |
-| failure (`dns`, `connect`, `tls`, `timeout`, `too_large`, `address_refused`, ...) | Retry, same reason |
+| failure (`dns`, `connect`, `tls`, `timeout`, `too_large`, ...) | Retry, its reason and detail |
 | a Retry when nothing is left of the event's time | Drop `deadline_exceeded` |
 
 A refused address is retried too: names may come to point elsewhere, and the deadline bounds it.
@@ -75,7 +75,7 @@ def decide(
 def _retry(reason: str, detail: str, delay_ms: int, remaining_ms: int) -> Retry | Drop:
     if remaining_ms <= 0:
         return Drop("deadline_exceeded", f"{reason}: {detail}" if detail else reason)
-    return Retry(min(delay_ms, remaining_ms), reason)
+    return Retry(min(delay_ms, remaining_ms), reason, detail)
 
 
 def _backoff_ms(attempt: int, random: Callable[[], float]) -> int:

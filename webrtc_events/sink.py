@@ -13,7 +13,6 @@ to OPTIONS the whole head is needed: it is what was asked for.
 
 import errno
 import os
-import re
 import selectors
 import socket
 import threading
@@ -31,10 +30,11 @@ from webrtc_events.addresses import AddressPolicy
 from webrtc_events.ca_bundle import CaBundle
 from webrtc_events.clock import Clock
 from webrtc_events.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
+from webrtc_events.one_line import one_line
 from webrtc_events.resolver import Lookup, NamedHost, Resolver, named_host, system_lookup
-from webrtc_events.sink_headers import FRAMING_HEADERS
+from webrtc_events.sink_headers import is_sendable_header
 
-__all__ = ["Sink", "SinkLimits", "SinkPool", "is_sendable_header"]
+__all__ = ["Sink", "SinkLimits", "SinkPool"]
 
 T = TypeVar("T")
 
@@ -44,7 +44,6 @@ _NO_SOCKETS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM
 # Easy handles kept for reuse: setting one up costs more than a delivery.
 _SPARE_HANDLES = 1024
 _CLOSE_S = 1.0
-_MAX_DETAIL = 200
 _MAX_RETRY_AFTER = 64
 # Longer than any name or number that is looked for: what was cut off is equal to none of them.
 _MAX_PERMISSION = 300
@@ -52,8 +51,6 @@ _ALLOWED_ORIGIN = b"webhook-allowed-origin"
 _ALLOWED_RATE = b"webhook-allowed-rate"
 _WAKE_READ = 4096
 
-# RFC 9110: a token, then visible ASCII, spaces and tabs.
-_HEADER_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+): [\t\x20-\x7e]*")
 # libcurl would add these; a name without a value takes one out.
 _UNWANTED = {"accept": "Accept:", "content-type": "Content-Type:"}
 
@@ -113,13 +110,6 @@ class SinkPool:
     def of(cls, in_flight: int, connections: int, descriptors: int) -> Self:
         """For at most `in_flight` requests to a host, and `connections` if it does not multiplex."""
         return cls(min(_IDLE_CONNECTIONS, descriptors // 4), connections if connections < in_flight else 0)
-
-
-def is_sendable_header(name: str, value: str) -> bool:
-    """Whether `Sink` sends such a header: well-formed ASCII, and none that frames the message."""
-    line = _HEADER_LINE.fullmatch(f"{name}: {value}")
-    # The name compared whole: `Host: x` is no name, though it makes a line.
-    return line is not None and line[1] == name and name.lower() not in FRAMING_HEADERS
 
 
 _SOCKET_BAD: Final[int] = pycurl.SOCKET_BAD
@@ -285,8 +275,11 @@ class _Transfer:
             return SinkFailure("other", "this host has no socket left", elapsed_ms)
         if code == pycurl.E_OK:
             return SinkFailure("protocol", "the answer has no final status", elapsed_ms)
-        detail = f"{message or 'no detail'} (libcurl {code})"
-        return SinkFailure(_REASONS.get(code, "other"), detail[:_MAX_DETAIL], elapsed_ms)
+        if code == pycurl.E_COULDNT_CONNECT and (fault := self.curl.getinfo(pycurl.OS_ERRNO)):
+            # libcurl's words are the same for a port where nobody listens and a network that is down.
+            message += f": {os.strerror(fault)}"
+        detail = one_line(f"{message or 'no detail'} (libcurl {code})")
+        return SinkFailure(_REASONS.get(code, "other"), detail, elapsed_ms)
 
 
 def _parse_status(line: bytes) -> int | None:
@@ -572,7 +565,7 @@ class Sink(Generic[T]):
         return round((self._clock.monotonic() - post.started_s) * 1000)
 
     def _fail(self, post: "_Post[T]", detail: str) -> None:
-        self._finished.append((post.token, SinkFailure("dns", detail[:_MAX_DETAIL], self._elapsed_ms(post))))
+        self._finished.append((post.token, SinkFailure("dns", one_line(detail), self._elapsed_ms(post))))
         self._spare_or_close(post.transfer)
 
     def close(self) -> None:

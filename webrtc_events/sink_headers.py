@@ -1,15 +1,17 @@
-"""May a subscriber set this header on its notifications? Pure."""
+"""Which headers a subscriber may set on its notifications, and which can be sent at all. Pure."""
 
 import re
 from collections.abc import Mapping
 
-__all__ = ["FRAMING_HEADERS", "check_sink_headers", "check_sink_token"]
+__all__ = ["FRAMING_HEADERS", "check_sink_headers", "check_sink_token", "is_sendable_header"]
 
 _MOST = 32
 _LONGEST_VALUE = 2048
 _LONGEST_IN_ALL = 16_384
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|", re.ASCII)
+# RFC 9110: a token, then visible ASCII, spaces and tabs.
+_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+): [\t\x20-\x7e]*")
 # Source: RFC 6750, section 2.1.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 _LONGEST_TOKEN = 8192
@@ -47,6 +49,13 @@ _REFUSED = FRAMING_HEADERS | {
 }
 # webhook-: CloudEvents, HTTP 1.1 Web Hooks, section 4.
 _REFUSED_PREFIXES = ("content-", "ce-", "proxy-", "webhook-", "x-forwarded-", ":")
+
+
+def is_sendable_header(name: str, value: str) -> bool:
+    """Whether the sink's client sends such a header: well-formed ASCII, and none that frames the message."""
+    line = _LINE.fullmatch(f"{name}: {value}")
+    # The name compared whole: `Host: x` is no name, though it makes a line.
+    return line is not None and line[1] == name and name.lower() not in FRAMING_HEADERS
 
 
 def check_sink_headers(headers: Mapping[str, str]) -> None:

@@ -6,24 +6,29 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.http2_sink import Http2Sink
-from tests.sinks import Answer, Authority, Received, RecordingSink, read_request
+from tests.sinks import (
+    Answer,
+    Authority,
+    Received,
+    RecordingSink,
+    plain_listener,
+    read_request,
+    self_signed,
+)
 from webrtc_events.addresses import AddressPolicy
 from webrtc_events.clock import SystemClock
 from webrtc_events.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
 from webrtc_events.resolver import Lookup, system_lookup
-from webrtc_events.sink import Sink, SinkLimits, SinkPool, is_sendable_header
+from webrtc_events.sink import Sink, SinkLimits, SinkPool
+from webrtc_events.sink_headers import is_sendable_header
 
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
 DEFAULT = SinkLimits()
@@ -418,38 +423,16 @@ def test_certificate_that_does_not_hold_is_refused(
 
 
 def test_self_signed_certificate_is_refused(server: RecordingSink, make: MakeSink, tmp_path: Path) -> None:
-    server.use(_self_signed(tmp_path / "own.pem"))
+    server.use(self_signed(tmp_path / "own.pem", "localhost", "localhost"))
     assert failure(post(make(), server.url)) == "tls"
     assert server.requests == []
     # The certificate is in order otherwise: who trusts it gets through.
     assert status(post(make(ca_file=tmp_path / "own.pem"), server.url)) == 204
 
 
-def _self_signed(file: Path) -> ssl.SSLContext:
-    """A server with a certificate for localhost that it issued itself; `file` gets it and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(private + certificate.public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
-
-
 def test_old_tls_is_refused(authority: Authority, server: RecordingSink, make: MakeSink) -> None:
-    context = authority.context("localhost")
-    context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-    server.use(context)
+        server.use(authority.old_context("localhost"))
     # The sink does speak it: a client that puts up with it gets through.
     assert _tls_version_with(authority, server.port) == "TLSv1.1"
     assert failure(post(make(), server.url)) == "tls"
@@ -470,7 +453,7 @@ def _tls_version_with(authority: Authority, port: int) -> str | None:
 
 
 def test_peer_that_speaks_no_tls_is_a_failure(make: MakeSink) -> None:
-    with _plain_listener(b"HTTP/1.1 200 OK\r\n\r\n") as port:
+    with plain_listener(b"HTTP/1.1 200 OK\r\n\r\n") as port:
         assert failure(post(make(), f"https://localhost:{port}/")) == "tls"
 
 
@@ -876,7 +859,7 @@ def test_silent_sink_times_out(server: RecordingSink, make: MakeSink) -> None:
 
 
 def test_peer_that_never_shakes_hands_times_out(make: MakeSink) -> None:
-    with _plain_listener(b"") as port:
+    with plain_listener(b"") as port:
         reply = post(make(limits=SinkLimits(connect_ms=200, total_ms=60_000)), f"https://127.0.0.1:{port}/")
     assert failure(reply) == "timeout"
 
@@ -965,32 +948,3 @@ def test_closed_connections_leave_no_descriptors_behind(server: RecordingSink, m
     for _ in range(20):
         post(sink, server.url)
     assert settled() <= before
-
-
-class _plain_listener:  # noqa: N801 (used as a function)
-    """A TCP peer that answers every connection with `greeting` and keeps it open."""
-
-    def __init__(self, greeting: bytes) -> None:
-        self._greeting = greeting
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> int:
-        self._thread.start()
-        port: int = self._listener.getsockname()[1]
-        return port
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
-        self._listener.close()
-
-    def _serve(self) -> None:
-        with ExitStack() as connections:
-            while True:
-                try:
-                    connection, _ = self._listener.accept()
-                except OSError:
-                    return
-                connections.enter_context(connection)
-                connection.sendall(self._greeting)

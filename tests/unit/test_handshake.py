@@ -102,14 +102,19 @@ def test_every_status_has_its_judgement_whatever_the_headers_say(status: int) ->
 
 @pytest.mark.parametrize("reason", ["dns", "connect", "tls", "timeout", "address_refused", "too_large"])
 def test_a_sink_that_cannot_be_asked_is_asked_again(reason: str) -> None:
-    assert judged(SinkFailure(reason, "", 5), attempt=3) == Retry(2_000, reason)
+    assert judged(SinkFailure(reason, "why", 5), attempt=3) == Retry(2_000, reason, "why")
 
 
 @pytest.mark.parametrize(
-    ("reply", "detail"), [(answer(status=503), "http_503"), (SinkFailure("timeout", "10 s", 5), "timeout")]
+    ("reply", "retry", "detail"),
+    [
+        (answer(status=503), Retry(1, "http_503"), "http_503"),
+        (SinkFailure("timeout", "10 s", 5), Retry(1, "timeout", "10 s"), "timeout: 10 s"),
+        (SinkFailure("timeout", "", 5), Retry(1, "timeout"), "timeout"),
+    ],
 )
-def test_when_no_time_is_left_no_answer_is_a_refusal(reply: SinkReply, detail: str) -> None:
-    assert judged(reply, remaining_ms=1) == Retry(1, detail)
+def test_when_no_time_is_left_no_answer_is_a_refusal(reply: SinkReply, retry: Retry, detail: str) -> None:
+    assert judged(reply, remaining_ms=1) == retry
     assert judged(reply, remaining_ms=0) == Refused("no_agreement", detail)
 
 

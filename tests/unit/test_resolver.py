@@ -111,7 +111,7 @@ def test_what_was_found_is_used_for_an_hour_while_lookups_fail(desk: Desk) -> No
         desk.finished()
     desk.time.sleep(61)
     assert desk.resolver.ask("a") == ()
-    assert desk.finished()[0].fault == str(AGAIN)
+    assert desk.finished()[0].fault == AGAIN.strerror
 
 
 def test_a_name_that_is_gone_is_not_used(desk: Desk) -> None:

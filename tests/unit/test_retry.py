@@ -77,7 +77,7 @@ def test_every_status_has_its_outcome(remaining_ms: int, credentialed: bool) -> 
     "reason", ["dns", "connect", "timeout", "tls", "address_refused", "protocol", "too_large", "other"]
 )
 def test_failure_is_retried_under_its_own_reason(reason: str) -> None:
-    assert outcome(SinkFailure(reason, "detail", 5)) == Retry(500, reason)
+    assert outcome(SinkFailure(reason, "detail", 5)) == Retry(500, reason, "detail")
 
 
 @pytest.mark.parametrize("remaining_ms", [0, -1, -HOUR_MS])

@@ -2,8 +2,12 @@
 
 import pytest
 
-from webrtc_events.sink import is_sendable_header
-from webrtc_events.sink_headers import FRAMING_HEADERS, check_sink_headers, check_sink_token
+from webrtc_events.sink_headers import (
+    FRAMING_HEADERS,
+    check_sink_headers,
+    check_sink_token,
+    is_sendable_header,
+)
 
 
 def test_ordinary_headers_are_fine() -> None:

@@ -1,0 +1,33 @@
+"""Words of others in one line: fit for a log, a terminal and the store, whoever chose them.
+
+A sink chooses what its certificate says, and libcurl repeats it: quotes and line ends that make a log say
+what did not happen, sequences that a terminal obeys, halves of characters that cannot be encoded.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["key_values", "one_line"]
+
+# libcurl's words are 255 bytes at most, and here its code comes behind them.
+_MAX_CHARACTERS = 300
+# No double quote and no backslash is left, so what is put into quotes needs no escapes: masking, which comes
+# after, could cut one in half.
+_QUOTES = str.maketrans({'"': "'", "\\": "/"})
+_BARE = re.compile(r"[!#-<>-\[\]-~]*")
+
+
+def one_line(text: str) -> str:
+    """At most 300 characters of `text`: `?` for what is not printable, `'` for `"`, `/` for a backslash."""
+    shown = "".join(each if each.isprintable() else "?" for each in text[:_MAX_CHARACTERS])
+    return shown.translate(_QUOTES)
+
+
+def key_values(record: Mapping[str, Any]) -> str:
+    """`name=value` for each, a value in double quotes where it would not stand alone."""
+    return " ".join(f"{name}={_value(str(value))}" for name, value in record.items())
+
+
+def _value(text: str) -> str:
+    return text if _BARE.fullmatch(text) else f'"{one_line(text)}"'
