@@ -6,19 +6,17 @@ An operator who logs otherwise gives gunicorn a `--log-config` of their own; `Re
 is the filter that gives its records `correlator` and `client`.
 """
 
-import json
 import logging
 import logging.config
-import re
 from typing import Any
 
 from webrtc_events.clock import format_time
+from webrtc_events.one_line import key_values
 from webrtc_events.request_context import current_request
 
 __all__ = ["LineFormatter", "RequestFields", "log_config", "log_to_stderr"]
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_PLAIN = re.compile(r"[\w.:@/+=~-]+", re.ASCII)
 # A line break in what somebody sent must not begin a line of the log, nor an escape sequence move the cursor.
 _CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t"
@@ -46,8 +44,9 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         line = super().formatMessage(record).translate(_CONTROLS)
-        fields = [(name, getattr(record, name, "")) for name in ("correlator", "client")]
-        return " ".join([line, *(f"{name}={_quoted(value)}" for name, value in fields if value)])
+        fields = {name: getattr(record, name, "") for name in ("correlator", "client")}
+        told = key_values({name: value for name, value in fields.items() if value})
+        return f"{line} {told}" if told else line
 
 
 def log_config() -> dict[str, Any]:
@@ -67,8 +66,3 @@ def log_config() -> dict[str, Any]:
 
 def log_to_stderr() -> None:
     logging.config.dictConfig(log_config())
-
-
-def _quoted(value: str) -> str:
-    """As it is, or as a JSON text where it would not be told from what stands around it."""
-    return value if _PLAIN.fullmatch(value) else json.dumps(value)
