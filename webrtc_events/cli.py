@@ -119,11 +119,15 @@ def worker() -> None:
     from webrtc_events.settings import Settings
 
     settings = Settings.from_environ(os.environ)
+    # A service manager that waits for the worker is told as gunicorn tells it.
+    from gunicorn.systemd import sd_notify
+
     from webrtc_events.worker import Worker
 
     with StopSignals() as signals:
         running = Worker.build(settings, SystemClock())
         running.start()
+        sd_notify("READY=1", logging.getLogger("webrtc_events"))
         click.echo("Delivering. Ctrl-C stops it in order.", err=True)
         missed = 0
         while not signals.wait(1.0):
