@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from tests.builders import append, created, invitation
-from tests.contract.named_tests import TESTS
 from tests.delivery.conftest import Postman
 from tests.delivery.test_courier import dead_letters, sequence, with_token
+from tests.documents import Document
 from tests.sinks import Answer, RecordingSink
 from webrtc_events import pace, retry, sink
 from webrtc_events.model import (
@@ -31,7 +31,7 @@ from webrtc_events.signs import Erred, Silent, Slower, Took, sign_of
 from webrtc_events.store import Store
 
 Make = Callable[..., Postman]
-DOCUMENT = (TESTS.parent / "docs" / "delivery-policy.md").read_text(encoding="utf-8")
+DOCUMENT = Document("delivery-policy.md")
 # Failures that libcurl has no code for, see sink.py.
 OWN_FAILURES = {"too_large", "address_refused", "protocol", "other"}
 SIGNS = {
@@ -54,16 +54,9 @@ class Row:
     sign: str
 
 
-def cells(heading: str) -> list[list[str]]:
-    """The rows of the first table below a heading."""
-    section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-
-
 ROWS = [
     Row(tuple(re.findall(r"`(\w+)`", first)), "credential" in first, *rest)
-    for first, *rest in cells("What an answer means")
+    for first, *rest in DOCUMENT.table("What an answer means")
 ]
 
 
@@ -172,8 +165,8 @@ def test_the_figures_are_those_of_the_service() -> None:
             "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
         }
     )
-    told = {what: int(much.split()[0]) for what, much in cells("When an event is tried again")}
-    told |= {what: int(much.split()[0]) for what, much in cells("How much a sink is asked")}
+    told = {what: int(much.split()[0]) for what, much in DOCUMENT.table("When an event is tried again")}
+    told |= {what: int(much.split()[0]) for what, much in DOCUMENT.table("How much a sink is asked")}
     deadlines = {
         f"deadline of a {each.rpartition('.')[2]}": settings.deadline_ms(each) // 1000 for each in EventType
     }

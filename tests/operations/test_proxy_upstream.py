@@ -15,6 +15,7 @@ from tests.http.conftest import NETWORK, PUBLIC, assert_error
 from tests.operations.proxy import FILE, NAME, Proxy, head, parsed, running
 from tests.sinks import Received, read_request
 from tests.valkeys import _free_port as free_port
+from tests.valkeys import eventually
 from webrtc_events import gunicorn_conf
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
@@ -117,6 +118,7 @@ def test_an_api_that_is_down_is_unavailable(tmp_path: Path, side: str) -> None:
         answer = parsed(proxy.exchange(request, port))
         assert_error(answer, 503, "UNAVAILABLE")
         assert answer.headers["x-correlator"] == "c"
+        eventually(lambda: "upstream=502" in proxy.access_log, "it is logged")
 
 
 def test_an_api_that_hangs_is_unavailable(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def started(
     `confined`: with the system calls, address families and memory that the unit leaves it. `more` are
     further variables.
     """
+    assert unit.value("Type") == "notify"
     command = unit.command()
     if confined:
         command = [*_confinement(unit, directory), *command]
