@@ -12,7 +12,7 @@ import pycurl
 import pytest
 import requests
 
-from tests.documents import Document
+from tests.documents import ROOT, Document
 from tests.http.conftest import NETWORK, PUBLIC, assert_error, invitation, subscription_request
 from tests.issuer import Issuer, SigningKeyPair
 from tests.operations.client import Client
@@ -257,6 +257,10 @@ def test_each_listener_lets_its_own_side_through(stack: Stack, side: str, path: 
     ("path", "limit"), [(SUBSCRIPTIONS, app._PUBLIC_LIMIT_BYTES), (EVENTS, app._NETWORK_LIMIT_BYTES)]
 )
 def test_bodies_end_where_those_of_the_api_do(stack: Stack, path: str, limit: int) -> None:
+    limits = [size * unit for size, unit in sizes("client_max_body_size")]
+    assert limits == [app._PUBLIC_LIMIT_BYTES, app._NETWORK_LIMIT_BYTES]
+    # All of it stays in memory.
+    assert sizes("client_body_buffer_size") == sizes("client_max_body_size")
     kind = "application/json" if path == SUBSCRIPTIONS else "application/cloudevents+json"
     headers = {"Content-Type": kind}
     at_limit = stack.api("POST", path, data=b"x" * limit, headers=headers)
@@ -264,6 +268,12 @@ def test_bodies_end_where_those_of_the_api_do(stack: Stack, path: str, limit: in
     assert_error(stack.api("POST", path, data=b"x" * (limit + 1), headers=headers), 413, "CONTENT_TOO_LARGE")
     pieces = (b"x" * 1024 for _ in range(limit // 1024 + 1))
     assert_error(stack.api("POST", path, data=pieces, headers=headers), 413, "CONTENT_TOO_LARGE")
+
+
+def sizes(directive: str) -> list[tuple[int, int]]:
+    """Number and unit of each, in the order of the file."""
+    units = {"k": 1024, "m": 1024 * 1024}
+    return [(int(size), units[unit]) for size, unit in re.findall(rf"{directive} (\d+)([km]);", FILE)]
 
 
 def test_chunked_bodies_and_those_that_wait_for_a_word_arrive(stack: Stack) -> None:
@@ -357,3 +367,8 @@ def test_its_log_tells_the_correlator_and_no_registration(stack: Stack) -> None:
 def test_the_document_tells_what_to_change(document: Document) -> None:
     names = [name for what, _ in document.table("TLS proxy") for name in re.findall(r"`([^`]+)`", what)]
     assert [name for name in names if name not in FILE] == []
+    (install,) = (line for line in document.block("TLS proxy").splitlines() if line.startswith("install "))
+    source, target = install.split()[-2:]
+    assert (ROOT / source).read_text() == FILE
+    # Where it belongs is in its first line too.
+    assert target in FILE.splitlines()[0]
