@@ -1,5 +1,6 @@
 """The command line. Imports are inside the commands, so that each starts as fast as it can."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
