@@ -62,8 +62,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             f"WEBRTC_EVENTS_AUDIENCE={AUDIENCE}\n"
             f"WEBRTC_EVENTS_SECRET_KEY={'A' * 43}\n"
         )
-        bind = {"GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}"}
-        with started(API, folder, settings, more=bind):
+        own = {"GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}", "WEB_CONCURRENCY": "1"}
+        with started(API, folder, settings, more=own):
             whole = Stack(issuer, port, proxy)
             eventually(lambda: whole.direct("GET", "/readyz", token=None).ok, "the API is ready")
             yield whole
