@@ -181,20 +181,34 @@ def token(
 @click.option(
     "--token", "access_token", help="Access token with scope webrtc-events:network.  [default: a local one]"
 )
+@click.option("--keep-ids", is_flag=True, help="Send each event with the id and time that it has in FILE.")
 @_data_option
 @handle_cli_errors
-def publish(file: BinaryIO, url: str | None, access_token: str | None, data_dir: Path | None) -> None:
+def publish(
+    file: BinaryIO, url: str | None, access_token: str | None, keep_ids: bool, data_dir: Path | None
+) -> None:
     """Publish network events from FILE, one JSON object a line; `-` reads the standard input.
 
-    Events go out in order, up to 100 at a time, and each answer is awaited. Lines that are
-    refused are listed with the reason, and the others are still sent. Exits with 1 if any was
-    refused. To run it again is safe: an event that was accepted before is a duplicate.
+    Each event gets a new id and the present time, as if it happened now, so that the same file
+    can be played again and again. Registrations and sessions keep their names.
+
+    With --keep-ids the events are published as they are, with the distances between their
+    times. Then to run it again is safe: an event that was accepted before is a duplicate, and
+    nothing is sent for it. Use it for events that did happen, as in a gateway's log.
+
+    Events go out in order, up to 100 at a time, and each answer is awaited. The last line
+    counts events that were accepted, duplicates and rejected, the notifications that subscribers
+    are sent for them, and the accepted events that are unmatched: no subscription is for them.
+    Lines that are rejected are listed with the reason, and the others are still sent. Exits with
+    1 if any was rejected.
 
     \b
     Examples:
       webrtc-events publish call.ndjson
-      gateway-log --follow | webrtc-events publish -
+      gateway-log --follow | webrtc-events publish --keep-ids -
     """
+    from webrtc_events.local.fresh_events import FreshEvents
+    from webrtc_events.local.progress import Progress
     from webrtc_events.local.publisher import Judgement, Publisher, Result, Summary
 
     if url is not None and not url.startswith(("http://", "https://")):
@@ -212,7 +226,7 @@ def publish(file: BinaryIO, url: str | None, access_token: str | None, data_dir:
             base = url or _endpoints(data_dir).network
         summary = Summary()
         refused: list[str] = []
-        bar = stack.enter_context(_Progress(file))
+        bar = stack.enter_context(Progress(file))
 
         def report(result: Result) -> None:
             summary.add(result)
@@ -220,13 +234,17 @@ def publish(file: BinaryIO, url: str | None, access_token: str | None, data_dir:
                 refused.append(f"line {result.line}: {result.message}")
                 bar.between(refused)
 
+        clock = SystemClock()
+        renew = None if keep_ids else FreshEvents(clock).renew
         try:
-            Publisher(base, client, SystemClock()).publish(file, report, bar.advance)
+            Publisher(base, client, clock, renew).publish(file, report, bar.advance)
         finally:
             bar.close()
             for line in refused:
                 click.echo(line, err=True)
             click.echo(str(summary))
+    for hint in summary.hints(kept_ids=keep_ids):
+        click.echo(hint, err=True)
     if summary.rejected:
         sys.exit(1)
 
@@ -405,44 +423,6 @@ def _client(stack: ExitStack, data_dir: Path | None) -> "tuple[Client, Endpoints
     client = Client(issuer.mint)
     stack.callback(client.close)
     return client, endpoints
-
-
-class _Progress:
-    """A bar on a terminal, for a file whose size is known; else nothing."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._bar: Any = None
-        size = _size(file)
-        if size and sys.stderr.isatty():
-            self._bar = click.progressbar(length=size, label="publishing", file=sys.stderr)
-
-    def __enter__(self) -> "_Progress":
-        if self._bar is not None:
-            self._bar.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def advance(self, size: int) -> None:
-        if self._bar is not None:
-            self._bar.update(size)
-
-    def between(self, lines: list[str]) -> None:
-        """Without a bar to disturb, what is to be said is said at once."""
-        if self._bar is None:
-            while lines:
-                click.echo(lines.pop(0), err=True)
-
-    def close(self) -> None:
-        bar, self._bar = self._bar, None
-        if bar is not None:
-            bar.__exit__(None, None, None)
-
-
-def _size(file: BinaryIO) -> int | None:
-    path = Path(str(getattr(file, "name", "")))
-    return path.stat().st_size if path.is_file() else None
 
 
 def _step(text: str) -> None:

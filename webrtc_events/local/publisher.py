@@ -4,6 +4,7 @@ import json
 import random
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from queue import Empty, Queue
@@ -13,8 +14,10 @@ from typing import Any, BinaryIO
 import requests
 
 from webrtc_events.clock import Clock
+from webrtc_events.errors import InvalidArgument
 from webrtc_events.local.client import ApiError, Client
 from webrtc_events.local.errors import LocalError, UnreachableError
+from webrtc_events.strict_json import parse_json
 
 __all__ = ["Judgement", "Publisher", "Result", "Summary"]
 
@@ -49,7 +52,10 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one line; `message` for a rejected one."""
+    """What became of one line; `message` for a rejected one.
+
+    `subscriptions`: how many it was newly appended to, each of which is sent a notification.
+    """
 
     line: int
     status: Judgement
@@ -59,31 +65,64 @@ class Result:
 
 @dataclass(slots=True)
 class Summary:
-    """How many events were accepted, duplicates or rejected."""
+    """How many events were accepted, duplicates or rejected.
+
+    `notifications` counts what subscribers are sent for the accepted ones, `unmatched` those that no
+    subscription is for.
+    """
 
     accepted: int = 0
     duplicate: int = 0
     rejected: int = 0
+    notifications: int = 0
+    unmatched: int = 0
 
     def add(self, result: Result) -> None:
+        self.notifications += result.subscriptions
         if result.status is Judgement.ACCEPTED:
             self.accepted += 1
+            self.unmatched += result.subscriptions == 0
         elif result.status is Judgement.DUPLICATE:
             self.duplicate += 1
         else:
             self.rejected += 1
 
     def __str__(self) -> str:
-        return f"accepted {self.accepted}, duplicate {self.duplicate}, rejected {self.rejected}"
+        return (
+            f"accepted {self.accepted}, duplicate {self.duplicate}, rejected {self.rejected}, "
+            f"notifications {self.notifications}, unmatched {self.unmatched}"
+        )
+
+    def hints(self, *, kept_ids: bool) -> list[str]:
+        """Why less arrives than a person may expect, and what to do; `kept_ids`: the file's own were sent."""
+        hints = []
+        if self.accepted and not self.notifications:
+            again = "without --keep-ids" if kept_ids else "again"
+            hints.append(
+                "No active subscription is for these events, so nothing will arrive. Subscribe to their "
+                f"registration or session, then publish {again}."
+            )
+        if self.duplicate and kept_ids:
+            hints.append(
+                "Duplicates were accepted before under the same ids; nothing is sent for them again. "
+                "Leave out --keep-ids to publish them as new events."
+            )
+        return hints
 
 
 class Publisher:
-    """`url` is the base of the gateway side, such as http://127.0.0.1:9091/network/v0."""
+    """`url` is the base of the gateway side, such as http://127.0.0.1:9091/network/v0.
 
-    def __init__(self, url: str, client: Client, clock: Clock) -> None:
+    `renew` gives the event to send in place of the one that was read; None sends lines as they are.
+    """
+
+    def __init__(
+        self, url: str, client: Client, clock: Clock, renew: Callable[[Any], Any] | None = None
+    ) -> None:
         self._url = f"{url.rstrip('/')}/events"
         self._client = client
         self._clock = clock
+        self._renew = renew
         self._reached = False
 
     def publish(
@@ -96,10 +135,23 @@ class Publisher:
         Raises:
             LocalError: a batch could not be delivered; nothing after it was sent.
         """
-        for batch in _batches(stream):
+        for batch in _batches(stream, self._line):
             for each in self._judge(batch):
                 report(each)
             progress(sum(line.size for line in batch))
+
+    def _line(self, number: int, raw: bytes) -> _Line:
+        """What would break the batch around it is kept back.
+
+        Ids and times are given here, once: a batch that is sent again has those that it had.
+        """
+        try:
+            event = parse_json(raw)
+        except InvalidArgument as error:
+            return _Line(number, len(raw), b"", _json_fault(raw) or error.message)
+        if self._renew is None:
+            return _Line(number, len(raw), raw.strip())
+        return _Line(number, len(raw), json.dumps(self._renew(event), separators=(",", ":")).encode())
 
     def _judge(self, batch: list[_Line]) -> Iterator[Result]:
         sent = iter(self._send([line for line in batch if line.fault is None]))
@@ -167,10 +219,13 @@ def _rejected(line: _Line, message: str) -> Result:
     return Result(line.number, Judgement.REJECTED, 0, message)
 
 
-def _batches(stream: BinaryIO) -> Iterator[list[_Line]]:
+_Read = Callable[[int, bytes], _Line]
+
+
+def _batches(stream: BinaryIO, read: _Read) -> Iterator[list[_Line]]:
     """What has been read so far, up to a batch: a live pipe's events do not wait for a full one."""
     waiting: Queue[_Line | BaseException | None] = Queue(_READ_AHEAD)
-    Thread(target=_read, args=(stream, waiting), name="reader", daemon=True).start()
+    Thread(target=_fill, args=(stream, read, waiting), name="reader", daemon=True).start()
     carried: _Line | None = None
     while True:
         first = carried or waiting.get()
@@ -196,27 +251,24 @@ def _batches(stream: BinaryIO) -> Iterator[list[_Line]]:
         yield batch
 
 
-def _read(stream: BinaryIO, waiting: "Queue[_Line | BaseException | None]") -> None:
+def _fill(stream: BinaryIO, read: _Read, waiting: "Queue[_Line | BaseException | None]") -> None:
     try:
         for number, line in enumerate(stream, start=1):
             # Some editors begin a file with a byte order mark.
             raw = line.removeprefix(BOM_UTF8) if number == 1 else line
             if raw.strip():
-                waiting.put(_line(number, raw))
+                waiting.put(read(number, raw))
     except (OSError, ValueError) as error:
         waiting.put(error)
     else:
         waiting.put(None)
 
 
-def _line(number: int, raw: bytes) -> _Line:
-    """Lines go out as they are; only what would break the batch around them is kept back."""
-    try:
-        json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        return _Line(number, len(raw), b"", f"not JSON: {error}")
-    return _Line(number, len(raw), raw.strip())
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _json_fault(raw: bytes) -> str | None:
+    """Where the text stops being JSON; None if it is something else that makes it no JSON text."""
+    with suppress(ValueError, RecursionError):
+        try:
+            json.loads(raw.decode())
+        except json.JSONDecodeError as error:
+            return f"not JSON: {error.msg}, column {error.colno}"
+    return None
