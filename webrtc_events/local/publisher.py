@@ -96,7 +96,7 @@ class Summary:
     def hints(self, *, kept_ids: bool) -> list[str]:
         """Why less arrives than a person may expect, and what to do; `kept_ids`: the file's own were sent."""
         hints = []
-        if self.accepted and not self.notifications:
+        if self.accepted and not self.notifications and not self.duplicate:
             again = "without --keep-ids" if kept_ids else "again"
             hints.append(
                 "No active subscription is for these events, so nothing will arrive. Subscribe to their "
@@ -106,6 +106,11 @@ class Summary:
             hints.append(
                 "Duplicates were accepted before under the same ids; nothing is sent for them again. "
                 "Leave out --keep-ids to publish them as new events."
+            )
+        elif self.duplicate:
+            hints.append(
+                "Duplicates repeat an event of this input, or were accepted at an attempt whose "
+                "answer was lost."
             )
         return hints
 
