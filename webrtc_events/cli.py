@@ -19,6 +19,7 @@ from webrtc_events.operator_commands import erase, new_key, pseudonym, rotate_ke
 if TYPE_CHECKING:
     from webrtc_events.local.client import Client
     from webrtc_events.local.endpoints import Endpoints
+    from webrtc_events.local.inbox import Received
     from webrtc_events.local.issuer import Issuer
 
 __all__ = ["main"]
@@ -429,11 +430,10 @@ def _step(text: str) -> None:
     click.secho(text, dim=True)
 
 
-def _notification(received: Any) -> None:
-    from webrtc_events.local.inbox import describe
+def _notification(received: "Received") -> None:
+    from webrtc_events.local.inbox import styled
 
-    color = "red" if received.fault else "cyan" if received.type == "subscription-ended" else None
-    click.secho(describe(received), fg=color)
+    click.echo(styled(received))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,26 @@
 """What the local sink has received: judged, kept in memory, told to whoever waits for it."""
 
-import json
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from webrtc_events.clock import Clock, format_time, parse_time
+import click
 
-__all__ = ["Inbox", "Received", "describe"]
+from webrtc_events.clock import Clock, format_time, parse_time
+from webrtc_events.errors import InvalidArgument
+from webrtc_events.local.plain_text import printable
+from webrtc_events.strict_json import parse_json
+
+__all__ = ["Inbox", "Received", "describe", "styled"]
 
 _KEPT = 1000
+_KEPT_BYTES = 64 * 1024 * 1024
 # Ids remembered to tell a repeated delivery from a first one.
 _KEPT_IDS = 20_000
+_LONGEST_VERDICT = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +88,49 @@ class Received:
 
 
 def describe(received: Received) -> str:
-    """One aligned line: time, type, subscription, what happened, sequence number, verdict."""
-    subscription = str(received.data.get("subscriptionId", "-"))
-    sequence = received.data.get("sequenceNumber", "-")
-    return (
-        f"{received.time[11:23]}  {received.type:<18}  {subscription:<36.36}  "
-        f"{received.state:<20}  {sequence!s:>4}  {received.verdict}"
+    """One aligned line: time, type, subscription, what happened, sequence number, verdict.
+
+    It is safe on a terminal, whatever was sent: no control characters, no part of any length.
+    """
+    return "  ".join(
+        [
+            received.time[11:23],
+            f"{printable(received.type, 36):<18}",
+            f"{printable(received.data.get('subscriptionId', '-'), 36):<36}",
+            f"{printable(received.state, 36):<20}",
+            f"{printable(received.data.get('sequenceNumber', '-'), 12):>4}",
+            printable(received.verdict, _LONGEST_VERDICT),
+        ]
     )
 
 
+def styled(received: Received) -> str:
+    """The same with a colour for what stands out, for `click.echo`, which knows where colours can be shown."""
+    ended = received.type == "subscription-ended"
+    return click.style(describe(received), fg="red" if received.fault else "cyan" if ended else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    received: Received
+    body: bytes
+
+
 class Inbox:
-    """Keeps the last 1,000. Any number of threads may take in and wait."""
+    """Keeps the last 1,000, and no more than 64 MiB. Any number of threads may take in and wait.
+
+    `identity` is another for each inbox: its numbers begin anew.
+    """
 
     def __init__(self, clock: Clock, report: Callable[[Received], None]) -> None:
+        self.identity = uuid.uuid4().hex
         self._clock = clock
         self._report = report
-        self._kept: deque[Received] = deque(maxlen=_KEPT)
+        self._kept: deque[_Kept] = deque()
+        self._bytes = 0
         self._ids: dict[str, None] = {}
         self._last = 0
+        self._cleared = 0
         self._closed = False
         self._changed = threading.Condition()
 
@@ -115,20 +147,36 @@ class Inbox:
                 fault=fault,
                 repeated=self._is_repeated(event),
             )
-            self._kept.append(received)
+            self._keep(_Kept(received, body))
             self._report(received)
             self._changed.notify_all()
         return received
 
-    def newest_first(self) -> list[Received]:
-        with self._changed:
-            return list(reversed(self._kept))
+    @property
+    def cleared(self) -> int:
+        """The number of the last one that `clear` put away, 0 if there is none."""
+        return self._cleared
 
-    def after(self, number: int, path: str, wait_s: float) -> Sequence[Received]:
-        """What came after `number` at paths beginning with `path`; waits for the first, at most `wait_s`."""
+    def clear(self) -> None:
+        """Puts away what is there for those who look anew; who reads on from a number misses nothing."""
+        with self._changed:
+            self._cleared = self._last
+
+    def body(self, number: int) -> bytes | None:
+        """What was sent; None if it is no longer kept."""
+        with self._changed:
+            return next((each.body for each in self._kept if each.received.number == number), None)
+
+    def after(self, number: int | None, path: str = "/", wait_s: float = 0.0) -> Sequence[Received]:
+        """What came after `number` at paths beginning with `path`; waits for the first, at most `wait_s`.
+
+        None for `number` begins after what was cleared.
+        """
+        first = self._cleared if number is None else number
 
         def found() -> list[Received]:
-            return [each for each in self._kept if each.number > number and each.path.startswith(path)]
+            kept = (each.received for each in self._kept)
+            return [each for each in kept if each.number > first and each.path.startswith(path)]
 
         with self._changed:
             self._changed.wait_for(lambda: self._closed or found(), timeout=wait_s)
@@ -139,6 +187,12 @@ class Inbox:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _keep(self, kept: _Kept) -> None:
+        self._kept.append(kept)
+        self._bytes += len(kept.body)
+        while len(self._kept) > _KEPT or self._bytes > _KEPT_BYTES:
+            self._bytes -= len(self._kept.popleft().body)
 
     def _is_repeated(self, event: dict[str, Any] | None) -> bool:
         """`source` is the service's alone here, so `id` identifies the event."""
@@ -153,8 +207,9 @@ class Inbox:
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
+    """Nothing that could not be written as JSON again."""
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = parse_json(body)
+    except InvalidArgument:
         return None
     return value if isinstance(value, dict) else None

@@ -20,11 +20,12 @@ from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.environment import local_environ
 from webrtc_events.local.errors import LocalError
 from webrtc_events.local.files import exclusive, open_data_directory, setup_lock
-from webrtc_events.local.inbox import Inbox, Received, describe
+from webrtc_events.local.inbox import Inbox, Received, styled
 from webrtc_events.local.keys import SigningKey, secret_key
 from webrtc_events.local.ports import listen, listen_loopback, reach
 from webrtc_events.local.servers import HttpServer, Tls, asgi
 from webrtc_events.local.signals import StopSignals
+from webrtc_events.local.stack import Stack
 from webrtc_events.local.valkey import Valkey
 from webrtc_events.settings import PREFIX, Settings
 
@@ -120,28 +121,30 @@ class _Serve:
         if self._own_store:
             self._valkey.start()
             stack.callback(self._valkey.stop)
-        # The slow imports go on while the store reads its data.
-        start_service = _load_service(prepared, self._own_issuer, api_url, self._clock)
-        if self._own_store:
-            self._valkey.wait_ready(self._signals.asked)
-        # The next contract's form is the strict one.
-        settings = prepared.settings
-        strict = [*settings.strict_cloudevents.possible, *([True] if settings.next else [])]
-        sink, judge = _start_sink(
-            stack, self._signals, sink_sockets, prepared.certificate, strict, self._clock, self._say
-        )
-        if self._signals.asked():
-            return
-        api = start_service(stack, self._signals, api_sockets, self._store_alive)
-        judge.load_soon()
         endpoints = Endpoints(
             api=api_url,
             issuer=f"{api_url}/issuer" if self._own_issuer else None,
             sink=_sink_url(sink_sockets),
             audience=prepared.settings.audience,
         )
+        shown = self._shown(endpoints, prepared)
+        # The slow imports go on while the store reads its data.
+        start_service = _load_service(prepared, shown, self._clock)
+        if self._own_store:
+            self._valkey.wait_ready(self._signals.asked)
+        # The next contract's form is the strict one.
+        settings = prepared.settings
+        strict = [*settings.strict_cloudevents.possible, *([True] if settings.next else [])]
+        home = f"{api_url}/"
+        sink, judge = _start_sink(
+            stack, self._signals, sink_sockets, prepared.certificate, strict, self._clock, self._say, home
+        )
+        if self._signals.asked():
+            return
+        api = start_service(stack, self._signals, api_sockets, self._store_alive)
+        judge.load_soon()
         endpoints.write(self._data)
-        self._announce(endpoints, prepared)
+        self._announce(shown)
         while not self._signals.wait(_WATCH_S):
             _check(api, sink)
             if not self._store_alive():
@@ -164,21 +167,32 @@ class _Serve:
     def _store_alive(self) -> bool:
         return not self._own_store or self._valkey.alive()
 
-    def _announce(self, endpoints: Endpoints, prepared: _Prepared) -> None:
+    def _shown(self, endpoints: Endpoints, prepared: _Prepared) -> Stack:
+        settings = prepared.settings
+        return Stack(
+            endpoints=endpoints,
+            data=self._data,
+            ca=prepared.certificate.ca,
+            store="embedded Valkey" if self._own_store else str(settings.redis_url),
+            apis=settings.apis,
+            next=settings.next,
+        )
+
+    def _announce(self, shown: Stack) -> None:
         from webrtc_events.local.banner import banner
 
-        store = "embedded Valkey" if self._own_store else str(prepared.settings.redis_url)
-        self._say(banner(endpoints, self._data, prepared.certificate.ca, store))
+        self._say(banner(shown))
 
 
 _StartService = Callable[[ExitStack, StopSignals, list[socket], Callable[[], bool]], HttpServer]
 
 
-def _load_service(prepared: _Prepared, own_issuer: bool, api_url: str, clock: Clock) -> _StartService:
+def _load_service(prepared: _Prepared, shown: Stack, clock: Clock) -> _StartService:
     """Imports what API and worker need, and returns what starts them once the store is there."""
     from webrtc_events.app import create_app
     from webrtc_events.http.health import in_thread
     from webrtc_events.local.issuer import Issuer, issuer_app
+    from webrtc_events.local.landing import landing
     from webrtc_events.worker import Worker
 
     settings = prepared.settings
@@ -192,9 +206,9 @@ def _load_service(prepared: _Prepared, own_issuer: bool, api_url: str, clock: Cl
             worker.stop(_DRAIN_S if store_alive() else _DRAIN_WITHOUT_STORE_S)
 
         stack.callback(signals.finish, drain)
-        pages = {}
-        if own_issuer:
-            issuer = Issuer(f"{api_url}/issuer", prepared.key, settings.audience, clock)
+        pages = {"/": landing(shown)}
+        if shown.endpoints.issuer is not None:
+            issuer = Issuer(shown.endpoints.issuer, prepared.key, settings.audience, clock)
             pages["/issuer"] = asgi(issuer_app(issuer))
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
         app = create_app(settings, clock=clock, pages=pages, checks=checks)
@@ -224,16 +238,20 @@ def _start_sink(
     strict: Sequence[bool],
     clock: Clock,
     say: Say,
+    home: str | None = None,
 ) -> "tuple[HttpServer, Judge]":
-    """The sink's server, and the judge of what it receives, which is yet to be loaded."""
+    """The sink's server, and the judge of what it receives, which is yet to be loaded.
+
+    `home`: see `sink_app`.
+    """
     from webrtc_events.local.sink_app import Judge, sink_app
 
     def report(received: Received) -> None:
-        say(describe(received))
+        say(styled(received))
 
     inbox = Inbox(clock, report)
     judge = Judge(*strict)
-    app = asgi(sink_app(inbox, judge))
+    app = asgi(sink_app(inbox, judge, home))
     server = HttpServer("sink", app, sockets, Tls(certificate.certificate, certificate.key))
     stack.callback(signals.finish, server.stop)
     stack.callback(inbox.close)

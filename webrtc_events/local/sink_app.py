@@ -1,6 +1,5 @@
 """The local HTTPS sink: takes notifications at any path and shows what it received."""
 
-import json
 import logging
 import threading
 import uuid
@@ -8,10 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify, render_template, request
-from werkzeug.exceptions import HTTPException
 
-from webrtc_events.errors import ErrorInfo, InvalidArgument, by_status
+from webrtc_events.errors import InvalidArgument, NotFound, PermissionDenied
 from webrtc_events.local.inbox import Inbox
+from webrtc_events.local.inbox_view import full_text, row
+from webrtc_events.local.pages import error, page_app
+from webrtc_events.model import EventType
 
 if TYPE_CHECKING:
     from webrtc_events.local.opinion import SecondOpinion
@@ -55,14 +56,16 @@ class Judge:
         threading.Thread(target=self.load, name="second-opinion", daemon=True).start()
 
 
-def sink_app(inbox: Inbox, judge: Judge) -> Flask:
+def sink_app(inbox: Inbox, judge: Judge, home: str | None = None) -> Flask:
     """POST of a CloudEvent at any path: 204, or 400 for an invalid one. `GET /` shows the inbox.
 
     OPTIONS at any path agrees with whoever asks to send notifications, as many as there are.
     `GET /_inbox?after=N&path=/x&wait=S` is the same for programs: what came after the
     number N at paths that begin with /x, waiting up to S seconds (at most 5) for the first.
+    Without `after` it is what came since the inbox was cleared, which `DELETE /_inbox` does.
+    `home` is the address of a page to begin at, if there is one.
     """
-    app = Flask("webrtc_events.local")
+    app = page_app()
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.wsgi_app = _read_to_the_end(app.wsgi_app)  # type: ignore[method-assign]
@@ -75,7 +78,7 @@ def sink_app(inbox: Inbox, judge: Judge) -> Flask:
         inbox.take(f"/{path}", request.headers.get("x-correlator"), body, fault)
         if fault is None:
             return Response(status=204)
-        return _error(InvalidArgument(fault).info())
+        return error(InvalidArgument(fault).info())
 
     @app.route("/", methods=["OPTIONS"], defaults={"path": ""})
     @app.route("/<path:path>", methods=["OPTIONS"])
@@ -89,36 +92,49 @@ def sink_app(inbox: Inbox, judge: Judge) -> Flask:
 
     @app.get("/")
     def page() -> str:
-        items = inbox.newest_first()
-        return render_template("inbox.html", items=items, pretty=_pretty)
+        types = [each.rpartition(".")[2] for each in EventType]
+        return render_template("inbox.html", home=home, types=types, here=request.url_root)
 
     @app.get("/_inbox")
     def feed() -> Response:
-        after = request.args.get("after", 0, int)
         wait_s = min(max(request.args.get("wait", 0.0, float), 0.0), _MAX_WAIT_S)
-        return jsonify([each.as_json() for each in inbox.after(after, request.args.get("path", "/"), wait_s)])
+        found = inbox.after(request.args.get("after", type=int), request.args.get("path", "/"), wait_s)
+        return jsonify([each.as_json() for each in found])
+
+    @app.get("/_inbox/rows")
+    def rows() -> Response:
+        """For the page: it asks often, and must not hold a thread that notifications need."""
+        after = max(request.args.get("after", 0, int), inbox.cleared)
+        found = [row(each) for each in inbox.after(after)]
+        return jsonify({"inbox": inbox.identity, "cleared": inbox.cleared, "rows": found})
+
+    @app.get("/_inbox/<int:number>")
+    def whole(number: int) -> Response:
+        body = inbox.body(number)
+        if body is None:
+            return error(NotFound("It is no longer kept.").info())
+        return Response(full_text(body), content_type="text/plain; charset=utf-8")
+
+    @app.delete("/_inbox")
+    def clear() -> Response:
+        if not _from_here():
+            return error(PermissionDenied("Another site asked for it.").info())
+        inbox.clear()
+        return Response(status=204)
 
     @app.after_request
     def correlate(response: Response) -> Response:
         response.headers["x-correlator"] = request.headers.get("x-correlator") or str(uuid.uuid4())
         return response
 
-    @app.errorhandler(HTTPException)
-    def refuse(error: HTTPException) -> Response:
-        response = _error(by_status(error.code or 500, error.description).info())
-        if methods := getattr(error, "valid_methods", None):
-            response.headers["Allow"] = ", ".join(methods)
-        return response
-
     return app
 
 
-def _error(info: ErrorInfo) -> Response:
-    return Response(json.dumps(info), info["status"], content_type="application/json")
-
-
-def _pretty(event: dict[str, Any] | None) -> str:
-    return json.dumps(event, indent=2, ensure_ascii=False)
+def _from_here() -> bool:
+    """Whether a page of the sink asks, or a program that is no browser. Source: Fetch, Origin header."""
+    origin = request.headers.get("Origin")
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    return origin in (None, request.host_url.rstrip("/")) and site in ("none", "same-origin")
 
 
 def _read_to_the_end(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

@@ -1,0 +1,50 @@
+"""What the pages for people have in common: style and scripts, and headers that keep them harmless."""
+
+import json
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from webrtc_events.errors import ErrorInfo, by_status
+
+__all__ = ["error", "page_app"]
+
+# What the browser may load, and from where: the pages show what others sent.
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        *(f"{kind}-src 'self'" for kind in ("script", "style", "img", "connect")),
+        *(f"{kind} 'none'" for kind in ("base-uri", "form-action", "frame-ancestors")),
+    ]
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def page_app() -> Flask:
+    """A Flask application with the package's templates and, at /_static/, what they need.
+
+    Its errors are ErrorInfo, as everywhere in the service.
+    """
+    app = Flask("webrtc_events.local", static_url_path="/_static")
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(_HEADERS)
+        return response
+
+    @app.errorhandler(HTTPException)
+    def refuse(failure: HTTPException) -> Response:
+        response = error(by_status(failure.code or 500, failure.description).info())
+        if methods := getattr(failure, "valid_methods", None):
+            response.headers["Allow"] = ", ".join(methods)
+        return response
+
+    return app
+
+
+def error(info: ErrorInfo) -> Response:
+    return Response(json.dumps(info), info["status"], content_type="application/json")
