@@ -128,7 +128,7 @@ def browser(profile: Path) -> Iterator[Browser]:
     # The protocol has 3 and 4 for its pipes.
     script = f'exec "$@" 3<&{commands} 4>&{answers}'
     process = subprocess.Popen(
-        ["/bin/sh", "-c", script, "sh", CHROMIUM, *options, f"--user-data-dir={profile}"],
+        ["bash", "-c", script, "bash", CHROMIUM, *options, f"--user-data-dir={profile}"],
         pass_fds=(commands, answers),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """The local HTTPS sink as a process. Each test posts to a path of its own."""
 
 import json
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -64,6 +65,12 @@ def _received(client: Client, url: str, path: str) -> list[dict[str, Any]]:
     return received
 
 
+def _rows(client: Client, url: str, path: str) -> list[dict[str, Any]]:
+    """What the page gets to show."""
+    rows = client.expect({200}, "GET", f"{url}/_inbox/rows").json()["rows"]
+    return [each for each in rows if each["path"].startswith(path)]
+
+
 def test_valid_notification_is_taken_and_shown(
     sink: Running, url: str, path: str, sink_client: Client
 ) -> None:
@@ -73,7 +80,10 @@ def test_valid_notification_is_taken_and_shown(
     (received,) = _received(sink_client, url, path)
     assert (received["path"], received["fault"], received["xCorrelator"]) == (path, None, "c-1")
     assert received["event"] == json.loads(body)
-    assert "first.1" in sink_client.expect({200}, "GET", url).text
+    (shown,) = _rows(sink_client, url, path)
+    assert (shown["state"], shown["subscription"], shown["valid"]) == ("SUBSCRIPTION_EXPIRED", "s-1", True)
+    whole = sink_client.expect({200}, "GET", f"{url}/_inbox/{shown['number']}")
+    assert json.loads(whole.text) == json.loads(body)
     assert "SUBSCRIPTION_EXPIRED" in sink.output
 
 
@@ -102,10 +112,81 @@ def test_chunked_notification_is_read_whole(url: str, path: str, sink_client: Cl
     sink_client.expect({204}, "POST", f"{url}{path}", data=parts, headers=_MEDIA_TYPE)
 
 
-def test_what_is_received_is_shown_as_text(url: str, path: str, sink_client: Client) -> None:
-    body = _event(type="<script>alert(1)</script>")
-    sink_client.expect({400}, "POST", f"{url}{path}", data=body, headers=_MEDIA_TYPE)
-    assert "<script>alert" not in sink_client.expect({200}, "GET", url).text
+def test_what_is_received_is_never_a_page(url: str, path: str, sink_client: Client) -> None:
+    hostile = "<script>alert(1)</script>"
+    body = _event(type=hostile)
+    sink_client.expect({400}, "POST", f"{url}{path}{hostile}", data=body, headers=_MEDIA_TYPE)
+    (shown,) = _rows(sink_client, url, path)
+    for place in ("/", "/_inbox", "/_inbox/rows", f"/_inbox/{shown['number']}"):
+        answer = sink_client.expect({200}, "GET", f"{url}{place}")
+        html = answer.headers["Content-Type"].startswith("text/html")
+        assert html == (place == "/")
+        assert (hostile in answer.text) != html
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        policy = answer.headers["Content-Security-Policy"].split("; ")
+        assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+
+
+def test_page_loads_nothing_from_elsewhere(url: str, sink_client: Client) -> None:
+    page = sink_client.expect({200}, "GET", f"{url}/").text
+    found = re.findall(r'(?:src|href)="([^"]*)"', page)
+    files = [each for each in found if each.startswith("_static/")]
+    assert {each.rpartition(".")[2] for each in files} == {"css", "js", "svg"}
+    for each in files:
+        text = sink_client.expect({200}, "GET", f"{url}/{each}").text
+        assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)|innerHTML|@import|eval\(", text)
+    assert not [each for each in found if each.startswith(("http", "//"))]
+
+
+def test_inbox_is_cleared(url: str, path: str, sink_client: Client) -> None:
+    body = _event()
+    sink_client.expect({204}, "POST", f"{url}{path}", data=body, headers=_MEDIA_TYPE)
+    (before,) = _received(sink_client, url, path)
+    sink_client.expect({204}, "DELETE", f"{url}/_inbox")
+    assert _received(sink_client, url, path) == []
+    assert _rows(sink_client, url, path) == []
+    sink_client.expect({204}, "POST", f"{url}{path}", data=body, headers=_MEDIA_TYPE)
+    (after,) = _received(sink_client, url, path)
+    assert after["number"] > before["number"]
+    # Who reads on from where they were misses nothing.
+    reading = {"path": path, "after": before["number"] - 1}
+    assert sink_client.expect({200}, "GET", f"{url}/_inbox", params=reading).json() == [before, after]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://localhost"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+    ids=lambda headers: " ".join(*headers.items()),
+)
+def test_inbox_is_not_cleared_for_another_site(
+    url: str, path: str, sink_client: Client, headers: dict[str, str]
+) -> None:
+    sink_client.expect({204}, "POST", f"{url}{path}", data=_event(), headers=_MEDIA_TYPE)
+    refused = sink_client.expect({403}, "DELETE", f"{url}/_inbox", headers=headers).json()
+    assert refused["code"] == "PERMISSION_DENIED"
+    assert len(_received(sink_client, url, path)) == 1
+    # A browser asks before it lets another site send a DELETE, and is not told that it may.
+    asked = sink_client.request("OPTIONS", f"{url}/_inbox", headers=headers)
+    assert not [name for name in asked.headers if name.lower().startswith("access-control-")]
+
+
+def test_inbox_is_cleared_for_its_own_page(url: str, path: str, sink_client: Client) -> None:
+    sink_client.expect({204}, "POST", f"{url}{path}", data=_event(), headers=_MEDIA_TYPE)
+    headers = {"Origin": url, "Sec-Fetch-Site": "same-origin"}
+    sink_client.expect({204}, "DELETE", f"{url}/_inbox", headers=headers)
+    assert _received(sink_client, url, path) == []
+
+
+def test_what_is_kept_no_longer_is_told(url: str, sink_client: Client) -> None:
+    answer = sink_client.expect({404}, "GET", f"{url}/_inbox/{10**30}").json()
+    assert answer["message"] == "It is no longer kept."
 
 
 def test_other_requests_get_an_error_info(url: str, path: str, sink_client: Client) -> None:

@@ -105,7 +105,7 @@ def describe(received: Received) -> str:
 
 
 def styled(received: Received) -> str:
-    """The same with a colour for what stands out, for `click.echo`, which knows where colours can be shown."""
+    """The same with a colour for what stands out, for `click.echo`, which knows where to leave it out."""
     ended = received.type == "subscription-ended"
     return click.style(describe(received), fg="red" if received.fault else "cyan" if ended else None)
 

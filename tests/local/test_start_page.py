@@ -1,0 +1,78 @@
+"""The start page of `serve`: it leads to all that is served, and nothing else becomes a page."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+
+from tests.local.conftest import Running
+from webrtc_events.local.client import Client
+from webrtc_events.local.endpoints import Endpoints
+
+
+def _page(data: Path) -> requests.Response:
+    answer = requests.get(Endpoints.read(data).api, timeout=5)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    return answer
+
+
+def _links(page: str) -> list[str]:
+    return re.findall(r'<a href="([^"]*)"', page)
+
+
+def test_start_page_leads_to_both_references_and_the_inbox(
+    start_serve: Callable[[], Running], data: Path, sink_client: Client
+) -> None:
+    start_serve()
+    endpoints = Endpoints.read(data)
+    page = _page(data)
+    links = _links(page.text)
+    assert links == ["/webrtc-events/v0.2/ui/", "/network/v0/ui/", f"{endpoints.sink}/"]
+    for each in links[:2]:
+        assert "Swagger UI" in requests.get(f"{endpoints.api}{each}", timeout=5).text
+    inbox = sink_client.expect({200}, "GET", links[2]).text
+    assert f"{endpoints.api}/" in _links(inbox)
+    for place in (endpoints.public, endpoints.network, f"{endpoints.sink}/…", endpoints.issuer, str(data)):
+        assert str(place) in page.text
+
+
+def test_start_page_loads_nothing_from_elsewhere(start_serve: Callable[[], Running], data: Path) -> None:
+    start_serve()
+    api = Endpoints.read(data).api
+    page = _page(data)
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    files = re.findall(r'<(?:link|script)[^>]*(?:src|href)="([^"]*)"', page.text)
+    assert len(files) == 3
+    for each in files:
+        answer = requests.get(f"{api}/{each}", timeout=5)
+        assert answer.status_code == 200
+        assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)|@import", answer.text)
+
+
+def test_every_other_path_is_answered_as_without_pages(
+    start_serve: Callable[[], Running], data: Path
+) -> None:
+    start_serve()
+    api = Endpoints.read(data).api
+    for path in ("/nothing", "/index.html", "/webrtc-events", "/_static", "/_static/", "/_static/../cli.py"):
+        answer = requests.get(f"{api}{path}", timeout=5)
+        assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND"), path
+    refused = requests.post(api, data=b"{}", timeout=5)
+    assert (refused.status_code, refused.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert "GET" in refused.headers["Allow"]
+    assert requests.head(api, timeout=5).status_code == 200
+
+
+def test_start_page_shows_only_what_is_served(start_serve: Callable[..., Running], data: Path) -> None:
+    serve = start_serve(WEBRTC_EVENTS_APIS="public", WEBRTC_EVENTS_NEXT="true")
+    endpoints = Endpoints.read(data)
+    page = _page(data).text
+    links = _links(page)
+    assert links == ["/webrtc-events/v0.2/ui/", "/webrtc-events/vwip/ui/", f"{endpoints.sink}/"]
+    assert all(requests.get(f"{endpoints.api}{each}", timeout=5).status_code == 200 for each in links[:2])
+    # Nobody can publish here, so there is nothing to paste.
+    assert "<pre>" not in page
+    assert "publish" not in serve.output
+    assert endpoints.network not in serve.output
