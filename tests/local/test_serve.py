@@ -1,6 +1,7 @@
 """`serve` as a process: its start, its end, and what a second start finds."""
 
 import os
+import re
 import signal
 import socket
 from collections.abc import Callable
@@ -115,7 +116,7 @@ def test_pages_and_issuer_are_served(
     discovery = requests.get(f"{endpoints.issuer}/.well-known/openid-configuration", timeout=5).json()
     assert requests.get(discovery["jwks_uri"], timeout=5).json()["keys"]
     page = sink_client.expect({200}, "GET", f"{endpoints.sink}/")
-    assert "Notifications received here" in page.text
+    assert "<title>Inbox</title>" in page.text
 
 
 def test_accepted_event_outlives_a_killed_serve(
@@ -191,3 +192,29 @@ def test_one_client_has_the_strict_form_and_others_the_contracts(
     document = requests.get(f"{endpoints.public}/openapi.json", timeout=5).json()
     told = document["components"]["schemas"]["EventSessionStatus"]["description"]
     assert "Clients for which the operator has chosen so" in told
+
+
+def test_terminal_has_one_line_for_what_the_own_sink_took_and_the_log_for_all_else(
+    start_serve: Callable[[], Running], start: Callable[..., Running], data: Path, api: Client
+) -> None:
+    serve = start_serve()
+    endpoints = Endpoints.read(data)
+    other = start("sink", "--port", "0", "--data-dir", str(data))
+    other.await_output("The sink listens")
+    elsewhere = other.output.split("listens on ")[1].split("/ ")[0]
+    (event, *_) = played_anew(load_recording("answered"), 1_800_000_000_000)
+    detail = {"registrationId": event["subject"]}
+    own, _ = [
+        _subscribe(api, endpoints, f"{sink}/x", _INVITATION, detail) for sink in (endpoints.sink, elsewhere)
+    ]
+    with closing(socket.create_server(("127.0.0.1", 0))) as closed:
+        refusing = f"https://localhost:{closed.getsockname()[1]}"
+    _subscribe(api, endpoints, f"{refusing}/x", _INVITATION, detail)
+    _publish(api, endpoints, event)
+    serve.await_output(f"host={elsewhere}")
+    serve.await_output(f"host={refusing}")
+    # An attempt is logged before the next event goes out.
+    _publish(api, endpoints, event | {"id": f"{event['id']}-2"})
+    arrived = rf"session-invitation +{own} +Initial +1  ok\n"
+    eventually(lambda: len(re.findall(arrived, serve.output)) == 2)
+    assert f"host={endpoints.sink}" not in serve.output

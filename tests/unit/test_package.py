@@ -36,6 +36,7 @@ def test_only_its_own_package_lands_in_site_packages(wheel: list[str]) -> None:
         ("tests/data/calls", "webrtc_events/local/calls"),
         ("webrtc_events/lua", "webrtc_events/lua"),
         ("webrtc_events/local/templates", "webrtc_events/local/templates"),
+        ("webrtc_events/local/static", "webrtc_events/local/static"),
     ],
 )
 def test_what_the_package_reads_is_in_the_wheel_once(wheel: list[str], folder: str, place: str) -> None:

@@ -22,6 +22,7 @@ from webrtc_events.local.errors import LocalError
 from webrtc_events.local.files import exclusive, open_data_directory, setup_lock
 from webrtc_events.local.inbox import Inbox, Received, styled
 from webrtc_events.local.keys import SigningKey, secret_key
+from webrtc_events.local.own_deliveries import not_logged
 from webrtc_events.local.ports import listen, listen_loopback, reach
 from webrtc_events.local.servers import HttpServer, Tls, asgi
 from webrtc_events.local.signals import StopSignals
@@ -127,6 +128,7 @@ class _Serve:
             sink=_sink_url(sink_sockets),
             audience=prepared.settings.audience,
         )
+        stack.enter_context(not_logged(endpoints.sink))
         shown = self._shown(endpoints, prepared)
         # The slow imports go on while the store reads its data.
         start_service = _load_service(prepared, shown, self._clock)
