@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.local.browser import CHROMIUM, Browser, browser
 from webrtc_events.clock import SystemClock
 from webrtc_events.local.client import Client
 from webrtc_events.local.endpoints import Endpoints
@@ -116,6 +117,14 @@ def api(data: Path) -> Iterator[Client]:
     client = Client(token)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed here")
+    with browser(tmp_path_factory.mktemp("profile")) as running:
+        yield running
 
 
 @pytest.fixture

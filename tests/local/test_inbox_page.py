@@ -2,17 +2,15 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.local.browser import CHROMIUM, Browser, Page, browser
+from tests.local.browser import Browser, Page
 from tests.local.conftest import Running
 from webrtc_events.local.client import Client
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
 
 _MEDIA_TYPE = {"Content-Type": "application/cloudevents+json"}
 _SHOWN = "document.querySelectorAll('#rows > :not([hidden])')"
@@ -36,12 +34,6 @@ class Sink:
         } | changes
         sent = json.dumps(event).encode() if body is None else body
         self._client.expect({204, 400}, "POST", f"{self.url}{path}", data=sent, headers=_MEDIA_TYPE)
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 @pytest.fixture

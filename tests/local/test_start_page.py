@@ -1,11 +1,14 @@
 """The start page of `serve`: it leads to all that is served, and nothing else becomes a page."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import requests
 
+from tests.local.browser import Browser, Page
 from tests.local.conftest import Running
 from webrtc_events.local.client import Client
 from webrtc_events.local.endpoints import Endpoints
@@ -76,3 +79,39 @@ def test_start_page_shows_only_what_is_served(start_serve: Callable[..., Running
     assert "<pre>" not in page
     assert "publish" not in serve.output
     assert endpoints.network not in serve.output
+
+
+def test_start_page_shows_how_the_service_is_and_copies_commands(
+    start_serve: Callable[[], Running], data: Path, chromium: Browser
+) -> None:
+    serve = start_serve()
+    api = Endpoints.read(data).api
+    page = Page(chromium, f"{api}/")
+    page.until("document.querySelector('#status').textContent === 'ready'")
+    checks = requests.get(f"{api}/readyz", timeout=5).json()["checks"]
+    assert page.run("[...document.querySelectorAll('#checks dt')].map(each => each.textContent)") == list(
+        checks
+    )
+    chromium.call("Browser.grantPermissions", origin=api, permissions=["clipboardReadWrite"])
+    page.call("Page.bringToFront")
+    page.run("document.querySelector('.command button').click()")
+    page.until("document.querySelector('.command button').textContent === 'Copied'")
+    copied = page.run("navigator.clipboard.readText()")
+    assert copied == page.run("document.querySelector('.command pre').textContent")
+    assert copied.startswith(f"API={api}")
+    assert page.complaints == []
+    serve.stop()
+    page.until("document.querySelector('#status').textContent === 'does not answer'")
+
+
+@pytest.mark.parametrize("health", ["degraded", "unavailable"])
+def test_start_page_says_what_is_wrong(
+    start_serve: Callable[[], Running], data: Path, chromium: Browser, health: str
+) -> None:
+    start_serve()
+    page = Page(chromium, f"{Endpoints.read(data).api}/")
+    answer = {"status": health, "checks": {"store": {"status": health, "detail": "<b>It is full.</b>"}}}
+    page.run(f"window.fetch = async () => ({{json: async () => ({json.dumps(answer)})}})")
+    page.until(f"document.querySelector('#status').textContent === '{health}'")
+    assert page.run("document.querySelector('#checks').textContent") == f"store{health} <b>It is full.</b>"
+    assert page.run("document.querySelectorAll('#checks b').length") == 0
