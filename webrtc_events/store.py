@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from webrtc_events.clock import parse_time
 from webrtc_events.errors import NewerRelease, Unavailable
 from webrtc_events.keys import (
     REGISTRATION_FIELD,
@@ -500,15 +501,19 @@ class Store:
         if "invitation" not in state:
             return None
         until_ms = int(state["invitation_at"]) + self._settings.deadline_ms(EventType.SESSION_INVITATION)
-        if now_ms >= until_ms or not self._rings(state["invitation_session"]):
+        invited_ms = parse_time(json.loads(state["invitation"])["time"])
+        if now_ms >= until_ms or not self._rings(state["invitation_session"], invited_ms):
             return None
         return InitialEvent(
             state["invitation_name"], state["invitation"], state["invitation_count"] == "0", False
         )
 
-    def _rings(self, session: str) -> bool:
+    def _rings(self, session: str, invited_ms: int) -> bool:
         latest = self.session_state(session).latest
-        return latest is None or json.loads(latest.payload)["data"]["status"] in _BEFORE_ANSWER
+        # Invited to a session that was over by then: it begins again.
+        if latest is None or (latest.last and latest.time_ms < invited_ms):
+            return True
+        return json.loads(latest.payload)["data"]["status"] in _BEFORE_ANSWER
 
     def session_state(self, session: str) -> SessionState:
         """What is known of a media session; nothing is as good as unknown."""

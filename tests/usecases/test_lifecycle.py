@@ -266,6 +266,20 @@ def test_a_ringing_call_is_a_pending_invitation(world: World) -> None:
     assert world.waiting() == {wished: ["Initial"]}
 
 
+def test_a_session_that_was_over_and_rings_again_is_a_pending_invitation(world: World) -> None:
+    """As when a call is passed on, or a recorded one is played again."""
+    former = [invitation(), status("Ringing"), status("Declined")]
+    world.publish(*(each | {"time": f"2026-01-01T00:00:0{at}Z"} for at, each in enumerate(former)))
+    world.subscribe(config={"initialEvent": True})
+    assert world.waiting() == {}
+    world.publish(invitation())
+    wished = world.subscribe(config={"initialEvent": True})
+    assert [name for name in world.waiting() if name == wished] == [wished]
+    world.publish(status("Connected"))
+    world.subscribe(config={"initialEvent": True})
+    assert world.waiting() == {}
+
+
 def test_a_registration_that_ended_already_is_told_first_and_ends_the_subscription(world: World) -> None:
     world.publish(ends())
     wished = world.subscribe(REGISTRATION_ENDS, config={"initialEvent": True})
