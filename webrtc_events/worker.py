@@ -2,8 +2,6 @@
 
 import logging
 import random
-import threading
-from collections.abc import Callable
 from typing import Any, Self
 
 from webrtc_events.addresses import AddressPolicy
@@ -11,6 +9,7 @@ from webrtc_events.clock import Clock
 from webrtc_events.deliver import Courier, CourierOptions
 from webrtc_events.descriptors import raise_descriptor_limit
 from webrtc_events.errors import Unavailable
+from webrtc_events.loops import Loop
 from webrtc_events.masking import Masking, mask_logs
 from webrtc_events.notifications import NotificationWriter, WireForms
 from webrtc_events.settings import Settings
@@ -26,67 +25,6 @@ log = logging.getLogger(__name__)
 _SWEEP_S = 0.25
 _LISTEN_S = 0.2
 _PAUSE_S = 0.5
-# A thread that has not come round for this long counts as dead for readiness.
-_STALE_S = 30.0
-
-
-class _Loop:
-    """A thread that does `work` over and over until it is told to stop.
-
-    A store that does not answer, or a bug in one round, pauses the loop; it never ends it. One that
-    has failed by a bug for as long as `_STALE_S` is not alive, whatever its thread does.
-    """
-
-    def __init__(self, name: str, work: Callable[[], None], clock: Clock) -> None:
-        self._name = name
-        self._work = work
-        self._clock = clock
-        self._stopping = threading.Event()
-        self._came_round = clock.monotonic()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def pause(self, seconds: float) -> None:
-        """Waits, but not longer than until the loop is told to stop."""
-        self._stopping.wait(seconds)
-
-    def tell(self) -> None:
-        """Makes the current round the last one."""
-        self._stopping.set()
-
-    def join(self, grace_s: float) -> bool:
-        """Waits for the last round; False if it did not end within `grace_s`."""
-        if self._thread.ident is None:
-            # It never began.
-            return True
-        self._thread.join(grace_s)
-        return not self._thread.is_alive()
-
-    def alive(self) -> bool:
-        return self._thread.is_alive() and self._clock.monotonic() - self._came_round < _STALE_S
-
-    def _run(self) -> None:
-        failing = False
-        while not self._stopping.is_set():
-            try:
-                self._work()
-            except Unavailable as error:
-                if not failing:
-                    log.warning("%s waits for the store: %s", self._name, error.__cause__ or error)
-                failing = True
-                # It is the store that is away, not this thread: it goes on once the store is back.
-                self._came_round = self._clock.monotonic()
-                self.pause(_PAUSE_S)
-            except Exception:
-                log.exception("%s failed in one round and goes on", self._name)
-                self.pause(_PAUSE_S)
-            else:
-                if failing:
-                    log.info("%s has the store back", self._name)
-                failing = False
-                self._came_round = self._clock.monotonic()
 
 
 class Worker:
@@ -98,9 +36,9 @@ class Worker:
         self._sink = sink
         self._clock = clock
         self._wakeups: Wakeups = store.wakeups()
-        self._listener = _Loop("listener", self._listen, clock)
-        self._courier_loop = _Loop("courier", courier.step, clock)
-        self._keeper = _Loop("keeper", self._keep, clock)
+        self._listener = Loop("listener", self._listen, clock)
+        self._courier_loop = Loop("courier", courier.step, clock)
+        self._keeper = Loop("keeper", self._keep, clock)
 
     @classmethod
     def build(
