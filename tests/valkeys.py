@@ -7,6 +7,7 @@ managers that end their processes. Start them from the main thread, see
 
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -60,9 +61,10 @@ def eventually(
 class _Process:
     """One server process on a port that stays its own. `directory` is made if need be."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, binary: str = "") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self._binary = binary or str(get_binary_path())
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -87,7 +89,7 @@ class _Process:
         wrapper = [sys.executable, "-I", "-S", child.__file__, str(os.getpid()), "-1"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*wrapper, str(get_binary_path()), *self.arguments()],
+                [*wrapper, self._binary, *self.arguments()],
                 cwd=self.directory,
                 env={"LC_ALL": "C"},
                 stdin=subprocess.DEVNULL,
@@ -124,6 +126,11 @@ class _Process:
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def limit_files(self, size: int = resource.RLIM_INFINITY) -> None:
+        """No file that it writes gets larger, in bytes: as on a disk that is full, for whoever runs it."""
+        assert self._process is not None, f"{self.address} is not running"
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
     def _signal(self, sign: signal.Signals) -> None:
         assert self._process is not None, f"{self.address} is not running"
         self._process.send_signal(sign)
@@ -157,7 +164,8 @@ class ValkeyServer(_Process):
     """A server with its data in `directory`.
 
     `maxmemory` is in bytes; nothing is ever evicted. A server with `aof="no"` keeps nothing
-    over a kill. Clients of a cluster are told of `announce_port`, if it is given.
+    over a kill. Clients of a cluster are told of `announce_port`, if it is given. `options` are
+    further ones of its configuration, which hold from its next start. `binary` is another server.
     """
 
     def __init__(
@@ -169,9 +177,11 @@ class ValkeyServer(_Process):
         maxmemory: int | None = None,
         cluster: bool = False,
         announce_port: int | None = None,
+        options: Mapping[str, str] | None = None,
+        binary: str = "",
     ) -> None:
-        super().__init__(directory)
-        self._options: dict[str, str] = {
+        super().__init__(directory, binary)
+        self.options: dict[str, str] = {
             "port": str(self.port),
             "bind": "127.0.0.1",
             "dir": ".",
@@ -182,14 +192,14 @@ class ValkeyServer(_Process):
             "repl-diskless-sync-delay": "0",
         }
         if aof != "no":
-            self._options["appendfsync"] = aof
+            self.options["appendfsync"] = aof
         if replica_of is not None:
-            self._options["replicaof"] = f"127.0.0.1 {replica_of.port}"
+            self.options["replicaof"] = f"127.0.0.1 {replica_of.port}"
         if maxmemory is not None:
-            self._options["maxmemory"] = str(maxmemory)
+            self.options["maxmemory"] = str(maxmemory)
         if cluster:
             self.bus_port = _free_port()
-            self._options |= {
+            self.options |= {
                 "cluster-enabled": "yes",
                 "cluster-port": str(self.bus_port),
                 "cluster-node-timeout": "1000",
@@ -197,10 +207,11 @@ class ValkeyServer(_Process):
                 "cluster-require-full-coverage": "no",
             }
         if announce_port is not None:
-            self._options["cluster-announce-port"] = str(announce_port)
+            self.options["cluster-announce-port"] = str(announce_port)
+        self.options |= options or {}
 
     def arguments(self) -> Sequence[str]:
-        return [part for name, value in self._options.items() for part in (f"--{name}", value)]
+        return [part for name, value in self.options.items() for part in (f"--{name}", value)]
 
     def wait_replicated(self) -> None:
         """Returns when this replica has its master's data and takes what comes."""

@@ -3,6 +3,7 @@
 gunicorn -c python:webrtc_events.gunicorn_conf 'webrtc_events.app:create_app()'
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,14 +14,14 @@ from starlette.types import ASGIApp
 from webrtc_events.auth import TokenVerifier
 from webrtc_events.clock import Clock, SystemClock
 from webrtc_events.conditions import Condition
-from webrtc_events.contract import load_network, load_next, load_public
+from webrtc_events.contract import Contract, load_network, load_next, load_public
 from webrtc_events.handlers import network as network_handlers
 from webrtc_events.handlers import subscriptions as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
 from webrtc_events.http.api import Api, connexion_app
 from webrtc_events.http.failures import Failures
 from webrtc_events.http.front import Front
-from webrtc_events.http.health import Check, in_thread
+from webrtc_events.http.health import Check, at_once, in_thread
 from webrtc_events.http.routes import Routes, published_document
 from webrtc_events.masking import Masking, mask_logs
 from webrtc_events.model import ContractVersion
@@ -29,10 +30,12 @@ from webrtc_events.settings import Settings
 from webrtc_events.signatures import key_set
 from webrtc_events.start_faults import exit_with_fault
 from webrtc_events.store import Store
+from webrtc_events.store_watch import StoreWatch
 from webrtc_events.subscriptions import Subscriptions
 
 __all__ = ["create_app"]
 
+_STOP_S = 5.0
 _PUBLIC_LIMIT_BYTES = 256 * 1024
 _NETWORK_LIMIT_BYTES = 16 * 1024 * 1024
 # gunicorn's Arbiter.WORKER_BOOT_ERROR
@@ -45,50 +48,48 @@ def create_app(
     clock: Clock | None = None,
     pages: Mapping[str, ASGIApp] | None = None,
     checks: Mapping[str, Check] | None = None,
+    watch: StoreWatch | None = None,
 ) -> ASGIApp:
     """The application with the APIs that `settings.apis` names.
 
     `settings` None reads the environment, and ends the process with a plain text where it cannot
     start. `pages` are further ASGI applications by path prefix; `checks` are asked by `/readyz`
-    besides store and issuer. From here on the process's logs are masked, see masking.py.
+    besides those of the store and the issuer. `watch` is a running one, whose store is used and not
+    closed. From here on the process's logs are masked, see masking.py.
 
     Raises:
         MissingHandlersError: some operation has no handler.
-        Unavailable, PartitionMismatch: see `Store.connect`.
+        Unavailable, PartitionMismatch, UnfitStore: see `StoreWatch.connect`.
     """
     if settings is None:
         # With this status gunicorn gives up, and does not start one worker after the other.
         with exit_with_fault(_BOOT_ERROR):
-            return create_app(Settings.from_environ(os.environ), clock=clock, pages=pages, checks=checks)
-    mask_logs(Masking.of(settings))
-    strict = settings.strict_cloudevents
-    public = load_public(strict_cloudevents=strict.every, by_client=bool(strict.ids))
-    network = load_network()
-    store = Store.connect(settings)
-    subscriptions = Subscriptions(store, settings)
-    apis = {
-        "public": [Api(public, subscription_handlers, subscriptions, subscriptions.admit)],
-        "network": [Api(network, network_handlers, Publisher(store, network))],
-    }
-    if settings.next:
-        latest = Subscriptions(store, settings, ContractVersion.NEXT)
-        apis["public"].append(Api(load_next(), next_handlers, latest, latest.admit))
-    served = [api for name in apis if name in settings.apis for api in apis[name]]
+            return create_app(
+                Settings.from_environ(os.environ), clock=clock, pages=pages, checks=checks, watch=watch
+            )
     clock = clock or SystemClock()
+    mask_logs(Masking.of(settings))
+    is_own = watch is None
+    watch = watch or StoreWatch.connect(settings, clock)
+    public, network = _public(settings), load_network()
+    served = _served(settings, watch.store, public, network)
     verifier = TokenVerifier(
         openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
     failures = Failures(clock)
-    api = connexion_app(served, verifier, failures, _closing(store))
+    api = connexion_app(served, verifier, failures, _running(watch if is_own else None))
     contracts = [each.contract for each in served]
-    documents = {
-        each.base_path: published_document(each, settings.openid_configuration_url) for each in contracts
-    }
     routes = Routes(
         api,
         contracts,
-        documents,
-        checks={"store": in_thread(_pinging(store)), "issuer": verifier.condition, **(checks or {})},
+        {each.base_path: published_document(each, settings.openid_configuration_url) for each in contracts},
+        checks={
+            "store": in_thread(_pinging(watch.store)),
+            "issuer": verifier.condition,
+            "durability": at_once(watch.durability),
+            "clock": at_once(watch.clocks),
+            **(checks or {}),
+        },
         pages=pages or {},
         key_set=_key_set(settings),
     )
@@ -102,18 +103,44 @@ def create_app(
     )
 
 
+def _public(settings: Settings) -> Contract:
+    strict = settings.strict_cloudevents
+    return load_public(strict_cloudevents=strict.every, by_client=bool(strict.ids))
+
+
+def _served(settings: Settings, store: Store, public: Contract, network: Contract) -> list[Api]:
+    """The APIs that `settings.apis` names, each with its handlers and use case."""
+    subscriptions = Subscriptions(store, settings)
+    apis = {
+        "public": [Api(public, subscription_handlers, subscriptions, subscriptions.admit)],
+        "network": [Api(network, network_handlers, Publisher(store, network))],
+    }
+    if settings.next:
+        latest = Subscriptions(store, settings, ContractVersion.NEXT)
+        apis["public"].append(Api(load_next(), next_handlers, latest, latest.admit))
+    return [api for name in apis if name in settings.apis for api in apis[name]]
+
+
 def _key_set(settings: Settings) -> Mapping[str, Any] | None:
     """Where consumers are: a process for the gateways alone publishes no keys."""
     return key_set(settings.signing_keys) if settings.signing_keys and "public" in settings.apis else None
 
 
-def _closing(store: Store) -> Any:
+def _running(watch: StoreWatch | None) -> Any:
+    """The watch runs while the server does; then its store is closed."""
+
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
+        if watch is None:
+            yield
+            return
+        watch.loop.start()
         try:
             yield
         finally:
-            store.close()
+            watch.loop.tell()
+            await asyncio.to_thread(watch.loop.join, _STOP_S)
+            watch.store.close()
 
     return lifespan
 

@@ -5,8 +5,9 @@ the commands of all, one that hangs is waited for once for each of its commands,
 to any node.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from typing import Any, Self
 
 import redis
@@ -23,6 +24,9 @@ _REPLICA_WAIT_MS = 1_000
 _ROUNDS = 3
 _SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 _KEYLESS = frozenset({"PING", "TIME"})
+
+# A script runs long, a replica has lost its master, keys are on their way.
+_PASSING = re.compile(r"(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|TRYAGAIN)\b")
 
 # The command as it is sent, and what redis-py needs to read its answer.
 _Command = tuple[tuple[Any, ...], Mapping[str, Any]]
@@ -65,6 +69,47 @@ class Client(_RedisCommands):  # type: ignore[misc]
         """The keys of every node that match; some may come twice."""
         for node in self.nodes.all():
             yield from node.client.scan_iter(match=match, count=count)
+
+    def first_on_each(self, keys: Iterable[str]) -> dict[str, str]:
+        """Of the keys, the first that each node has, by its address; not of nodes known not to answer."""
+        found: dict[Node, str] = {}
+        for key in keys:
+            with suppress(redis.ConnectionError):
+                found.setdefault(self.nodes.of(key), key)
+        return {node.address: key for node, key in found.items()}
+
+    def addresses(self) -> list[str]:
+        """Of every node that has keys, also of one that does not answer."""
+        return [node.address for node in self.nodes.all()]
+
+    def ask_each(self, *commands: tuple[str, ...]) -> dict[str, _Answers]:
+        """What each node answers, by its address; None where it refuses. For commands that only read.
+
+        A node that does not answer, or cannot at the moment, is left out.
+
+        Raises:
+            redis.RedisError: every node is.
+        """
+        asked: list[_Command] = [(args, {}) for args in commands]
+        results = _exchange(dict.fromkeys(self.nodes.some(), asked))
+        # A connection that was closed while idle is replaced.
+        broken = [node for node, result in results.items() if isinstance(result, redis.ConnectionError)]
+        results |= _exchange(dict.fromkeys(broken, asked))
+        found: dict[str, _Answers] = {}
+        trouble: RedisError | None = None
+        for node, result in results.items():
+            answers = result if isinstance(result, list) else [result]
+            error = next(filter(_is_passing, answers), None)
+            if error is None:
+                refused = [isinstance(answer, ResponseError) for answer in answers]
+                found[node.address] = [
+                    None if no else answer for no, answer in zip(refused, answers, strict=True)
+                ]
+            else:
+                trouble = error
+        if trouble is not None and not found:
+            raise trouble
+        return found
 
     def close(self) -> None:
         self.nodes.close()
@@ -120,6 +165,13 @@ class Client(_RedisCommands):  # type: ignore[misc]
             self.nodes.moved(answer)
             return True
         return broken and isinstance(answer, redis.ConnectionError)
+
+
+def _is_passing(answer: Any) -> bool:
+    """Whether it is an error that says nothing of whether the command is permitted."""
+    if isinstance(answer, ResponseError):
+        return bool(_PASSING.match(str(answer)))
+    return isinstance(answer, RedisError)
 
 
 class Batch(_RedisCommands):  # type: ignore[misc]

@@ -56,6 +56,11 @@ class Partition:
         return f"{self.tag}:attempts"
 
     @property
+    def marks(self) -> str:
+        """stream: how far the writes of its node had come, capped; of some partition of each node."""
+        return f"{self.tag}:marks"
+
+    @property
     def wakeup(self) -> str:
         """sharded channel: something became due."""
         return f"{self.tag}:wakeup"

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import redis
@@ -29,10 +29,14 @@ _WATCH_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A server, and a redis-py client for it. Equal names mean the same server."""
+    """A server, and a redis-py client for it. Equal names mean the same server.
+
+    `address` is for people, and stays the same while the server does.
+    """
 
     name: str
     client: Any = field(compare=False)
+    address: str = field(compare=False)
 
 
 class Nodes(Protocol):
@@ -84,9 +88,9 @@ def open_nodes(url: StoreUrl) -> Nodes:
     if url.kind is StoreKind.SENTINEL:
         return _MasterNode(url, options)
     if url.kind is StoreKind.SOCKET:
-        return _OneNode(redis.Redis(unix_socket_path=url.path, **options))
+        return _OneNode(redis.Redis(unix_socket_path=url.path, **options), str(url))
     ((host, port),) = url.hosts
-    return _OneNode(redis.Redis(host=host, port=port, **options))
+    return _OneNode(redis.Redis(host=host, port=port, **options), str(url))
 
 
 def _options(url: StoreUrl) -> dict[str, Any]:
@@ -112,10 +116,10 @@ def _never() -> Retry:
 class _OneNode:
     """A server."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, address: str) -> None:
         self.version = 0
         self._lock = threading.Lock()
-        self._node = Node("0", client)
+        self._node = Node("0", client, address)
         self._away = False
 
     def of(self, key: str) -> Node:  # noqa: ARG002
@@ -151,7 +155,7 @@ class _OneNode:
         """From now on it counts as another node."""
         with self._lock:
             self.version += 1
-            self._node = Node(str(self.version), self._node.client)
+            self._node = replace(self._node, name=str(self.version))
 
     def pubsub(self, node: Node) -> Any:
         return node.client.pubsub()
@@ -170,7 +174,7 @@ class _MasterNode(_OneNode):
     def __init__(self, url: StoreUrl, options: Mapping[str, Any]) -> None:
         own = {"username": url.sentinel_username, "password": url.sentinel_password, "db": 0}
         self._sentinel = Sentinel(url.hosts, sentinel_kwargs={**options, **own})
-        super().__init__(self._sentinel.master_for(url.service, **options))
+        super().__init__(self._sentinel.master_for(url.service, **options), str(url))
         self._service = url.service
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="store-master", daemon=True)
@@ -245,7 +249,7 @@ class _ClusterNodes:
         return found
 
     def _node(self, found: ClusterNode) -> Node:
-        return Node(found.name, self._cluster.get_redis_connection(found))
+        return Node(found.name, self._cluster.get_redis_connection(found), found.name)
 
     def moved(self, error: MovedError) -> None:
         self._cluster.nodes_manager.move_slot(error)

@@ -37,6 +37,7 @@ _NAMES = (
     "end",
     "erase",
     "initial",
+    "mark",
     "redeliver",
     "register",
     "remember",
@@ -84,6 +85,9 @@ _PASSING = re.compile(
     r"|(ERR )?(Script a|A)ttempted to access a non local key in a cluster node"
 )
 
+# What these write may be lost: it is done anew, or made up for.
+_WRITE_NOTHING_TO_KEEP = frozenset({"admit", "claim", "mark", "sweep", "turn"})
+
 # The scripts' own, see common.lua.
 _NEWER = re.compile(r"NEWER\b")
 
@@ -120,9 +124,13 @@ def _outage(error: Exception) -> Unavailable | None:
 
 
 class Scripts:
-    """The scripts of `lua/`, each given the same options (see common.lua)."""
+    """The scripts of `lua/`, each given the same options (see common.lua).
+
+    `kept` grows whenever one is run that writes what is to be kept.
+    """
 
     def __init__(self, client: Client, options: Mapping[str, int]) -> None:
+        self.kept = 0
         self._client = client
         self._options = json.dumps(options)
         self._scripts = {name: _load(name) for name in _NAMES}
@@ -156,6 +164,7 @@ class Scripts:
         return [_told(answer) for answer in answers]
 
     def _execute(self, calls: Sequence[Call], *, by_text: bool, replicas: int, repeats: bool) -> list[Any]:
+        self.kept += sum(call.script not in _WRITE_NOTHING_TO_KEEP for call in calls)
         pipe = self._client.pipeline()
         for call in calls:
             script = self._scripts[call.script]

@@ -109,6 +109,9 @@ class Settings:
     )
     partitions: int = _setting(read.count(1), "64", "partitions of the store; fixed at its first start")
     ack_replicas: int = _setting(read.count(0), "0", "replicas that must hold an event before its 202")
+    require_durable_store: bool = _setting(
+        read.flag, "false", "start only on a store that is shown to be durable, and accept only while it is"
+    )
     dedupe_window_s: int = _setting(
         read.count(1), "86400", "seconds in which a repeated (source, id) is a duplicate"
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from webrtc_events.errors import NewerRelease, Unavailable
 from webrtc_events.settings import SettingsError
 from webrtc_events.store import PartitionMismatch
+from webrtc_events.store_watch import UnfitStore
 
 __all__ = ["StartFault", "exit_with_fault", "start_fault"]
 
@@ -29,7 +30,7 @@ def start_fault(error: Exception) -> StartFault | None:
         case SettingsError(faults=faults):
             lines = ["the settings are not right:", *(f"  {fault}" for fault in faults)]
             return StartFault("\n".join(lines), _NOT_CONFIGURED)
-        case PartitionMismatch():
+        case PartitionMismatch() | UnfitStore():
             return StartFault(str(error), _FAILED)
         case NewerRelease():
             return StartFault("a newer release keeps this; run the command of that release", _FAILED)

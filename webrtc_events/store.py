@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from webrtc_events.clock import parse_time
 from webrtc_events.errors import NewerRelease, Unavailable
+from webrtc_events.guard import Guard
 from webrtc_events.keys import (
     REGISTRATION_FIELD,
     Partition,
@@ -144,9 +145,10 @@ class Settlement:
 
 
 class Store:
-    """All that is kept, in Redis or Valkey (7 or later)."""
+    """All that is kept, in Redis or Valkey (7 or later). What is new is taken while `guard` permits it."""
 
     def __init__(self, client: Client, settings: Settings, options: StoreOptions = StoreOptions()) -> None:
+        self.guard = Guard()
         self._redis = client
         self._unreached: Set[int] = frozenset()
         # Who claims, how often, and the first claim of a partition whose answer did not come.
@@ -190,18 +192,10 @@ class Store:
     def close(self) -> None:
         self._redis.close()
 
-    def was_emptied(self) -> bool:
-        """Whether somebody emptied the store since it was made. Of all who ask, one is told, once.
-
-        While it cannot be told, nobody is: one node of a cluster knows, and the others work on.
-        """
-        try:
-            with store_errors():
-                if self._redis.exists(_MADE_FOR):
-                    return False
-                return bool(self._redis.set(_MADE_FOR, self.partitions, nx=True))
-        except Unavailable:
-            return False
+    def hold_to_partitions(self) -> bool:
+        """Writes for how many partitions the store is, for all who come; False if it is written already."""
+        with store_errors():
+            return bool(self._redis.set(_MADE_FOR, self.partitions, nx=True))
 
     def ping(self) -> None:
         """Raises Unavailable unless the store answers."""
@@ -232,6 +226,7 @@ class Store:
         `origin` the subscription is not active until the sink has agreed.
         `session_over`: its session has had its last status.
         """
+        self.guard.check()
         partition = self._partition_of_known(subscription.id)
         fields: dict[str, str | int] = {
             "request": json.dumps(subscription.request),
@@ -311,6 +306,7 @@ class Store:
 
         With a new expiry, `subscription.request` says so; `sealed` is `subscription.credential`.
         """
+        self.guard.check()
         partition = self._partition_of_known(subscription.id)
         credential = subscription.credential
         args: list[str | int] = [
@@ -536,6 +532,7 @@ class Store:
 
         Only events with a session are to be given.
         """
+        self.guard.check()
         calls = [
             Call(
                 "remember",
@@ -573,6 +570,7 @@ class Store:
         all hold their events, on as many replicas as `ack_replicas` asks for; the same call again
         changes nothing.
         """
+        self.guard.check()
         results: dict[int, list[AppendResult]] = {number: [] for number in batches}
         longest = max(map(len, batches.values()), default=0)
         for first in range(0, longest, _EVENTS_PER_APPEND):
@@ -707,6 +705,7 @@ class Store:
 
         `end` is the payload of the registration-ends that its expiry appends.
         """
+        self.guard.check()
         partition = partition_of(registration.id, self.partitions)
         moment = "" if expires_at_ms is None else str(expires_at_ms)
         fields = {
@@ -740,7 +739,8 @@ class Store:
         with store_errors():
             made_for = self._redis.get(_MADE_FOR)
             if made_for is None:
-                self._redis.set(_MADE_FOR, self.partitions, nx=True)
+                if self.hold_to_partitions():
+                    log.info("the store is empty: this is its first start, or it lost what it held")
                 made_for = self._redis.get(_MADE_FOR)
         if made_for != str(self.partitions):
             raise PartitionMismatch(

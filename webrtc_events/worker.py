@@ -15,7 +15,8 @@ from webrtc_events.notifications import NotificationWriter, WireForms
 from webrtc_events.settings import Settings
 from webrtc_events.signatures import Signer
 from webrtc_events.sink import Sink, SinkPool
-from webrtc_events.store import Store, StoreOptions
+from webrtc_events.store import StoreOptions
+from webrtc_events.store_watch import StoreWatch
 from webrtc_events.wakeups import Wakeups
 
 __all__ = ["Worker"]
@@ -30,12 +31,13 @@ _PAUSE_S = 0.5
 class Worker:
     """Delivers and keeps time for every partition. Any number of workers may share a store."""
 
-    def __init__(self, *, store: Store, courier: Courier, sink: Sink[Any], clock: Clock) -> None:
-        self._store = store
+    def __init__(self, *, watch: StoreWatch, courier: Courier, sink: Sink[Any], clock: Clock) -> None:
+        self.watch = watch
+        self._store = watch.store
         self._courier = courier
         self._sink = sink
         self._clock = clock
-        self._wakeups: Wakeups = store.wakeups()
+        self._wakeups: Wakeups = watch.store.wakeups()
         self._listener = Loop("listener", self._listen, clock)
         self._courier_loop = Loop("courier", courier.step, clock)
         self._keeper = Loop("keeper", self._keep, clock)
@@ -52,7 +54,7 @@ class Worker:
         """Composes a worker. From here on the process's logs are masked, see masking.py.
 
         Raises:
-            Unavailable, PartitionMismatch: see `Store.connect`.
+            Unavailable, PartitionMismatch, UnfitStore: see `StoreWatch.connect`.
         """
         mask_logs(Masking.of(settings))
         if settings.strict_cloudevents.ids:
@@ -61,7 +63,7 @@ class Worker:
             log.info("session-status goes in the strict form to the clients %s", ids)
         descriptors = raise_descriptor_limit()
         options = options or CourierOptions.of(settings, descriptors)
-        store = Store.connect(settings, store_options or StoreOptions())
+        watch = StoreWatch.connect(settings, clock, store_options)
         sink: Sink[Any] = Sink(
             policy=AddressPolicy(settings.sink_allowed_networks, settings.sink_ports),
             ca_file=settings.sink_ca_file,
@@ -70,7 +72,7 @@ class Worker:
             pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
         )
         courier = Courier(
-            store=store,
+            store=watch.store,
             sink=sink,
             writer=NotificationWriter(WireForms.of(settings), settings, Signer.of(settings, clock)),
             settings=settings,
@@ -78,10 +80,10 @@ class Worker:
             random=random.random,
             options=options,
         )
-        return cls(store=store, courier=courier, sink=sink, clock=clock)
+        return cls(watch=watch, courier=courier, sink=sink, clock=clock)
 
     def start(self) -> None:
-        for loop in (self._courier_loop, self._keeper, self._listener):
+        for loop in (self._courier_loop, self._keeper, self._listener, self.watch.loop):
             loop.start()
 
     def stop(self, grace_s: float = 15.0) -> bool:
@@ -91,7 +93,7 @@ class Worker:
         out and another worker sends it again.
         """
         until = self._clock.monotonic() + grace_s
-        loops = (self._listener, self._courier_loop, self._keeper)
+        loops = (self._listener, self._courier_loop, self._keeper, self.watch.loop)
         for loop in loops:
             loop.tell()
         self._sink.wake()
@@ -127,10 +129,5 @@ class Worker:
             self._courier.notice(partition)
 
     def _keep(self) -> None:
-        if self._store.was_emptied():
-            log.error(
-                "the store was emptied: the subscriptions and events that it held are gone; "
-                "subscriptions made from now on work"
-            )
         if self._store.sweep() == 0:
             self._keeper.pause(_SWEEP_S)

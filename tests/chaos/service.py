@@ -109,6 +109,12 @@ class Service:
         except requests.RequestException:
             return False
 
+    def tell_of_losses(self) -> list[str]:
+        """The processes that say that the store lost something."""
+        said = ("was emptied", "without its latest writes")
+        logs = {name: process.log.read_text(errors="replace") for name, process in self.processes.items()}
+        return [name for name, text in logs.items() if any(words in text for words in said)]
+
     def stop(self) -> None:
         for each in self.processes.values():
             each.kill_all()

@@ -35,6 +35,7 @@ def test_the_store_is_killed_and_comes_back(run: Run) -> None:
         run.valkey.wait_ready()
     # What a sink took while its settle could not be written may be sent again.
     run.finish(failed=2)
+    assert service.tell_of_losses() == []
 
 
 def test_a_replica_takes_over(run: Run) -> None:
@@ -72,7 +73,7 @@ def test_a_replica_takes_over(run: Run) -> None:
 
 
 def test_the_store_is_paused(run: Run) -> None:
-    delivering(run)
+    service = delivering(run)
     events = run.options.events // 5
     load = run.publish(run.mixed(events), rate=events / 4)
     load.wait_accepted(0.5)
@@ -81,6 +82,7 @@ def test_the_store_is_paused(run: Run) -> None:
     CLOCK.sleep(PAUSE_S)
     run.valkey.resume()
     run.finish(failed=1)
+    assert service.tell_of_losses() == []
 
 
 def test_the_store_forgets_its_scripts(run: Run) -> None:
@@ -102,8 +104,7 @@ def test_the_store_is_emptied(run: Run) -> None:
     """FLUSHALL: what was stored is gone, and what comes after works, with nothing started again."""
     service = run.begin()
     run.inbox.plan(delay_ms=[2, 20])
-    service.start_api()
-    worker = service.start_worker(1)
+    processes = [service.start_api(), service.start_worker(1)]
     events = run.options.events // 5
     before = run.channels(50, events, subscribers=None)
     gone = run.subscribe(before)
@@ -114,7 +115,7 @@ def test_the_store_is_emptied(run: Run) -> None:
     run.forget(gone)
     load.wait()
     assert {each.status_code for each in service.together(lambda each: service.get(each.id), gone)} == {404}
-    eventually(lambda: "emptied" in worker.output, "the worker says so", 30)
+    eventually(lambda: len(service.tell_of_losses()) == len(processes), "every process says so", 30)
     after = run.channels(50, events)
     run.subscribe(after)
     run.publish(after, rate=events / 3)

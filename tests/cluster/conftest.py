@@ -34,7 +34,8 @@ def sink() -> Iterator[RecordingSink]:
         yield recording
 
 
-def _settings(url: str, **changes: str) -> Settings:
+def settings_at(url: str, **changes: str) -> Settings:
+    """With a store at that URL; changes by their names without prefix."""
     environ = {
         "WEBRTC_EVENTS_REDIS_URL": url,
         "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/",
@@ -52,7 +53,7 @@ def connect() -> Iterator[Connect]:
     opened: list[Store] = []
 
     def make(url: str, **changes: str) -> Store:
-        opened.append(Store.connect(_settings(url, **changes)))
+        opened.append(Store.connect(settings_at(url, **changes)))
         return opened[-1]
 
     yield make
@@ -66,7 +67,7 @@ def build(sink: RecordingSink) -> Iterator[Build]:
     made: list[Worker] = []
 
     def make(url: str, **changes: str) -> Worker:
-        settings = _settings(url, SINK_CA_FILE=str(sink.ca_file), **changes)
+        settings = settings_at(url, SINK_CA_FILE=str(sink.ca_file), **changes)
         made.append(Worker.build(settings, SystemClock()))
         made[-1].start()
         return made[-1]

@@ -1,12 +1,13 @@
-"""Servers in front of the store: one speaks TLS, which Valkey's wheels do not, one loses answers."""
+"""Servers in front of the store: one speaks TLS, which Valkey does not here, one loses answers, one lies."""
 
 import select
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
-__all__ = ["LossyRelay", "TlsRelay"]
+__all__ = ["EditingRelay", "LossyRelay", "TlsRelay"]
 
 # Source: RFC 8446, section 5.1.
 _TLS_HANDSHAKE = b"\x16"
@@ -44,13 +45,30 @@ class _Relay:
                     data = come.recv(65536)
                     if not data or (come is inner and self._loses()):
                         return
-                    (inner if come is outer else outer).sendall(data)
+                    if come is outer:
+                        inner.sendall(data)
+                    else:
+                        outer.sendall(self._edited(data))
 
     def _wrapped(self, plain: socket.socket) -> socket.socket:
         return plain
 
     def _loses(self) -> bool:
         return False
+
+    def _edited(self, data: bytes) -> bytes:
+        return data
+
+
+class EditingRelay(_Relay):
+    """Passes on another answer than the server gave, as `edit` has it."""
+
+    def __init__(self, target: int, edit: Callable[[bytes], bytes]) -> None:
+        self.edit = edit
+        super().__init__(target)
+
+    def _edited(self, data: bytes) -> bytes:
+        return self.edit(data)
 
 
 class LossyRelay(_Relay):

@@ -149,12 +149,15 @@ def test_an_emptied_store_is_reported_and_works_on(
     build()
     created(store, sink=sink.url)
     raw_store.flushall()
-    # The keeper asks before it ends what has expired.
     created(store, sink=sink.url, expires_at_ms=round(SystemClock().now() * 1000) + 600)
     append(store, invitation(1))
     sink.wait_for(2)
     assert reasons(sink) == [None, "SUBSCRIPTION_EXPIRED"]
-    assert caplog.text.count("the store was emptied") == 1
+    nodes = {f"the store was emptied at {each}" for each in store.client.addresses()}
+    eventually(lambda: all(each in caplog.text for each in nodes), "it is told", 10)
+    assert caplog.text.count("the store was emptied") == len(nodes)
+    # New processes are held to it.
+    eventually(lambda: raw_store.get("partitions") == "64", "it is written", 10)
 
 
 def test_whose_form_is_strict_is_told_at_the_start(

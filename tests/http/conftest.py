@@ -23,6 +23,8 @@ PREFIX = "org.camaraproject.webrtc-events.v0."
 PUBLIC = "/webrtc-events/v0.2"
 NETWORK = "/network/v0"
 KINDS = ("session-invitation", "session-status", "registration-ends")
+# What /readyz tells of the tests' store.
+CHECKS = {name: {"status": "ok"} for name in ("store", "issuer", "durability", "clock")}
 ALL_SCOPES = " ".join(
     [f"webrtc-events:{PREFIX}{kind}:create" for kind in KINDS]
     + [f"webrtc-events:{what}" for what in ("read", "delete", "network")]
@@ -124,6 +126,13 @@ def switch() -> Switch:
 def api(http_settings: Settings, issuer: Issuer, switch: Switch) -> Iterator[Api]:
     app = create_app(http_settings, pages={"/page": page}, checks={"switch": switch})
     with serving(app, issuer) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh_api(http_settings: Settings, issuer: Issuer, switch: Switch) -> Iterator[Api]:
+    """A server that has not seen the store being emptied between tests."""
+    with serving(create_app(http_settings, checks={"switch": switch}), issuer) as running:
         yield running
 
 

@@ -82,6 +82,7 @@ def test_a_rolling_upgrade_loses_nothing_and_keeps_order(run: Run, old: Release)
     run.service = at_new
     more.wait()
     run.finish()
+    assert service.tell_of_losses() == []
 
     # Each API took events, and each worker delivered what was made by either.
     assert all("POST /network/v0/events" in api.output for api in (old_api, new_api))

@@ -1,4 +1,4 @@
-"""What the store lost is noticed, and no event gets the id of another."""
+"""After a loss no event gets the id of another. How it is noticed: test_marks.py."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,17 +21,6 @@ P = partition_of("r1", 64)
 def waiting(store: Store) -> list[int]:
     (found,) = store.claim([P], subscriptions=9, events=8)
     return [item.number for item in found.items]
-
-
-def test_of_all_who_ask_one_is_told_that_the_store_was_emptied(
-    store_at: StoreAt, raw_store: "redis.Redis"
-) -> None:
-    one, other = store_at(), store_at()
-    assert not one.was_emptied()
-    raw_store.flushall()
-    assert [other.was_emptied(), one.was_emptied(), other.was_emptied()] == [True, False, False]
-    made = created(one)
-    assert one.get(made.id) is not None
 
 
 def test_after_a_restart_of_the_store_no_number_comes_again(tmp_path: Path, settings: Settings) -> None:

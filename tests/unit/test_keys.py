@@ -34,6 +34,7 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
         p.ends,
         p.dead,
         p.attempts,
+        p.marks,
         p.wakeup,
         p.subscription("i"),
         p.outbox("i"),

@@ -10,7 +10,7 @@ from webrtc_events.conditions import Condition, Health
 from webrtc_events.errors import Unavailable
 from webrtc_events.http.answers import json_response
 
-__all__ = ["Check", "healthy", "in_thread", "ready"]
+__all__ = ["Check", "at_once", "healthy", "in_thread", "ready"]
 
 Check = Callable[[], Awaitable[Condition]]
 """Tells how one dependency is doing. An exception counts as unavailable."""
@@ -40,6 +40,15 @@ async def ready(checks: Mapping[str, Check]) -> Response:
 def in_thread(check: Callable[[], Condition]) -> Check:
     """For a check that blocks, for a few seconds at most."""
     return lambda: asyncio.to_thread(check)
+
+
+def at_once(check: Callable[[], Condition]) -> Check:
+    """For a check that only tells what is known."""
+
+    async def told() -> Condition:
+        return check()
+
+    return told
 
 
 async def _condition(name: str, check: Check) -> Condition:

@@ -213,7 +213,7 @@ def _load_service(prepared: _Prepared, shown: Stack, clock: Clock) -> _StartServ
             issuer = Issuer(shown.endpoints.issuer, prepared.key, settings.audience, clock)
             pages["/issuer"] = asgi(issuer_app(issuer))
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
-        app = create_app(settings, clock=clock, pages=pages, checks=checks)
+        app = create_app(settings, clock=clock, pages=pages, checks=checks, watch=worker.watch)
         api = HttpServer("API", app, sockets)
         stack.callback(signals.finish, api.stop)
         api.start(clock)
