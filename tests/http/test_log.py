@@ -123,8 +123,8 @@ def test_bug_is_told_with_its_traceback(api: Api, log: Log, monkeypatch: pytest.
 
     monkeypatch.setattr(Subscriptions, "list", fail)
     assert_error(api("GET", SUBSCRIPTIONS, headers={"x-correlator": "c-6"}), 500, "INTERNAL")
-    line = f"ERROR webrtc_events.http.failures: GET {SUBSCRIPTIONS} answered 500 correlator=c-6 client=app"
-    assert log.of("c-6") == line
+    line = f"ERROR webrtc_events.http.failures: GET {SUBSCRIPTIONS} failed by a bug: ZeroDivisionError"
+    assert log.of("c-6") == f"{line} correlator=c-6 client=app"
     assert log.text.rstrip().endswith("ZeroDivisionError: of nothing")
 
 

@@ -258,6 +258,7 @@ TAKEN = {
     "all keys that fit are tried",
 }
 CODES = {"401": "UNAUTHENTICATED", "403": "PERMISSION_DENIED"}
+CHALLENGES = {"401": 'Bearer error="invalid_token"', "403": 'Bearer error="insufficient_scope"'}
 
 
 def said(number: int) -> dict[str, dict[str, str]]:
@@ -285,6 +286,7 @@ def test_a_token_that_is_not_as_it_must_be_is_treated_as_its_row_says(
         answer = server.list(token)
         if outcome in CODES:
             assert_error(answer, int(outcome), CODES[outcome])
+            assert answer.headers["WWW-Authenticate"].startswith(CHALLENGES[outcome])
         else:
             assert outcome in TAKEN
             assert answer.status_code == 200, answer.text
@@ -394,7 +396,7 @@ def test_an_operation_wants_the_scope_of_its_row(
     others = " ".join(sorted({*ALL_SCOPES.split(), "webrtc-events:update"} - {needed}))
     where = re.sub(r"\{\w+\}", "x", path)
     refused = server.ask(method, where, token=server.token(scope=others), json=body)
-    assert_error(refused, 403, "PERMISSION_DENIED")
+    assert needed in assert_error(refused, 403, "PERMISSION_DENIED")
     assert server.ask(method, where, token=server.token(scope=needed), json=body).status_code not in (
         401,
         403,

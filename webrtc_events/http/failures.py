@@ -59,10 +59,13 @@ class Failures:
                 cause = error.__cause__ or message
                 kind = f"unavailable {type(cause).__name__}"
                 self._log(logging.WARNING, kind, "%s answered 503: %s", _asked(scope), cause)
+            case Internal():
+                name = type(error).__name__
+                self._log(
+                    logging.ERROR, f"bug {name}", "%s failed by a bug: %s", _asked(scope), name, error=error
+                )
             case ServiceError(status=status) if status >= 500:
-                kind = f"failed {type(error).__name__}"
-                bug = None if isinstance(error, ServiceError) else error
-                self._log(logging.ERROR, kind, "%s answered %d", _asked(scope), status, error=bug)
+                self._log(logging.ERROR, f"answered {status}", "%s answered %d", _asked(scope), status)
         return answer
 
     def _log(self, level: int, kind: str, message: str, *args: Any, error: Exception | None = None) -> None:
