@@ -4,6 +4,7 @@ import io
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,18 @@ def log() -> Iterator[Log]:
     yield log
     own.removeHandler(log.handler)
     own.setLevel(level)
+
+
+@contextmanager
+def running_store(directory: Path) -> Iterator[str]:
+    """A store of its own, by its URL; what it holds stays in the directory."""
+    server = Valkey(directory, SystemClock())
+    server.start()
+    try:
+        server.wait_ready()
+        yield server.url
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize(
@@ -131,27 +144,19 @@ def test_bug_is_told_with_its_traceback(api: Api, log: Log, monkeypatch: pytest.
 def test_store_outage_and_its_end_are_told(
     http_settings: Settings, issuer: Issuer, log: Log, tmp_path: Path
 ) -> None:
-    clock = SystemClock()
-    store = Valkey(tmp_path, clock)
-    store.start()
-    store.wait_ready()
-    app = create_app(replace(http_settings, redis_url=parse_store_url(store.url)))
+    with running_store(tmp_path) as url:
+        app = create_app(replace(http_settings, redis_url=parse_store_url(url)))
     with serving(app, issuer) as api:
-        assert api("GET", SUBSCRIPTIONS).ok
-        assert "the store" not in log.text
-        store.stop()
         for _ in range(40):
             down = api("GET", SUBSCRIPTIONS, headers={"x-correlator": "c-7"})
             assert_error(down, 503, "UNAVAILABLE")
         answered = f"WARNING webrtc_events.http.failures: GET {SUBSCRIPTIONS} answered 503: "
         assert 25 < log.text.count(answered) < 40
-        assert log.text.count("the store does not answer: ") == 1
-        again = Valkey(tmp_path, clock)
-        again.start()
-        again.wait_ready()
-        eventually(lambda: api("GET", SUBSCRIPTIONS).ok, "the store is back")
-        assert log.text.count("INFO webrtc_events.nodes: the store answers again") == 1
-        again.stop()
+        assert log.text.count("WARNING webrtc_events.nodes: the store does not answer: ") == 1
+        assert "answers again" not in log.text
+        with running_store(tmp_path):
+            eventually(lambda: api("GET", SUBSCRIPTIONS).ok, "the store is back")
+            assert log.text.count("INFO webrtc_events.nodes: the store answers again") == 1
 
 
 def test_without_the_issuer_requests_are_503_and_readiness_says_so(http_settings: Settings, log: Log) -> None:
