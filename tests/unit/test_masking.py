@@ -1,12 +1,12 @@
 """What is personal or secret does not get into the logs, whoever logs it."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from webrtc_events.clock import SystemClock
 from webrtc_events.masking import Masking, Personal, mask_logs
 
 KEY = b"k" * 32
@@ -189,7 +189,7 @@ def test_masking_again_replaces_what_was_there(logger: tuple[logging.Logger, Lin
     "part", ["a", "+1", "tel:", "sip:a", '"', "Command # 1 (", "a.", "%40", "eyj", "bearer ", "@a"]
 )
 def test_a_hostile_text_takes_no_time(part: str) -> None:
-    clock = SystemClock()
-    started = clock.monotonic()
+    """By the thread's own time: a busy machine is no fault of the text."""
+    started = time.thread_time()
     HIDDEN.text("+" + part * (200_000 // len(part)))
-    assert clock.monotonic() - started < 2
+    assert time.thread_time() - started < 2
