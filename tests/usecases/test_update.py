@@ -130,8 +130,8 @@ def test_a_subscription_without_a_token_gets_one(world: World, world_at: At) -> 
 def test_both_are_renewed_in_one_step(world: World, world_at: At) -> None:
     made = world.subscribe(sinkCredential=token(50), config=expiry(60))
     renew(world, made, sinkCredential=token(500), config=expiry(300))
-    assert world_at(299).store.sweep() == 0
-    after = world_at(301)
+    assert world_at(290).store.sweep() == 0
+    after = world_at(310)
     assert after.store.sweep() == 1
     assert delivered(after, made) == ["SUBSCRIPTION_EXPIRED"]
 
