@@ -28,7 +28,7 @@ from webrtc_events.model import ContractVersion
 from webrtc_events.publish import Publisher
 from webrtc_events.settings import Settings
 from webrtc_events.signatures import key_set
-from webrtc_events.start_faults import exit_with_fault
+from webrtc_events.start_faults import exit_one_of_many
 from webrtc_events.store import Store
 from webrtc_events.store_watch import StoreWatch
 from webrtc_events.subscriptions import Subscriptions
@@ -61,14 +61,15 @@ def create_app(
         MissingHandlersError: some operation has no handler.
         Unavailable, PartitionMismatch, UnfitStore: see `StoreWatch.connect`.
     """
+    clock = clock or SystemClock()
     if settings is None:
         # With this status gunicorn gives up, and does not start one worker after the other.
-        with exit_with_fault(_BOOT_ERROR):
+        with exit_one_of_many(_BOOT_ERROR, clock):
             return create_app(
                 Settings.from_environ(os.environ), clock=clock, pages=pages, checks=checks, watch=watch
             )
-    clock = clock or SystemClock()
-    mask_logs(Masking.of(settings))
+    masking = Masking.of(settings)
+    mask_logs(masking)
     is_own = watch is None
     watch = watch or StoreWatch.connect(settings, clock)
     public, network = _public(settings), load_network()
@@ -77,7 +78,7 @@ def create_app(
         openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
     failures = Failures(clock)
-    api = connexion_app(served, verifier, failures, _running(watch if is_own else None))
+    api = connexion_app(served, verifier, failures, masking, _running(watch if is_own else None))
     contracts = [each.contract for each in served]
     routes = Routes(
         api,

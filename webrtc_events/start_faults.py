@@ -5,23 +5,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from webrtc_events.clock import Clock
 from webrtc_events.errors import NewerRelease, Unavailable
 from webrtc_events.settings import SettingsError
 from webrtc_events.store import PartitionMismatch
 from webrtc_events.store_watch import UnfitStore
 
-__all__ = ["StartFault", "exit_with_fault", "start_fault"]
+__all__ = ["StartFault", "exit_one_of_many", "exit_with_fault", "start_fault"]
 
 _FAILED = 1
 _NOT_CONFIGURED = 2
+_PAUSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class StartFault:
-    """`status` is the process's exit status: 2 for settings, which no restart mends, else 1."""
+    """`status` is the process's exit status: 2 for settings, which no restart mends, else 1.
+
+    `passes`: it may be over by itself, as when the store is back.
+    """
 
     text: str
     status: int
+    passes: bool = False
 
 
 def start_fault(error: Exception) -> StartFault | None:
@@ -30,23 +36,50 @@ def start_fault(error: Exception) -> StartFault | None:
         case SettingsError(faults=faults):
             lines = ["the settings are not right:", *(f"  {fault}" for fault in faults)]
             return StartFault("\n".join(lines), _NOT_CONFIGURED)
-        case PartitionMismatch() | UnfitStore():
+        case PartitionMismatch():
             return StartFault(str(error), _FAILED)
+        case UnfitStore():
+            return StartFault(str(error), _FAILED, passes=True)
         case NewerRelease():
             return StartFault("a newer release keeps this; run the command of that release", _FAILED)
         case Unavailable():
-            return StartFault(f"WEBRTC_EVENTS_REDIS_URL: {error.__cause__ or error}", _FAILED)
+            text = f"WEBRTC_EVENTS_REDIS_URL: {error.__cause__ or error}"
+            return StartFault(text, _FAILED, passes=True)
     return None
 
 
 @contextmanager
-def exit_with_fault(status: int | None = None) -> Iterator[None]:
-    """Ends the process, with `status` in place of the fault's own, if what is inside cannot start."""
+def exit_with_fault() -> Iterator[None]:
+    """Ends the process with the fault's status if what is inside cannot start."""
     try:
         yield
     except Exception as error:
         fault = start_fault(error)
         if fault is None:
             raise
-        print(f"webrtc-events: {fault.text}", file=sys.stderr)
-        sys.exit(fault.status if status is None else status)
+        _say(fault)
+        sys.exit(fault.status)
+
+
+@contextmanager
+def exit_one_of_many(final_status: int, clock: Clock) -> Iterator[None]:
+    """The same for a process that others are started beside, and in whose place another is started.
+
+    `final_status` tells who starts them that it is of no use. While a fault may pass, others go on,
+    and the next is started after a pause.
+    """
+    try:
+        yield
+    except Exception as error:
+        fault = start_fault(error)
+        if fault is None:
+            raise
+        _say(fault)
+        if not fault.passes:
+            sys.exit(final_status)
+        clock.sleep(_PAUSE_S)
+        sys.exit(fault.status)
+
+
+def _say(fault: StartFault) -> None:
+    print(f"webrtc-events: {fault.text}", file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.chaos.processes import Process
-from tests.chaos.service import APP, ROOT, SCRIPTS
+from tests.chaos.service import APP, GUNICORN_CONF, SCRIPTS
 from tests.issuer import Issuer, SigningKeyPair
 from tests.production.test_processes import TYPE, event
 from tests.sinks import Answer, RecordingSink
@@ -39,7 +39,7 @@ class Service:
         }
         self.environ = {f"WEBRTC_EVENTS_{name}": value for name, value in (environ | settings).items()}
         bind = self.url.removeprefix("http://")
-        gunicorn = (str(SCRIPTS / "gunicorn"), "-c", str(ROOT / "gunicorn.conf.py"), "-w", "2", "-b", bind)
+        gunicorn = (str(SCRIPTS / "gunicorn"), "-c", GUNICORN_CONF, "-w", "2", "-b", bind)
         self.api = Process("api", directory, self.environ, (*gunicorn, APP))
         self.worker = Process("worker", directory, self.environ, (str(SCRIPTS / "webrtc-events"), "worker"))
 
@@ -117,8 +117,8 @@ def test_every_process_says_which_store_it_is_and_that_it_lost_its_data(
         f"the store at {server.address} writes nothing to disk: a restart loses everything. Set `appendonly"
     )
     assert running.worker.output.count(warning) == 1
-    # One for each of the API's processes.
-    assert running.api.output.count(warning) == 2
+    # One of gunicorn's own, which looks before it starts any, and one for each of the API's processes.
+    assert running.api.output.count(warning) == 3
     status, checks = running.ready()
     assert (status, checks["durability"]["status"], checks["clock"]["status"]) == (200, "degraded", "ok")
     assert [running.subscribe().status_code for _ in range(4)] == [201] * 4
@@ -150,7 +150,7 @@ def test_where_the_store_must_be_durable_no_process_starts_on_another(
             *("--data-dir", str(tmp_path / "data")),
         ],
         "gunicorn": [
-            *(str(SCRIPTS / "gunicorn"), "-c", str(ROOT / "gunicorn.conf.py"), "-w", "2"),
+            *(str(SCRIPTS / "gunicorn"), "-c", GUNICORN_CONF, "-w", "2"),
             *("-b", "127.0.0.1:0", APP),
         ],
     }

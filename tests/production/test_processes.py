@@ -18,6 +18,7 @@ import requests
 from tests.issuer import Issuer, SigningKeyPair
 from tests.sinks import RecordingSink
 from webrtc_events.clock import SystemClock
+from webrtc_events.local.valkey import Valkey
 from webrtc_events.masking import Masking
 
 CONFIG = "python:webrtc_events.gunicorn_conf"
@@ -277,3 +278,40 @@ def test_the_command_line_tells_how_the_logs_call_an_address(environ: dict[str, 
     now, before = done.stdout.decode().splitlines()
     assert now == Masking(b"\0" * 32, show=False).pseudonym("alice@ims.example")
     assert now != before
+
+
+def test_an_api_process_that_ends_while_the_store_is_away_takes_no_other_with_it(
+    environ: dict[str, str], issuer: Issuer, tmp_path: Path
+) -> None:
+    """gunicorn starts another in its place, over and over, until the store is back."""
+    store = Valkey(tmp_path, CLOCK)
+    store.start()
+    store.wait_ready()
+    log = tmp_path / "api.log"
+    environ |= settings_of(issuer) | {"WEBRTC_EVENTS_REDIS_URL": store.url}
+    with process(log, environ, *gunicorn("-w", "2")) as api:
+        url = eventually_ready(api, log)
+        store.stop()
+        children = Path(f"/proc/{api.pid}/task/{api.pid}/children")
+        victim = int(children.read_text().split()[0])
+        os.kill(victim, signal.SIGKILL)
+        await_log(log, "webrtc-events: WEBRTC_EVENTS_REDIS_URL: ")
+        answer = requests.get(f"{url}/healthz", timeout=10)
+        assert answer.status_code == 200
+        again = Valkey(tmp_path, CLOCK)
+        again.start()
+        again.wait_ready()
+        deadline = CLOCK.monotonic() + 30
+        while log.read_text().count("Application startup complete") < 3:
+            assert CLOCK.monotonic() < deadline, log.read_text()
+            CLOCK.sleep(0.05)
+        assert api.poll() is None
+    again.stop()
+    assert "Traceback" not in log.read_text()
+
+
+def await_log(log: Path, text: str) -> None:
+    deadline = CLOCK.monotonic() + 30
+    while text not in log.read_text():
+        assert CLOCK.monotonic() < deadline, log.read_text()
+        CLOCK.sleep(0.05)
