@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
-__all__ = ["Fault", "KnownMembers", "faults_of", "told"]
+__all__ = ["Fault", "KnownMembers", "faults_of", "is_large", "told"]
 
 Path = Sequence[str | int]
 
@@ -20,6 +20,7 @@ KnownMembers = Callable[[Path], frozenset[str] | None]
 """The members that a schema knows of the object at a path; None: they may have any name."""
 
 _MAX_FAULTS = 1000
+_LARGE = 5000
 _SHOWN_CHARACTERS = 300
 """Of a path or a message: names of members are the sender's, and may be long."""
 _SHOWN_NAMES = 12
@@ -60,6 +61,18 @@ def faults_of(errors: Iterable[ValidationError], instance: Any, known: KnownMemb
         if fault not in told:
             told.add(fault)
             yield fault
+
+
+def is_large(instance: Any) -> bool:
+    """Whether it has more values than any request that is meant well. Counts no further than that."""
+    left = [instance]
+    count = 0
+    while left and count <= _LARGE:
+        value = left.pop()
+        members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        count += 1 + len(members)
+        left += islice(members, _LARGE)
+    return count > _LARGE
 
 
 def told(faults: Sequence[Fault]) -> str:
