@@ -82,11 +82,9 @@ class TokenVerifier:
         for key in candidates:
             try:
                 payload: bytes = self._jws.decode(token, key=key.public, algorithms=[algorithm])
-                claims = parse_json(payload)
-            except (jwt.PyJWTError, InvalidArgument):
+            except jwt.PyJWTError:
                 continue
-            if isinstance(claims, dict):
-                return claims
+            return _claims(payload)
         raise InvalidToken(TokenFault.SIGNATURE, f"is not signed by the issuer's key {_shown(kid)}")
 
     def _check_claims(self, claims: Mapping[str, Any], issuer: Issuer) -> None:
@@ -120,6 +118,16 @@ def require_any_scope(caller: Caller, scopes: Collection[str]) -> None:
         raise InsufficientScope(scopes)
 
 
+def _claims(payload: bytes) -> Mapping[str, Any]:
+    try:
+        claims = parse_json(payload)
+    except InvalidArgument as error:
+        raise InvalidToken(TokenFault.FORM, f"has a payload that is not taken: {error.message}") from None
+    if not isinstance(claims, dict):
+        raise InvalidToken(TokenFault.FORM, "has a payload that is no JSON object")
+    return claims
+
+
 def _moment(claims: Mapping[str, Any], name: str, *, required: bool = False) -> float:
     """A NumericDate, seconds since the epoch; 0 if it is absent and may be."""
     moment = claims.get(name, None if required else 0)
@@ -130,17 +138,18 @@ def _moment(claims: Mapping[str, Any], name: str, *, required: bool = False) -> 
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
     subject = _name(claims, "sub")
-    client = _name(claims, "client_id") or _name(claims, "azp") or subject
+    named = _name(claims, "client_id") or _name(claims, "azp")
+    client = named or subject
     if client is None:
         raise InvalidToken(TokenFault.CLIENT, "names no client: it has neither client_id, azp nor sub")
-    return Caller(client, None if subject == client else subject, _scopes(claims))
+    return Caller(client, None if subject == client else subject, _scopes(claims), is_user=named is None)
 
 
 def _name(claims: Mapping[str, Any], claim: str) -> str | None:
     value = claims.get(claim)
     if value is not None and (not isinstance(value, str) or not value):
         # Not shown: a `sub` is a person.
-        raise InvalidToken(TokenFault.CLIENT, f"has a {claim} that is no name")
+        raise InvalidToken(TokenFault.CLIENT, f"has no text as its {claim}")
     return value
 
 

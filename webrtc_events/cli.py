@@ -60,6 +60,9 @@ def main() -> None:
     For those who work on a contract:
       webrtc-events stubs SPEC        handler stubs for new operations; --check compares
     """
+    if os.environ.get("NO_COLOR"):
+        # Source: no-color.org. Commands inherit it.
+        click.get_current_context().color = False
 
 
 main.add_command(dead_letters)

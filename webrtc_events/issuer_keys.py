@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextvars import Context
 
 from webrtc_events.clock import Clock
 from webrtc_events.conditions import Condition, Health
@@ -14,9 +15,9 @@ _REFRESH_S = 3600
 _MIN_INTERVAL_S = 10
 _MIN_INTERVAL_WITHOUT_KEYS_S = 1
 _FETCH_TIMEOUT_S = 20
-# Who asks how the issuer is doing has an answer that is no older than this,
+# Who asks how the issuer is doing begins a new look when the last was so long ago. The answer waits for it
+# where there are no keys to work with, so long at most.
 _LOOK_S = 60
-# and waits so long for it at most, where there are no keys to work with.
 _LOOK_TIMEOUT_S = 2
 
 _logger = logging.getLogger(__name__)
@@ -56,10 +57,10 @@ class IssuerKeys:
         return self._issuer
 
     async def condition(self) -> Condition:
-        """How the issuer is doing; it is asked for that about once a minute at most."""
+        """How the issuer did at the last look; a new one begins about once a minute."""
         if self._issuer is None or self._age_s(self._issuer) > _LOOK_S:
             fetching = self._start_fetching()
-            if fetching is not None:
+            if fetching is not None and self._issuer is None:
                 await asyncio.wait([fetching], timeout=_LOOK_TIMEOUT_S)
         if self._issuer is None:
             return Condition(
@@ -80,7 +81,8 @@ class IssuerKeys:
         now = self._clock.monotonic()
         if self._fetching is None and now >= self._not_before:
             self._not_before = now + (_MIN_INTERVAL_S if self._issuer else _MIN_INTERVAL_WITHOUT_KEYS_S)
-            self._fetching = asyncio.create_task(self._fetch())
+            # For all who wait, and not for the request that happens to begin it.
+            self._fetching = asyncio.create_task(self._fetch(), context=Context())
         return self._fetching
 
     async def _fetch(self) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from webrtc_events.clock import Clock
 from webrtc_events.errors import Unavailable
+from webrtc_events.log_limit import LineLimit
 
 __all__ = ["Loop"]
 
 log = logging.getLogger(__name__)
 
+_TRACEBACKS_A_MINUTE = 4
 _PAUSE_S = 0.5
 # A thread that has not come round for this long counts as dead for readiness.
 _STALE_S = 30.0
@@ -29,6 +31,8 @@ class Loop:
         self._clock = clock
         self._stopping = threading.Event()
         self._came_round = clock.monotonic()
+        # A bug comes back with every round; who looks for it needs its traceback now and then.
+        self._limit = LineLimit(clock, _TRACEBACKS_A_MINUTE)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -44,11 +48,14 @@ class Loop:
 
     def join(self, grace_s: float) -> bool:
         """Waits for the last round; False if it did not end within `grace_s`."""
-        if self._thread.ident is None:
-            # It never began.
+        if not self.started:
             return True
         self._thread.join(grace_s)
         return not self._thread.is_alive()
+
+    @property
+    def started(self) -> bool:
+        return self._thread.ident is not None
 
     def alive(self) -> bool:
         return self._thread.is_alive() and self._clock.monotonic() - self._came_round < _STALE_S
@@ -66,7 +73,8 @@ class Loop:
                 self._came_round = self._clock.monotonic()
                 self.pause(_PAUSE_S)
             except Exception:
-                log.exception("%s failed in one round and goes on", self._name)
+                if self._limit.admit("failed") is not None:
+                    log.exception("%s failed in one round and goes on", self._name)
                 self.pause(_PAUSE_S)
             else:
                 if failing:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from webrtc_events.model import Caller
 from webrtc_events.settings import Settings
 
 __all__ = ["Masking", "Personal", "mask_logs"]
@@ -92,6 +93,10 @@ class Masking:
         if self._show or not personal.value:
             return personal.value
         return self.pseudonym(personal.value)
+
+    def client(self, caller: Caller) -> str:
+        """What is logged as the client of a request: its id, unless that is a user's or an address."""
+        return self.told(Personal(caller.client)) or "" if caller.is_user else self.text(caller.client)
 
     def text(self, text: str) -> str:
         """A text with what looks personal or secret masked."""

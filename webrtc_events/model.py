@@ -76,11 +76,13 @@ class Caller:
     """Who asks, as the access token says it.
 
     `subject` is None under a two-legged token (no `sub`, or `sub` is the client itself).
+    `is_user`: the token names a user alone, who is taken for the client.
     """
 
     client: str
     subject: str | None
     scopes: frozenset[str]
+    is_user: bool = False
 
 
 @dataclass(frozen=True, slots=True)

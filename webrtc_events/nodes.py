@@ -137,7 +137,9 @@ class _OneNode:
     def silent(self, node: Node, error: Exception) -> None:
         with self._lock:
             news, self._away = not self._away, True
-        if news:
+        if news and isinstance(error, redis.AuthenticationError):
+            log.warning("the store does not let the service in: %s", error)
+        elif news:
             log.warning("the store does not answer: %s", error)
         # Other connections to it are as dead.
         _drop_idle(node.client)

@@ -1,9 +1,11 @@
 """Which request the running code works for, so that its log lines can say so."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-__all__ = ["RequestContext", "current_request", "enter_request"]
+__all__ = ["RequestContext", "current_request", "entered_request"]
 
 
 @dataclass(slots=True)
@@ -18,11 +20,20 @@ class RequestContext:
 _CURRENT: ContextVar[RequestContext | None] = ContextVar("webrtc_events_request", default=None)
 
 
-def enter_request(correlator: str) -> RequestContext:
-    """From here on, the running task works for this request."""
+@contextmanager
+def entered_request(correlator: str) -> Iterator[RequestContext]:
+    """While in it, the running task works for this request.
+
+    What copied the context meanwhile keeps the copy: a connection that goes on to read in it, for the
+    next request. It is to say nothing of this one then.
+    """
     context = RequestContext(correlator)
-    _CURRENT.set(context)
-    return context
+    token = _CURRENT.set(context)
+    try:
+        yield context
+    finally:
+        _CURRENT.reset(token)
+        context.correlator = context.client = ""
 
 
 def current_request() -> RequestContext | None:

@@ -98,7 +98,7 @@ def node_facts(
         save_points=None if save is None else _save_points(save),
         snapshot_written=_ok(told.get("rdb_last_bgsave_status")),
         stops_without_snapshots=_flag(set_to.get("stop-writes-on-bgsave-error")),
-        maxmemory=None if maxmemory is None else int(maxmemory),
+        maxmemory=_number(maxmemory),
         policy=_text(told.get("maxmemory_policy", set_to.get("maxmemory-policy"))),
         clock=clock,
         refused=tuple(refused),
@@ -126,7 +126,16 @@ def _ok(value: Any) -> bool | None:
     return {"ok": True, "err": False}.get(str(value))
 
 
-def _save_points(text: str) -> tuple[SavePoint, ...]:
+def _number(value: Any) -> int | None:
+    """What is no number stays unknown."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _save_points(text: str) -> tuple[SavePoint, ...] | None:
     """`3600 1 300 100`: pairs of seconds and changes."""
-    numbers = [int(part) for part in text.split()]
-    return tuple(SavePoint(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True))
+    numbers = [_number(part) for part in text.split()]
+    known = [number for number in numbers if number is not None]
+    if len(known) != len(numbers) or len(known) % 2:
+        return None
+    return tuple(SavePoint(*pair) for pair in zip(known[::2], known[1::2], strict=True))

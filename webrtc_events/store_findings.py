@@ -104,6 +104,9 @@ def _version(node: NodeFacts) -> _Found:
         yield Kind.OLD_RELEASE, text, "The store's version is too old."
 
 
+_PERMISSIONS = {"INFO": "+info", "CONFIG GET": "+config|get"}
+
+
 def _loading(node: NodeFacts) -> _Found:
     if node.loading:
         yield Kind.LOADING, "is still reading its data.", "The store is still reading its data."
@@ -118,13 +121,14 @@ def _info(node: NodeFacts) -> _Found:
 def _unknown(node: NodeFacts) -> _Found:
     unknown = {"whether it keeps an append-only file (appendonly)": node.aof is None}
     if node.aof is not False:
-        unknown["how often it syncs that (appendfsync)"] = node.fsync is None
-        unknown["whether it can write to it (INFO)"] = node.aof_written is None
+        unknown["how often it syncs that file (appendfsync)"] = node.fsync is None
+        unknown["whether it can write to that file (INFO)"] = node.aof_written is None
         unknown["whether also in rewrites (no-appendfsync-on-rewrite)"] = node.syncs_in_rewrites is None
     unknown["whether it evicts keys (maxmemory-policy)"] = node.policy is None
     what = ", ".join(name for name, is_unknown in unknown.items() if is_unknown)
     if what:
-        mend = " Allow its user +info and +config|get." if node.refused else ""
+        wanted = " and ".join(_PERMISSIONS[name] for name in node.refused)
+        mend = f" Allow its user {wanted}." if wanted else ""
         text = f"does not say {what}: it cannot be shown that it is durable.{mend}"
         yield Kind.NOT_LEARNT, text, "It cannot be shown that the store is durable."
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from webrtc_events.clock import Clock, format_time
-from webrtc_events.conditions import Condition
+from webrtc_events.conditions import Condition, Health
 from webrtc_events.durability import described, loss_by_crash
 from webrtc_events.errors import Unavailable
 from webrtc_events.finding_log import FindingLog
@@ -57,6 +57,8 @@ class StoreWatch:
         self._next_look = clock.monotonic()
         self._in_trouble = False
         self._lost: tuple[float, str] | None = None
+        # The nodes that were found to have lost something in this round.
+        self._robbed: set[str] = set()
 
     @classmethod
     def connect(cls, settings: Settings, clock: Clock, options: StoreOptions | None = None) -> Self:
@@ -85,6 +87,8 @@ class StoreWatch:
 
     def durability(self) -> Condition:
         """By the latest look, and what the store lost within the last hour."""
+        if self.loop.started and not self.loop.alive():
+            return Condition(Health.DEGRADED, "The store is not looked at any more; the log says why.")
         lost = None
         if self._lost is not None and self._clock.monotonic() < self._lost[0] + _LOSS_SHOWN_S:
             lost = self._lost[1]
@@ -111,6 +115,7 @@ class StoreWatch:
         self._in_trouble = trouble is not None
         if losses:
             self._tell_losses(losses)
+        self._robbed = {loss.address for loss in losses}
         if losses or former != (self._marks.epochs, self._in_trouble):
             # Something happened to it.
             self._next_look = self._clock.monotonic()
@@ -202,8 +207,11 @@ class StoreWatch:
                     "what it took last may be lost",
                     address,
                 )
+            elif lost == "nothing" and address in self._robbed:
+                # What it lost is told already, whatever its settings say.
+                continue
             elif lost == "nothing":
-                log.info("the store at %s was started anew; it has all that it took", address)
+                log.info("the store at %s was started anew; by its settings it lost nothing", address)
             else:
                 log.warning("the store at %s was started anew; if it crashed, it lost %s", address, lost)
 

@@ -144,10 +144,9 @@ class Subscriptions:
         if result.outcome != "created":
             raise _refusal(result.outcome)
         log.info(
-            "created subscription=%s type=%s client=%s subject=%s registration=%s device=%s host=%s",
+            "created subscription=%s type=%s subject=%s registration=%s device=%s host=%s",
             subscription.id,
             event_type.rpartition(".")[2],
-            subscription.client,
             Personal(subscription.subject),
             Personal(registration),
             Personal(detail.get("deviceId")),

@@ -109,7 +109,8 @@ class Worker:
 
     def alive(self) -> dict[str, bool]:
         """Whether each thread still comes round."""
-        return {"courier": self._courier_loop.alive(), "keeper": self._keeper.alive()}
+        loops = {"courier": self._courier_loop, "keeper": self._keeper, "store watch": self.watch.loop}
+        return {name: loop.alive() for name, loop in loops.items()}
 
     def _drain(self, until: float) -> bool:
         while not self._courier.idle:

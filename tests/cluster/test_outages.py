@@ -179,7 +179,7 @@ def test_deliveries_of_other_nodes_go_on(
             append(store, invitation(number, registration=each))
         sink.wait_for(2 * number)
     assert not works(store, registrations[1], 1)
-    assert worker.alive() == {"courier": True, "keeper": True}
+    assert worker.alive() == {"courier": True, "keeper": True, "store watch": True}
     cluster.masters[1].resume()
     eventually(lambda: works(store, registrations[1], 1), "the node is used again")
     sink.wait_for(41)

@@ -22,7 +22,7 @@ import redis
 from tests.builders import append, created, invitation, subscription
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, Postman
-from tests.delivery.test_policy import cells
+from tests.documents import Document
 from tests.sinks import Answer, Authority, RecordingSink, plain_listener, read_request, self_signed
 from webrtc_events.clock import SystemClock
 from webrtc_events.credentials import CredentialBox
@@ -42,6 +42,8 @@ PATIENT = SinkLimits()
 # A sink's address may hold a secret of its own.
 SECRET = "s3cret-of-the-url"
 PATH = f"/hook/{SECRET}?token={SECRET}"
+
+WORDS = Document("delivery-policy.md").table("What a failure's words mean")
 
 
 class Causes:
@@ -165,9 +167,7 @@ CAUSES: dict[tuple[str, str], Callable[[Causes], Any]] = {
 
 
 def test_the_documentation_tells_what_the_words_of_each_mean() -> None:
-    told = {
-        (reason.strip("`"), words.strip("`")) for reason, words, *_ in cells("What a failure's words mean")
-    }
+    told = {(reason.strip("`"), words.strip("`")) for reason, words, *_ in WORDS}
     assert told == CAUSES.keys()
 
 

@@ -44,7 +44,7 @@ def test_an_appended_event_is_delivered_at_once(
     created(store, sink=sink.url)
     append(store, invitation(1))
     sink.wait_for(1)
-    assert worker.alive() == {"courier": True, "keeper": True}
+    assert worker.alive() == {"courier": True, "keeper": True, "store watch": True}
 
 
 def test_the_keeper_ends_what_expires(
@@ -65,7 +65,7 @@ def test_stopping_lets_deliveries_end_and_settles_them(
     append(store, invitation(1))
     sink.wait_for(1)
     assert worker.stop() is True
-    assert worker.alive() == {"courier": False, "keeper": False}
+    assert worker.alive() == {"courier": False, "keeper": False, "store watch": False}
     # Settled: no other worker sends it again.
     build()
     append(store, invitation(2))

@@ -1,22 +1,26 @@
 """What an operator finds in the log of the API: why somebody was refused, and what is out of order."""
 
 import io
+import json
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import jwt
 import pytest
 
-from tests.http.conftest import NETWORK, PUBLIC, Api, assert_error, serving
+from tests.http.conftest import NETWORK, PUBLIC, Api, assert_error, serving, subscription_request
 from tests.issuer import Issuer, SigningKeyPair
 from tests.valkeys import eventually
 from webrtc_events.app import create_app
 from webrtc_events.clock import SystemClock
 from webrtc_events.local.valkey import Valkey
 from webrtc_events.log_config import LineFormatter, RequestFields
+from webrtc_events.masking import Masking
 from webrtc_events.settings import Settings
 from webrtc_events.store_url import parse_store_url
 from webrtc_events.subscriptions import Subscriptions
@@ -180,3 +184,57 @@ def test_without_the_issuer_requests_are_503_and_readiness_says_so(http_settings
 def test_publishing_without_a_listener_is_no_news(api: Api, log: Log) -> None:
     api("DELETE", f"{NETWORK}/registrations/none")
     assert log.text == ""
+
+
+@pytest.mark.parametrize(
+    ("claims", "person"),
+    [
+        ({"client_id": "tel:+12025550100"}, "12025550100"),
+        ({"client_id": "alice@example.com"}, "alice@example.com"),
+        # A token that names a user alone: the user is taken for the client.
+        ({"client_id": None, "sub": "alice.miller"}, "alice.miller"),
+    ],
+)
+def test_client_that_stands_for_a_person_is_a_pseudonym(
+    api: Api, log: Log, claims: dict[str, str], person: str
+) -> None:
+    token = api.token(scope="webrtc-events:read", **claims)
+    api("DELETE", f"{SUBSCRIPTIONS}/x", token=token, headers={"x-correlator": "c-8"})
+    pseudonym = Masking(b"\0" * 32, show=False).pseudonym(person if "@" in person else f"+{person}")
+    if "sub" in claims:
+        pseudonym = Masking(b"\0" * 32, show=False).pseudonym(person)
+    assert log.of("c-8").endswith(f"correlator=c-8 client={pseudonym}")
+    assert person not in log.text
+
+
+def test_token_whose_payload_is_not_taken_is_no_matter_of_signatures(api: Api, log: Log) -> None:
+    signer = jwt.PyJWS()
+    token = signer.encode(
+        b'{"exp": 1' + b"0" * 400 + b"}", api.issuer.keys[0].private, "RS256", {"kid": "rsa"}
+    )
+    api("GET", SUBSCRIPTIONS, token=token, headers={"x-correlator": "c-9"})
+    assert "(form): it has a payload that is not taken" in log.of("c-9")
+
+
+def test_next_request_of_a_connection_is_not_taken_for_the_one_before(api: Api, log: Log) -> None:
+    """What the server itself says of a connection names no request that is over."""
+    logging.getLogger("uvicorn.error").addHandler(log.handler)
+    try:
+        body = json.dumps(subscription_request(x="y" * 200_000)).encode()
+        head = (
+            f"POST {SUBSCRIPTIONS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {api.token()}\r\nx-correlator: stale\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
+            connection.sendall(head.encode() + body)
+            answered = b""
+            while not answered.endswith(b'"ACTIVE"}\n'):
+                answered += connection.recv(65536)
+            assert answered.startswith(b"HTTP/1.1 201")
+            connection.sendall(b"garbage\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 400")
+        (line,) = [each for each in log.text.splitlines() if "Invalid HTTP request" in each]
+        assert "correlator" not in line
+    finally:
+        logging.getLogger("uvicorn.error").removeHandler(log.handler)

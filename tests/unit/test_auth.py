@@ -212,7 +212,7 @@ def test_changed_token_is_refused(issuer: Issuer) -> None:
         ({"sub": "user"}, Caller("app", "user", frozenset({"webrtc-events:read"}))),
         ({"sub": None}, Caller("app", None, frozenset({"webrtc-events:read"}))),
         ({"client_id": None, "azp": "web"}, Caller("web", "app", frozenset({"webrtc-events:read"}))),
-        ({"client_id": None}, Caller("app", None, frozenset({"webrtc-events:read"}))),
+        ({"client_id": None}, Caller("app", None, frozenset({"webrtc-events:read"}), is_user=True)),
         ({"scope": "a  b"}, Caller("app", None, frozenset({"a", "b"}))),
         ({"scope": None, "scp": ["a", "b"]}, Caller("app", None, frozenset({"a", "b"}))),
         ({"scope": None, "scp": "a b"}, Caller("app", None, frozenset({"a", "b"}))),
@@ -461,16 +461,46 @@ def test_condition_tells_of_the_issuer_and_asks_it_once_a_minute(own_issuer: Iss
         assert own_issuer.fetches() == 1
         own_issuer.status = 500
         clock.elapsed = 63
-        degraded = await verifying.condition()
-        assert degraded.health is Health.DEGRADED
+        # The look goes on beside: who asks is answered by what is known.
+        assert await verifying.condition() == Condition.ok()
+        degraded = await settled(verifying, Health.DEGRADED)
         assert "its keys of 61 s ago are used" in degraded.detail
         # They are: nobody is turned away.
         await verifying.caller(own_issuer.token(clock.now()))
         own_issuer.status = 200
         clock.elapsed = 80
-        assert await verifying.condition() == Condition.ok()
+        assert await settled(verifying, Health.OK) == Condition.ok()
 
-    asyncio.run(scenario())
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+async def settled(verifying: TokenVerifier, health: Health) -> Condition:
+    """The condition, once it is that."""
+    while (found := await verifying.condition()).health is not health:
+        await asyncio.sleep(0.01)
+    return found
+
+
+def test_issuer_that_hangs_while_its_keys_are_known_holds_nobody_up(own_issuer: Issuer) -> None:
+    """A load balancer waits for a second at most, and must not take the service for one that is down."""
+    clock = SteppedClock()
+    verifying = verifier(own_issuer, clock)
+    answering = threading.Event()
+
+    def slow() -> Any:
+        assert answering.wait(10)
+        return {}
+
+    async def scenario() -> None:
+        assert await verifying.condition() == Condition.ok()
+        own_issuer.documents["/.well-known/openid-configuration"] = slow
+        clock.elapsed = 61
+        for _ in range(3):
+            assert await asyncio.wait_for(verifying.condition(), 0.5) == Condition.ok()
+        answering.set()
+        await settled(verifying, Health.DEGRADED)
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
 
 
 def test_issuer_that_hangs_does_not_hold_up_who_asks_how_it_is(own_issuer: Issuer) -> None:

@@ -11,21 +11,18 @@ import pytest
 
 from webrtc_events.log_config import LineFormatter, RequestFields, log_config
 from webrtc_events.log_limit import LineLimit
-from webrtc_events.request_context import enter_request
+from webrtc_events.request_context import entered_request
 
 
 def line(message: str, *args: object, correlator: str = "", client: str = "") -> str:
     """As the shipped configuration writes it, within a request if there is a correlator."""
 
-    def written() -> str:
-        if correlator:
-            enter_request(correlator).client = client
-        record = logging.LogRecord("webrtc_events.x", logging.WARNING, "", 0, message, args, None)
-        record.created = 1_773_133_200.1236
+    record = logging.LogRecord("webrtc_events.x", logging.WARNING, "", 0, message, args, None)
+    record.created = 1_773_133_200.1236
+    with entered_request(correlator) as context:
+        context.client = client
         RequestFields().filter(record)
-        return LineFormatter().format(record)
-
-    return copy_context().run(written)
+    return LineFormatter().format(record)
 
 
 def test_line_has_time_level_correlator_and_client() -> None:
@@ -99,22 +96,21 @@ def test_threads_that_work_for_a_request_log_its_client() -> None:
     """The client is known later than the thread's copy of the context may be made."""
     lines: list[str] = []
 
-    def request() -> None:
-        context = enter_request("c-9")
+    def work() -> None:
+        record = logging.LogRecord("x", logging.INFO, "", 0, "m", (), None)
+        RequestFields().filter(record)
+        lines.append(LineFormatter().format(record))
+
+    with entered_request("c-9") as context:
         copied = copy_context()
         context.client = "late"
-        record = logging.LogRecord("x", logging.INFO, "", 0, "m", (), None)
-
-        def work() -> None:
-            RequestFields().filter(record)
-            lines.append(LineFormatter().format(record))
-
         thread = threading.Thread(target=copied.run, args=(work,))
         thread.start()
         thread.join()
-
-    copy_context().run(request)
+    # A connection goes on to read in the context of its latest request.
+    copied.run(work)
     assert lines[0].endswith("correlator=c-9 client=late")
+    assert lines[1].endswith(" x: m")
 
 
 class SteppedClock:

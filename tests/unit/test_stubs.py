@@ -31,6 +31,7 @@ from webrtc_events.http.binding import Argument, call_faults
 from webrtc_events.http.failures import Failures
 from webrtc_events.http.front import Front
 from webrtc_events.http.routes import Routes
+from webrtc_events.masking import Masking
 from webrtc_events.stubs.edits import add_export, add_import, append
 from webrtc_events.stubs.modules import HandlersModule, signature
 
@@ -167,8 +168,8 @@ def things(folder: Path, issuer: Issuer) -> Iterator[Server]:
         openid_configuration_url=issuer.discovery_url, audience=AUDIENCE, clock=SystemClock()
     )
     module = loaded(folder / "handlers" / "things.py")
-    failures = Failures(SystemClock())
-    api = connexion_app([Api(contract, module, object())], verifier, failures, lifespan)
+    failures, masking = Failures(SystemClock()), Masking(b"", show=False)
+    api = connexion_app([Api(contract, module, object())], verifier, failures, masking, lifespan)
     routes = Routes(api, [contract], {contract.base_path: contract.document}, {}, {})
     correlator = load_public().validator("XCorrelator")
     front = Front(

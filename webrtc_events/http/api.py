@@ -20,6 +20,7 @@ from webrtc_events.http.binding import HandlerResolver, MissingHandlersError
 from webrtc_events.http.failures import FRAMEWORK_ERRORS, Failures
 from webrtc_events.http.security import Admit, security_map
 from webrtc_events.http.validators import validator_map
+from webrtc_events.masking import Masking
 
 __all__ = ["Api", "connexion_app"]
 
@@ -41,6 +42,7 @@ def connexion_app(
     apis: Sequence[Api],
     verifier: TokenVerifier,
     failures: Failures,
+    masking: Masking,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
 ) -> AsyncApp:
     """
@@ -67,7 +69,7 @@ def connexion_app(
             base_path=api.contract.base_path,
             resolver=resolver,
             validator_map=validator_map(api.contract),
-            security_map=security_map(verifier, api.admit),
+            security_map=security_map(verifier, masking, api.admit),
         )
     for kind in (ServiceError, *FRAMEWORK_ERRORS, Exception):
         app.add_error_handler(kind, _answering(failures))

@@ -13,7 +13,7 @@ from webrtc_events.contract import Validator
 from webrtc_events.errors import ContentTooLarge, InvalidArgument
 from webrtc_events.http.answers import error_response
 from webrtc_events.http.failures import Failures
-from webrtc_events.request_context import enter_request
+from webrtc_events.request_context import entered_request
 
 __all__ = ["Front"]
 
@@ -58,10 +58,13 @@ class Front:
         given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER and value]
         valid = len(given) == 1 and self._correlator.is_valid(given[0])
         correlator = given[0] if valid else str(uuid.uuid4())
-        enter_request(correlator)
-        answer = _Answer(send, correlator)
+        with entered_request(correlator):
+            await self._answered(scope, receive, _Answer(send, correlator), valid=valid or not given)
+
+    async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer", *, valid: bool) -> None:
+        """`valid`: the x-correlator is, if there is one."""
         try:
-            if given and not valid:
+            if not valid:
                 raise InvalidArgument("x-correlator: the value does not match its pattern.")
             _check_path(scope)
             limit = self._limit(scope["path"])

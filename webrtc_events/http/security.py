@@ -9,6 +9,7 @@ from connexion.security import AbstractSecurityHandler
 
 from webrtc_events.auth import TokenVerifier, require_any_scope
 from webrtc_events.errors import InvalidToken, Unauthenticated
+from webrtc_events.masking import Masking
 from webrtc_events.model import Caller
 from webrtc_events.request_context import current_request
 
@@ -19,9 +20,9 @@ Admit = Callable[[Caller], None]
 """Counts a caller's request; raises TooManyRequests. It may ask the store, so it runs in a thread."""
 
 
-def security_map(verifier: TokenVerifier, admit: Admit | None) -> dict[str, Any]:
-    """For Connexion's option of that name."""
-    return {"openIdConnect": lambda: OpenIdConnect(verifier, admit)}
+def security_map(verifier: TokenVerifier, masking: Masking, admit: Admit | None) -> dict[str, Any]:
+    """For Connexion's option of that name. `masking` writes the client into the log."""
+    return {"openIdConnect": lambda: OpenIdConnect(verifier, masking, admit)}
 
 
 class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
@@ -31,8 +32,9 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
     case checks. The handler gets the `Caller` as `caller`.
     """
 
-    def __init__(self, verifier: TokenVerifier, admit: Admit | None) -> None:
+    def __init__(self, verifier: TokenVerifier, masking: Masking, admit: Admit | None) -> None:
         self._verifier = verifier
+        self._masking = masking
         self._admit = admit
 
     def get_fn(
@@ -44,9 +46,9 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
             try:
                 caller = await self._verifier.caller(_bearer_token(request))
             except InvalidToken as error:
-                _log_client(error.client)
+                _log_client(self._masking.text(error.client))
                 raise
-            _log_client(caller.client)
+            _log_client(self._masking.client(caller))
             if self._admit is not None:
                 # Before anything is read: requests that are refused count too.
                 await asyncio.to_thread(self._admit, caller)

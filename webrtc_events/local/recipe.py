@@ -1,4 +1,4 @@
-"""The first steps of somebody new, as commands to paste into a terminal. Each can be repeated."""
+"""The first steps of somebody new, as commands to paste into a terminal, one after the other."""
 
 import json
 import shlex
