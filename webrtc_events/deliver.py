@@ -203,7 +203,12 @@ class Courier:
         self._eager |= {number for number, count in taken.items() if count >= share}
 
     def _begin(self, claim: Claim, partition: Partition, now_s: float) -> None:
-        lane = Lane(claim, partition, now_s)
+        try:
+            lane = Lane(claim, partition, now_s)
+        except ValueError:
+            # The sink's address; the lease keeps it from coming back at once.
+            log.exception("subscription=%s cannot be begun: damaged?", claim.subscription_id)
+            return
         self._lanes.add(lane)
         self._guarded(self._go_on, lane)
 

@@ -16,6 +16,7 @@
     ├── Unprocessable       422, the code says which rule
     ├── TooManyRequests     429 TOO_MANY_REQUESTS
     ├── Internal            500 INTERNAL
+    │   └── DamagedRecord   the same, the log says which record and why
     ├── Unimplemented       501 NOT_IMPLEMENTED
     └── Unavailable         503 UNAVAILABLE
         └── NewerRelease    the same
@@ -31,6 +32,7 @@ from webrtc_events.contract_types import ErrorInfo
 
 __all__ = [
     "ContentTooLarge",
+    "DamagedRecord",
     "ErrorInfo",
     "InsufficientScope",
     "Internal",
@@ -203,6 +205,18 @@ class TooManyRequests(ServiceError):
 
 class Internal(ServiceError):
     pass
+
+
+class DamagedRecord(Internal):
+    """What the store keeps cannot be read. `name` and `why` are for the log.
+
+    `name` is a subscription's id or the name of a key; empty if it is not known here.
+    """
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__()
+        self.name = name
+        self.why = why
 
 
 class Unimplemented(ServiceError):

@@ -20,6 +20,7 @@ __all__ = [
     "partition_of_subscription",
     "session_key",
     "session_state_key",
+    "set_aside_key",
     "turns_key",
 ]
 
@@ -59,6 +60,11 @@ class Partition:
     def marks(self) -> str:
         """stream: how far the writes of its node had come, capped; of some partition of each node."""
         return f"{self.tag}:marks"
+
+    @property
+    def rebuild(self) -> str:
+        """set: names of indexes that are keys of another type and are to be made anew (store_rebuild.py)."""
+        return f"{self.tag}:rebuild"
 
     @property
     def wakeup(self) -> str:
@@ -101,6 +107,11 @@ class Partition:
     def seen(self, source: str, event_id: str) -> str:
         """string with TTL: this network event was appended here."""
         return f"{self.tag}:seen:{source} {event_id}"
+
+
+def set_aside_key(key: str) -> str:
+    """What was found in place of a key, of another type: kept until an operator drops it."""
+    return f"set-aside:{key}"
 
 
 def session_key(media_session_id: str) -> str:

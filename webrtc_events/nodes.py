@@ -96,6 +96,8 @@ def open_nodes(url: StoreUrl) -> Nodes:
 def _options(url: StoreUrl) -> dict[str, Any]:
     options: dict[str, Any] = {
         "decode_responses": True,
+        # Bytes that are no text, which nobody meant to store, are no reason not to read the rest.
+        "encoding_errors": "surrogateescape",
         "username": url.username,
         "password": url.password,
         "socket_timeout": TIMEOUT_S,

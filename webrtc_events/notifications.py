@@ -154,8 +154,10 @@ class NotificationWriter:
         if form is None:
             return _unknown_contract(claim, item, now_ms)
         try:
+            # Bytes that are no UTF-8 could not be sent.
+            item.payload.encode()
             event = build_event(item, claim.subscription_id, source=self._source, strict=form.strict)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
             # Not written by this service: it would come back with every claim. The class alone: the
             # text may repeat what is in the entry, which the dead letter keeps.
             return Unsent(Drop("unreadable_entry", type(error).__name__))

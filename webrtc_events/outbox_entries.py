@@ -12,7 +12,7 @@ from webrtc_events.model import OutboxItem, OutboxKind
 __all__ = ["keep_event_number", "parse_entry"]
 
 _HEAD = re.compile(r"(\d+) ([012]) (\d+) (\d+) (\d+)")
-_KEPT = re.compile(r'\{"number":(\d+),')
+_KEPT = re.compile(r'\{"number":(\d{1,16}),')
 
 
 def parse_entry(entry: str) -> OutboxItem:

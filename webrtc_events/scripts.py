@@ -23,23 +23,25 @@ from redis.exceptions import (
 )
 
 from webrtc_events.commands import Client
-from webrtc_events.errors import NewerRelease, Unavailable
+from webrtc_events.errors import DamagedRecord, NewerRelease, ServiceError, Unavailable
 from webrtc_events.nodes import open_nodes
 from webrtc_events.store_url import StoreUrl
 
-__all__ = ["Call", "Client", "Scripts", "connect", "store_errors"]
+__all__ = ["Call", "Client", "Scripts", "WrongType", "connect", "store_errors"]
 
 _NAMES = (
     "admit",
     "append",
     "claim",
     "create",
+    "discard",
     "end",
     "erase",
     "initial",
     "mark",
     "redeliver",
     "register",
+    "reindex",
     "remember",
     "reseal",
     "settle",
@@ -78,9 +80,9 @@ def connect(url: StoreUrl) -> Client:
 
 # Errors that pass and for which redis-py has no class: a script runs long, too few replicas, the disk
 # does not take writes, a master became a replica, and, while a slot's keys move to another node one by
-# one, a script that needs keys of both.
+# one, a script that needs keys of both; an index is made anew (common.lua).
 _PASSING = re.compile(
-    r"(BUSY|NOREPLICAS|MISCONF|UNBLOCKED)\b"
+    r"(BUSY|NOREPLICAS|MISCONF|UNBLOCKED|REBUILD)\b"
     r"|(ERR )?WAIT cannot be used with replica"
     r"|(ERR )?(Script a|A)ttempted to access a non local key in a cluster node"
 )
@@ -90,6 +92,11 @@ _WRITE_NOTHING_TO_KEEP = frozenset({"admit", "claim", "mark", "sweep", "turn"})
 
 # The scripts' own, see common.lua.
 _NEWER = re.compile(r"NEWER\b")
+_DAMAGED = re.compile(r"DAMAGED (.*)", re.DOTALL)
+
+
+class WrongType(ResponseError):
+    """A key is of another type than what is asked of it."""
 
 
 @contextmanager
@@ -100,11 +107,13 @@ def store_errors() -> Iterator[None]:
     except redis.RedisError as error:
         told = _outage(error)
         if told is None:
+            if str(error).startswith("WRONGTYPE"):
+                raise WrongType(str(error)) from error
             raise
         raise told from error
 
 
-def _outage(error: Exception) -> Unavailable | None:
+def _outage(error: Exception) -> ServiceError | None:
     """What to tell of the error; None if it is a bug."""
     match error:
         case redis.ConnectionError() | redis.TimeoutError():
@@ -118,6 +127,8 @@ def _outage(error: Exception) -> Unavailable | None:
             return Unavailable("The store cannot do this at the moment; try again.")
         case ResponseError() if _NEWER.match(str(error)):
             return NewerRelease()
+        case ResponseError() if damaged := _DAMAGED.match(str(error)):
+            return DamagedRecord("", damaged[1])
         case ResponseError() if _PASSING.match(str(error)):
             return Unavailable("The store cannot do this at the moment; try again.")
     return None
@@ -177,13 +188,15 @@ class Scripts:
 
 
 def _told(answer: Any) -> Any:
-    """An outage as Unavailable; a bug is raised."""
+    """An outage as Unavailable; a bug, and what is said of a damaged record, is raised."""
     if not isinstance(answer, Exception) or isinstance(answer, Unavailable):
         return answer
     told = _outage(answer)
     if told is None:
         raise answer
     told.__cause__ = answer
+    if isinstance(told, DamagedRecord):
+        raise told
     return told
 
 

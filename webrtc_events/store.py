@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from webrtc_events.clock import parse_time
-from webrtc_events.errors import NewerRelease, Unavailable
+from webrtc_events.clock import Clock, SystemClock, parse_time
+from webrtc_events.damage_log import DamageLog
+from webrtc_events.errors import DamagedRecord, Unavailable
 from webrtc_events.guard import Guard
 from webrtc_events.keys import (
-    REGISTRATION_FIELD,
     Partition,
     bucket_key,
     client_key,
@@ -24,12 +24,12 @@ from webrtc_events.keys import (
     partition_of_subscription,
     session_key,
     session_state_key,
+    set_aside_key,
     turns_key,
 )
 from webrtc_events.model import (
     Agreed,
     Claim,
-    ContractVersion,
     EventType,
     InitialEvent,
     NetworkEvent,
@@ -40,10 +40,11 @@ from webrtc_events.model import (
     Subscription,
     TerminationReason,
 )
-from webrtc_events.outbox_entries import parse_entry
-from webrtc_events.scripts import Call, Client, Scripts, connect, store_errors
+from webrtc_events.scripts import Call, Client, Scripts, WrongType, connect, store_errors
 from webrtc_events.settings import Settings
+from webrtc_events.store_rebuild import Rebuild
 from webrtc_events.stored_format import FORMAT
+from webrtc_events.stored_subscriptions import read_claim, read_session_state, read_subscription
 from webrtc_events.wakeups import Wakeups
 
 __all__ = [
@@ -147,8 +148,15 @@ class Settlement:
 class Store:
     """All that is kept, in Redis or Valkey (7 or later). What is new is taken while `guard` permits it."""
 
-    def __init__(self, client: Client, settings: Settings, options: StoreOptions = StoreOptions()) -> None:
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        options: StoreOptions = StoreOptions(),
+        clock: Clock | None = None,
+    ) -> None:
         self.guard = Guard()
+        self.damage = DamageLog(clock or SystemClock())
         self._redis = client
         self._unreached: Set[int] = frozenset()
         # Who claims, how often, and the first claim of a partition whose answer did not come.
@@ -159,6 +167,8 @@ class Store:
         self._offset_ms = options.offset_ms
         self._said_left = False
         self._scripts = Scripts(client, _script_options(settings, options))
+        retention_ms = settings.retention_s * 1000
+        self._rebuild = Rebuild(client, self._scripts, settings.partitions, retention_ms)
 
     @classmethod
     def connect(cls, settings: Settings, options: StoreOptions = StoreOptions()) -> "Store":
@@ -247,7 +257,7 @@ class Store:
         elif subscription.initial_event and subscription.origin is None:
             try:
                 self._append_initial(subscription)
-            except Unavailable:
+            except (DamagedRecord, Unavailable):
                 # The subscription is there; to say otherwise would have it made twice.
                 log.warning("the initial event of subscription=%s is left to the keeper", subscription.id)
         return CreateResult(outcome, int(now_ms), int(expires_at) if expires_at else None)
@@ -283,6 +293,14 @@ class Store:
         It comes before the subscription: a reader skips what does not exist, but would never
         find what nothing points at. The session's key outlives its subscriptions, then goes by itself.
         """
+        try:
+            return self._write_index(subscription, partition)
+        except WrongType:
+            self._mend_client(subscription.client)
+            self._mend_session(subscription.session)
+            return self._write_index(subscription, partition)
+
+    def _write_index(self, subscription: Subscription, partition: Partition) -> bool:
         own = client_key(subscription.client)
         with store_errors():
             seconds, _ = self._redis.time()
@@ -316,11 +334,13 @@ class Store:
             "" if sealed is None or credential is None else credential.expires_at_ms,
             sealed or "",
         ]
+        # Before the subscription lives longer, what leads to it must.
         with store_errors():
-            # Before the subscription lives longer, what leads to it must.
             pipe = self._redis.pipeline()
             _index_session(pipe, replace(subscription, expires_at_ms=expires_at_ms), partition)
-            pipe.execute()
+            answers = pipe.execute(raise_on_error=False)
+        if any(isinstance(answer, Exception) for answer in _of_right_type(answers)):
+            self._mend_session(subscription.session)
         call = Call("update", [partition.subscription(subscription.id)], partition.tag, args)
         outcome, expires_at, request = self._scripts.run([call])[0]
         if outcome != "updated":
@@ -337,51 +357,127 @@ class Store:
         pipe = self._redis.pipeline()
         for each, _, partition in known:
             pipe.hget(partition.subscription(each), "status")
-        statuses = pipe.execute()
+        # One that cannot be read takes a place until it is deleted.
+        statuses = pipe.execute(raise_on_error=False)
         count, failed = 0, []
         for (each, written_s, _), status in zip(known, statuses, strict=True):
             if status is None and written_s <= now_s - _CREATE_TAKES_S:
                 failed.append(each)
-            elif status in (None, Status.ACTIVATION_REQUESTED, Status.ACTIVE):
+            elif status not in _OVER:
                 count += 1
         if failed:
             self._redis.zrem(own, *failed)
         return count
 
     def get(self, subscription_id: str) -> Subscription | None:
-        """The subscription without its credential, or None if there is none (any more)."""
-        return next(iter(self._read([subscription_id])), None)
+        """The subscription without its credential, or None if there is none (any more).
+
+        Raises:
+            DamagedRecord: it cannot be read.
+        """
+        found = next(iter(self._read([subscription_id])), None)
+        if isinstance(found, DamagedRecord):
+            raise found
+        return found
 
     def list_of(self, client: str) -> list[Subscription]:
-        """Every subscription of a client, oldest first."""
-        with store_errors():
-            ids = self._redis.zrange(client_key(client), 0, -1)
-        return sorted(self._read(ids), key=lambda each: (each.starts_at_ms, each.id))
+        """Every subscription of a client, oldest first. One that cannot be read is told in the log only."""
+        key = client_key(client)
+        try:
+            with store_errors():
+                ids = self._redis.zrange(key, 0, -1)
+        except WrongType:
+            self._mend_client(client)
+            with store_errors():
+                ids = self._redis.zrange(key, 0, -1)
+        return sorted(self._readable(ids), key=lambda each: (each.starts_at_ms, each.id))
 
-    def _read(self, ids: Iterable[str]) -> Iterator[Subscription]:
+    def owner_of_damaged(self, subscription_id: str, client: str) -> tuple[bool, str | None]:
+        """Whether a subscription that cannot be read is the client's; the subject it is of, if that is known."""
+        partition = self._partition_of_known(subscription_id)
+        key = partition.subscription(subscription_id)
+        with store_errors():
+            pipe = self._redis.pipeline()
+            pipe.hmget(key, "client", "subject")
+            pipe.zscore(client_key(client), subscription_id)
+            fields, named = pipe.execute(raise_on_error=False)
+        owner, subject = (None, None) if isinstance(fields, Exception) else fields
+        is_named = named is not None and not isinstance(named, Exception)
+        return (owner == client if owner else is_named), subject
+
+    def discard(self, subscription_id: str, client: str) -> bool:
+        """Removes a subscription that cannot be read, without a word to its sink; False: there was none."""
+        partition = self._partition_of_known(subscription_id)
+        call = Call("discard", [partition.subscription(subscription_id)], partition.tag, [subscription_id])
+        found = bool(self._scripts.run([call])[0])
+        with store_errors():
+            pipe = self._redis.pipeline()
+            pipe.zrem(client_key(client), subscription_id)
+            pipe.execute(raise_on_error=False)
+        return found
+
+    def _readable(self, ids: Iterable[str]) -> Iterator[Subscription]:
+        for each in self._read(ids):
+            if isinstance(each, DamagedRecord):
+                self.damage.tell(each.name, each.why)
+            else:
+                yield each
+
+    def _read(self, ids: Iterable[str]) -> Iterator[Subscription | DamagedRecord]:
         known = [(each, partition_of_subscription(each, self.partitions)) for each in ids]
         wanted = [(each, partition) for each, partition in known if partition is not None]
         with store_errors():
             pipe = self._redis.pipeline()
             for each, partition in wanted:
                 pipe.hgetall(partition.subscription(each))
-            hashes = pipe.execute()
+            hashes = _of_right_type(pipe.execute(raise_on_error=False))
         for (each, _), fields in zip(wanted, hashes, strict=True):
-            if fields and int(fields["format"]) > FORMAT:
-                raise NewerRelease
-            if fields and fields["status"] != Status.DELETED:
-                yield _subscription(each, fields)
+            found = read_subscription(each, fields)
+            if found is not None:
+                yield found
+
+    def _mend_client(self, client: str) -> None:
+        """A client's index that is no zset is made anew from the subscriptions, which name their client."""
+        key = client_key(client)
+        with store_errors():
+            if self._redis.type(key) not in ("zset", "none"):
+                self._rebuild.client(client)
+                self.damage.tell(key, "it is a key of another type and was made anew")
+
+    def _mend_session(self, session: str | None) -> None:
+        """Of a session whose index cannot be read, every partition may hold subscriptions."""
+        if session is None:
+            return
+        key = session_key(session)
+        with store_errors():
+            try:
+                readable = all(each.isdecimal() for each in self._redis.smembers(key))
+            except WrongType:
+                readable = False
+            if readable:
+                return
+            self._redis.rename(key, set_aside_key(key))
+            self._redis.sadd(key, *range(self.partitions))
+            self._redis.expire(key, _SESSION_INDEX_TTL_S)
+        self.damage.tell(key, "it is no set of partitions and was made anew")
 
     def end(
         self, subscription_id: str, reason: TerminationReason, status: Status, *, drop_pending: bool
     ) -> str:
-        """Ends a subscription: 'ended', 'already' (another cause came first) or 'gone'."""
+        """Ends a subscription: 'ended', 'already' (another cause came first) or 'gone'.
+
+        Raises:
+            DamagedRecord: it cannot be read.
+        """
         partition = partition_of_subscription(subscription_id, self.partitions)
         if partition is None:
             return "gone"
         args: list[str | int] = [subscription_id, reason, status, int(drop_pending)]
         call = Call("end", [partition.subscription(subscription_id)], partition.tag, args)
-        return str(self._scripts.run([call])[0])
+        answer = str(self._scripts.run([call])[0])
+        if answer.startswith(_DAMAGED):
+            raise DamagedRecord(subscription_id, answer.removeprefix(_DAMAGED))
+        return answer
 
     def sweep(self, limit: int = 100) -> int:
         """Does what time does, in every partition that can be reached: see sweep.lua.
@@ -398,16 +494,37 @@ class Store:
         self._tell_unreached(answers)
         total = 0
         unfinished: list[str] = []
-        for partition, (touched, removable, pending, left) in _reached(partitions, answers):
+        for partition, (touched, removable, pending, left, damaged, indexes) in _reached(partitions, answers):
+            self._tell_damaged(damaged)
+            for index in indexes:
+                _possible(self._rebuild.run, partition, index)
             total += touched - len(removable) // 2
             self._say_left(left)
             for subscription_id, client in zip(removable[::2], removable[1::2], strict=True):
                 total += _possible(self._remove, partition, subscription_id, client)
             unfinished += pending
         # After all removals, which a full store needs most.
-        for subscription in self._read(unfinished):
-            _possible(self._append_initial, subscription)
+        for found in self._read(unfinished):
+            _possible(self._complete, found)
         return total
+
+    def _complete(self, found: Subscription | DamagedRecord) -> None:
+        """Appends what a create left pending; what is damaged is looked at again after a while."""
+        try:
+            if isinstance(found, DamagedRecord):
+                raise found
+            self._append_initial(found)
+        except DamagedRecord as error:
+            name = found.name if isinstance(found, DamagedRecord) else found.id
+            partition = self._partition_of_known(name)
+            self.damage.tell(name, error.why)
+            with store_errors():
+                seconds, _ = self._redis.time()
+                self._redis.zadd(partition.initial, {name: (seconds + _LOOK_AWAY_S) * 1000}, xx=True)
+
+    def _tell_damaged(self, damaged: Iterable[Sequence[str]]) -> None:
+        for name, why in damaged:
+            self.damage.tell(name, why)
 
     def _tell_unreached(self, answers: Sequence[Any]) -> None:
         """Logs which partitions can be reached no longer, or again."""
@@ -427,8 +544,9 @@ class Store:
     def _remove(self, partition: Partition, subscription_id: str, client: str) -> None:
         """Leaves the zset entry for last: whatever fails before is done again by the next sweep."""
         with store_errors():
-            self._redis.zrem(client_key(client), subscription_id)
             pipe = self._redis.pipeline()
+            pipe.zrem(client_key(client), subscription_id)
+            _of_right_type(pipe.execute(raise_on_error=False))
             pipe.delete(partition.subscription(subscription_id))
             pipe.zrem(partition.ends, subscription_id)
             pipe.execute()
@@ -439,7 +557,7 @@ class Store:
         """What subscriptions missed until they became active."""
         try:
             for each in self._read(active):
-                self._append_initial(each)
+                self._complete(each)
         except Unavailable:
             # All are settled, which must not be done again for this.
             log.warning("what %d subscriptions missed is left to the keeper", len(active))
@@ -447,10 +565,15 @@ class Store:
     def _append_initial(self, subscription: Subscription) -> None:
         """Appends the latest state, unless a newer event came first or none is wished. Safe to repeat."""
         partition = self._partition_of_known(subscription.id)
-        latest = self._latest(subscription, partition)
         counted = ""
-        if latest is not None and not latest.numbered:
-            counted = json.loads(latest.payload)["data"]["mediaSessionId"]
+        try:
+            latest = self._latest(subscription, partition)
+            if latest is not None and not latest.numbered and latest.payload:
+                counted = json.loads(latest.payload)["data"]["mediaSessionId"]
+        except (KeyError, OverflowError, TypeError, ValueError, WrongType) as error:
+            # As good as unknown: the next event replaces it.
+            self.damage.tell(partition.registration_state(subscription.registration), type(error).__name__)
+            latest = None
         last = ""
         if latest is not None and subscription.type is EventType.SESSION_STATUS:
             last = str(int(latest.last))
@@ -513,17 +636,17 @@ class Store:
 
     def session_state(self, session: str) -> SessionState:
         """What is known of a media session; nothing is as good as unknown."""
-        with store_errors():
-            state = self._redis.hgetall(session_state_key(session))
-        registrations = frozenset(
-            name.removeprefix(REGISTRATION_FIELD) for name in state if name.startswith(REGISTRATION_FIELD)
-        )
-        latest = None
-        if "name" in state:
-            latest = InitialEvent(
-                state["name"], state["payload"], state["count"] == "0", state["last"] == "1", int(state["at"])
-            )
-        return SessionState(registrations, latest)
+        key = session_state_key(session)
+        try:
+            with store_errors():
+                fields = self._redis.hgetall(key)
+        except WrongType:
+            self.damage.tell(key, "it is a key of another type")
+            fields = {}
+        state, fault = read_session_state(fields)
+        if fault is not None:
+            self.damage.tell(key, f"its latest status cannot be read: {fault}")
+        return state
 
     # Events
 
@@ -560,8 +683,15 @@ class Store:
             for each in sessions:
                 pipe.smembers(session_key(each))
                 pipe.expire(session_key(each), _SESSION_INDEX_TTL_S, gt=True)
-            found = pipe.execute()[::2]
-        return [[Partition(number) for number in sorted(map(int, each))] for each in found]
+            found = _of_right_type(pipe.execute(raise_on_error=False)[::2])
+        return [self._named(session, each) for session, each in zip(sessions, found, strict=True)]
+
+    def _named(self, session: str, numbers: Any) -> list[Partition]:
+        """The partitions that a session's index names."""
+        if isinstance(numbers, Exception) or not all(each.isdecimal() for each in numbers):
+            self._mend_session(session)
+            return [Partition(number) for number in range(self.partitions)]
+        return [Partition(number) for number in sorted(map(int, numbers)) if number < self.partitions]
 
     def append(self, batches: Mapping[int, Sequence[NetworkEvent]]) -> dict[int, list[AppendResult]]:
         """Appends events to every matching outbox: for each partition number, in order.
@@ -580,6 +710,8 @@ class Store:
             calls = [self._append_call(Partition(number), events) for number, events in chunks.items()]
             answers = self._scripts.run(calls, replicas=self._settings.ack_replicas)
             for number, flat in zip(chunks, answers, strict=True):
+                if len(flat) % 2:
+                    self._tell_damaged(flat.pop())
                 pairs = zip(flat[::2], flat[1::2], strict=True)
                 results[number] += [AppendResult(bool(new), int(count)) for new, count in pairs]
         return results
@@ -628,8 +760,14 @@ class Store:
             else:
                 self._unheard.pop(partition.number, None)
         found = []
-        for _, (now, left, *claims) in _reached(partitions, answers):
-            found += [_claim(int(now), raw) for raw in claims]
+        for _, (now, left, damaged, *claims) in _reached(partitions, answers):
+            self._tell_damaged(damaged)
+            for read in (read_claim(int(now), raw) for raw in claims):
+                if isinstance(read, DamagedRecord):
+                    # Its lease keeps it from coming back at once.
+                    self.damage.tell(read.name, read.why)
+                else:
+                    found.append(read)
             self._say_left(left)
         return found
 
@@ -645,7 +783,7 @@ class Store:
     def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """For each: 'lost' (the lease went to another; nothing written), 'idle', 'due', 'ended', 'active'.
 
-        Or 'unanswered': its partition cannot be reached, and it is to be settled again.
+        Or 'damaged' (the subscription cannot be read; it is looked at again after a while), or 'unanswered': its partition cannot be reached, and it is to be settled again.
 
         Raises:
             Unavailable: none of the partitions can be reached.
@@ -653,6 +791,10 @@ class Store:
         answers = self._scripts.run_some([self._settle_call(each) for each in settlements])
         reached = dict(_reached(range(len(answers)), answers))
         results = [str(reached.get(index, "unanswered")) for index in range(len(answers))]
+        for index, result in enumerate(results):
+            if result.startswith(_DAMAGED):
+                self.damage.tell(settlements[index].claim.subscription_id, result.removeprefix(_DAMAGED))
+                results[index] = "damaged"
         pairs = zip(settlements, results, strict=True)
         active = [each.claim.subscription_id for each, result in pairs if result == "active"]
         if active:
@@ -753,7 +895,21 @@ class Store:
 _BEFORE_ANSWER = frozenset({"Initial", "InProgress", "Ringing", "Proceeding", "Waiting"})
 
 
+_OVER = (Status.EXPIRED, Status.INACTIVE, Status.DELETED)
+# In front of why, in answers of scripts.
+_DAMAGED = "damaged: "
+# What is damaged is looked at again after so long. Source: lua/claim.lua.
+_LOOK_AWAY_S = 60
+
 _T = TypeVar("_T")
+
+
+def _of_right_type(answers: list[Any]) -> list[Any]:
+    """The answers, among them the error of each key of another type; other errors are raised."""
+    for answer in answers:
+        if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
+            raise answer
+    return answers
 
 
 def _reached(what: Iterable[_T], answers: Sequence[Any]) -> list[tuple[_T, Any]]:
@@ -813,43 +969,3 @@ def _index_session(pipe: Any, subscription: Subscription, partition: Partition) 
     pipe.expire(key, _SESSION_INDEX_TTL_S, gt=True)
     if subscription.expires_at_ms is not None:
         pipe.pexpireat(key, subscription.expires_at_ms + _SESSION_INDEX_TTL_S * 1000, gt=True)
-
-
-def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscription:
-    return Subscription(
-        id=subscription_id,
-        client=fields["client"],
-        subject=fields["subject"] or None,
-        type=EventType(fields["type"]),
-        registration=fields["registration"],
-        session=fields["session"] or None,
-        request=json.loads(fields["request"]),
-        starts_at_ms=int(fields["starts_at"]),
-        expires_at_ms=int(fields["expires_at"]) if fields["expires_at"] else None,
-        max_events=int(fields["max_events"]) if fields["max_events"] else None,
-        status=Status(fields["status"]),
-        initial_event=fields.get("initial_pending") == "1",
-        contract=fields.get("contract", ContractVersion.V0_2),
-        origin=fields.get("origin"),
-    )
-
-
-def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
-    subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract = raw[:9]
-    origin, rate, client, *entries = raw[9:]
-    return Claim(
-        subscription_id=subscription_id,
-        fence=int(fence),
-        now_ms=now_ms,
-        lease_until_ms=int(lease_until),
-        sink=sink,
-        headers=json.loads(headers),
-        credential=credential or None,
-        attempts=int(attempts),
-        end_once=once == "1",
-        contract=contract or ContractVersion.V0_2,
-        origin=origin,
-        rate=int(rate) if rate else None,
-        client=client,
-        items=tuple(parse_entry(entry) for entry in entries),
-    )

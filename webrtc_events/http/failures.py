@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from webrtc_events.clock import Clock
 from webrtc_events.errors import (
+    DamagedRecord,
     InsufficientScope,
     Internal,
     InvalidArgument,
@@ -59,6 +60,10 @@ class Failures:
                 cause = error.__cause__ or message
                 kind = f"unavailable {type(cause).__name__}"
                 self._log(logging.WARNING, kind, "%s answered 503: %s", _asked(scope), cause)
+            case DamagedRecord(name=name, why=why):
+                record = f"subscription={name}" if name else "a stored record"
+                message = "%s answered 500: %s is damaged: %s. Find it: webrtc-events damaged list"
+                self._log(logging.ERROR, "damaged", message, _asked(scope), record, why)
             case Internal():
                 name = type(error).__name__
                 self._log(

@@ -6,7 +6,12 @@
 -- Returns 0 if it may, else after how many ms it may try again.
 
 local per_ms, burst = tonumber(ARGV[3]) / 1000, tonumber(ARGV[4])
-local of = redis.call('HMGET', KEYS[1], 'left', 'at')
+local of = redis.pcall('HMGET', KEYS[1], 'left', 'at')
+if of.err or not (tonumber(of[1]) and tonumber(of[2])) then
+  -- It holds nothing that is missed: the bucket is full again.
+  redis.call('DEL', KEYS[1])
+  of = {}
+end
 local left = burst
 if of[1] then
   left = math.min(burst, tonumber(of[1]) + math.max(0, now - tonumber(of[2])) * per_ms)

@@ -10,7 +10,8 @@
 --         the registrations that the session is known to involve as a JSON array or '',
 --         whether it is a session's last status: '1', '0', or '' for other events, its time, ms
 -- Returns for each event, in order, two values: 1 if new or 0 if seen within the window; the
---   number of subscriptions that it was appended to (0 when seen before). Error OOM, with nothing
+--   number of subscriptions that it was appended to (0 when seen before). Last comes a list of {name, why}
+--   for what is damaged, if anything is: it is passed over. Error OOM, with nothing
 --   written, when the store is above its watermark. Error NEWER: the events before the one that meets
 --   what a newer release wrote may be appended, the others are not.
 
@@ -31,13 +32,16 @@ local function matches(id, event)
   local of = redis.call('HMGET', subscription_key(id), 'registration', 'initial_seen', 'initial_time', 'format')
   leave_newer(of[4])
   if event.registration ~= '' and of[1] ~= event.registration then
+    if event.kind ~= 'session-status' and (of[1] or of[4]) then
+      unreadable('its field registration is not that of the index that has it')
+    end
     return false
   end
   if event.involved and not event.involved[of[1]] then
     return false
   end
   -- What happened before the state that the subscription began with is no news to it.
-  if of[3] and event.kind == 'session-status' and event.time < tonumber(of[3]) then
+  if of[3] and event.kind == 'session-status' and event.time < whole(of[3], 'initial_time') then
     return false
   end
   return of[2] ~= event.name and takes_events(id)
@@ -49,26 +53,35 @@ local function publish(event)
     index = tag .. ':session:' .. event.session
   end
   local matched = {}
-  for _, id in ipairs(redis.call('SMEMBERS', index)) do
-    if matches(id, event) then
+  for _, id in ipairs(members(index)) do
+    local read, answer = guarded(matches, id, event)
+    if not read then
+      tell_damaged(id, answer)
+    elseif answer then
       matched[#matched + 1] = id
     end
   end
   if event.kind == 'registration-ends' then
     leave_newer(newest_ending_with(event.registration))
   end
+  local appended = 0
   for _, id in ipairs(matched) do
-    append_event(id, event)
+    local done, why = guarded(append_event, id, event)
+    if done then
+      appended = appended + 1
+    else
+      tell_damaged(id, why)
+    end
   end
   if event.kind == 'registration-ends' then
     registration_ended(event.registration, event.name, event.payload)
   elseif event.kind == 'session-invitation' then
     local state = tag .. ':registration-state:' .. event.registration
-    redis.call('HSET', state, 'invitation_name', event.name, 'invitation', event.payload,
+    write('HSET', state, 'invitation_name', event.name, 'invitation', event.payload,
       'invitation_session', event.session, 'invitation_count', event.count == '' and '0' or '1', 'invitation_at', now)
     redis.call('PEXPIRE', state, options.state_ms)
   end
-  return #matched
+  return appended
 end
 
 if above_watermark() then
@@ -94,5 +107,8 @@ for first = 3, #ARGV, 10 do
   end
   results[#results + 1] = new
   results[#results + 1] = matched
+end
+if #damaged > 0 then
+  results[#results + 1] = damaged
 end
 return results

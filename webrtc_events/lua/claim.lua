@@ -4,13 +4,16 @@
 -- ARGV: 1 tag  2 options (common.lua)  3 most subscriptions  4 most events of each
 --       5 who claims  6 the number of this claim, counted by who claims
 --       7 the number of the first claim of this partition whose answer did not arrive; (6) if all did
--- Returns {now_ms, how many that are due are left to a newer release, claim...}, a claim being
+-- Returns {now_ms, how many that are due are left to a newer release, {name, why} of each that is damaged,
+--   claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', the name under
 --    which the sink is asked or '', the notifications a minute that it allows or '', client, entry...}
 -- A missing key never removes a due entry: only a settle that saw the outbox empty does.
 
 local LOOK_AWAY_MS = 60000
+-- So many rounds over unreadable entries at once; the next claim goes on.
+local MAX_ROUNDS = 16
 local lease_until = now + options.lease_ms
 
 -- Entries given up while they were leased. True if there were any.
@@ -18,10 +21,13 @@ local function skip_dropped(id, before, reason)
   local outbox = outbox_key(id)
   local head = redis.call('LINDEX', outbox, 0)
   local skipped = false
-  while head and entry_number(head) < before do
+  while head and (entry_number(head) or 0) < before do
     redis.call('LPOP', outbox)
     skipped = true
-    if reason ~= '' then
+    if not entry_number(head) then
+      entry_damaged(id, head)
+      replace_lost(id)
+    elseif reason ~= '' then
       dead_letter(id, head, reason, '')
     end
     head = redis.call('LINDEX', outbox, 0)
@@ -33,7 +39,7 @@ end
 -- comes late itself, what a later one took is not its own to release.
 local function release_lost()
   local first, this = tonumber(ARGV[7]), tonumber(ARGV[6])
-  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '(' .. now, now + options.lease_ms, 'BYSCORE')) do
+  local function release(id)
     local of = redis.call('HMGET', subscription_key(id), 'claim', 'fence', 'lease_until')
     local by, number, fence = string.match(of[1] or '', '^(%S+) (%d+) (%d+)$')
     local lost = by == ARGV[5] and tonumber(number) >= first and tonumber(number) < this
@@ -42,30 +48,79 @@ local function release_lost()
       redis.call('ZADD', KEYS[1], now, id)
     end
   end
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '(' .. now, now + options.lease_ms, 'BYSCORE')) do
+    -- One that is damaged keeps its lease; once that is over, it is told of.
+    guarded(release, id)
+  end
 end
 
-local claims = {now, 0}
+local claims = {now, 0, damaged}
+
+-- The number of an entry of this subscription in its place: they grow, up to the latest that was given. nil: the
+-- entry cannot be read.
+local function number_in_place(entry, former, latest)
+  local _, last, digits = string.find(entry, '^(%d+) [012] %d+ %d+ %d+\n')
+  local number = tonumber(digits)
+  return number and last <= 96 and number > former and number <= latest and number or nil
+end
+
+-- The head of the outbox; what cannot be read goes out of it.
+local function readable_head(id, latest)
+  local outbox = outbox_key(id)
+  for _ = 1, MAX_ROUNDS do
+    local entries, lost, former = {}, {}, 0
+    for _, entry in ipairs(redis.call('LRANGE', outbox, 0, tonumber(ARGV[4]) - 1)) do
+      local number = number_in_place(entry, former, latest)
+      if number then
+        entries[#entries + 1] = entry
+        former = number
+      else
+        lost[#lost + 1] = entry
+      end
+    end
+    for _, entry in ipairs(lost) do
+      redis.call('LREM', outbox, 1, entry)
+      entry_damaged(id, entry)
+    end
+    if #lost > 0 then
+      replace_lost(id)
+    end
+    if #entries > 0 or #lost == 0 then
+      return entries
+    end
+  end
+  return {}
+end
 
 -- Leases one, or looks away from one that has nothing to send: either is no longer due. False: it is
 -- left as it is, to a newer release.
 local function lease(id)
   local key = subscription_key(id)
   local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason',
-    'contract', 'format', 'fence', 'leased_fence', 'origin', 'rate', 'client')
+    'contract', 'format', 'fence', 'leased_fence', 'origin', 'rate', 'client', 'number')
   if is_newer(of[9]) then
     return false
   end
   local entries = {}
   if of[1] then
-    if skip_dropped(id, tonumber(of[6]), of[7]) then
+    local before, latest = whole(of[6], 'drop_before'), whole(of[15], 'number')
+    whole(of[4], 'attempts')
+    whole(of[10], 'fence')
+    if not of[2] or not of[7] then
+      unreadable('it lacks its headers, or its field drop_reason')
+    end
+    if skip_dropped(id, before, of[7]) then
       redis.call('HSET', key, 'attempts', 0)
       of[4] = '0'
     end
-    entries = redis.call('LRANGE', outbox_key(id), 0, tonumber(ARGV[4]) - 1)
+    entries = readable_head(id, latest)
     if #entries > 1 and entry_is_end(entries[#entries]) then
       -- The end goes alone, once all before it is settled: a crash must not repeat an event after it.
       entries[#entries] = nil
     end
+  end
+  if not of[1] and redis.call('EXISTS', key) == 1 then
+    unreadable('it lacks its sink')
   end
   if #entries == 0 then
     redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, id)
@@ -85,6 +140,20 @@ local function lease(id)
   return true
 end
 
+-- A damaged one comes back after a while, when it may have been repaired.
+local function attend(id)
+  local done, answer = guarded(lease, id)
+  if not done then
+    redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, id)
+    tell_damaged(id, answer)
+    return true
+  end
+  return answer
+end
+
+if not on_index('ZRANGE', KEYS[1], 0, 0) then
+  return claims
+end
 if ARGV[7] ~= ARGV[6] then
   release_lost()
 end
@@ -92,7 +161,7 @@ local left, wanted = 0, tonumber(ARGV[3])
 repeat
   local met = 0
   for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', left, wanted)) do
-    if lease(id) then
+    if attend(id) then
       wanted = wanted - 1
     else
       met = met + 1

@@ -7,7 +7,10 @@
 --           state_ms, max_lifetime_ms (0: none), outbox_age_ms, dead_letters_ms, attempts_ms,
 --           sink_failure_ms (0: never), sink_validation_ms; counts: outbox_length, dead_letters,
 --           attempts; watermark, percent of maxmemory; format, the newest stored format that is known here
--- and may answer the error NEWER, before anything is written: a newer release wrote what it would touch.
+-- and may answer the error NEWER, before anything is written: a newer release wrote what it would touch; or
+-- REBUILD: an index is a key of another type, which the keeper is about to make anew (store_rebuild.py).
+--
+-- Every record is read on its own: what cannot be read is told of in `damaged`, and the others go on.
 --
 -- An outbox entry is one line of five numbers, then the payload:
 --   <number> <kind> <accepted, ms> <deadline, ms> <sequence number or 0>\n<payload>
@@ -40,8 +43,112 @@ local function leave_newer(format)
   end
 end
 
+-- {name, why} of what cannot be read, the first of them, for the log.
+local damaged = {}
+local MAX_TOLD = 20
+
+local function tell_damaged(name, why)
+  if #damaged < MAX_TOLD then
+    damaged[#damaged + 1] = {name, why}
+  end
+end
+
+-- Ends what is done under `guarded`: the record cannot be read.
+local function unreadable(why)
+  error(redis.error_reply('DAMAGED ' .. why))
+end
+
+local WRONG_TYPE = 'it is a key of another type'
+
+-- sweep.lua goes on with the others when an index is to be made anew.
+local rebuild_is_damage = false
+
+-- Why an error means that one record is damaged; nil if it concerns more than that. Errors of commands and of
+-- scripts begin with a word in capitals, those of Lua do not.
+local function damage_of(text)
+  local code = string.match(text, '^(%u+) ')
+  if code == 'WRONGTYPE' then
+    return WRONG_TYPE
+  elseif code == 'DAMAGED' then
+    return string.sub(text, 9)
+  elseif code == 'REBUILD' then
+    return rebuild_is_damage and text or nil
+  elseif code == 'ERR' then
+    return not string.find(text, 'non local key', 1, true) and text or nil
+  elseif code then
+    return nil
+  end
+  return 'it lacks a field, or has a wrong one: ' .. text
+end
+
+-- Does `act` for one record. Returns true and its answer, or false and why the record cannot be read.
+-- Other errors go through.
+local function guarded(act, ...)
+  local done, answer = pcall(act, ...)
+  if done then
+    return true, answer
+  end
+  local text = type(answer) == 'table' and answer.err or tostring(answer)
+  local why = damage_of(text)
+  if not why then
+    error(redis.error_reply(text))
+  end
+  return false, why
+end
+
+-- A field that holds a count or a moment. Lua keeps up to 2^53 exactly.
+local function whole(text, field)
+  if not text or #text > 16 or not string.find(text, '^%d+$') then
+    unreadable('its field ' .. field .. ' is no number')
+  end
+  return tonumber(text)
+end
+
+-- Nothing is lost with a key of another type: it is renamed, for an operator to look at.
+local function set_aside(key)
+  redis.call('RENAME', key, 'set-aside:' .. key)
+  tell_damaged(key, WRONG_TYPE .. ' and was set aside')
+end
+
+-- Runs a command on a key whose former value is not needed if it cannot be used.
+local function write(command, key, ...)
+  local answer = redis.pcall(command, key, ...)
+  if type(answer) == 'table' and answer.err then
+    if not damage_of(answer.err) then
+      error(answer)
+    end
+    set_aside(key)
+    answer = redis.call(command, key, ...)
+  end
+  return answer
+end
+
+local function ask_rebuild(key)
+  redis.pcall('SADD', tag .. ':rebuild', key)
+  tell_damaged(key, WRONG_TYPE .. ' and is made anew')
+end
+
+-- Runs a command on an index. Of one that is made anew nothing is missed: the records tell what it holds.
+local function on_index(command, key, ...)
+  local answer = redis.pcall(command, key, ...)
+  if type(answer) == 'table' and answer.err then
+    if not string.find(answer.err, '^WRONGTYPE') then
+      error(answer)
+    end
+    ask_rebuild(key)
+    return nil
+  end
+  return answer
+end
+
+-- The ids in an index. While it cannot be read nobody can tell who is to be served: error REBUILD.
+local function members(key)
+  return on_index('SMEMBERS', key) or error(redis.error_reply('REBUILD an index is made anew'))
+end
+
+-- nil: the entry cannot be read.
 local function entry_number(entry)
-  return tonumber(string.match(entry, '^%d+'))
+  return tonumber(string.match(entry, '^(%d+) [012] '))
 end
 
 local function entry_is_end(entry)
@@ -96,7 +203,7 @@ end
 
 -- Makes the subscription due now, unless it is due, leased or waiting for a retry already.
 local function make_due(id)
-  if redis.call('ZADD', tag .. ':due', 'NX', now, id) == 1 then
+  if on_index('ZADD', tag .. ':due', 'NX', now, id) == 1 then
     redis.call('SPUBLISH', tag .. ':wakeup', '1')
   end
 end
@@ -104,14 +211,15 @@ end
 -- The moment at which time ends a subscription, and the reason; nil if nothing sets one: its expiry, the
 -- lead ahead of its sink token's expiry, a linger after its session's last status, the latest moment for
 -- its sink to agree.
+local MOMENTS = {'expires_at', 'token_stop_at', 'linger_at', 'agree_by'}
 local REASONS = {'SUBSCRIPTION_EXPIRED', 'ACCESS_TOKEN_EXPIRED', 'NETWORK_TERMINATED', 'SINK_REFUSED'}
 
 local function end_by_time(id)
   local moment, reason = nil, nil
-  local moments = redis.call('HMGET', subscription_key(id), 'expires_at', 'token_stop_at', 'linger_at', 'agree_by')
-  for index, at in ipairs(moments) do
-    if at and at ~= '' and (moment == nil or tonumber(at) < moment) then
-      moment, reason = tonumber(at), REASONS[index]
+  local moments = redis.call('HMGET', subscription_key(id), unpack(MOMENTS))
+  for number, at in ipairs(moments) do
+    if at and at ~= '' and (moment == nil or whole(at, MOMENTS[number]) < moment) then
+      moment, reason = whole(at, MOMENTS[number]), REASONS[number]
     end
   end
   return moment, reason
@@ -121,9 +229,9 @@ end
 local function schedule(id)
   local moment = end_by_time(id)
   if moment then
-    redis.call('ZADD', tag .. ':ends', moment, id)
+    on_index('ZADD', tag .. ':ends', moment, id)
   else
-    redis.call('ZREM', tag .. ':ends', id)
+    on_index('ZREM', tag .. ':ends', id)
   end
 end
 
@@ -161,23 +269,28 @@ local function leave(id, reason, status)
   local of = redis.call('HMGET', key, 'type', 'registration', 'session')
   redis.call('HSET', key, 'status', status, 'end_reason', reason)
   redis.call('HDEL', key, 'initial_pending')
-  redis.call('SREM', tag .. ':registration:' .. of[1] .. ':' .. of[2], id)
-  if of[3] ~= '' then
-    redis.call('SREM', tag .. ':session:' .. of[3], id)
+  if of[1] and of[2] then
+    on_index('SREM', tag .. ':registration:' .. of[1] .. ':' .. of[2], id)
   end
-  redis.call('ZREM', tag .. ':initial', id)
+  if of[3] and of[3] ~= '' then
+    on_index('SREM', tag .. ':session:' .. of[3], id)
+  end
+  on_index('ZREM', tag .. ':initial', id)
 end
 
 -- The first cause wins: the status leaves ACTIVE here and nowhere else. Queues the one
 -- subscription-ended behind what is in the outbox.
 -- With a sink token, time comes back at half its lead, to make room for the end.
 local function queue_end(id, reason, status)
+  -- What would fail, fails before the status says that the end is queued.
+  whole(redis.call('HGET', subscription_key(id), 'number'), 'number')
+  redis.call('LLEN', outbox_key(id))
   leave(id, reason, status)
   local token_cut_at = redis.call('HGET', subscription_key(id), 'token_cut_at')
-  if token_cut_at ~= '' then
-    redis.call('ZADD', tag .. ':ends', token_cut_at, id)
+  if tonumber(token_cut_at) then
+    on_index('ZADD', tag .. ':ends', token_cut_at, id)
   else
-    redis.call('ZREM', tag .. ':ends', id)
+    on_index('ZREM', tag .. ':ends', id)
   end
   push_entry(id, END, options.end_deadline_ms, 0, reason)
   make_due(id)
@@ -190,12 +303,12 @@ local function finish(id)
   redis.call('HDEL', key, 'credential')
   redis.call('HSET', key, 'ended_at', now, 'lease_until', 0)
   redis.call('DEL', outbox_key(id))
-  redis.call('ZREM', tag .. ':due', id)
+  on_index('ZREM', tag .. ':due', id)
   local retention_ms = options.retention_ms
   if redis.call('HGET', key, 'status') == 'DELETED' then
     retention_ms = 0
   end
-  redis.call('ZADD', tag .. ':ends', now + retention_ms, id)
+  on_index('ZADD', tag .. ':ends', now + retention_ms, id)
 end
 
 -- Ends a subscription whose sink has not agreed, so at once: it has been sent nothing, and is sent no end.
@@ -220,14 +333,21 @@ end
 
 -- Adds to a stream that is bounded in length and age; sweep.lua removes what grows old without new entries.
 local function add_bounded(stream, most, ms, ...)
-  redis.call('XADD', stream, 'MAXLEN', most, '*', ...)
+  write('XADD', stream, 'MAXLEN', most, '*', ...)
   redis.call('PEXPIRE', stream, ms)
 end
 
 local function dead_letter(id, entry, reason, detail)
   add_bounded(tag .. ':dead', options.dead_letters, options.dead_letters_ms,
     'subscription', id, 'at', now, 'reason', reason, 'detail', detail, 'entry', entry,
-    'registration', redis.call('HGET', subscription_key(id), 'registration'))
+    'registration', redis.call('HGET', subscription_key(id), 'registration') or '')
+end
+
+-- An entry that cannot be read becomes a dead letter, of which so much is kept.
+local MAX_DAMAGED_BYTES = 65536
+local function entry_damaged(id, entry)
+  dead_letter(id, string.sub(entry, 1, MAX_DAMAGED_BYTES), 'damaged', 'the entry could not be read')
+  tell_damaged(id, 'an entry of its outbox could not be read; it is a dead letter now, reason damaged')
 end
 
 -- Gives up what is before the end, which is queued already. A live lease is not broken: what is
@@ -235,8 +355,12 @@ end
 -- reason '' drops without a trace, as the owner's DELETE does; else the rest is dead-lettered.
 local function drop_pending(id, reason)
   local key, outbox = subscription_key(id), outbox_key(id)
-  if tonumber(redis.call('HGET', key, 'lease_until')) > now then
-    redis.call('HSET', key, 'drop_before', entry_number(redis.call('LINDEX', outbox, -1)), 'drop_reason', reason)
+  local of = redis.call('HMGET', key, 'lease_until', 'number', 'fence')
+  local lease_until, number = whole(of[1], 'lease_until'), whole(of[2], 'number')
+  whole(of[3], 'fence')
+  if lease_until > now then
+    local last = redis.call('LINDEX', outbox, -1)
+    redis.call('HSET', key, 'drop_before', last and entry_number(last) or number, 'drop_reason', reason)
     return
   end
   if reason ~= '' then
@@ -248,30 +372,45 @@ local function drop_pending(id, reason)
   -- A settle that comes after its lease ran out must not touch the end.
   redis.call('HINCRBY', key, 'fence', 1)
   redis.call('HSET', key, 'attempts', 0)
-  redis.call('ZADD', tag .. ':due', now, id)
+  on_index('ZADD', tag .. ':due', now, id)
   redis.call('SPUBLISH', tag .. ':wakeup', '1')
 end
 
 -- Whether a registration may be listened to: nothing is known of it, or it is that client's, and that
 -- subject's where both name one. What is known may change after a subscription was made.
 local function may_listen(registration, client, subject)
-  local known = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'owner', 'subject', 'format')
+  local record = tag .. ':registration-record:' .. registration
+  local known = redis.pcall('HMGET', record, 'owner', 'subject', 'format')
+  if known.err then
+    if not damage_of(known.err) then
+      error(known)
+    end
+    unreadable('the record of its registration is a key of another type')
+  end
   leave_newer(known[3])
   if not known[1] then
+    if known[2] or known[3] then
+      unreadable('the record of its registration lacks its owner')
+    end
     return true
   end
   return known[1] == client and (known[2] == '' or subject == '' or known[2] == subject)
 end
+
+local STATUSES = {ACTIVATION_REQUESTED = true, ACTIVE = true, EXPIRED = true, INACTIVE = true, DELETED = true}
 
 -- Whether a subscription that has that status may be used: not for others' registrations, after expiry, or
 -- once the sink token's lead began.
 local function is_good(id, status)
   local of = redis.call('HMGET', subscription_key(id), 'status', 'expires_at', 'token_stop_at',
     'registration', 'client', 'subject')
+  if not STATUSES[of[1]] and (of[1] or of[4] or of[5]) then
+    unreadable('its status is not known')
+  end
   return of[1] == status
     and may_listen(of[4], of[5], of[6])
-    and (of[2] == '' or tonumber(of[2]) > now)
-    and (of[3] == '' or tonumber(of[3]) > now)
+    and (of[2] == '' or whole(of[2], 'expires_at') > now)
+    and (of[3] == '' or whole(of[3], 'token_stop_at') > now)
 end
 
 -- Whether events may come in.
@@ -285,7 +424,7 @@ local function next_sequence(id, session)
     return 0
   end
   local key = tag .. ':sequence:' .. id .. ':' .. session
-  local sequence = redis.call('INCR', key)
+  local sequence = write('INCR', key)
   redis.call('PEXPIRE', key, options.state_ms)
   return sequence
 end
@@ -306,7 +445,7 @@ end
 -- before this one does not say.
 local function leased_through(id)
   local of = redis.call('HMGET', subscription_key(id), 'lease_until', 'leased_through', 'leased_fence', 'fence')
-  if tonumber(of[1]) <= now then
+  if (tonumber(of[1]) or 0) <= now then
     return 0
   end
   return of[3] == of[4] and tonumber(of[2]) or math.huge
@@ -317,16 +456,17 @@ end
 -- place: its sink failed.
 local function bound_outbox(id, length)
   local outbox, oldest = outbox_key(id), now - options.outbox_age_ms
-  if length <= options.outbox_length and entry_accepted(redis.call('LINDEX', outbox, 0)) >= oldest then
+  if length <= options.outbox_length and (entry_accepted(redis.call('LINDEX', outbox, 0)) or now) >= oldest then
     return
   end
   local index, through = 0, leased_through(id)
   local entry = redis.call('LINDEX', outbox, index)
-  while entry and entry_number(entry) <= through do
+  -- What cannot be read is left to the claim, which sets it aside.
+  while entry and (entry_number(entry) or 0) <= through do
     index = index + 1
     entry = redis.call('LINDEX', outbox, index)
   end
-  while entry and (length > options.outbox_length or entry_accepted(entry) < oldest) do
+  while entry and (length > options.outbox_length or (entry_accepted(entry) or now) < oldest) do
     redis.call('LREM', outbox, 1, entry)
     dead_letter(id, entry, 'outbox_full', '')
     length = length - 1
@@ -338,11 +478,15 @@ end
 -- event: {payload, deadline_ms, count (session to count sequence numbers for, or ''), last}
 local function append_event(id, event)
   local key = subscription_key(id)
+  local of = redis.call('HMGET', key, 'max_events', 'appended', 'number')
+  -- What would fail, fails before anything is written.
+  whole(of[2], 'appended')
+  whole(of[3], 'number')
+  local most = of[1] == '' and math.huge or whole(of[1], 'max_events')
   local length = push_entry(id, EVENT, event.deadline_ms, next_sequence(id, event.count), event.payload)
   bound_outbox(id, length)
   local appended = redis.call('HINCRBY', key, 'appended', 1)
-  local most = redis.call('HGET', key, 'max_events')
-  if most ~= '' and appended >= tonumber(most) then
+  if appended >= most then
     queue_end(id, 'MAX_EVENTS_REACHED', 'EXPIRED')
   else
     linger(id, event.last)
@@ -359,9 +503,10 @@ end
 -- The newest format among them.
 local function newest_ending_with(registration)
   local newest = 1
-  for _, index in ipairs(ending_with(registration)) do
-    for _, id in ipairs(redis.call('SMEMBERS', index)) do
-      newest = math.max(newest, tonumber(redis.call('HGET', subscription_key(id), 'format') or 1))
+  for _, key in ipairs(ending_with(registration)) do
+    for _, id in ipairs(members(key)) do
+      local _, format = guarded(redis.call, 'HGET', subscription_key(id), 'format')
+      newest = math.max(newest, tonumber(format or 1) or 1)
     end
   end
   return newest
@@ -370,17 +515,35 @@ end
 -- What follows once a registration has ended and its own event is appended: its subscriptions to
 -- invitations and to the end end too, and the end is remembered for those that come late.
 local function registration_ended(registration, name, payload)
-  for _, index in ipairs(ending_with(registration)) do
-    for _, id in ipairs(redis.call('SMEMBERS', index)) do
-      if redis.call('HGET', subscription_key(id), 'status') == 'ACTIVE' then
-        queue_end(id, 'NETWORK_TERMINATED', 'EXPIRED')
+  local function end_active(id)
+    if redis.call('HGET', subscription_key(id), 'status') == 'ACTIVE' then
+      queue_end(id, 'NETWORK_TERMINATED', 'EXPIRED')
+    end
+  end
+  for _, key in ipairs(ending_with(registration)) do
+    for _, id in ipairs(members(key)) do
+      local done, why = guarded(end_active, id)
+      if not done then
+        tell_damaged(id, why)
       end
     end
   end
   local state = tag .. ':registration-state:' .. registration
-  redis.call('HSET', state, 'end_name', name, 'end', payload)
+  write('HSET', state, 'end_name', name, 'end', payload)
   redis.call('HDEL', state, 'invitation_name', 'invitation', 'invitation_count', 'invitation_session', 'invitation_at')
   redis.call('PEXPIRE', state, options.state_ms)
-  redis.call('ZREM', tag .. ':ends', 'registration:' .. registration)
+  on_index('ZREM', tag .. ':ends', 'registration:' .. registration)
   redis.call('PEXPIRE', tag .. ':registration-record:' .. registration, options.state_ms)
+end
+
+-- What must go out although its entry was lost: the end of one that is over, the question to a sink.
+local function replace_lost(id)
+  local of = redis.call('HMGET', subscription_key(id), 'status', 'ended_at', 'end_reason')
+  local tail = redis.call('LINDEX', outbox_key(id), -1)
+  local over = of[1] == 'EXPIRED' or of[1] == 'DELETED'
+  if over and not of[2] and of[3] and not (tail and entry_is_end(tail)) then
+    push_entry(id, END, options.end_deadline_ms, 0, of[3])
+  elseif of[1] == 'ACTIVATION_REQUESTED' and not tail then
+    push_entry(id, HANDSHAKE, options.sink_validation_ms, 0, '')
+  end
 end

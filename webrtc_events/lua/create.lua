@@ -34,6 +34,17 @@ if ARGV[11] == '1' and redis.call('EXISTS', tag .. ':registration-record:' .. re
   return {'unknown_registration', now, ''}
 end
 
+-- An index that is made anew from the records could miss this one.
+local indexes = {tag .. ':registration:' .. ARGV[4] .. ':' .. registration}
+if session ~= '' then
+  indexes[2] = tag .. ':session:' .. session
+end
+for _, name in ipairs(indexes) do
+  local is = redis.call('TYPE', name).ok
+  if is ~= 'none' and is ~= 'set' then
+    members(name)
+  end
+end
 if above_watermark() then
   return redis.error_reply(FULL)
 end
@@ -48,7 +59,7 @@ set_token_expiry(id, token_expires_at)
 if ARGV[12] == '1' then
   redis.call('HSET', key, 'initial_pending', '1')
   if not asks then
-    redis.call('ZADD', tag .. ':initial', now, id)
+    on_index('ZADD', tag .. ':initial', now, id)
   end
 end
 if ARGV[13] == '1' then

@@ -13,10 +13,10 @@ end
 if is_newer(of[4]) then
   return 'newer'
 end
-redis.call('ZREM', tag .. ':due', id)
-redis.call('ZREM', tag .. ':ends', id)
-redis.call('ZREM', tag .. ':initial', id)
-redis.call('SREM', tag .. ':registration:' .. of[2] .. ':' .. registration, id)
-redis.call('SREM', tag .. ':session:' .. of[3], id)
+on_index('ZREM', tag .. ':due', id)
+on_index('ZREM', tag .. ':ends', id)
+on_index('ZREM', tag .. ':initial', id)
+on_index('SREM', tag .. ':registration:' .. (of[2] or '') .. ':' .. registration, id)
+on_index('SREM', tag .. ':session:' .. (of[3] or ''), id)
 redis.call('DEL', outbox_key(id), KEYS[1])
 return 'erased'

@@ -7,30 +7,39 @@
 --       7 session to count its sequence number for, or ''
 --       8 whether it is a session's last status: '1', '0', or '' for other events
 --       9 time of the event, ms  10 '1' if its registration has ended, so that the subscription ends after it
--- Returns 'appended'; 'late' when a newer event came first or none is taken any more; 'none'.
+-- Returns 'appended'; 'late' when a newer event came first or none is taken any more; 'none'. Error
+--   DAMAGED: the subscription cannot be read.
 
 local id = ARGV[3]
 local key = KEYS[1]
-local of = redis.call('HMGET', key, 'initial_pending', 'appended', 'format')
-leave_newer(of[3])
-if not of[1] then
-  return 'late'
-end
-local takes = takes_events(id)
-redis.call('HDEL', key, 'initial_pending')
-redis.call('ZREM', tag .. ':initial', id)
-if ARGV[4] == '' then
-  if ARGV[8] == '1' and takes then
-    linger(id, '1')
+local function act()
+  local of = redis.call('HMGET', key, 'initial_pending', 'appended', 'format')
+  leave_newer(of[3])
+  if not of[1] then
+    return 'late'
   end
-  return 'none'
+  local takes = takes_events(id)
+  redis.call('HDEL', key, 'initial_pending')
+  on_index('ZREM', tag .. ':initial', id)
+  if ARGV[4] == '' then
+    if ARGV[8] == '1' and takes then
+      linger(id, '1')
+    end
+    return 'none'
+  end
+  if tonumber(of[2]) > 0 or not takes then
+    return 'late'
+  end
+  redis.call('HSET', key, 'initial_seen', ARGV[4], 'initial_time', ARGV[9])
+  append_event(id, {deadline_ms = tonumber(ARGV[5]), payload = ARGV[6], count = ARGV[7], last = ARGV[8]})
+  if ARGV[10] == '1' and redis.call('HGET', key, 'status') == 'ACTIVE' then
+    queue_end(id, 'NETWORK_TERMINATED', 'EXPIRED')
+  end
+  return 'appended'
 end
-if tonumber(of[2]) > 0 or not takes then
-  return 'late'
+
+local done, answer = guarded(act)
+if done then
+  return answer
 end
-redis.call('HSET', key, 'initial_seen', ARGV[4], 'initial_time', ARGV[9])
-append_event(id, {deadline_ms = tonumber(ARGV[5]), payload = ARGV[6], count = ARGV[7], last = ARGV[8]})
-if ARGV[10] == '1' and redis.call('HGET', key, 'status') == 'ACTIVE' then
-  queue_end(id, 'NETWORK_TERMINATED', 'EXPIRED')
-end
-return 'appended'
+return redis.error_reply('DAMAGED ' .. answer)

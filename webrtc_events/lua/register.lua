@@ -9,10 +9,10 @@ local registration, expires_at = ARGV[3], ARGV[4]
 local known = redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], unpack(ARGV, 5))
 -- It lives: its former end is no longer told to those who come late.
-redis.call('HDEL', tag .. ':registration-state:' .. registration, 'end_name', 'end')
+write('HDEL', tag .. ':registration-state:' .. registration, 'end_name', 'end')
 if expires_at == '' then
-  redis.call('ZREM', tag .. ':ends', 'registration:' .. registration)
+  on_index('ZREM', tag .. ':ends', 'registration:' .. registration)
 else
-  redis.call('ZADD', tag .. ':ends', expires_at, 'registration:' .. registration)
+  on_index('ZADD', tag .. ':ends', expires_at, 'registration:' .. registration)
 end
 return 1 - known

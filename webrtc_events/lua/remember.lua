@@ -13,17 +13,18 @@ if above_watermark() then
 end
 local key = KEYS[1]
 if ARGV[3] ~= '' then
-  redis.call('HSET', key, 'r:' .. ARGV[3], '1')
+  write('HSET', key, 'r:' .. ARGV[3], '1')
 end
 if ARGV[5] ~= '' then
-  local kept = redis.call('HGET', key, 'at')
-  if not kept or tonumber(kept) <= tonumber(ARGV[4]) then
+  -- A time that cannot be read is replaced.
+  local kept = tonumber(write('HGET', key, 'at') or nil)
+  if not kept or kept <= tonumber(ARGV[4]) then
     redis.call('HSET', key, 'at', ARGV[4], 'name', ARGV[5], 'payload', ARGV[6], 'count', ARGV[7], 'last', ARGV[8])
   end
 end
 redis.call('PEXPIRE', key, options.state_ms)
 local registrations = {}
-for _, name in ipairs(redis.call('HKEYS', key)) do
+for _, name in ipairs(write('HKEYS', key)) do
   if string.sub(name, 1, 2) == 'r:' then
     registrations[#registrations + 1] = string.sub(name, 3)
   end

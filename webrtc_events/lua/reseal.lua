@@ -3,13 +3,21 @@
 -- KEYS: 1 the subscription's hash
 -- ARGV: 1 tag  2 options (common.lua)  3 the sealed credential that was read  4 what replaces it
 -- Returns 'resealed'; 'replaced' if another credential, or none, is there by now; 'newer' when it is left
---   to a newer release.
+--   to a newer release; 'damaged' when the subscription cannot be read.
 
-if is_newer(redis.call('HGET', KEYS[1], 'format')) then
-  return 'newer'
+local function act()
+  if is_newer(redis.call('HGET', KEYS[1], 'format')) then
+    return 'newer'
+  end
+  if redis.call('HGET', KEYS[1], 'credential') ~= ARGV[3] then
+    return 'replaced'
+  end
+  redis.call('HSET', KEYS[1], 'credential', ARGV[4])
+  return 'resealed'
 end
-if redis.call('HGET', KEYS[1], 'credential') ~= ARGV[3] then
-  return 'replaced'
+
+local done, answer = guarded(act)
+if done then
+  return answer
 end
-redis.call('HSET', KEYS[1], 'credential', ARGV[4])
-return 'resealed'
+return 'damaged'

@@ -13,139 +13,157 @@
 --       then each attempt as JSON
 -- Returns 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox empty),
 --   'due' (more to send, now or later), 'ended' (the end is settled, or the sink refused), 'active' (the
---   sink agreed; what its subscription missed meanwhile is to be looked up).
+--   sink agreed; what its subscription missed meanwhile is to be looked up), 'damaged: <why>' (the subscription
+--   cannot be read; what was done with before that was found stays written).
 
 local id = ARGV[3]
 local key, outbox, due = KEYS[1], KEYS[2], KEYS[3]
-local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence',
-  'format', 'registration')
-if of[1] ~= ARGV[4] or of[4] or is_newer(of[7]) then
-  return 'lost'
-end
-local through, verdict = tonumber(ARGV[5]), ARGV[6]
+local LOOK_AWAY_MS = 60000
 
-local dead = {}
-local at = 12
-for _ = 1, tonumber(ARGV[11]) do
-  dead[tonumber(ARGV[at])] = {ARGV[at + 1], ARGV[at + 2]}
-  at = at + 3
-end
-for index = at, #ARGV do
-  add_bounded(tag .. ':attempts', options.attempts, options.attempts_ms,
-    'subscription', id, 'attempt', ARGV[index], 'registration', of[8])
-end
-
--- The token that the sink refused was replaced while the claim was under way (update.lua): what was
--- refused with it is sent again with the new one.
-local blames_token = verdict == 'end' and ARGV[7] == 'ACCESS_TOKEN_EXPIRED' and of[5] == 'ACTIVE'
-if (blames_token or verdict == 'refuse') and of[6] == ARGV[4] then
-  dead[through] = nil
-  through, verdict = through - 1, 'next'
-end
-
--- From now on events come in. Whatever came before is settled with the wish for an initial event.
-local function activate(rate)
-  redis.call('HSET', key, 'status', 'ACTIVE', 'starts_at', now, 'rate', rate)
-  redis.call('HDEL', key, 'agree_by')
-  local missed = redis.call('HMGET', key, 'initial_pending', 'session')
-  if missed[1] or missed[2] ~= '' then
-    redis.call('HSETNX', key, 'initial_pending', '0')
-    redis.call('ZADD', tag .. ':initial', now, id)
+local function settle()
+  local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence',
+    'format', 'registration')
+  if of[1] ~= ARGV[4] or of[4] or is_newer(of[7]) then
+    return 'lost'
   end
-  schedule(id)
-end
+  whole(of[2], 'drop_before')
+  local through, verdict = tonumber(ARGV[5]), ARGV[6]
 
-if of[5] == 'ACTIVATION_REQUESTED' and (verdict == 'agree' or verdict == 'refuse') then
-  local moment, reason = end_by_time(id)
-  if verdict == 'refuse' then
-    moment, reason = now, 'SINK_REFUSED'
+  local dead = {}
+  local at = 12
+  for _ = 1, tonumber(ARGV[11]) do
+    dead[tonumber(ARGV[at])] = {ARGV[at + 1], ARGV[at + 2]}
+    at = at + 3
   end
-  if moment and moment <= now then
-    abandon(id, reason, 'EXPIRED')
-    return 'ended'
+  for index = at, #ARGV do
+    add_bounded(tag .. ':attempts', options.attempts, options.attempts_ms,
+      'subscription', id, 'attempt', ARGV[index], 'registration', of[8] or '')
   end
-  activate(ARGV[7])
-end
 
--- Takes what is done with, and what was given up meanwhile, from the head. True: the end was among it.
-local function take_done(drop_before, drop_reason)
-  local end_settled = false
-  local head = redis.call('LINDEX', outbox, 0)
-  while head and (entry_number(head) <= through or entry_number(head) < drop_before) do
-    redis.call('LPOP', outbox)
-    local number = entry_number(head)
-    if dead[number] then
-      dead_letter(id, head, dead[number][1], dead[number][2])
-    elseif number > through and drop_reason ~= '' then
-      dead_letter(id, head, drop_reason, '')
+  -- The token that the sink refused was replaced while the claim was under way (update.lua): what was
+  -- refused with it is sent again with the new one.
+  local blames_token = verdict == 'end' and ARGV[7] == 'ACCESS_TOKEN_EXPIRED' and of[5] == 'ACTIVE'
+  if (blames_token or verdict == 'refuse') and of[6] == ARGV[4] then
+    dead[through] = nil
+    through, verdict = through - 1, 'next'
+  end
+
+  -- From now on events come in. Whatever came before is settled with the wish for an initial event.
+  local function activate(rate)
+    redis.call('HSET', key, 'status', 'ACTIVE', 'starts_at', now, 'rate', rate)
+    redis.call('HDEL', key, 'agree_by')
+    local missed = redis.call('HMGET', key, 'initial_pending', 'session')
+    if missed[1] or (missed[2] and missed[2] ~= '') then
+      redis.call('HSETNX', key, 'initial_pending', '0')
+      on_index('ZADD', tag .. ':initial', now, id)
     end
-    end_settled = end_settled or (entry_is_end(head) and number <= through)
-    head = redis.call('LINDEX', outbox, 0)
+    schedule(id)
   end
-  return end_settled
-end
 
--- Nothing but the end may still go to this sink: the rest is dead-lettered.
-local function clear_for_end(reason)
-  local queued_end = nil
-  local head = redis.call('LPOP', outbox)
-  while head do
-    if entry_is_end(head) then
-      queued_end = head
-    else
-      dead_letter(id, head, 'subscription_ended', reason)
+  if of[5] == 'ACTIVATION_REQUESTED' and (verdict == 'agree' or verdict == 'refuse') then
+    local moment, reason = end_by_time(id)
+    if verdict == 'refuse' then
+      moment, reason = now, 'SINK_REFUSED'
     end
-    head = redis.call('LPOP', outbox)
+    if moment and moment <= now then
+      abandon(id, reason, 'EXPIRED')
+      return 'ended'
+    end
+    activate(ARGV[7])
   end
-  if of[5] == 'ACTIVE' then
-    queue_end(id, reason, 'EXPIRED')
-  elseif queued_end then
-    redis.call('RPUSH', outbox, queued_end)
-  end
-end
 
--- Since when the sink did nothing but fail. True once that is for too long.
-local function failed_too_long()
-  if ARGV[10] == 'took' then
-    redis.call('HDEL', key, 'failing_since')
-  elseif ARGV[10] == 'failed' then
-    redis.call('HSETNX', key, 'failing_since', now)
-    local since = tonumber(redis.call('HGET', key, 'failing_since'))
-    return options.sink_failure_ms > 0 and now - since >= options.sink_failure_ms
+  -- Takes what is done with, and what was given up meanwhile, from the head. True: the end was among it.
+  local function take_done(drop_before, drop_reason)
+    local end_settled = false
+    local head = redis.call('LINDEX', outbox, 0)
+    local number = head and (entry_number(head) or 0)
+    while head and (number <= through or number < drop_before) do
+      redis.call('LPOP', outbox)
+      if number == 0 then
+        entry_damaged(id, head)
+        replace_lost(id)
+      elseif dead[number] then
+        dead_letter(id, head, dead[number][1], dead[number][2])
+      elseif number > through and drop_reason ~= '' then
+        dead_letter(id, head, drop_reason, '')
+      end
+      end_settled = end_settled or (entry_is_end(head) and number <= through)
+      head = redis.call('LINDEX', outbox, 0)
+      number = head and (entry_number(head) or 0)
+    end
+    return end_settled
   end
-  return false
-end
 
-if take_done(tonumber(of[2]), of[3]) then
-  finish(id)
-  return 'ended'
-end
-redis.call('HSET', key, 'lease_until', 0, 'attempts', 0)
-local reason, told = ARGV[7], ARGV[8] == '1'
-if failed_too_long() and verdict ~= 'end' and of[5] == 'ACTIVE' then
-  verdict, reason, told = 'end', 'NETWORK_TERMINATED', true
-end
-if verdict == 'end' then
-  clear_for_end(reason)
-  if not told then
+  -- Nothing but the end may still go to this sink: the rest is dead-lettered.
+  local function clear_for_end(reason)
+    local queued_end = nil
+    local head = redis.call('LPOP', outbox)
+    while head do
+      if entry_is_end(head) then
+        queued_end = head
+      else
+        dead_letter(id, head, 'subscription_ended', reason)
+      end
+      head = redis.call('LPOP', outbox)
+    end
+    if of[5] == 'ACTIVE' then
+      queue_end(id, reason, 'EXPIRED')
+    elseif queued_end then
+      redis.call('RPUSH', outbox, queued_end)
+    end
+  end
+
+  -- Since when the sink did nothing but fail. True once that is for too long.
+  local function failed_too_long()
+    if ARGV[10] == 'took' then
+      redis.call('HDEL', key, 'failing_since')
+    elseif ARGV[10] == 'failed' then
+      redis.call('HSETNX', key, 'failing_since', now)
+      local since = whole(redis.call('HGET', key, 'failing_since'), 'failing_since')
+      return options.sink_failure_ms > 0 and now - since >= options.sink_failure_ms
+    end
+    return false
+  end
+
+  if take_done(tonumber(of[2]), of[3]) then
     finish(id)
     return 'ended'
   end
-  redis.call('HSET', key, 'end_once', '1')
-  redis.call('ZADD', due, now, id)
+  redis.call('HSET', key, 'lease_until', 0, 'attempts', 0)
+  local reason, told = ARGV[7], ARGV[8] == '1'
+  if failed_too_long() and verdict ~= 'end' and of[5] == 'ACTIVE' then
+    verdict, reason, told = 'end', 'NETWORK_TERMINATED', true
+  end
+  if verdict == 'end' then
+    clear_for_end(reason)
+    if not told then
+      finish(id)
+      return 'ended'
+    end
+    redis.call('HSET', key, 'end_once', '1')
+    on_index('ZADD', due, now, id)
+    return 'due'
+  end
+
+  local head = redis.call('LINDEX', outbox, 0)
+  if not head then
+    on_index('ZREM', due, id)
+    return verdict == 'agree' and 'active' or 'idle'
+  end
+  -- What was given up in the meantime took the failed event along: its delay means nothing to the next.
+  if verdict == 'retry' and entry_number(head) == tonumber(ARGV[9]) then
+    redis.call('HSET', key, 'attempts', ARGV[8])
+    on_index('ZADD', due, now + tonumber(ARGV[7]), id)
+  else
+    on_index('ZADD', due, now, id)
+  end
   return 'due'
 end
 
-local head = redis.call('LINDEX', outbox, 0)
-if not head then
-  redis.call('ZREM', due, id)
-  return verdict == 'agree' and 'active' or 'idle'
+local done, answer = guarded(settle)
+if done then
+  return answer
 end
--- What was given up in the meantime took the failed event along: its delay means nothing to the next.
-if verdict == 'retry' and entry_number(head) == tonumber(ARGV[9]) then
-  redis.call('HSET', key, 'attempts', ARGV[8])
-  redis.call('ZADD', due, now + tonumber(ARGV[7]), id)
-else
-  redis.call('ZADD', due, now, id)
-end
-return 'due'
+-- The lease guards it; then it may have been repaired.
+on_index('ZADD', due, 'XX', now + LOOK_AWAY_MS, id)
+return 'damaged: ' .. answer

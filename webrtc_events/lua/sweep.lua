@@ -5,27 +5,42 @@
 -- KEYS: 1 the partition's ends zset
 -- ARGV: 1 tag  2 options (common.lua)  3 most of each
 -- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...},
---   how many it left to a newer release}
+--   how many it left to a newer release, {name, why} of each that is damaged, {index to be made anew...}}
 
 -- A create that did not come back for its initial event after this long will not.
 local INITIAL_PENDING_MS = 5000
 local REGISTRATION = '^registration:(.*)$'
+-- What is damaged is looked at again after this long: it may have been repaired.
+local LOOK_AWAY_MS = 60000
+
+rebuild_is_damage = true
 
 local function end_registration(registration)
   local record = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'expires_at_ms', 'end', 'format')
-  if is_newer(math.max(tonumber(record[3] or 1), newest_ending_with(registration))) then
+  if is_newer(math.max(whole(record[3] or '1', 'format'), newest_ending_with(registration))) then
     return false
   end
-  redis.call('ZREM', KEYS[1], 'registration:' .. registration)
-  if not record[1] or record[1] == '' or tonumber(record[1]) > now then
+  if not record[1] or record[1] == '' or whole(record[1], 'expires_at_ms') > now then
+    redis.call('ZREM', KEYS[1], 'registration:' .. registration)
     return true
   end
   local index = tag .. ':registration:org.camaraproject.webrtc-events.v0.registration-ends:' .. registration
-  for _, id in ipairs(redis.call('SMEMBERS', index)) do
+  if not record[2] then
+    unreadable('the record of the registration lacks its end')
+  end
+  local event = {deadline_ms = options.registration_ends_deadline_ms, payload = record[2], count = '', last = ''}
+  local function tell_end(id)
     if takes_events(id) then
-      append_event(id, {deadline_ms = options.registration_ends_deadline_ms, payload = record[2], count = '', last = ''})
+      append_event(id, event)
     end
   end
+  for _, id in ipairs(members(index)) do
+    local done, why = guarded(tell_end, id)
+    if not done then
+      tell_damaged(id, why)
+    end
+  end
+  redis.call('ZREM', KEYS[1], 'registration:' .. registration)
   registration_ended(registration, '', record[2])
   return true
 end
@@ -40,8 +55,8 @@ local function end_if_due(id)
 end
 
 -- Letters and attempts that nothing new pushes out.
-redis.call('XTRIM', tag .. ':dead', 'MINID', string.format('%.0f', now - options.dead_letters_ms))
-redis.call('XTRIM', tag .. ':attempts', 'MINID', string.format('%.0f', now - options.attempts_ms))
+write('XTRIM', tag .. ':dead', 'MINID', string.format('%.0f', now - options.dead_letters_ms))
+write('XTRIM', tag .. ':attempts', 'MINID', string.format('%.0f', now - options.attempts_ms))
 
 local touched, left, removable = 0, 0, {}
 
@@ -55,9 +70,12 @@ local function keep_time(member)
   if is_newer(of[4]) then
     return false
   end
+  if not STATUSES[of[1]] and (of[1] or of[2] or of[3] or of[4]) then
+    unreadable('its status is not known')
+  end
   if of[2] then
     removable[#removable + 1] = member
-    removable[#removable + 1] = of[3]
+    removable[#removable + 1] = of[3] or ''
   elseif of[1] == 'ACTIVE' or of[1] == 'ACTIVATION_REQUESTED' then
     end_if_due(member)
   else
@@ -70,12 +88,24 @@ local function keep_time(member)
   return true
 end
 
+-- A damaged one comes back after a while.
+local function attend(member)
+  local done, answer = guarded(keep_time, member)
+  if not done then
+    redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, member)
+    tell_damaged(member, answer)
+    return true
+  end
+  return answer
+end
+
+local readable = on_index('ZRANGE', KEYS[1], 0, 0)
 repeat
   local met = 0
   -- What is left, and what is removable, stays where it is.
   local first, wanted = left + #removable / 2, ARGV[3] - touched
-  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', first, wanted)) do
-    if keep_time(member) then
+  for _, member in ipairs(readable and redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', first, wanted) or {}) do
+    if attend(member) then
       touched = touched + 1
     else
       met = met + 1
@@ -85,9 +115,17 @@ repeat
 until met == 0
 
 local pending = {}
-for _, id in ipairs(redis.call('ZRANGE', tag .. ':initial', '-inf', now - INITIAL_PENDING_MS, 'BYSCORE', 'LIMIT', 0, ARGV[3])) do
-  if not is_newer(redis.call('HGET', subscription_key(id), 'format')) then
+local function is_known(id)
+  return not is_newer(redis.call('HGET', subscription_key(id), 'format'))
+end
+local initial = tag .. ':initial'
+for _, id in ipairs(on_index('ZRANGE', initial, '-inf', now - INITIAL_PENDING_MS, 'BYSCORE', 'LIMIT', 0, ARGV[3]) or {}) do
+  local done, answer = guarded(is_known, id)
+  if not done then
+    redis.call('ZADD', initial, 'XX', now + LOOK_AWAY_MS, id)
+    tell_damaged(id, answer)
+  elseif answer then
     pending[#pending + 1] = id
   end
 end
-return {touched, removable, pending, left}
+return {touched, removable, pending, left, damaged, write('SMEMBERS', tag .. ':rebuild')}

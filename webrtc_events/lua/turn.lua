@@ -14,6 +14,10 @@ local function score_at(index)
   return tonumber(redis.call('ZRANGE', key, index, index, 'WITHSCORES')[2])
 end
 
+if redis.call('TYPE', key).ok ~= 'zset' then
+  -- It holds nothing that is missed.
+  redis.call('DEL', key)
+end
 local used = tonumber(redis.call('ZSCORE', key, 'used'))
 redis.call('ZREM', key, 'used')
 redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', now))

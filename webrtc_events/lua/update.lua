@@ -8,34 +8,43 @@
 -- Returns {'updated', expires_at or '', the request as JSON}, or {why not, '', ''}: 'gone' when there is
 --   none, 'ended' when it is over or no longer takes events, 'expired' when (4) is not in the
 --   future, 'token_expired' when (6) is not. Repeating an update changes nothing more.
+-- Error DAMAGED: the subscription cannot be read.
 
 local id, expires_at, token_expires_at = ARGV[3], ARGV[4], ARGV[6]
 local key = KEYS[1]
 
-local of = redis.call('HMGET', key, 'status', 'starts_at', 'fence', 'format')
-leave_newer(of[4])
-if not of[1] or of[1] == 'DELETED' then
-  return {'gone', '', ''}
-end
--- Also what time has ended and the keeper has not yet: events may have been missed since.
-if not takes_events(id) and not is_good(id, 'ACTIVATION_REQUESTED') then
-  return {'ended', '', ''}
-end
-if expires_at ~= '' and tonumber(expires_at) <= now then
-  return {'expired', '', ''}
-end
-if token_expires_at ~= '' and tonumber(token_expires_at) <= now then
-  return {'token_expired', '', ''}
+local function act()
+  local of = redis.call('HMGET', key, 'status', 'starts_at', 'fence', 'format')
+  leave_newer(of[4])
+  if not of[1] or of[1] == 'DELETED' then
+    return {'gone', '', ''}
+  end
+  -- Also what time has ended and the keeper has not yet: events may have been missed since.
+  if not takes_events(id) and not is_good(id, 'ACTIVATION_REQUESTED') then
+    return {'ended', '', ''}
+  end
+  if expires_at ~= '' and tonumber(expires_at) <= now then
+    return {'expired', '', ''}
+  end
+  if token_expires_at ~= '' and tonumber(token_expires_at) <= now then
+    return {'token_expired', '', ''}
+  end
+
+  if expires_at ~= '' then
+    redis.call('HSET', key, 'expires_at', limited_expiry(expires_at, tonumber(of[2])), 'request', ARGV[5])
+  end
+  if token_expires_at ~= '' then
+    set_token_expiry(id, token_expires_at)
+    -- Claims up to this fence hold the former credential.
+    redis.call('HSET', key, 'credential', ARGV[7], 'credential_fence', of[3])
+  end
+  schedule(id)
+  local now_has = redis.call('HMGET', key, 'expires_at', 'request')
+  return {'updated', now_has[1], now_has[2]}
 end
 
-if expires_at ~= '' then
-  redis.call('HSET', key, 'expires_at', limited_expiry(expires_at, tonumber(of[2])), 'request', ARGV[5])
+local done, answer = guarded(act)
+if done then
+  return answer
 end
-if token_expires_at ~= '' then
-  set_token_expiry(id, token_expires_at)
-  -- Claims up to this fence hold the former credential.
-  redis.call('HSET', key, 'credential', ARGV[7], 'credential_fence', of[3])
-end
-schedule(id)
-local now_has = redis.call('HMGET', key, 'expires_at', 'request')
-return {'updated', now_has[1], now_has[2]}
+return redis.error_reply('DAMAGED ' .. answer)

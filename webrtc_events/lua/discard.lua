@@ -1,0 +1,21 @@
+#!lua flags=allow-oom
+-- Removes what is kept of a subscription that cannot be read, as far as it can be told. Nothing is sent.
+-- KEYS: 1 the subscription's hash
+-- ARGV: 1 tag  2 options (common.lua)  3 id
+-- Returns 1 if there was something, else 0.
+
+local id = ARGV[3]
+local of = redis.pcall('HMGET', KEYS[1], 'type', 'registration', 'session')
+if not of.err then
+  if of[1] and of[2] then
+    on_index('SREM', tag .. ':registration:' .. of[1] .. ':' .. of[2], id)
+  end
+  if of[3] then
+    on_index('SREM', tag .. ':session:' .. of[3], id)
+  end
+end
+local found = redis.call('DEL', KEYS[1], outbox_key(id))
+for _, name in ipairs({':due', ':ends', ':initial'}) do
+  on_index('ZREM', tag .. name, id)
+end
+return found > 0 and 1 or 0

@@ -1,0 +1,141 @@
+"""Reads what the store keeps: a record that cannot be read is a value, and no other is lost by it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from webrtc_events.errors import DamagedRecord, NewerRelease
+from webrtc_events.keys import REGISTRATION_FIELD
+from webrtc_events.model import (
+    Claim,
+    ContractVersion,
+    EventType,
+    InitialEvent,
+    SessionState,
+    Status,
+    Subscription,
+)
+from webrtc_events.outbox_entries import parse_entry
+from webrtc_events.stored_format import FORMAT
+
+__all__ = ["read_claim", "read_session_state", "read_subscription"]
+
+# What reading raises when a field is missing, of another kind, or out of every range.
+_UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+
+
+def read_subscription(subscription_id: str, fields: Any) -> Subscription | DamagedRecord | None:
+    """The subscription of a hash, or what the store said in its place; None if there is none.
+
+    Raises:
+        NewerRelease: a newer release wrote it.
+    """
+    if isinstance(fields, Exception):
+        return DamagedRecord(subscription_id, "it is a key of another type")
+    if not fields:
+        return None
+    try:
+        newer = int(fields.get("format", "1")) > FORMAT
+        found = None if newer else _subscription(subscription_id, fields)
+    except _UNREADABLE as error:
+        return DamagedRecord(subscription_id, f"it lacks a field, or has a wrong one: {_told(error)}")
+    if found is None:
+        raise NewerRelease
+    return None if found.status is Status.DELETED else found
+
+
+def read_claim(now_ms: int, raw: Sequence[Any]) -> Claim | DamagedRecord:
+    """Source: lua/claim.lua, which names the parts."""
+    try:
+        return _claim(now_ms, raw)
+    except _UNREADABLE as error:
+        return DamagedRecord(str(raw[0]), f"what is needed to deliver cannot be read: {_told(error)}")
+
+
+def read_session_state(fields: Mapping[str, str]) -> tuple[SessionState, str | None]:
+    """Also why its latest status cannot be read, in which case it is as good as unknown."""
+    registrations = frozenset(
+        name.removeprefix(REGISTRATION_FIELD) for name in fields if name.startswith(REGISTRATION_FIELD)
+    )
+    if "name" not in fields:
+        return SessionState(registrations, None), None
+    try:
+        payload = fields["payload"]
+        str(json.loads(payload)["data"]["mediaSessionId"])
+        _check_text(payload)
+        latest = InitialEvent(
+            fields["name"], payload, fields["count"] == "0", fields["last"] == "1", int(fields["at"])
+        )
+    except _UNREADABLE as error:
+        return SessionState(registrations, None), _told(error)
+    return SessionState(registrations, latest), None
+
+
+def _told(error: Exception) -> str:
+    """The class, and of a missing field its name: other texts may repeat what is in the record."""
+    return f"no {error}" if isinstance(error, KeyError) else type(error).__name__
+
+
+def _check_text(*texts: str) -> None:
+    """Raises ValueError for bytes that are no UTF-8."""
+    "".join(texts).encode()
+
+
+def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscription:
+    _check_text(*fields.values())
+    request = json.loads(fields["request"])
+    request["config"]["subscriptionDetail"].items()
+    return Subscription(
+        id=subscription_id,
+        client=fields["client"],
+        subject=fields["subject"] or None,
+        type=EventType(fields["type"]),
+        registration=fields["registration"],
+        session=fields["session"] or None,
+        request=request,
+        starts_at_ms=_moment(fields["starts_at"]),
+        expires_at_ms=_moment(fields["expires_at"]) if fields["expires_at"] else None,
+        max_events=int(fields["max_events"]) if fields["max_events"] else None,
+        status=Status(fields["status"]),
+        initial_event=fields.get("initial_pending") == "1",
+        contract=fields.get("contract", ContractVersion.V0_2),
+        origin=fields.get("origin"),
+    )
+
+
+# The end of the year 9999: no moment that can be written lies behind it.
+_LAST_MOMENT_MS = 253_402_300_799_999
+
+
+def _moment(text: str) -> int:
+    moment = int(text)
+    if not 0 <= moment <= _LAST_MOMENT_MS:
+        raise OverflowError
+    return moment
+
+
+def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
+    subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract = raw[:9]
+    origin, rate, client, *entries = raw[9:]
+    _check_text(subscription_id, sink, headers, credential, contract, origin, client)
+    told = json.loads(headers)
+    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+        raise TypeError
+    if rate and int(rate) < 1:
+        raise ValueError
+    return Claim(
+        subscription_id=subscription_id,
+        fence=int(fence),
+        now_ms=now_ms,
+        lease_until_ms=int(lease_until),
+        sink=sink,
+        headers=told,
+        credential=credential or None,
+        attempts=int(attempts),
+        end_once=once == "1",
+        contract=contract or ContractVersion.V0_2,
+        origin=origin,
+        rate=int(rate) if rate else None,
+        client=client,
+        items=tuple(parse_entry(entry) for entry in entries),
+    )
