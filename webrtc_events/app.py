@@ -111,14 +111,16 @@ def _public(settings: Settings) -> Contract:
 
 def _served(settings: Settings, store: Store, public: Contract, network: Contract) -> list[Api]:
     """The APIs that `settings.apis` names, each with its handlers and use case."""
-    subscriptions = Subscriptions(store, settings)
+    subscriptions = Subscriptions(store, settings, resources=public.validator("Subscription"))
     apis = {
         "public": [Api(public, subscription_handlers, subscriptions, subscriptions.admit)],
         "network": [Api(network, network_handlers, Publisher(store, network))],
     }
     if settings.next:
-        latest = Subscriptions(store, settings, ContractVersion.NEXT)
-        apis["public"].append(Api(load_next(), next_handlers, latest, latest.admit))
+        following = load_next()
+        resources = following.validator("Subscription")
+        latest = Subscriptions(store, settings, ContractVersion.NEXT, resources)
+        apis["public"].append(Api(following, next_handlers, latest, latest.admit))
     return [api for name in apis if name in settings.apis for api in apis[name]]
 
 

@@ -17,6 +17,7 @@ from webrtc_events.command_errors import handle_cli_errors
 
 if TYPE_CHECKING:
     from webrtc_events.dead_letters import DeadLetters, Letter, LetterFilter, LetterId, Redelivery
+    from webrtc_events.model import Subscription
     from webrtc_events.settings import Settings
     from webrtc_events.store import Store
 
@@ -160,9 +161,19 @@ def show(letter_id: str, as_json: bool) -> None:
 
     with _opened() as (settings, store, letters):
         letter = _existing(letters, letter_id)
-        subscription = store.get(letter.subscription_id)
+        subscription = _subscription_of(store, letter)
         whole = in_full(letter, subscription, letters.attempts(letter), settings)
     click.echo(json.dumps(whole) if as_json else as_text(whole))
+
+
+def _subscription_of(store: "Store", letter: "Letter") -> "Subscription | None":
+    from webrtc_events.errors import DamagedRecord
+
+    try:
+        return store.get(letter.subscription_id)
+    except DamagedRecord as error:
+        click.echo(f"Its subscription is damaged: {error.why}; see `webrtc-events damaged show`", err=True)
+        return None
 
 
 def _existing(letters: "DeadLetters", text: str) -> "Letter":
@@ -279,6 +290,7 @@ _REFUSALS = {
     "others_session": "its session is known by now to involve other registrations only",
     "full": "its subscription's outbox is full: its sink takes too little; try again later",
     "newer": "a newer release keeps its subscription; run the command of that release",
+    "damaged": "its subscription is damaged; see `webrtc-events damaged list`",
     "end": "it is a subscription-ended, and nothing follows the end of a subscription",
 }
 

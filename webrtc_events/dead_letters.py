@@ -10,11 +10,11 @@ from itertools import islice
 from typing import Any
 
 from webrtc_events import streams
-from webrtc_events.errors import NewerRelease
+from webrtc_events.errors import DamagedRecord, NewerRelease
 from webrtc_events.keys import Partition, partition_of, partition_of_subscription
 from webrtc_events.model import EventType, OutboxItem
 from webrtc_events.outbox_entries import keep_event_number, parse_entry
-from webrtc_events.scripts import Call, store_errors
+from webrtc_events.scripts import Call, answers_of, store_errors
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store
 
@@ -22,7 +22,7 @@ __all__ = ["DeadLetters", "Letter", "LetterFilter", "LetterId", "Redelivery"]
 
 _ID = re.compile(r"(0|[1-9]\d{0,8})-(\d{1,18})-(\d{1,18})")
 # They would be given up again for the same reason.
-_HOPELESS = frozenset({"invalid_event", "unreadable_entry"})
+_HOPELESS = frozenset({"damaged", "invalid_event", "unreadable_entry"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ class Redelivery:
 
     'redelivered', or why not: 'no_letter', 'gone', 'ended' (with the terminationReason, if it is
     known), 'not_owner', 'others_session', 'full' (its subscription's outbox), 'newer' (its
-    subscription is kept by a newer release), 'hopeless' (it would be given up again), 'end' (it
-    is a subscription-ended).
+    subscription is kept by a newer release), 'damaged' (its subscription cannot be read), 'hopeless' (it
+    would be given up again), 'end' (it is a subscription-ended).
     """
 
     outcome: str
@@ -171,8 +171,8 @@ class DeadLetters:
         partition = Partition(letter.id.partition)
         found: list[dict[str, Any]] = []
         for page in streams.oldest_first(self._redis, partition.attempts):
-            records = [json.loads(fields["attempt"]) for _, fields in page]
-            found += [each for each in records if each["event"] == letter.event_id]
+            records = [_attempt(fields) for _, fields in page]
+            found += [each for each in records if each.get("event") == letter.event_id]
         return found
 
     def redeliver(self, letter: Letter) -> Redelivery:
@@ -187,6 +187,8 @@ class DeadLetters:
                 return Redelivery("others_session")
         except NewerRelease:
             return Redelivery("newer")
+        except DamagedRecord as error:
+            return Redelivery("damaged", error.why)
         partition = Partition(letter.id.partition)
         args: list[str | int] = [
             letter.subscription_id,
@@ -231,11 +233,12 @@ class DeadLetters:
         return [
             Letter(
                 LetterId(partition.number, *map(int, stream_id.split("-"))),
-                fields["subscription"],
-                int(fields["at"]),
-                fields["reason"],
-                fields["detail"],
-                fields["entry"],
+                # A letter that lacks a field is shown with what it has.
+                fields.get("subscription", ""),
+                _moment(fields.get("at", ""), stream_id),
+                fields.get("reason", ""),
+                fields.get("detail", ""),
+                fields.get("entry", ""),
                 registration,
             )
             for (stream_id, fields), registration in zip(page, registrations, strict=True)
@@ -247,8 +250,9 @@ class DeadLetters:
             pipe = self._redis.pipeline()
             for _, fields in page:
                 if "registration" not in fields:
-                    pipe.hget(partition.subscription(fields["subscription"]), "registration")
-            found = iter(pipe.execute())
+                    pipe.hget(partition.subscription(fields.get("subscription", "")), "registration")
+            answers = answers_of(pipe)
+            found = iter([None if isinstance(each, Exception) else each for each in answers])
         return [fields["registration"] if "registration" in fields else next(found) for _, fields in page]
 
     def _partitions(self, wanted: LetterFilter) -> list[Partition]:
@@ -259,3 +263,26 @@ class DeadLetters:
         if wanted.registration is not None:
             return [partition_of(wanted.registration, count)]
         return [Partition(number) for number in range(count)]
+
+
+# What an attempt has, of which there may be more.
+_ATTEMPT = {"event", "at", "attempt", "outcome", "reason", "status", "ms", "correlator"}
+
+
+def _attempt(fields: dict[str, str]) -> dict[str, Any]:
+    """Empty if it cannot be read."""
+    try:
+        attempt = json.loads(fields["attempt"])
+    except (KeyError, RecursionError, ValueError):
+        return {}
+    return attempt if isinstance(attempt, dict) and attempt.keys() >= _ATTEMPT else {}
+
+
+# The end of the year 9999.
+_LAST_MOMENT_MS = 253_402_300_799_999
+
+
+def _moment(text: str, stream_id: str) -> int:
+    """When it was given up; if that cannot be read, when it was kept."""
+    at = text if re.fullmatch(r"[0-9]{1,15}", text) else stream_id.partition("-")[0]
+    return min(int(at), _LAST_MOMENT_MS)

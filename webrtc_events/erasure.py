@@ -1,16 +1,24 @@
 """Removes what is kept of a registration, on request."""
 
 import json
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from webrtc_events import streams
-from webrtc_events.keys import REGISTRATION_FIELD, Partition, client_key, partition_of, session_state_key
+from webrtc_events.keys import (
+    REGISTRATION_FIELD,
+    Partition,
+    client_key,
+    partition_of,
+    session_state_key,
+    set_aside_key,
+)
 from webrtc_events.keyspace import pages_of_keys
 from webrtc_events.model import EventType
 from webrtc_events.outbox_entries import parse_entry
-from webrtc_events.scripts import Call, store_errors
+from webrtc_events.scripts import Call, WrongType, answers_of, store_errors
 from webrtc_events.store import Store
 from webrtc_events.stored_format import FORMAT
 
@@ -59,7 +67,7 @@ class Erasure:
         """Writes nothing. Goes through the names of all keys, in small steps."""
         partition = partition_of(registration, self._partitions)
         found = self._subscriptions(partition, registration)
-        newer = [each for each, fields in found.items() if int(fields["format"] or FORMAT) > FORMAT]
+        newer = [each for each, fields in found.items() if _format(fields["format"]) > FORMAT]
         mine = {each: fields for each, fields in found.items() if each not in newer}
         letters = self._entries(partition.dead, registration, mine)
         attempts = self._entries(partition.attempts, registration, mine)
@@ -97,9 +105,11 @@ class Erasure:
             for key in traces.sessions:
                 # A hash without fields is gone.
                 pipe.hdel(key, *_LATEST_STATUS, REGISTRATION_FIELD + traces.registration)
-            for each, client in traces.clients.items():
-                pipe.zrem(client_key(client), each)
             pipe.execute()
+            for each, client in traces.clients.items():
+                pipe.zrem(client_key(client or ""), each)
+            # Indexes of another type hold nothing of them.
+            answers_of(pipe)
         self._scripts.run(
             [
                 Call("erase", [partition.subscription(each)], partition.tag, [each, traces.registration])
@@ -120,6 +130,8 @@ class Erasure:
         found = {}
         for keys in pages_of_keys(self._redis, partition.subscription("*")):
             for key, values in zip(keys, self._each(keys, "hmget", _FIELDS), strict=True):
+                if isinstance(values, WrongType):
+                    continue
                 fields = dict(zip(_FIELDS, values, strict=True))
                 if fields["registration"] == registration:
                     found[key.rpartition(":")[2]] = fields
@@ -131,7 +143,7 @@ class Erasure:
             (entry_id, fields)
             for page in streams.oldest_first(self._redis, stream)
             for entry_id, fields in page
-            if fields.get("registration") == registration or fields["subscription"] in ids
+            if fields.get("registration") == registration or fields.get("subscription") in ids
         ]
 
     def _sessions_of_events(
@@ -143,11 +155,11 @@ class Erasure:
     ) -> set[str]:
         """The sessions of its events that wait, that were given up, and of its latest invitation."""
         waiting = self._each([partition.outbox(each) for each in ids], "lrange", 0, -1)
-        entries = [entry for outbox in waiting for entry in outbox]
-        entries += [fields["entry"] for _, fields in letters]
-        with store_errors():
-            latest = self._redis.hget(partition.registration_state(registration), "invitation_session")
-        return {latest, *map(_session_of, entries)} - {None}
+        entries = [entry for outbox in waiting if isinstance(outbox, list) for entry in outbox]
+        entries += [fields.get("entry", "") for _, fields in letters]
+        state = [partition.registration_state(registration)]
+        latest = [each for each in self._each(state, "hget", "invitation_session") if isinstance(each, str)]
+        return {*latest, *filter(None, map(_session_of, entries))}
 
     def _sequences(self, partition: Partition, ids: Collection[str]) -> list[str]:
         if not ids:
@@ -161,6 +173,8 @@ class Erasure:
         found = set()
         for keys in pages_of_keys(self._redis, session_state_key("*")):
             for key, fields in zip(keys, self._each(keys, "hkeys"), strict=True):
+                if isinstance(fields, Exception):
+                    continue
                 named = {field for field in fields if field.startswith(REGISTRATION_FIELD)}
                 if REGISTRATION_FIELD + registration in named or (not named and key in anonymous):
                     found.add(key)
@@ -172,6 +186,7 @@ class Erasure:
             partition.registration_state(registration),
             *(partition.registration(each, registration) for each in _TYPES),
         ]
+        keys += [set_aside_key(each) for each in keys]
         return [key for key, there in zip(keys, self._each(keys, "exists"), strict=True) if there]
 
     def _each(self, keys: Iterable[str], command: str, *arguments: Any) -> list[Any]:
@@ -180,8 +195,14 @@ class Erasure:
             pipe = self._redis.pipeline()
             for key in keys:
                 getattr(pipe, command)(key, *arguments)
-            answers: list[Any] = pipe.execute()
+            # Of a key of another type nothing is known.
+            answers: list[Any] = answers_of(pipe)
         return answers
+
+
+def _format(text: str | None) -> int:
+    """What cannot be read was not written by a newer release."""
+    return int(text) if text and re.fullmatch("[0-9]{1,9}", text) else FORMAT
 
 
 def _session_of(entry: str) -> str | None:

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from webrtc_events.credentials import CredentialBox, SealError, sealing_key_id
 from webrtc_events.keys import Partition, partition_of_subscription
 from webrtc_events.keyspace import pages_of_keys
-from webrtc_events.scripts import Call, store_errors
+from webrtc_events.scripts import Call, answers_of, store_errors
 from webrtc_events.store import Store
 
 __all__ = ["KeyRotation", "Rotated"]
@@ -56,6 +57,9 @@ class KeyRotation:
         """Returns those whose credential was replaced meanwhile: perhaps with a former key."""
         ids, calls = [], []
         for each, sealed in zip(places, self._read(places), strict=True):
+            if isinstance(sealed, Exception):
+                result.damaged.append(each)
+                continue
             renewed = None if sealed is None else self._renewed(each, sealed, result)
             if renewed is not None:
                 partition = places[each]
@@ -66,14 +70,16 @@ class KeyRotation:
         counts = Counter(outcomes.values())
         result.resealed += counts["resealed"]
         result.newer += counts["newer"]
+        result.damaged += [each for each, outcome in outcomes.items() if outcome == "damaged"]
         return {each: places[each] for each, outcome in outcomes.items() if outcome == "replaced"}
 
-    def _read(self, places: dict[str, Partition]) -> Sequence[str | None]:
+    def _read(self, places: dict[str, Partition]) -> Sequence[Any]:
+        """The sealed credential of each, None if it has none, or the error in its place."""
         with store_errors():
             pipe = self._redis.pipeline()
             for each, partition in places.items():
                 pipe.hget(partition.subscription(each), "credential")
-            sealed: list[str | None] = pipe.execute()
+            sealed: list[Any] = answers_of(pipe)
         return sealed
 
     def _renewed(self, subscription_id: str, sealed: str, result: Rotated) -> str | None:

@@ -11,7 +11,9 @@ from webrtc_events.model import OutboxItem, OutboxKind
 
 __all__ = ["keep_event_number", "parse_entry"]
 
-_HEAD = re.compile(r"(\d+) ([012]) (\d+) (\d+) (\d+)")
+# Both as lua/common.lua, number_in_place, reads it.
+_HEAD = re.compile(r"([0-9]+) ([012]) ([0-9]+) ([0-9]+) ([0-9]+)")
+_MAX_HEAD = 95
 _KEPT = re.compile(r'\{"number":(\d{1,16}),')
 
 
@@ -22,8 +24,8 @@ def parse_entry(entry: str) -> OutboxItem:
     """
     head, _, payload = entry.partition("\n")
     values = _HEAD.fullmatch(head)
-    if values is None:
-        raise ValueError(f"{head!r} does not begin an outbox entry")
+    if values is None or len(head) > _MAX_HEAD:
+        raise ValueError(f"{head[:_MAX_HEAD]!r} does not begin an outbox entry")
     number, kind, accepted_ms, deadline_ms, sequence = values.groups()
     kept = _KEPT.match(payload)
     return OutboxItem(

@@ -22,12 +22,12 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from webrtc_events.commands import Client
+from webrtc_events.commands import Batch, Client
 from webrtc_events.errors import DamagedRecord, NewerRelease, ServiceError, Unavailable
 from webrtc_events.nodes import open_nodes
 from webrtc_events.store_url import StoreUrl
 
-__all__ = ["Call", "Client", "Scripts", "WrongType", "connect", "store_errors"]
+__all__ = ["Call", "Client", "Scripts", "WrongType", "answers_of", "connect", "store_errors"]
 
 _NAMES = (
     "admit",
@@ -39,6 +39,7 @@ _NAMES = (
     "erase",
     "initial",
     "mark",
+    "mend",
     "redeliver",
     "register",
     "reindex",
@@ -111,6 +112,17 @@ def store_errors() -> Iterator[None]:
                 raise WrongType(str(error)) from error
             raise
         raise told from error
+
+
+def answers_of(pipe: Batch) -> list[Any]:
+    """What each command is answered; WrongType where its key is of another type. Within `store_errors`."""
+    answers = pipe.execute(raise_on_error=False)
+    for index, answer in enumerate(answers):
+        if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
+            answers[index] = WrongType(str(answer))
+        elif isinstance(answer, Exception):
+            raise answer
+    return answers
 
 
 def _outage(error: Exception) -> ServiceError | None:

@@ -40,11 +40,17 @@ from webrtc_events.model import (
     Subscription,
     TerminationReason,
 )
-from webrtc_events.scripts import Call, Client, Scripts, WrongType, connect, store_errors
+from webrtc_events.scripts import Call, Client, Scripts, WrongType, answers_of, connect, store_errors
 from webrtc_events.settings import Settings
 from webrtc_events.store_rebuild import Rebuild
 from webrtc_events.stored_format import FORMAT
-from webrtc_events.stored_subscriptions import read_claim, read_session_state, read_subscription
+from webrtc_events.stored_subscriptions import (
+    FIELDS_OF_CLAIM,
+    UnreadableEntry,
+    read_claim,
+    read_session_state,
+    read_subscription,
+)
 from webrtc_events.wakeups import Wakeups
 
 __all__ = [
@@ -338,8 +344,8 @@ class Store:
         with store_errors():
             pipe = self._redis.pipeline()
             _index_session(pipe, replace(subscription, expires_at_ms=expires_at_ms), partition)
-            answers = pipe.execute(raise_on_error=False)
-        if any(isinstance(answer, Exception) for answer in _of_right_type(answers)):
+            answers = answers_of(pipe)
+        if any(isinstance(answer, WrongType) for answer in answers):
             self._mend_session(subscription.session)
         call = Call("update", [partition.subscription(subscription.id)], partition.tag, args)
         outcome, expires_at, request = self._scripts.run([call])[0]
@@ -358,7 +364,7 @@ class Store:
         for each, _, partition in known:
             pipe.hget(partition.subscription(each), "status")
         # One that cannot be read takes a place until it is deleted.
-        statuses = pipe.execute(raise_on_error=False)
+        statuses = answers_of(pipe)
         count, failed = 0, []
         for (each, written_s, _), status in zip(known, statuses, strict=True):
             if status is None and written_s <= now_s - _CREATE_TAKES_S:
@@ -393,14 +399,14 @@ class Store:
         return sorted(self._readable(ids), key=lambda each: (each.starts_at_ms, each.id))
 
     def owner_of_damaged(self, subscription_id: str, client: str) -> tuple[bool, str | None]:
-        """Whether a subscription that cannot be read is the client's; the subject it is of, if that is known."""
+        """Whether one that cannot be read is the client's; the subject that it is of, if that is known."""
         partition = self._partition_of_known(subscription_id)
         key = partition.subscription(subscription_id)
         with store_errors():
             pipe = self._redis.pipeline()
             pipe.hmget(key, "client", "subject")
             pipe.zscore(client_key(client), subscription_id)
-            fields, named = pipe.execute(raise_on_error=False)
+            fields, named = answers_of(pipe)
         owner, subject = (None, None) if isinstance(fields, Exception) else fields
         is_named = named is not None and not isinstance(named, Exception)
         return (owner == client if owner else is_named), subject
@@ -413,7 +419,7 @@ class Store:
         with store_errors():
             pipe = self._redis.pipeline()
             pipe.zrem(client_key(client), subscription_id)
-            pipe.execute(raise_on_error=False)
+            answers_of(pipe)
         return found
 
     def _readable(self, ids: Iterable[str]) -> Iterator[Subscription]:
@@ -430,7 +436,7 @@ class Store:
             pipe = self._redis.pipeline()
             for each, partition in wanted:
                 pipe.hgetall(partition.subscription(each))
-            hashes = _of_right_type(pipe.execute(raise_on_error=False))
+            hashes = answers_of(pipe)
         for (each, _), fields in zip(wanted, hashes, strict=True):
             found = read_subscription(each, fields)
             if found is not None:
@@ -546,7 +552,7 @@ class Store:
         with store_errors():
             pipe = self._redis.pipeline()
             pipe.zrem(client_key(client), subscription_id)
-            _of_right_type(pipe.execute(raise_on_error=False))
+            answers_of(pipe)
             pipe.delete(partition.subscription(subscription_id))
             pipe.zrem(partition.ends, subscription_id)
             pipe.execute()
@@ -683,7 +689,7 @@ class Store:
             for each in sessions:
                 pipe.smembers(session_key(each))
                 pipe.expire(session_key(each), _SESSION_INDEX_TTL_S, gt=True)
-            found = _of_right_type(pipe.execute(raise_on_error=False)[::2])
+            found = answers_of(pipe)[::2]
         return [self._named(session, each) for session, each in zip(sessions, found, strict=True)]
 
     def _named(self, session: str, numbers: Any) -> list[Partition]:
@@ -759,17 +765,32 @@ class Store:
                 self._unheard.setdefault(partition.number, number)
             else:
                 self._unheard.pop(partition.number, None)
-        found = []
+        found: list[Claim] = []
+        unreadable: list[Call] = []
         for _, (now, left, damaged, *claims) in _reached(partitions, answers):
             self._tell_damaged(damaged)
-            for read in (read_claim(int(now), raw) for raw in claims):
-                if isinstance(read, DamagedRecord):
-                    # Its lease keeps it from coming back at once.
-                    self.damage.tell(read.name, read.why)
-                else:
-                    found.append(read)
+            for raw in claims:
+                read = read_claim(int(now), raw)
+                match read:
+                    case Claim():
+                        found.append(read)
+                    case UnreadableEntry():
+                        unreadable.append(self._mend_call(raw))
+                    case DamagedRecord():
+                        # Its lease keeps it from coming back at once.
+                        self.damage.tell(read.name, read.why)
             self._say_left(left)
+        for answer in self._scripts.run_some(unreadable):
+            if not isinstance(answer, Unavailable):
+                self._tell_damaged(answer)
         return found
+
+    def _mend_call(self, raw: Sequence[Any]) -> Call:
+        """For a claim with an entry that cannot be read."""
+        subscription_id, fence = raw[:2]
+        partition = self._partition_of_known(subscription_id)
+        keys = [partition.subscription(subscription_id), partition.outbox(subscription_id), partition.due]
+        return Call("mend", keys, partition.tag, [subscription_id, fence, len(raw) - FIELDS_OF_CLAIM])
 
     def _say_left(self, count: int) -> None:
         """Once: from then on it may be so until the release is over here."""
@@ -902,14 +923,6 @@ _DAMAGED = "damaged: "
 _LOOK_AWAY_S = 60
 
 _T = TypeVar("_T")
-
-
-def _of_right_type(answers: list[Any]) -> list[Any]:
-    """The answers, among them the error of each key of another type; other errors are raised."""
-    for answer in answers:
-        if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
-            raise answer
-    return answers
 
 
 def _reached(what: Iterable[_T], answers: Sequence[Any]) -> list[tuple[_T, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from webrtc_events.keys import Partition, client_key, partition_of_subscription
 from webrtc_events.keyspace import pages_of_keys
-from webrtc_events.scripts import Call, Client, Scripts, store_errors
+from webrtc_events.scripts import Call, Client, Scripts, WrongType, answers_of, store_errors
 
 __all__ = ["Rebuild"]
 
@@ -77,7 +77,7 @@ class Rebuild:
             pipe = self._redis.pipeline()
             for name, *arguments in commands:
                 getattr(pipe, name)(*arguments)
-            return list(pipe.execute(raise_on_error=False))
+            return answers_of(pipe)
 
     def _records(self, partition: Partition) -> Iterator[list[tuple[str, dict[str, str | None]]]]:
         """Id and some fields of each subscription; of one that cannot be read no field."""
@@ -86,7 +86,7 @@ class Rebuild:
             known = [each for each in ids if partition_of_subscription(each, self._partitions)]
             answers = self._send([("hmget", partition.subscription(each), _FIELDS) for each in known])
             yield [
-                (each, {} if isinstance(values, Exception) else dict(zip(_FIELDS, values, strict=True)))
+                (each, {} if isinstance(values, WrongType) else dict(zip(_FIELDS, values, strict=True)))
                 for each, values in zip(known, answers, strict=True)
             ]
 

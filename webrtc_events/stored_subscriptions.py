@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from webrtc_events.errors import DamagedRecord, NewerRelease
@@ -11,6 +12,7 @@ from webrtc_events.model import (
     ContractVersion,
     EventType,
     InitialEvent,
+    OutboxItem,
     SessionState,
     Status,
     Subscription,
@@ -18,7 +20,7 @@ from webrtc_events.model import (
 from webrtc_events.outbox_entries import parse_entry
 from webrtc_events.stored_format import FORMAT
 
-__all__ = ["read_claim", "read_session_state", "read_subscription"]
+__all__ = ["FIELDS_OF_CLAIM", "UnreadableEntry", "read_claim", "read_session_state", "read_subscription"]
 
 # What reading raises when a field is missing, of another kind, or out of every range.
 _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
@@ -44,10 +46,24 @@ def read_subscription(subscription_id: str, fields: Any) -> Subscription | Damag
     return None if found.status is Status.DELETED else found
 
 
-def read_claim(now_ms: int, raw: Sequence[Any]) -> Claim | DamagedRecord:
+# What stands before the entries. Source: lua/claim.lua.
+FIELDS_OF_CLAIM = 12
+
+
+class UnreadableEntry:
+    """An entry of a claim cannot be read, or is not in its place."""
+
+
+def read_claim(now_ms: int, raw: Sequence[Any]) -> Claim | DamagedRecord | UnreadableEntry:
     """Source: lua/claim.lua, which names the parts."""
     try:
-        return _claim(now_ms, raw)
+        items = tuple(parse_entry(entry) for entry in raw[FIELDS_OF_CLAIM:])
+    except ValueError:
+        return UnreadableEntry()
+    if any(item.number <= former.number for former, item in pairwise(items)):
+        return UnreadableEntry()
+    try:
+        return _claim(now_ms, raw, items)
     except _UNREADABLE as error:
         return DamagedRecord(str(raw[0]), f"what is needed to deliver cannot be read: {_told(error)}")
 
@@ -114,9 +130,9 @@ def _moment(text: str) -> int:
     return moment
 
 
-def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
+def _claim(now_ms: int, raw: Sequence[Any], items: tuple[OutboxItem, ...]) -> Claim:
     subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract = raw[:9]
-    origin, rate, client, *entries = raw[9:]
+    origin, rate, client = raw[9:FIELDS_OF_CLAIM]
     _check_text(subscription_id, sink, headers, credential, contract, origin, client)
     told = json.loads(headers)
     if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
@@ -137,5 +153,5 @@ def _claim(now_ms: int, raw: Sequence[Any]) -> Claim:
         origin=origin,
         rate=int(rate) if rate else None,
         client=client,
-        items=tuple(parse_entry(entry) for entry in entries),
+        items=items,
     )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from webrtc_events.addresses import AddressPolicy, check_sink_url
 from webrtc_events.auth import require_any_scope
 from webrtc_events.clock import format_time, parse_time
+from webrtc_events.contract import Validator
 from webrtc_events.contract_types import (
     AccessTokenCredential,
     Config,
@@ -24,6 +25,7 @@ from webrtc_events.contract_types import (
 )
 from webrtc_events.credentials import CredentialBox, token_expiry_ms
 from webrtc_events.errors import (
+    DamagedRecord,
     InvalidArgument,
     NotFound,
     ServiceError,
@@ -72,12 +74,18 @@ class SubscriptionUpdate(TypedDict, total=False):
 class Subscriptions:
     """What clients do with their subscriptions, whichever version of the contract they speak.
 
-    `contract` is the version that subscriptions made here are under.
+    `contract` is the version that subscriptions made here are under. `resources` validates what is shown
+    of one, so that one which breaks the contract does not take the list with it.
     """
 
     def __init__(
-        self, store: Store, settings: Settings, contract: ContractVersion = ContractVersion.V0_2
+        self,
+        store: Store,
+        settings: Settings,
+        contract: ContractVersion = ContractVersion.V0_2,
+        resources: Validator | None = None,
     ) -> None:
+        self._resources = resources
         self._store = store
         self._contract = contract
         self._require_known = settings.require_known_registration
@@ -158,14 +166,23 @@ class Subscriptions:
     def list(self, caller: Caller) -> list[HTTPSubscriptionResponse]:
         """The caller's subscriptions, oldest first; ended ones too while they are kept."""
         found = self._store.list_of(caller.client)
-        return [_resource(each, caller) for each in found if _owns(caller, each)]
+        shown = []
+        for subscription in found:
+            if _owns(caller, subscription):
+                try:
+                    shown.append(self._shown(subscription, caller))
+                except DamagedRecord as error:
+                    # The others are as good as ever.
+                    self._store.damage.tell(error.name, error.why)
+        return shown
 
     def get(self, caller: Caller, subscription_id: str) -> HTTPSubscriptionResponse:
         """
         Raises:
             NotFound: none with that id, or another's: the two look alike.
+            DamagedRecord: what is kept of it cannot be read.
         """
-        return _resource(self._own(caller, subscription_id), caller)
+        return self._shown(self._own(caller, subscription_id), caller)
 
     def update(
         self, caller: Caller, subscription_id: str, update: SubscriptionUpdate
@@ -196,11 +213,16 @@ class Subscriptions:
         Raises:
             NotFound: none with that id, or another's.
         """
-        self._own(caller, subscription_id)
-        # If it is gone by now, then by a DELETE like this one, or by this very one repeated.
-        self._store.end(
-            subscription_id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
-        )
+        try:
+            self._own(caller, subscription_id)
+            # If it is gone by now, then by a DELETE like this one, or by this very one repeated.
+            self._store.end(
+                subscription_id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+            )
+        except DamagedRecord as error:
+            # Its sink cannot be told.
+            self._store.damage.tell(subscription_id, f"{error.why}; its owner deletes it")
+            self._store.discard(subscription_id, caller.client)
         log.info("deleted subscription=%s", subscription_id)
 
     def _checked_session(self, subscription: Subscription) -> bool:
@@ -222,10 +244,23 @@ class Subscriptions:
         return None if credential is None else self._box.seal(credential, subscription.id)
 
     def _own(self, caller: Caller, subscription_id: str) -> Subscription:
-        found = self._store.get(subscription_id)
+        try:
+            found = self._store.get(subscription_id)
+        except DamagedRecord:
+            owned, subject = self._store.owner_of_damaged(subscription_id, caller.client)
+            if not owned or caller.subject not in (None, subject):
+                raise NotFound from None
+            raise
         if found is None or not _owns(caller, found):
             raise NotFound
         return found
+
+    def _shown(self, subscription: Subscription, caller: Caller) -> HTTPSubscriptionResponse:
+        resource = _resource(subscription, caller)
+        fault = None if self._resources is None else self._resources.first_fault(resource)
+        if fault is not None:
+            raise DamagedRecord(subscription.id, f"what is shown of it breaks the contract at {fault.path}")
+        return resource
 
     def _checked_sink(self, request: HTTPSubscriptionRequest) -> str:
         try:

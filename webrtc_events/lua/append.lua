@@ -53,26 +53,19 @@ local function publish(event)
     index = tag .. ':session:' .. event.session
   end
   local matched = {}
-  for _, id in ipairs(members(index)) do
-    local read, answer = guarded(matches, id, event)
-    if not read then
-      tell_damaged(id, answer)
-    elseif answer then
+  for_each(members(index), function(id)
+    if matches(id, event) then
       matched[#matched + 1] = id
     end
-  end
+  end, tell_damaged)
   if event.kind == 'registration-ends' then
     leave_newer(newest_ending_with(event.registration))
   end
   local appended = 0
-  for _, id in ipairs(matched) do
-    local done, why = guarded(append_event, id, event)
-    if done then
-      appended = appended + 1
-    else
-      tell_damaged(id, why)
-    end
-  end
+  for_each(matched, function(id)
+    append_event(id, event)
+    appended = appended + 1
+  end, tell_damaged)
   if event.kind == 'registration-ends' then
     registration_ended(event.registration, event.name, event.payload)
   elseif event.kind == 'session-invitation' then

@@ -12,8 +12,6 @@
 -- A missing key never removes a due entry: only a settle that saw the outbox empty does.
 
 local LOOK_AWAY_MS = 60000
--- So many rounds over unreadable entries at once; the next claim goes on.
-local MAX_ROUNDS = 16
 local lease_until = now + options.lease_ms
 
 -- Entries given up while they were leased. True if there were any.
@@ -48,49 +46,10 @@ local function release_lost()
       redis.call('ZADD', KEYS[1], now, id)
     end
   end
-  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '(' .. now, now + options.lease_ms, 'BYSCORE')) do
-    -- One that is damaged keeps its lease; once that is over, it is told of.
-    guarded(release, id)
-  end
+  for_each(redis.call('ZRANGE', KEYS[1], '(' .. now, now + options.lease_ms, 'BYSCORE'), release, tell_damaged)
 end
 
 local claims = {now, 0, damaged}
-
--- The number of an entry of this subscription in its place: they grow, up to the latest that was given. nil: the
--- entry cannot be read.
-local function number_in_place(entry, former, latest)
-  local _, last, digits = string.find(entry, '^(%d+) [012] %d+ %d+ %d+\n')
-  local number = tonumber(digits)
-  return number and last <= 96 and number > former and number <= latest and number or nil
-end
-
--- The head of the outbox; what cannot be read goes out of it.
-local function readable_head(id, latest)
-  local outbox = outbox_key(id)
-  for _ = 1, MAX_ROUNDS do
-    local entries, lost, former = {}, {}, 0
-    for _, entry in ipairs(redis.call('LRANGE', outbox, 0, tonumber(ARGV[4]) - 1)) do
-      local number = number_in_place(entry, former, latest)
-      if number then
-        entries[#entries + 1] = entry
-        former = number
-      else
-        lost[#lost + 1] = entry
-      end
-    end
-    for _, entry in ipairs(lost) do
-      redis.call('LREM', outbox, 1, entry)
-      entry_damaged(id, entry)
-    end
-    if #lost > 0 then
-      replace_lost(id)
-    end
-    if #entries > 0 or #lost == 0 then
-      return entries
-    end
-  end
-  return {}
-end
 
 -- Leases one, or looks away from one that has nothing to send: either is no longer due. False: it is
 -- left as it is, to a newer release.
@@ -101,7 +60,7 @@ local function lease(id)
   if is_newer(of[9]) then
     return false
   end
-  local entries = {}
+  local entries, through = {}, nil
   if of[1] then
     local before, latest = whole(of[6], 'drop_before'), whole(of[15], 'number')
     whole(of[4], 'attempts')
@@ -113,7 +72,14 @@ local function lease(id)
       redis.call('HSET', key, 'attempts', 0)
       of[4] = '0'
     end
-    entries = readable_head(id, latest)
+    entries = redis.call('LRANGE', outbox_key(id), 0, tonumber(ARGV[4]) - 1)
+    if #entries > 0 then
+      -- Who reads all of them looks closer, and comes back with what is found (mend.lua).
+      through = entry_number(entries[#entries])
+      if not through or through > latest then
+        entries = readable_head(id, latest, tonumber(ARGV[4]))
+      end
+    end
     if #entries > 1 and entry_is_end(entries[#entries]) then
       -- The end goes alone, once all before it is settled: a crash must not repeat an event after it.
       entries[#entries] = nil
@@ -140,16 +106,6 @@ local function lease(id)
   return true
 end
 
--- A damaged one comes back after a while, when it may have been repaired.
-local function attend(id)
-  local done, answer = guarded(lease, id)
-  if not done then
-    redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, id)
-    tell_damaged(id, answer)
-    return true
-  end
-  return answer
-end
 
 if not on_index('ZRANGE', KEYS[1], 0, 0) then
   return claims
@@ -160,13 +116,19 @@ end
 local left, wanted = 0, tonumber(ARGV[3])
 repeat
   local met = 0
-  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', left, wanted)) do
-    if attend(id) then
+  local found = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', left, wanted)
+  for_each(found, function(id)
+    if lease(id) then
       wanted = wanted - 1
     else
       met = met + 1
     end
-  end
+  end, function(id, why)
+    -- It comes back after a while, when it may have been repaired.
+    redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, id)
+    tell_damaged(id, why)
+    wanted = wanted - 1
+  end)
   left = left + met
 until met == 0
 claims[2] = left

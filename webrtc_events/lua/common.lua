@@ -96,6 +96,24 @@ local function guarded(act, ...)
   return false, why
 end
 
+-- Does `act` for each record in turn; where it fails, `failed` with the record and why. As `guarded`, which is
+-- entered once for all that are well.
+local function for_each(records, act, failed)
+  local at = 0
+  local function rest()
+    while at < #records do
+      at = at + 1
+      act(records[at])
+    end
+  end
+  repeat
+    local done, why = guarded(rest)
+    if not done then
+      failed(records[at], why)
+    end
+  until done
+end
+
 -- A field that holds a count or a moment. Lua keeps up to 2^53 exactly.
 local function whole(text, field)
   if not text or #text > 16 or not string.find(text, '^%d+$') then
@@ -478,14 +496,12 @@ end
 -- event: {payload, deadline_ms, count (session to count sequence numbers for, or ''), last}
 local function append_event(id, event)
   local key = subscription_key(id)
-  local of = redis.call('HMGET', key, 'max_events', 'appended', 'number')
-  -- What would fail, fails before anything is written.
-  whole(of[2], 'appended')
-  whole(of[3], 'number')
-  local most = of[1] == '' and math.huge or whole(of[1], 'max_events')
+  local most = redis.call('HGET', key, 'max_events')
+  most = most == '' and math.huge or whole(most, 'max_events')
+  -- What cannot be counted is not appended.
+  local appended = redis.call('HINCRBY', key, 'appended', 1)
   local length = push_entry(id, EVENT, event.deadline_ms, next_sequence(id, event.count), event.payload)
   bound_outbox(id, length)
-  local appended = redis.call('HINCRBY', key, 'appended', 1)
   if appended >= most then
     queue_end(id, 'MAX_EVENTS_REACHED', 'EXPIRED')
   else
@@ -521,12 +537,7 @@ local function registration_ended(registration, name, payload)
     end
   end
   for _, key in ipairs(ending_with(registration)) do
-    for _, id in ipairs(members(key)) do
-      local done, why = guarded(end_active, id)
-      if not done then
-        tell_damaged(id, why)
-      end
-    end
+    for_each(members(key), end_active, tell_damaged)
   end
   local state = tag .. ':registration-state:' .. registration
   write('HSET', state, 'end_name', name, 'end', payload)
@@ -546,4 +557,42 @@ local function replace_lost(id)
   elseif of[1] == 'ACTIVATION_REQUESTED' and not tail then
     push_entry(id, HANDSHAKE, options.sink_validation_ms, 0, '')
   end
+end
+
+-- The number of an entry of this subscription in its place: they grow, up to the latest that was given. nil: the
+-- entry cannot be read.
+local function number_in_place(entry, former, latest)
+  local _, last, digits = string.find(entry, '^(%d+) [012] %d+ %d+ %d+\n')
+  local number = tonumber(digits)
+  return number and last <= 96 and number > former and number <= latest and number or nil
+end
+
+-- Up to so many entries from the head of the outbox; what cannot be read goes out of it. So many rounds at once: the
+-- next claim goes on.
+local MAX_ROUNDS = 16
+local function readable_head(id, latest, count)
+  local outbox = outbox_key(id)
+  for _ = 1, MAX_ROUNDS do
+    local entries, lost, former = {}, {}, 0
+    for _, entry in ipairs(redis.call('LRANGE', outbox, 0, count - 1)) do
+      local number = number_in_place(entry, former, latest)
+      if number then
+        entries[#entries + 1] = entry
+        former = number
+      else
+        lost[#lost + 1] = entry
+      end
+    end
+    for _, entry in ipairs(lost) do
+      redis.call('LREM', outbox, 1, entry)
+      entry_damaged(id, entry)
+    end
+    if #lost > 0 then
+      replace_lost(id)
+    end
+    if #entries > 0 or #lost == 0 then
+      return entries
+    end
+  end
+  return {}
 end

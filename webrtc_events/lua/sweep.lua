@@ -34,12 +34,7 @@ local function end_registration(registration)
       append_event(id, event)
     end
   end
-  for _, id in ipairs(members(index)) do
-    local done, why = guarded(tell_end, id)
-    if not done then
-      tell_damaged(id, why)
-    end
-  end
+  for_each(members(index), tell_end, tell_damaged)
   redis.call('ZREM', KEYS[1], 'registration:' .. registration)
   registration_ended(registration, '', record[2])
   return true
