@@ -804,7 +804,8 @@ class Store:
     def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """For each: 'lost' (the lease went to another; nothing written), 'idle', 'due', 'ended', 'active'.
 
-        Or 'damaged' (the subscription cannot be read; it is looked at again after a while), or 'unanswered': its partition cannot be reached, and it is to be settled again.
+        Or 'damaged' (the subscription cannot be read; it is looked at again after a while), or 'unanswered':
+        its partition cannot be reached, and it is to be settled again.
 
         Raises:
             Unavailable: none of the partitions can be reached.

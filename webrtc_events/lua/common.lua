@@ -589,6 +589,7 @@ local function readable_head(id, latest, count)
     end
     if #lost > 0 then
       replace_lost(id)
+      latest = whole(redis.call('HGET', subscription_key(id), 'number'), 'number')
     end
     if #entries > 0 or #lost == 0 then
       return entries

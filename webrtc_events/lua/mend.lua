@@ -1,0 +1,28 @@
+#!lua flags=allow-oom
+-- Takes what cannot be read out of the head of an outbox: it becomes dead letters. A claim of it is over.
+-- KEYS: 1 the subscription's hash  2 its outbox  3 the partition's due zset
+-- ARGV: 1 tag  2 options (common.lua)  3 id  4 the claim's fence  5 how many entries were claimed
+-- Returns {name, why} of each entry, as it is told in the log. With another fence nothing is done.
+
+local LOOK_AWAY_MS = 60000
+local id = ARGV[3]
+
+local function mend()
+  local of = redis.call('HMGET', KEYS[1], 'number', 'fence', 'format')
+  if of[2] ~= ARGV[4] or is_newer(of[3]) then
+    return
+  end
+  local latest = whole(of[1], 'number')
+  whole(of[2], 'fence')
+  readable_head(id, latest, tonumber(ARGV[5]))
+  redis.call('HINCRBY', KEYS[1], 'fence', 1)
+  redis.call('HSET', KEYS[1], 'lease_until', 0)
+  -- Where nothing is found, it must not come back at once.
+  on_index('ZADD', KEYS[3], 'XX', #damaged > 0 and now or now + LOOK_AWAY_MS, id)
+end
+
+local done, why = guarded(mend)
+if not done then
+  tell_damaged(id, why)
+end
+return damaged
