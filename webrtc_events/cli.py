@@ -12,6 +12,7 @@ import click
 
 from webrtc_events.clock import SystemClock
 from webrtc_events.command_errors import handle_cli_errors
+from webrtc_events.damaged_commands import damaged
 from webrtc_events.dead_letter_commands import dead_letters
 from webrtc_events.log_config import log_to_stderr
 from webrtc_events.operator_commands import erase, new_key, pseudonym, rotate_key
@@ -53,6 +54,7 @@ def main() -> None:
     In production:
       webrtc-events worker            delivers; the API runs under gunicorn
       webrtc-events dead-letters      events given up: list, show, redeliver, purge
+      webrtc-events damaged           records that cannot be read: list, show, drop, repair
       webrtc-events new-key           a key for WEBRTC_EVENTS_SECRET_KEY
       webrtc-events rotate-key        seals stored credentials with a new key
       webrtc-events pseudonym VALUE   how the logs call an address or a registration
@@ -65,6 +67,7 @@ def main() -> None:
         click.get_current_context().color = False
 
 
+main.add_command(damaged)
 main.add_command(dead_letters)
 main.add_command(erase)
 main.add_command(new_key)

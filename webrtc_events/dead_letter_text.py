@@ -93,7 +93,7 @@ def _as_sent(
         return None, "its entry cannot be read"
     try:
         event = build_event(letter.item, letter.subscription_id, source=settings.source, strict=form.strict)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         return None, f"its entry cannot be read: {error!r}"
     fault = form.validator.first_fault(event)
     return event, None if fault is None else f"{fault.path}: {fault.message}"

@@ -92,7 +92,7 @@ class Letter:
             return EventType.SUBSCRIPTION_ENDED
         try:
             return EventType(json.loads(item.payload)["type"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, RecursionError, TypeError, ValueError):
             return None
 
 

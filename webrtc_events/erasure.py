@@ -208,6 +208,6 @@ def _format(text: str | None) -> int:
 def _session_of(entry: str) -> str | None:
     try:
         session = json.loads(parse_entry(entry).payload)["data"]["mediaSessionId"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, RecursionError, TypeError, ValueError):
         return None
     return session if isinstance(session, str) else None

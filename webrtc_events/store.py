@@ -174,7 +174,7 @@ class Store:
         self._said_left = False
         self._scripts = Scripts(client, _script_options(settings, options))
         retention_ms = settings.retention_s * 1000
-        self._rebuild = Rebuild(client, self._scripts, settings.partitions, retention_ms)
+        self.rebuild = Rebuild(client, self._scripts, settings.partitions, retention_ms)
 
     @classmethod
     def connect(cls, settings: Settings, options: StoreOptions = StoreOptions()) -> "Store":
@@ -447,7 +447,7 @@ class Store:
         key = client_key(client)
         with store_errors():
             if self._redis.type(key) not in ("zset", "none"):
-                self._rebuild.client(client)
+                self.rebuild.client(client)
                 self.damage.tell(key, "it is a key of another type and was made anew")
 
     def _mend_session(self, session: str | None) -> None:
@@ -503,7 +503,7 @@ class Store:
         for partition, (touched, removable, pending, left, damaged, indexes) in _reached(partitions, answers):
             self._tell_damaged(damaged)
             for index in indexes:
-                _possible(self._rebuild.run, partition, index)
+                _possible(self.rebuild.run, partition, index)
             total += touched - len(removable) // 2
             self._say_left(left)
             for subscription_id, client in zip(removable[::2], removable[1::2], strict=True):
@@ -555,7 +555,7 @@ class Store:
             answers_of(pipe)
             pipe.delete(partition.subscription(subscription_id))
             pipe.zrem(partition.ends, subscription_id)
-            pipe.execute()
+            answers_of(pipe)
 
     # Initial events
 

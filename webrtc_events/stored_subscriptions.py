@@ -1,9 +1,9 @@
 """Reads what the store keeps: a record that cannot be read is a value, and no other is lost by it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from webrtc_events.errors import DamagedRecord, NewerRelease
 from webrtc_events.keys import REGISTRATION_FIELD
@@ -22,6 +22,8 @@ from webrtc_events.stored_format import FORMAT
 
 __all__ = ["FIELDS_OF_CLAIM", "UnreadableEntry", "read_claim", "read_session_state", "read_subscription"]
 
+_T = TypeVar("_T")
+
 # What reading raises when a field is missing, of another kind, or out of every range.
 _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
@@ -37,10 +39,10 @@ def read_subscription(subscription_id: str, fields: Any) -> Subscription | Damag
     if not fields:
         return None
     try:
-        newer = int(fields.get("format", "1")) > FORMAT
+        newer = _field(fields, "format", int, "1") > FORMAT
         found = None if newer else _subscription(subscription_id, fields)
-    except _UNREADABLE as error:
-        return DamagedRecord(subscription_id, f"it lacks a field, or has a wrong one: {_told(error)}")
+    except _BadField as error:
+        return DamagedRecord(subscription_id, str(error))
     if found is None:
         raise NewerRelease
     return None if found.status is Status.DELETED else found
@@ -97,26 +99,52 @@ def _check_text(*texts: str) -> None:
     "".join(texts).encode()
 
 
+class _BadField(ValueError):
+    """In words for an operator."""
+
+
+def _field(fields: Mapping[str, str], name: str, read: Callable[[str], _T], default: str | None = None) -> _T:
+    text = fields.get(name, default)
+    if text is None:
+        raise _BadField(f"it lacks its field {name}")
+    try:
+        _check_text(text)
+        return read(text)
+    except _UNREADABLE as error:
+        raise _BadField(f"its field {name} cannot be read") from error
+
+
 def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscription:
-    _check_text(*fields.values())
-    request = json.loads(fields["request"])
-    request["config"]["subscriptionDetail"].items()
     return Subscription(
         id=subscription_id,
-        client=fields["client"],
-        subject=fields["subject"] or None,
-        type=EventType(fields["type"]),
-        registration=fields["registration"],
-        session=fields["session"] or None,
-        request=request,
-        starts_at_ms=_moment(fields["starts_at"]),
-        expires_at_ms=_moment(fields["expires_at"]) if fields["expires_at"] else None,
-        max_events=int(fields["max_events"]) if fields["max_events"] else None,
-        status=Status(fields["status"]),
+        client=_field(fields, "client", str),
+        subject=_field(fields, "subject", str) or None,
+        type=_field(fields, "type", EventType),
+        registration=_field(fields, "registration", str),
+        session=_field(fields, "session", str) or None,
+        request=_field(fields, "request", _request),
+        starts_at_ms=_field(fields, "starts_at", _moment),
+        expires_at_ms=_field(fields, "expires_at", _moment_or_none),
+        max_events=_field(fields, "max_events", _count_or_none),
+        status=_field(fields, "status", Status),
         initial_event=fields.get("initial_pending") == "1",
-        contract=fields.get("contract", ContractVersion.V0_2),
-        origin=fields.get("origin"),
+        contract=_field(fields, "contract", str, ContractVersion.V0_2),
+        origin=_field(fields, "origin", str) if "origin" in fields else None,
     )
+
+
+def _request(text: str) -> dict[str, Any]:
+    request: dict[str, Any] = json.loads(text)
+    request["config"]["subscriptionDetail"].items()
+    return request
+
+
+def _count_or_none(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def _moment_or_none(text: str) -> int | None:
+    return _moment(text) if text else None
 
 
 # The end of the year 9999: no moment that can be written lies behind it.

@@ -78,6 +78,10 @@ local function lease(id)
       through = entry_number(entries[#entries])
       if not through or through > latest then
         entries = readable_head(id, latest, tonumber(ARGV[4]))
+        if #entries == 0 then
+          due_unless_empty(id)
+          return true
+        end
       end
     end
     if #entries > 1 and entry_is_end(entries[#entries]) then

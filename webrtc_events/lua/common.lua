@@ -567,6 +567,15 @@ local function number_in_place(entry, former, latest)
   return number and last <= 96 and number > former and number <= latest and number or nil
 end
 
+-- An outbox that was seen empty is not due, so that the next event makes it due; else it is due now.
+local function due_unless_empty(id)
+  if redis.call('EXISTS', outbox_key(id)) == 1 then
+    on_index('ZADD', tag .. ':due', 'XX', now, id)
+  else
+    on_index('ZREM', tag .. ':due', id)
+  end
+end
+
 -- Up to so many entries from the head of the outbox; what cannot be read goes out of it. So many rounds at once: the
 -- next claim goes on.
 local MAX_ROUNDS = 16

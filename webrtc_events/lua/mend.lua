@@ -17,8 +17,12 @@ local function mend()
   readable_head(id, latest, tonumber(ARGV[5]))
   redis.call('HINCRBY', KEYS[1], 'fence', 1)
   redis.call('HSET', KEYS[1], 'lease_until', 0)
-  -- Where nothing is found, it must not come back at once.
-  on_index('ZADD', KEYS[3], 'XX', #damaged > 0 and now or now + LOOK_AWAY_MS, id)
+  if #damaged > 0 then
+    due_unless_empty(id)
+  else
+    -- It must not come back at once.
+    on_index('ZADD', KEYS[3], 'XX', now + LOOK_AWAY_MS, id)
+  end
 end
 
 local done, why = guarded(mend)
