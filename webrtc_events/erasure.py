@@ -202,7 +202,7 @@ class Erasure:
 
 def _format(text: str | None) -> int:
     """What cannot be read was not written by a newer release."""
-    return int(text) if text and re.fullmatch("[0-9]{1,9}", text) else FORMAT
+    return int(text) if text and re.fullmatch("[0-9]{1,4}", text) else FORMAT
 
 
 def _session_of(entry: str) -> str | None:

@@ -13,7 +13,7 @@ __all__ = ["keep_event_number", "parse_entry"]
 
 # Both as lua/common.lua, number_in_place, reads it.
 _HEAD = re.compile(r"([0-9]+) ([012]) ([0-9]+) ([0-9]+) ([0-9]+)")
-_MAX_HEAD = 95
+_MAX_HEAD = 69
 _KEPT = re.compile(r'\{"number":(\d{1,16}),')
 
 

@@ -455,13 +455,14 @@ class Store:
         if session is None:
             return
         key = session_key(session)
-        with store_errors():
-            try:
+        try:
+            with store_errors():
                 readable = all(each.isdecimal() for each in self._redis.smembers(key))
-            except WrongType:
-                readable = False
-            if readable:
-                return
+        except WrongType:
+            readable = False
+        if readable:
+            return
+        with store_errors():
             self._redis.rename(key, set_aside_key(key))
             self._redis.sadd(key, *range(self.partitions))
             self._redis.expire(key, _SESSION_INDEX_TTL_S)

@@ -39,7 +39,7 @@ def read_subscription(subscription_id: str, fields: Any) -> Subscription | Damag
     if not fields:
         return None
     try:
-        newer = _field(fields, "format", int, "1") > FORMAT
+        newer = _field(fields, "format", _format, "1") > FORMAT
         found = None if newer else _subscription(subscription_id, fields)
     except _BadField as error:
         return DamagedRecord(subscription_id, str(error))
@@ -131,6 +131,17 @@ def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscripti
         contract=_field(fields, "contract", str, ContractVersion.V0_2),
         origin=_field(fields, "origin", str) if "origin" in fields else None,
     )
+
+
+# No release is as new as that. Source: lua/common.lua.
+_MAX_FORMAT = 9999
+
+
+def _format(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= _MAX_FORMAT:
+        raise ValueError
+    return number
 
 
 def _request(text: str) -> dict[str, Any]:

@@ -111,9 +111,11 @@ def test_an_entry_of_an_outbox(service: Service, entry: bytes) -> None:
         getattr(service.raw, place)(P.outbox(victim), entry)
         service.raw.zadd(P.due, {victim: 1})
         paths = others(service, turn)
-        for each in (NEAR, NEIGHBOUR, FAR):
+        # The number of the first may be that of the damaged one.
+        for each in (NEAR, NEAR, NEIGHBOUR, FAR):
             service.publish(each)
-        service.waits_for(*paths, f"/victim{turn}")
+        is_end = entry.startswith(b"1 1 1000 ")
+        service.waits_for(*paths, *(() if is_end else (f"/victim{turn}",)))
         service.is_well(victim)
 
 
@@ -191,7 +193,7 @@ def test_the_keys_of_a_session(service: Service, name: str) -> None:
         service.waits_for(f"/early{turn}")
         service.subscribe(f"/status{turn}", NEAR, event_type=EventType.SESSION_STATUS)
         other_types(service.raw, key)[turn]()
-        service.publish(NEAR, EventType.SESSION_STATUS)
+        service.publish(None if name == "places" else NEAR, EventType.SESSION_STATUS)
         service.waits_for(f"/status{turn}")
         all_get_theirs(service, turn)
         if name != "state":
@@ -224,8 +226,8 @@ def register(service: Service, registration: str, owner: str = "app") -> None:
 )
 def test_a_field_of_a_registration(service: Service, field: str) -> None:
     for turn, value in enumerate([*GARBLED.values(), None]):
-        victim = service.subscribe(f"/victim{turn}", "r-damaged")
         register(service, "r-damaged")
+        victim = service.subscribe(f"/victim{turn}", "r-damaged")
         partition = service.store._partition_of_known(victim)
         key = partition.registration_record("r-damaged")
         service.raw.hset(key, "expires_at_ms", 1)
@@ -304,7 +306,7 @@ def test_get_of_it_is_said_to_be_damaged_and_delete_leaves_nothing(service: Serv
     assert [each["id"] for each in service.subscriptions.list(APP)] == [mate]
     assert victim in service.caplog.text
     service.subscriptions.delete(APP, victim)
-    assert not [key for key in service.raw.keys() if victim.encode() in key]
+    assert not [key for key in service.raw.scan_iter() if victim.encode() in key]
     kept = service.raw.smembers(P.registration(EventType.SESSION_INVITATION, NEAR))
     assert kept == {mate.encode()}
     assert service.raw.zscore(client_key("app"), victim) is None

@@ -31,18 +31,6 @@ local function outbox_key(id)
   return tag .. ':outbox:' .. id
 end
 
--- Whether what has this format, or none, is in a form that is not known here.
-local function is_newer(format)
-  return tonumber(format or 1) > options.format
-end
-
--- What a newer release wrote is left to it. To be called before anything is written.
-local function leave_newer(format)
-  if is_newer(format) then
-    error(redis.error_reply('NEWER a newer release of the service wrote what this would touch'))
-  end
-end
-
 -- {name, why} of what cannot be read, the first of them, for the log.
 local damaged = {}
 local MAX_TOLD = 20
@@ -112,6 +100,23 @@ local function for_each(records, act, failed)
       failed(records[at], why)
     end
   until done
+end
+
+-- Whether what has this format, or none, is in a form that is not known here.
+local MAX_FORMAT = 9999
+local function is_newer(format)
+  local number = tonumber(format or 1)
+  if not number or number > MAX_FORMAT then
+    unreadable('its field format is no format')
+  end
+  return number > options.format
+end
+
+-- What a newer release wrote is left to it. To be called before anything is written.
+local function leave_newer(format)
+  if is_newer(format) then
+    error(redis.error_reply('NEWER a newer release of the service wrote what this would touch'))
+  end
 end
 
 -- A field that holds a count or a moment. Lua keeps up to 2^53 exactly.
@@ -516,13 +521,19 @@ local function ending_with(registration)
   return {prefix .. 'session-invitation:' .. registration, prefix .. 'registration-ends:' .. registration}
 end
 
--- The newest format among them.
+local function is_newer_subscription(id)
+  return is_newer(redis.call('HGET', subscription_key(id), 'format'))
+end
+
+-- The newest format among them; what is damaged has none.
 local function newest_ending_with(registration)
   local newest = 1
   for _, key in ipairs(ending_with(registration)) do
     for _, id in ipairs(members(key)) do
-      local _, format = guarded(redis.call, 'HGET', subscription_key(id), 'format')
-      newest = math.max(newest, tonumber(format or 1) or 1)
+      local _, newer = guarded(is_newer_subscription, id)
+      if newer == true then
+        newest = options.format + 1
+      end
     end
   end
   return newest
@@ -564,7 +575,7 @@ end
 local function number_in_place(entry, former, latest)
   local _, last, digits = string.find(entry, '^(%d+) [012] %d+ %d+ %d+\n')
   local number = tonumber(digits)
-  return number and last <= 96 and number > former and number <= latest and number or nil
+  return number and last <= 70 and number > former and number <= latest and number or nil
 end
 
 -- An outbox that was seen empty is not due, so that the next event makes it due; else it is due now.

@@ -10,7 +10,8 @@ local of = redis.call('HMGET', KEYS[1], 'registration', 'type', 'session', 'form
 if of[1] ~= registration then
   return 'gone'
 end
-if is_newer(tonumber(of[4] or 1) and of[4] or 1) then
+local read, newer = guarded(is_newer, of[4])
+if read and newer then
   return 'newer'
 end
 on_index('ZREM', tag .. ':due', id)

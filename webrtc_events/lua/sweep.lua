@@ -17,7 +17,7 @@ rebuild_is_damage = true
 
 local function end_registration(registration)
   local record = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'expires_at_ms', 'end', 'format')
-  if is_newer(math.max(whole(record[3] or '1', 'format'), newest_ending_with(registration))) then
+  if is_newer(record[3]) or is_newer(newest_ending_with(registration)) then
     return false
   end
   if not record[1] or record[1] == '' or whole(record[1], 'expires_at_ms') > now then
@@ -111,7 +111,7 @@ until met == 0
 
 local pending = {}
 local function is_known(id)
-  return not is_newer(redis.call('HGET', subscription_key(id), 'format'))
+  return not is_newer_subscription(id)
 end
 local initial = tag .. ':initial'
 for _, id in ipairs(on_index('ZRANGE', initial, '-inf', now - INITIAL_PENDING_MS, 'BYSCORE', 'LIMIT', 0, ARGV[3]) or {}) do
