@@ -3,26 +3,49 @@
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
+from h2.errors import ErrorCodes
 from h2.events import StreamEnded
 
 from tests.sinks import Authority
 
-__all__ = ["Http2Sink"]
+__all__ = ["Act", "Http2Sink", "go_away", "refuse_stream"]
+
+Act = Callable[[H2Connection, int], None]
+"""What is done about the request on a stream."""
+
+
+def refuse_stream(http: H2Connection, stream: int) -> None:
+    http.reset_stream(stream, ErrorCodes.REFUSED_STREAM)
+
+
+def go_away(http: H2Connection, stream: int) -> None:
+    """No request was looked at, and the connection ends."""
+    http.close_connection(last_stream_id=0)
 
 
 class Http2Sink:
-    """Context manager, on 127.0.0.1. Answers 204 once `together` requests are there, on one connection."""
+    """Context manager, on 127.0.0.1. Acts once `together` requests are there, on one connection.
+
+    `act` may be replaced at any time; it answers 204 with `headers` unless it is set. `requests` counts them.
+    """
 
     def __init__(
-        self, authority: Authority, together: int = 1, headers: tuple[tuple[str, str], ...] = ()
+        self,
+        authority: Authority,
+        together: int = 1,
+        headers: tuple[tuple[str, str], ...] = (),
+        act: Act | None = None,
     ) -> None:
         self._head = [(":status", "204"), *headers]
+        self.act: Act = act or self.answer
+        self.requests = 0
         self._context = authority.context("localhost", "127.0.0.1")
         self._context.set_alpn_protocols(["h2"])
         self._together = together
@@ -51,6 +74,9 @@ class Http2Sink:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
+    def answer(self, http: H2Connection, stream: int) -> None:
+        http.send_headers(stream, self._head, end_stream=True)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -74,6 +100,12 @@ class Http2Sink:
             asked += [each.stream_id for each in http.receive_data(data) if isinstance(each, StreamEnded)]
             if len(asked) >= self._together:
                 for stream in asked:
-                    http.send_headers(stream, self._head, end_stream=True)
+                    self.requests += 1
+                    self.act(http, stream)
                 asked = []
             connection.sendall(http.data_to_send())
+            if http.state_machine.state is ConnectionState.CLOSED:
+                # The client hangs up: else it might find a reset, and not what it was told.
+                while connection.recv(65_536):
+                    pass
+                return

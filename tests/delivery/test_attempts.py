@@ -23,6 +23,7 @@ from tests.builders import append, created, invitation, subscription
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, Postman
 from tests.documents import Document
+from tests.http2_sink import Http2Sink, refuse_stream
 from tests.sinks import Answer, Authority, RecordingSink, plain_listener, read_request, self_signed
 from webrtc_events.clock import SystemClock
 from webrtc_events.credentials import CredentialBox
@@ -124,6 +125,11 @@ class Causes:
             yield f"https://127.0.0.1:{listener.getsockname()[1]}{PATH}"
 
     @contextmanager
+    def refusing(self) -> Iterator[str]:
+        with Http2Sink(self._authority, act=refuse_stream) as sink:
+            yield f"{sink.url}hook"
+
+    @contextmanager
     def silent(self) -> Iterator[str]:
         with RecordingSink(authority=self._authority, answer=lambda _: Answer(never=True)) as sink:
             yield sink.url_of(PATH)
@@ -158,6 +164,7 @@ CAUSES: dict[tuple[str, str], Callable[[Causes], Any]] = {
     ("connect", "Connection refused"): Causes.nobody,
     ("connect", "Connection reset by peer"): Causes.reset,
     ("connect", "unexpected eof while reading"): Causes.closed,
+    ("connect", "refused the request, before an answer"): Causes.refusing,
     ("timeout", "Connection timed out"): Causes.deaf,
     ("timeout", "Operation timed out"): Causes.silent,
     ("dns", "Name or service not known"): Causes.nameless,

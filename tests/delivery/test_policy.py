@@ -13,7 +13,7 @@ from tests.delivery.conftest import Postman
 from tests.delivery.test_courier import dead_letters, sequence, with_token
 from tests.documents import Document
 from tests.sinks import Answer, RecordingSink
-from webrtc_events import pace, retry, sink
+from webrtc_events import pace, retry, transfer
 from webrtc_events.model import (
     Delivered,
     Drop,
@@ -32,7 +32,7 @@ from webrtc_events.store import Store
 
 Make = Callable[..., Postman]
 DOCUMENT = Document("delivery-policy.md")
-# Failures that libcurl has no code for, see sink.py.
+# Failures that libcurl has no code for, see transfer.py.
 OWN_FAILURES = {"too_large", "address_refused", "protocol", "other"}
 SIGNS = {
     "answers": Took,
@@ -106,13 +106,13 @@ def test_every_status_has_a_row_that_is_true(status: int) -> None:
     check(row_of(str(status), credentialed=True), SinkAnswer(status, None, 1))
 
 
-@pytest.mark.parametrize("reason", sorted({*sink._REASONS.values(), *OWN_FAILURES}))
+@pytest.mark.parametrize("reason", sorted({*transfer._REASONS.values(), *OWN_FAILURES}))
 def test_every_failure_has_a_row_that_is_true(reason: str) -> None:
     check(row_of(reason), SinkFailure(reason, "", 1))
 
 
 def test_no_row_is_of_what_there_is_not() -> None:
-    failures = {*sink._REASONS.values(), *OWN_FAILURES}
+    failures = {*transfer._REASONS.values(), *OWN_FAILURES}
     names = [name for row in ROWS for name in row.of if not name[0].isdigit()]
     assert sorted(names) == sorted(failures)
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from tests.http2_sink import Http2Sink
+from tests.http2_sink import Act, Http2Sink, go_away, refuse_stream
 from tests.sinks import (
     Answer,
     Authority,
@@ -197,6 +197,61 @@ def test_connection_that_the_sink_closed_meanwhile_is_replaced(server: Recording
     sink = make()
     assert [status(post(sink, server.url)) for _ in range(3)] == [204] * 3
     assert server.connections == 3
+
+
+@pytest.mark.parametrize("act", [refuse_stream, go_away])
+def test_an_attempt_is_one_request_also_to_a_sink_that_refuses_it(
+    authority: Authority, make: MakeSink, act: Act
+) -> None:
+    """libcurl would send each six times."""
+    sink = make()
+    with Http2Sink(authority, act=act) as http2:
+        for attempts in (1, 2, 3):
+            reply = post(sink, http2.url)
+            assert failure(reply) == "connect"
+            assert "refused the request, before an answer" in repr(reply)
+            assert http2.requests == attempts
+        http2.act = http2.answer
+        assert status(post(sink, http2.url)) == 204
+
+
+@pytest.mark.parametrize("act", [refuse_stream, go_away])
+def test_many_that_are_refused_together_are_each_sent_once_more_at_most(
+    authority: Authority, make: MakeSink, act: Act
+) -> None:
+    """Those that joined a connection which was there may find that it has ended."""
+    sink = make(pool=SinkPool(per_host=1))
+    with Http2Sink(authority, act=act) as http2:
+        for token in range(20):
+            sink.submit(token, request(http2.url))
+        assert {failure(reply) for reply in collect(sink, 20).values()} == {"connect"}
+        assert http2.requests <= 40
+
+
+def test_a_kept_connection_that_ends_unanswered_costs_one_more_request(
+    server: RecordingSink, make: MakeSink
+) -> None:
+    """As when the sink closes it at the moment of the request."""
+    sink = make()
+    unanswered = threading.Semaphore(0)
+
+    def answers_once(connection: ssl.SSLSocket) -> None:
+        with connection.makefile("rb") as reader:
+            read_request(cast(BinaryIO, reader))
+            connection.sendall(b"HTTP/1.1 204 X\r\n\r\n")
+            if read_request(cast(BinaryIO, reader)):
+                unanswered.release()
+
+    server.raw = answers_once
+    assert [status(post(sink, server.url)) for _ in range(3)] == [204] * 3
+    assert unanswered.acquire(timeout=5)
+    assert unanswered.acquire(timeout=5)
+    server.raw = after_request(lambda _: unanswered.release())
+    assert failure(post(sink, server.url)) == "connect"
+    # One on the kept connection, one on a new one.
+    assert unanswered.acquire(timeout=5)
+    assert unanswered.acquire(timeout=5)
+    assert not unanswered.acquire(blocking=False)
 
 
 @pytest.mark.parametrize("code", [200, 299, 301, 304, 307, 308, 400, 401, 404, 410, 429, 500, 503, 599])
