@@ -195,6 +195,12 @@ class RecordingSink:
         with self._changed:
             return self._record.connections
 
+    @property
+    def open(self) -> int:
+        """TCP connections that have not ended."""
+        with self._changed:
+            return self._record.open
+
     def wait_for(self, count: int, timeout_s: float = 5.0) -> list[Received]:
         """The requests, once there are at least `count`.
 

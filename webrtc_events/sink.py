@@ -121,6 +121,9 @@ class Sink(Generic[T]):
         self._spare: deque[Transfer] = deque(maxlen=_SPARE_HANDLES)
         self._running: dict[Any, _Post[T]] = {}
         self._finished: list[tuple[T, SinkReply]] = []
+        # Handles whose final head has come, and until when the body of those not finished by it may end.
+        self._headed: list[Any] = []
+        self._bodies: dict[Any, float] = {}
         self._resolver = Resolver(clock, self._loop.wake, lookup)
         # Those that wait for the addresses of their host, the first to give up first.
         self._unresolved: dict[_Post[T], NamedHost] = {}
@@ -179,6 +182,8 @@ class Sink(Generic[T]):
             self._loop.step(0.0 if self._finished else self._wait_s(until_s))
             self._resolve_names()
             self._collect()
+            if self._headed or self._bodies:
+                self._cut_bodies()
             if self._finished or self._woken or self._clock.monotonic() >= until_s:
                 if self._woken:
                     self._woken = False
@@ -190,7 +195,22 @@ class Sink(Generic[T]):
         self._woken = True
         self._loop.wake()
 
+    def _cut_bodies(self) -> None:
+        """Finishes what is answered but for a body that takes too long; its connection is dropped with it."""
+        now_s = self._clock.monotonic()
+        for curl in self._headed:
+            if curl in self._running:
+                self._bodies[curl] = now_s + self._limits.body_ms / 1000
+        self._headed.clear()
+        while self._bodies:
+            curl, until_s = next(iter(self._bodies.items()))
+            if now_s < until_s:
+                return
+            self._finish(curl, pycurl.E_OK, "")
+
     def _wait_s(self, until_s: float) -> float:
+        if self._bodies:
+            until_s = min(until_s, next(iter(self._bodies.values())))
         if self._unresolved:
             until_s = min(until_s, next(iter(self._unresolved)).started_s + self._limits.connect_ms / 1000)
         return until_s - self._clock.monotonic()
@@ -235,6 +255,8 @@ class Sink(Generic[T]):
         self._running.clear()
         self._unresolved.clear()
         self._finished.clear()
+        self._headed.clear()
+        self._bodies.clear()
         while self._spare:
             self._spare.pop().curl.close()
         self._loop.close()
@@ -255,6 +277,8 @@ class Sink(Generic[T]):
 
     def _finish(self, curl: Any, code: int, message: str) -> None:
         post = self._running.pop(curl)
+        if self._bodies:
+            self._bodies.pop(curl, None)
         self._multi.remove_handle(curl)
         self._finished.append((post.token, post.transfer.reply(code, message, self._elapsed_ms(post))))
         self._spare_or_close(post.transfer)
@@ -266,7 +290,7 @@ class Sink(Generic[T]):
             transfer.curl.close()
 
     def _new_transfer(self) -> Transfer:
-        transfer = Transfer(self._limits, self._policy)
+        transfer = Transfer(self._limits, self._policy, self._headed.append)
         set_option: Callable[[int, Any], None] = transfer.curl.setopt
         set_option(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS)
         set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)

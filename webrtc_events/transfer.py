@@ -3,12 +3,14 @@
 The status line of the final answer decides: once it is there, whatever goes wrong after it
 (a body that is too large, never ends or is cut off) only costs the connection. The sink has
 said what it had to say, and sending the event again would be a repeat for nothing. Of an answer
-to OPTIONS the whole head is needed: it is what was asked for.
+to OPTIONS the whole head is needed: it is what was asked for. Behind the head nobody waits for
+long: a body that ends soon lets the connection be kept, and is good for nothing else.
 """
 
 import errno
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,10 +68,14 @@ _UNANSWERED = "the connection ended, or refused the request, before an answer"
 
 @dataclass(frozen=True, slots=True)
 class SinkLimits:
-    """What one request may take. `total_ms` runs from name resolution to the last byte of the answer."""
+    """What one request may take. `total_ms` runs from name resolution to the last byte of the answer.
+
+    `body_ms` is what a body may take to end once the head of the final answer is there.
+    """
 
     connect_ms: int = 3_000
     total_ms: int = 10_000
+    body_ms: int = 250
     head_bytes: int = 16_384
     body_bytes: int = 65_536
 
@@ -99,10 +105,14 @@ class RefusedError(Exception):
 
 
 class Transfer:
-    """An easy handle with its callbacks, used for one request after another."""
+    """An easy handle with its callbacks, used for one request after another.
 
-    def __init__(self, limits: SinkLimits, policy: AddressPolicy) -> None:
+    `on_head` is told of the handle once the whole head of its final answer is there.
+    """
+
+    def __init__(self, limits: SinkLimits, policy: AddressPolicy, on_head: Callable[[Any], None]) -> None:
         self.curl = pycurl.Curl()
+        self._on_head = on_head
         self._limits = limits
         self._policy = policy
         self._shortened = False
@@ -170,7 +180,9 @@ class Transfer:
             self.status = status if status is None or status >= 200 else None
         elif line in (b"\r\n", b"\n"):
             self._in_head = False
-            self._final_head_read = self.status is not None
+            if self.status is not None:
+                self._final_head_read = True
+                self._on_head(self.curl)
         elif self.retry_after is None and line[:12].lower() == b"retry-after:":
             self.retry_after = line[12:].decode("latin-1").strip()[:_MAX_RETRY_AFTER]
         elif line[:16].lower() == b"webhook-allowed-":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
+from h2.connection import H2Connection
 
 from tests.http2_sink import Act, Http2Sink, go_away, refuse_stream
 from tests.sinks import (
@@ -863,7 +864,7 @@ def test_oversized_answer_costs_its_connection_only(server: RecordingSink, make:
 
 def test_the_limits_are_those_that_are_promised() -> None:
     assert SinkLimits() == SinkLimits(
-        connect_ms=3_000, total_ms=10_000, head_bytes=16 * 1024, body_bytes=64 * 1024
+        connect_ms=3_000, total_ms=10_000, body_ms=250, head_bytes=16 * 1024, body_bytes=64 * 1024
     )
 
 
@@ -924,11 +925,91 @@ def test_dripping_head_times_out(server: RecordingSink, make: MakeSink) -> None:
     assert failure(post(make(limits=HASTY), server.url)) == "timeout"
 
 
-def test_dripping_body_ends_at_the_timeout_with_its_status(server: RecordingSink, make: MakeSink) -> None:
-    server.raw = drip(server, b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n")
-    reply = post(make(limits=HASTY), server.url)
-    assert status(reply) == 200
-    assert reply.elapsed_ms >= HASTY.total_ms
+def silent_after(*parts: bytes) -> Raw:
+    def act(connection: ssl.SSLSocket) -> None:
+        connection.sendall(b"".join(parts))
+        # Until the peer hangs up, or the sink stops.
+        connection.recv(1)
+
+    return after_request(act)
+
+
+def endless_answers(server: RecordingSink) -> dict[str, Raw]:
+    length = b"HTTP/1.1 200 X\r\ncontent-length: 60000\r\n\r\n"
+    chunked = b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n"
+    return {
+        "silence": silent_after(length),
+        "drip": drip(server, length),
+        "no length": silent_after(b"HTTP/1.1 200 X\r\n\r\nx"),
+        "chunked": silent_after(chunked, b"1\r\nx\r\n"),
+        "no trailer's end": silent_after(chunked, b"0\r\nx-trailer: 1\r\n"),
+        "interim answer": silent_after(INTERIM, length),
+    }
+
+
+@pytest.mark.parametrize("kind", endless_answers(cast(RecordingSink, None)))
+@pytest.mark.parametrize("send_one", [post, ask], ids=["event", "question"])
+def test_an_answer_whose_body_does_not_end_is_an_answer_soon(
+    server: RecordingSink, make: MakeSink, kind: str, send_one: Callable[[Sink[int], str], SinkReply]
+) -> None:
+    sink = make(limits=SinkLimits(total_ms=60_000))
+    server.raw = endless_answers(server)[kind]
+    for connections in (1, 2):
+        reply = send_one(sink, server.url)
+        assert status(reply) == 200
+        assert DEFAULT.body_ms - 10 <= reply.elapsed_ms < 10_000
+        # The connection is dropped, and not waited for by whoever comes next.
+        assert server.connections == connections
+        while sink.poll(0.05) == [] and server.open:
+            pass
+    server.wait_until_idle()
+
+
+def test_a_body_that_ends_in_time_keeps_its_connection(server: RecordingSink, make: MakeSink) -> None:
+    def late(connection: ssl.SSLSocket) -> None:
+        with connection.makefile("rb") as reader:
+            while read_request(cast(BinaryIO, reader)):
+                connection.sendall(b"HTTP/1.1 200 X\r\ncontent-length: 4\r\n\r\n")
+                for _ in range(4):
+                    server.closing.wait(0.03)
+                    connection.sendall(b"x")
+
+    server.raw = late
+    sink = make(limits=SinkLimits(body_ms=8_000))
+    replies = [post(sink, server.url) for _ in range(3)]
+    assert [status(reply) for reply in replies] == [200] * 3
+    assert all(reply.elapsed_ms >= 100 for reply in replies)
+    assert server.connections == 1
+
+
+def test_http2_streams_that_are_left_open_cost_no_connection(authority: Authority, make: MakeSink) -> None:
+    def leave_open(http: H2Connection, stream: int) -> None:
+        http.send_headers(stream, [(":status", "200")])
+        http.send_data(stream, b"x")
+
+    sink = make(limits=SinkLimits(total_ms=60_000))
+    with Http2Sink(authority, act=leave_open) as http2:
+        for _ in range(3):
+            reply = post(sink, http2.url)
+            assert status(reply) == 200
+            assert DEFAULT.body_ms - 10 <= reply.elapsed_ms < 10_000
+        http2.act = http2.answer
+        assert status(post(sink, http2.url)) == 204
+        assert http2.connections == 1
+
+
+def test_bodies_that_do_not_end_hold_back_no_other(server: RecordingSink, make: MakeSink) -> None:
+    sink = make(limits=SinkLimits(total_ms=60_000))
+    with RecordingSink(authority=server.authority) as endless:
+        endless.raw = endless_answers(endless)["drip"]
+        for token in range(20):
+            sink.submit(token, request(endless.url))
+        sink.submit(100, request(server.url))
+        replies = collect(sink, 21)
+    assert {token: status(reply) for token, reply in replies.items()} == dict.fromkeys(range(20), 200) | {
+        100: 204
+    }
+    assert sink.in_flight == 0
 
 
 # Polling
