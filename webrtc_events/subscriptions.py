@@ -6,6 +6,7 @@ Requests come here valid by the contract; what the contract cannot say is checke
 import copy
 import logging
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypedDict, cast
@@ -53,9 +54,10 @@ __all__ = ["SubscriptionUpdate", "Subscriptions"]
 
 log = logging.getLogger(__name__)
 
-# Source: network-events.yaml, NetworkRegistrationId and mediaSessionId: no longer one could ever match.
+# Source: network-events.yaml, NetworkRegistrationId and mediaSessionId: no other could ever match.
 _LONGEST_REGISTRATION = 256
 _LONGEST_SESSION = 512
+_CONTROL = re.compile(r"[\x00-\x1F\x7F]")
 # The largest count that Lua keeps exactly.
 _MOST_EVENTS = 2**53
 
@@ -115,11 +117,7 @@ class Subscriptions:
         event_type = _one_type(request)
         require_any_scope(caller, [f"webrtc-events:{event_type}:create"])
         detail = request["config"]["subscriptionDetail"]
-        registration = detail["registrationId"]
-        if not 1 <= len(registration) <= _LONGEST_REGISTRATION:
-            raise InvalidArgument(
-                f"$.config.subscriptionDetail.registrationId: 1 to {_LONGEST_REGISTRATION} characters"
-            )
+        registration = _registration(detail)
         session = _session(event_type, detail)
         headers = _checked_headers(request)
         credential = _credential(request.get("sinkCredential"))
@@ -299,6 +297,23 @@ def _one_type(request: HTTPSubscriptionRequest) -> EventType:
     return EventType(types[0])
 
 
+def _registration(detail: WebrtcSubscriptionDetail) -> str:
+    registration = detail["registrationId"]
+    if not 1 <= len(registration) <= _LONGEST_REGISTRATION:
+        raise InvalidArgument(
+            f"$.config.subscriptionDetail.registrationId: 1 to {_LONGEST_REGISTRATION} characters"
+        )
+    _check_characters("registrationId", registration)
+    return registration
+
+
+def _check_characters(name: str, value: str) -> None:
+    if _CONTROL.search(value):
+        raise InvalidArgument(
+            f"$.config.subscriptionDetail.{name}: holds a control character, such as a line end; leave it out"
+        )
+
+
 def _session(event_type: EventType, detail: WebrtcSubscriptionDetail) -> str | None:
     """The session id under either of its names: the schema says `sessionId`, the example `mediaSessionId`."""
     if event_type is not EventType.SESSION_STATUS:
@@ -309,6 +324,7 @@ def _session(event_type: EventType, detail: WebrtcSubscriptionDetail) -> str | N
         raise InvalidArgument("$.config.subscriptionDetail.sessionId: session-status needs a session id")
     if len(str(given[0])) > _LONGEST_SESSION:
         raise InvalidArgument(f"$.config.subscriptionDetail.sessionId: at most {_LONGEST_SESSION} characters")
+    _check_characters("sessionId", str(given[0]))
     if given[0] != given[-1]:
         raise InvalidArgument("$.config.subscriptionDetail: sessionId and mediaSessionId differ")
     return cast("str", given[0])

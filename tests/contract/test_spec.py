@@ -608,7 +608,7 @@ def test_the_gateway_publishes_what_can_be_subscribed_to() -> None:
 def flat(document: dict[str, Json], name: str) -> dict[str, Json]:
     """The properties and requirements of a data schema, references and allOf dissolved.
 
-    Left out: lengths, and what a registrationId must be free of to stand in a path.
+    Left out: lengths, and what a registrationId and a mediaSessionId must be free of.
     """
     parts = [{"$ref": f"#/components/schemas/{name}"}]
     found: dict[str, Json] = {"properties": {}, "required": set()}
@@ -618,7 +618,11 @@ def flat(document: dict[str, Json], name: str) -> dict[str, Json]:
         found["required"] |= set(schema.get("required", []))
         for key, value in schema.get("properties", {}).items():
             kept = wire(resolve(document, value))
-            left_out = ("minLength", "maxLength", *(["pattern"] if key == "registrationId" else []))
+            left_out = (
+                "minLength",
+                "maxLength",
+                *(["pattern"] if key in ("registrationId", "mediaSessionId") else []),
+            )
             found["properties"][key] = {word: kept[word] for word in kept if word not in left_out}
     return found
 
@@ -629,6 +633,9 @@ def flat(document: dict[str, Json], name: str) -> dict[str, Json]:
         {"data": {"mediaSessionId": "m", "status": "Ringing", "subscriptionId": "s"}},
         {"data": {"mediaSessionId": "", "status": "Ringing"}},
         {"data": {"mediaSessionId": "m" * 513, "status": "Ringing"}},
+        {"data": {"mediaSessionId": "m\nm", "status": "Ringing"}},
+        {"data": {"mediaSessionId": "m\x7fm", "status": "Ringing"}},
+        {"subject": "r1\nr1"},
         {"data": {"mediaSessionId": "m"}},
         {"data": {"status": "Ringing"}},
         {"type": TYPE_PREFIX + "subscription-ended"},

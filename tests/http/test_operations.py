@@ -76,6 +76,7 @@ def with_config(**changes: Any) -> dict[str, Any]:
         (with_config(subscriptionMaxEvents=1.5), "INVALID_ARGUMENT", "$.config.subscriptionMaxEvents"),
         (with_config(subscriptionExpireTime="2099-01-01T00:00:00"), "INVALID_ARGUMENT", "ExpireTime"),
         (with_config(subscriptionDetail={}), "INVALID_ARGUMENT", "registrationId"),
+        (with_config(subscriptionDetail={"registrationId": "r1\n"}), "INVALID_ARGUMENT", "registrationId"),
         ({"types": [PREFIX + "unheard-of"]}, "INVALID_ARGUMENT", "$.types[0]"),
         ({"types": []}, "INVALID_ARGUMENT", "$.types"),
         ({"protocol": "MQTT", "sink": "http://a", "types": []}, "INVALID_ARGUMENT", "$.types"),
@@ -133,6 +134,15 @@ def test_single_event_is_accepted_once(api: Api) -> None:
         assert response.status_code == 202, response.text
         (result,) = response.json()["results"]
         assert (result["id"], result["status"]) == ("e1", status)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"subject": "r1\n"}, {"data": {"mediaSessionId": "m1\n", "status": "Ringing"}}]
+)
+def test_an_event_that_names_what_holds_a_line_end_is_refused(api: Api, changes: dict[str, Any]) -> None:
+    event = invitation(61) | ({"type": PREFIX + "session-status"} if "data" in changes else {}) | changes
+    message = assert_error(post_events(api, event), 400, "INVALID_ARGUMENT")
+    assert ("subject" if "subject" in changes else "mediaSessionId") in message
 
 
 def test_batch_is_judged_event_by_event(api: Api) -> None:

@@ -1,12 +1,14 @@
 """What clients may do with subscriptions, beyond what the contract's schemas say."""
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
 import redis
 
 from tests.conftest import everything
+from webrtc_events import subscriptions as usecase
 from webrtc_events.clock import SystemClock, format_time, parse_time
 from webrtc_events.contract import load_public
 from webrtc_events.errors import NotFound, PermissionDenied, ServiceError, Unprocessable
@@ -121,6 +123,36 @@ def test_session_status_needs_one_session(subscriptions: Subscriptions, detail: 
     status, code, message = error(subscriptions, request(EventType.SESSION_STATUS, detail=detail))
     assert (status, code) == (400, "INVALID_ARGUMENT")
     assert "$.config.subscriptionDetail" in message
+
+
+CONTROLS = ["\n", "\r", "\t", "\0", "\x1b", "\x7f"]
+
+
+@pytest.mark.parametrize("name", ["registrationId", "sessionId", "mediaSessionId"])
+@pytest.mark.parametrize("control", CONTROLS)
+@pytest.mark.parametrize("place", ["{}a", "a{}b", "a{}"])
+def test_ids_that_no_gateway_can_name_are_refused(
+    subscriptions: Subscriptions, raw_store: "redis.Redis", name: str, control: str, place: str
+) -> None:
+    """They would match nothing, without a word."""
+    detail = {"sessionId": "s1"} if name == "registrationId" else {}
+    asked = request(EventType.SESSION_STATUS, detail=detail | {name: place.format(control)})
+    status, code, message = error(subscriptions, asked)
+    assert (status, code) == (400, "INVALID_ARGUMENT")
+    assert re.match(r"\$\.config\.subscriptionDetail\.(registrationId|sessionId): holds a control", message)
+    assert control not in message
+    assert raw_store.keys("*") == ["partitions"]
+
+
+def test_one_that_was_stored_with_a_line_end_is_still_shown_and_deleted(
+    subscriptions: Subscriptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(usecase, "_CONTROL", re.compile("(?!)"))
+        made = subscriptions.create(APP, request(detail={"registrationId": "r1\n"}))
+    assert subscriptions.get(APP, made["id"]) == made
+    assert subscriptions.list(APP) == [made]
+    subscriptions.delete(APP, made["id"])
 
 
 @pytest.mark.parametrize(
