@@ -213,8 +213,11 @@ def other_types(raw: "redis.Redis", key: str | bytes) -> list[Callable[[], Any]]
 
     def put(command: str, *args: Any) -> Callable[[], Any]:
         def act() -> None:
-            raw.delete(key)
-            getattr(raw, command)(key, *args)
+            # At once: the worker may make it anew in between.
+            with raw.pipeline(transaction=True) as pipe:
+                pipe.delete(key)
+                getattr(pipe, command)(key, *args)
+                pipe.execute()
 
         return act
 
