@@ -10,6 +10,7 @@
     ├── NotFound            404 NOT_FOUND
     ├── MethodNotAllowed    405 METHOD_NOT_ALLOWED
     ├── NotAcceptable       406 NOT_ACCEPTABLE
+    ├── RequestTimeout      408 REQUEST_TIMEOUT
     ├── SubscriptionEnded   409 WEBRTC_EVENTS.SUBSCRIPTION_ENDED
     ├── ContentTooLarge     413 CONTENT_TOO_LARGE
     ├── UnsupportedMediaType 415 UNSUPPORTED_MEDIA_TYPE
@@ -43,6 +44,7 @@ __all__ = [
     "NotAcceptable",
     "NotFound",
     "PermissionDenied",
+    "RequestTimeout",
     "ServiceError",
     "SubscriptionEnded",
     "SubscriptionMismatch",
@@ -169,6 +171,12 @@ class NotAcceptable(ServiceError):
     message = "None of the accepted media types can be served."
 
 
+class RequestTimeout(ServiceError):
+    status = 408
+    code = "REQUEST_TIMEOUT"
+    message = "The request came too slowly; send it again."
+
+
 class SubscriptionEnded(ServiceError):
     """Source: webrtc-events-next.yaml, SubscriptionEnded409."""
 
@@ -247,6 +255,7 @@ _BY_STATUS: dict[int, type[ServiceError]] = {
         NotFound,
         MethodNotAllowed,
         NotAcceptable,
+        RequestTimeout,
         ContentTooLarge,
         UnsupportedMediaType,
         TooManyRequests,

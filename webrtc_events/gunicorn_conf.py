@@ -12,8 +12,8 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 
-# uvicorn.workers is deprecated in favour of this package.
-worker_class = "uvicorn_worker.UvicornWorker"
+# uvicorn's, with deadlines for heads and strict line ends.
+worker_class = "webrtc_events.http.gunicorn_worker.ApiWorker"
 
 bind = "127.0.0.1:9091"
 

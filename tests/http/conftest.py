@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.issuer import Issuer, SigningKeyPair
 from webrtc_events.app import create_app
 from webrtc_events.conditions import Condition
+from webrtc_events.http.protocol import HttpProtocol
 from webrtc_events.local.valkey import Valkey
 from webrtc_events.settings import Settings
 
@@ -63,7 +64,8 @@ class Api:
 def serving(app: ASGIApp, issuer: Issuer) -> Iterator[Api]:
     """Listens before the server starts, so that no request comes too early."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", http=HttpProtocol)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     api = Api(listener.getsockname()[1], issuer)

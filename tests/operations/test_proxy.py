@@ -34,6 +34,7 @@ class Stack:
 
     def __init__(self, issuer: Issuer, port: int, proxy: Proxy) -> None:
         self.issuer = issuer
+        self.port = port
         self.proxy = proxy
         self.direct = Client(issuer, f"http://127.0.0.1:{port}")
         self.api = Client(
@@ -199,6 +200,26 @@ def test_what_it_answers_itself_is_an_error_info(
     answer = stack.raw(line, *headers, f"Authorization: Bearer {stack.api.token()}", body=body)
     assert_error(answer, status, code)
     assert uuid.UUID(answer.headers["x-correlator"])
+
+
+def ask_directly(stack: Stack, request: bytes) -> requests.Response:
+    """What gunicorn says before it closes the connection."""
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=20) as direct:
+        direct.sendall(request)
+        return parsed(b"".join(iter(lambda: direct.recv(65_536), b"")))
+
+
+def test_a_bare_line_feed_does_not_get_past_it(stack: Stack) -> None:
+    """nginx takes it, and gives the API one request whose lines end in CR LF; the API itself refuses it."""
+    lines = (f"GET {SUBSCRIPTIONS} HTTP/1.1", f"Host: {NAME}", f"Authorization: Bearer {stack.api.token()}")
+    request = "\n".join([*lines, "Connection: close", "", ""]).encode()
+    assert parsed(stack.proxy.exchange(request, stack.proxy.public)).status_code == 200
+    assert_error(ask_directly(stack, request), 400, "INVALID_ARGUMENT")
+
+
+def test_half_a_head_is_let_go_also_without_it(stack: Stack) -> None:
+    half = f"GET {SUBSCRIPTIONS} HTTP/1.1\r\nHost: {NAME}\r\n".encode()
+    assert_error(ask_directly(stack, half), 408, "REQUEST_TIMEOUT")
 
 
 def test_its_own_answers_repeat_the_correlator_if_it_is_one(stack: Stack) -> None:

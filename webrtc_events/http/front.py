@@ -10,19 +10,19 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webrtc_events.contract import Validator
-from webrtc_events.errors import ContentTooLarge, InvalidArgument
+from webrtc_events.errors import InvalidArgument
 from webrtc_events.http.answers import error_response
+from webrtc_events.http.bodies import Bodies
 from webrtc_events.http.failures import Failures
 from webrtc_events.request_context import entered_request
 
 __all__ = ["Front"]
 
 _HEADER = b"x-correlator"
-_MAX_DIGITS = 18
 
 
 class Front:
-    """Adds x-correlator, limits bodies, and turns what nobody caught into an ErrorInfo.
+    """Adds x-correlator, limits bodies (bodies.py), and turns what nobody caught into an ErrorInfo.
 
     `limits` maps a path prefix to the largest body, in bytes; `default_limit` holds for
     other paths. `correlator` validates what a client may send as x-correlator. `lifespan`
@@ -45,6 +45,7 @@ class Front:
         self._failures = failures
         self._limits = limits
         self._default_limit = default_limit
+        self._bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -67,9 +68,8 @@ class Front:
             if not valid:
                 raise InvalidArgument("x-correlator: the value does not match its pattern.")
             _check_path(scope)
-            limit = self._limit(scope["path"])
-            _check_content_length(scope, limit)
-            await self._app(scope, _limited(receive, limit), answer.send)
+            with self._bodies.watched(scope, receive, self._limit(scope["path"])) as watched:
+                await self._app(scope, watched, answer.send)
         except Exception as error:
             failure = self._failures.answer(error, scope)
             if answer.started:
@@ -107,27 +107,3 @@ def _check_path(scope: Scope) -> None:
         unquote_to_bytes(scope["raw_path"]).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidArgument("The path is not UTF-8.") from None
-
-
-def _check_content_length(scope: Scope, limit: int) -> None:
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            if not value.isdigit() or len(value) > _MAX_DIGITS:
-                raise InvalidArgument("Content-Length is not a number of bytes.")
-            if int(value) > limit:
-                raise ContentTooLarge
-
-
-def _limited(receive: Receive, limit: int) -> Receive:
-    """Counts what comes, since a chunked body does not say how long it is."""
-    received = 0
-
-    async def receive_limited() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit:
-            raise ContentTooLarge
-        return message
-
-    return receive_limited

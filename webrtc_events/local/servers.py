@@ -17,6 +17,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 
 from webrtc_events.clock import Clock
+from webrtc_events.http.protocol import HttpProtocol
 from webrtc_events.local.errors import LocalError
 
 __all__ = ["HttpServer", "Tls", "asgi"]
@@ -55,7 +56,7 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,
             ws="none",
-            http="h11",
+            http=HttpProtocol,
             loop="asyncio",
             # A TLS connection that uvicorn closed for idling, and whose client does not answer,
             # could no longer be aborted when the server stops.
