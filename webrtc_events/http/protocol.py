@@ -19,6 +19,8 @@ from webrtc_events.errors import InvalidArgument, RequestTimeout, ServiceError
 __all__ = ["HttpProtocol"]
 
 _DEADLINE_S = 10.0
+# asyncio reads 256 KiB at once: what a thousand clients send before anybody looks at their requests.
+_READ_BYTES = 16 * 1024
 
 
 class HttpProtocol(H11Protocol):
@@ -38,11 +40,20 @@ class HttpProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.max_size = _READ_BYTES  # type: ignore[attr-defined]
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.SEND_RESPONSE:
+            # The next piece of a body comes once this one is asked for.
+            self.flow.pause_reading()
         self._watch()
+
+    def on_response_complete(self) -> None:
+        # Nobody reads what has come of a body whose request is answered.
+        self.cycle.body.clear()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._await(None)
