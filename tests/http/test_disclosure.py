@@ -128,11 +128,11 @@ def _call(api: Api, sink: RecordingSink, raw_store: "redis.Redis", monkeypatch: 
 def _fail(
     ask: Callable[..., requests.Response], raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store that holds nonsense, and a bug: both are logged with a traceback."""
+    """A store that holds nonsense, which is told of, and a bug, which is logged with a traceback."""
     other = f"{REGISTRATION}-2"
     raw_store.set(partition_of(other, 64).registration_state(other), "nonsense")
     body = {"deviceId": DEVICE, "owner": "app"}
-    assert ask("PUT", f"{NETWORK}/registrations/{other}", json=body).status_code == 500
+    assert ask("PUT", f"{NETWORK}/registrations/{other}", json=body).status_code == 201
 
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError(f"no tel:{CALLER} with Bearer {SINK_TOKEN}")
@@ -200,7 +200,7 @@ def test_a_token_is_seen_by_the_sink_alone_whatever_the_setting(run: Callable[..
 def test_people_are_not_in_the_logs(run: Callable[..., Run]) -> None:
     done = run()
     assert [each for each in (*LOGGED, *NEVER_LOGGED) if each.casefold() in done.logged.casefold()] == []
-    assert done.logged.count("Traceback") >= 2
+    assert done.logged.count("Traceback") >= 1
     # What stands for them can be looked for: the same in every line and every process.
     masking = Masking(b"\0" * 32, show=False)
     for value in LOGGED:
