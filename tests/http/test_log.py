@@ -6,7 +6,6 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +14,9 @@ import pytest
 
 from tests.http.conftest import NETWORK, PUBLIC, Api, assert_error, serving, subscription_request
 from tests.issuer import Issuer, SigningKeyPair
-from tests.valkeys import eventually
+from tests.valkeys import eventually, running_store
 from webrtc_events.app import create_app
 from webrtc_events.clock import SystemClock
-from webrtc_events.local.valkey import Valkey
 from webrtc_events.log_config import LineFormatter, RequestFields
 from webrtc_events.masking import Masking
 from webrtc_events.settings import Settings
@@ -56,18 +54,6 @@ def log() -> Iterator[Log]:
     yield log
     own.removeHandler(log.handler)
     own.setLevel(level)
-
-
-@contextmanager
-def running_store(directory: Path) -> Iterator[str]:
-    """A store of its own, by its URL; what it holds stays in the directory."""
-    server = Valkey(directory, SystemClock())
-    server.start()
-    try:
-        server.wait_ready()
-        yield server.url
-    finally:
-        server.stop()
 
 
 @pytest.mark.parametrize(

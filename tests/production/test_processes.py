@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,8 +17,8 @@ import requests
 
 from tests.issuer import Issuer, SigningKeyPair
 from tests.sinks import RecordingSink
+from tests.valkeys import running_store
 from webrtc_events.clock import SystemClock
-from webrtc_events.local.valkey import Valkey
 from webrtc_events.masking import Masking
 
 CONFIG = "python:webrtc_events.gunicorn_conf"
@@ -284,34 +284,28 @@ def test_an_api_process_that_ends_while_the_store_is_away_takes_no_other_with_it
     environ: dict[str, str], issuer: Issuer, tmp_path: Path
 ) -> None:
     """gunicorn starts another in its place, over and over, until the store is back."""
-    store = Valkey(tmp_path, CLOCK)
-    store.start()
-    store.wait_ready()
     log = tmp_path / "api.log"
-    environ |= settings_of(issuer) | {"WEBRTC_EVENTS_REDIS_URL": store.url}
-    with process(log, environ, *gunicorn("-w", "2")) as api:
-        url = eventually_ready(api, log)
-        store.stop()
+    with ExitStack() as stack:
+        with running_store(tmp_path) as store:
+            environ |= settings_of(issuer) | {"WEBRTC_EVENTS_REDIS_URL": store}
+            api = stack.enter_context(process(log, environ, *gunicorn("-w", "2")))
+            url = eventually_ready(api, log)
+            await_log(log, _STARTED, times=2)
         children = Path(f"/proc/{api.pid}/task/{api.pid}/children")
-        victim = int(children.read_text().split()[0])
-        os.kill(victim, signal.SIGKILL)
+        os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
         await_log(log, "webrtc-events: WEBRTC_EVENTS_REDIS_URL: ")
-        answer = requests.get(f"{url}/healthz", timeout=10)
-        assert answer.status_code == 200
-        again = Valkey(tmp_path, CLOCK)
-        again.start()
-        again.wait_ready()
-        deadline = CLOCK.monotonic() + 30
-        while log.read_text().count("Application startup complete") < 3:
-            assert CLOCK.monotonic() < deadline, log.read_text()
-            CLOCK.sleep(0.05)
+        assert requests.get(f"{url}/healthz", timeout=10).status_code == 200
+        stack.enter_context(running_store(tmp_path))
+        await_log(log, _STARTED, times=3)
         assert api.poll() is None
-    again.stop()
     assert "Traceback" not in log.read_text()
 
 
-def await_log(log: Path, text: str) -> None:
+_STARTED = "Application startup complete"
+
+
+def await_log(log: Path, text: str, *, times: int = 1) -> None:
     deadline = CLOCK.monotonic() + 30
-    while text not in log.read_text():
+    while log.read_text().count(text) < times:
         assert CLOCK.monotonic() < deadline, log.read_text()
         CLOCK.sleep(0.05)
