@@ -28,7 +28,7 @@ from webrtc_events.settings import Settings
 
 _SEED = 1
 _EXAMPLES = 10
-_BOUND_S = 30.0
+_BOUND_S = 120.0
 _TOKEN_LIFE_S = 600
 _LATE_S = 0.5
 _IN_TIME_S = 0.3
