@@ -22,6 +22,7 @@ _STATUS = "org.camaraproject.webrtc-events.v0.session-status"
 _ENDS = "org.camaraproject.webrtc-events.v0.registration-ends"
 # A leap year, so that every date that is valid stays valid.
 _FUTURE_YEAR = "2996"
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Rules:
@@ -70,7 +71,10 @@ class Rules:
         self._credential(credential)
         if isinstance(config.get("subscriptionDetail"), dict):
             detail = config["subscriptionDetail"]
-            # Like the gateway side's registrationId, not empty.
+            # Like the gateway side's names: without control characters, the registration's not empty.
+            for name in ("registrationId", "sessionId", "mediaSessionId"):
+                if isinstance(detail.get(name), str):
+                    detail[name] = _CONTROLS.sub("x", detail[name])
             if detail.get("registrationId") == "":
                 detail["registrationId"] = "r1"
             if body.get("types") == [_STATUS]:
