@@ -65,5 +65,4 @@ def test_contention(run: Run) -> None:
     frozen.thaw()
     run.say("worker-1 goes on")
     eventually(lambda: "lease lost" in frozen.output, "a stale settle is refused", 10)
-    # The third: on a busy machine a worker waits for a processor longer than a lease; 17 were doubled once.
-    run.finish(failed=3, late=True)
+    run.finish(failed=2, late=True)
