@@ -186,9 +186,7 @@ def test_client_that_stands_for_a_person_is_a_pseudonym(
 ) -> None:
     token = api.token(scope="webrtc-events:read", **claims)
     api("DELETE", f"{SUBSCRIPTIONS}/x", token=token, headers={"x-correlator": "c-8"})
-    pseudonym = Masking(b"\0" * 32, show=False).pseudonym(person if "@" in person else f"+{person}")
-    if "sub" in claims:
-        pseudonym = Masking(b"\0" * 32, show=False).pseudonym(person)
+    pseudonym = Masking(b"\0" * 32, show=False).pseudonym(claims["client_id"] or claims["sub"])
     assert log.of("c-8").endswith(f"correlator=c-8 client={pseudonym}")
     assert person not in log.text
 
