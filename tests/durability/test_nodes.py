@@ -215,7 +215,7 @@ def test_the_node_of_a_cluster_whose_clock_is_off_is_named(
         ]
         front.target, front.edit = masters[1].port, ahead(-10)
         cluster = Cluster(masters, [])
-        form(cluster, [stack.enter_context(each.client()) for each in masters])
+        form(cluster, [stack.enter_context(each.patient_client()) for each in masters])
         begun = watch(f"redis+cluster://{masters[0].address}")
         lines = told(caplog)
         off = f"127.0.0.1:{front.port}"
