@@ -20,7 +20,7 @@ SDKS := tests/conformance/sdks
 NODE_MODULES := $(SDKS)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test chaos fairness conformance check types clean
+.PHONY: help serve demo test chaos fairness fanout conformance check types clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
@@ -29,6 +29,7 @@ help:
 	@echo 'make chaos   kill, pause and empty what a running service consists of, and count what is lost;'
 	@echo '             ARGS="--seed 7" repeats a run, ARGS="--events 50000" makes a longer one'
 	@echo 'make fairness   measure whether sinks that never answer hold back the others, some minutes'
+	@echo 'make fanout   measure whether events for very many subscriptions hold back other clients, some minutes'
 	@echo 'make conformance   hold a running service against its contracts; ARGS="--seed 7" for other requests,'
 	@echo '             REPORT=html for build/conformance.html, a report to hand in'
 	@echo 'make check   lint, format, types, import directions, handlers against contracts'
@@ -54,6 +55,9 @@ chaos: $(TESTS)
 
 fairness: $(TESTS)
 	$(BIN)/python bench/fairness.py $(ARGS)
+
+fanout: $(RUNS)
+	$(BIN)/python bench/fanout.py $(ARGS)
 
 conformance: $(CONFORMS) $(NODE_MODULES)
 	$(if $(filter-out html,$(REPORT)),$(error REPORT=$(REPORT): there is only REPORT=html))

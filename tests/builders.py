@@ -1,10 +1,13 @@
 """Short ways to values that tests need many of."""
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from webrtc_events.errors import Unavailable
 from webrtc_events.keys import new_subscription_id, partition_of
 from webrtc_events.model import ContractVersion, Credential, EventType, NetworkEvent, Subscription
+from webrtc_events.scripts import Call
 from webrtc_events.store import Store
 
 SINK = "https://localhost:9443/inbox"
@@ -102,3 +105,22 @@ def append(store: Store, *events: NetworkEvent, to: int | None = None) -> list[t
     """Appends to the partition of the first event's registration, or to partition `to`."""
     number = partition_of(events[0].registration or "", 64).number if to is None else to
     return [(each.new, each.subscriptions) for each in store.append({number: list(events)})[number]]
+
+
+def no_damage(damaged: Iterable[Sequence[str]]) -> None:
+    assert list(damaged) == []
+
+
+class Interrupted:
+    """Scripts whose answers are lost after so many calls, as when the process dies."""
+
+    def __init__(self, store: Store, calls: int) -> None:
+        self._scripts = store.scripts
+        self._left = calls
+
+    def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
+        answers = self._scripts.run(calls, replicas=replicas)
+        self._left -= 1
+        if self._left <= 0:
+            raise Unavailable
+        return answers

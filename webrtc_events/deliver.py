@@ -52,10 +52,14 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, slots=True)
 class CourierOptions:
-    """How much one courier takes on. `poll_s` bounds how late a lost wake-up or a retry is seen."""
+    """How much one courier takes on. `poll_s` bounds how late a lost wake-up or a retry is seen.
+
+    A partition is asked for at most `claims_at_once`: each claim is a script that holds up the store.
+    """
 
     hosts: HostLimits = field(default_factory=HostLimits)
     events_per_claim: int = 8
+    claims_at_once: int = 50
     poll_s: float = 0.2
     limits: SinkLimits = field(default_factory=SinkLimits)
 
@@ -185,7 +189,7 @@ class Courier:
         wanted = self._wanted()
         if not wanted:
             return
-        share = self._gate.room // len(wanted)
+        share = min(self._gate.room // len(wanted), self._options.claims_at_once)
         claims = self._asked(
             lambda: self._store.claim(wanted, subscriptions=share, events=self._options.events_per_claim)
         )

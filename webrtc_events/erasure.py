@@ -184,6 +184,7 @@ class Erasure:
         keys = [
             partition.registration_record(registration),
             partition.registration_state(registration),
+            partition.ending(registration),
             *(partition.registration(each, registration) for each in _TYPES),
         ]
         keys += [set_aside_key(each) for each in keys]

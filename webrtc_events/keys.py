@@ -108,6 +108,18 @@ class Partition:
         """string with TTL: this network event was appended here."""
         return f"{self.tag}:seen:{source} {event_id}"
 
+    def lacking(self, source: str, event_id: str) -> str:
+        """set with TTL: subscriptions that this network event is still to be appended to here."""
+        return f"{self.tag}:lacking:{source} {event_id}"
+
+    def matched(self, source: str, event_id: str) -> str:
+        """string with TTL: to how many it was appended, while it is lacking to others."""
+        return f"{self.tag}:matched:{source} {event_id}"
+
+    def ending(self, registration_id: str) -> str:
+        """set with TTL: subscriptions that are still to end with that registration, which time ends."""
+        return f"{self.tag}:ending:{registration_id}"
+
 
 def set_aside_key(key: str) -> str:
     """What was found in place of a key, of another type: kept until an operator drops it."""

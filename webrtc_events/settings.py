@@ -96,6 +96,12 @@ class Settings:
         read.count(0), "0", "longest life of a subscription in seconds; 0: no limit"
     )
     max_subscriptions: int = _setting(read.count(0), "10000", "active subscriptions of a client; 0: no limit")
+    max_registration_subscriptions: int = _setting(
+        read.count(0), "50", "active subscriptions to a registration, of all clients; 0: no limit"
+    )
+    max_session_subscriptions: int = _setting(
+        read.count(0), "100", "active subscriptions to a media session, of all clients; 0: no limit"
+    )
     requests_per_s: int = _setting(read.count(0), "100", "requests a second of a client; 0: no limit")
     requests_at_once: int = _setting(read.count(1), "200", "requests of a client at once, above its rate")
     token_lead_s: int = _setting(

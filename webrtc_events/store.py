@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from webrtc_events.appends import AppendResult, append_events
 from webrtc_events.clock import Clock, SystemClock, parse_time
 from webrtc_events.damage_log import DamageLog
 from webrtc_events.errors import DamagedRecord, Unavailable
@@ -66,9 +67,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-# A script holds up the store for all: 50 events to 300 subscriptions of one registration, far more than
-# there are, take some 250 ms.
-_EVENTS_PER_APPEND = 50
 # Counted from the latest subscription to the session or event of it: no call lasts that long.
 _SESSION_INDEX_TTL_S = 30 * 24 * 3600
 # string: how many partitions the store was made for. The first key of a store.
@@ -83,15 +81,22 @@ class PartitionMismatch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
-    """Spans that the scripts need, in ms. `offset_ms` shifts the store's clock, in tests only."""
+    """Spans that the scripts need, in ms. `offset_ms` shifts the store's clock, in tests only.
+
+    `work`: how many subscriptions a script that appends goes through before it makes way for others.
+    """
 
     lease_ms: int = 30_000
     offset_ms: int = 0
+    work: int = 50
 
 
 @dataclass(frozen=True, slots=True)
 class CreateResult:
-    """'created', or why not: 'expired', 'token_expired', 'mismatch', 'unknown_registration', 'quota'.
+    """'created', or why not: 'expired', 'token_expired', 'mismatch', 'unknown_registration'.
+
+    Or, as there are as many subscriptions as may be: 'quota' (of the client), 'registration_quota',
+    'session_quota'.
 
     A created one starts at `now_ms` and ends by `expires_at_ms`, if it has an end.
     """
@@ -112,14 +117,6 @@ class UpdateResult:
     outcome: str
     expires_at_ms: int | None = None
     request: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class AppendResult:
-    """What a partition did with one event."""
-
-    new: bool
-    subscriptions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +250,8 @@ class Store:
         }
         if sealed is not None:
             fields["credential"] = sealed
-        call = self._create_call(partition, subscription, fields, session_over=session_over)
+        room = self._session_room(subscription, partition)
+        call = self._create_call(partition, subscription, fields, session_over=session_over, room=room)
         if not self._index(subscription, partition):
             return CreateResult("quota")
         outcome, now_ms, expires_at = self._scripts.run([call])[0]
@@ -275,6 +273,7 @@ class Store:
         fields: Mapping[str, str | int],
         *,
         session_over: bool,
+        room: int | None,
     ) -> Call:
         args: list[str | int] = [
             subscription.id,
@@ -289,9 +288,29 @@ class Store:
             int(subscription.initial_event),
             int(session_over),
             subscription.origin or "",
+            self._settings.max_registration_subscriptions or "",
+            "" if room is None else room,
             *(part for pair in fields.items() for part in pair),
         ]
         return Call("create", [partition.subscription(subscription.id)], partition.tag, args)
+
+    def _session_room(self, subscription: Subscription, partition: Partition) -> int | None:
+        """How many subscriptions to its session may be in its partition; None: there is no limit.
+
+        Of several that are made at once in several partitions, a few too many may get in.
+        """
+        most = self._settings.max_session_subscriptions
+        if subscription.session is None or not most:
+            return None
+        (partitions,) = self.session_partitions([subscription.session])
+        others = [each for each in partitions if each.number != partition.number]
+        with store_errors():
+            pipe = self._redis.pipeline()
+            for each in others:
+                pipe.scard(each.session(subscription.session))
+            answers = answers_of(pipe) if others else []
+        # One that cannot be read is made anew once an event meets it, and counts nothing until then.
+        return most - sum(each for each in answers if isinstance(each, int))
 
     def _index(self, subscription: Subscription, partition: Partition) -> bool:
         """Writes what points at the subscription; False: the client's quota is used up.
@@ -703,43 +722,11 @@ class Store:
     def append(self, batches: Mapping[int, Sequence[NetworkEvent]]) -> dict[int, list[AppendResult]]:
         """Appends events to every matching outbox: for each partition number, in order.
 
-        Every event is matched and appended in one atomic step of its partition. Returns only when
-        all hold their events, on as many replicas as `ack_replicas` asks for; the same call again
-        changes nothing.
+        Returns only when all hold their events, on as many replicas as `ack_replicas` asks for. The
+        same call again completes what failed half way, and changes nothing else.
         """
         self.guard.check()
-        results: dict[int, list[AppendResult]] = {number: [] for number in batches}
-        longest = max(map(len, batches.values()), default=0)
-        for first in range(0, longest, _EVENTS_PER_APPEND):
-            # A chunk of each partition at a time: if one is refused, none that follows may overtake it.
-            last = first + _EVENTS_PER_APPEND
-            chunks = {number: events[first:last] for number, events in batches.items() if len(events) > first}
-            calls = [self._append_call(Partition(number), events) for number, events in chunks.items()]
-            answers = self._scripts.run(calls, replicas=self._settings.ack_replicas)
-            for number, flat in zip(chunks, answers, strict=True):
-                if len(flat) % 2:
-                    self._tell_damaged(flat.pop())
-                pairs = zip(flat[::2], flat[1::2], strict=True)
-                results[number] += [AppendResult(bool(new), int(count)) for new, count in pairs]
-        return results
-
-    def _append_call(self, partition: Partition, events: Sequence[NetworkEvent]) -> Call:
-        args: list[str | int] = []
-        for event in events:
-            is_status = event.type is EventType.SESSION_STATUS
-            args += [
-                event.name,
-                event.type.rpartition(".")[2],
-                event.registration or "",
-                event.session or "",
-                self._settings.deadline_ms(event.type),
-                event.payload,
-                int(event.session is not None and not event.numbered),
-                json.dumps(event.involved) if is_status and event.involved else "",
-                int(event.last) if is_status else "",
-                event.time_ms,
-            ]
-        return Call("append", [partition.due], partition.tag, args)
+        return append_events(self._scripts, self._settings, batches, self._tell_damaged)
 
     def claim(self, partitions: Sequence[Partition], *, subscriptions: int, events: int) -> list[Claim]:
         """Leases up to so many due subscriptions of each partition, with up to so many events each.
@@ -953,6 +940,7 @@ def _script_options(settings: Settings, options: StoreOptions) -> dict[str, int]
     return {
         "format": FORMAT,
         "offset_ms": options.offset_ms,
+        "work": options.work,
         "lease_ms": options.lease_ms,
         "end_deadline_ms": settings.deadline_ms(EventType.SUBSCRIPTION_ENDED),
         "registration_ends_deadline_ms": settings.deadline_ms(EventType.REGISTRATION_ENDS),

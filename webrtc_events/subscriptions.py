@@ -112,6 +112,7 @@ class Subscriptions:
             Unprocessable: more than one event type.
             InsufficientScope: no scope for the type asked for.
             InvalidArgument: what the contract cannot say: see the checks below.
+            TooManyRequests: the client, the registration or the session has as many as it may.
             Unavailable: the store does not answer.
         """
         event_type = _one_type(request)
@@ -283,7 +284,17 @@ def _refusal(outcome: str) -> ServiceError:
         case "unknown_registration":
             return Unprocessable("The registration is not known.", code="SERVICE_NOT_APPLICABLE")
         case "quota":
-            return TooManyRequests("Too many active subscriptions.", code="QUOTA_EXCEEDED")
+            return TooManyRequests(
+                "The client has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"
+            )
+        case "registration_quota":
+            return TooManyRequests(
+                "The registration has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"
+            )
+        case "session_quota":
+            return TooManyRequests(
+                "The media session has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"
+            )
         case _:
             raise ValueError(outcome)
 

@@ -14,6 +14,8 @@ UNLIMITED = {
     "WEBRTC_EVENTS_REQUESTS_PER_S": "0",
     "WEBRTC_EVENTS_NEXT": "true",
     "WEBRTC_EVENTS_MAX_SUBSCRIPTIONS": "0",
+    "WEBRTC_EVENTS_MAX_REGISTRATION_SUBSCRIPTIONS": "0",
+    "WEBRTC_EVENTS_MAX_SESSION_SUBSCRIPTIONS": "0",
 }
 """A campaign is more than a client may ask for; 429 would be taken for a fitting answer to anything."""
 

@@ -533,3 +533,24 @@ def test_a_sink_that_only_fails_is_told_once_that_its_subscription_ended(
     postman(a_day_later).run()
     assert sequence(sink.requests[before:]) == [2, "NETWORK_TERMINATED"]
     assert store.get(made.id).status is Status.EXPIRED  # type: ignore[union-attr]
+
+
+def test_a_claim_takes_no_more_than_so_many_and_the_next_comes_at_once(
+    store: Store, sink: RecordingSink, postman: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim is a script that holds up the store for all."""
+    for _ in range(12):
+        created(store, sink=sink.url)
+    append(store, invitation(1))
+    claim, sizes = store.claim, []
+
+    def recorded(*args: Any, **options: Any) -> Any:
+        found = claim(*args, **options)
+        sizes.append(len(found))
+        return found
+
+    monkeypatch.setattr(store, "claim", recorded)
+    # No poll comes within the test, so the first round's claim must be followed by others by itself.
+    postman(options=CourierOptions(poll_s=60, limits=LIMITS, claims_at_once=5)).run()
+    assert len(sink.requests) == 12
+    assert [size for size in sizes if size] == [5, 5, 2]

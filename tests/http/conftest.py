@@ -52,9 +52,8 @@ class Api:
         if token is not None:
             headers.setdefault("Authorization", f"Bearer {token or self.token()}")
         url = f"http://127.0.0.1:{self.port}{path}"
-        return self._session.request(
-            method, url, headers=headers, allow_redirects=False, timeout=20, **options
-        )
+        options.setdefault("timeout", 20)
+        return self._session.request(method, url, headers=headers, allow_redirects=False, **options)
 
     def close(self) -> None:
         self._session.close()

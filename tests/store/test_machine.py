@@ -4,8 +4,10 @@ A step of the model's time is ten seconds; every span ends halfway between two s
 the few ms which really pass decide nothing.
 """
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass, field
+from typing import Any
 
 import redis
 from hypothesis import HealthCheck
@@ -20,11 +22,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.builders import SINK, invitation, subscription
+from tests.builders import SINK, Interrupted, invitation, no_damage, subscription
+from webrtc_events.appends import append_events
+from webrtc_events.errors import Unavailable
 from webrtc_events.keys import partition_of
 from webrtc_events.model import (
     Agreed,
     Claim,
+    EventType,
+    NetworkEvent,
     OutboxKind,
     Refused,
     Status,
@@ -41,6 +47,8 @@ RETENTION_STEPS = 3
 VALIDATION_STEPS = 4
 OUTBOX_LENGTH = 6
 OUTBOX_AGE_STEPS = 5
+# So that an event for two subscriptions is appended in two steps.
+WORK = 1
 PICK = st.integers(0, 11)
 VERDICT = st.sampled_from(["next", "retry", "next", "end", "end quietly"])
 PROFILE = profile(
@@ -127,6 +135,16 @@ class Model:
         self.outbox = [entry for entry in self.outbox if entry[0] >= self.dropped_before]
 
 
+@dataclass(eq=False)
+class Cut:
+    """An event whose publisher went away half way, to be published again."""
+
+    event: NetworkEvent
+    found: frozenset[str]
+    served: frozenset[str] = frozenset()
+    matched: int = 0
+
+
 class StoreMachine(RuleBasedStateMachine):
     settings: Settings
     client: Client
@@ -139,13 +157,16 @@ class StoreMachine(RuleBasedStateMachine):
         self.published = 0
         self.models: list[Model] = []
         self.leases: list[Lease] = []
+        self.cut: Cut | None = None
         seconds, micros = self.raw.time()
         self.start_ms = seconds * 1000 + micros // 1000
         self.at(0)
 
     def at(self, step: int) -> None:
         self.now = step
-        options = StoreOptions(lease_ms=LEASE_STEPS * STEP_MS - STEP_MS // 2, offset_ms=step * STEP_MS)
+        options = StoreOptions(
+            lease_ms=LEASE_STEPS * STEP_MS - STEP_MS // 2, offset_ms=step * STEP_MS, work=WORK
+        )
         self.store = Store(self.client, self.settings, options)
 
     # What clients and gateways do
@@ -181,16 +202,56 @@ class StoreMachine(RuleBasedStateMachine):
             assert {(each.new, each.subscriptions) for each in again} == {(False, 0)}
 
     def matched(self) -> int:
-        matched = 0
+        return sum(self.takes(model) for model in self.models)
+
+    def takes(self, model: Model) -> bool:
+        over = model.expires is not None and model.expires <= self.now
+        if model.status is not Status.ACTIVE or over:
+            return False
+        model.append(self.now)
+        if model.number - (model.made.origin is not None) == model.maximum:
+            model.end(self.now, TerminationReason.MAX_EVENTS_REACHED, Status.EXPIRED)
+        return True
+
+    @precondition(lambda self: self.cut is None and len(self.indexed()) > WORK)
+    @rule(calls=st.integers(1, 3))
+    def append_and_go_away(self, calls: int) -> None:
+        """After so many steps the process dies, or an answer is lost."""
+        self.published += 1
+        self.cut = Cut(invitation(self.published), self.indexed())
+        self.go_on(calls)
+
+    @precondition(lambda self: self.cut is not None)
+    @rule(calls=st.integers(1, 3))
+    def go_on(self, calls: int) -> None:
+        assert self.cut is not None
+        interrupted: Any = Interrupted(self.store, calls)
+        with contextlib.suppress(Unavailable):
+            append_events(interrupted, self.settings, {P.number: [self.cut.event]}, no_damage)
+        lacking = self.raw.smembers(P.lacking("/gateway", self.cut.event.id))
+        self.serve(self.cut, self.cut.found - lacking)
+
+    @precondition(lambda self: self.cut is not None)
+    @rule()
+    def publish_again(self) -> None:
+        """Whoever completes it, the answer tells of all."""
+        assert self.cut is not None
+        complete = self.cut.served == self.cut.found
+        self.serve(self.cut, self.cut.found)
+        (result,) = self.store.append({P.number: [self.cut.event]})[P.number]
+        expected = (False, 0) if complete else (True, self.cut.matched)
+        assert (result.new, result.subscriptions) == expected
+        self.cut = None
+
+    def serve(self, cut: Cut, served: frozenset[str]) -> None:
         for model in self.models:
-            over = model.expires is not None and model.expires <= self.now
-            if model.status is not Status.ACTIVE or over:
-                continue
-            matched += 1
-            model.append(self.now)
-            if model.number - (model.made.origin is not None) == model.maximum:
-                model.end(self.now, TerminationReason.MAX_EVENTS_REACHED, Status.EXPIRED)
-        return matched
+            if model.made.id in served - cut.served:
+                cut.matched += self.takes(model)
+        cut.served = served
+
+    def indexed(self) -> frozenset[str]:
+        """Those that the event is looked up for: not over, or over by time and not swept yet."""
+        return frozenset(self.raw.smembers(P.registration(EventType.SESSION_INVITATION, "r1")))
 
     @precondition(lambda self: self.models)
     @rule(pick=PICK)
@@ -269,7 +330,10 @@ class StoreMachine(RuleBasedStateMachine):
             elif model.status is Status.ACTIVE and model.time_is_up(self.now):
                 model.end(self.now, TerminationReason.SUBSCRIPTION_EXPIRED, Status.EXPIRED)
                 touched += 1
-        assert self.store.sweep() == touched
+        swept = 0
+        while more := self.store.sweep():
+            swept += more
+        assert swept == touched
 
     # What workers do; one that crashes is a lease that nobody asks for again
 

@@ -72,7 +72,7 @@ def test_however_many_have_something_kept_there_is_one_mark_a_second(
     started = CLOCK.monotonic()
     stores = [store_at() for _ in range(20)]
     watchers = [Marks(store) for store in stores]
-    for _ in range(3):
+    for _ in range(2):
         for store, marks in zip(stores, watchers, strict=True):
             created(store)
             assert marks.check() == []

@@ -2,6 +2,9 @@
 -- Matches network events, in order, with this partition's subscriptions and appends each to
 -- every matching outbox. The append that reaches a maximum, or ends a registration, queues the
 -- ends in the same step. Keeps the registration's latest state for initial events.
+-- An event for more subscriptions than one call may go through is cut: it is matched once, with those that
+-- there are at its first call; whom it is still to be appended to is kept, and each call takes some of them.
+-- So whoever calls goes on where the last call stopped, whose answer may be lost.
 -- KEYS: 1 the partition's due zset
 -- ARGV: 1 tag  2 options (common.lua)
 --       3... ten for each event:
@@ -9,13 +12,16 @@
 --         deadline_ms, payload, '1' to count its sequence number,
 --         the registrations that the session is known to involve as a JSON array or '',
 --         whether it is a session's last status: '1', '0', or '' for other events, its time, ms
--- Returns for each event, in order, two values: 1 if new or 0 if seen within the window; the
---   number of subscriptions that it was appended to (0 when seen before). Last comes a list of {name, why}
---   for what is damaged, if anything is: it is passed over. Error OOM, with nothing
---   written, when the store is above its watermark. Error NEWER: the events before the one that meets
---   what a newer release wrote may be appended, the others are not.
+-- Returns for each event that is done with, in order, two values: 1 if new or 0 if seen within the window; the
+--   number of subscriptions that it was appended to, by whatever call (0 when seen before). The others are
+--   to be given again, first those that are left. Last comes a list of {name, why} for what is damaged, if
+--   anything is: it is passed over. Error OOM, with nothing written, when the store is above its
+--   watermark. Error NEWER: the events before the one that meets what a newer release wrote may be
+--   appended, and some of that one if it was cut; the others are not.
 
 local PREFIX = 'org.camaraproject.webrtc-events.v0.'
+-- A long payload takes its time too.
+local BYTES_AS_LONG_AS_A_MATCH = 8192
 
 local function involved(list)
   if list == '' then
@@ -28,12 +34,31 @@ local function involved(list)
   return set
 end
 
+local function indexes_of(event)
+  if event.kind == 'session-status' then
+    return {tag .. ':session:' .. event.session}
+  elseif event.kind == 'registration-ends' then
+    -- Those that end with it, whether they are told of it or not.
+    return ending_with(event.registration)
+  end
+  return {tag .. ':registration:' .. PREFIX .. event.kind .. ':' .. event.registration}
+end
+
 local function matches(id, event)
-  local of = redis.call('HMGET', subscription_key(id), 'registration', 'initial_seen', 'initial_time', 'format')
+  local of = redis.call('HMGET', subscription_key(id), 'registration', 'initial_seen', 'initial_time', 'format', 'type')
   leave_newer(of[4])
+  if not (of[1] or of[4] or of[5]) then
+    return false
+  end
   if event.registration ~= '' and of[1] ~= event.registration then
-    if event.kind ~= 'session-status' and (of[1] or of[4]) then
+    if event.kind ~= 'session-status' then
       unreadable('its field registration is not that of the index that has it')
+    end
+    return false
+  end
+  if of[5] ~= PREFIX .. event.kind then
+    if event.kind ~= 'registration-ends' or of[5] ~= PREFIX .. 'session-invitation' then
+      unreadable('its field type is not that of the index that has it')
     end
     return false
   end
@@ -47,57 +72,114 @@ local function matches(id, event)
   return of[2] ~= event.name and takes_events(id)
 end
 
-local function publish(event)
-  local index = tag .. ':registration:' .. PREFIX .. event.kind .. ':' .. event.registration
-  if event.kind == 'session-status' then
-    index = tag .. ':session:' .. event.session
-  end
-  local matched = {}
-  for_each(members(index), function(id)
-    if matches(id, event) then
-      matched[#matched + 1] = id
-    end
-  end, tell_damaged)
+-- For initial events of those that come from now on.
+local function keep_state(event)
   if event.kind == 'registration-ends' then
-    leave_newer(newest_ending_with(event.registration))
-  end
-  local appended = 0
-  for_each(matched, function(id)
-    append_event(id, event)
-    appended = appended + 1
-  end, tell_damaged)
-  if event.kind == 'registration-ends' then
-    registration_ended(event.registration, event.name, event.payload)
+    remember_end(event.registration, event.name, event.payload)
+    close_registration(event.registration)
   elseif event.kind == 'session-invitation' then
     local state = tag .. ':registration-state:' .. event.registration
     write('HSET', state, 'invitation_name', event.name, 'invitation', event.payload,
       'invitation_session', event.session, 'invitation_count', event.count == '' and '0' or '1', 'invitation_at', now)
     redis.call('PEXPIRE', state, options.state_ms)
   end
+end
+
+-- Which of these it matches. All are looked at before anything is written for one.
+local function matched_of(ids, event)
+  local matched = {}
+  for_each(ids, function(id)
+    if matches(id, event) then
+      matched[#matched + 1] = id
+    end
+  end, tell_damaged)
+  return matched
+end
+
+-- Returns to how many. Whoever cannot be told of the end of its registration ends with it all the same.
+local function append_to(ids, matched, event)
+  local appended = 0
+  for_each(matched, function(id)
+    append_event(id, event)
+    appended = appended + 1
+  end, tell_damaged)
+  if event.kind == 'registration-ends' then
+    for_each(ids, end_with_registration, tell_damaged)
+  end
   return appended
+end
+
+-- Takes some of those that a cut event is still to be appended to; one that is damaged is passed over. Returns to
+-- how many it was appended by now, once nobody is left.
+local function publish_some(event, lacking, weight)
+  local ids = redis.call('SRANDMEMBER', lacking, math.max(1, math.floor(options.work / weight)))
+  local count = append_to(ids, matched_of(ids, event), event)
+  if #ids > 0 then
+    redis.call('SREM', lacking, unpack(ids))
+  end
+  local counter = tag .. ':matched:' .. event.name
+  count = write('INCRBY', counter, count)
+  if redis.call('EXISTS', lacking) == 0 then
+    redis.call('DEL', counter)
+    return count
+  end
+  redis.call('PEXPIRE', lacking, options.dedupe_ms)
+  redis.call('PEXPIRE', counter, options.dedupe_ms)
+  return nil
+end
+
+-- Returns how many it was appended to by now, or nil if it is not done with, and how much work that was.
+-- Nothing is done if that is more than is left, unless nothing was done before in this call.
+local function publish(event, left)
+  local lacking = tag .. ':lacking:' .. event.name
+  local weight = 1 + math.floor(#event.payload / BYTES_AS_LONG_AS_A_MATCH)
+  local indexes = indexes_of(event)
+  -- Where it cannot be read who is left, the event begins anew: some may get it twice, and nobody misses it.
+  local some = write('SCARD', lacking)
+  local cut = some > 0
+  local work = math.max(1, cut and some or members_of(indexes)) * weight
+  if work > left and left < options.work then
+    return nil, 0
+  end
+  if not cut and work <= options.work then
+    local ids = redis.call('SUNION', unpack(indexes))
+    local matched = matched_of(ids, event)
+    keep_state(event)
+    return append_to(ids, matched, event), work
+  end
+  if not cut then
+    redis.call('SUNIONSTORE', lacking, unpack(indexes))
+    redis.call('PEXPIRE', lacking, options.dedupe_ms)
+    keep_state(event)
+  end
+  return publish_some(event, lacking, weight), math.min(work, options.work)
 end
 
 if above_watermark() then
   return redis.error_reply(FULL)
 end
-local results = {}
+local results, left = {}, options.work
 for first = 3, #ARGV, 10 do
   local seen = tag .. ':seen:' .. ARGV[first]
-  local new, matched = 1, 0
+  local new, matched, work = 1, 0, 1
   if redis.call('EXISTS', seen) == 1 then
     new = 0
     -- A write, so that WAIT after a repeat speaks of the first append too.
     redis.call('PEXPIRE', seen, options.dedupe_ms)
   else
-    matched = publish({
+    matched, work = publish({
       name = ARGV[first], kind = ARGV[first + 1], registration = ARGV[first + 2], session = ARGV[first + 3],
       deadline_ms = tonumber(ARGV[first + 4]), payload = ARGV[first + 5],
       count = ARGV[first + 6] == '1' and ARGV[first + 3] or '',
       involved = involved(ARGV[first + 7]), last = ARGV[first + 8],
       time = tonumber(ARGV[first + 9]),
-    })
+    }, left)
+    if not matched then
+      break
+    end
     redis.call('SET', seen, '1', 'PX', options.dedupe_ms)
   end
+  left = left - work
   results[#results + 1] = new
   results[#results + 1] = matched
 end

@@ -6,7 +6,8 @@
 --           registration_ends_deadline_ms, dedupe_ms, retention_ms, token_lead_ms, linger_ms,
 --           state_ms, max_lifetime_ms (0: none), outbox_age_ms, dead_letters_ms, attempts_ms,
 --           sink_failure_ms (0: never), sink_validation_ms; counts: outbox_length, dead_letters,
---           attempts; watermark, percent of maxmemory; format, the newest stored format that is known here
+--           attempts, work (subscriptions that a script goes through before it makes way for
+--           others); watermark, percent of maxmemory; format, the newest stored format that is known here
 -- and may answer the error NEWER, before anything is written: a newer release wrote what it would touch; or
 -- REBUILD: an index is a key of another type, which the keeper is about to make anew (store_rebuild.py).
 --
@@ -164,9 +165,14 @@ local function on_index(command, key, ...)
   return answer
 end
 
--- The ids in an index. While it cannot be read nobody can tell who is to be served: error REBUILD.
-local function members(key)
-  return on_index('SMEMBERS', key) or error(redis.error_reply('REBUILD an index is made anew'))
+-- How many ids are in these indexes. Once it has answered, each of them can be read. While one cannot be,
+-- nobody can tell who is to be served: error REBUILD.
+local function members_of(indexes)
+  local count = 0
+  for _, index in ipairs(indexes) do
+    count = count + (on_index('SCARD', index) or error(redis.error_reply('REBUILD an index is made anew')))
+  end
+  return count
 end
 
 -- nil: the entry cannot be read.
@@ -525,35 +531,24 @@ local function is_newer_subscription(id)
   return is_newer(redis.call('HGET', subscription_key(id), 'format'))
 end
 
--- The newest format among them; what is damaged has none.
-local function newest_ending_with(registration)
-  local newest = 1
-  for _, key in ipairs(ending_with(registration)) do
-    for _, id in ipairs(members(key)) do
-      local _, newer = guarded(is_newer_subscription, id)
-      if newer == true then
-        newest = options.format + 1
-      end
-    end
+-- What follows for each of them once the registration has ended and its own event is appended.
+local function end_with_registration(id)
+  if redis.call('HGET', subscription_key(id), 'status') == 'ACTIVE' then
+    queue_end(id, 'NETWORK_TERMINATED', 'EXPIRED')
   end
-  return newest
 end
 
--- What follows once a registration has ended and its own event is appended: its subscriptions to
--- invitations and to the end end too, and the end is remembered for those that come late.
-local function registration_ended(registration, name, payload)
-  local function end_active(id)
-    if redis.call('HGET', subscription_key(id), 'status') == 'ACTIVE' then
-      queue_end(id, 'NETWORK_TERMINATED', 'EXPIRED')
-    end
-  end
-  for _, key in ipairs(ending_with(registration)) do
-    for_each(members(key), end_active, tell_damaged)
-  end
+-- The end is remembered for those that come late.
+local function remember_end(registration, name, payload)
   local state = tag .. ':registration-state:' .. registration
   write('HSET', state, 'end_name', name, 'end', payload)
   redis.call('HDEL', state, 'invitation_name', 'invitation', 'invitation_count', 'invitation_session', 'invitation_at')
   redis.call('PEXPIRE', state, options.state_ms)
+end
+
+-- Time ends it no more.
+local function close_registration(registration)
+  redis.call('DEL', tag .. ':ending:' .. registration)
   on_index('ZREM', tag .. ':ends', 'registration:' .. registration)
   redis.call('PEXPIRE', tag .. ':registration-record:' .. registration, options.state_ms)
 end

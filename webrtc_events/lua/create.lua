@@ -6,12 +6,14 @@
 --       9 client  10 subject or ''  11 '1' if the registration must be known
 --       12 '1' if an initial event is wanted  13 '1' if its session is known to be over
 --       14 the name under which its sink is asked whether it agrees, or '' not to ask
---       15... further fields of the hash, name and value in turn
+--       15 how many subscriptions its registration may have that are not over, or '' for no limit
+--       16 how many its session may have in this partition, or ''
+--       17... further fields of the hash, name and value in turn
 -- With (14) it is not active until its sink has agreed (settle.lua), and an initial event waits for that.
 -- Returns {'created', starts_at, expires_at or ''}, or {why not, now, ''}: 'expired' when (7) is not in
 --   the future, 'token_expired' when (8) is not, 'mismatch' when the registration is another's,
---   'unknown_registration'. Repeating a create of the same id changes nothing. Error OOM, with nothing
---   written, when the store is above its watermark.
+--   'unknown_registration', 'registration_quota' and 'session_quota' by (15) and (16). Repeating a create of the
+--   same id changes nothing. Error OOM, with nothing written, when the store is above its watermark.
 
 local id, registration, session = ARGV[3], ARGV[5], ARGV[6]
 local expires_at, token_expires_at, subject = ARGV[7], ARGV[8], ARGV[10]
@@ -35,16 +37,21 @@ if ARGV[11] == '1' and redis.call('EXISTS', tag .. ':registration-record:' .. re
 end
 
 -- An index that is made anew from the records could miss this one.
-local indexes = {tag .. ':registration:' .. ARGV[4] .. ':' .. registration}
-if session ~= '' then
-  indexes[2] = tag .. ':session:' .. session
-end
-for _, name in ipairs(indexes) do
-  local is = redis.call('TYPE', name).ok
-  if is ~= 'none' and is ~= 'set' then
-    members(name)
+members_of({tag .. ':registration:' .. ARGV[4] .. ':' .. registration})
+local in_session = session == '' and 0 or members_of({tag .. ':session:' .. session})
+if ARGV[15] ~= '' then
+  local registered = {}
+  for index, kind in ipairs({'session-invitation', 'session-status', 'registration-ends'}) do
+    registered[index] = tag .. ':registration:org.camaraproject.webrtc-events.v0.' .. kind .. ':' .. registration
+  end
+  if members_of(registered) >= tonumber(ARGV[15]) then
+    return {'registration_quota', now, ''}
   end
 end
+if ARGV[16] ~= '' and in_session >= tonumber(ARGV[16]) then
+  return {'session_quota', now, ''}
+end
+
 if above_watermark() then
   return redis.error_reply(FULL)
 end
@@ -54,7 +61,7 @@ local status = asks and 'ACTIVATION_REQUESTED' or 'ACTIVE'
 redis.call('HSET', key, 'format', options.format, 'status', status, 'type', ARGV[4], 'registration', registration,
   'session', session, 'client', ARGV[9], 'subject', subject, 'starts_at', now, 'expires_at', expires_at,
   'epoch', store_epoch(), 'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '')
-redis.call('HSET', key, unpack(ARGV, 15))
+redis.call('HSET', key, unpack(ARGV, 17))
 set_token_expiry(id, token_expires_at)
 if ARGV[12] == '1' then
   redis.call('HSET', key, 'initial_pending', '1')

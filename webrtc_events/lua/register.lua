@@ -10,6 +10,7 @@ local known = redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], unpack(ARGV, 5))
 -- It lives: its former end is no longer told to those who come late.
 write('HDEL', tag .. ':registration-state:' .. registration, 'end_name', 'end')
+redis.call('DEL', tag .. ':ending:' .. registration)
 if expires_at == '' then
   on_index('ZREM', tag .. ':ends', 'registration:' .. registration)
 else

@@ -2,6 +2,7 @@
 -- What time does in one partition: ends subscriptions and registrations, gives up what an expiring
 -- sink token leaves no time for, drops old letters and attempts, names what is to be removed or
 -- completed from outside.
+-- It makes way for others when it has done some work; the next call goes on.
 -- KEYS: 1 the partition's ends zset
 -- ARGV: 1 tag  2 options (common.lua)  3 most of each
 -- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...},
@@ -12,31 +13,81 @@ local INITIAL_PENDING_MS = 5000
 local REGISTRATION = '^registration:(.*)$'
 -- What is damaged is looked at again after this long: it may have been repaired.
 local LOOK_AWAY_MS = 60000
+local PREFIX = 'org.camaraproject.webrtc-events.v0.'
 
 rebuild_is_damage = true
 
+-- How many subscriptions and entries it went through.
+local work = 0
+
+-- Whom the end of the registration still concerns: all, or, if they are more than one call may go through, some
+-- of those that were there when the first call came by.
+local function some_ending_with(registration)
+  local ending, indexes = tag .. ':ending:' .. registration, ending_with(registration)
+  if write('SCARD', ending) == 0 then
+    if members_of(indexes) <= options.work then
+      return redis.call('SUNION', unpack(indexes))
+    end
+    redis.call('SUNIONSTORE', ending, unpack(indexes))
+    redis.call('PEXPIRE', ending, options.state_ms)
+  end
+  return redis.call('SRANDMEMBER', ending, options.work)
+end
+
+-- What is damaged has no format.
+local function some_is_newer(ids)
+  for _, id in ipairs(ids) do
+    local read, newer = guarded(is_newer_subscription, id)
+    if read and newer then
+      return true
+    end
+  end
+  return false
+end
+
 local function end_registration(registration)
   local record = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'expires_at_ms', 'end', 'format')
-  if is_newer(record[3]) or is_newer(newest_ending_with(registration)) then
+  if is_newer(record[3]) then
     return false
   end
   if not record[1] or record[1] == '' or whole(record[1], 'expires_at_ms') > now then
     redis.call('ZREM', KEYS[1], 'registration:' .. registration)
     return true
   end
-  local index = tag .. ':registration:org.camaraproject.webrtc-events.v0.registration-ends:' .. registration
   if not record[2] then
     unreadable('the record of the registration lacks its end')
   end
+  local ids = some_ending_with(registration)
+  if some_is_newer(ids) then
+    return false
+  end
+  work = work + #ids
+  remember_end(registration, '', record[2])
   local event = {deadline_ms = options.registration_ends_deadline_ms, payload = record[2], count = '', last = ''}
   local function tell_end(id)
-    if takes_events(id) then
-      append_event(id, event)
+    local of = redis.call('HMGET', subscription_key(id), 'type', 'registration', 'format')
+    is_newer(of[3])
+    if not (of[1] or of[2] or of[3]) then
+      return
+    elseif of[2] ~= registration then
+      unreadable('its field registration is not that of the index that has it')
+    elseif of[1] == PREFIX .. 'registration-ends' then
+      if takes_events(id) then
+        append_event(id, event)
+      end
+    elseif of[1] ~= PREFIX .. 'session-invitation' then
+      unreadable('its field type is not that of the index that has it')
     end
   end
-  for_each(members(index), tell_end, tell_damaged)
-  redis.call('ZREM', KEYS[1], 'registration:' .. registration)
-  registration_ended(registration, '', record[2])
+  for_each(ids, tell_end, tell_damaged)
+  -- Whoever cannot be told of the end ends with it all the same.
+  for_each(ids, end_with_registration, tell_damaged)
+  if #ids > 0 then
+    redis.call('SREM', tag .. ':ending:' .. registration, unpack(ids))
+  end
+  if redis.call('EXISTS', tag .. ':ending:' .. registration) == 0 then
+    close_registration(registration)
+  end
   return true
 end
 
@@ -74,11 +125,12 @@ local function keep_time(member)
   elseif of[1] == 'ACTIVE' or of[1] == 'ACTIVATION_REQUESTED' then
     end_if_due(member)
   else
-    redis.call('ZREM', KEYS[1], member)
     if of[1] then
       -- The token's last half lead has begun: only the end still goes out.
+      work = work + redis.call('LLEN', outbox_key(member))
       drop_pending(member, 'access_token_expired')
     end
+    redis.call('ZREM', KEYS[1], member)
   end
   return true
 end
@@ -101,13 +153,16 @@ repeat
   local first, wanted = left + #removable / 2, ARGV[3] - touched
   for _, member in ipairs(readable and redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', first, wanted) or {}) do
     if attend(member) then
-      touched = touched + 1
+      touched, work = touched + 1, work + 1
     else
       met = met + 1
     end
+    if work >= options.work then
+      break
+    end
   end
   left = left + met
-until met == 0
+until met == 0 or work >= options.work
 
 local pending = {}
 local function is_known(id)

@@ -4,5 +4,6 @@
 -- ARGV: 1 tag  2 options (common.lua)  3 registrationId
 -- Returns 1 if it was known, else 0.
 
+redis.call('DEL', tag .. ':ending:' .. ARGV[3])
 on_index('ZREM', tag .. ':ends', 'registration:' .. ARGV[3])
 return redis.call('DEL', KEYS[1])

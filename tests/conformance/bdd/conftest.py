@@ -26,6 +26,8 @@ _USUAL = {
     # What a client may ask for is looked at with the limits below.
     "REQUESTS_PER_S": "0",
     "MAX_SUBSCRIPTIONS": "0",
+    "MAX_REGISTRATION_SUBSCRIPTIONS": "0",
+    "MAX_SESSION_SUBSCRIPTIONS": "0",
     "SESSION_LINGER_S": "1",
 }
 _LIMITED = {

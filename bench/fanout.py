@@ -1,0 +1,260 @@
+"""Do events for very many subscriptions hold back others? `make fanout` runs it.
+
+The store (AOF, synced at every write) and three servers of the API are processes of their own. In every
+round, one client reads its few subscriptions at one server and a gateway publishes single events for them
+at another, both at a steady rate: first alone, then while a third server appends batches of events for very
+many subscriptions of one registration, which the release before let a client make. It exits with 1 if the
+p99 of either is worse than promised.
+"""
+
+import argparse
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+import requests
+
+from webrtc_events.clock import SystemClock
+from webrtc_events.keys import new_subscription_id, partition_of
+from webrtc_events.local.issuer import Issuer, issuer_app
+from webrtc_events.local.keys import SigningKey
+from webrtc_events.local.servers import HttpServer, asgi
+from webrtc_events.local.valkey import Valkey
+
+P = partition_of("crowded", 64)
+PREFIX = "org.camaraproject.webrtc-events.v0."
+BATCH = {"Content-Type": "application/cloudevents-batch+json"}
+# Many of the first, as the release before would have made them.
+COPIES = """
+for _, id in ipairs(ARGV) do
+  redis.call('COPY', KEYS[1], (string.gsub(KEYS[1], '[^:]+$', id)))
+  redis.call('SADD', KEYS[2], id)
+end
+"""
+
+
+class Api:
+    """A server of the API, in a process of its own."""
+
+    def __init__(self, stack: ExitStack, environ: dict[str, str], token: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        command = [sys.executable, "-m", "uvicorn", "--factory", "webrtc_events.app:create_app"]
+        command += ["--port", str(port), "--log-level", "error", "--ws", "none"]
+        process = subprocess.Popen(command, env=os.environ | environ)
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
+        self._url = f"http://127.0.0.1:{port}"
+        self._session = stack.enter_context(requests.Session())
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {token}"
+        for _ in range(600):
+            try:
+                self._session.get(f"{self._url}/livez", timeout=1)
+            except requests.ConnectionError:
+                time.sleep(0.1)
+            else:
+                return
+        raise RuntimeError("the API did not start")
+
+    def __call__(self, method: str, path: str, **options: Any) -> Any:
+        answer = self._session.request(method, self._url + path, timeout=300, **options)
+        answer.raise_for_status()
+        return answer.json()
+
+
+def _invitation(name: str, registration: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "source": "/bench",
+        "specversion": "1.0",
+        "type": PREFIX + "session-invitation",
+        "time": "2026-03-10T09:00:00.000Z",
+        "subject": registration,
+        "data": {
+            "mediaSessionId": "m1",
+            "originatorAddress": "tel:+12025550100",
+            "receiverAddress": "tel:+12025550101",
+            "status": "Initial",
+        },
+    }
+
+
+def _subscribe(api: Api, registration: str) -> str:
+    request = {
+        "protocol": "HTTP",
+        "sink": "https://127.0.0.1:9443/inbox",
+        "types": [PREFIX + "session-invitation"],
+        "config": {"subscriptionDetail": {"registrationId": registration}},
+    }
+    created: str = api("POST", "/webrtc-events/v0.2/subscriptions", json=request)["id"]
+    return created
+
+
+class Steady:
+    """Does something so many times a second until it is stopped; how long each took, in ms."""
+
+    def __init__(self, act: Callable[[int], object], per_s: float) -> None:
+        self.took: list[float] = []
+        self._act = act
+        self._every_s = 1 / per_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stop.wait(self._every_s):
+            started = time.perf_counter()
+            self._act(number)
+            self.took.append((time.perf_counter() - started) * 1000)
+            number += 1
+
+    def __enter__(self) -> "Steady":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def p99(self) -> float:
+        ordered = sorted(self.took)
+        return ordered[int(len(ordered) * 0.99)]
+
+
+class Scene:
+    def __init__(self, stack: ExitStack, options: argparse.Namespace) -> None:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        valkey = Valkey(folder, SystemClock())
+        valkey.start()
+        stack.callback(valkey.stop)
+        valkey.wait_ready()
+        self.redis = redis.Redis.from_url(valkey.url, decode_responses=True)
+        stack.callback(self.redis.close)
+        issuer = stack.enter_context(_issuing(folder))
+        environ = {
+            "WEBRTC_EVENTS_REDIS_URL": valkey.url,
+            "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url,
+            "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+            "WEBRTC_EVENTS_SINK_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "WEBRTC_EVENTS_REQUESTS_PER_S": "0",
+        }
+        token = issuer.mint(client="few")
+        self.crowded, self.reader, self.gateway = (Api(stack, environ, token) for _ in range(3))
+        for number in range(5):
+            _subscribe(self.reader, f"few-{number}")
+        first = _subscribe(self.crowded, "crowded")
+        ids = [new_subscription_id(P) for _ in range(options.subscriptions - 1)]
+        index = P.registration(PREFIX + "session-invitation", "crowded")
+        for at in range(0, len(ids), 1000):
+            self.redis.eval(COPIES, 2, P.subscription(first), index, *ids[at : at + 1000])
+        self._outboxes = [P.outbox(each) for each in (first, *ids)]
+        self._published = 0
+
+    def publish_for_many(self, events: int, subscriptions: int) -> None:
+        batch = [_invitation(f"many-{self._published + each}", "crowded") for each in range(events)]
+        self._published += events
+        results = self.crowded("POST", "/network/v0/events", json=batch, headers=BATCH)["results"]
+        assert [each["subscriptions"] for each in results] == [subscriptions] * events, results
+        # Delivered, as it were: what piles up is no part of this.
+        for at in range(0, len(self._outboxes), 100):
+            self.redis.unlink(*self._outboxes[at : at + 100])
+
+    def round(self, seconds: float, crowd: Callable[[], object] | None) -> tuple[float, float]:
+        """p99 of reads and of publishes, in ms."""
+        started = time.time_ns()
+
+        def read(_: int) -> None:
+            self.reader("GET", "/webrtc-events/v0.2/subscriptions")
+
+        def publish(number: int) -> None:
+            event = _invitation(f"{started}-{number}", f"few-{number % 5}")
+            self.gateway("POST", "/network/v0/events", json=event)
+
+        with Steady(read, 40) as reads, Steady(publish, 40) as publishes:
+            if crowd is None:
+                time.sleep(seconds)
+            else:
+                until = time.monotonic() + seconds
+                while time.monotonic() < until:
+                    crowd()
+        return reads.p99(), publishes.p99()
+
+
+@contextmanager
+def _issuing(folder: Path) -> Iterator[Issuer]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    issuer = Issuer(url, SigningKey.load_or_make(folder), "webrtc-events", SystemClock())
+    server = HttpServer("issuer", asgi(issuer_app(issuer)), [listener])
+    server.start(SystemClock())
+    try:
+        yield issuer
+    finally:
+        server.stop()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="of each kind")
+    parser.add_argument("--seconds", type=float, default=10.0, help="a round, at least")
+    parser.add_argument("--subscriptions", type=int, default=2_000, help="of one registration")
+    parser.add_argument("--events", type=int, default=50, help="a batch")
+    parser.add_argument("--most", type=float, default=3.0, help="times the p99 latency")
+    options = parser.parse_args()
+    found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    with ExitStack() as stack:
+        scene = Scene(stack, options)
+        print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+        print(
+            f"{options.events} events a batch for {options.subscriptions} subscriptions of one registration"
+        )
+        print(f"{'round':<10}{'read p99 ms':>14}{'publish p99 ms':>17}")
+        scene.redis.config_set("slowlog-log-slower-than", 1000)
+        scene.redis.config_set("slowlog-max-len", 100_000)
+        scene.round(2, None)
+        for number in range(2 * options.rounds):
+            # Without, with, with, without: a drift of the machine counts for both.
+            crowded = number % 4 in (1, 2)
+
+            def crowd() -> None:
+                scene.publish_for_many(options.events, options.subscriptions)
+
+            found[crowded].append(scene.round(options.seconds, crowd if crowded else None))
+            _show("crowded" if crowded else "quiet", found[crowded][-1])
+        scripts = sorted(
+            each["duration"] / 1000
+            for each in scene.redis.slowlog_get(100_000)
+            if "EVALSHA" in str(each["command"])
+        )
+    print("medians")
+    quiet, crowded_ = (
+        [statistics.median(each) for each in zip(*found[kind], strict=True)] for kind in (False, True)
+    )
+    _show("quiet", quiet)
+    _show("crowded", crowded_)
+    ratios = [with_ / without for with_, without in zip(crowded_, quiet, strict=True)]
+    print(f"p99: reads {ratios[0]:.2f} times, publishes {ratios[1]:.2f} times, of at most {options.most:.1f}")
+    if scripts:
+        median = scripts[len(scripts) // 2]
+        print(f"scripts of more than 1 ms: median {median:.1f}, longest {scripts[-1]:.1f} ms")
+    return 0 if max(ratios) <= options.most else 1
+
+
+def _show(title: str, found: Any) -> None:
+    print(f"{title:<10}{found[0]:>14.1f}{found[1]:>17.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
