@@ -35,6 +35,8 @@ from webrtc_events.local.valkey import Valkey
 P = partition_of("crowded", 64)
 PREFIX = "org.camaraproject.webrtc-events.v0."
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
+# No script is to hold the store longer.
+SCRIPT_MS = 20
 # Many of the first, as the release before would have made them.
 COPIES = """
 for _, id in ipairs(ARGV) do
@@ -248,7 +250,11 @@ def main() -> int:
     print(f"p99: reads {ratios[0]:.2f} times, publishes {ratios[1]:.2f} times, of at most {options.most:.1f}")
     if scripts:
         median = scripts[len(scripts) // 2]
-        print(f"scripts of more than 1 ms: median {median:.1f}, longest {scripts[-1]:.1f} ms")
+        longer = sum(each > SCRIPT_MS for each in scripts)
+        print(
+            f"{len(scripts)} scripts of more than 1 ms: median {median:.1f}, longest {scripts[-1]:.1f} ms, "
+            f"{longer} of more than {SCRIPT_MS} (by the wall clock: also what waits for a core)"
+        )
     return 0 if max(ratios) <= options.most else 1
 
 
