@@ -37,6 +37,12 @@ class Postman:
 
 
 @pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    """Many subscriptions to one registration are quickly made."""
+    return environ | {"WEBRTC_EVENTS_MAX_REGISTRATION_SUBSCRIPTIONS": "0"}
+
+
+@pytest.fixture
 def sink() -> Iterator[RecordingSink]:
     with RecordingSink() as recording:
         yield recording
