@@ -19,6 +19,7 @@ __all__ = ["Damaged", "DamagedRecords", "escaped"]
 # The type of every key, by what stands behind its hash tag. Source: keys.py.
 _OF_PARTITION = {
     "attempts": "stream",
+    "clock": "string",
     "dead": "stream",
     "due": "zset",
     "ending": "set",

@@ -67,6 +67,11 @@ class Partition:
         return f"{self.tag}:rebuild"
 
     @property
+    def clock(self) -> str:
+        """string with TTL: what the store's clock said last, and the partition's time then, ms."""
+        return f"{self.tag}:clock"
+
+    @property
     def wakeup(self) -> str:
         """sharded channel: something became due."""
         return f"{self.tag}:wakeup"

@@ -173,7 +173,10 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class InitialEvent:
-    """The latest state, as an event for a subscription that wishes it (config.initialEvent)."""
+    """The latest state, as an event for a subscription that wishes it (config.initialEvent).
+
+    From `until_ms` on, by the time of its partition, it is news no more.
+    """
 
     name: str
     payload: str = field(repr=False)
@@ -181,6 +184,7 @@ class InitialEvent:
     last: bool
     time_ms: int = 0
     registration_ended: bool = False
+    until_ms: int | None = None
 
 
 class OutboxKind(IntEnum):

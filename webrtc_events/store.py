@@ -52,6 +52,7 @@ from webrtc_events.stored_subscriptions import (
     read_session_state,
     read_subscription,
 )
+from webrtc_events.time_log import TimeLog
 from webrtc_events.wakeups import Wakeups
 
 __all__ = [
@@ -167,8 +168,8 @@ class Store:
         self._claim_numbers = itertools.count(1)
         self._unheard: dict[int, int] = {}
         self._settings = settings
-        self._offset_ms = options.offset_ms
         self._said_left = False
+        self._time_log = TimeLog()
         self._scripts = Scripts(client, _script_options(settings, options))
         retention_ms = settings.retention_s * 1000
         self.rebuild = Rebuild(client, self._scripts, settings.partitions, retention_ms)
@@ -519,8 +520,11 @@ class Store:
         )
         self._tell_unreached(answers)
         total = 0
+        most_ahead_ms = 0
         unfinished: list[str] = []
-        for partition, (touched, removable, pending, left, damaged, indexes) in _reached(partitions, answers):
+        for partition, answer in _reached(partitions, answers):
+            touched, removable, pending, left, damaged, indexes, ahead_ms = answer
+            most_ahead_ms = max(most_ahead_ms, ahead_ms)
             self._tell_damaged(damaged)
             for index in indexes:
                 _possible(self.rebuild.run, partition, index)
@@ -529,6 +533,7 @@ class Store:
             for subscription_id, client in zip(removable[::2], removable[1::2], strict=True):
                 total += _possible(self._remove, partition, subscription_id, client)
             unfinished += pending
+        self._time_log.tell(most_ahead_ms)
         # After all removals, which a full store needs most.
         for found in self._read(unfinished):
             _possible(self._complete, found)
@@ -614,6 +619,7 @@ class Store:
             last,
             0 if latest is None else latest.time_ms,
             int(latest is not None and latest.registration_ended),
+            "" if latest is None or latest.until_ms is None else latest.until_ms,
         ]
         key = partition.subscription(subscription.id)
         self._scripts.run([Call("initial", [key], partition.tag, args)])
@@ -624,10 +630,7 @@ class Store:
             # Meanwhile it may have become known as others'.
             return None if session.is_of_others(subscription.registration) else session.latest
         with store_errors():
-            pipe = self._redis.pipeline()
-            pipe.hgetall(partition.registration_state(subscription.registration))
-            pipe.time()
-            state, (seconds, micros) = pipe.execute()
+            state = self._redis.hgetall(partition.registration_state(subscription.registration))
         if subscription.type is EventType.REGISTRATION_ENDS:
             if "end" not in state:
                 return None
@@ -638,19 +641,22 @@ class Store:
                 False,
                 registration_ended=True,
             )
-        now_ms = seconds * 1000 + micros // 1000 + self._offset_ms
-        return self._pending_invitation(state, now_ms)
+        return self._pending_invitation(state)
 
-    def _pending_invitation(self, state: Mapping[str, str], now_ms: int) -> InitialEvent | None:
+    def _pending_invitation(self, state: Mapping[str, str]) -> InitialEvent | None:
         """The registration's latest invitation, while its call is neither answered nor over."""
         if "invitation" not in state:
             return None
         until_ms = int(state["invitation_at"]) + self._settings.deadline_ms(EventType.SESSION_INVITATION)
         invited_ms = parse_time(json.loads(state["invitation"])["time"])
-        if now_ms >= until_ms or not self._rings(state["invitation_session"], invited_ms):
+        if not self._rings(state["invitation_session"], invited_ms):
             return None
         return InitialEvent(
-            state["invitation_name"], state["invitation"], state["invitation_count"] == "0", False
+            state["invitation_name"],
+            state["invitation"],
+            state["invitation_count"] == "0",
+            False,
+            until_ms=until_ms,
         )
 
     def _rings(self, session: str, invited_ms: int) -> bool:

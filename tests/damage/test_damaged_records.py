@@ -152,6 +152,7 @@ PARTITION_KEYS = {
     "dead": P.dead,
     "attempts": P.attempts,
     "rebuild": P.rebuild,
+    "clock": P.clock,
     "ending": P.ending(NEAR),
     "lacking": P.lacking("/gateway", "e0"),
     "matched": P.matched("/gateway", "e0"),

@@ -1,11 +1,12 @@
 """The store against a model of plain lists: random steps, jumps of time and crashes.
 
 A step of the model's time is ten seconds; every span ends halfway between two steps, so that
-the few ms which really pass decide nothing.
+the few ms which really pass decide nothing. The store's clock goes back now and then; time does not.
 """
 
 import contextlib
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ from hypothesis.stateful import (
 from tests.builders import SINK, Interrupted, invitation, no_damage, subscription
 from webrtc_events.appends import append_events
 from webrtc_events.errors import Unavailable
-from webrtc_events.keys import partition_of
+from webrtc_events.keys import new_subscription_id, partition_of
 from webrtc_events.model import (
     Agreed,
     Claim,
@@ -154,6 +155,7 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.raw.flushall()
         self.now = 0
+        self.clock_ms = 0
         self.published = 0
         self.models: list[Model] = []
         self.leases: list[Lease] = []
@@ -165,9 +167,11 @@ class StoreMachine(RuleBasedStateMachine):
     def at(self, step: int) -> None:
         self.now = step
         options = StoreOptions(
-            lease_ms=LEASE_STEPS * STEP_MS - STEP_MS // 2, offset_ms=step * STEP_MS, work=WORK
+            lease_ms=LEASE_STEPS * STEP_MS - STEP_MS // 2, offset_ms=self.clock_ms, work=WORK
         )
         self.store = Store(self.client, self.settings, options)
+        # Something happens in a partition all the time.
+        self.delete_id(new_subscription_id(P))
 
     # What clients and gateways do
 
@@ -275,9 +279,7 @@ class StoreMachine(RuleBasedStateMachine):
         return [each for each in self.models if each.outbox and each.status is not Status.DELETED]
 
     def delete_one(self, model: Model) -> None:
-        outcome = self.store.end(
-            model.made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
-        )
+        outcome = self.delete_id(model.made.id)
         if model.removed or model.status is Status.DELETED:
             assert outcome == "gone"
             return
@@ -300,17 +302,34 @@ class StoreMachine(RuleBasedStateMachine):
                 model.forget_dropped()
                 model.due = self.now
 
+    def delete_id(self, subscription_id: str) -> str:
+        reason = TerminationReason.SUBSCRIPTION_DELETED
+        return self.store.end(subscription_id, reason, Status.DELETED, drop_pending=True)
+
     # What time does
 
     @rule(steps=st.integers(1, 4))
     def pass_time(self, steps: int) -> None:
-        self.at(self.now + steps)
+        """While the store's clock is behind, time goes on a tenth slower than it."""
+        until = self.now + steps
+        self.clock_ms = min(until * STEP_MS, self.clock_ms + math.ceil(steps * STEP_MS / 0.9))
+        self.at(until)
 
     @precondition(lambda self: self.now > 0)
-    @rule(steps=st.integers(1, 3))
+    @rule(steps=st.integers(1, 30))
     def jump_back(self, steps: int) -> None:
-        """As when another node takes over, whose clock is behind."""
-        self.at(max(0, self.now - steps))
+        """As when another node takes over, whose clock is behind: for whoever waits nothing changes."""
+        self.clock_ms -= steps * STEP_MS
+        self.at(self.now)
+        # What was due a moment ago may be so in a moment only.
+        self.pass_time(1)
+
+    @precondition(lambda self: self.clock_ms < (self.now - 6) * STEP_MS)
+    @rule()
+    def set_right(self) -> None:
+        """The clock is up with time again, at once: by more than a minute."""
+        self.clock_ms = self.now * STEP_MS
+        self.at(self.now)
 
     @rule()
     def sweep(self) -> None:

@@ -35,6 +35,7 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
         p.dead,
         p.attempts,
         p.marks,
+        p.clock,
         p.wakeup,
         p.subscription("i"),
         p.outbox("i"),

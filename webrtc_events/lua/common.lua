@@ -22,7 +22,37 @@ local options = cjson.decode(ARGV[2])
 
 -- The store's own time in ms, so that no host's clock decides anything.
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000) + options.offset_ms
+local store_ms = time[1] * 1000 + math.floor(time[2] / 1000) + options.offset_ms
+
+-- The store's clock may go back: it is set, or another node takes over whose clock is behind. Then what waits
+-- for a moment would wait all the longer. The time of a partition does not go back: it goes on from where
+-- it was, a tenth slower, until the clock is up with it. What it had come to is kept, at most every
+-- KEPT_EVERY_MS, so a clock that goes back by less than that is followed.
+local KEPT_EVERY_MS = 5000
+-- A longer step is one that set the clock, or nobody came by for so long.
+local MAX_STEP_MS = 60000
+-- What is further ahead is no time of a partition, but damaged, or of a clock that was wrong by far.
+local MAX_AHEAD_MS = 86400000
+
+local function partition_time()
+  local clock = tag .. ':clock'
+  local kept = redis.pcall('GET', clock)
+  local of, at = string.match(type(kept) == 'string' and kept or '', '^(%d+) (%d+)$')
+  of, at = tonumber(of), tonumber(at)
+  local usable = of and at and at - store_ms <= MAX_AHEAD_MS
+  local passed = usable and store_ms - of or 0
+  local ms = store_ms
+  if passed < 0 or usable and at > of and (passed <= MAX_STEP_MS or store_ms < at) then
+    ms = math.max(store_ms, at + math.floor(math.max(0, math.min(passed, MAX_STEP_MS)) * 0.9))
+  end
+  if not usable or passed < 0 or passed >= KEPT_EVERY_MS then
+    redis.call('SET', clock, string.format('%.0f %.0f', store_ms, ms), 'PX', MAX_AHEAD_MS)
+  end
+  return ms
+end
+
+-- Scripts for a client or a sink have no partition.
+local now = tag == '' and store_ms or partition_time()
 
 local function subscription_key(id)
   return tag .. ':subscription:' .. id

@@ -7,6 +7,7 @@
 --       7 session to count its sequence number for, or ''
 --       8 whether it is a session's last status: '1', '0', or '' for other events
 --       9 time of the event, ms  10 '1' if its registration has ended, so that the subscription ends after it
+--       11 from when on it is news no more, ms, or ''
 -- Returns 'appended'; 'late' when a newer event came first or none is taken any more; 'none'. Error
 --   DAMAGED: the subscription cannot be read.
 
@@ -21,7 +22,7 @@ local function act()
   local takes = takes_events(id)
   redis.call('HDEL', key, 'initial_pending')
   on_index('ZREM', tag .. ':initial', id)
-  if ARGV[4] == '' then
+  if ARGV[4] == '' or (tonumber(ARGV[11]) or math.huge) <= now then
     if ARGV[8] == '1' and takes then
       linger(id, '1')
     end

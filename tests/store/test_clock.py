@@ -1,0 +1,167 @@
+"""The store's clock goes back, as when a node takes over whose clock is behind: time does not."""
+
+import itertools
+import logging
+from collections.abc import Callable
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+
+from tests.builders import append, created, invitation
+from webrtc_events.keys import partition_of
+from webrtc_events.model import Claim, Status
+from webrtc_events.settings import Settings
+from webrtc_events.store import Settlement, Store, StoreOptions
+
+StoreAt = Callable[..., Store]
+P = partition_of("r1", 64)
+HOUR_S = 3600
+DAY_S = 24 * HOUR_S
+# A clock that goes back by less than what is kept is followed.
+KEPT_EVERY_S = 5
+NUMBERS = itertools.count(1)
+
+
+def claim(store: Store) -> list[Claim]:
+    return list(store.claim([P], subscriptions=9, events=1))
+
+
+def moment(store: Store, raw_store: "redis.Redis", subscription_id: str) -> float:
+    """What time it is for a partition, s: that of an event which it accepts."""
+    append(store, invitation(next(NUMBERS)))
+    return int(raw_store.lrange(P.outbox(subscription_id), -1, -1)[0].split()[2]) / 1000
+
+
+def test_what_waits_for_a_retry_waits_no_longer(store: Store, store_at: StoreAt) -> None:
+    ahead = store_at(HOUR_S)
+    created(ahead)
+    append(ahead, invitation(1))
+    (found,) = claim(ahead)
+    assert ahead.settle([Settlement(found, 0, retry=(10_000, 1, 1))]) == ["due"]
+    assert claim(store) == []
+    assert claim(store_at(10)) == []
+    assert [each.attempts for each in claim(store_at(12))] == [1]
+
+
+def test_the_lease_of_a_dead_worker_runs_out_as_it_would(store: Store, store_at: StoreAt) -> None:
+    ahead = store_at(HOUR_S)
+    created(ahead)
+    append(ahead, invitation(1))
+    (lost,) = claim(ahead)
+    assert claim(store) == []
+    assert claim(store_at(29)) == []
+    (found,) = claim(store_at(34))
+    assert int(found.fence) > int(lost.fence)
+    assert store.settle([Settlement(lost, 1)]) == ["lost"]
+    assert store.settle([Settlement(found, 1)]) == ["idle"]
+
+
+def test_a_subscription_ends_when_it_would(store: Store, store_at: StoreAt, raw_store: "redis.Redis") -> None:
+    ahead = store_at(HOUR_S)
+    now_s = raw_store.time()[0]
+    made = created(ahead, expires_at_ms=(now_s + HOUR_S + 20) * 1000)
+    for seconds, status in ((0, Status.ACTIVE), (15, Status.ACTIVE), (25, Status.EXPIRED)):
+        store_at(seconds).sweep()
+        shown = store.get(made.id)
+        assert shown is not None
+        assert shown.status is status
+
+
+def test_a_clock_that_is_set_right_again_is_followed_at_once(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    made = created(store_at(HOUR_S))
+    start_s = moment(store_at(HOUR_S), raw_store, made.id)
+    assert moment(store, raw_store, made.id) == pytest.approx(start_s, abs=KEPT_EVERY_S)
+    assert moment(store_at(HOUR_S + 100), raw_store, made.id) == pytest.approx(start_s + 100, abs=5)
+
+
+def test_a_clock_that_stays_behind_catches_up(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    """Ten minutes in a hundred."""
+    made = created(store_at(600))
+    start_s = moment(store_at(600), raw_store, made.id)
+
+    def passed(minutes: int) -> float:
+        return moment(store_at(minutes * 60), raw_store, made.id) - start_s
+
+    found = [passed(minutes) for minutes in range(120)]
+    assert found[50] == pytest.approx(50 * 60 * 0.9, abs=30)
+    assert found[110] == pytest.approx(100 * 60, abs=30)
+
+
+def test_a_clock_that_was_wrong_by_days_is_not_followed(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    made = created(store)
+    start_s = moment(store, raw_store, made.id)
+    moment(store_at(2 * DAY_S), raw_store, made.id)
+    assert moment(store, raw_store, made.id) == pytest.approx(start_s, abs=30)
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "x", "1", "1 2", "9999999999999999 9999999999999999", f"{'9' * 400} {'9' * 400}", "-1 -1"]
+)
+def test_what_is_kept_is_damaged(store: Store, raw_store: "redis.Redis", kept: str) -> None:
+    made = created(store)
+    start_s = moment(store, raw_store, made.id)
+    raw_store.set(P.clock, kept)
+    assert moment(store, raw_store, made.id) == pytest.approx(start_s, abs=30)
+    raw_store.delete(P.clock)
+    raw_store.rpush(P.clock, kept)
+    assert moment(store, raw_store, made.id) == pytest.approx(start_s, abs=30)
+    assert raw_store.type(P.clock) == "string"
+
+
+def test_what_is_kept_is_written_every_few_seconds_only(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    created(store_at(0))
+    first = raw_store.get(P.clock)
+    for seconds in (0.5, 1, 2):
+        append(store_at(seconds), invitation(next(NUMBERS)))
+        assert raw_store.get(P.clock) == first
+    append(store_at(6), invitation(next(NUMBERS)))
+    assert raw_store.get(P.clock) != first
+    assert 0 < raw_store.pttl(P.clock) <= DAY_S * 1000
+
+
+@given(jumps=st.lists(st.integers(-7200, 7200), min_size=1, max_size=12))
+@profile(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_time_does_not_go_back(jumps: list[int], settings: Settings, raw_store: "redis.Redis") -> None:
+    """By more than the store's clock is followed; and it is never behind it."""
+    raw_store.flushall()
+    latest_s, clock_s, made = 0.0, 0, ""
+    for jump in (0, *jumps):
+        clock_s += jump
+        with_clock = Store.connect(settings, StoreOptions(offset_ms=clock_s * 1000))
+        made = made or created(with_clock).id
+        now_s = moment(with_clock, raw_store, made)
+        with_clock.close()
+        assert now_s >= latest_s - KEPT_EVERY_S
+        assert now_s >= raw_store.time()[0] + clock_s - 1
+        latest_s = max(latest_s, now_s)
+
+
+def test_the_operator_is_told_once_and_when_it_is_over(
+    store: Store, store_at: StoreAt, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    store_at(HOUR_S).sweep()
+    for seconds in (0, 1, 20):
+        # The log is that of one process.
+        behind = store_at(seconds)
+        behind._time_log = store._time_log
+        behind.sweep()
+    told = [each.message for each in caplog.records if "clock" in each.message]
+    assert len(told) == 1
+    assert "the store's clock is 3600 s behind the time that it gave before" in told[0]
+    assert "up to 10 h" in told[0]
+    right = store_at(HOUR_S + 120)
+    right._time_log = store._time_log
+    right.sweep()
+    assert "is up with the time" in caplog.messages[-1]
