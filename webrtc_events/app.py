@@ -5,8 +5,9 @@ gunicorn -c python:webrtc_events.gunicorn_conf 'webrtc_events.app:create_app()'
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -85,7 +86,7 @@ def create_app(
         contracts,
         {each.base_path: published_document(each, settings.openid_configuration_url) for each in contracts},
         checks={
-            "store": in_thread(_pinging(watch.store)),
+            "store": in_thread(partial(_store_condition, watch)),
             "issuer": verifier.condition,
             "durability": at_once(watch.durability),
             "clock": at_once(watch.clocks),
@@ -148,9 +149,6 @@ def _running(watch: StoreWatch | None) -> Any:
     return lifespan
 
 
-def _pinging(store: Store) -> Callable[[], Condition]:
-    def ping() -> Condition:
-        store.ping()
-        return Condition.ok()
-
-    return ping
+def _store_condition(watch: StoreWatch) -> Condition:
+    watch.store.ping()
+    return watch.writes()

@@ -107,7 +107,8 @@ class Marks:
     """For one thread at a time.
 
     `epochs` change when a node was started anew or another has its place. `refused` are the addresses of
-    nodes that do not permit marks.
+    nodes that do not permit marks, `failing` of those that could not be reached or took no writes: a script
+    that may write is refused by a node that takes none, whether it has something to write or not.
     """
 
     def __init__(self, store: Store) -> None:
@@ -116,6 +117,7 @@ class Marks:
         self._tags = {partition.marks: partition.tag for partition in map(Partition, range(store.partitions))}
         self.epochs: frozenset[tuple[str, str]] = frozenset()
         self.refused: frozenset[str] = frozenset()
+        self.failing: frozenset[str] = frozenset()
         self._seen: dict[str, Mark] = {}
         # What `Scripts.kept` was when a node was last marked by this process.
         self._marked = dict.fromkeys(self._tags, store.scripts.kept)
@@ -131,6 +133,9 @@ class Marks:
             places = self._client.first_on_each(self._tags)
         calls = [self._call(key, kept) for key in places.values()]
         found = dict(zip(places.items(), self._scripts.run_some(calls), strict=True))
+        self.failing = frozenset(
+            address for (address, _), raw in found.items() if isinstance(raw, Unavailable)
+        )
         reached = {place: raw for place, raw in found.items() if not isinstance(raw, Unavailable)}
         if not reached:
             raise next(iter(found.values()), Unavailable("No node of the store can be reached."))

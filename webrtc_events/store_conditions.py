@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from webrtc_events.conditions import Condition, Health
 from webrtc_events.store_findings import Bearing, Finding
 
-__all__ = ["clock_condition", "durability_condition", "is_shown_durable"]
+__all__ = ["clock_condition", "durability_condition", "is_shown_durable", "writes_condition"]
 
 _NOTHING_WRONG = frozenset({Bearing.NOTE, Bearing.UNKNOWN})
 
@@ -39,6 +39,18 @@ def durability_condition(
 def clock_condition(found: Sequence[Finding]) -> Condition:
     """Whether the clocks of the store and of this host agree."""
     return _degraded(list(dict.fromkeys(finding.detail for finding in found if finding.is_of_clocks)))
+
+
+def writes_condition(failing: int, nodes: int, *, lost: bool) -> Condition:
+    """`failing` of so many nodes are out or take no writes; `lost`: all of them."""
+    if lost:
+        return Condition(Health.UNAVAILABLE, "The store takes no writes at the moment.")
+    if failing:
+        return Condition(
+            Health.DEGRADED,
+            f"{failing} of {nodes} nodes of the store are out or take no writes at the moment.",
+        )
+    return Condition.ok()
 
 
 def _degraded(details: Sequence[str]) -> Condition:

@@ -19,7 +19,12 @@ from webrtc_events.marks import Loss, LossKind, Marks
 from webrtc_events.scripts import store_errors
 from webrtc_events.settings import PREFIX, Settings
 from webrtc_events.store import Store, StoreOptions
-from webrtc_events.store_conditions import clock_condition, durability_condition, is_shown_durable
+from webrtc_events.store_conditions import (
+    clock_condition,
+    durability_condition,
+    is_shown_durable,
+    writes_condition,
+)
 from webrtc_events.store_facts import CONFIG_NAMES, NodeFacts, StoreClock, node_facts
 from webrtc_events.store_findings import Bearing, Finding, find
 from webrtc_events.store_url import StoreKind
@@ -99,6 +104,10 @@ class StoreWatch:
     def clocks(self) -> Condition:
         """By the latest look."""
         return clock_condition(self._told.found)
+
+    def writes(self) -> Condition:
+        """Whether the store takes writes, by the latest round, a second ago."""
+        return writes_condition(len(self._marks.failing), len(self._nodes), lost=self._in_trouble)
 
     def _round(self) -> None:
         self.step()

@@ -66,9 +66,10 @@ class Service:
         }
         return requests.post(self._public, json=request, headers=self._headers, timeout=10)
 
-    def publish(self, number: int) -> requests.Response:
+    def publish(self, number: int, session: str = "s1") -> requests.Response:
         headers = self._headers | {"Content-Type": "application/cloudevents+json"}
         body = event() | {"id": f"e{number}"}
+        body["data"]["mediaSessionId"] = session
         return requests.post(f"{self.url}/network/v0/events", json=body, headers=headers, timeout=10)
 
     def subscriptions(self) -> list[str]:
