@@ -20,7 +20,7 @@ SDKS := tests/conformance/sdks
 NODE_MODULES := $(SDKS)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test chaos fairness fanout conformance check types clean
+.PHONY: help serve demo test chaos soak fairness fanout conformance check types clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
@@ -28,6 +28,8 @@ help:
 	@echo 'make test    run the tests'
 	@echo 'make chaos   kill, pause and empty what a running service consists of, and count what is lost;'
 	@echo '             ARGS="--seed 7" repeats a run, ARGS="--events 50000" makes a longer one'
+	@echo 'make soak    the same for a long time, whatever comes: is anything lost, doubled without a cause, or growing?'
+	@echo '             ARGS="--minutes 60", ARGS="--seed 7" repeats the faults of a run'
 	@echo 'make fairness   measure whether sinks that never answer hold back the others, some minutes'
 	@echo 'make fanout   measure whether events for very many subscriptions hold back other clients, some minutes'
 	@echo 'make conformance   hold a running service against its contracts; ARGS="--seed 7" for other requests,'
@@ -52,6 +54,9 @@ test: $(TESTS)
 # Most of the time is waiting, for leases to run out: three scenarios at once do with two cores.
 chaos: $(TESTS)
 	$(BIN)/python -m pytest tests/chaos -n 3 --dist worksteal $(ARGS)
+
+soak: $(TESTS)
+	$(BIN)/python -m tests.soak $(ARGS)
 
 fairness: $(TESTS)
 	$(BIN)/python bench/fairness.py $(ARGS)

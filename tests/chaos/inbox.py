@@ -85,6 +85,18 @@ class Inbox:
             self._lines += 1
             (self._arrived if line.startswith(b"a ") else self._answered)(line)
 
+    def forget(self) -> None:
+        """What was received so far. Nothing is to be under way."""
+        with self._reading:
+            self._read()
+            self.attempts.clear()
+            self.taken.clear()
+            self._by_request.clear()
+            # It is written at its end, wherever that is.
+            os.truncate(self.journal, 0)
+            self._read_to = 0
+            self._rest = b""
+
     @property
     def under_way(self) -> int:
         """How many attempts have no answer yet, and may still get one."""

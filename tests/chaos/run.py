@@ -259,11 +259,15 @@ class Run:
 
     def dead_letters(self) -> dict[tuple[str, int], str]:
         """The reason of each, by subscription and event."""
+        return self.letters(lambda _: True)
+
+    def letters(self, wanted: Callable[[Mapping[str, str]], bool]) -> dict[tuple[str, int], str]:
         found = {}
         with self.client() as client:
             for number in range(PARTITIONS):
                 for _, letter in client.xrange(Partition(number).dead):
-                    found[letter["subscription"], _event_of(letter["entry"])] = letter["reason"]
+                    if wanted(letter):
+                        found[letter["subscription"], _event_of(letter["entry"])] = letter["reason"]
         return found
 
     def tails(self) -> Iterable[tuple[str, str]]:

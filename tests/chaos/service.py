@@ -17,13 +17,13 @@ from tests.valkeys import _free_port as free_port
 from tests.valkeys import eventually
 from webrtc_events.clock import SystemClock
 
-__all__ = ["Service", "Subscriber"]
+__all__ = ["SCOPES", "Service", "Subscriber"]
 
 CLOCK = SystemClock()
 GUNICORN_CONF = "python:webrtc_events.gunicorn_conf"
 SCRIPTS = Path(sys.executable).parent
 APP = "webrtc_events.app:create_app()"
-_SCOPES = " ".join(
+SCOPES = " ".join(
     [f"webrtc-events:{PREFIX}{kind}:create" for kind in ("session-invitation", "session-status")]
     + [f"webrtc-events:{what}" for what in ("read", "delete", "network")]
 )
@@ -46,7 +46,7 @@ class Service:
         self, directory: Path, store_url: str, issuer: Issuer, inbox: Inbox, settings: Mapping[str, str]
     ) -> None:
         self.processes: dict[str, Process] = {}
-        self.token = issuer.token(CLOCK.now(), scope=_SCOPES, exp=CLOCK.now() + 3600)
+        self.token = issuer.token(CLOCK.now(), scope=SCOPES, exp=CLOCK.now() + 86_400)
         self._directory = directory
         self._inbox = inbox
         self._port = free_port()

@@ -1,0 +1,74 @@
+"""Does what was measured over and over grow? Pure."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
+
+__all__ = ["Growth", "Trend"]
+
+# Caches fill, and allocators take what they need: that is no growth.
+_WARM_UP = 0.25
+_LEAST_SAMPLES = 4
+# Percent.
+_MOST_AN_HOUR = 1.0
+_MOST_BRIEFLY = 10.0
+_LONG_S = 2400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Of one thing: how far it rose while it was watched, in percent of its median."""
+
+    name: str
+    median: float
+    highest: float
+    percent: float
+    watched_s: float
+
+    @property
+    def percent_an_hour(self) -> float:
+        """At that pace."""
+        return self.percent * 3600 / self.watched_s
+
+    @property
+    def too_much(self) -> bool:
+        """In less than an hour what still fills up looks like a slow leak: only a fast one counts."""
+        return (
+            self.percent_an_hour > _MOST_AN_HOUR
+            if self.watched_s >= _LONG_S
+            else self.percent > _MOST_BRIEFLY
+        )
+
+
+class Growth:
+    """Takes samples, in order of time."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    def add(self, at_s: float, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._samples[name].append((at_s, value))
+
+    def trends(self) -> list[Trend]:
+        """After the first quarter. What has too few samples has no trend.
+
+        The slope is the median of the slopes between any two samples (Theil and Sen): a few that stand out do
+        not count.
+        """
+        found = []
+        for name, samples in self._samples.items():
+            kept = samples[int(len(samples) * _WARM_UP) :]
+            if len(kept) < _LEAST_SAMPLES:
+                continue
+            middle = median(value for _, value in kept)
+            slope = median(
+                (value - former) / (at - before) for (before, former), (at, value) in combinations(kept, 2)
+            )
+            share = slope / middle * 100 if middle else 0.0
+            watched_s = kept[-1][0] - kept[0][0]
+            highest = max(value for _, value in kept)
+            found.append(Trend(name, middle, highest, share * watched_s, watched_s))
+        return found

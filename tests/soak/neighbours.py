@@ -1,0 +1,152 @@
+"""Clients that do the service no good, for some seconds: it is to go on for the others."""
+
+import itertools
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import requests
+
+from tests.chaos.gateway import PREFIX
+from webrtc_events.clock import SystemClock
+
+__all__ = ["NEIGHBOURS", "Neighbour"]
+
+CLOCK = SystemClock()
+_HALF_HEADS = 200
+_SILENT_SUBSCRIPTIONS = 40
+
+Neighbour = Callable[["str", "str", "threading.Event"], None]
+"""Gets the API's address, an access token of its own, and goes on until it is told to stop."""
+
+
+def half_heads(url: str, _: str, stop: threading.Event) -> None:
+    """Opens connections and never says what it wants."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with ExitStack() as stack:
+        while not stop.wait(0.5):
+            for _ in range(_HALF_HEADS // 10):
+                try:
+                    client = stack.enter_context(socket.create_connection((host, int(port)), 2))
+                    client.sendall(b"POST /network/v0/events HTTP/1.1\r\nHost: x\r\n")
+                except OSError:
+                    # Refused, or closed: as it may be.
+                    continue
+
+
+def nonsense(url: str, token: str, stop: threading.Event) -> None:
+    """What is no request that can be served: each is refused with a 4xx."""
+    bodies = [b"{", b"[" * 50_000, b"\xff\xfe", b'{"id": 1}', b"null", b'"' + b"x" * 200_000 + b'"']
+    for body in itertools.cycle(bodies):
+        if stop.wait(0.02):
+            return
+        for path in ("/network/v0/events", "/webrtc-events/v0.2/subscriptions"):
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            _tried(
+                lambda path=path, body=body, headers=headers: requests.post(
+                    f"{url}{path}", data=body, headers=headers, timeout=5
+                )
+            )
+
+
+def lists(url: str, token: str, stop: threading.Event) -> None:
+    """Makes subscriptions to nothing, lists them over and over, and deletes them."""
+    public = f"{url}/webrtc-events/v0.2/subscriptions"
+    headers = {"Authorization": f"Bearer {token}"}
+    made = []
+    for number in range(100):
+        answer = _tried(
+            lambda number=number: requests.post(
+                public, json=_request(f"listed-{number}", "https://127.0.0.1:9/"), headers=headers, timeout=10
+            )
+        )
+        if answer is not None and answer.status_code == 201:
+            made.append(answer.json()["id"])
+    while not stop.wait(0.02):
+        _tried(lambda: requests.get(public, headers=headers, timeout=10))
+    for each in made:
+        _deleted(f"{public}/{each}", headers)
+
+
+def silent_sink(url: str, token: str, stop: threading.Event) -> None:
+    """Has events sent to a sink that accepts connections and never answers."""
+    public = f"{url}/webrtc-events/v0.2/subscriptions"
+    headers = {"Authorization": f"Bearer {token}"}
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as silent:
+        sink = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+        made = []
+        for number in range(_SILENT_SUBSCRIPTIONS):
+            answer = _tried(
+                lambda number=number: requests.post(
+                    public, json=_request(f"silent-{number}", sink), headers=headers, timeout=10
+                )
+            )
+            if answer is not None and answer.status_code == 201:
+                made.append(answer.json()["id"])
+        turn = itertools.count(1)
+        while not stop.wait(0.1):
+            number = next(turn)
+            event = _invitation(f"silent-{number % _SILENT_SUBSCRIPTIONS}", f"{CLOCK.now()}-{number}")
+            _tried(
+                lambda event=event: requests.post(
+                    f"{url}/network/v0/events",
+                    json=event,
+                    headers=headers | {"Content-Type": "application/cloudevents+json"},
+                    timeout=10,
+                )
+            )
+        for each in made:
+            _deleted(f"{public}/{each}", headers)
+
+
+NEIGHBOURS: dict[str, Neighbour] = {
+    "half heads": half_heads,
+    "nonsense": nonsense,
+    "lists without end": lists,
+    "a sink that is silent": silent_sink,
+}
+
+
+def _tried(ask: Callable[[], requests.Response]) -> requests.Response | None:
+    """None: no answer, as it may be while something is killed."""
+    try:
+        return ask()
+    except requests.RequestException:
+        return None
+
+
+def _deleted(url: str, headers: dict[str, str]) -> None:
+    """Whatever is killed meanwhile: nothing is to be left for the next round."""
+    for _ in range(100):
+        answer = _tried(lambda: requests.delete(url, headers=headers, timeout=10))
+        if answer is not None and answer.status_code in (204, 404):
+            return
+        CLOCK.sleep(0.3)
+    raise AssertionError(f"{url} is not deleted")
+
+
+def _request(registration: str, sink: str) -> dict[str, object]:
+    return {
+        "protocol": "HTTP",
+        "sink": sink,
+        "types": [f"{PREFIX}session-invitation"],
+        "config": {"subscriptionDetail": {"registrationId": registration}},
+    }
+
+
+def _invitation(registration: str, event_id: str) -> dict[str, object]:
+    return {
+        "id": event_id,
+        "source": "/neighbour",
+        "specversion": "1.0",
+        "type": f"{PREFIX}session-invitation",
+        "time": "2026-03-10T09:00:00Z",
+        "subject": registration,
+        "data": {
+            "mediaSessionId": "of-a-neighbour",
+            "originatorAddress": "tel:+12025550100",
+            "receiverAddress": "tel:+12025550101",
+            "status": "Initial",
+        },
+    }

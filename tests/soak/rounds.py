@@ -1,0 +1,68 @@
+"""One round: subscriptions, events, some faults, and the verdict, on a service that goes on."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.inbox import Inbox
+from tests.chaos.processes import Process
+from tests.chaos.run import PARTITIONS, Run
+from tests.chaos.service import Service
+from tests.valkeys import ValkeyServer
+from webrtc_events.keys import Partition
+
+__all__ = ["Round", "figures_of"]
+
+
+class Round(Run):
+    """A run on what is there already.
+
+    `steady` and `mortal` are its workers: only the second is done something to. `garbled` counts entries that
+    were damaged, `neighbours_token` is for clients that are not judged.
+    """
+
+    steady: Process
+    mortal: Process
+    api: Process
+    neighbours_token: str
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.garbled = 0
+
+    def join(self, service: Service, inbox: Inbox, valkey: ValkeyServer, neighbours_token: str) -> None:
+        self.service, self.inbox, self.valkey = service, inbox, valkey
+        self.neighbours_token = neighbours_token
+        self.api = service.processes["api"]
+        self.steady, self.mortal = service.processes["worker-1"], service.processes["worker-2"]
+        self.healthy_sinks()
+
+    def healthy_sinks(self) -> None:
+        self.inbox.plan(delay_ms=[0, 20])
+
+    def dead_letters(self) -> dict[tuple[str, int], str]:
+        """Of the subscriptions of this round, but for entries that were damaged on purpose."""
+        ours = {each.id for each in self.subscribers}
+        return self.letters(lambda letter: letter["subscription"] in ours and letter["reason"] != "damaged")
+
+    def damaged_letters(self) -> int:
+        """How many entries became dead letters because they could not be read."""
+        with self.client() as client:
+            return sum(
+                letter["reason"] == "damaged"
+                for number in range(PARTITIONS)
+                for _, letter in client.xrange(Partition(number).dead)
+            )
+
+    def forget_all(self) -> None:
+        """What the next round is not to find: letters, and what the sinks got."""
+        with self.client() as client:
+            for number in range(PARTITIONS):
+                client.delete(Partition(number).dead)
+        self.inbox.forget()
+
+
+def figures_of(pid: int) -> dict[str, float]:
+    """Resident memory in MB, and open descriptors, of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return {"MB": int(line.split()[1]) / 1024, "descriptors": len(list(Path(f"/proc/{pid}/fd").iterdir()))}
