@@ -1,0 +1,156 @@
+"""The master dies while an operator's command runs: the command says so, and a repeat completes it."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.builders import append, created, invitation
+from tests.cluster.conftest import Connect
+from tests.conftest import contents
+from tests.valkeys import CLOCK, Sentinel, ValkeyServer, eventually, sentinel
+from webrtc_events.credentials import CredentialBox, sealing_key_id
+from webrtc_events.keys import partition_of
+from webrtc_events.model import Credential
+from webrtc_events.setting_values import secret_keys
+from webrtc_events.store import DeadLetter, Settlement, Store
+
+COMMAND = str(Path(sys.executable).parent / "webrtc-events")
+P = partition_of("r1", 64)
+OLD, NEW = "A" * 43, "E" * 43
+EXPIRY_MS = 4_000_000_000_000
+SETTINGS = {"MAX_REGISTRATION_SUBSCRIPTIONS": "0"}
+
+
+class Stage:
+    """A master with a replica, a Sentinel, and a store on them."""
+
+    def __init__(self, master: ValkeyServer, replica: ValkeyServer, watching: Sentinel, store: Store) -> None:
+        self.master, self.replica, self.watching, self.store = master, replica, watching, store
+
+    def interrupted(
+        self, under_way: Callable[["redis.Redis"], bool], *arguments: str, key: str = OLD
+    ) -> None:
+        """Runs the command, kills the master once it is `under_way`, repeats it until it succeeds."""
+        self.replica.wait_replicated()
+        with self.master.client() as client:
+            first = self._start(key, *arguments)
+            eventually(lambda: under_way(client), "the command is under way", every_s=0.001)
+            self.master.kill()
+        said, _ = first.communicate(timeout=60)
+        assert first.returncode == 1
+        assert "the store does not answer" in said
+        assert "Traceback" not in said
+        eventually(lambda: self.watching.master_port() == self.replica.port, "the replica is the master")
+        give_up = CLOCK.monotonic() + 60
+        while CLOCK.monotonic() < give_up:
+            again = self._start(key, *arguments)
+            told, _ = again.communicate(timeout=60)
+            assert "Traceback" not in told
+            if again.returncode == 0:
+                return
+            CLOCK.sleep(0.2)
+        raise AssertionError(f"does not complete: {told}")
+
+    def _start(self, key: str, *arguments: str) -> "subprocess.Popen[str]":
+        environ = {
+            "REDIS_URL": self.watching.url,
+            "OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/",
+            "SECRET_KEY": key,
+            **SETTINGS,
+        }
+        return subprocess.Popen(
+            [COMMAND, *arguments],
+            env=os.environ | {f"WEBRTC_EVENTS_{name}": value for name, value in environ.items()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@pytest.fixture
+def stage(tmp_path: Path, connect: Connect) -> Iterator[Stage]:
+    with (
+        ValkeyServer(tmp_path / "master") as master,
+        ValkeyServer(tmp_path / "replica", replica_of=master) as replica,
+        sentinel(tmp_path / "sentinel", master, replica) as watching,
+    ):
+        yield Stage(master, replica, watching, connect(watching.url, **SETTINGS))
+
+
+def given_up(store: Store, count: int) -> None:
+    """So many events of the one subscription are dead letters."""
+    append(store, *(invitation(number) for number in range(1, count + 1)))
+    (claim,) = store.claim([P], subscriptions=9, events=count)
+    dead = tuple(DeadLetter(item.number, "refused", "500") for item in claim.items)
+    assert store.settle([Settlement(claim, claim.items[-1].number, dead=dead)]) == ["idle"]
+
+
+def test_redeliver(stage: Stage) -> None:
+    count = 900
+    made = created(stage.store)
+    given_up(stage.store, count)
+    stage.interrupted(
+        lambda client: client.llen(P.outbox(made.id)) > 10, "dead-letters", "redeliver", "--all"
+    )
+    with stage.replica.client() as client:
+        assert client.xlen(P.dead) == 0
+        waiting = [
+            int(entry.split('"sequenceNumber": ')[1].rstrip("}"))
+            for entry in client.lrange(P.outbox(made.id), 0, -1)
+        ]
+    assert waiting == list(range(1, count + 1))
+
+
+def test_erase(stage: Stage) -> None:
+    for _ in range(400):
+        made = created(stage.store)
+    other = created(stage.store, registration="r2")
+    append(stage.store, invitation(1))
+    append(stage.store, invitation(2, registration="r2"))
+    index = P.registration(made.type, "r1")
+    stage.interrupted(lambda client: client.scard(index) < 390, "erase", "--registration", "r1", "--yes")
+    with stage.replica.client() as client:
+        left = contents(client)
+    assert not [key for key in left if made.id in key or (":outbox:" in key and other.id not in key)]
+    assert not [key for key, value in left.items() if "r1" in key and ":seen:" not in key and value], (
+        left.keys()
+    )
+    assert stage.store.get(other.id) is not None
+
+
+def test_rotate_key(stage: Stage, connect: Connect) -> None:
+    box = CredentialBox(secret_keys(OLD))
+    ids: list[str] = []
+    for number in range(1_500):
+        made = created(stage.store, registration=f"r{number}")
+        credential = Credential(f"token-{number}", EXPIRY_MS)
+        sealed = box.seal(credential, made.id)
+        changed = dataclasses.replace(made, credential=credential)
+        assert stage.store.update(changed, expires_at_ms=None, sealed=sealed).outcome == "updated"
+        ids.append(made.id)
+    new = CredentialBox(secret_keys(NEW))
+
+    def sealed_anew(client: "redis.Redis") -> list[Any]:
+        pipe = client.pipeline()
+        for each in ids:
+            pipe.hget(partition_of_id(each, "subscription"), "credential")
+        return [each for each in pipe.execute() if each and sealing_key_id(each) == new.key_id]
+
+    stage.interrupted(lambda client: bool(sealed_anew(client)), "rotate-key", key=f"{NEW},{OLD}")
+    with stage.replica.client() as client:
+        found = sealed_anew(client)
+    assert len(found) == len(ids)
+    for number, (each, sealed) in enumerate(zip(ids, found, strict=True)):
+        assert new.open(sealed, each).access_token == f"token-{number}"
+
+
+def partition_of_id(subscription_id: str, kind: str) -> str:
+    return f"{{{int(subscription_id.rpartition('-')[2], 16)}}}:{kind}:{subscription_id}"
