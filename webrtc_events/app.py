@@ -16,6 +16,7 @@ from webrtc_events.auth import TokenVerifier
 from webrtc_events.clock import Clock, SystemClock
 from webrtc_events.conditions import Condition
 from webrtc_events.contract import Contract, load_network, load_next, load_public
+from webrtc_events.core_dumps import refuse_core_dumps
 from webrtc_events.handlers import network as network_handlers
 from webrtc_events.handlers import subscriptions as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
@@ -64,6 +65,7 @@ def create_app(
     """
     clock = clock or SystemClock()
     if settings is None:
+        refuse_core_dumps()
         # With this status gunicorn gives up, and does not start one worker after the other.
         with exit_one_of_many(_BOOT_ERROR, clock):
             return create_app(

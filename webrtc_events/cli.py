@@ -123,9 +123,11 @@ def worker() -> None:
       webrtc-events worker
     """
     log_to_stderr()
+    from webrtc_events.core_dumps import refuse_core_dumps
     from webrtc_events.local.signals import StopSignals
     from webrtc_events.settings import Settings
 
+    refuse_core_dumps()
     settings = Settings.from_environ(os.environ)
     # A service manager that waits for the worker is told as gunicorn tells it.
     from gunicorn.systemd import sd_notify

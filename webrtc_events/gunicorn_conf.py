@@ -37,10 +37,12 @@ errorlog = "-"
 def on_starting(server: Any) -> None:
     """Once, before any worker: what cannot work is said here, and not by each of them."""
     from webrtc_events.clock import SystemClock
+    from webrtc_events.core_dumps import refuse_core_dumps
     from webrtc_events.settings import Settings
     from webrtc_events.start_faults import exit_with_fault
     from webrtc_events.store_watch import StoreWatch
 
+    refuse_core_dumps()
     _log_as_the_service_does(server)
     with exit_with_fault():
         StoreWatch.connect(Settings.from_environ(os.environ), SystemClock()).store.close()

@@ -14,7 +14,7 @@ once it holds:
     delay_ms  [least, most], uniform, before any answer
 
 The journal has a line as each request is read and one as each answer is written, both in
-order, times in seconds of the monotonic clock:
+order, times in seconds of the monotonic clock. OPTIONS, which asks whether it agrees, has none:
 
     a <request> <s> <sink> <connection> <path>\t<body>
     r <request> <s> <status, or 0 for `cut`>
@@ -34,6 +34,7 @@ from typing import Any
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+_AGREED = b"HTTP/1.1 200 OK\r\nwebhook-allowed-origin: *\r\ncontent-length: 0\r\n\r\n"
 _ACK = "done"
 
 
@@ -126,11 +127,15 @@ class Connection(asyncio.Protocol):
             whole = end + 4 + (int(length[1]) if length else 0)
             if len(self._read) < whole:
                 return
-            path = self._read.split(b" ", 2)[1]
+            method, path, _ = self._read.split(b" ", 2)
             body, self._read = self._read[end + 4 : whole], self._read[whole:]
-            self._take(self._sinks.arrived(self.sink, self._number, path, body))
+            if method == b"OPTIONS":
+                self._take(None)
+            else:
+                self._take(self._sinks.arrived(self.sink, self._number, path, body))
 
-    def _take(self, request: int) -> None:
+    def _take(self, request: int | None) -> None:
+        """None: it is asked whether it agrees, and does, where it would take a request."""
         plan, draw = self._sinks.plans[self.sink], self._sinks.random
         kind = draw.choice(plan.kinds) if draw.random() < plan.share else "204"
         if kind == "never":
@@ -141,14 +146,15 @@ class Connection(asyncio.Protocol):
         else:
             self._answer(request, kind, plan)
 
-    def _answer(self, request: int, kind: str, plan: Plan) -> None:
+    def _answer(self, request: int | None, kind: str, plan: Plan) -> None:
         if self._transport.is_closing():
             return
-        self._sinks.answered(request, 0 if kind == "cut" else int(kind))
+        if request is not None:
+            self._sinks.answered(request, 0 if kind == "cut" else int(kind))
         if kind == "cut":
             self.hang_up()
         elif kind == "204":
-            self._transport.write(_NO_CONTENT)
+            self._transport.write(_AGREED if request is None else _NO_CONTENT)
         else:
             lines = [f"HTTP/1.1 {kind} X", "content-length: 0", *plan.headers, "", ""]
             in_2_s = formatdate(time.time() + 2, usegmt=True)

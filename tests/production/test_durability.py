@@ -57,8 +57,8 @@ class Service:
         answer = requests.get(f"{self.url}/readyz", timeout=10)
         return answer.status_code, answer.json()["checks"]
 
-    def subscribe(self) -> requests.Response:
-        request = {
+    def subscribe(self, **more: Any) -> requests.Response:
+        request = more | {
             "protocol": "HTTP",
             "sink": self._sink.url,
             "types": [TYPE],
