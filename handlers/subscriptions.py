@@ -4,6 +4,8 @@ Every handler gets the use case, the `caller` that the access token stands for, 
 body its valid JSON as `payload`; errors are raised.
 """
 
+from collections.abc import Iterator
+
 from webrtc_events.contract_types import (
     HTTPSubscriptionRequest,
     HTTPSubscriptionResponse,
@@ -32,7 +34,8 @@ def create_notification_channel_subscription(
 
 def retrieve_notification_channel_subscription_list(
     subscriptions: Subscriptions, caller: Caller
-) -> list[HTTPSubscriptionResponse]:
+) -> Iterator[list[HTTPSubscriptionResponse]]:
+    """The list in pages, so that it is never whole in memory."""
     return subscriptions.list(caller)
 
 

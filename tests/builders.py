@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from webrtc_events.contract_types import HTTPSubscriptionResponse
 from webrtc_events.errors import Unavailable
 from webrtc_events.keys import new_subscription_id, partition_of
-from webrtc_events.model import ContractVersion, Credential, EventType, NetworkEvent, Subscription
+from webrtc_events.model import Caller, ContractVersion, Credential, EventType, NetworkEvent, Subscription
 from webrtc_events.scripts import Call
 from webrtc_events.store import Store
+from webrtc_events.subscriptions import Subscriptions
 
 SINK = "https://localhost:9443/inbox"
 
@@ -60,6 +62,16 @@ def created(
     result = store.create(made, sink=sink, headers=headers or {}, sealed=sealed)
     assert result.outcome == "created"
     return made
+
+
+def all_of(store: Store, client: str = "app") -> list[Subscription]:
+    """Every subscription of a client."""
+    return [each for page in store.pages_of(client) for each in page]
+
+
+def listed(subscriptions: Subscriptions, caller: Caller) -> list[HTTPSubscriptionResponse]:
+    """What a client is shown as the list of its subscriptions."""
+    return [each for page in subscriptions.list(caller) for each in page]
 
 
 def invitation(number: int, *, registration: str = "r1", source: str = "/gateway") -> NetworkEvent:

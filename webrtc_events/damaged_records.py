@@ -22,6 +22,7 @@ _OF_PARTITION = {
     "clock": "string",
     "dead": "stream",
     "due": "zset",
+    "ended": "zset",
     "ending": "set",
     "ends": "zset",
     "initial": "zset",
@@ -46,7 +47,7 @@ _OTHER_KEYS = (
 )
 _SET_ASIDE = "set-aside:"
 # Whose content the keeper or a request makes anew from the records.
-_INDEXES = frozenset({"due", "ends", "initial", "registration", "session"})
+_INDEXES = frozenset({"due", "ended", "ends", "initial", "registration", "session"})
 _COUNTS = ("appended", "attempts", "drop_before", "fence", "lease_until", "number")
 _MAX_COUNT = re.compile(r"[0-9]{1,16}")
 _MAX_BYTES = 65536

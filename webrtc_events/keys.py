@@ -15,9 +15,12 @@ __all__ = [
     "Partition",
     "bucket_key",
     "client_key",
+    "end_note",
+    "end_notes_of",
     "new_subscription_id",
     "partition_of",
     "partition_of_subscription",
+    "read_end_note",
     "session_key",
     "session_state_key",
     "set_aside_key",
@@ -75,6 +78,11 @@ class Partition:
     def wakeup(self) -> str:
         """sharded channel: something became due."""
         return f"{self.tag}:wakeup"
+
+    @property
+    def ended(self) -> str:
+        """zset: notes of subscriptions that are over and still count in their client's index → 0."""
+        return f"{self.tag}:ended"
 
     def subscription(self, subscription_id: str) -> str:
         """hash: the subscription, its counters, lease and fence."""
@@ -156,8 +164,34 @@ def turns_key(sink: str) -> str:
 
 
 def client_key(client: str) -> str:
-    """zset: subscription id of that client → when it was named here, s; some may not exist."""
+    """zset: subscription id of that client → when it was named here, s, and its standing (lua/common.lua).
+
+    Some may not exist.
+    """
     return f"client:{{{client}}}"
+
+
+def end_note(client: str, subscription_id: str) -> str:
+    """A member of a partition's `ended`. Source: lua/common.lua."""
+    return f"{_of_client(client)}{subscription_id}"
+
+
+def end_notes_of(client: str) -> tuple[str, str]:
+    """Between which members of a partition's `ended` those of a client are, as ZRANGE BYLEX takes it."""
+    first = _of_client(client)
+    return f"[{first}", f"({first[:-1]}!"
+
+
+def read_end_note(note: str) -> tuple[str, str] | None:
+    """Client and subscription id; None: it is no such note."""
+    _, _, named = note.partition(":")
+    client, _, subscription_id = named.rpartition(" ")
+    return (client, subscription_id) if end_note(client, subscription_id) == note else None
+
+
+def _of_client(client: str) -> str:
+    """With its length in front, no client's notes begin like those of another."""
+    return f"{len(client.encode('utf-8', 'surrogateescape'))}:{client} "
 
 
 def partition_of(routing_key: str, partitions: int) -> Partition:

@@ -37,6 +37,7 @@ _NAMES = (
     "discard",
     "end",
     "erase",
+    "index_page",
     "initial",
     "mark",
     "mend",
@@ -45,7 +46,9 @@ _NAMES = (
     "reindex",
     "remember",
     "reseal",
+    "reserve",
     "settle",
+    "standing",
     "sweep",
     "turn",
     "unregister",
@@ -89,7 +92,7 @@ _PASSING = re.compile(
 )
 
 # What these write may be lost: it is done anew, or made up for.
-_WRITE_NOTHING_TO_KEEP = frozenset({"admit", "claim", "mark", "sweep", "turn"})
+_WRITE_NOTHING_TO_KEEP = frozenset({"admit", "claim", "index_page", "mark", "sweep", "turn"})
 
 # The scripts' own, see common.lua.
 _NEWER = re.compile(r"NEWER\b")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from webrtc_events.appends import AppendResult, append_events
+from webrtc_events.client_index import ClientIndex
 from webrtc_events.clock import Clock, SystemClock, parse_time
 from webrtc_events.damage_log import DamageLog
 from webrtc_events.errors import DamagedRecord, Unavailable
@@ -21,6 +22,7 @@ from webrtc_events.keys import (
     Partition,
     bucket_key,
     client_key,
+    end_note,
     partition_of,
     partition_of_subscription,
     session_key,
@@ -47,6 +49,7 @@ from webrtc_events.store_rebuild import Rebuild
 from webrtc_events.stored_format import FORMAT
 from webrtc_events.stored_subscriptions import (
     FIELDS_OF_CLAIM,
+    FIELDS_OF_SUBSCRIPTION,
     UnreadableEntry,
     read_claim,
     read_session_state,
@@ -72,8 +75,6 @@ log = logging.getLogger(__name__)
 _SESSION_INDEX_TTL_S = 30 * 24 * 3600
 # string: how many partitions the store was made for. The first key of a store.
 _MADE_FOR = "partitions"
-# A subscription that is named in its client's index and is not there after this long was never made.
-_CREATE_TAKES_S = 60
 
 
 class PartitionMismatch(Exception):
@@ -173,6 +174,7 @@ class Store:
         self._scripts = Scripts(client, _script_options(settings, options))
         retention_ms = settings.retention_s * 1000
         self.rebuild = Rebuild(client, self._scripts, settings.partitions, retention_ms)
+        self.index = ClientIndex(client, self._scripts, settings.partitions, self.rebuild, self.damage)
 
     @classmethod
     def connect(cls, settings: Settings, options: StoreOptions = StoreOptions()) -> "Store":
@@ -216,11 +218,11 @@ class Store:
         with store_errors():
             self._redis.ping()
 
-    def admit(self, client: str) -> int:
-        """Counts a request of `client`: 0, or after how many ms it may try again."""
+    def admit(self, client: str, cost: int = 1) -> int:
+        """Counts a request of `client`, or several: 0, or after how many ms it may try again."""
         if not self._settings.requests_per_s:
             return 0
-        rate = [self._settings.requests_per_s, self._settings.requests_at_once]
+        rate = [self._settings.requests_per_s, self._settings.requests_at_once, cost]
         return int(self._scripts.run([Call("admit", [bucket_key(client)], "", rate)])[0])
 
     # Subscriptions
@@ -253,17 +255,19 @@ class Store:
             fields["credential"] = sealed
         room = self._session_room(subscription, partition)
         call = self._create_call(partition, subscription, fields, session_over=session_over, room=room)
-        if not self._index(subscription, partition):
+        if not self.index.reserve(subscription.client, subscription.id, self._settings.max_subscriptions):
             return CreateResult("quota")
+        self._index_session(subscription, partition)
         outcome, now_ms, expires_at = self._scripts.run([call])[0]
         if outcome != "created":
-            with store_errors():
-                self._redis.zrem(client_key(subscription.client), subscription.id)
-        elif subscription.initial_event and subscription.origin is None:
+            self.index.remove(subscription.client, subscription.id)
+            return CreateResult(outcome, int(now_ms))
+        # The subscription is there; to say otherwise would have it made twice.
+        _possible(self.index.confirm, subscription.client, subscription.id)
+        if subscription.initial_event and subscription.origin is None:
             try:
                 self._append_initial(subscription)
             except (DamagedRecord, Unavailable):
-                # The subscription is there; to say otherwise would have it made twice.
                 log.warning("the initial event of subscription=%s is left to the keeper", subscription.id)
         return CreateResult(outcome, int(now_ms), int(expires_at) if expires_at else None)
 
@@ -313,35 +317,17 @@ class Store:
         # One that cannot be read is made anew once an event meets it, and counts nothing until then.
         return most - sum(each for each in answers if isinstance(each, int))
 
-    def _index(self, subscription: Subscription, partition: Partition) -> bool:
-        """Writes what points at the subscription; False: the client's quota is used up.
-
-        It comes before the subscription: a reader skips what does not exist, but would never
-        find what nothing points at. The session's key outlives its subscriptions, then goes by itself.
+    def _index_session(self, subscription: Subscription, partition: Partition) -> None:
+        """Before the subscription is there: a reader skips what does not exist, but would never find what
+        nothing points at.
         """
-        try:
-            return self._write_index(subscription, partition)
-        except WrongType:
-            self._mend_client(subscription.client)
-            self._mend_session(subscription.session)
-            return self._write_index(subscription, partition)
-
-    def _write_index(self, subscription: Subscription, partition: Partition) -> bool:
-        own = client_key(subscription.client)
         with store_errors():
-            seconds, _ = self._redis.time()
             pipe = self._redis.pipeline()
-            pipe.zadd(own, {subscription.id: seconds})
-            pipe.zcard(own)
             _index_session(pipe, subscription, partition)
-            count = pipe.execute()[1]
-            most = self._settings.max_subscriptions
-            # Ended ones are among them, so a closer look is due only where there are many. What is
-            # being made counts, this one too: of several at once too few get in rather than too many.
-            if most and count > most and self._places(own, seconds) > most:
-                self._redis.zrem(own, subscription.id)
-                return False
-        return True
+            answers = answers_of(pipe)
+        if any(isinstance(answer, WrongType) for answer in answers):
+            # Of one that is made anew, every partition is among those it leads to.
+            self._mend_session(subscription.session)
 
     def update(
         self, subscription: Subscription, *, expires_at_ms: int | None, sealed: str | None
@@ -361,39 +347,12 @@ class Store:
             sealed or "",
         ]
         # Before the subscription lives longer, what leads to it must.
-        with store_errors():
-            pipe = self._redis.pipeline()
-            _index_session(pipe, replace(subscription, expires_at_ms=expires_at_ms), partition)
-            answers = answers_of(pipe)
-        if any(isinstance(answer, WrongType) for answer in answers):
-            self._mend_session(subscription.session)
+        self._index_session(replace(subscription, expires_at_ms=expires_at_ms), partition)
         call = Call("update", [partition.subscription(subscription.id)], partition.tag, args)
         outcome, expires_at, request = self._scripts.run([call])[0]
         if outcome != "updated":
             return UpdateResult(outcome)
         return UpdateResult(outcome, int(expires_at) if expires_at else None, json.loads(request))
-
-    def _places(self, own: str, now_s: int) -> int:
-        """How many of a client's subscriptions are not over or being made; forgets creates that failed."""
-        members = [
-            (each, written_s, partition_of_subscription(each, self.partitions))
-            for each, written_s in self._redis.zrange(own, 0, -1, withscores=True)
-        ]
-        known = [(each, written_s, partition) for each, written_s, partition in members if partition]
-        pipe = self._redis.pipeline()
-        for each, _, partition in known:
-            pipe.hget(partition.subscription(each), "status")
-        # One that cannot be read takes a place until it is deleted.
-        statuses = answers_of(pipe)
-        count, failed = 0, []
-        for (each, written_s, _), status in zip(known, statuses, strict=True):
-            if status is None and written_s <= now_s - _CREATE_TAKES_S:
-                failed.append(each)
-            elif status not in _OVER:
-                count += 1
-        if failed:
-            self._redis.zrem(own, *failed)
-        return count
 
     def get(self, subscription_id: str) -> Subscription | None:
         """The subscription without its credential, or None if there is none (any more).
@@ -406,17 +365,13 @@ class Store:
             raise found
         return found
 
-    def list_of(self, client: str) -> list[Subscription]:
-        """Every subscription of a client, oldest first. One that cannot be read is told in the log only."""
-        key = client_key(client)
-        try:
-            with store_errors():
-                ids = self._redis.zrange(key, 0, -1)
-        except WrongType:
-            self._mend_client(client)
-            with store_errors():
-                ids = self._redis.zrange(key, 0, -1)
-        return sorted(self._readable(ids), key=lambda each: (each.starts_at_ms, each.id))
+    def pages_of(self, client: str) -> Iterator[list[Subscription]]:
+        """Every subscription of a client, oldest first, some at once.
+
+        One that cannot be read is told in the log only.
+        """
+        for ids in self.index.pages(client):
+            yield list(self._readable(ids))
 
     def owner_of_damaged(self, subscription_id: str, client: str) -> tuple[bool, str | None]:
         """Whether one that cannot be read is the client's; the subject that it is of, if that is known."""
@@ -436,10 +391,7 @@ class Store:
         partition = self._partition_of_known(subscription_id)
         call = Call("discard", [partition.subscription(subscription_id)], partition.tag, [subscription_id])
         found = bool(self._scripts.run([call])[0])
-        with store_errors():
-            pipe = self._redis.pipeline()
-            pipe.zrem(client_key(client), subscription_id)
-            answers_of(pipe)
+        self.index.remove(client, subscription_id)
         return found
 
     def _readable(self, ids: Iterable[str]) -> Iterator[Subscription]:
@@ -450,25 +402,20 @@ class Store:
                 yield each
 
     def _read(self, ids: Iterable[str]) -> Iterator[Subscription | DamagedRecord]:
-        known = [(each, partition_of_subscription(each, self.partitions)) for each in ids]
-        wanted = [(each, partition) for each, partition in known if partition is not None]
+        partitions = [(each, partition_of_subscription(each, self.partitions)) for each in ids]
+        keys = {each: partition.subscription(each) for each, partition in partitions if partition}
         with store_errors():
             pipe = self._redis.pipeline()
-            for each, partition in wanted:
-                pipe.hgetall(partition.subscription(each))
-            hashes = answers_of(pipe)
-        for (each, _), fields in zip(wanted, hashes, strict=True):
-            found = read_subscription(each, fields)
+            for key in keys.values():
+                pipe.hmget(key, FIELDS_OF_SUBSCRIPTION)
+            hashes = {each: _named_fields(values) for each, values in zip(keys, answers_of(pipe), strict=True)}
+            for each in (without := [each for each, fields in hashes.items() if fields == {}]):
+                pipe.exists(keys[each])
+            missing = {each for each, there in zip(without, answers_of(pipe), strict=True) if not there}
+        for each, fields in hashes.items():
+            found = None if each in missing else read_subscription(each, fields)
             if found is not None:
                 yield found
-
-    def _mend_client(self, client: str) -> None:
-        """A client's index that is no zset is made anew from the subscriptions, which name their client."""
-        key = client_key(client)
-        with store_errors():
-            if self._redis.type(key) not in ("zset", "none"):
-                self.rebuild.client(client)
-                self.damage.tell(key, "it is a key of another type and was made anew")
 
     def _mend_session(self, session: str | None) -> None:
         """Of a session whose index cannot be read, every partition may hold subscriptions."""
@@ -522,8 +469,9 @@ class Store:
         total = 0
         most_ahead_ms = 0
         unfinished: list[str] = []
-        for partition, answer in _reached(partitions, answers):
-            touched, removable, pending, left, damaged, indexes, ahead_ms = answer
+        ended: dict[int, list[str]] = {}
+        for partition, swept in _reached(partitions, answers):
+            touched, removable, pending, left, damaged, indexes, ahead_ms, ended[partition.number] = swept
             most_ahead_ms = max(most_ahead_ms, ahead_ms)
             self._tell_damaged(damaged)
             for index in indexes:
@@ -537,7 +485,16 @@ class Store:
         # After all removals, which a full store needs most.
         for found in self._read(unfinished):
             _possible(self._complete, found)
-        return total
+        settled = self._settle_notes(ended)
+        # Where there may be more, it is worth coming again at once.
+        return total + (settled if any(len(each) == limit for each in ended.values()) else 0)
+
+    def _settle_notes(self, notes: Mapping[int, Sequence[str]]) -> int:
+        try:
+            return self.index.settle_notes(notes)
+        except Unavailable:
+            # What has been done stays so; the next sweep finds the rest.
+            return 0
 
     def _complete(self, found: Subscription | DamagedRecord) -> None:
         """Appends what a create left pending; what is damaged is looked at again after a while."""
@@ -574,10 +531,10 @@ class Store:
 
     def _remove(self, partition: Partition, subscription_id: str, client: str) -> None:
         """Leaves the zset entry for last: whatever fails before is done again by the next sweep."""
+        self.index.remove(client, subscription_id)
         with store_errors():
             pipe = self._redis.pipeline()
-            pipe.zrem(client_key(client), subscription_id)
-            answers_of(pipe)
+            pipe.zrem(partition.ended, end_note(client, subscription_id))
             pipe.delete(partition.subscription(subscription_id))
             pipe.zrem(partition.ends, subscription_id)
             answers_of(pipe)
@@ -911,7 +868,6 @@ class Store:
 _BEFORE_ANSWER = frozenset({"Initial", "InProgress", "Ringing", "Proceeding", "Waiting"})
 
 
-_OVER = (Status.EXPIRED, Status.INACTIVE, Status.DELETED)
 # In front of why, in answers of scripts.
 _DAMAGED = "damaged: "
 # What is damaged is looked at again after so long. Source: lua/claim.lua.
@@ -930,6 +886,14 @@ def _reached(what: Iterable[_T], answers: Sequence[Any]) -> list[tuple[_T, Any]]
     if answers and not found:
         raise answers[0]
     return found
+
+
+def _named_fields(values: Any) -> Any:
+    """What a hash has of a subscription's fields, or what the store said in its place."""
+    if isinstance(values, Exception):
+        return values
+    pairs = zip(FIELDS_OF_SUBSCRIPTION, values, strict=True)
+    return {name: value for name, value in pairs if value is not None}
 
 
 def _possible(act: Callable[..., None], *args: Any) -> bool:

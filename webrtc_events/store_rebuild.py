@@ -7,9 +7,10 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from webrtc_events.keys import Partition, client_key, partition_of_subscription
+from webrtc_events.keys import Partition, client_key, end_note, partition_of_subscription
 from webrtc_events.keyspace import pages_of_keys
 from webrtc_events.scripts import Call, Client, Scripts, WrongType, answers_of, store_errors
+from webrtc_events.standings import Standing, standing_call, standing_of
 
 __all__ = ["Rebuild"]
 
@@ -41,7 +42,7 @@ class Rebuild:
         Raises:
             Unavailable: the store does not answer; to be done again.
         """
-        if index in (partition.due, partition.ends, partition.initial):
+        if index in (partition.due, partition.ends, partition.initial, partition.ended):
             self._reindex(partition, index, "zset")
             for scores in self._scores(partition, index):
                 self._send([("zadd", index, scores, True)])
@@ -65,9 +66,10 @@ class Rebuild:
         self._scripts.run([Call("reindex", [key], "", ["zset", ""])])
         for number in range(self._partitions):
             for records in self._records(Partition(number)):
-                own = {each: seconds for each, of in records if of.get("client") == client}
+                own = {each: standing_of(of["status"]) for each, of in records if of.get("client") == client}
                 if own:
-                    self._send([("zadd", key, own, True)])
+                    self._send([("zadd", key, dict.fromkeys(own, seconds), True)])
+                    self._scripts.run([standing_call(client, own)])
 
     def _reindex(self, partition: Partition, index: str, kind: str, filled: str = "") -> None:
         self._scripts.run([Call("reindex", [index], partition.tag, [kind, filled])])
@@ -112,6 +114,12 @@ class Rebuild:
             for keys in pages_of_keys(self._redis, partition.outbox("*")):
                 yield {key.removeprefix(partition.outbox("")): now_ms for key in keys}
             return
+        if index == partition.ended:
+            for records in self._records(partition):
+                over = [(of["client"], each) for each, of in records if _counts_no_more(of)]
+                if over:
+                    yield {end_note(client or "", each): 0 for client, each in over}
+            return
         for records in self._records(partition):
             scores = {each: self._score(of, now_ms, ends=index == partition.ends) for each, of in records}
             found = {each: score for each, score in scores.items() if score is not None}
@@ -140,3 +148,7 @@ class Rebuild:
             return now_ms
         cut_at = of.get("token_cut_at") or ""
         return int(cut_at) if cut_at.isdecimal() else None
+
+
+def _counts_no_more(of: dict[str, str | None]) -> bool:
+    return of.get("client") is not None and standing_of(of["status"]) is Standing.ENDED

@@ -20,7 +20,14 @@ from webrtc_events.model import (
 from webrtc_events.outbox_entries import parse_entry
 from webrtc_events.stored_format import FORMAT
 
-__all__ = ["FIELDS_OF_CLAIM", "UnreadableEntry", "read_claim", "read_session_state", "read_subscription"]
+__all__ = [
+    "FIELDS_OF_CLAIM",
+    "FIELDS_OF_SUBSCRIPTION",
+    "UnreadableEntry",
+    "read_claim",
+    "read_session_state",
+    "read_subscription",
+]
 
 _T = TypeVar("_T")
 
@@ -28,16 +35,33 @@ _T = TypeVar("_T")
 _UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
 
+# What is read of a subscription, which is half of its hash.
+FIELDS_OF_SUBSCRIPTION = (
+    "format",
+    "client",
+    "subject",
+    "type",
+    "registration",
+    "session",
+    "request",
+    "starts_at",
+    "expires_at",
+    "max_events",
+    "status",
+    "initial_pending",
+    "contract",
+    "origin",
+)
+
+
 def read_subscription(subscription_id: str, fields: Any) -> Subscription | DamagedRecord | None:
-    """The subscription of a hash, or what the store said in its place; None if there is none.
+    """The subscription of a hash, or of what the store said in its place; None if it is deleted.
 
     Raises:
         NewerRelease: a newer release wrote it.
     """
     if isinstance(fields, Exception):
         return DamagedRecord(subscription_id, "it is a key of another type")
-    if not fields:
-        return None
     try:
         newer = _field(fields, "format", _format, "1") > FORMAT
         found = None if newer else _subscription(subscription_id, fields)

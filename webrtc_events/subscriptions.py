@@ -3,18 +3,17 @@
 Requests come here valid by the contract; what the contract cannot say is checked here.
 """
 
-import copy
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypedDict, cast
 from urllib.parse import urlsplit
 
 from webrtc_events.addresses import AddressPolicy, check_sink_url
 from webrtc_events.auth import require_any_scope
-from webrtc_events.clock import format_time, parse_time
+from webrtc_events.clock import parse_time
 from webrtc_events.contract import Validator
 from webrtc_events.contract_types import (
     AccessTokenCredential,
@@ -49,6 +48,7 @@ from webrtc_events.model import (
 from webrtc_events.settings import Settings
 from webrtc_events.sink_headers import check_sink_headers, check_sink_token
 from webrtc_events.store import Store
+from webrtc_events.subscription_resource import Resources, owns, resource_of
 
 __all__ = ["SubscriptionUpdate", "Subscriptions"]
 
@@ -60,6 +60,8 @@ _LONGEST_SESSION = 512
 _CONTROL = re.compile(r"[\x00-\x1F\x7F]")
 # The largest count that Lua keeps exactly.
 _MOST_EVENTS = 2**53
+# So many subscriptions in a list count as another request.
+_LISTED_A_REQUEST = 100
 
 
 class _ConfigUpdate(TypedDict, total=False):
@@ -87,13 +89,14 @@ class Subscriptions:
         contract: ContractVersion = ContractVersion.V0_2,
         resources: Validator | None = None,
     ) -> None:
-        self._resources = resources
+        self._resources = Resources(resources)
         self._store = store
         self._contract = contract
         self._require_known = settings.require_known_registration
         self._origin = settings.origin if settings.sink_validation else None
         self._policy = AddressPolicy(settings.sink_allowed_networks, settings.sink_ports)
         self._box = CredentialBox(settings.secret_key)
+        self._requests_at_once = settings.requests_at_once
 
     def admit(self, caller: Caller) -> None:
         """Counts a request, whatever it is; to be called for each.
@@ -101,9 +104,7 @@ class Subscriptions:
         Raises:
             TooManyRequests: the client's rate is used up.
         """
-        wait_ms = self._store.admit(caller.client)
-        if wait_ms:
-            raise TooManyRequests(headers={"Retry-After": str(math.ceil(wait_ms / 1000))})
+        self._pay(caller.client, 1)
 
     def create(self, caller: Caller, request: HTTPSubscriptionRequest) -> HTTPSubscriptionResponse:
         """Stores a subscription and returns the resource, which is active or waits for its sink to agree.
@@ -160,20 +161,21 @@ class Subscriptions:
             urlsplit(sink).netloc,
         )
         started = replace(subscription, starts_at_ms=result.now_ms, expires_at_ms=result.expires_at_ms)
-        return _resource(started, caller)
+        return resource_of(started, caller)
 
-    def list(self, caller: Caller) -> list[HTTPSubscriptionResponse]:
-        """The caller's subscriptions, oldest first; ended ones too while they are kept."""
-        found = self._store.list_of(caller.client)
-        shown = []
-        for subscription in found:
-            if _owns(caller, subscription):
-                try:
-                    shown.append(self._shown(subscription, caller))
-                except DamagedRecord as error:
-                    # The others are as good as ever.
-                    self._store.damage.tell(error.name, error.why)
-        return shown
+    def list(self, caller: Caller) -> Iterator[list[HTTPSubscriptionResponse]]:
+        """The caller's subscriptions, oldest first, some at once; ended ones too while they are kept.
+
+        Each hundred that the client has counts as a request.
+
+        Raises:
+            TooManyRequests: the client's rate is used up; before the first of them.
+        """
+        self._pay_for_list(caller.client)
+        for found in self._store.pages_of(caller.client):
+            page = self._resources.readable(found, caller, self._store.damage.tell)
+            if page:
+                yield page
 
     def get(self, caller: Caller, subscription_id: str) -> HTTPSubscriptionResponse:
         """
@@ -181,7 +183,7 @@ class Subscriptions:
             NotFound: none with that id, or another's: the two look alike.
             DamagedRecord: what is kept of it cannot be read.
         """
-        return self._shown(self._own(caller, subscription_id), caller)
+        return self._resources.shown(self._own(caller, subscription_id), caller)
 
     def update(
         self, caller: Caller, subscription_id: str, update: SubscriptionUpdate
@@ -204,7 +206,7 @@ class Subscriptions:
         if result.outcome != "updated":
             raise _refusal(result.outcome)
         log.info("updated subscription=%s", subscription_id)
-        return _resource(replace(found, request=result.request, expires_at_ms=result.expires_at_ms), caller)
+        return resource_of(replace(found, request=result.request, expires_at_ms=result.expires_at_ms), caller)
 
     def delete(self, caller: Caller, subscription_id: str) -> None:
         """Ends the subscription; what is not delivered yet is dropped, then the sink is told.
@@ -250,16 +252,20 @@ class Subscriptions:
             if not owned or caller.subject not in (None, subject):
                 raise NotFound from None
             raise
-        if found is None or not _owns(caller, found):
+        if found is None or not owns(caller, found):
             raise NotFound
         return found
 
-    def _shown(self, subscription: Subscription, caller: Caller) -> HTTPSubscriptionResponse:
-        resource = _resource(subscription, caller)
-        fault = None if self._resources is None else self._resources.first_fault(resource)
-        if fault is not None:
-            raise DamagedRecord(subscription.id, f"what is shown of it breaks the contract at {fault.path}")
-        return resource
+    def _pay_for_list(self, client: str) -> None:
+        """More than the one request that every request is counted as."""
+        more = min(self._store.index.count(client) // _LISTED_A_REQUEST, self._requests_at_once - 1)
+        if more > 0:
+            self._pay(client, more, f"The list counts as {more + 1} requests; try again later.")
+
+    def _pay(self, client: str, requests: int, message: str | None = None) -> None:
+        wait_ms = self._store.admit(client, requests)
+        if wait_ms:
+            raise TooManyRequests(message, headers={"Retry-After": str(math.ceil(wait_ms / 1000))})
 
     def _checked_sink(self, request: HTTPSubscriptionRequest) -> str:
         try:
@@ -402,21 +408,3 @@ def _kept(request: HTTPSubscriptionRequest) -> dict[str, Any]:
 def _known(given: Mapping[str, Any], schema: type, *, without: str = "") -> dict[str, Any]:
     """Source: contract_types.py, whose types have a key for each property of their schema."""
     return {name: given[name] for name in given if name in schema.__annotations__ and name != without}
-
-
-def _owns(caller: Caller, subscription: Subscription) -> bool:
-    """A client's own token reaches all that it made, a user's only that user's (design guide 6.7)."""
-    return caller.client == subscription.client and caller.subject in (None, subscription.subject)
-
-
-def _resource(subscription: Subscription, caller: Caller) -> HTTPSubscriptionResponse:
-    """What a client is shown. Under a three-legged token no device identifier (event guide 2.2.2)."""
-    resource = cast("HTTPSubscriptionResponse", copy.deepcopy(subscription.request))
-    if caller.subject is not None:
-        resource["config"]["subscriptionDetail"].pop("deviceId", None)
-    resource["id"] = subscription.id
-    resource["startsAt"] = format_time(subscription.starts_at_ms)
-    if subscription.expires_at_ms is not None:
-        resource["expiresAt"] = format_time(subscription.expires_at_ms)
-    resource["status"] = subscription.status.value
-    return resource

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.builders import append, created, invitation
+from tests.builders import all_of, append, created, invitation
 from tests.cluster.conftest import Build, Connect
 from tests.sinks import Answer, RecordingSink
 from tests.valkeys import CLOCK, Cluster, ValkeyServer, eventually
@@ -158,7 +158,7 @@ def test_a_store_that_is_out_as_a_whole_is_unavailable(cluster: Cluster, connect
         store.sweep,
         lambda: claimed(store),
         lambda: store.settle([Settlement(claim, 1)]),
-        lambda: store.list_of("app"),
+        lambda: all_of(store),
         lambda: connect(cluster.url),
     ):
         with pytest.raises(Unavailable):

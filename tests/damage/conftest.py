@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.builders import created
+from tests.builders import created, listed
 from tests.sinks import RecordingSink
 from tests.valkeys import eventually
 from webrtc_events.clock import SystemClock
@@ -152,7 +152,7 @@ class Service:
         """Every documented operation answers as documented, whatever is damaged."""
         marker = f"/new{next(self.numbers)}"
         new = self.repeated(lambda: self.subscribe(marker, NEAR))
-        shown = {each["id"] for each in self.subscriptions.list(APP)}
+        shown = {each["id"] for each in listed(self.subscriptions, APP)}
         assert new in shown
         for each in damaged:
             # It may be over by now.

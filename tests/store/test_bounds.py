@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 import redis
 
-from tests.builders import append, created, invitation, session_status, subscription
+from tests.builders import all_of, append, created, invitation, session_status, subscription
 from tests.conftest import contents, servers_of
 from webrtc_events.errors import Unavailable
 from webrtc_events.keys import partition_of
@@ -285,7 +285,7 @@ def test_above_its_watermark_the_store_takes_nothing_new(store: Store, raw_store
             store.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
         # Above it, everything gets out.
         assert settle(store, claim_one(store), through=1) == "idle"
-    assert [each.id for each in store.list_of("app")] == [made.id]
+    assert [each.id for each in all_of(store)] == [made.id]
 
 
 def test_below_its_watermark_the_store_takes_events(store: Store, raw_store: "redis.Redis") -> None:

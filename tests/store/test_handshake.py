@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.builders import SINK, append, invitation, session_status, subscription
+from tests.builders import SINK, all_of, append, invitation, session_status, subscription
 from tests.conftest import everything, kept_keys
 from webrtc_events.clock import SystemClock
 from webrtc_events.credentials import CredentialBox
@@ -127,7 +127,7 @@ def test_a_refused_one_is_shown_until_its_retention_is_over(
     settle(store, claim_one(store), REFUSED)
     early, late = store_at(3_590), store_at(3_610)
     early.sweep()
-    assert [each.status for each in early.list_of("app")] == [Status.EXPIRED]
+    assert [each.status for each in all_of(early)] == [Status.EXPIRED]
     late.sweep()
     assert status_of(late, made) is None
     assert kept_keys(raw_store) in ([], ["partitions"])

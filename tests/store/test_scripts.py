@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from tests.builders import append, created, invitation
+from tests.builders import all_of, append, created, invitation
 from webrtc_events.errors import Unavailable
 from webrtc_events.keys import partition_of
 from webrtc_events.scripts import store_errors
@@ -40,7 +40,7 @@ def test_a_full_store_takes_nothing_new_but_lets_everything_out(
             append(store, invitation(2))
         assert store.admit("app") == 0
         again = Store.connect(settings)
-        assert [each.id for each in again.list_of("app")]
+        assert [each.id for each in all_of(again)]
         claims = again.claim([partition_of("r1", 64)], subscriptions=5, events=5)
         assert {each.subscription_id for each in claims} == {made.id, other.id}
         again.close()

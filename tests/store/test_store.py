@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from tests.builders import append, created, invitation, session_status, subscription
+from tests.builders import all_of, append, created, invitation, session_status, subscription
 from tests.conftest import contents, kept_keys
 from webrtc_events.errors import Unavailable
 from webrtc_events.keys import Partition, partition_of
@@ -60,8 +60,8 @@ def test_a_created_subscription_can_be_read_and_listed(store: Store) -> None:
     assert found is not None
     assert (found.id, found.client, found.type, found.max_events) == (made.id, "app", made.type, 3)
     assert found.status is Status.ACTIVE
-    assert store.list_of("app") == [found]
-    assert store.list_of("other") == []
+    assert all_of(store) == [found]
+    assert all_of(store, "other") == []
 
 
 def test_an_id_that_is_none_is_not_found(store: Store) -> None:
@@ -259,7 +259,7 @@ def test_delete_drops_what_is_pending_and_sends_the_end(store: Store) -> None:
     append(store, invitation(1), invitation(2))
     assert delete(store, made.id) == "ended"
     assert store.get(made.id) is None
-    assert store.list_of("app") == []
+    assert all_of(store) == []
     found = claim_one(store)
     assert (numbers(found), end_reason(found)) == ([3], "SUBSCRIPTION_DELETED")
     assert settle(store, found) == "ended"
@@ -347,7 +347,7 @@ def test_an_ended_subscription_is_shown_for_the_retention_time_then_leaves_nothi
     assert settle(store, claim_one(store)) == "ended"
     assert raw_store.hget(P.subscription(made.id), "credential") is None
     assert store_at(3590).sweep() == 0
-    assert [each.status for each in store_at(3590).list_of("app")] == [Status.EXPIRED]
+    assert [each.status for each in all_of(store_at(3590))] == [Status.EXPIRED]
     assert store_at(3601).sweep() == 1
     assert store.get(made.id) is None
     assert sorted(kept_keys(raw_store)) == sorted([P.seen("/gateway", "e1"), "partitions", "session:{s1}"])

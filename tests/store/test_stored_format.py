@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from tests.builders import append, created, invitation, subscription
+from tests.builders import all_of, append, created, invitation, subscription
 from tests.conftest import contents
 from webrtc_events.credentials import CredentialBox
 from webrtc_events.dead_letters import DeadLetters, LetterFilter
@@ -173,7 +173,7 @@ def test_its_owner_is_told_to_try_again(store: Store, upgrade: Upgrade, raw_stor
     before = contents(raw_store)
     for act in (
         lambda: store.get(made.id),
-        lambda: store.list_of("app"),
+        lambda: all_of(store),
         lambda: store.update(made, expires_at_ms=4_000_000_000_000, sealed=None),
         lambda: store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True),
     ):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.builders import listed
 from webrtc_events.clock import SystemClock, format_time
 from webrtc_events.contract import load_network
 from webrtc_events.errors import (
@@ -592,7 +593,7 @@ def test_a_client_has_a_quota_of_active_subscriptions(store: Store, environ: dic
     assert world.subscribe(caller=Caller("other", None, SCOPES))
     world.subscriptions.delete(APP, first)
     assert world.subscribe()
-    assert len(world.subscriptions.list(APP)) == 2
+    assert len(listed(world.subscriptions, APP)) == 2
     world.store.close()
 
 
@@ -611,7 +612,7 @@ def test_a_quota_holds_for_creates_at_once(store: Store, environ: dict[str, str]
         thread.start()
     for thread in threads:
         thread.join()
-    made = len(worlds[0].subscriptions.list(APP))
+    made = len(listed(worlds[0].subscriptions, APP))
     assert made <= 5
     for _ in range(5 - made):
         worlds[0].subscribe()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.builders import listed
 from tests.conftest import everything, kept_keys
 from webrtc_events import subscriptions as usecase
 from webrtc_events.clock import SystemClock, format_time, parse_time
@@ -71,7 +72,7 @@ def test_the_resource_echoes_the_request_without_its_secret(
     assert abs(parse_time(made["startsAt"]) - SystemClock().now() * 1000) < 5_000
     assert load_public().validator("Subscription").first_fault(made) is None
     assert subscriptions.get(APP, made["id"]) == made
-    assert subscriptions.list(APP) == [made]
+    assert listed(subscriptions, APP) == [made]
     assert "sink.example.com" in everything(raw_store)
     assert "s3cret" not in everything(raw_store)
 
@@ -92,7 +93,7 @@ def test_what_the_contract_does_not_know_is_neither_kept_nor_shown(
     assert made["protocolSettings"] == {"headers": {"x-app": "1"}}
     assert set(made["config"]) == {"subscriptionDetail"}
     assert set(made["config"]["subscriptionDetail"]) == {"registrationId", "deviceId", "sessionId"}
-    assert subscriptions.list(APP) == [made]
+    assert listed(subscriptions, APP) == [made]
     assert "s3cret" not in everything(raw_store)
 
 
@@ -151,7 +152,7 @@ def test_one_that_was_stored_with_a_line_end_is_still_shown_and_deleted(
         before.setattr(usecase, "_CONTROL", re.compile("(?!)"))
         made = subscriptions.create(APP, request(detail={"registrationId": "r1\n"}))
     assert subscriptions.get(APP, made["id"]) == made
-    assert subscriptions.list(APP) == [made]
+    assert listed(subscriptions, APP) == [made]
     subscriptions.delete(APP, made["id"])
 
 
@@ -203,7 +204,7 @@ def test_what_the_schemas_cannot_say_is_checked(
 def test_another_clients_subscription_looks_like_none(subscriptions: Subscriptions) -> None:
     made = subscriptions.create(APP, request())
     for other in (Caller("other", None, SCOPES), Caller("app", "alice", SCOPES)):
-        assert subscriptions.list(other) == []
+        assert listed(subscriptions, other) == []
         with pytest.raises(NotFound):
             subscriptions.get(other, made["id"])
         with pytest.raises(NotFound):
@@ -214,7 +215,7 @@ def test_another_clients_subscription_looks_like_none(subscriptions: Subscriptio
 def test_a_deleted_subscription_is_gone(subscriptions: Subscriptions) -> None:
     made = subscriptions.create(APP, request())
     subscriptions.delete(APP, made["id"])
-    assert subscriptions.list(APP) == []
+    assert listed(subscriptions, APP) == []
     for again in (subscriptions.get, subscriptions.delete):
         with pytest.raises(NotFound):
             again(APP, made["id"])

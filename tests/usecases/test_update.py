@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.builders import listed
 from tests.conftest import everything
 from webrtc_events.clock import SystemClock, format_time
 from webrtc_events.contract import load_next
@@ -344,8 +345,8 @@ def test_a_subscription_keeps_the_version_it_was_made_under(
         "before": old.create(APP, request())["id"],
     }
     raw_store.hdel(P.subscription(made["before"]), "contract")
-    assert old.list(APP) == new.list(APP)
-    assert len(old.list(APP)) == 3
+    assert listed(old, APP) == listed(new, APP)
+    assert len(listed(old, APP)) == 3
     # Renewed by either, it stays what it is.
     for each in made.values():
         assert old.get(APP, each) == new.get(APP, each)

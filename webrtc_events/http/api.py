@@ -49,7 +49,9 @@ def connexion_app(
     Raises:
         MissingHandlersError: some operation has no function; names all of them.
     """
-    resolvers = [HandlerResolver(api.handlers, api.use_case, api.contract.operations) for api in apis]
+    resolvers = [
+        HandlerResolver(api.handlers, api.use_case, api.contract.operations, failures.cut) for api in apis
+    ]
     missing = [name for resolver in resolvers for name in resolver.missing]
     if missing:
         raise MissingHandlersError(missing)

@@ -7,7 +7,7 @@ the body as `payload`, and the `Caller` that the access token stands for as `cal
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from inspect import Parameter, Signature
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 from connexion.decorators.parameter import pythonic
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
+
+from webrtc_events.http.pages import Cut, paged
 
 __all__ = [
     "Argument",
@@ -89,13 +91,16 @@ def _parameter_faults(parameter: Parameter, argument: Argument | None) -> Iterat
 
 
 class HandlerResolver(Resolver):  # type: ignore[misc]
-    """Gives each operation the function of its name, with the use case as its first argument."""
+    """Gives each operation the function of its name, with the use case as its first argument.
 
-    def __init__(self, module: ModuleType, use_case: object, operation_ids: Iterable[str]) -> None:
+    A function may return its array as an iterator of pages. `cut` is told of one that fails after it began.
+    """
+
+    def __init__(self, module: ModuleType, use_case: object, operation_ids: Iterable[str], cut: Cut) -> None:
         super().__init__()
         self.missing: list[str] = []
         self._functions: Mapping[str, Callable[..., Any]] = {
-            operation_id: partial(function, use_case)
+            operation_id: _answering(partial(function, use_case), cut)
             for operation_id in operation_ids
             if (function := self._function(module, operation_id)) is not None
         }
@@ -110,3 +115,12 @@ class HandlerResolver(Resolver):  # type: ignore[misc]
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
         return Resolution(self._functions[operation.operation_id], operation.operation_id)
+
+
+def _answering(function: Callable[..., Any], cut: Cut) -> Callable[..., Any]:
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        result = function(*args, **options)
+        return paged(result, cut) if isinstance(result, Iterator) else result
+
+    return call

@@ -73,6 +73,16 @@ class Failures:
                 self._log(logging.ERROR, f"answered {status}", "%s answered %d", _asked(scope), status)
         return answer
 
+    def cut(self, error: ServiceError) -> None:
+        """Logs that an answer ended in its middle. To be called on the event loop."""
+        cause = error.__cause__ or error.message
+        self._log(
+            logging.WARNING,
+            f"cut {type(cause).__name__}",
+            "an answer that had begun was cut off: %s; its reader sees that it is not whole",
+            cause,
+        )
+
     def _log(self, level: int, kind: str, message: str, *args: Any, error: Exception | None = None) -> None:
         left_out = self._limit.admit(kind)
         if left_out is None:

@@ -19,6 +19,8 @@ from webrtc_events.errors import InvalidArgument, RequestTimeout, ServiceError
 __all__ = ["HttpProtocol"]
 
 _DEADLINE_S = 10.0
+# For what is in the way of the rest of an answer, which is 64 KiB at most.
+_READER_DEADLINE_S = 30.0
 # asyncio reads 256 KiB at once: what a thousand clients send before anybody looks at their requests.
 _READ_BYTES = 16 * 1024
 
@@ -27,8 +29,9 @@ class HttpProtocol(H11Protocol):
     """For uvicorn's option `http`.
 
     The head of a request has 10 s from its first byte, that of the first request from the
-    connection's start; so has what is left of a body when its request is answered already. uvicorn
-    by itself limits the time between two requests only. Bodies on their way are in bodies.py.
+    connection's start; so has what is left of a body when its request is answered already. A client
+    that does not read its answer is given up after 30 s. uvicorn by itself limits the time between two
+    requests only. Bodies on their way are in bodies.py.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -37,6 +40,7 @@ class HttpProtocol(H11Protocol):
         self.conn._receive_buffer = _StrictLines()
         self._awaited: Any = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -55,8 +59,22 @@ class HttpProtocol(H11Protocol):
         self.cycle.body.clear()
         super().on_response_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(_READER_DEADLINE_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._read()
+        super().resume_writing()
+
+    def _read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._await(None)
+        self._read()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's words are not an ErrorInfo)

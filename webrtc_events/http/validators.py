@@ -74,23 +74,33 @@ class RequestBody:
 
 
 class ResponseBody:
-    """Holds a handler's answer back until it is known to conform."""
+    """Holds a handler's answer back until it is known to conform; of a paged array (pages.py), each page."""
 
     def __init__(self, contract: Contract, scope: Scope, **_: Any) -> None:
         self._operation = _operation(contract, scope)
+        self._start: Message = {}
+        self._sent = 0
 
     def wrap_send(self, send: Send) -> Send:
-        held: list[Message] = []
-
         async def send_valid(message: Message) -> None:
-            held.append(message)
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                body = b"".join(each.get("body", b"") for each in held)
-                await _in_thread_if_large(body, partial(self._check, held[0], body))
-                for each in held:
-                    await send(each)
+            if message["type"] == "http.response.start":
+                self._start = message
+                return
+            await self._conforms(message.get("body", b""), last=not message.get("more_body", False))
+            if not self._sent:
+                await send(self._start)
+            self._sent += 1
+            await send(message)
 
         return send_valid
+
+    async def _conforms(self, body: bytes, *, last: bool) -> None:
+        if last and self._sent:
+            if body != b"]":
+                raise NonConformingResponseError(f"{self._operation.id}: a paged array ends in {body[:9]!r}")
+            return
+        text = body if last else _page(body, b"," if self._sent else b"[")
+        await _in_thread_if_large(text, partial(self._check, self._start, text))
 
     def _check(self, start: Message, body: bytes) -> None:
         described = f"{self._operation.id} {start['status']}"
@@ -107,6 +117,13 @@ class ResponseBody:
         fault = validator.first_fault(parse_json(body))
         if fault is not None:
             raise NonConformingResponseError(f"{described}: {fault}")
+
+
+def _page(body: bytes, opening: bytes) -> bytes:
+    """A page of an array as an array of its own: where no page breaks the contract, the array does not."""
+    if not body.startswith(opening):
+        raise NonConformingResponseError(f"a page of an array begins with {body[:9]!r}, not {opening!r}")
+    return b"[" + body[1:] + b"]"
 
 
 def _operation(contract: Contract, scope: Scope) -> Operation:

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- A token bucket: may this client make one more request now?
+-- A token bucket: may this client make one more request now, or one that counts as several?
 -- KEYS: 1 the client's bucket, a hash
 -- ARGV: 1 the client's hash tag (unused: the key is whole)  2 options (common.lua)
---       3 requests a second  4 requests at once
+--       3 requests a second  4 requests at once  5 as how many it counts: no more than (4)
 -- Returns 0 if it may, else after how many ms it may try again.
 
-local per_ms, burst = tonumber(ARGV[3]) / 1000, tonumber(ARGV[4])
+local per_ms, burst, cost = tonumber(ARGV[3]) / 1000, tonumber(ARGV[4]), tonumber(ARGV[5])
 local of = redis.pcall('HMGET', KEYS[1], 'left', 'at')
 if of.err or not (tonumber(of[1]) and tonumber(of[2])) then
   -- It holds nothing that is missed: the bucket is full again.
@@ -17,10 +17,10 @@ if of[1] then
   left = math.min(burst, tonumber(of[1]) + math.max(0, now - tonumber(of[2])) * per_ms)
 end
 local wait_ms = 0
-if left >= 1 then
-  left = left - 1
+if left >= cost then
+  left = left - cost
 else
-  wait_ms = math.ceil((1 - left) / per_ms)
+  wait_ms = math.ceil((cost - left) / per_ms)
 end
 redis.call('HSET', KEYS[1], 'left', string.format('%.6f', left), 'at', now)
 redis.call('PEXPIRE', KEYS[1], math.ceil(burst / per_ms) + 1000)

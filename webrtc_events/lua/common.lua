@@ -322,10 +322,11 @@ local function limited_expiry(expires_at, starts_at)
   return expires_at
 end
 
--- A subscription that ends gets its last status, and leaves every index.
+-- A subscription that ends gets its last status, and leaves every index. That of its client is elsewhere: a note
+-- stays until it is known there (client_index.py).
 local function leave(id, reason, status)
   local key = subscription_key(id)
-  local of = redis.call('HMGET', key, 'type', 'registration', 'session')
+  local of = redis.call('HMGET', key, 'type', 'registration', 'session', 'client')
   redis.call('HSET', key, 'status', status, 'end_reason', reason)
   redis.call('HDEL', key, 'initial_pending')
   if of[1] and of[2] then
@@ -335,6 +336,9 @@ local function leave(id, reason, status)
     on_index('SREM', tag .. ':session:' .. of[3], id)
   end
   on_index('ZREM', tag .. ':initial', id)
+  if of[4] then
+    on_index('ZADD', tag .. ':ended', 0, #of[4] .. ':' .. of[4] .. ' ' .. id)
+  end
 end
 
 -- The first cause wins: the status leaves ACTIVE here and nowhere else. Queues the one
@@ -641,4 +645,28 @@ local function readable_head(id, latest, count)
     end
   end
   return {}
+end
+
+-- What the score in a client's index says: when the subscription was named, and its standing. A score of the release
+-- before is that of one which is being made, so it is looked at before it keeps others out.
+--   'pending'  named             it is being made, or was: it counts
+--   'live'     named / 2^20      it was made, and was not over when it was looked at: it counts
+--   'ended'    named - 2^34      it is over: it does not count
+-- Each keeps the 1024th of a second, and the order.
+local STANDINGS = {'ended', 'live', 'pending'}
+local FIRST_PENDING = 1048576
+local FIRST_SCORE = {ended = '-inf', live = '0', pending = FIRST_PENDING}
+
+local function standing_of(score)
+  return score < 0 and 'ended' or score < FIRST_PENDING and 'live' or 'pending'
+end
+
+local function named_at(score)
+  local standing = standing_of(score)
+  return standing == 'ended' and score + 2 ^ 34 or standing == 'live' and score * 2 ^ 20 or score
+end
+
+local function score_of(named, standing)
+  local score = standing == 'ended' and named - 2 ^ 34 or standing == 'live' and named / 2 ^ 20 or named
+  return string.format('%.17g', score)
 end

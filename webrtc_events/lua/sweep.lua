@@ -7,7 +7,8 @@
 -- ARGV: 1 tag  2 options (common.lua)  3 most of each
 -- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...},
 --   how many it left to a newer release, {name, why} of each that is damaged, {index to be made anew...},
---   by how many ms the partition's time is ahead of the store's clock, which went back}
+--   by how many ms the partition's time is ahead of the store's clock, which went back, {note of one that is over and still counts
+--   in its client's index...}}
 
 -- A create that did not come back for its initial event after this long will not.
 local INITIAL_PENDING_MS = 5000
@@ -179,4 +180,5 @@ for _, id in ipairs(on_index('ZRANGE', initial, '-inf', now - INITIAL_PENDING_MS
     pending[#pending + 1] = id
   end
 end
-return {touched, removable, pending, left, damaged, write('SMEMBERS', tag .. ':rebuild'), now - store_ms}
+local notes = on_index('ZRANGE', tag .. ':ended', 0, ARGV[3] - 1) or {}
+return {touched, removable, pending, left, damaged, write('SMEMBERS', tag .. ':rebuild'), now - store_ms, notes}

@@ -1,0 +1,30 @@
+#!lua
+-- Names a subscription that is about to be made in its client's index, if the client may have one more.
+-- KEYS: 1 the client's index
+-- ARGV: 1 '' (unused: the key is whole)  2 options (common.lua)  3 id
+--       4 how many a client may have that are not over, or '' for no limit
+--       5 after how many s one that is being made was made or never will be
+--       6 how many to tell of those that were being made, 7 how many of those that live
+--       8 a random number: from where on of those that live
+-- Returns {'reserved'}, also when it is repeated; else {'pending', id...}: some that count because they were being
+--   made so long ago, the oldest first, or if there are none {'live', id...}, some of the others.
+
+local key, id = KEYS[1], ARGV[3]
+if ARGV[4] == '' or redis.call('ZCOUNT', key, 0, '+inf') < tonumber(ARGV[4]) or redis.call('ZSCORE', key, id) then
+  -- To the 1024th of a second, which every standing keeps exactly.
+  redis.call('ZADD', key, 'NX', time[1] + math.floor(time[2] * 1024 / 1000000) / 1024, id)
+  return {'reserved'}
+end
+
+local long_ago = time[1] - ARGV[5]
+local pending = redis.call('ZRANGE', key, FIRST_PENDING, long_ago, 'BYSCORE', 'LIMIT', 0, ARGV[6])
+if #pending > 0 then
+  return {'pending', unpack(pending)}
+end
+local first = redis.call('ZCOUNT', key, '-inf', '(0')
+local count = redis.call('ZCOUNT', key, 0, '(' .. FIRST_PENDING)
+if count == 0 then
+  return {'live'}
+end
+local at = first + ARGV[8] % count
+return {'live', unpack(redis.call('ZRANGE', key, at, math.min(at + ARGV[7], first + count) - 1))}
