@@ -80,8 +80,8 @@ class Scene:
         valkey.wait_ready()
         self._redis = redis.Redis.from_url(valkey.url)
         stack.callback(self._redis.close)
-        self.ca_file, certificate = _certificates(folder)
-        ports = iter(_free_ports(options.hosts + 3 * options.sick_hosts))
+        self.ca_file, certificate = certificates(folder)
+        ports = iter(free_ports(options.hosts + 3 * options.sick_hosts))
         self.healthy_ports = list(islice(ports, options.hosts))
         self.served_by = stack.enter_context(healthy_sinks(folder, certificate, self.healthy_ports))
         self.names = _Names.if_possible(folder, stack)
@@ -180,7 +180,7 @@ class _Names:
         return ["unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh", *command]
 
 
-def _certificates(folder: Path) -> tuple[Path, Path]:
+def certificates(folder: Path) -> tuple[Path, Path]:
     ca = trustme.CA()
     ca_file, certificate = folder / "ca.pem", folder / "sinks.pem"
     ca.cert_pem.write_to_path(str(ca_file))
@@ -189,7 +189,7 @@ def _certificates(folder: Path) -> tuple[Path, Path]:
     return ca_file, certificate
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:

@@ -8,6 +8,7 @@ p99 of either is worse than promised.
 """
 
 import argparse
+import copy
 import os
 import platform
 import socket
@@ -58,9 +59,8 @@ class Api:
         stack.callback(process.wait)
         stack.callback(process.terminate)
         self._url = f"http://127.0.0.1:{port}"
-        self._session = stack.enter_context(requests.Session())
-        self._session.trust_env = False
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._pid = process.pid
+        self._session = _session(stack, token)
         for _ in range(600):
             try:
                 self._session.get(f"{self._url}/livez", timeout=1)
@@ -73,10 +73,28 @@ class Api:
     def __call__(self, method: str, path: str, **options: Any) -> Any:
         answer = self._session.request(method, self._url + path, timeout=300, **options)
         answer.raise_for_status()
-        return answer.json()
+        return answer.json() if answer.content else None
+
+    def of(self, stack: ExitStack, token: str) -> "Api":
+        """The same server, as another asks it."""
+        other = copy.copy(self)
+        other._session = _session(stack, token)
+        return other
+
+    def memory_mb(self) -> float:
+        """What is resident of its process."""
+        pages = int(Path(f"/proc/{self._pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _invitation(name: str, registration: str) -> dict[str, Any]:
+def _session(stack: ExitStack, token: str) -> requests.Session:
+    session = stack.enter_context(requests.Session())
+    session.trust_env = False
+    session.headers["Authorization"] = f"Bearer {token}"
+    return session
+
+
+def invitation(name: str, registration: str) -> dict[str, Any]:
     return {
         "id": name,
         "source": "/bench",
@@ -144,7 +162,7 @@ class Scene:
         valkey.wait_ready()
         self.redis = redis.Redis.from_url(valkey.url, decode_responses=True)
         stack.callback(self.redis.close)
-        issuer = stack.enter_context(_issuing(folder))
+        issuer = stack.enter_context(issuing(folder))
         environ = {
             "WEBRTC_EVENTS_REDIS_URL": valkey.url,
             "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url,
@@ -165,7 +183,7 @@ class Scene:
         self._published = 0
 
     def publish_for_many(self, events: int, subscriptions: int) -> None:
-        batch = [_invitation(f"many-{self._published + each}", "crowded") for each in range(events)]
+        batch = [invitation(f"many-{self._published + each}", "crowded") for each in range(events)]
         self._published += events
         results = self.crowded("POST", "/network/v0/events", json=batch, headers=BATCH)["results"]
         assert [each["subscriptions"] for each in results] == [subscriptions] * events, results
@@ -181,7 +199,7 @@ class Scene:
             self.reader("GET", "/webrtc-events/v0.2/subscriptions")
 
         def publish(number: int) -> None:
-            event = _invitation(f"{started}-{number}", f"few-{number % 5}")
+            event = invitation(f"{started}-{number}", f"few-{number % 5}")
             self.gateway("POST", "/network/v0/events", json=event)
 
         with Steady(read, 40) as reads, Steady(publish, 40) as publishes:
@@ -195,7 +213,7 @@ class Scene:
 
 
 @contextmanager
-def _issuing(folder: Path) -> Iterator[Issuer]:
+def issuing(folder: Path) -> Iterator[Issuer]:
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     issuer = Issuer(url, SigningKey.load_or_make(folder), "webrtc-events", SystemClock())

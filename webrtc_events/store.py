@@ -408,7 +408,7 @@ class Store:
             pipe = self._redis.pipeline()
             for key in keys.values():
                 pipe.hmget(key, FIELDS_OF_SUBSCRIPTION)
-            hashes = {each: _named_fields(values) for each, values in zip(keys, answers_of(pipe), strict=True)}
+            hashes = dict(zip(keys, map(_named_fields, answers_of(pipe)), strict=True))
             for each in (without := [each for each, fields in hashes.items() if fields == {}]):
                 pipe.exists(keys[each])
             missing = {each for each, there in zip(without, answers_of(pipe), strict=True) if not there}

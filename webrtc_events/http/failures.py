@@ -73,15 +73,15 @@ class Failures:
                 self._log(logging.ERROR, f"answered {status}", "%s answered %d", _asked(scope), status)
         return answer
 
-    def cut(self, error: ServiceError) -> None:
+    def cut(self, error: Exception) -> None:
         """Logs that an answer ended in its middle. To be called on the event loop."""
-        cause = error.__cause__ or error.message
-        self._log(
-            logging.WARNING,
-            f"cut {type(cause).__name__}",
-            "an answer that had begun was cut off: %s; its reader sees that it is not whole",
-            cause,
-        )
+        name = type(error).__name__
+        if isinstance(error, ServiceError):
+            cause = error.__cause__ or error.message
+            self._log(logging.WARNING, f"cut {name}", "an answer that had begun was cut off: %s", cause)
+        else:
+            message = "an answer that had begun was cut off by a bug: %s"
+            self._log(logging.ERROR, f"cut bug {name}", message, name, error=error)
 
     def _log(self, level: int, kind: str, message: str, *args: Any, error: Exception | None = None) -> None:
         left_out = self._limit.admit(kind)

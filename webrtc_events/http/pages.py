@@ -12,11 +12,9 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
-from webrtc_events.errors import ServiceError
-
 __all__ = ["Cut", "PagedArray", "paged"]
 
-Cut = Callable[[ServiceError], None]
+Cut = Callable[[Exception], None]
 """Is told why an answer was cut off."""
 
 
@@ -39,7 +37,7 @@ class PagedArray(StreamingResponse):
         try:
             async for text in self.body_iterator:
                 await send({"type": "http.response.body", "body": text, "more_body": True})
-        except ServiceError as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is told, and nothing else can be done)
             self._cut(error)
             return
         await send({"type": "http.response.body", "body": b"]", "more_body": False})

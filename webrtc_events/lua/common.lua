@@ -652,7 +652,7 @@ end
 --   'pending'  named             it is being made, or was: it counts
 --   'live'     named / 2^20      it was made, and was not over when it was looked at: it counts
 --   'ended'    named - 2^34      it is over: it does not count
--- Each keeps the 1024th of a second, and the order.
+-- Each keeps the 16384th of a second, and the order.
 local STANDINGS = {'ended', 'live', 'pending'}
 local FIRST_PENDING = 1048576
 local FIRST_SCORE = {ended = '-inf', live = '0', pending = FIRST_PENDING}

@@ -11,8 +11,8 @@
 
 local key, id = KEYS[1], ARGV[3]
 if ARGV[4] == '' or redis.call('ZCOUNT', key, 0, '+inf') < tonumber(ARGV[4]) or redis.call('ZSCORE', key, id) then
-  -- To the 1024th of a second, which every standing keeps exactly.
-  redis.call('ZADD', key, 'NX', time[1] + math.floor(time[2] * 1024 / 1000000) / 1024, id)
+  -- To the 16384th of a second, which every standing keeps exactly.
+  redis.call('ZADD', key, 'NX', time[1] + math.floor(time[2] * 16384 / 1000000) / 16384, id)
   return {'reserved'}
 end
 
