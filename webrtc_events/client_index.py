@@ -26,8 +26,9 @@ from webrtc_events.store_rebuild import Rebuild
 
 __all__ = ["PAGE", "ClientIndex"]
 
-# Subscriptions that are read at once: what a reader holds in memory, and how long others wait for it.
-PAGE = 50
+# Subscriptions that are read at once: what a reader holds in memory. To read so many takes a process some
+# 2 ms, in which its other requests wait.
+PAGE = 25
 # One that was named this long ago and is not there was never made.
 _CREATE_TAKES_S = 60
 # So many are looked at in one step to find room: of those that are known to have been made, few, as it is

@@ -407,7 +407,7 @@ class Store:
         with store_errors():
             pipe = self._redis.pipeline()
             for key in keys.values():
-                pipe.hmget(key, FIELDS_OF_SUBSCRIPTION)
+                pipe.hmget(key, _FIELDS)
             hashes = dict(zip(keys, map(_named_fields, answers_of(pipe)), strict=True))
             for each in (without := [each for each, fields in hashes.items() if fields == {}]):
                 pipe.exists(keys[each])
@@ -868,6 +868,8 @@ class Store:
 _BEFORE_ANSWER = frozenset({"Initial", "InProgress", "Ringing", "Proceeding", "Waiting"})
 
 
+# As they are sent, for they are sent very often.
+_FIELDS = [each.encode() for each in FIELDS_OF_SUBSCRIPTION]
 # In front of why, in answers of scripts.
 _DAMAGED = "damaged: "
 # What is damaged is looked at again after so long. Source: lua/claim.lua.

@@ -337,7 +337,8 @@ def test_process_serves_the_apis_it_is_told(
 
 
 def test_operation_without_handler_fails_at_start() -> None:
-    resolver = HandlerResolver(network, object(), ["publishEvents", "doThis", "doThat"])
+    operations = ["publishEvents", "doThis", "doThat"]
+    resolver = HandlerResolver(network, object(), operations, cut=lambda _: None)
     module = "webrtc_events.handlers.network"
     assert resolver.missing == [f"doThis ({module}.do_this)", f"doThat ({module}.do_that)"]
     assert "doThis" in str(MissingHandlersError(resolver.missing))

@@ -83,7 +83,7 @@ def test_the_list_of_a_user_is_found_among_all_of_the_client(api: Api, raw_store
 def test_what_is_damaged_is_left_out_wherever_it_is(
     api: Api, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
-    ids = made(api, raw_store, 4 * PAGE)
+    ids = made(api, raw_store, 200)
     gone, garbled, foreign, lacking, wrong = (ids[at] for at in (3, 60, 110, 160, 190))
     raw_store.delete(*map(P.subscription, (gone, garbled, foreign)))
     raw_store.set(P.subscription(garbled), "x")

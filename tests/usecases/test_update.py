@@ -360,4 +360,4 @@ def test_a_subscription_keeps_the_version_it_was_made_under(
     }
     old.delete(APP, made["next"])
     new.delete(APP, made["v0.2"])
-    assert [each["id"] for each in new.list(APP)] == [made["before"]]
+    assert [each["id"] for each in listed(new, APP)] == [made["before"]]
