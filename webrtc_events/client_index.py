@@ -2,7 +2,9 @@
 
 It is in another slot than the subscriptions, so no step writes both. Who is made is named here first, and
 counts from then on. The step that ends one leaves a note in its partition (`Partition.ended`): the keeper
-writes here what the notes say, and so does a create that finds no room. Source: decisions/0014.
+writes here what the notes say, and so does a create that finds no room.
+
+Source: docs/decisions/0014-what-a-client-has.md.
 """
 
 import secrets

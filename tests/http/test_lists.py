@@ -173,6 +173,22 @@ def test_a_store_that_goes_in_the_middle_cuts_the_list_off(
     assert api("GET", "/healthz").status_code == 200
 
 
+def test_a_store_that_hangs_in_the_middle_cuts_the_list_off(api: Api, raw_store: "redis.Redis") -> None:
+    """The store itself: it stops answering while the server waits for its reader."""
+    made(api, raw_store, MANY)
+    with closing(asked(api, buffer=4096)) as connection:
+        settled(raw_store)
+        raw_store.client_pause(5_000)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        with pytest.raises(IncompleteRead) as caught:
+            answer.read()
+    raw_store.client_unpause()
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(caught.value.partial)
+    eventually(lambda: api("GET", SUBSCRIPTIONS).status_code == 200, "it lists again")
+
+
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_what_came_of_it_is_no_json(
     api: Api, raw_store: "redis.Redis", breaking: Callable[[int, Exception], None], version: str

@@ -160,6 +160,14 @@ def test_notes_of_more_than_one_round_bring_the_keeper_back_at_once(
     assert not raw_store.exists(P.ended)
 
 
+def test_an_erased_subscription_leaves_no_note(store: Store, raw_store: "redis.Redis") -> None:
+    ended_by_the_operator(store, created(store))
+    assert raw_store.exists(P.ended)
+    erased(store, subscription())
+    assert not raw_store.exists(P.ended)
+    assert standings(raw_store) == {}
+
+
 @pytest.mark.parametrize("note", ["", "x", "app", "3:app", "4:app " + "0" * 32 + "-00", "3:app x", "\udcff"])
 def test_a_note_that_says_nothing_goes(store: Store, raw_store: "redis.Redis", note: str) -> None:
     made = created(store)

@@ -322,8 +322,13 @@ local function limited_expiry(expires_at, starts_at)
   return expires_at
 end
 
+-- That it is over and still counts in its client's index (client_index.py).
+local function end_note(id, client)
+  return #client .. ':' .. client .. ' ' .. id
+end
+
 -- A subscription that ends gets its last status, and leaves every index. That of its client is elsewhere: a note
--- stays until it is known there (client_index.py).
+-- stays until it is known there.
 local function leave(id, reason, status)
   local key = subscription_key(id)
   local of = redis.call('HMGET', key, 'type', 'registration', 'session', 'client')
@@ -337,7 +342,7 @@ local function leave(id, reason, status)
   end
   on_index('ZREM', tag .. ':initial', id)
   if of[4] then
-    on_index('ZADD', tag .. ':ended', 0, #of[4] .. ':' .. of[4] .. ' ' .. id)
+    on_index('ZADD', tag .. ':ended', 0, end_note(id, of[4]))
   end
 end
 

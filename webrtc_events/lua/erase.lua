@@ -6,7 +6,7 @@
 -- Returns 'erased'; 'gone' when there is none to that registration; 'newer' when it is left to a newer release.
 
 local id, registration = ARGV[3], ARGV[4]
-local of = redis.call('HMGET', KEYS[1], 'registration', 'type', 'session', 'format')
+local of = redis.call('HMGET', KEYS[1], 'registration', 'type', 'session', 'format', 'client')
 if of[1] ~= registration then
   return 'gone'
 end
@@ -17,6 +17,7 @@ end
 on_index('ZREM', tag .. ':due', id)
 on_index('ZREM', tag .. ':ends', id)
 on_index('ZREM', tag .. ':initial', id)
+on_index('ZREM', tag .. ':ended', end_note(id, of[5] or ''))
 on_index('SREM', tag .. ':registration:' .. (of[2] or '') .. ':' .. registration, id)
 on_index('SREM', tag .. ':session:' .. (of[3] or ''), id)
 redis.call('DEL', outbox_key(id), KEYS[1])

@@ -23,8 +23,6 @@ if #pending > 0 then
 end
 local first = redis.call('ZCOUNT', key, '-inf', '(0')
 local count = redis.call('ZCOUNT', key, 0, '(' .. FIRST_PENDING)
-if count == 0 then
-  return {'live'}
-end
-local at = first + ARGV[8] % count
-return {'live', unpack(redis.call('ZRANGE', key, at, math.min(at + ARGV[7], first + count) - 1))}
+local some = math.min(count, ARGV[7])
+local at = first + ARGV[8] % (count - some + 1)
+return {'live', unpack(some > 0 and redis.call('ZRANGE', key, at, at + some - 1) or {})}
