@@ -20,7 +20,7 @@ SDKS := tests/conformance/sdks
 NODE_MODULES := $(SDKS)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test chaos soak fairness fanout conformance check types clean
+.PHONY: help serve demo test chaos soak fairness fanout lists conformance check types clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
@@ -32,6 +32,7 @@ help:
 	@echo '             ARGS="--minutes 60", ARGS="--seed 7" repeats the faults of a run'
 	@echo 'make fairness   measure whether sinks that never answer hold back the others, some minutes'
 	@echo 'make fanout   measure whether events for very many subscriptions hold back other clients, some minutes'
+	@echo 'make lists   measure whether long lists and full quotas of one client hold back others, some minutes'
 	@echo 'make conformance   hold a running service against its contracts; ARGS="--seed 7" for other requests,'
 	@echo '             REPORT=html for build/conformance.html, a report to hand in'
 	@echo 'make check   lint, format, types, import directions, handlers against contracts'
@@ -63,6 +64,9 @@ fairness: $(TESTS)
 
 fanout: $(RUNS)
 	$(BIN)/python bench/fanout.py $(ARGS)
+
+lists: $(TESTS)
+	$(BIN)/python bench/lists.py $(ARGS)
 
 conformance: $(CONFORMS) $(NODE_MODULES)
 	$(if $(filter-out html,$(REPORT)),$(error REPORT=$(REPORT): there is only REPORT=html))
