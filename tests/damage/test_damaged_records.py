@@ -149,6 +149,7 @@ def test_the_end_whose_entry_is_damaged_is_sent_all_the_same(service: Service) -
 PARTITION_KEYS = {
     "due": P.due,
     "ends": P.ends,
+    "ended": P.ended,
     "initial": P.initial,
     "dead": P.dead,
     "attempts": P.attempts,
@@ -262,10 +263,11 @@ def test_a_registration_of_another_type(service: Service) -> None:
         service.is_well()
 
 
-@pytest.mark.parametrize("kind", ["due", "ends", "initial"])
+@pytest.mark.parametrize("kind", ["due", "ends", "ended", "initial"])
 def test_a_member_that_is_no_subscription(service: Service, kind: str) -> None:
     for turn, member in enumerate([*GARBLED.values(), b"registration:", b"registration:\xff"]):
-        service.raw.zadd({"due": P.due, "ends": P.ends, "initial": P.initial}[kind], {member: 1})
+        keys = {"due": P.due, "ends": P.ends, "ended": P.ended, "initial": P.initial}
+        service.raw.zadd(keys[kind], {member: 1})
         service.raw.zadd(client_key("app"), {member: 1})
         all_get_theirs(service, turn)
 
