@@ -660,7 +660,6 @@ end
 -- Each keeps the 16384th of a second, and the order.
 local STANDINGS = {'ended', 'live', 'pending'}
 local FIRST_PENDING = 1048576
-local FIRST_SCORE = {ended = '-inf', live = '0', pending = FIRST_PENDING}
 
 local function standing_of(score)
   return score < 0 and 'ended' or score < FIRST_PENDING and 'live' or 'pending'

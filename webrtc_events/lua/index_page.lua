@@ -38,27 +38,30 @@ local function rank_behind(score, id)
   return low
 end
 
-local found = {}
-for _, standing in ipairs(STANDINGS) do
-  local rank = rank_of_score(FIRST_SCORE[standing])
-  if ARGV[3] ~= '' then
+-- The standings are behind one another, in this order.
+local found, several = {}, 0
+local ends = {rank_of_score(0), rank_of_score(FIRST_PENDING), redis.call('ZCARD', key)}
+for number, standing in ipairs(STANDINGS) do
+  local rank = ends[number - 1] or 0
+  if ARGV[3] ~= '' and rank < ends[number] then
     rank = rank_behind(score_of(tonumber(ARGV[3]), standing), ARGV[4])
   end
-  local members = redis.call('ZRANGE', key, rank, rank + count - 1, 'WITHSCORES')
+  local last = math.min(rank + count, ends[number]) - 1
+  local members = rank <= last and redis.call('ZRANGE', key, rank, last, 'WITHSCORES') or {}
   for at = 1, #members, 2 do
-    local score = tonumber(members[at + 1])
-    if standing_of(score) ~= standing then
-      break
-    end
-    found[#found + 1] = {named_at(score), members[at]}
+    found[#found + 1] = {named_at(tonumber(members[at + 1])), members[at]}
   end
+  several = several + (#members > 0 and 1 or 0)
 end
-table.sort(found, function(a, b)
-  if a[1] ~= b[1] then
-    return a[1] < b[1]
-  end
-  return before(a[2], b[2])
-end)
+-- Those of one standing are in order.
+if several > 1 then
+  table.sort(found, function(a, b)
+    if a[1] ~= b[1] then
+      return a[1] < b[1]
+    end
+    return before(a[2], b[2])
+  end)
+end
 
 local page = {''}
 for at = 1, math.min(count, #found) do
