@@ -4,6 +4,7 @@ An answer of one page is a plain one. Of a longer one no more is held than a pag
 and what goes wrong once it has begun cuts it off, so that it is no JSON text and no complete HTTP message.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
@@ -13,6 +14,8 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 __all__ = ["Cut", "PagedArray", "paged"]
+
+_MAX_PAUSE_S = 0.05
 
 Cut = Callable[[Exception], None]
 """Is told why an answer was cut off."""
@@ -34,9 +37,15 @@ class PagedArray(StreamingResponse):
     async def stream_response(self, send: Send) -> None:
         """Without its last message the answer is incomplete, and the server closes the connection."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        now_s = asyncio.get_running_loop().time
         try:
+            began_s = now_s()
             async for text in self.body_iterator:
+                took_s = now_s() - began_s
                 await send({"type": "http.response.body", "body": text, "more_body": True})
+                # Others have the process for as long as this page had it.
+                await asyncio.sleep(min(took_s, _MAX_PAUSE_S))
+                began_s = now_s()
         except Exception as error:  # noqa: BLE001 (whatever it is, it is told, and nothing else can be done)
             self._cut(error)
             return
