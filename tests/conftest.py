@@ -87,8 +87,9 @@ def contents(client: "redis.Redis | ClusterClient") -> dict[str, Any]:
 
 
 def kept_keys(client: "redis.Redis | ClusterClient") -> list[str]:
-    """All keys but the clocks of partitions, which go by themselves."""
-    return sorted({key for key in client.scan_iter() if not key.endswith(":clock")})
+    """All keys but the clocks of partitions, which go by themselves, and what is known of who uses the store."""
+    own = ("shares-payloads",)
+    return sorted({key for key in client.scan_iter() if not key.endswith(":clock") and key not in own})
 
 
 def everything(client: "redis.Redis") -> str:

@@ -28,10 +28,13 @@ def append_events(
     settings: Settings,
     batches: Mapping[int, Sequence[NetworkEvent]],
     tell_damaged: Callable[[Iterable[Sequence[str]]], None],
+    *,
+    shared_from: int = 0,
 ) -> dict[int, list[AppendResult]]:
     """Appends each partition's events, in order; returns when all outboxes hold them.
 
     How far an event has come is kept in the store, so whoever gives it again goes on from there.
+    A payload is kept once for all its outboxes if that saves `shared_from` bytes; 0: never.
     `tell_damaged` gets name and why of each record that is damaged, and so was passed over.
 
     Raises:
@@ -46,7 +49,8 @@ def append_events(
     }:
         # One call of each partition at a time: if it is refused, none that follows may overtake it.
         calls = [
-            _call(settings, Partition(number), events[: sizes[number]]) for number, events in left.items()
+            _call(settings, Partition(number), shared_from, events[: sizes[number]])
+            for number, events in left.items()
         ]
         answers = scripts.run(calls, replicas=settings.ack_replicas)
         for number, flat in zip(left, answers, strict=True):
@@ -60,8 +64,8 @@ def append_events(
     return results
 
 
-def _call(settings: Settings, partition: Partition, events: Sequence[NetworkEvent]) -> Call:
-    args: list[str | int] = []
+def _call(settings: Settings, partition: Partition, shared_from: int, events: Sequence[NetworkEvent]) -> Call:
+    args: list[str | int] = [shared_from]
     for event in events:
         is_status = event.type is EventType.SESSION_STATUS
         args += [

@@ -30,6 +30,8 @@ _OF_PARTITION = {
     "marks": "stream",
     "matched": "string",
     "outbox": "list",
+    "payload": "hash",
+    "payloads": "zset",
     "rebuild": "set",
     "registration": "set",
     "registration-record": "hash",
@@ -47,7 +49,7 @@ _OTHER_KEYS = (
 )
 _SET_ASIDE = "set-aside:"
 # Whose content the keeper or a request makes anew from the records.
-_INDEXES = frozenset({"due", "ended", "ends", "initial", "registration", "session"})
+_INDEXES = frozenset({"due", "ended", "ends", "initial", "payloads", "registration", "session"})
 _COUNTS = ("appended", "attempts", "drop_before", "fence", "lease_until", "number")
 _MAX_COUNT = re.compile(r"[0-9]{1,16}")
 _MAX_BYTES = 65536

@@ -8,6 +8,7 @@ from webrtc_events.clock import format_time
 from webrtc_events.dead_letters import Letter
 from webrtc_events.model import ContractVersion, Subscription
 from webrtc_events.notifications import WireForms, build_event
+from webrtc_events.outbox_entries import referred_payload
 from webrtc_events.settings import Settings
 
 __all__ = ["HEADING", "as_text", "in_full", "row", "summary"]
@@ -91,6 +92,8 @@ def _as_sent(
         return None, f"its contract {contract!r} is not known to this release"
     if letter.item is None:
         return None, "its entry cannot be read"
+    if referred_payload(letter.entry) is not None:
+        return None, letter.detail
     try:
         event = build_event(letter.item, letter.subscription_id, source=settings.source, strict=form.strict)
     except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:

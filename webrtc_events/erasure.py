@@ -17,7 +17,7 @@ from webrtc_events.keys import (
 )
 from webrtc_events.keyspace import pages_of_keys
 from webrtc_events.model import EventType
-from webrtc_events.outbox_entries import parse_entry
+from webrtc_events.outbox_entries import parse_entry, referred_payload
 from webrtc_events.scripts import Call, WrongType, answers_of, store_errors
 from webrtc_events.store import Store
 from webrtc_events.stored_format import FORMAT
@@ -157,9 +157,12 @@ class Erasure:
         waiting = self._each([partition.outbox(each) for each in ids], "lrange", 0, -1)
         entries = [entry for outbox in waiting if isinstance(outbox, list) for entry in outbox]
         entries += [fields.get("entry", "") for _, fields in letters]
+        shared = {sha for sha in map(referred_payload, entries) if sha is not None}
+        payloads = self._each([partition.payload(sha) for sha in shared], "hget", "payload")
         state = [partition.registration_state(registration)]
         latest = [each for each in self._each(state, "hget", "invitation_session") if isinstance(each, str)]
-        return {*latest, *filter(None, map(_session_of, entries))}
+        led_to = {*map(_session_of, entries), *map(_session_in, payloads)}
+        return {*latest, *filter(None, led_to)}
 
     def _sequences(self, partition: Partition, ids: Collection[str]) -> list[str]:
         if not ids:
@@ -208,7 +211,14 @@ def _format(text: str | None) -> int:
 
 def _session_of(entry: str) -> str | None:
     try:
-        session = json.loads(parse_entry(entry).payload)["data"]["mediaSessionId"]
+        return _session_in(parse_entry(entry).payload)
+    except ValueError:
+        return None
+
+
+def _session_in(payload: Any) -> str | None:
+    try:
+        session = json.loads(payload)["data"]["mediaSessionId"]
     except (KeyError, RecursionError, TypeError, ValueError):
         return None
     return session if isinstance(session, str) else None

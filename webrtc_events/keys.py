@@ -65,6 +65,15 @@ class Partition:
         return f"{self.tag}:marks"
 
     @property
+    def payloads(self) -> str:
+        """zset: sha1 of a payload that several outboxes hold → when its holders are looked at, ms."""
+        return f"{self.tag}:payloads"
+
+    def payload(self, sha: str) -> str:
+        """hash: `payload`, and a field `<subscription>:<outbox number>` for each entry that refers to it."""
+        return f"{self.tag}:payload:{sha}"
+
+    @property
     def rebuild(self) -> str:
         """set: names of indexes that are keys of another type and are to be made anew (store_rebuild.py)."""
         return f"{self.tag}:rebuild"

@@ -3,17 +3,21 @@
 An event that is redelivered gets a new place at the tail, hence a new outbox number, and keeps
 the number that it is known by. That one stands first in its payload, where releases that know
 nothing of it read past it.
+
+In an outbox an entry may refer to a payload that several have in common; a claim has it in its place.
 """
 
 import re
 
 from webrtc_events.model import OutboxItem, OutboxKind
 
-__all__ = ["keep_event_number", "parse_entry"]
+__all__ = ["keep_event_number", "parse_entry", "referred_payload"]
 
 # Both as lua/common.lua, number_in_place, reads it.
 _HEAD = re.compile(r"([0-9]+) ([012]) ([0-9]+) ([0-9]+) ([0-9]+)")
 _MAX_HEAD = 69
+_REFERENCE = re.compile(r"@([0-9a-f]{40}) [0-9]{1,16}")
+_MAX_REFERENCE = 160
 _KEPT = re.compile(r'\{"number":(\d{1,16}),')
 
 
@@ -37,6 +41,13 @@ def parse_entry(entry: str) -> OutboxItem:
         payload,
         first_number=int(kept[1]) if kept else None,
     )
+
+
+def referred_payload(entry: str) -> str | None:
+    """The sha1 of the payload to which the entry refers; None if it has its own. Source: lua/payloads.lua."""
+    _, _, payload = entry[:_MAX_REFERENCE].partition("\n")
+    reference = _REFERENCE.fullmatch(payload)
+    return reference[1] if reference and len(entry) <= _MAX_REFERENCE else None
 
 
 def keep_event_number(item: OutboxItem) -> str:

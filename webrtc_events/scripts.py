@@ -94,7 +94,10 @@ _PASSING = re.compile(
 # What these write may be lost: it is done anew, or made up for.
 _WRITE_NOTHING_TO_KEEP = frozenset({"admit", "claim", "index_page", "mark", "sweep", "turn"})
 
-# The scripts' own, see common.lua.
+# See common.lua, which opens functions around what follows.
+_OPENED = "\nreturn (function()\n"
+# The scripts' own, see append.lua and common.lua.
+_NEVER_FITS = re.compile(r"the event needs (\d+) bytes of (\d+)")
 _NEWER = re.compile(r"NEWER\b")
 _DAMAGED = re.compile(r"DAMAGED (.*)", re.DOTALL)
 
@@ -133,6 +136,11 @@ def _outage(error: Exception) -> ServiceError | None:
     match error:
         case redis.ConnectionError() | redis.TimeoutError():
             return Unavailable("The store cannot be reached at the moment; try again.")
+        case redis.OutOfMemoryError() if needed := _NEVER_FITS.search(str(error)):
+            return Unavailable(
+                f"The event can never fit into the store: with its subscriptions it needs {needed[1]} bytes, "
+                f"and the store may have {needed[2]} up to its watermark; its maxmemory must be raised."
+            )
         case redis.OutOfMemoryError():
             return Unavailable("The store is full at the moment; try again later.")
         case redis.ReadOnlyError() | ClusterDownError() | MasterDownError():
@@ -219,5 +227,7 @@ def _load(name: str) -> _Script:
     """The script's own first line (its flags), then what all scripts share, then the rest."""
     folder = files("webrtc_events") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
-    text = "\n".join((first, (folder / "common.lua").read_text(), rest))
+    shared = ((folder / f"{each}.lua").read_text() for each in ("common", "payloads"))
+    text = "\n".join((first, *shared, rest))
+    text += "\nend)()" * text.count(_OPENED)
     return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

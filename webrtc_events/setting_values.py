@@ -20,6 +20,7 @@ __all__ = [
     "IPNetwork",
     "PrivateKey",
     "apis",
+    "choice",
     "count",
     "decode_secret_key",
     "dns_name",
@@ -58,6 +59,15 @@ def switch(raw: str) -> bool:
         return {"on": True, "off": False}[raw]
     except KeyError:
         raise ValueError("must be on or off") from None
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if raw not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return raw
+
+    return parse
 
 
 def count(minimum: int, maximum: int | None = None) -> Callable[[str], int]:

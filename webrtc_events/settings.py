@@ -125,11 +125,29 @@ class Settings:
         read.count(1), "3600", "seconds for which an ended subscription is still shown"
     )
     outbox_length: int = _setting(read.count(16), "1000", "events that may wait for one subscription's sink")
+    outbox_bytes: int = _setting(
+        read.count(65_536), "16777216", "bytes of events that may wait for one subscription's sink"
+    )
     outbox_age_s: int = _setting(read.count(1), "86400", "seconds for which an event may wait in an outbox")
     dead_letters: int = _setting(read.count(1), "1000", "dead letters kept, in each partition")
+    dead_letters_bytes: int = _setting(
+        read.count(1), "4194304", "bytes of dead letters kept, in each partition"
+    )
     dead_letters_s: int = _setting(read.count(1), "604800", "seconds for which dead letters are kept")
     attempts: int = _setting(read.count(1), "1000", "delivery attempts kept, in each partition")
     attempts_s: int = _setting(read.count(1), "604800", "seconds for which delivery attempts are kept")
+    event_bytes: int = _setting(read.count(4096), "262144", "bytes that one event may have, as it is kept")
+    claim_bytes: int = _setting(
+        read.count(65_536), "4194304", "bytes of events that a worker takes from a partition at once"
+    )
+    worker_bytes: int = _setting(
+        read.count(1_048_576), "33554432", "bytes of events that a worker holds at once"
+    )
+    shared_payloads: str = _setting(
+        read.choice("auto", "on", "off"),
+        "auto",
+        "keep a payload once for all its outboxes; `auto`: in a store that 0.1.0 never used",
+    )
     store_watermark: int = _setting(
         read.count(1, 100), "90", "percent of the store's maxmemory above which nothing more is accepted"
     )
@@ -172,6 +190,12 @@ class Settings:
         if settings.sink_validation and settings.origin is None:
             name = f"{PREFIX}SINK_VALIDATION_ORIGIN"
             raise SettingsError([f"{name} must be set: {PREFIX}SOURCE has no DNS name to ask sinks under"])
+        holders = ("outbox_bytes", "claim_bytes", "worker_bytes")
+        small = [each for each in holders if getattr(settings, each) < settings.event_bytes]
+        if small:
+            # An event that is accepted must get to its sink.
+            least = f"must be at least {PREFIX}EVENT_BYTES, {settings.event_bytes}"
+            raise SettingsError([f"{PREFIX}{each.upper()} {least}" for each in small])
         return settings
 
     @property

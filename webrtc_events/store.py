@@ -46,7 +46,7 @@ from webrtc_events.model import (
 from webrtc_events.scripts import Call, Client, Scripts, WrongType, answers_of, connect, store_errors
 from webrtc_events.settings import Settings
 from webrtc_events.store_rebuild import Rebuild
-from webrtc_events.stored_format import FORMAT
+from webrtc_events.stored_format import BASE_FORMAT, FORMAT
 from webrtc_events.stored_subscriptions import (
     FIELDS_OF_CLAIM,
     FIELDS_OF_SUBSCRIPTION,
@@ -75,6 +75,8 @@ log = logging.getLogger(__name__)
 _SESSION_INDEX_TTL_S = 30 * 24 * 3600
 # string: how many partitions the store was made for. The first key of a store.
 _MADE_FOR = "partitions"
+# string: every release that ever worked on the store knows of payloads that outboxes share.
+_SHARES = "shares-payloads"
 
 
 class PartitionMismatch(Exception):
@@ -86,11 +88,13 @@ class StoreOptions:
     """Spans that the scripts need, in ms. `offset_ms` shifts the store's clock, in tests only.
 
     `work`: how many subscriptions a script that appends goes through before it makes way for others.
+    `shared_from`: a payload is kept once for all its outboxes if that saves so many bytes.
     """
 
     lease_ms: int = 30_000
     offset_ms: int = 0
     work: int = 50
+    shared_from: int = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,8 @@ class Store:
         self._settings = settings
         self._said_left = False
         self._time_log = TimeLog()
+        self._shared_from = options.shared_from
+        self._shares = settings.shared_payloads == "on"
         self._scripts = Scripts(client, _script_options(settings, options))
         retention_ms = settings.retention_s * 1000
         self.rebuild = Rebuild(client, self._scripts, settings.partitions, retention_ms)
@@ -689,10 +695,17 @@ class Store:
         same call again completes what failed half way, and changes nothing else.
         """
         self.guard.check()
-        return append_events(self._scripts, self._settings, batches, self._tell_damaged)
+        shared_from = self._shared_from if self._shares else 0
+        return append_events(
+            self._scripts, self._settings, batches, self._tell_damaged, shared_from=shared_from
+        )
 
-    def claim(self, partitions: Sequence[Partition], *, subscriptions: int, events: int) -> list[Claim]:
+    def claim(
+        self, partitions: Sequence[Partition], *, subscriptions: int, events: int, size: int | None = None
+    ) -> list[Claim]:
         """Leases up to so many due subscriptions of each partition, with up to so many events each.
+
+        Those of a partition have up to `size` bytes, or `claim_bytes`; a larger event is leased alone.
 
         What a partition gave and this store did not hear of, the next claim from it gives again. So it
         is for one thread at a time.
@@ -706,7 +719,14 @@ class Store:
                 "claim",
                 [each.due],
                 each.tag,
-                [subscriptions, events, self._claimer, number, self._unheard.get(each.number, number)],
+                [
+                    subscriptions,
+                    events,
+                    self._claimer,
+                    number,
+                    self._unheard.get(each.number, number),
+                    self._settings.claim_bytes if size is None else size,
+                ],
             )
             for each in partitions
         ]
@@ -824,7 +844,7 @@ class Store:
         partition = partition_of(registration.id, self.partitions)
         moment = "" if expires_at_ms is None else str(expires_at_ms)
         fields = {
-            "format": str(FORMAT),
+            "format": str(BASE_FORMAT),
             "device": registration.device,
             "owner": registration.owner,
             "subject": registration.subject or "",
@@ -854,9 +874,12 @@ class Store:
         with store_errors():
             made_for = self._redis.get(_MADE_FOR)
             if made_for is None:
+                self._redis.set(_SHARES, 1)
                 if self.hold_to_partitions():
                     log.info("the store is empty: this is its first start, or it lost what it held")
                 made_for = self._redis.get(_MADE_FOR)
+            if self._settings.shared_payloads == "auto":
+                self._shares = self._redis.get(_SHARES) is not None
         if made_for != str(self.partitions):
             raise PartitionMismatch(
                 f"the store was made for {made_for} partitions; "
@@ -923,8 +946,10 @@ def _script_options(settings: Settings, options: StoreOptions) -> dict[str, int]
         "state_ms": settings.state_s * 1000,
         "max_lifetime_ms": settings.max_lifetime_s * 1000,
         "outbox_length": settings.outbox_length,
+        "outbox_bytes": settings.outbox_bytes,
         "outbox_age_ms": settings.outbox_age_s * 1000,
         "dead_letters": settings.dead_letters,
+        "dead_letters_bytes": settings.dead_letters_bytes,
         "dead_letters_ms": settings.dead_letters_s * 1000,
         "attempts": settings.attempts,
         "attempts_ms": settings.attempts_s * 1000,

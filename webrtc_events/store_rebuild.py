@@ -42,7 +42,7 @@ class Rebuild:
         Raises:
             Unavailable: the store does not answer; to be done again.
         """
-        if index in (partition.due, partition.ends, partition.initial, partition.ended):
+        if index in (partition.due, partition.ends, partition.initial, partition.ended, partition.payloads):
             self._reindex(partition, index, "zset")
             for scores in self._scores(partition, index):
                 self._send([("zadd", index, scores, True)])
@@ -119,6 +119,10 @@ class Rebuild:
                 over = [(of["client"], each) for each, of in records if _counts_no_more(of)]
                 if over:
                     yield {end_note(client or "", each): 0 for client, each in over}
+            return
+        if index == partition.payloads:
+            for keys in pages_of_keys(self._redis, partition.payload("*")):
+                yield {key.removeprefix(partition.payload("")): now_ms for key in keys}
             return
         for records in self._records(partition):
             scores = {each: self._score(of, now_ms, ends=index == partition.ends) for each, of in records}

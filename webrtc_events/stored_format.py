@@ -1,7 +1,8 @@
 """The version of what is kept in the store. Source: docs/decisions/0006-stored-formats.md."""
 
-__all__ = ["FORMAT"]
+__all__ = ["BASE_FORMAT", "FORMAT"]
 
-# The newest that this release reads, and the one that it writes. A change that an older release cannot
-# live with makes it one more.
-FORMAT = 1
+# What it reads and writes, and what a release before it can live with.
+BASE_FORMAT = 1
+# The newest that it reads. A subscription whose outbox may refer to payloads has it (lua/payloads.lua).
+FORMAT = 2

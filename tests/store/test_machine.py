@@ -38,6 +38,7 @@ from webrtc_events.model import (
     Subscription,
     TerminationReason,
 )
+from webrtc_events.outbox_entries import referred_payload
 from webrtc_events.scripts import Client, connect
 from webrtc_events.settings import Settings
 from webrtc_events.store import Settlement, Store, StoreOptions
@@ -50,12 +51,16 @@ OUTBOX_LENGTH = 6
 OUTBOX_AGE_STEPS = 5
 # So that an event for two subscriptions is appended in two steps.
 WORK = 1
+# So that their outboxes share its payload.
+SHARED_FROM = 1
 PICK = st.integers(0, 11)
 VERDICT = st.sampled_from(["next", "retry", "next", "end", "end quietly"])
 PROFILE = profile(
     max_examples=100, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
 )
 P = partition_of("r1", 64)
+# Is said to hold payloads, by damage.
+NOBODY = f"{'0' * 32}-{P.number:02x}:1"
 
 Entry = tuple[int, str | None]
 """An outbox number, and the reason if it is the end."""
@@ -167,7 +172,10 @@ class StoreMachine(RuleBasedStateMachine):
     def at(self, step: int) -> None:
         self.now = step
         options = StoreOptions(
-            lease_ms=LEASE_STEPS * STEP_MS - STEP_MS // 2, offset_ms=self.clock_ms, work=WORK
+            lease_ms=LEASE_STEPS * STEP_MS - STEP_MS // 2,
+            offset_ms=self.clock_ms,
+            work=WORK,
+            shared_from=SHARED_FROM,
         )
         self.store = Store(self.client, self.settings, options)
         # Something happens in a partition all the time.
@@ -231,7 +239,13 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.cut is not None
         interrupted: Any = Interrupted(self.store, calls)
         with contextlib.suppress(Unavailable):
-            append_events(interrupted, self.settings, {P.number: [self.cut.event]}, no_damage)
+            append_events(
+                interrupted,
+                self.settings,
+                {P.number: [self.cut.event]},
+                no_damage,
+                shared_from=SHARED_FROM,
+            )
         lacking = self.raw.smembers(P.lacking("/gateway", self.cut.event.id))
         self.serve(self.cut, self.cut.found - lacking)
 
@@ -353,6 +367,13 @@ class StoreMachine(RuleBasedStateMachine):
         while more := self.store.sweep():
             swept += more
         assert swept == touched
+
+    # What damage does
+
+    @rule()
+    def name_a_holder_that_does_not_exist(self) -> None:
+        for sha in self.raw.zrange(P.payloads, 0, 0):
+            self.raw.hset(P.payload(sha), NOBODY, "")
 
     # What workers do; one that crashes is a lease that nobody asks for again
 
@@ -521,6 +542,23 @@ class StoreMachine(RuleBasedStateMachine):
             assert bool(waiting) == (model.due is not None)
 
     @invariant()
+    def what_is_kept_is_what_some_outbox_refers_to(self) -> None:
+        """With every entry that does. What nobody but nobody holds goes when the keeper comes by."""
+        wanted: dict[str, set[str]] = {}
+        for model in self.models:
+            for entry in self.raw.lrange(P.outbox(model.made.id), 0, -1):
+                if sha := referred_payload(entry):
+                    number = entry.partition(" ")[0]
+                    wanted.setdefault(sha, set()).add(f"{model.made.id}:{number}")
+        kept = {key.rpartition(":")[2]: self.raw.hgetall(key) for key in self.raw.keys(P.payload("*"))}
+        assert all(fields.pop("payload") for fields in kept.values())
+        damaged = {sha for sha, fields in kept.items() if NOBODY in fields}
+        held = {sha: set(fields) - {NOBODY} for sha, fields in kept.items()}
+        assert {sha: holders for sha, holders in held.items() if holders} == wanted
+        assert {sha for sha, holders in held.items() if not holders} <= damaged
+        assert set(self.raw.zrange(P.payloads, 0, -1)) == kept.keys()
+
+    @invariant()
     def what_was_squeezed_out_is_a_dead_letter(self) -> None:
         full: dict[str, int] = {}
         for _, letter in self.raw.xrange(P.dead):
@@ -544,14 +582,20 @@ class StoreMachine(RuleBasedStateMachine):
                 self.settle_one(lease, "next", 0, repeat=False)
             self.first_posts_are_in_order_and_the_end_is_last()
             self.what_waits_is_due()
+            self.what_is_kept_is_what_some_outbox_refers_to()
             if all(model.removed for model in self.models):
                 break
+        # The keeper looks at holders once a minute, of a few payloads at a time.
+        for _ in range(20):
+            self.pass_time(7)
+            self.sweep()
         assert [key for key in self.raw.keys("*") if self.raw.ttl(key) == -1] == []
 
 
 def test_random_steps_keep_the_promises(settings: Settings, raw_store: "redis.Redis") -> None:
     short = dataclasses.replace(
         settings,
+        shared_payloads="on",
         retention_s=RETENTION_STEPS * STEP_MS // 1000,
         sink_validation_s=VALIDATION_STEPS * STEP_MS // 1000,
         outbox_length=OUTBOX_LENGTH,

@@ -1,5 +1,7 @@
 """What each atomic step of the store promises."""
 
+import dataclasses
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -419,9 +421,18 @@ def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_sto
     append(store, invitation(1), invitation(2))
     settlement = Settlement(claim_one(store), 1, dead=(DeadLetter(1, "refused", ""),), attempts=({"n": 1},))
     store.settle([settlement])
+    twin = created(store, expires_at_ms=now_ms(raw_store) + 60_000)
+    long = dataclasses.replace(invitation(3), payload="x" * 70_000)
+    append(store, long)
     part = Partition(P.number)
     expected = {
         "partitions",
+        "shares-payloads",
+        part.payloads,
+        part.payload(hashlib.sha1(long.payload.encode(), usedforsecurity=False).hexdigest()),
+        part.subscription(twin.id),
+        part.outbox(twin.id),
+        part.seen("/gateway", "e3"),
         "client:{app}",
         "session:{s1}",
         part.due,

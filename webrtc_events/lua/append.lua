@@ -7,7 +7,9 @@
 -- So whoever calls goes on where the last call stopped, whose answer may be lost.
 -- KEYS: 1 the partition's due zset
 -- ARGV: 1 tag  2 options (common.lua)
---       3... ten for each event:
+--       3 a payload is kept once for all its outboxes if that saves so many bytes, and the payload has a sixteenth of
+--         that: a short one costs less where it is copied; 0: never
+--       4... ten for each event:
 --         name for dedupe, type (last part of it), registrationId or '', mediaSessionId or '',
 --         deadline_ms, payload, '1' to count its sequence number,
 --         the registrations that the session is known to involve as a JSON array or '',
@@ -15,13 +17,16 @@
 -- Returns for each event that is done with, in order, two values: 1 if new or 0 if seen within the window; the
 --   number of subscriptions that it was appended to, by whatever call (0 when seen before). The others are
 --   to be given again, first those that are left. Last comes a list of {name, why} for what is damaged, if
---   anything is: it is passed over. Error OOM, with nothing written, when the store is above its
---   watermark. Error NEWER: the events before the one that meets what a newer release wrote may be
---   appended, and some of that one if it was cut; the others are not.
+--   anything is: it is passed over. Error OOM when an event, with all the subscriptions that it matches, would bring the
+--   store above its watermark: '... needs <bytes> of <bytes>' if it could never fit. Error NEWER when one meets what a
+--   newer release wrote. With either, the events before that one may be appended, and some of it if it was cut
+--   before; the others are not.
 
 local PREFIX = 'org.camaraproject.webrtc-events.v0.'
--- A long payload takes its time too.
+-- A long payload takes its time too, each time that it is written.
 local BYTES_AS_LONG_AS_A_MATCH = 8192
+local SHARED_FROM = tonumber(ARGV[3])
+local left_room, all_room = room()
 
 local function involved(list)
   if list == '' then
@@ -99,21 +104,54 @@ end
 -- Returns to how many. Whoever cannot be told of the end of its registration ends with it all the same.
 local function append_to(ids, matched, event)
   local appended = 0
+  if event.sha and #matched > 0 then
+    payloads().keep(event.sha, event.payload)
+  end
   for_each(matched, function(id)
     append_event(id, event)
     appended = appended + 1
   end, tell_damaged)
+  if event.sha then
+    payloads().drop_unheld(event.sha)
+  end
   if event.kind == 'registration-ends' then
     for_each(ids, end_with_registration, tell_damaged)
   end
   return appended
 end
 
+-- The payload's sha1 if so many outboxes are to refer to it rather than to have it each, else nil. Of an event that
+-- is cut, those that come later do as the first.
+local function shared(event, outboxes, cut)
+  if SHARED_FROM == 0 then
+    return nil
+  end
+  local saves = #event.payload >= SHARED_FROM / 16 and #event.payload * (outboxes - 1) >= SHARED_FROM
+  local sha = (saves or cut) and redis.sha1hex(event.payload)
+  return (saves or (cut and payloads().is_kept(sha))) and sha or nil
+end
+
+-- Takes the room that the event needs in so many outboxes; error OOM, before anything is written, if there is less.
+local function take_room(event, outboxes, states)
+  local copies = event.sha and 1 or outboxes
+  local needed = growth(copies + states, #event.payload, outboxes + 1)
+  if needed > all_room then
+    error(redis.error_reply(string.format('%s: the event needs %.0f bytes of %.0f', FULL, needed, all_room)))
+  elseif needed > left_room then
+    error(redis.error_reply(FULL))
+  end
+  left_room = left_room - needed
+end
+
 -- Takes some of those that a cut event is still to be appended to; one that is damaged is passed over. Returns to
 -- how many it was appended by now, once nobody is left.
-local function publish_some(event, lacking, weight)
+local function publish_some(event, lacking, weight, has_room)
   local ids = redis.call('SRANDMEMBER', lacking, math.max(1, math.floor(options.work / weight)))
-  local count = append_to(ids, matched_of(ids, event), event)
+  local matched = matched_of(ids, event)
+  if not has_room then
+    take_room(event, #matched, 0)
+  end
+  local count = append_to(ids, matched, event)
   if #ids > 0 then
     redis.call('SREM', lacking, unpack(ids))
   end
@@ -132,34 +170,42 @@ end
 -- Nothing is done if that is more than is left, unless nothing was done before in this call.
 local function publish(event, left)
   local lacking = tag .. ':lacking:' .. event.name
-  local weight = 1 + math.floor(#event.payload / BYTES_AS_LONG_AS_A_MATCH)
   local indexes = indexes_of(event)
   -- Where it cannot be read who is left, the event begins anew: some may get it twice, and nobody misses it.
   local some = write('SCARD', lacking)
   local cut = some > 0
-  local work = math.max(1, cut and some or members_of(indexes)) * weight
+  local count = math.max(1, cut and some or members_of(indexes))
+  local long = math.floor(#event.payload / BYTES_AS_LONG_AS_A_MATCH)
+  event.sha = shared(event, count, cut)
+  local weight = event.sha and 1 or 1 + long
+  local work = count * weight + (event.sha and long or 0)
   if work > left and left < options.work then
     return nil, 0
   end
-  if not cut and work <= options.work then
+  local states = event.kind == 'session-status' and 0 or 1
+  if not cut and count * weight <= options.work then
     local ids = redis.call('SUNION', unpack(indexes))
     local matched = matched_of(ids, event)
+    event.sha = event.sha and shared(event, #matched)
+    take_room(event, #matched, states)
     keep_state(event)
     return append_to(ids, matched, event), work
   end
   if not cut then
+    -- All of it, so that it is not refused half way.
+    take_room(event, count, states)
     redis.call('SUNIONSTORE', lacking, unpack(indexes))
     redis.call('PEXPIRE', lacking, options.dedupe_ms)
     keep_state(event)
   end
-  return publish_some(event, lacking, weight), math.min(work, options.work)
+  return publish_some(event, lacking, weight, not cut), math.min(work, options.work)
 end
 
-if above_watermark() then
+if left_room < 0 then
   return redis.error_reply(FULL)
 end
 local results, left = {}, options.work
-for first = 3, #ARGV, 10 do
+for first = 4, #ARGV, 10 do
   local seen = tag .. ':seen:' .. ARGV[first]
   local new, matched, work = 1, 0, 1
   if redis.call('EXISTS', seen) == 1 then

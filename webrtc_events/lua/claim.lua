@@ -4,6 +4,7 @@
 -- ARGV: 1 tag  2 options (common.lua)  3 most subscriptions  4 most events of each
 --       5 who claims  6 the number of this claim, counted by who claims
 --       7 the number of the first claim of this partition whose answer did not arrive; (6) if all did
+--       8 most bytes of all that is claimed; the first event is claimed also if it alone has more
 -- Returns {now_ms, how many that are due are left to a newer release, {name, why} of each that is damaged,
 --   claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
@@ -50,9 +51,41 @@ local function release_lost()
 end
 
 local claims = {now, 0, damaged}
+local HEAD = #claims
+local left_bytes, full = tonumber(ARGV[8]), false
+
+-- As many of the first of these entries as there is room for, and how much room is left then.
+local function fitting(entries)
+  local kept, left = {}, left_bytes
+  for _, entry in ipairs(entries) do
+    local bytes = entry_bytes(entry)
+    if bytes > left and #claims + #kept > HEAD then
+      full = true
+      break
+    end
+    left = left - bytes
+    kept[#kept + 1] = entry
+  end
+  return kept, left
+end
+
+-- These entries with their payloads. One whose payload is lost goes out of the outbox.
+local function with_payloads(id, entries)
+  local found = {}
+  for _, entry in ipairs(entries) do
+    local whole = not refers(entry) and entry or payloads().whole(id, entry)
+    if whole then
+      found[#found + 1] = whole
+    else
+      redis.call('LREM', outbox_key(id), 1, entry)
+      entry_damaged(id, entry)
+    end
+  end
+  return found
+end
 
 -- Leases one, or looks away from one that has nothing to send: either is no longer due. False: it is
--- left as it is, to a newer release.
+-- left as it is, to a newer release. Where there is no room for it, it stays due.
 local function lease(id)
   local key = subscription_key(id)
   local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason',
@@ -60,7 +93,7 @@ local function lease(id)
   if is_newer(of[9]) then
     return false
   end
-  local entries, through = {}, nil
+  local entries, through, left = {}, nil, left_bytes
   if of[1] then
     local before, latest = whole(of[6], 'drop_before'), whole(of[15], 'number')
     whole(of[4], 'attempts')
@@ -72,7 +105,7 @@ local function lease(id)
       redis.call('HSET', key, 'attempts', 0)
       of[4] = '0'
     end
-    entries = redis.call('LRANGE', outbox_key(id), 0, tonumber(ARGV[4]) - 1)
+    entries, left = fitting(redis.call('LRANGE', outbox_key(id), 0, tonumber(ARGV[4]) - 1))
     if #entries > 0 then
       -- Who reads all of them looks closer, and comes back with what is found (mend.lua).
       through = entry_number(entries[#entries])
@@ -82,11 +115,22 @@ local function lease(id)
           due_unless_empty(id)
           return true
         end
+        entries, left = fitting(entries)
       end
+    end
+    if #entries == 0 and full then
+      return true
     end
     if #entries > 1 and entry_is_end(entries[#entries]) then
       -- The end goes alone, once all before it is settled: a crash must not repeat an event after it.
       entries[#entries] = nil
+    end
+    if #entries > 0 then
+      entries = with_payloads(id, entries)
+      if #entries == 0 then
+        due_unless_empty(id)
+        return true
+      end
     end
   end
   if not of[1] and redis.call('EXISTS', key) == 1 then
@@ -106,6 +150,7 @@ local function lease(id)
     redis.call('ZADD', KEYS[1], 'XX', lease_until, id)
     claims[#claims + 1] = {id, fence, lease_until, of[1], of[2], of[3] or '', tonumber(of[4]), of[5] or '',
       of[8] or '', of[12] or '', of[13] or '', of[14] or '', unpack(entries)}
+    left_bytes = left
   end
   return true
 end
@@ -122,7 +167,9 @@ repeat
   local met = 0
   local found = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', left, wanted)
   for_each(found, function(id)
-    if lease(id) then
+    if full then
+      return
+    elseif lease(id) then
       wanted = wanted - 1
     else
       met = met + 1
@@ -134,6 +181,6 @@ repeat
     wanted = wanted - 1
   end)
   left = left + met
-until met == 0
+until met == 0 or full
 claims[2] = left
 return claims

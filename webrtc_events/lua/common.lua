@@ -7,7 +7,8 @@
 --           state_ms, max_lifetime_ms (0: none), outbox_age_ms, dead_letters_ms, attempts_ms,
 --           sink_failure_ms (0: never), sink_validation_ms; counts: outbox_length, dead_letters,
 --           attempts, work (subscriptions that a script goes through before it makes way for
---           others); watermark, percent of maxmemory; format, the newest stored format that is known here
+--           others); bytes: outbox_bytes, dead_letters_bytes; watermark, percent of maxmemory;
+--           format, the newest stored format that is known here
 -- and may answer the error NEWER, before anything is written: a newer release wrote what it would touch; or
 -- REBUILD: an index is a key of another type, which the keeper is about to make anew (store_rebuild.py).
 --
@@ -16,9 +17,18 @@
 -- An outbox entry is one line of five numbers, then the payload:
 --   <number> <kind> <accepted, ms> <deadline, ms> <sequence number or 0>\n<payload>
 -- Its kind is 0 for an event, 1 for the end, 2 for the handshake: the sink is to be asked whether it agrees.
+-- In place of the payload of an event '@<sha1 of it> <bytes of it>' may stand: it is kept once (payloads.lua).
 
 local tag = ARGV[1]
 local options = cjson.decode(ARGV[2])
+
+-- What is done with payloads that outboxes share. To make its functions takes longer than most scripts' work, and
+-- most scripts need none of them.
+local load_payloads, loaded_payloads
+local function payloads()
+  loaded_payloads = loaded_payloads or load_payloads()
+  return loaded_payloads
+end
 
 -- The store's own time in ms, so that no host's clock decides anything.
 local time = redis.call('TIME')
@@ -53,6 +63,11 @@ end
 
 -- Scripts for a client or a sink have no partition.
 local now = tag == '' and store_ms or partition_time()
+
+-- To make a function, Lua looks for each variable that it uses among those of the function right around it, one
+-- after the other; what is further out it has at hand. So what follows is in functions of its own, which
+-- scripts.py closes. Measured: a fifth of a short script.
+return (function()
 
 local function subscription_key(id)
   return tag .. ':subscription:' .. id
@@ -218,12 +233,51 @@ local function entry_accepted(entry)
   return tonumber(string.match(entry, '^%d+ %d (%d+)'))
 end
 
--- Refuses the rest of the script when the store is above its watermark: what is left up to maxmemory is
--- for those who empty it. An error here comes before any write.
-local function above_watermark()
+return (function()
+
+-- Whether it refers to a payload. An entry that does is short, so that no payload is searched.
+local MAX_REFERENCE = 160
+local function refers(entry)
+  return #entry <= MAX_REFERENCE and string.find(entry, '\n@', 1, true) ~= nil
+end
+
+-- How many bytes an entry stands for.
+local function entry_bytes(entry)
+  return refers(entry) and payloads().bytes(entry) or #entry
+end
+
+-- To be called for every entry that has left its outbox.
+local function release(id, entry)
+  if refers(entry) then
+    payloads().release(id, entry)
+  end
+end
+
+-- The most by which the store may grow: by so many copies of so many bytes, a large one getting up to a quarter more
+-- memory than it has bytes, and by so many entries with what they are named by.
+local ROUNDED_UP = 1.25
+local ENTRY_BYTES = 400
+local function growth(copies, bytes, entries)
+  return copies * bytes * ROUNDED_UP + entries * ENTRY_BYTES
+end
+
+-- How many bytes the store may still take, up to its watermark: what is left up to maxmemory is for those who
+-- empty it. Who refuses to take more says so before any write. Also how many bytes it may have in all.
+local function room()
   local memory = redis.call('INFO', 'memory')
-  local most = tonumber(string.match(memory, '\nmaxmemory:(%d+)'))
-  return most > 0 and tonumber(string.match(memory, '\nused_memory:(%d+)')) > most * options.watermark / 100
+  local function told(name)
+    local _, last = string.find(memory, '\n' .. name .. ':', 1, true)
+    return tonumber(string.match(memory, '^%d+', last + 1))
+  end
+  local most = told('maxmemory') * options.watermark / 100
+  if most == 0 then
+    return math.huge, math.huge
+  end
+  return most - told('used_memory'), most - told('used_memory_startup')
+end
+
+local function above_watermark()
+  return room() < 0
 end
 
 local FULL = 'OOM the store is above its watermark'
@@ -241,23 +295,47 @@ end
 -- The next outbox number. A number that was sent may have been lost, and may not come again for another
 -- event: with each epoch of the store numbers go on from the next million.
 local NUMBERS_AN_EPOCH = 1000000
-local function next_number(id)
-  local key = subscription_key(id)
-  local of = redis.call('HMGET', key, 'epoch', 'number')
-  if of[1] == store_epoch() then
-    return redis.call('HINCRBY', key, 'number', 1)
-  end
+local function next_number(epoch, number)
+  local latest = whole(number, 'number')
   -- A hash of the release before this one has no epoch yet.
-  local number = of[1] and (math.floor(tonumber(of[2]) / NUMBERS_AN_EPOCH) + 1) * NUMBERS_AN_EPOCH or tonumber(of[2])
-  redis.call('HSET', key, 'epoch', store_epoch(), 'number', string.format('%.0f', number + 1))
-  return number + 1
+  if epoch and epoch ~= store_epoch() then
+    latest = (math.floor(latest / NUMBERS_AN_EPOCH) + 1) * NUMBERS_AN_EPOCH
+  end
+  return string.format('%.0f', latest + 1)
 end
 
--- Returns how many entries the outbox then has.
-local function push_entry(id, kind, deadline_ms, sequence, payload)
-  local number = next_number(id)
-  local head = string.format('%.0f %d %.0f %.0f %d\n', number, kind, now, now + deadline_ms, sequence)
-  return redis.call('RPUSH', outbox_key(id), head .. payload)
+-- The field outbox_size says what an outbox had when it was last written to: '<entries> <bytes>'. Who does not keep it
+-- up to date (a step that clears the outbox, a release that does not know it) is found out by the number of
+-- entries, and the outbox is summed up anew.
+local OUTBOX_SIZE = '^(%d+) (%d+)$'
+
+-- The format of a subscription whose outbox may refer to payloads: a release that knows of none leaves it alone.
+local REFERRING = 2
+
+-- The payload is in the entry, or, where `sha` is given, kept under it already.
+-- Returns how many entries, and how many bytes, the outbox then has.
+local function push_entry(id, kind, deadline_ms, sequence, payload, sha)
+  local key = subscription_key(id)
+  local of = redis.call('HMGET', key, 'epoch', 'number', 'outbox_size')
+  local number = next_number(of[1], of[2])
+  local head = string.format('%s %d %.0f %.0f %d\n', number, kind, now, now + deadline_ms, sequence)
+  local entry = head .. (sha and payloads().reference(sha, payload) or payload)
+  local length = redis.call('RPUSH', outbox_key(id), entry)
+  local entries, bytes = string.match(of[3] or '0 0', OUTBOX_SIZE)
+  if tonumber(entries) == length - 1 then
+    bytes = tonumber(bytes) + entry_bytes(entry)
+  else
+    bytes = payloads().summed(id, length)
+  end
+  redis.call('HSET', key, 'number', number, 'outbox_size', length .. ' ' .. bytes)
+  if of[1] ~= store_epoch() then
+    redis.call('HSET', key, 'epoch', store_epoch())
+  end
+  if sha then
+    redis.call('HSET', key, 'format', REFERRING)
+    payloads().hold(sha, id, number)
+  end
+  return length, bytes
 end
 
 -- Makes the subscription due now, unless it is due, leased or waiting for a retry already.
@@ -364,12 +442,22 @@ local function queue_end(id, reason, status)
   make_due(id)
 end
 
+-- For the entries up to a place of an outbox, which are about to go unseen.
+local function release_all(id, last)
+  if tonumber(redis.call('HGET', subscription_key(id), 'format') or 1) == REFERRING then
+    for _, entry in ipairs(redis.call('LRANGE', outbox_key(id), 0, last)) do
+      release(id, entry)
+    end
+  end
+end
+
 -- The subscription's last act: nothing is left to send, the credential is erased, and the
 -- keeper removes the rest once the retention time is over (at once when it was deleted).
 local function finish(id)
   local key = subscription_key(id)
   redis.call('HDEL', key, 'credential')
   redis.call('HSET', key, 'ended_at', now, 'lease_until', 0)
+  release_all(id, -1)
   redis.call('DEL', outbox_key(id))
   on_index('ZREM', tag .. ':due', id)
   local retention_ms = options.retention_ms
@@ -405,16 +493,33 @@ local function add_bounded(stream, most, ms, ...)
   redis.call('PEXPIRE', stream, ms)
 end
 
-local function dead_letter(id, entry, reason, detail)
+-- Its bytes are those of all letters up to it: so the difference of two tells what those between them have.
+local function add_letter(id, entry, reason, detail)
+  local bytes = payloads().letters_with(entry)
   add_bounded(tag .. ':dead', options.dead_letters, options.dead_letters_ms,
     'subscription', id, 'at', now, 'reason', reason, 'detail', detail, 'entry', entry,
-    'registration', redis.call('HGET', subscription_key(id), 'registration') or '')
+    'registration', redis.call('HGET', subscription_key(id), 'registration') or '', 'bytes', bytes)
+  if bytes > options.dead_letters_bytes then
+    payloads().bound_letters(bytes)
+  end
+end
+
+-- What leaves an outbox becomes a dead letter, with a payload of its own.
+local function dead_letter(id, entry, reason, detail)
+  if refers(entry) then
+    local letter, left_out = payloads().letter_of(entry)
+    add_letter(id, letter, reason, left_out and 'its payload was left out: the store was full' or detail)
+    payloads().release(id, entry)
+  else
+    add_letter(id, entry, reason, detail)
+  end
 end
 
 -- An entry that cannot be read becomes a dead letter, of which so much is kept.
 local MAX_DAMAGED_BYTES = 65536
 local function entry_damaged(id, entry)
-  dead_letter(id, string.sub(entry, 1, MAX_DAMAGED_BYTES), 'damaged', 'the entry could not be read')
+  add_letter(id, string.sub(entry, 1, MAX_DAMAGED_BYTES), 'damaged', 'the entry could not be read')
+  release(id, entry)
   tell_damaged(id, 'an entry of its outbox could not be read; it is a dead letter now, reason damaged')
 end
 
@@ -435,6 +540,8 @@ local function drop_pending(id, reason)
     for _, entry in ipairs(redis.call('LRANGE', outbox, 0, -2)) do
       dead_letter(id, entry, reason, '')
     end
+  else
+    release_all(id, -2)
   end
   redis.call('LTRIM', outbox, -1, -1)
   -- A settle that comes after its lease ran out must not touch the end.
@@ -519,12 +626,13 @@ local function leased_through(id)
   return of[3] == of[4] and tonumber(of[2]) or math.huge
 end
 
--- Keeps an outbox, which has just grown to so many entries, within its length and age: the oldest that
+-- Keeps an outbox, which has just grown to so many entries and bytes, within its bounds: the oldest that
 -- are not leased become dead letters. The failures of the first entry go on counting for what takes its
 -- place: its sink failed.
-local function bound_outbox(id, length)
+local function bound_outbox(id, length, bytes)
   local outbox, oldest = outbox_key(id), now - options.outbox_age_ms
-  if length <= options.outbox_length and (entry_accepted(redis.call('LINDEX', outbox, 0)) or now) >= oldest then
+  local is_within = length <= options.outbox_length and bytes <= options.outbox_bytes
+  if is_within and (entry_accepted(redis.call('LINDEX', outbox, 0)) or now) >= oldest then
     return
   end
   local index, through = 0, leased_through(id)
@@ -534,24 +642,28 @@ local function bound_outbox(id, length)
     index = index + 1
     entry = redis.call('LINDEX', outbox, index)
   end
-  while entry and (length > options.outbox_length or (entry_accepted(entry) or now) < oldest) do
+  -- What has just come stays.
+  while entry and length > index + 1 and (not is_within or (entry_accepted(entry) or now) < oldest) do
     redis.call('LREM', outbox, 1, entry)
+    length, bytes = length - 1, bytes - entry_bytes(entry)
+    is_within = length <= options.outbox_length and bytes <= options.outbox_bytes
     dead_letter(id, entry, 'outbox_full', '')
-    length = length - 1
     entry = redis.call('LINDEX', outbox, index)
   end
+  redis.call('HSET', subscription_key(id), 'outbox_size', length .. ' ' .. bytes)
 end
 
 -- Appends one event to one subscription that takes events, and ends it at its maximum.
--- event: {payload, deadline_ms, count (session to count sequence numbers for, or ''), last}
+-- event: {payload, deadline_ms, count (session to count sequence numbers for, or ''), last, sha (nil: the
+-- payload is not kept yet)}
 local function append_event(id, event)
   local key = subscription_key(id)
   local most = redis.call('HGET', key, 'max_events')
   most = most == '' and math.huge or whole(most, 'max_events')
   -- What cannot be counted is not appended.
   local appended = redis.call('HINCRBY', key, 'appended', 1)
-  local length = push_entry(id, EVENT, event.deadline_ms, next_sequence(id, event.count), event.payload)
-  bound_outbox(id, length)
+  local sequence = next_sequence(id, event.count)
+  bound_outbox(id, push_entry(id, EVENT, event.deadline_ms, sequence, event.payload, event.sha))
   if appended >= most then
     queue_end(id, 'MAX_EVENTS_REACHED', 'EXPIRED')
   else

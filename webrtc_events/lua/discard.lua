@@ -14,6 +14,7 @@ if not of.err then
     on_index('SREM', tag .. ':session:' .. of[3], id)
   end
 end
+guarded(release_all, id, -1)
 local found = redis.call('DEL', KEYS[1], outbox_key(id))
 for _, name in ipairs({':due', ':ends', ':initial'}) do
   on_index('ZREM', tag .. name, id)

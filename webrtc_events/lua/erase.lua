@@ -20,5 +20,6 @@ on_index('ZREM', tag .. ':initial', id)
 on_index('ZREM', tag .. ':ended', end_note(id, of[5] or ''))
 on_index('SREM', tag .. ':registration:' .. (of[2] or '') .. ':' .. registration, id)
 on_index('SREM', tag .. ':session:' .. (of[3] or ''), id)
+guarded(release_all, id, -1)
 redis.call('DEL', outbox_key(id), KEYS[1])
 return 'erased'

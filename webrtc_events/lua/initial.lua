@@ -9,7 +9,7 @@
 --       9 time of the event, ms  10 '1' if its registration has ended, so that the subscription ends after it
 --       11 from when on it is news no more, ms, or ''
 -- Returns 'appended'; 'late' when a newer event came first or none is taken any more; 'none'. Error
---   DAMAGED: the subscription cannot be read.
+--   DAMAGED: the subscription cannot be read. Error OOM, with nothing written, when the store has no room for it.
 
 local id = ARGV[3]
 local key = KEYS[1]
@@ -20,6 +20,9 @@ local function act()
     return 'late'
   end
   local takes = takes_events(id)
+  if ARGV[4] ~= '' and room() < growth(1, #ARGV[6], 1) then
+    return redis.error_reply(FULL)
+  end
   redis.call('HDEL', key, 'initial_pending')
   on_index('ZREM', tag .. ':initial', id)
   if ARGV[4] == '' or (tonumber(ARGV[11]) or math.huge) <= now then

@@ -8,7 +8,7 @@
 --   'gone' when the subscription is not kept any more, 'not_owner' when its registration is another's,
 --   'ended' when it takes no more events, 'full' when its outbox is, 'newer' when a newer release made it,
 --   'damaged' (and why) when it cannot be read.
---   Error OOM, with nothing written, when the store is above its watermark.
+--   Error OOM, with nothing written, when the store has no room for it.
 
 local id, letter = ARGV[3], ARGV[4]
 if #redis.call('XRANGE', KEYS[2], letter, letter) == 0 then
@@ -28,10 +28,10 @@ local function act()
   if not takes_events(id) then
     return {'ended', of[2] or ''}
   end
-  if redis.call('LLEN', outbox_key(id)) >= options.outbox_length then
+  if payloads().is_full(id, #ARGV[7]) then
     return {'full', ''}
   end
-  if above_watermark() then
+  if room() < growth(1, #ARGV[7], 1) then
     return redis.error_reply(FULL)
   end
   push_entry(id, EVENT, tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7])

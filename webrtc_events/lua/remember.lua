@@ -6,9 +6,10 @@
 --       5 name of a status, or '' for an event that is none  6 its payload
 --       7 '1' to count its sequence number  8 '1' if it is the session's last status
 -- Returns the registrations known to be involved. A status older than the one kept, as a repeat may
---   be, does not replace it. Error OOM, with nothing written, when the store is above its watermark.
+--   be, does not replace it. Error OOM, with nothing written, when that would bring the store
+--   above its watermark.
 
-if above_watermark() then
+if room() < growth(1, #ARGV[6], 1) then
   return redis.error_reply(FULL)
 end
 local key = KEYS[1]

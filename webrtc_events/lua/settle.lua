@@ -22,7 +22,7 @@ local LOOK_AWAY_MS = 60000
 
 local function settle()
   local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence',
-    'format', 'registration')
+    'format', 'registration', 'outbox_size')
   if of[1] ~= ARGV[4] or of[4] or is_newer(of[7]) then
     return 'lost'
   end
@@ -73,12 +73,14 @@ local function settle()
   end
 
   -- Takes what is done with, and what was given up meanwhile, from the head. True: the end was among it.
+  local taken, taken_bytes = 0, 0
   local function take_done(drop_before, drop_reason)
     local end_settled = false
     local head = redis.call('LINDEX', outbox, 0)
     local number = head and (entry_number(head) or 0)
     while head and (number <= through or number < drop_before) do
       redis.call('LPOP', outbox)
+      taken, taken_bytes = taken + 1, taken_bytes + entry_bytes(head)
       if number == 0 then
         entry_damaged(id, head)
         replace_lost(id)
@@ -86,12 +88,23 @@ local function settle()
         dead_letter(id, head, dead[number][1], dead[number][2])
       elseif number > through and drop_reason ~= '' then
         dead_letter(id, head, drop_reason, '')
+      else
+        release(id, head)
       end
       end_settled = end_settled or (entry_is_end(head) and number <= through)
       head = redis.call('LINDEX', outbox, 0)
       number = head and (entry_number(head) or 0)
     end
     return end_settled
+  end
+
+  -- '' if it is not known any more.
+  local function size_left()
+    local entries, bytes = string.match(of[9] or '', OUTBOX_SIZE)
+    if not entries or tonumber(entries) < taken or tonumber(bytes) < taken_bytes then
+      return ''
+    end
+    return string.format('%.0f %.0f', tonumber(entries) - taken, tonumber(bytes) - taken_bytes)
   end
 
   -- Nothing but the end may still go to this sink: the rest is dead-lettered.
@@ -129,7 +142,7 @@ local function settle()
     finish(id)
     return 'ended'
   end
-  redis.call('HSET', key, 'lease_until', 0, 'attempts', 0)
+  redis.call('HSET', key, 'lease_until', 0, 'attempts', 0, 'outbox_size', size_left())
   local reason, told = ARGV[7], ARGV[8] == '1'
   if failed_too_long() and verdict ~= 'end' and of[5] == 'ACTIVE' then
     verdict, reason, told = 'end', 'NETWORK_TERMINATED', true
@@ -148,6 +161,10 @@ local function settle()
   local head = redis.call('LINDEX', outbox, 0)
   if not head then
     on_index('ZREM', due, id)
+    if tonumber(of[7]) == REFERRING then
+      -- Nothing in it refers any more.
+      redis.call('HSET', key, 'format', 1)
+    end
     return verdict == 'agree' and 'active' or 'idle'
   end
   -- What was given up in the meantime took the failed event along: its delay means nothing to the next.

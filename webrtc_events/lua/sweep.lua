@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- What time does in one partition: ends subscriptions and registrations, gives up what an expiring
--- sink token leaves no time for, drops old letters and attempts, names what is to be removed or
--- completed from outside.
+-- sink token leaves no time for, drops old letters and attempts, forgets who holds a payload no more, names
+-- what is to be removed or completed from outside.
 -- It makes way for others when it has done some work; the next call goes on.
 -- KEYS: 1 the partition's ends zset
 -- ARGV: 1 tag  2 options (common.lua)  3 most of each
@@ -147,6 +147,8 @@ local function attend(member)
   end
   return answer
 end
+
+work = work + payloads().check()
 
 local readable = on_index('ZRANGE', KEYS[1], 0, 0)
 repeat

@@ -1,0 +1,652 @@
+"""A payload that several outboxes hold is kept once, and goes with the last entry that refers to it."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.builders import Interrupted, append, created, invitation, no_damage, subscription
+from tests.conftest import contents, servers_of
+from tests.valkeys import ValkeyServer
+from webrtc_events.appends import append_events
+from webrtc_events.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.erasure import Erasure
+from webrtc_events.errors import NewerRelease, Unavailable
+from webrtc_events.keys import partition_of
+from webrtc_events.model import (
+    Claim,
+    Credential,
+    EventType,
+    NetworkEvent,
+    Registration,
+    Status,
+    Subscription,
+    TerminationReason,
+)
+from webrtc_events.outbox_entries import parse_entry, referred_payload
+from webrtc_events.settings import Settings
+from webrtc_events.store import DeadLetter, Settlement, Store, StoreOptions
+from webrtc_events.stored_format import BASE_FORMAT, FORMAT
+
+P = partition_of("r1", 64)
+SIZE = 100_000
+StoreWith = Callable[..., Store]
+
+
+@pytest.fixture
+def store_with(settings: Settings) -> Iterator[StoreWith]:
+    """Opens the store with other settings, its clock shifted by some seconds."""
+    opened: list[Store] = []
+
+    def connect(seconds: float = 0, work: int = 50, **changes: Any) -> Store:
+        options = StoreOptions(offset_ms=round(seconds * 1000), work=work)
+        opened.append(Store.connect(dataclasses.replace(settings, **changes), options))
+        return opened[-1]
+
+    yield connect
+    for store in opened:
+        store.close()
+
+
+def long(number: int, size: int = SIZE, **values: Any) -> NetworkEvent:
+    event = invitation(number, **values)
+    padded = {**json.loads(event.payload), "padding": ""}
+    padded["padding"] = "x" * (size - len(json.dumps(padded)))
+    return dataclasses.replace(event, payload=json.dumps(padded))
+
+
+def payloads(raw_store: "redis.Redis") -> dict[str, set[str]]:
+    """Who holds each that is kept: subscription and outbox number. The index names just these."""
+    kept = {key.rpartition(":")[2]: set(raw_store.hkeys(key)) for key in raw_store.keys(P.payload("*"))}
+    assert set(raw_store.zrange(P.payloads, 0, -1)) == kept.keys()
+    return {sha: holders - {"payload"} for sha, holders in kept.items()}
+
+
+def referred(raw_store: "redis.Redis", made: Sequence[Subscription]) -> dict[str, set[str]]:
+    """What the outboxes of these say."""
+    found: dict[str, set[str]] = {}
+    for each in made:
+        for entry in raw_store.lrange(P.outbox(each.id), 0, -1):
+            if sha := referred_payload(entry):
+                found.setdefault(sha, set()).add(f"{each.id}:{parse_entry(entry).number}")
+    return found
+
+
+def claims(store: Store, **limits: Any) -> list[Claim]:
+    return store.claim([P], **({"subscriptions": 99, "events": 8} | limits))
+
+
+def settle(store: Store, found: Sequence[Claim], **values: Any) -> list[str]:
+    return store.settle([Settlement(each, each.items[-1].number, **values) for each in found])
+
+
+def letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
+    """Why, and how long its payload is."""
+    found = [fields for _, fields in raw_store.xrange(P.dead)]
+    return [(each["reason"], len(each["entry"].partition("\n")[2])) for each in found]
+
+
+def test_it_is_kept_once_and_every_claim_has_it(store: Store, raw_store: "redis.Redis") -> None:
+    made = [created(store) for _ in range(3)]
+    event = long(1)
+    append(store, event)
+    assert payloads(raw_store) == referred(raw_store, made)
+    assert [len(holders) for holders in payloads(raw_store).values()] == [3]
+    assert all(raw_store.memory_usage(P.outbox(each.id)) < 1_000 for each in made)
+    found = claims(store)
+    assert [each.items[0].payload for each in found] == [event.payload] * 3
+    settle(store, found[:2])
+    assert [len(holders) for holders in payloads(raw_store).values()] == [1]
+    settle(store, found[2:])
+    assert payloads(raw_store) == {}
+
+
+def test_the_same_payload_of_another_event_is_the_same(store: Store, raw_store: "redis.Redis") -> None:
+    made = [created(store) for _ in range(2)]
+    append(store, long(1))
+    append(store, dataclasses.replace(long(1), id="another"))
+    assert payloads(raw_store) == referred(raw_store, made)
+    assert [len(holders) for holders in payloads(raw_store).values()] == [4]
+    settle(store, claims(store, events=1))
+    assert payloads(raw_store) == referred(raw_store, made)
+    settle(store, claims(store))
+    assert payloads(raw_store) == {}
+
+
+@pytest.mark.parametrize(("size", "matches"), [(1_000, 50), (20_000, 3), (SIZE, 1)])
+def test_what_is_cheaper_to_copy_is_copied(
+    store: Store, raw_store: "redis.Redis", size: int, matches: int
+) -> None:
+    made = [created(store) for _ in range(matches)]
+    append(store, long(1, size))
+    assert payloads(raw_store) == {}
+    assert {raw_store.hget(P.subscription(each.id), "format") for each in made} == {str(BASE_FORMAT)}
+
+
+@pytest.mark.parametrize("calls", range(1, 4))
+def test_the_steps_of_a_cut_event_share_it(
+    store_with: StoreWith, settings: Settings, raw_store: "redis.Redis", calls: int
+) -> None:
+    store = store_with(work=2)
+    made = [created(store) for _ in range(7)]
+    with pytest.raises(Unavailable):
+        append_events(
+            Interrupted(store, calls),  # type: ignore[arg-type]
+            settings,
+            {P.number: [long(1)]},
+            no_damage,
+            shared_from=65_536,
+        )
+    assert payloads(raw_store) == referred(raw_store, made)
+    assert append(store, long(1)) == [(True, 7)]
+    assert payloads(raw_store) == referred(raw_store, made)
+    assert [len(holders) for holders in payloads(raw_store).values()] == [7]
+
+
+# Ways out of an outbox
+
+
+def delivered(store: Store, made: Subscription) -> None:
+    settle(store, [each for each in claims(store) if each.subscription_id == made.id])
+
+
+def refused(store: Store, made: Subscription) -> None:
+    (found,) = [each for each in claims(store) if each.subscription_id == made.id]
+    dead = tuple(DeadLetter(item.number, "refused", "") for item in found.items)
+    settle(store, [found], dead=dead)
+
+
+def ended_by_its_sink(store: Store, made: Subscription) -> None:
+    (found,) = [each for each in claims(store, events=1) if each.subscription_id == made.id]
+    settle(store, [found], end=(TerminationReason.NETWORK_TERMINATED, False))
+
+
+def deleted(store: Store, made: Subscription) -> None:
+    store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+
+
+def deleted_while_leased(store: Store, made: Subscription) -> None:
+    (found,) = [each for each in claims(store, events=1) if each.subscription_id == made.id]
+    deleted(store, made)
+    settle(store, [found])
+
+
+def discarded(store: Store, made: Subscription) -> None:
+    store.discard(made.id, "app")
+
+
+def squeezed_out(store: Store, made: Subscription) -> None:
+    for number in range(10, 30):
+        append(store, invitation(number, registration=made.registration))
+
+
+WAYS = [delivered, refused, ended_by_its_sink, deleted, deleted_while_leased, discarded, squeezed_out]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_out_of_an_outbox(
+    store_with: StoreWith, raw_store: "redis.Redis", way: Callable[[Store, Subscription], None]
+) -> None:
+    """What the others hold stays, and with the last of them it goes."""
+    store = store_with(outbox_length=16)
+    made = [created(store) for _ in range(3)]
+    append(store, long(1), long(2), long(3))
+    for each in made:
+        way(store, each)
+        assert payloads(raw_store) == referred(raw_store, made)
+        # The lease of those that were claimed beside it runs out.
+        store = store_with(31 * (made.index(each) + 1), outbox_length=16)
+    assert payloads(raw_store) == {}
+    # The invitations that squeeze others out are short, and have theirs.
+    assert all(
+        size == SIZE or (reason, size > 200) == ("outbox_full", True) for reason, size in letters(raw_store)
+    )
+
+
+def test_an_outbox_that_is_too_old_or_gets_no_time(store_with: StoreWith, raw_store: "redis.Redis") -> None:
+    soon = raw_store.time()[0] * 1000 + 60_000
+    credential = Credential("token", soon)
+    store = store_with(token_lead_s=20)
+    kept = created(store)
+    tokens = [created(store, sealed="sealed", credential=credential) for _ in range(2)]
+    append(store, long(1), long(2))
+    late = store_with(55, token_lead_s=20)
+    while late.sweep():
+        pass
+    assert payloads(raw_store) == referred(raw_store, [kept, *tokens])
+    assert all(raw_store.llen(P.outbox(each.id)) == 1 for each in tokens)
+    append(store_with(90_000), invitation(3))
+    assert payloads(raw_store) == {}
+    assert letters(raw_store) == [("access_token_expired", SIZE)] * 4 + [("outbox_full", SIZE)] * 2
+
+
+def test_a_registration_that_ends_and_one_that_is_erased(store: Store, raw_store: "redis.Redis") -> None:
+    made = [created(store) for _ in range(3)]
+    append(store, long(1))
+    found = claims(store)
+    erasure = Erasure(store)
+    traces = erasure.find("r1")
+    # The payload names a session, wherever it is kept.
+    store.remember([long(1)])
+    assert len(traces.clients) == len(made)
+    erasure.erase(erasure.find("r1"))
+    assert settle(store, found) == ["lost"] * 3
+    assert payloads(raw_store) == {}
+    assert not [key for key in raw_store.keys("*") if "r1" in key or "x" * 9 in str(contents(raw_store)[key])]
+
+
+def test_a_letter_has_a_copy_and_can_be_redelivered(
+    store: Store, settings: Settings, raw_store: "redis.Redis"
+) -> None:
+    for _ in range(2):
+        created(store)
+    append(store, long(1))
+    found = claims(store)
+    settle(store, found, dead=(DeadLetter(1, "refused", ""),))
+    assert payloads(raw_store) == {}
+    kept = DeadLetters(store, settings)
+    outcomes = [kept.redeliver(each).outcome for each in kept.oldest_first(LetterFilter())]
+    assert outcomes == ["redelivered"] * 2
+    again = claims(store)
+    assert [(each.items[0].event_number, len(each.items[0].payload) > SIZE) for each in again] == [
+        (1, True)
+    ] * 2
+
+
+# Crashes
+
+
+def test_a_store_that_is_killed_has_both_or_neither(tmp_path: Path, settings: Settings) -> None:
+    with ValkeyServer(tmp_path / "store") as server, server.patient_client() as raw:
+        own = dataclasses.replace(
+            settings, redis_url=Settings.from_environ(_at(f"redis://{server.address}/0")).redis_url
+        )
+        store = Store.connect(own)
+        made = [created(store) for _ in range(3)]
+        append(store, long(1), long(2))
+        settle(store, claims(store, events=1)[:1])
+        before = payloads(raw)
+        server.kill()
+        server.start()
+        server.wait_ready()
+        assert payloads(raw) == referred(raw, made) == before
+        later = Store(store.client, own, StoreOptions(offset_ms=31_000))
+        while found := claims(later):
+            settle(later, found)
+        assert payloads(raw) == {}
+        store.close()
+
+
+def _at(url: str) -> dict[str, str]:
+    return {
+        "WEBRTC_EVENTS_REDIS_URL": url,
+        "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/",
+        "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+    }
+
+
+def test_a_worker_that_is_killed_leaves_it_to_the_next(
+    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    for _ in range(2):
+        created(store)
+    append(store, long(1))
+    lost = claims(store)
+    again = claims(store_at(31))
+    assert [each.items for each in again] == [each.items for each in lost]
+    assert settle(store_at(31), again) == ["idle"] * 2
+    assert settle(store, lost) == ["lost"] * 2
+    assert payloads(raw_store) == {}
+
+
+# Damage
+
+
+def other_type(raw_store: "redis.Redis", key: str) -> None:
+    raw_store.delete(key)
+    raw_store.set(key, "text")
+
+
+DAMAGES: list[Callable[["redis.Redis", str], Any]] = [
+    lambda raw_store, key: raw_store.delete(key),
+    lambda raw_store, key: raw_store.hdel(key, "payload"),
+    other_type,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=["lost", "without text", "of another type"])
+def test_a_payload_that_is_lost_stops_nobody(
+    store: Store,
+    store_at: Callable[..., Store],
+    raw_store: "redis.Redis",
+    damage: Callable[["redis.Redis", str], Any],
+) -> None:
+    for _ in range(2):
+        created(store)
+    append(store, long(1), invitation(2))
+    (sha,) = payloads(raw_store)
+    damage(raw_store, P.payload(sha))
+    found = claims(store)
+    assert [[item.number for item in each.items] for each in found] == [[2], [2]]
+    assert [reason for reason, _ in letters(raw_store)] == ["damaged"] * 2
+    assert settle(store, found) == ["idle"] * 2
+    # It comes as a new one, whatever is in its place.
+    append(store, dataclasses.replace(long(1), id="again"))
+    assert {len(each.items[0].payload) for each in claims(store)} == {SIZE}
+    while store_at(100).sweep():
+        pass
+    assert set(raw_store.zrange(P.payloads, 0, -1)) == {sha}
+
+
+def test_a_holder_that_was_lost_holds_it_again_once_it_is_claimed(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    made = [created(store) for _ in range(3)]
+    append(store, long(1))
+    (sha,) = payloads(raw_store)
+    raw_store.hdel(P.payload(sha), f"{made[0].id}:1", f"{made[1].id}:1")
+    found = claims(store)
+    assert payloads(raw_store) == referred(raw_store, made)
+    settle(store, found)
+    assert payloads(raw_store) == {}
+
+
+@pytest.mark.parametrize("holder", ["{id}:1", "{id}:99", "0-00:1", "no holder", ":"])
+def test_the_keeper_forgets_who_holds_nothing(
+    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis", holder: str
+) -> None:
+    """As an older release leaves it, which takes an entry and knows of nothing else."""
+    made = [created(store) for _ in range(2)]
+    append(store, long(1), long(2))
+    settle(store, claims(store, events=1))
+    (sha,) = payloads(raw_store)
+    raw_store.hset(P.payload(sha), holder.format(id=made[0].id), "")
+    store_at(30).sweep()
+    assert payloads(raw_store) != referred(raw_store, made)
+    store_at(61).sweep()
+    assert payloads(raw_store) == referred(raw_store, made)
+    for each in made:
+        raw_store.lpop(P.outbox(each.id))
+    store_at(200).sweep()
+    assert payloads(raw_store) == {}
+
+
+def test_what_an_outbox_of_another_type_held_is_kept_until_it_is_discarded(
+    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    made = [created(store) for _ in range(2)]
+    append(store, long(1))
+    other_type(raw_store, P.outbox(made[0].id))
+    settle(store, claims(store))
+    store_at(61).sweep()
+    assert [len(holders) for holders in payloads(raw_store).values()] == [1]
+    store.discard(made[0].id, "app")
+    store_at(200).sweep()
+    assert payloads(raw_store) == {}
+
+
+def test_an_index_of_payloads_is_made_anew(
+    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    for _ in range(2):
+        created(store)
+    append(store, long(1))
+    other_type(raw_store, P.payloads)
+    append(store, long(2))
+    store.sweep()
+    assert len(payloads(raw_store)) == 2
+
+
+# Releases
+
+
+def test_a_store_that_0_1_0_used_is_not_made_to_share(
+    store_with: StoreWith, raw_store: "redis.Redis"
+) -> None:
+    """Its processes could not read it. An operator who has none left says so."""
+    raw_store.set("partitions", "64")
+    store = store_with()
+    for _ in range(2):
+        created(store)
+    append(store, long(1))
+    assert payloads(raw_store) == {}
+    append(store_with(shared_payloads="on"), long(2))
+    assert len(payloads(raw_store)) == 1
+    assert [len(each.items[1].payload) for each in claims(store)] == [SIZE] * 2
+
+
+def test_it_can_be_switched_off(store_with: StoreWith, raw_store: "redis.Redis") -> None:
+    store = store_with(shared_payloads="off")
+    for _ in range(2):
+        created(store)
+    append(store, long(1))
+    assert payloads(raw_store) == {}
+
+
+def test_a_release_that_does_not_know_it_leaves_such_an_outbox_alone(
+    store: Store, store_with: StoreWith, raw_store: "redis.Redis"
+) -> None:
+    made = [created(store) for _ in range(2)]
+    append(store, long(1))
+    formats = [raw_store.hget(P.subscription(each.id), "format") for each in made]
+    assert formats == [str(FORMAT)] * 2
+    older = store_with()
+    options = json.loads(older.scripts._options) | {"format": BASE_FORMAT}
+    older.scripts._options = json.dumps(options)
+    before = contents(raw_store)
+    assert claims(older) == []
+    with pytest.raises(NewerRelease):
+        append(older, invitation(2))
+    assert contents(raw_store) == before
+    settle(store, claims(store))
+    formats = [raw_store.hget(P.subscription(each.id), "format") for each in made]
+    assert formats == [str(BASE_FORMAT)] * 2
+    assert append(older, invitation(2)) == [(True, 2)]
+
+
+# Room
+
+
+def limited(raw_store: "redis.Redis", left: int) -> None:
+    """Sets maxmemory so that so many bytes are left up to the watermark of 90 %."""
+    for server in servers_of(raw_store):
+        server.config_set("maxmemory", round((server.info("memory")["used_memory"] + left) / 0.9))
+
+
+@pytest.fixture
+def limit(raw_store: "redis.Redis") -> Iterator[Callable[[int], None]]:
+    yield lambda left: limited(raw_store, left)
+    raw_store.config_set("maxmemory", "0")
+
+
+@pytest.mark.parametrize(("matches", "shares", "left"), [(20, "off", 1_500_000), (20, "on", 200_000)])
+def test_the_whole_growth_is_looked_at_before_anything_is_written(
+    store_with: StoreWith,
+    raw_store: "redis.Redis",
+    limit: Callable[[int], None],
+    matches: int,
+    shares: str,
+    left: int,
+) -> None:
+    store = store_with(shared_payloads=shares)
+    for _ in range(matches):
+        created(store)
+    append(store, invitation(1))
+    before = contents(raw_store)
+    limit(left)
+    with pytest.raises(Unavailable, match="full"):
+        append(store, long(2))
+    assert contents(raw_store) == before
+    assert append(store, invitation(3)) == [(True, matches)]
+    limit(4_000_000)
+    assert append(store, long(2)) == [(True, matches)]
+
+
+def test_the_first_step_of_a_cut_event_looks_at_the_whole(
+    store_with: StoreWith, raw_store: "redis.Redis", limit: Callable[[int], None]
+) -> None:
+    store = store_with(work=3, shared_payloads="off")
+    for _ in range(20):
+        created(store)
+    append(store, invitation(1))
+    before = contents(raw_store)
+    # Room for each step, and not for all.
+    limit(1_500_000)
+    with pytest.raises(Unavailable, match="full"):
+        append(store, long(2))
+    assert contents(raw_store) == before
+
+
+def test_what_can_never_fit_is_said_to(
+    store_with: StoreWith, raw_store: "redis.Redis", limit: Callable[[int], None]
+) -> None:
+    store = store_with(shared_payloads="off")
+    for _ in range(50):
+        created(store)
+    limit(8_000_000)
+    with pytest.raises(Unavailable, match=r"can never fit .* needs \d+ bytes.* maxmemory must be raised"):
+        append(store, long(1, 3_000_000))
+
+
+def test_a_state_that_would_not_fit_is_not_kept(
+    store: Store, raw_store: "redis.Redis", limit: Callable[[int], None]
+) -> None:
+    limit(50_000)
+    with pytest.raises(Unavailable, match="full"):
+        store.remember([long(1)])
+    assert raw_store.keys("session:*") == []
+    made = dataclasses.replace(subscription(), initial_event=True)
+    raw_store.config_set("maxmemory", "0")
+    append(store, long(1))
+    limit(50_000)
+    # The subscription is made, and its initial event comes once there is room.
+    assert store.create(made, sink="https://a.example/", headers={}, sealed=None).outcome == "created"
+    assert raw_store.llen(P.outbox(made.id)) == 0
+    raw_store.config_set("maxmemory", "0")
+    store._append_initial(made)
+    assert raw_store.llen(P.outbox(made.id)) == 1
+
+
+# Bounds
+
+
+def numbers(found: Claim) -> list[int]:
+    return [item.number for item in found.items]
+
+
+@pytest.mark.parametrize("subscriptions", [1, 2])
+def test_an_outbox_has_so_many_bytes(
+    store_with: StoreWith, raw_store: "redis.Redis", subscriptions: int
+) -> None:
+    """Its own copies and what it refers to; it gives up its oldest."""
+    store = store_with(outbox_bytes=350_000)
+    for _ in range(subscriptions):
+        created(store)
+    append(store, *(long(number) for number in range(1, 6)))
+    for found in claims(store):
+        assert numbers(found) == [3, 4, 5]
+        settle(store, [found])
+    assert letters(raw_store) == [("outbox_full", SIZE)] * 2 * subscriptions
+    append(store, *(long(number) for number in range(6, 9)))
+    assert [numbers(found) for found in claims(store)] == [[6, 7, 8]] * subscriptions
+
+
+def test_the_latest_stays_and_what_is_on_its_way(store_with: StoreWith) -> None:
+    store = store_with(outbox_bytes=100)
+    created(store)
+    append(store, long(1))
+    (leased,) = claims(store)
+    append(store, long(2), long(3))
+    assert numbers(leased) == [1]
+    assert settle(store, [leased]) == ["due"]
+    assert [numbers(found) for found in claims(store)] == [[3]]
+
+
+@pytest.mark.parametrize("popped", [0, 1, 2])
+@pytest.mark.parametrize("told", [None, "", "2 x", "7 100", "0 0"])
+def test_an_outbox_whose_size_is_not_known_is_summed_up(
+    store_with: StoreWith, raw_store: "redis.Redis", told: str | None, popped: int
+) -> None:
+    """As the release before leaves it."""
+    store = store_with(outbox_bytes=350_000)
+    made = created(store)
+    append(store, long(1), long(2))
+    for _ in range(popped):
+        raw_store.lpop(P.outbox(made.id))
+    if told is None:
+        raw_store.hdel(P.subscription(made.id), "outbox_size")
+    else:
+        raw_store.hset(P.subscription(made.id), "outbox_size", told)
+    append(store, long(3))
+    entries = raw_store.lrange(P.outbox(made.id), 0, -1)
+    size = raw_store.hget(P.subscription(made.id), "outbox_size")
+    assert size == f"{3 - popped} {sum(map(len, entries))}"
+
+
+def test_a_claim_takes_no_more_than_so_many_bytes(store: Store) -> None:
+    for _ in range(3):
+        created(store)
+    append(store, long(1), long(2), long(3))
+    found = claims(store, size=250_000)
+    assert [numbers(each) for each in found] == [[1, 2]]
+    found = claims(store, size=450_000)
+    assert [numbers(each) for each in found] == [[1, 2, 3], [1]]
+    # What does not fit is not leased, and one at least is given.
+    assert claims(store, size=10) == []
+    settle(store, found)
+    assert [len(numbers(each)) for each in claims(store, size=10)] == [1]
+
+
+def test_dead_letters_have_so_many_bytes(store_with: StoreWith, raw_store: "redis.Redis") -> None:
+    store = store_with(dead_letters_bytes=350_000)
+    created(store)
+    for number in range(1, 7):
+        append(store, long(number))
+        settle(store, claims(store), dead=(DeadLetter(number, "refused", ""),))
+    kept = [parse_entry(fields["entry"]).number for _, fields in raw_store.xrange(P.dead)]
+    assert kept == [4, 5, 6]
+    # Gaps do not count, nor do letters of the release before stay for ever.
+    ids = [each for each, _ in raw_store.xrange(P.dead)]
+    raw_store.xdel(P.dead, *ids[1:])
+    append(store, long(7), long(8))
+    for number in (7, 8):
+        settle(store, claims(store, events=1), dead=(DeadLetter(number, "refused", ""),))
+    kept = [parse_entry(fields["entry"]).number for _, fields in raw_store.xrange(P.dead)]
+    assert kept == [4, 7, 8]
+
+
+def test_a_letter_of_a_full_store_has_no_payload(
+    store: Store, settings: Settings, raw_store: "redis.Redis", limit: Callable[[int], None]
+) -> None:
+    """Else what empties a full store would fill it: a payload that many hold would become as many."""
+    for _ in range(2):
+        created(store)
+    append(store, long(1))
+    found = claims(store)
+    limit(50_000)
+    settle(store, found, dead=(DeadLetter(1, "refused", ""),))
+    assert payloads(raw_store) == {}
+    assert {size < 100 for _, size in letters(raw_store)} == {True}
+    raw_store.config_set("maxmemory", "0")
+    kept = DeadLetters(store, settings)
+    (letter, _) = kept.oldest_first(LetterFilter())
+    assert letter.detail == "its payload was left out: the store was full"
+    assert kept.redeliver(letter).outcome == "hopeless"
+
+
+def test_what_ends_with_its_registration_shares_nothing_that_is_short(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    kind = EventType.REGISTRATION_ENDS
+    made = [created(store, event_type=kind) for _ in range(3)]
+    store.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
+    event = dataclasses.replace(long(1), type=kind, session=None)
+    assert append(store, event) == [(True, 3)]
+    assert payloads(raw_store) == referred(raw_store, made)
+    while found := claims(store):
+        settle(store, found)
+    assert payloads(raw_store) == {}
