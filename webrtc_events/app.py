@@ -117,7 +117,7 @@ def _served(settings: Settings, store: Store, public: Contract, network: Contrac
     subscriptions = Subscriptions(store, settings, resources=public.validator("Subscription"))
     apis = {
         "public": [Api(public, subscription_handlers, subscriptions, subscriptions.admit)],
-        "network": [Api(network, network_handlers, Publisher(store, network))],
+        "network": [Api(network, network_handlers, Publisher(store, network, settings.event_bytes))],
     }
     if settings.next:
         following = load_next()

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from webrtc_events.clock import Clock
 from webrtc_events.errors import Unavailable
 from webrtc_events.handshake import judge
+from webrtc_events.held_bytes import HeldBytes, HeldLimits, size_of
 from webrtc_events.hosts import Away, HostGate, HostLimits
 from webrtc_events.keys import Partition, partition_of_subscription
 from webrtc_events.lanes import Lane
@@ -99,6 +100,7 @@ class Courier:
         self._lanes: set[Lane] = set()
         self._gate: HostGate[Lane] = HostGate(options.hosts, random)
         self._parking: Parking[Lane] = Parking()
+        self._held = HeldBytes(HeldLimits.of(settings))
         self._no_turns_until_s = float("-inf")
         self._finished: list[Lane] = []
         self._unanswered: list[Lane] = []
@@ -155,7 +157,7 @@ class Courier:
 
     def _wait_s(self) -> float:
         """What finished without any POST must be settled before a wait, and more may be due at once."""
-        more = self._eager and self._gate.room > 0 and not self._draining
+        more = self._eager and self._room > 0 and not self._draining
         if self._finished or more:
             return 0.0
         next_s = self._parking.next_s
@@ -169,6 +171,7 @@ class Courier:
         except Exception:
             log.exception("subscription=%s failed and is left to its lease", lane.claim.subscription_id)
             self._lanes.discard(lane)
+            self._held.give(lane)
 
     def _poll(self) -> None:
         """Once in a while every partition is asked, and what the store did not answer is asked again."""
@@ -190,10 +193,14 @@ class Courier:
         if not wanted:
             return
         share = min(self._gate.room // len(wanted), self._options.claims_at_once)
+        size = self._held.share(len(wanted))
         claims = self._asked(
-            lambda: self._store.claim(wanted, subscriptions=share, events=self._options.events_per_claim)
+            lambda: self._store.claim(
+                wanted, subscriptions=share, events=self._options.events_per_claim, size=size
+            )
         )
         taken: dict[int, int] = {}
+        sizes: dict[int, int] = {}
         for claim in claims or ():
             partition = partition_of_subscription(claim.subscription_id, self._partition_count)
             if partition is None:
@@ -201,10 +208,12 @@ class Courier:
                 log.error("claimed %r, which is no subscription id", claim.subscription_id)
                 continue
             taken[partition.number] = taken.get(partition.number, 0) + 1
+            sizes[partition.number] = sizes.get(partition.number, 0) + size_of(claim)
             self._begin(claim, partition, now_s)
         self._eager -= {each.number for each in wanted}
         # A partition that gave all it was asked for may have more.
         self._eager |= {number for number, count in taken.items() if count >= share}
+        self._eager |= {number for number, found in sizes.items() if self._held.may_be_cut(size, found)}
 
     def _begin(self, claim: Claim, partition: Partition, now_s: float) -> None:
         try:
@@ -214,11 +223,12 @@ class Courier:
             log.exception("subscription=%s cannot be begun: damaged?", claim.subscription_id)
             return
         self._lanes.add(lane)
+        self._held.take(lane, claim)
         self._guarded(self._go_on, lane)
 
     def _wanted(self) -> list[Partition]:
         """Which partitions to ask, of those that may have something due; no more than there is room for."""
-        room = self._gate.room
+        room = self._room
         if room <= 0:
             return []
         numbers = sorted(self._eager, key=lambda number: (number - self._cursor) % len(self._partitions))
@@ -227,6 +237,11 @@ class Courier:
             # The others are asked first next time.
             self._cursor = (numbers[-1] + 1) % len(self._partitions)
         return [self._partitions[number] for number in numbers]
+
+    @property
+    def _room(self) -> int:
+        """How many partitions may be asked now."""
+        return min(self._gate.room, self._held.partitions)
 
     def _go_on(self, lane: Lane) -> None:
         """Sends the lane's next event, lets it wait for its host, or finishes the lane."""
@@ -379,6 +394,8 @@ class Courier:
         except Exception:
             # A bug, which would come back with every round: the leases take care of them.
             log.exception("%d claims could not be settled and are left to their leases", len(self._finished))
+            for lane in self._finished:
+                self._held.give(lane)
             self._finished.clear()
             return
         finished, self._finished = self._finished, []
@@ -386,6 +403,8 @@ class Courier:
             self._unanswered += finished
             return
         for lane, result in zip(finished, results, strict=True):
+            if result != "unanswered":
+                self._held.give(lane)
             if result == "lost":
                 log.warning(
                     "lease lost subscription=%s fence=%d", lane.claim.subscription_id, lane.claim.fence

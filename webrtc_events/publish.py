@@ -31,10 +31,14 @@ _LAST_STATUSES = frozenset(
 
 
 class Publisher:
-    """Accepts network events: an event is accepted once every matching outbox holds it."""
+    """Accepts network events: an event is accepted once every matching outbox holds it.
 
-    def __init__(self, store: Store, contract: Contract) -> None:
+    `event_bytes`: how many bytes one may have as it is kept; None: any.
+    """
+
+    def __init__(self, store: Store, contract: Contract, event_bytes: int | None = None) -> None:
         self._store = store
+        self._event_bytes = event_bytes
         self._validator = contract.validator("NetworkEvent")
 
     def publish(self, events: Sequence[Any]) -> list[EventResult]:
@@ -74,6 +78,13 @@ class Publisher:
             time_ms = parse_time(raw["time"])
         except ValueError:
             return _rejected(raw, "$.time: is out of range")
+        payload = _payload(event_type, raw["time"], data)
+        if self._event_bytes is not None and len(payload) > self._event_bytes:
+            return _rejected(
+                raw,
+                f"$: has {len(payload)} bytes as it is kept, and an event may have {self._event_bytes} "
+                "(WEBRTC_EVENTS_EVENT_BYTES)",
+            )
         return NetworkEvent(
             id=raw["id"],
             source=raw["source"],
@@ -83,7 +94,7 @@ class Publisher:
             time_ms=time_ms,
             numbered="sequenceNumber" in data,
             last=data.get("status") in _LAST_STATUSES,
-            payload=_payload(event_type, raw["time"], data),
+            payload=payload,
         )
 
     def _remembered(self, events: Sequence[NetworkEvent]) -> list[NetworkEvent]:
@@ -177,6 +188,7 @@ def _log(raw: Any, result: EventResult) -> None:
 
 
 def _payload(event_type: EventType, time: str, data: Mapping[str, Any]) -> str:
+    """In ASCII, so that a character is a byte."""
     return json.dumps({"type": event_type, "time": time, "data": data}, separators=(",", ":"))
 
 

@@ -1,6 +1,8 @@
 """The operations, from the wire to the store and back."""
 
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -165,6 +167,23 @@ def test_batch_is_judged_event_by_event(api: Api) -> None:
     ]
     assert [each.get("id") for each in results] == ["e11", "e12", None, "e13", "e14"]
     assert all(each["message"] for each in results[1:4])
+
+
+def test_an_event_has_so_many_bytes_as_it_is_kept(api_with: Callable[..., Api]) -> None:
+    """In a batch the others go on. What is kept is ASCII: an umlaut has six bytes."""
+    api = api_with(event_bytes=10_000)
+
+    def sized(number: int, text: str) -> dict[str, Any]:
+        event = invitation(number, subject="sized")
+        return event | {"data": event["data"] | {"originatorName": text}}
+
+    assert post_events(api, sized(40, "x" * 9_000), "application/json").status_code == 202
+    for text in ("x" * 10_000, "ü" * 2_000):
+        message = assert_error(post_events(api, sized(41, text), "application/json"), 400, "INVALID_ARGUMENT")
+        assert re.search(r"has 1[0-9]{4} bytes as it is kept, and an event may have 10000", message)
+    batch = post_events(api, [sized(42, "x" * 10_000), invitation(43, subject="sized")], "application/json")
+    assert batch.status_code == 202
+    assert [each["status"] for each in batch.json()["results"]] == ["rejected", "accepted"]
 
 
 def test_plain_json_is_an_event_or_a_batch(api: Api) -> None:
