@@ -14,18 +14,12 @@ from typing import Any, Self, TypeVar
 from webrtc_events.clock import Clock
 from webrtc_events.errors import Unavailable
 from webrtc_events.handshake import judge
-from webrtc_events.held_bytes import HeldBytes, HeldLimits, size_of
+from webrtc_events.held_bytes import HeldBytes, HeldLimits
 from webrtc_events.hosts import Away, HostGate, HostLimits
 from webrtc_events.keys import Partition, partition_of_subscription
 from webrtc_events.lanes import Lane
 from webrtc_events.masking import Masking
-from webrtc_events.model import (
-    Agreed,
-    Claim,
-    Delivered,
-    Outcome,
-    SinkReply,
-)
+from webrtc_events.model import Agreed, Claim, Delivered, Outcome, SinkReply
 from webrtc_events.notifications import Notification, NotificationWriter, Unsent
 from webrtc_events.one_line import key_values
 from webrtc_events.parking import Parking
@@ -193,27 +187,22 @@ class Courier:
         if not wanted:
             return
         share = min(self._gate.room // len(wanted), self._options.claims_at_once)
-        size = self._held.share(len(wanted))
-        claims = self._asked(
-            lambda: self._store.claim(
-                wanted, subscriptions=share, events=self._options.events_per_claim, size=size
-            )
-        )
-        taken: dict[int, int] = {}
-        sizes: dict[int, int] = {}
+        size, events = self._held.share(len(wanted)), self._options.events_per_claim
+        claims = self._asked(lambda: self._store.claim(wanted, subscriptions=share, events=events, size=size))
+        taken: dict[int, list[Claim]] = {}
         for claim in claims or ():
             partition = partition_of_subscription(claim.subscription_id, self._partition_count)
             if partition is None:
                 # Not written by this service. It is left to its lease, and holds nothing back.
                 log.error("claimed %r, which is no subscription id", claim.subscription_id)
                 continue
-            taken[partition.number] = taken.get(partition.number, 0) + 1
-            sizes[partition.number] = sizes.get(partition.number, 0) + size_of(claim)
+            taken.setdefault(partition.number, []).append(claim)
             self._begin(claim, partition, now_s)
         self._eager -= {each.number for each in wanted}
         # A partition that gave all it was asked for may have more.
-        self._eager |= {number for number, count in taken.items() if count >= share}
-        self._eager |= {number for number, found in sizes.items() if self._held.may_be_cut(size, found)}
+        for number, found in taken.items():
+            if len(found) >= share or self._held.may_be_cut(size, found):
+                self._eager.add(number)
 
     def _begin(self, claim: Claim, partition: Partition, now_s: float) -> None:
         try:
@@ -394,8 +383,7 @@ class Courier:
         except Exception:
             # A bug, which would come back with every round: the leases take care of them.
             log.exception("%d claims could not be settled and are left to their leases", len(self._finished))
-            for lane in self._finished:
-                self._held.give(lane)
+            self._held.give(*self._finished)
             self._finished.clear()
             return
         finished, self._finished = self._finished, []

@@ -1,6 +1,6 @@
 """How many bytes of events a worker holds: those that are claimed and not settled yet. Pure."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -32,12 +32,13 @@ class HeldBytes:
         self._total = 0
 
     def take(self, holder: Hashable, claim: Claim) -> None:
-        self._held[holder] = size_of(claim)
+        self._held[holder] = _size_of(claim)
         self._total += self._held[holder]
 
-    def give(self, holder: Hashable) -> None:
+    def give(self, *holders: Hashable) -> None:
         """May be repeated."""
-        self._total -= self._held.pop(holder, 0)
+        for each in holders:
+            self._total -= self._held.pop(each, 0)
 
     @property
     def partitions(self) -> int:
@@ -49,11 +50,11 @@ class HeldBytes:
         """How many bytes each of so many partitions is asked for."""
         return min(self._limits.claim, (self._limits.worker - self._total) // partitions)
 
-    def may_be_cut(self, share: int, found: int) -> bool:
-        """Whether a partition that was asked for `share` and gave `found` may have had more to give."""
-        return found + self._limits.event > share
+    def may_be_cut(self, share: int, found: Iterable[Claim]) -> bool:
+        """Whether a partition that was asked for `share` and gave these may have had more to give."""
+        return sum(map(_size_of, found)) + self._limits.event > share
 
 
-def size_of(claim: Claim) -> int:
+def _size_of(claim: Claim) -> int:
     """Payloads are ASCII, so a character is a byte."""
     return sum(len(item.payload) for item in claim.items)

@@ -705,7 +705,8 @@ class Store:
     ) -> list[Claim]:
         """Leases up to so many due subscriptions of each partition, with up to so many events each.
 
-        Those of a partition have up to `size` bytes, or `claim_bytes`; a larger event is leased alone.
+        Those of a partition have up to `size` bytes, or `claim_bytes`, those of a subscription `event_bytes`;
+        a larger event is leased alone.
 
         What a partition gave and this store did not hear of, the next claim from it gives again. So it
         is for one thread at a time.
@@ -726,6 +727,7 @@ class Store:
                     number,
                     self._unheard.get(each.number, number),
                     self._settings.claim_bytes if size is None else size,
+                    self._settings.event_bytes,
                 ],
             )
             for each in partitions

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import logging
 import socket
 from collections.abc import Callable, Sequence
@@ -555,3 +556,27 @@ def test_a_claim_takes_no_more_than_so_many_and_the_next_comes_at_once(
     assert len(sink.requests) == 12
     # A delivery that failed on a busy machine would come again behind them.
     assert [size for size in sizes if size][:3] == [5, 5, 2]
+
+
+def test_a_courier_holds_so_many_bytes(
+    store: Store, settings: Settings, sink: RecordingSink, postman: Make
+) -> None:
+    """What it has room for later, it leaves to others meanwhile; all is delivered in the end."""
+    made = [created(store, sink=sink.url_of(f"/{number}")) for number in range(12)]
+    event = invitation(1)
+    padded = {**json.loads(event.payload)}
+    padded["data"]["originatorName"] = "x" * 200_000
+    append(store, dataclasses.replace(event, payload=json.dumps(padded)))
+    held: list[int] = []
+    sink.answer = lambda _: Answer(delay_s=0.1)
+    small = dataclasses.replace(settings, worker_bytes=1_048_576)
+    made_by = postman(settings=small)
+    for _ in range(400):
+        made_by.courier.step()
+        held.append(sum(len(item.payload) for lane in made_by.courier._lanes for item in lane.claim.items))
+        if len(sink.requests) == len(made):
+            break
+    assert {each.path for each in sink.requests} == {f"/{number}" for number in range(12)}
+    assert len(sink.requests) == len(made)
+    assert 800_000 < max(held) <= 1_048_576
+    made_by.run()

@@ -81,7 +81,7 @@ def test_nothing_stays(store: Store, erasure: Erasure, raw_store: "redis.Redis")
     assert (len(traces.letters), len(traces.attempts), len(traces.sequences)) == (2, 2, 1)
     assert traces.sessions == [session_state_key("s-r1"), session_state_key("s1")]
     assert len(traces.own) == 5
-    assert kept(raw_store).keys() == {"partitions", "shares-payloads"}
+    assert kept(raw_store).keys() == {"partitions"}
 
 
 def test_the_others_are_untouched(store: Store, erasure: Erasure, raw_store: "redis.Redis") -> None:
@@ -220,7 +220,7 @@ def test_interrupted_anywhere_it_is_completed_by_a_repeat(
     with pytest.raises(Interrupted):
         interrupted.erase(traces)
     erase(Erasure(store))
-    assert kept(raw_store).keys() == {"partitions", "shares-payloads"}
+    assert kept(raw_store).keys() == {"partitions"}
 
 
 def test_what_a_newer_release_made_is_left_with_the_registration(

@@ -44,7 +44,9 @@ def store_with(settings: Settings) -> Iterator[StoreWith]:
 
     def connect(seconds: float = 0, work: int = 50, **changes: Any) -> Store:
         options = StoreOptions(offset_ms=round(seconds * 1000), work=work)
-        opened.append(Store.connect(dataclasses.replace(settings, **changes), options))
+        # So that a claim has several of a subscription.
+        changed = dataclasses.replace(settings, **({"event_bytes": 1_000_000} | changes))
+        opened.append(Store.connect(changed, options))
         return opened[-1]
 
     yield connect
@@ -591,10 +593,11 @@ def test_a_claim_takes_no_more_than_so_many_bytes(store: Store) -> None:
     for _ in range(3):
         created(store)
     append(store, long(1), long(2), long(3))
-    found = claims(store, size=250_000)
-    assert [numbers(each) for each in found] == [[1, 2]]
-    found = claims(store, size=450_000)
-    assert [numbers(each) for each in found] == [[1, 2, 3], [1]]
+    found = claims(store, size=150_000)
+    assert [numbers(each) for each in found] == [[1]]
+    # Of one subscription no more than the largest event may have.
+    found += claims(store, size=350_000)
+    assert [numbers(each) for each in found] == [[1], [1, 2], [1]]
     # What does not fit is not leased, and one at least is given.
     assert claims(store, size=10) == []
     settle(store, found)

@@ -4,7 +4,8 @@
 -- ARGV: 1 tag  2 options (common.lua)  3 most subscriptions  4 most events of each
 --       5 who claims  6 the number of this claim, counted by who claims
 --       7 the number of the first claim of this partition whose answer did not arrive; (6) if all did
---       8 most bytes of all that is claimed; the first event is claimed also if it alone has more
+--       8 most bytes of all that is claimed  9 most bytes of each subscription, so that one whose sink hangs
+--       keeps little from the others; the first event is claimed also if it alone has more
 -- Returns {now_ms, how many that are due are left to a newer release, {name, why} of each that is damaged,
 --   claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
@@ -53,13 +54,16 @@ end
 local claims = {now, 0, damaged}
 local HEAD = #claims
 local left_bytes, full = tonumber(ARGV[8]), false
+local MAX_OF_EACH = tonumber(ARGV[9])
 
 -- As many of the first of these entries as there is room for, and how much room is left then.
 local function fitting(entries)
   local kept, left = {}, left_bytes
   for _, entry in ipairs(entries) do
     local bytes = entry_bytes(entry)
-    if bytes > left and #claims + #kept > HEAD then
+    if #kept > 0 and left_bytes - left + bytes > MAX_OF_EACH then
+      break
+    elseif bytes > left and #claims + #kept > HEAD then
       full = true
       break
     end

@@ -254,9 +254,9 @@ local function release(id, entry)
 end
 
 -- The most by which the store may grow: by so many copies of so many bytes, a large one getting up to a quarter more
--- memory than it has bytes, and by so many entries with what they are named by.
+-- memory than it has bytes, and by so many entries, each the first of its outbox, with all that names them.
 local ROUNDED_UP = 1.25
-local ENTRY_BYTES = 400
+local ENTRY_BYTES = 1000
 local function growth(copies, bytes, entries)
   return copies * bytes * ROUNDED_UP + entries * ENTRY_BYTES
 end
