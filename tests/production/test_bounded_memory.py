@@ -1,0 +1,158 @@
+"""The largest events for very many subscriptions fill a store and are delivered: what memory that takes."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.builders import created
+from tests.chaos.processes import Process
+from tests.chaos.service import APP, GUNICORN_CONF, SCRIPTS
+from tests.issuer import Issuer, SigningKeyPair
+from tests.production.large_sink import LargeSink, large_sink
+from tests.production.test_processes import event
+from tests.valkeys import CLOCK, ValkeyServer, _free_port, eventually
+from webrtc_events.settings import Settings
+from webrtc_events.store import Store
+
+MB = 1_000_000
+MAXMEMORY = 200 * MB
+CROWD = 1_000
+# Of as many registrations, in most partitions.
+OTHERS = 120
+# An event with a name so long has just not more bytes than it may, as it is kept.
+LARGEST = 262_144 - 500
+
+
+class Service:
+    """An API and a worker, each a process of its own, on a store with little memory, and a sink."""
+
+    def __init__(self, directory: Path, issuer: Issuer, store: ValkeyServer, sink: LargeSink) -> None:
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        token = issuer.token(CLOCK.now(), scope="webrtc-events:network", exp=CLOCK.now() + 3600)
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {token}"
+        self.environ = {
+            "WEBRTC_EVENTS_REDIS_URL": f"redis://{store.address}/0",
+            "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url,
+            "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+            "WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file),
+            "WEBRTC_EVENTS_SINK_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "WEBRTC_EVENTS_REQUESTS_PER_S": "0",
+            "WEBRTC_EVENTS_MAX_REGISTRATION_SUBSCRIPTIONS": str(CROWD),
+        }
+        bind = self.url.removeprefix("http://")
+        gunicorn = (str(SCRIPTS / "gunicorn"), "-c", GUNICORN_CONF, "-w", "1", "-b", bind)
+        self.api = Process("api", directory, self.environ, (*gunicorn, APP))
+        self.worker = Process("worker", directory, self.environ, (str(SCRIPTS / "webrtc-events"), "worker"))
+
+    def stop(self) -> None:
+        self.api.kill_all()
+        self.worker.kill_all()
+        self._session.close()
+
+    def publish(self, number: int, registration: str, size: int = LARGEST) -> requests.Response:
+        body: dict[str, Any] = event() | {"id": f"e{number}", "subject": registration}
+        body["data"]["originatorName"] = "x" * size
+        return self._session.post(f"{self.url}/network/v0/events", json=body, timeout=30)
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    issuer = Issuer(SigningKeyPair.rsa("k1"))
+    yield issuer
+    issuer.close()
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> Iterator[LargeSink]:
+    with large_sink(tmp_path / "sink") as sink:
+        yield sink
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ValkeyServer]:
+    with ValkeyServer(tmp_path / "store", maxmemory=MAXMEMORY) as server:
+        yield server
+
+
+@pytest.fixture
+def service(tmp_path: Path, issuer: Issuer, server: ValkeyServer, sink: LargeSink) -> Iterator[Service]:
+    service = Service(tmp_path, issuer, server, sink)
+    service.api.start()
+    service.api.wait_output("Application startup complete")
+    yield service
+    service.stop()
+
+
+def most_resident(process: Process) -> int:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s*(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def test_a_store_that_was_filled_is_emptied_within_bounds(
+    service: Service, server: ValkeyServer, sink: LargeSink
+) -> None:
+    settings = Settings.from_environ(service.environ)
+    store = Store.connect(settings)
+    for number in range(CROWD):
+        created(store, registration="crowd", sink=sink.url(f"crowd-{number}"))
+    names = [f"r{number}" for number in range(OTHERS)]
+    for name in names:
+        created(store, registration=name, sink=sink.url(name))
+
+    # More than the largest is refused, and the largest is taken.
+    assert service.publish(0, "crowd", LARGEST + 500).status_code == 400
+    with server.client() as raw:
+        before = raw.info("memory")["used_memory"]
+        crowded = service.publish(1, "crowd")
+        assert crowded.json()["results"] == [{"id": "e1", "status": "accepted", "subscriptions": CROWD}]
+        grown = raw.info("memory")["used_memory"] - before
+        accepted = {"crowd": 1} | dict.fromkeys(names, 0)
+        numbers = itertools.count(2)
+        for number in numbers:
+            name = names[number % OTHERS]
+            answer = service.publish(number, name)
+            if answer.status_code == 503:
+                break
+            assert answer.status_code == 202, answer.text
+            accepted[name] += 1
+        assert "store is full" in answer.json()["message"]
+        refused_at = sum(accepted.values())
+        assert service.publish(next(numbers), "crowd").status_code == 503
+        filled = raw.info("memory")
+
+        service.worker.start()
+        service.worker.wait_output("Delivering.")
+        started = CLOCK.monotonic()
+        while (answer := service.publish(next(numbers), names[0])).status_code == 503:
+            CLOCK.sleep(0.05)
+        taken_again_s = CLOCK.monotonic() - started
+        accepted[names[0]] += 1
+
+        expected = {f"crowd-{number}": 1 for number in range(CROWD)} | accepted
+        del expected["crowd"]
+        wanted = sum(expected.values())
+        eventually(lambda: sink.taken().total() >= wanted, "all is delivered", 60, every_s=0.2)
+        emptied = raw.info("memory")
+    print(
+        f"{refused_at} events accepted, the first for {CROWD} subscriptions ({grown / MB:.1f} MB); "
+        f"used {filled['used_memory'] / MB:.0f} MB, at most {emptied['used_memory_peak'] / MB:.0f} MB of "
+        f"{MAXMEMORY / MB:.0f} MB, resident {emptied['used_memory_rss'] / MB:.0f} MB; the worker "
+        f"{most_resident(service.worker) / MB:.0f} MB; taken again after {taken_again_s:.1f} s, "
+        f"{wanted} deliveries after {CLOCK.monotonic() - started:.1f} s"
+    )
+    assert sink.taken(LARGEST) == expected
+    # One payload, two copies for who comes later, and what each subscription's outbox needs to be there.
+    assert grown < 3 * 1.25 * 262_144 + CROWD * 1_200
+    assert emptied["used_memory_peak"] <= 1.1 * MAXMEMORY
+    assert most_resident(service.worker) <= 300 * MB
+    assert taken_again_s <= 5
+    assert service.worker.running
+    store.close()
