@@ -71,6 +71,7 @@ OPTIONAL_FIELDS = (
     "leased_through",
     "linger_at",
     "origin",
+    "outbox_size",
     "rate",
     "token_cut_at",
     "token_expires_at",

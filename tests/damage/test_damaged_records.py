@@ -160,6 +160,7 @@ PARTITION_KEYS = {
     "matched": P.matched("/gateway", "e0"),
     "index": P.registration(EventType.SESSION_INVITATION, NEAR),
     "state": P.registration_state(NEAR),
+    "payloads": P.payloads,
     "client": client_key("app"),
 }
 

@@ -578,5 +578,5 @@ def test_a_courier_holds_so_many_bytes(
             break
     assert {each.path for each in sink.requests} == {f"/{number}" for number in range(12)}
     assert len(sink.requests) == len(made)
-    assert 800_000 < max(held) <= 1_048_576
+    assert 400_000 < max(held) <= 1_048_576
     made_by.run()

@@ -43,6 +43,8 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
         p.registration_record("r"),
         p.session("{s}"),
         p.seen("{a}", "{b}"),
+        p.payloads,
+        p.payload("5d"),
     ]
     assert all(key.startswith("{7}:") for key in keys)
     assert len(set(keys)) == len(keys)
