@@ -18,7 +18,7 @@ from tests.operations.units import DEPLOY
 from tests.valkeys import _free_port as free_port
 from tests.valkeys import eventually
 
-__all__ = ["FILE", "NAME", "Proxy", "head", "parsed", "running"]
+__all__ = ["FILE", "NAME", "Proxy", "head", "nginx", "parsed", "running"]
 
 FILE = (DEPLOY / "nginx.conf").read_text()
 NAME = "events.operator.example"
@@ -79,7 +79,6 @@ class Proxy:
 @contextmanager
 def running(directory: Path, api: int, changes: Mapping[str, str] | None = None) -> Iterator[Proxy]:
     """In front of an API on a port of 127.0.0.1; `changes` are made to the file besides."""
-    nginx = tool("nginx", "nginx")
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "temporary").mkdir()
     proxy = Proxy(free_port(), free_port(), trustme.CA(), directory)
@@ -103,9 +102,17 @@ def running(directory: Path, api: int, changes: Mapping[str, str] | None = None)
         },
     )
     (directory / "webrtc-events.conf").write_text(text)
+    with nginx(directory, _AROUND, proxy.network):
+        yield proxy
+
+
+@contextmanager
+def nginx(directory: Path, configuration: str, port: int) -> Iterator[None]:
+    """Runs it in the directory, with `{user}` in its configuration filled in; it is to listen on the port."""
+    program = tool("nginx", "nginx")
     user = "user root;\n" if os.geteuid() == 0 else ""
-    (directory / "nginx.conf").write_text(_AROUND.format(user=user))
-    command = [nginx, "-p", str(directory), "-c", "nginx.conf", "-e", "stderr"]
+    (directory / "nginx.conf").write_text(configuration.format(user=user))
+    command = [program, "-p", str(directory), "-c", "nginx.conf", "-e", "stderr"]
     log = directory / "nginx.stderr"
     with log.open("wb") as file:
         process = subprocess.Popen(command, stderr=file, start_new_session=True)
@@ -113,11 +120,11 @@ def running(directory: Path, api: int, changes: Mapping[str, str] | None = None)
     def listens() -> bool:
         assert process.poll() is None, log.read_text()
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", proxy.network)) == 0
+            return probe.connect_ex(("127.0.0.1", port)) == 0
 
     try:
         eventually(listens, "nginx listens")
-        yield proxy
+        yield
         process.send_signal(signal.SIGQUIT)
         assert process.wait(20) == 0, log.read_text()
     finally:

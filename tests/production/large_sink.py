@@ -1,9 +1,5 @@
 """A sink for what is large: nginx, which takes every notification and notes its path and size."""
 
-import os
-import signal
-import socket
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +8,8 @@ from pathlib import Path
 
 import trustme
 
-from tests.operations.tools import tool
+from tests.operations.proxy import nginx
 from tests.valkeys import _free_port as free_port
-from tests.valkeys import eventually
 
 __all__ = ["LargeSink", "large_sink"]
 
@@ -27,7 +22,7 @@ http {{
     client_body_temp_path temporary;
     log_format taken '$uri $content_length';
     server {{
-        listen 127.0.0.1:{port} ssl;
+        listen 127.0.0.1:PORT ssl;
         ssl_certificate sink.pem;
         ssl_certificate_key sink.pem;
         access_log taken.log taken;
@@ -60,7 +55,6 @@ class LargeSink:
 
 @contextmanager
 def large_sink(directory: Path) -> Iterator[LargeSink]:
-    nginx = tool("nginx", "nginx")
     directory.mkdir()
     (directory / "temporary").mkdir()
     (directory / "taken.log").touch()
@@ -70,22 +64,5 @@ def large_sink(directory: Path) -> Iterator[LargeSink]:
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
         str(directory / "sink.pem")
     )
-    user = "user root;\n" if os.geteuid() == 0 else ""
-    (directory / "nginx.conf").write_text(_CONFIG.format(user=user, port=sink.port))
-    log = directory / "nginx.stderr"
-    with log.open("wb") as file:
-        command = [nginx, "-p", str(directory), "-c", "nginx.conf", "-e", "stderr"]
-        process = subprocess.Popen(command, stderr=file, start_new_session=True)
-
-    def listens() -> bool:
-        assert process.poll() is None, log.read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", sink.port)) == 0
-
-    try:
-        eventually(listens, "nginx listens")
+    with nginx(directory, _CONFIG.replace("PORT", str(sink.port)), sink.port):
         yield sink
-    finally:
-        # With the processes that it started.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

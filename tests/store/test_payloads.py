@@ -262,11 +262,9 @@ def test_a_letter_has_a_copy_and_can_be_redelivered(
 # Crashes
 
 
-def test_a_store_that_is_killed_has_both_or_neither(tmp_path: Path, settings: Settings) -> None:
+def test_a_store_that_is_killed_has_both_or_neither(tmp_path: Path, environ: dict[str, str]) -> None:
     with ValkeyServer(tmp_path / "store") as server, server.patient_client() as raw:
-        own = dataclasses.replace(
-            settings, redis_url=Settings.from_environ(_at(f"redis://{server.address}/0")).redis_url
-        )
+        own = Settings.from_environ(environ | {"WEBRTC_EVENTS_REDIS_URL": f"redis://{server.address}/0"})
         store = Store.connect(own)
         made = [created(store) for _ in range(3)]
         append(store, long(1), long(2))
@@ -281,14 +279,6 @@ def test_a_store_that_is_killed_has_both_or_neither(tmp_path: Path, settings: Se
             settle(later, found)
         assert payloads(raw) == {}
         store.close()
-
-
-def _at(url: str) -> dict[str, str]:
-    return {
-        "WEBRTC_EVENTS_REDIS_URL": url,
-        "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/",
-        "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
-    }
 
 
 def test_a_worker_that_is_killed_leaves_it_to_the_next(
@@ -652,4 +642,56 @@ def test_what_ends_with_its_registration_shares_nothing_that_is_short(
     assert payloads(raw_store) == referred(raw_store, made)
     while found := claims(store):
         settle(store, found)
+    assert payloads(raw_store) == {}
+
+
+def test_an_event_that_is_refused_half_way_is_held_by_those_who_have_it(
+    store_with: StoreWith, settings: Settings, raw_store: "redis.Redis", limit: Callable[[int], None]
+) -> None:
+    """The store fills up between two steps of it. Whoever publishes it again completes it."""
+    store = store_with(work=2)
+    made = [created(store) for _ in range(7)]
+    with pytest.raises(Unavailable):
+        append_events(
+            Interrupted(store, 1),  # type: ignore[arg-type]
+            settings,
+            {P.number: [long(1)]},
+            no_damage,
+            shared_from=65_536,
+        )
+    limit(0)
+    with pytest.raises(Unavailable, match="full"):
+        append(store, long(1))
+    assert payloads(raw_store) == referred(raw_store, made)
+    assert [len(holders) for holders in payloads(raw_store).values()] == [2]
+    raw_store.config_set("maxmemory", "0")
+    assert append(store, long(1)) == [(True, 7)]
+    assert payloads(raw_store) == referred(raw_store, made)
+
+
+@pytest.mark.parametrize("damaged", [1, 3])
+def test_an_outbox_that_cannot_be_written_holds_nothing(
+    store: Store, raw_store: "redis.Redis", damaged: int
+) -> None:
+    made = [created(store) for _ in range(3)]
+    for each in made[:damaged]:
+        other_type(raw_store, P.outbox(each.id))
+    assert append(store, long(1)) == [(True, 3 - damaged)]
+    assert payloads(raw_store) == referred(raw_store, made[damaged:])
+
+
+@pytest.mark.parametrize("tail", ["@", "@5d", "@zz 100000", f"@{'0' * 40} 1", f"@{'0' * 40} 1\n"])
+def test_a_reference_that_is_damaged_is_a_dead_letter(
+    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis", tail: str
+) -> None:
+    made = [created(store) for _ in range(2)]
+    append(store, long(1), invitation(2))
+    head = raw_store.lindex(P.outbox(made[0].id), 0).partition("\n")[0]
+    raw_store.lset(P.outbox(made[0].id), 0, f"{head}\n{tail}")
+    found = {each.subscription_id: numbers(each) for each in claims(store)}
+    assert found == {made[0].id: [2], made[1].id: [1, 2]}
+    assert [reason for reason, _ in letters(raw_store)] == ["damaged"]
+    # The keeper finds out that nobody refers to it there.
+    settle(store_at(31), claims(store_at(31)))
+    store_at(100).sweep()
     assert payloads(raw_store) == {}
