@@ -87,9 +87,10 @@ def contents(client: "redis.Redis | ClusterClient") -> dict[str, Any]:
 
 
 def kept_keys(client: "redis.Redis | ClusterClient") -> list[str]:
-    """All keys but the clocks of partitions, which go by themselves, and what is known of who uses the store."""
-    own = ("shares-payloads",)
-    return sorted({key for key in client.scan_iter() if not key.endswith(":clock") and key not in own})
+    """All keys but those of partitions' clocks, and the one that tells who may use the store."""
+    return sorted(
+        {key for key in client.scan_iter() if not key.endswith(":clock") and key != "shares-payloads"}
+    )
 
 
 def everything(client: "redis.Redis") -> str:
