@@ -14,7 +14,7 @@ from webrtc_events.keys import partition_of
 from webrtc_events.model import EventType
 from webrtc_events.publish import Publisher
 from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from webrtc_events.store import Settlement, Store
 
 
 @pytest.fixture
@@ -149,6 +149,8 @@ def test_a_full_batch_keeps_its_order(publisher: Publisher, store: Store, calls:
     ]
     assert outcome(publisher.publish(batch)) == [("accepted", 1)] * 1000
     partition = partition_of(status["subject"], 64)
-    (claim,) = store.claim([partition], subscriptions=1, events=2000)
-    numbers = [json.loads(item.payload)["data"]["sequenceNumber"] for item in claim.items]
+    numbers = []
+    while claims := store.claim([partition], subscriptions=1, events=2000):
+        numbers += [json.loads(item.payload)["data"]["sequenceNumber"] for item in claims[0].items]
+        store.settle([Settlement(claims[0], claims[0].items[-1].number)])
     assert numbers == list(range(1000))
