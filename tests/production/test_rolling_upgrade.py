@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,19 @@ def only_old_worker(
 def sink() -> Iterator[RecordingSink]:
     with RecordingSink() as sink:
         yield sink
+
+
+def test_an_old_worker_delivers_a_large_event_for_several(
+    only_old_worker: Process, store: Store, sink: RecordingSink
+) -> None:
+    """This release could keep its payload once, which the old one cannot read: in its store it does not."""
+    made = [created(store, sink=sink.url) for _ in range(3)]
+    event = json.loads(invitation(1).payload)
+    event["data"]["originatorName"] = "x" * 100_000
+    append(store, replace(invitation(1), payload=json.dumps(event)))
+    sink.wait_for(3)
+    assert {each.json["data"]["subscriptionId"] for each in sink.requests} == {each.id for each in made}
+    assert {len(each.json["data"]["originatorName"]) for each in sink.requests} == {100_000}
 
 
 def test_an_old_worker_delivers_what_is_redelivered(

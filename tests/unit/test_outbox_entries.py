@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from webrtc_events.outbox_entries import keep_event_number, parse_entry
+from webrtc_events.outbox_entries import keep_event_number, parse_entry, referred_payload
 
 PAYLOAD = '{"type":"t","data":{"status":"{\\"number\\":9,"}}'
 HEAD = "7 0 1000 2000 3"
@@ -34,3 +34,16 @@ def test_a_redelivered_event_keeps_its_number_however_often() -> None:
 def test_what_is_no_entry_is_refused(entry: str) -> None:
     with pytest.raises(ValueError, match="does not begin"):
         parse_entry(entry)
+
+
+def test_an_entry_may_refer_to_a_payload() -> None:
+    sha = "0123456789abcdef" * 2 + "01234567"
+    assert referred_payload(f"{HEAD}\n@{sha} 70000") == sha
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [PAYLOAD, "", "@", "@12 70000", f"@{'0' * 40}", f"@{'0' * 40} 7 ", f"@{'0' * 40} 7" + "0" * 200],
+)
+def test_what_has_its_payload_or_none_refers_to_nothing(payload: str) -> None:
+    assert referred_payload(f"{HEAD}\n{payload}") is None
