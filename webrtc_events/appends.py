@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from webrtc_events.keys import Partition
 from webrtc_events.model import EventType, NetworkEvent
@@ -13,6 +14,8 @@ __all__ = ["AppendResult", "append_events"]
 
 # What a call gets to where events match few subscriptions. Where they match many it stops earlier.
 _EVENTS_PER_CALL = 50
+# Of their payloads: the store has a call in memory before it knows whether there is room for what it says.
+_BYTES_PER_CALL = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def append_events(
     }:
         # One call of each partition at a time: if it is refused, none that follows may overtake it.
         calls = [
-            _call(settings, Partition(number), shared_from, events[: sizes[number]])
+            _call(settings, Partition(number), shared_from, _first(events, sizes[number]))
             for number, events in left.items()
         ]
         answers = scripts.run(calls, replicas=settings.ack_replicas)
@@ -62,6 +65,12 @@ def append_events(
             # What a call does not get to need not be sent with it.
             sizes[number] = min(_EVENTS_PER_CALL, 2 * len(done) + 1)
     return results
+
+
+def _first(events: Sequence[NetworkEvent], count: int) -> Sequence[NetworkEvent]:
+    """Up to so many, and no more than fit into a call, but one."""
+    sizes = accumulate(len(event.payload) for event in events[:count])
+    return events[: max(1, sum(size <= _BYTES_PER_CALL for size in sizes))]
 
 
 def _call(settings: Settings, partition: Partition, shared_from: int, events: Sequence[NetworkEvent]) -> Call:

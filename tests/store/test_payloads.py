@@ -28,6 +28,7 @@ from webrtc_events.model import (
     TerminationReason,
 )
 from webrtc_events.outbox_entries import parse_entry, referred_payload
+from webrtc_events.scripts import Call
 from webrtc_events.settings import Settings
 from webrtc_events.store import DeadLetter, Settlement, Store, StoreOptions
 from webrtc_events.stored_format import BASE_FORMAT, FORMAT
@@ -695,3 +696,29 @@ def test_a_reference_that_is_damaged_is_a_dead_letter(
     settle(store_at(31), claims(store_at(31)))
     store_at(100).sweep()
     assert payloads(raw_store) == {}
+
+
+class Sized:
+    """Notes how many bytes each call of the scripts has."""
+
+    def __init__(self, store: Store) -> None:
+        self._scripts = store.scripts
+        self.sizes: list[int] = []
+
+    def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
+        self.sizes += [sum(len(str(part)) for part in call.args) for call in calls]
+        return self._scripts.run(calls, replicas=replicas)
+
+
+def test_a_batch_of_large_events_is_appended_in_calls_of_so_many_bytes(
+    store: Store, settings: Settings, raw_store: "redis.Redis"
+) -> None:
+    """However large a batch is, the store has no more of it in memory at once."""
+    made = created(store)
+    scripts = Sized(store)
+    batch = [long(1, 2_000_000), *(long(number, 250_000) for number in range(2, 21))]
+    append_events(scripts, settings, {P.number: batch}, no_damage)  # type: ignore[arg-type]
+    assert scripts.sizes[0] > 2_000_000
+    assert max(scripts.sizes[1:]) < 1_100_000
+    entries = [parse_entry(entry) for entry in raw_store.lrange(P.outbox(made.id), 0, -1)]
+    assert [json.loads(item.payload)["data"]["sequenceNumber"] for item in entries] == list(range(1, 21))
