@@ -45,6 +45,19 @@ class Partition:
         return f"{self.tag}:due"
 
     @property
+    def clients(self) -> str:
+        """zset: client that has something due in a crowd → its turn. A hint, as the two that follow."""
+        return f"{self.tag}:clients"
+
+    def hosts(self, client: str) -> str:
+        """zset: scheme, host and port of that client's sinks → its turn."""
+        return f"{self.tag}:hosts:{client}"
+
+    def queue(self, client: str, host: str) -> str:
+        """list: subscriptions of that client and host that are due, or were."""
+        return f"{self.tag}:queue:{client} {host}"
+
+    @property
     def ends(self) -> str:
         """zset: subscription id or `registration:<id>` → when time ends or removes it, ms."""
         return f"{self.tag}:ends"

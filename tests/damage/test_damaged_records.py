@@ -151,6 +151,8 @@ PARTITION_KEYS = {
     "ends": P.ends,
     "ended": P.ended,
     "initial": P.initial,
+    "clients": P.clients,
+    "hosts": P.hosts("app"),
     "dead": P.dead,
     "attempts": P.attempts,
     "rebuild": P.rebuild,

@@ -58,7 +58,7 @@ def test_what_is_stored_says_its_format(store: Store, raw_store: "redis.Redis") 
 def test_a_due_subscription_of_a_newer_release_is_not_claimed_and_stays_due(
     store: Store, upgrade: Upgrade, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
-    newer = [created(store) for _ in range(5)]
+    newer = [created(store) for _ in range(2)]
     append(store, invitation(1))
     for each in newer:
         upgrade(each)

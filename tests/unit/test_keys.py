@@ -31,6 +31,9 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
     p = Partition(7)
     keys = [
         p.due,
+        p.clients,
+        p.hosts("{c}"),
+        p.queue("{c}", "h"),
         p.ends,
         p.dead,
         p.attempts,

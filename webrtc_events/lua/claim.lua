@@ -11,6 +11,8 @@
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', the name under
 --    which the sink is asked or '', the notifications a minute that it allows or '', client, entry...}
+-- Half of them are those that are due for longest. The others are of clients by turns, and of a client's hosts by turns,
+--   where many are due (list_in_crowd): so whoever has little due waits behind nobody who has much.
 -- A missing key never removes a due entry: only a settle that saw the outbox empty does.
 
 local LOOK_AWAY_MS = 60000
@@ -166,10 +168,47 @@ end
 if ARGV[7] ~= ARGV[6] then
   release_lost()
 end
+-- The first of a round, which goes behind the others: none of them is new from then on.
+local function next_turn(round)
+  local member = write('ZRANGE', round, 0, 0)[1]
+  if member then
+    local last = tonumber(redis.call('ZRANGE', round, -1, -1, 'WITHSCORES')[2])
+    redis.call('ZADD', round, math.max(0, last) + 1, member)
+  end
+  return member
+end
+
+-- Up to so many that are due, by turns. What is listed and due no longer was claimed by its age.
+local MAX_LISTED = 64
+local function due_by_turns(count)
+  local clients, found, taken = tag .. ':clients', {}, {}
+  for _ = 1, MAX_LISTED do
+    local client = #found < count and next_turn(clients)
+    if not client then
+      break
+    end
+    local hosts = tag .. ':hosts:' .. client
+    local host = next_turn(hosts)
+    local queue = tag .. ':queue:' .. client .. ' ' .. (host or '')
+    local id = host and write('LPOP', queue)
+    if not host then
+      redis.call('ZREM', clients, client)
+    elseif redis.call('EXISTS', queue) == 0 then
+      redis.call('ZREM', hosts, host)
+    end
+    local due_at = id and tonumber(redis.call('ZSCORE', KEYS[1], id))
+    if due_at and due_at <= now and not taken[id] then
+      taken[id] = true
+      found[#found + 1] = id
+    end
+  end
+  return found
+end
+
 local left, wanted = 0, tonumber(ARGV[3])
-repeat
+-- Returns how many of these were left to a newer release.
+local function lease_each(found)
   local met = 0
-  local found = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', left, wanted)
   for_each(found, function(id)
     if full then
       return
@@ -184,6 +223,13 @@ repeat
     tell_damaged(id, why)
     wanted = wanted - 1
   end)
+  return met
+end
+
+-- Of an odd number the one in the middle is by turns in every second claim.
+lease_each(due_by_turns(math.floor((wanted + tonumber(ARGV[6]) % 2) / 2)))
+repeat
+  local met = lease_each(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', left, wanted))
   left = left + met
 until met == 0 or full
 claims[2] = left

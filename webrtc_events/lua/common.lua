@@ -338,9 +338,29 @@ local function push_entry(id, kind, deadline_ms, sequence, payload, sha)
   return length, bytes
 end
 
+-- Where many are due, what becomes due is listed by client and host too, for claims to take turns (claim.lua):
+-- `clients` has their turns, `hosts:<client>` those of its hosts, `queue:<client> <host>` the subscriptions. The newest
+-- comes first, and goes behind all others with each turn. The lists are hints: `due` alone says what is due. Whose
+-- sink fails is not listed: it waits by its age.
+local CROWD = 2
+local function list_in_crowd(id)
+  if (on_index('ZCOUNT', tag .. ':due', '-inf', now) or 0) <= CROWD then
+    return
+  end
+  local of = redis.call('HMGET', subscription_key(id), 'client', 'sink', 'failing_since')
+  local host = of[2] and string.match(of[2], '^%a+://([^/?#]+)')
+  if of[1] and host and not of[3] then
+    host = string.lower(host)
+    write('ZADD', tag .. ':clients', 'NX', -now, of[1])
+    write('ZADD', tag .. ':hosts:' .. of[1], 'NX', -now, host)
+    write('RPUSH', tag .. ':queue:' .. of[1] .. ' ' .. host, id)
+  end
+end
+
 -- Makes the subscription due now, unless it is due, leased or waiting for a retry already.
 local function make_due(id)
   if on_index('ZADD', tag .. ':due', 'NX', now, id) == 1 then
+    list_in_crowd(id)
     redis.call('SPUBLISH', tag .. ':wakeup', '1')
   end
 end

@@ -173,6 +173,7 @@ local function settle()
     on_index('ZADD', due, now + tonumber(ARGV[7]), id)
   else
     on_index('ZADD', due, now, id)
+    list_in_crowd(id)
   end
   return 'due'
 end
