@@ -251,12 +251,16 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class SinkRequest:
-    """One request to a sink: POST of a notification, or OPTIONS without a body: does it want any?"""
+    """One request to a sink: POST of a notification, or OPTIONS without a body: does it want any?
+
+    `client`: whose subscription it is for; clients share what is scarce.
+    """
 
     url: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(repr=False)
     method: Literal["POST", "OPTIONS"] = "POST"
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ class NotificationWriter:
         if claim.origin:
             headers |= origin_header(claim.origin)
         lines = _lines(headers | authorization, claim)
-        return Notification(SinkRequest(claim.sink, lines, body), kind, correlator)
+        return Notification(SinkRequest(claim.sink, lines, body, client=claim.client), kind, correlator)
 
     def _question(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Unsent:
         """Does the sink agree? Asked with the headers of its notifications: they may be needed to get in."""
@@ -191,7 +191,7 @@ class NotificationWriter:
             return Unsent(authorization, _HANDSHAKE)
         correlator = str(uuid4())
         headers = {"x-correlator": correlator} | origin_header(claim.origin) | authorization
-        request = SinkRequest(claim.sink, _lines(headers, claim), b"", "OPTIONS")
+        request = SinkRequest(claim.sink, _lines(headers, claim), b"", "OPTIONS", claim.client)
         return Notification(request, _HANDSHAKE, correlator)
 
     def _signature(self, sink: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:

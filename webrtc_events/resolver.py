@@ -3,7 +3,8 @@
 libcurl has twenty threads for this and takes two of them for a name, for as long as the system's
 resolver tries: ten names that hang stop every new connection for ten seconds. Here a name has one
 thread at most, and threads are kept apart by what is known of their names: those found before,
-those new, and those whose last lookup failed or took too long.
+those new, and those whose last lookup failed, took too long or was given up. Of each kind a client may
+have as many threads at work as it leaves to the others.
 
 An answer is used for a minute. After that it is still used while it is looked up anew, for an hour
 if that fails: so names that are in use do not depend on how the resolver feels. Which addresses may
@@ -13,7 +14,7 @@ be connected to is judged elsewhere, at every connection.
 import re
 import socket
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -34,7 +35,8 @@ _NAMES = 20_000
 _SLOW_S = 2.0
 # Who asked has given up by then; a lookup that waited so long for a thread is not done.
 _PATIENCE_S = 5.0
-_THREADS_FOR_KNOWN, _THREADS_FOR_NEW, _THREADS_FOR_SUSPECTS = 8, 32, 16
+# A client that is alone has half of them at work at most.
+_THREADS_FOR_KNOWN, _THREADS_FOR_NEW, _THREADS_FOR_SUSPECTS = 16, 64, 32
 # The name does not exist: what was known of it is over.
 _GONE = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
@@ -92,26 +94,68 @@ class _Known:
 
 
 class _Crew:
-    """Threads that do one thing after another, started as they are needed."""
+    """Threads that do one thing after another, started as they are needed. Clients take turns."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._tasks: OrderedDict[str, deque[Callable[[], None]]] = OrderedDict()
+        self._at_work: Counter[str] = Counter()
         self._threads = 0
+        self._closed = False
+        self._changed = threading.Condition()
 
-    def do(self, task: Callable[[], None]) -> None:
-        self._tasks.put(task)
-        if self._threads < self._size and self._tasks.qsize() > 0:
-            self._threads += 1
-            threading.Thread(target=self._run, name="resolver", daemon=True).start()
+    def do(self, task: Callable[[], None], client: str) -> None:
+        with self._changed:
+            self._tasks.setdefault(client, deque()).append(task)
+            if self._threads < self._size:
+                self._threads += 1
+                threading.Thread(target=self._run, name="resolver", daemon=True).start()
+            self._changed.notify()
 
     def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            task()
+        while (found := self._next()) is not None:
+            client, task = found
+            try:
+                task()
+            finally:
+                self._done(client)
+
+    def _next(self) -> tuple[str, Callable[[], None]] | None:
+        """Waits for something to do, and for whom. None: the crew is closed."""
+        with self._changed:
+            while not self._closed:
+                client = self._whose_turn()
+                if client is not None:
+                    self._at_work[client] += 1
+                    return client, self._take(client)
+                self._changed.wait()
+        return None
+
+    def _whose_turn(self) -> str | None:
+        left = self._size - self._at_work.total()
+        return next((client for client in self._tasks if self._at_work[client] < left), None)
+
+    def _take(self, client: str) -> Callable[[], None]:
+        tasks = self._tasks[client]
+        task = tasks.popleft()
+        if tasks:
+            self._tasks.move_to_end(client)
+        else:
+            del self._tasks[client]
+        return task
+
+    def _done(self, client: str) -> None:
+        with self._changed:
+            self._at_work[client] -= 1
+            if not self._at_work[client]:
+                del self._at_work[client]
+            # There may be something for more than this one thread: of each client there may be more at work.
+            self._changed.notify_all()
 
     def close(self) -> None:
-        for _ in range(self._threads):
-            self._tasks.put(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
 
 class Resolver:
@@ -128,8 +172,8 @@ class Resolver:
         self._new = _Crew(_THREADS_FOR_NEW)
         self._suspects = _Crew(_THREADS_FOR_SUSPECTS)
 
-    def ask(self, name: str) -> tuple[str, ...]:
-        """Its addresses; none if it is being looked up, see `finished`."""
+    def ask(self, name: str, client: str = "") -> tuple[str, ...]:
+        """Its addresses; none if it is being looked up for that client, see `finished`."""
         now_s = self._clock.monotonic()
         known = self._names.get(name)
         if known is None:
@@ -140,7 +184,7 @@ class Resolver:
         known.asked_s = now_s
         usable = now_s - known.found_s <= _USABLE_S
         if not usable or now_s - known.looked_up_s > _FRESH_S:
-            self._start(name, known, now_s)
+            self._start(name, known, client, now_s)
         return known.addresses if usable else ()
 
     def finished(self) -> list[LookupResult]:
@@ -152,6 +196,9 @@ class Resolver:
             if result is not None:
                 self._learn(result)
                 results.append(result)
+            elif (known := self._names.get(name)) is not None:
+                # It waited behind others of its client that hang.
+                known.suspect = not known.addresses
         return results
 
     def close(self) -> None:
@@ -159,13 +206,13 @@ class Resolver:
         for crew in (self._known, self._new, self._suspects):
             crew.close()
 
-    def _start(self, name: str, known: _Known, now_s: float) -> None:
+    def _start(self, name: str, known: _Known, client: str, now_s: float) -> None:
         if name in self._under_way:
             return
         self._under_way.add(name)
         known.looked_up_s = now_s
         crew = self._suspects if known.suspect else self._known if known.addresses else self._new
-        crew.do(partial(self._look_up, name, known))
+        crew.do(partial(self._look_up, name, known), client)
 
     def _learn(self, result: LookupResult) -> None:
         known = self._names.get(result.name)

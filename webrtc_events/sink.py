@@ -151,7 +151,7 @@ class Sink(Generic[T]):
         host = None if self._resolve else named_host(request.url)
         if host is None:
             self._launch(post, self._resolve)
-        elif addresses := self._resolver.ask(host.name):
+        elif addresses := self._resolver.ask(host.name, request.client):
             self._launch(post, [_pin(host, addresses)])
         else:
             self._unresolved[post] = host

@@ -180,6 +180,38 @@ def test_a_name_that_once_hung_is_looked_up_with_its_like(desk: Desk) -> None:
     assert not desk.resolver._names["hangs"].suspect
 
 
+def test_names_of_one_client_that_hang_hold_back_no_other_client(desk: Desk) -> None:
+    for number in range(200):
+        desk.resolver.ask(f"hangs-{number}", "greedy")
+    until(lambda: len(desk.directory.asked) == 32)
+    for number in range(40):
+        desk.resolver.ask(f"fine-{number}", f"other-{number}")
+    until(lambda: len(desk.directory.asked) == 72)
+
+
+def test_clients_whose_names_all_hang_take_the_threads_in_equal_parts(desk: Desk) -> None:
+    for number in range(200):
+        desk.resolver.ask(f"hangs-{number}-of-a", "a")
+        desk.resolver.ask(f"hangs-{number}-of-b", "b")
+    until(lambda: len(desk.directory.asked) >= 43)
+    assert abs(sum(name.endswith("of-a") for name in desk.directory.asked) * 2 - 43) <= 3
+    desk.resolver.ask("fine", "c")
+    until(lambda: "fine" in desk.directory.asked)
+
+
+def test_a_name_that_waited_in_vain_is_no_longer_new(desk: Desk) -> None:
+    """Its like are many: they would keep those that nothing is known against from being looked up."""
+    names = [f"hangs-{number}" for number in range(40)]
+    for name in names:
+        desk.resolver.ask(name, "greedy")
+    until(lambda: len(desk.directory.asked) == 32)
+    desk.time.sleep(6)
+    desk.directory.let_go.set()
+    until(lambda: not desk.resolver.finished() and not desk.resolver._under_way)
+    assert all(desk.resolver._names[name].suspect for name in names[32:])
+    assert desk.find(names[-1])
+
+
 def test_what_nobody_asks_for_any_longer_is_not_looked_up(desk: Desk) -> None:
     names = [f"hangs-{number}" for number in range(40)]
     for name in names:
