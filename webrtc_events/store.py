@@ -55,6 +55,7 @@ from webrtc_events.stored_subscriptions import (
     read_session_state,
     read_subscription,
 )
+from webrtc_events.sweeps import sweep
 from webrtc_events.time_log import TimeLog
 from webrtc_events.wakeups import Wakeups
 
@@ -468,9 +469,7 @@ class Store:
             Unavailable: no partition can be reached.
         """
         partitions = [Partition(number) for number in range(self.partitions)]
-        answers = self._scripts.run_some(
-            [Call("sweep", [each.ends], each.tag, [limit]) for each in partitions]
-        )
+        answers = sweep(self._scripts, partitions, limit)
         self._tell_unreached(answers)
         total = 0
         most_ahead_ms = 0
