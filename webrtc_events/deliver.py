@@ -6,11 +6,11 @@ many lanes share one thread. Which lane may go to its host, and when, is for the
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
+from webrtc_events.claim_schedule import ClaimSchedule
 from webrtc_events.clock import Clock
 from webrtc_events.errors import Unavailable
 from webrtc_events.handshake import judge
@@ -39,6 +39,8 @@ _PATIENCE_MS = 1_000
 _AHEAD_MS = 500
 # A turn that was missed by so much is lost: the next may have been taken.
 _TURN_LASTS_S = 0.1
+# After so long it is seen whether a host that is new may be asked.
+_NEW_WAIT_S = 0.02
 # For so long no turn is asked for when the store did not answer.
 _STORE_AWAY_S = 1.0
 
@@ -87,10 +89,9 @@ class Courier:
         self._random = random
         self._options = options
         self._partitions = [Partition(number) for number in range(settings.partitions)]
-        self._noticed: deque[int] = deque()
-        self._eager: set[int] = set()
+        self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once)
         self._next_poll = 0.0
-        self._cursor = 0
+        self._sent_away = 0
         self._lanes: set[Lane] = set()
         self._gate: HostGate[Lane] = HostGate(options.hosts, random)
         self._parking: Parking[Lane] = Parking()
@@ -109,7 +110,7 @@ class Courier:
 
     def notice(self, partition: int) -> None:
         """Something became due in that partition. May be called from any thread."""
-        self._noticed.append(partition)
+        self._schedule.notice(partition)
         self._sink.wake()
 
     def step(self, *, claiming: bool = True) -> None:
@@ -132,6 +133,8 @@ class Courier:
         finally:
             for lane in self._parking.due(self._clock.monotonic()):
                 self._guarded(self._go_on, lane)
+            while (newcomer := self._gate.next_new(self._clock.monotonic())) is not None:
+                self._guarded(self._go_on, newcomer)
             # Whatever the store does: sinks that have answered are listened to.
             for lane, reply in self._sink.poll(self._wait_s()):
                 self._guarded(self._replied, lane, reply)
@@ -151,12 +154,15 @@ class Courier:
 
     def _wait_s(self) -> float:
         """What finished without any POST must be settled before a wait, and more may be due at once."""
-        more = self._eager and self._room > 0 and not self._draining
-        if self._finished or more:
+        if self._finished:
             return 0.0
-        next_s = self._parking.next_s
-        left_s = self._options.poll_s if next_s is None else next_s - self._clock.monotonic()
-        return max(0.0, min(self._options.poll_s, left_s))
+        now_s = self._clock.monotonic()
+        waits_s = [_NEW_WAIT_S if self._gate.has_new else self._options.poll_s]
+        if self._parking.next_s is not None:
+            waits_s.append(self._parking.next_s - now_s)
+        if self._room > 0 and not self._draining:
+            waits_s.append(self._schedule.wait_s(now_s))
+        return max(0.0, min(waits_s))
 
     def _guarded(self, act: Callable[..., None], lane: Lane, *more: Any) -> None:
         """A lane that fails by a bug fails alone: it is left to its lease."""
@@ -173,20 +179,18 @@ class Courier:
         if now_s < self._next_poll:
             return
         self._next_poll = now_s + self._options.poll_s
-        self._eager.update(range(self._partition_count))
+        self._schedule.ask_all()
         self._finished += self._unanswered
         self._unanswered = []
         for lane in self._gate.overdue(now_s):
             self._guarded(self._go_on, lane)
 
     def _claim(self) -> None:
-        while self._noticed:
-            self._eager.add(self._noticed.popleft())
-        now_s = self._clock.monotonic()
-        wanted = self._wanted()
-        if not wanted:
+        now_s, before = self._clock.monotonic(), self._sent_away
+        numbers, share = self._schedule.next(self._gate.room, now_s, most=self._held.partitions)
+        if not numbers:
             return
-        share = min(self._gate.room // len(wanted), self._options.claims_at_once)
+        wanted = [self._partitions[number] for number in numbers]
         size, events = self._held.share(len(wanted)), self._options.events_per_claim
         claims = self._asked(lambda: self._store.claim(wanted, subscriptions=share, events=events, size=size))
         taken: dict[int, list[Claim]] = {}
@@ -198,11 +202,10 @@ class Courier:
                 continue
             taken.setdefault(partition.number, []).append(claim)
             self._begin(claim, partition, now_s)
-        self._eager -= {each.number for each in wanted}
-        # A partition that gave all it was asked for may have more.
-        for number, found in taken.items():
-            if len(found) >= share or self._held.may_be_cut(size, found):
-                self._eager.add(number)
+        counts = {number: len(found) for number, found in taken.items()}
+        self._schedule.asked(numbers, share, counts, self._sent_away - before, self._clock.monotonic())
+        # What is cut short by its bytes may have more as well.
+        self._schedule.ask(number for number, found in taken.items() if self._held.may_be_cut(size, found))
 
     def _begin(self, claim: Claim, partition: Partition, now_s: float) -> None:
         try:
@@ -214,18 +217,6 @@ class Courier:
         self._lanes.add(lane)
         self._held.take(lane, claim)
         self._guarded(self._go_on, lane)
-
-    def _wanted(self) -> list[Partition]:
-        """Which partitions to ask, of those that may have something due; no more than there is room for."""
-        room = self._room
-        if room <= 0:
-            return []
-        numbers = sorted(self._eager, key=lambda number: (number - self._cursor) % len(self._partitions))
-        if len(numbers) > room:
-            numbers = numbers[:room]
-            # The others are asked first next time.
-            self._cursor = (numbers[-1] + 1) % len(self._partitions)
-        return [self._partitions[number] for number in numbers]
 
     @property
     def _room(self) -> int:
@@ -291,8 +282,10 @@ class Courier:
 
     def _enter(self, lane: Lane, now_ms: int) -> bool:
         """True with a place on the way to the lane's host; else it waits for one, or is finished."""
-        entry = self._gate.enter(lane.host, lane, self._clock.monotonic())
+        now_s = self._clock.monotonic()
+        entry = self._gate.enter(lane.host, lane.claim.client, lane, now_s, accepted_ms=lane.item.accepted_ms)
         if isinstance(entry, Away):
+            self._sent_away += 1
             lane.give_back(min(round(entry.delay_s * 1000), lane.item.deadline_ms - now_ms))
             if entry.silent and not lane.sink:
                 lane.sink = "failed"
@@ -400,6 +393,6 @@ class Courier:
             elif result in ("ended", "active"):
                 log.info("%s subscription=%s", result, lane.claim.subscription_id)
             elif result == "due" and lane.retry is None:
-                self._eager.add(lane.partition.number)
+                self._schedule.ask([lane.partition.number])
             elif result == "unanswered":
                 self._unanswered.append(lane)

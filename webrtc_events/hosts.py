@@ -6,13 +6,13 @@ of a courier free for the others:
 - Each host has a pace of its own (pace.py), and never more on its way than its limits.
 - Hosts that do not answer promptly (new, silent, or slow) share half of the places, whatever their number.
 - The fewer places are left, the fewer a host may have, and the last are for hosts that have none: so
-  hosts that fall silent together leave some to the others. Source: Choudhury and Hahne, Dynamic
-  Queue Length Thresholds, 1998.
+  hosts that fall silent together leave some to the others. The same holds for clients (shares.py), and some
+  places are kept for hosts that are new.
 - What may wait for a host is what it does in a second. The rest is sent away for a while, and all that
-  is sent away comes back at a bounded rate.
+  is sent away comes back at a bounded rate, which clients share.
 
 Times are seconds of one monotonic clock. Nothing waits for a host to which nothing is on its way, so
-whatever waits is looked at when a reply comes.
+whatever waits is looked at when a reply comes. What waits because its host is new has a lobby (lobby.py).
 """
 
 from collections import OrderedDict, deque
@@ -24,7 +24,10 @@ from math import exp2
 from typing import Generic, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
+from webrtc_events.coming_back import ComingBack
+from webrtc_events.lobby import Lobby
 from webrtc_events.pace import Pace, Started
+from webrtc_events.shares import Account, Pool, Standing
 from webrtc_events.signs import Sign
 
 __all__ = ["Away", "HostGate", "HostLimits", "Place", "host_of"]
@@ -69,6 +72,7 @@ class Place:
     """One place on the way to a host, to be given back by `leave`."""
 
     host: str
+    client: str
     started: Started
     prompt: bool
 
@@ -81,43 +85,30 @@ class Away:
     silent: bool
 
 
-class _Pool:
-    """Places, of which hosts that are not prompt may take half."""
+class _Client:
+    """What a client has on its way and waiting."""
 
-    __slots__ = ("_others_used", "_size", "_used")
+    __slots__ = ("places", "waiting")
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._used = 0
-        self._others_used = 0
+    def __init__(self) -> None:
+        self.places = Account()
+        self.waiting = Account()
 
-    def room(self, *, prompt: bool) -> int:
-        left = self._size - self._used
-        return left if prompt else min(left, (self._size + 1) // 2 - self._others_used)
-
-    def share(self, *, prompt: bool) -> int:
-        """How many one host may have."""
-        room = self.room(prompt=prompt)
-        return max(min(room, 1), (room - self._size // _SHARE) // _SHARE)
-
-    def take(self, *, prompt: bool) -> None:
-        self._used += 1
-        self._others_used += not prompt
-
-    def give(self, *, prompt: bool) -> None:
-        self._used -= 1
-        self._others_used -= not prompt
+    @property
+    def idle(self) -> bool:
+        return not self.places.used and not self.waiting.used
 
 
 class _Waiting(NamedTuple, Generic[T]):
     what: T
+    client: _Client
     prompt: bool
 
 
 class _Host(Generic[T]):
     """Its pace, what is on its way to it (oldest first), what waits for it."""
 
-    __slots__ = ("current", "pace", "places", "touched_s", "turn_s", "waiting")
+    __slots__ = ("current", "pace", "places", "put_off", "touched_s", "turn_s", "waiting")
 
     def __init__(self, limits: HostLimits) -> None:
         self.pace = Pace(in_flight=limits.in_flight, connections=limits.connections)
@@ -126,6 +117,14 @@ class _Host(Generic[T]):
         self.current = 0
         self.touched_s = 0.0
         self.turn_s = float("-inf")
+        self.put_off = False
+
+    def standing(self, now_s: float) -> Standing:
+        if self.prompt(now_s):
+            return Standing.PROMPT
+        if self.pace.proven or self.pace.silent or self.places:
+            return Standing.OWING
+        return Standing.PUT_OFF if self.put_off else Standing.NEW
 
     def age_s(self, now_s: float) -> float:
         """For how long it has not answered the oldest request that is on its way."""
@@ -186,40 +185,70 @@ class HostGate(Generic[T]):
         self._random = random
         self._hosts: OrderedDict[str, _Host[T]] = OrderedDict()
         self._crowded: dict[str, None] = {}
-        self._places = _Pool(limits.places)
-        self._waiting = _Pool(limits.waiting)
-        self._away_s = float("-inf")
+        self._clients: dict[str, _Client] = {}
+        self._coming_back = ComingBack(_AWAY_PER_S, _LONGEST_QUEUE_AWAY_S)
+        self._places = Pool(limits.places)
+        self._waiting = Pool(limits.waiting)
+        self._lobby: Lobby[tuple[str, T]] = Lobby(limits.waiting, limits.waiting // _SHARE)
+        self._leaving: list[T] = []
+
+    @property
+    def has_new(self) -> bool:
+        """Whether `next_new` is to be asked before long."""
+        return bool(self._lobby)
 
     @property
     def room(self) -> int:
         """How many more may come, whatever their hosts; 0 when that is too few to be worth a claim."""
-        room = self._waiting.room(prompt=True)
+        room = self._waiting.room_of_one
         return room if room >= self._limits.waiting // _SHARE else 0
 
-    def enter(self, name: str, what: T, now_s: float) -> Place | Away | None:
-        """A place on the way to the host, to be given back by `leave`. None: `what` waits, see `next`."""
-        host = self._host(name, now_s)
+    def enter(
+        self, name: str, client: str, what: T, now_s: float, *, accepted_ms: int = 0
+    ) -> Place | Away | None:
+        """A place on the way to the host, to be given back by `leave`.
+
+        None: `what` waits, see `next` and `next_new`. `accepted_ms`: since when it is to be sent.
+        """
+        host, owner = self._host(name, now_s), self._client(client)
         if host.pace.rest_s(now_s) > 0:
-            return self._away(host, now_s)
-        prompt = host.prompt(now_s)
-        if self._has_place(host, prompt=prompt):
-            self._places.take(prompt=prompt)
-            place = Place(name, host.pace.start(now_s), prompt)
-            host.places[place] = None
-            host.current += 1
-            return place
-        if self._may_wait(host, now_s, prompt=prompt):
-            self._waiting.take(prompt=prompt)
-            host.waiting.append(_Waiting(what, prompt))
+            return self._away(host, client, now_s)
+        standing = host.standing(now_s)
+        prompt = standing is Standing.PROMPT
+        if (
+            self._has_place(host, prompt=prompt)
+            and not (standing is Standing.NEW and self._lobby.has_newer(client, accepted_ms))
+            and self._places.may_take(owner.places, standing, now_s, first=not host.places)
+        ):
+            return self._place(name, client, standing, now_s)
+        if self._may_wait(host, owner, now_s, prompt=prompt):
+            self._waiting.take(owner.waiting, prompt=prompt)
+            host.waiting.append(_Waiting(what, owner, prompt))
             self._crowded[name] = None
             return None
-        return self._away(host, now_s)
+        if standing is Standing.NEW and self._lobby.add(client, accepted_ms, (name, what), now_s):
+            return None
+        host.put_off = not host.places
+        return self._away(host, client, now_s)
+
+    def _place(self, name: str, client: str, standing: Standing, now_s: float) -> Place:
+        host, account = self._hosts[name], self._clients[client].places
+        prompt = standing is Standing.PROMPT
+        place = Place(name, client, host.pace.start(now_s), prompt)
+        self._places.take(account, prompt=prompt)
+        if standing in (Standing.NEW, Standing.PUT_OFF):
+            account.young[place] = now_s
+        host.places[place] = None
+        host.current += 1
+        host.put_off = False
+        return place
 
     def leave(self, place: Place, sign: Sign | None, now_s: float) -> None:
         """Gives a place back, with what came of it; None: nothing that tells of the host."""
-        host = self._hosts[place.host]
+        host, account = self._hosts[place.host], self._clients[place.client].places
         del host.places[place]
-        self._places.give(prompt=place.prompt)
+        account.young.pop(place, None)
+        self._places.give(account, prompt=place.prompt)
         was_current = host.pace.is_current(place.started)
         host.current -= was_current
         host.pace.learn(place.started, sign, now_s, self._random)
@@ -227,13 +256,37 @@ class HostGate(Generic[T]):
             host.current = 0
 
     def next(self, name: str, now_s: float) -> T | None:
-        """What has waited longest for the host, if it has to wait no longer; it is to `enter` again."""
+        """What has waited longest for the host, of those that need not wait on; it is to `enter` again."""
         host = self._hosts.get(name)
         if host is None or not host.waiting:
             return None
-        if host.places and not self._has_place(host, prompt=host.prompt(now_s)):
+        if not host.places:
+            return self._resume(name, host)
+        standing = host.standing(now_s)
+        if not self._has_place(host, prompt=standing is Standing.PROMPT):
             return None
-        return self._resume(name, host)
+        for index, each in enumerate(host.waiting):
+            if self._places.may_take(each.client.places, standing, now_s, first=False):
+                return self._resume(name, host, index)
+        return None
+
+    def next_new(self, now_s: float) -> T | None:
+        """What waits for a host that is new, if there is a place, or will not be; it is to `enter` again."""
+        if not self._lobby:
+            return self._leaving.pop() if self._leaving else None
+        for name, what in self._lobby.leaving(now_s):
+            self._host(name, now_s).put_off = True
+            self._leaving.append(what)
+        if self._leaving:
+            return self._leaving.pop()
+        found = self._lobby.next(lambda client: self._has_room_for_new(client, now_s))
+        return None if found is None else found[1]
+
+    def _has_room_for_new(self, client: str, now_s: float) -> bool:
+        account = self._client(client).places
+        return self._places.share(prompt=False) > 0 and self._places.may_take(
+            account, Standing.NEW, now_s, first=True
+        )
 
     def overdue(self, now_s: float) -> list[T]:
         """What waits for hosts that were prompt and are so no longer; it is to `enter` again."""
@@ -248,12 +301,13 @@ class HostGate(Generic[T]):
                         host.waiting.rotate(-1)
         return late
 
-    def _resume(self, name: str, host: _Host[T]) -> T:
-        first = host.waiting.popleft()
-        self._waiting.give(prompt=first.prompt)
+    def _resume(self, name: str, host: _Host[T], index: int = 0) -> T:
+        found = host.waiting[index]
+        del host.waiting[index]
+        self._waiting.give(found.client.waiting, prompt=found.prompt)
         if not host.waiting:
             del self._crowded[name]
-        return first.what
+        return found.what
 
     def clear(self) -> list[T]:
         """Everything that waits; nothing does any longer."""
@@ -262,6 +316,8 @@ class HostGate(Generic[T]):
             host = self._hosts[name]
             while host.waiting:
                 waiting.append(self._resume(name, host))
+        waiting += self._leaving + [what for _, what in self._lobby.clear()]
+        self._leaving = []
         return waiting
 
     def _host(self, name: str, now_s: float) -> _Host[T]:
@@ -272,6 +328,14 @@ class HostGate(Generic[T]):
         host.touched_s = now_s
         self._hosts.move_to_end(name)
         return host
+
+    def _client(self, name: str) -> _Client:
+        client = self._clients.get(name)
+        if client is None:
+            if len(self._clients) >= self._limits.hosts:
+                self._clients = {each: of for each, of in self._clients.items() if not of.idle}
+            client = self._clients[name] = _Client()
+        return client
 
     def _forget(self, now_s: float) -> None:
         """One host comes, so up to two go: those long idle, and of too many those idle longest."""
@@ -296,15 +360,15 @@ class HostGate(Generic[T]):
             and on_their_way < self._places.share(prompt=prompt)
         )
 
-    def _may_wait(self, host: _Host[T], now_s: float, *, prompt: bool) -> bool:
-        if not host.places:
+    def _may_wait(self, host: _Host[T], client: _Client, now_s: float, *, prompt: bool) -> bool:
+        if not host.places or not self._waiting.may_have(client.waiting, prompt=prompt):
             return False
         waiting = len(host.waiting)
         # What waits for a prompt host goes soon, so one host may have all the room there is.
         room = waiting + self._waiting.room(prompt=True) if prompt else self._waiting.share(prompt=False)
         return waiting < min(room, host.pace.window / host.answers_in_s(now_s))
 
-    def _away(self, host: _Host[T], now_s: float) -> Away:
+    def _away(self, host: _Host[T], client: str, now_s: float) -> Away:
         rest_s = host.pace.rest_s(now_s)
         if rest_s > 0:
             # Spread over as long again: what comes back is not to come at once.
@@ -313,8 +377,8 @@ class HostGate(Generic[T]):
             delay_s = self._turn_s(host, now_s)
         else:
             delay_s = (0.5 + self._random()) * _PROMPT_S
-        self._away_s = min(max(self._away_s, now_s) + 1 / _AWAY_PER_S, now_s + _LONGEST_QUEUE_AWAY_S)
-        return Away(delay_s + self._away_s - now_s, silent=rest_s > 0 and host.pace.silent)
+        delay_s += self._coming_back.delay_s(client, now_s)
+        return Away(delay_s, silent=rest_s > 0 and host.pace.silent)
 
     def _turn_s(self, host: _Host[T], now_s: float) -> float:
         """In how long it is the turn of one more, behind those that wait and those sent away before."""

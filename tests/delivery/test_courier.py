@@ -554,8 +554,9 @@ def test_a_claim_takes_no_more_than_so_many_and_the_next_comes_at_once(
     # No poll comes within the test, so the first round's claim must be followed by others by itself.
     postman(options=CourierOptions(poll_s=60, limits=LIMITS, claims_at_once=5)).run()
     assert len(sink.requests) == 12
+    assert max(sizes) <= 5
     # A delivery that failed on a busy machine would come again behind them.
-    assert [size for size in sizes if size][:3] == [5, 5, 2]
+    assert sum([size for size in sizes if size][:3]) == 12
 
 
 def test_a_courier_holds_so_many_bytes(

@@ -26,8 +26,8 @@ class Yard:
         self.now_s = 100.0
         self._lanes = count()
 
-    def enter(self, host: str = "h") -> Place | Away | None:
-        return self.gate.enter(host, next(self._lanes), self.now_s)
+    def enter(self, host: str = "h", client: str = "c") -> Place | Away | None:
+        return self.gate.enter(host, client, next(self._lanes), self.now_s)
 
     def places(self, host: str = "h") -> list[Place]:
         """As many places as the host has for now; what came too much waits or is away."""
@@ -44,7 +44,7 @@ class Yard:
         """The lanes that need to wait no longer, and what became of them."""
         found = {}
         while (lane := self.gate.next(host, self.now_s)) is not None:
-            found[lane] = self.gate.enter(host, lane, self.now_s)
+            found[lane] = self.gate.enter(host, "c", lane, self.now_s)
         return found
 
     def later(self, seconds: float) -> None:
@@ -164,8 +164,12 @@ def test_a_host_that_is_back_is_asked_by_twice_as_many_each_time() -> None:
 
 def test_hosts_that_never_answered_leave_half_of_the_places_to_those_that_do() -> None:
     yard = Yard(HostLimits(in_flight=8, connections=8, places=512)).warm("fine")
-    hanging = sum(len(yard.places(f"hangs-{number}")) for number in range(1000))
-    assert hanging == 256
+    hanging = 0
+    for _ in range(10):
+        for number in range(1000):
+            hanging += isinstance(yard.enter(f"hangs-{number}", f"c{number % 20}"), Place)
+        yard.later(0.5)
+    assert 240 <= hanging <= 256
     assert len(yard.places("fine")) == LIMITS.in_flight
 
 
@@ -207,7 +211,7 @@ def test_what_waits_for_a_host_that_is_prompt_no_longer_is_looked_at_again() -> 
     yard.later(0.3)
     assert len(yard.gate.overdue(yard.now_s)) == 2
     assert yard.resume() == {}
-    assert yard.gate.room == LIMITS.waiting
+    assert yard.gate.room == Yard().gate.room
 
 
 def test_hosts_that_do_not_answer_keep_little_waiting() -> None:
@@ -215,7 +219,7 @@ def test_hosts_that_do_not_answer_keep_little_waiting() -> None:
     for number in range(100):
         for _ in range(100):
             yard.enter(f"hangs-{number}")
-    assert yard.gate.room >= LIMITS.waiting // 2
+    assert yard.gate.room >= Yard().gate.room // 2
 
 
 def test_who_is_sent_away_from_a_resting_host_comes_back_spread() -> None:
@@ -261,6 +265,100 @@ def test_who_is_sent_away_from_a_busy_host_comes_back_in_turn() -> None:
     assert delays[160] - delays[0] == pytest.approx(160 / 80, abs=0.4)
 
 
+def test_one_client_takes_no_more_than_it_leaves_to_others() -> None:
+    """Whatever its hosts do: silent, slow, or prompt until now."""
+    for seconds in (10.0, 1.5, 0.001):
+        yard = Yard(HostLimits(in_flight=64, connections=64))
+        hosts = [f"h{number}" for number in range(3000)]
+        if seconds < 10:
+            for host in hosts[:200]:
+                yard.warm(host, answers=70, seconds=seconds)
+        for _ in range(20):
+            for host in hosts:
+                yard.enter(host, "greedy")
+            yard.later(0.1)
+        newcomers = [yard.enter(f"new-{number}", f"other-{number}") for number in range(40)]
+        assert all(isinstance(each, Place) for each in newcomers), seconds
+
+
+@pytest.mark.parametrize("silent", [100, 3_000, 10_000])
+@pytest.mark.parametrize("client", ["greedy", "other"])
+def test_a_new_host_finds_a_place_at_once_beside_silent_ones(silent: int, client: str) -> None:
+    """Of a client whose other hosts are new too, and silent; an answer takes them 3 s, and it 20 ms."""
+    gate: HostGate[int] = HostGate(HostLimits(in_flight=64, connections=64), lambda: 0.5)
+    play = Play(gate)
+    for number in range(silent):
+        play.begin(0.0, f"h{number}", "greedy")
+    for number in range(40):
+        play.begin(0.3 + number * 0.5, f"new-{number}", client)
+    play.until(25.0)
+    waited = sorted(play.waited_s(f"new-{number}") for number in range(40))
+    assert waited[-1] <= 0.25
+    # And the silent ones were not forgotten over it.
+    assert play.asked >= min(silent, 1_000)
+
+
+class Play:
+    """Lanes of hosts that are silent for 3 s, or answer after 20 ms, by a clock of its own."""
+
+    def __init__(self, gate: HostGate[int]) -> None:
+        self._gate = gate
+        self._order = count()
+        self._happens: list[tuple[float, int, int, Place | None]] = []
+        self._lanes: list[tuple[float, str, str]] = []
+        self._begun: dict[str, float] = {}
+        self.asked = 0
+
+    def begin(self, at_s: float, host: str, client: str) -> None:
+        self._lanes.append((at_s, host, client))
+        heappush(self._happens, (at_s, next(self._order), len(self._lanes) - 1, None))
+
+    def waited_s(self, host: str) -> float:
+        return self._begun[host] - next(at_s for at_s, name, _ in self._lanes if name == host)
+
+    def until(self, end_s: float) -> None:
+        now_s = 0.0
+        while now_s < end_s:
+            now_s += 0.01
+            while self._happens and self._happens[0][0] <= now_s:
+                _, _, lane, place = heappop(self._happens)
+                if place is None:
+                    self._go_on(lane, now_s)
+                else:
+                    self._answered(place, now_s)
+            while (new := self._gate.next_new(now_s)) is not None:
+                self._go_on(new, now_s)
+
+    def _go_on(self, lane: int, now_s: float) -> None:
+        at_s, host, client = self._lanes[lane]
+        entry = self._gate.enter(host, client, lane, now_s, accepted_ms=round(at_s * 1000))
+        if isinstance(entry, Away):
+            heappush(self._happens, (now_s + entry.delay_s, next(self._order), lane, None))
+        elif entry is not None:
+            self.asked += 1
+            self._begun.setdefault(host, now_s)
+            takes_s = 0.02 if host.startswith("new") else 3.0
+            heappush(self._happens, (now_s + takes_s, next(self._order), lane, entry))
+
+    def _answered(self, place: Place, now_s: float) -> None:
+        good = place.host.startswith("new")
+        self._gate.leave(place, TOOK if good else Silent(), now_s)
+
+
+def test_what_waits_and_may_not_go_is_not_asked_over_and_over() -> None:
+    """A client that has all it may waits on, and another's at the same host goes."""
+    yard = Yard(HostLimits(in_flight=64, connections=64))
+    yard.warm("slow", answers=70, seconds=1.5)
+    for _ in range(5):
+        assert isinstance(yard.enter("slow", "greedy"), Place)
+    for number in range(2_000):
+        yard.enter(f"h{number}", "greedy")
+        yard.later(0.003)
+    assert [yard.enter("slow", "greedy") for _ in range(3)] == [None, None, None]
+    assert yard.gate.next("slow", yard.now_s) is None
+    assert isinstance(yard.enter("slow", "other"), Place)
+
+
 def test_clear_gives_back_all_that_waits() -> None:
     yard = Yard()
     yard.places("a")
@@ -268,7 +366,7 @@ def test_clear_gives_back_all_that_waits() -> None:
     yard.enter("b")
     assert sorted(yard.gate.clear()) == [1, 3, 4]
     assert yard.gate.clear() == []
-    assert yard.gate.room == LIMITS.waiting
+    assert yard.gate.room == Yard().gate.room
 
 
 def test_hosts_long_idle_are_forgotten_and_busy_ones_are_not() -> None:
@@ -307,6 +405,13 @@ def test_a_host_is_scheme_name_and_port(url: str, host: str) -> None:
 
 
 HOSTS = ("a", "b", "c", "d", "e", "f")
+
+
+def client_of(lane: int) -> str:
+    """One of three, whatever the host: clients may share one."""
+    return f"client-{lane % 3}"
+
+
 SIGNS = st.sampled_from(
     [Took(), Took(multiplexed=True), Erred(), Slower(0), Slower(3), Silent(), Silent(), None]
 )
@@ -335,6 +440,8 @@ class GateMachine(RuleBasedStateMachine):
         self.places: dict[Place, str] = {}
         self.generation_of: dict[Place, int] = {}
         self.waits: dict[str, list[int]] = {name: [] for name in HOSTS}
+        # What waits because its host is new, and nothing is on its way there.
+        self.lobby: dict[int, str] = {}
         # A host that is new or fell silent is of a new generation, until it answers.
         self.generation = Counter[str]()
         self.answered = dict.fromkeys(HOSTS, False)
@@ -342,21 +449,31 @@ class GateMachine(RuleBasedStateMachine):
         self.silent_since = dict.fromkeys(HOSTS, float("-inf"))
 
     def _enter(self, host: str, lane: int) -> Place | None:
-        entry = self.gate.enter(host, lane, self.now_s)
+        entry = self.gate.enter(host, client_of(lane), lane, self.now_s)
         if isinstance(entry, Place):
             assert self.now_s - self.silent_since[host] >= 0.5
             self.places[entry] = host
             self.generation_of[entry] = self.generation[host]
             return entry
-        if entry is None:
+        if entry is None and host not in self.places.values():
+            self.lobby[lane] = host
+        elif entry is None:
             self.waits[host].append(lane)
         else:
             assert 0 < entry.delay_s < 100
         return None
 
+    def _go_on_with_new(self) -> Iterator[Place]:
+        while (lane := self.gate.next_new(self.now_s)) is not None:
+            host = self.lobby.pop(lane)
+            if (place := self._enter(host, lane)) is not None:
+                yield place
+
     def _go_on(self, host: str) -> Iterator[Place]:
         while (lane := self.gate.next(host, self.now_s)) is not None:
-            assert lane == self.waits[host].pop(0)
+            # Those of one client in order; another may have all that it may.
+            assert lane == next(each for each in self.waits[host] if client_of(each) == client_of(lane))
+            self.waits[host].remove(lane)
             place = self._enter(host, lane)
             # Nothing is sent to the end of the queue.
             assert lane not in self.waits[host]
@@ -412,10 +529,19 @@ class GateMachine(RuleBasedStateMachine):
             self.waits[host].remove(lane)
             self._enter(host, lane)
 
+    @rule(target=under_way)
+    def look_at_new(self) -> Place | None:
+        places = list(self._go_on_with_new())
+        for each in places[1:]:
+            self._leave(each, Took())
+        return places[0] if places else None
+
     @rule()
     def clear(self) -> None:
-        assert sorted(self.gate.clear()) == sorted(lane for lanes in self.waits.values() for lane in lanes)
+        waiting = [*self.lobby, *(lane for lanes in self.waits.values() for lane in lanes)]
+        assert sorted(self.gate.clear()) == sorted(waiting)
         self.waits = {name: [] for name in HOSTS}
+        self.lobby = {}
 
     @invariant()
     def limits_hold(self) -> None:
@@ -452,14 +578,18 @@ class GateMachine(RuleBasedStateMachine):
         """Once all is answered, nothing waits and every place is free."""
         if not hasattr(self, "gate"):
             return
-        while self.places:
-            self._leave(next(iter(self.places)), Took())
+        while self.places or self.lobby:
+            # Whatever waits gets a place once there is one, and nothing is put off for ever.
+            assert list(self._go_on_with_new()) or self.places
+            while self.places:
+                self._leave(next(iter(self.places)), Took())
         assert not any(self.waits.values())
+        assert not self.gate.has_new
         assert self.gate.clear() == []
         assert self.gate._places.room(prompt=True) == self.limits.places
         assert self.gate._places.room(prompt=False) == (self.limits.places + 1) // 2
         for number in range(len(HOSTS)):
-            place = self.gate.enter(f"new-{number}", next(self.lanes), self.now_s)
+            place = self.gate.enter(f"new-{number}", "c", next(self.lanes), self.now_s)
             assert isinstance(place, Place)
             self.gate.leave(place, TOOK, self.now_s)
         assert len(self.gate._hosts) <= self.limits.hosts
@@ -478,7 +608,7 @@ def test_a_burst_for_a_sink_that_nothing_is_known_of_is_soon_over() -> None:
     happens: list[tuple[float, int, int, Place | None]] = [(0.0, next(order), lane, None) for lane in left]
 
     def go_on(lane: int) -> None:
-        entry = gate.enter("h", lane, now_s)
+        entry = gate.enter("h", "c", lane, now_s)
         if isinstance(entry, Away):
             heappush(happens, (now_s + entry.delay_s, next(order), lane, None))
         elif entry is not None:

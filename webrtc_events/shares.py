@@ -1,0 +1,124 @@
+"""How much of what a courier has one client may have. Pure.
+
+| who asks | may have |
+| --- | --- |
+| a client | four times what it leaves of all; eight times, for a host that has none of it |
+| its hosts that are not prompt | twice what they leave of the half that is theirs, less a reserve |
+| its hosts that were never asked | of the reserve too, a sixteenth of what is left within 250 ms |
+| those of them that were put off | half as many of them |
+
+So a client that is alone may have most of it, and the more there are the less each has; the last sixteenth
+is for clients that have little. So whoever comes finds something left. Source: Choudhury and Hahne, Dynamic
+Queue Length Thresholds, 1998.
+
+A new host that is good answers soon. So only the young are counted against that part: those that were
+asked a moment ago. Of hosts that turn out to be silent ever fewer are asked in a second, but some always are.
+
+Times are seconds of one monotonic clock.
+"""
+
+from enum import Enum, auto
+
+__all__ = ["Account", "Pool", "Standing"]
+
+_SHARE = 16
+# Times what is left: of all, for a host that has none of it, and of the half of hosts that are not prompt.
+_MOST, _MOST_FIRST, _MOST_OTHERS = 4, 8, 2
+_RESERVE = 4
+# So slowly that what is left is not used up before the first that were asked, and are silent, give up.
+_YOUNG = 16
+# The last of these parts of all is for clients that have little.
+_LAST, _LITTLE = 16, 8
+# An answer that takes longer comes from a host that is not well, or far away.
+_YOUNG_S = 0.25
+
+
+class Standing(Enum):
+    """What a host owes.
+
+    PROMPT: it answers soon. NEW: it was never asked, so it owes nothing. PUT_OFF: the same, but there was no
+    place when it came. OWING: it answers slowly, failed, or has yet to answer.
+    """
+
+    PROMPT = auto()
+    NEW = auto()
+    PUT_OFF = auto()
+    OWING = auto()
+
+
+class Account:
+    """What one client has of a pool: in all, for hosts that are not prompt, and for new ones, since when."""
+
+    __slots__ = ("others", "used", "young")
+
+    def __init__(self) -> None:
+        self.used = 0
+        self.others = 0
+        self.young: dict[object, float] = {}
+
+    def young_at(self, now_s: float) -> int:
+        while self.young:
+            oldest, since_s = next(iter(self.young.items()))
+            if now_s - since_s < _YOUNG_S:
+                break
+            del self.young[oldest]
+        return len(self.young)
+
+
+class Pool:
+    """Places, of which hosts that are not prompt may take half."""
+
+    __slots__ = ("_half", "_others_used", "_size", "_used")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._half = (size + 1) // 2
+        self._used = 0
+        self._others_used = 0
+
+    def room(self, *, prompt: bool) -> int:
+        left = self._size - self._used
+        return left if prompt else min(left, self._half - self._others_used)
+
+    @property
+    def room_of_one(self) -> int:
+        """How many more there are before one client alone has all that it may."""
+        return max(0, self._size * _MOST // (_MOST + 1) - self._used)
+
+    def share(self, *, prompt: bool) -> int:
+        """How many one host may have."""
+        room = self.room(prompt=prompt)
+        return max(min(room, 1), (room - self._size // _SHARE) // _SHARE)
+
+    def may_take(self, account: Account, standing: Standing, now_s: float, *, first: bool) -> bool:
+        """Whether one more may go to a host of that client. `first`: the host has none yet."""
+        prompt = standing is Standing.PROMPT
+        if prompt or not self.may_have(account, prompt=False, first=first):
+            return self.may_have(account, prompt=prompt, first=first)
+        spare = _MOST_OTHERS * self.room(prompt=False) - account.others
+        if standing is Standing.OWING:
+            return spare > self._half // _RESERVE
+        # Those that were put off are many: they leave something to the one that comes.
+        most = max(1, spare // _YOUNG) if standing is Standing.NEW else spare // (2 * _YOUNG)
+        return account.young_at(now_s) < most
+
+    def may_have(self, account: Account, *, prompt: bool, first: bool = False) -> bool:
+        """The same, where nothing is kept for new hosts."""
+        room = self.room(prompt=prompt)
+        if account.used >= _LITTLE and room <= (self._size if prompt else self._half) // _LAST:
+            return False
+        if account.used >= (_MOST_FIRST if first else _MOST) * self.room(prompt=True):
+            return False
+        return prompt or account.others < _MOST_OTHERS * room
+
+    def take(self, account: Account, *, prompt: bool) -> None:
+        self._used += 1
+        account.used += 1
+        self._others_used += not prompt
+        account.others += not prompt
+
+    def give(self, account: Account, *, prompt: bool) -> None:
+        self._used -= 1
+        account.used -= 1
+        self._others_used -= not prompt
+        account.others -= not prompt
