@@ -67,7 +67,7 @@ def test_once_claims_are_of_use_it_is_as_much_as_before() -> None:
     for _ in range(6):
         schedule.notice(7)
         numbers, share = schedule.next(1000, 1.0, most=1000)
-        schedule.asked(numbers, share, [7] * share, 0, 1.0)
+        schedule.asked(numbers, share, {7: share}, 0, 1.0)
     schedule.notice(7)
     assert schedule.next(1000, 1.0, most=1000)[1] == 50
     assert schedule.wait_s(1.0) == 0
@@ -79,10 +79,10 @@ def test_no_more_is_asked_for_than_there_is_room_and_each_partition_has_its_turn
     asked = set()
     for _ in range(64):
         schedule.ask_all()
-        numbers, share = schedule.next(room, 0.0)
+        numbers, share = schedule.next(room, 0.0, most=room)
         assert 0 < len(numbers) * share <= room
         asked.update(numbers)
-        schedule.asked(numbers, share, [], 0, 0.0)
+        schedule.asked(numbers, share, {}, 0, 0.0)
     assert asked == set(range(64))
 
 
