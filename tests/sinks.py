@@ -78,6 +78,11 @@ class Authority:
         self._ca.issue_cert(*names, not_after=not_after).configure_cert(context)
         return context
 
+    def certificate(self, file: Path, *names: str) -> Path:
+        """A certificate with its key, for a sink in a process of its own."""
+        self._ca.issue_cert(*names).private_key_and_cert_chain_pem.write_to_path(str(file))
+        return file
+
     def old_context(self, *names: str) -> ssl.SSLContext:
         """TLS 1.1 and nothing newer."""
         context = self.context(*names)
