@@ -19,12 +19,14 @@ __all__ = ["Damaged", "DamagedRecords", "escaped"]
 # The type of every key, by what stands behind its hash tag. Source: keys.py.
 _OF_PARTITION = {
     "attempts": "stream",
+    "clients": "zset",
     "clock": "string",
     "dead": "stream",
     "due": "zset",
     "ended": "zset",
     "ending": "set",
     "ends": "zset",
+    "hosts": "zset",
     "initial": "zset",
     "lacking": "set",
     "marks": "stream",
@@ -32,6 +34,7 @@ _OF_PARTITION = {
     "outbox": "list",
     "payload": "hash",
     "payloads": "zset",
+    "queue": "list",
     "rebuild": "set",
     "registration": "set",
     "registration-record": "hash",

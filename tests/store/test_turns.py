@@ -153,6 +153,15 @@ def test_lists_that_were_lost_or_tell_too_much_hold_back_nobody(
     assert len(found) == len(set(found)) == 601
 
 
+def test_lists_are_bounded_where_nobody_takes_from_them(store: Store, raw_store: "redis.Redis") -> None:
+    """Workers of the release before do not, while processes of this one accept events."""
+    queue = P.queue("greedy", "slow.example")
+    raw_store.rpush(queue, *(f"former-{number}" for number in range(1000)))
+    made = due(store, 20)
+    assert raw_store.llen(queue) == 1000
+    assert set(raw_store.lrange(queue, -18, -1)) <= set(made)
+
+
 @pytest.mark.parametrize("key", [P.clients, P.hosts("greedy"), P.queue("greedy", "slow.example")])
 def test_a_list_of_another_type_is_set_aside(store: Store, raw_store: "redis.Redis", key: str) -> None:
     flood(store)

@@ -342,7 +342,7 @@ end
 -- `clients` has their turns, `hosts:<client>` those of its hosts, `queue:<client> <host>` the subscriptions. The newest
 -- comes first, and goes behind all others with each turn. The lists are hints: `due` alone says what is due. Whose
 -- sink fails is not listed: it waits by its age.
-local CROWD = 2
+local CROWD, MAX_QUEUE = 2, 1000
 local function list_in_crowd(id)
   if (on_index('ZCOUNT', tag .. ':due', '-inf', now) or 0) <= CROWD then
     return
@@ -353,7 +353,11 @@ local function list_in_crowd(id)
     host = string.lower(host)
     write('ZADD', tag .. ':clients', 'NX', -now, of[1])
     write('ZADD', tag .. ':hosts:' .. of[1], 'NX', -now, host)
-    write('RPUSH', tag .. ':queue:' .. of[1] .. ' ' .. host, id)
+    local queue = tag .. ':queue:' .. of[1] .. ' ' .. host
+    if write('RPUSH', queue, id) > MAX_QUEUE then
+      -- It comes by its age; so does all where no worker knows of the lists yet.
+      redis.call('LPOP', queue)
+    end
   end
 end
 
