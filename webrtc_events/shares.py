@@ -96,11 +96,14 @@ class Pool:
         if prompt or not self.may_have(account, prompt=False, first=first):
             return self.may_have(account, prompt=prompt, first=first)
         spare = _MOST_OTHERS * self.room(prompt=False) - account.others
+        more = spare > self._half // _RESERVE
         if standing is Standing.OWING:
-            return spare > self._half // _RESERVE
+            return more
+        young = account.young_at(now_s)
+        if standing is Standing.NEW:
+            return young < max(1, spare // _YOUNG)
         # Those that were put off are many: they leave something to the one that comes.
-        most = max(1, spare // _YOUNG) if standing is Standing.NEW else spare // (2 * _YOUNG)
-        return account.young_at(now_s) < most
+        return young < max(more, spare // (2 * _YOUNG))
 
     def may_have(self, account: Account, *, prompt: bool, first: bool = False) -> bool:
         """The same, where nothing is kept for new hosts."""

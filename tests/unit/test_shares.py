@@ -95,6 +95,11 @@ def test_new_hosts_that_turn_out_silent_never_use_up_what_is_kept_for_the_next()
             pass
 
 
+@given(st.integers(1, 200))
+def test_who_was_put_off_finds_a_place_once_there_is_one_however_few_there_are(size: int) -> None:
+    assert fill(Pool(size), Account(), Standing.PUT_OFF) >= 1
+
+
 def test_what_is_given_back_can_be_taken_again() -> None:
     pool, account = Pool(100), Account()
     taken = fill(pool, account, Standing.PROMPT)
