@@ -13,7 +13,7 @@ from webrtc_events import streams
 from webrtc_events.errors import DamagedRecord, NewerRelease
 from webrtc_events.keys import Partition, partition_of, partition_of_subscription
 from webrtc_events.model import EventType, OutboxItem
-from webrtc_events.outbox_entries import keep_event_number, parse_entry
+from webrtc_events.outbox_entries import keep_event_number, parse_entry, referred_payload
 from webrtc_events.scripts import Call, answers_of, store_errors
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store
@@ -122,7 +122,8 @@ class Redelivery:
     'redelivered', or why not: 'no_letter', 'gone', 'ended' (with the terminationReason, if it is
     known), 'not_owner', 'others_session', 'full' (its subscription's outbox), 'newer' (its
     subscription is kept by a newer release), 'damaged' (its subscription cannot be read), 'hopeless' (it
-    would be given up again), 'end' (it is a subscription-ended).
+    would be given up again), 'no_payload' (it was left out, as the store was full), 'end' (it is a
+    subscription-ended).
     """
 
     outcome: str
@@ -177,6 +178,8 @@ class DeadLetters:
 
     def redeliver(self, letter: Letter) -> Redelivery:
         """Moves it to the tail of its subscription's outbox, in one step. It keeps its event's id."""
+        if referred_payload(letter.entry) is not None:
+            return Redelivery("no_payload")
         item, event_type = letter.item, letter.type
         if item is None or event_type is None or letter.reason in _HOPELESS:
             return Redelivery("hopeless", letter.reason)

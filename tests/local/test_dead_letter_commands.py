@@ -1,9 +1,11 @@
 """`webrtc-events dead-letters`, as an operator runs it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import redis
 
 from tests.builders import append, created, invitation, session_status
 from tests.local.conftest import clean_environ, run
@@ -175,3 +177,23 @@ def test_a_store_that_is_gone_is_told(environ: dict[str, str]) -> None:
     assert done.returncode == 1
     assert b"WEBRTC_EVENTS_REDIS_URL: " in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_a_letter_without_its_payload_says_so(
+    store: Store, settings: Settings, letters: Any, raw_store: "redis.Redis"
+) -> None:
+    """Several outboxes had it in common, and the store had no room for a copy."""
+    for _ in range(2):
+        created(store)
+    event = replace(invitation(1), payload=json.dumps({"type": "t", "padding": "x" * 100_000}))
+    append(store, event)
+    claims = store.claim([P], subscriptions=2, events=1)
+    raw_store.config_set("maxmemory", round(raw_store.info("memory")["used_memory"] / 0.9))
+    store.settle([Settlement(each, 1, dead=(DeadLetter(1, "refused", ""),)) for each in claims])
+    raw_store.config_set("maxmemory", "0")
+    (name, _) = [str(each.id) for each in DeadLetters(store, settings).oldest_first(LetterFilter())]
+    assert "its payload was left out: the store was full" in letters("show", name).stdout.decode()
+    done = letters("redeliver", name)
+    assert done.returncode == 1
+    assert "its payload was left out, as the store was full" in done.stderr.decode()
+    assert letters("purge", "--yes", name).returncode == 0

@@ -629,7 +629,7 @@ def test_a_letter_of_a_full_store_has_no_payload(
     kept = DeadLetters(store, settings)
     (letter, _) = kept.oldest_first(LetterFilter())
     assert letter.detail == "its payload was left out: the store was full"
-    assert kept.redeliver(letter).outcome == "hopeless"
+    assert kept.redeliver(letter).outcome == "no_payload"
 
 
 def test_what_ends_with_its_registration_shares_nothing_that_is_short(
