@@ -22,6 +22,7 @@ from webrtc_events.model import (
     Credential,
     EventType,
     NetworkEvent,
+    OutboxKind,
     Registration,
     Status,
     Subscription,
@@ -239,7 +240,20 @@ def test_a_registration_that_ends_and_one_that_is_erased(store: Store, raw_store
     erasure.erase(erasure.find("r1"))
     assert settle(store, found) == ["lost"] * 3
     assert payloads(raw_store) == {}
-    assert not [key for key in raw_store.keys("*") if "r1" in key or "x" * 9 in str(contents(raw_store)[key])]
+    assert not [key for key, value in contents(raw_store).items() if "r1" in key or "x" * 9 in str(value)]
+
+
+def test_what_was_given_up_under_a_lease_that_runs_out_is_released_by_the_next_claim(
+    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    made = [created(store) for _ in range(3)]
+    append(store, long(1))
+    claims(store)
+    for each in made:
+        deleted(store, each)
+    assert payloads(raw_store) == referred(raw_store, made) != {}
+    assert [each.items[0].kind for each in claims(store_at(31))] == [OutboxKind.END] * 3
+    assert payloads(raw_store) == {}
 
 
 def test_a_letter_has_a_copy_and_can_be_redelivered(

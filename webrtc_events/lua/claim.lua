@@ -31,6 +31,8 @@ local function skip_dropped(id, before, reason)
       replace_lost(id)
     elseif reason ~= '' then
       dead_letter(id, head, reason, '')
+    else
+      release(id, head)
     end
     head = redis.call('LINDEX', outbox, 0)
   end
