@@ -68,7 +68,7 @@ class Soak:
             CLOCK.now(), scope=SCOPES, exp=CLOCK.now() + 86_400, client_id="neighbour"
         )
         self._api = self._service.start_api(workers=2)
-        self._first_forked = min(self._api.forked())
+        self._first_forked = self._api.forked()[0]
         self._steady = self._service.start_worker(1)
         self._service.start_worker(2)
 

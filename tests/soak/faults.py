@@ -49,7 +49,7 @@ def worker_frozen(run: Round, _: Load) -> None:
 
 def api_process_killed(run: Round, _: Load) -> None:
     """Not the first, whose memory is watched."""
-    victim = max(run.api.forked())
+    victim = run.api.forked()[-1]
     os.kill(victim, signal.SIGKILL)
     eventually(lambda: not running([victim]) and len(run.api.forked()) == 2, "gunicorn has another", 30)
 
