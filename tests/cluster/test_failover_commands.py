@@ -88,9 +88,12 @@ def stage(tmp_path: Path, connect: Connect) -> Iterator[Stage]:
 def given_up(store: Store, count: int) -> None:
     """So many events of the one subscription are dead letters."""
     append(store, *(invitation(number) for number in range(1, count + 1)))
-    (claim,) = store.claim([P], subscriptions=9, events=count)
-    dead = tuple(DeadLetter(item.number, "refused", "500") for item in claim.items)
-    assert store.settle([Settlement(claim, claim.items[-1].number, dead=dead)]) == ["idle"]
+    outcome = "due"
+    while outcome == "due":
+        (claim,) = store.claim([P], subscriptions=9, events=count)
+        dead = tuple(DeadLetter(item.number, "refused", "500") for item in claim.items)
+        (outcome,) = store.settle([Settlement(claim, claim.items[-1].number, dead=dead)])
+    assert outcome == "idle"
 
 
 def test_redeliver(stage: Stage) -> None:
@@ -123,7 +126,7 @@ def test_erase(stage: Stage) -> None:
     assert not [key for key, value in left.items() if "r1" in key and ":seen:" not in key and value], (
         left.keys()
     )
-    assert stage.store.get(other.id) is not None
+    eventually(lambda: stage.store.get(other.id) is not None, "the other one is there")
 
 
 def test_rotate_key(stage: Stage, connect: Connect) -> None:
