@@ -62,12 +62,17 @@ class Channel:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How it is sent: so many lines, batches of up to so many, so many events a second in all."""
+    """How it is sent: so many lines, batches of up to so many, so many events a second in all.
+
+    `unheard`: answers of the store are lost on the way, so the service sends it again what it was sent once,
+    and may say duplicate.
+    """
 
     lines: int = 8
     batch: int = 20
     rate: float = 1_000.0
     padding: str = ""
+    unheard: bool = False
 
 
 @dataclass
@@ -232,7 +237,8 @@ class Load:
         if result["status"] == "duplicate":
             self._count("duplicates")
         # What was appended before, with an answer that was lost, is not told again.
-        if wanted is not None and result["subscriptions"] != wanted and not repeated:
+        told_again = repeated or (self._options.unheard and result["status"] == "duplicate")
+        if wanted is not None and result["subscriptions"] != wanted and not told_again:
             self._fault(f"{event['id']}: {result}, not to {wanted} subscriptions")
         if wanted is not None or result["subscriptions"]:
             channel.told = number

@@ -51,7 +51,8 @@ class Soak:
     """A context: the service, for all rounds."""
 
     def __init__(self, stack: ExitStack, directory: Path, options: argparse.Namespace) -> None:
-        self.growth = Growth()
+        # Connections to sinks come and go.
+        self.growth = Growth({"descriptors": 32.0})
         self.totals = Totals()
         self._options = options
         self._stack = stack
@@ -83,14 +84,20 @@ class Soak:
             AssertionError: something was lost, out of order, wrong, or doubled without a cause.
         """
         while self.elapsed_s < self._options.minutes * 60:
-            self._round([next(self._faults) for _ in range(_FAULTS_A_ROUND)])
+            faults = [next(self._faults) for _ in range(_FAULTS_A_ROUND)]
+            try:
+                self._round(faults)
+            except (AssertionError, TimeoutError) as error:
+                named = ", ".join(each.name for each in faults)
+                raise AssertionError(f"round {self.totals.rounds + 1}, {named}: {error}") from error
 
     def _round(self, faults: list[Fault]) -> None:
         number = self.totals.rounds + 1
         options = Options(self._options.seed, self._options.events)
         with Round(f"round-{number}", options, self._directory, self._issuer, _quiet) as run:
             run.join(self._service, self._inbox, self._valkey, self._neighbours_token)
-            load = run.publish(run.mixed(options.events), rate=self._options.rate)
+            unheard = any(each.unheard for each in faults)
+            load = run.publish(run.mixed(options.events), rate=self._options.rate, unheard=unheard)
             for at, fault in enumerate(faults, start=1):
                 load.wait_accepted(at / (_FAULTS_A_ROUND + 2))
                 fault.act(run, load)
@@ -157,8 +164,8 @@ def main() -> int:
         soak = Soak(stack, directory, options)
         try:
             soak.run()
-        except (AssertionError, TimeoutError) as error:
-            print(f"round {soak.totals.rounds + 1} failed: {error}", file=sys.stderr)
+        except AssertionError as error:
+            print(error, file=sys.stderr)
             _tell(soak)
             return 1
         return 1 if _tell(soak) else 0

@@ -23,12 +23,17 @@ _NEIGHBOURS_S = 8.0
 
 @dataclass(frozen=True)
 class Fault:
-    """`doubles`: of one subscription, so many claims may be delivered twice. `late`: also after its end."""
+    """What is done, and what it may cost.
+
+    `doubles`: of one subscription, so many claims may be delivered twice. `late`: also after its end.
+    `unheard`: answers of the store are lost while it and the service go on.
+    """
 
     name: str
     act: Callable[[Round, Load], None]
     doubles: int = 0
     late: bool = False
+    unheard: bool = False
 
 
 def worker_killed(run: Round, _: Load) -> None:
@@ -137,7 +142,7 @@ FAULTS = (
     Fault("store killed", store_killed, doubles=2),
     Fault("store paused", store_paused, doubles=1),
     Fault("scripts forgotten", scripts_forgotten),
-    Fault("connections to the store closed", connections_closed, doubles=1),
+    Fault("connections to the store closed", connections_closed, doubles=1, unheard=True),
     Fault("index damaged", index_damaged, doubles=1),
     Fault("entries damaged", entries_damaged),
     Fault("sinks fail", sinks_fail),

@@ -26,6 +26,7 @@ class Trend:
     highest: float
     percent: float
     watched_s: float
+    noise: float = 0.0
 
     @property
     def percent_an_hour(self) -> float:
@@ -35,6 +36,8 @@ class Trend:
     @property
     def too_much(self) -> bool:
         """In less than an hour what still fills up looks like a slow leak: only a fast one counts."""
+        if self.percent / 100 * self.median <= self.noise:
+            return False
         return (
             self.percent_an_hour > _MOST_AN_HOUR
             if self.watched_s >= _LONG_S
@@ -43,9 +46,10 @@ class Trend:
 
 
 class Growth:
-    """Takes samples, in order of time."""
+    """Takes samples, in order of time. `noise`: by so much may what has that in its name rise in any case."""
 
-    def __init__(self) -> None:
+    def __init__(self, noise: Mapping[str, float] | None = None) -> None:
+        self._noise = noise or {}
         self._samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
 
     def add(self, at_s: float, values: Mapping[str, float]) -> None:
@@ -70,5 +74,6 @@ class Growth:
             share = slope / middle * 100 if middle else 0.0
             watched_s = kept[-1][0] - kept[0][0]
             highest = max(value for _, value in kept)
-            found.append(Trend(name, middle, highest, share * watched_s, watched_s))
+            noise = max((most for part, most in self._noise.items() if part in name), default=0.0)
+            found.append(Trend(name, middle, highest, share * watched_s, watched_s, noise))
         return found

@@ -39,6 +39,15 @@ def test_a_run_that_is_brief_finds_a_fast_leak_only() -> None:
     assert trend([100.0 + 3 * number for number in range(10)]).too_much
 
 
+def test_a_few_more_connections_are_no_leak_and_many_are() -> None:
+    growth = Growth({"descriptors": 32.0})
+    for number in range(40):
+        growth.add(number * 90.0, {"few, descriptors": 60 + number / 3, "many, descriptors": 60 + 2 * number})
+    few, many = growth.trends()
+    assert not few.too_much
+    assert many.too_much
+
+
 def test_what_has_hardly_been_looked_at_has_no_trend() -> None:
     growth = Growth()
     for number in range(3):
