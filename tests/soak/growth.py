@@ -15,6 +15,7 @@ _LEAST_SAMPLES = 4
 _MOST_AN_HOUR = 1.0
 _MOST_BRIEFLY = 10.0
 _LONG_S = 2400.0
+_TOO_BRIEF_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Trend:
     @property
     def too_much(self) -> bool:
         """In less than an hour what still fills up looks like a slow leak: only a fast one counts."""
-        if self.percent / 100 * self.median <= self.noise:
+        if self.watched_s < _TOO_BRIEF_S or self.percent / 100 * self.median <= self.noise:
             return False
         return (
             self.percent_an_hour > _MOST_AN_HOUR

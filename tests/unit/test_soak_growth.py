@@ -37,6 +37,7 @@ def test_one_round_that_stands_out_is_no_trend() -> None:
 def test_a_run_that_is_brief_finds_a_fast_leak_only() -> None:
     assert not trend([100 + number / 2 for number in range(10)]).too_much
     assert trend([100.0 + 3 * number for number in range(10)]).too_much
+    assert not trend([100.0 + 3 * number for number in range(10)], every_s=30).too_much
 
 
 def test_a_few_more_connections_are_no_leak_and_many_are() -> None:
