@@ -160,7 +160,7 @@ class Courier:
         waits_s = [_NEW_WAIT_S if self._gate.has_new else self._options.poll_s]
         if self._parking.next_s is not None:
             waits_s.append(self._parking.next_s - now_s)
-        if self._room > 0 and not self._draining:
+        if self._gate.room > 0 and self._held.partitions > 0 and not self._draining:
             waits_s.append(self._schedule.wait_s(now_s))
         return max(0.0, min(waits_s))
 
@@ -217,11 +217,6 @@ class Courier:
         self._lanes.add(lane)
         self._held.take(lane, claim)
         self._guarded(self._go_on, lane)
-
-    @property
-    def _room(self) -> int:
-        """How many partitions may be asked now."""
-        return min(self._gate.room, self._held.partitions)
 
     def _go_on(self, lane: Lane) -> None:
         """Sends the lane's next event, lets it wait for its host, or finishes the lane."""

@@ -120,15 +120,20 @@ local function append_to(ids, matched, event)
   return appended
 end
 
--- The payload's sha1 if so many outboxes are to refer to it rather than to have it each, else nil. Of an event that
--- is cut, those that come later do as the first.
+-- Whether it saves enough that so many outboxes refer to the payload rather than have it each.
+local function saves(event, outboxes)
+  return #event.payload >= SHARED_FROM / 16 and #event.payload * (outboxes - 1) >= SHARED_FROM
+end
+
+-- The payload's sha1 if so many outboxes are to refer to it, else nil. Of an event that is cut, those that come
+-- later do as the first.
 local function shared(event, outboxes, cut)
-  if SHARED_FROM == 0 then
+  local enough = saves(event, outboxes)
+  if SHARED_FROM == 0 or not (enough or cut) then
     return nil
   end
-  local saves = #event.payload >= SHARED_FROM / 16 and #event.payload * (outboxes - 1) >= SHARED_FROM
-  local sha = (saves or cut) and redis.sha1hex(event.payload)
-  return (saves or (cut and payloads().is_kept(sha))) and sha or nil
+  local sha = redis.sha1hex(event.payload)
+  return (enough or payloads().is_kept(sha)) and sha or nil
 end
 
 -- Takes the room that the event needs in so many outboxes; error OOM, before anything is written, if there is less.
@@ -186,7 +191,7 @@ local function publish(event, left)
   if not cut and count * weight <= options.work then
     local ids = redis.call('SUNION', unpack(indexes))
     local matched = matched_of(ids, event)
-    event.sha = event.sha and shared(event, #matched)
+    event.sha = saves(event, #matched) and event.sha or nil
     take_room(event, #matched, states)
     keep_state(event)
     return append_to(ids, matched, event), work
