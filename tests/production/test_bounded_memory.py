@@ -13,10 +13,9 @@ import requests
 
 from tests.builders import created
 from tests.chaos.processes import Process
-from tests.chaos.service import APP, GUNICORN_CONF, SCRIPTS
-from tests.issuer import Issuer, SigningKeyPair
+from tests.issuer import Issuer
 from tests.production.large_sink import LargeSink, large_sink
-from tests.production.test_processes import event
+from tests.production.service import environ_of, event, processes
 from tests.valkeys import CLOCK, ValkeyServer, _free_port, eventually
 from webrtc_events.settings import Settings
 from webrtc_events.store import Store
@@ -38,19 +37,14 @@ class Service:
         token = issuer.token(CLOCK.now(), scope="webrtc-events:network", exp=CLOCK.now() + 3600)
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"
-        self.environ = {
-            "WEBRTC_EVENTS_REDIS_URL": f"redis://{store.address}/0",
-            "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url,
-            "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
-            "WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file),
-            "WEBRTC_EVENTS_SINK_ALLOWED_NETWORKS": "127.0.0.0/8",
-            "WEBRTC_EVENTS_REQUESTS_PER_S": "0",
-            "WEBRTC_EVENTS_MAX_REGISTRATION_SUBSCRIPTIONS": str(CROWD),
-        }
-        bind = self.url.removeprefix("http://")
-        gunicorn = (str(SCRIPTS / "gunicorn"), "-c", GUNICORN_CONF, "-w", "1", "-b", bind)
-        self.api = Process("api", directory, self.environ, (*gunicorn, APP))
-        self.worker = Process("worker", directory, self.environ, (str(SCRIPTS / "webrtc-events"), "worker"))
+        self.environ = environ_of(
+            issuer,
+            f"redis://{store.address}/0",
+            sink.ca_file,
+            REQUESTS_PER_S="0",
+            MAX_REGISTRATION_SUBSCRIPTIONS=str(CROWD),
+        )
+        self.api, self.worker = processes(directory, self.environ, self.url, api_processes=1)
 
     def stop(self) -> None:
         self.api.kill_all()
@@ -72,13 +66,6 @@ def _sized(name: str, registration: str, size: int) -> dict[str, Any]:
     made: dict[str, Any] = event() | {"id": name, "subject": registration}
     made["data"]["originatorName"] = "x" * size
     return made
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    issuer = Issuer(SigningKeyPair.rsa("k1"))
-    yield issuer
-    issuer.close()
 
 
 @pytest.fixture

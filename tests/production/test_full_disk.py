@@ -1,13 +1,7 @@
 """The store's disk is full: what gateways and load balancers are told, and that nothing accepted is lost."""
 
-from collections.abc import Callable
-
-from tests.production.test_durability import Service, issuer, restarted, service
-from tests.valkeys import ValkeyServer, eventually
-
-__all__ = ["issuer", "service"]
-
-Make = Callable[..., tuple[Service, ValkeyServer]]
+from tests.production.service import Make, Service, restarted
+from tests.valkeys import eventually
 
 
 def publish_until_refused(running: Service, first: int, most: int = 2_000) -> list[str]:

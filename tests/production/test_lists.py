@@ -13,8 +13,9 @@ import pytest
 import redis
 import requests
 
-from tests.issuer import Issuer, SigningKeyPair
-from tests.production.test_processes import CLOCK, CONFIG, TYPE, eventually_ready, process
+from tests.issuer import Issuer
+from tests.production.service import TYPE
+from tests.production.test_processes import CLOCK, CONFIG, eventually_ready, process
 from tests.valkeys import eventually
 from webrtc_events.keys import client_key, new_subscription_id, partition_of
 
@@ -47,13 +48,6 @@ class Client:
             "config": {"subscriptionDetail": {"registrationId": "r1"}},
         }
         return self("POST", json=request)
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    issuer = Issuer(SigningKeyPair.rsa("k1"))
-    yield issuer
-    issuer.close()
 
 
 @pytest.fixture
@@ -170,7 +164,7 @@ def test_a_server_that_is_killed_while_it_creates_costs_no_place_for_good(
             for pid in killed:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            eventually(lambda: set(children(master)) - set(killed), "another takes its place")  # noqa: B023
+            eventually(lambda killed=killed: set(children(master)) - set(killed), "another takes its place")
         over.set()
         for thread in threads:
             thread.join()

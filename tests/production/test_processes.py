@@ -9,20 +9,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import pytest
 import requests
 
-from tests.issuer import Issuer, SigningKeyPair
+from tests.issuer import Issuer
+from tests.production.service import TYPE, event
 from tests.sinks import RecordingSink
 from tests.valkeys import running_store
 from webrtc_events.clock import SystemClock
 from webrtc_events.masking import Masking
 
 CONFIG = "python:webrtc_events.gunicorn_conf"
-TYPE = "org.camaraproject.webrtc-events.v0.session-invitation"
 CLOCK = SystemClock()
 
 
@@ -52,13 +51,6 @@ def eventually_ready(running: "subprocess.Popen[bytes]", log: Path) -> str:
             return listening[1]
         CLOCK.sleep(0.05)
     raise TimeoutError(log.read_text())
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    issuer = Issuer(SigningKeyPair.rsa("k1"))
-    yield issuer
-    issuer.close()
 
 
 def test_events_pass_from_a_gunicorn_to_a_worker(
@@ -137,23 +129,6 @@ def test_a_gunicorn_logs_personal_data_only_if_told_to(
     masking = Masking(b"\0" * 32, show=False)
     assert [f"registrations/{masking.pseudonym(path)}" in text for path in paths] == [not shown] * 3
     assert headers["Authorization"].split(".")[1] not in text
-
-
-def event() -> dict[str, Any]:
-    return {
-        "id": "e1",
-        "source": "/gateway",
-        "specversion": "1.0",
-        "type": TYPE,
-        "time": "2026-03-10T09:00:00Z",
-        "subject": "r1",
-        "data": {
-            "mediaSessionId": "s1",
-            "originatorAddress": "tel:+12025550100",
-            "receiverAddress": "tel:+12025550101",
-            "status": "Initial",
-        },
-    }
 
 
 def settings_of(issuer: Issuer) -> dict[str, str]:

@@ -5,18 +5,14 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.production.test_durability import Service, issuer, service
-from tests.valkeys import ValkeyServer, eventually
+from tests.production.service import Make
+from tests.valkeys import eventually
 from webrtc_events import core_dumps
 
-__all__ = ["issuer", "service"]
-
-Make = Callable[..., tuple[Service, ValkeyServer]]
 SINK_TOKEN = "s1nk-t0ken.of-the.subscriber"
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 NOBODY = 65534
