@@ -25,7 +25,7 @@ from webrtc_events.clock import SystemClock
 from webrtc_events.deliver import CourierOptions
 from webrtc_events.keys import Partition
 
-__all__ = ["CLOCK", "EVENTS_PER_CLAIM", "PARTITIONS", "Options", "Run"]
+__all__ = ["CLOCK", "EVENTS_PER_CLAIM", "PARTITIONS", "Options", "Run", "by_event"]
 
 CLOCK = SystemClock()
 PARTITIONS = 64
@@ -259,16 +259,13 @@ class Run:
 
     def dead_letters(self) -> dict[tuple[str, int], str]:
         """The reason of each, by subscription and event."""
-        return self.letters(lambda _: True)
+        return by_event(self.letters())
 
-    def letters(self, wanted: Callable[[Mapping[str, str]], bool]) -> dict[tuple[str, int], str]:
-        found = {}
+    def letters(self) -> list[Mapping[str, str]]:
+        """The fields of all dead letters."""
         with self.client() as client:
-            for number in range(PARTITIONS):
-                for _, letter in client.xrange(Partition(number).dead):
-                    if wanted(letter):
-                        found[letter["subscription"], _event_of(letter["entry"])] = letter["reason"]
-        return found
+            streams = [client.xrange(Partition(number).dead) for number in range(PARTITIONS)]
+        return [letter for stream in streams for _, letter in stream]
 
     def tails(self) -> Iterable[tuple[str, str]]:
         """The end of each process' log, by its name."""
@@ -301,6 +298,11 @@ class Run:
             total = sum(each.total for each in self._loads)
             taken = sum(map(len, list(self.inbox.taken.values())))
             self.say(f"accepted {accepted}/{total}, taken by sinks {taken}, {self._loads[-1].figures()}")
+
+
+def by_event(letters: Iterable[Mapping[str, str]]) -> dict[tuple[str, int], str]:
+    """The reason of each, by subscription and event."""
+    return {(each["subscription"], _event_of(each["entry"])): each["reason"] for each in letters}
 
 
 def _event_of(entry: str) -> int:

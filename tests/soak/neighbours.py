@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import requests
 
-from tests.chaos.gateway import PREFIX
+from tests.chaos.gateway import PREFIX, Channel
 from webrtc_events.clock import SystemClock
 
 __all__ = ["NEIGHBOURS", "Neighbour"]
@@ -84,10 +84,13 @@ def silent_sink(url: str, token: str, stop: threading.Event) -> None:
             )
             if answer is not None and answer.status_code == 201:
                 made.append(answer.json()["id"])
+        # Of this run of it alone, so that no event is one that came before.
+        source = f"/neighbour/{CLOCK.now()}"
         turn = itertools.count(1)
         while not stop.wait(0.1):
             number = next(turn)
-            event = _invitation(f"silent-{number % _SILENT_SUBSCRIPTIONS}", f"{CLOCK.now()}-{number}")
+            channel = Channel(f"silent-{number % _SILENT_SUBSCRIPTIONS}", "session-invitation", 0)
+            event = channel.event(number, source, "")
             _tried(
                 lambda event=event: requests.post(
                     f"{url}/network/v0/events",
@@ -132,21 +135,4 @@ def _request(registration: str, sink: str) -> dict[str, object]:
         "sink": sink,
         "types": [f"{PREFIX}session-invitation"],
         "config": {"subscriptionDetail": {"registrationId": registration}},
-    }
-
-
-def _invitation(registration: str, event_id: str) -> dict[str, object]:
-    return {
-        "id": event_id,
-        "source": "/neighbour",
-        "specversion": "1.0",
-        "type": f"{PREFIX}session-invitation",
-        "time": "2026-03-10T09:00:00Z",
-        "subject": registration,
-        "data": {
-            "mediaSessionId": "of-a-neighbour",
-            "originatorAddress": "tel:+12025550100",
-            "receiverAddress": "tel:+12025550101",
-            "status": "Initial",
-        },
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.chaos.inbox import Inbox
 from tests.chaos.processes import Process
-from tests.chaos.run import PARTITIONS, Run
+from tests.chaos.run import PARTITIONS, Run, by_event
 from tests.chaos.service import Service
 from tests.valkeys import ValkeyServer
 from webrtc_events.keys import Partition
@@ -43,16 +43,13 @@ class Round(Run):
     def dead_letters(self) -> dict[tuple[str, int], str]:
         """Of the subscriptions of this round, but for entries that were damaged on purpose."""
         ours = {each.id for each in self.subscribers}
-        return self.letters(lambda letter: letter["subscription"] in ours and letter["reason"] != "damaged")
+        return by_event(
+            each for each in self.letters() if each["subscription"] in ours and each["reason"] != "damaged"
+        )
 
     def damaged_letters(self) -> int:
         """How many entries became dead letters because they could not be read."""
-        with self.client() as client:
-            return sum(
-                letter["reason"] == "damaged"
-                for number in range(PARTITIONS)
-                for _, letter in client.xrange(Partition(number).dead)
-            )
+        return sum(each["reason"] == "damaged" for each in self.letters())
 
     def forget_all(self) -> None:
         """What the next round is not to find: letters, and what the sinks got."""
