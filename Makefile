@@ -82,8 +82,8 @@ check: $(CHECKS)
 
 # Options are in pyproject.toml; the generator calls ruff by name.
 types: $(CHECKS)
-	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/webrtc-events.yaml --output webrtc_events/contract_types.py
-	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/network-events.yaml --output webrtc_events/network_types.py
+	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/webrtc-events.yaml --output webrtc_events/contract/webrtc_events_types.py
+	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/network-events.yaml --output webrtc_events/contract/network_events_types.py
 
 clean:
 	rm -rf $(VENV) $(SDKS)/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox

@@ -35,12 +35,12 @@ import redis
 import trustme
 from sinks import arrivals, forget_arrivals, healthy_sinks, sick_sinks
 
-from webrtc_events.clock import SystemClock
-from webrtc_events.keys import new_subscription_id, partition_of
-from webrtc_events.local.valkey import Valkey
-from webrtc_events.model import EventType, NetworkEvent, Subscription
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.model import EventType, NetworkEvent, Subscription
+from webrtc_events.core.settings import Settings
+from webrtc_events.local.stack.valkey import Valkey
+from webrtc_events.store.keys import new_subscription_id, partition_of
+from webrtc_events.store.store import Store
 
 KINDS = ("silent", "deaf", "drip", "nameless")
 # Asked for a name, it says nothing. Of this run alone.

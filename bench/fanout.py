@@ -26,12 +26,12 @@ from typing import Any
 import redis
 import requests
 
-from webrtc_events.clock import SystemClock
-from webrtc_events.keys import new_subscription_id, partition_of
-from webrtc_events.local.issuer import Issuer, issuer_app
-from webrtc_events.local.keys import SigningKey
-from webrtc_events.local.servers import HttpServer, asgi
-from webrtc_events.local.valkey import Valkey
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.local.stack.issuer import Issuer, issuer_app
+from webrtc_events.local.stack.keys import SigningKey
+from webrtc_events.local.stack.servers import HttpServer, asgi
+from webrtc_events.local.stack.valkey import Valkey
+from webrtc_events.store.keys import new_subscription_id, partition_of
 
 P = partition_of("crowded", 64)
 PREFIX = "org.camaraproject.webrtc-events.v0."

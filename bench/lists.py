@@ -32,9 +32,9 @@ from fairness import certificates, free_ports
 from fanout import PREFIX, Api, Steady, invitation, issuing
 from sinks import arrivals, forget_arrivals, healthy_sinks
 
-from webrtc_events.clock import SystemClock
-from webrtc_events.keys import Partition, client_key, new_subscription_id, partition_of
-from webrtc_events.local.valkey import Valkey
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.local.stack.valkey import Valkey
+from webrtc_events.store.keys import Partition, client_key, new_subscription_id, partition_of
 
 SUBSCRIPTIONS = "/webrtc-events/v0.2/subscriptions"
 PARTITIONS = 64

@@ -34,8 +34,8 @@ def main() -> None:
     if options.child is not None:
         _work(options.child)
         return
-    from webrtc_events.clock import SystemClock
-    from webrtc_events.local.valkey import Valkey
+    from webrtc_events.core.clock import SystemClock
+    from webrtc_events.local.stack.valkey import Valkey
 
     ways = [*(["before"] if options.before else []), *WAYS]
     with ExitStack() as stack:
@@ -91,8 +91,8 @@ def _work(way: str) -> None:
     """Reads cases from stdin and answers each with the times that its events took, in us."""
     import redis
 
-    from webrtc_events.settings import Settings
-    from webrtc_events.store import Store, StoreOptions
+    from webrtc_events.core.settings import Settings
+    from webrtc_events.store.store import Store, StoreOptions
 
     settings = Settings.from_environ(os.environ)
     options = StoreOptions(shared_from=1) if way == "kept once" else StoreOptions()
@@ -108,9 +108,9 @@ def _work(way: str) -> None:
 
 def _rounds(store, raw, name: str, matches: int, size: int) -> Iterator[int]:  # type: ignore[no-untyped-def]
     """Makes the subscriptions, then does a round each time that it is asked for the next."""
-    from webrtc_events.keys import new_subscription_id, partition_of
-    from webrtc_events.model import EventType, NetworkEvent, Subscription
-    from webrtc_events.store import Settlement
+    from webrtc_events.core.model import EventType, NetworkEvent, Subscription
+    from webrtc_events.store.keys import new_subscription_id, partition_of
+    from webrtc_events.store.store import Settlement
 
     partition = partition_of(name, 64)
     kind = EventType.SESSION_INVITATION

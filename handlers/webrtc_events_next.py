@@ -4,15 +4,15 @@ Those that did not change are the functions of the contract before it; which con
 subscription is under is the use case's to say.
 """
 
-from webrtc_events.contract_types import HTTPSubscriptionResponse
-from webrtc_events.handlers.subscriptions import (
+from webrtc_events.contract.webrtc_events_types import HTTPSubscriptionResponse
+from webrtc_events.core.model import Caller
+from webrtc_events.handlers.webrtc_events import (
     create_notification_channel_subscription,
     delete_notification_channel_subscription,
     retrieve_notification_channel_subscription,
     retrieve_notification_channel_subscription_list,
 )
-from webrtc_events.model import Caller
-from webrtc_events.subscriptions import Subscriptions, SubscriptionUpdate
+from webrtc_events.services.subscriptions import Subscriptions, SubscriptionUpdate
 
 __all__ = [
     "create_notification_channel_subscription",

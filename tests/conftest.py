@@ -9,18 +9,18 @@ import hypothesis
 import pytest
 import redis
 
-from tests.valkeys import Cluster, ClusterClient, three_node_cluster
-from webrtc_events.clock import SystemClock
-from webrtc_events.local.valkey import Valkey
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store, StoreOptions
+from tests.harness.valkeys import Cluster, ClusterClient, three_node_cluster
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.settings import Settings
+from webrtc_events.local.stack.valkey import Valkey
+from webrtc_events.store.store import Store, StoreOptions
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("machine", deadline=None)
 hypothesis.settings.load_profile("machine")
 
 # What these folders test must also hold on a cluster.
-_ON_CLUSTER = {"store", "delivery", "usecases"}
+_ON_CLUSTER = {"store", "delivery", "services"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -12,28 +12,28 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from webrtc_events.auth import TokenVerifier
-from webrtc_events.clock import Clock, SystemClock
-from webrtc_events.conditions import Condition
-from webrtc_events.contract import Contract, load_network, load_next, load_public
-from webrtc_events.core_dumps import refuse_core_dumps
-from webrtc_events.handlers import network as network_handlers
-from webrtc_events.handlers import subscriptions as subscription_handlers
+from webrtc_events.api.access_tokens import TokenVerifier
+from webrtc_events.api.application import Api, connexion_app
+from webrtc_events.api.failures import Failures
+from webrtc_events.api.health import Check, at_once, in_thread
+from webrtc_events.api.middleware import Front
+from webrtc_events.api.routes import Routes, published_document
+from webrtc_events.contract.documents import Contract, load_network, load_next, load_public
+from webrtc_events.core.clock import Clock, SystemClock
+from webrtc_events.core.conditions import Condition
+from webrtc_events.core.log_masking import Masking, mask_logs
+from webrtc_events.core.model import ContractVersion
+from webrtc_events.core.process import refuse_core_dumps
+from webrtc_events.core.settings import Settings
+from webrtc_events.core.start_faults import exit_one_of_many
+from webrtc_events.handlers import network_events as network_handlers
+from webrtc_events.handlers import webrtc_events as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
-from webrtc_events.http.api import Api, connexion_app
-from webrtc_events.http.failures import Failures
-from webrtc_events.http.front import Front
-from webrtc_events.http.health import Check, at_once, in_thread
-from webrtc_events.http.routes import Routes, published_document
-from webrtc_events.masking import Masking, mask_logs
-from webrtc_events.model import ContractVersion
-from webrtc_events.publish import Publisher
-from webrtc_events.settings import Settings
-from webrtc_events.signatures import key_set
-from webrtc_events.start_faults import exit_one_of_many
-from webrtc_events.store import Store
-from webrtc_events.store_watch import StoreWatch
-from webrtc_events.subscriptions import Subscriptions
+from webrtc_events.services.events import Publisher
+from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.sinks.signatures import key_set
+from webrtc_events.store.durability.watch import StoreWatch
+from webrtc_events.store.store import Store
 
 __all__ = ["create_app"]
 

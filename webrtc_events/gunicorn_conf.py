@@ -13,7 +13,7 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 
 # uvicorn's, with deadlines for heads and strict line ends.
-worker_class = "webrtc_events.http.gunicorn_worker.ApiWorker"
+worker_class = "webrtc_events.api.gunicorn_worker.ApiWorker"
 
 bind = "127.0.0.1:9091"
 
@@ -36,11 +36,11 @@ errorlog = "-"
 
 def on_starting(server: Any) -> None:
     """Once, before any worker: what cannot work is said here, and not by each of them."""
-    from webrtc_events.clock import SystemClock
-    from webrtc_events.core_dumps import refuse_core_dumps
-    from webrtc_events.settings import Settings
-    from webrtc_events.start_faults import exit_with_fault
-    from webrtc_events.store_watch import StoreWatch
+    from webrtc_events.core.clock import SystemClock
+    from webrtc_events.core.process import refuse_core_dumps
+    from webrtc_events.core.settings import Settings
+    from webrtc_events.core.start_faults import exit_with_fault
+    from webrtc_events.store.durability.watch import StoreWatch
 
     refuse_core_dumps()
     _log_as_the_service_does(server)
@@ -70,7 +70,7 @@ def _log_as_the_service_does(server: Any) -> None:
 
     `logconfig_dict` is not used for it: it would win over an operator's `--log-config`.
     """
-    from webrtc_events.log_config import LineFormatter, RequestFields, log_to_stderr
+    from webrtc_events.core.log_config import LineFormatter, RequestFields, log_to_stderr
 
     if server.cfg.logconfig or server.cfg.logconfig_dict or server.cfg.logconfig_json:
         return

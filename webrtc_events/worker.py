@@ -4,20 +4,20 @@ import logging
 import random
 from typing import Any, Self
 
-from webrtc_events.addresses import AddressPolicy
-from webrtc_events.clock import Clock
-from webrtc_events.deliver import Courier, CourierOptions
-from webrtc_events.descriptors import raise_descriptor_limit
-from webrtc_events.errors import Unavailable
-from webrtc_events.loops import Loop
-from webrtc_events.masking import Masking, mask_logs
-from webrtc_events.notifications import NotificationWriter, WireForms
-from webrtc_events.settings import Settings
-from webrtc_events.signatures import Signer
-from webrtc_events.sink import Sink, SinkPool
-from webrtc_events.store import StoreOptions
-from webrtc_events.store_watch import StoreWatch
-from webrtc_events.wakeups import Wakeups
+from webrtc_events.core.clock import Clock
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.log_masking import Masking, mask_logs
+from webrtc_events.core.loops import Loop
+from webrtc_events.core.process import raise_descriptor_limit
+from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.dispatcher import Courier, CourierOptions
+from webrtc_events.delivery.notifications import NotificationWriter, WireForms
+from webrtc_events.sinks.addresses import AddressPolicy
+from webrtc_events.sinks.client import Sink, SinkPool
+from webrtc_events.sinks.signatures import Signer
+from webrtc_events.store.durability.watch import StoreWatch
+from webrtc_events.store.redis.wakeups import Wakeups
+from webrtc_events.store.store import StoreOptions
 
 __all__ = ["Worker"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.run import Options, Run
-from tests.issuer import Issuer, SigningKeyPair
+from tests.harness.issuer import Issuer, SigningKeyPair
 
 _RUN = pytest.StashKey[Run]()
 _FIGURES = "figures"

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from webrtc_events.clock import SystemClock
+from webrtc_events.core.clock import SystemClock
 
 __all__ = ["LEAST_PER_S", "PREFIX", "Channel", "Load", "LoadOptions"]
 

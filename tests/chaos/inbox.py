@@ -13,7 +13,7 @@ from typing import Any, Self
 import trustme
 
 from tests.chaos.verdict import END, Attempt
-from webrtc_events.local import child
+from webrtc_events.local.stack import child
 
 __all__ = ["Inbox"]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.valkeys import eventually
-from webrtc_events.clock import SystemClock
-from webrtc_events.local import child
+from tests.harness.valkeys import eventually
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.local.stack import child
 
 __all__ = ["Process", "end_of", "running"]
 

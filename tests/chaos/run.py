@@ -19,11 +19,11 @@ from tests.chaos.inbox import Inbox
 from tests.chaos.processes import end_of
 from tests.chaos.service import Service, Subscriber
 from tests.chaos.verdict import END, Expected, Verdict, judge
-from tests.issuer import Issuer
-from tests.valkeys import ValkeyServer, eventually
-from webrtc_events.clock import SystemClock
-from webrtc_events.deliver import CourierOptions
-from webrtc_events.keys import Partition
+from tests.harness.issuer import Issuer
+from tests.harness.valkeys import ValkeyServer, eventually
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.delivery.dispatcher import CourierOptions
+from webrtc_events.store.keys import Partition
 
 __all__ = ["CLOCK", "EVENTS_PER_CLAIM", "PARTITIONS", "Options", "Run", "by_event"]
 

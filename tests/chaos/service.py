@@ -12,10 +12,10 @@ import requests
 from tests.chaos.gateway import PREFIX, Channel
 from tests.chaos.inbox import Inbox
 from tests.chaos.processes import Process
-from tests.issuer import Issuer
-from tests.valkeys import _free_port as free_port
-from tests.valkeys import eventually
-from webrtc_events.clock import SystemClock
+from tests.harness.issuer import Issuer
+from tests.harness.valkeys import _free_port as free_port
+from tests.harness.valkeys import eventually
+from webrtc_events.core.clock import SystemClock
 
 __all__ = ["SCOPES", "Service", "Subscriber"]
 

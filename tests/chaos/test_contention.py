@@ -2,8 +2,8 @@
 
 from tests.chaos.dials import Dials
 from tests.chaos.run import CLOCK, Run
-from tests.valkeys import eventually
-from webrtc_events.clock import format_time
+from tests.harness.valkeys import eventually
+from webrtc_events.core.clock import format_time
 
 # Long enough that a worker which merely waits for a processor keeps it.
 LEASE_MS = 5_000

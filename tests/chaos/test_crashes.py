@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tests.chaos.processes import running
 from tests.chaos.run import EVENTS_PER_CLAIM, Run
-from tests.valkeys import eventually
+from tests.harness.valkeys import eventually
 
 # Worker.stop; graceful_timeout of gunicorn_conf.py.
 WORKER_GRACE_S = 15.0

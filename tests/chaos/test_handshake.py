@@ -6,7 +6,7 @@ import redis
 
 from tests.chaos.run import Run
 from tests.chaos.service import Subscriber
-from tests.valkeys import eventually
+from tests.harness.valkeys import eventually
 
 SUBSCRIPTIONS = 200
 

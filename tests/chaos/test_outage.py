@@ -3,8 +3,8 @@
 from tests.chaos.dials import Dials
 from tests.chaos.run import PARTITIONS, Run
 from tests.chaos.verdict import Attempt
-from tests.valkeys import eventually
-from webrtc_events.keys import Partition
+from tests.harness.valkeys import eventually
+from webrtc_events.store.keys import Partition
 
 # Less than the 30 s after which a thread that did not come round counts as dead.
 STEP_S = 10.0

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from tests.chaos.dials import Dials
-from webrtc_events.scripts import Scripts
+from webrtc_events.store.redis.scripts import Scripts
 
 __all__ = ["turn_store"]
 

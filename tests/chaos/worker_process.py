@@ -13,11 +13,11 @@ sys.path.append(str(Path(__file__).parents[2]))
 
 from tests.chaos.dials import Dials, TurnedClock
 from tests.chaos.turned import turn_store
-from webrtc_events.deliver import CourierOptions
-from webrtc_events.local.signals import StopSignals
-from webrtc_events.settings import Settings
-from webrtc_events.sink import SinkLimits
-from webrtc_events.store import StoreOptions
+from webrtc_events.core.settings import Settings
+from webrtc_events.core.stop_signals import StopSignals
+from webrtc_events.delivery.dispatcher import CourierOptions
+from webrtc_events.sinks.client import SinkLimits
+from webrtc_events.store.store import StoreOptions
 from webrtc_events.worker import Worker
 
 

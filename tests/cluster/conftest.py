@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.sinks import RecordingSink
-from tests.valkeys import Cluster, three_node_cluster
-from webrtc_events.clock import SystemClock
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from tests.harness.sinks import RecordingSink
+from tests.harness.valkeys import Cluster, three_node_cluster
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.store import Store
 from webrtc_events.worker import Worker
 
 Connect = Callable[..., Store]

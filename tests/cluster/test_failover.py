@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import append, created, invitation
 from tests.cluster.conftest import Build, Connect
 from tests.cluster.test_outages import claimed, one_of_each, works
-from tests.sinks import RecordingSink
-from tests.valkeys import CLOCK, Cluster, Sentinel, ValkeyServer, eventually, sentinel
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import partition_of
-from webrtc_events.store import Store
+from tests.harness.builders import append, created, invitation
+from tests.harness.sinks import RecordingSink
+from tests.harness.valkeys import CLOCK, Cluster, Sentinel, ValkeyServer, eventually, sentinel
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Store
 
 
 @pytest.fixture

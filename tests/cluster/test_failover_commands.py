@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import redis
 
-from tests.builders import append, created, invitation
 from tests.cluster.conftest import Connect
 from tests.conftest import contents
-from tests.valkeys import CLOCK, Sentinel, ValkeyServer, eventually, sentinel
-from webrtc_events.credentials import CredentialBox, sealing_key_id
-from webrtc_events.keys import partition_of
-from webrtc_events.model import Credential
-from webrtc_events.setting_values import secret_keys
-from webrtc_events.store import DeadLetter, Settlement, Store
+from tests.harness.builders import append, created, invitation
+from tests.harness.valkeys import CLOCK, Sentinel, ValkeyServer, eventually, sentinel
+from webrtc_events.core.credentials import CredentialBox, sealing_key_id
+from webrtc_events.core.model import Credential
+from webrtc_events.core.setting_values import secret_keys
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import DeadLetter, Settlement, Store
 
 COMMAND = str(Path(sys.executable).parent / "webrtc-events")
 P = partition_of("r1", 64)

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import append, created, invitation
 from tests.cluster.conftest import Build, Connect
 from tests.cluster.relays import LossyRelay
-from tests.sinks import RecordingSink
-from tests.valkeys import CLOCK, ValkeyServer
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import partition_of
-from webrtc_events.model import Claim
-from webrtc_events.scripts import Call
-from webrtc_events.store import Settlement, Store
+from tests.harness.builders import append, created, invitation
+from tests.harness.sinks import RecordingSink
+from tests.harness.valkeys import CLOCK, ValkeyServer
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import Claim
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.redis.scripts import Call
+from webrtc_events.store.store import Settlement, Store
 
 P = partition_of("r1", 64)
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.builders import all_of, append, created, invitation
 from tests.cluster.conftest import Build, Connect
-from tests.sinks import Answer, RecordingSink
-from tests.valkeys import CLOCK, Cluster, ValkeyServer, eventually
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import Partition, partition_of
-from webrtc_events.store import Settlement, Store
+from tests.harness.builders import all_of, append, created, invitation
+from tests.harness.sinks import Answer, RecordingSink
+from tests.harness.valkeys import CLOCK, Cluster, ValkeyServer, eventually
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.store.keys import Partition, partition_of
+from webrtc_events.store.store import Settlement, Store
 
 
 def registrations_on(cluster: Cluster, master: ValkeyServer, count: int) -> list[str]:

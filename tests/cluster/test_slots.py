@@ -7,14 +7,14 @@ from contextlib import contextmanager
 import pytest
 import redis
 
-from tests.builders import append, created, invitation
 from tests.cluster.conftest import Build, Connect
 from tests.cluster.test_failover import Gateway, numbers_at
 from tests.cluster.test_outages import claimed, works
-from tests.sinks import RecordingSink
-from tests.valkeys import Cluster, ValkeyServer, eventually
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import partition_of
+from tests.harness.builders import append, created, invitation
+from tests.harness.sinks import RecordingSink
+from tests.harness.valkeys import Cluster, ValkeyServer, eventually
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.store.keys import partition_of
 
 DUE = partition_of("r1", 64).due
 SLOT = redis.crc.key_slot(DUE.encode())

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import append, created, invitation
 from tests.cluster.conftest import Connect
 from tests.cluster.relays import TlsRelay
 from tests.cluster.test_outages import one_of_each
-from tests.sinks import Authority
-from tests.valkeys import Cluster, Sentinel, ValkeyServer, form, sentinel
-from webrtc_events.errors import Unavailable
-from webrtc_events.store import Store
+from tests.harness.builders import append, created, invitation
+from tests.harness.sinks import Authority
+from tests.harness.valkeys import Cluster, Sentinel, ValkeyServer, form, sentinel
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.store.store import Store
 
 Relay = Callable[..., TlsRelay]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.campaign import Report
-from tests.local.conftest import Running, run
+from tests.harness.commands import Running, run
 from webrtc_events.local.endpoints import Endpoints
 
 UNLIMITED = {

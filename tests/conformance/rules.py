@@ -14,7 +14,7 @@ from typing import Any
 
 from schemathesis import Case
 
-from webrtc_events.contract import Contract
+from webrtc_events.contract.documents import Contract
 
 __all__ = ["Rules"]
 
@@ -59,7 +59,7 @@ class Rules:
             case.path_parameters = {"subscriptionId": self._subscribe()}
 
     def _subscription(self, body: dict[str, Any]) -> None:
-        # Which addresses are allowed: tests/unit/test_addresses.py.
+        # Which addresses are allowed: tests/sinks/test_addresses.py.
         if self._is_valid(body, "sink", "SubscriptionRequest"):
             body["sink"] = f"{self._sink}/{_plain(body['sink'])}"
         config, credential, settings = (

@@ -14,17 +14,17 @@ import pytest
 import redis
 from schemathesis import checks
 
+from tests.api.conftest import ALL_SCOPES, serving
 from tests.conformance import breakages
 from tests.conformance.breakages import Breakable, Breakage
 from tests.conformance.campaign import CHECKS, Campaign, Report
 from tests.conformance.conftest import UNLIMITED
-from tests.http.conftest import ALL_SCOPES, serving
-from tests.issuer import Issuer, SigningKeyPair
+from tests.harness.issuer import Issuer, SigningKeyPair
 from webrtc_events.app import create_app
-from webrtc_events.clock import SystemClock
-from webrtc_events.contract import load_network, load_public
-from webrtc_events.local.valkey import Valkey
-from webrtc_events.settings import Settings
+from webrtc_events.contract.documents import load_network, load_public
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.settings import Settings
+from webrtc_events.local.stack.valkey import Valkey
 
 _SEED = 1
 _EXAMPLES = 10

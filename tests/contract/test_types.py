@@ -13,7 +13,7 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 @pytest.mark.parametrize(
     ("spec", "types"),
-    [("webrtc-events.yaml", "contract_types.py"), ("network-events.yaml", "network_types.py")],
+    [("webrtc-events.yaml", "webrtc_events_types.py"), ("network-events.yaml", "network_events_types.py")],
 )
 def test_types_are_not_stale(spec: str, types: str, tmp_path: Path) -> None:
     """If this fails: `make types`."""
@@ -28,4 +28,4 @@ def test_types_are_not_stale(spec: str, types: str, tmp_path: Path) -> None:
         str(generated),
     ]
     subprocess.run(command, cwd=ROOT, check=True)
-    assert generated.read_text() == (ROOT / "webrtc_events" / types).read_text()
+    assert generated.read_text() == (ROOT / "webrtc_events" / "contract" / types).read_text()

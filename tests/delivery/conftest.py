@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import redis
 
-from tests.sinks import RecordingSink
-from webrtc_events.addresses import AddressPolicy
-from webrtc_events.clock import Clock, SystemClock
-from webrtc_events.deliver import Courier, CourierOptions
-from webrtc_events.notifications import NotificationWriter, WireForms
-from webrtc_events.settings import Settings
-from webrtc_events.sink import Sink, SinkLimits
-from webrtc_events.store import Store
+from tests.harness.sinks import RecordingSink
+from webrtc_events.core.clock import Clock, SystemClock
+from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.dispatcher import Courier, CourierOptions
+from webrtc_events.delivery.notifications import NotificationWriter, WireForms
+from webrtc_events.sinks.addresses import AddressPolicy
+from webrtc_events.sinks.client import Sink, SinkLimits
+from webrtc_events.store.store import Store
 
 LIMITS = SinkLimits(connect_ms=500, total_ms=1_000)
 

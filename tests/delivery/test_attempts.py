@@ -19,22 +19,22 @@ from typing import Any
 import pytest
 import redis
 
-from tests.builders import append, created, invitation, subscription
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, Postman
-from tests.documents import Document
-from tests.http2_sink import Http2Sink, refuse_stream
-from tests.sinks import Answer, Authority, RecordingSink, plain_listener, read_request, self_signed
-from webrtc_events.clock import SystemClock
-from webrtc_events.credentials import CredentialBox
-from webrtc_events.dead_letter_text import as_text, in_full
-from webrtc_events.dead_letters import DeadLetters, LetterFilter
-from webrtc_events.keys import partition_of
-from webrtc_events.masking import Masking, mask_logs
-from webrtc_events.model import Credential
-from webrtc_events.settings import Settings
-from webrtc_events.sink import SinkLimits
-from webrtc_events.store import Store
+from tests.harness.builders import append, created, invitation, subscription
+from tests.harness.documents import Document
+from tests.harness.http2_sink import Http2Sink, refuse_stream
+from tests.harness.sinks import Answer, Authority, RecordingSink, plain_listener, read_request, self_signed
+from webrtc_events.cli.dead_letter_text import as_text, in_full
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.credentials import CredentialBox
+from webrtc_events.core.log_masking import Masking, mask_logs
+from webrtc_events.core.model import Credential
+from webrtc_events.core.settings import Settings
+from webrtc_events.sinks.client import SinkLimits
+from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 Make = Callable[..., Postman]

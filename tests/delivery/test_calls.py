@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.builders import created
 from tests.delivery.conftest import Postman
-from tests.sinks import RecordingSink
-from webrtc_events.contract import load_network
-from webrtc_events.local.opinion import SecondOpinion
-from webrtc_events.model import EventType, Status, TerminationReason
-from webrtc_events.publish import Publisher
-from webrtc_events.store import Store
+from tests.harness.builders import created
+from tests.harness.sinks import RecordingSink
+from webrtc_events.contract.documents import load_network
+from webrtc_events.core.model import EventType, Status, TerminationReason
+from webrtc_events.local.sink.second_validator import SecondOpinion
+from webrtc_events.services.events import Publisher
+from webrtc_events.store.store import Store
 
 CALLS = sorted(path.stem for path in (Path(__file__).parents[1] / "data" / "calls").glob("*.ndjson"))
 SUBSCRIBABLE = (EventType.SESSION_INVITATION, EventType.SESSION_STATUS, EventType.REGISTRATION_ENDS)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from tests.builders import append, created, invitation
 from tests.conftest import contents
 from tests.delivery.conftest import Postman
-from tests.sinks import Answer, Received, RecordingSink
-from webrtc_events.erasure import Erasure
-from webrtc_events.store import Store
+from tests.harness.builders import append, created, invitation
+from tests.harness.sinks import Answer, Received, RecordingSink
+from webrtc_events.store.erasure import Erasure
+from webrtc_events.store.store import Store
 
 
 def test_deliveries_under_way_end_and_the_others_go_on(

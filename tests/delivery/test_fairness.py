@@ -12,15 +12,15 @@ from functools import partial
 import pytest
 import redis
 
-from tests.builders import append, created, invitation
 from tests.delivery.conftest import LIMITS, Postman
-from tests.sinks import Answer, Received, RecordingSink
-from webrtc_events.clock import SystemClock
-from webrtc_events.deliver import CourierOptions
-from webrtc_events.hosts import HostLimits
-from webrtc_events.keys import partition_of
-from webrtc_events.sink import SinkLimits
-from webrtc_events.store import Store
+from tests.harness.builders import append, created, invitation
+from tests.harness.sinks import Answer, Received, RecordingSink
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.delivery.dispatcher import CourierOptions
+from webrtc_events.delivery.host_limiter import HostLimits
+from webrtc_events.sinks.client import SinkLimits
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 Make = Callable[..., Postman]

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.builders import append, invitation, subscription
-from tests.sinks import RecordingSink
-from webrtc_events.clock import SystemClock
-from webrtc_events.credentials import CredentialBox
-from webrtc_events.key_rotation import KeyRotation
-from webrtc_events.keys import Partition
-from webrtc_events.model import Credential
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from tests.harness.builders import append, invitation, subscription
+from tests.harness.sinks import RecordingSink
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.credentials import CredentialBox
+from webrtc_events.core.model import Credential
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.key_rotation import KeyRotation
+from webrtc_events.store.keys import Partition
+from webrtc_events.store.store import Store
 from webrtc_events.worker import Worker
 
 SUBSCRIPTIONS, ROTATIONS, EVENTS_BETWEEN = 20, 10, 5

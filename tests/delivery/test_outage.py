@@ -7,17 +7,17 @@ from random import Random
 
 import redis
 
-from tests.builders import append, created, invitation
 from tests.delivery.conftest import LIMITS, Postman
-from tests.sinks import Answer, Received, RecordingSink
-from webrtc_events.clock import SystemClock
-from webrtc_events.deliver import CourierOptions
-from webrtc_events.hosts import HostLimits
-from webrtc_events.keys import Partition, partition_of
-from webrtc_events.model import Claim
-from webrtc_events.pace import LONGEST_REST_S
-from webrtc_events.settings import Settings
-from webrtc_events.store import Settlement, Store, StoreOptions
+from tests.harness.builders import append, created, invitation
+from tests.harness.sinks import Answer, Received, RecordingSink
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.model import Claim
+from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.dispatcher import CourierOptions
+from webrtc_events.delivery.host_health import LONGEST_REST_S
+from webrtc_events.delivery.host_limiter import HostLimits
+from webrtc_events.store.keys import Partition, partition_of
+from webrtc_events.store.store import Settlement, Store, StoreOptions
 
 P = partition_of("r1", 64)
 SUBSCRIPTIONS = 15

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 import redis
 
-from tests.builders import append, created, invitation
 from tests.delivery.conftest import Postman
-from tests.delivery.test_courier import dead_letters, sequence, with_token
-from tests.documents import Document
-from tests.sinks import Answer, RecordingSink
-from webrtc_events import pace, retry, transfer
-from webrtc_events.model import (
+from tests.delivery.test_dispatcher import dead_letters, sequence, with_token
+from tests.harness.builders import append, created, invitation
+from tests.harness.documents import Document
+from tests.harness.sinks import Answer, RecordingSink
+from webrtc_events.core.model import (
     Delivered,
     Drop,
     End,
@@ -26,9 +25,12 @@ from webrtc_events.model import (
     Status,
     TerminationReason,
 )
-from webrtc_events.settings import Settings
-from webrtc_events.signs import Erred, Silent, Slower, Took, sign_of
-from webrtc_events.store import Store
+from webrtc_events.core.settings import Settings
+from webrtc_events.delivery import host_health as pace
+from webrtc_events.delivery import retry_policy as retry
+from webrtc_events.delivery.host_signals import Erred, Silent, Slower, Took, sign_of
+from webrtc_events.sinks import transfer
+from webrtc_events.store.store import Store
 
 Make = Callable[..., Postman]
 DOCUMENT = Document("delivery-policy.md")

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from tests.builders import append, created, invitation
 from tests.delivery.conftest import Postman
-from tests.sinks import Answer, RecordingSink
-from webrtc_events.dead_letters import DeadLetters, LetterFilter
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from tests.harness.builders import append, created, invitation
+from tests.harness.sinks import Answer, RecordingSink
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.store import Store
 
 
 def test_a_redelivered_event_is_the_same_but_for_its_place(

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 import redis
 
-from tests.builders import append, created, invitation, session_status
 from tests.delivery.conftest import Postman
-from tests.sinks import Received, RecordingSink
-from webrtc_events.client_choice import parse_client_choice
-from webrtc_events.contract import load_public
-from webrtc_events.dead_letters import DeadLetters, LetterFilter
-from webrtc_events.keys import partition_of
-from webrtc_events.model import ContractVersion, EventType, Status, TerminationReason
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from tests.harness.builders import append, created, invitation, session_status
+from tests.harness.sinks import Received, RecordingSink
+from webrtc_events.contract.documents import load_public
+from webrtc_events.core.client_choice import parse_client_choice
+from webrtc_events.core.model import ContractVersion, EventType, Status, TerminationReason
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 Make = Callable[..., Postman]

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 import redis
 
-from tests.builders import append, created, invitation, session_status, subscription
 from tests.delivery.conftest import Postman
-from tests.sinks import Answer, Received, RecordingSink
-from webrtc_events.clock import SystemClock
-from webrtc_events.contract import load_next, load_public
-from webrtc_events.credentials import CredentialBox
-from webrtc_events.keys import partition_of
-from webrtc_events.local.opinion import SecondOpinion
-from webrtc_events.local.sink_app import Judge
-from webrtc_events.model import ContractVersion, Credential, EventType, Status, Subscription
-from webrtc_events.notifications import WireForm, WireForms
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from tests.harness.builders import append, created, invitation, session_status, subscription
+from tests.harness.sinks import Answer, Received, RecordingSink
+from webrtc_events.contract.documents import load_next, load_public
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.credentials import CredentialBox
+from webrtc_events.core.model import ContractVersion, Credential, EventType, Status, Subscription
+from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.notifications import WireForm, WireForms
+from webrtc_events.local.sink.app import Judge
+from webrtc_events.local.sink.second_validator import SecondOpinion
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Store
 
 Make = Callable[..., Postman]
 P = partition_of("r1", 64)

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.builders import append, created, invitation
-from tests.sinks import Answer, RecordingSink
-from tests.valkeys import eventually
-from webrtc_events.clock import SystemClock
-from webrtc_events.keys import partition_of
-from webrtc_events.local.valkey import Valkey
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from tests.harness.builders import append, created, invitation
+from tests.harness.sinks import Answer, RecordingSink
+from tests.harness.valkeys import eventually
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.settings import Settings
+from webrtc_events.local.stack.valkey import Valkey
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Store
 from webrtc_events.worker import Worker
 
 

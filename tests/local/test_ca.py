@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from webrtc_events.clock import SystemClock
-from webrtc_events.local.ca import ServerCertificate, server_certificate
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.local.stack.ca import ServerCertificate, server_certificate
 
 _DAY_S = 86_400
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import clean_environ, run
-from webrtc_events.local.expectation import Expected, faults
-from webrtc_events.local.inbox import Received
-from webrtc_events.local.recording import load_recording, played_anew
-from webrtc_events.model import EventType, TerminationReason
+from tests.harness.commands import clean_environ, run
+from webrtc_events.core.model import EventType, TerminationReason
+from webrtc_events.local.demo.expectation import Expected, faults
+from webrtc_events.local.recordings import load_recording, played_anew
+from webrtc_events.local.sink.inbox import Received
 
 
 def test_demo_passes_on_a_fresh_serve_and_prints_what_came() -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.local.conftest import Running, clean_environ, eventually
-from webrtc_events.local.client import Client
+from tests.harness.commands import Running, clean_environ, eventually
+from webrtc_events.local.demo.client import Client
 from webrtc_events.local.endpoints import Endpoints
 
 ROOT = Path(__file__).parents[2]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from webrtc_events.clock import SystemClock
-from webrtc_events.local.fresh_events import FreshEvents
-from webrtc_events.local.recording import load_recording
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.local.demo.fresh_events import FreshEvents
+from webrtc_events.local.recordings import load_recording
 
 _CALL = load_recording("answered")
 

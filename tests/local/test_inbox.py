@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from webrtc_events.clock import SystemClock
-from webrtc_events.local.inbox import Inbox, Received, describe
-from webrtc_events.local.inbox_view import full_text, row
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.local.sink.inbox import Inbox, Received, describe
+from webrtc_events.local.sink.inbox_view import full_text, row
 
 _EVENT = {
     "id": "s-1.1",

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.local.browser import Browser, Page
-from tests.local.conftest import Running
-from webrtc_events.local.client import Client
+from tests.harness.browser import Browser, Page
+from tests.harness.commands import Running
+from webrtc_events.local.demo.client import Client
 
 _MEDIA_TYPE = {"Content-Type": "application/cloudevents+json"}
 _SHOWN = "document.querySelectorAll('#rows > :not([hidden])')"

@@ -9,13 +9,13 @@ import pytest
 from flask.testing import FlaskClient
 from jwt import PyJWK
 
-from tests.local.conftest import run
-from webrtc_events.clock import SystemClock
+from tests.harness.commands import run
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.setting_values import decode_secret_key
 from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.errors import LocalError
-from webrtc_events.local.issuer import SCOPES, Issuer, issuer_app
-from webrtc_events.local.keys import SigningKey, secret_key
-from webrtc_events.setting_values import decode_secret_key
+from webrtc_events.local.stack.issuer import SCOPES, Issuer, issuer_app
+from webrtc_events.local.stack.keys import SigningKey, secret_key
 
 _URL = "http://127.0.0.1:9091/issuer"
 

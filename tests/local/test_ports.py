@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from webrtc_events.local.errors import LocalError
-from webrtc_events.local.ports import listen, listen_loopback, reach
+from webrtc_events.local.stack.ports import listen, listen_loopback, reach
 
 
 @pytest.fixture

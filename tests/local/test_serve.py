@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.local.conftest import Running, clean_environ, eventually, run
-from webrtc_events.clock import SystemClock
-from webrtc_events.local.client import Client
+from tests.harness.commands import Running, clean_environ, eventually, run
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.local.demo.client import Client
 from webrtc_events.local.endpoints import Endpoints
-from webrtc_events.local.recording import Event, load_recording, played_anew
+from webrtc_events.local.recordings import Event, load_recording, played_anew
 
 _INVITATION = "org.camaraproject.webrtc-events.v0.session-invitation"
 _STATUS = "org.camaraproject.webrtc-events.v0.session-status"

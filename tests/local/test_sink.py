@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import Running, clean_environ, run
-from webrtc_events.clock import SystemClock
-from webrtc_events.local.client import Client
+from tests.harness.commands import Running, clean_environ, run
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.local.demo.client import Client
 from webrtc_events.local.errors import UnreachableError
 
 _MEDIA_TYPE = {"Content-Type": "application/cloudevents+json", "x-correlator": "c-1"}

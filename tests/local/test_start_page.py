@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.local.browser import Browser, Page
-from tests.local.conftest import Running
-from webrtc_events.local.client import Client
+from tests.harness.browser import Browser, Page
+from tests.harness.commands import Running
+from webrtc_events.local.demo.client import Client
 from webrtc_events.local.endpoints import Endpoints
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.local.conftest import eventually
-from webrtc_events.clock import SystemClock
+from tests.harness.commands import eventually
+from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.errors import LocalError
-from webrtc_events.local.valkey import Valkey
+from webrtc_events.local.stack.valkey import Valkey
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_server_left_behind_is_ended_first(start_valkey: Callable[[Path], Valkey
 def test_server_left_behind_that_hangs_is_ended_too(
     start_valkey: Callable[[Path], Valkey], data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webrtc_events.local.valkey._END_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("webrtc_events.local.stack.valkey._END_TIMEOUT_S", 0.3)
     start_valkey(data)
     os.kill(_process_id(data), signal.SIGSTOP)
     start_valkey(data)
@@ -105,7 +105,8 @@ def test_server_ends_with_its_killed_parent(data: Path) -> None:
     data.mkdir()
     script = (
         "import sys; from pathlib import Path\n"
-        "from webrtc_events.clock import SystemClock; from webrtc_events.local.valkey import Valkey\n"
+        "from webrtc_events.core.clock import SystemClock\n"
+        "from webrtc_events.local.stack.valkey import Valkey\n"
         "server = Valkey(Path(sys.argv[1]), SystemClock()); server.start(); server.wait_ready()\n"
         "print('ready', flush=True); sys.stdin.read()"
     )

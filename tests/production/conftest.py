@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.issuer import Issuer, SigningKeyPair
+from tests.harness.issuer import Issuer, SigningKeyPair
+from tests.harness.sinks import RecordingSink
+from tests.harness.valkeys import ValkeyServer
 from tests.production.service import Make, Service
-from tests.sinks import RecordingSink
-from tests.valkeys import ValkeyServer
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import trustme
 
-from tests.operations.proxy import nginx
-from tests.valkeys import _free_port as free_port
+from tests.harness.valkeys import _free_port as free_port
+from tests.production.operations.proxy import nginx
 
 __all__ = ["LargeSink", "large_sink"]
 

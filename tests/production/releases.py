@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.chaos.processes import Process
 from tests.chaos.service import APP, GUNICORN_CONF, Service
-from tests.valkeys import _free_port as free_port
+from tests.harness.valkeys import _free_port as free_port
 
 __all__ = ["Release", "previous", "this"]
 

@@ -8,9 +8,9 @@ import requests
 
 from tests.chaos.processes import Process
 from tests.chaos.service import APP, GUNICORN_CONF, SCRIPTS
-from tests.issuer import Issuer
-from tests.sinks import RecordingSink
-from tests.valkeys import CLOCK, ValkeyServer, _free_port, eventually
+from tests.harness.issuer import Issuer
+from tests.harness.sinks import RecordingSink
+from tests.harness.valkeys import CLOCK, ValkeyServer, _free_port, eventually
 
 __all__ = ["TYPE", "Make", "Service", "environ_of", "event", "processes", "restarted"]
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import requests
 
-from tests.builders import created
 from tests.chaos.processes import Process
-from tests.issuer import Issuer
+from tests.harness.builders import created
+from tests.harness.issuer import Issuer
+from tests.harness.valkeys import CLOCK, ValkeyServer, _free_port, eventually
 from tests.production.large_sink import LargeSink, large_sink
 from tests.production.service import environ_of, event, processes
-from tests.valkeys import CLOCK, ValkeyServer, _free_port, eventually
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.store import Store
 
 MB = 1_000_000
 MAXMEMORY = 200 * MB

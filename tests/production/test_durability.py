@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.service import APP, GUNICORN_CONF, SCRIPTS
+from tests.harness.sinks import Answer
+from tests.harness.valkeys import eventually
 from tests.production.service import Make, restarted
-from tests.sinks import Answer
-from tests.valkeys import eventually
 
 VOLATILE = {"save": "", "appendonly": "no"}
 

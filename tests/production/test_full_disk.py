@@ -1,7 +1,7 @@
 """The store's disk is full: what gateways and load balancers are told, and that nothing accepted is lost."""
 
+from tests.harness.valkeys import eventually
 from tests.production.service import Make, Service, restarted
-from tests.valkeys import eventually
 
 
 def publish_until_refused(running: Service, first: int, most: int = 2_000) -> list[str]:

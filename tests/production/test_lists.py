@@ -13,11 +13,11 @@ import pytest
 import redis
 import requests
 
-from tests.issuer import Issuer
+from tests.harness.issuer import Issuer
+from tests.harness.valkeys import eventually
 from tests.production.service import TYPE
 from tests.production.test_processes import CLOCK, CONFIG, eventually_ready, process
-from tests.valkeys import eventually
-from webrtc_events.keys import client_key, new_subscription_id, partition_of
+from webrtc_events.store.keys import client_key, new_subscription_id, partition_of
 
 P = partition_of("r1", 64)
 SCRIPTS = Path(sys.executable).parent

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.builders import append, created, invitation
-from tests.crowds import Sinks, address, silent_sinks, slow_sinks, worker_process
-from tests.sinks import Authority
-from webrtc_events.clock import SystemClock
-from webrtc_events.keys import Partition, partition_of
-from webrtc_events.model import EventType, NetworkEvent
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from tests.harness.builders import append, created, invitation
+from tests.harness.crowds import Sinks, address, silent_sinks, slow_sinks, worker_process
+from tests.harness.sinks import Authority
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.model import EventType, NetworkEvent
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.keys import Partition, partition_of
+from webrtc_events.store.store import Store
 
 NEWCOMERS = 40
 GREEDY = "greedy"

@@ -14,12 +14,12 @@ from urllib.parse import unquote
 import pytest
 import requests
 
-from tests.issuer import Issuer
+from tests.harness.issuer import Issuer
+from tests.harness.sinks import RecordingSink
+from tests.harness.valkeys import running_store
 from tests.production.service import TYPE, event
-from tests.sinks import RecordingSink
-from tests.valkeys import running_store
-from webrtc_events.clock import SystemClock
-from webrtc_events.masking import Masking
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.log_masking import Masking
 
 CONFIG = "python:webrtc_events.gunicorn_conf"
 CLOCK = SystemClock()
@@ -161,7 +161,7 @@ def test_a_gunicorn_logs_one_form_of_line_with_correlator_and_client(
     # The first is from before any configuration is read.
     assert [each for each in lines[1:] if not form.match(each)] == []
     (refusal,) = [each for each in lines if "correlator=at-night" in each]
-    assert "INFO webrtc_events.http.failures: " in refusal
+    assert "INFO webrtc_events.api.failures: " in refusal
     assert refusal.endswith("lacks the scope webrtc-events:delete. correlator=at-night client=softphone")
     assert "Warning" not in log.read_text()
 
@@ -175,7 +175,7 @@ def test_a_gunicorn_logs_as_the_operator_says(
     config.write_text(
         json.dumps(
             {
-                "filters": {"request": {"()": "webrtc_events.log_config.RequestFields"}},
+                "filters": {"request": {"()": "webrtc_events.core.log_config.RequestFields"}},
                 "formatters": {"own": {"format": "OWN %(message)s [%(correlator)s]"}},
                 "handlers": {"own": handler},
                 "loggers": {"webrtc_events": {"level": "INFO", "handlers": ["own"]}},

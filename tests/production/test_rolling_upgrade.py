@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import append, created, invitation, session_status
 from tests.chaos.gateway import Load, LoadOptions
 from tests.chaos.processes import Process
 from tests.chaos.run import Options, Run
-from tests.issuer import Issuer, SigningKeyPair
+from tests.harness.builders import append, created, invitation, session_status
+from tests.harness.issuer import Issuer, SigningKeyPair
+from tests.harness.sinks import RecordingSink
+from tests.harness.valkeys import eventually
 from tests.production.releases import Release, previous, this
-from tests.sinks import RecordingSink
-from tests.valkeys import eventually
-from webrtc_events.dead_letters import DeadLetters, LetterFilter
-from webrtc_events.keys import partition_of
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Store
 
 EVENTS = 2_000
 RATE = 150.0

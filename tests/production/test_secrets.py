@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.valkeys import eventually
 from tests.production.service import Make
-from tests.valkeys import eventually
-from webrtc_events import core_dumps
+from webrtc_events.core import process as core_dumps
 
 SINK_TOKEN = "s1nk-t0ken.of-the.subscriber"
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)

@@ -17,11 +17,11 @@ from pathlib import Path
 from tests.chaos.inbox import Inbox
 from tests.chaos.run import CLOCK, Options
 from tests.chaos.service import SCOPES, Service
-from tests.issuer import Issuer, SigningKeyPair
+from tests.harness.issuer import Issuer, SigningKeyPair
+from tests.harness.valkeys import ValkeyServer
 from tests.soak.faults import FAULTS, Fault
 from tests.soak.growth import Growth
 from tests.soak.rounds import Round, figures_of
-from tests.valkeys import ValkeyServer
 
 _FAULTS_A_ROUND = 3
 # Whatever is kept for a while is kept briefly, so that all bounds are reached within the first rounds.

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from tests.chaos.gateway import Load
 from tests.chaos.processes import Process, running
 from tests.chaos.run import CLOCK, PARTITIONS
+from tests.harness.valkeys import eventually
 from tests.soak.neighbours import NEIGHBOURS, Neighbour
 from tests.soak.rounds import Round
-from tests.valkeys import eventually
-from webrtc_events.keys import Partition
+from webrtc_events.store.keys import Partition
 
 __all__ = ["FAULTS", "Fault"]
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import requests
 
 from tests.chaos.gateway import PREFIX, Channel
-from webrtc_events.clock import SystemClock
+from webrtc_events.core.clock import SystemClock
 
 __all__ = ["NEIGHBOURS", "Neighbour"]
 

@@ -8,8 +8,8 @@ from tests.chaos.inbox import Inbox
 from tests.chaos.processes import Process
 from tests.chaos.run import PARTITIONS, Run, by_event
 from tests.chaos.service import Service
-from tests.valkeys import ValkeyServer
-from webrtc_events.keys import Partition
+from tests.harness.valkeys import ValkeyServer
+from webrtc_events.store.keys import Partition
 
 __all__ = ["Round", "figures_of"]
 

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 import pytest
 import redis
 
-from tests.builders import all_of, append, created, invitation, session_status, subscription
 from tests.conftest import contents, servers_of
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import partition_of
-from webrtc_events.model import Claim, Status
-from webrtc_events.settings import Settings
-from webrtc_events.store import DeadLetter, Settlement, Store, StoreOptions
+from tests.harness.builders import all_of, append, created, invitation, session_status, subscription
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import Claim, Status
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import DeadLetter, Settlement, Store, StoreOptions
 
 P = partition_of("r1", 64)
 DAY_S = 24 * 3600

@@ -15,18 +15,18 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import SINK, all_of, append, created, invitation, subscription
 from tests.conftest import contents, servers_of
+from tests.harness.builders import SINK, all_of, append, created, invitation, subscription
 from tests.production.releases import previous
-from webrtc_events.client_index import PAGE
-from webrtc_events.clock import SystemClock
-from webrtc_events.erasure import Erasure
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import Partition, client_key, end_note, new_subscription_id, partition_of
-from webrtc_events.model import EventType, Registration, Status, Subscription, TerminationReason
-from webrtc_events.settings import Settings
-from webrtc_events.standings import Standing, standing_call
-from webrtc_events.store import Store
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import EventType, Registration, Status, Subscription, TerminationReason
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.client_index import PAGE
+from webrtc_events.store.erasure import Erasure
+from webrtc_events.store.keys import Partition, client_key, end_note, new_subscription_id, partition_of
+from webrtc_events.store.standings import Standing, standing_call
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 INDEX = client_key("app")

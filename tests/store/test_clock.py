@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from tests.builders import append, created, invitation
-from webrtc_events.keys import partition_of
-from webrtc_events.model import Claim, Status
-from webrtc_events.settings import Settings
-from webrtc_events.store import Settlement, Store, StoreOptions
+from tests.harness.builders import append, created, invitation
+from webrtc_events.core.model import Claim, Status
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Settlement, Store, StoreOptions
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)

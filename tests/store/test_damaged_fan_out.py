@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from tests.builders import Interrupted, append, created, invitation, no_damage
-from webrtc_events.appends import append_events
-from webrtc_events.damaged_records import DamagedRecords
-from webrtc_events.erasure import Erasure
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import partition_of, set_aside_key
-from webrtc_events.model import EventType, NetworkEvent, Registration, Subscription
-from webrtc_events.outbox_entries import parse_entry
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store, StoreOptions
+from tests.harness.builders import Interrupted, append, created, invitation, no_damage
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import EventType, NetworkEvent, Registration, Subscription
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.appends import append_events
+from webrtc_events.store.damaged_records import DamagedRecords
+from webrtc_events.store.erasure import Erasure
+from webrtc_events.store.keys import partition_of, set_aside_key
+from webrtc_events.store.outbox_entries import parse_entry
+from webrtc_events.store.store import Store, StoreOptions
 
 P = partition_of("r1", 64)
 WORK = 4

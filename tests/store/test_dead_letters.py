@@ -5,14 +5,14 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from tests.builders import append, created, invitation, session_status
 from tests.conftest import contents
-from webrtc_events.dead_letters import DeadLetters, Letter, LetterFilter, LetterId
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import Partition, partition_of
-from webrtc_events.model import Claim, EventType, Registration, Status, Subscription, TerminationReason
-from webrtc_events.settings import Settings
-from webrtc_events.store import DeadLetter, Settlement, Store
+from tests.harness.builders import append, created, invitation, session_status
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import Claim, EventType, Registration, Status, Subscription, TerminationReason
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.dead_letters import DeadLetters, Letter, LetterFilter, LetterId
+from webrtc_events.store.keys import Partition, partition_of
+from webrtc_events.store.store import DeadLetter, Settlement, Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import redis
 
-from tests.builders import append, created, invitation, session_status
 from tests.conftest import contents
-from webrtc_events.erasure import Erasure, Traces
-from webrtc_events.keys import Partition, partition_of, session_state_key
-from webrtc_events.model import EventType, NetworkEvent, Registration, Subscription
-from webrtc_events.store import DeadLetter, Settlement, Store
-from webrtc_events.stored_format import FORMAT
+from tests.harness.builders import append, created, invitation, session_status
+from webrtc_events.core.model import EventType, NetworkEvent, Registration, Subscription
+from webrtc_events.store.erasure import Erasure, Traces
+from webrtc_events.store.formats import FORMAT
+from webrtc_events.store.keys import Partition, partition_of, session_state_key
+from webrtc_events.store.store import DeadLetter, Settlement, Store
 
 P = partition_of("r1", 64)
 # Of the same partition, so that it is a neighbour in every key.

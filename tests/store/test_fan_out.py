@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.builders import (
+from tests.harness.builders import (
     SINK,
     Interrupted,
     append,
@@ -18,14 +18,21 @@ from tests.builders import (
     session_status,
     subscription,
 )
-from webrtc_events.appends import append_events
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import partition_of
-from webrtc_events.model import EventType, NetworkEvent, Registration, Status, Subscription, TerminationReason
-from webrtc_events.outbox_entries import parse_entry
-from webrtc_events.scripts import Call
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store, StoreOptions
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import (
+    EventType,
+    NetworkEvent,
+    Registration,
+    Status,
+    Subscription,
+    TerminationReason,
+)
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.appends import append_events
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.outbox_entries import parse_entry
+from webrtc_events.store.redis.scripts import Call
+from webrtc_events.store.store import Store, StoreOptions
 
 P = partition_of("r1", 64)
 WORK = 4

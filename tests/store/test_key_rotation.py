@@ -6,12 +6,12 @@ import threading
 import pytest
 import redis
 
-from tests.builders import created
-from webrtc_events.credentials import CredentialBox, sealing_key_id
-from webrtc_events.key_rotation import KeyRotation, Rotated
-from webrtc_events.keys import partition_of
-from webrtc_events.model import Credential, Subscription
-from webrtc_events.store import Store
+from tests.harness.builders import created
+from webrtc_events.core.credentials import CredentialBox, sealing_key_id
+from webrtc_events.core.model import Credential, Subscription
+from webrtc_events.store.key_rotation import KeyRotation, Rotated
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Store
 
 FORMER, NEW, LOST = (bytes([number] * 32) for number in (1, 2, 3))
 BOTH = CredentialBox([NEW, FORMER])

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import redis
 
-from tests.builders import append, created, invitation
-from webrtc_events.clock import SystemClock
-from webrtc_events.keys import partition_of
-from webrtc_events.local.valkey import Valkey
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
-from webrtc_events.store_url import parse_store_url
+from tests.harness.builders import append, created, invitation
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.settings import Settings
+from webrtc_events.core.store_url import parse_store_url
+from webrtc_events.local.stack.valkey import Valkey
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)

@@ -23,11 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.builders import SINK, Interrupted, invitation, no_damage, subscription
-from webrtc_events.appends import append_events
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import new_subscription_id, partition_of
-from webrtc_events.model import (
+from tests.harness.builders import SINK, Interrupted, invitation, no_damage, subscription
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import (
     Agreed,
     Claim,
     EventType,
@@ -38,10 +36,12 @@ from webrtc_events.model import (
     Subscription,
     TerminationReason,
 )
-from webrtc_events.outbox_entries import referred_payload
-from webrtc_events.scripts import Client, connect
-from webrtc_events.settings import Settings
-from webrtc_events.store import Settlement, Store, StoreOptions
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.appends import append_events
+from webrtc_events.store.keys import new_subscription_id, partition_of
+from webrtc_events.store.outbox_entries import referred_payload
+from webrtc_events.store.redis.scripts import Client, connect
+from webrtc_events.store.store import Settlement, Store, StoreOptions
 
 STEP_MS = 10_000
 LEASE_STEPS = 3

@@ -5,16 +5,16 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from tests.builders import created
 from tests.conftest import servers_of
-from tests.valkeys import CLOCK
-from webrtc_events.credentials import CredentialBox
-from webrtc_events.erasure import Erasure
-from webrtc_events.key_rotation import KeyRotation
-from webrtc_events.keys import Partition
-from webrtc_events.marks import LossKind, Marks
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from tests.harness.builders import created
+from tests.harness.valkeys import CLOCK
+from webrtc_events.core.credentials import CredentialBox
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.durability.marks import LossKind, Marks
+from webrtc_events.store.erasure import Erasure
+from webrtc_events.store.key_rotation import KeyRotation
+from webrtc_events.store.keys import Partition
+from webrtc_events.store.store import Store
 
 StoreAt = Callable[..., Store]
 KEYS = {Partition(number).marks for number in range(64)}

@@ -9,15 +9,11 @@ from typing import Any
 import pytest
 import redis
 
-from tests.builders import Interrupted, append, created, invitation, no_damage, subscription
 from tests.conftest import contents, servers_of
-from tests.valkeys import ValkeyServer
-from webrtc_events.appends import append_events
-from webrtc_events.dead_letters import DeadLetters, LetterFilter
-from webrtc_events.erasure import Erasure
-from webrtc_events.errors import NewerRelease, Unavailable
-from webrtc_events.keys import partition_of
-from webrtc_events.model import (
+from tests.harness.builders import Interrupted, append, created, invitation, no_damage, subscription
+from tests.harness.valkeys import ValkeyServer
+from webrtc_events.core.errors import NewerRelease, Unavailable
+from webrtc_events.core.model import (
     Claim,
     Credential,
     EventType,
@@ -28,11 +24,15 @@ from webrtc_events.model import (
     Subscription,
     TerminationReason,
 )
-from webrtc_events.outbox_entries import parse_entry, referred_payload
-from webrtc_events.scripts import Call
-from webrtc_events.settings import Settings
-from webrtc_events.store import DeadLetter, Settlement, Store, StoreOptions
-from webrtc_events.stored_format import BASE_FORMAT, FORMAT
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.appends import append_events
+from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.erasure import Erasure
+from webrtc_events.store.formats import BASE_FORMAT, FORMAT
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.outbox_entries import parse_entry, referred_payload
+from webrtc_events.store.redis.scripts import Call
+from webrtc_events.store.store import DeadLetter, Settlement, Store, StoreOptions
 
 P = partition_of("r1", 64)
 SIZE = 100_000

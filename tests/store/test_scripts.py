@@ -3,12 +3,12 @@
 import pytest
 import redis
 
-from tests.builders import all_of, append, created, invitation
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import partition_of
-from webrtc_events.scripts import store_errors
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from tests.harness.builders import all_of, append, created, invitation
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.redis.scripts import store_errors
+from webrtc_events.store.store import Store
 
 
 @pytest.mark.parametrize(

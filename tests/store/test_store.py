@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from tests.builders import all_of, append, created, invitation, session_status, subscription
 from tests.conftest import contents, kept_keys
-from webrtc_events.errors import Unavailable
-from webrtc_events.keys import Partition, partition_of
-from webrtc_events.model import Claim, EventType, Registration, Status, TerminationReason
-from webrtc_events.settings import Settings
-from webrtc_events.store import DeadLetter, PartitionMismatch, Settlement, Store
+from tests.harness.builders import all_of, append, created, invitation, session_status, subscription
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import Claim, EventType, Registration, Status, TerminationReason
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.keys import Partition, partition_of
+from webrtc_events.store.store import DeadLetter, PartitionMismatch, Settlement, Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)

@@ -6,14 +6,11 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from tests.builders import all_of, append, created, invitation, subscription
 from tests.conftest import contents
-from webrtc_events.credentials import CredentialBox
-from webrtc_events.dead_letters import DeadLetters, LetterFilter
-from webrtc_events.errors import NewerRelease
-from webrtc_events.key_rotation import KeyRotation
-from webrtc_events.keys import partition_of
-from webrtc_events.model import (
+from tests.harness.builders import all_of, append, created, invitation, subscription
+from webrtc_events.core.credentials import CredentialBox
+from webrtc_events.core.errors import NewerRelease
+from webrtc_events.core.model import (
     Claim,
     Credential,
     EventType,
@@ -23,9 +20,12 @@ from webrtc_events.model import (
     Subscription,
     TerminationReason,
 )
-from webrtc_events.settings import Settings
-from webrtc_events.store import DeadLetter, Settlement, Store
-from webrtc_events.stored_format import BASE_FORMAT, FORMAT
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.formats import BASE_FORMAT, FORMAT
+from webrtc_events.store.key_rotation import KeyRotation
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import DeadLetter, Settlement, Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)

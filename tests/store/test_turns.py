@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import pytest
 import redis
 
-from tests.builders import append, created, invitation
-from webrtc_events.keys import partition_of
-from webrtc_events.model import Claim
-from webrtc_events.store import Settlement, Store
+from tests.harness.builders import append, created, invitation
+from webrtc_events.core.model import Claim
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Settlement, Store
 
 P = partition_of("r1", 64)
 SLOW = "https://slow.example/"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from webrtc_events.clock import Clock
+from webrtc_events.core.clock import Clock
 from webrtc_events.local.errors import LocalError
 
 __all__ = [

@@ -5,7 +5,8 @@ import json
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from webrtc_events.errors import ErrorInfo, by_status
+from webrtc_events.api.responses import error_info
+from webrtc_events.core.errors import ServiceError, by_status
 
 __all__ = ["error", "page_app"]
 
@@ -38,7 +39,7 @@ def page_app() -> Flask:
 
     @app.errorhandler(HTTPException)
     def refuse(failure: HTTPException) -> Response:
-        response = error(by_status(failure.code or 500, failure.description).info())
+        response = error(by_status(failure.code or 500, failure.description))
         if methods := getattr(failure, "valid_methods", None):
             response.headers["Allow"] = ", ".join(methods)
         return response
@@ -46,5 +47,5 @@ def page_app() -> Flask:
     return app
 
 
-def error(info: ErrorInfo) -> Response:
-    return Response(json.dumps(info), info["status"], content_type="application/json")
+def error(error: ServiceError) -> Response:
+    return Response(json.dumps(error_info(error)), error.status, content_type="application/json")

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from webrtc_events.contract import METHODS, read_document, resolved
-from webrtc_events.http.binding import Argument, function_name, parameter_name
+from webrtc_events.api.binding import Argument, function_name, parameter_name
+from webrtc_events.contract.documents import METHODS, read_document, resolved
 from webrtc_events.stubs.errors import StubsError
 
 __all__ = ["Document", "Operation", "is_overlay", "read_yaml"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from webrtc_events.http.binding import call_faults
+from webrtc_events.api.binding import call_faults
 from webrtc_events.stubs.documents import Operation
 from webrtc_events.stubs.modules import HandlersModule, signature
 from webrtc_events.stubs.targets import Target

@@ -8,18 +8,17 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from webrtc_events.http.binding import parameter_name
+from webrtc_events.api.binding import parameter_name
 from webrtc_events.stubs.documents import Document, is_overlay, read_yaml
 from webrtc_events.stubs.errors import StubsError
 
 __all__ = ["Target", "shipped_targets", "target"]
 
-_SHIPPED = {
-    "webrtc-events.yaml": ("subscriptions", "contract_types"),
-    "network-events.yaml": ("network", "network_types"),
+_TYPES = {
+    "webrtc-events.yaml": "webrtc_events_types",
+    "network-events.yaml": "network_events_types",
 }
-"""Handlers and generated types by the document's name. Another document's handlers are in a
-module of its own name, and there are no types for it."""
+"""The module of generated types, by the document's name. There are none for other documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,9 @@ def target(spec: Path, module: Path | None = None, *, create: bool = False) -> T
     Raises:
         StubsError: there is no such document, or no folder for its handlers.
     """
-    handlers, types = _SHIPPED.get(spec.name, (_module_name(spec), None))
     document = Document.read(spec)
-    path = module or _handlers_folder(create=create) / f"{handlers}.py"
-    return Target(document, path, _type_names(types))
+    path = module or _handlers_folder(create=create) / f"{_module_name(spec)}.py"
+    return Target(document, path, _type_names(_TYPES.get(spec.name)))
 
 
 def shipped_targets() -> list[Target]:
@@ -71,14 +69,14 @@ def _handlers_folder(*, create: bool) -> Path:
 def _type_names(module: str | None) -> dict[str, str]:
     if module is None:
         return {}
-    tree = ast.parse((files("webrtc_events") / f"{module}.py").read_text("utf-8"))
+    tree = ast.parse((files("webrtc_events.contract") / f"{module}.py").read_text("utf-8"))
     names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
     names += [
         node.target.id
         for node in tree.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     ]
-    return dict.fromkeys(names, f"webrtc_events.{module}")
+    return dict.fromkeys(names, f"webrtc_events.contract.{module}")
 
 
 def _near(path: Path) -> Path:

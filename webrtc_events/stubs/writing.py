@@ -5,7 +5,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from webrtc_events.http.binding import Argument
+from webrtc_events.api.binding import Argument
 from webrtc_events.stubs.annotations import Annotator
 from webrtc_events.stubs.documents import Operation
 from webrtc_events.stubs.edits import LINE_LENGTH, add_export, add_import, append
@@ -103,10 +103,10 @@ def _source(operation: Operation, use_case: str, annotator: Annotator, document:
     ]
     parameters.insert(0, f"{first}:{use_case.partition(':')[2]}")
     result = _result(operation, annotator)
-    imports = {("webrtc_events.errors", "Unimplemented")}
+    imports = {("webrtc_events.core.errors", "Unimplemented")}
     imports |= annotator.imports(" ".join([result, *annotations]))
     if "caller" in names:
-        imports.add(("webrtc_events.model", "Caller"))
+        imports.add(("webrtc_events.core.model", "Caller"))
     if use_case.endswith(": Any"):
         imports.add(("typing", "Any"))
     text = (

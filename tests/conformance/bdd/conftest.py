@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 from pytest_bdd import given, parsers, then, when
 
+from tests.api.conftest import ALL_SCOPES, PREFIX, PUBLIC, Api
 from tests.conformance.bdd.world import DEVICE, SUBSCRIPTIONS, Service, World, a_moment
-from tests.http.conftest import ALL_SCOPES, PREFIX, PUBLIC, Api
-from tests.issuer import Issuer, SigningKeyPair
-from tests.local.conftest import Running
-from tests.sinks import Answer, Authority, RecordingSink
-from webrtc_events.contract import load_public
+from tests.harness.commands import Running
+from tests.harness.issuer import Issuer, SigningKeyPair
+from tests.harness.sinks import Answer, Authority, RecordingSink
+from webrtc_events.contract.documents import load_public
 from webrtc_events.local.endpoints import Endpoints
-from webrtc_events.local.opinion import SecondOpinion
+from webrtc_events.local.sink.second_validator import SecondOpinion
 
 _SOURCE = "https://webrtc.example.com/events"
 

@@ -19,7 +19,7 @@ import pytest
 from jinja2 import Environment
 from pytest_bdd.reporting import test_report_context_registry as scenario_of
 
-from webrtc_events.contract import load_public
+from webrtc_events.contract.documents import load_public
 
 __all__ = ["pytest_addoption", "pytest_configure", "pytest_unconfigure"]
 

@@ -7,7 +7,7 @@ from pytest_bdd import given, parsers, scenarios, then, when
 
 from tests.conformance.bdd.conftest import subscription
 from tests.conformance.bdd.world import World
-from tests.sinks import Answer
+from tests.harness.sinks import Answer
 
 scenarios("agreeing.feature")
 

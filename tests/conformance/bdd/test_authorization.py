@@ -13,8 +13,9 @@ from pytest_bdd import parsers, scenarios, then, when
 
 from tests.conformance.bdd.conftest import ask_to
 from tests.conformance.bdd.world import World
-from tests.issuer import SigningKeyPair
-from webrtc_events.errors import InvalidToken, TokenFault, Unauthenticated
+from tests.harness.issuer import SigningKeyPair
+from webrtc_events.api.responses import error_info
+from webrtc_events.core.errors import InvalidToken, TokenFault, Unauthenticated
 
 scenarios("authorization.feature")
 
@@ -72,4 +73,4 @@ def challenged(world: World) -> None:
 
 @then("the message is the same as without credentials")
 def says_nothing(world: World) -> None:
-    assert world.answer.json() == Unauthenticated().info()
+    assert world.answer.json() == error_info(Unauthenticated())

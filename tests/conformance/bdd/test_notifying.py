@@ -3,8 +3,8 @@
 from pytest_bdd import given, parsers, scenarios, then, when
 
 from tests.conformance.bdd.world import World
-from tests.sinks import Answer
-from webrtc_events.contract import load_public
+from tests.harness.sinks import Answer
+from webrtc_events.contract.documents import load_public
 
 scenarios("notifying.feature")
 

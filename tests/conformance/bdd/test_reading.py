@@ -4,7 +4,7 @@ import pytest
 from pytest_bdd import parsers, scenarios, then, when
 
 from tests.conformance.bdd.world import SUBSCRIPTIONS, World
-from webrtc_events.contract import load_public
+from webrtc_events.contract.documents import load_public
 
 scenarios("reading.feature")
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import requests
 
-from tests.http.conftest import NETWORK, PREFIX, PUBLIC, Api, assert_error
-from tests.local.conftest import eventually
-from tests.sinks import Answer, Authority, Received, RecordingSink
-from webrtc_events.clock import format_time, parse_time
-from webrtc_events.contract import load_public
-from webrtc_events.local.opinion import SecondOpinion
+from tests.api.conftest import NETWORK, PREFIX, PUBLIC, Api, assert_error
+from tests.harness.commands import eventually
+from tests.harness.sinks import Answer, Authority, Received, RecordingSink
+from webrtc_events.contract.documents import load_public
+from webrtc_events.core.clock import format_time, parse_time
+from webrtc_events.local.sink.second_validator import SecondOpinion
 
 __all__ = ["DEVICE", "SUBSCRIPTIONS", "Service", "World", "a_moment", "moments"]
 

@@ -17,15 +17,15 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from cloudevents.core.exceptions import CloudEventValidationError
 
-from tests.builders import created
 from tests.delivery.conftest import Postman
-from tests.sinks import Received, RecordingSink
-from webrtc_events.client_choice import parse_client_choice
-from webrtc_events.contract import load_network
-from webrtc_events.model import EventType, Status, TerminationReason
-from webrtc_events.publish import Publisher
-from webrtc_events.settings import Settings
-from webrtc_events.store import Store
+from tests.harness.builders import created
+from tests.harness.sinks import Received, RecordingSink
+from webrtc_events.contract.documents import load_network
+from webrtc_events.core.client_choice import parse_client_choice
+from webrtc_events.core.model import EventType, Status, TerminationReason
+from webrtc_events.core.settings import Settings
+from webrtc_events.services.events import Publisher
+from webrtc_events.store.store import Store
 
 HERE = Path(__file__).parent
 README = (HERE.parents[2] / "README.md").read_text(encoding="utf-8")

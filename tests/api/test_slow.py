@@ -1,0 +1,275 @@
+"""Clients that are slow, or hold much, or mince HTTP: each is answered, or let go, and holds nobody up."""
+
+import asyncio
+import json
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from http.client import HTTPResponse
+
+import pytest
+import requests
+from starlette.types import Receive, Scope, Send
+
+from tests.api.conftest import NETWORK, PUBLIC, Api, serving
+from tests.api.test_operations import assert_error, subscription_request
+from tests.harness.issuer import Issuer
+from tests.production.operations.proxy import parsed
+from webrtc_events import app
+from webrtc_events.api import bodies
+from webrtc_events.api import http_protocol as protocol
+from webrtc_events.core.clock import SystemClock
+
+SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "_DEADLINE_S", 0.3)
+    monkeypatch.setattr(bodies, "_START_S", 0.3)
+
+
+def head(api: Api, *lines: str, method: str = "POST", path: str = SUBSCRIPTIONS) -> bytes:
+    own = ["Host: x", f"Authorization: Bearer {api.token()}", "Content-Type: application/json"]
+    return "\r\n".join([f"{method} {path} HTTP/1.1", *own, *lines, "", ""]).encode()
+
+
+def connect(api: Api) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", api.port), timeout=15)
+
+
+def rest(connection: socket.socket) -> bytes:
+    """All that comes until the server closes; a reset is a close too."""
+    received = bytearray()
+    try:
+        while data := connection.recv(65_536):
+            received += data
+    except ConnectionResetError:
+        pass
+    return bytes(received)
+
+
+def drip(connection: socket.socket, data: bytes) -> threading.Thread:
+    """Sends it byte by byte, until it is over or the server has closed."""
+
+    def send() -> None:
+        for at in range(len(data)):
+            try:
+                connection.sendall(data[at : at + 1])
+            except OSError:
+                return
+            threading.Event().wait(0.02)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    return thread
+
+
+def answer(received: bytes) -> requests.Response:
+    assert received.startswith(b"HTTP/1.1 "), received
+    response = parsed(received)
+    assert response.headers["Connection"] == "close"
+    assert response.headers["x-correlator"]
+    return response
+
+
+def test_the_deadlines_are_those_that_are_promised() -> None:
+    assert (protocol._DEADLINE_S, bodies._START_S, bodies._MIN_BYTES_PER_S) == (10, 10, 128 * 1024)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_head_that_drips_is_told_so_and_closed(api: Api) -> None:
+    with connect(api) as slow:
+        thread = drip(slow, head(api, "Content-Length: 2") * 20)
+        assert_error(answer(rest(slow)), 408, "REQUEST_TIMEOUT")
+        thread.join(10)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_many_half_heads_and_silent_connections_are_let_go(api: Api) -> None:
+    with ExitStack() as stack:
+        many = []
+        for number in range(200):
+            many.append(stack.enter_context(connect(api)))
+            if number % 2:
+                many[-1].sendall(b"POST /webrtc-events HTTP/1.1\r\nHost: x\r\n")
+        told = [rest(each)[:12] for each in many]
+    assert told == [b"", b"HTTP/1.1 408"] * 100
+    assert api("GET", SUBSCRIPTIONS).status_code == 200
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_second_head_on_a_connection_has_its_deadline_too(api: Api) -> None:
+    with connect(api) as slow:
+        slow.sendall(head(api, method="GET"))
+        first = HTTPResponse(slow)
+        first.begin()
+        first.read()
+        assert first.status == 200
+        slow.sendall(b"GET / HTTP/1.1\r\n")
+        assert_error(answer(rest(slow)), 408, "REQUEST_TIMEOUT")
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("framing", ["Content-Length: 200000", "Transfer-Encoding: chunked"])
+def test_a_body_that_does_not_come_is_told_so_and_closed(api: Api, framing: str) -> None:
+    with connect(api) as slow:
+        slow.sendall(head(api, framing) + (b"" if "Length" in framing else b"1\r\n{\r\n"))
+        assert_error(answer(rest(slow)), 408, "REQUEST_TIMEOUT")
+    with connect(api) as slow:
+        slow.sendall(head(api, framing))
+        thread = drip(slow, b"{" * 2_000 if "Length" in framing else b"1\r\n{\r\n" * 400)
+        assert_error(answer(rest(slow)), 408, "REQUEST_TIMEOUT")
+        thread.join(10)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_body_that_goes_on_behind_its_answer_ends_with_its_connection(api: Api) -> None:
+    """It is refused for want of a token, so that nobody reads it."""
+    with connect(api) as slow:
+        slow.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n" % SUBSCRIPTIONS.encode())
+        thread = drip(slow, b"{" * 9_000)
+        assert rest(slow).startswith(b"HTTP/1.1 401")
+        thread.join(10)
+
+
+def test_a_body_that_is_slow_but_fast_enough_arrives(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte gives it more time."""
+    monkeypatch.setattr(bodies, "_START_S", 0.3)
+    monkeypatch.setattr(bodies, "_MIN_BYTES_PER_S", 100)
+    body = json.dumps(subscription_request()).encode()
+    clock = SystemClock()
+    started_s = clock.monotonic()
+    with connect(api) as slow:
+        slow.sendall(head(api, "Connection: close", f"Content-Length: {len(body)}"))
+        step = len(body) // 4
+        for at in range(0, len(body), step):
+            slow.sendall(body[at : at + step])
+            threading.Event().wait(0.15)
+        assert parsed(rest(slow)).status_code == 201
+    assert clock.monotonic() - started_s > 0.3
+
+
+@pytest.fixture
+def token(api: Api) -> str:
+    return api.token()
+
+
+@pytest.fixture
+def half_bodies(api: Api, token: str) -> Iterator[list[socket.socket]]:
+    """Of one client, each with all but the last byte of the largest body."""
+    limit = app._PUBLIC_LIMIT_BYTES
+    with ExitStack() as stack:
+        many = []
+        for _ in range(bodies._AT_ONCE + 2):
+            each = stack.enter_context(closing(connect(api)))
+            each.sendall(
+                f"POST {SUBSCRIPTIONS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {limit}\r\n\r\n".encode()
+                + b" " * (limit - 1)
+            )
+            many.append(each)
+        yield many
+
+
+def test_what_bodies_of_one_client_hold_is_bounded(
+    api: Api, token: str, half_bodies: list[socket.socket]
+) -> None:
+    ended: set[socket.socket] = set()
+    while len(ended) < 2:
+        readable, _, _ = select.select([each for each in half_bodies if each not in ended], [], [], 10)
+        assert readable
+        ended |= set(readable)
+    for each in ended:
+        refused = answer(rest(each))
+        assert "bodies at once" in assert_error(refused, 429, "TOO_MANY_REQUESTS")
+        assert refused.headers["Retry-After"] == "1"
+    # Others are not concerned, nor is this one once they have ended.
+    other = api("POST", SUBSCRIPTIONS, json=subscription_request(), token=api.token(client_id="other"))
+    assert other.status_code == 201
+    for each in (each for each in half_bodies if each not in ended):
+        each.sendall(b"x")
+        assert each.recv(65_536).startswith(b"HTTP/1.1 400")
+    for _ in range(bodies._AT_ONCE + 2):
+        largest = b" " * app._PUBLIC_LIMIT_BYTES
+        headers = {"Content-Type": "application/json"}
+        assert api("POST", SUBSCRIPTIONS, data=largest, headers=headers, token=token).status_code == 400
+
+
+def test_a_body_is_read_in_small_pieces_as_it_is_asked_for(issuer: Issuer) -> None:
+    """What clients send before their requests are looked at would else be in memory at once."""
+    pieces: list[int] = []
+
+    async def reader(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        more = True
+        while more:
+            message = await receive()
+            pieces.append(len(message["body"]))
+            # Time enough for more to arrive.
+            await asyncio.sleep(0.005)
+            more = message["more_body"]
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    with serving(reader, issuer) as api:
+        assert api("POST", "/", data=b"x" * 1_000_000).status_code == 204
+    assert sum(pieces) == 1_000_000
+    assert max(pieces) <= 2 * protocol._READ_BYTES
+
+
+BARE = [
+    b"GET /healthz HTTP/1.1\nHost: x\r\n\r\n",
+    b"GET /healthz HTTP/1.1\r\nHost: x\n\r\n",
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\n\n",
+    b"GET /healthz HTTP/1.1\nHost: x\n\n",
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\nx-a: b\nx-c: d\r\n\r\n",
+    b"\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_", BARE)
+def test_a_bare_line_feed_in_a_head_is_refused(api: Api, request_: bytes) -> None:
+    with connect(api) as bare:
+        bare.sendall(request_)
+        assert_error(answer(rest(bare)), 400, "INVALID_ARGUMENT")
+    # Byte by byte, and behind a request that is in order.
+    good = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(api) as bare:
+        drip(bare, request_).join(10)
+        assert_error(answer(rest(bare)), 400, "INVALID_ARGUMENT")
+    with connect(api) as bare:
+        bare.sendall(good + request_)
+        received = rest(bare)
+        assert received.startswith(b"HTTP/1.1 200")
+        assert_error(answer(received[received.index(b"HTTP/1.1 400") :]), 400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize("end", [b"0\r\n\n", b"0\r\nx-a: b\n\r\n", b"0\n\r\n", b"0\r\nx-a: b\r\n\n"])
+def test_a_bare_line_feed_at_the_end_of_chunks_ends_no_body(api: Api, end: bytes) -> None:
+    with connect(api) as bare:
+        bare.sendall(head(api, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n" + end)
+        bare.shutdown(socket.SHUT_WR)
+        # Whatever is said of it, the connection ends, and nothing behind it is a request.
+        received = rest(bare)
+    assert b"HTTP/1.1 2" not in received
+
+
+def test_line_ends_in_a_body_are_the_clients(api: Api) -> None:
+    body = json.dumps(subscription_request(), indent=1).encode()
+    assert b"\n" in body
+    headers = {"Content-Type": "application/json"}
+    assert api("POST", SUBSCRIPTIONS, data=body, headers=headers).status_code == 201
+    chunks = (body[at : at + 7] for at in range(0, len(body), 7))
+    assert api("POST", SUBSCRIPTIONS, data=chunks, headers=headers).status_code == 201
+
+
+def test_what_is_no_http_is_an_error_info(api: Api) -> None:
+    for nonsense in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"x" * 70_000, b"\x16\x03\x01"):
+        with connect(api) as broken:
+            broken.sendall(nonsense)
+            assert_error(answer(rest(broken)), 400, "INVALID_ARGUMENT")
+    assert api("PUT", f"{NETWORK}/registrations/r", json={}).status_code == 400

@@ -1,0 +1,138 @@
+"""What a log line looks like, whatever is logged."""
+
+import logging
+import logging.config
+import re
+import threading
+from collections.abc import Iterator
+from contextvars import copy_context
+
+import pytest
+
+from webrtc_events.core.log_config import LineFormatter, RequestFields, log_config
+from webrtc_events.core.log_limit import LineLimit
+from webrtc_events.core.request_context import entered_request
+
+
+def line(message: str, *args: object, correlator: str = "", client: str = "") -> str:
+    """As the shipped configuration writes it, within a request if there is a correlator."""
+
+    record = logging.LogRecord("webrtc_events.x", logging.WARNING, "", 0, message, args, None)
+    record.created = 1_773_133_200.1236
+    with entered_request(correlator) as context:
+        context.client = client
+        RequestFields().filter(record)
+    return LineFormatter().format(record)
+
+
+def test_line_has_time_level_correlator_and_client() -> None:
+    told = "2026-03-10T09:00:00.124Z WARNING webrtc_events.x: lost 3"
+    assert line("lost %d", 3) == told
+    assert line("lost %d", 3, correlator="c-1") == f"{told} correlator=c-1"
+    assert line("lost %d", 3, correlator="c-1", client="app") == f"{told} correlator=c-1 client=app"
+
+
+@pytest.mark.parametrize(
+    ("client", "shown"),
+    [
+        ("my app", '"my app"'),
+        ('a" correlator=x', '"a\' correlator=x"'),
+        ("a\nb", '"a?b"'),
+        ("schön", '"schön"'),
+        ("https://app.example/~a", "https://app.example/~a"),
+    ],
+)
+def test_client_is_told_from_what_stands_around_it(client: str, shown: str) -> None:
+    assert line("x", correlator="c", client=client).endswith(f": x correlator=c client={shown}")
+
+
+@pytest.mark.parametrize("evil", ["\n", "\r\n", "\x1b[2J", "\x00", "\x85", "\u2028", "\x7f"])
+def test_what_somebody_sent_begins_no_line_and_moves_no_cursor(evil: str) -> None:
+    shown = line("GET %s", f"/a{evil}2026-03-10 forged")
+    assert evil not in shown
+    assert len(shown.splitlines()) == 1
+
+
+def test_traceback_follows_in_lines_of_its_own() -> None:
+    try:
+        raise ZeroDivisionError("of nothing")
+    except ZeroDivisionError as error:
+        info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), info)
+    first, *rest = LineFormatter().format(record).splitlines()
+    assert first.endswith("ERROR x: failed")
+    assert rest[0] == "Traceback (most recent call last):"
+    assert rest[-1] == "ZeroDivisionError: of nothing"
+
+
+@pytest.fixture
+def _configured() -> Iterator[None]:
+    root, own = logging.getLogger(), logging.getLogger("webrtc_events")
+    before = (root.level, root.handlers[:], own.level)
+    logging.config.dictConfig(log_config())
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    own.setLevel(before[2])
+
+
+@pytest.mark.usefixtures("_configured")
+def test_shipped_configuration_tells_warnings_of_all_and_more_of_the_service(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    import sys
+
+    handler.setStream(sys.stderr)
+    for name in ("webrtc_events.a", "other"):
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING):
+            logging.getLogger(name).log(level, "%s", level)
+    told = re.findall(r"Z (\w+) ([\w.]+):", capsys.readouterr().err)
+    assert told == [("INFO", "webrtc_events.a"), ("WARNING", "webrtc_events.a"), ("WARNING", "other")]
+
+
+def test_threads_that_work_for_a_request_log_its_client() -> None:
+    """The client is known later than the thread's copy of the context may be made."""
+    lines: list[str] = []
+
+    def work() -> None:
+        record = logging.LogRecord("x", logging.INFO, "", 0, "m", (), None)
+        RequestFields().filter(record)
+        lines.append(LineFormatter().format(record))
+
+    with entered_request("c-9") as context:
+        copied = copy_context()
+        context.client = "late"
+        thread = threading.Thread(target=copied.run, args=(work,))
+        thread.start()
+        thread.join()
+    # A connection goes on to read in the context of its latest request.
+    copied.run(work)
+    assert lines[0].endswith("correlator=c-9 client=late")
+    assert lines[1].endswith(" x: m")
+
+
+class SteppedClock:
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+
+    def now(self) -> float:
+        return self.elapsed
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    def sleep(self, seconds: float) -> None:
+        self.elapsed += seconds
+
+
+def test_of_one_kind_so_many_lines_a_minute_are_let_through_and_the_rest_is_counted() -> None:
+    clock = SteppedClock()
+    limit = LineLimit(clock, burst=3)
+    assert [limit.admit("a") for _ in range(1_000)] == [0, 0, 0, *[None] * 997]
+    assert limit.admit("b") == 0
+    clock.elapsed = 20
+    assert [limit.admit("a") for _ in range(2)] == [997, None]
+    clock.elapsed = 3_600
+    assert [limit.admit("a") for _ in range(4)] == [1, 0, 0, None]

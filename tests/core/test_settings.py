@@ -1,0 +1,201 @@
+"""Settings are read whole, checked whole, and told to readers."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from webrtc_events.core.model import EventType
+from webrtc_events.core.setting_values import PrivateKey
+from webrtc_events.core.settings import PREFIX, Settings, SettingsError
+
+LEAST = {
+    "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "https://issuer.example/.well-known/openid-configuration",
+    "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+}
+
+
+def test_the_least_environment_gets_the_documented_defaults() -> None:
+    settings = Settings.from_environ(LEAST)
+    assert settings.partitions == 64
+    assert settings.apis == {"public", "network"}
+    assert settings.sink_allowed_networks == ()
+    assert settings.deadline_ms(EventType.SESSION_INVITATION) == 120_000
+
+
+def test_every_fault_is_told_at_once_by_its_name() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ(
+            {
+                "WEBRTC_EVENTS_SECRET_KEY": "short",
+                "WEBRTC_EVENTS_APIS": "private",
+                "WEBRTC_EVENTS_PARTITIONS": "0",
+                "WEBRTC_EVENTS_PARTITION": "64",
+            }
+        )
+    named = {fault.split()[0].removeprefix(PREFIX) for fault in caught.value.faults}
+    assert named == {"OPENID_CONFIGURATION_URL", "SECRET_KEY", "APIS", "PARTITIONS", "PARTITION"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("REDIS_URL", ""),
+        ("SOURCE", "my service"),
+        ("SOURCE", ""),
+        ("SECRET_KEY", "A" * 42),
+        ("SECRET_KEY", "A" * 42 + "!"),
+        ("STRICT_CLOUDEVENTS", "yes"),
+        ("STRICT_CLOUDEVENTS", "app,"),
+        ("SINK_ALLOWED_NETWORKS", "10.0.0.1/8"),
+        ("SINK_CA_FILE", "/nonexistent.pem"),
+        ("PARTITIONS", "٧"),
+        ("ACK_REPLICAS", "-1"),
+        ("SINK_PORTS", ""),
+        ("SINK_PORTS", "0"),
+        ("SINK_PORTS", "443,70000"),
+        ("SINK_PORTS", "2000-1000"),
+        ("SINK_VALIDATION", "true"),
+        *(("SINK_VALIDATION_ORIGIN", name) for name in ("a b", "a_b", "-a", "a-", "a.", ".a", "é", "a" * 64)),
+        *(("SINK_VALIDATION_ORIGIN", name) for name in ("192.0.2.1", "a.b:443", "https://a.b", "*", "a.\n")),
+        ("SIGNING_KEYS", "/nonexistent.pem"),
+        ("STORE_WATERMARK", "101"),
+        ("OUTBOX_LENGTH", "15"),
+        ("EVENT_BYTES", "4095"),
+        ("SHARED_PAYLOADS", "yes"),
+        *((name, "262143") for name in ("OUTBOX_BYTES", "CLAIM_BYTES", "WORKER_BYTES")),
+        ("SECRET_KEY", "A" * 43 + ","),
+        ("OPENID_CONFIGURATION_URL", "ftp://issuer.example/"),
+    ],
+)
+def test_a_bad_value_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=PREFIX + name):
+        Settings.from_environ(LEAST | {PREFIX + name: value})
+
+
+@pytest.mark.parametrize(
+    ("url", "good"),
+    [
+        ("http://127.0.0.1:9091/issuer/x", True),
+        ("http://localhost/x", True),
+        ("http://[::1]/x", True),
+        ("http://issuer.example/x", False),
+        ("http://127.0.0.1.example.com/x", False),
+    ],
+)
+def test_an_http_issuer_is_accepted_on_loopback_only(url: str, *, good: bool) -> None:
+    environ = LEAST | {"WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": url}
+    if good:
+        assert Settings.from_environ(environ).openid_configuration_url == url
+    else:
+        with pytest.raises(SettingsError, match="http only on loopback"):
+            Settings.from_environ(environ)
+
+
+SIGNING = PREFIX + "SIGNING_KEYS"
+
+
+def private_pem(key: PrivateKey, password: bytes | None = None) -> bytes:
+    protection = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
+
+
+def test_signing_keys_are_read_at_start_in_their_order(tmp_path: Path) -> None:
+    keys: list[PrivateKey] = [
+        rsa.generate_private_key(65537, 2048),
+        ed25519.Ed25519PrivateKey.generate(),
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP384R1()),
+    ]
+    files = [tmp_path / f"{number}.pem" for number, _ in enumerate(keys)]
+    for file, key in zip(files, keys, strict=True):
+        file.write_bytes(private_pem(key))
+    settings = Settings.from_environ(LEAST | {SIGNING: ", ".join(map(str, files))})
+    assert [each.public_key() for each in settings.signing_keys] == [each.public_key() for each in keys]
+    assert "signing_keys" not in repr(settings)
+    assert Settings.from_environ(LEAST | {SIGNING: ""}).signing_keys == ()
+
+
+ED25519 = ed25519.Ed25519PrivateKey.generate()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "holds no private key in PEM"),
+        (
+            b"-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n",
+            "holds no private key in PEM",
+        ),
+        (
+            ED25519.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+            "holds no private key in PEM",
+        ),
+        (private_pem(ED25519, b"secret"), "is protected by a password"),
+        (private_pem(ec.generate_private_key(ec.SECP521R1())), "is no Ed25519 key, EC key on P-256 or P-384"),
+        (private_pem(rsa.generate_private_key(65537, 2047)), "or RSA key of at least 2048 bits"),  # noqa: S505
+    ],
+    ids=["empty", "damaged", "public", "with password", "other curve", "short"],
+)
+def test_what_is_no_signing_key_is_told_with_its_file(tmp_path: Path, content: bytes, told: str) -> None:
+    file = tmp_path / "key.pem"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ(LEAST | {SIGNING: str(file)})
+    [fault] = caught.value.faults
+    assert fault.startswith(f"{SIGNING} names {str(file)!r}, which ")
+    assert told in fault
+
+
+def test_a_signing_key_is_named_once(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    file.write_bytes(private_pem(ED25519))
+    with pytest.raises(SettingsError, match="twice"):
+        Settings.from_environ(LEAST | {SIGNING: f"{file},{file}"})
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "origin"),
+    [
+        ("https://webrtc.operator.example/events", "", "webrtc.operator.example"),
+        ("https://webrtc.operator.example:8443/", "sender.operator.example", "sender.operator.example"),
+        ("/webrtc-events", "sender", "sender"),
+        ("//operator.example/calls", "", "operator.example"),
+    ],
+)
+def test_sinks_are_asked_under_a_name_of_this_system(source: str, given: str, origin: str) -> None:
+    environ = {"WEBRTC_EVENTS_SOURCE": source, "WEBRTC_EVENTS_SINK_VALIDATION_ORIGIN": given}
+    settings = Settings.from_environ(LEAST | environ | {"WEBRTC_EVENTS_SINK_VALIDATION": "on"})
+    assert settings.origin == origin
+
+
+@pytest.mark.parametrize(
+    "source", ["/webrtc-events", "urn:uuid:1", "https://192.0.2.1/x", "https://[2001:db8::1]/"]
+)
+def test_without_a_name_sinks_cannot_be_asked(source: str) -> None:
+    environ = LEAST | {"WEBRTC_EVENTS_SOURCE": source}
+    assert Settings.from_environ(environ).origin is None
+    with pytest.raises(SettingsError, match="SINK_VALIDATION_ORIGIN must be set"):
+        Settings.from_environ(environ | {"WEBRTC_EVENTS_SINK_VALIDATION": "on"})
+
+
+def test_the_secret_key_is_not_shown() -> None:
+    assert "secret_key" not in repr(Settings.from_environ(LEAST))
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    rows = {line.split("`")[1]: line for line in readme.splitlines() if line.startswith("| `")}
+    for each in dataclasses.fields(Settings):
+        row = rows[each.name.upper()]
+        default = each.metadata["default"]
+        assert f"`{default}`" in row if default else "none" in row

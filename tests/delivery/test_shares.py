@@ -1,0 +1,109 @@
+"""One client leaves something to the others, and one that is alone has most of it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webrtc_events.delivery.shares import Account, Pool, Standing
+
+
+def fill(pool: Pool, account: Account, standing: Standing, *, first: bool = False) -> int:
+    """Takes all that the client may have at this moment; returns how much that was."""
+    taken = 0
+    prompt = standing is Standing.PROMPT
+    while pool.room(prompt=prompt) and pool.may_take(account, standing, 0.0, first=first):
+        pool.take(account, prompt=prompt)
+        if standing in (Standing.NEW, Standing.PUT_OFF):
+            account.young[object()] = 0.0
+        taken += 1
+    return taken
+
+
+@given(st.sampled_from(Standing), st.integers(64, 512), st.integers(1, 12))
+def test_whoever_comes_finds_something_beside_those_who_take_all_they_may(
+    standing: Standing, size: int, greedy: int
+) -> None:
+    """Also where they came one after the other, and the first had it all for itself."""
+    pool = Pool(size * greedy)
+    accounts = [Account() for _ in range(greedy)]
+    for _ in range(30):
+        for account in accounts:
+            fill(pool, account, standing)
+        for account in accounts:
+            account.young.clear()
+            for _ in range(account.used // 4):
+                pool.give(account, prompt=standing is Standing.PROMPT)
+    for account in accounts:
+        fill(pool, account, standing)
+    assert fill(pool, Account(), Standing.NEW, first=True) >= 1
+    assert fill(pool, Account(), Standing.PROMPT, first=True) >= 1
+
+
+@given(st.sampled_from([Standing.PROMPT, Standing.OWING]), st.integers(64, 4096), st.integers(2, 12))
+def test_the_same_is_left_for_all_that_take_by_turns(standing: Standing, size: int, clients: int) -> None:
+    """No client gets more while another that wants it has less, and there is room for it."""
+    pool = Pool(size)
+    accounts = [Account() for _ in range(clients)]
+    prompt = standing is Standing.PROMPT
+    took = True
+    while took:
+        took = False
+        for account in accounts:
+            if pool.room(prompt=prompt) and pool.may_take(account, standing, 0.0, first=False):
+                pool.take(account, prompt=prompt)
+                took = True
+    assert max(each.used for each in accounts) - min(each.used for each in accounts) <= 1
+
+
+def test_who_is_alone_has_most_of_it() -> None:
+    pool = Pool(2048)
+    assert fill(pool, Account(), Standing.PROMPT) == pool.room_of_one + fill(
+        Pool(2048), Account(), Standing.PROMPT
+    )
+    assert fill(Pool(2048), Account(), Standing.PROMPT) >= 2048 * 3 // 4
+    assert fill(Pool(2048), Account(), Standing.OWING) >= 1024 // 2
+
+
+def test_hosts_that_owe_leave_a_reserve_to_new_ones_of_the_same_client() -> None:
+    pool, account = Pool(2048), Account()
+    fill(pool, account, Standing.OWING)
+    assert fill(pool, account, Standing.OWING) == 0
+    assert fill(pool, account, Standing.PUT_OFF) >= 4
+    assert fill(pool, account, Standing.NEW) >= 4
+
+
+def test_new_hosts_that_turn_out_silent_never_use_up_what_is_kept_for_the_next() -> None:
+    """For two seconds new ones come without end; each keeps its place for ten. Then it is one a tick."""
+    pool, account = Pool(2048), Account()
+    until_s: list[float] = []
+
+    def ask(standing: Standing, now_s: float) -> bool:
+        may = pool.room(prompt=False) > 0 and pool.may_take(account, standing, now_s, first=True)
+        if may:
+            pool.take(account, prompt=False)
+            account.young[object()] = now_s
+            until_s.append(now_s + 10)
+        return may
+
+    for tick in range(200):
+        now_s = tick / 4
+        while until_s and until_s[0] <= now_s:
+            pool.give(account, prompt=False)
+            del until_s[0]
+        if now_s >= 2:
+            assert ask(Standing.NEW, now_s), f"no place after {now_s} s"
+        while ask(Standing.PUT_OFF, now_s) or (now_s < 2 and ask(Standing.NEW, now_s)):
+            pass
+
+
+@given(st.integers(1, 200))
+def test_who_was_put_off_finds_a_place_once_there_is_one_however_few_there_are(size: int) -> None:
+    assert fill(Pool(size), Account(), Standing.PUT_OFF) >= 1
+
+
+def test_what_is_given_back_can_be_taken_again() -> None:
+    pool, account = Pool(100), Account()
+    taken = fill(pool, account, Standing.PROMPT)
+    for _ in range(taken):
+        pool.give(account, prompt=True)
+    assert (account.used, pool.room(prompt=True)) == (0, 100)
+    assert fill(pool, account, Standing.PROMPT) == taken

@@ -1,0 +1,145 @@
+"""Short ways to values that tests need many of."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from webrtc_events.contract.webrtc_events_types import HTTPSubscriptionResponse
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import (
+    Caller,
+    ContractVersion,
+    Credential,
+    EventType,
+    NetworkEvent,
+    Subscription,
+)
+from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.store.keys import new_subscription_id, partition_of
+from webrtc_events.store.redis.scripts import Call
+from webrtc_events.store.store import Store
+
+SINK = "https://localhost:9443/inbox"
+
+
+def subscription(
+    *,
+    registration: str = "r1",
+    event_type: EventType = EventType.SESSION_INVITATION,
+    session: str | None = None,
+    client: str = "app",
+    max_events: int | None = None,
+    expires_at_ms: int | None = None,
+    credential: Credential | None = None,
+    contract: str = ContractVersion.V0_2,
+    origin: str | None = None,
+) -> Subscription:
+    return Subscription(
+        id=new_subscription_id(partition_of(registration, 64)),
+        client=client,
+        subject=None,
+        type=event_type,
+        registration=registration,
+        session=session,
+        request={
+            "protocol": "HTTP",
+            "sink": SINK,
+            "types": [event_type.value],
+            "config": {"subscriptionDetail": {"registrationId": registration}},
+        },
+        starts_at_ms=0,
+        expires_at_ms=expires_at_ms,
+        max_events=max_events,
+        credential=credential,
+        contract=contract,
+        origin=origin,
+    )
+
+
+def created(
+    store: Store,
+    *,
+    sink: str = SINK,
+    headers: dict[str, str] | None = None,
+    sealed: str | None = None,
+    **values: Any,
+) -> Subscription:
+    """A subscription that the store holds."""
+    made = subscription(**values)
+    result = store.create(made, sink=sink, headers=headers or {}, sealed=sealed)
+    assert result.outcome == "created"
+    return made
+
+
+def all_of(store: Store, client: str = "app") -> list[Subscription]:
+    """Every subscription of a client."""
+    return [each for page in store.pages_of(client) for each in page]
+
+
+def listed(subscriptions: Subscriptions, caller: Caller) -> list[HTTPSubscriptionResponse]:
+    """What a client is shown as the list of its subscriptions."""
+    return [each for page in subscriptions.list(caller) for each in page]
+
+
+def invitation(number: int, *, registration: str = "r1", source: str = "/gateway") -> NetworkEvent:
+    data = {
+        "mediaSessionId": "s1",
+        "originatorAddress": "tel:+12025550100",
+        "receiverAddress": "tel:+12025550101",
+        "status": "Initial",
+        "sequenceNumber": number,
+    }
+    return _event(f"e{number}", source, EventType.SESSION_INVITATION, registration, data)
+
+
+def session_status(
+    number: int, *, session: str = "s1", registration: str | None = None, status: str = "Ringing"
+) -> NetworkEvent:
+    data = {"mediaSessionId": session, "status": status, "sequenceNumber": number}
+    return _event(f"e{number}", "/gateway", EventType.SESSION_STATUS, registration, data)
+
+
+def _event(
+    event_id: str,
+    source: str,
+    event_type: EventType,
+    registration: str | None,
+    data: dict[str, Any],
+) -> NetworkEvent:
+    payload = {"type": event_type.value, "time": "2026-03-10T09:00:00.000Z", "data": data}
+    return NetworkEvent(
+        event_id,
+        source,
+        event_type,
+        registration,
+        data["mediaSessionId"],
+        time_ms=0,
+        numbered="sequenceNumber" in data,
+        last=data["status"] == "Terminated",
+        payload=json.dumps(payload),
+    )
+
+
+def append(store: Store, *events: NetworkEvent, to: int | None = None) -> list[tuple[bool, int]]:
+    """Appends to the partition of the first event's registration, or to partition `to`."""
+    number = partition_of(events[0].registration or "", 64).number if to is None else to
+    return [(each.new, each.subscriptions) for each in store.append({number: list(events)})[number]]
+
+
+def no_damage(damaged: Iterable[Sequence[str]]) -> None:
+    assert list(damaged) == []
+
+
+class Interrupted:
+    """Scripts whose answers are lost after so many calls, as when the process dies."""
+
+    def __init__(self, store: Store, calls: int) -> None:
+        self._scripts = store.scripts
+        self._left = calls
+
+    def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
+        answers = self._scripts.run(calls, replicas=replicas)
+        self._left -= 1
+        if self._left <= 0:
+            raise Unavailable
+        return answers

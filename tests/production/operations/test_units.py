@@ -1,0 +1,65 @@
+"""The units as systemd itself reads them."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.harness.documents import Document
+from tests.production.operations.tools import adapted, tool
+from tests.production.operations.units import DEPLOY, INSTALLED, SCRIPTS, Unit
+
+UNITS = sorted(DEPLOY.glob("*.service"))
+# What tells the two apart; all else is the same.
+OWN = {"Description", "Environment", "ExecStart", "TimeoutStopSec"}
+
+
+def analyzed(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [tool("systemd", "systemd-analyze"), *arguments]
+    environ = os.environ | {"SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy that executes what is installed here."""
+    source: Path = request.param
+    copy = tmp_path / source.name
+    copy.write_text(adapted(source.read_text(), {INSTALLED: str(SCRIPTS)}))
+    return copy
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem, indirect=True)
+def test_systemd_has_nothing_to_say_of_a_unit(unit: Path) -> None:
+    done = analyzed("verify", "--man=no", "--recursive-errors=no", str(unit))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem, indirect=True)
+def test_a_unit_is_as_closed_as_the_document_says(unit: Path, document: Document) -> None:
+    told = re.search(r"a score of at most (\d)\.(\d)", document.section("Start"))
+    assert told is not None
+    done = analyzed("security", "--offline=yes", f"--threshold={told[1]}{told[2]}", str(unit))
+    assert done.returncode == 0, done.stdout[-200:]
+    score = re.search(r"Overall exposure level for \S+: (\d\.\d)", done.stdout)
+    assert score is not None, done.stdout
+
+
+def test_both_units_take_away_the_same() -> None:
+    api, worker = (Unit(path).settings() for path in UNITS)
+    assert {key: api[key] for key in api if key not in OWN} == {
+        key: worker[key] for key in worker if key not in OWN
+    }
+
+
+def test_the_document_names_every_unit_and_no_other(document: Document) -> None:
+    names = {path.stem for path in UNITS}
+    commands = [line for line in document.text.splitlines() if line.startswith("systemctl ")]
+    named = {each.strip("'") for line in commands for each in line.split() if "webrtc-events" in each}
+    # webrtc-events-network is made by a block of the document.
+    kinds = {name.split("@")[0] + ("@" if "@" in name else "") for name in named} - {"webrtc-events-network"}
+    assert kinds == names
+    (install,) = (line for line in document.block("Start").splitlines() if line.startswith("install "))
+    assert set(re.findall(r"deploy/(\S+)", install)) == {path.name for path in UNITS}

@@ -1,0 +1,51 @@
+"""What is installed: one package that shares its name with nobody, and all the files it reads."""
+
+import subprocess
+import sys
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The names of the files in a wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    (built,) = folder.glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        return archive.namelist()
+
+
+def test_only_its_own_package_lands_in_site_packages(wheel: list[str]) -> None:
+    top = {name.partition("/")[0] for name in wheel}
+    assert "webrtc_events" in top
+    assert {name for name in top if not name.endswith(".dist-info")} == {"webrtc_events"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "place"),
+    [
+        ("handlers", "webrtc_events/handlers"),
+        ("spec", "webrtc_events/spec"),
+        ("tests/data/calls", "webrtc_events/local/calls"),
+        ("webrtc_events/store/lua", "webrtc_events/store/lua"),
+        ("webrtc_events/local/templates", "webrtc_events/local/templates"),
+        ("webrtc_events/local/static", "webrtc_events/local/static"),
+    ],
+)
+def test_what_the_package_reads_is_in_the_wheel_once(wheel: list[str], folder: str, place: str) -> None:
+    files = sorted(each.name for each in (ROOT / folder).iterdir() if each.is_file())
+    assert files
+    assert sorted(name for name in wheel if name.startswith(f"{place}/")) == [
+        f"{place}/{name}" for name in files
+    ]
+
+
+def test_handlers_are_found_by_the_name_of_the_package() -> None:
+    assert find_spec("webrtc_events.handlers") is not None

@@ -1,0 +1,384 @@
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webrtc_events.sinks.addresses import AddressPolicy, check_sink_url
+
+PUBLIC = AddressPolicy()
+
+ALLOWED = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.255.255.255",
+    "11.0.0.0",
+    "100.63.255.255",
+    "100.128.0.0",
+    "126.255.255.255",
+    "128.0.0.0",
+    "168.63.129.15",
+    "169.253.255.255",
+    "172.15.255.255",
+    "172.32.0.0",
+    "192.0.1.0",
+    "192.0.3.0",
+    "198.17.255.255",
+    "198.20.0.0",
+    "223.255.255.255",
+    "2000::1",
+    "2001:200::1",
+    "2001:db7:ffff::1",
+    "2001:db9::1",
+    "2003::1",
+    "2606:4700:4700::1111",
+    "3ffe::1",
+    "3fff:1000::1",
+    "::ffff:8.8.8.8",
+    "64:ff9b::808:808",
+]
+
+REFUSED = [
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.0.0.1",
+    "100.64.0.1",
+    "100.100.100.200",
+    "100.127.255.255",
+    "127.0.0.1",
+    "127.255.255.255",
+    "168.63.129.16",
+    "169.254.169.254",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.1",
+    "192.0.0.9",
+    "192.0.0.192",
+    "192.0.2.1",
+    "192.31.196.1",
+    "192.52.193.1",
+    "192.88.99.1",
+    "192.168.0.1",
+    "192.175.48.1",
+    "198.18.0.1",
+    "198.19.255.255",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::8.8.8.8",
+    "::ffff:127.0.0.1",
+    "::ffff:169.254.169.254",
+    "::ffff:0:8.8.8.8",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b::7f00:1",
+    "64:ff9b:1::808:808",
+    "100::1",
+    "1fff:ffff::1",
+    "2001::1",
+    "2001:0:808:808::1",
+    "2001:2::1",
+    "2001:10::1",
+    "2001:20::1",
+    "2001:1ff:ffff::1",
+    "2001:db8::1",
+    "2002:7f00:1::1",
+    "2002:a9fe:a9fe::1",
+    "2002:808:808::1",
+    "2620:4f:8000::1",
+    "3fff::1",
+    "3fff:fff:ffff::1",
+    "4000::1",
+    "5f00::1",
+    "fc00::1",
+    "fd00:ec2::254",
+    "fe80::1",
+    "fe80::1%eth0",
+    "2606:4700:4700::1111%eth0",
+    "fec0::1",
+    "ff02::1",
+    "",
+    "localhost",
+    "127.1",
+    "0x7f000001",
+    "8.8.8.8 ",
+    "08.8.8.8",
+]
+
+
+@pytest.mark.parametrize("address", ALLOWED)
+def test_public_address_is_allowed(address: str) -> None:
+    assert PUBLIC.allows(address)
+
+
+@pytest.mark.parametrize("address", REFUSED)
+def test_address_that_is_not_public_unicast_is_refused(address: str) -> None:
+    assert not PUBLIC.allows(address)
+
+
+@given(st.ip_addresses(v=4))
+def test_mapped_form_is_judged_as_its_ipv4_address(address: IPv4Address) -> None:
+    policy = AddressPolicy((ip_network("10.1.0.0/16"),))
+    assert policy.allows(f"::ffff:{address}") == policy.allows(str(address))
+
+
+@given(st.ip_addresses())
+def test_whatever_is_allowed_python_calls_global(address: IPv4Address | IPv6Address) -> None:
+    assert address.is_global or not PUBLIC.allows(str(address))
+
+
+@pytest.mark.parametrize(
+    ("network", "address"),
+    [
+        ("127.0.0.0/8", "127.0.0.1"),
+        ("127.0.0.0/8", "::ffff:127.0.0.1"),
+        ("::1/128", "::1"),
+        ("fd00::/8", "fd12::1"),
+        ("::ffff:10.0.0.0/104", "::ffff:10.0.0.1"),
+        ("224.0.0.0/4", "224.0.0.1"),
+    ],
+)
+def test_allowed_network_wins(network: str, address: str) -> None:
+    assert AddressPolicy((ip_network(network),)).allows(address)
+
+
+@pytest.mark.parametrize("address", ["64:ff9b::7f00:1", "2002:7f00:1::1", "::127.0.0.1", "127.0.0.1%lo"])
+def test_allowed_ipv4_network_does_not_open_other_embeddings(address: str) -> None:
+    assert not AddressPolicy((ip_network("127.0.0.0/8"),)).allows(address)
+
+
+def test_scoped_address_is_refused_even_in_an_allowed_network() -> None:
+    assert not AddressPolicy((ip_network("fe80::/10"),)).allows("fe80::1%eth0")
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("https://example.com", "https://example.com/"),
+        ("https://example.com/", "https://example.com/"),
+        ("HTTPS://Example.COM/Path", "https://example.com/Path"),
+        ("https://example.com:443/a", "https://example.com/a"),
+        ("https://example.com:8443/a?b=c&d=%2F", "https://example.com:8443/a?b=c&d=%2F"),
+        ("https://example.com:65535/", "https://example.com:65535/"),
+        ("https://example.com?x=/y?z", "https://example.com/?x=/y?z"),
+        ("https://example.com/a/../b;c@d:e", "https://example.com/a/../b;c@d:e"),
+        ("https://example.com./", "https://example.com./"),
+        ("https://a_b.example.com/", "https://a_b.example.com/"),
+        ("https://1.example/", "https://1.example/"),
+        ("https://localhost:9443/", "https://localhost:9443/"),
+        ("https://bücher.example/ä?ö=ü", "https://xn--bcher-kva.example/%C3%A4?%C3%B6=%C3%BC"),
+        ("https://BÜCHER。example/", "https://xn--bcher-kva.example/"),
+        ("https://straße.example/", "https://xn--strae-oqa.example/"),
+        ('https://example.com/{"a|b"}', "https://example.com/%7B%22a%7Cb%22%7D"),
+        ("https://8.8.8.8/", "https://8.8.8.8/"),
+        ("https://134744072/", "https://8.8.8.8/"),
+        ("https://0x8.010.0x808/", "https://8.8.8.8/"),
+        ("https://[2606:4700::1111]/", "https://[2606:4700::1111]/"),
+        ("https://[2606:4700:0:0:0:0:0:1111]:8443/", "https://[2606:4700::1111]:8443/"),
+    ],
+)
+def test_url_of_a_sink_is_normalised(url: str, normal: str) -> None:
+    assert check_sink_url(url, PUBLIC) == normal
+    assert check_sink_url(normal, PUBLIC) == normal
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://",
+        "https:///path",
+        "https:/example.com/",
+        "https:example.com/",
+        "http://example.com/",
+        "ftp://example.com/",
+        "//example.com/",
+        "xhttps://example.com/",
+        " https://example.com/",
+        "https://example.com/ ",
+        "https://example.com/a b",
+        "https://example.com/\n",
+        "https://exam\tple.com/",
+        "https://example.com/\x00",
+        "https://example.com/\x7f",
+        "https://example.com/\u2028",
+        "https://example.com/\u00a0",
+        "https://example.com/\u200b",
+        "https://exam\u00adple.com/",
+        "https://example.com/\ud800",
+        "https://example.com\\@evil.example/",
+        "https://example.com/a\\b",
+        "https://example.com/#",
+        "https://example.com/#fragment",
+        "https://example.com#@evil.example/",
+        "https://user@example.com/",
+        "https://user:password@example.com/",
+        "https://@example.com/",
+        "https://example.com:/",
+        "https://example.com:0/",
+        "https://example.com:22/",
+        "https://example.com:80/",
+        "https://example.com:1023/",
+        "https://example.com:0443/",
+        "https://example.com:+443/",
+        "https://example.com:65536/",
+        "https://example.com:443:443/",
+        "https://example.com:44\uff13/",
+        "https://:8443/",
+        "https://.example.com/",
+        "https://example..com/",
+        "https://./",
+        "https://-a.example/",
+        "https://a-.example/",
+        "https://exam%70le.com/",
+        "https://exam!ple.com/",
+        "https://*.example.com/",
+        f"https://{'a' * 64}.example/",
+        f"https://{'a.' * 127}example/",
+        "https://☃.example/",
+        "https://example.com/%",
+        "https://example.com/%zz",
+        "https://1.2.3.4.5/",
+        "https://256.1.1.1/",
+        "https://1.2.3.08/",
+        "https://1.2.3.4./",
+        "https://a.1/",
+        "https://0x/",
+        "https://4294967296/",
+        "https://[]/",
+        "https://[v1.x]/",
+        "https://[::1/",
+        "https://::1/",
+        "https://[2606:4700::1111]8443/",
+        "https://[2606:4700::1111%25eth0]/",
+        "https://example.com/" + "a" * 2048,
+        "https://example.com/" + "ä" * 1000,
+    ],
+)
+def test_url_that_parsers_may_read_differently_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^sink must "):
+        check_sink_url(url, PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "127.0.1",
+        "2130706433",
+        "0x7f000001",
+        "0X7F.1",
+        "0x7f.0.0.0x1",
+        "017700000001",
+        "0177.1",
+        "0",
+        "0.0.0.0",
+        "127。0。0。1",
+        "\uff11\uff12\uff17.0.0.1",
+        "169.254.169.254",
+        "0xa9fea9fe",
+        "[::1]",
+        "[0:0:0:0:0:0:0:1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::127.0.0.1]",
+        "[fe80::1]",
+    ],
+)
+def test_every_spelling_of_a_refused_address_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="not a public address"):
+        check_sink_url(f"https://{host}/", PUBLIC)
+
+
+def test_allowed_network_admits_literal_addresses() -> None:
+    policy = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
+    assert check_sink_url("https://127.1:9443/", policy) == "https://127.0.0.1:9443/"
+    assert check_sink_url("https://[::1]:9443/", policy) == "https://[::1]:9443/"
+    with pytest.raises(ValueError, match="not a public address"):
+        check_sink_url("https://10.0.0.1/", policy)
+
+
+@pytest.mark.parametrize(
+    ("ports", "url", "told"),
+    [
+        (frozenset({443}), "https://example.com:8443/", "443"),
+        (frozenset({8443, 9000, 9001}), "https://example.com/", "8443, 9000-9001"),
+        (frozenset({8443}), "https://example.com:443/", "8443"),
+        (PUBLIC.ports, "https://example.com:25/", "443, 1024-65535"),
+    ],
+)
+def test_only_the_ports_of_the_policy_may_be_used(ports: frozenset[int], url: str, told: str) -> None:
+    with pytest.raises(ValueError, match=f"^sink must use one of the ports {told}$"):
+        check_sink_url(url, AddressPolicy(ports=ports))
+    assert check_sink_url("https://example.com:25/", AddressPolicy(ports=frozenset({25})))
+
+
+@pytest.mark.parametrize(
+    ("host", "normal"),
+    [
+        ("\u0430pple.example", "xn--pple-43d.example"),  # a Cyrillic letter among Latin ones
+        ("\u03b1\u0431\u0432.example", "xn--mxa0xd.example"),  # Greek and Cyrillic
+        ("\u212aelvin.example", "kelvin.example"),  # the sign of the unit
+        ("\uff45\uff58\uff41\uff4d\uff50\uff4c\uff45\uff0e\uff43\uff4f\uff4d", "example.com"),  # fullwidth
+        ("example\uff61com", "example.com"),  # halfwidth dot
+        ("fa\u00df.example", "xn--fa-hia.example"),  # IDNA2008; IDNA2003 said fass
+        ("\u03b2\u03cc\u03bb\u03bf\u03c2.example", "xn--nxasmm1c.example"),  # final sigma, likewise
+        ("XN--FA-HIA.example", "xn--fa-hia.example"),
+    ],
+)
+def test_international_names_go_out_in_one_ascii_form(host: str, normal: str) -> None:
+    assert check_sink_url(f"https://{host}/", PUBLIC) == f"https://{normal}/"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a\u200db.example",  # zero width joiner
+        "a\u200cb.example",  # zero width non-joiner
+        "a\u2060b.example",  # word joiner
+        "\u202eexample.com",  # right-to-left override
+        "\u0301a.example",  # starts with a combining mark
+        "example.com\u2100.evil.example",  # maps to a/c
+        "example.com\uff0f.evil.example",  # fullwidth /
+        "example.com\uff1f.evil.example",  # fullwidth ?
+        "example.com\uff03.evil.example",  # fullwidth #
+        "example.com\uff20evil.example",  # fullwidth @
+        "example.com\uff1a25",  # fullwidth :
+        "example.com\uff3cevil.example",  # fullwidth backslash
+        "\u05d0a.example",  # right-to-left and left-to-right in one label
+        "a\ufffd.example",
+        "%65xample.com",
+        "example%2ecom",
+        "127%2e0%2e0%2e1",
+        "%C3%A4.example",
+    ],
+)
+def test_names_that_hide_what_they_are_are_refused(host: str) -> None:
+    with pytest.raises(ValueError, match=r"^sink must "):
+        check_sink_url(f"https://{host}/", PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "host", ["\u2460\u2461\u2466.0.0.1", "\U0001d7cf\U0001d7d0\U0001d7d5.0.0.1", "\uff10x7f.1"]
+)
+def test_digits_in_disguise_are_read_as_digits(host: str) -> None:
+    with pytest.raises(ValueError, match=r"127\.0\.0\.1, which is not a public address"):
+        check_sink_url(f"https://{host}/", PUBLIC)
+
+
+@given(st.text())
+def test_any_text_gives_a_stable_ascii_url_or_a_value_error(text: str) -> None:
+    for url in (text, f"https://{text}", f"https://example.com/{text}"):
+        checked = ""
+        with suppress(ValueError):
+            checked = check_sink_url(url, PUBLIC)
+        assert checked.isascii()
+        assert not checked or check_sink_url(checked, PUBLIC) == checked

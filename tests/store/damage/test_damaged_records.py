@@ -1,0 +1,322 @@
+"""One damaged record stops nobody: every kind of record of keys.py, damaged in every way, beside a worker."""
+
+import pytest
+
+from tests.harness.builders import listed
+from tests.store.damage.conftest import (
+    APP,
+    FAR,
+    GARBLED,
+    NEAR,
+    NEIGHBOUR,
+    OPTIONAL_FIELDS,
+    SESSION,
+    P,
+    Service,
+    other_types,
+)
+from webrtc_events.core.errors import DamagedRecord
+from webrtc_events.core.model import EventType, Registration
+from webrtc_events.store.keys import client_key, session_key, session_state_key, set_aside_key
+
+FIELDS = (
+    "appended",
+    "attempts",
+    "client",
+    "contract",
+    "expires_at",
+    "fence",
+    "format",
+    "headers",
+    "lease_until",
+    "max_events",
+    "number",
+    "registration",
+    "request",
+    "session",
+    "sink",
+    "starts_at",
+    "status",
+    "subject",
+    "type",
+)
+
+
+def others(service: Service, turn: int) -> tuple[str, ...]:
+    """Subscribes beside the damaged one: of its registration, of its partition, of another partition."""
+    paths = (f"/mate{turn}", f"/neighbour{turn}", f"/far{turn}")
+    for path, registration in zip(paths, (NEAR, NEIGHBOUR, FAR), strict=True):
+        service.repeated(lambda path=path, registration=registration: service.subscribe(path, registration))
+    return paths
+
+
+def all_get_theirs(service: Service, turn: int, *damaged: str) -> None:
+    paths = others(service, turn)
+    assert [service.publish(each)["status"] for each in (NEAR, NEIGHBOUR, FAR)] == ["accepted"] * 3
+    service.waits_for(*paths)
+    service.is_well(*damaged)
+
+
+def test_the_list_of_fields_is_whole(service: Service) -> None:
+    victim = service.subscribe("/victim", NEAR)
+    kept = {each.decode() for each in service.raw.hkeys(P.subscription(victim))}
+    assert kept <= {*FIELDS, *OPTIONAL_FIELDS}
+
+
+@pytest.mark.parametrize("field", [*FIELDS, *OPTIONAL_FIELDS])
+def test_a_field_of_a_subscription(service: Service, field: str) -> None:
+    for turn, value in enumerate([*GARBLED.values(), None]):
+        victim = service.subscribe(f"/victim{turn}", NEAR)
+        key = P.subscription(victim)
+        if value is None:
+            service.raw.hdel(key, field)
+        else:
+            service.raw.hset(key, field, value)
+        # Every way leads to it: deliveries, its time, its initial event.
+        service.raw.rpush(P.outbox(victim), f"1 0 {10**12} {9 * 10**12} 1\n{{}}")
+        service.raw.zadd(P.due, {victim: 1})
+        service.raw.zadd(P.ends, {victim: 1})
+        service.raw.zadd(P.initial, {victim: 1})
+        all_get_theirs(service, turn, victim)
+
+
+def test_a_subscription_of_another_type(service: Service) -> None:
+    probe = service.subscribe("/probe", NEAR)
+    for turn in range(len(other_types(service.raw, P.subscription(probe)))):
+        victim = service.subscribe(f"/victim{turn}", NEAR)
+        other_types(service.raw, P.subscription(victim))[turn]()
+        service.raw.zadd(P.due, {victim: 1})
+        service.raw.zadd(P.ends, {victim: 1})
+        all_get_theirs(service, turn, victim)
+
+
+ENTRIES = [
+    *GARBLED.values(),
+    b"1 0 5",
+    b"1 7 1 1 1\n{}",
+    b"x 0 1 1 1\n{}",
+    b"99999999999 0 1000 9999999999999 1\n{}",
+    b'1 0 1000 9999999999999 1\n{"type": "\xff"}',
+    b"1 0 1000 9999999999999 1\n" + b"[" * 100_000,
+    b"1 1 9" + b"9" * 30 + b" 99999999999999999999999999999999999 0\nSUBSCRIPTION_EXPIRED",
+    b"1 1 1000 9999999999999 0\nNO_REASON",
+    b"0 0 1000 9999999999999 1\n{}",
+]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=range(len(ENTRIES)))
+def test_an_entry_of_an_outbox(service: Service, entry: bytes) -> None:
+    """Wherever it is in the outbox, what is behind it is delivered to its own subscription too."""
+    for turn, place in enumerate(("lpush", "rpush")):
+        victim = service.subscribe(f"/victim{turn}", NEAR)
+        getattr(service.raw, place)(P.outbox(victim), entry)
+        service.raw.zadd(P.due, {victim: 1})
+        paths = others(service, turn)
+        # The number of the first may be that of the damaged one.
+        for each in (NEAR, NEAR, NEIGHBOUR, FAR):
+            service.publish(each)
+        is_end = entry.startswith(b"1 1 1000 ")
+        service.waits_for(*paths, *(() if is_end else (f"/victim{turn}",)))
+        service.is_well(victim)
+
+
+def test_a_damaged_entry_is_a_dead_letter_with_its_bytes(service: Service) -> None:
+    victim = service.subscribe("/victim", NEAR)
+    service.raw.rpush(P.outbox(victim), b"garbled \xff\x00 bytes")
+    service.raw.rpush(P.outbox(victim), b"x" * 1_000_000)
+    service.raw.zadd(P.due, {victim: 1})
+    service.publish(NEAR)
+    service.waits_for("/victim")
+    letters = [fields for _, fields in service.raw.xrange(P.dead)]
+    assert [each[b"reason"] for each in letters] == [b"damaged", b"damaged"]
+    assert letters[0][b"entry"] == b"garbled \xff\x00 bytes"
+    assert len(letters[1][b"entry"]) == 65536
+    assert victim in service.caplog.text
+
+
+def test_the_end_whose_entry_is_damaged_is_sent_all_the_same(service: Service) -> None:
+    victim = service.subscribe("/victim", NEAR)
+    service.raw.hset(
+        P.subscription(victim), mapping={"status": "EXPIRED", "end_reason": "NETWORK_TERMINATED"}
+    )
+    service.raw.rpush(P.outbox(victim), b"\xff\xff")
+    service.raw.zadd(P.due, {victim: 1})
+    service.waits_for("/victim")
+    (got,) = service.sink.requests
+    assert got.json["data"]["terminationReason"] == "NETWORK_TERMINATED"
+
+
+PARTITION_KEYS = {
+    "due": P.due,
+    "ends": P.ends,
+    "ended": P.ended,
+    "initial": P.initial,
+    "clients": P.clients,
+    "hosts": P.hosts("app"),
+    "dead": P.dead,
+    "attempts": P.attempts,
+    "rebuild": P.rebuild,
+    "clock": P.clock,
+    "ending": P.ending(NEAR),
+    "lacking": P.lacking("/gateway", "e0"),
+    "matched": P.matched("/gateway", "e0"),
+    "index": P.registration(EventType.SESSION_INVITATION, NEAR),
+    "state": P.registration_state(NEAR),
+    "payloads": P.payloads,
+    "client": client_key("app"),
+}
+
+
+@pytest.mark.parametrize("name", PARTITION_KEYS)
+def test_a_shared_key_of_another_type(service: Service, name: str) -> None:
+    """What it pointed to is found again: also the subscription that was made before."""
+    key = PARTITION_KEYS[name]
+    for turn in range(5):
+        early = service.subscribe(f"/early{turn}", NEAR)
+        other_types(service.raw, key)[turn]()
+        all_get_theirs(service, turn)
+        service.waits_for(f"/early{turn}")
+        assert early in {each["id"] for each in listed(service.subscriptions, APP)}
+        service.subscriptions.delete(APP, early)
+
+
+def test_an_outbox_of_another_type(service: Service) -> None:
+    probe = service.subscribe("/probe", NEAR)
+    service.raw.rpush(P.outbox(probe), "x")
+    for turn in range(5):
+        victim = service.subscribe(f"/victim{turn}", NEAR)
+        service.raw.rpush(P.outbox(victim), "x")
+        other_types(service.raw, P.outbox(victim))[turn]()
+        service.raw.zadd(P.due, {victim: 1})
+        all_get_theirs(service, turn, victim)
+
+
+@pytest.mark.parametrize("name", ["index", "state", "places"])
+def test_the_keys_of_a_session(service: Service, name: str) -> None:
+    key = {"index": P.session(SESSION), "state": session_state_key(SESSION), "places": session_key(SESSION)}[
+        name
+    ]
+    for turn in range(5):
+        service.subscribe(f"/early{turn}", NEAR, event_type=EventType.SESSION_STATUS)
+        service.publish(NEAR, EventType.SESSION_STATUS)
+        service.waits_for(f"/early{turn}")
+        service.subscribe(f"/status{turn}", NEAR, event_type=EventType.SESSION_STATUS)
+        other_types(service.raw, key)[turn]()
+        service.publish(None if name == "places" else NEAR, EventType.SESSION_STATUS)
+        service.waits_for(f"/status{turn}")
+        all_get_theirs(service, turn)
+        if name != "state":
+            assert service.raw.exists(set_aside_key(key))
+
+
+@pytest.mark.parametrize("field", ["at", "name", "payload", "count", "last"])
+def test_a_field_of_a_sessions_state(service: Service, field: str) -> None:
+    for turn, value in enumerate([*GARBLED.values(), None]):
+        service.publish(NEAR, EventType.SESSION_STATUS)
+        key = session_state_key(SESSION)
+        if value is None:
+            service.raw.hdel(key, field)
+        else:
+            service.raw.hset(key, field, value)
+        service.subscribe(f"/status{turn}", NEAR, event_type=EventType.SESSION_STATUS)
+        service.publish(NEAR, EventType.SESSION_STATUS)
+        service.waits_for(f"/status{turn}")
+        all_get_theirs(service, turn)
+
+
+def register(service: Service, registration: str, owner: str = "app") -> None:
+    service.store.put_registration(
+        Registration(registration, "d", owner, None, None), expires_at_ms=None, end="{}"
+    )
+
+
+@pytest.mark.parametrize(
+    "field", ["format", "owner", "subject", "expires_at_ms", "end", "device", "expires_at"]
+)
+def test_a_field_of_a_registration(service: Service, field: str) -> None:
+    for turn, value in enumerate([*GARBLED.values(), None]):
+        register(service, "r-damaged")
+        victim = service.subscribe(f"/victim{turn}", "r-damaged")
+        partition = service.store._partition_of_known(victim)
+        key = partition.registration_record("r-damaged")
+        service.raw.hset(key, "expires_at_ms", 1)
+        if value is None:
+            service.raw.hdel(key, field)
+        else:
+            service.raw.hset(key, field, value)
+        service.raw.zadd(partition.ends, {"registration:r-damaged": 1})
+        service.publish("r-damaged")
+        all_get_theirs(service, turn, victim)
+
+
+def test_a_registration_of_another_type(service: Service) -> None:
+    """Whose it is cannot be told, so nobody gets its events until it is told anew; no other is held up."""
+    register(service, NEIGHBOUR)
+    key = P.registration_record(NEIGHBOUR)
+    for turn in range(5):
+        service.subscribe(f"/neighbour{turn}", NEIGHBOUR)
+        other_types(service.raw, key)[turn]()
+        service.subscribe(f"/mate{turn}", NEAR)
+        assert service.publish(NEIGHBOUR)["status"] == "accepted"
+        service.publish(NEAR)
+        service.waits_for(f"/mate{turn}")
+        register(service, NEIGHBOUR)
+        service.publish(NEIGHBOUR)
+        service.waits_for(f"/neighbour{turn}")
+        service.is_well()
+
+
+@pytest.mark.parametrize("kind", ["due", "ends", "ended", "initial"])
+def test_a_member_that_is_no_subscription(service: Service, kind: str) -> None:
+    for turn, member in enumerate([*GARBLED.values(), b"registration:", b"registration:\xff"]):
+        keys = {"due": P.due, "ends": P.ends, "ended": P.ended, "initial": P.initial}
+        service.raw.zadd(keys[kind], {member: 1})
+        service.raw.zadd(client_key("app"), {member: 1})
+        all_get_theirs(service, turn)
+
+
+@pytest.mark.parametrize("field", ["subscription", "at", "reason", "detail", "entry", "registration"])
+def test_a_field_of_a_dead_letter(service: Service, field: str) -> None:
+    whole = {
+        "subscription": "x",
+        "at": "1",
+        "reason": "refused",
+        "detail": "",
+        "entry": "",
+        "registration": NEAR,
+    }
+    for turn, value in enumerate([*GARBLED.values(), None]):
+        letter = {**whole, field: value}
+        service.raw.xadd(P.dead, {name: each for name, each in letter.items() if each is not None})
+        service.raw.xadd(P.attempts, {"attempt": value or b"", "subscription": "x"})
+        all_get_theirs(service, turn)
+
+
+def test_a_damaged_subscription_is_not_tried_over_and_over(service: Service) -> None:
+    victim = service.subscribe("/victim", NEAR)
+    service.raw.hset(P.subscription(victim), "fence", "many")
+    service.publish(NEAR)
+    service.publish(NEAR)
+    service.subscribe("/mate", NEAR)
+    service.publish(NEAR)
+    service.waits_for("/mate")
+    seconds, _ = service.raw.time()
+    assert service.raw.zscore(P.due, victim) > (seconds + 50) * 1000
+    assert service.caplog.text.count(f"damaged subscription={victim}") <= 2
+    # Nothing of it is lost.
+    assert service.raw.llen(P.outbox(victim)) == 3
+
+
+def test_get_of_it_is_said_to_be_damaged_and_delete_leaves_nothing(service: Service) -> None:
+    victim, mate = service.subscribe("/victim", NEAR), service.subscribe("/mate", NEAR)
+    service.raw.hset(P.subscription(victim), "request", "{")
+    with pytest.raises(DamagedRecord) as caught:
+        service.subscriptions.get(APP, victim)
+    assert caught.value.name == victim
+    assert [each["id"] for each in listed(service.subscriptions, APP)] == [mate]
+    assert victim in service.caplog.text
+    service.subscriptions.delete(APP, victim)
+    assert not [key for key in service.raw.scan_iter() if victim.encode() in key]
+    kept = service.raw.smembers(P.registration(EventType.SESSION_INVITATION, NEAR))
+    assert kept == {mate.encode()}
+    assert service.raw.zscore(client_key("app"), victim) is None

@@ -1,0 +1,442 @@
+"""A subscription whose sink has to agree first, as the store keeps it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from tests.conftest import everything, kept_keys
+from tests.harness.builders import SINK, all_of, append, invitation, session_status, subscription
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.credentials import CredentialBox
+from webrtc_events.core.model import (
+    Agreed,
+    Claim,
+    Credential,
+    EventType,
+    OutboxKind,
+    Refused,
+    Status,
+    Subscription,
+    TerminationReason,
+)
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.keys import partition_of, turns_key
+from webrtc_events.store.store import Settlement, Store
+
+StoreAt = Callable[..., Store]
+P = partition_of("r1", 64)
+ORIGIN = "events.operator.example"
+REFUSED = Refused("http_405")
+
+
+def asked(store: Store, *, sealed: str | None = None, **values: Any) -> Subscription:
+    """A subscription that waits for its sink."""
+    initial = values.pop("initial_event", False)
+    made = dataclasses.replace(subscription(origin=ORIGIN, **values), initial_event=initial)
+    assert store.create(made, sink=SINK, headers={}, sealed=sealed).outcome == "created"
+    return made
+
+
+def claim_one(store: Store) -> Claim:
+    (found,) = store.claim([P], subscriptions=9, events=8)
+    return found
+
+
+def claims(store: Store) -> list[Claim]:
+    return store.claim([P], subscriptions=9, events=8)
+
+
+def settle(store: Store, claim: Claim, answer: Agreed | Refused | None) -> str:
+    return store.settle([Settlement(claim, claim.items[-1].number, answer=answer)])[0]
+
+
+def agree(store: Store, rate: int | None = None) -> str:
+    return settle(store, claim_one(store), Agreed(rate))
+
+
+def status_of(store: Store, made: Subscription) -> Status | None:
+    found = store.get(made.id)
+    return None if found is None else found.status
+
+
+def nothing_is_left_to_send(raw_store: "redis.Redis", made: Subscription) -> bool:
+    return not raw_store.exists(P.outbox(made.id)) and raw_store.zscore(P.due, made.id) is None
+
+
+def test_it_is_asked_first_and_alone(store: Store) -> None:
+    made = asked(store)
+    assert status_of(store, made) is Status.ACTIVATION_REQUESTED
+    assert append(store, invitation(1)) == [(True, 0)]
+    claim = claim_one(store)
+    assert [item.kind for item in claim.items] == [OutboxKind.HANDSHAKE]
+    assert (claim.origin, claim.rate, claim.attempts) == (ORIGIN, None, 0)
+
+
+def test_who_is_not_asked_is_active_at_once(store: Store) -> None:
+    made = subscription()
+    store.create(made, sink=SINK, headers={}, sealed=None)
+    assert status_of(store, made) is Status.ACTIVE
+    append(store, invitation(1))
+    claim = claim_one(store)
+    assert ([item.kind for item in claim.items], claim.origin) == ([OutboxKind.EVENT], "")
+
+
+def test_events_come_in_from_the_agreement_on(store: Store, store_at: StoreAt) -> None:
+    made = asked(store, max_events=2)
+    append(store, invitation(1))
+    before = store.get(made.id)
+    later = store_at(5)
+    assert settle(later, claim_one(later), Agreed(120)) == "active"
+    found = store.get(made.id)
+    assert found is not None
+    assert before is not None
+    assert found.status is Status.ACTIVE
+    assert 5_000 <= found.starts_at_ms - before.starts_at_ms < 15_000
+    assert append(store, invitation(1), invitation(2), invitation(3), invitation(4)) == [
+        (False, 0),
+        (True, 1),
+        (True, 1),
+        (True, 0),
+    ]
+    claim = claim_one(store)
+    assert (claim.origin, claim.rate) == (ORIGIN, 120)
+    # The question is no event: two come, and they are two.
+    assert [item.kind for item in claim.items] == [OutboxKind.EVENT] * 2
+    store.settle([Settlement(claim, claim.items[-1].number)])
+    assert claim_one(store).items[0].payload == "MAX_EVENTS_REACHED"
+
+
+def test_a_refusal_ends_it_without_a_word(store: Store, raw_store: "redis.Redis", settings: Settings) -> None:
+    made = subscription(origin=ORIGIN, credential=Credential("t0ken", 4_000_000_000_000))
+    sealed = CredentialBox(settings.secret_key).seal(Credential("t0ken", 4_000_000_000_000), made.id)
+    store.create(made, sink=SINK, headers={}, sealed=sealed)
+    assert settle(store, claim_one(store), REFUSED) == "ended"
+    assert status_of(store, made) is Status.EXPIRED
+    assert nothing_is_left_to_send(raw_store, made)
+    assert sealed not in everything(raw_store)
+    assert append(store, invitation(1)) == [(True, 0)]
+
+
+def test_a_refused_one_is_shown_until_its_retention_is_over(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    made = asked(store)
+    settle(store, claim_one(store), REFUSED)
+    early, late = store_at(3_590), store_at(3_610)
+    early.sweep()
+    assert [each.status for each in all_of(early)] == [Status.EXPIRED]
+    late.sweep()
+    assert status_of(late, made) is None
+    assert kept_keys(raw_store) in ([], ["partitions"])
+
+
+def test_a_later_claim_takes_the_answer_from_an_earlier_one(store: Store, store_at: StoreAt) -> None:
+    """As when a worker dies between the question and its settlement."""
+    made = asked(store)
+    lost = claim_one(store)
+    assert claims(store) == []
+    other = store_at(31)
+    again = claim_one(other)
+    assert [item.number for item in again.items] == [item.number for item in lost.items]
+    assert settle(other, lost, REFUSED) == "lost"
+    assert status_of(store, made) is Status.ACTIVATION_REQUESTED
+    assert settle(other, again, Agreed(None)) == "active"
+    assert settle(other, lost, REFUSED) == "lost"
+    assert status_of(store, made) is Status.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("answer", "first", "again"), [(Agreed(5), "active", "active"), (REFUSED, "ended", "lost")]
+)
+def test_a_settlement_may_be_repeated(store: Store, answer: Agreed | Refused, first: str, again: str) -> None:
+    made = asked(store)
+    claim = claim_one(store)
+    assert settle(store, claim, answer) == first
+    was = store.get(made.id)
+    assert settle(store, claim, answer) == again
+    assert store.get(made.id) == was
+
+
+def test_a_question_is_put_off_and_counts_its_attempts(store: Store, store_at: StoreAt) -> None:
+    made = asked(store)
+    claim = claim_one(store)
+    number = claim.items[0].number
+    assert store.settle([Settlement(claim, number - 1, retry=(5_000, 1, number))]) == ["due"]
+    assert claims(store) == []
+    again = claim_one(store_at(6))
+    assert (again.items[0].kind, again.attempts) == (OutboxKind.HANDSHAKE, 1)
+    assert status_of(store, made) is Status.ACTIVATION_REQUESTED
+
+
+# What ends it meanwhile
+
+
+def delete(store: Store, made: Subscription) -> str:
+    return store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+
+
+@pytest.mark.parametrize("leased", [False, True])
+def test_a_delete_ends_it_without_a_word(store: Store, raw_store: "redis.Redis", *, leased: bool) -> None:
+    made = asked(store)
+    claim = claim_one(store) if leased else None
+    assert delete(store, made) == "ended"
+    assert status_of(store, made) is None
+    assert nothing_is_left_to_send(raw_store, made)
+    assert delete(store, made) == "gone"
+    if claim is not None:
+        assert settle(store, claim, Agreed(None)) == "lost"
+    store.sweep()
+    if claim is not None:
+        assert settle(store, claim, Agreed(None)) == "lost"
+    assert kept_keys(raw_store) in ([], ["partitions"])
+
+
+def test_the_operator_ends_it_without_a_word(store: Store, raw_store: "redis.Redis") -> None:
+    made = asked(store)
+    assert (
+        store.end(made.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+        == "ended"
+    )
+    assert status_of(store, made) is Status.EXPIRED
+    assert nothing_is_left_to_send(raw_store, made)
+
+
+def now_ms() -> int:
+    return round(SystemClock().now() * 1000)
+
+
+@pytest.mark.parametrize("swept", [False, True])
+@pytest.mark.parametrize("by", ["expiry", "token"])
+def test_time_ends_it_without_a_word(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis", by: str, *, swept: bool
+) -> None:
+    """Also when the sink's agreement comes before the keeper does."""
+    until = now_ms() + 60_000
+    if by == "expiry":
+        made = asked(store, expires_at_ms=until)
+    else:
+        made = asked(store, credential=Credential("t0ken", until), sealed="sealed")
+    claim = claim_one(store)
+    late = store_at(61)
+    if swept:
+        assert late.sweep() == 1
+    assert settle(late, claim, Agreed(None)) == ("lost" if swept else "ended")
+    assert status_of(late, made) is Status.EXPIRED
+    assert nothing_is_left_to_send(raw_store, made)
+    assert late.sweep() == 0
+
+
+def test_one_that_nobody_asks_ends_too(store: Store, store_at: StoreAt, raw_store: "redis.Redis") -> None:
+    """As after a worker of a release that took the question for an event it cannot read."""
+    made = asked(store)
+    raw_store.delete(P.outbox(made.id))
+    # The time to agree is 600 s; an answer that is under way then may take a lease of 30 s longer.
+    assert store_at(629).sweep() == 0
+    assert status_of(store, made) is Status.ACTIVATION_REQUESTED
+    assert store_at(631).sweep() == 1
+    assert status_of(store, made) is Status.EXPIRED
+
+
+def test_once_it_is_active_that_time_means_nothing(store: Store, store_at: StoreAt) -> None:
+    made = asked(store)
+    agree(store)
+    assert store_at(100_000).sweep() == 0
+    assert status_of(store, made) is Status.ACTIVE
+
+
+def test_the_end_of_its_registration_does_not_end_it(store: Store) -> None:
+    """What happened before the agreement is not for it, unless it wishes an initial event."""
+    made = asked(store, event_type=EventType.REGISTRATION_ENDS)
+    ended = dataclasses.replace(invitation(1), type=EventType.REGISTRATION_ENDS)
+    assert append(store, ended) == [(True, 0)]
+    assert status_of(store, made) is Status.ACTIVATION_REQUESTED
+
+
+# What it missed
+
+
+def published(store: Store, event: Any) -> None:
+    store.remember([event])
+    append(store, event, to=P.number)
+
+
+def payloads(store: Store) -> list[str]:
+    return [item.payload for claim in claims(store) for item in claim.items]
+
+
+def test_an_initial_event_waits_for_the_agreement(store: Store, store_at: StoreAt) -> None:
+    status = EventType.SESSION_STATUS
+    old, latest = (
+        session_status(1, registration="r1"),
+        session_status(2, registration="r1", status="Connected"),
+    )
+    published(store, old)
+    asked(store, event_type=status, session="s1", initial_event=True)
+    # The keeper leaves it alone, however long that takes.
+    store_at(60).sweep()
+    published(store, latest)
+    assert agree(store) == "active"
+    assert payloads(store) == [latest.payload]
+
+
+def test_an_initial_event_that_a_crash_left_out_is_made_up_for(
+    store: Store, store_at: StoreAt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(store, session_status(1, registration="r1"))
+    asked(store, event_type=EventType.SESSION_STATUS, session="s1", initial_event=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_catch_up", lambda *_: None)
+        assert agree(store) == "active"
+    assert payloads(store) == []
+    late = store_at(10)
+    late.sweep()
+    assert payloads(late) == [session_status(1).payload]
+    late.sweep()
+    assert payloads(late) == []
+
+
+def test_who_wishes_no_initial_event_gets_none(store: Store, raw_store: "redis.Redis") -> None:
+    published(store, session_status(1, registration="r1"))
+    made = asked(store, event_type=EventType.SESSION_STATUS, session="s1")
+    assert agree(store) == "active"
+    assert payloads(store) == []
+    assert raw_store.zcard(P.initial) == 0
+    assert raw_store.hget(P.subscription(made.id), "initial_pending") is None
+
+
+def test_a_session_that_ended_meanwhile_ends_it_after_its_linger(store: Store, store_at: StoreAt) -> None:
+    made = asked(store, event_type=EventType.SESSION_STATUS, session="s1")
+    published(store, session_status(1, registration="r1", status="Terminated"))
+    agree(store)
+    assert store_at(3_500).sweep() == 0
+    late = store_at(3_700)
+    assert late.sweep() == 1
+    assert status_of(late, made) is Status.EXPIRED
+    assert payloads(late) == ["NETWORK_TERMINATED"]
+
+
+# Renewing it
+
+
+def test_its_expiry_can_be_renewed(store: Store, store_at: StoreAt) -> None:
+    made = asked(store, expires_at_ms=now_ms() + 60_000)
+    assert store.update(made, expires_at_ms=now_ms() + 500_000, sealed=None).outcome == "updated"
+    assert store_at(61).sweep() == 0
+    assert status_of(store, made) is Status.ACTIVATION_REQUESTED
+
+
+def test_a_refusal_of_a_replaced_token_is_no_refusal(store: Store) -> None:
+    made = asked(store, credential=Credential("old", now_ms() + 60_000), sealed="old")
+    claim = claim_one(store)
+    renewed = dataclasses.replace(made, credential=Credential("new", now_ms() + 600_000))
+    assert store.update(renewed, expires_at_ms=None, sealed="new").outcome == "updated"
+    assert settle(store, claim, Refused("http_401")) == "due"
+    again = claim_one(store)
+    assert (again.items[0].kind, again.credential) == (OutboxKind.HANDSHAKE, "new")
+    assert settle(store, again, Refused("http_401")) == "ended"
+
+
+def test_one_that_was_refused_is_not_renewed(store: Store) -> None:
+    made = asked(store)
+    settle(store, claim_one(store), REFUSED)
+    assert store.update(made, expires_at_ms=now_ms() + 60_000, sealed=None).outcome == "ended"
+
+
+def test_it_counts_towards_the_quota_until_it_is_refused(
+    settings: Settings, raw_store: "redis.Redis"
+) -> None:
+    few = Store.connect(dataclasses.replace(settings, max_subscriptions=1))
+    asked(few)
+    over = subscription(origin=ORIGIN)
+    assert few.create(over, sink=SINK, headers={}, sealed=None).outcome == "quota"
+    settle(few, claim_one(few), REFUSED)
+    assert few.create(over, sink=SINK, headers={}, sealed=None).outcome == "created"
+    few.close()
+
+
+# The rate that a sink allows
+
+
+def waits(store: Store, claim: Claim, rate: int, times: int, patience_ms: int = 1_000_000) -> list[int]:
+    return [store.turn(claim, rate, patience_ms) for _ in range(times)]
+
+
+@pytest.fixture
+def paced(store: Store) -> Claim:
+    asked(store)
+    return claim_one(store)
+
+
+def other(claim: Claim, number: int) -> Claim:
+    return dataclasses.replace(claim, subscription_id=f"{number:032x}-00")
+
+
+@pytest.mark.parametrize(("rate", "apart_ms"), [(1, 60_000), (60, 1_000), (7, 60_000 / 7), (6_000, 10)])
+def test_moments_are_as_far_apart_as_the_rate_says(
+    store: Store, paced: Claim, rate: int, apart_ms: float
+) -> None:
+    found = waits(store, paced, rate, 5)
+    assert found[0] == 0
+    for index, wait_ms in enumerate(found):
+        assert index * apart_ms - 1_000 < wait_ms <= index * apart_ms + 1
+
+
+def test_all_subscriptions_of_a_sink_share_its_rate_and_those_of_others_do_not(
+    store: Store, paced: Claim
+) -> None:
+    assert waits(store, paced, 1, 1) == [0]
+    assert 59_000 < store.turn(other(paced, 1), 1, 10**6) <= 60_000
+    elsewhere = dataclasses.replace(paced, sink=f"{paced.sink}/elsewhere")
+    assert waits(store, elsewhere, 1, 1) == [0]
+
+
+def test_a_late_moment_is_kept_for_the_subscription(store: Store, store_at: StoreAt, paced: Claim) -> None:
+    first, second = other(paced, 1), other(paced, 2)
+    assert store.turn(paced, 1, 1_000) == 0
+    kept = [store.turn(each, 1, 1_000) for each in (first, second, first, second)]
+    assert [round(each / 60_000) for each in kept] == [1, 2, 1, 2]
+    # It is taken once its worker can wait for it.
+    nearly = store_at(59.5)
+    assert 0 < nearly.turn(first, 1, 1_000) <= 500
+    assert round(nearly.turn(second, 1, 1_000) / 60_000) == 1
+    assert round(nearly.turn(first, 1, 1_000) / 60_000) == 2
+
+
+def test_a_turn_that_comes_too_late_is_not_lost_if_nobody_has_the_next(
+    store: Store, store_at: StoreAt, paced: Claim
+) -> None:
+    store.turn(paced, 1, 100)
+    assert round(store.turn(paced, 1, 100) / 1000) == 60
+    assert store_at(61).turn(paced, 1, 100) == 0
+    assert round(store_at(62).turn(paced, 1, 100) / 1000) == 59
+
+
+def test_a_turn_that_comes_too_late_goes_to_the_end_if_somebody_has_the_next(
+    store: Store, store_at: StoreAt, paced: Claim
+) -> None:
+    first, second = other(paced, 1), other(paced, 2)
+    assert [round(store.turn(each, 1, 100) / 1000) for each in (paced, first, second)] == [0, 60, 120]
+    late = store_at(65)
+    assert round(late.turn(first, 1, 100) / 1000) == 120 + 60 - 65
+    assert round(late.turn(second, 1, 100) / 1000) == 120 - 65
+
+
+def test_moments_that_passed_unused_are_not_made_up_for(
+    store: Store, store_at: StoreAt, paced: Claim
+) -> None:
+    """Else all that were kept while no worker ran would be used at once."""
+    late = [other(paced, number) for number in range(5)]
+    for each in late:
+        store.turn(each, 60, 100)
+    after = store_at(30)
+    assert [round(after.turn(each, 60, 100) / 1000) for each in late] == [0, 1, 2, 3, 4]
+
+
+def test_nothing_is_kept_of_a_sink_that_is_sent_nothing(
+    store: Store, paced: Claim, raw_store: "redis.Redis"
+) -> None:
+    store.turn(paced, 60, 1_000)
+    assert 0 < raw_store.pttl(turns_key(paced.sink)) <= 2_000

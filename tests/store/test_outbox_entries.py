@@ -1,0 +1,49 @@
+"""What an entry says, and how an event keeps its number in another one."""
+
+import json
+
+import pytest
+
+from webrtc_events.store.outbox_entries import keep_event_number, parse_entry, referred_payload
+
+PAYLOAD = '{"type":"t","data":{"status":"{\\"number\\":9,"}}'
+HEAD = "7 0 1000 2000 3"
+
+
+def test_an_entry_has_its_own_number() -> None:
+    item = parse_entry(f"{HEAD}\n{PAYLOAD}")
+    assert (item.number, item.end, item.accepted_ms, item.deadline_ms, item.sequence) == (
+        7,
+        False,
+        1000,
+        2000,
+        3,
+    )
+    assert item.event_number == 7
+
+
+def test_a_redelivered_event_keeps_its_number_however_often() -> None:
+    payload = keep_event_number(parse_entry(f"{HEAD}\n{PAYLOAD}"))
+    assert json.loads(payload) == {"number": 7, **json.loads(PAYLOAD)}
+    again = parse_entry(f"12 0 5000 6000 3\n{payload}")
+    assert (again.number, again.event_number) == (12, 7)
+    assert keep_event_number(again) == payload
+
+
+@pytest.mark.parametrize("entry", ["", "7 0 1000\n{}", "x 0 1 1 1\n{}", "7 0 1 1 1 1\n{}"])
+def test_what_is_no_entry_is_refused(entry: str) -> None:
+    with pytest.raises(ValueError, match="does not begin"):
+        parse_entry(entry)
+
+
+def test_an_entry_may_refer_to_a_payload() -> None:
+    sha = "0123456789abcdef" * 2 + "01234567"
+    assert referred_payload(f"{HEAD}\n@{sha} 70000") == sha
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [PAYLOAD, "", "@", "@12 70000", f"@{'0' * 40}", f"@{'0' * 40} 7 ", f"@{'0' * 40} 7" + "0" * 200],
+)
+def test_what_has_its_payload_or_none_refers_to_nothing(payload: str) -> None:
+    assert referred_payload(f"{HEAD}\n{payload}") is None

@@ -1,0 +1,49 @@
+"""Which error a request with faults is refused with.
+
+Sources: webrtc-events.yaml, CreateSubscriptionBadRequest400; webrtc-events-next.yaml,
+UpdateSubscriptionBadRequest400; CAMARA event guide, test scenarios.
+"""
+
+from collections.abc import Iterable
+
+from webrtc_events.contract.documents import Fault
+from webrtc_events.contract.faults import told
+from webrtc_events.core.errors import InvalidArgument
+
+__all__ = ["refusal"]
+
+_CODED = frozenset({"createNotificationChannelSubscription", "updateNotificationChannelSubscription"})
+"""The operations whose 400 has more codes than one."""
+
+_BY_PATH = {
+    "$.protocol": "INVALID_PROTOCOL",
+    "$.sinkCredential.credentialType": "INVALID_CREDENTIAL",
+    "$.sinkCredential.accessTokenType": "INVALID_TOKEN",
+    "$.sink": "INVALID_SINK",
+}
+_LIMITS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
+_ORDER = ["INVALID_ARGUMENT", *_BY_PATH.values(), "OUT_OF_RANGE"]
+
+
+def refusal(operation_id: str, faults: Iterable[Fault]) -> InvalidArgument | None:
+    """None: nothing that this operation refuses. All faults are told, the one with the first code first."""
+    if operation_id not in _CODED:
+        plain = list(faults)
+        return InvalidArgument(told(plain)) if plain else None
+    coded = [(_code(fault), fault) for fault in faults if not _tolerated(fault)]
+    coded.sort(key=lambda each: _ORDER.index(each[0]))
+    return InvalidArgument(told([fault for _, fault in coded]), code=coded[0][0]) if coded else None
+
+
+def _code(fault: Fault) -> str:
+    """A value of the wrong JSON type is no protocol, sink or number at all."""
+    if fault.rule == "type":
+        return "INVALID_ARGUMENT"
+    if fault.rule in _LIMITS:
+        return "OUT_OF_RANGE"
+    return _BY_PATH.get(fault.path, "INVALID_ARGUMENT")
+
+
+def _tolerated(fault: Fault) -> bool:
+    """Two or more valid types have an error of their own, 422, which the use case raises."""
+    return (fault.path, fault.rule) == ("$.types", "maxItems")

@@ -1,0 +1,13 @@
+"""gunicorn's worker class: uvicorn's, with our HTTP protocol."""
+
+from typing import Any, ClassVar
+
+from uvicorn_worker import UvicornWorker
+
+from webrtc_events.api.http_protocol import HttpProtocol
+
+__all__ = ["ApiWorker"]
+
+
+class ApiWorker(UvicornWorker):  # type: ignore[misc]
+    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": "auto", "http": HttpProtocol}

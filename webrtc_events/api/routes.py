@@ -1,0 +1,170 @@
+"""What a path and a method mean, before Connexion sees them.
+
+Connexion's own router redirects paths with another trailing slash, runs GET for HEAD and
+names one method in `Allow`; here the contract decides.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from webrtc_events.api.health import Check, healthy, ready
+from webrtc_events.api.responses import json_response
+from webrtc_events.contract.documents import Contract, Operation
+from webrtc_events.core.errors import InvalidArgument, MethodNotAllowed, NotFound
+
+__all__ = ["Routes", "published_document"]
+
+_READ = ("GET", "HEAD")
+_KEY_SET = "/.well-known/jwks.json"
+# A key is to be published for so long before it signs, see docs/signatures.md.
+_KEY_SET_HEADERS = {"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """One path of a contract. An empty parameter matches too, to be refused."""
+
+    pattern: re.Pattern[str]
+    operations: Mapping[str, Operation]
+
+    def values(self, path: str) -> Mapping[str, str] | None:
+        """The parameters in a path, decoded; None if it is another path."""
+        match = self.pattern.fullmatch(path)
+        return None if match is None else match.groupdict()
+
+    def values_with_slashes(self, base: str, scope: Scope) -> Mapping[str, str] | None:
+        """The same where a parameter holds an encoded slash."""
+        raw: str = scope["raw_path"].decode("latin-1")
+        if "%2f" not in raw.lower():
+            return None
+        values = self.values(raw.removeprefix(base))
+        return None if values is None else {name: unquote(value) for name, value in values.items()}
+
+
+class Routes:
+    """Dispatches to the operations, their reference, the keys of signatures, the health checks and the pages.
+
+    `documents` maps a contract's base path to the document shown to readers. `pages` maps a
+    path prefix to an ASGI application; the longest prefix wins. `key_set` is a JWK Set, None
+    where notifications are not signed.
+    """
+
+    def __init__(
+        self,
+        api: ASGIApp,
+        contracts: Sequence[Contract],
+        documents: Mapping[str, Mapping[str, Any]],
+        checks: Mapping[str, Check],
+        pages: Mapping[str, ASGIApp],
+        key_set: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._api = api
+        self._paths = {contract.base_path: list(_paths(contract)) for contract in contracts}
+        self._documents = documents
+        self._checks = checks
+        self._key_set = key_set
+        self._pages = sorted(pages.items(), key=lambda page: len(page[0]), reverse=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        for base in self._paths:
+            if path.startswith(f"{base}/"):
+                await self._contract(base, path.removeprefix(base), scope, receive, send)
+                return
+        if path in ("/healthz", "/readyz"):
+            _allow(scope, _READ)
+            response = healthy() if path == "/healthz" else await ready(self._checks)
+            await response(scope, receive, send)
+            return
+        if path == _KEY_SET and self._key_set is not None:
+            _allow(scope, _READ)
+            await json_response(self._key_set, headers=_KEY_SET_HEADERS)(scope, receive, send)
+            return
+        await self._page(path, scope, receive, send)
+
+    async def _contract(self, base: str, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if path == "/openapi.json":
+            _allow(scope, _READ)
+            await json_response(self._documents[base])(scope, receive, send)
+        elif path == "/ui" or path.startswith("/ui/"):
+            _allow(scope, _READ)
+            await self._api(scope, receive, send)
+        else:
+            operation = self._operation(base, path, scope)
+            await self._api(_plain(scope, operation), receive, send)
+
+    def _operation(self, base: str, path: str, scope: Scope) -> Operation:
+        for each in self._paths[base]:
+            plain = each.values(path)
+            values = each.values_with_slashes(base, scope) if plain is None else plain
+            if values is None:
+                continue
+            _allow(scope, tuple(each.operations))
+            operation = each.operations[scope["method"]]
+            for name, value in values.items():
+                if not value:
+                    raise InvalidArgument(f"Expected property is missing: {name}")
+                fault = operation.parameters[name].first_fault(value)
+                # A number is still text here; Connexion reads it as what it is to be.
+                if fault is not None and fault.rule != "type":
+                    raise InvalidArgument(f"{name}: {fault.message}")
+            if plain is None:
+                # Connexion's router would take the slash for one of the path; nothing has such an id.
+                raise NotFound
+            return operation
+        raise NotFound
+
+    async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        for prefix, page in self._pages:
+            prefix = prefix.rstrip("/")
+            if path == prefix or path.startswith(f"{prefix}/"):
+                root_path = scope.get("root_path", "") + prefix
+                await page({**scope, "root_path": root_path}, receive, send)
+                return
+        raise NotFound
+
+
+def published_document(contract: Contract, openid_configuration_url: str) -> Mapping[str, Any]:
+    """The contract for readers, with this server and this issuer in it."""
+    document: dict[str, Any] = json.loads(json.dumps(contract.reference))
+    document["servers"] = [{"url": contract.base_path}]
+    for scheme in document["components"]["securitySchemes"].values():
+        if scheme["type"] == "openIdConnect":
+            scheme["openIdConnectUrl"] = openid_configuration_url
+    return document
+
+
+def _paths(contract: Contract) -> Iterator[_Path]:
+    """Paths without parameters first, as OpenAPI wants them matched."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in contract.operations.values():
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    for path in sorted(by_path, key=lambda each: "{" in each):
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]*)", re.escape(path))
+        yield _Path(re.compile(pattern), by_path[path])
+
+
+def _allow(scope: Scope, methods: Sequence[str]) -> None:
+    if scope["method"] not in methods:
+        raise MethodNotAllowed(headers={"Allow": ", ".join(methods)})
+
+
+def _plain(scope: Scope, operation: Operation) -> Scope:
+    """`scope` with a Content-Type that Connexion cannot misread.
+
+    It compares media types letter by letter, stumbles over parameters, and refuses what the
+    operation does not take without a word of what it does take. There is none where the header
+    came twice or names another type; validators.py refuses such a body.
+    """
+    types = [value for name, value in scope["headers"] if name == b"content-type"]
+    headers = [header for header in scope["headers"] if header[0] != b"content-type"]
+    plain = [value.partition(b";")[0].strip().lower() for value in types]
+    if len(plain) == 1 and plain[0].decode("latin-1") in operation.bodies:
+        headers.append((b"content-type", plain[0]))
+    return {**scope, "headers": headers}

@@ -1,0 +1,112 @@
+"""What a dead letter looks like on a terminal, and as JSON."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from webrtc_events.core.clock import format_time
+from webrtc_events.core.model import ContractVersion, Subscription
+from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.notifications import WireForms, build_event
+from webrtc_events.store.dead_letters import Letter
+from webrtc_events.store.outbox_entries import referred_payload
+
+__all__ = ["HEADING", "as_text", "in_full", "row", "summary"]
+
+_ROW = "{:<24}  {:<23}  {:<18}  {:<20}  {}"
+HEADING = _ROW.format("LETTER", "GIVEN UP AT", "TYPE", "REASON", "EVENT")
+
+# Labels of the members of `in_full`, in order.
+_LABELS = {
+    "letter": "letter",
+    "at": "given up at",
+    "type": "type",
+    "reason": "reason",
+    "detail": "detail",
+    "event": "event",
+    "subscription": "subscription",
+    "subscriptionStatus": "which is",
+    "registration": "registration",
+}
+
+
+def row(letter: Letter) -> str:
+    given_up = format_time(letter.at_ms).replace("T", " ").removesuffix("Z")
+    short_type = "?" if letter.type is None else letter.type.rpartition(".")[2]
+    return _ROW.format(str(letter.id), given_up, short_type, letter.reason, letter.event_id)
+
+
+def summary(letter: Letter) -> dict[str, Any]:
+    """All but its event."""
+    return {
+        "letter": str(letter.id),
+        "at": format_time(letter.at_ms),
+        "type": letter.type,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "event": letter.event_id,
+        "subscription": letter.subscription_id,
+        "registration": letter.registration,
+    }
+
+
+def in_full(
+    letter: Letter,
+    subscription: Subscription | None,
+    attempts: Sequence[dict[str, Any]],
+    settings: Settings,
+) -> dict[str, Any]:
+    """With its event as it would be sent, and what would be wrong with that."""
+    event, fault = _as_sent(letter, subscription, settings)
+    return {
+        **summary(letter),
+        "subscriptionStatus": "not kept any more" if subscription is None else subscription.status,
+        "asSent": event,
+        "fault": fault,
+        "attempts": attempts,
+    }
+
+
+def as_text(whole: dict[str, Any]) -> str:
+    """`in_full` for people."""
+    lines = [f"{label + ':':<14}{whole[name] or '-'}" for name, label in _LABELS.items()]
+    lines += ["", "The event as it would be sent:"]
+    if whole["asSent"] is not None:
+        lines.append(json.dumps(whole["asSent"], indent=2, ensure_ascii=False))
+    if whole["fault"] is not None:
+        lines.append(f"It cannot be sent: {whole['fault']}")
+    lines += ["", "Recent attempts:", *map(_attempt, whole["attempts"])]
+    if not whole["attempts"]:
+        lines.append("  none is kept")
+    return "\n".join(lines)
+
+
+def _as_sent(
+    letter: Letter, subscription: Subscription | None, settings: Settings
+) -> tuple[dict[str, Any] | None, str | None]:
+    contract = ContractVersion.V0_2 if subscription is None else subscription.contract
+    # Whose it is is not known without its subscription.
+    client = "" if subscription is None else subscription.client
+    form = WireForms.of(settings).get(contract, client)
+    if form is None:
+        return None, f"its contract {contract!r} is not known to this release"
+    if letter.item is None:
+        return None, "its entry cannot be read"
+    if referred_payload(letter.entry) is not None:
+        return None, letter.detail
+    try:
+        event = build_event(letter.item, letter.subscription_id, source=settings.source, strict=form.strict)
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        return None, f"its entry cannot be read: {error!r}"
+    fault = form.validator.first_fault(event)
+    return event, None if fault is None else f"{fault.path}: {fault.message}"
+
+
+def _attempt(attempt: dict[str, Any]) -> str:
+    answer = "no answer" if attempt["status"] is None else f"status {attempt['status']}"
+    said = " ".join(part for part in (attempt["outcome"], attempt["reason"]) if part)
+    detail = f" ({attempt['detail']})" if "detail" in attempt else ""
+    return (
+        f"  {format_time(attempt['at'])}  attempt {attempt['attempt']}: {said}{detail}; "
+        f"{answer} in {attempt['ms']} ms, x-correlator {attempt['correlator'] or '-'}"
+    )

@@ -1,0 +1,307 @@
+"""`webrtc-events dead-letters`: what an operator does with events that were given up."""
+
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from webrtc_events.cli.errors import handle_cli_errors
+
+if TYPE_CHECKING:
+    from webrtc_events.core.model import Subscription
+    from webrtc_events.core.settings import Settings
+    from webrtc_events.store.dead_letters import DeadLetters, Letter, LetterFilter, LetterId, Redelivery
+    from webrtc_events.store.store import Store
+
+__all__ = ["dead_letters"]
+
+_PREFIX = "org.camaraproject.webrtc-events.v0."
+_TYPES = ["session-invitation", "session-status", "registration-ends", "subscription-ended"]
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@click.group()
+def dead_letters() -> None:
+    """Events that were given up: look at them, send them again, remove them.
+
+    An event becomes a dead letter when its deadline passed, its sink refused it, its outbox was
+    full, or its subscription ended first. Letters are kept for a while (see
+    WEBRTC_EVENTS_DEAD_LETTERS_S), then they go by themselves.
+
+    Needs the settings of the worker in the environment.
+
+    \b
+    Examples:
+      webrtc-events dead-letters list --since 2h
+      webrtc-events dead-letters show 42-1763900000000-0
+      webrtc-events dead-letters redeliver 42-1763900000000-0
+      webrtc-events dead-letters purge --reason refused
+    """
+
+
+@dataclass
+class _Wanted:
+    """Filters as they were given; `since` is a time, or a span before now."""
+
+    subscription: str | None
+    registration: str | None
+    reason: str | None
+    type: str | None
+    since: str | None
+
+    @property
+    def anything(self) -> bool:
+        return any((self.subscription, self.registration, self.reason, self.type, self.since))
+
+    def filter(self, now_ms: int) -> "LetterFilter":
+        from webrtc_events.core.model import EventType
+        from webrtc_events.store.dead_letters import LetterFilter
+
+        return LetterFilter(
+            subscription=self.subscription,
+            registration=self.registration,
+            reason=self.reason,
+            type=None if self.type is None else EventType(_PREFIX + self.type),
+            since_ms=0 if self.since is None else _since_ms(self.since, now_ms),
+        )
+
+
+def _since_ms(text: str, now_ms: int) -> int:
+    from webrtc_events.core.clock import parse_time
+
+    span = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if span is not None:
+        return max(0, now_ms - int(span[1]) * _UNIT_S[span[2]] * 1000)
+    try:
+        return max(0, parse_time(text))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither a span like 30m, 2h or 7d nor a time like 2026-03-10T09:00:00Z",
+            param_hint="--since",
+        ) from None
+
+
+def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--since", help="Given up since then: a span (30m, 2h, 7d) or a time (RFC 3339)."),
+        click.option("--type", "type_", type=click.Choice(_TYPES), help="Events of that type."),
+        click.option("--reason", help="Given up for that reason, such as deadline_exceeded or refused."),
+        click.option("--registration", help="Of subscriptions to that registration."),
+        click.option("--subscription", help="Of that subscription."),
+    ):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def _opened() -> "Iterator[tuple[Settings, Store, DeadLetters]]":
+    from webrtc_events.core.settings import Settings
+    from webrtc_events.store.dead_letters import DeadLetters
+    from webrtc_events.store.store import Store
+
+    settings = Settings.from_environ(os.environ)
+    store = Store.connect(settings)
+    try:
+        yield settings, store, DeadLetters(store, settings)
+    finally:
+        store.close()
+
+
+@dead_letters.command("list")
+@_filters
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many, the newest.  [default: all]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@handle_cli_errors
+def list_(limit: int | None, as_json: bool, type_: str | None, **given: Any) -> None:
+    """List dead letters, the newest first.
+
+    \b
+    Examples:
+      webrtc-events dead-letters list --since 2h --limit 20
+      webrtc-events dead-letters list --registration 96eozbrct6g2kw7ybh538sbv
+      webrtc-events dead-letters list --reason refused --json | jq -r .subscription | sort | uniq -c
+    """
+    from webrtc_events.cli.dead_letter_text import HEADING, row, summary
+
+    wanted = _Wanted(type=type_, **given)
+    with _opened() as (_, _, letters):
+        found = islice(letters.newest_first(wanted.filter(letters.now_ms())), limit)
+        if as_json:
+            for letter in found:
+                click.echo(json.dumps(summary(letter)))
+            return
+        for number, letter in enumerate(found):
+            if number == 0:
+                click.echo(HEADING)
+            click.echo(row(letter))
+
+
+@dead_letters.command()
+@click.argument("letter_id", metavar="LETTER")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object, for programs.")
+@handle_cli_errors
+def show(letter_id: str, as_json: bool) -> None:
+    """Show a dead letter: why it was given up, its event as it would be sent, recent attempts.
+
+    The event is shown in clear, with the addresses and names that it holds.
+
+    \b
+    Example:
+      webrtc-events dead-letters show 42-1763900000000-0
+    """
+    from webrtc_events.cli.dead_letter_text import as_text, in_full
+
+    with _opened() as (settings, store, letters):
+        letter = _existing(letters, letter_id)
+        subscription = _subscription_of(store, letter)
+        whole = in_full(letter, subscription, letters.attempts(letter), settings)
+    click.echo(json.dumps(whole) if as_json else as_text(whole))
+
+
+def _subscription_of(store: "Store", letter: "Letter") -> "Subscription | None":
+    from webrtc_events.core.errors import DamagedRecord
+
+    try:
+        return store.get(letter.subscription_id)
+    except DamagedRecord as error:
+        click.echo(f"Its subscription is damaged: {error.why}; see `webrtc-events damaged show`", err=True)
+        return None
+
+
+def _existing(letters: "DeadLetters", text: str) -> "Letter":
+    letter = letters.get(_letter_id(text))
+    if letter is None:
+        raise click.ClickException(f"{text}: {_REFUSALS['no_letter']}")
+    return letter
+
+
+def _letter_id(text: str) -> "LetterId":
+    from webrtc_events.store.dead_letters import LetterId
+
+    try:
+        return LetterId.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; `webrtc-events dead-letters list` shows them") from None
+
+
+@dead_letters.command()
+@click.argument("letter_ids", metavar="[LETTER]...", nargs=-1)
+@_filters
+@click.option("--all", "all_", is_flag=True, help="All that there are.")
+@handle_cli_errors
+def redeliver(letter_ids: tuple[str, ...], all_: bool, type_: str | None, **given: Any) -> None:
+    """Send dead letters again: those named, or all that filters let through, the oldest first.
+
+    An event goes behind what already waits for its sink, with the id that it had and a new
+    deadline. It does not count towards subscriptionMaxEvents. Its letter is removed in the
+    same step: a command that is repeated sends nothing twice.
+
+    Refused once the subscription ended, when its registration belongs to somebody else by now,
+    and for events that would be given up again at once. Exits with 1 if a letter that was named
+    is refused.
+
+    \b
+    Examples:
+      webrtc-events dead-letters redeliver 42-1763900000000-0
+      webrtc-events dead-letters redeliver --subscription 0f6c...-2a
+      webrtc-events dead-letters redeliver --reason deadline_exceeded --since 1d
+    """
+    wanted = _Wanted(type=type_, **given)
+    _check_choice(letter_ids, wanted, all_)
+    results: Counter[str] = Counter()
+    with _opened() as (_, _, letters):
+        for text, letter in _chosen(letters, letter_ids, wanted):
+            result = "redelivered" if letter else _REFUSALS["no_letter"]
+            if letter is not None:
+                outcome = letters.redeliver(letter)
+                result = "redelivered" if outcome.outcome == "redelivered" else _refusal(outcome)
+            results[result] += 1
+            if letter_ids:
+                click.echo(f"{text}: {result}", err=result != "redelivered")
+    if not letter_ids:
+        _say_counts(results)
+    if letter_ids and results.keys() - {"redelivered"}:
+        sys.exit(1)
+
+
+def _say_counts(results: "Counter[str]") -> None:
+    refused = results.total() - results["redelivered"]
+    click.echo(f"{results['redelivered']} redelivered, {refused} refused")
+    for result, count in results.most_common():
+        if result != "redelivered":
+            click.echo(f"  {count}: {result}")
+
+
+@dead_letters.command()
+@click.argument("letter_ids", metavar="[LETTER]...", nargs=-1)
+@_filters
+@click.option("--all", "all_", is_flag=True, help="All that there are.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@handle_cli_errors
+def purge(letter_ids: tuple[str, ...], all_: bool, yes: bool, type_: str | None, **given: Any) -> None:
+    """Remove dead letters for good: those named, or all that filters let through.
+
+    \b
+    Examples:
+      webrtc-events dead-letters purge 42-1763900000000-0
+      webrtc-events dead-letters purge --registration 96eozbrct6g2kw7ybh538sbv --yes
+      webrtc-events dead-letters purge --all
+    """
+    wanted = _Wanted(type=type_, **given)
+    _check_choice(letter_ids, wanted, all_)
+    with _opened() as (_, _, letters):
+        if not yes:
+            count = sum(letter is not None for _, letter in _chosen(letters, letter_ids, wanted))
+            click.confirm(f"Remove {count} dead letters?", abort=True, err=True)
+        removed = letters.purge(each.id for _, each in _chosen(letters, letter_ids, wanted) if each)
+    click.echo(f"{removed} removed")
+
+
+def _check_choice(letter_ids: tuple[str, ...], wanted: _Wanted, all_: bool) -> None:
+    if sum((bool(letter_ids), wanted.anything, all_)) != 1:
+        raise click.UsageError("Name letters, or give filters, or --all: one of the three.")
+
+
+def _chosen(
+    letters: "DeadLetters", letter_ids: Iterable[str], wanted: _Wanted
+) -> "Iterator[tuple[str, Letter | None]]":
+    """Each letter and its name; None: there is none of that name."""
+    if letter_ids:
+        # All are read before the first is acted upon.
+        for text, letter_id in [(text, _letter_id(text)) for text in letter_ids]:
+            yield text, letters.get(letter_id)
+        return
+    for letter in letters.oldest_first(wanted.filter(letters.now_ms())):
+        yield str(letter.id), letter
+
+
+_REFUSALS = {
+    "no_letter": "there is no such letter: it was redelivered or purged, or its time was over",
+    "gone": "its subscription is not kept any more: it was deleted, or ended some time ago",
+    "not_owner": "its registration is not the subscriber's any more",
+    "others_session": "its session is known by now to involve other registrations only",
+    "full": "its subscription's outbox is full: its sink takes too little; try again later",
+    "newer": "a newer release keeps its subscription; run the command of that release",
+    "damaged": "its subscription is damaged; see `webrtc-events damaged list`",
+    "no_payload": "its payload was left out, as the store was full; give the store more memory",
+    "end": "it is a subscription-ended, and nothing follows the end of a subscription",
+}
+
+
+def _refusal(redelivery: "Redelivery") -> str:
+    match redelivery.outcome:
+        case "ended":
+            why = f"it ended with {redelivery.reason}" if redelivery.reason else "its time is over"
+            return f"its subscription takes no more events: {why}"
+        case "hopeless":
+            return f"it was given up as {redelivery.reason}, and would be again"
+        case outcome:
+            return _REFUSALS[outcome]

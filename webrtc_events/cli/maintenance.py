@@ -1,0 +1,155 @@
+"""Commands for those who run the service in production."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from webrtc_events.cli.errors import handle_cli_errors
+
+if TYPE_CHECKING:
+    from webrtc_events.store.erasure import Traces
+
+__all__ = ["erase", "new_key", "pseudonym", "rotate_key"]
+
+
+@click.command("new-key")
+def new_key() -> None:
+    """Print a new key for WEBRTC_EVENTS_SECRET_KEY.
+
+    \b
+    Example:
+      export WEBRTC_EVENTS_SECRET_KEY=$(webrtc-events new-key)
+    """
+    from secrets import token_urlsafe
+
+    click.echo(token_urlsafe(32))
+
+
+@click.command("rotate-key")
+@handle_cli_errors
+def rotate_key() -> None:
+    """Seal every stored sink credential anew with the first key of WEBRTC_EVENTS_SECRET_KEY.
+
+    Deliveries go on meanwhile. Before, every process must have the new key in front of the former
+    one, and afterwards the former one can be removed everywhere: README, "Rotating the key". May be
+    repeated. Exits with 1 if a credential could not be opened: then do not remove a key yet.
+
+    Needs the settings of the worker in the environment.
+
+    \b
+    Example:
+      export WEBRTC_EVENTS_SECRET_KEY=$(webrtc-events new-key),$WEBRTC_EVENTS_SECRET_KEY
+      (restart the API and the workers with it)
+      webrtc-events rotate-key
+    """
+    from webrtc_events.core.credentials import CredentialBox
+    from webrtc_events.core.settings import Settings
+    from webrtc_events.store.key_rotation import KeyRotation
+    from webrtc_events.store.store import Store
+
+    settings = Settings.from_environ(os.environ)
+    box = CredentialBox(settings.secret_key)
+    store = Store.connect(settings)
+    looked_at = 0
+
+    def progress(more: int) -> None:
+        nonlocal looked_at
+        looked_at += more
+        if sys.stderr.isatty():
+            click.echo(f"\r{looked_at} subscriptions", nl=False, err=True)
+
+    try:
+        result = KeyRotation(store, box).run(progress)
+    finally:
+        store.close()
+        if looked_at and sys.stderr.isatty():
+            click.echo(err=True)
+    click.echo(f"{result.resealed} resealed with key {box.key_id}, {result.already} had it already")
+    for key_id, count in sorted(result.lacking.items()):
+        click.echo(f"{count} sealed with key {key_id}, which is not in WEBRTC_EVENTS_SECRET_KEY", err=True)
+    for subscription_id in result.damaged:
+        click.echo(f"the credential of subscription {subscription_id} is damaged", err=True)
+    if result.newer:
+        click.echo(f"{result.newer} left to the newer release that made them; run its command", err=True)
+    if result.lacking or result.damaged or result.newer:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("value")
+@handle_cli_errors
+def pseudonym(value: str) -> None:
+    """Print what stands in the logs for an address, a name, a registration or a device.
+
+    It is the same for every spelling of an address. Of several keys in WEBRTC_EVENTS_SECRET_KEY each
+    has its own: the first is in the logs now, the others were before the key was changed.
+
+    Needs the settings of the processes whose logs are searched in the environment.
+
+    \b
+    Example:
+      grep -F "$(webrtc-events pseudonym tel:+12025550100)" worker.log
+    """
+    from webrtc_events.core.log_masking import Masking
+    from webrtc_events.core.settings import Settings
+
+    for key in Settings.from_environ(os.environ).secret_key:
+        click.echo(Masking(key, show=False).pseudonym(value))
+
+
+@click.command()
+@click.option("--registration", required=True, help="Its registrationId.")
+@click.option("--dry-run", is_flag=True, help="Say what there is, and remove nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@handle_cli_errors
+def erase(registration: str, dry_run: bool, yes: bool) -> None:
+    """Remove what is kept of a registration.
+
+    That is its record and latest state, its subscriptions with what waits in their outboxes, its
+    dead letters and delivery attempts, and what is known of the sessions that it takes part in.
+    Its subscriptions end without a word to their sinks. May be repeated, also after it was
+    interrupted.
+
+    End the registration at the gateway first: what is published or subscribed to afterwards is kept
+    anew. README, "Erasing a registration", says what goes by itself in time, and what is elsewhere.
+
+    Needs the settings of the worker in the environment.
+
+    \b
+    Examples:
+      webrtc-events erase --registration 96eozbrct6g2kw7ybh538sbv --dry-run
+      webrtc-events erase --registration 96eozbrct6g2kw7ybh538sbv --yes
+    """
+    from webrtc_events.core.settings import Settings
+    from webrtc_events.store.erasure import Erasure
+    from webrtc_events.store.store import Store
+
+    store = Store.connect(Settings.from_environ(os.environ))
+    try:
+        erasure = Erasure(store)
+        traces = erasure.find(registration)
+        if traces and not dry_run:
+            if not yes:
+                click.confirm(f"Remove {_in_words(traces)}?", abort=True, err=True)
+            erasure.erase(traces)
+    finally:
+        store.close()
+    click.echo(f"{'found' if dry_run else 'removed'}: {_in_words(traces) if traces else 'nothing'}")
+    if traces.newer:
+        raise click.ClickException(
+            f"a newer release made {', '.join(traces.newer)}; run the command of that release"
+        )
+
+
+def _in_words(traces: "Traces") -> str:
+    counts = {
+        "subscriptions": len(traces.clients),
+        "dead letters": len(traces.letters),
+        "delivery attempts": len(traces.attempts),
+        "sequence numbers": len(traces.sequences),
+        "states of sessions": len(traces.sessions),
+        "records of its own": len(traces.own),
+    }
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

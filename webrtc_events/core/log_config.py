@@ -1,0 +1,68 @@
+"""How this service logs: one line a record on standard error, with the request that it belongs to.
+
+    2026-03-10T09:00:00.123Z WARNING webrtc_events.api.failures: ... correlator=3f2a... client=softphone
+
+An operator who logs otherwise gives gunicorn a `--log-config` of their own; `RequestFields`
+is the filter that gives its records `correlator` and `client`.
+"""
+
+import logging
+import logging.config
+from typing import Any
+
+from webrtc_events.core.clock import format_time
+from webrtc_events.core.one_line import key_values
+from webrtc_events.core.request_context import current_request
+
+__all__ = ["LineFormatter", "RequestFields", "log_config", "log_to_stderr"]
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+# A line break in what somebody sent must not begin a line of the log, nor an escape sequence move the cursor.
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t"
+} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+class RequestFields(logging.Filter):
+    """Gives every record `correlator` and `client`, empty outside of a request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        context = current_request()
+        record.correlator = "" if context is None else context.correlator
+        record.client = "" if context is None else context.client
+        return True
+
+
+class LineFormatter(logging.Formatter):
+    """One line a record, times in UTC; a traceback follows in lines of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(_FORMAT)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
+        return format_time(round(record.created * 1000))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        line = super().formatMessage(record).translate(_CONTROLS)
+        fields = {name: getattr(record, name, "") for name in ("correlator", "client")}
+        told = key_values({name: value for name, value in fields.items() if value})
+        return f"{line} {told}" if told else line
+
+
+def log_config() -> dict[str, Any]:
+    """For `logging.config.dictConfig`: warnings of all, and from INFO on what this service says."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request": {"()": RequestFields}},
+        "formatters": {"line": {"()": LineFormatter}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}
+        },
+        "loggers": {"webrtc_events": {"level": "INFO"}},
+        "root": {"level": "WARNING", "handlers": ["stderr"]},
+    }
+
+
+def log_to_stderr() -> None:
+    logging.config.dictConfig(log_config())

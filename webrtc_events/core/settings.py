@@ -1,0 +1,233 @@
+"""One frozen object of settings, read from `WEBRTC_EVENTS_*` and validated whole at start."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from webrtc_events.core import setting_values as read
+from webrtc_events.core.client_choice import ClientChoice, parse_client_choice
+from webrtc_events.core.model import EventType
+from webrtc_events.core.store_url import StoreUrl, parse_store_url
+
+__all__ = ["PREFIX", "Settings", "SettingsError"]
+
+PREFIX = "WEBRTC_EVENTS_"
+
+
+class SettingsError(Exception):
+    """Every fault of the settings at once, each by its environment name."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(faults))
+
+
+def _setting(parse: Callable[[str], Any], default: str | None, help_: str, *, secret: bool = False) -> Any:
+    """A field with what the environment needs to fill it. `default` None: must be given."""
+    meta = {"parse": parse, "default": default, "help": help_, "secret": secret}
+    return field(metadata=meta, repr=not secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a deployment decides. Each field is the environment variable of its upper-case name."""
+
+    redis_url: StoreUrl = _setting(
+        parse_store_url,
+        "redis://127.0.0.1:6379/0",
+        "store: redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://",
+    )
+    openid_configuration_url: str = _setting(
+        read.openid_url, None, "OIDC discovery document of the token issuer"
+    )
+    audience: str = _setting(read.text, "webrtc-events", "audience that access tokens must name")
+    source: str = _setting(
+        read.uri_reference, "/webrtc-events", "`source` of outgoing events, a URI reference"
+    )
+    secret_key: tuple[bytes, ...] = _setting(
+        read.secret_keys,
+        None,
+        "32 bytes, base64url; seals sink credentials in the store. Of several, the first seals and all open",
+        secret=True,
+    )
+    sink_ca_file: Path | None = _setting(
+        read.file, "", "PEM file of CAs that sinks may use besides the system's"
+    )
+    sink_allowed_networks: tuple[read.IPNetwork, ...] = _setting(
+        read.networks, "", "CIDRs that sinks may be in besides public addresses"
+    )
+    sink_ports: frozenset[int] = _setting(read.ports, "443,1024-65535", "ports that sinks may use")
+    sink_in_flight: int = _setting(
+        read.count(1), "64", "notifications of a worker on their way to one sink at once"
+    )
+    sink_connections: int = _setting(read.count(1), "64", "connections of a worker to one sink at once")
+    sink_validation: bool = _setting(
+        read.switch, "off", "ask a sink whether it agrees before its subscription is active"
+    )
+    sink_validation_s: int = _setting(read.count(1), "600", "seconds in which a sink may agree")
+    sink_validation_origin: str | None = _setting(
+        read.dns_name, "", "DNS name under which sinks are asked; else the host of `source`"
+    )
+    sink_failure_s: int = _setting(
+        read.count(0), "86400", "seconds of nothing but failures after which a subscription ends; 0: never"
+    )
+    signing_keys: tuple[read.PrivateKey, ...] = _setting(
+        read.signing_keys,
+        "",
+        "PEM files of private keys: the first signs notifications, all are published",
+        secret=True,
+    )
+    log_personal_data: bool = _setting(read.flag, "false", "log addresses and names in clear")
+    strict_cloudevents: ClientChoice = _setting(
+        parse_client_choice,
+        "false",
+        "clients whose session-status carries mediaSessionId and status in `data` only",
+    )
+    next: bool = _setting(
+        read.flag, "false", "serve the work in progress on the next contract too, under vwip"
+    )
+    apis: frozenset[str] = _setting(read.apis, "public,network", "which APIs this process serves")
+    require_known_registration: bool = _setting(
+        read.flag, "false", "refuse registrations and sessions that the gateway has not told of"
+    )
+    max_lifetime_s: int = _setting(
+        read.count(0), "0", "longest life of a subscription in seconds; 0: no limit"
+    )
+    max_subscriptions: int = _setting(read.count(0), "10000", "active subscriptions of a client; 0: no limit")
+    max_registration_subscriptions: int = _setting(
+        read.count(0), "50", "active subscriptions to a registration, of all clients; 0: no limit"
+    )
+    max_session_subscriptions: int = _setting(
+        read.count(0), "100", "active subscriptions to a media session, of all clients; 0: no limit"
+    )
+    requests_per_s: int = _setting(read.count(0), "100", "requests a second of a client; 0: no limit")
+    requests_at_once: int = _setting(read.count(1), "200", "requests of a client at once, above its rate")
+    token_lead_s: int = _setting(
+        read.count(0), "10", "seconds before a sink token's expiry at which its subscription ends"
+    )
+    session_linger_s: int = _setting(
+        read.count(1), "3600", "seconds after a session's last status at which its subscriptions end"
+    )
+    state_s: int = _setting(
+        read.count(1), "86400", "seconds for which the latest state of sessions and registrations is kept"
+    )
+    partitions: int = _setting(read.count(1), "64", "partitions of the store; fixed at its first start")
+    ack_replicas: int = _setting(read.count(0), "0", "replicas that must hold an event before its 202")
+    require_durable_store: bool = _setting(
+        read.flag, "false", "start only on a store that is shown to be durable, and accept only while it is"
+    )
+    dedupe_window_s: int = _setting(
+        read.count(1), "86400", "seconds in which a repeated (source, id) is a duplicate"
+    )
+    retention_s: int = _setting(
+        read.count(1), "3600", "seconds for which an ended subscription is still shown"
+    )
+    outbox_length: int = _setting(read.count(16), "1000", "events that may wait for one subscription's sink")
+    outbox_bytes: int = _setting(
+        read.count(65_536), "16777216", "bytes of events that may wait for one subscription's sink"
+    )
+    outbox_age_s: int = _setting(read.count(1), "86400", "seconds for which an event may wait in an outbox")
+    dead_letters: int = _setting(read.count(1), "1000", "dead letters kept, in each partition")
+    dead_letters_bytes: int = _setting(
+        read.count(1), "4194304", "bytes of dead letters kept, in each partition"
+    )
+    dead_letters_s: int = _setting(read.count(1), "604800", "seconds for which dead letters are kept")
+    attempts: int = _setting(read.count(1), "1000", "delivery attempts kept, in each partition")
+    attempts_s: int = _setting(read.count(1), "604800", "seconds for which delivery attempts are kept")
+    event_bytes: int = _setting(read.count(4096), "262144", "bytes that one event may have, as it is kept")
+    claim_bytes: int = _setting(
+        read.count(65_536), "4194304", "bytes of events that a worker takes from a partition at once"
+    )
+    worker_bytes: int = _setting(
+        read.count(1_048_576), "33554432", "bytes of events that a worker holds at once"
+    )
+    shared_payloads: str = _setting(
+        read.choice("auto", "on", "off"),
+        "auto",
+        "keep a payload once for all its outboxes; `auto`: in a store that 0.1.0 never used",
+    )
+    store_watermark: int = _setting(
+        read.count(1, 100), "90", "percent of the store's maxmemory above which nothing more is accepted"
+    )
+    session_invitation_deadline_s: int = _setting(
+        read.count(1), "120", "seconds to deliver a session-invitation"
+    )
+    session_status_deadline_s: int = _setting(read.count(1), "600", "seconds to deliver a session-status")
+    registration_ends_deadline_s: int = _setting(
+        read.count(1), "86400", "seconds to deliver a registration-ends"
+    )
+    subscription_ended_deadline_s: int = _setting(
+        read.count(1), "86400", "seconds to deliver a subscription-ended"
+    )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Reads and checks every setting.
+
+        Raises:
+            SettingsError: names every fault, and every `WEBRTC_EVENTS_` name that is no setting.
+        """
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        for each in fields(cls):
+            name = PREFIX + each.name.upper()
+            raw = environ.get(name, each.metadata["default"])
+            if raw is None:
+                faults.append(f"{name} must be set: {each.metadata['help']}")
+            elif not raw and each.metadata["default"] == "":
+                values[each.name] = () if each.metadata["parse"] in _LISTS else None
+            else:
+                try:
+                    values[each.name] = each.metadata["parse"](raw)
+                except ValueError as error:
+                    faults.append(f"{name} {error}")
+        faults += [f"{name} is not a setting" for name in _unknown(cls, environ)]
+        if faults:
+            raise SettingsError(faults)
+        settings = cls(**values)
+        if settings.sink_validation and settings.origin is None:
+            name = f"{PREFIX}SINK_VALIDATION_ORIGIN"
+            raise SettingsError([f"{name} must be set: {PREFIX}SOURCE has no DNS name to ask sinks under"])
+        holders = ("outbox_bytes", "claim_bytes", "worker_bytes")
+        small = [each for each in holders if getattr(settings, each) < settings.event_bytes]
+        if small:
+            # An event that is accepted must get to its sink.
+            least = f"must be at least {PREFIX}EVENT_BYTES, {settings.event_bytes}"
+            raise SettingsError([f"{PREFIX}{each.upper()} {least}" for each in small])
+        return settings
+
+    @property
+    def origin(self) -> str | None:
+        """The DNS name under which sinks are asked whether they agree, if there is one."""
+        if self.sink_validation_origin is not None:
+            return self.sink_validation_origin
+        try:
+            return read.dns_name(urlsplit(self.source).hostname or "")
+        except ValueError:
+            return None
+
+    def deadline_ms(self, event_type: EventType) -> int:
+        """How long an event of this type may wait for its sink, in ms."""
+        return (
+            1000
+            * {
+                EventType.SESSION_INVITATION: self.session_invitation_deadline_s,
+                EventType.SESSION_STATUS: self.session_status_deadline_s,
+                EventType.REGISTRATION_ENDS: self.registration_ends_deadline_s,
+                EventType.SUBSCRIPTION_ENDED: self.subscription_ended_deadline_s,
+            }[event_type]
+        )
+
+
+# What of these is not set is empty, of others it is none.
+_LISTS = frozenset({read.networks, read.signing_keys})
+
+# Read by the command line before there are settings, see cli.py.
+_ELSEWHERE = frozenset({"DATA_DIR"})
+
+
+def _unknown(cls: type[Settings], environ: Mapping[str, str]) -> list[str]:
+    known = {PREFIX + each.name.upper() for each in fields(cls)} | {PREFIX + name for name in _ELSEWHERE}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

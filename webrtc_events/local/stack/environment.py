@@ -1,0 +1,58 @@
+"""The settings of a `serve`: the environment's, with this machine's own parts filled in."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from webrtc_events.core.client_choice import parse_client_choice
+from webrtc_events.core.settings import PREFIX, SettingsError
+from webrtc_events.local.errors import LocalError
+from webrtc_events.local.files import write_private
+
+__all__ = ["LOOPBACK", "local_environ", "possible_forms"]
+
+LOOPBACK = "127.0.0.0/8,::1/128"
+
+
+def local_environ(
+    environ: Mapping[str, str], *, redis_url: str, openid_configuration_url: str, secret_key: str, ca: Path
+) -> dict[str, str]:
+    """What the environment sets wins; sinks on loopback and the local CA come on top of it.
+
+    Raises:
+        LocalError: the CA file named in the environment cannot be read.
+    """
+    filled = dict(environ)
+    filled.setdefault(f"{PREFIX}REDIS_URL", redis_url)
+    filled.setdefault(f"{PREFIX}OPENID_CONFIGURATION_URL", openid_configuration_url)
+    filled.setdefault(f"{PREFIX}SECRET_KEY", secret_key)
+    filled[f"{PREFIX}SINK_CA_FILE"] = str(_ca_file(environ.get(f"{PREFIX}SINK_CA_FILE"), ca))
+    if f"{PREFIX}SOURCE" not in environ:
+        filled.setdefault(f"{PREFIX}SINK_VALIDATION_ORIGIN", "localhost")
+    networks = environ.get(f"{PREFIX}SINK_ALLOWED_NETWORKS")
+    filled[f"{PREFIX}SINK_ALLOWED_NETWORKS"] = f"{networks},{LOOPBACK}" if networks else LOOPBACK
+    return filled
+
+
+def possible_forms(environ: Mapping[str, str]) -> tuple[bool, ...]:
+    """Whether session-status may come in the strict form: no, yes, or both, for clients of either kind.
+
+    Raises:
+        SettingsError: the environment.
+    """
+    name = f"{PREFIX}STRICT_CLOUDEVENTS"
+    try:
+        return parse_client_choice(environ.get(name, "false")).possible
+    except ValueError as error:
+        raise SettingsError([f"{name} {error}"]) from None
+
+
+def _ca_file(given: str | None, ca: Path) -> Path:
+    if not given:
+        return ca
+    try:
+        content = Path(given).read_bytes()
+    except OSError as error:
+        raise LocalError(f"{PREFIX}SINK_CA_FILE: cannot read {given}: {error.strerror}") from error
+    both = ca.with_name("trusted.pem")
+    write_private(both, content.rstrip() + b"\n" + ca.read_bytes())
+    return both

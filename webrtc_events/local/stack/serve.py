@@ -1,0 +1,278 @@
+"""`webrtc-events serve`: store, issuer, API, worker and sink on one machine, in one process.
+
+They start in the order in which they need each other and stop the other way round: first
+no new requests, then the deliveries under way end, then the sink, then the store.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from typing import TYPE_CHECKING
+
+from webrtc_events.core.clock import Clock
+from webrtc_events.core.conditions import Condition, Health
+from webrtc_events.core.settings import PREFIX, Settings
+from webrtc_events.core.stop_signals import StopSignals
+from webrtc_events.local.endpoints import Endpoints
+from webrtc_events.local.errors import LocalError
+from webrtc_events.local.files import exclusive, open_data_directory, setup_lock
+from webrtc_events.local.sink.inbox import Inbox, Received, styled
+from webrtc_events.local.stack.ca import ServerCertificate, server_certificate
+from webrtc_events.local.stack.environment import local_environ
+from webrtc_events.local.stack.keys import SigningKey, secret_key
+from webrtc_events.local.stack.layout import Stack
+from webrtc_events.local.stack.own_deliveries import not_logged
+from webrtc_events.local.stack.ports import listen, listen_loopback, reach
+from webrtc_events.local.stack.servers import HttpServer, Tls, asgi
+from webrtc_events.local.stack.valkey import Valkey
+
+if TYPE_CHECKING:
+    from webrtc_events.local.sink.app import Judge
+
+__all__ = ["ServeOptions", "serve", "serve_sink"]
+
+log = logging.getLogger(__name__)
+
+_WATCH_S = 0.5
+_DRAIN_S = 15.0
+# With the store gone nothing can be settled: there is nothing to wait for.
+_DRAIN_WITHOUT_STORE_S = 1.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """Port 0 takes a free one."""
+
+    host: str
+    port: int
+    sink_port: int
+    data: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is on disk before anything runs."""
+
+    key: SigningKey
+    certificate: ServerCertificate
+    settings: Settings
+
+
+def serve(options: ServeOptions, environ: Mapping[str, str], clock: Clock, say: Say) -> None:
+    """Runs until a signal asks it to stop.
+
+    Raises:
+        LocalError: a port is in use, another `serve` has the data, or a part of it ended.
+        SettingsError: the environment.
+    """
+    data = open_data_directory(options.data)
+    with ExitStack() as stack:
+        signals = stack.enter_context(StopSignals())
+        stack.enter_context(exclusive(data / "serve.lock", f"another `webrtc-events serve` uses {data}"))
+        api_sockets = _owned(stack, listen(options.host, options.port, "--port"))
+        sink_sockets = _owned(stack, listen_loopback(options.sink_port, "--sink-port"))
+        _Serve(data, environ, clock, say, signals).run(stack, api_sockets, sink_sockets)
+    if signals.hurried():
+        # Whatever was not waited for must not hold the process up now.
+        os._exit(130)
+
+
+def serve_sink(port: int, data: Path, *, strict: Sequence[bool], clock: Clock, say: Say) -> None:
+    """The local sink alone, until a signal. It takes the forms in `strict`, see `Judge`.
+
+    Raises:
+        LocalError: the port is in use.
+    """
+    data = open_data_directory(data)
+    with ExitStack() as stack:
+        signals = stack.enter_context(StopSignals())
+        sockets = _owned(stack, listen_loopback(port, "--port"))
+        with setup_lock(data, clock):
+            certificate = server_certificate(data, clock)
+        sink, judge = _start_sink(stack, signals, sockets, certificate, strict, clock, say)
+        judge.load_soon()
+        say(f"The sink listens on {_sink_url(sockets)}/ with a certificate of {certificate.ca}")
+        while not signals.wait(_WATCH_S):
+            _check(sink)
+
+
+class _Serve:
+    def __init__(
+        self, data: Path, environ: Mapping[str, str], clock: Clock, say: Say, signals: StopSignals
+    ) -> None:
+        self._data = data
+        self._environ = environ
+        self._clock = clock
+        self._say = say
+        self._signals = signals
+        self._own_store = f"{PREFIX}REDIS_URL" not in environ
+        self._own_issuer = f"{PREFIX}OPENID_CONFIGURATION_URL" not in environ
+        self._valkey = Valkey(data, clock)
+
+    def run(self, stack: ExitStack, api_sockets: list[socket], sink_sockets: list[socket]) -> None:
+        host, port = reach(api_sockets)
+        api_url = f"http://{host}:{port}"
+        prepared = self._prepare(f"{api_url}/issuer")
+        if self._own_store:
+            self._valkey.start()
+            stack.callback(self._valkey.stop)
+        endpoints = Endpoints(
+            api=api_url,
+            issuer=f"{api_url}/issuer" if self._own_issuer else None,
+            sink=_sink_url(sink_sockets),
+            audience=prepared.settings.audience,
+        )
+        stack.enter_context(not_logged(endpoints.sink))
+        shown = self._shown(endpoints, prepared)
+        # The slow imports go on while the store reads its data.
+        start_service = _load_service(prepared, shown, self._clock)
+        if self._own_store:
+            self._valkey.wait_ready(self._signals.asked)
+        # The next contract's form is the strict one.
+        settings = prepared.settings
+        strict = [*settings.strict_cloudevents.possible, *([True] if settings.next else [])]
+        home = f"{api_url}/"
+        sink, judge = _start_sink(
+            stack, self._signals, sink_sockets, prepared.certificate, strict, self._clock, self._say, home
+        )
+        if self._signals.asked():
+            return
+        api = start_service(stack, self._signals, api_sockets, self._store_alive)
+        judge.load_soon()
+        endpoints.write(self._data)
+        self._announce(shown)
+        while not self._signals.wait(_WATCH_S):
+            _check(api, sink)
+            if not self._store_alive():
+                raise self._valkey.failure()
+        self._say("Stopping: requests, deliveries, sink, store. Ctrl-C again to hurry.")
+
+    def _prepare(self, issuer_url: str) -> _Prepared:
+        with setup_lock(self._data, self._clock):
+            key = SigningKey.load_or_make(self._data)
+            certificate = server_certificate(self._data, self._clock)
+            environ = local_environ(
+                self._environ,
+                redis_url=self._valkey.url,
+                openid_configuration_url=f"{issuer_url}/.well-known/openid-configuration",
+                secret_key=secret_key(self._data),
+                ca=certificate.ca,
+            )
+        return _Prepared(key, certificate, Settings.from_environ(environ))
+
+    def _store_alive(self) -> bool:
+        return not self._own_store or self._valkey.alive()
+
+    def _shown(self, endpoints: Endpoints, prepared: _Prepared) -> Stack:
+        settings = prepared.settings
+        return Stack(
+            endpoints=endpoints,
+            data=self._data,
+            ca=prepared.certificate.ca,
+            store="embedded Valkey" if self._own_store else str(settings.redis_url),
+            apis=settings.apis,
+            next=settings.next,
+        )
+
+    def _announce(self, shown: Stack) -> None:
+        from webrtc_events.local.stack.banner import banner
+
+        self._say(banner(shown))
+
+
+_StartService = Callable[[ExitStack, StopSignals, list[socket], Callable[[], bool]], HttpServer]
+
+
+def _load_service(prepared: _Prepared, shown: Stack, clock: Clock) -> _StartService:
+    """Imports what API and worker need, and returns what starts them once the store is there."""
+    from webrtc_events.api.health import in_thread
+    from webrtc_events.app import create_app
+    from webrtc_events.local.stack.issuer import Issuer, issuer_app
+    from webrtc_events.local.stack.start_page import landing
+    from webrtc_events.worker import Worker
+
+    settings = prepared.settings
+
+    def start(
+        stack: ExitStack, signals: StopSignals, sockets: list[socket], store_alive: Callable[[], bool]
+    ) -> HttpServer:
+        worker = Worker.build(settings, clock)
+
+        def drain() -> None:
+            worker.stop(_DRAIN_S if store_alive() else _DRAIN_WITHOUT_STORE_S)
+
+        stack.callback(signals.finish, drain)
+        pages = {"/": landing(shown)}
+        if shown.endpoints.issuer is not None:
+            issuer = Issuer(shown.endpoints.issuer, prepared.key, settings.audience, clock)
+            pages["/issuer"] = asgi(issuer_app(issuer))
+        checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
+        app = create_app(settings, clock=clock, pages=pages, checks=checks, watch=worker.watch)
+        api = HttpServer("API", app, sockets)
+        stack.callback(signals.finish, api.stop)
+        api.start(clock)
+        # Only now: what is delivered at once makes the sink load its validator, and jsonschema bears no
+        # other import while Connexion reads the contracts.
+        worker.start()
+        return api
+
+    return start
+
+
+def _thread_check(alive: Callable[[], Mapping[str, bool]], name: str) -> Callable[[], Condition]:
+    def look() -> Condition:
+        return Condition.ok() if alive()[name] else Condition(Health.UNAVAILABLE, "Its thread stands still.")
+
+    return look
+
+
+def _start_sink(
+    stack: ExitStack,
+    signals: StopSignals,
+    sockets: list[socket],
+    certificate: ServerCertificate,
+    strict: Sequence[bool],
+    clock: Clock,
+    say: Say,
+    home: str | None = None,
+) -> "tuple[HttpServer, Judge]":
+    """The sink's server, and the judge of what it receives, which is yet to be loaded.
+
+    `home`: see `sink_app`.
+    """
+    from webrtc_events.local.sink.app import Judge, sink_app
+
+    def report(received: Received) -> None:
+        say(styled(received))
+
+    inbox = Inbox(clock, report)
+    judge = Judge(*strict)
+    app = asgi(sink_app(inbox, judge, home))
+    server = HttpServer("sink", app, sockets, Tls(certificate.certificate, certificate.key))
+    stack.callback(signals.finish, server.stop)
+    stack.callback(inbox.close)
+    server.start(clock)
+    return server, judge
+
+
+def _owned(stack: ExitStack, sockets: list[socket]) -> list[socket]:
+    """Closed at the end, whether a server took them over or not."""
+    for each in sockets:
+        stack.callback(each.close)
+    return sockets
+
+
+def _sink_url(sockets: list[socket]) -> str:
+    return f"https://localhost:{reach(sockets)[1]}"
+
+
+def _check(*servers: HttpServer) -> None:
+    for server in servers:
+        if not server.alive():
+            raise LocalError(f"the {server.name} server ended unexpectedly; see the messages above")

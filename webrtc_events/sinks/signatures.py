@@ -1,0 +1,123 @@
+"""Signs outgoing requests: HTTP Message Signatures (RFC 9421) over a Content-Digest (RFC 9530).
+
+What a signature covers and why, and how a consumer verifies it: docs/signatures.md. The key that
+signs is the first of `Settings.signing_keys`; all are published, so that a consumer knows a key
+before it signs.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from http_message_signatures import (
+    HTTPMessageSignaturesException,
+    HTTPMessageSigner,
+    HTTPSignatureAlgorithm,
+    algorithms,
+)
+
+from webrtc_events.core.clock import Clock
+from webrtc_events.core.jwk import public_jwk
+from webrtc_events.core.setting_values import PrivateKey
+from webrtc_events.core.settings import Settings
+
+__all__ = ["Signer", "UnsignableError", "key_set"]
+
+_LABEL = "sig1"
+_TAG = "webrtc-events"
+# An exchange takes seconds and every attempt is signed anew: the rest is room for clocks that differ.
+_VALID = timedelta(minutes=5)
+# Always, and of the headers those that the request has.
+_ALWAYS = ("@method", "@target-uri")
+_HEADERS = (
+    "content-digest",
+    "content-type",
+    "x-correlator",
+    "webhook-request-callback",
+    "webhook-request-origin",
+    "webhook-request-rate",
+)
+
+
+class UnsignableError(ValueError):
+    """A request that is no valid one, such as one for a malformed URL; the text repeats none of it."""
+
+
+@dataclass(slots=True)
+class _Message:
+    """What the library reads a request from. It adds the digest to `headers`."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+
+
+class Signer:
+    """Signs with one private key. `clock` tells the time of each signature."""
+
+    def __init__(self, key: PrivateKey, clock: Clock) -> None:
+        self._clock = clock
+        algorithm, _ = _algorithm(key)
+        self._kid = _jwk(key)["kid"]
+        self._algorithm = algorithm(private_key=key)
+        self._signer = HTTPMessageSigner(signature_algorithm=algorithm)
+
+    @classmethod
+    def of(cls, settings: Settings, clock: Clock) -> Self | None:
+        """None: this deployment does not sign."""
+        return cls(settings.signing_keys[0], clock) if settings.signing_keys else None
+
+    def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> dict[str, str]:
+        """The headers to add to a request: its signature, and its digest if it has a body.
+
+        `headers` are the service's own, by lower-case names; a subscriber's are not covered.
+
+        Raises:
+            UnsignableError: the request is not valid, so it could not be sent either.
+        """
+        message = _Message(method, url, dict(headers))
+        created = datetime.fromtimestamp(self._clock.now(), UTC)
+        digested = {*headers, "content-digest"} if body is not None else headers
+        try:
+            prepared = self._signer.prepare(
+                message,
+                key_id=self._kid,
+                created=created,
+                expires=created + _VALID,
+                label=_LABEL,
+                tag=_TAG,
+                covered_component_ids=(*_ALWAYS, *(name for name in _HEADERS if name in digested)),
+                body=body,
+            )
+        except HTTPMessageSignaturesException as error:
+            raise UnsignableError(type(error).__name__) from None
+        # The library's own `sign` resolves and compares everything a second time, for signers elsewhere.
+        signature = base64.b64encode(self._algorithm.sign(prepared.signature_base)).decode()
+        added = {
+            "signature-input": f"{_LABEL}={prepared.signature_params}",
+            "signature": f"{_LABEL}=:{signature}:",
+        }
+        return added if body is None else {"content-digest": message.headers["Content-Digest"]} | added
+
+
+def key_set(keys: Sequence[PrivateKey]) -> dict[str, Any]:
+    """The public halves as a JWK Set (RFC 7517, 5), in the same order."""
+    return {"keys": [_jwk(key) for key in keys]}
+
+
+def _jwk(key: PrivateKey) -> dict[str, str]:
+    return public_jwk(key.public_key(), _algorithm(key)[1])
+
+
+def _algorithm(key: PrivateKey) -> tuple[type[HTTPSignatureAlgorithm], str]:
+    """How a kind of key signs, and the JOSE name of just that (RFC 9421, 3.3; RFC 7518, 3.1)."""
+    if isinstance(key, Ed25519PrivateKey):
+        return algorithms.ED25519, "EdDSA"
+    if isinstance(key, EllipticCurvePrivateKey):
+        small = isinstance(key.curve, SECP256R1)
+        return (algorithms.ECDSA_P256_SHA256, "ES256") if small else (algorithms.ECDSA_P384_SHA384, "ES384")
+    return algorithms.RSA_PSS_SHA512, "PS512"

@@ -1,0 +1,188 @@
+"""The index of a client's subscriptions: which there are, and which of them count towards its quota.
+
+It is in another slot than the subscriptions, so no step writes both. Who is made is named here first, and
+counts from then on. The step that ends one leaves a note in its partition (`Partition.ended`): the keeper
+writes here what the notes say, and so does a create that finds no room.
+
+Source: docs/decisions/0014-what-a-client-has.md.
+"""
+
+import secrets
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.store.damage_log import DamageLog
+from webrtc_events.store.keys import (
+    Partition,
+    client_key,
+    end_note,
+    end_notes_of,
+    partition_of_subscription,
+    read_end_note,
+)
+from webrtc_events.store.rebuild import Rebuild
+from webrtc_events.store.redis.scripts import Call, Client, Scripts, WrongType, answers_of, store_errors
+from webrtc_events.store.standings import Standing, standing_call, standing_of
+
+__all__ = ["PAGE", "ClientIndex"]
+
+# Subscriptions that are read at once: what a reader holds in memory. To read so many takes a process some
+# 2 ms, in which its other requests wait.
+PAGE = 25
+# One that was named this long ago and is not there was never made.
+_CREATE_TAKES_S = 60
+# So many are looked at in one step to find room: of those that are known to have been made, few, as it is
+# rarely one of them that should not count.
+_PENDING_AT_ONCE = 200
+_LIVE_AT_ONCE = 20
+_NOTES_AT_ONCE = 100
+_RANDOM = 2**31
+
+
+class ClientIndex:
+    """Of every client. May be used by several threads. Every method may raise `errors.Unavailable`."""
+
+    def __init__(
+        self, client: Client, scripts: Scripts, partitions: int, rebuild: Rebuild, damage: DamageLog
+    ) -> None:
+        self._redis = client
+        self._scripts = scripts
+        self._partitions = partitions
+        self._rebuild = rebuild
+        self._damage = damage
+
+    def reserve(self, client: str, subscription_id: str, limit: int) -> bool:
+        """Names a subscription that is about to be made; False: the client has `limit` that count.
+
+        0 is no limit. Without room it looks for some that should not count: all that were being made long
+        ago, as everything is that the release before named, all whose end was noted, and a few of the others.
+        """
+        while True:
+            standing, *ids = self._reserve(client, subscription_id, limit)
+            if standing == "reserved":
+                return True
+            # Each round leaves fewer that are pending, then fewer notes.
+            if standing == "pending":
+                self._look_at(client, ids)
+            elif not self._settle_notes_of(client) and not self._look_at(client, ids):
+                return False
+
+    def _reserve(self, client: str, subscription_id: str, limit: int) -> list[str]:
+        args = [subscription_id, limit or "", _CREATE_TAKES_S]
+        args += [_PENDING_AT_ONCE, _LIVE_AT_ONCE, secrets.randbelow(_RANDOM)]
+        answer: list[str] = self._run("reserve", client, args)
+        return answer
+
+    def confirm(self, client: str, subscription_id: str) -> None:
+        """It was made. Without this it counts all the same, and is looked at before others are kept out."""
+        self._scripts.run([standing_call(client, {subscription_id: Standing.LIVE})])
+
+    def remove(self, client: str, subscription_id: str) -> None:
+        """It is not there, or will not be. What is no index holds nothing of it."""
+        with store_errors():
+            pipe = self._redis.pipeline()
+            pipe.zrem(client_key(client), subscription_id)
+            answers_of(pipe)
+
+    def count(self, client: str) -> int:
+        """How many there are, ended ones too."""
+        try:
+            with store_errors():
+                return int(self._redis.zcard(client_key(client)))
+        except WrongType:
+            self.mend(client)
+            return self.count(client)
+
+    def pages(self, client: str) -> Iterator[list[str]]:
+        """The ids of all, oldest first, up to `PAGE` at once. Each that is there throughout comes once."""
+        named, last = "", ""
+        while True:
+            named, *ids = self._run("index_page", client, [named, last, PAGE])
+            if ids:
+                yield ids
+            if len(ids) < PAGE:
+                return
+            last = ids[-1]
+
+    def settle_notes(self, notes: Mapping[int, Sequence[str]]) -> int:
+        """Writes into the indexes what notes of each partition say; returns how many are done with.
+
+        A note goes once its end is in the index. Where that cannot be reached it stays.
+        """
+        by_client: dict[str, list[str]] = defaultdict(list)
+        for note in (note for each in notes.values() for note in each):
+            read = read_end_note(note)
+            if read is not None:
+                by_client[read[0]].append(read[1])
+        calls = [
+            standing_call(client, dict.fromkeys(ids, Standing.ENDED)) for client, ids in by_client.items()
+        ]
+        answers = self._scripts.run_some(calls)
+        waiting = {
+            end_note(client, each)
+            for (client, ids), answer in zip(by_client.items(), answers, strict=True)
+            if isinstance(answer, Unavailable)
+            for each in ids
+        }
+        done = {number: [note for note in each if note not in waiting] for number, each in notes.items()}
+        with store_errors():
+            pipe = self._redis.pipeline()
+            for number, settled in done.items():
+                if settled:
+                    pipe.zrem(Partition(number).ended, *settled)
+            answers_of(pipe)
+        return sum(map(len, done.values()))
+
+    def _settle_notes_of(self, client: str) -> int:
+        first, last = end_notes_of(client)
+        with store_errors():
+            pipe = self._redis.pipeline()
+            for number in range(self._partitions):
+                pipe.zrangebylex(Partition(number).ended, first, last, 0, _NOTES_AT_ONCE)
+            answers = answers_of(pipe)
+        notes = {number: each for number, each in enumerate(answers) if each and isinstance(each, list)}
+        return self.settle_notes(notes) if notes else 0
+
+    def _look_at(self, client: str, ids: Sequence[str]) -> int:
+        """Reads whether they are there and not over, and writes it down. Returns how many count no longer."""
+        standings = self._standings(ids)
+        return int(self._scripts.run([standing_call(client, standings)])[0]) if standings else 0
+
+    def _standings(self, ids: Sequence[str]) -> dict[str, Standing]:
+        partitions = {each: partition_of_subscription(each, self._partitions) for each in ids}
+        known = {each: partition.subscription(each) for each, partition in partitions.items() if partition}
+        with store_errors():
+            pipe = self._redis.pipeline()
+            for key in known.values():
+                pipe.hget(key, "status")
+            statuses = dict(zip(known, answers_of(pipe), strict=True))
+            without = [each for each, status in statuses.items() if status is None]
+            for each in without:
+                pipe.exists(known[each])
+            there = dict(zip(without, answers_of(pipe), strict=True))
+        # One that cannot be read counts until it is deleted.
+        standings = dict.fromkeys(ids, Standing.GONE)
+        for each, status in statuses.items():
+            if status is not None or there[each]:
+                standings[each] = standing_of(status)
+        return standings
+
+    def mend(self, client: str) -> None:
+        """An index of another type is made anew from the subscriptions, which name their client."""
+        key = client_key(client)
+        with store_errors():
+            if self._redis.type(key) not in ("zset", "none"):
+                self._rebuild.client(client)
+                self._damage.tell(key, "it is a key of another type and was made anew")
+
+    def _run(self, script: str, client: str, args: Sequence[str | int]) -> Any:
+        call = Call(script, [client_key(client)], "", args)
+        try:
+            with store_errors():
+                return self._scripts.run([call])[0]
+        except WrongType:
+            self.mend(client)
+            with store_errors():
+                return self._scripts.run([call])[0]

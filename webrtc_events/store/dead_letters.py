@@ -1,0 +1,291 @@
+"""Dead letters: events given up, kept for a while, which an operator can look at, redeliver or purge."""
+
+import heapq
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from webrtc_events.core.errors import DamagedRecord, NewerRelease
+from webrtc_events.core.model import EventType, OutboxItem
+from webrtc_events.core.settings import Settings
+from webrtc_events.store import scans
+from webrtc_events.store.keys import Partition, partition_of, partition_of_subscription
+from webrtc_events.store.outbox_entries import keep_event_number, parse_entry, referred_payload
+from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
+from webrtc_events.store.store import Store
+
+__all__ = ["DeadLetters", "Letter", "LetterFilter", "LetterId", "Redelivery"]
+
+_ID = re.compile(r"(0|[1-9]\d{0,8})-(\d{1,18})-(\d{1,18})")
+# They would be given up again for the same reason.
+_HOPELESS = frozenset({"damaged", "invalid_event", "unreadable_entry"})
+
+
+@dataclass(frozen=True, slots=True)
+class LetterId:
+    """Which letter: in text `<partition>-<ms>-<count>`, the last two being its id in the stream."""
+
+    partition: int
+    ms: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "LetterId":
+        """
+        Raises:
+            ValueError: no letter can have that id.
+        """
+        match = _ID.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is no letter's id")
+        return cls(*map(int, match.groups()))
+
+    @property
+    def moment(self) -> tuple[int, int, int]:
+        """By which letters are ordered, also those of one moment."""
+        return self.ms, self.count, self.partition
+
+    @property
+    def stream_id(self) -> str:
+        return f"{self.ms}-{self.count}"
+
+    def __str__(self) -> str:
+        return f"{self.partition}-{self.stream_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An event given up at `at_ms`. `item` is None if its entry cannot be read."""
+
+    id: LetterId
+    subscription_id: str
+    at_ms: int
+    reason: str
+    detail: str
+    entry: str
+    registration: str | None
+
+    @property
+    def item(self) -> OutboxItem | None:
+        try:
+            return parse_entry(self.entry)
+        except ValueError:
+            return None
+
+    @property
+    def event_id(self) -> str:
+        """The id of the CloudEvent, or that of the subscription if the entry cannot be read."""
+        item = self.item
+        return self.subscription_id if item is None else f"{self.subscription_id}.{item.event_number}"
+
+    @property
+    def type(self) -> EventType | None:
+        """None: it cannot be told."""
+        item = self.item
+        if item is None:
+            return None
+        if item.end:
+            return EventType.SUBSCRIPTION_ENDED
+        try:
+            return EventType(json.loads(item.payload)["type"])
+        except (KeyError, RecursionError, TypeError, ValueError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """Which letters; None, or 0 ms, filters nothing."""
+
+    subscription: str | None = None
+    registration: str | None = None
+    reason: str | None = None
+    type: EventType | None = None
+    since_ms: int = 0
+
+    def takes(self, letter: Letter) -> bool:
+        return (
+            self.subscription in (None, letter.subscription_id)
+            and self.registration in (None, letter.registration)
+            and self.reason in (None, letter.reason)
+            and self.type in (None, letter.type)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivery:
+    """What became of an attempt to redeliver.
+
+    'redelivered', or why not: 'no_letter', 'gone', 'ended' (with the terminationReason, if it is
+    known), 'not_owner', 'others_session', 'full' (its subscription's outbox), 'newer' (its
+    subscription is kept by a newer release), 'damaged' (its subscription cannot be read), 'hopeless' (it
+    would be given up again), 'no_payload' (it was left out, as the store was full), 'end' (it is a
+    subscription-ended).
+    """
+
+    outcome: str
+    reason: str = ""
+
+
+class DeadLetters:
+    """The dead letters of a store. Pages through them: memory does not grow with their number."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._redis = store.client
+        self._settings = settings
+
+    def now_ms(self) -> int:
+        """The store's time, by which letters are numbered."""
+        with store_errors():
+            seconds, micros = self._redis.time()
+        return int(seconds * 1000 + micros // 1000)
+
+    def newest_first(self, wanted: LetterFilter) -> Iterator[Letter]:
+        found = [
+            self._filtered(each, wanted, scans.newest_first(self._redis, each.dead, wanted.since_ms))
+            for each in self._partitions(wanted)
+        ]
+        return heapq.merge(*found, key=lambda letter: letter.id.moment, reverse=True)
+
+    def oldest_first(self, wanted: LetterFilter) -> Iterator[Letter]:
+        """Those there are at the start: what is redelivered in between may come back as a new letter."""
+        found = [
+            self._filtered(each, wanted, scans.oldest_first(self._redis, each.dead, wanted.since_ms))
+            for each in self._partitions(wanted)
+        ]
+        return heapq.merge(*found, key=lambda letter: letter.id.moment)
+
+    def get(self, letter_id: LetterId) -> Letter | None:
+        if letter_id.partition >= self._settings.partitions:
+            return None
+        partition = Partition(letter_id.partition)
+        with store_errors():
+            raw = self._redis.xrange(partition.dead, letter_id.stream_id, letter_id.stream_id)
+        return next(iter(self._letters(partition, raw)), None)
+
+    def attempts(self, letter: Letter) -> list[dict[str, Any]]:
+        """The recent delivery attempts on its event, oldest first."""
+        partition = Partition(letter.id.partition)
+        found: list[dict[str, Any]] = []
+        for page in scans.oldest_first(self._redis, partition.attempts):
+            records = [_attempt(fields) for _, fields in page]
+            found += [each for each in records if each.get("event") == letter.event_id]
+        return found
+
+    def redeliver(self, letter: Letter) -> Redelivery:
+        """Moves it to the tail of its subscription's outbox, in one step. It keeps its event's id."""
+        if referred_payload(letter.entry) is not None:
+            return Redelivery("no_payload")
+        item, event_type = letter.item, letter.type
+        if item is None or event_type is None or letter.reason in _HOPELESS:
+            return Redelivery("hopeless", letter.reason)
+        if item.end:
+            return Redelivery("end")
+        try:
+            if self._is_of_others(letter):
+                return Redelivery("others_session")
+        except NewerRelease:
+            return Redelivery("newer")
+        except DamagedRecord as error:
+            return Redelivery("damaged", error.why)
+        partition = Partition(letter.id.partition)
+        args: list[str | int] = [
+            letter.subscription_id,
+            letter.id.stream_id,
+            self._settings.deadline_ms(event_type),
+            item.sequence,
+            keep_event_number(item),
+        ]
+        keys = [partition.subscription(letter.subscription_id), partition.dead]
+        outcome, reason = self._store.scripts.run([Call("redeliver", keys, partition.tag, args)])[0]
+        return Redelivery(outcome, reason)
+
+    def _is_of_others(self, letter: Letter) -> bool:
+        """Whether its session has become known as one that its subscription's registration is not in."""
+        subscription = self._store.get(letter.subscription_id)
+        if subscription is None or subscription.session is None:
+            return False
+        return self._store.session_state(subscription.session).is_of_others(subscription.registration)
+
+    def purge(self, letters: Iterable[LetterId]) -> int:
+        """Removes letters; returns how many of them there were."""
+        removed, rest = 0, iter(letters)
+        while batch := list(islice(rest, scans.PAGE)):
+            by_partition: dict[int, list[str]] = defaultdict(list)
+            for each in batch:
+                by_partition[each.partition].append(each.stream_id)
+            with store_errors():
+                pipe = self._redis.pipeline()
+                for number, ids in by_partition.items():
+                    pipe.xdel(Partition(number).dead, *ids)
+                removed += sum(pipe.execute())
+        return removed
+
+    def _filtered(
+        self, partition: Partition, wanted: LetterFilter, pages: Iterable[list[scans.Entry]]
+    ) -> Iterator[Letter]:
+        for page in pages:
+            yield from filter(wanted.takes, self._letters(partition, page))
+
+    def _letters(self, partition: Partition, page: list[scans.Entry]) -> list[Letter]:
+        registrations = self._registrations(partition, page)
+        return [
+            Letter(
+                LetterId(partition.number, *map(int, stream_id.split("-"))),
+                # A letter that lacks a field is shown with what it has.
+                fields.get("subscription", ""),
+                _moment(fields.get("at", ""), stream_id),
+                fields.get("reason", ""),
+                fields.get("detail", ""),
+                fields.get("entry", ""),
+                registration,
+            )
+            for (stream_id, fields), registration in zip(page, registrations, strict=True)
+        ]
+
+    def _registrations(self, partition: Partition, page: list[scans.Entry]) -> list[str | None]:
+        """Of each letter. Those of the first release do not name it: their subscription may."""
+        with store_errors():
+            pipe = self._redis.pipeline()
+            for _, fields in page:
+                if "registration" not in fields:
+                    pipe.hget(partition.subscription(fields.get("subscription", "")), "registration")
+            answers = answers_of(pipe)
+            found = iter([None if isinstance(each, Exception) else each for each in answers])
+        return [fields["registration"] if "registration" in fields else next(found) for _, fields in page]
+
+    def _partitions(self, wanted: LetterFilter) -> list[Partition]:
+        count = self._settings.partitions
+        if wanted.subscription is not None:
+            known = partition_of_subscription(wanted.subscription, count)
+            return [] if known is None else [known]
+        if wanted.registration is not None:
+            return [partition_of(wanted.registration, count)]
+        return [Partition(number) for number in range(count)]
+
+
+# What an attempt has, of which there may be more.
+_ATTEMPT = {"event", "at", "attempt", "outcome", "reason", "status", "ms", "correlator"}
+
+
+def _attempt(fields: dict[str, str]) -> dict[str, Any]:
+    """Empty if it cannot be read."""
+    try:
+        attempt = json.loads(fields["attempt"])
+    except (KeyError, RecursionError, ValueError):
+        return {}
+    return attempt if isinstance(attempt, dict) and attempt.keys() >= _ATTEMPT else {}
+
+
+# The end of the year 9999.
+_LAST_MOMENT_MS = 253_402_300_799_999
+
+
+def _moment(text: str, stream_id: str) -> int:
+    """When it was given up; if that cannot be read, when it was kept."""
+    at = text if re.fullmatch(r"[0-9]{1,15}", text) else stream_id.partition("-")[0]
+    return min(int(at), _LAST_MOMENT_MS)

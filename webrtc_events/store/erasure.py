@@ -1,0 +1,224 @@
+"""Removes what is kept of a registration, on request."""
+
+import json
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from webrtc_events.core.model import EventType
+from webrtc_events.store import scans
+from webrtc_events.store.formats import FORMAT
+from webrtc_events.store.keys import (
+    REGISTRATION_FIELD,
+    Partition,
+    client_key,
+    partition_of,
+    session_state_key,
+    set_aside_key,
+)
+from webrtc_events.store.outbox_entries import parse_entry, referred_payload
+from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
+from webrtc_events.store.scans import pages_of_keys
+from webrtc_events.store.store import Store
+
+__all__ = ["Erasure", "Traces"]
+
+_ROUNDS = 3
+_FIELDS = ("registration", "client", "session", "format")
+# Of a session's state; its other fields are the registrations that it involves.
+_LATEST_STATUS = ("name", "payload", "at", "count", "last")
+_TYPES = (EventType.SESSION_INVITATION, EventType.SESSION_STATUS, EventType.REGISTRATION_ENDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What is kept of a registration.
+
+    `clients` has the client of each of its subscriptions, by id. `newer` are those that a newer
+    release made, which are left to it. `letters` and `attempts` are ids in their streams;
+    `sequences`, `sessions` and `own` (its record, its latest state, its indexes) are keys.
+    """
+
+    registration: str
+    clients: dict[str, str]
+    newer: list[str]
+    letters: list[str]
+    attempts: list[str]
+    sequences: list[str]
+    sessions: list[str]
+    own: list[str]
+
+    def __bool__(self) -> bool:
+        """Whether there is something to erase."""
+        kept = (self.clients, self.letters, self.attempts, self.sequences, self.sessions, self.own)
+        return any(map(bool, kept))
+
+
+class Erasure:
+    """Finds and removes. May be interrupted anywhere and repeated: what leads to the rest goes last."""
+
+    def __init__(self, store: Store) -> None:
+        self._redis = store.client
+        self._scripts = store.scripts
+        self._partitions = store.partitions
+
+    def find(self, registration: str) -> Traces:
+        """Writes nothing. Goes through the names of all keys, in small steps."""
+        partition = partition_of(registration, self._partitions)
+        found = self._subscriptions(partition, registration)
+        newer = [each for each, fields in found.items() if _format(fields["format"]) > FORMAT]
+        mine = {each: fields for each, fields in found.items() if each not in newer}
+        letters = self._entries(partition.dead, registration, mine)
+        attempts = self._entries(partition.attempts, registration, mine)
+        led_to = {fields["session"] for fields in mine.values()}
+        led_to |= self._sessions_of_events(partition, registration, mine, letters)
+        return Traces(
+            registration=registration,
+            clients={each: fields["client"] for each, fields in mine.items()},
+            newer=newer,
+            letters=[each for each, _ in letters],
+            attempts=[each for each, _ in attempts],
+            sequences=self._sequences(partition, mine),
+            sessions=self._sessions(registration, led_to),
+            own=[] if newer else self._own(partition, registration),
+        )
+
+    def erase(self, traces: Traces) -> None:
+        """Live subscriptions end without a word to their sinks; a claim under way settles as lost."""
+        for _ in range(_ROUNDS):
+            self._erase(traces)
+            # What couriers wrote meanwhile names the registration. Whoever goes on publishing has no end.
+            traces = self.find(traces.registration)
+            if not traces:
+                return
+
+    def _erase(self, traces: Traces) -> None:
+        partition = partition_of(traces.registration, self._partitions)
+        with store_errors():
+            pipe = self._redis.pipeline()
+            for stream, ids in ((partition.dead, traces.letters), (partition.attempts, traces.attempts)):
+                if ids:
+                    pipe.xdel(stream, *ids)
+            for key in traces.sequences:
+                pipe.delete(key)
+            for key in traces.sessions:
+                # A hash without fields is gone.
+                pipe.hdel(key, *_LATEST_STATUS, REGISTRATION_FIELD + traces.registration)
+            pipe.execute()
+            for each, client in traces.clients.items():
+                pipe.zrem(client_key(client or ""), each)
+            # Indexes of another type hold nothing of them.
+            answers_of(pipe)
+        self._scripts.run(
+            [
+                Call("erase", [partition.subscription(each)], partition.tag, [each, traces.registration])
+                for each in traces.clients
+            ]
+        )
+        counted_since = self._sequences(partition, traces.clients)
+        with store_errors():
+            pipe = self._redis.pipeline()
+            for key in (*counted_since, *traces.own):
+                pipe.delete(key)
+            if not traces.newer:
+                pipe.zrem(partition.ends, f"registration:{traces.registration}")
+            pipe.execute()
+
+    def _subscriptions(self, partition: Partition, registration: str) -> dict[str, dict[str, str]]:
+        """Some fields of each to that registration, ended ones too, by id."""
+        found = {}
+        for keys in pages_of_keys(self._redis, partition.subscription("*")):
+            for key, values in zip(keys, self._each(keys, "hmget", _FIELDS), strict=True):
+                if isinstance(values, WrongType):
+                    continue
+                fields = dict(zip(_FIELDS, values, strict=True))
+                if fields["registration"] == registration:
+                    found[key.rpartition(":")[2]] = fields
+        return found
+
+    def _entries(self, stream: str, registration: str, ids: Collection[str]) -> list[scans.Entry]:
+        """Of the registration; those of the first release name its subscription alone."""
+        return [
+            (entry_id, fields)
+            for page in scans.oldest_first(self._redis, stream)
+            for entry_id, fields in page
+            if fields.get("registration") == registration or fields.get("subscription") in ids
+        ]
+
+    def _sessions_of_events(
+        self,
+        partition: Partition,
+        registration: str,
+        ids: Collection[str],
+        letters: Iterable[scans.Entry],
+    ) -> set[str]:
+        """The sessions of its events that wait, that were given up, and of its latest invitation."""
+        waiting = self._each([partition.outbox(each) for each in ids], "lrange", 0, -1)
+        entries = [entry for outbox in waiting if isinstance(outbox, list) for entry in outbox]
+        entries += [fields.get("entry", "") for _, fields in letters]
+        shared = {sha for sha in map(referred_payload, entries) if sha is not None}
+        payloads = self._each([partition.payload(sha) for sha in shared], "hget", "payload")
+        state = [partition.registration_state(registration)]
+        latest = [each for each in self._each(state, "hget", "invitation_session") if isinstance(each, str)]
+        led_to = {*map(_session_of, entries), *map(_session_in, payloads)}
+        return {*latest, *filter(None, led_to)}
+
+    def _sequences(self, partition: Partition, ids: Collection[str]) -> list[str]:
+        if not ids:
+            return []
+        pages = pages_of_keys(self._redis, partition.sequence("*", "*"))
+        return [key for keys in pages for key in keys if key.split(":")[2] in ids]
+
+    def _sessions(self, registration: str, led_to: Collection[str]) -> list[str]:
+        """States of sessions that name it, and of those it led to that name nobody."""
+        anonymous = {session_state_key(each) for each in led_to}
+        found = set()
+        for keys in pages_of_keys(self._redis, session_state_key("*")):
+            for key, fields in zip(keys, self._each(keys, "hkeys"), strict=True):
+                if isinstance(fields, Exception):
+                    continue
+                named = {field for field in fields if field.startswith(REGISTRATION_FIELD)}
+                if REGISTRATION_FIELD + registration in named or (not named and key in anonymous):
+                    found.add(key)
+        return sorted(found)
+
+    def _own(self, partition: Partition, registration: str) -> list[str]:
+        keys = [
+            partition.registration_record(registration),
+            partition.registration_state(registration),
+            partition.ending(registration),
+            *(partition.registration(each, registration) for each in _TYPES),
+        ]
+        keys += [set_aside_key(each) for each in keys]
+        return [key for key, there in zip(keys, self._each(keys, "exists"), strict=True) if there]
+
+    def _each(self, keys: Iterable[str], command: str, *arguments: Any) -> list[Any]:
+        """A reading command for each key."""
+        with store_errors():
+            pipe = self._redis.pipeline()
+            for key in keys:
+                getattr(pipe, command)(key, *arguments)
+            # Of a key of another type nothing is known.
+            answers: list[Any] = answers_of(pipe)
+        return answers
+
+
+def _format(text: str | None) -> int:
+    """What cannot be read was not written by a newer release."""
+    return int(text) if text and re.fullmatch("[0-9]{1,4}", text) else FORMAT
+
+
+def _session_of(entry: str) -> str | None:
+    try:
+        return _session_in(parse_entry(entry).payload)
+    except ValueError:
+        return None
+
+
+def _session_in(payload: Any) -> str | None:
+    try:
+        session = json.loads(payload)["data"]["mediaSessionId"]
+    except (KeyError, RecursionError, TypeError, ValueError):
+        return None
+    return session if isinstance(session, str) else None

@@ -1,0 +1,97 @@
+"""Seals every stored credential anew with the first of the keys."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from webrtc_events.core.credentials import CredentialBox, SealError, sealing_key_id
+from webrtc_events.store.keys import Partition, partition_of_subscription
+from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
+from webrtc_events.store.scans import pages_of_keys
+from webrtc_events.store.store import Store
+
+__all__ = ["KeyRotation", "Rotated"]
+
+
+@dataclass(slots=True)
+class Rotated:
+    """How many were `resealed`, and how many had the first key `already`.
+
+    `lacking`: key ids that are not there, with the number of credentials sealed with each.
+    `damaged`: subscriptions whose credential opens with no key. `newer`: how many were left to a
+    newer release.
+    """
+
+    resealed: int = 0
+    already: int = 0
+    newer: int = 0
+    lacking: Counter[str] = field(default_factory=Counter)
+    damaged: list[str] = field(default_factory=list)
+
+
+class KeyRotation:
+    """May run beside everything else, and again: a credential that is updated meanwhile stays."""
+
+    def __init__(self, store: Store, box: CredentialBox) -> None:
+        self._redis = store.client
+        self._scripts = store.scripts
+        self._partitions = store.partitions
+        self._box = box
+
+    def run(self, progress: Callable[[int], None]) -> Rotated:
+        """Goes through all subscriptions; `progress` is told of how many more each time."""
+        result = Rotated()
+        for keys in pages_of_keys(self._redis, "{*}:subscription:*"):
+            found = [(each, self._partition(each)) for each in (key.rpartition(":")[2] for key in keys)]
+            places = {each: partition for each, partition in found if partition is not None}
+            while places:
+                places = self._reseal(places, result)
+            progress(len(keys))
+        return result
+
+    def _partition(self, subscription_id: str) -> Partition | None:
+        return partition_of_subscription(subscription_id, self._partitions)
+
+    def _reseal(self, places: dict[str, Partition], result: Rotated) -> dict[str, Partition]:
+        """Returns those whose credential was replaced meanwhile: perhaps with a former key."""
+        ids, calls = [], []
+        for each, sealed in zip(places, self._read(places), strict=True):
+            if isinstance(sealed, Exception):
+                result.damaged.append(each)
+                continue
+            renewed = None if sealed is None else self._renewed(each, sealed, result)
+            if renewed is not None:
+                partition = places[each]
+                key = partition.subscription(each)
+                ids.append(each)
+                calls.append(Call("reseal", [key], partition.tag, [sealed or "", renewed]))
+        outcomes = dict(zip(ids, self._scripts.run(calls), strict=True))
+        counts = Counter(outcomes.values())
+        result.resealed += counts["resealed"]
+        result.newer += counts["newer"]
+        result.damaged += [each for each, outcome in outcomes.items() if outcome == "damaged"]
+        return {each: places[each] for each, outcome in outcomes.items() if outcome == "replaced"}
+
+    def _read(self, places: dict[str, Partition]) -> Sequence[Any]:
+        """The sealed credential of each, None if it has none, or the error in its place."""
+        with store_errors():
+            pipe = self._redis.pipeline()
+            for each, partition in places.items():
+                pipe.hget(partition.subscription(each), "credential")
+            sealed: list[Any] = answers_of(pipe)
+        return sealed
+
+    def _renewed(self, subscription_id: str, sealed: str, result: Rotated) -> str | None:
+        if sealing_key_id(sealed) == self._box.key_id:
+            result.already += 1
+            return None
+        if self._box.lacks_key_of(sealed):
+            result.lacking[sealing_key_id(sealed)] += 1
+            return None
+        try:
+            credential = self._box.open(sealed, subscription_id)
+        except SealError:
+            result.damaged.append(subscription_id)
+            return None
+        return self._box.seal(credential, subscription_id)

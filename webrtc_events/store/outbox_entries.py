@@ -1,0 +1,57 @@
+"""The text of an outbox entry. Source: lua/common.lua, which writes it.
+
+An event that is redelivered gets a new place at the tail, hence a new outbox number, and keeps
+the number that it is known by. That one stands first in its payload, where releases that know
+nothing of it read past it.
+
+In an outbox an entry may refer to a payload that several have in common; a claim has it in its place.
+"""
+
+import re
+
+from webrtc_events.core.model import OutboxItem, OutboxKind
+
+__all__ = ["keep_event_number", "parse_entry", "referred_payload"]
+
+# Both as lua/common.lua, number_in_place, reads it.
+_HEAD = re.compile(r"([0-9]+) ([012]) ([0-9]+) ([0-9]+) ([0-9]+)")
+_MAX_HEAD = 69
+_REFERENCE = re.compile(r"@([0-9a-f]{40}) [0-9]{1,16}")
+_MAX_REFERENCE = 160
+_KEPT = re.compile(r'\{"number":(\d{1,16}),')
+
+
+def parse_entry(entry: str) -> OutboxItem:
+    """
+    Raises:
+        ValueError: it is no entry that this release knows.
+    """
+    head, _, payload = entry.partition("\n")
+    values = _HEAD.fullmatch(head)
+    if values is None or len(head) > _MAX_HEAD:
+        raise ValueError(f"{head[:_MAX_HEAD]!r} does not begin an outbox entry")
+    number, kind, accepted_ms, deadline_ms, sequence = values.groups()
+    kept = _KEPT.match(payload)
+    return OutboxItem(
+        int(number),
+        OutboxKind(int(kind)),
+        int(accepted_ms),
+        int(deadline_ms),
+        int(sequence),
+        payload,
+        first_number=int(kept[1]) if kept else None,
+    )
+
+
+def referred_payload(entry: str) -> str | None:
+    """The sha1 of the payload to which the entry refers; None if it has its own. Source: lua/payloads.lua."""
+    _, _, payload = entry[:_MAX_REFERENCE].partition("\n")
+    reference = _REFERENCE.fullmatch(payload)
+    return reference[1] if reference and len(entry) <= _MAX_REFERENCE else None
+
+
+def keep_event_number(item: OutboxItem) -> str:
+    """The payload of an event that is no end, for an entry with another outbox number."""
+    if item.first_number is not None:
+        return item.payload
+    return f'{{"number":{item.number},{item.payload.removeprefix("{")}'

@@ -1,0 +1,220 @@
+"""Reads what the store keeps: a record that cannot be read is a value, and no other is lost by it."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from webrtc_events.core.errors import DamagedRecord, NewerRelease
+from webrtc_events.core.model import (
+    Claim,
+    ContractVersion,
+    EventType,
+    InitialEvent,
+    OutboxItem,
+    SessionState,
+    Status,
+    Subscription,
+)
+from webrtc_events.store.formats import FORMAT
+from webrtc_events.store.keys import REGISTRATION_FIELD
+from webrtc_events.store.outbox_entries import parse_entry
+
+__all__ = [
+    "FIELDS_OF_CLAIM",
+    "FIELDS_OF_SUBSCRIPTION",
+    "UnreadableEntry",
+    "read_claim",
+    "read_session_state",
+    "read_subscription",
+]
+
+_T = TypeVar("_T")
+
+# What reading raises when a field is missing, of another kind, or out of every range.
+_UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+
+
+# What is read of a subscription, which is half of its hash.
+FIELDS_OF_SUBSCRIPTION = (
+    "format",
+    "client",
+    "subject",
+    "type",
+    "registration",
+    "session",
+    "request",
+    "starts_at",
+    "expires_at",
+    "max_events",
+    "status",
+    "initial_pending",
+    "contract",
+    "origin",
+)
+
+
+def read_subscription(subscription_id: str, fields: Any) -> Subscription | DamagedRecord | None:
+    """The subscription of a hash, or of what the store said in its place; None if it is deleted.
+
+    Raises:
+        NewerRelease: a newer release wrote it.
+    """
+    if isinstance(fields, Exception):
+        return DamagedRecord(subscription_id, "it is a key of another type")
+    try:
+        newer = _field(fields, "format", _format, "1") > FORMAT
+        found = None if newer else _subscription(subscription_id, fields)
+    except _BadField as error:
+        return DamagedRecord(subscription_id, str(error))
+    if found is None:
+        raise NewerRelease
+    return None if found.status is Status.DELETED else found
+
+
+# What stands before the entries. Source: lua/claim.lua.
+FIELDS_OF_CLAIM = 12
+
+
+class UnreadableEntry:
+    """An entry of a claim cannot be read, or is not in its place."""
+
+
+def read_claim(now_ms: int, raw: Sequence[Any]) -> Claim | DamagedRecord | UnreadableEntry:
+    """Source: lua/claim.lua, which names the parts."""
+    try:
+        items = tuple(parse_entry(entry) for entry in raw[FIELDS_OF_CLAIM:])
+    except ValueError:
+        return UnreadableEntry()
+    if any(item.number <= former.number for former, item in pairwise(items)):
+        return UnreadableEntry()
+    try:
+        return _claim(now_ms, raw, items)
+    except _UNREADABLE as error:
+        return DamagedRecord(str(raw[0]), f"what is needed to deliver cannot be read: {_told(error)}")
+
+
+def read_session_state(fields: Mapping[str, str]) -> tuple[SessionState, str | None]:
+    """Also why its latest status cannot be read, in which case it is as good as unknown."""
+    registrations = frozenset(
+        name.removeprefix(REGISTRATION_FIELD) for name in fields if name.startswith(REGISTRATION_FIELD)
+    )
+    if "name" not in fields:
+        return SessionState(registrations, None), None
+    try:
+        payload = fields["payload"]
+        str(json.loads(payload)["data"]["mediaSessionId"])
+        _check_text(payload)
+        latest = InitialEvent(
+            fields["name"], payload, fields["count"] == "0", fields["last"] == "1", int(fields["at"])
+        )
+    except _UNREADABLE as error:
+        return SessionState(registrations, None), _told(error)
+    return SessionState(registrations, latest), None
+
+
+def _told(error: Exception) -> str:
+    """The class, and of a missing field its name: other texts may repeat what is in the record."""
+    return f"no {error}" if isinstance(error, KeyError) else type(error).__name__
+
+
+def _check_text(*texts: str) -> None:
+    """Raises ValueError for bytes that are no UTF-8."""
+    "".join(texts).encode()
+
+
+class _BadField(ValueError):
+    """In words for an operator."""
+
+
+def _field(fields: Mapping[str, str], name: str, read: Callable[[str], _T], default: str | None = None) -> _T:
+    text = fields.get(name, default)
+    if text is None:
+        raise _BadField(f"it lacks its field {name}")
+    try:
+        _check_text(text)
+        return read(text)
+    except _UNREADABLE as error:
+        raise _BadField(f"its field {name} cannot be read") from error
+
+
+def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscription:
+    return Subscription(
+        id=subscription_id,
+        client=_field(fields, "client", str),
+        subject=_field(fields, "subject", str) or None,
+        type=_field(fields, "type", EventType),
+        registration=_field(fields, "registration", str),
+        session=_field(fields, "session", str) or None,
+        request=_field(fields, "request", _request),
+        starts_at_ms=_field(fields, "starts_at", _moment),
+        expires_at_ms=_field(fields, "expires_at", _moment_or_none),
+        max_events=_field(fields, "max_events", _count_or_none),
+        status=_field(fields, "status", Status),
+        initial_event=fields.get("initial_pending") == "1",
+        contract=_field(fields, "contract", str, ContractVersion.V0_2),
+        origin=_field(fields, "origin", str) if "origin" in fields else None,
+    )
+
+
+# No release is as new as that. Source: lua/common.lua.
+_MAX_FORMAT = 9999
+
+
+def _format(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= _MAX_FORMAT:
+        raise ValueError
+    return number
+
+
+def _request(text: str) -> dict[str, Any]:
+    request: dict[str, Any] = json.loads(text)
+    request["config"]["subscriptionDetail"].items()
+    return request
+
+
+def _count_or_none(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def _moment_or_none(text: str) -> int | None:
+    return _moment(text) if text else None
+
+
+# The end of the year 9999: no moment that can be written lies behind it.
+_LAST_MOMENT_MS = 253_402_300_799_999
+
+
+def _moment(text: str) -> int:
+    moment = int(text)
+    if not 0 <= moment <= _LAST_MOMENT_MS:
+        raise OverflowError
+    return moment
+
+
+def _claim(now_ms: int, raw: Sequence[Any], items: tuple[OutboxItem, ...]) -> Claim:
+    subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract = raw[:9]
+    origin, rate, client = raw[9:FIELDS_OF_CLAIM]
+    _check_text(subscription_id, sink, headers, credential, contract, origin, client)
+    told = json.loads(headers)
+    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+        raise TypeError
+    if rate and int(rate) < 1:
+        raise ValueError
+    return Claim(
+        subscription_id=subscription_id,
+        fence=int(fence),
+        now_ms=now_ms,
+        lease_until_ms=int(lease_until),
+        sink=sink,
+        headers=told,
+        credential=credential or None,
+        attempts=int(attempts),
+        end_once=once == "1",
+        contract=contract or ContractVersion.V0_2,
+        origin=origin,
+        rate=int(rate) if rate else None,
+        client=client,
+        items=items,
+    )

@@ -1,0 +1,265 @@
+"""Commands to the store: each goes to the node that has its key, to all nodes at once.
+
+redis-py's own pipeline over a cluster is of no use here: a node that cannot be reached fails
+the commands of all, one that hangs is waited for once for each of its commands, and WAIT goes
+to any node.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any, Self
+
+import redis
+from redis.commands import CoreCommands
+from redis.exceptions import MovedError, RedisError, ResponseError
+
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.store.redis.topology import Node, Nodes
+
+__all__ = ["Batch", "Client"]
+
+_REPLICA_WAIT_MS = 1_000
+# The first, one after a connection broke, and one more after keys moved.
+_ROUNDS = 3
+_SCRIPTS = frozenset({"EVAL", "EVALSHA"})
+_KEYLESS = frozenset({"PING", "TIME"})
+
+# A script runs long, a replica has lost its master, keys are on their way.
+_PASSING = re.compile(r"(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|TRYAGAIN)\b")
+
+# The command as it is sent, and what redis-py needs to read its answer.
+_Command = tuple[tuple[Any, ...], Mapping[str, Any]]
+_Answers = list[Any]
+
+# Untyped: redis-py's own types leave open whether an answer is there or awaited.
+_RedisCommands: Any = CoreCommands
+
+
+class Client(_RedisCommands):  # type: ignore[misc]
+    """redis-py's commands, one at a time or several in a pipeline, wherever their keys are.
+
+    A command whose connection breaks is sent again, once and at once: a connection that the store
+    closed while idle is replaced, and a store that is down is reported quickly. So each command
+    must be safe to repeat. One that is not answered in time is not sent again.
+    """
+
+    def __init__(self, nodes: Nodes) -> None:
+        self.nodes = nodes
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        (answer,) = self.run([(args, options)])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def pipeline(self) -> "Batch":
+        """Commands that are sent together. It is no transaction."""
+        return Batch(self)
+
+    def ping(self, **_: Any) -> bool:
+        """Raises RedisError unless some node answers."""
+        found = _exchange({node: [(("PING",), {})] for node in self.nodes.some()})
+        errors = [each for each in found.values() if isinstance(each, RedisError)]
+        if len(errors) == len(found):
+            raise errors[0]
+        return True
+
+    def scan_iter(self, match: str | None = None, count: int | None = None) -> Iterator[str]:
+        """The keys of every node that match; some may come twice."""
+        for node in self.nodes.all():
+            yield from node.client.scan_iter(match=match, count=count)
+
+    def first_on_each(self, keys: Iterable[str]) -> dict[str, str]:
+        """Of the keys, the first that each node has, by its address; not of nodes known not to answer."""
+        found: dict[Node, str] = {}
+        for key in keys:
+            with suppress(redis.ConnectionError):
+                found.setdefault(self.nodes.of(key), key)
+        return {node.address: key for node, key in found.items()}
+
+    def addresses(self) -> list[str]:
+        """Of every node that has keys, also of one that does not answer."""
+        return [node.address for node in self.nodes.all()]
+
+    def ask_each(self, *commands: tuple[str, ...]) -> dict[str, _Answers]:
+        """What each node answers, by its address; None where it refuses. For commands that only read.
+
+        A node that does not answer, or cannot at the moment, is left out.
+
+        Raises:
+            redis.RedisError: every node is.
+        """
+        asked: list[_Command] = [(args, {}) for args in commands]
+        results = _exchange(dict.fromkeys(self.nodes.some(), asked))
+        # A connection that was closed while idle is replaced.
+        broken = [node for node, result in results.items() if isinstance(result, redis.ConnectionError)]
+        results |= _exchange(dict.fromkeys(broken, asked))
+        found: dict[str, _Answers] = {}
+        trouble: RedisError | None = None
+        for node, result in results.items():
+            answers = result if isinstance(result, list) else [result]
+            error = next(filter(_is_passing, answers), None)
+            if error is None:
+                refused = [isinstance(answer, ResponseError) for answer in answers]
+                found[node.address] = [
+                    None if no else answer for no, answer in zip(refused, answers, strict=True)
+                ]
+            else:
+                trouble = error
+        if trouble is not None and not found:
+            raise trouble
+        return found
+
+    def close(self) -> None:
+        self.nodes.close()
+
+    def run(self, commands: Sequence[_Command], *, replicas: int = 0, repeats: bool = True) -> _Answers:
+        """What each is answered, or the exception that says why it is not.
+
+        The commands of a node run in their order. With `replicas`, those count as answered only if
+        so many replicas of their node hold what was written. Without `repeats`, they are not sent
+        again when a connection breaks.
+        """
+        answers: _Answers = [None] * len(commands)
+        left = list(range(len(commands)))
+        for round_ in range(_ROUNDS):
+            groups = self._by_node(commands, left, answers)
+            sent = {node: [commands[index] for index in indexes] for node, indexes in groups.items()}
+            for node, result in _exchange(sent, replicas).items():
+                found = result if isinstance(result, list) else [result] * len(groups[node])
+                for index, answer in zip(groups[node], found, strict=True):
+                    answers[index] = answer
+                if isinstance(result, list):
+                    self.nodes.answered(node)
+                if isinstance(result, redis.TimeoutError) or (isinstance(result, RedisError) and round_ > 0):
+                    self.nodes.silent(node, result)
+            may_break = repeats and round_ == 0
+            left = [index for index in left if self._is_to_repeat(answers[index], broken=may_break)]
+            if not left:
+                break
+        return answers
+
+    def _by_node(
+        self, commands: Sequence[_Command], wanted: Sequence[int], answers: _Answers
+    ) -> dict[Node, list[int]]:
+        """Which to send where; what has no node is answered with the reason."""
+        groups: dict[Node, list[int]] = {}
+        node = None
+        for index in wanted:
+            args, _ = commands[index]
+            try:
+                if args[0] in _KEYLESS:
+                    # It concerns the command before it, if there is any.
+                    node = node or self.nodes.some()[0]
+                else:
+                    node = self.nodes.of(args[3] if args[0] in _SCRIPTS else args[1])
+            except redis.ConnectionError as error:
+                node, answers[index] = None, error
+            else:
+                groups.setdefault(node, []).append(index)
+        return groups
+
+    def _is_to_repeat(self, answer: Any, *, broken: bool) -> bool:
+        if isinstance(answer, MovedError):
+            self.nodes.moved(answer)
+            return True
+        return broken and isinstance(answer, redis.ConnectionError)
+
+
+def _is_passing(answer: Any) -> bool:
+    """Whether it is an error that says nothing of whether the command is permitted."""
+    if isinstance(answer, ResponseError):
+        return bool(_PASSING.match(str(answer)))
+    return isinstance(answer, RedisError)
+
+
+class Batch(_RedisCommands):  # type: ignore[misc]
+    """Commands to be sent together, in the order in which they are called here."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._commands: list[_Command] = []
+
+    def execute_command(self, *args: Any, **options: Any) -> Self:
+        self._commands.append((args, options))
+        return self
+
+    def execute(self, *, raise_on_error: bool = True, replicas: int = 0, repeats: bool = True) -> _Answers:
+        """See `Client.run`. Raises the first exception among the answers, unless told not to."""
+        commands, self._commands = self._commands, []
+        answers = self._client.run(commands, replicas=replicas, repeats=repeats)
+        if raise_on_error:
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+        return answers
+
+
+def _exchange(
+    groups: Mapping[Node, Sequence[_Command]], replicas: int = 0
+) -> dict[Node, _Answers | RedisError]:
+    """Sends to every node before it listens to any. A node's answers, or why it gave none."""
+    found: dict[Node, _Answers | RedisError] = {}
+    with ExitStack() as stack:
+        under_way: dict[Node, _Exchange] = {}
+        for node, commands in groups.items():
+            try:
+                under_way[node] = stack.enter_context(_Exchange(node.client, commands, replicas))
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                found[node] = error
+        for node, exchange in under_way.items():
+            try:
+                found[node] = exchange.answers()
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                found[node] = error
+    return found
+
+
+class _Exchange:
+    """Commands on one connection, under way to one server."""
+
+    def __init__(self, client: Any, commands: Sequence[_Command], replicas: int) -> None:
+        self._client = client
+        self._commands = commands
+        self._replicas = replicas
+        self._answered = False
+        self._connection = client.connection_pool.get_connection()
+
+    def __enter__(self) -> Self:
+        try:
+            self._send()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._answered:
+            # What is still to come must not be taken for the answer to another command.
+            self._connection.disconnect()
+        self._client.connection_pool.release(self._connection)
+
+    def _send(self) -> None:
+        packed = [args for args, _ in self._commands]
+        if self._replicas:
+            # WAIT speaks of the writes of its own connection.
+            packed.append(("WAIT", self._replicas, _REPLICA_WAIT_MS))
+        self._connection.send_packed_command(self._connection.pack_commands(packed))
+
+    def answers(self) -> _Answers:
+        answers = [self._answer(args[0], options) for args, options in self._commands]
+        held_by = self._answer("WAIT", {}) if self._replicas else 0
+        self._answered = True
+        if isinstance(held_by, ResponseError):
+            return [held_by] * len(answers)
+        if held_by < self._replicas:
+            too_few = Unavailable("Too few replicas hold the event; try again.")
+            return [answer if isinstance(answer, ResponseError) else too_few for answer in answers]
+        return answers
+
+    def _answer(self, name: str, options: Mapping[str, Any]) -> Any:
+        try:
+            return self._client.parse_response(self._connection, name, **options)
+        except ResponseError as error:
+            return error

@@ -1,0 +1,233 @@
+"""Runs the Lua scripts on Redis or Valkey.
+
+What goes wrong with the store is `errors.Unavailable` here and above, whatever it was.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import redis
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    ResponseError,
+    TryAgainError,
+)
+
+from webrtc_events.core.errors import DamagedRecord, NewerRelease, ServiceError, Unavailable
+from webrtc_events.core.store_url import StoreUrl
+from webrtc_events.store.redis.client import Batch, Client
+from webrtc_events.store.redis.topology import open_nodes
+
+__all__ = ["Call", "Client", "Scripts", "WrongType", "answers_of", "connect", "store_errors"]
+
+_NAMES = (
+    "admit",
+    "append",
+    "claim",
+    "create",
+    "discard",
+    "end",
+    "erase",
+    "index_page",
+    "initial",
+    "mark",
+    "mend",
+    "redeliver",
+    "register",
+    "reindex",
+    "remember",
+    "reseal",
+    "reserve",
+    "settle",
+    "standing",
+    "sweep",
+    "turn",
+    "unregister",
+    "update",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    text: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One run of a script: its name, its keys, its hash tag, and its arguments from the third on."""
+
+    script: str
+    keys: Sequence[str]
+    tag: str
+    args: Sequence[str | int]
+
+
+def connect(url: StoreUrl) -> Client:
+    """A client for `url`.
+
+    Raises:
+        Unavailable: no node of a cluster answers. With other stores nothing is sent yet.
+    """
+    with store_errors():
+        return Client(open_nodes(url))
+
+
+# Errors that pass and for which redis-py has no class: a script runs long, too few replicas, the disk
+# does not take writes, a master became a replica, and, while a slot's keys move to another node one by
+# one, a script that needs keys of both; an index is made anew (common.lua).
+_PASSING = re.compile(
+    r"(BUSY|NOREPLICAS|MISCONF|UNBLOCKED|REBUILD)\b"
+    r"|(ERR )?WAIT cannot be used with replica"
+    r"|(ERR )?(Script a|A)ttempted to access a non local key in a cluster node"
+)
+
+# What these write may be lost: it is done anew, or made up for.
+_WRITE_NOTHING_TO_KEEP = frozenset({"admit", "claim", "index_page", "mark", "sweep", "turn"})
+
+# See common.lua, which opens functions around what follows.
+_OPENED = "\nreturn (function()\n"
+# The scripts' own, see append.lua and common.lua.
+_NEVER_FITS = re.compile(r"the event needs (\d+) bytes of (\d+)")
+_NEWER = re.compile(r"NEWER\b")
+_DAMAGED = re.compile(r"DAMAGED (.*)", re.DOTALL)
+
+
+class WrongType(ResponseError):
+    """A key is of another type than what is asked of it."""
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Around every use of a client."""
+    try:
+        yield
+    except redis.RedisError as error:
+        told = _outage(error)
+        if told is None:
+            if str(error).startswith("WRONGTYPE"):
+                raise WrongType(str(error)) from error
+            raise
+        raise told from error
+
+
+def answers_of(pipe: Batch) -> list[Any]:
+    """What each command is answered; WrongType where its key is of another type. Within `store_errors`."""
+    answers = pipe.execute(raise_on_error=False)
+    for index, answer in enumerate(answers):
+        if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
+            answers[index] = WrongType(str(answer))
+        elif isinstance(answer, Exception):
+            raise answer
+    return answers
+
+
+def _outage(error: Exception) -> ServiceError | None:
+    """What to tell of the error; None if it is a bug."""
+    match error:
+        case redis.ConnectionError() | redis.TimeoutError():
+            return Unavailable("The store cannot be reached at the moment; try again.")
+        case redis.OutOfMemoryError() if needed := _NEVER_FITS.search(str(error)):
+            return Unavailable(
+                f"The event can never fit into the store: with its subscriptions it needs {needed[1]} bytes, "
+                f"and the store may have {needed[2]} up to its watermark; its maxmemory must be raised."
+            )
+        case redis.OutOfMemoryError():
+            return Unavailable("The store is full at the moment; try again later.")
+        case redis.ReadOnlyError() | ClusterDownError() | MasterDownError():
+            return Unavailable("The store takes no writes at the moment; try again.")
+        # Keys on their way to another node. A script must not follow them: it would find only some.
+        case AskError() | TryAgainError():
+            return Unavailable("The store cannot do this at the moment; try again.")
+        case ResponseError() if _NEWER.match(str(error)):
+            return NewerRelease()
+        case ResponseError() if damaged := _DAMAGED.match(str(error)):
+            return DamagedRecord("", damaged[1])
+        case ResponseError() if _PASSING.match(str(error)):
+            return Unavailable("The store cannot do this at the moment; try again.")
+    return None
+
+
+class Scripts:
+    """The scripts of `lua/`, each given the same options (see common.lua).
+
+    `kept` grows whenever one is run that writes what is to be kept.
+    """
+
+    def __init__(self, client: Client, options: Mapping[str, int]) -> None:
+        self.kept = 0
+        self._client = client
+        self._options = json.dumps(options)
+        self._scripts = {name: _load(name) for name in _NAMES}
+
+    def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
+        """Runs them, those of one partition in order, in one round trip; returns what each returned.
+
+        With `replicas`, only once so many hold what was written.
+
+        Raises:
+            Unavailable: some may have run and some not.
+        """
+        answers = self.run_some(calls, replicas=replicas)
+        for answer in answers:
+            if isinstance(answer, Unavailable):
+                raise answer
+        return answers
+
+    def run_some(self, calls: Sequence[Call], *, replicas: int = 0, repeats: bool = True) -> list[Any]:
+        """The same, but what may not have run, for an outage, is Unavailable in place of its answer."""
+        if not calls:
+            return []
+        answers = self._execute(calls, by_text=False, replicas=replicas, repeats=repeats)
+        forgotten = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if forgotten:
+            # The store was restarted or its scripts were flushed: send the texts.
+            left = [calls[index] for index in forgotten]
+            again = self._execute(left, by_text=True, replicas=replicas, repeats=repeats)
+            for index, answer in zip(forgotten, again, strict=True):
+                answers[index] = answer
+        return [_told(answer) for answer in answers]
+
+    def _execute(self, calls: Sequence[Call], *, by_text: bool, replicas: int, repeats: bool) -> list[Any]:
+        self.kept += sum(call.script not in _WRITE_NOTHING_TO_KEEP for call in calls)
+        pipe = self._client.pipeline()
+        for call in calls:
+            script = self._scripts[call.script]
+            rest = (len(call.keys), *call.keys, call.tag, self._options, *call.args)
+            if by_text:
+                pipe.eval(script.text, *rest)
+            else:
+                pipe.evalsha(script.sha, *rest)
+        return pipe.execute(raise_on_error=False, replicas=replicas, repeats=repeats)
+
+
+def _told(answer: Any) -> Any:
+    """An outage as Unavailable; a bug, and what is said of a damaged record, is raised."""
+    if not isinstance(answer, Exception) or isinstance(answer, Unavailable):
+        return answer
+    told = _outage(answer)
+    if told is None:
+        raise answer
+    told.__cause__ = answer
+    if isinstance(told, DamagedRecord):
+        raise told
+    return told
+
+
+def _load(name: str) -> _Script:
+    """The script's own first line (its flags), then what all scripts share, then the rest."""
+    folder = files("webrtc_events.store") / "lua"
+    first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
+    shared = ((folder / f"{each}.lua").read_text() for each in ("common", "payloads"))
+    text = "\n".join((first, *shared, rest))
+    text += "\nend)()" * text.count(_OPENED)
+    return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -1,0 +1,143 @@
+"""Hints, from `SPUBLISH`, of partitions that have something due.
+
+Losing one costs only time: workers also poll.
+"""
+
+import select
+from collections import deque
+from typing import Any
+
+import redis
+from redis.exceptions import MovedError
+
+from webrtc_events.store.keys import Partition
+from webrtc_events.store.redis.scripts import store_errors
+from webrtc_events.store.redis.topology import TIMEOUT_S, Node, Nodes
+
+__all__ = ["Wakeups"]
+
+
+class Wakeups:
+    """Listens to every node that can be reached. Not thread-safe."""
+
+    def __init__(self, nodes: Nodes, partitions: int) -> None:
+        self._nodes = nodes
+        self._numbers = {Partition(number).wakeup: number for number in range(partitions)}
+        self._ears: deque[_Ear] = deque()
+        self._version: int | None = None
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The number of a partition that has something due, or None after `timeout_s`.
+
+        Raises:
+            Unavailable: no node can be listened to.
+        """
+        with store_errors():
+            self._listen()
+            channel = self._heard()
+            if channel is None and self._ears:
+                select.select(self._ears, [], [], timeout_s)
+                channel = self._heard()
+        return None if channel is None else self._numbers.get(channel)
+
+    def close(self) -> None:
+        while self._ears:
+            self._ears.pop().close()
+
+    def _listen(self) -> None:
+        """Has an ear at each node for the channels that are the node's now."""
+        if self._version == self._nodes.version:
+            return
+        self._version = self._nodes.version
+        wanted, trouble = self._wanted()
+        for ear in list(self._ears):
+            if wanted.get(ear.node) == ear.channels:
+                del wanted[ear.node]
+            else:
+                self._drop(ear)
+        for node, channels in wanted.items():
+            try:
+                self._ears.append(_Ear(self._nodes.pubsub(node), node, channels))
+            except redis.RedisError as error:
+                self._failed(node, error)
+                trouble = error
+        if trouble is not None:
+            self._version = None
+            if not self._ears:
+                raise trouble
+
+    def _wanted(self) -> tuple[dict[Node, set[str]], redis.RedisError | None]:
+        """The channels of each node, and why there is none for some."""
+        found: dict[Node, set[str]] = {}
+        trouble = None
+        for channel in self._numbers:
+            try:
+                found.setdefault(self._nodes.of(channel), set()).add(channel)
+            except redis.ConnectionError as error:
+                trouble = error
+        return found, trouble
+
+    def _heard(self) -> str | None:
+        """The channel of a message that has come; each ear has its turn."""
+        for _ in range(len(self._ears)):
+            ear = self._ears[0]
+            self._ears.rotate(-1)
+            try:
+                channel = ear.heard()
+            except redis.RedisError:
+                # It is opened anew, and what is wrong with the node comes out then.
+                self._drop(ear)
+                self._version = None
+            else:
+                if channel is not None:
+                    return channel
+        return None
+
+    def _drop(self, ear: "_Ear") -> None:
+        self._ears.remove(ear)
+        ear.close()
+
+    def _failed(self, node: Node, error: redis.RedisError) -> None:
+        if isinstance(error, MovedError):
+            self._nodes.moved(error)
+        elif isinstance(error, redis.ConnectionError | redis.TimeoutError):
+            self._nodes.silent(node, error)
+
+
+class _Ear:
+    """Subscriptions to some channels of one node."""
+
+    def __init__(self, pubsub: Any, node: Node, channels: set[str]) -> None:
+        self.node = node
+        self.channels = channels
+        self._pubsub = pubsub
+        try:
+            self._subscribe()
+        except BaseException:
+            pubsub.close()
+            raise
+
+    def _subscribe(self) -> None:
+        # Each by itself: on a cluster, the channels of one command must share a slot.
+        for channel in self.channels:
+            self._pubsub.ssubscribe(channel)
+        confirmed = 0
+        while confirmed < len(self.channels):
+            message = self._pubsub.get_message(timeout=TIMEOUT_S)
+            if message is None:
+                raise redis.TimeoutError(f"{self.node.name} does not confirm a subscription")
+            confirmed += message["type"] == "ssubscribe"
+
+    def fileno(self) -> int:
+        """For select; redis-py offers no way to wait for several connections at once."""
+        return int(self._pubsub.connection._sock.fileno())
+
+    def heard(self) -> str | None:
+        while self._pubsub.connection.can_read():
+            message = self._pubsub.get_message(timeout=0)
+            if message is not None and message["type"] == "smessage":
+                return str(message["channel"])
+        return None
+
+    def close(self) -> None:
+        self._pubsub.close()
