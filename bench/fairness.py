@@ -155,7 +155,7 @@ class _Names:
         self._hosts = folder / "hosts"
         self._resolv = folder / "resolv.conf"
         self._hosts.write_text(
-            "127.0.0.1 localhost\n" + "".join(f"127.0.0.1 {self.healthy(each)}\n" for each in range(1000))
+            "127.0.0.1 localhost\n" + "".join(f"127.0.0.1 {self.healthy(number)}\n" for number in range(1000))
         )
         self._resolv.write_text(f"nameserver {DEAF_RESOLVER}\n")
 
@@ -247,20 +247,20 @@ def _invitation(target: Target, number: int) -> NetworkEvent:
 def play(scene: Scene, *, sick: bool, rate: float, seconds: float) -> Round:
     store = scene.emptied()
     targets = scene.targets(sick=sick)
-    for each in targets:
+    for target in targets:
         subscription = Subscription(
-            id=each.id,
+            id=target.id,
             client="bench",
             subject=None,
             type=EventType.SESSION_INVITATION,
-            registration=each.registration,
+            registration=target.registration,
             session=None,
-            request={"sink": each.url, "types": [EventType.SESSION_INVITATION.value]},
+            request={"sink": target.url, "types": [EventType.SESSION_INVITATION.value]},
             starts_at_ms=0,
             expires_at_ms=None,
             max_events=None,
         )
-        store.create(subscription, sink=each.url, headers={}, sealed=None)
+        store.create(subscription, sink=target.url, headers={}, sealed=None)
     gateway = Gateway(store, targets)
     for _ in range(scene.options.events):
         gateway.publish(targets)
@@ -298,13 +298,13 @@ def _publish_steadily(gateway: Gateway, targets: Sequence[Target], rate: float, 
     """Every 10 ms as many as are due, to subscriptions by turns in a random order."""
     order = random.Random(1).sample(list(targets), len(targets))
     started, sent = time.monotonic(), 0
-    healthy = sum(each.healthy for each in targets)
+    healthy = sum(target.healthy for target in targets)
     # As many to healthy sinks in every round.
     rate *= len(targets) / healthy
     while (elapsed := time.monotonic() - started) < seconds:
         due = int(elapsed * rate) - sent
         if due:
-            gateway.publish([order[(sent + each) % len(order)] for each in range(min(due, len(order)))])
+            gateway.publish([order[(sent + number) % len(order)] for number in range(min(due, len(order)))])
             sent += min(due, len(order))
         time.sleep(0.01)
 
@@ -338,7 +338,7 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         scene = Scene(folder, options, stack)
-        sick = [each for each in scene.targets(sick=True) if not each.healthy]
+        sick = [target for target in scene.targets(sick=True) if not target.healthy]
         print(
             f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
             f"{options.subscriptions} subscriptions on {options.hosts} healthy hosts ({scene.served_by}), "

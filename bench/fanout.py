@@ -183,10 +183,10 @@ class Scene:
         self._published = 0
 
     def publish_for_many(self, events: int, subscriptions: int) -> None:
-        batch = [invitation(f"many-{self._published + each}", "crowded") for each in range(events)]
+        batch = [invitation(f"many-{self._published + number}", "crowded") for number in range(events)]
         self._published += events
         results = self.crowded("POST", "/network/v0/events", json=batch, headers=BATCH)["results"]
-        assert [each["subscriptions"] for each in results] == [subscriptions] * events, results
+        assert [result["subscriptions"] for result in results] == [subscriptions] * events, results
         # Delivered, as it were: what piles up is no part of this.
         for at in range(0, len(self._outboxes), 100):
             self.redis.unlink(*self._outboxes[at : at + 100])
@@ -268,7 +268,7 @@ def main() -> int:
     print(f"p99: reads {ratios[0]:.2f} times, publishes {ratios[1]:.2f} times, of at most {options.most:.1f}")
     if scripts:
         median = scripts[len(scripts) // 2]
-        longer = sum(each > SCRIPT_MS for each in scripts)
+        longer = sum(script > SCRIPT_MS for script in scripts)
         print(
             f"{len(scripts)} scripts of more than 1 ms: median {median:.1f}, longest {scripts[-1]:.1f} ms, "
             f"{longer} of more than {SCRIPT_MS} (by the wall clock: also what waits for a core)"

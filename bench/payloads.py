@@ -54,7 +54,7 @@ def main() -> None:
                 for way in ways if turn % 2 else reversed(ways):
                     took[way] += _ask(children[way], case)
             quartiles = [sorted(took[way])[len(took[way]) // 4] for way in ways]
-            cells = (f"{each} ({each / quartiles[0]:.2f})" for each in quartiles)
+            cells = (f"{quartile} ({quartile / quartiles[0]:.2f})" for quartile in quartiles)
             print(f"{case:<12}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
 
 
@@ -141,7 +141,7 @@ def _rounds(store, raw, name: str, matches: int, size: int) -> Iterator[int]:  #
         while left:
             claims: Sequence = store.claim([partition], subscriptions=50, events=8)
             assert claims
-            store.settle([Settlement(each, each.items[-1].number, sink="took") for each in claims])
+            store.settle([Settlement(claim, claim.items[-1].number, sink="took") for claim in claims])
             left -= len(claims)
         yield _in_scripts(raw) - before
 

@@ -16,7 +16,7 @@ from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, connexion_app
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
-from webrtc_events.api.middleware import Front
+from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes, published_document
 from webrtc_events.contract.documents import Contract, load_network, load_next, load_public
 from webrtc_events.core.clock import Clock, SystemClock
@@ -86,7 +86,10 @@ def create_app(
     routes = Routes(
         api,
         contracts,
-        {each.base_path: published_document(each, settings.openid_configuration_url) for each in contracts},
+        {
+            contract.base_path: published_document(contract, settings.openid_configuration_url)
+            for contract in contracts
+        },
         checks={
             "store": in_thread(partial(_store_condition, watch)),
             "issuer": verifier.condition,
@@ -97,7 +100,7 @@ def create_app(
         pages=pages or {},
         key_set=_key_set(settings),
     )
-    return Front(
+    return Middleware(
         routes,
         lifespan=api,
         correlator=public.validator("XCorrelator"),

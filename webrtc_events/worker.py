@@ -1,4 +1,4 @@
-"""The worker's threads: courier, keeper, and the ear for wake-ups. Start and stop order."""
+"""The worker's threads: dispatcher, sweeper, and the ear for wake-ups. Start and stop order."""
 
 import logging
 import random
@@ -10,8 +10,8 @@ from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.process import raise_descriptor_limit
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.dispatcher import Courier, CourierOptions
-from webrtc_events.delivery.notifications import NotificationWriter, WireForms
+from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions
+from webrtc_events.delivery.notifications import EventFormats, NotificationWriter
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import Sink, SinkPool
 from webrtc_events.sinks.signatures import Signer
@@ -31,16 +31,16 @@ _PAUSE_S = 0.5
 class Worker:
     """Delivers and keeps time for every partition. Any number of workers may share a store."""
 
-    def __init__(self, *, watch: StoreWatch, courier: Courier, sink: Sink[Any], clock: Clock) -> None:
+    def __init__(self, *, watch: StoreWatch, dispatcher: Dispatcher, sink: Sink[Any], clock: Clock) -> None:
         self.watch = watch
         self._store = watch.store
-        self._courier = courier
+        self._dispatcher = dispatcher
         self._sink = sink
         self._clock = clock
         self._wakeups: Wakeups = watch.store.wakeups()
         self._listener = Loop("listener", self._listen, clock)
-        self._courier_loop = Loop("courier", courier.step, clock)
-        self._keeper = Loop("keeper", self._keep, clock)
+        self._dispatcher_loop = Loop("dispatcher", dispatcher.step, clock)
+        self._sweeper = Loop("sweeper", self._keep, clock)
 
     @classmethod
     def build(
@@ -48,7 +48,7 @@ class Worker:
         settings: Settings,
         clock: Clock,
         *,
-        options: CourierOptions | None = None,
+        options: DispatcherOptions | None = None,
         store_options: StoreOptions | None = None,
     ) -> Self:
         """Composes a worker. From here on the process's logs are masked, see masking.py.
@@ -62,7 +62,7 @@ class Worker:
             ids = ", ".join(map(repr, sorted(settings.strict_cloudevents.ids)))
             log.info("session-status goes in the strict form to the clients %s", ids)
         descriptors = raise_descriptor_limit()
-        options = options or CourierOptions.of(settings, descriptors)
+        options = options or DispatcherOptions.of(settings, descriptors)
         watch = StoreWatch.connect(settings, clock, store_options)
         sink: Sink[Any] = Sink(
             policy=AddressPolicy(settings.sink_allowed_networks, settings.sink_ports),
@@ -71,19 +71,19 @@ class Worker:
             limits=options.limits,
             pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
         )
-        courier = Courier(
+        dispatcher = Dispatcher(
             store=watch.store,
             sink=sink,
-            writer=NotificationWriter(WireForms.of(settings), settings, Signer.of(settings, clock)),
+            writer=NotificationWriter(EventFormats.of(settings), settings, Signer.of(settings, clock)),
             settings=settings,
             clock=clock,
             random=random.random,
             options=options,
         )
-        return cls(watch=watch, courier=courier, sink=sink, clock=clock)
+        return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock)
 
     def start(self) -> None:
-        for loop in (self._courier_loop, self._keeper, self._listener, self.watch.loop):
+        for loop in (self._dispatcher_loop, self._sweeper, self._listener, self.watch.loop):
             loop.start()
 
     def stop(self, grace_s: float = 15.0) -> bool:
@@ -93,7 +93,7 @@ class Worker:
         out and another worker sends it again.
         """
         until = self._clock.monotonic() + grace_s
-        loops = (self._listener, self._courier_loop, self._keeper, self.watch.loop)
+        loops = (self._listener, self._dispatcher_loop, self._sweeper, self.watch.loop)
         for loop in loops:
             loop.tell()
         self._sink.wake()
@@ -109,16 +109,20 @@ class Worker:
 
     def alive(self) -> dict[str, bool]:
         """Whether each thread still comes round."""
-        loops = {"courier": self._courier_loop, "keeper": self._keeper, "store watch": self.watch.loop}
+        loops = {
+            "dispatcher": self._dispatcher_loop,
+            "sweeper": self._sweeper,
+            "store watch": self.watch.loop,
+        }
         return {name: loop.alive() for name, loop in loops.items()}
 
     def _drain(self, until: float) -> bool:
-        while not self._courier.idle:
+        while not self._dispatcher.idle:
             if self._clock.monotonic() >= until:
                 log.warning("stopping with deliveries on their way; their leases will run out")
                 return False
             try:
-                self._courier.step(claiming=False)
+                self._dispatcher.step(claiming=False)
             except Unavailable:
                 log.warning("cannot settle while stopping: the store does not answer")
                 self._clock.sleep(_PAUSE_S)
@@ -127,8 +131,8 @@ class Worker:
     def _listen(self) -> None:
         partition = self._wakeups.wait(_LISTEN_S)
         if partition is not None:
-            self._courier.notice(partition)
+            self._dispatcher.notice(partition)
 
     def _keep(self) -> None:
         if self._store.sweep() == 0:
-            self._keeper.pause(_SWEEP_S)
+            self._sweeper.pause(_SWEEP_S)

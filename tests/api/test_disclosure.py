@@ -20,7 +20,7 @@ from webrtc_events.app import create_app
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.dispatcher import CourierOptions
+from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.sinks.client import SinkLimits
 from webrtc_events.store.keys import partition_of
 from webrtc_events.worker import Worker
@@ -45,7 +45,7 @@ class Run:
         self.received: list[Received] = []
 
     def answered(self) -> str:
-        return "\n".join(f"{each.headers} {each.text}" for each in self.answers)
+        return "\n".join(f"{answer.headers} {answer.text}" for answer in self.answers)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def run(
                 }
                 | changes
             )
-            worker = Worker.build(settings, SystemClock(), options=CourierOptions(limits=SinkLimits()))
+            worker = Worker.build(settings, SystemClock(), options=DispatcherOptions(limits=SinkLimits()))
             app = create_app(settings)
             for name in ("", *logging.root.manager.loggerDict):
                 # Below DEBUG there is uvicorn's TRACE.
@@ -193,7 +193,7 @@ def test_a_token_is_seen_by_the_sink_alone_whatever_the_setting(run: Callable[..
     for where, text in (("logs", done.logged), ("store", done.stored), ("answers", done.answered())):
         assert SINK_TOKEN not in text, where
         assert base64.b64encode(SINK_TOKEN.encode()).decode().rstrip("=") not in text, where
-        assert not [each for each in done.tokens if each in text], where
+        assert not [token for token in done.tokens if token in text], where
     assert "webrtc_events.delivery.dispatcher" in done.logged
 
 
@@ -216,8 +216,8 @@ def test_people_are_in_the_logs_if_the_operator_says_so(run: Callable[..., Run])
 
 
 def test_health_tells_nothing_of_what_goes_on(run: Callable[..., Run]) -> None:
-    pages = [each for each in run().answers if each.url.endswith(("/healthz", "/readyz"))]
-    assert [each.json() for each in pages] == [
+    pages = [answer for answer in run().answers if answer.url.endswith(("/healthz", "/readyz"))]
+    assert [page.json() for page in pages] == [
         {"status": "ok"},
         {"status": "ok", "checks": CHECKS},
     ]

@@ -132,7 +132,7 @@ def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
     for each in (ids[0], ids[1_000], ids[-1]):
         numbers = [parse_entry(entry).number for entry in raw_store.lrange(P.outbox(each), 0, -1)]
         assert numbers == list(range(1, 51))
-    assert {raw_store.llen(P.outbox(each)) for each in ids} == {50}
+    assert {raw_store.llen(P.outbox(subscription_id)) for subscription_id in ids} == {50}
     # 20 ms on a machine of which others do not take most.
     assert durations[len(durations) // 2] < 20_000
     assert durations[-1] < 250_000

@@ -212,7 +212,7 @@ def test_an_id_with_a_slash_is_unknown(api: Api) -> None:
 def test_refused_requests_count_towards_the_rate(api_with: Callable[..., Api]) -> None:
     api = api_with(requests_per_s=1, requests_at_once=3)
     answers = [api("POST", SUBSCRIPTIONS, json={}, token=api.token(client_id="flood")) for _ in range(6)]
-    assert [each.status_code for each in answers[:3]] == [400] * 3
+    assert [answer.status_code for answer in answers[:3]] == [400] * 3
     assert answers[-1].status_code == 429
     assert answers[-1].json()["code"] == "TOO_MANY_REQUESTS"
     assert int(answers[-1].headers["Retry-After"]) >= 1

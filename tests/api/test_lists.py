@@ -93,7 +93,9 @@ def test_what_is_damaged_is_left_out_wherever_it_is(
     raw_store.hset(P.subscription(wrong), "request", '{"config": {"subscriptionDetail": {}}}')
     answer = api("GET", SUBSCRIPTIONS)
     left_out = {gone, garbled, foreign, lacking, wrong}
-    assert [each["id"] for each in answer.json()] == [each for each in ids if each not in left_out]
+    assert [each["id"] for each in answer.json()] == [
+        subscription_id for subscription_id in ids if subscription_id not in left_out
+    ]
     for each in left_out - {gone}:
         assert f"damaged subscription={each}" in caplog.text
 
@@ -266,7 +268,7 @@ def test_no_more_is_read_than_a_client_takes(api: Api, raw_store: "redis.Redis")
         assert settled(raw_store, before) < MANY * 0.9
         answer = HTTPResponse(connection)
         answer.begin()
-        assert [each["id"] for each in json.loads(answer.read())] == ids
+        assert [found["id"] for found in json.loads(answer.read())] == ids
     assert pages_read(raw_store) - before >= MANY
 
 
@@ -307,4 +309,4 @@ def test_a_slow_reader_gets_all_of_it(
             received += piece
             time.sleep(0.05)
     assert time.monotonic() - started > 1
-    assert [each["id"] for each in json.loads(received)] == ids
+    assert [found["id"] for found in json.loads(received)] == ids

@@ -41,7 +41,7 @@ class Log:
 
     def of(self, correlator: str) -> str:
         """The one line of a request, from its level on."""
-        (found,) = [each for each in self.text.splitlines() if f" correlator={correlator}" in each]
+        (found,) = [line for line in self.text.splitlines() if f" correlator={correlator}" in line]
         return found.partition("Z ")[2]
 
 
@@ -218,7 +218,7 @@ def test_next_request_of_a_connection_is_not_taken_for_the_one_before(api: Api, 
             assert answered.startswith(b"HTTP/1.1 201")
             connection.sendall(b"garbage\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 400")
-        (line,) = [each for each in log.text.splitlines() if "Invalid HTTP request" in each]
+        (line,) = [line for line in log.text.splitlines() if "Invalid HTTP request" in line]
         assert "correlator" not in line
     finally:
         logging.getLogger("uvicorn.error").removeHandler(log.handler)

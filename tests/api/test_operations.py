@@ -150,15 +150,15 @@ def test_batch_is_judged_event_by_event(api: Api) -> None:
     response = post_events(api, batch, "application/cloudevents-batch+json")
     assert response.status_code == 202, response.text
     results = response.json()["results"]
-    assert [each["status"] for each in results] == [
+    assert [result["status"] for result in results] == [
         "accepted",
         "rejected",
         "rejected",
         "rejected",
         "accepted",
     ]
-    assert [each.get("id") for each in results] == ["e11", "e12", None, "e13", "e14"]
-    assert all(each["message"] for each in results[1:4])
+    assert [result.get("id") for result in results] == ["e11", "e12", None, "e13", "e14"]
+    assert all(result["message"] for result in results[1:4])
 
 
 def test_an_event_has_so_many_bytes_as_it_is_kept(api_with: Callable[..., Api]) -> None:

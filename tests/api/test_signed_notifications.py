@@ -222,9 +222,9 @@ def test_every_key_is_published_and_the_first_signs(
     assert response.headers["Cache-Control"] == "public, max-age=300"
     assert response.headers["x-correlator"]
     keys = response.json()["keys"]
-    assert [each["alg"] for each in keys] == list(KEYS)
-    assert {each["use"] for each in keys} == {"sig"}
-    assert not {"d", "p", "q"} & {name for each in keys for name in each}
+    assert [key["alg"] for key in keys] == list(KEYS)
+    assert {key["use"] for key in keys} == {"sig"}
+    assert not {"d", "p", "q"} & {name for key in keys for name in key}
     signed = catch(next(iter(KEYS.values())))
     assert f'keyid="{keys[0]["kid"]}"' in signed.header("signature-input")
 

@@ -179,7 +179,9 @@ def test_what_bodies_of_one_client_hold_is_bounded(
 ) -> None:
     ended: set[socket.socket] = set()
     while len(ended) < 2:
-        readable, _, _ = select.select([each for each in half_bodies if each not in ended], [], [], 10)
+        readable, _, _ = select.select(
+            [half_body for half_body in half_bodies if half_body not in ended], [], [], 10
+        )
         assert readable
         ended |= set(readable)
     for each in ended:
@@ -189,7 +191,7 @@ def test_what_bodies_of_one_client_hold_is_bounded(
     # Others are not concerned, nor is this one once they have ended.
     other = api("POST", SUBSCRIPTIONS, json=subscription_request(), token=api.token(client_id="other"))
     assert other.status_code == 201
-    for each in (each for each in half_bodies if each not in ended):
+    for each in (half_body for half_body in half_bodies if half_body not in ended):
         each.sendall(b"x")
         assert each.recv(65_536).startswith(b"HTTP/1.1 400")
     for _ in range(bodies._AT_ONCE + 2):

@@ -95,7 +95,7 @@ class Load:
         seed: str,
         options: LoadOptions = LoadOptions(),
     ) -> None:
-        self.total = sum(each.total - each.sent for each in channels)
+        self.total = sum(channel.total - channel.sent for channel in channels)
         self._url = f"{url}/network/v0/events"
         self._token = token
         self._seed = seed
@@ -112,17 +112,17 @@ class Load:
 
     def start(self) -> None:
         self._started = CLOCK.monotonic()
-        for each in self._threads:
-            each.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Ends the lines after their current request."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
-        for each in self._threads:
-            if each.ident is not None:
-                each.join()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
 
     @property
     def accepted(self) -> int:
@@ -153,8 +153,8 @@ class Load:
     def wait(self) -> None:
         """Returns once every event is accepted; raises as `wait_accepted`."""
         self.wait_accepted(1.0)
-        for each in self._threads:
-            each.join()
+        for thread in self._threads:
+            thread.join()
 
     def _wait(self, holds: Callable[[], bool], what: str) -> None:
         timeout_s = _GIVE_UP_S + self.total / LEAST_PER_S
@@ -195,7 +195,9 @@ class Load:
         batch: list[tuple[Channel, dict[str, Any]]] = []
         ahead: dict[str, int] = {}
         for _ in range(draw.randint(1, self._options.batch)):
-            left = [each for each in channels if each.sent + ahead.get(each.key, 0) < each.total]
+            left = [
+                channel for channel in channels if channel.sent + ahead.get(channel.key, 0) < channel.total
+            ]
             if not left:
                 break
             channel = draw.choice(left)

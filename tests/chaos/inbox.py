@@ -105,7 +105,7 @@ class Inbox:
     def ends_under_way(self, subscriptions: Container[str]) -> int:
         """How many of the ends of these are among them."""
         attempts = self._by_request.values()
-        return sum(each.event == END and each.subscription in subscriptions for each in attempts)
+        return sum(attempt.event == END and attempt.subscription in subscriptions for attempt in attempts)
 
     def until(self, holds: Callable[[], bool]) -> Callable[[], bool]:
         """`holds`, asked with what came in by then."""
@@ -118,8 +118,8 @@ class Inbox:
 
     def most_at_once(self, attempts: Sequence[Attempt]) -> int:
         """How many of these were on their way to an answer at the same time."""
-        moments = [(each.arrived, 1) for each in attempts]
-        moments += [(each.answered, -1) for each in attempts if each.answered is not None]
+        moments = [(attempt.arrived, 1) for attempt in attempts]
+        moments += [(attempt.answered, -1) for attempt in attempts if attempt.answered is not None]
         at_once = most = 0
         for _, change in sorted(moments):
             at_once += change

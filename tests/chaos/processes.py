@@ -22,11 +22,11 @@ _BOOTED = re.compile(r"Booting worker with pid: (\d+)")
 def running(pids: Iterable[int]) -> list[int]:
     """Those that run; what has ended and waits for its parent to notice does not."""
     found = []
-    for each in pids:
+    for pid in pids:
         with suppress(FileNotFoundError, ProcessLookupError):
-            state = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[0]
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
             if state != "Z":
-                found.append(each)
+                found.append(pid)
     return found
 
 

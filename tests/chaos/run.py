@@ -22,7 +22,7 @@ from tests.chaos.verdict import END, Expected, Verdict, judge
 from tests.harness.issuer import Issuer
 from tests.harness.valkeys import ValkeyServer, eventually
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.delivery.dispatcher import CourierOptions
+from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.store.keys import Partition
 
 __all__ = ["CLOCK", "EVENTS_PER_CLAIM", "PARTITIONS", "Options", "Run", "by_event"]
@@ -32,7 +32,7 @@ PARTITIONS = 64
 # A lease of the default length, and the longest delay between attempts that scenarios run into.
 _SETTLED_S = 90.0
 _TICK_S = 3.0
-EVENTS_PER_CLAIM = CourierOptions().events_per_claim
+EVENTS_PER_CLAIM = DispatcherOptions().events_per_claim
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each in self._loads:
-            each.stop()
+        for load in self._loads:
+            load.stop()
         self._stack.close()
 
     def say(self, text: str) -> None:
@@ -153,26 +153,26 @@ class Run:
 
     def ends(self, subscribers: Iterable[Subscriber], *reasons: str, dropped: bool = False) -> None:
         """Notes that these are to end with one of these reasons, what is pending `dropped` or not."""
-        for each in subscribers:
-            self._told[each.id] = self._told.get(each.id, frozenset()) | frozenset(reasons)
+        for subscriber in subscribers:
+            self._told[subscriber.id] = self._told.get(subscriber.id, frozenset()) | frozenset(reasons)
             if dropped:
-                self._dropped.add(each.id)
+                self._dropped.add(subscriber.id)
 
     def delete(self, subscribers: Sequence[Subscriber]) -> None:
         """As their owner does."""
         self.ends(subscribers, "SUBSCRIPTION_DELETED", dropped=True)
         answers = self.service.together(lambda each: self.service.delete(each.id), subscribers)
-        assert {each.status_code for each in answers} <= {204}, {each.text for each in answers}
+        assert {answer.status_code for answer in answers} <= {204}, {answer.text for answer in answers}
 
     def terminate(self, subscribers: Sequence[Subscriber]) -> None:
         """As the operator does."""
         self.ends(subscribers, "NETWORK_TERMINATED")
         answers = self.service.together(lambda each: self.service.terminate(each.id), subscribers)
-        assert {each.status_code for each in answers} <= {204}, {each.text for each in answers}
+        assert {answer.status_code for answer in answers} <= {204}, {answer.text for answer in answers}
 
     def forget(self, subscribers: Iterable[Subscriber]) -> None:
         """Notes that the store has lost these: nothing more has to come of them."""
-        self._forgotten |= {each.id for each in subscribers}
+        self._forgotten |= {subscriber.id for subscriber in subscribers}
 
     # What came of it
 
@@ -212,15 +212,17 @@ class Run:
         assert verdict.most_doubled <= most, f"{verdict.most_doubled} of a subscription were taken twice"
         assert twins or not verdict.twins, verdict.details()
         assert late or not verdict.late, f"{verdict.late} repeats came after an end"
-        for each in self.service.processes.values():
-            assert "Traceback" not in each.log.read_text(errors="replace"), f"{each.name} logged a traceback"
+        for process in self.service.processes.values():
+            assert "Traceback" not in process.log.read_text(errors="replace"), (
+                f"{process.name} logged a traceback"
+            )
         return verdict
 
     def wait_delivered(self) -> None:
         """Returns once every event of subscriptions that still take events was taken by its sink."""
-        timeout_s = _SETTLED_S + sum(each.channel.told for each in self.subscribers) / LEAST_PER_S
+        timeout_s = _SETTLED_S + sum(subscriber.channel.told for subscriber in self.subscribers) / LEAST_PER_S
         gone = self._dropped | self._forgotten
-        left = {each.id: each for each in self.subscribers if each.id not in gone}
+        left = {subscriber.id: subscriber for subscriber in self.subscribers if subscriber.id not in gone}
 
         def delivered() -> bool:
             dead = self.dead_letters()
@@ -270,7 +272,7 @@ class Run:
     def tails(self) -> Iterable[tuple[str, str]]:
         """The end of each process' log, by its name."""
         logs = sorted(self.directory.rglob("*.log"))
-        return [(str(each.relative_to(self.directory)), end_of(each)) for each in logs]
+        return [(str(log.relative_to(self.directory)), end_of(log)) for log in logs]
 
     def _expected(self, subscriber: Subscriber) -> Expected:
         channel = subscriber.channel
@@ -286,7 +288,11 @@ class Run:
 
     def _end_all(self) -> None:
         """What is still active is ended, by its owner or by the operator; each is to end once."""
-        left = [each for each in self.subscribers if each.id not in {*self._told, *self._forgotten}]
+        left = [
+            subscriber
+            for subscriber in self.subscribers
+            if subscriber.id not in {*self._told, *self._forgotten}
+        ]
         by_owner = [each for each in left if self.draw.random() < 0.5]
         self.delete(by_owner)
         self.terminate([each for each in left if each not in by_owner])
@@ -294,15 +300,15 @@ class Run:
     def _tick(self, stopped: threading.Event) -> None:
         while not stopped.wait(_TICK_S):
             self.inbox.refresh()
-            accepted = sum(each.accepted for each in self._loads)
-            total = sum(each.total for each in self._loads)
+            accepted = sum(load.accepted for load in self._loads)
+            total = sum(load.total for load in self._loads)
             taken = sum(map(len, list(self.inbox.taken.values())))
             self.say(f"accepted {accepted}/{total}, taken by sinks {taken}, {self._loads[-1].figures()}")
 
 
 def by_event(letters: Iterable[Mapping[str, str]]) -> dict[tuple[str, int], str]:
     """The reason of each, by subscription and event."""
-    return {(each["subscription"], _event_of(each["entry"])): each["reason"] for each in letters}
+    return {(letter["subscription"], _event_of(letter["entry"])): letter["reason"] for letter in letters}
 
 
 def _event_of(entry: str) -> int:

@@ -116,8 +116,8 @@ class Service:
         return [name for name, text in logs.items() if any(words in text for words in said)]
 
     def stop(self) -> None:
-        for each in self.processes.values():
-            each.kill_all()
+        for process in self.processes.values():
+            process.kill_all()
 
     def subscribe(
         self, channel: Channel, number: int = 0, *, sink: int = 0, most: int | None = None, expires: str = ""

@@ -41,8 +41,8 @@ def test_the_wall_clock_of_a_worker_jumps_an_hour(run: Run) -> None:
 def _pauses(run: Run) -> list[float]:
     """From each refusal to the next attempt, in s."""
     by_event = defaultdict(list)
-    for each in run.inbox.attempts:
-        by_event[each.subscription, each.number].append(each)
+    for attempt in run.inbox.attempts:
+        by_event[attempt.subscription, attempt.number].append(attempt)
     return [
         again.arrived_s - refused.answered_s
         for attempts in by_event.values()

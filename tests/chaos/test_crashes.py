@@ -46,8 +46,8 @@ def test_workers_and_the_api_are_killed(run: Run) -> None:
         eventually(run.inbox.until(lambda: run.inbox.ends_under_way(ids) >= 2), "ends are under way", 20)
         for each in workers:
             each.kill()
-        for each in workers:
-            each.start()
+        for worker in workers:
+            worker.start()
 
     kills: Sequence[tuple[float, Callable[[], None]]] = (
         (0.2, kill_worker),

@@ -35,8 +35,8 @@ def test_sinks_agree_though_workers_and_the_store_are_killed(run: Run) -> None:
     run.valkey.start()
     run.valkey.wait_ready()
     before = active(run, made)
-    for each in workers:
-        each.start()
+    for worker in workers:
+        worker.start()
     eventually(lambda: active(run, made) == SUBSCRIPTIONS, "all are active", 90, every_s=0.5)
     run.notes.append(f"{before} of {SUBSCRIPTIONS} had agreed before the last kill")
     run.publish(channels, rate=run.options.events / 10)
@@ -50,4 +50,4 @@ def made_so_far(client: "redis.Redis") -> int:
 def active(run: Run, subscribers: list[Subscriber]) -> int:
     """How many of these are, as their owner sees it."""
     answers = run.service.together(lambda each: run.service.get(each.id), subscribers)
-    return sum(each.status_code == 200 and each.json()["status"] == "ACTIVE" for each in answers)
+    return sum(answer.status_code == 200 and answer.json()["status"] == "ACTIVE" for answer in answers)

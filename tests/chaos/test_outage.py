@@ -60,11 +60,11 @@ def test_a_sink_is_down_for_ten_minutes(run: Run) -> None:
     too_late = [(*invitations, *sessions), invitations]
     run.finish(
         dead={
-            (each.id, event): "deadline_exceeded"
-            for each in run.subscribers
+            (subscriber.id, event): "deadline_exceeded"
+            for subscriber in run.subscribers
             for number, channels in enumerate(too_late, start=1)
             for event in range(number * part + 1, (number + 1) * part + 1)
-            if each.channel in channels
+            if subscriber.channel in channels
         }
     )
 
@@ -81,9 +81,9 @@ def nothing_is_due(run: Run, dials: Dials) -> bool:
 
 def _check_pace(run: Run, attempts: list[Attempt]) -> None:
     """Each worker asks once, and then more and more as it is answered."""
-    answered = min(each.answered for each in attempts if each.answered is not None)
-    probes = sum(each.arrived < answered for each in attempts)
-    in_a_second = sum(each.arrived_s < attempts[0].arrived_s + 1 for each in attempts)
+    answered = min(attempt.answered for attempt in attempts if attempt.answered is not None)
+    probes = sum(attempt.arrived < answered for attempt in attempts)
+    in_a_second = sum(attempt.arrived_s < attempts[0].arrived_s + 1 for attempt in attempts)
     at_once = run.inbox.most_at_once(attempts)
     run.notes.append(f"back with {probes} probes, {in_a_second} in the first second, {at_once} at once")
     assert probes <= WORKERS

@@ -112,7 +112,7 @@ class Verdict:
         lines = []
         for name in ("lost", "disordered", "wrong", "twins"):
             faults = getattr(self, name)
-            lines += [f"{name}: {each}" for each in faults[:most]]
+            lines += [f"{name}: {fault}" for fault in faults[:most]]
             if len(faults) > most:
                 lines.append(f"{name}: {len(faults) - most} more")
         return "\n".join(lines)
@@ -124,8 +124,8 @@ def judge(
     """`dead` has the reason of each dead letter, by subscription and event."""
     verdict = Verdict()
     by_subscription: dict[str, list[Attempt]] = defaultdict(list)
-    for each in attempts:
-        by_subscription[each.subscription].append(each)
+    for attempt in attempts:
+        by_subscription[attempt.subscription].append(attempt)
     for one in expected:
         given_up = {event for subscription, event in dead if subscription == one.subscription}
         _Judge(one, by_subscription.pop(one.subscription, []), given_up, verdict).run()
@@ -148,11 +148,11 @@ class _Judge:
         self._front = 1
 
     def run(self) -> None:
-        moments = [(each.arrived, self._arrive, each) for each in self._attempts]
+        moments = [(attempt.arrived, self._arrive, attempt) for attempt in self._attempts]
         moments += [
-            (each.answered, self._take, each)
-            for each in self._attempts
-            if each.answered is not None and each.taken
+            (attempt.answered, self._take, attempt)
+            for attempt in self._attempts
+            if attempt.answered is not None and attempt.taken
         ]
         for _, happened, attempt in sorted(moments, key=lambda moment: moment[0]):
             happened(attempt)

@@ -15,7 +15,7 @@ from tests.chaos.dials import Dials, TurnedClock
 from tests.chaos.turned import turn_store
 from webrtc_events.core.settings import Settings
 from webrtc_events.core.stop_signals import StopSignals
-from webrtc_events.delivery.dispatcher import CourierOptions
+from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.sinks.client import SinkLimits
 from webrtc_events.store.store import StoreOptions
 from webrtc_events.worker import Worker
@@ -28,7 +28,7 @@ def main(dials: Dials, lease_ms: int, exchange_ms: int) -> None:
         worker = Worker.build(
             Settings.from_environ(os.environ),
             TurnedClock(dials),
-            options=CourierOptions(limits=SinkLimits(connect_ms=exchange_ms, total_ms=exchange_ms)),
+            options=DispatcherOptions(limits=SinkLimits(connect_ms=exchange_ms, total_ms=exchange_ms)),
             store_options=StoreOptions(lease_ms=lease_ms),
         )
         worker.start()

@@ -57,7 +57,7 @@ def test_show_has_every_byte_escaped_and_no_secret(victim: Subscription, command
     assert "s3aled" not in text
     assert "+12025550100" in text
     records = [json.loads(line) for line in command("show", victim.id, "--json").stdout.splitlines()]
-    assert [each["type"] for each in records] == ["hash", "list"]
+    assert [record["type"] for record in records] == ["hash", "list"]
 
 
 def test_repair_after_a_mend_by_hand(

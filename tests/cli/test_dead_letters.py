@@ -11,9 +11,9 @@ from tests.harness.builders import append, created, invitation, session_status
 from tests.harness.commands import clean_environ, run
 from webrtc_events.core.model import EventType, Registration, Subscription
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import DeadLetter, Settlement, Store
+from webrtc_events.store.store import DroppedEvent, Settlement, Store
 
 P = partition_of("r1", 64)
 
@@ -34,7 +34,7 @@ def lost(store: Store) -> Subscription:
         "at": claim.now_ms,
         "correlator": "c1",
     }
-    dead = (DeadLetter(1, "refused", "status 400"), DeadLetter(2, "deadline_exceeded", ""))
+    dead = (DroppedEvent(1, "refused", "status 400"), DroppedEvent(2, "deadline_exceeded", ""))
     store.settle([Settlement(claim, 2, dead=dead, attempts=(attempt,))])
     return made
 
@@ -42,7 +42,7 @@ def lost(store: Store) -> Subscription:
 @pytest.fixture
 def names(lost: Subscription, store: Store, settings: Settings) -> list[str]:
     """The letters' ids, the oldest first."""
-    return [str(each.id) for each in DeadLetters(store, settings).oldest_first(LetterFilter())]
+    return [str(each.id) for each in DeadLetters(store, settings).oldest_first(DeadLetterFilter())]
 
 
 @pytest.fixture
@@ -109,8 +109,8 @@ def test_show_has_the_form_that_the_client_would_get(
     made = created(store, event_type=EventType.SESSION_STATUS, session="s1", client="app")
     append(store, session_status(1), to=P.number)
     (claim,) = store.claim([P], subscriptions=1, events=8)
-    store.settle([Settlement(claim, 1, dead=(DeadLetter(1, "refused", "HTTP 400"),))])
-    (letter,) = DeadLetters(store, settings).oldest_first(LetterFilter())
+    store.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", "HTTP 400"),))])
+    (letter,) = DeadLetters(store, settings).oldest_first(DeadLetterFilter())
     env = clean_environ() | environ | {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": setting}
     shown = json.loads(run("dead-letters", "show", str(letter.id), "--json", env=env).stdout)
     assert shown["fault"] is None
@@ -189,9 +189,9 @@ def test_a_letter_without_its_payload_says_so(
     append(store, event)
     claims = store.claim([P], subscriptions=2, events=1)
     raw_store.config_set("maxmemory", round(raw_store.info("memory")["used_memory"] / 0.9))
-    store.settle([Settlement(each, 1, dead=(DeadLetter(1, "refused", ""),)) for each in claims])
+    store.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", ""),)) for claim in claims])
     raw_store.config_set("maxmemory", "0")
-    (name, _) = [str(each.id) for each in DeadLetters(store, settings).oldest_first(LetterFilter())]
+    (name, _) = [str(each.id) for each in DeadLetters(store, settings).oldest_first(DeadLetterFilter())]
     assert "its payload was left out: the store was full" in letters("show", name).stdout.decode()
     done = letters("redeliver", name)
     assert done.returncode == 1

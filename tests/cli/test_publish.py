@@ -53,7 +53,7 @@ def _call() -> list[dict[str, Any]]:
 
 
 def _lines(events: list[Any]) -> bytes:
-    return b"".join(json.dumps(each).encode() + b"\n" for each in events)
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
 
 def _publish(data: Path, events: list[Any], *options: str) -> "subprocess.CompletedProcess[bytes]":
@@ -96,7 +96,7 @@ def _await_events(sink: Client, data: Path, path: str, count: int) -> list[dict[
 
 
 def _states(events: list[dict[str, Any]]) -> list[str]:
-    return [each["data"].get("status") or each["data"]["terminationReason"] for each in events]
+    return [event["data"].get("status") or event["data"]["terminationReason"] for event in events]
 
 
 def test_same_file_arrives_anew_each_time(
@@ -144,7 +144,7 @@ def test_times_are_those_of_publishing_in_the_order_of_the_lines(
     _publish(data, call)
     _publish(data, call)
     after_ms = SystemClock().now() * 1000 + 1
-    times = [each["time"] for each in _await_events(sink_client, data, path, 2 * (len(call) - 1))]
+    times = [event["time"] for event in _await_events(sink_client, data, path, 2 * (len(call) - 1))]
     assert times == sorted(set(times))
     assert all(before_ms <= parse_time(time) <= after_ms for time in times)
 
@@ -159,7 +159,7 @@ def test_kept_ids_are_published_once(data: Path, api: Client, sink_client: Clien
     assert (second.returncode, second.stdout.decode()) == (0, _summary(duplicate=len(call)))
     assert b"Leave out --keep-ids" in second.stderr
     assert _publish(data, call).stdout.decode() == _summary(**counts)
-    times = [each["time"] for each in _await_events(sink_client, data, path, 2 * statuses)]
+    times = [event["time"] for event in _await_events(sink_client, data, path, 2 * statuses)]
     assert times[:statuses] == [event["time"] for event in call[1:]]
     assert len(times) == 2 * statuses
 

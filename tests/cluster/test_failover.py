@@ -62,7 +62,7 @@ class Gateway:
 
 def numbers_at(sink: RecordingSink) -> list[int]:
     """The events that the sink got, in the order of their first coming."""
-    return list(dict.fromkeys(each.json["data"]["sequenceNumber"] for each in sink.requests))
+    return list(dict.fromkeys(request.json["data"]["sequenceNumber"] for request in sink.requests))
 
 
 # Sentinel
@@ -202,7 +202,9 @@ def test_a_failover_in_a_cluster_loses_nothing_accepted(
     wanted = list(range(1, gateway.accepted + 1))
 
     def delivered() -> bool:
-        requests = [each.json["data"]["sequenceNumber"] for each in sink.requests if each.path != "/other"]
+        requests = [
+            request.json["data"]["sequenceNumber"] for request in sink.requests if request.path != "/other"
+        ]
         return list(dict.fromkeys(requests))[: len(wanted)] == wanted
 
     eventually(delivered, "all are delivered, in order", 60)
@@ -213,9 +215,9 @@ def test_each_node_waits_for_its_own_replicas(replicated: Cluster, connect: Conn
     registrations = one_of_each(replicated)
     for each in registrations:
         created(store, registration=each)
-    assert all(works(store, each, 1) for each in registrations)
+    assert all(works(store, registration, 1) for registration in registrations)
     replicated.replicas[1].pause()
-    assert [works(store, each, 2) for each in registrations] == [True, False, True]
+    assert [works(store, registration, 2) for registration in registrations] == [True, False, True]
     replicated.replicas[1].resume()
     eventually(lambda: works(store, registrations[1], 2), "its replica takes part again")
 
@@ -223,8 +225,11 @@ def test_each_node_waits_for_its_own_replicas(replicated: Cluster, connect: Conn
 def test_a_batch_over_nodes_needs_the_replicas_of_all(replicated: Cluster, connect: Connect) -> None:
     store = connect(replicated.url, ACK_REPLICAS="1")
     registrations = one_of_each(replicated)
-    made = [created(store, registration=each) for each in registrations]
-    batches = {partition_of(each, 64).number: [invitation(1, registration=each)] for each in registrations}
+    made = [created(store, registration=registration) for registration in registrations]
+    batches = {
+        partition_of(registration, 64).number: [invitation(1, registration=registration)]
+        for registration in registrations
+    }
     replicated.replicas[1].pause()
     with pytest.raises(Unavailable, match="replicas"):
         store.append(batches)

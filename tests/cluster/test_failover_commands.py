@@ -19,7 +19,7 @@ from webrtc_events.core.credentials import CredentialBox, sealing_key_id
 from webrtc_events.core.model import Credential
 from webrtc_events.core.setting_values import secret_keys
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import DeadLetter, Settlement, Store
+from webrtc_events.store.store import DroppedEvent, Settlement, Store
 
 COMMAND = str(Path(sys.executable).parent / "webrtc-events")
 P = partition_of("r1", 64)
@@ -91,7 +91,7 @@ def given_up(store: Store, count: int) -> None:
     outcome = "due"
     while outcome == "due":
         (claim,) = store.claim([P], subscriptions=9, events=count)
-        dead = tuple(DeadLetter(item.number, "refused", "500") for item in claim.items)
+        dead = tuple(DroppedEvent(item.number, "refused", "500") for item in claim.items)
         (outcome,) = store.settle([Settlement(claim, claim.items[-1].number, dead=dead)])
     assert outcome == "idle"
 
@@ -143,8 +143,8 @@ def test_rotate_key(stage: Stage, connect: Connect) -> None:
 
     def sealed_anew(client: "redis.Redis") -> list[Any]:
         pipe = client.pipeline()
-        for each in ids:
-            pipe.hget(partition_of_id(each, "subscription"), "credential")
+        for subscription_id in ids:
+            pipe.hget(partition_of_id(subscription_id, "subscription"), "credential")
         return [each for each in pipe.execute() if each and sealing_key_id(each) == new.key_id]
 
     stage.interrupted(lambda client: bool(sealed_anew(client)), "rotate-key", key=f"{NEW},{OLD}")

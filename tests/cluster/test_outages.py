@@ -44,7 +44,7 @@ def works(store: Store, registration: str, number: int) -> bool:
 def claimed(store: Store) -> dict[str, int]:
     """How many events are claimed, by subscription."""
     claims = store.claim([Partition(number) for number in range(64)], subscriptions=50, events=900)
-    return {each.subscription_id: len(each.items) for each in claims}
+    return {claim.subscription_id: len(claim.items) for claim in claims}
 
 
 @pytest.mark.parametrize("how", ["kill", "pause"])
@@ -53,13 +53,13 @@ def test_what_a_node_has_is_unavailable_and_the_rest_works_on(
 ) -> None:
     store = connect(cluster.url)
     registrations = one_of_each(cluster)
-    made = [created(store, registration=each) for each in registrations]
+    made = [created(store, registration=registration) for registration in registrations]
     for each in registrations:
         append(store, invitation(1, registration=each))
     getattr(cluster.masters[1], how)()
     started = CLOCK.monotonic()
     for number in range(2, 12):
-        assert [works(store, each, number) for each in registrations] == [True, False, True]
+        assert [works(store, registration, number) for registration in registrations] == [True, False, True]
     # Only the first has waited for an answer, of 2 s at most: ten of them would take 20 s.
     assert CLOCK.monotonic() - started < 10
     with pytest.raises(Unavailable):
@@ -95,15 +95,17 @@ def test_settling_does_what_it_can(cluster: Cluster, connect: Connect) -> None:
     for each in registrations:
         created(store, registration=each)
         append(store, invitation(1, registration=each))
-    claims = store.claim([partition_of(each, 64) for each in registrations], subscriptions=1, events=1)
-    settlements = [Settlement(each, 1) for each in claims]
+    claims = store.claim(
+        [partition_of(registration, 64) for registration in registrations], subscriptions=1, events=1
+    )
+    settlements = [Settlement(claim, 1) for claim in claims]
     cluster.masters[1].pause()
     assert store.settle(settlements) == ["idle", "unanswered", "idle"]
     cluster.masters[1].resume()
     eventually(lambda: store.settle(settlements[1:2]) == ["idle"], "the node is used again")
 
 
-def test_the_keeper_does_what_it_can(
+def test_the_sweeper_does_what_it_can(
     cluster: Cluster, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -151,8 +153,8 @@ def test_a_store_that_is_out_as_a_whole_is_unavailable(cluster: Cluster, connect
     created(store)
     append(store, invitation(1))
     (claim,) = store.claim([partition_of("r1", 64)], subscriptions=1, events=1)
-    for each in cluster.masters:
-        each.kill()
+    for master in cluster.masters:
+        master.kill()
     for use in (
         store.ping,
         store.sweep,
@@ -179,13 +181,17 @@ def test_deliveries_of_other_nodes_go_on(
             append(store, invitation(number, registration=each))
         sink.wait_for(2 * number)
     assert not works(store, registrations[1], 1)
-    assert worker.alive() == {"courier": True, "keeper": True, "store watch": True}
+    assert worker.alive() == {"dispatcher": True, "sweeper": True, "store watch": True}
     cluster.masters[1].resume()
     eventually(lambda: works(store, registrations[1], 1), "the node is used again")
     sink.wait_for(41)
-    for each in registrations:
-        numbers = [r.json["data"]["sequenceNumber"] for r in sink.requests if r.path == f"/{each}"]
-        assert numbers == ([1] if each == registrations[1] else list(range(1, 21)))
+    for registration in registrations:
+        numbers = [
+            request.json["data"]["sequenceNumber"]
+            for request in sink.requests
+            if request.path == f"/{registration}"
+        ]
+        assert numbers == ([1] if registration == registrations[1] else list(range(1, 21)))
 
 
 def test_what_was_delivered_while_its_node_was_out_is_settled_later(
@@ -198,13 +204,13 @@ def test_what_was_delivered_while_its_node_was_out_is_settled_later(
     build(cluster.url)
     append(store, invitation(1, registration=second))
     sink.wait_for(1)
-    # The answer comes to a courier that cannot settle.
+    # The answer comes to a dispatcher that cannot settle.
     cluster.masters[1].pause()
     CLOCK.sleep(3.0)
     cluster.masters[1].resume()
     eventually(lambda: works(store, second, 2) and works(store, second, 3), "the node is used again")
     sink.wait_for(4)
-    assert [each.json["id"] for each in sink.requests] == [f"{made.id}.{n}" for n in range(1, 5)]
+    assert [request.json["id"] for request in sink.requests] == [f"{made.id}.{n}" for n in range(1, 5)]
 
 
 def test_hints_come_from_every_node_and_again_from_one_that_is_back(
@@ -224,7 +230,7 @@ def test_hints_come_from_every_node_and_again_from_one_that_is_back(
         return wakeups.wait(1) == partition_of(registration, 64).number
 
     assert wakeups.wait(0) is None
-    assert [hint_of(each) for each in registrations] == [True, True, True]
+    assert [hint_of(registration) for registration in registrations] == [True, True, True]
     cluster.masters[1].kill()
     assert not works(store, registrations[1], 0)
     assert [hint_of(registrations[0]), hint_of(registrations[2])] == [True, True]

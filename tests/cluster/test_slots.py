@@ -22,7 +22,7 @@ SLOT = redis.crc.key_slot(DUE.encode())
 
 def source_and_target(cluster: Cluster) -> tuple[ValkeyServer, ValkeyServer]:
     source = cluster.master_of(DUE)
-    return source, next(each for each in cluster.masters if each is not source)
+    return source, next(master for master in cluster.masters if master is not source)
 
 
 def node_id(client: "redis.Redis") -> str:

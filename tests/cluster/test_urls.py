@@ -129,11 +129,11 @@ def test_a_cluster_over_tls(tmp_path: Path, connect: Connect, relay: Relay, auth
             stack.enter_context(server)
             front.target = server.port
         cluster = Cluster(servers, [])
-        form(cluster, [stack.enter_context(each.patient_client()) for each in servers])
+        form(cluster, [stack.enter_context(server.patient_client()) for server in servers])
         url = f"rediss+cluster://127.0.0.1:{fronts[0].port}?ssl_ca_certs={authority.ca_file}"
         store = connect(url)
         assert all(is_usable(store, each) for each in one_of_each(cluster))
-    assert all(each.secure > 0 for each in fronts)
+    assert all(front.secure > 0 for front in fronts)
 
 
 def test_sentinels_and_their_master_over_tls(

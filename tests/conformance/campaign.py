@@ -102,7 +102,7 @@ class Report:
 
     def problems(self) -> str:
         """Each kind of finding once, and the errors; empty when there are none."""
-        kinds = {(each.check, each.operation, each.message): each for each in self.findings}
+        kinds = {(finding.check, finding.operation, finding.message): finding for finding in self.findings}
         return "\n\n".join([*self.errors, *map(str, kinds.values())])
 
 

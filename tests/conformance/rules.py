@@ -36,7 +36,9 @@ class Rules:
         self._contract = contract
         self._sink = sink
         self._subscribe = subscribe
-        self._ids = {f"{each.method} {each.path}": each.id for each in contract.operations.values()}
+        self._ids = {
+            f"{operation.method} {operation.path}": operation.id for operation in contract.operations.values()
+        }
         self._bodies = {
             "createNotificationChannelSubscription": self._subscription,
             "updateNotificationChannelSubscription": self._update,

@@ -139,7 +139,9 @@ def test_event_is_an_object(instance: object) -> None:
 def test_request_is_held_to_the_schema_of_its_protocol(path: str, value: object, rule: str, at: str) -> None:
     validator = PUBLIC.validator("SubscriptionRequest")
     assert validator.first_fault(REQUEST) is None
-    assert (at, rule) in {(each.path, each.rule) for each in validator.faults(changed(REQUEST, path, value))}
+    assert (at, rule) in {
+        (fault.path, fault.rule) for fault in validator.faults(changed(REQUEST, path, value))
+    }
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,9 @@ def test_request_is_held_to_the_schema_of_its_protocol(path: str, value: object,
 def test_answer_is_held_to_the_schema_of_its_protocol(path: str, value: object, rule: str, at: str) -> None:
     validator = PUBLIC.validator("Subscription")
     assert validator.first_fault(RESOURCE) is None
-    assert (at, rule) in {(each.path, each.rule) for each in validator.faults(changed(RESOURCE, path, value))}
+    assert (at, rule) in {
+        (fault.path, fault.rule) for fault in validator.faults(changed(RESOURCE, path, value))
+    }
 
 
 def test_faults_do_not_repeat_values() -> None:
@@ -215,7 +219,7 @@ def test_network_event_may_not_name_a_subscription() -> None:
 def test_operations_are_known_by_their_ids() -> None:
     assert PUBLIC.base_path == "/webrtc-events/v0.2"
     assert NETWORK.base_path == "/network/v0"
-    assert {each.method for each in PUBLIC.operations.values()} == {"GET", "POST", "DELETE"}
+    assert {operation.method for operation in PUBLIC.operations.values()} == {"GET", "POST", "DELETE"}
     assert NETWORK.operations["publishEvents"].scopes == {"webrtc-events:network"}
     assert set(NETWORK.operations["publishEvents"].bodies) == {
         "application/cloudevents+json",

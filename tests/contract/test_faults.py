@@ -14,7 +14,7 @@ PREFIX = "org.camaraproject.webrtc-events.v0."
 
 
 def faults(name: str, instance: Any, contract: Any = PUBLIC) -> list[str]:
-    return [str(each) for each in contract.validator(name).faults(instance)]
+    return [str(fault) for fault in contract.validator(name).faults(instance)]
 
 
 def request(**changes: Any) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def test_no_client(raw: str) -> None:
 def test_clients_by_their_ids(raw: str, ids: set[str]) -> None:
     choice = parse_client_choice(raw)
     assert choice == ClientChoice(every=False, ids=frozenset(ids))
-    assert all(each in choice for each in ids)
+    assert all(subscription_id in choice for subscription_id in ids)
     assert "somebody else" not in choice
     assert choice.possible == (False, True)
 

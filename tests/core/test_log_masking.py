@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from webrtc_events.core.log_masking import Masking, Personal, mask_logs
+from webrtc_events.core.log_masking import Masking, PersonalData, mask_logs
 
 KEY = b"k" * 32
 HIDDEN, SHOWN = Masking(KEY, show=False), Masking(KEY, show=True)
@@ -105,23 +105,25 @@ def test_a_pseudonym_is_that_of_its_key() -> None:
 def test_arguments_that_are_personal_are_masked(logger: tuple[logging.Logger, Lines]) -> None:
     log, lines = logger
     mask_logs(HIDDEN)
-    log.info("name=%s device=%s subject=%s n=%d", Personal("Alice"), Personal("d-1"), Personal(None), 7)
+    log.info(
+        "name=%s device=%s subject=%s n=%d", PersonalData("Alice"), PersonalData("d-1"), PersonalData(None), 7
+    )
     name, device = HIDDEN.pseudonym("Alice"), HIDDEN.pseudonym("d-1")
     assert lines() == f"name={name} device={device} subject=None n=7"
-    log.info("%(name)s", {"name": Personal("Alice")})
+    log.info("%(name)s", {"name": PersonalData("Alice")})
     assert lines().endswith(name)
 
 
 def test_with_the_setting_they_are_shown(logger: tuple[logging.Logger, Lines]) -> None:
     log, lines = logger
     mask_logs(SHOWN)
-    log.info("%s called tel:+12025550100 with Bearer s3cret", Personal("Alice"))
+    log.info("%s called tel:+12025550100 with Bearer s3cret", PersonalData("Alice"))
     assert lines() == "Alice called tel:+12025550100 with Bearer ***"
 
 
 def test_before_masking_is_set_up_nothing_is_shown(logger: tuple[logging.Logger, Lines]) -> None:
     log, lines = logger
-    log.info("%s %r", Personal("Alice"), Personal("Alice"))
+    log.info("%s %r", PersonalData("Alice"), PersonalData("Alice"))
     assert lines() == "~ ~"
 
 

@@ -120,7 +120,9 @@ def test_signing_keys_are_read_at_start_in_their_order(tmp_path: Path) -> None:
     for file, key in zip(files, keys, strict=True):
         file.write_bytes(private_pem(key))
     settings = Settings.from_environ(LEAST | {SIGNING: ", ".join(map(str, files))})
-    assert [each.public_key() for each in settings.signing_keys] == [each.public_key() for each in keys]
+    assert [signing_key.public_key() for signing_key in settings.signing_keys] == [
+        key.public_key() for key in keys
+    ]
     assert "signing_keys" not in repr(settings)
     assert Settings.from_environ(LEAST | {SIGNING: ""}).signing_keys == ()
 
@@ -195,7 +197,7 @@ def test_the_secret_key_is_not_shown() -> None:
 def test_the_readme_lists_every_setting_with_its_default() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     rows = {line.split("`")[1]: line for line in readme.splitlines() if line.startswith("| `")}
-    for each in dataclasses.fields(Settings):
-        row = rows[each.name.upper()]
-        default = each.metadata["default"]
+    for field in dataclasses.fields(Settings):
+        row = rows[field.name.upper()]
+        default = field.metadata["default"]
         assert f"`{default}`" in row if default else "none" in row

@@ -1,4 +1,4 @@
-"""A recording sink, and couriers that deliver to it."""
+"""A recording sink, and dispatchers that deliver to it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import redis
 from tests.harness.sinks import RecordingSink
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.dispatcher import Courier, CourierOptions
-from webrtc_events.delivery.notifications import NotificationWriter, WireForms
+from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions
+from webrtc_events.delivery.notifications import EventFormats, NotificationWriter
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import Sink, SinkLimits
 from webrtc_events.store.store import Store
@@ -21,17 +21,17 @@ LIMITS = SinkLimits(connect_ms=500, total_ms=1_000)
 
 @dataclass
 class Postman:
-    """A courier that is driven by the test's own thread. Retries have no delay."""
+    """A dispatcher that is driven by the test's own thread. Retries have no delay."""
 
-    courier: Courier
+    dispatcher: Dispatcher
     sink: Sink[Any]
     raw_store: "redis.Redis"
 
     def run(self, rounds: int = 200) -> None:
         """Steps until nothing is on its way and no subscription is due, now or later."""
         for _ in range(rounds):
-            self.courier.step()
-            if self.courier.idle and not self.raw_store.keys("*:due"):
+            self.dispatcher.step()
+            if self.dispatcher.idle and not self.raw_store.keys("*:due"):
                 return
         raise AssertionError(f"still busy after {rounds} rounds")
 
@@ -58,8 +58,8 @@ def postman(
         at: Store = store,
         settings: Settings = settings,
         clock: Clock | None = None,
-        forms: WireForms | None = None,
-        options: CourierOptions | None = None,
+        forms: EventFormats | None = None,
+        options: DispatcherOptions | None = None,
         random: Callable[[], float] = lambda: 0.0,
         limits: SinkLimits = LIMITS,
     ) -> Postman:
@@ -69,16 +69,16 @@ def postman(
             clock=SystemClock(),
             limits=limits,
         )
-        courier = Courier(
+        dispatcher = Dispatcher(
             store=at,
             sink=http,
-            writer=NotificationWriter(forms or WireForms.of(settings), settings),
+            writer=NotificationWriter(forms or EventFormats.of(settings), settings),
             settings=settings,
             clock=clock or SystemClock(),
             random=random,
-            options=options or CourierOptions(poll_s=0.02, limits=LIMITS),
+            options=options or DispatcherOptions(poll_s=0.02, limits=LIMITS),
         )
-        made.append(Postman(courier, http, raw_store))
+        made.append(Postman(dispatcher, http, raw_store))
         return made[-1]
 
     yield make

@@ -26,7 +26,7 @@ from webrtc_events.core.model import (
     TerminationReason,
 )
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.dispatcher import CourierOptions
+from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_limiter import HostLimits
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
@@ -51,7 +51,7 @@ def agreeing(rate: str | None = None, origin: str = ORIGIN) -> Callable[[Receive
 
 
 def methods(sink: RecordingSink) -> list[str]:
-    return [each.method for each in sink.requests]
+    return [request.method for request in sink.requests]
 
 
 def status_of(store: Store, made: Subscription) -> Status | None:
@@ -169,7 +169,7 @@ def test_a_sink_that_never_answers_refuses_when_its_time_is_over(
 ) -> None:
     sink.answer = lambda _: Answer(never=True)
     made = asked(store, sink)
-    first = postman().courier
+    first = postman().dispatcher
     while status_of(store, made) is Status.ACTIVATION_REQUESTED and len(sink.requests) < 1:
         first.step()
     while not first.idle:
@@ -186,9 +186,9 @@ def test_an_address_that_sinks_may_not_have_is_not_connected_to(
     """As when the name came to point elsewhere after the subscription was made."""
     made = asked(store, sink)
     public = dataclasses.replace(settings, sink_allowed_networks=())
-    courier = postman(settings=public).courier
+    dispatcher = postman(settings=public).dispatcher
     for _ in range(20):
-        courier.step()
+        dispatcher.step()
     assert status_of(store, made) is Status.ACTIVATION_REQUESTED
     postman(store_at(601), settings=public).run()
     assert status_of(store, made) is Status.EXPIRED
@@ -210,7 +210,7 @@ def test_the_question_carries_the_credential_and_nobody_else_sees_it(
     store.create(made, sink=sink.url, headers={}, sealed=sealed)
     sink.answer = [401]
     postman().run()
-    assert [each.header("authorization") for each in sink.requests] == ["Bearer t0ken"]
+    assert [request.header("authorization") for request in sink.requests] == ["Bearer t0ken"]
     assert status_of(store, made) is Status.EXPIRED
     assert "t0ken" not in caplog.text + everything(raw_store)
     assert sealed not in everything(raw_store)
@@ -282,10 +282,10 @@ def test_after_a_crash_before_the_answer_is_settled_the_sink_is_asked_again(
     sink.answer = agreeing()
     made = asked(store, sink)
     lost = LosesSettles.connect(settings)
-    courier = postman(lost).courier
+    dispatcher = postman(lost).dispatcher
     while not sink.requests:
         with contextlib.suppress(Unavailable):
-            courier.step()
+            dispatcher.step()
     lost.close()
     assert status_of(store, made) is Status.ACTIVATION_REQUESTED
     postman(store_at(31)).run()
@@ -329,19 +329,19 @@ class Arrivals:
 
 
 def events_of(sink: RecordingSink, path: str) -> list[int]:
-    posted = [each for each in sink.requests if each.method == "POST" and each.path == path]
+    posted = [request for request in sink.requests if request.method == "POST" and request.path == path]
     return [each.json["data"]["sequenceNumber"] for each in posted]
 
 
-def run_both(couriers: list[Postman], sink: RecordingSink, notifications: int) -> None:
+def run_both(dispatchers: list[Postman], sink: RecordingSink, notifications: int) -> None:
     """Both work until so many notifications came."""
     done = threading.Event()
 
     def work(postman: Postman) -> None:
         while not done.is_set():
-            postman.courier.step()
+            postman.dispatcher.step()
 
-    threads = [threading.Thread(target=work, args=(each,)) for each in couriers]
+    threads = [threading.Thread(target=work, args=(dispatcher,)) for dispatcher in dispatchers]
     for thread in threads:
         thread.start()
     try:
@@ -382,7 +382,7 @@ def test_a_slow_rate_holds_events_back_and_keeps_their_order(
     made = asked(store, sink)
     postman().run()
     append(store, invitation(1), invitation(2))
-    first = postman().courier
+    first = postman().dispatcher
     while not first.idle or len(sink.requests) < 2:
         first.step()
     assert events_of(sink, "/") == [1]
@@ -390,7 +390,7 @@ def test_a_slow_rate_holds_events_back_and_keeps_their_order(
     now_ms = round(SystemClock().now() * 1000)
     assert due_ms is not None
     assert 50_000 < due_ms - now_ms <= 60_000
-    early = postman(store_at(40)).courier
+    early = postman(store_at(40)).dispatcher
     for _ in range(5):
         early.step()
     assert events_of(sink, "/") == [1]
@@ -398,7 +398,7 @@ def test_a_slow_rate_holds_events_back_and_keeps_their_order(
     assert events_of(sink, "/") == [1, 2]
     # No attempt was made in between: the event's own attempts begin with the first.
     attempts = [each["attempt"] for _, each in raw_store.xrange(P.attempts)]
-    assert sum('"attempt": 1' in each for each in attempts) == len(attempts) == 3
+    assert sum('"attempt": 1' in attempt for attempt in attempts) == len(attempts) == 3
 
 
 def test_what_waits_for_its_turn_past_its_deadline_is_dropped(
@@ -410,10 +410,10 @@ def test_what_waits_for_its_turn_past_its_deadline_is_dropped(
     postman().run()
     append(store, *(invitation(number) for number in range(1, 6)))
     for seconds in range(0, 130, 5):
-        courier = postman(store_at(seconds)).courier
-        courier.step()
-        while not courier.idle:
-            courier.step(claiming=True)
+        dispatcher = postman(store_at(seconds)).dispatcher
+        dispatcher.step()
+        while not dispatcher.idle:
+            dispatcher.step(claiming=True)
     postman(store_at(130)).run()
     assert events_of(sink, "/")[:2] == [1, 2]
     assert {each["reason"] for _, each in raw_store.xrange(P.dead)} == {"deadline_exceeded"}
@@ -429,17 +429,17 @@ def test_what_waits_for_its_host_uses_no_turn(
     postman().run()
     sink.answer = lambda request: Answer(delay_s=0.3 if request.path == "/slow" else 0)
     append(store, invitation(1, registration="r2"))
-    options = CourierOptions(HostLimits(in_flight=1, connections=1), poll_s=0.02, limits=LIMITS)
+    options = DispatcherOptions(HostLimits(in_flight=1, connections=1), poll_s=0.02, limits=LIMITS)
     both = postman(options=options)
     while len(sink.requests) < 2:
-        both.courier.step()
+        both.dispatcher.step()
     append(store, invitation(2))
     for _ in range(3):
-        both.courier.step()
-    assert [each.path for each in sink.requests] == ["/paced", "/slow"]
+        both.dispatcher.step()
+    assert [request.path for request in sink.requests] == ["/paced", "/slow"]
     assert raw_store.keys("turns:*") == []
     both.run()
-    assert [each.path for each in sink.requests] == ["/paced", "/slow", "/paced"]
+    assert [request.path for request in sink.requests] == ["/paced", "/slow", "/paced"]
     assert len(raw_store.keys("turns:*")) == 1
 
 
@@ -455,14 +455,14 @@ def test_sinks_that_named_no_rate_are_not_held_back(
     assert raw_store.keys("turns:*") == []
 
 
-def test_a_courier_that_stops_gives_back_what_waits_for_its_turn(
+def test_a_dispatcher_that_stops_gives_back_what_waits_for_its_turn(
     store: Store, sink: RecordingSink, postman: Make
 ) -> None:
     sink.answer = agreeing("75")
     asked(store, sink)
     postman().run()
     append(store, invitation(1), invitation(2))
-    stopping = postman().courier
+    stopping = postman().dispatcher
     while len(sink.requests) < 2:
         stopping.step()
     for _ in range(3):

@@ -32,7 +32,7 @@ from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.model import Credential
 from webrtc_events.core.settings import Settings
 from webrtc_events.sinks.client import SinkLimits
-from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
@@ -180,7 +180,7 @@ def test_the_documentation_tells_what_the_words_of_each_mean() -> None:
 
 @pytest.fixture
 def causes(sink: RecordingSink, tmp_path: Path) -> Causes:
-    """Couriers trust the CA of `sink`."""
+    """Dispatchers trust the CA of `sink`."""
     return Causes(sink.authority, tmp_path)
 
 
@@ -200,7 +200,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, str]]:
 def attempted(postman: Postman, caplog: pytest.LogCaptureFixture, rounds: int = 2_000) -> dict[str, str]:
     """The line of the first attempt."""
     for _ in range(rounds):
-        postman.courier.step()
+        postman.dispatcher.step()
         if found := lines(caplog):
             return found[0]
     raise AssertionError("no attempt was made")
@@ -214,7 +214,7 @@ def with_token(store: Store, settings: Settings, url: str, origin: str | None) -
 
 
 @pytest.mark.parametrize("origin", [None, "events.operator.example"], ids=["event", "handshake"])
-@pytest.mark.parametrize(("reason", "words"), CAUSES, ids=[each.__name__ for each in CAUSES.values()])
+@pytest.mark.parametrize(("reason", "words"), CAUSES, ids=[cause.__name__ for cause in CAUSES.values()])
 def test_a_failed_attempt_says_why(
     causes: Causes,
     store: Store,
@@ -273,7 +273,7 @@ def test_an_answer_that_is_no_success_keeps_its_line_in_order(
 
 
 class Ahead(SystemClock):
-    """A courier's clock that goes past every deadline while a sink shows its certificate again."""
+    """A dispatcher's clock that goes past every deadline while a sink shows its certificate again."""
 
     ahead_s = 0.0
     _handshakes = 0
@@ -322,9 +322,9 @@ def test_a_certificate_cannot_speak_for_us(
         postman(clock=clock, limits=PATIENT).run(1_000)
         # What is settled in the same round is settled once.
         assert len(sink.requests) == 1
-    tried, given_up = [each for each in lines(caplog) if each["event"] == f"{made.id}.1"]
+    tried, given_up = [line for line in lines(caplog) if line["event"] == f"{made.id}.1"]
     letters = DeadLetters(store, settings)
-    (letter,) = letters.newest_first(LetterFilter())
+    (letter,) = letters.newest_first(DeadLetterFilter())
     shown = as_text(in_full(letter, store.get(made.id), letters.attempts(letter), settings))
     assert (tried["outcome"], tried["reason"]) == ("retry", "tls")
     assert tried["detail"].startswith("SSL: certificate subject name '")
@@ -374,9 +374,9 @@ def test_the_end_that_is_given_up_says_why(
     with_token(store, settings, sink.url, None)
     append(store, invitation(1))
     sink.answer = [401]
-    courier = postman().courier
-    while not (sink.requests and courier.idle):
-        courier.step(claiming=not sink.requests)
+    dispatcher = postman().dispatcher
+    while not (sink.requests and dispatcher.idle):
+        dispatcher.step(claiming=not sink.requests)
     with causes.nobody() as url:
         (key,) = raw_store.keys("*:subscription:*")
         raw_store.hset(key, "sink", url)

@@ -12,7 +12,7 @@ from tests.harness.builders import created
 from tests.harness.sinks import RecordingSink
 from webrtc_events.contract.documents import load_network
 from webrtc_events.core.model import EventType, Status, TerminationReason
-from webrtc_events.local.sink.second_validator import SecondOpinion
+from webrtc_events.local.sink.second_validator import SecondValidator
 from webrtc_events.services.events import Publisher
 from webrtc_events.store.store import Store
 
@@ -47,17 +47,19 @@ def test_three_subscribers_receive_the_whole_call(
         for event_type in SUBSCRIBABLE
     }
     results = Publisher(store, load_network()).publish(call)
-    assert {each["status"] for each in results} == {"accepted"}
+    assert {result["status"] for result in results} == {"accepted"}
     postman().run()
     for each in made.values():
         store.end(each.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
     postman().run()
 
-    opinion = SecondOpinion(strict=False)
-    assert [opinion.fault(each.headers, each.body) for each in sink.requests] == [None] * len(sink.requests)
+    opinion = SecondValidator(strict=False)
+    assert [opinion.fault(request.headers, request.body) for request in sink.requests] == [None] * len(
+        sink.requests
+    )
     for event_type, subscription in made.items():
         path = f"/{event_type.rpartition('.')[2]}"
-        received = [each.json for each in sink.requests if each.path == path]
+        received = [request.json for request in sink.requests if request.path == path]
         *events, end = received
         told = [
             {name: value for name, value in event["data"].items() if name != "subscriptionId"}

@@ -23,9 +23,9 @@ from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Credential, Drop, Status, Subscription, TerminationReason
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.dispatcher import Courier, CourierOptions
+from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions
 from webrtc_events.delivery.host_limiter import HostLimits
-from webrtc_events.delivery.notifications import NotificationWriter, Unsent, WireForms
+from webrtc_events.delivery.notifications import EventFormats, NotificationWriter, Skipped
 from webrtc_events.sinks.signatures import Signer
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Settlement, Store
@@ -47,7 +47,7 @@ def with_token(
 
 def sequence(requests: Sequence[Received]) -> list[Any]:
     """The sequence numbers received, an end by its reason."""
-    data = [each.json["data"] for each in requests]
+    data = [request.json["data"] for request in requests]
     return [each.get("sequenceNumber", each.get("terminationReason")) for each in data]
 
 
@@ -89,7 +89,7 @@ def test_events_arrive_in_order_and_the_end_is_last(store: Store, sink: Recordin
     append(store, *(invitation(number) for number in range(1, 31)))
     postman().run()
     assert sequence(sink.requests) == [*range(1, 21), "MAX_EVENTS_REACHED"]
-    assert len({each.json["id"] for each in sink.requests}) == 21
+    assert len({request.json["id"] for request in sink.requests}) == 21
 
 
 def test_a_failing_sink_gets_the_same_event_again_before_any_other(
@@ -100,7 +100,7 @@ def test_a_failing_sink_gets_the_same_event_again_before_any_other(
     sink.answer = [204, 503, 404, 429, 204]
     postman().run()
     assert sequence(sink.requests) == [1, 2, 2, 2, 2]
-    assert len({each.json["id"] for each in sink.requests}) == 2
+    assert len({request.json["id"] for request in sink.requests}) == 2
 
 
 def test_a_refused_event_becomes_a_dead_letter_and_the_next_goes_on(
@@ -141,7 +141,7 @@ def test_401_to_a_credentialed_delivery_ends_it_and_the_end_is_tried_once(
         "subscription_ended",
         "end_refused",
     ]
-    assert postman().courier.idle
+    assert postman().dispatcher.idle
 
 
 def test_the_end_after_a_401_is_tried_once_whatever_is_answered(
@@ -167,7 +167,7 @@ def test_a_token_is_seen_by_the_sink_alone(
     append(store, invitation(1), invitation(2), invitation(3))
     sink.answer = [204, 500, 400, 401]
     postman().run()
-    assert [each.header("authorization") for each in sink.requests] == ["Bearer t0ken"] * 5
+    assert [request.header("authorization") for request in sink.requests] == ["Bearer t0ken"] * 5
     assert "http_500" in caplog.text
     assert "t0ken" not in caplog.text + everything(raw_store)
 
@@ -221,7 +221,7 @@ def test_no_exchange_outlives_its_lease(
 def test_a_date_to_come_back_at_is_judged_by_the_stores_time(
     store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis", off_s: float
 ) -> None:
-    """A courier whose wall clock is wrong comes neither an hour late nor at once."""
+    """A dispatcher whose wall clock is wrong comes neither an hour late nor at once."""
 
     class Wrong(SystemClock):
         def now(self) -> float:
@@ -231,10 +231,10 @@ def test_a_date_to_come_back_at_is_judged_by_the_stores_time(
     append(store, invitation(1))
     now_s = SystemClock().now()
     sink.answer = lambda _: Answer(503, (("Retry-After", formatdate(now_s + 60, usegmt=True)),))
-    courier = postman(clock=Wrong()).courier
+    dispatcher = postman(clock=Wrong()).dispatcher
     for _ in range(200):
-        courier.step()
-        if sink.requests and courier.idle:
+        dispatcher.step()
+        if sink.requests and dispatcher.idle:
             break
     ((_, due_ms),) = raw_store.zrange(P.due, 0, -1, withscores=True)
     assert due_ms / 1000 - now_s == pytest.approx(60, abs=5)
@@ -285,9 +285,9 @@ def test_what_cannot_be_signed_is_given_up_and_not_repeated(store: Store, settin
     append(store, invitation(1))
     [claim] = store.claim([P], subscriptions=1, events=1)
     signer = Signer(Ed25519PrivateKey.generate(), SystemClock())
-    writer = NotificationWriter(WireForms.of(settings), settings, signer)
+    writer = NotificationWriter(EventFormats.of(settings), settings, signer)
     written = writer.write(claim, claim.items[0], claim.now_ms)
-    assert isinstance(written, Unsent)
+    assert isinstance(written, Skipped)
     assert written.outcome == Drop("unsendable", "HTTPMessageSignaturesException")
 
 
@@ -297,37 +297,37 @@ def test_a_sink_that_hangs_delays_no_other(store: Store, sink: RecordingSink, po
     sink.answer = lambda request: Answer(never=request.path == "/hangs")
     append(store, invitation(1))
     append(store, *(invitation(number, registration="r2") for number in range(2, 12)))
-    courier = postman().courier
+    dispatcher = postman().dispatcher
     for _ in range(100):
-        courier.step()
-        healthy = [each for each in sink.requests if each.path == "/healthy"]
+        dispatcher.step()
+        healthy = [request for request in sink.requests if request.path == "/healthy"]
         if len(healthy) == 10:
             break
     assert sequence(healthy) == list(range(2, 12))
-    assert not courier.idle
+    assert not dispatcher.idle
 
 
 def test_many_that_hang_delay_no_other(store: Store, sink: RecordingSink, postman: Make) -> None:
-    """More than a courier keeps on its way to one host, and more than may wait for it."""
+    """More than a dispatcher keeps on its way to one host, and more than may wait for it."""
     hanging = socket.create_server(("127.0.0.1", 0), backlog=512)
     with hanging:
         for _ in range(300):
             created(store, sink=f"https://127.0.0.1:{hanging.getsockname()[1]}/")
         created(store, sink=sink.url, registration="r2")
         append(store, invitation(1))
-        courier = postman().courier
-        courier.step()
+        dispatcher = postman().dispatcher
+        dispatcher.step()
         append(store, *(invitation(number, registration="r2") for number in range(2, 12)))
         clock = SystemClock()
         started = clock.monotonic()
         while len(sink.requests) < 10 and clock.monotonic() < started + 5:
-            courier.step()
+            dispatcher.step()
         assert sequence(sink.requests) == list(range(2, 12))
         # Well before the first of those that hang has run into its timeout of 1 s.
         assert clock.monotonic() - started < 0.9
 
 
-def test_a_crowded_host_does_not_make_a_courier_spin(
+def test_a_crowded_host_does_not_make_a_dispatcher_spin(
     store: Store, settings: Settings, sink: RecordingSink, postman: Make
 ) -> None:
     for number in range(8):
@@ -335,8 +335,8 @@ def test_a_crowded_host_does_not_make_a_courier_spin(
     sink.answer = lambda _: Answer(never=True)
     for number in range(8):
         append(store, invitation(number, registration=f"r{number}"))
-    options = CourierOptions(HostLimits(places=4), poll_s=0.02, limits=LIMITS)
-    full = postman(options=options).courier
+    options = DispatcherOptions(HostLimits(places=4), poll_s=0.02, limits=LIMITS)
+    full = postman(options=options).dispatcher
     clock = SystemClock()
     started, rounds = clock.monotonic(), 0
     while clock.monotonic() - started < 0.4:
@@ -355,33 +355,33 @@ def test_answers_are_heard_while_the_store_is_away(
     broken = BreaksAtSettle.connect(settings)
     assert isinstance(broken, BreaksAtSettle)
     broken.cut = []
-    courier = postman(broken).courier
+    dispatcher = postman(broken).dispatcher
     sink.answer = lambda _: Answer(delay_s=0.2)
     while not sink.requests:
-        courier.step()
+        dispatcher.step()
     broken.cut = ["request"] * 50
     clock = SystemClock()
     away_until = clock.monotonic() + LIMITS.total_ms / 1000 + 0.5
     while clock.monotonic() < away_until:
         with contextlib.suppress(Unavailable):
-            courier.step()
+            dispatcher.step()
         broken.cut = ["request"] * 50
     broken.cut = []
     for _ in range(20):
-        courier.step()
+        dispatcher.step()
     broken.close()
     # Heard as 204 when it came, not as a timeout later: nothing is sent again.
     assert sequence(sink.requests) == [1]
-    assert courier.idle
+    assert dispatcher.idle
 
 
-def test_a_courier_that_stops_sends_nothing_new_and_settles_what_it_sent(
+def test_a_dispatcher_that_stops_sends_nothing_new_and_settles_what_it_sent(
     store: Store, sink: RecordingSink, postman: Make
 ) -> None:
     created(store, sink=sink.url)
     append(store, *(invitation(number) for number in range(1, 9)))
     sink.answer = lambda _: Answer(delay_s=0.1)
-    stopping = postman().courier
+    stopping = postman().dispatcher
     while len(sink.requests) < 2:
         stopping.step()
     while not stopping.idle:
@@ -391,30 +391,30 @@ def test_a_courier_that_stops_sends_nothing_new_and_settles_what_it_sent(
     assert sequence(sink.requests) == list(range(1, 9))
 
 
-def test_a_lane_that_fails_by_a_bug_fails_alone(
+def test_a_task_that_fails_by_a_bug_fails_alone(
     store: Store, sink: RecordingSink, postman: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     created(store, sink=sink.url_of("/bug"))
     created(store, sink=sink.url_of("/fine"))
     append(store, invitation(1))
-    judge = Courier._judge
+    judge = Dispatcher._judge
 
-    def buggy(self: Courier, lane: Any, reply: Any) -> None:
-        if lane.claim.sink.endswith("/bug"):
+    def buggy(self: Dispatcher, task: Any, reply: Any) -> None:
+        if task.claim.sink.endswith("/bug"):
             raise RuntimeError("a bug")
-        judge(self, lane, reply)
+        judge(self, task, reply)
 
-    monkeypatch.setattr(Courier, "_judge", buggy)
-    courier = postman().courier
+    monkeypatch.setattr(Dispatcher, "_judge", buggy)
+    dispatcher = postman().dispatcher
     for _ in range(50):
-        courier.step()
-        if courier.idle and len(sink.requests) == 2:
+        dispatcher.step()
+        if dispatcher.idle and len(sink.requests) == 2:
             break
-    assert courier.idle
+    assert dispatcher.idle
     append(store, invitation(2))
     for _ in range(20):
-        courier.step()
-    assert [each.path for each in sink.requests].count("/fine") == 2
+        dispatcher.step()
+    assert [request.path for request in sink.requests].count("/fine") == 2
 
 
 def test_nothing_is_sent_behind_an_end_after_a_crash(
@@ -424,16 +424,16 @@ def test_nothing_is_sent_behind_an_end_after_a_crash(
     append(store, invitation(1), invitation(2))
     lost = BreaksAtSettle(store._redis, store._settings)
     lost.cut = ["request"] * 1000
-    courier = postman(lost).courier
+    dispatcher = postman(lost).dispatcher
     while len(sink.requests) < 2:
         with contextlib.suppress(Unavailable):
-            courier.step()
+            dispatcher.step()
     # It dies here, with both delivered and nothing settled.
     postman(store_at(31)).run()
     assert sequence(sink.requests) == [1, 2, 1, 2, "MAX_EVENTS_REACHED"]
 
 
-def test_what_a_lost_courier_had_claimed_is_sent_by_another_with_the_same_id(
+def test_what_a_lost_dispatcher_had_claimed_is_sent_by_another_with_the_same_id(
     store: Store, store_at: Callable[..., Store], sink: RecordingSink, postman: Make
 ) -> None:
     created(store, sink=sink.url)
@@ -441,7 +441,7 @@ def test_what_a_lost_courier_had_claimed_is_sent_by_another_with_the_same_id(
     sink.answer = lambda _: Answer(never=len(sink.requests) == 1)
     lost = postman()
     for _ in range(20):
-        lost.courier.step()
+        lost.dispatcher.step()
         if sink.requests:
             break
     postman(store_at(31)).run()
@@ -478,9 +478,9 @@ def test_a_settle_that_failed_is_done_again_and_repeats_nothing(
     broken = BreaksAtSettle.connect(settings)
     assert isinstance(broken, BreaksAtSettle)
     broken.cut = [cut]
-    courier = postman(broken).courier
+    dispatcher = postman(broken).dispatcher
     for round_ in range(60):
-        courier.step()
+        dispatcher.step()
         if round_ == 30:
             append(store, invitation(2))
     broken.close()
@@ -525,9 +525,9 @@ def test_a_sink_that_only_fails_is_told_once_that_its_subscription_ended(
     append(store, invitation(1))
     sink.answer = lambda _: Answer(500)
     first = postman()
-    first.courier.step()
-    while not first.courier.idle:
-        first.courier.step(claiming=False)
+    first.dispatcher.step()
+    while not first.dispatcher.idle:
+        first.dispatcher.step(claiming=False)
     before = len(sink.requests)
     a_day_later = store_at(24 * 3600)
     append(a_day_later, invitation(2))
@@ -552,14 +552,14 @@ def test_a_claim_takes_no_more_than_so_many_and_the_next_comes_at_once(
 
     monkeypatch.setattr(store, "claim", recorded)
     # No poll comes within the test, so the first round's claim must be followed by others by itself.
-    postman(options=CourierOptions(poll_s=60, limits=LIMITS, claims_at_once=5)).run()
+    postman(options=DispatcherOptions(poll_s=60, limits=LIMITS, claims_at_once=5)).run()
     assert len(sink.requests) == 12
     assert max(sizes) <= 5
     # A delivery that failed on a busy machine would come again behind them.
     assert sum([size for size in sizes if size][:3]) == 12
 
 
-def test_a_courier_holds_so_many_bytes(
+def test_a_dispatcher_holds_so_many_bytes(
     store: Store, settings: Settings, sink: RecordingSink, postman: Make
 ) -> None:
     """What it has room for later, it leaves to others meanwhile; all is delivered in the end."""
@@ -575,9 +575,9 @@ def test_a_courier_holds_so_many_bytes(
     clock = SystemClock()
     give_up = clock.monotonic() + 30
     while len(sink.requests) < len(made) and clock.monotonic() < give_up:
-        made_by.courier.step()
-        held.append(sum(len(item.payload) for lane in made_by.courier._lanes for item in lane.claim.items))
-    assert {each.path for each in sink.requests} == {f"/{number}" for number in range(12)}
+        made_by.dispatcher.step()
+        held.append(sum(len(item.payload) for task in made_by.dispatcher._tasks for item in task.claim.items))
+    assert {request.path for request in sink.requests} == {f"/{number}" for number in range(12)}
     assert len(sink.requests) == len(made)
     assert 400_000 < max(held) <= 1_048_576
     made_by.run()

@@ -47,5 +47,5 @@ def test_deliveries_under_way_end_and_the_others_go_on(
     assert len(gone) < 20
     assert dict(received) == {made[number].id: list(range(1, 21)) for number in range(2, 6)}
     assert "lease lost" in caplog.text
-    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert made[1].id not in repr(contents(raw_store))

@@ -16,7 +16,7 @@ from tests.delivery.conftest import LIMITS, Postman
 from tests.harness.builders import append, created, invitation
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.delivery.dispatcher import CourierOptions
+from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_limiter import HostLimits
 from webrtc_events.sinks.client import SinkLimits
 from webrtc_events.store.keys import partition_of
@@ -63,7 +63,7 @@ def step_until(postman: Postman, done: Callable[[], bool], seconds: float = 10) 
     until = clock.monotonic() + seconds
     while not done():
         assert clock.monotonic() < until, f"not within {seconds} s"
-        postman.courier.step()
+        postman.dispatcher.step()
 
 
 def received(sink: RecordingSink, count: int) -> bool:
@@ -84,7 +84,7 @@ def test_no_more_than_the_limit_is_with_a_sink_at_once(
     subscribed(store, sink.url, 40)
     append(store, invitation(1), invitation(2))
     sink.answer = load = Load()
-    postman(options=CourierOptions(HostLimits(in_flight=6), poll_s=0.02, limits=LIMITS)).run()
+    postman(options=DispatcherOptions(HostLimits(in_flight=6), poll_s=0.02, limits=LIMITS)).run()
     assert len(sink.requests) == 80
     assert 4 <= load.most <= 6
 
@@ -97,10 +97,10 @@ def test_no_more_connections_to_a_sink_than_the_limit_and_none_waits_for_one(
     append(store, invitation(1))
     sink.answer = Load(0.05)
     limits = SinkLimits(connect_ms=200, total_ms=1_000)
-    options = CourierOptions(HostLimits(in_flight=16, connections=2), poll_s=0.02, limits=limits)
+    options = DispatcherOptions(HostLimits(in_flight=16, connections=2), poll_s=0.02, limits=limits)
     postman(options=options).run()
     assert sink.connections <= 2
-    assert Counter(each["outcome"] for each in attempts(raw_store)) == {"delivered": 40}
+    assert Counter(attempt["outcome"] for attempt in attempts(raw_store)) == {"delivered": 40}
 
 
 def test_a_sink_that_asks_for_less_is_left_alone_for_its_retry_after(
@@ -121,7 +121,7 @@ def test_a_sink_that_asks_for_less_is_left_alone_for_its_retry_after(
     for number in range(10):
         append(store, invitation(number, registration=f"r{number}"))
         if number < 5:
-            step_until(running, lambda sent=number + 1: len(times) == sent and running.courier.idle)
+            step_until(running, lambda sent=number + 1: len(times) == sent and running.dispatcher.idle)
     step_until(running, lambda: len(times) == 11)
     assert times[5] - times[4] >= 0.9
 
@@ -206,11 +206,11 @@ def test_a_due_entry_that_is_no_subscription_holds_back_no_other(
     step_until(running, lambda: len(sink.requests) == 1)
     append(store, invitation(2))
     step_until(running, lambda: len(sink.requests) == 2)
-    assert {each.json["id"].partition(".")[0] for each in sink.requests} == {made}
+    assert {request.json["id"].partition(".")[0] for request in sink.requests} == {made}
     assert "'foreign', which is no subscription id" in caplog.text
 
 
-def test_no_lease_runs_out_while_its_lane_waits_for_a_place(
+def test_no_lease_runs_out_while_its_task_waits_for_a_place(
     store_at: Callable[..., Store],
     sink: RecordingSink,
     postman: Make,
@@ -222,15 +222,15 @@ def test_no_lease_runs_out_while_its_lane_waits_for_a_place(
     subscribed(store, sink.url, 30)
     append(store, invitation(1))
     sink.answer = load = Load(0.1)
-    options = CourierOptions(HostLimits(in_flight=1), poll_s=0.02, limits=LIMITS)
+    options = DispatcherOptions(HostLimits(in_flight=1), poll_s=0.02, limits=LIMITS)
     running = postman(store, options=options)
     running.run(2000)
     assert load.most == 1
-    assert len({each.json["id"] for each in sink.requests}) == len(sink.requests) == 30
+    assert len({request.json["id"] for request in sink.requests}) == len(sink.requests) == 30
     assert "lease lost" not in caplog.text
 
 
-def test_many_sinks_that_hang_leave_lanes_to_the_others(
+def test_many_sinks_that_hang_leave_tasks_to_the_others(
     store: Store, sink: RecordingSink, postman: Make
 ) -> None:
     """Each of twelve hosts has more due than it may have on its way and waiting."""
@@ -240,8 +240,8 @@ def test_many_sinks_that_hang_leave_lanes_to_the_others(
     created(store, sink=sink.url, registration="r2")
     append(store, invitation(1))
     limits = HostLimits(in_flight=8, places=32, waiting=64)
-    running = postman(options=CourierOptions(limits, poll_s=0.02, limits=LIMITS))
-    running.courier.step()
+    running = postman(options=DispatcherOptions(limits, poll_s=0.02, limits=LIMITS))
+    running.dispatcher.step()
     clock = SystemClock()
     took = []
     for number in range(2, 22):
@@ -262,7 +262,7 @@ def test_what_waits_for_a_sink_that_falls_silent_leaves_its_room_to_the_others(
     subscribed(store, sink.url_of("/falls-silent"), 150)
     created(store, sink=sink.url.replace("localhost", "127.0.0.1"), registration="r2")
     limits = SinkLimits(connect_ms=5_000, total_ms=5_000)
-    options = CourierOptions(HostLimits(in_flight=4, waiting=64), poll_s=0.02, limits=limits)
+    options = DispatcherOptions(HostLimits(in_flight=4, waiting=64), poll_s=0.02, limits=limits)
     running = postman(options=options, limits=limits)
     append(store, invitation(1))
     step_until(running, partial(received, sink, 150), 30)
@@ -291,7 +291,7 @@ def test_five_percent_that_hang_cost_the_others_nothing_to_speak_of(
             created(store, sink=sinks[number % 2].url, registration="fine")
         for _ in range(hanging_ones):
             created(store, sink=stack.enter_context(hanging()), registration="hangs")
-        options = CourierOptions(HostLimits(places=4, waiting=256), poll_s=0.02, limits=LIMITS)
+        options = DispatcherOptions(HostLimits(places=4, waiting=256), poll_s=0.02, limits=LIMITS)
         running = postman(options=options)
         clock = SystemClock()
         took: dict[bool, list[float]] = {False: [], True: []}

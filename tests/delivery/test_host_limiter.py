@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from webrtc_events.delivery.host_health import SILENT_AFTER
-from webrtc_events.delivery.host_limiter import Away, HostGate, HostLimits, Place, host_of
+from webrtc_events.delivery.host_limiter import Away, HostLimiter, HostLimits, Place, host_of
 from webrtc_events.delivery.host_signals import Erred, Sign, Silent, Slower, Took
 
 LIMITS = HostLimits(in_flight=8, connections=8, places=512, waiting=1024, hosts=100)
@@ -19,15 +19,15 @@ TOOK = Took()
 
 
 class Yard:
-    """A gate with its clock moved by hand, and lanes that are numbers."""
+    """A gate with its clock moved by hand, and tasks that are numbers."""
 
     def __init__(self, limits: HostLimits = LIMITS, random: float = 0.5) -> None:
-        self.gate: HostGate[int] = HostGate(limits, lambda: random)
+        self.limiter: HostLimiter[int] = HostLimiter(limits, lambda: random)
         self.now_s = 100.0
-        self._lanes = count()
+        self._tasks = count()
 
     def enter(self, host: str = "h", client: str = "c") -> Place | Away | None:
-        return self.gate.enter(host, client, next(self._lanes), self.now_s)
+        return self.limiter.enter(host, client, next(self._tasks), self.now_s)
 
     def places(self, host: str = "h") -> list[Place]:
         """As many places as the host has for now; what came too much waits or is away."""
@@ -38,13 +38,13 @@ class Yard:
 
     def leave(self, *places: Place, sign: Sign | None = TOOK) -> None:
         for place in places:
-            self.gate.leave(place, sign, self.now_s)
+            self.limiter.leave(place, sign, self.now_s)
 
     def resume(self, host: str = "h") -> dict[int, Place | Away | None]:
-        """The lanes that need to wait no longer, and what became of them."""
+        """The tasks that need to wait no longer, and what became of them."""
         found = {}
-        while (lane := self.gate.next(host, self.now_s)) is not None:
-            found[lane] = self.gate.enter(host, "c", lane, self.now_s)
+        while (task := self.limiter.next(host, self.now_s)) is not None:
+            found[task] = self.limiter.enter(host, "c", task, self.now_s)
         return found
 
     def later(self, seconds: float) -> None:
@@ -207,11 +207,11 @@ def test_what_waits_for_a_host_that_is_prompt_no_longer_is_looked_at_again() -> 
     yard = Yard().warm()
     yard.places()
     assert yard.enter() is None
-    assert yard.gate.overdue(yard.now_s) == []
+    assert yard.limiter.overdue(yard.now_s) == []
     yard.later(0.3)
-    assert len(yard.gate.overdue(yard.now_s)) == 2
+    assert len(yard.limiter.overdue(yard.now_s)) == 2
     assert yard.resume() == {}
-    assert yard.gate.room == Yard().gate.room
+    assert yard.limiter.room == Yard().limiter.room
 
 
 def test_hosts_that_do_not_answer_keep_little_waiting() -> None:
@@ -219,7 +219,7 @@ def test_hosts_that_do_not_answer_keep_little_waiting() -> None:
     for number in range(100):
         for _ in range(100):
             yard.enter(f"hangs-{number}")
-    assert yard.gate.room >= Yard().gate.room // 2
+    assert yard.limiter.room >= Yard().limiter.room // 2
 
 
 def test_who_is_sent_away_from_a_resting_host_comes_back_spread() -> None:
@@ -278,15 +278,15 @@ def test_one_client_takes_no_more_than_it_leaves_to_others() -> None:
                 yard.enter(host, "greedy")
             yard.later(0.1)
         newcomers = [yard.enter(f"new-{number}", f"other-{number}") for number in range(40)]
-        assert all(isinstance(each, Place) for each in newcomers), seconds
+        assert all(isinstance(newcomer, Place) for newcomer in newcomers), seconds
 
 
 @pytest.mark.parametrize("silent", [100, 3_000, 10_000])
 @pytest.mark.parametrize("client", ["greedy", "other"])
 def test_a_new_host_finds_a_place_at_once_beside_silent_ones(silent: int, client: str) -> None:
     """Of a client whose other hosts are new too, and silent; an answer takes them 3 s, and it 20 ms."""
-    gate: HostGate[int] = HostGate(HostLimits(in_flight=64, connections=64), lambda: 0.5)
-    play = Play(gate)
+    limiter: HostLimiter[int] = HostLimiter(HostLimits(in_flight=64, connections=64), lambda: 0.5)
+    play = Play(limiter)
     for number in range(silent):
         play.begin(0.0, f"h{number}", "greedy")
     for number in range(40):
@@ -299,50 +299,50 @@ def test_a_new_host_finds_a_place_at_once_beside_silent_ones(silent: int, client
 
 
 class Play:
-    """Lanes of hosts that are silent for 3 s, or answer after 20 ms, by a clock of its own."""
+    """Tasks of hosts that are silent for 3 s, or answer after 20 ms, by a clock of its own."""
 
-    def __init__(self, gate: HostGate[int]) -> None:
-        self._gate = gate
+    def __init__(self, limiter: HostLimiter[int]) -> None:
+        self._limiter = limiter
         self._order = count()
         self._happens: list[tuple[float, int, int, Place | None]] = []
-        self._lanes: list[tuple[float, str, str]] = []
+        self._tasks: list[tuple[float, str, str]] = []
         self._begun: dict[str, float] = {}
         self.asked = 0
 
     def begin(self, at_s: float, host: str, client: str) -> None:
-        self._lanes.append((at_s, host, client))
-        heappush(self._happens, (at_s, next(self._order), len(self._lanes) - 1, None))
+        self._tasks.append((at_s, host, client))
+        heappush(self._happens, (at_s, next(self._order), len(self._tasks) - 1, None))
 
     def waited_s(self, host: str) -> float:
-        return self._begun[host] - next(at_s for at_s, name, _ in self._lanes if name == host)
+        return self._begun[host] - next(at_s for at_s, name, _ in self._tasks if name == host)
 
     def until(self, end_s: float) -> None:
         now_s = 0.0
         while now_s < end_s:
             now_s += 0.01
             while self._happens and self._happens[0][0] <= now_s:
-                _, _, lane, place = heappop(self._happens)
+                _, _, task, place = heappop(self._happens)
                 if place is None:
-                    self._go_on(lane, now_s)
+                    self._go_on(task, now_s)
                 else:
                     self._answered(place, now_s)
-            while (new := self._gate.next_new(now_s)) is not None:
+            while (new := self._limiter.next_new(now_s)) is not None:
                 self._go_on(new, now_s)
 
-    def _go_on(self, lane: int, now_s: float) -> None:
-        at_s, host, client = self._lanes[lane]
-        entry = self._gate.enter(host, client, lane, now_s, accepted_ms=round(at_s * 1000))
+    def _go_on(self, task: int, now_s: float) -> None:
+        at_s, host, client = self._tasks[task]
+        entry = self._limiter.enter(host, client, task, now_s, accepted_ms=round(at_s * 1000))
         if isinstance(entry, Away):
-            heappush(self._happens, (now_s + entry.delay_s, next(self._order), lane, None))
+            heappush(self._happens, (now_s + entry.delay_s, next(self._order), task, None))
         elif entry is not None:
             self.asked += 1
             self._begun.setdefault(host, now_s)
             takes_s = 0.02 if host.startswith("new") else 3.0
-            heappush(self._happens, (now_s + takes_s, next(self._order), lane, entry))
+            heappush(self._happens, (now_s + takes_s, next(self._order), task, entry))
 
     def _answered(self, place: Place, now_s: float) -> None:
         good = place.host.startswith("new")
-        self._gate.leave(place, TOOK if good else Silent(), now_s)
+        self._limiter.leave(place, TOOK if good else Silent(), now_s)
 
 
 def test_what_waits_and_may_not_go_is_not_asked_over_and_over() -> None:
@@ -355,7 +355,7 @@ def test_what_waits_and_may_not_go_is_not_asked_over_and_over() -> None:
         yard.enter(f"h{number}", "greedy")
         yard.later(0.003)
     assert [yard.enter("slow", "greedy") for _ in range(3)] == [None, None, None]
-    assert yard.gate.next("slow", yard.now_s) is None
+    assert yard.limiter.next("slow", yard.now_s) is None
     assert isinstance(yard.enter("slow", "other"), Place)
 
 
@@ -364,9 +364,9 @@ def test_clear_gives_back_all_that_waits() -> None:
     yard.places("a")
     yard.places("b")
     yard.enter("b")
-    assert sorted(yard.gate.clear()) == [1, 3, 4]
-    assert yard.gate.clear() == []
-    assert yard.gate.room == Yard().gate.room
+    assert sorted(yard.limiter.clear()) == [1, 3, 4]
+    assert yard.limiter.clear() == []
+    assert yard.limiter.room == Yard().limiter.room
 
 
 def test_hosts_long_idle_are_forgotten_and_busy_ones_are_not() -> None:
@@ -387,7 +387,7 @@ def test_of_too_many_hosts_those_idle_longest_are_forgotten() -> None:
     yard = Yard()
     for number in range(3 * LIMITS.hosts):
         yard.warm(f"h{number}", answers=1)
-    assert len(yard.gate._hosts) == LIMITS.hosts
+    assert len(yard.limiter._hosts) == LIMITS.hosts
 
 
 @pytest.mark.parametrize(
@@ -407,9 +407,9 @@ def test_a_host_is_scheme_name_and_port(url: str, host: str) -> None:
 HOSTS = ("a", "b", "c", "d", "e", "f")
 
 
-def client_of(lane: int) -> str:
+def client_of(task: int) -> str:
     """One of three, whatever the host: clients may share one."""
-    return f"client-{lane % 3}"
+    return f"client-{task % 3}"
 
 
 SIGNS = st.sampled_from(
@@ -418,7 +418,7 @@ SIGNS = st.sampled_from(
 
 
 class GateMachine(RuleBasedStateMachine):
-    """The gate as a courier uses it, against plain books on what it gave out."""
+    """The gate as a dispatcher uses it, against plain books on what it gave out."""
 
     under_way = Bundle("under_way")
 
@@ -434,9 +434,9 @@ class GateMachine(RuleBasedStateMachine):
         self, in_flight: int, connections: int, places: int, waiting: int, hosts: int, random: float
     ) -> None:
         self.limits = HostLimits(in_flight, connections, places, waiting, hosts)
-        self.gate: HostGate[int] = HostGate(self.limits, lambda: random)
+        self.limiter: HostLimiter[int] = HostLimiter(self.limits, lambda: random)
         self.now_s = 0.0
-        self.lanes = count()
+        self.tasks = count()
         self.places: dict[Place, str] = {}
         self.generation_of: dict[Place, int] = {}
         self.waits: dict[str, list[int]] = {name: [] for name in HOSTS}
@@ -448,35 +448,35 @@ class GateMachine(RuleBasedStateMachine):
         self.failures = Counter[str]()
         self.silent_since = dict.fromkeys(HOSTS, float("-inf"))
 
-    def _enter(self, host: str, lane: int) -> Place | None:
-        entry = self.gate.enter(host, client_of(lane), lane, self.now_s)
+    def _enter(self, host: str, task: int) -> Place | None:
+        entry = self.limiter.enter(host, client_of(task), task, self.now_s)
         if isinstance(entry, Place):
             assert self.now_s - self.silent_since[host] >= 0.5
             self.places[entry] = host
             self.generation_of[entry] = self.generation[host]
             return entry
         if entry is None and host not in self.places.values():
-            self.lobby[lane] = host
+            self.lobby[task] = host
         elif entry is None:
-            self.waits[host].append(lane)
+            self.waits[host].append(task)
         else:
             assert 0 < entry.delay_s < 100
         return None
 
     def _go_on_with_new(self) -> Iterator[Place]:
-        while (lane := self.gate.next_new(self.now_s)) is not None:
-            host = self.lobby.pop(lane)
-            if (place := self._enter(host, lane)) is not None:
+        while (task := self.limiter.next_new(self.now_s)) is not None:
+            host = self.lobby.pop(task)
+            if (place := self._enter(host, task)) is not None:
                 yield place
 
     def _go_on(self, host: str) -> Iterator[Place]:
-        while (lane := self.gate.next(host, self.now_s)) is not None:
+        while (task := self.limiter.next(host, self.now_s)) is not None:
             # Those of one client in order; another may have all that it may.
-            assert lane == next(each for each in self.waits[host] if client_of(each) == client_of(lane))
-            self.waits[host].remove(lane)
-            place = self._enter(host, lane)
+            assert task == next(each for each in self.waits[host] if client_of(each) == client_of(task))
+            self.waits[host].remove(task)
+            place = self._enter(host, task)
             # Nothing is sent to the end of the queue.
-            assert lane not in self.waits[host]
+            assert task not in self.waits[host]
             if place is not None:
                 yield place
 
@@ -495,18 +495,18 @@ class GateMachine(RuleBasedStateMachine):
 
     def _leave(self, place: Place, sign: Sign | None) -> list[Place]:
         host = self.places.pop(place)
-        self.gate.leave(place, sign, self.now_s)
+        self.limiter.leave(place, sign, self.now_s)
         self._note(host, place, sign)
         return list(self._go_on(host))
 
     @rule(target=under_way, host=st.sampled_from(HOSTS))
     def enter(self, host: str) -> Place | None:
         # A host may have been forgotten, and counts as new then.
-        if host not in self.gate._hosts:
+        if host not in self.limiter._hosts:
             self.answered[host], self.failures[host] = False, 0
             self.generation[host] += 1
             self.silent_since[host] = float("-inf")
-        return self._enter(host, next(self.lanes))
+        return self._enter(host, next(self.tasks))
 
     @rule(target=under_way, place=consumes(under_way), sign=SIGNS)
     def leave(self, place: Place | None, sign: Sign | None) -> Place | None:
@@ -524,22 +524,22 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule()
     def look_at_overdue(self) -> None:
-        for lane in self.gate.overdue(self.now_s):
-            (host,) = (name for name, lanes in self.waits.items() if lane in lanes)
-            self.waits[host].remove(lane)
-            self._enter(host, lane)
+        for task in self.limiter.overdue(self.now_s):
+            (host,) = (name for name, tasks in self.waits.items() if task in tasks)
+            self.waits[host].remove(task)
+            self._enter(host, task)
 
     @rule(target=under_way)
     def look_at_new(self) -> Place | None:
         places = list(self._go_on_with_new())
-        for each in places[1:]:
-            self._leave(each, Took())
+        for place in places[1:]:
+            self._leave(place, Took())
         return places[0] if places else None
 
     @rule()
     def clear(self) -> None:
-        waiting = [*self.lobby, *(lane for lanes in self.waits.values() for lane in lanes)]
-        assert sorted(self.gate.clear()) == sorted(waiting)
+        waiting = [*self.lobby, *(task for tasks in self.waits.values() for task in tasks)]
+        assert sorted(self.limiter.clear()) == sorted(waiting)
         self.waits = {name: [] for name in HOSTS}
         self.lobby = {}
 
@@ -563,16 +563,16 @@ class GateMachine(RuleBasedStateMachine):
     def what_waits_is_looked_at(self) -> None:
         if not hasattr(self, "gate"):
             return
-        waiting = sum(len(lanes) for lanes in self.waits.values())
-        assert self.gate._waiting.room(prompt=True) == self.limits.waiting - waiting
-        for host, lanes in self.waits.items():
-            assert not lanes or host in self.places.values()
+        waiting = sum(len(tasks) for tasks in self.waits.values())
+        assert self.limiter._waiting.room(prompt=True) == self.limits.waiting - waiting
+        for host, tasks in self.waits.items():
+            assert not tasks or host in self.places.values()
 
     @invariant()
     def hosts_are_bounded(self) -> None:
         if hasattr(self, "gate"):
             # Those that are busy stay, and one that comes makes room for itself at the most.
-            assert len(self.gate._hosts) <= self.limits.hosts + self.limits.places
+            assert len(self.limiter._hosts) <= self.limits.hosts + self.limits.places
 
     def teardown(self) -> None:
         """Once all is answered, nothing waits and every place is free."""
@@ -584,15 +584,15 @@ class GateMachine(RuleBasedStateMachine):
             while self.places:
                 self._leave(next(iter(self.places)), Took())
         assert not any(self.waits.values())
-        assert not self.gate.has_new
-        assert self.gate.clear() == []
-        assert self.gate._places.room(prompt=True) == self.limits.places
-        assert self.gate._places.room(prompt=False) == (self.limits.places + 1) // 2
+        assert not self.limiter.has_new
+        assert self.limiter.clear() == []
+        assert self.limiter._places.room(prompt=True) == self.limits.places
+        assert self.limiter._places.room(prompt=False) == (self.limits.places + 1) // 2
         for number in range(len(HOSTS)):
-            place = self.gate.enter(f"new-{number}", "c", next(self.lanes), self.now_s)
+            place = self.limiter.enter(f"new-{number}", "c", next(self.tasks), self.now_s)
             assert isinstance(place, Place)
-            self.gate.leave(place, TOOK, self.now_s)
-        assert len(self.gate._hosts) <= self.limits.hosts
+            self.limiter.leave(place, TOOK, self.now_s)
+        assert len(self.limiter._hosts) <= self.limits.hosts
 
 
 GateMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
@@ -601,27 +601,27 @@ TestGate = GateMachine.TestCase
 
 def test_a_burst_for_a_sink_that_nothing_is_known_of_is_soon_over() -> None:
     """200 subscriptions with five events each; at 64 at once and 50 ms each, 0.8 s at best."""
-    gate: HostGate[int] = HostGate(HostLimits(in_flight=64, connections=64), lambda: 0.5)
+    limiter: HostLimiter[int] = HostLimiter(HostLimits(in_flight=64, connections=64), lambda: 0.5)
     left = dict.fromkeys(range(200), 5)
     now_s, order = 0.0, count()
-    # What happens when: a lane that comes (again), or the answer to the one that has a place.
-    happens: list[tuple[float, int, int, Place | None]] = [(0.0, next(order), lane, None) for lane in left]
+    # What happens when: a task that comes (again), or the answer to the one that has a place.
+    happens: list[tuple[float, int, int, Place | None]] = [(0.0, next(order), task, None) for task in left]
 
-    def go_on(lane: int) -> None:
-        entry = gate.enter("h", "c", lane, now_s)
+    def go_on(task: int) -> None:
+        entry = limiter.enter("h", "c", task, now_s)
         if isinstance(entry, Away):
-            heappush(happens, (now_s + entry.delay_s, next(order), lane, None))
+            heappush(happens, (now_s + entry.delay_s, next(order), task, None))
         elif entry is not None:
-            heappush(happens, (now_s + 0.05, next(order), lane, entry))
+            heappush(happens, (now_s + 0.05, next(order), task, entry))
 
     while happens:
-        now_s, _, lane, place = heappop(happens)
+        now_s, _, task, place = heappop(happens)
         if place is not None:
-            gate.leave(place, TOOK, now_s)
-            left[lane] -= 1
-            while (waiting := gate.next("h", now_s)) is not None:
+            limiter.leave(place, TOOK, now_s)
+            left[task] -= 1
+            while (waiting := limiter.next("h", now_s)) is not None:
                 go_on(waiting)
-        if left[lane]:
-            go_on(lane)
+        if left[task]:
+            go_on(task)
     assert not any(left.values())
     assert now_s < 2

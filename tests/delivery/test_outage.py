@@ -13,7 +13,7 @@ from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.model import Claim
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.dispatcher import CourierOptions
+from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_health import LONGEST_REST_S
 from webrtc_events.delivery.host_limiter import HostLimits
 from webrtc_events.store.keys import Partition, partition_of
@@ -58,7 +58,7 @@ class SimulatedStore(Store):
 
     def claim(self, partitions: Sequence[Partition], **most: int) -> list[Claim]:
         # Nothing is in the others.
-        asked = [each for each in partitions if each.number == P.number]
+        asked = [partition for partition in partitions if partition.number == P.number]
         claims = self.at().claim(asked, **most)
         self.claimed += len(claims)
         return claims
@@ -100,7 +100,7 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     assert isinstance(store, SimulatedStore)
     store.clock = clock
     subscriptions = [created(store, sink=sink.url).id for _ in range(SUBSCRIPTIONS)]
-    options = CourierOptions(HostLimits(in_flight=IN_FLIGHT), poll_s=0.01, limits=LIMITS)
+    options = DispatcherOptions(HostLimits(in_flight=IN_FLIGHT), poll_s=0.01, limits=LIMITS)
     running = postman(store, clock=clock, options=options, random=Random(SEED).random)
     sink.answer = arrivals = Arrivals(clock)
     accepted_s: list[float] = []
@@ -111,7 +111,7 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
             if clock.elapsed_s >= EVERY_S * len(accepted_s) and clock.elapsed_s < BACK_S + EVERY_S:
                 accepted_s.append(clock.elapsed_s)
                 append(store.at(), invitation(len(accepted_s)))
-            running.courier.step()
+            running.dispatcher.step()
             if running.sink.in_flight == 0:
                 clock.sleep(STEP_S)
 
@@ -152,8 +152,8 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
                 assert arrivals.at_s[event] < moment + DEADLINE_S + STEP_S / 2
             else:
                 assert moment + DEADLINE_S < BACK_S + 2 * LONGEST_REST_S
-    for each in subscriptions:
-        times = [arrivals.at_s.get(f"{each}.{number}") for number in range(1, len(accepted_s) + 1)]
+    for subscription in subscriptions:
+        times = [arrivals.at_s.get(f"{subscription}.{number}") for number in range(1, len(accepted_s) + 1)]
         sent = [at for at in times if at is not None]
         assert sent == sorted(sent)
 

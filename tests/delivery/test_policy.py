@@ -1,4 +1,4 @@
-"""docs/delivery-policy.md, row by row, against a courier and a sink; and nothing is without a row."""
+"""docs/delivery-policy.md, row by row, against a dispatcher and a sink; and nothing is without a row."""
 
 import re
 from collections.abc import Callable
@@ -121,7 +121,7 @@ def test_no_row_is_of_what_there_is_not() -> None:
 
 # One status of each row; for a class one that has no row of its own.
 TRIED = [
-    (row, next(each for each in range(int(name[0]) * 100, 600) if row_of(str(each)) is row))
+    (row, next(number for number in range(int(name[0]) * 100, 600) if row_of(str(number)) is row))
     if name.endswith("xx")
     else (row, int(name))
     for row in ROWS

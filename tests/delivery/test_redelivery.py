@@ -6,7 +6,7 @@ from tests.delivery.conftest import Postman
 from tests.harness.builders import append, created, invitation
 from tests.harness.sinks import Answer, RecordingSink
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.store import Store
 
 
@@ -18,15 +18,15 @@ def test_a_redelivered_event_is_the_same_but_for_its_place(
     sink.answer = [400, 204]
     postman().run()
     letters = DeadLetters(store, settings)
-    (letter,) = letters.newest_first(LetterFilter())
+    (letter,) = letters.newest_first(DeadLetterFilter())
     assert letters.redeliver(letter).outcome == "redelivered"
     append(store, invitation(3))
     postman().run()
-    first, second, again, third, end = [each.json for each in sink.requests]
+    first, second, again, third, end = [request.json for request in sink.requests]
     assert again == first
     assert [each["data"].get("sequenceNumber") for each in (second, third)] == [2, 3]
     assert end["data"]["terminationReason"] == "MAX_EVENTS_REACHED"
-    assert list(letters.newest_first(LetterFilter())) == []
+    assert list(letters.newest_first(DeadLetterFilter())) == []
 
 
 def test_attempts_on_it_are_found_by_its_id(
@@ -37,8 +37,8 @@ def test_attempts_on_it_are_found_by_its_id(
     sink.answer = lambda received: Answer(400 if received.json["data"]["sequenceNumber"] == 1 else 204)
     postman().run()
     letters = DeadLetters(store, settings)
-    (letter,) = letters.newest_first(LetterFilter())
+    (letter,) = letters.newest_first(DeadLetterFilter())
     letters.redeliver(letter)
     postman().run()
-    (letter,) = letters.newest_first(LetterFilter())
-    assert [each["status"] for each in letters.attempts(letter)] == [400, 400]
+    (letter,) = letters.newest_first(DeadLetterFilter())
+    assert [attempt["status"] for attempt in letters.attempts(letter)] == [400, 400]

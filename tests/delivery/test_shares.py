@@ -51,7 +51,7 @@ def test_the_same_is_left_for_all_that_take_by_turns(standing: Standing, size: i
             if pool.room(prompt=prompt) and pool.may_take(account, standing, 0.0, first=False):
                 pool.take(account, prompt=prompt)
                 took = True
-    assert max(each.used for each in accounts) - min(each.used for each in accounts) <= 1
+    assert max(account.used for account in accounts) - min(account.used for account in accounts) <= 1
 
 
 def test_who_is_alone_has_most_of_it() -> None:

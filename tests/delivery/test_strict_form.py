@@ -14,7 +14,7 @@ from webrtc_events.contract.documents import load_public
 from webrtc_events.core.client_choice import parse_client_choice
 from webrtc_events.core.model import ContractVersion, EventType, Status, TerminationReason
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
@@ -57,7 +57,7 @@ def test_each_client_gets_its_form(
         subscribed(store, sink, client, f"/{number}")
     append(store, session_status(1), to=P.number)
     postman(settings=chosen(settings, "app-1,a%2Cb,%74rue,my%20app,nobody")).run()
-    got = {clients[int(each.path[1:])]: is_strict(each) for each in sink.requests}
+    got = {clients[int(request.path[1:])]: is_strict(request) for request in sink.requests}
     assert got == {
         "app-1": True,
         "app-2": False,
@@ -77,7 +77,7 @@ def test_a_switch_is_for_every_client(
         subscribed(store, sink, client)
     append(store, session_status(1), to=P.number)
     postman(settings=chosen(settings, raw)).run()
-    assert [is_strict(each) for each in sink.requests] == [strict] * 2
+    assert [is_strict(request) for request in sink.requests] == [strict] * 2
 
 
 def test_it_is_about_session_status_alone(
@@ -104,7 +104,7 @@ def test_the_next_contract_has_one_form(
         subscribed(store, sink, client, contract=ContractVersion.NEXT)
     append(store, session_status(1), to=P.number)
     postman(settings=chosen(settings, "app-1")).run()
-    assert [is_strict(each) for each in sink.requests] == [True, True]
+    assert [is_strict(request) for request in sink.requests] == [True, True]
 
 
 def test_the_form_is_decided_when_an_event_is_sent(
@@ -114,12 +114,12 @@ def test_the_form_is_decided_when_an_event_is_sent(
     subscribed(store, sink, "app-1")
     append(store, session_status(1), session_status(2), to=P.number)
     sink.answer = [500, 204]
-    before = postman(settings=chosen(settings, "app-2")).courier
+    before = postman(settings=chosen(settings, "app-2")).dispatcher
     while not (sink.requests and before.idle):
         before.step(claiming=not sink.requests)
     postman(settings=chosen(settings, "app-1")).run()
-    assert [is_strict(each) for each in sink.requests] == [False, True, True]
-    first, again, _ = [each.json for each in sink.requests]
+    assert [is_strict(request) for request in sink.requests] == [False, True, True]
+    first, again, _ = [request.json for request in sink.requests]
     assert {name: value for name, value in first.items() if name not in MOVED} == again
 
 
@@ -135,7 +135,10 @@ def test_a_redelivered_event_gets_the_form_of_its_client(
     sink.clear()
     sink.answer = [204]
     letters = DeadLetters(store, settings)
-    for letter in letters.oldest_first(LetterFilter()):
+    for letter in letters.oldest_first(DeadLetterFilter()):
         assert letters.redeliver(letter).outcome == "redelivered"
     postman(settings=chosen(settings, "app-1")).run()
-    assert {each.path: is_strict(each) for each in sink.requests} == {"/app-1": True, "/app-2": False}
+    assert {request.path: is_strict(request) for request in sink.requests} == {
+        "/app-1": True,
+        "/app-2": False,
+    }

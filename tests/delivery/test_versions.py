@@ -16,9 +16,9 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import ContractVersion, Credential, EventType, Status, Subscription
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.notifications import WireForm, WireForms
+from webrtc_events.delivery.notifications import EventFormat, EventFormats
 from webrtc_events.local.sink.app import Judge
-from webrtc_events.local.sink.second_validator import SecondOpinion
+from webrtc_events.local.sink.second_validator import SecondValidator
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
@@ -42,7 +42,7 @@ def test_one_event_goes_out_in_the_form_of_each_version(
     append(store, session_status(1, status="Connected"), to=P.number)
     postman().run()
     received = {
-        contract: [each for each in sink.requests if each.path == f"/{contract}"]
+        contract: [request for request in sink.requests if request.path == f"/{contract}"]
         for contract in ContractVersion
     }
     assert [len(each) for each in received.values()] == [2, 2]
@@ -59,13 +59,13 @@ def test_one_event_goes_out_in_the_form_of_each_version(
         assert contract.validator("CloudEvent").first_fault(valid) is None
     # The former version refuses the new form; the next one tolerates the former as unknown attributes.
     assert load_public().validator("CloudEvent").first_fault(new) is not None
-    loose, strict = SecondOpinion(strict=False), SecondOpinion(strict=True)
+    loose, strict = SecondValidator(strict=False), SecondValidator(strict=True)
     for request in received[ContractVersion.V0_2]:
         assert loose.fault(request.headers, request.body) is None
     for request in received[ContractVersion.NEXT]:
         assert strict.fault(request.headers, request.body) is None
     either = Judge(False, True)
-    assert [either.fault(each.headers, each.body) for each in sink.requests] == [None] * 4
+    assert [either.fault(request.headers, request.body) for request in sink.requests] == [None] * 4
     assert Judge(False).fault(received[ContractVersion.NEXT][0].headers, json.dumps(new).encode())
 
 
@@ -78,15 +78,15 @@ def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(
     append(store, invitation(1))
     older = postman()
     for _ in range(20):
-        older.courier.step()
-    assert [each.path for each in sink.requests] == ["/known"]
+        older.dispatcher.step()
+    assert [request.path for request in sink.requests] == ["/known"]
     (delayed,) = raw_store.zrange(P.due, 0, -1, withscores=True)
     assert delayed[1] - SystemClock().now() * 1000 == pytest.approx(30_000, abs=5_000)
     raw_store.zadd(P.due, {delayed[0]: 0})
-    form = WireForm(load_next().validator("CloudEvent"), strict=True)
-    newer = postman(forms=replace(WireForms.of(settings), by_contract={"v9": form}))
+    form = EventFormat(load_next().validator("CloudEvent"), strict=True)
+    newer = postman(forms=replace(EventFormats.of(settings), by_contract={"v9": form}))
     newer.run()
-    assert [each.json["data"]["sequenceNumber"] for each in sink.requests] == [1, 1]
+    assert [request.json["data"]["sequenceNumber"] for request in sink.requests] == [1, 1]
 
 
 def with_token(store: Store, settings: Settings, sink: RecordingSink, life_ms: int = 600_000) -> Subscription:
@@ -122,7 +122,9 @@ def test_a_token_renewed_and_revoked_in_mid_delivery_costs_no_event(
 
     sink.answer = answer
     postman().run()
-    sent = [(each.json["data"]["sequenceNumber"], each.header("authorization")) for each in sink.requests]
+    sent = [
+        (request.json["data"]["sequenceNumber"], request.header("authorization")) for request in sink.requests
+    ]
     new = [(number, "Bearer renewed") for number in range(2, 6)]
     assert sent == [(1, "Bearer former"), (2, "Bearer former"), *new]
     assert raw_store.xlen(P.dead) == 0
@@ -132,7 +134,7 @@ def test_a_token_renewed_and_revoked_in_mid_delivery_costs_no_event(
 
 
 class Ahead(SystemClock):
-    """A courier's clock that can be put forward."""
+    """A dispatcher's clock that can be put forward."""
 
     ahead_s = 0.0
 
@@ -162,14 +164,14 @@ def test_a_token_that_expires_in_mid_delivery_is_looked_up_again(
         return Answer()
 
     sink.answer = answer
-    courier = postman(clock=clock).courier
+    dispatcher = postman(clock=clock).dispatcher
     for _ in range(200):
-        courier.step(claiming=not sink.requests)
-        if sink.requests and courier.idle:
+        dispatcher.step(claiming=not sink.requests)
+        if sink.requests and dispatcher.idle:
             break
     # Given back while it is not known whether the token was renewed; neither dropped nor sent.
     assert raw_store.xlen(P.dead) == 0
     postman(store_at(21)).run()
-    sent: list[Any] = [each.header("authorization") for each in sink.requests]
+    sent: list[Any] = [request.header("authorization") for request in sink.requests]
     assert sent == ["Bearer former", "Bearer renewed"][: 1 + renew]
     assert raw_store.xlen(P.dead) == 1 - renew

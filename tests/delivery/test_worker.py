@@ -34,7 +34,7 @@ def build(environ: dict[str, str], sink: RecordingSink) -> Iterator[Callable[...
 
 
 def reasons(sink: RecordingSink) -> list[str]:
-    return [each.json["data"].get("terminationReason") for each in sink.requests]
+    return [request.json["data"].get("terminationReason") for request in sink.requests]
 
 
 def test_an_appended_event_is_delivered_at_once(
@@ -44,10 +44,10 @@ def test_an_appended_event_is_delivered_at_once(
     created(store, sink=sink.url)
     append(store, invitation(1))
     sink.wait_for(1)
-    assert worker.alive() == {"courier": True, "keeper": True, "store watch": True}
+    assert worker.alive() == {"dispatcher": True, "sweeper": True, "store watch": True}
 
 
-def test_the_keeper_ends_what_expires(
+def test_the_sweeper_ends_what_expires(
     store: Store, sink: RecordingSink, build: Callable[..., Worker]
 ) -> None:
     build()
@@ -65,12 +65,12 @@ def test_stopping_lets_deliveries_end_and_settles_them(
     append(store, invitation(1))
     sink.wait_for(1)
     assert worker.stop() is True
-    assert worker.alive() == {"courier": False, "keeper": False, "store watch": False}
+    assert worker.alive() == {"dispatcher": False, "sweeper": False, "store watch": False}
     # Settled: no other worker sends it again.
     build()
     append(store, invitation(2))
     sink.wait_for(2)
-    assert [each.json["data"]["sequenceNumber"] for each in sink.requests] == [1, 2]
+    assert [request.json["data"]["sequenceNumber"] for request in sink.requests] == [1, 2]
 
 
 def test_a_port_that_is_no_longer_allowed_is_never_connected_to(
@@ -153,8 +153,8 @@ def test_an_emptied_store_is_reported_and_works_on(
     append(store, invitation(1))
     sink.wait_for(2)
     assert reasons(sink) == [None, "SUBSCRIPTION_EXPIRED"]
-    nodes = {f"the store was emptied at {each}" for each in store.client.addresses()}
-    eventually(lambda: all(each in caplog.text for each in nodes), "it is told", 10)
+    nodes = {f"the store was emptied at {address}" for address in store.client.addresses()}
+    eventually(lambda: all(node in caplog.text for node in nodes), "it is told", 10)
     assert caplog.text.count("the store was emptied") == len(nodes)
     # New processes are held to it.
     eventually(lambda: raw_store.get("partitions") == "64", "it is written", 10)

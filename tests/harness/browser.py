@@ -104,7 +104,7 @@ class Page:
 
     @property
     def complaints(self) -> list[str]:
-        own = [each for each in self._browser.events if each.get("sessionId") == self._session]
+        own = [event for event in self._browser.events if event.get("sessionId") == self._session]
         logged = [
             each["params"]["entry"]["text"]
             for each in own

@@ -67,9 +67,9 @@ class Sinks:
 
     async def _close(self) -> None:
         self._server.close()
-        others = [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]
-        for each in others:
-            each.cancel()
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for other in others:
+            other.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

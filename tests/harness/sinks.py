@@ -111,7 +111,7 @@ def self_signed(file: Path, subject: str, *names: str) -> ssl.SSLContext:
         .not_valid_after(now + timedelta(days=1))
     )
     if names:
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
+        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         builder = builder.add_extension(alternatives, critical=False)
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     file.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
@@ -262,7 +262,7 @@ class RecordingSink:
     def _start(self, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
         with self._changed:
-            self._threads = [each for each in self._threads if each.is_alive()]
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
             self._threads.append(thread)
             thread.start()
 

@@ -272,11 +272,11 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return "redis+cluster://" + ",".join(each.address for each in self.nodes)
+        return "redis+cluster://" + ",".join(node.address for node in self.nodes)
 
     def client(self) -> "ClusterClient":
         return ClusterClient(
-            startup_nodes=[redis.cluster.ClusterNode("127.0.0.1", each.port) for each in self.nodes],
+            startup_nodes=[redis.cluster.ClusterNode("127.0.0.1", node.port) for node in self.nodes],
             decode_responses=True,
             require_full_coverage=False,
         )
@@ -296,10 +296,10 @@ def three_node_cluster(
 
         def nodes(kind: str) -> list[ValkeyServer]:
             servers = [ValkeyServer(directory / f"{kind}-{n}", aof=aof, cluster=True) for n in range(3)]
-            return [stack.enter_context(each) for each in servers]
+            return [stack.enter_context(server) for server in servers]
 
         cluster = Cluster(nodes("master"), nodes("replica") if replicas else [])
-        clients = [stack.enter_context(each.patient_client()) for each in cluster.nodes]
+        clients = [stack.enter_context(node.patient_client()) for node in cluster.nodes]
         form(cluster, clients)
         yield cluster
 
@@ -312,8 +312,8 @@ def form(cluster: Cluster, clients: Sequence["redis.Redis"]) -> None:
         client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
     for number, client in enumerate(clients[: len(cluster.masters)]):
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", first[number], first[number + 1] - 1)
-    for each in cluster.nodes[1:]:
-        clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", each.port, each.bus_port)
+    for node in cluster.nodes[1:]:
+        clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, node.bus_port)
     for client in clients:
         eventually(lambda client=client: len(_known(client)) == len(clients), "every node knows all")
     for master, replica in zip(clients, clients[len(cluster.masters) :], strict=False):
@@ -387,7 +387,7 @@ class Sentinel(_Process):
         def known() -> bool:
             with self.client() as client:
                 replicas = client.execute_command("SENTINEL REPLICAS", SERVICE)
-                return sum(each["master-link-status"] == "ok" for each in replicas) == count
+                return sum(replica["master-link-status"] == "ok" for replica in replicas) == count
 
         eventually(known, f"the sentinel knows {count} replicas")
 
@@ -396,8 +396,8 @@ class Sentinel(_Process):
 def sentinel(directory: Path, master: ValkeyServer, *replicas: ValkeyServer) -> Iterator[Sentinel]:
     """A sentinel over running servers, once it knows them all."""
     with Sentinel(directory, master.port) as watching:
-        for each in replicas:
-            each.wait_replicated()
+        for replica in replicas:
+            replica.wait_replicated()
         watching.wait_for_replicas(len(replicas))
         yield watching
 

@@ -57,7 +57,7 @@ def test_certificate_is_refused_for_another_name(tmp_path: Path) -> None:
 
 def test_files_are_private(tmp_path: Path) -> None:
     files = server_certificate(tmp_path, SystemClock())
-    assert {stat.S_IMODE(each.stat().st_mode) for each in files.ca.parent.iterdir()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files.ca.parent.iterdir()} == {0o600}
     assert stat.S_IMODE(files.ca.parent.stat().st_mode) == 0o700
 
 

@@ -92,7 +92,7 @@ def test_keys_are_kept_and_private(data: Path) -> None:
     assert SigningKey.load_or_make(data).kid == SigningKey.load_or_make(data).kid
     assert secret_key(data) == secret_key(data)
     assert len(decode_secret_key(secret_key(data))) == 32
-    assert {stat.S_IMODE(each.stat().st_mode) for each in data.iterdir()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()} == {0o600}
 
 
 def test_file_that_is_no_key_is_told(data: Path) -> None:

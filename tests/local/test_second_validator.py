@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from webrtc_events.local.sink.second_validator import SecondOpinion
+from webrtc_events.local.sink.second_validator import SecondValidator
 
 _HEADERS = [("Content-Type", "application/cloudevents+json"), ("x-correlator", "c-1")]
 _EXAMPLES = ["NEW_SESSION_INCOMING", "SESSION_CONNECTED", "REGISTRATION_ENDS", "SUBSCRIPTION_ENDED"]
@@ -19,8 +19,8 @@ def strict(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="module")
-def opinion(strict: bool) -> SecondOpinion:
-    return SecondOpinion(strict=strict)
+def opinion(strict: bool) -> SecondValidator:
+    return SecondValidator(strict=strict)
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +38,13 @@ def _event(examples: dict[str, Any], name: str, strict: bool) -> dict[str, Any]:
     return event
 
 
-def _fault(opinion: SecondOpinion, event: Any) -> str | None:
+def _fault(opinion: SecondValidator, event: Any) -> str | None:
     return opinion.fault(_HEADERS, json.dumps(event).encode())
 
 
 @pytest.mark.parametrize("name", _EXAMPLES)
 def test_contract_examples_are_valid(
-    opinion: SecondOpinion, examples: dict[str, Any], strict: bool, name: str
+    opinion: SecondValidator, examples: dict[str, Any], strict: bool, name: str
 ) -> None:
     assert _fault(opinion, _event(examples, name, strict)) is None
 
@@ -52,7 +52,7 @@ def test_contract_examples_are_valid(
 @pytest.mark.parametrize("name", _EXAMPLES)
 @pytest.mark.parametrize("member", ["id", "source", "specversion", "type", "time"])
 def test_missing_attribute_is_invalid(
-    opinion: SecondOpinion, examples: dict[str, Any], strict: bool, name: str, member: str
+    opinion: SecondValidator, examples: dict[str, Any], strict: bool, name: str, member: str
 ) -> None:
     event = _event(examples, name, strict)
     del event[member]
@@ -73,7 +73,7 @@ def test_missing_attribute_is_invalid(
     ],
 )
 def test_wrong_value_is_invalid_and_named(
-    opinion: SecondOpinion, examples: dict[str, Any], strict: bool, name: str, path: list[str], value: Any
+    opinion: SecondValidator, examples: dict[str, Any], strict: bool, name: str, path: list[str], value: Any
 ) -> None:
     event = _event(examples, name, strict)
     target = event
@@ -84,7 +84,7 @@ def test_wrong_value_is_invalid_and_named(
 
 
 def test_event_of_another_type_is_invalid(
-    opinion: SecondOpinion, examples: dict[str, Any], strict: bool
+    opinion: SecondValidator, examples: dict[str, Any], strict: bool
 ) -> None:
     event = _event(examples, "REGISTRATION_ENDS", strict)
     event["type"] = "org.camaraproject.webrtc-events.v0.session-invitation"
@@ -94,7 +94,7 @@ def test_event_of_another_type_is_invalid(
 
 
 def test_session_status_has_the_form_that_is_set(
-    opinion: SecondOpinion, examples: dict[str, Any], strict: bool
+    opinion: SecondValidator, examples: dict[str, Any], strict: bool
 ) -> None:
     """Each form is the other's fault."""
     event = _event(examples, "SESSION_CONNECTED", not strict)
@@ -104,18 +104,18 @@ def test_session_status_has_the_form_that_is_set(
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"\xff", b'{"id": NaN}', b'{"id": "a", "id": "b"}', b"[" * 100_000]
 )
-def test_what_is_no_event_is_invalid(opinion: SecondOpinion, body: bytes) -> None:
+def test_what_is_no_event_is_invalid(opinion: SecondValidator, body: bytes) -> None:
     fault = opinion.fault(_HEADERS, body)
     assert fault
     assert len(fault) <= 300
 
 
-def test_other_media_type_is_invalid(opinion: SecondOpinion, examples: dict[str, Any]) -> None:
+def test_other_media_type_is_invalid(opinion: SecondValidator, examples: dict[str, Any]) -> None:
     body = json.dumps(examples["SUBSCRIPTION_ENDED"], default=str).encode()
     assert opinion.fault([("Content-Type", "application/json")], body)
     assert opinion.fault([], body)
 
 
-def test_wrong_correlator_is_invalid(opinion: SecondOpinion, examples: dict[str, Any]) -> None:
+def test_wrong_correlator_is_invalid(opinion: SecondValidator, examples: dict[str, Any]) -> None:
     body = json.dumps(examples["SUBSCRIPTION_ENDED"], default=str).encode()
     assert "x-correlator" in str(opinion.fault([_HEADERS[0], ("x-correlator", "a b")], body))

@@ -68,7 +68,7 @@ def _received(client: Client, url: str, path: str) -> list[dict[str, Any]]:
 def _rows(client: Client, url: str, path: str) -> list[dict[str, Any]]:
     """What the page gets to show."""
     rows = client.expect({200}, "GET", f"{url}/_inbox/rows").json()["rows"]
-    return [each for each in rows if each["path"].startswith(path)]
+    return [row for row in rows if row["path"].startswith(path)]
 
 
 def test_valid_notification_is_taken_and_shown(
@@ -132,9 +132,9 @@ def test_page_loads_nothing_from_elsewhere(url: str, sink_client: Client) -> Non
     page = sink_client.expect({200}, "GET", f"{url}/").text
     found = re.findall(r'(?:src|href)="([^"]*)"', page)
     files = [each for each in found if each.startswith("_static/")]
-    assert {each.rpartition(".")[2] for each in files} == {"css", "js", "svg"}
-    for each in files:
-        text = sink_client.expect({200}, "GET", f"{url}/{each}").text
+    assert {file.rpartition(".")[2] for file in files} == {"css", "js", "svg"}
+    for file in files:
+        text = sink_client.expect({200}, "GET", f"{url}/{file}").text
         assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)|innerHTML|@import|eval\(", text)
     assert not [each for each in found if each.startswith(("http", "//"))]
 
@@ -262,9 +262,9 @@ def test_sink_takes_each_form_that_some_client_may_get(
     sink.await_output("The sink listens")
     bodies = [_status(mediaSessionId="m-1", status="Ringing"), _status()]
     answers = [
-        sink_client.request("POST", f"{_url(sink)}/", data=each, headers=_MEDIA_TYPE) for each in bodies
+        sink_client.request("POST", f"{_url(sink)}/", data=body, headers=_MEDIA_TYPE) for body in bodies
     ]
-    assert [each.status_code for each in answers] == expected
+    assert [answer.status_code for answer in answers] == expected
 
 
 def test_a_setting_that_nobody_can_read_is_told(data: Path) -> None:

@@ -33,8 +33,8 @@ def test_start_page_leads_to_both_references_and_the_inbox(
     page = _page(data)
     links = _links(page.text)
     assert links == ["/webrtc-events/v0.2/ui/", "/network/v0/ui/", f"{endpoints.sink}/"]
-    for each in links[:2]:
-        assert "Swagger UI" in requests.get(f"{endpoints.api}{each}", timeout=5).text
+    for link in links[:2]:
+        assert "Swagger UI" in requests.get(f"{endpoints.api}{link}", timeout=5).text
     inbox = sink_client.expect({200}, "GET", links[2]).text
     assert f"{endpoints.api}/" in _links(inbox)
     for place in (endpoints.public, endpoints.network, f"{endpoints.sink}/…", endpoints.issuer, str(data)):
@@ -48,8 +48,8 @@ def test_start_page_loads_nothing_from_elsewhere(start_serve: Callable[[], Runni
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     files = re.findall(r'<(?:link|script)[^>]*(?:src|href)="([^"]*)"', page.text)
     assert len(files) == 3
-    for each in files:
-        answer = requests.get(f"{api}/{each}", timeout=5)
+    for file in files:
+        answer = requests.get(f"{api}/{file}", timeout=5)
         assert answer.status_code == 200
         assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)|@import", answer.text)
 
@@ -74,7 +74,7 @@ def test_start_page_shows_only_what_is_served(start_serve: Callable[..., Running
     page = _page(data).text
     links = _links(page)
     assert links == ["/webrtc-events/v0.2/ui/", "/webrtc-events/vwip/ui/", f"{endpoints.sink}/"]
-    assert all(requests.get(f"{endpoints.api}{each}", timeout=5).status_code == 200 for each in links[:2])
+    assert all(requests.get(f"{endpoints.api}{link}", timeout=5).status_code == 200 for link in links[:2])
     # Nobody can publish here, so there is nothing to paste.
     assert "<pre>" not in page
     assert "publish" not in serve.output

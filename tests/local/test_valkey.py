@@ -165,8 +165,8 @@ def test_server_that_cannot_start_is_told_with_its_log(
     start_valkey: Callable[[Path], Valkey], data: Path
 ) -> None:
     start_valkey(data).stop()
-    for each in (data / "valkey" / "appendonlydir").glob("*.manifest"):
-        each.write_text("no manifest\n")
+    for path in (data / "valkey" / "appendonlydir").glob("*.manifest"):
+        path.write_text("no manifest\n")
     with pytest.raises(LocalError, match=r"(?s)ended at its start.*valkey\.log.*manifest"):
         start_valkey(data)
 

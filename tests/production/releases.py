@@ -46,7 +46,7 @@ class Release:
 
 def previous(directory: Path) -> Release:
     """The latest release that there is a wheel of, unpacked into `directory`."""
-    wheels = {tuple(map(int, each.name.split("-")[1].split("."))): each for each in _WHEELS.glob("*.whl")}
+    wheels = {tuple(map(int, path.name.split("-")[1].split("."))): path for path in _WHEELS.glob("*.whl")}
     with zipfile.ZipFile(wheels[max(wheels)]) as archive:
         archive.extractall(directory)
     # 0.1.0 had it beside the package.

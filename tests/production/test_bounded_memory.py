@@ -135,7 +135,7 @@ def test_a_store_that_was_filled_is_emptied_within_bounds(
         assert service.publish(next(numbers), "crowd").status_code == 503
         with ThreadPoolExecutor(4) as gateways:
             batches = list(gateways.map(service.publish_batch, range(4)))
-        assert {each.status_code for each in batches} == {503}
+        assert {batch.status_code for batch in batches} == {503}
         filled = raw.info("memory")
 
         service.worker.start()

@@ -18,7 +18,7 @@ def publish_until_refused(running: Service, first: int, most: int = 2_000) -> li
 
 def delivered(running: Service) -> set[str]:
     """The sessions of what the sink got."""
-    return {each.json["data"].get("mediaSessionId") for each in running._sink.requests}
+    return {request.json["data"].get("mediaSessionId") for request in running._sink.requests}
 
 
 def is_ready(running: Service, status: int) -> bool:

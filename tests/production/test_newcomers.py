@@ -181,7 +181,7 @@ end
 
 def end_at_once(scene: Scene, url: str, count: int, expires_at_ms: int) -> None:
     """So many subscriptions of one sink, in every partition, that end at that moment."""
-    registrations = {partition_of(f"ends-{each}", 64).number: f"ends-{each}" for each in range(2_000)}
+    registrations = {partition_of(f"ends-{number}", 64).number: f"ends-{number}" for number in range(2_000)}
     for number, registration in registrations.items():
         first = created(
             scene.store, sink=url, registration=registration, client=GREEDY, expires_at_ms=expires_at_ms

@@ -92,7 +92,7 @@ def test_events_pass_from_a_gunicorn_to_a_worker(
             gone = requests.delete(f"{public}/{made.json()['id']}", headers=headers, timeout=10)
             assert gone.status_code == 204
             sink.wait_for(2)
-    assert [each.json["data"].get("terminationReason") for each in sink.requests] == [
+    assert [request.json["data"].get("terminationReason") for request in sink.requests] == [
         None,
         "SUBSCRIPTION_DELETED",
     ]
@@ -125,7 +125,7 @@ def test_a_gunicorn_logs_personal_data_only_if_told_to(
         requests.get(f"{url}/{paths[1]}?{paths[2]}", headers=headers, timeout=10)
     text = unquote(log.read_text())
     people = ["alice-at-home", "12025550100", "bob@ims.example"]
-    assert [each in text for each in people] == [shown] * 3, text
+    assert [person in text for person in people] == [shown] * 3, text
     masking = Masking(b"\0" * 32, show=False)
     assert [f"registrations/{masking.pseudonym(path)}" in text for path in paths] == [not shown] * 3
     assert headers["Authorization"].split(".")[1] not in text
@@ -159,8 +159,8 @@ def test_a_gunicorn_logs_one_form_of_line_with_correlator_and_client(
     lines = log.read_text().splitlines()
     form = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ [\w.]+: ")
     # The first is from before any configuration is read.
-    assert [each for each in lines[1:] if not form.match(each)] == []
-    (refusal,) = [each for each in lines if "correlator=at-night" in each]
+    assert [line for line in lines[1:] if not form.match(line)] == []
+    (refusal,) = [line for line in lines if "correlator=at-night" in line]
     assert "INFO webrtc_events.api.failures: " in refusal
     assert refusal.endswith("lacks the scope webrtc-events:delete. correlator=at-night client=softphone")
     assert "Warning" not in log.read_text()

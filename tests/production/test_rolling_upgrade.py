@@ -18,7 +18,7 @@ from tests.harness.sinks import RecordingSink
 from tests.harness.valkeys import eventually
 from tests.production.releases import Release, previous, this
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
@@ -147,8 +147,8 @@ def test_an_old_worker_delivers_a_large_event_for_several(
     event["data"]["originatorName"] = "x" * 100_000
     append(store, replace(invitation(1), payload=json.dumps(event)))
     sink.wait_for(3)
-    assert {each.json["data"]["subscriptionId"] for each in sink.requests} == {each.id for each in made}
-    assert {len(each.json["data"]["originatorName"]) for each in sink.requests} == {100_000}
+    assert {request.json["data"]["subscriptionId"] for request in sink.requests} == {each.id for each in made}
+    assert {len(request.json["data"]["originatorName"]) for request in sink.requests} == {100_000}
 
 
 def test_an_old_worker_delivers_what_is_redelivered(
@@ -160,8 +160,8 @@ def test_an_old_worker_delivers_what_is_redelivered(
     append(store, invitation(1), invitation(2))
     sink.wait_for(2)
     letters = DeadLetters(store, settings)
-    eventually(lambda: list(letters.newest_first(LetterFilter(registration="r1"))), "there is a letter")
-    (letter,) = letters.newest_first(LetterFilter(registration="r1"))
+    eventually(lambda: list(letters.newest_first(DeadLetterFilter(registration="r1"))), "there is a letter")
+    (letter,) = letters.newest_first(DeadLetterFilter(registration="r1"))
     assert letters.redeliver(letter).outcome == "redelivered"
     append(store, invitation(3))
     received = [each.json for each in sink.wait_for(4)]

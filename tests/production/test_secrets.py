@@ -30,7 +30,7 @@ time.sleep(60)
 
 
 def cores(directory: Path) -> list[Path]:
-    return [each for each in directory.iterdir() if each.name.startswith("core")]
+    return [path for path in directory.iterdir() if path.name.startswith("core")]
 
 
 def crash(pid: int) -> None:

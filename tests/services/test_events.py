@@ -27,7 +27,7 @@ def events(calls: Path, name: str) -> list[dict[str, Any]]:
 
 
 def outcome(results: list[Any]) -> list[tuple[str, int]]:
-    return [(each["status"], each["subscriptions"]) for each in results]
+    return [(result["status"], result["subscriptions"]) for result in results]
 
 
 def test_a_call_reaches_the_subscriptions_of_its_registration_and_session(
@@ -46,7 +46,7 @@ def test_a_call_reaches_the_subscriptions_of_its_registration_and_session(
             event_type=EventType.SESSION_STATUS,
         )
     results = publisher.publish(call)
-    assert [each["id"] for each in results] == [each["id"] for each in call]
+    assert [result["id"] for result in results] == [each["id"] for each in call]
     assert outcome(results) == [("accepted", 1), *[("accepted", 2)] * 11, ("accepted", 1)]
     assert outcome(publisher.publish(call)) == [("duplicate", 0)] * 13
 
@@ -54,7 +54,7 @@ def test_a_call_reaches_the_subscriptions_of_its_registration_and_session(
 def test_a_status_without_subject_reaches_every_registration_of_the_session(
     publisher: Publisher, store: Store, calls: Path
 ) -> None:
-    statuses = [each for each in events(calls, "hold-resume") if "subject" not in each]
+    statuses = [event for event in events(calls, "hold-resume") if "subject" not in event]
     session = statuses[0]["data"]["mediaSessionId"]
     for registration in ("r1", "r2", "r3"):
         created(store, registration=registration, session=session, event_type=EventType.SESSION_STATUS)
@@ -66,7 +66,7 @@ def test_a_status_without_subject_reaches_every_registration_of_the_session(
 def test_a_repeat_completes_what_only_some_partitions_held(
     publisher: Publisher, store: Store, calls: Path
 ) -> None:
-    (status,) = [each for each in events(calls, "hold-resume") if "subject" not in each][:1]
+    (status,) = [event for event in events(calls, "hold-resume") if "subject" not in event][:1]
     session = status["data"]["mediaSessionId"]
     created(store, registration="r1", session=session, event_type=EventType.SESSION_STATUS)
     assert outcome(publisher.publish([status])) == [("accepted", 1)]
@@ -100,8 +100,8 @@ def test_a_bad_event_never_stops_the_good_ones(publisher: Publisher, store: Stor
     ]
     results = publisher.publish(batch)
     assert outcome(results) == [*[("rejected", 0)] * 11, ("accepted", 1)]
-    assert all(each["message"] for each in results[:-1])
-    assert [each.get("id") for each in results] == [*[None] * 5, *["bad"] * 6, good["id"]]
+    assert all(result["message"] for result in results[:-1])
+    assert [result.get("id") for result in results] == [*[None] * 5, *["bad"] * 6, good["id"]]
     assert "$.data.status" in results[8]["message"]
     unlisted = load_network().validator("PublishResult").first_fault({"results": results})
     assert unlisted is None
@@ -140,7 +140,7 @@ def test_registrations_come_and_go(publisher: Publisher) -> None:
 
 
 def test_a_full_batch_keeps_its_order(publisher: Publisher, store: Store, calls: Path) -> None:
-    status = next(each for each in events(calls, "answered") if "session-status" in each["type"])
+    status = next(event for event in events(calls, "answered") if "session-status" in event["type"])
     session = status["data"]["mediaSessionId"]
     created(store, registration=status["subject"], session=session, event_type=EventType.SESSION_STATUS)
     batch = [

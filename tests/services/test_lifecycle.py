@@ -51,8 +51,8 @@ class World:
 
     def publish(self, *events: dict[str, Any]) -> list[int]:
         results = self.publisher.publish(list(events))
-        assert {each["status"] for each in results} == {"accepted"}, results
-        return [each["subscriptions"] for each in results]
+        assert {result["status"] for result in results} == {"accepted"}, results
+        return [result["subscriptions"] for result in results]
 
     def claims(self) -> dict[str, Claim]:
         partitions = [Partition(number) for number in range(64)]
@@ -62,7 +62,7 @@ class World:
         }
 
     def waiting(self) -> dict[str, list[str]]:
-        """Takes all that is due, as a courier would: a status or a reason for each event."""
+        """Takes all that is due, as a dispatcher would: a status or a reason for each event."""
         taken: dict[str, list[str]] = {}
         while claims := self.claims():
             for name, claim in claims.items():
@@ -296,7 +296,7 @@ def test_an_initial_event_that_a_repeat_brings_again_comes_once(world: World) ->
     assert world.waiting() == {wished: ["Ringing"]}
 
 
-def test_a_pending_initial_event_is_completed_by_the_keeper(
+def test_a_pending_initial_event_is_completed_by_the_sweeper(
     world: World, world_at: Callable[[float], World], raw_store: "redis.Redis"
 ) -> None:
     world.publish(status("Ringing"))

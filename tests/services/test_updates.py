@@ -18,7 +18,7 @@ from webrtc_events.core.model import Caller, ContractVersion, TerminationReason
 from webrtc_events.core.settings import Settings
 from webrtc_events.services.subscriptions import Subscriptions
 from webrtc_events.store.keys import partition_of, session_key
-from webrtc_events.store.store import DeadLetter, Settlement, Store
+from webrtc_events.store.store import DroppedEvent, Settlement, Store
 
 from .test_lifecycle import STATUS, World, invitation, status, token, told
 from .test_subscriptions import APP, SCOPES, credential, request
@@ -217,7 +217,7 @@ def test_an_ended_subscription_stays_ended(world: World) -> None:
 
 
 @pytest.mark.parametrize("made_with", [{"config": True}, {"sinkCredential": True}])
-def test_what_time_has_ended_is_too_late_before_the_keeper_comes_by(
+def test_what_time_has_ended_is_too_late_before_the_sweeper_comes_by(
     world: World, world_at: At, made_with: dict[str, bool]
 ) -> None:
     changes = {name: expiry(60) if name == "config" else token(60) for name in made_with}
@@ -270,7 +270,7 @@ def test_a_token_that_was_replaced_under_way_ends_nothing(world: World, world_at
     claim = world.claims()[made]
     renew(world, made, sinkCredential=token(500))
     refused = Settlement(
-        claim, 2, dead=(DeadLetter(2, "refused", ""),), end=(TerminationReason.ACCESS_TOKEN_EXPIRED, True)
+        claim, 2, dead=(DroppedEvent(2, "refused", ""),), end=(TerminationReason.ACCESS_TOKEN_EXPIRED, True)
     )
     assert world.store.settle([refused]) == ["due"]
     again = world.claims()[made]

@@ -167,7 +167,7 @@ def test_an_answer_says_whether_its_connection_is_shared(
     sink = make()
     with Http2Sink(authority) as http2:
         answers = [post(sink, url) for url in (http2.url, server.url)]
-    assert [isinstance(each, SinkAnswer) and each.multiplexed for each in answers] == [True, False]
+    assert [isinstance(answer, SinkAnswer) and answer.multiplexed for answer in answers] == [True, False]
 
 
 def test_many_requests_share_the_connections_that_a_host_may_have(

@@ -147,7 +147,7 @@ def test_what_is_no_valid_request_is_not_signed_and_not_repeated(url: str, heade
 
 def test_public_keys_are_published_by_their_thumbprints() -> None:
     keys = key_set(list(KEYS.values()))["keys"]
-    assert [each["alg"] for each in keys] == list(KEYS)
+    assert [key["alg"] for key in keys] == list(KEYS)
     for jwk, key in zip(keys, KEYS.values(), strict=True):
         assert jwk["use"] == "sig"
         assert not {"d", "p", "q", "dp", "dq", "qi"} & set(jwk)

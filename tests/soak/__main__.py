@@ -88,7 +88,7 @@ class Soak:
             try:
                 self._round(faults)
             except (AssertionError, TimeoutError) as error:
-                named = ", ".join(each.name for each in faults)
+                named = ", ".join(fault.name for fault in faults)
                 raise AssertionError(f"round {self.totals.rounds + 1}, {named}: {error}") from error
 
     def _round(self, faults: list[Fault]) -> None:
@@ -96,31 +96,31 @@ class Soak:
         options = Options(self._options.seed, self._options.events)
         with Round(f"round-{number}", options, self._directory, self._issuer, _quiet) as run:
             run.join(self._service, self._inbox, self._valkey, self._neighbours_token)
-            unheard = any(each.unheard for each in faults)
+            unheard = any(fault.unheard for fault in faults)
             load = run.publish(run.mixed(options.events), rate=self._options.rate, unheard=unheard)
             for at, fault in enumerate(faults, start=1):
                 load.wait_accepted(at / (_FAULTS_A_ROUND + 2))
                 fault.act(run, load)
             verdict = run.finish(
-                failed=sum(each.doubles for each in faults), late=any(each.late for each in faults)
+                failed=sum(fault.doubles for fault in faults), late=any(fault.late for fault in faults)
             )
             damaged = run.damaged_letters()
             assert damaged == run.garbled, f"{damaged} entries were found damaged, not {run.garbled}"
             run.forget_all()
-        totals, causes = self.totals, [each.name for each in faults if each.doubles]
+        totals, causes = self.totals, [fault.name for fault in faults if fault.doubles]
         totals.rounds += 1
         totals.accepted += verdict.accepted
         totals.delivered += verdict.delivered
         totals.ends += verdict.ends
         totals.doubled += verdict.doubled
-        totals.faults.update(each.name for each in faults)
+        totals.faults.update(fault.name for fault in faults)
         if verdict.doubled:
             assert causes, f"{verdict.doubled} were taken twice, and nothing explains it"
             totals.causes[" + ".join(sorted(causes))] += verdict.doubled
         values = self._measure()
         self.growth.add(self.elapsed_s, values)
         memory = ", ".join(f"{name} {value:.0f}" for name, value in values.items() if "MB" in name)
-        named = ", ".join(each.name for each in faults)
+        named = ", ".join(fault.name for fault in faults)
         print(
             f"{self.elapsed_s / 60:5.1f} min  round {number}: {verdict.figures()}; {named}; {memory}",
             flush=True,

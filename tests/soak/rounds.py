@@ -42,14 +42,16 @@ class Round(Run):
 
     def dead_letters(self) -> dict[tuple[str, int], str]:
         """Of the subscriptions of this round, but for entries that were damaged on purpose."""
-        ours = {each.id for each in self.subscribers}
+        ours = {subscriber.id for subscriber in self.subscribers}
         return by_event(
-            each for each in self.letters() if each["subscription"] in ours and each["reason"] != "damaged"
+            letter
+            for letter in self.letters()
+            if letter["subscription"] in ours and letter["reason"] != "damaged"
         )
 
     def damaged_letters(self) -> int:
         """How many entries became dead letters because they could not be read."""
-        return sum(each["reason"] == "damaged" for each in self.letters())
+        return sum(letter["reason"] == "damaged" for letter in self.letters())
 
     def forget_all(self) -> None:
         """What the next round is not to find: letters, and what the sinks got."""

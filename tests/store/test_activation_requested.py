@@ -213,7 +213,7 @@ def now_ms() -> int:
 def test_time_ends_it_without_a_word(
     store: Store, store_at: StoreAt, raw_store: "redis.Redis", by: str, *, swept: bool
 ) -> None:
-    """Also when the sink's agreement comes before the keeper does."""
+    """Also when the sink's agreement comes before the sweeper does."""
     until = now_ms() + 60_000
     if by == "expiry":
         made = asked(store, expires_at_ms=until)
@@ -275,7 +275,7 @@ def test_an_initial_event_waits_for_the_agreement(store: Store, store_at: StoreA
     )
     published(store, old)
     asked(store, event_type=status, session="s1", initial_event=True)
-    # The keeper leaves it alone, however long that takes.
+    # The sweeper leaves it alone, however long that takes.
     store_at(60).sweep()
     published(store, latest)
     assert agree(store) == "active"

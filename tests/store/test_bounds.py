@@ -13,7 +13,7 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, Status
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import DeadLetter, Settlement, Store, StoreOptions
+from webrtc_events.store.store import DroppedEvent, Settlement, Store, StoreOptions
 
 P = partition_of("r1", 64)
 DAY_S = 24 * 3600
@@ -62,7 +62,7 @@ def test_a_full_outbox_gives_up_its_oldest_event(
 ) -> None:
     store = bounded(outbox_length=4)
     created(store)
-    assert append(store, *(invitation(each) for each in range(1, 7))) == [(True, 1)] * 6
+    assert append(store, *(invitation(number) for number in range(1, 7))) == [(True, 1)] * 6
     assert numbers(claim_one(store)) == [3, 4, 5, 6]
     assert letters(raw_store) == [("outbox_full", 1), ("outbox_full", 2)]
 
@@ -70,7 +70,7 @@ def test_a_full_outbox_gives_up_its_oldest_event(
 def test_what_is_on_its_way_is_not_given_up(bounded: Callable[..., Store], raw_store: "redis.Redis") -> None:
     store = bounded(outbox_length=4)
     created(store)
-    append(store, *(invitation(each) for each in range(1, 5)))
+    append(store, *(invitation(number) for number in range(1, 5)))
     leased = claim_one(store, events=2)
     append(store, invitation(5), invitation(6), invitation(7))
     assert [number for _, number in letters(raw_store)] == [3, 4, 5]
@@ -133,7 +133,7 @@ def test_a_retry_keeps_its_delay_when_its_event_was_not_the_one_given_up(
 def test_the_maximum_counts_what_was_given_up(bounded: Callable[..., Store]) -> None:
     store = bounded(outbox_length=2)
     made = created(store, max_events=5)
-    append(store, *(invitation(each) for each in range(1, 8)))
+    append(store, *(invitation(number) for number in range(1, 8)))
     found = store.get(made.id)
     assert found is not None
     assert found.status is Status.EXPIRED
@@ -225,7 +225,7 @@ def test_a_sink_may_be_allowed_to_fail_for_ever(bounded: Callable[..., Store]) -
 def drop_all(store: Store) -> None:
     while found := store.claim([P], subscriptions=9, events=8):
         for each in found:
-            dead = tuple(DeadLetter(item.number, "refused", "") for item in each.items)
+            dead = tuple(DroppedEvent(item.number, "refused", "") for item in each.items)
             tried = tuple({"event": str(item.number)} for item in each.items)
             store.settle([Settlement(each, each.items[-1].number, dead=dead, attempts=tried)])
 
@@ -235,7 +235,7 @@ def test_dead_letters_and_attempts_are_capped(
 ) -> None:
     store = bounded(dead_letters=5, attempts=7)
     created(store)
-    append(store, *(invitation(each) for each in range(1, 21)))
+    append(store, *(invitation(number) for number in range(1, 21)))
     drop_all(store)
     assert [number for _, number in letters(raw_store)] == [16, 17, 18, 19, 20]
     assert raw_store.xlen(P.attempts) == 7

@@ -113,7 +113,7 @@ def test_who_ends_gives_its_place_without_a_worker(
     assert outcome(store) == "quota"
 
 
-def test_whom_time_ended_gives_its_place_once_the_keeper_came(
+def test_whom_time_ended_gives_its_place_once_the_sweeper_came(
     limited: Callable[..., Store], raw_store: "redis.Redis"
 ) -> None:
     store = limited(1)
@@ -138,7 +138,7 @@ def test_an_end_with_its_registration_gives_places(limited: Callable[..., Store]
     assert [outcome(store, registration="r2") for _ in range(3)] == ["created", "created", "quota"]
 
 
-def test_the_keeper_settles_notes_and_leaves_none(store: Store, raw_store: "redis.Redis") -> None:
+def test_the_sweeper_settles_notes_and_leaves_none(store: Store, raw_store: "redis.Redis") -> None:
     made = [created(store, registration=f"r{number}") for number in range(5)]
     for each in made[:3]:
         ended_by_the_operator(store, each)
@@ -150,12 +150,12 @@ def test_the_keeper_settles_notes_and_leaves_none(store: Store, raw_store: "redi
     assert {each.id for each in all_of(store)} == {each.id for each in made}
 
 
-def test_notes_of_more_than_one_round_bring_the_keeper_back_at_once(
+def test_notes_of_more_than_one_round_bring_the_sweeper_back_at_once(
     store: Store, raw_store: "redis.Redis"
 ) -> None:
     ids = [new_subscription_id(P) for _ in range(250)]
     raw_store.zadd(INDEX, dict.fromkeys(ids, LONG_AGO))
-    raw_store.zadd(P.ended, {end_note("app", each): 0 for each in ids})
+    raw_store.zadd(P.ended, {end_note("app", subscription_id): 0 for subscription_id in ids})
     assert [store.sweep() for _ in range(3)] == [100, 100, 0]
     assert set(standings(raw_store).values()) == {"ended"}
     assert not raw_store.exists(P.ended)
@@ -181,7 +181,7 @@ def test_a_note_that_says_nothing_goes(store: Store, raw_store: "redis.Redis", n
 def test_clients_whose_names_begin_alike_have_places_of_their_own(limited: Callable[..., Store]) -> None:
     store = limited(1)
     clients = ["app", "app 1", "app 1 ", "3:app", "app}", "{app", "é", "é 1"]
-    made = {each: created(store, client=each) for each in clients}
+    made = {client: created(store, client=client) for client in clients}
     for index, client in enumerate(clients):
         ended_by_the_operator(store, made[client])
         for other in clients[index + 1 :]:
@@ -481,7 +481,7 @@ def test_creates_at_once_are_as_many_as_may_be(
         start.wait()
         outcomes.extend(outcome(store) for _ in range(3))
 
-    threads = [threading.Thread(target=create, args=(each,)) for each in stores]
+    threads = [threading.Thread(target=create, args=(store,)) for store in stores]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -509,16 +509,16 @@ def test_ends_and_creates_at_once_keep_the_count(
         start.wait()
         while not over.is_set():
             store.sweep()
-            seen.append(sum(each != "ended" for each in standings(raw_store).values()))
+            seen.append(sum(standing != "ended" for standing in standings(raw_store).values()))
 
-    keeper = threading.Thread(target=keep, args=(stores[-1],))
-    threads = [threading.Thread(target=come_and_go, args=(each,)) for each in stores[:-1]]
-    for thread in (keeper, *threads):
+    sweeper = threading.Thread(target=keep, args=(stores[-1],))
+    threads = [threading.Thread(target=come_and_go, args=(store,)) for store in stores[:-1]]
+    for thread in (sweeper, *threads):
         thread.start()
     for thread in threads:
         thread.join()
     over.set()
-    keeper.join()
+    sweeper.join()
     for _ in range(3):
         stores[0].sweep()
     assert max(seen) <= most

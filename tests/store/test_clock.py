@@ -157,7 +157,7 @@ def test_the_operator_is_told_once_and_when_it_is_over(
         behind = store_at(seconds)
         behind._time_log = store._time_log
         behind.sweep()
-    told = [each.message for each in caplog.records if "clock" in each.message]
+    told = [record.message for record in caplog.records if "clock" in record.message]
     assert len(told) == 1
     assert "the store's clock is 3600 s behind the time that it gave before" in told[0]
     assert "up to 10 h" in told[0]

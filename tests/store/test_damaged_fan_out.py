@@ -98,10 +98,10 @@ def test_one_that_is_damaged_stops_no_other(
     store = sliced()
     victim, *others = [created(store) for _ in range(count)]
     harm(raw_store, victim, field)
-    events = [invitation(each) for each in range(1, 4)]
+    events = [invitation(number) for number in range(1, 4)]
     assert append(store, *events) == [(True, len(others))] * 3
     assert append(store, *events) == [(False, 0)] * 3
-    assert [kinds(raw_store, each) for each in others] == [["event"] * 3] * len(others)
+    assert [kinds(raw_store, other) for other in others] == [["event"] * 3] * len(others)
     assert f"damaged subscription={victim.id}" in caplog.text
     assert kept(raw_store) == []
 
@@ -130,7 +130,7 @@ def test_a_registration_ends_beside_one_that_is_damaged(
     else:
         assert append(store, ends(1)) == [(True, len(told))]
     assert [kinds(raw_store, each) for each in told] == [["event", "NETWORK_TERMINATED"]] * len(told)
-    assert [kinds(raw_store, each) for each in others] == [["NETWORK_TERMINATED"]] * len(others)
+    assert [kinds(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
     # Of one that is told of no end, some fields are not looked at.
     if kind is ENDS or field not in ("appended", "max_events", "status"):
         assert f"damaged subscription={victim.id}" in caplog.text

@@ -10,13 +10,13 @@ from tests.harness.builders import append, created, invitation, session_status
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, EventType, Registration, Status, Subscription, TerminationReason
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.dead_letters import DeadLetters, Letter, LetterFilter, LetterId
+from webrtc_events.store.dead_letters import DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetters
 from webrtc_events.store.keys import Partition, partition_of
-from webrtc_events.store.store import DeadLetter, Settlement, Store
+from webrtc_events.store.store import DroppedEvent, Settlement, Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)
-ALL = LetterFilter()
+ALL = DeadLetterFilter()
 INVITATION_DEADLINE_MS = 120_000
 
 
@@ -33,7 +33,7 @@ def claim_one(store: Store, partition: Partition = P) -> Claim:
 def give_up(store: Store, *numbers: int, partition: Partition = P, reason: str = "refused") -> None:
     """Dead letters of the first events that are due in a partition, which are done with then."""
     found = claim_one(store, partition)
-    dead = tuple(DeadLetter(number, reason, "HTTP 400") for number in numbers)
+    dead = tuple(DroppedEvent(number, reason, "HTTP 400") for number in numbers)
     store.settle([Settlement(found, max(numbers), dead=dead)])
 
 
@@ -49,7 +49,7 @@ def event_ids(found: Claim) -> list[str]:
     return [f"{found.subscription_id}.{item.event_number}" for item in found.items]
 
 
-def the_letter(letters: DeadLetters) -> Letter:
+def the_letter(letters: DeadLetters) -> DeadLetter:
     (letter,) = letters.newest_first(ALL)
     return letter
 
@@ -66,17 +66,17 @@ def test_a_letter_tells_what_was_given_up_and_why(store: Store, letters: DeadLet
         "HTTP 400",
         EventType.SESSION_INVITATION,
     )
-    assert letters.get(LetterId.parse(str(letter.id))) == letter
+    assert letters.get(DeadLetterId.parse(str(letter.id))) == letter
 
 
 def test_letters_of_all_partitions_come_in_order_of_time(store: Store, letters: DeadLetters) -> None:
     registrations = ("r1", "r2", "r3")
-    made = [created(store, registration=each).id for each in registrations]
+    made = [created(store, registration=registration).id for registration in registrations]
     for number in (1, 2, 3):
         for registration in registrations:
             append(store, invitation(number, registration=registration))
             give_up(store, number, partition=partition_of(registration, 64))
-    assert len({partition_of(each, 64).number for each in registrations}) == 3
+    assert len({partition_of(registration, 64).number for registration in registrations}) == 3
     oldest = list(letters.oldest_first(ALL))
     assert list(letters.newest_first(ALL)) == oldest[::-1]
     assert [each.id.moment for each in oldest] == sorted(each.id.moment for each in oldest)
@@ -101,8 +101,8 @@ def test_filters_narrow(store: Store, letters: DeadLetters, raw_store: "redis.Re
     give_up(store, 1, partition=partition_of("r2", 64), reason="deadline_exceeded")
     newest, oldest = letters.newest_first(ALL)
 
-    def found(**wanted: object) -> list[Letter]:
-        return list(letters.newest_first(LetterFilter(**wanted)))  # type: ignore[arg-type]
+    def found(**wanted: object) -> list[DeadLetter]:
+        return list(letters.newest_first(DeadLetterFilter(**wanted)))  # type: ignore[arg-type]
 
     assert found(subscription=first.id) == found(registration="r1") == found(reason="refused") == [oldest]
     assert found(registration="r2") == found(reason="deadline_exceeded") == [newest]
@@ -120,7 +120,7 @@ def test_a_letter_of_the_first_release_is_found_by_its_subscriptions_registratio
     raw_store.xdel(P.dead, letter_id)
     del fields["registration"]
     raw_store.xadd(P.dead, fields)
-    assert [each.registration for each in letters.newest_first(LetterFilter(registration="r1"))] == ["r1"]
+    assert [each.registration for each in letters.newest_first(DeadLetterFilter(registration="r1"))] == ["r1"]
 
 
 def test_an_entry_that_cannot_be_read_is_shown_as_such(
@@ -136,12 +136,12 @@ def test_an_entry_that_cannot_be_read_is_shown_as_such(
 @pytest.mark.parametrize("text", ["", "1", "1-2", "a-1-1", "01-1-1", "1-1-1 ", "-1-1-1", f"1-{9**30}-1"])
 def test_what_is_no_letters_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no letter's id"):
-        LetterId.parse(text)
+        DeadLetterId.parse(text)
 
 
 def test_a_letter_of_a_partition_that_is_none_is_not_there(letters: DeadLetters) -> None:
-    assert letters.get(LetterId(64, 1, 1)) is None
-    assert letters.get(LetterId(0, 1, 1)) is None
+    assert letters.get(DeadLetterId(64, 1, 1)) is None
+    assert letters.get(DeadLetterId(0, 1, 1)) is None
 
 
 # Redelivery
@@ -163,7 +163,7 @@ def test_a_redelivered_event_goes_to_the_tail_with_its_id_and_a_new_deadline(
     assert list(letters.newest_first(ALL)) == []
 
 
-def test_a_redelivery_wakes_the_courier(store: Store, letters: DeadLetters) -> None:
+def test_a_redelivery_wakes_the_dispatcher(store: Store, letters: DeadLetters) -> None:
     lost_event(store)
     wakeups = store.wakeups()
     assert wakeups.wait(0.01) is None
@@ -217,7 +217,7 @@ def test_an_event_that_is_given_up_again_keeps_its_id(store: Store, letters: Dea
         letters.redeliver(the_letter(letters))
         found = claim_one(store)
         last = found.items[-1].number
-        store.settle([Settlement(found, last, dead=(DeadLetter(last, "refused", ""),))])
+        store.settle([Settlement(found, last, dead=(DroppedEvent(last, "refused", ""),))])
         assert the_letter(letters).event_id == f"{made.id}.1"
 
 
@@ -261,7 +261,7 @@ def test_refused_once_the_maximum_was_reached(
     assert refused(letters, raw_store) == ("ended", "MAX_EVENTS_REACHED")
 
 
-def test_refused_after_expiry_though_the_keeper_has_not_come_by(
+def test_refused_after_expiry_though_the_sweeper_has_not_come_by(
     store: Store, store_at: StoreAt, settings: Settings, raw_store: "redis.Redis"
 ) -> None:
     lost_event(store, expires_at_ms=raw_store.time()[0] * 1000 + 60_000)
@@ -344,7 +344,7 @@ def test_a_purge_removes_what_it_is_given_and_counts_it(store: Store, letters: D
     append(store, invitation(1, registration="r2"))
     give_up(store, 1, partition=partition_of("r2", 64))
     newest, oldest = letters.newest_first(ALL)
-    assert letters.purge([oldest.id, LetterId(3, 1, 1)]) == 1
+    assert letters.purge([oldest.id, DeadLetterId(3, 1, 1)]) == 1
     assert list(letters.newest_first(ALL)) == [newest]
     assert letters.purge(each.id for each in letters.oldest_first(ALL)) == 1
     assert list(letters.newest_first(ALL)) == []

@@ -13,7 +13,7 @@ from webrtc_events.core.model import EventType, NetworkEvent, Registration, Subs
 from webrtc_events.store.erasure import Erasure, Traces
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.keys import Partition, partition_of, session_state_key
-from webrtc_events.store.store import DeadLetter, Settlement, Store
+from webrtc_events.store.store import DroppedEvent, Settlement, Store
 
 P = partition_of("r1", 64)
 # Of the same partition, so that it is a neighbour in every key.
@@ -53,7 +53,7 @@ def lived(store: Store, registration: str, raw_store: "redis.Redis") -> list[Sub
     store.remember([status, *calls])
     append(store, status, *calls)
     for claim in store.claim([P], subscriptions=9, events=1):
-        dead = (DeadLetter(claim.items[0].number, "refused", ""),)
+        dead = (DroppedEvent(claim.items[0].number, "refused", ""),)
         tried = ({"event": "x"},)
         store.settle([Settlement(claim, claim.items[0].number, dead=dead, attempts=tried)])
     return made
@@ -134,7 +134,7 @@ def test_a_live_lease_settles_as_lost_and_leaves_nothing(
     (claim,) = store.claim([P], subscriptions=9, events=8)
     erase(erasure)
     before = kept(raw_store)
-    dead = (DeadLetter(1, "refused", ""),)
+    dead = (DroppedEvent(1, "refused", ""),)
     assert store.settle([Settlement(claim, 1, dead=dead, attempts=({"event": "x"},))]) == ["lost"]
     assert store.settle([Settlement(claim, 0, retry=(0, 1, 1), sink="failed")]) == ["lost"]
     assert kept(raw_store) == before
@@ -170,7 +170,7 @@ def test_letters_and_attempts_of_subscriptions_long_gone_are_found(
     append(store, invitation(1))
     for _ in range(2):
         (claim,) = store.claim([P], subscriptions=1, events=1)
-        dead = (DeadLetter(claim.items[0].number, "refused", ""),)
+        dead = (DroppedEvent(claim.items[0].number, "refused", ""),)
         store.settle([Settlement(claim, claim.items[0].number, dead=dead, attempts=({"event": "x"},))])
     store_at(3601).sweep()
     assert raw_store.keys("*:subscription:*") == []

@@ -96,7 +96,7 @@ def test_an_event_for_many_is_in_every_outbox_once_and_in_order(
 ) -> None:
     store = sliced()
     made = [created(store) for _ in range(3 * WORK + 1)]
-    events = [invitation(each) for each in range(1, 6)]
+    events = [invitation(number) for number in range(1, 6)]
     assert append(store, *events) == [(True, len(made))] * 5
     assert append(store, *events) == [(False, 0)] * 5
     assert [waiting(raw_store, each) for each in made] == [["e1", "e2", "e3", "e4", "e5"]] * len(made)
@@ -109,7 +109,7 @@ def test_a_repeat_goes_on_where_an_answer_was_lost(
 ) -> None:
     store = sliced()
     made = [created(store) for _ in range(2 * WORK + 1)]
-    events = [invitation(each) for each in range(1, 4)]
+    events = [invitation(number) for number in range(1, 4)]
     # Three calls an event.
     interrupted(store, settings, calls, *events)
     done, rest = divmod(calls, 3)
@@ -179,7 +179,7 @@ def test_who_comes_or_goes_between_two_slices(
 def test_every_one_ends_at_its_maximum(sliced: Callable[..., Store], raw_store: "redis.Redis") -> None:
     store = sliced()
     made = [created(store, max_events=2) for _ in range(2 * WORK + 1)]
-    results = append(store, *(invitation(each) for each in range(1, 4)))
+    results = append(store, *(invitation(number) for number in range(1, 4)))
     assert results == [(True, len(made)), (True, len(made)), (True, 0)]
     for each in made:
         assert waiting(raw_store, each) == ["e1", "e2", "MAX_EVENTS_REACHED"]
@@ -210,7 +210,7 @@ def test_a_registration_ends_with_many_subscriptions(
     assert append(store, ends(1)) == [(True, len(told))]
     for each in (*told, late):
         assert waiting(raw_store, each) == ["end of registration", "NETWORK_TERMINATED"]
-    assert [waiting(raw_store, each) for each in others] == [["NETWORK_TERMINATED"]] * len(others)
+    assert [waiting(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
     assert leftovers(raw_store) == []
 
 
@@ -247,7 +247,7 @@ def test_a_registration_with_many_subscriptions_expires(
     expiring(sliced(), raw_store)
     later = sliced(61)
     assert [later.sweep() for _ in range(4)] == [1, 1, 1, 0]
-    assert [waiting(raw_store, each) for each in others] == [["NETWORK_TERMINATED"]] * len(others)
+    assert [waiting(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
     for each in told:
         assert waiting(raw_store, each) == ["end of registration", "NETWORK_TERMINATED"]
     assert leftovers(raw_store) == []

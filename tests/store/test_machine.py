@@ -127,7 +127,7 @@ class Model:
 
     def time_is_up(self, now: int) -> bool:
         moments = (self.expires, self.agree_by if self.asked() else None)
-        return any(each is not None and each <= now for each in moments)
+        return any(moment is not None and moment <= now for moment in moments)
 
     def abandon(self, now: int, status: Status) -> None:
         """It ends without a word."""
@@ -188,7 +188,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.create(maximum, lasts, asks=False)
         self.append(2, repeat=False)
 
-    @precondition(lambda self: sum(each.ended_at is None for each in self.models) < 3)
+    @precondition(lambda self: sum(model.ended_at is None for model in self.models) < 3)
     @rule(maximum=st.none() | st.integers(1, 9), lasts=st.none() | st.integers(2, 9), asks=st.booleans())
     def create(self, maximum: int | None, lasts: int | None, asks: bool) -> None:
         expires = None if lasts is None else self.now + lasts
@@ -204,11 +204,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 4), repeat=st.booleans())
     def append(self, count: int, repeat: bool) -> None:
-        events = [invitation(self.published + each) for each in range(1, count + 1)]
+        events = [invitation(self.published + number) for number in range(1, count + 1)]
         self.published += count
         expected = [self.matched() for _ in events]
         results = self.store.append({P.number: events})[P.number]
-        assert [(each.new, each.subscriptions) for each in results] == [(True, each) for each in expected]
+        assert [(result.new, result.subscriptions) for result in results] == [
+            (True, each) for each in expected
+        ]
         if repeat:
             again = self.store.append({P.number: events})[P.number]
             assert {(each.new, each.subscriptions) for each in again} == {(False, 0)}
@@ -290,7 +292,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.settle_one(lease, verdict, delay, repeat=False)
 
     def waiting(self) -> list[Model]:
-        return [each for each in self.models if each.outbox and each.status is not Status.DELETED]
+        return [model for model in self.models if model.outbox and model.status is not Status.DELETED]
 
     def delete_one(self, model: Model) -> None:
         outcome = self.delete_id(model.made.id)
@@ -400,20 +402,20 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(events=st.integers(1, 3), count=st.integers(0, 3), verdict=VERDICT, delay=st.integers(0, 4))
     def claim_post_and_settle(self, events: int, count: int, verdict: str, delay: int) -> None:
-        if not any(each.due is not None and each.due <= self.now for each in self.models):
+        if not any(model.due is not None and model.due <= self.now for model in self.models):
             self.append(events, repeat=False)
         before = list(self.leases)
         self.claim(events)
-        for lease in [each for each in self.leases if each not in before]:
+        for lease in [lease for lease in self.leases if lease not in before]:
             self.post_of(lease, count)
             self.settle_one(lease, verdict, delay, repeat=False)
 
-    @precondition(lambda self: any(each.asked() and (each.due or 0) <= self.now for each in self.models))
+    @precondition(lambda self: any(model.asked() and (model.due or 0) <= self.now for model in self.models))
     @rule(verdict=VERDICT, repeat=st.booleans())
     def ask_and_settle(self, verdict: str, repeat: bool) -> None:
         before = list(self.leases)
         self.claim(1)
-        for lease in [each for each in self.leases if each not in before]:
+        for lease in [lease for lease in self.leases if lease not in before]:
             self.post_of(lease, 1)
             self.settle_one(lease, verdict, 1, repeat=repeat)
 
@@ -429,9 +431,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     def postable(self) -> list[Lease]:
         return [
-            each
-            for each in self.leases
-            if each.posted < len(each.claim.items) and (self.now < each.until and each.of.lease is each)
+            lease
+            for lease in self.leases
+            if lease.posted < len(lease.claim.items) and (self.now < lease.until and lease.of.lease is lease)
         ]
 
     @precondition(lambda self: self.leases)
@@ -537,13 +539,13 @@ class StoreMachine(RuleBasedStateMachine):
         assert due == {model.made.id for model in self.models if model.due is not None}
         for model in self.models:
             entries = self.raw.lrange(P.outbox(model.made.id), 0, -1)
-            waiting = [int(str(each).split(" ")[0]) for each in entries]
+            waiting = [int(str(entry).split(" ")[0]) for entry in entries]
             assert waiting[-len(model.outbox) :] == [number for number, _ in model.outbox]
             assert bool(waiting) == (model.due is not None)
 
     @invariant()
     def what_is_kept_is_what_some_outbox_refers_to(self) -> None:
-        """With every entry that does. What nobody but nobody holds goes when the keeper comes by."""
+        """With every entry that does. What nobody but nobody holds goes when the sweeper comes by."""
         wanted: dict[str, set[str]] = {}
         for model in self.models:
             for entry in self.raw.lrange(P.outbox(model.made.id), 0, -1):
@@ -564,7 +566,7 @@ class StoreMachine(RuleBasedStateMachine):
         for _, letter in self.raw.xrange(P.dead):
             if letter["reason"] == "outbox_full":
                 full[letter["subscription"]] = full.get(letter["subscription"], 0) + 1
-        assert full == {each.made.id: each.squeezed_out for each in self.models if each.squeezed_out}
+        assert full == {model.made.id: model.squeezed_out for model in self.models if model.squeezed_out}
 
     def teardown(self) -> None:
         """Every subscription is ended; then nothing of them is left."""
@@ -585,7 +587,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.what_is_kept_is_what_some_outbox_refers_to()
             if all(model.removed for model in self.models):
                 break
-        # The keeper looks at holders once a minute, of a few payloads at a time.
+        # The sweeper looks at holders once a minute, of a few payloads at a time.
         for _ in range(20):
             self.pass_time(7)
             self.sweep()

@@ -26,13 +26,13 @@ from webrtc_events.core.model import (
 )
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import append_events
-from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.erasure import Erasure
 from webrtc_events.store.formats import BASE_FORMAT, FORMAT
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.outbox_entries import parse_entry, referred_payload
 from webrtc_events.store.redis.scripts import Call
-from webrtc_events.store.store import DeadLetter, Settlement, Store, StoreOptions
+from webrtc_events.store.store import DroppedEvent, Settlement, Store, StoreOptions
 
 P = partition_of("r1", 64)
 SIZE = 100_000
@@ -155,17 +155,17 @@ def test_the_steps_of_a_cut_event_share_it(
 
 
 def delivered(store: Store, made: Subscription) -> None:
-    settle(store, [each for each in claims(store) if each.subscription_id == made.id])
+    settle(store, [claim for claim in claims(store) if claim.subscription_id == made.id])
 
 
 def refused(store: Store, made: Subscription) -> None:
-    (found,) = [each for each in claims(store) if each.subscription_id == made.id]
-    dead = tuple(DeadLetter(item.number, "refused", "") for item in found.items)
+    (found,) = [claim for claim in claims(store) if claim.subscription_id == made.id]
+    dead = tuple(DroppedEvent(item.number, "refused", "") for item in found.items)
     settle(store, [found], dead=dead)
 
 
 def ended_by_its_sink(store: Store, made: Subscription) -> None:
-    (found,) = [each for each in claims(store, events=1) if each.subscription_id == made.id]
+    (found,) = [claim for claim in claims(store, events=1) if claim.subscription_id == made.id]
     settle(store, [found], end=(TerminationReason.NETWORK_TERMINATED, False))
 
 
@@ -174,7 +174,7 @@ def deleted(store: Store, made: Subscription) -> None:
 
 
 def deleted_while_leased(store: Store, made: Subscription) -> None:
-    (found,) = [each for each in claims(store, events=1) if each.subscription_id == made.id]
+    (found,) = [claim for claim in claims(store, events=1) if claim.subscription_id == made.id]
     deleted(store, made)
     settle(store, [found])
 
@@ -222,7 +222,7 @@ def test_an_outbox_that_is_too_old_or_gets_no_time(store_with: StoreWith, raw_st
     while late.sweep():
         pass
     assert payloads(raw_store) == referred(raw_store, [kept, *tokens])
-    assert all(raw_store.llen(P.outbox(each.id)) == 1 for each in tokens)
+    assert all(raw_store.llen(P.outbox(token.id)) == 1 for token in tokens)
     append(store_with(90_000), invitation(3))
     assert payloads(raw_store) == {}
     assert letters(raw_store) == [("access_token_expired", SIZE)] * 4 + [("outbox_full", SIZE)] * 2
@@ -252,7 +252,7 @@ def test_what_was_given_up_under_a_lease_that_runs_out_is_released_by_the_next_c
     for each in made:
         deleted(store, each)
     assert payloads(raw_store) == referred(raw_store, made) != {}
-    assert [each.items[0].kind for each in claims(store_at(31))] == [OutboxKind.END] * 3
+    assert [claim.items[0].kind for claim in claims(store_at(31))] == [OutboxKind.END] * 3
     assert payloads(raw_store) == {}
 
 
@@ -263,10 +263,10 @@ def test_a_letter_has_a_copy_and_can_be_redelivered(
         created(store)
     append(store, long(1))
     found = claims(store)
-    settle(store, found, dead=(DeadLetter(1, "refused", ""),))
+    settle(store, found, dead=(DroppedEvent(1, "refused", ""),))
     assert payloads(raw_store) == {}
     kept = DeadLetters(store, settings)
-    outcomes = [kept.redeliver(each).outcome for each in kept.oldest_first(LetterFilter())]
+    outcomes = [kept.redeliver(each).outcome for each in kept.oldest_first(DeadLetterFilter())]
     assert outcomes == ["redelivered"] * 2
     again = claims(store)
     assert [(each.items[0].event_number, len(each.items[0].payload) > SIZE) for each in again] == [
@@ -343,7 +343,7 @@ def test_a_payload_that_is_lost_stops_nobody(
     assert settle(store, found) == ["idle"] * 2
     # It comes as a new one, whatever is in its place.
     append(store, dataclasses.replace(long(1), id="again"))
-    assert {len(each.items[0].payload) for each in claims(store)} == {SIZE}
+    assert {len(claim.items[0].payload) for claim in claims(store)} == {SIZE}
     while store_at(100).sweep():
         pass
     assert set(raw_store.zrange(P.payloads, 0, -1)) == {sha}
@@ -363,7 +363,7 @@ def test_a_holder_that_was_lost_holds_it_again_once_it_is_claimed(
 
 
 @pytest.mark.parametrize("holder", ["{id}:1", "{id}:99", "0-00:1", "no holder", ":"])
-def test_the_keeper_forgets_who_holds_nothing(
+def test_the_sweeper_forgets_who_holds_nothing(
     store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis", holder: str
 ) -> None:
     """As an older release leaves it, which takes an entry and knows of nothing else."""
@@ -423,7 +423,7 @@ def test_a_store_that_0_1_0_used_is_not_made_to_share(
     assert payloads(raw_store) == {}
     append(store_with(shared_payloads="on"), long(2))
     assert len(payloads(raw_store)) == 1
-    assert [len(each.items[1].payload) for each in claims(store)] == [SIZE] * 2
+    assert [len(claim.items[1].payload) for claim in claims(store)] == [SIZE] * 2
 
 
 def test_it_can_be_switched_off(store_with: StoreWith, raw_store: "redis.Redis") -> None:
@@ -610,7 +610,7 @@ def test_a_claim_takes_no_more_than_so_many_bytes(store: Store) -> None:
     # What does not fit is not leased, and one at least is given.
     assert claims(store, size=10) == []
     settle(store, found)
-    assert [len(numbers(each)) for each in claims(store, size=10)] == [1]
+    assert [len(numbers(claim)) for claim in claims(store, size=10)] == [1]
 
 
 def test_dead_letters_have_so_many_bytes(store_with: StoreWith, raw_store: "redis.Redis") -> None:
@@ -618,7 +618,7 @@ def test_dead_letters_have_so_many_bytes(store_with: StoreWith, raw_store: "redi
     created(store)
     for number in range(1, 7):
         append(store, long(number))
-        settle(store, claims(store), dead=(DeadLetter(number, "refused", ""),))
+        settle(store, claims(store), dead=(DroppedEvent(number, "refused", ""),))
     kept = [parse_entry(fields["entry"]).number for _, fields in raw_store.xrange(P.dead)]
     assert kept == [4, 5, 6]
     # Gaps do not count, nor do letters of the release before stay for ever.
@@ -626,7 +626,7 @@ def test_dead_letters_have_so_many_bytes(store_with: StoreWith, raw_store: "redi
     raw_store.xdel(P.dead, *ids[1:])
     append(store, long(7), long(8))
     for number in (7, 8):
-        settle(store, claims(store, events=1), dead=(DeadLetter(number, "refused", ""),))
+        settle(store, claims(store, events=1), dead=(DroppedEvent(number, "refused", ""),))
     kept = [parse_entry(fields["entry"]).number for _, fields in raw_store.xrange(P.dead)]
     assert kept == [4, 7, 8]
 
@@ -640,12 +640,12 @@ def test_a_letter_of_a_full_store_has_no_payload(
     append(store, long(1))
     found = claims(store)
     limit(50_000)
-    settle(store, found, dead=(DeadLetter(1, "refused", ""),))
+    settle(store, found, dead=(DroppedEvent(1, "refused", ""),))
     assert payloads(raw_store) == {}
     assert {size < 100 for _, size in letters(raw_store)} == {True}
     raw_store.config_set("maxmemory", "0")
     kept = DeadLetters(store, settings)
-    (letter, _) = kept.oldest_first(LetterFilter())
+    (letter, _) = kept.oldest_first(DeadLetterFilter())
     assert letter.detail == "its payload was left out: the store was full"
     assert kept.redeliver(letter).outcome == "no_payload"
 
@@ -707,10 +707,10 @@ def test_a_reference_that_is_damaged_is_a_dead_letter(
     append(store, long(1), invitation(2))
     head = raw_store.lindex(P.outbox(made[0].id), 0).partition("\n")[0]
     raw_store.lset(P.outbox(made[0].id), 0, f"{head}\n{tail}")
-    found = {each.subscription_id: numbers(each) for each in claims(store)}
+    found = {claim.subscription_id: numbers(claim) for claim in claims(store)}
     assert found == {made[0].id: [2], made[1].id: [1, 2]}
     assert [reason for reason, _ in letters(raw_store)] == ["damaged"]
-    # The keeper finds out that nobody refers to it there.
+    # The sweeper finds out that nobody refers to it there.
     settle(store_at(31), claims(store_at(31)))
     store_at(100).sweep()
     assert payloads(raw_store) == {}

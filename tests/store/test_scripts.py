@@ -42,7 +42,7 @@ def test_a_full_store_takes_nothing_new_but_lets_everything_out(
         again = Store.connect(settings)
         assert [each.id for each in all_of(again)]
         claims = again.claim([partition_of("r1", 64)], subscriptions=5, events=5)
-        assert {each.subscription_id for each in claims} == {made.id, other.id}
+        assert {claim.subscription_id for claim in claims} == {made.id, other.id}
         again.close()
         store.sweep()
     finally:

@@ -13,7 +13,7 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, EventType, Registration, Status, TerminationReason
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import Partition, partition_of
-from webrtc_events.store.store import DeadLetter, PartitionMismatch, Settlement, Store
+from webrtc_events.store.store import DroppedEvent, PartitionMismatch, Settlement, Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)
@@ -147,7 +147,7 @@ def test_the_append_that_reaches_the_maximum_queues_the_end(store: Store) -> Non
 def test_nothing_is_appended_after_expiry(store: Store, store_at: StoreAt, raw_store: "redis.Redis") -> None:
     created(store, expires_at_ms=now_ms(raw_store) + 60_000)
     assert append(store, invitation(1)) == [(True, 1)]
-    # The keeper has not come by yet.
+    # The sweeper has not come by yet.
     assert append(store_at(60), invitation(2)) == [(True, 0)]
 
 
@@ -185,7 +185,7 @@ def test_a_stale_lease_writes_nothing(store: Store, store_at: StoreAt, raw_store
     stale = claim_one(store)
     current = claim_one(store_at(31))
     before = contents(raw_store)
-    assert settle(store, stale, dead=(DeadLetter(1, "refused", ""),), attempts=({"n": 1},)) == "lost"
+    assert settle(store, stale, dead=(DroppedEvent(1, "refused", ""),), attempts=({"n": 1},)) == "lost"
     assert contents(raw_store) == before
     assert settle(store_at(31), current) == "idle"
 
@@ -216,7 +216,7 @@ def test_a_retry_holds_back_all_that_follows(store: Store, store_at: StoreAt) ->
 def test_a_dropped_event_is_kept_as_a_dead_letter(store: Store, raw_store: "redis.Redis") -> None:
     made = created(store)
     append(store, invitation(1), invitation(2))
-    assert settle(store, claim_one(store), dead=(DeadLetter(1, "refused", "HTTP 400"),)) == "idle"
+    assert settle(store, claim_one(store), dead=(DroppedEvent(1, "refused", "HTTP 400"),)) == "idle"
     ((_, letter),) = raw_store.xrange(P.dead)
     assert (letter["subscription"], letter["reason"], letter["detail"]) == (made.id, "refused", "HTTP 400")
     assert '"sequenceNumber": 1' in letter["entry"]
@@ -372,7 +372,7 @@ def test_a_sink_that_is_gone_ends_the_subscription_without_a_word(
     append(store, invitation(1), invitation(2))
     found = claim_one(store)
     end = (TerminationReason.NETWORK_TERMINATED, False)
-    assert settle(store, found, through=1, dead=(DeadLetter(1, "refused", "410"),), end=end) == "ended"
+    assert settle(store, found, through=1, dead=(DroppedEvent(1, "refused", "410"),), end=end) == "ended"
     assert claim(store) == []
     resource = store.get(made.id)
     assert resource is not None
@@ -419,7 +419,7 @@ def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_sto
     status = created(store, event_type=EventType.SESSION_STATUS, session="s1")
     made = created(store, expires_at_ms=now_ms(raw_store) + 60_000)
     append(store, invitation(1), invitation(2))
-    settlement = Settlement(claim_one(store), 1, dead=(DeadLetter(1, "refused", ""),), attempts=({"n": 1},))
+    settlement = Settlement(claim_one(store), 1, dead=(DroppedEvent(1, "refused", ""),), attempts=({"n": 1},))
     store.settle([settlement])
     twin = created(store, expires_at_ms=now_ms(raw_store) + 60_000)
     long = dataclasses.replace(invitation(3), payload="x" * 70_000)

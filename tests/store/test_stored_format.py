@@ -21,11 +21,11 @@ from webrtc_events.core.model import (
     TerminationReason,
 )
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.formats import BASE_FORMAT, FORMAT
 from webrtc_events.store.key_rotation import KeyRotation
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import DeadLetter, Settlement, Store
+from webrtc_events.store.store import DroppedEvent, Settlement, Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)
@@ -126,11 +126,11 @@ def test_a_lease_of_what_was_upgraded_meanwhile_is_lost(
     (leased,) = claim(store)
     upgrade(made)
     before = contents(raw_store)
-    assert store.settle([Settlement(leased, 1, dead=(DeadLetter(1, "refused", ""),))]) == ["lost"]
+    assert store.settle([Settlement(leased, 1, dead=(DroppedEvent(1, "refused", ""),))]) == ["lost"]
     assert contents(raw_store) == before
 
 
-def test_the_keeper_leaves_it_and_goes_on_with_the_others(
+def test_the_sweeper_leaves_it_and_goes_on_with_the_others(
     store: Store, store_at: StoreAt, upgrade: Upgrade, raw_store: "redis.Redis"
 ) -> None:
     soon = raw_store.time()[0] * 1000 + 60_000
@@ -200,12 +200,12 @@ def test_an_operators_commands_leave_it(
     box = CredentialBox(settings.secret_key)
     made = created(store)
     append(store, invitation(1))
-    store.settle([Settlement(claim(store)[0], 1, dead=(DeadLetter(1, "refused", ""),))])
+    store.settle([Settlement(claim(store)[0], 1, dead=(DroppedEvent(1, "refused", ""),))])
     raw_store.hset(P.subscription(made.id), "credential", box.seal(Credential("t", 1), made.id))
     upgrade(made)
     before = contents(raw_store)
     letters = DeadLetters(store, settings)
-    (letter,) = letters.newest_first(LetterFilter())
+    (letter,) = letters.newest_first(DeadLetterFilter())
     assert letters.redeliver(letter).outcome == "newer"
     result = KeyRotation(store, CredentialBox([bytes([1] * 32), *settings.secret_key])).run(lambda _: None)
     assert (result.newer, result.resealed) == (1, 0)

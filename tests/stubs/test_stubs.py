@@ -26,7 +26,7 @@ from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, connexion_app
 from webrtc_events.api.binding import Argument, call_faults
 from webrtc_events.api.failures import Failures
-from webrtc_events.api.middleware import Front
+from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes
 from webrtc_events.cli.main import main
 from webrtc_events.contract.documents import Contract, load_public, read_document
@@ -172,7 +172,7 @@ def things(folder: Path, issuer: Issuer) -> Iterator[Server]:
     api = connexion_app([Api(contract, module, object())], verifier, failures, masking, lifespan)
     routes = Routes(api, [contract], {contract.base_path: contract.document}, {}, {})
     correlator = load_public().validator("XCorrelator")
-    front = Front(
+    front = Middleware(
         routes, lifespan=api, correlator=correlator, failures=failures, limits={}, default_limit=1000
     )
     with serving(front, issuer) as running:
@@ -560,8 +560,8 @@ def call_fails(function: Any, arguments: Sequence[Argument]) -> bool:
     bound = partial(function, object())
     try:
         names, takes_all = inspect_function_arguments(bound)
-        for some in (arguments, [each for each in arguments if each.always]):
-            bound(**{each.name: 0 for each in some if each.needed or takes_all or each.name in names})
+        for given in (arguments, [argument for argument in arguments if argument.always]):
+            bound(**{one.name: 0 for one in given if one.needed or takes_all or one.name in names})
     except (TypeError, ValueError):
         return True
     return False
@@ -580,7 +580,10 @@ def test_faults_are_those_of_the_real_call(parameters: str, always: bool, tmp_pa
 
 
 def shape(given: inspect.Signature) -> list[Any]:
-    return [(each.name, each.kind, each.default is each.empty) for each in given.parameters.values()]
+    return [
+        (parameter.name, parameter.kind, parameter.default is parameter.empty)
+        for parameter in given.parameters.values()
+    ]
 
 
 @pytest.mark.parametrize(

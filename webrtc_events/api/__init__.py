@@ -1,7 +1,7 @@
 """Between the ASGI server and the handlers.
 
 protocol         below ASGI: line ends, the time that a head may take; gunicorn_worker has gunicorn use it
-front.Front      every request: x-correlator, the last resort for errors
+front.Middleware      every request: x-correlator, the last resort for errors
 bodies           how large, how slow and how many bodies may be
 routes.Routes    what a path and a method mean: operation, page, health, reference
 api              Connexion, which binds the contracts' operations to the handlers:

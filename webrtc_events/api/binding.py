@@ -65,11 +65,13 @@ class Argument:
 def call_faults(signature: Signature, arguments: Sequence[Argument]) -> Iterator[str]:
     """Where `function(use_case, **arguments)` fails, or loses what is needed; one text each."""
     parameters = list(signature.parameters.values())
-    first = next((each.name for each in parameters[:1] if each.kind in _TAKES_THE_FIRST), None)
+    first = next((parameter.name for parameter in parameters[:1] if parameter.kind in _TAKES_THE_FIRST), None)
     if first is None:
         yield "there is no first parameter for the use case"
-    named = [each for each in parameters if each.kind not in _VARIADIC and each.name != first]
-    takes_all = any(each.kind is Parameter.VAR_KEYWORD for each in parameters)
+    named = [
+        parameter for parameter in parameters if parameter.kind not in _VARIADIC and parameter.name != first
+    ]
+    takes_all = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters)
     taken = {each.name for each in named}
     for argument in arguments:
         if argument.name == first:

@@ -16,12 +16,12 @@ from webrtc_events.contract.documents import Validator
 from webrtc_events.core.errors import InvalidArgument
 from webrtc_events.core.request_context import entered_request
 
-__all__ = ["Front"]
+__all__ = ["Middleware"]
 
 _HEADER = b"x-correlator"
 
 
-class Front:
+class Middleware:
     """Adds x-correlator, limits bodies (bodies.py), and turns what nobody caught into an ErrorInfo.
 
     `limits` maps a path prefix to the largest body, in bytes; `default_limit` holds for

@@ -7,8 +7,8 @@ from typing import Any
 from webrtc_events.core.clock import format_time
 from webrtc_events.core.model import ContractVersion, Subscription
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.notifications import WireForms, build_event
-from webrtc_events.store.dead_letters import Letter
+from webrtc_events.delivery.notifications import EventFormats, build_event
+from webrtc_events.store.dead_letters import DeadLetter
 from webrtc_events.store.outbox_entries import referred_payload
 
 __all__ = ["HEADING", "as_text", "in_full", "row", "summary"]
@@ -30,13 +30,13 @@ _LABELS = {
 }
 
 
-def row(letter: Letter) -> str:
+def row(letter: DeadLetter) -> str:
     given_up = format_time(letter.at_ms).replace("T", " ").removesuffix("Z")
     short_type = "?" if letter.type is None else letter.type.rpartition(".")[2]
     return _ROW.format(str(letter.id), given_up, short_type, letter.reason, letter.event_id)
 
 
-def summary(letter: Letter) -> dict[str, Any]:
+def summary(letter: DeadLetter) -> dict[str, Any]:
     """All but its event."""
     return {
         "letter": str(letter.id),
@@ -51,7 +51,7 @@ def summary(letter: Letter) -> dict[str, Any]:
 
 
 def in_full(
-    letter: Letter,
+    letter: DeadLetter,
     subscription: Subscription | None,
     attempts: Sequence[dict[str, Any]],
     settings: Settings,
@@ -82,12 +82,12 @@ def as_text(whole: dict[str, Any]) -> str:
 
 
 def _as_sent(
-    letter: Letter, subscription: Subscription | None, settings: Settings
+    letter: DeadLetter, subscription: Subscription | None, settings: Settings
 ) -> tuple[dict[str, Any] | None, str | None]:
     contract = ContractVersion.V0_2 if subscription is None else subscription.contract
     # Whose it is is not known without its subscription.
     client = "" if subscription is None else subscription.client
-    form = WireForms.of(settings).get(contract, client)
+    form = EventFormats.of(settings).get(contract, client)
     if form is None:
         return None, f"its contract {contract!r} is not known to this release"
     if letter.item is None:

@@ -18,7 +18,13 @@ from webrtc_events.cli.errors import handle_cli_errors
 if TYPE_CHECKING:
     from webrtc_events.core.model import Subscription
     from webrtc_events.core.settings import Settings
-    from webrtc_events.store.dead_letters import DeadLetters, Letter, LetterFilter, LetterId, Redelivery
+    from webrtc_events.store.dead_letters import (
+        DeadLetter,
+        DeadLetterFilter,
+        DeadLetterId,
+        DeadLetters,
+        Redelivery,
+    )
     from webrtc_events.store.store import Store
 
 __all__ = ["dead_letters"]
@@ -61,11 +67,11 @@ class _Wanted:
     def anything(self) -> bool:
         return any((self.subscription, self.registration, self.reason, self.type, self.since))
 
-    def filter(self, now_ms: int) -> "LetterFilter":
+    def filter(self, now_ms: int) -> "DeadLetterFilter":
         from webrtc_events.core.model import EventType
-        from webrtc_events.store.dead_letters import LetterFilter
+        from webrtc_events.store.dead_letters import DeadLetterFilter
 
-        return LetterFilter(
+        return DeadLetterFilter(
             subscription=self.subscription,
             registration=self.registration,
             reason=self.reason,
@@ -166,7 +172,7 @@ def show(letter_id: str, as_json: bool) -> None:
     click.echo(json.dumps(whole) if as_json else as_text(whole))
 
 
-def _subscription_of(store: "Store", letter: "Letter") -> "Subscription | None":
+def _subscription_of(store: "Store", letter: "DeadLetter") -> "Subscription | None":
     from webrtc_events.core.errors import DamagedRecord
 
     try:
@@ -176,18 +182,18 @@ def _subscription_of(store: "Store", letter: "Letter") -> "Subscription | None":
         return None
 
 
-def _existing(letters: "DeadLetters", text: str) -> "Letter":
+def _existing(letters: "DeadLetters", text: str) -> "DeadLetter":
     letter = letters.get(_letter_id(text))
     if letter is None:
         raise click.ClickException(f"{text}: {_REFUSALS['no_letter']}")
     return letter
 
 
-def _letter_id(text: str) -> "LetterId":
-    from webrtc_events.store.dead_letters import LetterId
+def _letter_id(text: str) -> "DeadLetterId":
+    from webrtc_events.store.dead_letters import DeadLetterId
 
     try:
-        return LetterId.parse(text)
+        return DeadLetterId.parse(text)
     except ValueError as error:
         raise click.BadParameter(f"{error}; `webrtc-events dead-letters list` shows them") from None
 
@@ -272,7 +278,7 @@ def _check_choice(letter_ids: tuple[str, ...], wanted: _Wanted, all_: bool) -> N
 
 def _chosen(
     letters: "DeadLetters", letter_ids: Iterable[str], wanted: _Wanted
-) -> "Iterator[tuple[str, Letter | None]]":
+) -> "Iterator[tuple[str, DeadLetter | None]]":
     """Each letter and its name; None: there is none of that name."""
     if letter_ids:
         # All are read before the first is acted upon.

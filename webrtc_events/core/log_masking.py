@@ -6,7 +6,7 @@ for one of them: registrations, devices, users. In their place stands a pseudony
 still be put together; `webrtc-events pseudonym` tells that of a value that is looked for. It is a keyed
 hash: who has the secret key can find the value out by trying, nobody else can.
 
-Where a log call knows what it logs, it says so with `Personal`; a name is told from other words in no
+Where a log call knows what it logs, it says so with `PersonalData`; a name is told from other words in no
 other way. As a net beneath, every log record of the process is searched for what looks like an address or
 a token, with its traceback, whoever logs it: also frameworks, and the HTTP server's access log. That is
 done as records are made and not in a handler, since gunicorn, uvicorn and Python's last resort have
@@ -26,11 +26,11 @@ from urllib.parse import unquote
 from webrtc_events.core.model import Caller
 from webrtc_events.core.settings import Settings
 
-__all__ = ["Masking", "Personal", "mask_logs"]
+__all__ = ["Masking", "PersonalData", "mask_logs"]
 
 
 @dataclass(frozen=True, slots=True)
-class Personal:
+class PersonalData:
     """An argument of a log call that is, or stands for, a person. By itself it shows nothing."""
 
     value: str | None
@@ -88,7 +88,7 @@ class Masking:
         digest = hmac.digest(self._key, address.encode("utf-8", "surrogatepass"), hashlib.sha256)
         return f"~{digest.hex()[:12]}"
 
-    def told(self, personal: Personal) -> str | None:
+    def told(self, personal: PersonalData) -> str | None:
         """What is logged for an argument."""
         if self._show or not personal.value:
             return personal.value
@@ -96,7 +96,7 @@ class Masking:
 
     def client(self, caller: Caller) -> str:
         """What is logged as the client of a request: its id, unless that is a user's or an address."""
-        return self.told(Personal(caller.client)) or "" if caller.is_user else self.text(caller.client)
+        return self.told(PersonalData(caller.client)) or "" if caller.is_user else self.text(caller.client)
 
     def text(self, text: str) -> str:
         """A text with what looks personal or secret masked."""
@@ -110,7 +110,7 @@ class Masking:
 
     def record(self, record: logging.LogRecord) -> logging.LogRecord:
         """The record, masked. Its arguments stay apart where they can: some formatters read them."""
-        record.args = _each(record.args, Personal, self.told)
+        record.args = _each(record.args, PersonalData, self.told)
         message = _message(record)
         masked = self.text(message)
         if masked != message:
@@ -143,7 +143,7 @@ def _each(args: Any, kind: type, change: Callable[[Any], Any]) -> Any:
     """The arguments of a record, those of a kind changed."""
     if isinstance(args, Mapping):
         return {name: change(each) if isinstance(each, kind) else each for name, each in args.items()}
-    return tuple([change(each) if isinstance(each, kind) else each for each in args]) if args else args
+    return tuple([change(arg) if isinstance(arg, kind) else arg for arg in args]) if args else args
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -111,7 +111,7 @@ def signing_keys(raw: str) -> tuple[PrivateKey, ...]:
     keys: list[PrivateKey] = []
     for name in filter(None, map(str.strip, raw.split(","))):
         key = _private_key(name)
-        if key.public_key() in [each.public_key() for each in keys]:
+        if key.public_key() in [key.public_key() for key in keys]:
             raise ValueError(f"names the key of {name!r} twice")
         keys.append(key)
     return tuple(keys)

@@ -191,7 +191,7 @@ class Settings:
             name = f"{PREFIX}SINK_VALIDATION_ORIGIN"
             raise SettingsError([f"{name} must be set: {PREFIX}SOURCE has no DNS name to ask sinks under"])
         holders = ("outbox_bytes", "claim_bytes", "worker_bytes")
-        small = [each for each in holders if getattr(settings, each) < settings.event_bytes]
+        small = [holder for holder in holders if getattr(settings, holder) < settings.event_bytes]
         if small:
             # An event that is accepted must get to its sink.
             least = f"must be at least {PREFIX}EVENT_BYTES, {settings.event_bytes}"

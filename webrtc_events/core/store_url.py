@@ -85,7 +85,7 @@ def parse_store_url(raw: str) -> StoreUrl:
     """
     parts = _URL.fullmatch(raw)
     if parts is None or parts["scheme"].lower() not in _SCHEMES:
-        raise ValueError(f"must start with one of {', '.join(f'{each}://' for each in _SCHEMES)}")
+        raise ValueError(f"must start with one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
     kind, tls = _SCHEMES[parts["scheme"].lower()]
     if parts["fragment"]:
         raise ValueError("must not have a `#`; percent-encode it in a password")

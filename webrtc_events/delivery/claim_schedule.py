@@ -1,4 +1,4 @@
-"""Which partitions a courier asks for what is due, when, and for how much. Pure.
+"""Which partitions a dispatcher asks for what is due, when, and for how much. Pure.
 
 Those are asked that were noticed, that gave all they were asked for, and once in a while all. Where most
 of what was claimed had to go back at once, because its hosts are busy or silent, less is asked for, and

@@ -4,12 +4,12 @@ import heapq
 import itertools
 from typing import Generic, TypeVar
 
-__all__ = ["Parking"]
+__all__ = ["DelayQueue"]
 
 T = TypeVar("T")
 
 
-class Parking(Generic[T]):
+class DelayQueue(Generic[T]):
     """Keeps things until their moments, which are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Parking(Generic[T]):
         """The earliest moment; None if nothing waits."""
         return self._heap[0][0] if self._heap else None
 
-    def park(self, what: T, until_s: float) -> None:
+    def put(self, what: T, until_s: float) -> None:
         heapq.heappush(self._heap, (until_s, next(self._order), what))
 
     def due(self, now_s: float) -> list[T]:

@@ -1,8 +1,8 @@
 """Delivery: claim what is due, POST each event as a notification, settle the outcome.
 
-A claim is worked off as a lane: its events one after the other, so that order holds, while
-many lanes share one thread. Which lane may go to its host, and when, is for the gate to say
-(hosts.py); a lane that may not go back to the store, untouched.
+A claim is worked off as a task: its events one after the other, so that order holds, while
+many tasks share one thread. Which task may go to its host, and when, is for the gate to say
+(hosts.py); a task that may not go back to the store, untouched.
 """
 
 import logging
@@ -17,23 +17,23 @@ from webrtc_events.core.model import Agreed, Claim, Delivered, Outcome, SinkRepl
 from webrtc_events.core.one_line import key_values
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
-from webrtc_events.delivery.delay_queue import Parking
+from webrtc_events.delivery.delay_queue import DelayQueue
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
-from webrtc_events.delivery.host_limiter import Away, HostGate, HostLimits
+from webrtc_events.delivery.host_limiter import Away, HostLimiter, HostLimits
 from webrtc_events.delivery.host_signals import sign_of
-from webrtc_events.delivery.notifications import Notification, NotificationWriter, Unsent
+from webrtc_events.delivery.notifications import Notification, NotificationWriter, Skipped
 from webrtc_events.delivery.retry_policy import decide
 from webrtc_events.delivery.sink_validation import judge
-from webrtc_events.delivery.tasks import Lane
+from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.sinks.client import Sink, SinkLimits
 from webrtc_events.store.keys import Partition, partition_of_subscription
 from webrtc_events.store.store import Store
 
-__all__ = ["Courier", "CourierOptions"]
+__all__ = ["Dispatcher", "DispatcherOptions"]
 
 log = logging.getLogger(__name__)
 
-# A lane waits up to so long for its turn at a sink that allows so many notifications a minute; for a
+# A task waits up to so long for its turn at a sink that allows so many notifications a minute; for a
 # later one its subscription is claimed again, so long ahead of it.
 _PATIENCE_MS = 1_000
 _AHEAD_MS = 500
@@ -48,8 +48,8 @@ _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
-class CourierOptions:
-    """How much one courier takes on. `poll_s` bounds how late a lost wake-up or a retry is seen.
+class DispatcherOptions:
+    """How much one dispatcher takes on. `poll_s` bounds how late a lost wake-up or a retry is seen.
 
     A partition is asked for at most `claims_at_once`: each claim is a script that holds up the store.
     """
@@ -66,7 +66,7 @@ class CourierOptions:
         return cls(HostLimits.of(settings.sink_in_flight, settings.sink_connections, descriptors))
 
 
-class Courier:
+class Dispatcher:
     """Delivers. Not thread-safe but for `notice`; `step` is called over and over by one thread."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Courier:
         settings: Settings,
         clock: Clock,
         random: Callable[[], float],
-        options: CourierOptions,
+        options: DispatcherOptions,
     ) -> None:
         self._store = store
         self._sink = sink
@@ -92,13 +92,13 @@ class Courier:
         self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once)
         self._next_poll = 0.0
         self._sent_away = 0
-        self._lanes: set[Lane] = set()
-        self._gate: HostGate[Lane] = HostGate(options.hosts, random)
-        self._parking: Parking[Lane] = Parking()
+        self._tasks: set[DeliveryTask] = set()
+        self._limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
+        self._delayed: DelayQueue[DeliveryTask] = DelayQueue()
         self._held = HeldBytes(HeldLimits.of(settings))
         self._no_turns_until_s = float("-inf")
-        self._finished: list[Lane] = []
-        self._unanswered: list[Lane] = []
+        self._finished: list[DeliveryTask] = []
+        self._unanswered: list[DeliveryTask] = []
         self._outage: Unavailable | None = None
         self._answered = False
         self._draining = False
@@ -106,7 +106,7 @@ class Courier:
     @property
     def idle(self) -> bool:
         """Nothing is on its way and nothing waits to be settled."""
-        return not self._lanes and not self._finished and not self._unanswered
+        return not self._tasks and not self._finished and not self._unanswered
 
     def notice(self, partition: int) -> None:
         """Something became due in that partition. May be called from any thread."""
@@ -114,7 +114,7 @@ class Courier:
         self._sink.wake()
 
     def step(self, *, claiming: bool = True) -> None:
-        """One round: settle, claim, wait for sinks a little. Without claiming, lanes end early.
+        """One round: settle, claim, wait for sinks a little. Without claiming, tasks end early.
 
         Raises:
             Unavailable: whatever was asked of the store in this round, it did not answer. Nothing
@@ -128,16 +128,16 @@ class Courier:
             if claiming:
                 self._claim()
             else:
-                for lane in (*self._gate.clear(), *self._parking.clear()):
-                    self._finish(lane)
+                for task in (*self._limiter.clear(), *self._delayed.clear()):
+                    self._finish(task)
         finally:
-            for lane in self._parking.due(self._clock.monotonic()):
-                self._guarded(self._go_on, lane)
-            while (newcomer := self._gate.next_new(self._clock.monotonic())) is not None:
+            for task in self._delayed.due(self._clock.monotonic()):
+                self._guarded(self._go_on, task)
+            while (newcomer := self._limiter.next_new(self._clock.monotonic())) is not None:
                 self._guarded(self._go_on, newcomer)
             # Whatever the store does: sinks that have answered are listened to.
-            for lane, reply in self._sink.poll(self._wait_s()):
-                self._guarded(self._replied, lane, reply)
+            for task, reply in self._sink.poll(self._wait_s()):
+                self._guarded(self._replied, task, reply)
         self._settle()
         if self._outage is not None and not self._answered:
             raise self._outage
@@ -157,21 +157,21 @@ class Courier:
         if self._finished:
             return 0.0
         now_s = self._clock.monotonic()
-        waits_s = [_NEW_WAIT_S if self._gate.has_new else self._options.poll_s]
-        if self._parking.next_s is not None:
-            waits_s.append(self._parking.next_s - now_s)
-        if self._gate.room > 0 and self._held.partitions > 0 and not self._draining:
+        waits_s = [_NEW_WAIT_S if self._limiter.has_new else self._options.poll_s]
+        if self._delayed.next_s is not None:
+            waits_s.append(self._delayed.next_s - now_s)
+        if self._limiter.room > 0 and self._held.partitions > 0 and not self._draining:
             waits_s.append(self._schedule.wait_s(now_s))
         return max(0.0, min(waits_s))
 
-    def _guarded(self, act: Callable[..., None], lane: Lane, *more: Any) -> None:
-        """A lane that fails by a bug fails alone: it is left to its lease."""
+    def _guarded(self, act: Callable[..., None], task: DeliveryTask, *more: Any) -> None:
+        """A task that fails by a bug fails alone: it is left to its lease."""
         try:
-            act(lane, *more)
+            act(task, *more)
         except Exception:
-            log.exception("subscription=%s failed and is left to its lease", lane.claim.subscription_id)
-            self._lanes.discard(lane)
-            self._held.give(lane)
+            log.exception("subscription=%s failed and is left to its lease", task.claim.subscription_id)
+            self._tasks.discard(task)
+            self._held.give(task)
 
     def _poll(self) -> None:
         """Once in a while every partition is asked, and what the store did not answer is asked again."""
@@ -182,12 +182,12 @@ class Courier:
         self._schedule.ask_all()
         self._finished += self._unanswered
         self._unanswered = []
-        for lane in self._gate.overdue(now_s):
-            self._guarded(self._go_on, lane)
+        for task in self._limiter.overdue(now_s):
+            self._guarded(self._go_on, task)
 
     def _claim(self) -> None:
         now_s, before = self._clock.monotonic(), self._sent_away
-        numbers, share = self._schedule.next(self._gate.room, now_s, most=self._held.partitions)
+        numbers, share = self._schedule.next(self._limiter.room, now_s, most=self._held.partitions)
         if not numbers:
             return
         wanted = [self._partitions[number] for number in numbers]
@@ -209,165 +209,167 @@ class Courier:
 
     def _begin(self, claim: Claim, partition: Partition, now_s: float) -> None:
         try:
-            lane = Lane(claim, partition, now_s)
+            task = DeliveryTask(claim, partition, now_s)
         except ValueError:
             # The sink's address; the lease keeps it from coming back at once.
             log.exception("subscription=%s cannot be begun: damaged?", claim.subscription_id)
             return
-        self._lanes.add(lane)
-        self._held.take(lane, claim)
-        self._guarded(self._go_on, lane)
+        self._tasks.add(task)
+        self._held.take(task, claim)
+        self._guarded(self._go_on, task)
 
-    def _go_on(self, lane: Lane) -> None:
-        """Sends the lane's next event, lets it wait for its host, or finishes the lane."""
-        while not lane.exhausted and not self._draining:
-            now_ms = lane.now_ms(self._clock.monotonic())
-            if now_ms + self._options.limits.total_ms >= lane.claim.lease_until_ms:
+    def _go_on(self, task: DeliveryTask) -> None:
+        """Sends the task's next event, lets it wait for its host, or finishes the task."""
+        while not task.exhausted and not self._draining:
+            now_ms = task.now_ms(self._clock.monotonic())
+            if now_ms + self._options.limits.total_ms >= task.claim.lease_until_ms:
                 # The rest goes back: an exchange may not outlive its lease.
                 break
             # What is too late is given up at once, however its host is.
-            if now_ms < lane.item.deadline_ms and not (
-                self._enter(lane, now_ms) and self._has_turn(lane, now_ms)
+            if now_ms < task.item.deadline_ms and not (
+                self._enter(task, now_ms) and self._has_turn(task, now_ms)
             ):
                 return
-            written = self._written(lane, now_ms)
+            written = self._written(task, now_ms)
             if isinstance(written, Notification):
-                self._sink.submit(lane, written.request)
+                self._sink.submit(task, written.request)
                 return
             if written.outcome is None:
                 break
-            if not self._apply(lane, written.outcome, status=None, elapsed_ms=0):
+            if not self._apply(task, written.outcome, status=None, elapsed_ms=0):
                 return
-        self._finish(lane)
+        self._finish(task)
 
-    def _has_turn(self, lane: Lane, now_ms: int) -> bool:
-        """Whether the sink's rate allows the lane's next event now; else it waits, or is finished.
+    def _has_turn(self, task: DeliveryTask, now_ms: int) -> bool:
+        """Whether the sink's rate allows the task's next event now; else it waits, or is finished.
 
         Its place on the way to the host it has already: a turn is used at once or not at all.
         """
-        turn_s, lane.turn_s = lane.turn_s, None
-        now_s, rate = self._clock.monotonic(), lane.claim.rate
+        turn_s, task.turn_s = task.turn_s, None
+        now_s, rate = self._clock.monotonic(), task.claim.rate
         if rate is None or (turn_s is not None and now_s - turn_s < _TURN_LASTS_S):
             return True
         wait_ms = _PATIENCE_MS
         try:
-            wait_ms = self._asked_turn(lane, rate, now_s)
+            wait_ms = self._asked_turn(task, rate, now_s)
         finally:
             if wait_ms > 0:
-                self._leave(lane)
+                self._leave(task)
         if wait_ms <= 0:
             return True
         if wait_ms <= _PATIENCE_MS:
-            lane.turn_s = now_s + wait_ms / 1000
-            self._parking.park(lane, lane.turn_s)
+            task.turn_s = now_s + wait_ms / 1000
+            self._delayed.put(task, task.turn_s)
         else:
-            lane.give_back(min(wait_ms - _AHEAD_MS, lane.item.deadline_ms - now_ms))
-            self._finish(lane)
+            task.give_back(min(wait_ms - _AHEAD_MS, task.item.deadline_ms - now_ms))
+            self._finish(task)
         return False
 
-    def _asked_turn(self, lane: Lane, rate: int, now_s: float) -> int:
-        """In how many ms it is the lane's turn."""
+    def _asked_turn(self, task: DeliveryTask, rate: int, now_s: float) -> int:
+        """In how many ms it is the task's turn."""
         if now_s >= self._no_turns_until_s:
             try:
-                return self._store.turn(lane.claim, rate, _PATIENCE_MS)
+                return self._store.turn(task.claim, rate, _PATIENCE_MS)
             except Unavailable:
                 # It waits for the store anyway, to be settled; the others need not find out one by one.
                 self._no_turns_until_s = now_s + _STORE_AWAY_S
         return _PATIENCE_MS + _AHEAD_MS
 
-    def _enter(self, lane: Lane, now_ms: int) -> bool:
-        """True with a place on the way to the lane's host; else it waits for one, or is finished."""
+    def _enter(self, task: DeliveryTask, now_ms: int) -> bool:
+        """True with a place on the way to the task's host; else it waits for one, or is finished."""
         now_s = self._clock.monotonic()
-        entry = self._gate.enter(lane.host, lane.claim.client, lane, now_s, accepted_ms=lane.item.accepted_ms)
+        entry = self._limiter.enter(
+            task.host, task.claim.client, task, now_s, accepted_ms=task.item.accepted_ms
+        )
         if isinstance(entry, Away):
             self._sent_away += 1
-            lane.give_back(min(round(entry.delay_s * 1000), lane.item.deadline_ms - now_ms))
-            if entry.silent and not lane.sink:
-                lane.sink = "failed"
-            self._finish(lane)
+            task.give_back(min(round(entry.delay_s * 1000), task.item.deadline_ms - now_ms))
+            if entry.silent and not task.sink:
+                task.sink = "failed"
+            self._finish(task)
             return False
-        lane.place = entry
+        task.place = entry
         return entry is not None
 
-    def _leave(self, lane: Lane, reply: SinkReply | None = None) -> None:
-        """Gives the lane's place back, if it has one."""
-        if lane.place is not None:
+    def _leave(self, task: DeliveryTask, reply: SinkReply | None = None) -> None:
+        """Gives the task's place back, if it has one."""
+        if task.place is not None:
             now_s = self._clock.monotonic()
-            sign = sign_of(reply, lane.now_ms(now_s) / 1000) if reply is not None else None
-            self._gate.leave(lane.place, sign, now_s)
-            lane.place = None
+            sign = sign_of(reply, task.now_ms(now_s) / 1000) if reply is not None else None
+            self._limiter.leave(task.place, sign, now_s)
+            task.place = None
 
-    def _written(self, lane: Lane, now_ms: int) -> Notification | Unsent:
-        """The lane's next event; the place on the way to the host is given back unless it can be sent."""
-        written: Notification | Unsent = Unsent(None)
+    def _written(self, task: DeliveryTask, now_ms: int) -> Notification | Skipped:
+        """The task's next event; the place on the way to the host is given back unless it can be sent."""
+        written: Notification | Skipped = Skipped(None)
         try:
-            written = self._writer.write(lane.claim, lane.item, now_ms)
+            written = self._writer.write(task.claim, task.item, now_ms)
         finally:
             if not isinstance(written, Notification):
-                self._leave(lane)
-        lane.event_type = written.type
-        lane.correlator = written.correlator if isinstance(written, Notification) else ""
+                self._leave(task)
+        task.event_type = written.type
+        task.correlator = written.correlator if isinstance(written, Notification) else ""
         return written
 
-    def _replied(self, lane: Lane, reply: SinkReply) -> None:
-        self._leave(lane, reply)
+    def _replied(self, task: DeliveryTask, reply: SinkReply) -> None:
+        self._leave(task, reply)
         try:
-            self._judge(lane, reply)
+            self._judge(task, reply)
         finally:
-            while (waiting := self._gate.next(lane.host, self._clock.monotonic())) is not None:
+            while (waiting := self._limiter.next(task.host, self._clock.monotonic())) is not None:
                 self._guarded(self._go_on, waiting)
 
-    def _judge(self, lane: Lane, reply: SinkReply) -> None:
-        outcome = self._outcome(lane, reply)
-        if lane.sink != "took" and not lane.asks:
-            lane.sink = "took" if isinstance(outcome, Delivered) else "failed"
+    def _judge(self, task: DeliveryTask, reply: SinkReply) -> None:
+        outcome = self._outcome(task, reply)
+        if task.sink != "took" and not task.asks:
+            task.sink = "took" if isinstance(outcome, Delivered) else "failed"
         status = getattr(reply, "status", None)
-        if self._apply(lane, outcome, status=status, elapsed_ms=reply.elapsed_ms):
-            self._go_on(lane)
+        if self._apply(task, outcome, status=status, elapsed_ms=reply.elapsed_ms):
+            self._go_on(task)
 
-    def _outcome(self, lane: Lane, reply: SinkReply) -> Outcome:
-        now_ms = lane.now_ms(self._clock.monotonic())
-        remaining_ms = lane.item.deadline_ms - now_ms
+    def _outcome(self, task: DeliveryTask, reply: SinkReply) -> Outcome:
+        now_ms = task.now_ms(self._clock.monotonic())
+        remaining_ms = task.item.deadline_ms - now_ms
         # By the store's time too: this host's wall clock may be wrong.
         now_s = now_ms / 1000
-        if lane.asks:
+        if task.asks:
             return judge(
                 reply,
-                origin=lane.claim.origin,
-                attempt=lane.attempt,
+                origin=task.claim.origin,
+                attempt=task.attempt,
                 remaining_ms=remaining_ms,
                 random=self._random,
                 now_s=now_s,
             )
         return decide(
             reply,
-            attempt=lane.attempt,
+            attempt=task.attempt,
             remaining_ms=remaining_ms,
-            credentialed=lane.claim.credential is not None,
+            credentialed=task.claim.credential is not None,
             random=self._random,
             now_s=now_s,
         )
 
-    def _apply(self, lane: Lane, outcome: Outcome, *, status: int | None, elapsed_ms: int) -> bool:
-        """Notes the outcome of the lane's event; False if the lane is finished by it."""
-        outcome = lane.fitting(outcome, self._mask)
-        record = lane.note(outcome, status, elapsed_ms, self._clock.monotonic())
+    def _apply(self, task: DeliveryTask, outcome: Outcome, *, status: int | None, elapsed_ms: int) -> bool:
+        """Notes the outcome of the task's event; False if the task is finished by it."""
+        outcome = task.fitting(outcome, self._mask)
+        record = task.note(outcome, status, elapsed_ms, self._clock.monotonic())
         level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
         log.log(level, "attempt %s", key_values(record))
-        if lane.take(outcome):
+        if task.take(outcome):
             return True
-        self._finish(lane)
+        self._finish(task)
         return False
 
-    def _finish(self, lane: Lane) -> None:
-        self._lanes.discard(lane)
-        self._finished.append(lane)
+    def _finish(self, task: DeliveryTask) -> None:
+        self._tasks.discard(task)
+        self._finished.append(task)
 
     def _settle(self) -> None:
         if not self._finished:
             return
         try:
-            results = self._asked(lambda: self._store.settle([lane.settlement() for lane in self._finished]))
+            results = self._asked(lambda: self._store.settle([task.settlement() for task in self._finished]))
         except Exception:
             # A bug, which would come back with every round: the leases take care of them.
             log.exception("%d claims could not be settled and are left to their leases", len(self._finished))
@@ -378,16 +380,16 @@ class Courier:
         if results is None:
             self._unanswered += finished
             return
-        for lane, result in zip(finished, results, strict=True):
+        for task, result in zip(finished, results, strict=True):
             if result != "unanswered":
-                self._held.give(lane)
+                self._held.give(task)
             if result == "lost":
                 log.warning(
-                    "lease lost subscription=%s fence=%d", lane.claim.subscription_id, lane.claim.fence
+                    "lease lost subscription=%s fence=%d", task.claim.subscription_id, task.claim.fence
                 )
             elif result in ("ended", "active"):
-                log.info("%s subscription=%s", result, lane.claim.subscription_id)
-            elif result == "due" and lane.retry is None:
-                self._schedule.ask([lane.partition.number])
+                log.info("%s subscription=%s", result, task.claim.subscription_id)
+            elif result == "due" and task.retry is None:
+                self._schedule.ask([task.partition.number])
             elif result == "unanswered":
-                self._unanswered.append(lane)
+                self._unanswered.append(task)

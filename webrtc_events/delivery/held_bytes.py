@@ -37,8 +37,8 @@ class HeldBytes:
 
     def give(self, *holders: Hashable) -> None:
         """May be repeated."""
-        for each in holders:
-            self._total -= self._held.pop(each, 0)
+        for holder in holders:
+            self._total -= self._held.pop(holder, 0)
 
     @property
     def partitions(self) -> int:

@@ -1,7 +1,7 @@
-"""Which lane may go to its host now. Pure.
+"""Which task may go to its host now. Pure.
 
 A host that does not answer keeps what is on its way to it until it times out. What keeps the rest
-of a courier free for the others:
+of a dispatcher free for the others:
 
 - Each host has a pace of its own (pace.py), and never more on its way than its limits.
 - Hosts that do not answer promptly (new, silent, or slow) share half of the places, whatever their number.
@@ -30,7 +30,7 @@ from webrtc_events.delivery.host_signals import Sign
 from webrtc_events.delivery.lobby import Lobby
 from webrtc_events.delivery.shares import Account, Pool, Standing
 
-__all__ = ["Away", "HostGate", "HostLimits", "Place", "host_of"]
+__all__ = ["Away", "HostLimiter", "HostLimits", "Place", "host_of"]
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ _MOST_ROUNDS = 30.0
 _GUESSED_ANSWER_S = 0.05
 _SHORTEST_AWAY_S = 0.1
 _LONGEST_AWAY_S = 10.0
-# Sending a lane away and claiming it again costs about as much as a delivery.
+# Sending a task away and claiming it again costs about as much as a delivery.
 _AWAY_PER_S = 500
 _LONGEST_QUEUE_AWAY_S = 60.0
 _IDLE_S = 600.0
@@ -174,7 +174,7 @@ def host_of(url: str) -> str:
     return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or 443}"
 
 
-class HostGate(Generic[T]):
+class HostLimiter(Generic[T]):
     """Gives out places on the way to hosts, and keeps what waits for one, in order.
 
     `random`: uniform in [0, 1).

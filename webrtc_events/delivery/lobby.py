@@ -70,7 +70,7 @@ class Lobby(Generic[T]):
 
     def next(self, may_go: Callable[[str], bool]) -> T | None:
         """The newest of some client whose turn it may be."""
-        client = next((each for each in self._guests if may_go(each)), None)
+        client = next((guest for guest in self._guests if may_go(guest)), None)
         return None if client is None else self._out(client, -1)
 
     def clear(self) -> list[T]:

@@ -27,7 +27,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.sink_validation import origin_header
 from webrtc_events.sinks.signatures import Signer, UnsignableError
 
-__all__ = ["Notification", "NotificationWriter", "Unsent", "WireForm", "WireForms", "build_event"]
+__all__ = ["EventFormat", "EventFormats", "Notification", "NotificationWriter", "Skipped", "build_event"]
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ _ENDED = {
 
 
 @dataclass(frozen=True, slots=True)
-class WireForm:
+class EventFormat:
     """What a notification looks like: see `build_event` for `strict`."""
 
     validator: Validator
@@ -53,21 +53,21 @@ class WireForm:
 
 
 @dataclass(frozen=True, slots=True)
-class WireForms:
+class EventFormats:
     """The forms of notifications, by the contract version and the client of their subscription.
 
     `by_contract` is of every version, served or not: subscriptions outlive a setting. `strict` is
     another form of version 0.2, which the clients in `strict_clients` get.
     """
 
-    by_contract: Mapping[str, WireForm]
-    strict: WireForm
+    by_contract: Mapping[str, EventFormat]
+    strict: EventFormat
     strict_clients: ClientChoice
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        def form(contract: Contract, *, strict: bool) -> WireForm:
-            return WireForm(contract.validator("CloudEvent"), strict)
+        def form(contract: Contract, *, strict: bool) -> EventFormat:
+            return EventFormat(contract.validator("CloudEvent"), strict)
 
         return cls(
             {
@@ -78,7 +78,7 @@ class WireForms:
             settings.strict_cloudevents,
         )
 
-    def get(self, contract: str, client: str) -> WireForm | None:
+    def get(self, contract: str, client: str) -> EventFormat | None:
         """The form that a notification has if it is sent now; None: the version is not known here."""
         if contract == ContractVersion.V0_2 and client in self.strict_clients:
             return self.strict
@@ -127,7 +127,7 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsent:
+class Skipped:
     """What becomes of an item that is not POSTed. No outcome: it goes back, to be claimed again.
 
     `type` is the CloudEvent's, if it can be told.
@@ -140,13 +140,13 @@ class Unsent:
 class NotificationWriter:
     """Writes notifications of every contract version, with the sink's credential; `signer` signs them."""
 
-    def __init__(self, forms: WireForms, settings: Settings, signer: Signer | None = None) -> None:
+    def __init__(self, forms: EventFormats, settings: Settings, signer: Signer | None = None) -> None:
         self._forms = forms
         self._signer = signer
         self._source = settings.source
         self._box = CredentialBox(settings.secret_key)
 
-    def write(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Unsent:
+    def write(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Skipped:
         """The notification of an item of a claim, or the question. `now_ms` is the store's time."""
         if item.kind is OutboxKind.HANDSHAKE:
             return self._question(claim, item, now_ms)
@@ -160,35 +160,35 @@ class NotificationWriter:
         except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
             # Not written by this service: it would come back with every claim. The class alone: the
             # text may repeat what is in the entry, which the dead letter keeps.
-            return Unsent(Drop("unreadable_entry", type(error).__name__))
+            return Skipped(Drop("unreadable_entry", type(error).__name__))
         kind = event["type"]
         if now_ms >= item.deadline_ms:
-            return Unsent(Drop("deadline_exceeded"), kind)
+            return Skipped(Drop("deadline_exceeded"), kind)
         fault = form.validator.first_fault(event)
         if fault is not None:
-            return Unsent(Drop("invalid_event", f"{fault.path}: {fault.message}"), kind)
+            return Skipped(Drop("invalid_event", f"{fault.path}: {fault.message}"), kind)
         authorization = self._authorization(claim, item, now_ms)
         if not isinstance(authorization, dict):
-            return Unsent(authorization, kind)
+            return Skipped(authorization, kind)
         correlator = str(uuid4())
         headers = {"content-type": "application/cloudevents+json", "x-correlator": correlator}
         body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
         try:
             headers |= self._signature(claim.sink, headers, body)
         except UnsignableError as error:
-            return Unsent(Drop("unsendable", str(error)), kind)
+            return Skipped(Drop("unsendable", str(error)), kind)
         if claim.origin:
             headers |= origin_header(claim.origin)
         lines = _lines(headers | authorization, claim)
         return Notification(SinkRequest(claim.sink, lines, body, client=claim.client), kind, correlator)
 
-    def _question(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Unsent:
+    def _question(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Skipped:
         """Does the sink agree? Asked with the headers of its notifications: they may be needed to get in."""
         if now_ms >= item.deadline_ms:
-            return Unsent(Drop("deadline_exceeded"), _HANDSHAKE)
+            return Skipped(Drop("deadline_exceeded"), _HANDSHAKE)
         authorization = self._authorization(claim, item, now_ms)
         if not isinstance(authorization, dict):
-            return Unsent(authorization, _HANDSHAKE)
+            return Skipped(authorization, _HANDSHAKE)
         correlator = str(uuid4())
         headers = {"x-correlator": correlator} | origin_header(claim.origin) | authorization
         request = SinkRequest(claim.sink, _lines(headers, claim), b"", "OPTIONS", claim.client)
@@ -198,7 +198,7 @@ class NotificationWriter:
         return {} if self._signer is None else self._signer.sign("POST", sink, headers, body)
 
     def _authorization(self, claim: Claim, item: OutboxItem, now_ms: int) -> dict[str, str] | Outcome | None:
-        """The sink's credential as a header, if it has one; else as `Unsent.outcome`."""
+        """The sink's credential as a header, if it has one; else as `Skipped.outcome`."""
         if claim.credential is None:
             return {}
         try:
@@ -221,8 +221,8 @@ def _lines(headers: Mapping[str, str], claim: Claim) -> tuple[tuple[str, str], .
     return (*headers.items(), *own)
 
 
-def _unknown_contract(claim: Claim, item: OutboxItem, now_ms: int) -> Unsent:
+def _unknown_contract(claim: Claim, item: OutboxItem, now_ms: int) -> Skipped:
     if now_ms >= item.deadline_ms:
-        return Unsent(Drop("deadline_exceeded", "contract_unknown"))
+        return Skipped(Drop("deadline_exceeded", "contract_unknown"))
     log.error("contract %r of subscription=%s is not known", claim.contract, claim.subscription_id)
-    return Unsent(Retry(min(_ELSEWHERE_RETRY_MS, item.deadline_ms - now_ms), "contract_unknown"))
+    return Skipped(Retry(min(_ELSEWHERE_RETRY_MS, item.deadline_ms - now_ms), "contract_unknown"))

@@ -1,4 +1,4 @@
-"""How much of what a courier has one client may have. Pure.
+"""How much of what a dispatcher has one client may have. Pure.
 
 | who asks | may have |
 | --- | --- |

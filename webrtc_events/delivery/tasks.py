@@ -19,16 +19,16 @@ from webrtc_events.core.model import (
 )
 from webrtc_events.delivery.host_limiter import Place, host_of
 from webrtc_events.store.keys import Partition
-from webrtc_events.store.store import DeadLetter, Settlement
+from webrtc_events.store.store import DroppedEvent, Settlement
 
-__all__ = ["Lane"]
+__all__ = ["DeliveryTask"]
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
+class DeliveryTask:
     """One claim, its events tried one after the other, and what came of them.
 
-    `claimed_at_s` is of the courier's monotonic clock. `sink`, `answer`: see `Settlement`. `place`:
+    `claimed_at_s` is of the dispatcher's monotonic clock. `sink`, `answer`: see `Settlement`. `place`:
     the one that it holds on the way to its host. `turn_s`: when its turn comes, if it has one.
     """
 
@@ -41,7 +41,7 @@ class Lane:
     attempt: int = field(init=False)
     correlator: str = ""
     event_type: str = ""
-    dead: list[DeadLetter] = field(default_factory=list)
+    dead: list[DroppedEvent] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
     retry: tuple[int, int, int] | None = None
     end: tuple[TerminationReason, bool] | None = None
@@ -110,14 +110,14 @@ class Lane:
                 self._advance()
                 return True
             case Drop(reason, detail):
-                self.dead.append(DeadLetter(self.item.number, reason, detail))
+                self.dead.append(DroppedEvent(self.item.number, reason, detail))
                 self._advance()
                 return True
             case Retry(delay_ms):
                 self.retry = (delay_ms, self.attempt, self.item.number)
             case End(reason, notify):
                 self.end = (reason, notify)
-                self.dead.append(DeadLetter(self.item.number, "refused", reason))
+                self.dead.append(DroppedEvent(self.item.number, "refused", reason))
                 self._advance()
             case Agreed() | Refused():
                 self.answer = outcome

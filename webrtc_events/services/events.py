@@ -13,7 +13,7 @@ from webrtc_events.contract.network_events_types import EventResult, Registratio
 from webrtc_events.contract.network_events_types import Registration as RegistrationBody
 from webrtc_events.core.clock import format_time, parse_time
 from webrtc_events.core.errors import InvalidArgument, NotFound
-from webrtc_events.core.log_masking import Personal
+from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.core.model import EventType, NetworkEvent, Registration, Status, TerminationReason
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.store import AppendResult, Store
@@ -48,7 +48,7 @@ class Publisher:
             Unavailable: some outbox may lack some event. Publishing all again completes it
                 and changes nothing else.
         """
-        read = [self._read(each) for each in events]
+        read = [self._read(event) for event in events]
         valid = self._remembered([each for each in read if isinstance(each, NetworkEvent)])
         targets = self._targets(valid)
         batches: dict[int, list[NetworkEvent]] = defaultdict(list)
@@ -58,7 +58,7 @@ class Publisher:
         answers = {number: iter(results) for number, results in self._store.append(batches).items()}
         accepted = iter(
             [
-                _accepted(event, [next(answers[each.number]) for each in partitions])
+                _accepted(event, [next(answers[partition.number]) for partition in partitions])
                 for event, partitions in targets
             ]
         )
@@ -103,18 +103,18 @@ class Publisher:
         State is written before anything is appended, so that a subscription made meanwhile
         finds the event in one of the two places.
         """
-        known = iter(self._store.remember([each for each in events if each.session is not None]))
-        return [each if each.session is None else replace(each, involved=next(known)) for each in events]
+        known = iter(self._store.remember([event for event in events if event.session is not None]))
+        return [event if event.session is None else replace(event, involved=next(known)) for event in events]
 
     def _targets(self, events: Sequence[NetworkEvent]) -> list[tuple[NetworkEvent, list[Partition]]]:
         """Where each event may match: its registration's partition, or all that know its session."""
-        sessions = [each.session or "" for each in events if each.registration is None]
+        sessions = [event.session or "" for event in events if event.registration is None]
         found = dict(zip(sessions, self._store.session_partitions(sessions), strict=True))
         return [
-            (each, found[each.session or ""])
-            if each.registration is None
-            else (each, [partition_of(each.registration, self._store.partitions)])
-            for each in events
+            (event, found[event.session or ""])
+            if event.registration is None
+            else (event, [partition_of(event.registration, self._store.partitions)])
+            for event in events
         ]
 
     def put_registration(
@@ -134,10 +134,10 @@ class Publisher:
         created = self._store.put_registration(registration, expires_at_ms=expires_at_ms, end=end)
         log.info(
             "put registration=%s device=%s owner=%s subject=%s expires_at=%s",
-            Personal(registration_id),
-            Personal(registration.device),
+            PersonalData(registration_id),
+            PersonalData(registration.device),
             registration.owner,
-            Personal(registration.subject),
+            PersonalData(registration.subject),
             expires_at,
         )
         return {**body, "registrationId": registration_id}, created
@@ -161,7 +161,7 @@ class Publisher:
         """
         if not self._store.delete_registration(registration_id):
             raise NotFound
-        log.info("deleted registration=%s", Personal(registration_id))
+        log.info("deleted registration=%s", PersonalData(registration_id))
 
 
 def _log(raw: Any, result: EventResult) -> None:
@@ -176,13 +176,13 @@ def _log(raw: Any, result: EventResult) -> None:
         raw["id"],
         raw["source"],
         raw["type"].rpartition(".")[2],
-        Personal(raw.get("subject") or data.get("registrationId")),
+        PersonalData(raw.get("subject") or data.get("registrationId")),
         data.get("mediaSessionId"),
         data.get("status"),
-        Personal(data.get("originatorAddress")),
-        Personal(data.get("originatorName")),
-        Personal(data.get("receiverAddress")),
-        Personal(data.get("receiverName")),
+        PersonalData(data.get("originatorAddress")),
+        PersonalData(data.get("originatorName")),
+        PersonalData(data.get("receiverAddress")),
+        PersonalData(data.get("receiverName")),
         result["subscriptions"],
     )
 
@@ -210,11 +210,11 @@ def _moment(text: str) -> int:
 
 def _accepted(event: NetworkEvent, results: Sequence[AppendResult]) -> EventResult:
     """A duplicate only if every partition has seen the event before."""
-    seen = bool(results) and not any(each.new for each in results)
+    seen = bool(results) and not any(result.new for result in results)
     return {
         "id": event.id,
         "status": "duplicate" if seen else "accepted",
-        "subscriptions": sum(each.subscriptions for each in results),
+        "subscriptions": sum(result.subscriptions for result in results),
     }
 
 

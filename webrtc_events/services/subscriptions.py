@@ -32,7 +32,7 @@ from webrtc_events.core.errors import (
     TooManyRequests,
     Unprocessable,
 )
-from webrtc_events.core.log_masking import Personal
+from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.core.model import (
     Caller,
     ContractVersion,
@@ -155,9 +155,9 @@ class Subscriptions:
             "created subscription=%s type=%s subject=%s registration=%s device=%s host=%s",
             subscription.id,
             event_type.rpartition(".")[2],
-            Personal(subscription.subject),
-            Personal(registration),
-            Personal(detail.get("deviceId")),
+            PersonalData(subscription.subject),
+            PersonalData(registration),
+            PersonalData(detail.get("deviceId")),
             urlsplit(sink).netloc,
         )
         started = replace(subscription, starts_at_ms=result.now_ms, expires_at_ms=result.expires_at_ms)

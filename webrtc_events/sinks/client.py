@@ -69,7 +69,7 @@ def _unsendable(error: Exception) -> str:
 
 def _pin(host: NamedHost, addresses: Sequence[str]) -> str:
     """For RESOLVE. The plus lets libcurl forget it after a while."""
-    quoted = (f"[{each}]" if ":" in each else each for each in addresses)
+    quoted = (f"[{address}]" if ":" in address else address for address in addresses)
     return f"+{host.name}:{host.port}:{','.join(quoted)}"
 
 

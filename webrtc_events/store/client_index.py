@@ -1,7 +1,7 @@
 """The index of a client's subscriptions: which there are, and which of them count towards its quota.
 
 It is in another slot than the subscriptions, so no step writes both. Who is made is named here first, and
-counts from then on. The step that ends one leaves a note in its partition (`Partition.ended`): the keeper
+counts from then on. The step that ends one leaves a note in its partition (`Partition.ended`): the sweeper
 writes here what the notes say, and so does a create that finds no room.
 
 Source: docs/decisions/0014-what-a-client-has.md.
@@ -121,10 +121,10 @@ class ClientIndex:
         ]
         answers = self._scripts.run_some(calls)
         waiting = {
-            end_note(client, each)
+            end_note(client, subscription_id)
             for (client, ids), answer in zip(by_client.items(), answers, strict=True)
             if isinstance(answer, Unavailable)
-            for each in ids
+            for subscription_id in ids
         }
         done = {number: [note for note in each if note not in waiting] for number, each in notes.items()}
         with store_errors():
@@ -151,7 +151,10 @@ class ClientIndex:
         return int(self._scripts.run([standing_call(client, standings)])[0]) if standings else 0
 
     def _standings(self, ids: Sequence[str]) -> dict[str, Standing]:
-        partitions = {each: partition_of_subscription(each, self._partitions) for each in ids}
+        partitions = {
+            subscription_id: partition_of_subscription(subscription_id, self._partitions)
+            for subscription_id in ids
+        }
         known = {each: partition.subscription(each) for each, partition in partitions.items() if partition}
         with store_errors():
             pipe = self._redis.pipeline()

@@ -6,7 +6,7 @@ import threading
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_limit import LineLimit
-from webrtc_events.core.log_masking import Personal
+from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.core.one_line import one_line
 
 __all__ = ["DamageLog"]
@@ -41,7 +41,7 @@ class DamageLog:
                 more,
             )
         else:
-            shown = name if _PLAIN.fullmatch(name) else Personal(one_line(name))
+            shown = name if _PLAIN.fullmatch(name) else PersonalData(one_line(name))
             log.error(
                 "damaged record=%s: %s. The others go on. Find it: webrtc-events damaged list%s",
                 shown,

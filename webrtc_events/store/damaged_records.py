@@ -51,7 +51,7 @@ _OTHER_KEYS = (
     (re.compile(r"client:\{.*\}", re.DOTALL), "zset"),
 )
 _SET_ASIDE = "set-aside:"
-# Whose content the keeper or a request makes anew from the records.
+# Whose content the sweeper or a request makes anew from the records.
 _INDEXES = frozenset({"due", "ended", "ends", "initial", "payloads", "registration", "session"})
 _COUNTS = ("appended", "attempts", "drop_before", "fence", "lease_until", "number")
 _MAX_COUNT = re.compile(r"[0-9]{1,16}")

@@ -18,7 +18,7 @@ from webrtc_events.store.outbox_entries import keep_event_number, parse_entry, r
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.store import Store
 
-__all__ = ["DeadLetters", "Letter", "LetterFilter", "LetterId", "Redelivery"]
+__all__ = ["DeadLetter", "DeadLetterFilter", "DeadLetterId", "DeadLetters", "Redelivery"]
 
 _ID = re.compile(r"(0|[1-9]\d{0,8})-(\d{1,18})-(\d{1,18})")
 # They would be given up again for the same reason.
@@ -26,7 +26,7 @@ _HOPELESS = frozenset({"damaged", "invalid_event", "unreadable_entry"})
 
 
 @dataclass(frozen=True, slots=True)
-class LetterId:
+class DeadLetterId:
     """Which letter: in text `<partition>-<ms>-<count>`, the last two being its id in the stream."""
 
     partition: int
@@ -34,7 +34,7 @@ class LetterId:
     count: int
 
     @classmethod
-    def parse(cls, text: str) -> "LetterId":
+    def parse(cls, text: str) -> "DeadLetterId":
         """
         Raises:
             ValueError: no letter can have that id.
@@ -58,10 +58,10 @@ class LetterId:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """An event given up at `at_ms`. `item` is None if its entry cannot be read."""
 
-    id: LetterId
+    id: DeadLetterId
     subscription_id: str
     at_ms: int
     reason: str
@@ -97,7 +97,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterFilter:
+class DeadLetterFilter:
     """Which letters; None, or 0 ms, filters nothing."""
 
     subscription: str | None = None
@@ -106,7 +106,7 @@ class LetterFilter:
     type: EventType | None = None
     since_ms: int = 0
 
-    def takes(self, letter: Letter) -> bool:
+    def takes(self, letter: DeadLetter) -> bool:
         return (
             self.subscription in (None, letter.subscription_id)
             and self.registration in (None, letter.registration)
@@ -144,22 +144,26 @@ class DeadLetters:
             seconds, micros = self._redis.time()
         return int(seconds * 1000 + micros // 1000)
 
-    def newest_first(self, wanted: LetterFilter) -> Iterator[Letter]:
+    def newest_first(self, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
         found = [
-            self._filtered(each, wanted, scans.newest_first(self._redis, each.dead, wanted.since_ms))
-            for each in self._partitions(wanted)
+            self._filtered(
+                partition, wanted, scans.newest_first(self._redis, partition.dead, wanted.since_ms)
+            )
+            for partition in self._partitions(wanted)
         ]
         return heapq.merge(*found, key=lambda letter: letter.id.moment, reverse=True)
 
-    def oldest_first(self, wanted: LetterFilter) -> Iterator[Letter]:
+    def oldest_first(self, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
         """Those there are at the start: what is redelivered in between may come back as a new letter."""
         found = [
-            self._filtered(each, wanted, scans.oldest_first(self._redis, each.dead, wanted.since_ms))
-            for each in self._partitions(wanted)
+            self._filtered(
+                partition, wanted, scans.oldest_first(self._redis, partition.dead, wanted.since_ms)
+            )
+            for partition in self._partitions(wanted)
         ]
         return heapq.merge(*found, key=lambda letter: letter.id.moment)
 
-    def get(self, letter_id: LetterId) -> Letter | None:
+    def get(self, letter_id: DeadLetterId) -> DeadLetter | None:
         if letter_id.partition >= self._settings.partitions:
             return None
         partition = Partition(letter_id.partition)
@@ -167,16 +171,16 @@ class DeadLetters:
             raw = self._redis.xrange(partition.dead, letter_id.stream_id, letter_id.stream_id)
         return next(iter(self._letters(partition, raw)), None)
 
-    def attempts(self, letter: Letter) -> list[dict[str, Any]]:
+    def attempts(self, letter: DeadLetter) -> list[dict[str, Any]]:
         """The recent delivery attempts on its event, oldest first."""
         partition = Partition(letter.id.partition)
         found: list[dict[str, Any]] = []
         for page in scans.oldest_first(self._redis, partition.attempts):
             records = [_attempt(fields) for _, fields in page]
-            found += [each for each in records if each.get("event") == letter.event_id]
+            found += [record for record in records if record.get("event") == letter.event_id]
         return found
 
-    def redeliver(self, letter: Letter) -> Redelivery:
+    def redeliver(self, letter: DeadLetter) -> Redelivery:
         """Moves it to the tail of its subscription's outbox, in one step. It keeps its event's id."""
         if referred_payload(letter.entry) is not None:
             return Redelivery("no_payload")
@@ -204,14 +208,14 @@ class DeadLetters:
         outcome, reason = self._store.scripts.run([Call("redeliver", keys, partition.tag, args)])[0]
         return Redelivery(outcome, reason)
 
-    def _is_of_others(self, letter: Letter) -> bool:
+    def _is_of_others(self, letter: DeadLetter) -> bool:
         """Whether its session has become known as one that its subscription's registration is not in."""
         subscription = self._store.get(letter.subscription_id)
         if subscription is None or subscription.session is None:
             return False
         return self._store.session_state(subscription.session).is_of_others(subscription.registration)
 
-    def purge(self, letters: Iterable[LetterId]) -> int:
+    def purge(self, letters: Iterable[DeadLetterId]) -> int:
         """Removes letters; returns how many of them there were."""
         removed, rest = 0, iter(letters)
         while batch := list(islice(rest, scans.PAGE)):
@@ -226,16 +230,16 @@ class DeadLetters:
         return removed
 
     def _filtered(
-        self, partition: Partition, wanted: LetterFilter, pages: Iterable[list[scans.Entry]]
-    ) -> Iterator[Letter]:
+        self, partition: Partition, wanted: DeadLetterFilter, pages: Iterable[list[scans.Entry]]
+    ) -> Iterator[DeadLetter]:
         for page in pages:
             yield from filter(wanted.takes, self._letters(partition, page))
 
-    def _letters(self, partition: Partition, page: list[scans.Entry]) -> list[Letter]:
+    def _letters(self, partition: Partition, page: list[scans.Entry]) -> list[DeadLetter]:
         registrations = self._registrations(partition, page)
         return [
-            Letter(
-                LetterId(partition.number, *map(int, stream_id.split("-"))),
+            DeadLetter(
+                DeadLetterId(partition.number, *map(int, stream_id.split("-"))),
                 # A letter that lacks a field is shown with what it has.
                 fields.get("subscription", ""),
                 _moment(fields.get("at", ""), stream_id),
@@ -255,10 +259,10 @@ class DeadLetters:
                 if "registration" not in fields:
                     pipe.hget(partition.subscription(fields.get("subscription", "")), "registration")
             answers = answers_of(pipe)
-            found = iter([None if isinstance(each, Exception) else each for each in answers])
+            found = iter([None if isinstance(answer, Exception) else answer for answer in answers])
         return [fields["registration"] if "registration" in fields else next(found) for _, fields in page]
 
-    def _partitions(self, wanted: LetterFilter) -> list[Partition]:
+    def _partitions(self, wanted: DeadLetterFilter) -> list[Partition]:
         count = self._settings.partitions
         if wanted.subscription is not None:
             known = partition_of_subscription(wanted.subscription, count)

@@ -88,7 +88,7 @@ class Erasure:
         """Live subscriptions end without a word to their sinks; a claim under way settles as lost."""
         for _ in range(_ROUNDS):
             self._erase(traces)
-            # What couriers wrote meanwhile names the registration. Whoever goes on publishing has no end.
+            # What dispatchers wrote meanwhile names the registration. Whoever goes on publishing has no end.
             traces = self.find(traces.registration)
             if not traces:
                 return
@@ -112,8 +112,8 @@ class Erasure:
             answers_of(pipe)
         self._scripts.run(
             [
-                Call("erase", [partition.subscription(each)], partition.tag, [each, traces.registration])
-                for each in traces.clients
+                Call("erase", [partition.subscription(client)], partition.tag, [client, traces.registration])
+                for client in traces.clients
             ]
         )
         counted_since = self._sequences(partition, traces.clients)
@@ -154,7 +154,7 @@ class Erasure:
         letters: Iterable[scans.Entry],
     ) -> set[str]:
         """The sessions of its events that wait, that were given up, and of its latest invitation."""
-        waiting = self._each([partition.outbox(each) for each in ids], "lrange", 0, -1)
+        waiting = self._each([partition.outbox(subscription_id) for subscription_id in ids], "lrange", 0, -1)
         entries = [entry for outbox in waiting if isinstance(outbox, list) for entry in outbox]
         entries += [fields.get("entry", "") for _, fields in letters]
         shared = {sha for sha in map(referred_payload, entries) if sha is not None}
@@ -190,7 +190,7 @@ class Erasure:
             partition.ending(registration),
             *(partition.registration(each, registration) for each in _TYPES),
         ]
-        keys += [set_aside_key(each) for each in keys]
+        keys += [set_aside_key(key) for key in keys]
         return [key for key, there in zip(keys, self._each(keys, "exists"), strict=True) if there]
 
     def _each(self, keys: Iterable[str], command: str, *arguments: Any) -> list[Any]:

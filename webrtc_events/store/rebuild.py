@@ -85,7 +85,11 @@ class Rebuild:
         """Id and some fields of each subscription; of one that cannot be read no field."""
         for keys in pages_of_keys(self._redis, partition.subscription("*")):
             ids = [key.removeprefix(partition.subscription("")) for key in keys]
-            known = [each for each in ids if partition_of_subscription(each, self._partitions)]
+            known = [
+                subscription_id
+                for subscription_id in ids
+                if partition_of_subscription(subscription_id, self._partitions)
+            ]
             answers = self._send([("hmget", partition.subscription(each), _FIELDS) for each in known])
             yield [
                 (each, {} if isinstance(values, WrongType) else dict(zip(_FIELDS, values, strict=True)))

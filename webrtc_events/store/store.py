@@ -71,7 +71,7 @@ from webrtc_events.store.time_log import TimeLog
 __all__ = [
     "AppendResult",
     "CreateResult",
-    "DeadLetter",
+    "DroppedEvent",
     "PartitionMismatch",
     "Settlement",
     "Store",
@@ -136,7 +136,7 @@ class UpdateResult:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DroppedEvent:
     """An event given up: its outbox number and why."""
 
     number: int
@@ -156,7 +156,7 @@ class Settlement:
 
     claim: Claim
     through: int
-    dead: tuple[DeadLetter, ...] = ()
+    dead: tuple[DroppedEvent, ...] = ()
     attempts: tuple[dict[str, Any], ...] = ()
     retry: tuple[int, int, int] | None = None
     end: tuple[TerminationReason, bool] | None = None
@@ -284,7 +284,7 @@ class Store:
             try:
                 self._append_initial(subscription)
             except (DamagedRecord, Unavailable):
-                log.warning("the initial event of subscription=%s is left to the keeper", subscription.id)
+                log.warning("the initial event of subscription=%s is left to the sweeper", subscription.id)
         return CreateResult(outcome, int(now_ms), int(expires_at) if expires_at else None)
 
     def _create_call(
@@ -327,11 +327,11 @@ class Store:
         others = [each for each in partitions if each.number != partition.number]
         with store_errors():
             pipe = self._redis.pipeline()
-            for each in others:
-                pipe.scard(each.session(subscription.session))
+            for other in others:
+                pipe.scard(other.session(subscription.session))
             answers = answers_of(pipe) if others else []
         # One that cannot be read is made anew once an event meets it, and counts nothing until then.
-        return most - sum(each for each in answers if isinstance(each, int))
+        return most - sum(answer for answer in answers if isinstance(answer, int))
 
     def _index_session(self, subscription: Subscription, partition: Partition) -> None:
         """Before the subscription is there: a reader skips what does not exist, but would never find what
@@ -418,7 +418,10 @@ class Store:
                 yield each
 
     def _read(self, ids: Iterable[str]) -> Iterator[Subscription | DamagedRecord]:
-        partitions = [(each, partition_of_subscription(each, self.partitions)) for each in ids]
+        partitions = [
+            (subscription_id, partition_of_subscription(subscription_id, self.partitions))
+            for subscription_id in ids
+        ]
         keys = {each: partition.subscription(each) for each, partition in partitions if partition}
         with store_errors():
             pipe = self._redis.pipeline()
@@ -440,7 +443,7 @@ class Store:
         key = session_key(session)
         try:
             with store_errors():
-                readable = all(each.isdecimal() for each in self._redis.smembers(key))
+                readable = all(number.isdecimal() for number in self._redis.smembers(key))
         except WrongType:
             readable = False
         if readable:
@@ -562,7 +565,7 @@ class Store:
                 self._complete(each)
         except Unavailable:
             # All are settled, which must not be done again for this.
-            log.warning("what %d subscriptions missed is left to the keeper", len(active))
+            log.warning("what %d subscriptions missed is left to the sweeper", len(active))
 
     def _append_initial(self, subscription: Subscription) -> None:
         """Appends the latest state, unless a newer event came first or none is wished. Safe to repeat."""
@@ -691,7 +694,7 @@ class Store:
 
     def _named(self, session: str, numbers: Any) -> list[Partition]:
         """The partitions that a session's index names."""
-        if isinstance(numbers, Exception) or not all(each.isdecimal() for each in numbers):
+        if isinstance(numbers, Exception) or not all(number.isdecimal() for number in numbers):
             self._mend_session(session)
             return [Partition(number) for number in range(self.partitions)]
         return [Partition(number) for number in sorted(map(int, numbers)) if number < self.partitions]
@@ -726,19 +729,19 @@ class Store:
         calls = [
             Call(
                 "claim",
-                [each.due],
-                each.tag,
+                [partition.due],
+                partition.tag,
                 [
                     subscriptions,
                     events,
                     self._claimer,
                     number,
-                    self._unheard.get(each.number, number),
+                    self._unheard.get(partition.number, number),
                     self._settings.claim_bytes if size is None else size,
                     self._settings.event_bytes,
                 ],
             )
-            for each in partitions
+            for partition in partitions
         ]
         answers = self._scripts.run_some(calls, repeats=False)
         for partition, answer in zip(partitions, answers, strict=True):
@@ -791,7 +794,7 @@ class Store:
         Raises:
             Unavailable: none of the partitions can be reached.
         """
-        answers = self._scripts.run_some([self._settle_call(each) for each in settlements])
+        answers = self._scripts.run_some([self._settle_call(settlement) for settlement in settlements])
         reached = dict(_reached(range(len(answers)), answers))
         results = [str(reached.get(index, "unanswered")) for index in range(len(answers))]
         for index, result in enumerate(results):
@@ -826,7 +829,7 @@ class Store:
             settlement.sink,
             len(settlement.dead),
             *(part for each in settlement.dead for part in (each.number, each.reason, each.detail)),
-            *(json.dumps(each) for each in settlement.attempts),
+            *(json.dumps(attempt) for attempt in settlement.attempts),
         ]
         return Call("settle", keys, partition.tag, args)
 

@@ -109,7 +109,7 @@ class Document:
             *_caller(definition.get("security", self.content.get("security", []))),
         ]
         function = function_name(definition["operationId"])
-        _check_names(where, [function, *(each.name for each in arguments)])
+        _check_names(where, [function, *(argument.name for argument in arguments)])
         return Operation(
             id=definition["operationId"],
             method=method.upper(),
@@ -180,7 +180,7 @@ def _query(
     parameters: Mapping[tuple[str, str], Mapping[str, Any]], others: list[Argument]
 ) -> Iterator[Argument]:
     """Connexion passes them to a function that takes them. None is validated, so stubs do not."""
-    names = {each.name for each in others}
+    names = {other.name for other in others}
     for place, name in parameters:
         if place == "query" and parameter_name(name) not in names:
             yield Argument(parameter_name(name), always=False, needed=False)

@@ -31,10 +31,10 @@ def find_drift(targets: Sequence[Target], owners: Sequence[Target] = ()) -> list
         StubsError: a module cannot be read.
     """
     drift: set[Drift] = set()
-    for each in targets:
-        module = HandlersModule(each.module)
-        drift.update(_of_operations(each, module))
-        drift.update(_extra(each, [*targets, *owners], module))
+    for target in targets:
+        module = HandlersModule(target.module)
+        drift.update(_of_operations(target, module))
+        drift.update(_extra(target, [*targets, *owners], module))
     return sorted(drift)
 
 
@@ -61,9 +61,9 @@ def _extra(target: Target, documents: Sequence[Target], module: HandlersModule) 
     file = module.path.resolve()
     known = {
         operation.function
-        for each in documents
-        if each.module.resolve() == file
-        for operation in each.document.operations
+        for document in documents
+        if document.module.resolve() == file
+        for operation in document.document.operations
     }
     for function in module.public_functions():
         if function.name not in known:

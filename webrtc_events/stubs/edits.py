@@ -67,7 +67,7 @@ def add_export(text: str, name: str) -> str:
         value = node.value
         if not isinstance(value, ast.List | ast.Tuple):
             return text
-        items = [(each, str(each.value)) for each in value.elts if isinstance(each, ast.Constant)]
+        items = [(node, str(node.value)) for node in value.elts if isinstance(node, ast.Constant)]
         if len(items) < len(value.elts) or name in [written for _, written in items]:
             return text
         if items:

@@ -55,8 +55,8 @@ def signature(function: Function) -> Signature:
     """As `inspect.signature` would give it, without annotations; a default is its syntax tree."""
     given = function.args
     positional = [
-        *((each, Parameter.POSITIONAL_ONLY) for each in given.posonlyargs),
-        *((each, Parameter.POSITIONAL_OR_KEYWORD) for each in given.args),
+        *((posonlyarg, Parameter.POSITIONAL_ONLY) for posonlyarg in given.posonlyargs),
+        *((arg, Parameter.POSITIONAL_OR_KEYWORD) for arg in given.args),
     ]
     without = len(positional) - len(given.defaults)
     defaults: list[ast.expr | None] = [*[None] * without, *given.defaults]

@@ -49,7 +49,9 @@ def write_stubs(target: Target) -> list[Stub]:
         StubsError: the module cannot be read or written, or uses a name that the stubs need.
     """
     module = HandlersModule(target.module)
-    missing = [each for each in target.document.operations if each.function not in module.names]
+    missing = [
+        operation for operation in target.document.operations if operation.function not in module.names
+    ]
     if not missing:
         return []
     try:
@@ -89,7 +91,7 @@ def _extended(text: str, sources: list[_Source]) -> str:
 
 
 def _source(operation: Operation, use_case: str, annotator: Annotator, document: str) -> _Source:
-    taken = [each for each in operation.arguments if each.needed or each.name == "caller"]
+    taken = [argument for argument in operation.arguments if argument.needed or argument.name == "caller"]
     # Those with a default come last.
     taken.sort(key=lambda each: not each.always)
     names = [each.name for each in taken]
@@ -139,7 +141,11 @@ def _definition(name: str, parameters: list[str], result: str) -> str:
     line = f"def {name}({', '.join(parameters)}) -> {result}:"
     if len(line) <= LINE_LENGTH:
         return f"{line}\n"
-    return f"def {name}(\n" + "".join(f"{_INDENT}{each},\n" for each in parameters) + f") -> {result}:\n"
+    return (
+        f"def {name}(\n"
+        + "".join(f"{_INDENT}{parameter},\n" for parameter in parameters)
+        + f") -> {result}:\n"
+    )
 
 
 def _docstring(operation: Operation, document: str) -> str:

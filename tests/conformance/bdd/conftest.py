@@ -17,7 +17,7 @@ from tests.harness.issuer import Issuer, SigningKeyPair
 from tests.harness.sinks import Answer, Authority, RecordingSink
 from webrtc_events.contract.documents import load_public
 from webrtc_events.local.endpoints import Endpoints
-from webrtc_events.local.sink.second_validator import SecondOpinion
+from webrtc_events.local.sink.second_validator import SecondValidator
 
 _SOURCE = "https://webrtc.example.com/events"
 
@@ -73,7 +73,7 @@ def _serving(home: Path, settings: dict[str, str], issuer: Issuer, authority: Au
         running.await_output("Ctrl-C stops everything")
         api = Api(urlsplit(Endpoints.read(home / "data").api).port or 0, issuer)
         with closing(api):
-            yield Service(api, authority, SecondOpinion(strict=strict), strict)
+            yield Service(api, authority, SecondValidator(strict=strict), strict)
         assert running.stop() == 0, running.output
         assert "Traceback" not in running.output
     finally:

@@ -105,7 +105,7 @@ class Reporter:
             self._sections.values(), key=lambda each: (not each.where.endswith(".feature"), each.title)
         )
         totals = {
-            outcome: sum(each.count(outcome) for each in sections)
+            outcome: sum(section.count(outcome) for section in sections)
             for outcome in ("passed", "failed", "skipped")
         }
         template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(

@@ -75,7 +75,7 @@ def without_header(world: World, name: str) -> None:
 
 @then("every notification has an id of its own")
 def unique_ids(world: World) -> None:
-    identities = [(each.json["source"], each.json["id"]) for each in world.sink.requests]
+    identities = [(request.json["source"], request.json["id"]) for request in world.sink.requests]
     assert len(set(identities)) == len(identities) == world.seen
 
 
@@ -94,4 +94,4 @@ def received_again_in_time(world: World) -> None:
 
 @then(parsers.parse('nothing has come to the sink at "{path}"'))
 def nothing_at(world: World, path: str) -> None:
-    assert path not in {each.path for each in world.sink.requests}
+    assert path not in {request.path for request in world.sink.requests}

@@ -43,6 +43,6 @@ def unchanged(world: World) -> None:
 def listed(world: World, count: int) -> None:
     items = world.answer.json()
     validator = load_public().validator("Subscription")
-    assert [validator.first_fault(each) for each in items] == [None] * count
-    assert all(each["startsAt"] for each in items)
-    assert len({each["id"] for each in items}) == count
+    assert [validator.first_fault(item) for item in items] == [None] * count
+    assert all(item["startsAt"] for item in items)
+    assert len({item["id"] for item in items}) == count

@@ -15,7 +15,7 @@ from tests.harness.commands import eventually
 from tests.harness.sinks import Answer, Authority, Received, RecordingSink
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import format_time, parse_time
-from webrtc_events.local.sink.second_validator import SecondOpinion
+from webrtc_events.local.sink.second_validator import SecondValidator
 
 __all__ = ["DEVICE", "SUBSCRIPTIONS", "Service", "World", "a_moment", "moments"]
 
@@ -32,7 +32,7 @@ def a_moment(seconds: float) -> str:
 
 def moments(*texts: str) -> list[int]:
     """In ms since the epoch."""
-    return [parse_time(each) for each in texts]
+    return [parse_time(text) for text in texts]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Service:
 
     api: Api
     authority: Authority
-    opinion: SecondOpinion
+    opinion: SecondValidator
     strict: bool
 
     def fault(self, received: Received) -> str | None:

@@ -1,4 +1,4 @@
-"""Couriers and a recording sink, as the tests of deliveries have them."""
+"""Dispatchers and a recording sink, as the tests of deliveries have them."""
 
 from tests.delivery.conftest import postman, sink
 

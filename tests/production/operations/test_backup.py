@@ -177,7 +177,7 @@ def test_what_a_restore_brings_back_is_as_the_table_says(
     site.set_key("B" * 42 + "A" + f",{former}")
     site.start()
     eventually(lambda: inbox.numbers(sealed) == [1_000_001], "it is sent with its credential", 60)
-    received = next(each for each in sink.requests if each.path == "/sealed")
+    received = next(request for request in sink.requests if request.path == "/sealed")
     assert received.header("Authorization") == "Bearer t0ken"
 
 

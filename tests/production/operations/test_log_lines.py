@@ -38,5 +38,5 @@ def test_a_line_of_an_attempt_has_an_outcome_that_there_is(line: str) -> None:
     """That such lines have these fields, see test_start.py."""
     outcome = re.search(r"outcome=(\w+)", line)
     assert outcome is not None
-    assert outcome[1] in {each.__name__.lower() for each in get_args(Outcome)}
+    assert outcome[1] in {kind.__name__.lower() for kind in get_args(Outcome)}
     assert set(re.findall(r"(\w+)=", line)) <= {"outcome", "reason", "host"}

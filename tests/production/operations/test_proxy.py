@@ -374,7 +374,7 @@ def test_its_log_tells_the_correlator_and_no_registration(stack: Stack) -> None:
 
     def line(correlator: str) -> str:
         return next(
-            (each for each in stack.proxy.access_log.splitlines() if f"correlator={correlator}" in each), ""
+            (line for line in stack.proxy.access_log.splitlines() if f"correlator={correlator}" in line), ""
         )
 
     eventually(lambda: line("find-me") and line(given), "both are logged")

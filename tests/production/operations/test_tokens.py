@@ -357,7 +357,10 @@ def test_the_command_shows_what_is_in_a_token(server: Server, tmp_path: Path) ->
 
 
 def operations(contract: Contract) -> set[tuple[str, str]]:
-    return {(each.method, f"{contract.base_path}{each.path}") for each in contract.operations.values()}
+    return {
+        (operation.method, f"{contract.base_path}{operation.path}")
+        for operation in contract.operations.values()
+    }
 
 
 def scopes() -> list[tuple[str, str, str, str]]:
@@ -368,7 +371,7 @@ def scopes() -> list[tuple[str, str, str, str]]:
         found = re.match(r"`(\w+) (/\S+)`", operation)
         if found is None:
             assert operation.startswith(f"everything under `{NETWORK}`")
-            told += [(*each, "", name) for each in sorted(operations(load_network()))]
+            told += [(*operation, "", name) for operation in sorted(operations(load_network()))]
         elif "<event type>" in name:
             told += [(*found.groups(), kind, name.replace("<event type>", PREFIX + kind)) for kind in KINDS]
         else:

@@ -13,8 +13,8 @@ __all__ = ["adapted", "run_block", "tool"]
 
 def tool(package: str, *names: str) -> str:
     """The path of the first that is installed. Without any the test skips; in CI, which has it, it fails."""
-    for each in names:
-        found = shutil.which(each) or shutil.which(each, path="/usr/sbin:/sbin")
+    for name in names:
+        found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
         if found:
             return found
     reason = f"needs {' or '.join(names)}: apt-get install {package}"

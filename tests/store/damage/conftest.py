@@ -21,7 +21,7 @@ from webrtc_events.core.model import Caller, EventType
 from webrtc_events.core.settings import Settings
 from webrtc_events.services.events import Publisher
 from webrtc_events.services.subscriptions import Subscriptions
-from webrtc_events.store.dead_letters import DeadLetters, LetterFilter
+from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.erasure import Erasure
 from webrtc_events.store.key_rotation import KeyRotation
 from webrtc_events.store.keys import partition_of
@@ -144,7 +144,7 @@ class Service:
 
     def waits_for(self, *paths: str) -> None:
         def there() -> bool:
-            got = {each.path for each in self.sink.requests}
+            got = {request.path for request in self.sink.requests}
             return got >= set(paths)
 
         eventually(there, f"{paths} have their notifications", 8)
@@ -164,7 +164,7 @@ class Service:
                     assert each not in shown
         self.store.sweep()
         letters = DeadLetters(self.store, self.settings)
-        for letter in letters.newest_first(LetterFilter()):
+        for letter in letters.newest_first(DeadLetterFilter()):
             letters.attempts(letter)
             letters.redeliver(letter)
         Erasure(self.store).find(NEAR)
@@ -176,7 +176,7 @@ class Service:
                 self.subscriptions.get(APP, each)
         self.subscriptions.delete(APP, new)
         unforeseen = [
-            each for each in self.caplog.records if each.exc_info and each.module != "notifications"
+            record for record in self.caplog.records if record.exc_info and record.module != "notifications"
         ]
         assert not unforeseen, self.caplog.text
 

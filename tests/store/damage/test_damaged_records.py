@@ -59,7 +59,7 @@ def all_get_theirs(service: Service, turn: int, *damaged: str) -> None:
 
 def test_the_list_of_fields_is_whole(service: Service) -> None:
     victim = service.subscribe("/victim", NEAR)
-    kept = {each.decode() for each in service.raw.hkeys(P.subscription(victim))}
+    kept = {name.decode() for name in service.raw.hkeys(P.subscription(victim))}
     assert kept <= {*FIELDS, *OPTIONAL_FIELDS}
 
 
@@ -128,7 +128,7 @@ def test_a_damaged_entry_is_a_dead_letter_with_its_bytes(service: Service) -> No
     service.publish(NEAR)
     service.waits_for("/victim")
     letters = [fields for _, fields in service.raw.xrange(P.dead)]
-    assert [each[b"reason"] for each in letters] == [b"damaged", b"damaged"]
+    assert [letter[b"reason"] for letter in letters] == [b"damaged", b"damaged"]
     assert letters[0][b"entry"] == b"garbled \xff\x00 bytes"
     assert len(letters[1][b"entry"]) == 65536
     assert victim in service.caplog.text

@@ -43,14 +43,14 @@ def test_a_store_that_came_back_empty(
     for _ in range(4):
         created(watches[0].store)
     restarted(server)
-    for each in watches:
+    for watch in watches:
         told(caplog)
-        each.step()
+        watch.step()
         emptied, anew = told(caplog, logging.WARNING)
         assert emptied.startswith(f"the store was emptied at {server.address}: the subscriptions and events")
         assert anew == f"the store at {server.address} was started anew; if it crashed, it lost everything"
-        assert "The store lost all that it held, found out at 20" in each.durability().detail
-        each.step()
+        assert "The store lost all that it held, found out at 20" in watch.durability().detail
+        watch.step()
         assert told(caplog) == []
     # It is the service's again: with another number of partitions nobody joins.
     with pytest.raises(PartitionMismatch):
@@ -77,16 +77,16 @@ def test_a_store_that_came_back_with_an_old_snapshot(
     lost = created(store)
     wait_marked(server, *watches)
     restarted(server)
-    for each in watches:
+    for watch in watches:
         told(caplog)
-        each.step()
+        watch.step()
         line, anew = told(caplog, logging.WARNING)
         assert line.startswith(f"the store at {server.address} came back without its latest writes")
         assert "started anew" in anew
-        condition = each.durability()
+        condition = watch.durability()
         assert condition.health is Health.DEGRADED
         assert "The store lost its latest writes, found out at 20" in condition.detail
-        each.step()
+        watch.step()
         assert told(caplog) == []
     assert store.get(kept.id) is not None
     assert store.get(lost.id) is None
@@ -107,7 +107,7 @@ def test_a_store_that_came_back_with_all_it_had_raises_no_alarm(
             each.step()
         assert told(caplog, logging.WARNING) == []
         assert store.get(made.id) is not None
-    assert [each.durability() for each in watches] == [Condition.ok()] * 2
+    assert [watch.durability() for watch in watches] == [Condition.ok()] * 2
 
 
 def test_a_restart_that_broke_nothing_is_told(
@@ -188,10 +188,10 @@ def test_a_replica_that_had_fallen_behind_takes_over(
             master.kill()
             behind.config_set("masterauth", "")
         eventually(lambda: watching.master_port() == replica.port, "the replica is the master")
-        for each in watches:
+        for watch in watches:
             told(caplog)
             # Connections to the former master are found out to be dead first.
-            eventually(lambda each=each: each.step() or True, "it is there", 20, every_s=0.2)
+            eventually(lambda watch=watch: watch.step() or True, "it is there", 20, every_s=0.2)
             eventually(lambda: "without its latest writes" in caplog.text, "it is told", 10)
             assert caplog.text.count("without its latest writes") == 1
             assert "the store at events of" in caplog.text

@@ -30,7 +30,7 @@ def test_a_cluster_is_named_in_one_line(
     lines = [line for line in told(caplog, logging.INFO) if line.startswith("the store is Valkey")]
     assert len(lines) == 1
     assert ", AOF always, at 127.0.0.1:" in lines[0]
-    assert all(each.address in lines[0] for each in cluster.masters)
+    assert all(master.address in lines[0] for master in cluster.masters)
     assert begun.durability() == begun.clocks() == Condition.ok()
 
 
@@ -42,7 +42,7 @@ def test_the_one_node_that_is_not_durable_is_named(
         client.config_set("appendonly", "no")
     with pytest.raises(UnfitStore) as refused:
         watch(cluster.url, REQUIRE_DURABLE_STORE="true")
-    assert [each.address in str(refused.value) for each in cluster.masters] == [False, True, False]
+    assert [master.address in str(refused.value) for master in cluster.masters] == [False, True, False]
     begun = watch(cluster.url)
     (line,) = told(caplog)
     assert line.startswith(f"the store at {bad.address} writes nothing to disk")
@@ -69,7 +69,7 @@ def test_what_is_wrong_with_all_is_one_line(
             client.config_set("appendfsync", "no")
     begun = watch(cluster.url)
     (line,) = told(caplog)
-    assert all(each.address in line for each in cluster.masters)
+    assert all(master.address in line for master in cluster.masters)
     assert "nodes" not in begun.durability().detail
 
 
@@ -215,7 +215,7 @@ def test_the_node_of_a_cluster_whose_clock_is_off_is_named(
         ]
         front.target, front.edit = masters[1].port, ahead(-10)
         cluster = Cluster(masters, [])
-        form(cluster, [stack.enter_context(each.patient_client()) for each in masters])
+        form(cluster, [stack.enter_context(master.patient_client()) for master in masters])
         begun = watch(f"redis+cluster://{masters[0].address}")
         lines = told(caplog)
         off = f"127.0.0.1:{front.port}"

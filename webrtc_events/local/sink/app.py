@@ -15,7 +15,7 @@ from webrtc_events.local.sink.inbox import Inbox
 from webrtc_events.local.sink.inbox_view import full_text, row
 
 if TYPE_CHECKING:
-    from webrtc_events.local.sink.second_validator import SecondOpinion
+    from webrtc_events.local.sink.second_validator import SecondValidator
 
 __all__ = ["Judge", "sink_app"]
 
@@ -28,14 +28,14 @@ _MAX_WAIT_S = 5.0
 class Judge:
     """The second opinion, loaded at the first need: its import takes a second, a start should not.
 
-    `strict`: see `SecondOpinion`; both where both forms are sent, as a notification does not say of
+    `strict`: see `SecondValidator`; both where both forms are sent, as a notification does not say of
     which contract version, and for which client, it is.
     """
 
     def __init__(self, *strict: bool) -> None:
         self._strict = strict
         self._lock = threading.Lock()
-        self._opinions: list[SecondOpinion] = []
+        self._opinions: list[SecondValidator] = []
 
     def fault(self, headers: Iterable[tuple[str, str]], body: bytes) -> str | None:
         """None: it is a valid notification of some version. Else why not of the first."""
@@ -43,12 +43,12 @@ class Judge:
         faults = [opinion.fault(given, body) for opinion in self.load()]
         return None if None in faults else faults[0]
 
-    def load(self) -> "list[SecondOpinion]":
+    def load(self) -> "list[SecondValidator]":
         with self._lock:
             if not self._opinions:
-                from webrtc_events.local.sink.second_validator import SecondOpinion
+                from webrtc_events.local.sink.second_validator import SecondValidator
 
-                self._opinions = [SecondOpinion(strict=each) for each in dict.fromkeys(self._strict)]
+                self._opinions = [SecondValidator(strict=strict) for strict in dict.fromkeys(self._strict)]
             return self._opinions
 
     def load_soon(self) -> None:

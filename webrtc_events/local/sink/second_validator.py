@@ -18,7 +18,7 @@ from openapi_core.exceptions import OpenAPIError
 from openapi_core.validation.request.exceptions import ParameterValidationError
 from werkzeug.datastructures import Headers
 
-__all__ = ["SecondOpinion", "notifications_document"]
+__all__ = ["SecondValidator", "notifications_document"]
 
 _PATH = "/notifications"
 _MEDIA_TYPE = "application/cloudevents+json"
@@ -26,7 +26,7 @@ _REF = "#/components/schemas/"
 _MAX_REASON = 300
 
 
-class SecondOpinion:
+class SecondValidator:
     """Judges notifications against the contract's callback. Safe to share between threads.
 
     `strict` expects the form of session-status that WEBRTC_EVENTS_STRICT_CLOUDEVENTS is for.
@@ -129,7 +129,7 @@ def _reason(error: BaseException) -> str:
         cause = cause.__cause__
     if not details:
         return " ".join(str(cause).split())
-    return "; ".join(dict.fromkeys(_describe(leaf) for each in details for leaf in _leaves(each)))
+    return "; ".join(dict.fromkeys(_describe(leaf) for detail in details for leaf in _leaves(detail)))
 
 
 def _leaves(error: Any) -> Iterator[Any]:

@@ -10,7 +10,7 @@
 --           others); bytes: outbox_bytes, dead_letters_bytes; watermark, percent of maxmemory;
 --           format, the newest stored format that is known here
 -- and may answer the error NEWER, before anything is written: a newer release wrote what it would touch; or
--- REBUILD: an index is a key of another type, which the keeper is about to make anew (store_rebuild.py).
+-- REBUILD: an index is a key of another type, which the sweeper is about to make anew (store_rebuild.py).
 --
 -- Every record is read on its own: what cannot be read is told of in `damaged`, and the others go on.
 --
@@ -476,7 +476,7 @@ local function release_all(id, last)
 end
 
 -- The subscription's last act: nothing is left to send, the credential is erased, and the
--- keeper removes the rest once the retention time is over (at once when it was deleted).
+-- sweeper removes the rest once the retention time is over (at once when it was deleted).
 local function finish(id)
   local key = subscription_key(id)
   redis.call('HDEL', key, 'credential')

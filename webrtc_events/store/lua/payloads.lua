@@ -3,7 +3,7 @@
 -- A payload that several outboxes hold is kept once in the partition, in a hash that also says who holds it:
 --   <tag>:payload:<sha1 of it>   payload, and for each entry that refers to it a field '<subscription>:<number>'
 -- When the last of these fields goes, the hash goes. So nothing is counted, and to release twice changes nothing.
---   <tag>:payloads               zset: sha1 -> when the keeper looks whether its holders still hold it, ms
+--   <tag>:payloads               zset: sha1 -> when the sweeper looks whether its holders still hold it, ms
 
 load_payloads = function()
   local self = {}

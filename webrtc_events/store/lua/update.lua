@@ -19,7 +19,7 @@ local function act()
   if not of[1] or of[1] == 'DELETED' then
     return {'gone', '', ''}
   end
-  -- Also what time has ended and the keeper has not yet: events may have been missed since.
+  -- Also what time has ended and the sweeper has not yet: events may have been missed since.
   if not takes_events(id) and not is_good(id, 'ACTIVATION_REQUESTED') then
     return {'ended', '', ''}
   end

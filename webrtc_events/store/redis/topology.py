@@ -244,7 +244,7 @@ class _ClusterNodes:
         return self._node(found)
 
     def all(self) -> list[Node]:
-        return [self._node(each) for each in self._cluster.get_primaries()]
+        return [self._node(primary) for primary in self._cluster.get_primaries()]
 
     def some(self) -> list[Node]:
         found = [each for each in self.all() if each.name not in self._silent]
