@@ -87,7 +87,9 @@ def test_it_is_about_session_status_alone(
     made = [created(store, sink=sink.url_of(f"/{client}"), client=client).id for client in ("app-1", "app-2")]
     append(store, invitation(1))
     for each in made:
-        store.end(each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+        store.subscriptions.end(
+            each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+        )
     postman(settings=chosen(settings, "app-1")).run()
     told: dict[str, list[Any]] = {"/app-1": [], "/app-2": []}
     for received in sink.requests:

@@ -176,7 +176,7 @@ def _subscription_of(store: "Store", letter: "DeadLetter") -> "Subscription | No
     from webrtc_events.core.errors import DamagedRecord
 
     try:
-        return store.get(letter.subscription_id)
+        return store.subscriptions.get(letter.subscription_id)
     except DamagedRecord as error:
         click.echo(f"Its subscription is damaged: {error.why}; see `webrtc-events damaged show`", err=True)
         return None

@@ -210,18 +210,18 @@ class DeadLetters:
 
     def _is_of_others(self, letter: DeadLetter) -> bool:
         """Whether its session has become known as one that its subscription's registration is not in."""
-        subscription = self._store.get(letter.subscription_id)
+        subscription = self._store.subscriptions.get(letter.subscription_id)
         if subscription is None or subscription.session is None:
             return False
-        return self._store.session_state(subscription.session).is_of_others(subscription.registration)
+        return self._store.session_states.get(subscription.session).is_of_others(subscription.registration)
 
     def purge(self, letters: Iterable[DeadLetterId]) -> int:
         """Removes letters; returns how many of them there were."""
         removed, rest = 0, iter(letters)
         while batch := list(islice(rest, scans.PAGE)):
             by_partition: dict[int, list[str]] = defaultdict(list)
-            for each in batch:
-                by_partition[each.partition].append(each.stream_id)
+            for letter_id in batch:
+                by_partition[letter_id.partition].append(letter_id.stream_id)
             with store_errors():
                 pipe = self._redis.pipeline()
                 for number, ids in by_partition.items():
