@@ -43,7 +43,7 @@ def lost(store: Store) -> Subscription:
 @pytest.fixture
 def names(lost: Subscription, store: Store, settings: Settings) -> list[str]:
     """The letters' ids, the oldest first."""
-    return [str(each.id) for each in DeadLetters(store, settings).oldest_first(DeadLetterFilter())]
+    return [str(each.id) for each in DeadLetters(store).oldest_first(DeadLetterFilter())]
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_show_has_the_form_that_the_client_would_get(
     append(store, session_status(1), to=P.number)
     (claim,) = store.claims.claim([P], subscriptions=1, events=8)
     store.claims.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", "HTTP 400"),))])
-    (letter,) = DeadLetters(store, settings).oldest_first(DeadLetterFilter())
+    (letter,) = DeadLetters(store).oldest_first(DeadLetterFilter())
     env = clean_environ() | environ | {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": setting}
     shown = json.loads(run("dead-letters", "show", str(letter.id), "--json", env=env).stdout)
     assert shown["fault"] is None
@@ -192,7 +192,7 @@ def test_a_letter_without_its_payload_says_so(
     raw_store.config_set("maxmemory", round(raw_store.info("memory")["used_memory"] / 0.9))
     store.claims.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", ""),)) for claim in claims])
     raw_store.config_set("maxmemory", "0")
-    (name, _) = [str(each.id) for each in DeadLetters(store, settings).oldest_first(DeadLetterFilter())]
+    (name, _) = [str(each.id) for each in DeadLetters(store).oldest_first(DeadLetterFilter())]
     assert "its payload was left out: the store was full" in letters("show", name).stdout.decode()
     done = letters("redeliver", name)
     assert done.returncode == 1

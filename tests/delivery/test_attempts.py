@@ -323,7 +323,7 @@ def test_a_certificate_cannot_speak_for_us(
         # What is settled in the same round is settled once.
         assert len(sink.requests) == 1
     tried, given_up = [line for line in lines(caplog) if line["event"] == f"{made.id}.1"]
-    letters = DeadLetters(store, settings)
+    letters = DeadLetters(store)
     (letter,) = letters.newest_first(DeadLetterFilter())
     shown = as_text(in_full(letter, store.subscriptions.get(made.id), letters.attempts(letter), settings))
     assert (tried["outcome"], tried["reason"]) == ("retry", "tls")

@@ -136,7 +136,7 @@ def test_a_redelivered_event_gets_the_form_of_its_client(
     assert raw_store.xlen(P.dead) == 2
     sink.clear()
     sink.answer = [204]
-    letters = DeadLetters(store, settings)
+    letters = DeadLetters(store)
     for letter in letters.oldest_first(DeadLetterFilter()):
         assert letters.redeliver(letter).outcome == "redelivered"
     postman(settings=chosen(settings, "app-1")).run()

@@ -23,7 +23,7 @@ INVITATION_DEADLINE_MS = 120_000
 
 @pytest.fixture
 def letters(store: Store, settings: Settings) -> DeadLetters:
-    return DeadLetters(store, settings)
+    return DeadLetters(store)
 
 
 def claim_one(store: Store, partition: Partition = P) -> Claim:
@@ -131,7 +131,7 @@ def test_an_entry_that_cannot_be_read_is_shown_as_such(
     raw_store.xadd(P.dead, fields)
     letter = the_letter(letters)
     assert (letter.item, letter.type, letter.registration) == (None, None, None)
-    assert letters.redeliver(letter).outcome == "hopeless"
+    assert letters.redeliver(letter).outcome == "not_redeliverable"
 
 
 @pytest.mark.parametrize("text", ["", "1", "1-2", "a-1-1", "01-1-1", "1-1-1 ", "-1-1-1", f"1-{9**30}-1"])
@@ -154,7 +154,7 @@ def test_a_redelivered_event_goes_to_the_tail_with_its_id_and_a_new_deadline(
     made = lost_event(store)
     append(store, invitation(2))
     later = store_at(300)
-    letters = DeadLetters(later, settings)
+    letters = DeadLetters(later)
     assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
     found = claim_one(later)
     assert event_ids(found) == [f"{made.id}.2", f"{made.id}.1"]
@@ -268,7 +268,7 @@ def test_refused_after_expiry_though_the_sweeper_has_not_come_by(
     store: Store, store_at: StoreAt, settings: Settings, raw_store: "redis.Redis"
 ) -> None:
     lost_event(store, expires_at_ms=raw_store.time()[0] * 1000 + 60_000)
-    assert refused(DeadLetters(store_at(61), settings), raw_store) == ("ended", "")
+    assert refused(DeadLetters(store_at(61)), raw_store) == ("ended", "")
 
 
 def test_refused_when_the_registration_belongs_to_another(
@@ -298,7 +298,7 @@ def test_refused_while_the_outbox_is_full(
     append(store, *(invitation(number) for number in range(2, 18)))
     settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_OUTBOX_LENGTH": "16"})
     small = Store.connect(settings)
-    letters = DeadLetters(small, settings)
+    letters = DeadLetters(small)
     assert refused(letters, raw_store) == ("full", "")
     store.claims.settle([Settlement(claim_one(store), 2)])
     assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
@@ -327,7 +327,7 @@ def test_refused_when_it_would_be_given_up_again(
     created(store)
     append(store, invitation(1))
     give_up(store, 1, reason=reason)
-    assert refused(letters, raw_store) == ("hopeless", reason)
+    assert refused(letters, raw_store) == ("not_redeliverable", reason)
 
 
 def test_an_end_is_never_redelivered(store: Store, letters: DeadLetters, raw_store: "redis.Redis") -> None:

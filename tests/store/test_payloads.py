@@ -269,7 +269,7 @@ def test_a_letter_has_a_copy_and_can_be_redelivered(
     found = claims(store)
     settle(store, found, dead=(DroppedEvent(1, "refused", ""),))
     assert payloads(raw_store) == {}
-    kept = DeadLetters(store, settings)
+    kept = DeadLetters(store)
     outcomes = [kept.redeliver(each).outcome for each in kept.oldest_first(DeadLetterFilter())]
     assert outcomes == ["redelivered"] * 2
     again = claims(store)
@@ -651,7 +651,7 @@ def test_a_letter_of_a_full_store_has_no_payload(
     assert payloads(raw_store) == {}
     assert {size < 100 for _, size in letters(raw_store)} == {True}
     raw_store.config_set("maxmemory", "0")
-    kept = DeadLetters(store, settings)
+    kept = DeadLetters(store)
     (letter, _) = kept.oldest_first(DeadLetterFilter())
     assert letter.detail == "its payload was left out: the store was full"
     assert kept.redeliver(letter).outcome == "no_payload"

@@ -209,7 +209,7 @@ def test_an_operators_commands_leave_it(
     raw_store.hset(P.subscription(made.id), "credential", box.seal(Credential("t", 1), made.id))
     upgrade(made)
     before = contents(raw_store)
-    letters = DeadLetters(store, settings)
+    letters = DeadLetters(store)
     (letter,) = letters.newest_first(DeadLetterFilter())
     assert letters.redeliver(letter).outcome == "newer"
     result = KeyRotation(store, CredentialBox([bytes([1] * 32), *settings.secret_key])).run(lambda _: None)

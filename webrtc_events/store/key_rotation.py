@@ -1,8 +1,9 @@
 """Seals every stored credential anew with the first of the keys."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from webrtc_events.core.credentials import CredentialBox, SealError, sealing_key_id
@@ -12,6 +13,15 @@ from webrtc_events.store.scans import pages_of_keys
 from webrtc_events.store.store import Store
 
 __all__ = ["KeyRotation", "Rotated"]
+
+
+class _ResealOutcome(StrEnum):
+    """REPLACED: another credential came meanwhile. Source: lua/reseal.lua."""
+
+    RESEALED = "resealed"
+    REPLACED = "replaced"
+    NEWER = "newer"
+    DAMAGED = "damaged"
 
 
 @dataclass(slots=True)
@@ -71,17 +81,16 @@ class KeyRotation:
                 key = partition.subscription(subscription_id)
                 ids.append(subscription_id)
                 calls.append(Call("reseal", [key], partition.tag, [sealed or "", renewed]))
-        outcomes = dict(zip(ids, self._scripts.run(calls), strict=True))
-        counts = Counter(outcomes.values())
-        result.resealed += counts["resealed"]
-        result.newer += counts["newer"]
-        result.damaged += [
-            subscription_id for subscription_id, outcome in outcomes.items() if outcome == "damaged"
-        ]
+        outcomes = map(_ResealOutcome, self._scripts.run(calls))
+        by_outcome: dict[_ResealOutcome, list[str]] = defaultdict(list)
+        for subscription_id, outcome in zip(ids, outcomes, strict=True):
+            by_outcome[outcome].append(subscription_id)
+        result.resealed += len(by_outcome[_ResealOutcome.RESEALED])
+        result.newer += len(by_outcome[_ResealOutcome.NEWER])
+        result.damaged += by_outcome[_ResealOutcome.DAMAGED]
         return {
             subscription_id: places[subscription_id]
-            for subscription_id, outcome in outcomes.items()
-            if outcome == "replaced"
+            for subscription_id in by_outcome[_ResealOutcome.REPLACED]
         }
 
     def _read(self, places: dict[str, Partition]) -> Sequence[Any]:

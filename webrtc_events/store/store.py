@@ -51,6 +51,7 @@ class Store:
         self.guard = Guard()
         self.damage = DamageLog(clock or SystemClock())
         self.partitions = settings.partitions
+        self.deadlines = Deadlines.of(settings)
         connection = Connection(
             client, self.scripts, settings.partitions, self.guard, self.damage, SkippedLog()
         )
@@ -58,7 +59,7 @@ class Store:
         self.client_index = ClientIndex(connection, self.rebuild)
         self.session_states = SessionStates(connection)
         self.session_index = SessionIndex(connection)
-        self.initial_events = InitialEvents(connection, self.session_states, Deadlines.of(settings))
+        self.initial_events = InitialEvents(connection, self.session_states, self.deadlines)
         self.subscriptions = SubscriptionRecords(
             connection,
             SubscriptionLimits.of(settings),

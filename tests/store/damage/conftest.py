@@ -163,7 +163,7 @@ class Service:
                 except DamagedRecord:
                     assert each not in shown
         self.store.expiry.sweep()
-        letters = DeadLetters(self.store, self.settings)
+        letters = DeadLetters(self.store)
         for letter in letters.newest_first(DeadLetterFilter()):
             letters.attempts(letter)
             letters.redeliver(letter)
