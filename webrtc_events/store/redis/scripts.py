@@ -185,7 +185,7 @@ class Scripts:
     def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
         """Runs them, those of one partition in order, in one round trip; returns what each returned.
 
-        With `replicas`, only once so many hold what was written.
+        With `replicas`, only once as many hold what was written.
 
         Raises:
             Unavailable: some may have run and some not.
