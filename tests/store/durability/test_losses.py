@@ -20,13 +20,13 @@ def wait_marked(server: ValkeyServer, *watches: StoreWatch) -> None:
         before = client.xlen(key)
 
         def marked() -> bool:
-            for watch in watches:
-                watch.step()
+            for running in watches:
+                running.step()
             return bool(client.xlen(key) > before)
 
         eventually(marked, "it is marked", 10, every_s=0.1)
-    for watch in watches:
-        watch.step()
+    for running in watches:
+        running.step()
 
 
 def restarted(server: ValkeyServer) -> None:
@@ -43,14 +43,14 @@ def test_a_store_that_came_back_empty(
     for _ in range(4):
         created(watches[0].store)
     restarted(server)
-    for watch in watches:
+    for running in watches:
         told(caplog)
-        watch.step()
+        running.step()
         emptied, anew = told(caplog, logging.WARNING)
         assert emptied.startswith(f"the store was emptied at {server.address}: the subscriptions and events")
         assert anew == f"the store at {server.address} was started anew; if it crashed, it lost everything"
-        assert "The store lost all that it held, found out at 20" in watch.durability().detail
-        watch.step()
+        assert "The store lost all that it held, found out at 20" in running.durability().detail
+        running.step()
         assert told(caplog) == []
     # It is the service's again: with another number of partitions nobody joins.
     with pytest.raises(PartitionMismatch):
