@@ -36,7 +36,6 @@ class NetworkEvents:
 
         An event is new unless every partition that it may match has seen it before.
         """
-        self._connection.guard.check()
         routes = self._routes(self._with_involved(events))
         batches: dict[int, list[NetworkEvent]] = defaultdict(list)
         for event, partitions in routes:

@@ -23,8 +23,9 @@ class SessionStates:
         Only events with a session are to be given.
 
         Raises:
-            Unavailable: some may be recorded and some not.
+            Unavailable: nothing new is taken, or some may be recorded and some not.
         """
+        self._connection.guard.check()
         answers = self._connection.scripts.run([_record_call(event) for event in events])
         return [tuple(registrations) for registrations in answers]
 
