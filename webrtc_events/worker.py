@@ -95,7 +95,7 @@ class Worker:
         until = self._clock.monotonic() + grace_s
         loops = (self._listener, self._dispatcher_loop, self._sweeper, self.watch.loop)
         for loop in loops:
-            loop.tell()
+            loop.ask_to_stop()
         self._sink.wake()
         ended = [loop.join(max(0.0, until - self._clock.monotonic())) for loop in loops]
         if not all(ended):

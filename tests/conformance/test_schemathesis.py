@@ -13,7 +13,8 @@ import requests
 
 from tests.conformance.campaign import PHASES, Campaign, Report
 from tests.conformance.conftest import Server
-from webrtc_events.contract.documents import Contract, load_network, load_next, load_public
+from webrtc_events.contract.documents import load_network, load_next, load_public
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import SystemClock
 
 _LOADERS = {"public API": load_public, "next public API": load_next, "gateway side": load_network}

@@ -18,7 +18,7 @@ from webrtc_events.api.binding import HandlerResolver, MissingHandlersError
 from webrtc_events.api.failures import FRAMEWORK_ERRORS, Failures
 from webrtc_events.api.responses import error_response
 from webrtc_events.api.validators import validator_map
-from webrtc_events.contract.documents import Contract
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.errors import ServiceError
 from webrtc_events.core.log_masking import Masking
 

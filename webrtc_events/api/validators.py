@@ -15,7 +15,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from webrtc_events.api.error_codes import refusal
-from webrtc_events.contract.documents import Contract, Operation, Validator, parse_json
+from webrtc_events.contract.openapi import Contract, Operation
+from webrtc_events.contract.strict_json import parse_json
+from webrtc_events.contract.validators import Validator
 from webrtc_events.core.errors import InvalidArgument, UnsupportedMediaType
 
 __all__ = ["NonConformingResponseError", "validator_map"]

@@ -122,7 +122,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A registration that the gateway told us of. Source: network-events.yaml, Registration."""
+    """A registration that the gateway published. Source: network-events.yaml, Registration."""
 
     id: str
     device: str
@@ -319,7 +319,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The sink's answer ends the subscription; `notify` says whether it is still told."""
+    """The sink's answer ends the subscription; `notify`: the sink still gets a subscription-ended."""
 
     reason: TerminationReason
     notify: bool

@@ -171,16 +171,16 @@ class Settings:
         """
         values: dict[str, Any] = {}
         faults: list[str] = []
-        for each in fields(cls):
-            name = PREFIX + each.name.upper()
-            raw = environ.get(name, each.metadata["default"])
+        for setting in fields(cls):
+            name = PREFIX + setting.name.upper()
+            raw = environ.get(name, setting.metadata["default"])
             if raw is None:
-                faults.append(f"{name} must be set: {each.metadata['help']}")
-            elif not raw and each.metadata["default"] == "":
-                values[each.name] = () if each.metadata["parse"] in _LISTS else None
+                faults.append(f"{name} must be set: {setting.metadata['help']}")
+            elif not raw and setting.metadata["default"] == "":
+                values[setting.name] = () if setting.metadata["parse"] in _LISTS else None
             else:
                 try:
-                    values[each.name] = each.metadata["parse"](raw)
+                    values[setting.name] = setting.metadata["parse"](raw)
                 except ValueError as error:
                     faults.append(f"{name} {error}")
         faults += [f"{name} is not a setting" for name in _unknown(cls, environ)]
@@ -195,7 +195,7 @@ class Settings:
         if small:
             # An event that is accepted must get to its sink.
             least = f"must be at least {PREFIX}EVENT_BYTES, {settings.event_bytes}"
-            raise SettingsError([f"{PREFIX}{each.upper()} {least}" for each in small])
+            raise SettingsError([f"{PREFIX}{name.upper()} {least}" for name in small])
         return settings
 
     @property
@@ -229,5 +229,6 @@ _ELSEWHERE = frozenset({"DATA_DIR"})
 
 
 def _unknown(cls: type[Settings], environ: Mapping[str, str]) -> list[str]:
-    known = {PREFIX + each.name.upper() for each in fields(cls)} | {PREFIX + name for name in _ELSEWHERE}
-    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    known = {setting.name.upper() for setting in fields(cls)} | _ELSEWHERE
+    given = [name for name in environ if name.startswith(PREFIX)]
+    return sorted(name for name in given if name.removeprefix(PREFIX) not in known)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from webrtc_events.contract.documents import Contract
-from webrtc_events.contract.faults import told
+from webrtc_events.contract.faults import summary
 from webrtc_events.contract.network_events_types import EventResult, RegistrationResource
 from webrtc_events.contract.network_events_types import Registration as RegistrationBody
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import format_time, parse_time
 from webrtc_events.core.errors import InvalidArgument, NotFound
 from webrtc_events.core.log_masking import PersonalData
@@ -70,7 +70,7 @@ class Publisher:
 
     def _read(self, raw: Any) -> NetworkEvent | EventResult:
         if not self._validator.is_valid(raw):
-            return _rejected(raw, told(list(self._validator.faults(raw))))
+            return _rejected(raw, summary(list(self._validator.faults(raw))))
         event_type, data, subject = EventType(raw["type"]), raw["data"], raw.get("subject")
         if event_type is EventType.REGISTRATION_ENDS and subject not in (None, data["registrationId"]):
             return _rejected(raw, "$.subject: is not data.registrationId")

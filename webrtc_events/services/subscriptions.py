@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, TypedDict, cast
 from urllib.parse import urlsplit
 
-from webrtc_events.contract.documents import Validator
+from webrtc_events.contract.validators import Validator
 from webrtc_events.contract.webrtc_events_types import (
     AccessTokenCredential,
     Config,
@@ -209,7 +209,7 @@ class Subscriptions:
         return resource_of(replace(found, request=result.request, expires_at_ms=result.expires_at_ms), caller)
 
     def delete(self, caller: Caller, subscription_id: str) -> None:
-        """Ends the subscription; what is not delivered yet is dropped, then the sink is told.
+        """Ends the subscription; what is not delivered yet is dropped, then the sink gets the end.
 
         Raises:
             NotFound: none with that id, or another's.
@@ -221,7 +221,7 @@ class Subscriptions:
                 subscription_id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
             )
         except DamagedRecord as error:
-            # Its sink cannot be told.
+            # Its sink gets no end: where it is cannot be read.
             self._store.damage.tell(subscription_id, f"{error.why}; its owner deletes it")
             self._store.discard(subscription_id, caller.client)
         log.info("deleted subscription=%s", subscription_id)
@@ -337,7 +337,7 @@ def _session(event_type: EventType, detail: WebrtcSubscriptionDetail) -> str | N
         return None
     names = ("sessionId", "mediaSessionId")
     given = [value for name, value in detail.items() if name in names]
-    if not given or not all(isinstance(each, str) and each for each in given):
+    if not given or not all(isinstance(name, str) and name for name in given):
         raise InvalidArgument("$.config.subscriptionDetail.sessionId: session-status needs a session id")
     if len(str(given[0])) > _LONGEST_SESSION:
         raise InvalidArgument(f"$.config.subscriptionDetail.sessionId: at most {_LONGEST_SESSION} characters")
@@ -363,9 +363,9 @@ def _credential(given: AccessTokenCredential | None) -> Credential | None:
         check_sink_token(given["accessToken"])
     except ValueError as error:
         raise InvalidArgument(f"$.sinkCredential.accessToken: {error}") from None
-    told_ms = _moment(given["accessTokenExpiresUtc"], "$.sinkCredential.accessTokenExpiresUtc")
+    stated_ms = _moment(given["accessTokenExpiresUtc"], "$.sinkCredential.accessTokenExpiresUtc")
     claimed_ms = token_expiry_ms(given["accessToken"])
-    return Credential(given["accessToken"], told_ms if claimed_ms is None else min(told_ms, claimed_ms))
+    return Credential(given["accessToken"], stated_ms if claimed_ms is None else min(stated_ms, claimed_ms))
 
 
 def _expire_time(text: str | None) -> int | None:

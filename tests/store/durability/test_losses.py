@@ -146,7 +146,7 @@ def test_a_store_that_is_away_is_no_store_that_lost_anything(
         server.start()
         eventually(lambda: "does not sync its append-only file" in caplog.text, "it is looked at", 10)
     finally:
-        begun.loop.tell()
+        begun.loop.ask_to_stop()
         assert begun.loop.join(5)
     lines = told(caplog)
     assert not [line for line in lines if "emptied" in line or "without its latest writes" in line]
