@@ -31,7 +31,7 @@ from webrtc_events.handlers import network_events as network_handlers
 from webrtc_events.handlers import webrtc_events as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
 from webrtc_events.services.events import Publisher
-from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.sinks.signatures import key_set
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.store import Store
@@ -128,16 +128,17 @@ def _public(settings: Settings) -> Contract:
 
 def _served(settings: Settings, store: Store, public: Contract, network: Contract) -> list[Api]:
     """The APIs that `settings.apis` names, each with its handlers and use case."""
-    subscriptions = Subscriptions(store, settings, resources=public.validator("Subscription"))
+    options = SubscriptionOptions.of(settings)
+    subscriptions = Subscriptions(store, options, resources=public.validator("Subscription"))
     apis = {
-        "public": [Api(public, subscription_handlers, subscriptions, subscriptions.admit)],
+        "public": [Api(public, subscription_handlers, subscriptions, subscriptions.count_request)],
         "network": [Api(network, network_handlers, Publisher(store, network, settings.event_bytes))],
     }
     if settings.next:
         following = load_next()
         resources = following.validator("Subscription")
-        latest = Subscriptions(store, settings, ContractVersion.NEXT, resources)
-        apis["public"].append(Api(following, next_handlers, latest, latest.admit))
+        latest = Subscriptions(store, options, ContractVersion.NEXT, resources)
+        apis["public"].append(Api(following, next_handlers, latest, latest.count_request))
     return [api for name in apis if name in settings.apis for api in apis[name]]
 
 

@@ -23,7 +23,7 @@ from webrtc_events.core.errors import (
 from webrtc_events.core.model import Caller, Claim, EventType, NetworkEvent, Status, TerminationReason
 from webrtc_events.core.settings import Settings
 from webrtc_events.services.events import Publisher
-from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.store import Settlement, Store
 
@@ -41,7 +41,7 @@ class World:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
-        self.subscriptions = Subscriptions(store, settings)
+        self.subscriptions = Subscriptions(store, SubscriptionOptions.of(settings))
         self.publisher = Publisher(store, load_network())
 
     def subscribe(self, event_type: EventType = INVITATION, caller: Caller = APP, **changes: Any) -> str:
@@ -642,11 +642,11 @@ def test_a_client_has_a_rate_of_requests(store_at: StoreAt, environ: dict[str, s
     settings = Settings.from_environ(environ | limits)
     world = World(Store.connect(settings), settings)
     for _ in range(3):
-        world.subscriptions.admit(APP)
+        world.subscriptions.count_request(APP)
     with pytest.raises(TooManyRequests) as caught:
-        world.subscriptions.admit(APP)
+        world.subscriptions.count_request(APP)
     assert (caught.value.code, caught.value.headers["Retry-After"]) == ("TOO_MANY_REQUESTS", "1")
-    world.subscriptions.admit(Caller("other", None, SCOPES))
+    world.subscriptions.count_request(Caller("other", None, SCOPES))
     world.store.close()
 
 

@@ -16,7 +16,7 @@ from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import InvalidArgument, NotFound, ServiceError, SubscriptionEnded
 from webrtc_events.core.model import Caller, ContractVersion, TerminationReason
 from webrtc_events.core.settings import Settings
-from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.keys import partition_of, session_key
 from webrtc_events.store.store import DroppedEvent, Settlement, Store
 
@@ -337,7 +337,7 @@ def test_whatever_races_an_update_is_whole(world: World, environ: dict[str, str]
 def test_a_subscription_keeps_the_version_it_was_made_under(
     store: Store, settings: Settings, raw_store: "redis.Redis", world: World
 ) -> None:
-    new = Subscriptions(store, settings, ContractVersion.NEXT)
+    new = Subscriptions(store, SubscriptionOptions.of(settings), ContractVersion.NEXT)
     old = world.subscriptions
     made = {
         "v0.2": old.create(APP, request())["id"],
