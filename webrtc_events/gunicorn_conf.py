@@ -21,7 +21,7 @@ bind = "127.0.0.1:9091"
 # gained by loading the application before the fork.
 preload_app = False
 
-# Longer than the slowest answer: a worker that is silent for so long is replaced.
+# Longer than the slowest answer: gunicorn replaces a worker that is silent for longer.
 timeout = 30
 graceful_timeout = 30
 keepalive = 5

@@ -28,7 +28,7 @@ def paged(pages: Iterator[Sequence[Any]], cut: Cut) -> Any:
 
 
 class PagedArray(StreamingResponse):
-    """Each page is a message of its own: `[` or `,` in front, items behind; then a last one, `]`."""
+    """Each page is one message: `[` or `,` in front, items behind; then a last one, `]`."""
 
     def __init__(self, pages: Iterator[Sequence[Any]], cut: Cut) -> None:
         super().__init__(_texts(pages), media_type="application/json")

@@ -22,7 +22,7 @@ __all__ = ["Routes", "published_document"]
 
 _READ = ("GET", "HEAD")
 _KEY_SET = "/.well-known/jwks.json"
-# A key is to be published for so long before it signs, see docs/signatures.md.
+# How long a key must be published before it signs: see docs/signatures.md.
 _KEY_SET_HEADERS = {"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300"}
 
 

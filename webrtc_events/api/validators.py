@@ -122,7 +122,7 @@ class ResponseBody:
 
 
 def _page(body: bytes, opening: bytes) -> bytes:
-    """A page of an array as an array of its own: where no page breaks the contract, the array does not."""
+    """A page of an array, validated as an array: where no page breaks the contract, the array does not."""
     if not body.startswith(opening):
         raise NonConformingResponseError(f"a page of an array begins with {body[:9]!r}, not {opening!r}")
     return b"[" + body[1:] + b"]"

@@ -34,7 +34,7 @@ class RequestFields(logging.Filter):
 
 
 class LineFormatter(logging.Formatter):
-    """One line a record, times in UTC; a traceback follows in lines of its own."""
+    """One line a record, times in UTC; the lines of a traceback follow it."""
 
     def __init__(self) -> None:
         super().__init__(_FORMAT)

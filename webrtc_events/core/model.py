@@ -327,7 +327,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The sink may be sent notifications: so many a minute, or None for as many as there are."""
+    """The sink may be sent notifications: `rate` a minute; None: it names no limit."""
 
     rate: int | None
 

@@ -29,6 +29,6 @@ def raise_descriptor_limit() -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError):
-        # macOS has a lower limit of its own.
+        # macOS has a lower limit.
         return soft
     return wanted

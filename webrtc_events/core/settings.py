@@ -71,7 +71,9 @@ class Settings:
         read.dns_name, "", "DNS name under which sinks are asked; else the host of `source`"
     )
     sink_failure_s: int = _setting(
-        read.count(0), "86400", "seconds of nothing but failures after which a subscription ends; 0: never"
+        read.count(0),
+        "86400",
+        "seconds of continuous failures of a sink that end its subscription; 0: never",
     )
     signing_keys: tuple[read.PrivateKey, ...] = _setting(
         read.signing_keys,
@@ -90,7 +92,7 @@ class Settings:
     )
     apis: frozenset[str] = _setting(read.apis, "public,network", "which APIs this process serves")
     require_known_registration: bool = _setting(
-        read.flag, "false", "refuse registrations and sessions that the gateway has not told of"
+        read.flag, "false", "refuse registrations and sessions that the gateway has not published"
     )
     max_lifetime_s: int = _setting(
         read.count(0), "0", "longest life of a subscription in seconds; 0: no limit"
