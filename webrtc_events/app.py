@@ -24,7 +24,7 @@ from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.conditions import Condition
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.model import ContractVersion
-from webrtc_events.core.process import refuse_core_dumps
+from webrtc_events.core.process import prepare_process
 from webrtc_events.core.settings import Settings
 from webrtc_events.core.start_faults import exit_one_of_many
 from webrtc_events.handlers import network_events as network_handlers
@@ -67,7 +67,7 @@ def create_app(
     clock = clock or SystemClock()
     if settings is not None:
         return _composed(settings, clock, pages or {}, checks or {}, watch)
-    refuse_core_dumps()
+    prepare_process()
     # With this status gunicorn gives up, and does not start one worker after the other.
     with exit_one_of_many(_BOOT_ERROR, clock):
         return _composed(Settings.from_environ(os.environ), clock, pages or {}, checks or {}, watch)
