@@ -81,4 +81,4 @@ def _assert_valid_notifications(serve: Server) -> None:
         session.trust_env = False
         received = session.get(f"{serve.sink}/_inbox?wait=5", verify=str(serve.ca), timeout=10).json()
     assert received
-    assert [each for each in received if each["fault"] is not None] == []
+    assert [notification for notification in received if notification["fault"] is not None] == []

@@ -29,7 +29,7 @@ from webrtc_events.store.store import Store
 
 HERE = Path(__file__).parent
 README = (HERE.parents[2] / "README.md").read_text(encoding="utf-8")
-SUBSCRIBABLE = [each for each in EventType if each is not EventType.SUBSCRIPTION_ENDED]
+SUBSCRIBABLE = [kind for kind in EventType if kind is not EventType.SUBSCRIPTION_ENDED]
 MOVED = {"mediaSessionId", "status"}
 
 
@@ -42,12 +42,12 @@ class Sent:
 
     @property
     def refusable(self) -> list[Received]:
-        return [each for each in self.contract if each.json["type"] == EventType.SESSION_STATUS]
+        return [request for request in self.contract if request.json["type"] == EventType.SESSION_STATUS]
 
     @property
     def same(self) -> list[Received]:
         """In the contract's form, those that have nothing to refuse."""
-        return [each for each in self.contract if each.json["type"] != EventType.SESSION_STATUS]
+        return [request for request in self.contract if request.json["type"] != EventType.SESSION_STATUS]
 
 
 @pytest.fixture
@@ -62,18 +62,18 @@ def sent(
         made = list(_subscribed(store, sink, call))
         results = Publisher(store, load_network()).publish(call)
         assert {result["status"] for result in results} == {"accepted"}
-        for each in made:
-            store.end(each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+        for subscription in made:
+            store.end(subscription, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
     postman(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
     sent = Sent(
         *([request for request in sink.requests if request.path == path] for path in ("/strict", "/contract"))
     )
     for received in (sent.strict, sent.contract):
-        told = [_told(each.json) for each in received]
+        told = [_told(request.json) for request in received]
         assert all(_told(event) in told for call in played for event in call)
-        assert {each.json["type"] for each in received} == set(EventType)
-    assert not any(MOVED & each.json.keys() for each in sent.strict)
-    assert all(each.json.keys() >= MOVED for each in sent.refusable)
+        assert {request.json["type"] for request in received} == set(EventType)
+    assert not any(MOVED & request.json.keys() for request in sent.strict)
+    assert all(request.json.keys() >= MOVED for request in sent.refusable)
     return sent
 
 
