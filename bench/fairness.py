@@ -216,7 +216,7 @@ class Gateway:
                 _invitation(target, number)
             )
             names.append((f"{target.id}.{number}", target.healthy))
-        self._store.append(batches)
+        self._store.events.append(batches)
         moment = time.time()
         self.accepted_s |= {name: moment for name, healthy in names if healthy}
 
@@ -260,7 +260,7 @@ def play(scene: Scene, *, sick: bool, rate: float, seconds: float) -> Round:
             expires_at_ms=None,
             max_events=None,
         )
-        store.create(subscription, sink=target.url, headers={}, sealed=None)
+        store.subscriptions.create(subscription, sink=target.url, headers={}, sealed=None)
     gateway = Gateway(store, targets)
     for _ in range(scene.options.events):
         gateway.publish(targets)

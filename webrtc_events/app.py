@@ -30,7 +30,7 @@ from webrtc_events.core.start_faults import exit_one_of_many
 from webrtc_events.handlers import network_events as network_handlers
 from webrtc_events.handlers import webrtc_events as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
-from webrtc_events.services.events import Publisher
+from webrtc_events.services.network_side import NetworkSide
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.sinks.signatures import key_set
 from webrtc_events.store.durability.watch import StoreWatch
@@ -132,7 +132,7 @@ def _served(settings: Settings, store: Store, public: Contract, network: Contrac
     subscriptions = Subscriptions(store, options, resources=public.validator("Subscription"))
     apis = {
         "public": [Api(public, subscription_handlers, subscriptions, subscriptions.count_request)],
-        "network": [Api(network, network_handlers, Publisher(store, network, settings.event_bytes))],
+        "network": [Api(network, network_handlers, NetworkSide.of(store, network, settings.event_bytes))],
     }
     if settings.next:
         following = load_next()

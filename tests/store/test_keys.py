@@ -9,8 +9,8 @@ from webrtc_events.store.keys import (
     new_subscription_id,
     partition_of,
     partition_of_subscription,
+    rate_slots_key,
     session_key,
-    turns_key,
 )
 
 
@@ -54,7 +54,7 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
 
 
 def test_the_turns_at_a_sink_have_a_key_of_its_own_whatever_its_address_holds() -> None:
-    keys = {turns_key(f"https://a/{path}") for path in ("", "{", "}x{y}")}
+    keys = {rate_slots_key(f"https://a/{path}") for path in ("", "{", "}x{y}")}
     assert len(keys) == 3
     assert all(key.startswith("turns:{") and key.count("{") == key.count("}") == 1 for key in keys)
 

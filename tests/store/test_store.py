@@ -10,17 +10,19 @@ import redis
 from tests.conftest import contents, kept_keys
 from tests.harness.builders import all_of, append, created, invitation, session_status, subscription
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.core.model import Claim, EventType, Registration, Status, TerminationReason
+from webrtc_events.core.model import Claim, End, EventType, Registration, Status, TerminationReason
 from webrtc_events.core.settings import Settings
+from webrtc_events.store.first_start import PartitionMismatch
 from webrtc_events.store.keys import Partition, partition_of
-from webrtc_events.store.store import DroppedEvent, PartitionMismatch, Settlement, Store
+from webrtc_events.store.settlements import DroppedEvent, RetryLater, Settlement
+from webrtc_events.store.store import Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)
 
 
 def claim(store: Store, *, events: int = 8) -> list[Claim]:
-    return store.claim([P], subscriptions=10, events=events)
+    return store.claims.claim([P], subscriptions=10, events=events)
 
 
 def claim_one(store: Store, *, events: int = 8) -> Claim:
@@ -38,12 +40,12 @@ def end_reason(found: Claim) -> str | None:
 
 def settle(store: Store, found: Claim, through: int | None = None, **values: object) -> str:
     last = found.items[-1].number if through is None else through
-    (result,) = store.settle([Settlement(found, last, **values)])  # type: ignore[arg-type]
+    (result,) = store.claims.settle([Settlement(found, last, **values)])  # type: ignore[arg-type]
     return result
 
 
 def delete(store: Store, subscription_id: str) -> str:
-    return store.end(
+    return store.subscriptions.end(
         subscription_id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
     )
 
@@ -58,7 +60,7 @@ def now_ms(raw_store: "redis.Redis") -> int:
 
 def test_a_created_subscription_can_be_read_and_listed(store: Store) -> None:
     made = created(store, max_events=3)
-    found = store.get(made.id)
+    found = store.subscriptions.get(made.id)
     assert found is not None
     assert (found.id, found.client, found.type, found.max_events) == (made.id, "app", made.type, 3)
     assert found.status is Status.ACTIVE
@@ -68,15 +70,15 @@ def test_a_created_subscription_can_be_read_and_listed(store: Store) -> None:
 
 def test_an_id_that_is_none_is_not_found(store: Store) -> None:
     for unknown in ("", "x", "0" * 32 + "-40", "0" * 32 + "-00", "0" * 32 + "-000", "0" * 31 + "-00"):
-        assert store.get(unknown) is None
+        assert store.subscriptions.get(unknown) is None
         assert delete(store, unknown) == "gone"
 
 
 def test_repeating_a_create_keeps_the_first(store: Store) -> None:
     made = subscription()
-    first = store.create(made, sink="https://a.example/", headers={}, sealed=None)
+    first = store.subscriptions.create(made, sink="https://a.example/", headers={}, sealed=None)
     append(store, invitation(1))
-    assert store.create(made, sink="https://b.example/", headers={}, sealed=None) == first
+    assert store.subscriptions.create(made, sink="https://b.example/", headers={}, sealed=None) == first
     assert claim_one(store).sink == "https://a.example/"
 
 
@@ -84,7 +86,7 @@ def test_a_subscription_that_would_end_in_the_past_is_not_stored(
     store: Store, raw_store: "redis.Redis"
 ) -> None:
     made = subscription(expires_at_ms=now_ms(raw_store))
-    result = store.create(made, sink="https://a.example/", headers={}, sealed=None)
+    result = store.subscriptions.create(made, sink="https://a.example/", headers={}, sealed=None)
     assert result.outcome == "expired"
     assert kept_keys(raw_store) == ["partitions"]
 
@@ -122,8 +124,8 @@ def test_a_session_status_is_matched_by_session_and_narrowed_by_registration(sto
     mine = created(store, event_type=EventType.SESSION_STATUS, session="s1")
     elsewhere = next(f"r{n}" for n in range(2, 9999) if partition_of(f"r{n}", 64).number == P.number)
     other = created(store, event_type=EventType.SESSION_STATUS, session="s1", registration=elsewhere)
-    assert store.session_partitions(["s1", "s2"])[1] == []
-    assert [each.number for each in store.session_partitions(["s1"])[0]] == [P.number]
+    assert store.session_index.partitions_of(["s1", "s2"])[1] == []
+    assert [each.number for each in store.session_index.partitions_of(["s1"])[0]] == [P.number]
     assert append(store, session_status(1), to=P.number) == [(True, 2)]
     assert append(store, session_status(2, registration="r1")) == [(True, 1)]
     assert append(store, session_status(3, session="s2"), to=P.number) == [(True, 0)]
@@ -139,7 +141,7 @@ def test_the_append_that_reaches_the_maximum_queues_the_end(store: Store) -> Non
     assert settle(store, found) == "due"
     found = claim_one(store)
     assert (numbers(found), end_reason(found)) == ([3], "MAX_EVENTS_REACHED")
-    resource = store.get(made.id)
+    resource = store.subscriptions.get(made.id)
     assert resource is not None
     assert resource.status is Status.EXPIRED
 
@@ -203,7 +205,7 @@ def test_a_retry_holds_back_all_that_follows(store: Store, store_at: StoreAt) ->
     created(store)
     append(store, invitation(1), invitation(2))
     found = claim_one(store)
-    assert settle(store, found, through=0, retry=(5_000, 1, 1)) == "due"
+    assert settle(store, found, through=0, follow_up=RetryLater(5_000, 1, 1)) == "due"
     assert claim(store) == []
     append(store, invitation(3))
     assert claim(store_at(4)) == []
@@ -244,7 +246,7 @@ def test_scripts_that_the_store_forgot_are_sent_again(store: Store, raw_store: "
 
 def test_what_becomes_due_wakes_a_listener(store: Store) -> None:
     created(store)
-    wakeups = store.wakeups()
+    wakeups = store.claims.wakeups()
     assert wakeups.wait(0.01) is None
     append(store, invitation(1))
     assert wakeups.wait(5) == P.number
@@ -260,7 +262,7 @@ def test_delete_drops_what_is_pending_and_sends_the_end(store: Store) -> None:
     made = created(store)
     append(store, invitation(1), invitation(2))
     assert delete(store, made.id) == "ended"
-    assert store.get(made.id) is None
+    assert store.subscriptions.get(made.id) is None
     assert all_of(store) == []
     found = claim_one(store)
     assert (numbers(found), end_reason(found)) == ([3], "SUBSCRIPTION_DELETED")
@@ -291,7 +293,7 @@ def test_a_retry_settled_after_a_delete_does_not_delay_the_end(store: Store) -> 
     append(store, invitation(1))
     leased = claim_one(store)
     delete(store, made.id)
-    assert settle(store, leased, through=0, retry=(60_000, 1, 1)) == "due"
+    assert settle(store, leased, through=0, follow_up=RetryLater(60_000, 1, 1)) == "due"
     found = claim_one(store)
     assert (numbers(found), found.attempts) == ([2], 0)
 
@@ -318,7 +320,7 @@ def test_the_first_cause_is_the_reason(store: Store) -> None:
     made = created(store, max_events=1)
     append(store, invitation(1))
     assert delete(store, made.id) == "already"
-    assert store.get(made.id) is None
+    assert store.subscriptions.get(made.id) is None
     found = claim_one(store)
     assert (numbers(found), end_reason(found)) == ([2], "MAX_EVENTS_REACHED")
 
@@ -328,14 +330,14 @@ def test_expiry_sends_what_was_accepted_then_the_end(
 ) -> None:
     made = created(store, expires_at_ms=now_ms(raw_store) + 10_000)
     append(store, invitation(1))
-    assert store.sweep() == 0
+    assert store.expiry.sweep() == 0
     later = store_at(11)
-    assert later.sweep() == 1
-    assert later.sweep() == 0
+    assert later.expiry.sweep() == 1
+    assert later.expiry.sweep() == 0
     assert settle(later, claim_one(later)) == "due"
     found = claim_one(later)
     assert (numbers(found), end_reason(found)) == ([2], "SUBSCRIPTION_EXPIRED")
-    resource = later.get(made.id)
+    resource = later.subscriptions.get(made.id)
     assert resource is not None
     assert resource.status is Status.EXPIRED
 
@@ -348,10 +350,10 @@ def test_an_ended_subscription_is_shown_for_the_retention_time_then_leaves_nothi
     assert settle(store, claim_one(store)) == "due"
     assert settle(store, claim_one(store)) == "ended"
     assert raw_store.hget(P.subscription(made.id), "credential") is None
-    assert store_at(3590).sweep() == 0
+    assert store_at(3590).expiry.sweep() == 0
     assert [each.status for each in all_of(store_at(3590))] == [Status.EXPIRED]
-    assert store_at(3601).sweep() == 1
-    assert store.get(made.id) is None
+    assert store_at(3601).expiry.sweep() == 1
+    assert store.subscriptions.get(made.id) is None
     assert sorted(kept_keys(raw_store)) == sorted([P.seen("/gateway", "e1"), "partitions", "session:{s1}"])
     # What says which partitions know a session goes by itself.
     assert raw_store.ttl("session:{s1}") > 0
@@ -361,7 +363,7 @@ def test_a_deleted_subscription_leaves_nothing_at_once(store: Store, raw_store: 
     made = created(store)
     delete(store, made.id)
     assert settle(store, claim_one(store)) == "ended"
-    assert store.sweep() == 1
+    assert store.expiry.sweep() == 1
     assert kept_keys(raw_store) == ["partitions"]
 
 
@@ -371,10 +373,12 @@ def test_a_sink_that_is_gone_ends_the_subscription_without_a_word(
     made = created(store)
     append(store, invitation(1), invitation(2))
     found = claim_one(store)
-    end = (TerminationReason.NETWORK_TERMINATED, False)
-    assert settle(store, found, through=1, dead=(DroppedEvent(1, "refused", "410"),), end=end) == "ended"
+    end = End(TerminationReason.NETWORK_TERMINATED, False)
+    assert (
+        settle(store, found, through=1, dead=(DroppedEvent(1, "refused", "410"),), follow_up=end) == "ended"
+    )
     assert claim(store) == []
-    resource = store.get(made.id)
+    resource = store.subscriptions.get(made.id)
     assert resource is not None
     assert resource.status is Status.EXPIRED
     letters = [letter["reason"] for _, letter in raw_store.xrange(P.dead)]
@@ -385,8 +389,8 @@ def test_an_expired_token_ends_the_subscription_and_the_end_is_tried_once(store:
     created(store)
     append(store, invitation(1), invitation(2))
     found = claim_one(store)
-    end = (TerminationReason.ACCESS_TOKEN_EXPIRED, True)
-    assert settle(store, found, through=1, end=end) == "due"
+    end = End(TerminationReason.ACCESS_TOKEN_EXPIRED, True)
+    assert settle(store, found, through=1, follow_up=end) == "due"
     found = claim_one(store)
     assert (numbers(found), end_reason(found), found.end_once) == ([3], "ACCESS_TOKEN_EXPIRED", True)
 
@@ -395,8 +399,8 @@ def test_an_end_by_the_sink_keeps_the_reason_that_came_first(store: Store) -> No
     created(store, max_events=2)
     append(store, invitation(1), invitation(2))
     found = claim_one(store, events=1)
-    end = (TerminationReason.ACCESS_TOKEN_EXPIRED, True)
-    assert settle(store, found, end=end) == "due"
+    end = End(TerminationReason.ACCESS_TOKEN_EXPIRED, True)
+    assert settle(store, found, follow_up=end) == "due"
     assert end_reason(claim_one(store)) == "MAX_EVENTS_REACHED"
 
 
@@ -405,13 +409,13 @@ def test_an_end_by_the_sink_keeps_the_reason_that_came_first(store: Store) -> No
 
 def test_a_registration_is_stored_replaced_and_forgotten(store: Store, raw_store: "redis.Redis") -> None:
     registration = Registration("r1", "d1", "app", None, "2030-01-01T00:00:00Z")
-    assert store.put_registration(registration, expires_at_ms=None, end="") is True
+    assert store.registrations.put(registration, expires_at_ms=None, end="") is True
     again = Registration("r1", "d2", "app", "alice", None)
-    assert store.put_registration(again, expires_at_ms=None, end="") is False
+    assert store.registrations.put(again, expires_at_ms=None, end="") is False
     record = raw_store.hgetall(P.registration_record("r1"))
     assert (record["device"], record["owner"], record["subject"]) == ("d2", "app", "alice")
-    assert store.delete_registration("r1") is True
-    assert store.delete_registration("r1") is False
+    assert store.registrations.delete("r1") is True
+    assert store.registrations.delete("r1") is False
 
 
 def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_store: "redis.Redis") -> None:
@@ -420,7 +424,7 @@ def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_sto
     made = created(store, expires_at_ms=now_ms(raw_store) + 60_000)
     append(store, invitation(1), invitation(2))
     settlement = Settlement(claim_one(store), 1, dead=(DroppedEvent(1, "refused", ""),), attempts=({"n": 1},))
-    store.settle([settlement])
+    store.claims.settle([settlement])
     twin = created(store, expires_at_ms=now_ms(raw_store) + 60_000)
     long = dataclasses.replace(invitation(3), payload="x" * 70_000)
     append(store, long)

@@ -46,6 +46,7 @@ from webrtc_events.services.subscription_resources import Resources, owns, resou
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.store import Store
+from webrtc_events.store.subscriptions import CreateOutcome, UpdateOutcome
 
 __all__ = ["SubscriptionOptions", "Subscriptions"]
 
@@ -125,14 +126,14 @@ class Subscriptions:
         parsed = SubscriptionRequest.parse(request, self._policy)
         subscription = self._subscription(caller, parsed)
         session_over = self._checked_session(subscription)
-        result = self._store.create(
+        result = self._store.subscriptions.create(
             subscription,
             sink=parsed.sink,
             headers=parsed.headers,
             sealed=self._sealed(subscription),
             session_over=session_over,
         )
-        if result.outcome != "created":
+        if result.outcome is not CreateOutcome.CREATED:
             raise _refusal(result.outcome)
         log.info(
             "created subscription=%s type=%s subject=%s registration=%s device=%s host=%s",
@@ -174,8 +175,8 @@ class Subscriptions:
             TooManyRequests: the client's rate is used up; before the first of them.
         """
         self._pay_for_list(caller.client)
-        for found in self._store.pages_of(caller.client):
-            page = self._resources.readable(found, caller, self._store.damage.tell)
+        for found in self._store.subscriptions.pages_of(caller.client):
+            page = self._resources.readable(found, caller, self._store.damage.report)
             if page:
                 yield page
 
@@ -204,8 +205,8 @@ class Subscriptions:
             config = {**found.request["config"], "subscriptionExpireTime": renewal.expire_time}
             changed = replace(changed, request={**found.request, "config": config})
         sealed = self._sealed(changed)
-        result = self._store.update(changed, expires_at_ms=renewal.expires_at_ms, sealed=sealed)
-        if result.outcome != "updated":
+        result = self._store.subscriptions.update(changed, expires_at_ms=renewal.expires_at_ms, sealed=sealed)
+        if result.outcome is not UpdateOutcome.UPDATED:
             raise _refusal(result.outcome)
         log.info("updated subscription=%s", subscription_id)
         return resource_of(replace(found, request=result.request, expires_at_ms=result.expires_at_ms), caller)
@@ -219,13 +220,13 @@ class Subscriptions:
         try:
             self._own(caller, subscription_id)
             # If it is gone by now, then by a DELETE like this one, or by this very one repeated.
-            self._store.end(
+            self._store.subscriptions.end(
                 subscription_id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
             )
         except DamagedRecord as error:
             # Its sink gets no end: where it is cannot be read.
-            self._store.damage.tell(subscription_id, f"{error.why}; its owner deletes it")
-            self._store.discard(subscription_id, caller.client)
+            self._store.damage.report(subscription_id, f"{error.why}; its owner deletes it")
+            self._store.subscriptions.discard(subscription_id, caller.client)
         log.info("deleted subscription=%s", subscription_id)
 
     def _checked_session(self, subscription: Subscription) -> bool:
@@ -235,7 +236,7 @@ class Subscriptions:
         """
         if subscription.session is None:
             return False
-        state = self._store.session_state(subscription.session)
+        state = self._store.session_states.get(subscription.session)
         if state.is_of_others(subscription.registration):
             raise SubscriptionMismatch
         if self._require_known and not state.registrations:
@@ -248,9 +249,9 @@ class Subscriptions:
 
     def _own(self, caller: Caller, subscription_id: str) -> Subscription:
         try:
-            found = self._store.get(subscription_id)
+            found = self._store.subscriptions.get(subscription_id)
         except DamagedRecord:
-            owned, subject = self._store.owner_of_damaged(subscription_id, caller.client)
+            owned, subject = self._store.subscriptions.owner_of_damaged(subscription_id, caller.client)
             if not owned or caller.subject not in (None, subject):
                 raise NotFound from None
             raise
@@ -260,40 +261,40 @@ class Subscriptions:
 
     def _pay_for_list(self, client: str) -> None:
         """More than the one request that every request is counted as."""
-        more = min(self._store.index.count(client) // _LISTED_A_REQUEST, self._requests_at_once - 1)
+        more = min(self._store.client_index.count(client) // _LISTED_A_REQUEST, self._requests_at_once - 1)
         if more > 0:
             self._pay(client, more, f"The list counts as {more + 1} requests; try again later.")
 
     def _pay(self, client: str, requests: int, message: str | None = None) -> None:
-        wait_ms = self._store.admit(client, requests)
+        wait_ms = self._store.rate_limits.take_token(client, requests)
         if wait_ms:
             raise TooManyRequests(message, headers={"Retry-After": str(math.ceil(wait_ms / 1000))})
 
 
-def _refusal(outcome: str) -> ServiceError:
-    """Why the store did not create or update. Source: store.CreateResult, store.UpdateResult."""
+def _refusal(outcome: CreateOutcome | UpdateOutcome) -> ServiceError:
+    """Why the store did not create or update."""
     match outcome:
-        case "gone":
+        case UpdateOutcome.GONE:
             return NotFound()
-        case "ended":
+        case UpdateOutcome.ENDED:
             return SubscriptionEnded()
-        case "expired":
+        case CreateOutcome.EXPIRED | UpdateOutcome.EXPIRED:
             return InvalidArgument("$.config.subscriptionExpireTime is not in the future")
-        case "token_expired":
+        case CreateOutcome.TOKEN_EXPIRED | UpdateOutcome.TOKEN_EXPIRED:
             return InvalidArgument("$.sinkCredential.accessTokenExpiresUtc is not in the future")
-        case "mismatch":
+        case CreateOutcome.MISMATCH:
             return SubscriptionMismatch()
-        case "unknown_registration":
+        case CreateOutcome.UNKNOWN_REGISTRATION:
             return Unprocessable("The registration is not known.", code="SERVICE_NOT_APPLICABLE")
-        case "quota":
+        case CreateOutcome.QUOTA:
             return TooManyRequests(
                 "The client has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"
             )
-        case "registration_quota":
+        case CreateOutcome.REGISTRATION_QUOTA:
             return TooManyRequests(
                 "The registration has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"
             )
-        case "session_quota":
+        case CreateOutcome.SESSION_QUOTA:
             return TooManyRequests(
                 "The media session has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"
             )

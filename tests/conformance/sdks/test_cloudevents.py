@@ -24,7 +24,7 @@ from webrtc_events.contract.documents import load_network
 from webrtc_events.core.client_choice import parse_client_choice
 from webrtc_events.core.model import EventType, Status, TerminationReason
 from webrtc_events.core.settings import Settings
-from webrtc_events.services.events import Publisher
+from webrtc_events.services.events import Events
 from webrtc_events.store.store import Store
 
 HERE = Path(__file__).parent
@@ -60,10 +60,12 @@ def sent(
     ]
     for call in played:
         made = list(_subscribed(store, sink, call))
-        results = Publisher(store, load_network()).publish(call)
+        results = Events(store, load_network()).accept(call)
         assert {result["status"] for result in results} == {"accepted"}
         for subscription in made:
-            store.end(subscription, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+            store.subscriptions.end(
+                subscription, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+            )
     postman(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
     sent = Sent(
         *([request for request in sink.requests if request.path == path] for path in ("/strict", "/contract"))

@@ -17,7 +17,7 @@ from webrtc_events.store.keys import Partition
 from webrtc_events.store.redis.scripts import Call, store_errors
 from webrtc_events.store.store import Store
 
-__all__ = ["Loss", "LossKind", "Mark", "Marks", "judge"]
+__all__ = ["Loss", "LossKind", "Mark", "Marks", "find_loss"]
 
 
 class LossKind(StrEnum):
@@ -91,7 +91,7 @@ class Loss:
         )
 
 
-def judge(seen: Mark | None, answer: Answer, address: str) -> Loss | None:
+def find_loss(seen: Mark | None, answer: Answer, address: str) -> Loss | None:
     """Whether the mark that was seen last is lost. None also if that cannot be told any more."""
     if seen is None or answer.still_there:
         return None
@@ -142,7 +142,9 @@ class Marks:
         self.refused = frozenset(address for (address, _), raw in reached.items() if not raw)
         answers = {place: Answer.parse(raw) for place, raw in reached.items() if raw}
         self.epochs = frozenset((address, answer.epoch) for (address, _), answer in answers.items())
-        losses = [judge(self._seen.get(key), answer, address) for (address, key), answer in answers.items()]
+        losses = [
+            find_loss(self._seen.get(key), answer, address) for (address, key), answer in answers.items()
+        ]
         self._marked |= {key: kept for (_, key), answer in answers.items() if answer.written}
         self._seen |= {key: answer.latest for (_, key), answer in answers.items()}
         return [loss for loss in losses if loss is not None]

@@ -27,8 +27,10 @@ from webrtc_events.store.durability.finding_log import FindingLog
 from webrtc_events.store.durability.findings import Bearing, Finding, find
 from webrtc_events.store.durability.marks import Loss, LossKind, Marks
 from webrtc_events.store.durability.node_facts import CONFIG_NAMES, NodeFacts, StoreClock, node_facts
+from webrtc_events.store.first_start import record_partition_count
 from webrtc_events.store.redis.scripts import store_errors
-from webrtc_events.store.store import Store, StoreOptions
+from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions
+from webrtc_events.store.store import Store
 
 __all__ = ["StoreWatch", "UnfitStore"]
 
@@ -61,7 +63,7 @@ class StoreWatch:
         self._replaceable = settings.redis_url.kind is StoreKind.SENTINEL
         self._marks = Marks(store)
         self._nodes: dict[str, NodeFacts] = {}
-        self._told = FindingLog(clock)
+        self._log = FindingLog(clock)
         self._next_look = clock.monotonic()
         self._in_trouble = False
         self._lost: tuple[float, str] | None = None
@@ -76,7 +78,7 @@ class StoreWatch:
             Unavailable, PartitionMismatch: see `Store.connect`.
             UnfitStore: the service is not to run on it.
         """
-        store = Store.connect(settings, options or StoreOptions())
+        store = Store.connect(settings, options or DEFAULT_OPTIONS)
         try:
             watch = cls(store, settings, clock)
             watch._begin()
@@ -101,12 +103,12 @@ class StoreWatch:
         if self._lost is not None and self._clock.monotonic() < self._lost[0] + _LOSS_SHOWN_S:
             lost = self._lost[1]
         return durability_condition(
-            self._told.found, nodes=len(self._nodes), required=self._required, lost=lost
+            self._log.found, nodes=len(self._nodes), required=self._required, lost=lost
         )
 
     def clocks(self) -> Condition:
         """By the latest look."""
-        return clock_condition(self._told.found)
+        return clock_condition(self._log.found)
 
     def writes(self) -> Condition:
         """Whether the store takes writes, by the latest round, a second ago."""
@@ -136,7 +138,7 @@ class StoreWatch:
             self._tell(self._findings())
             with suppress(Unavailable):
                 # It may have been emptied. Where the node that has this is out, another look does it.
-                self.store.hold_to_partitions()
+                record_partition_count(self.store.client, self.store.partitions)
         if trouble is not None:
             raise trouble
 
@@ -173,7 +175,7 @@ class StoreWatch:
     def _findings(self) -> list[Finding]:
         refused = self._marks.refused
         nodes = [replace(node, takes_marks=node.address not in refused) for node in self._nodes.values()]
-        return find(nodes, self._told.keys)
+        return find(nodes, self._log.keys)
 
     def _refuse_unfit(self, found: Sequence[Finding]) -> None:
         too_old = [finding for finding in found if finding.bearing is Bearing.TOO_OLD]
@@ -196,7 +198,7 @@ class StoreWatch:
 
     def _tell(self, found: Sequence[Finding]) -> None:
         """Logs what is new in it, and opens or closes the guard."""
-        self._told.tell(found)
+        self._log.report(found)
         closed = self._required and not is_shown_durable(found)
         if closed == self.store.guard.closed:
             return

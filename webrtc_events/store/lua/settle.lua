@@ -8,7 +8,7 @@
 --       7 retry: delay_ms; end: the terminationReason; agree: the notifications a minute that it allows, or ''
 --       8 retry: failed attempts of that one; end: '1' if the sink is still told (once)
 --       9 retry: the outbox number of that one
---       10 what the sink did: 'took' (some event), 'failed' (to take any), '' (it was not asked)
+--       10 what the sink did: 'delivered' (some event), 'failed' (to take any), '' (it was not asked)
 --       11 how many dead letters, then for each: outbox number, reason, detail
 --       then each attempt as JSON
 -- Returns 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox empty),
@@ -128,7 +128,7 @@ local function settle()
 
   -- Since when the sink did nothing but fail. True once that is for too long.
   local function failed_too_long()
-    if ARGV[10] == 'took' then
+    if ARGV[10] == 'delivered' then
       redis.call('HDEL', key, 'failing_since')
     elseif ARGV[10] == 'failed' then
       redis.call('HSETNX', key, 'failing_since', now)

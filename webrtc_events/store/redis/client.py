@@ -60,7 +60,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
     def ping(self, **_: Any) -> bool:
         """Raises RedisError unless some node answers."""
         found = _exchange({node: [(("PING",), {})] for node in self.nodes.some()})
-        errors = [each for each in found.values() if isinstance(each, RedisError)]
+        errors = [answer for answer in found.values() if isinstance(answer, RedisError)]
         if len(errors) == len(found):
             raise errors[0]
         return True

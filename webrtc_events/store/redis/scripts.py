@@ -30,7 +30,6 @@ from webrtc_events.store.redis.topology import open_nodes
 __all__ = ["Call", "Client", "Scripts", "WrongType", "answers_of", "connect", "store_errors"]
 
 _NAMES = (
-    "admit",
     "append",
     "claim",
     "create",
@@ -41,16 +40,17 @@ _NAMES = (
     "initial",
     "mark",
     "mend",
+    "record_session_state",
     "redeliver",
     "register",
     "reindex",
-    "remember",
     "reseal",
     "reserve",
     "settle",
     "standing",
     "sweep",
-    "turn",
+    "take_rate_slot",
+    "take_rate_token",
     "unregister",
     "update",
 )
@@ -92,7 +92,9 @@ _PASSING = re.compile(
 )
 
 # What these write may be lost: it is done anew, or made up for.
-_WRITE_NOTHING_TO_KEEP = frozenset({"admit", "claim", "index_page", "mark", "sweep", "turn"})
+_WRITE_NOTHING_TO_KEEP = frozenset(
+    {"claim", "index_page", "mark", "sweep", "take_rate_slot", "take_rate_token"}
+)
 
 # See common.lua, which opens functions around what follows.
 _OPENED = "\nreturn (function()\n"
@@ -112,12 +114,12 @@ def store_errors() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        told = _outage(error)
-        if told is None:
+        outage = _outage(error)
+        if outage is None:
             if str(error).startswith("WRONGTYPE"):
                 raise WrongType(str(error)) from error
             raise
-        raise told from error
+        raise outage from error
 
 
 def answers_of(pipe: Batch) -> list[Any]:
@@ -132,7 +134,7 @@ def answers_of(pipe: Batch) -> list[Any]:
 
 
 def _outage(error: Exception) -> ServiceError | None:
-    """What to tell of the error; None if it is a bug."""
+    """The error as callers know it; None if it is a bug."""
     match error:
         case redis.ConnectionError() | redis.TimeoutError():
             return Unavailable("The store cannot be reached at the moment; try again.")
@@ -195,7 +197,7 @@ class Scripts:
             again = self._execute(left, by_text=True, replicas=replicas, repeats=repeats)
             for index, answer in zip(forgotten, again, strict=True):
                 answers[index] = answer
-        return [_told(answer) for answer in answers]
+        return [_outcome(answer) for answer in answers]
 
     def _execute(self, calls: Sequence[Call], *, by_text: bool, replicas: int, repeats: bool) -> list[Any]:
         self.kept += sum(call.script not in _WRITE_NOTHING_TO_KEEP for call in calls)
@@ -210,24 +212,24 @@ class Scripts:
         return pipe.execute(raise_on_error=False, replicas=replicas, repeats=repeats)
 
 
-def _told(answer: Any) -> Any:
-    """An outage as Unavailable; a bug, and what is said of a damaged record, is raised."""
+def _outcome(answer: Any) -> Any:
+    """An outage as Unavailable; a bug, or a damaged record, is raised."""
     if not isinstance(answer, Exception) or isinstance(answer, Unavailable):
         return answer
-    told = _outage(answer)
-    if told is None:
+    outage = _outage(answer)
+    if outage is None:
         raise answer
-    told.__cause__ = answer
-    if isinstance(told, DamagedRecord):
-        raise told
-    return told
+    outage.__cause__ = answer
+    if isinstance(outage, DamagedRecord):
+        raise outage
+    return outage
 
 
 def _load(name: str) -> _Script:
     """The script's own first line (its flags), then what all scripts share, then the rest."""
     folder = files("webrtc_events.store") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
-    shared = ((folder / f"{each}.lua").read_text() for each in ("common", "payloads"))
+    shared = ((folder / f"{shared_name}.lua").read_text() for shared_name in ("common", "payloads"))
     text = "\n".join((first, *shared, rest))
     text += "\nend)()" * text.count(_OPENED)
     return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -247,7 +247,7 @@ class _ClusterNodes:
         return [self._node(primary) for primary in self._cluster.get_primaries()]
 
     def some(self) -> list[Node]:
-        found = [each for each in self.all() if each.name not in self._silent]
+        found = [node for node in self.all() if node.name not in self._silent]
         if not found:
             raise redis.ConnectionError("no node of the cluster answers")
         return found
