@@ -316,7 +316,7 @@ def by_event(letters: Iterable[Mapping[str, str]]) -> dict[tuple[str, int], str]
 
 
 def _event_of(entry: str) -> int:
-    """Of an entry in an outbox, see common.lua."""
+    """Of an entry in an outbox, see lua/shared/common.lua."""
     head, _, payload = entry.partition("\n")
     is_end = head.split(" ")[1] == "1"
     return END if is_end else int(json.loads(payload)["data"]["sequenceNumber"])

@@ -54,7 +54,7 @@ def outcome(store: Store, **values: object) -> str:
 
 
 def standings(raw: "redis.Redis") -> dict[str, str]:
-    """By the scores, as lua/common.lua explains them."""
+    """By the scores, as lua/shared/client_index.lua explains them."""
     scores = raw.zrange(INDEX, 0, -1, withscores=True)
     return {each: "ended" if score < 0 else "live" if score < 2**20 else "pending" for each, score in scores}
 

@@ -1,8 +1,15 @@
 """Partitions and ids."""
 
+import dataclasses
+import hashlib
+
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness.builders import append, created, invitation
+from tests.store.claiming import P, claim_one, now_ms
+from webrtc_events.core.model import EventType
 from webrtc_events.store.keys import (
     Partition,
     client_key,
@@ -12,6 +19,8 @@ from webrtc_events.store.keys import (
     rate_slots_key,
     session_key,
 )
+from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.store import Store
 
 
 @given(st.text(max_size=50), st.integers(min_value=1, max_value=1000))
@@ -61,3 +70,42 @@ def test_the_turns_at_a_sink_have_a_key_of_its_own_whatever_its_address_holds() 
 
 def test_keys_of_sessions_and_clients_are_tagged_by_them() -> None:
     assert (session_key("s"), client_key("c")) == ("session:{s}", "client:{c}")
+
+
+def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_store: "redis.Redis") -> None:
+    """A key that only Lua knows would be missed by whoever reads keys.py."""
+    status = created(store, event_type=EventType.SESSION_STATUS, session="s1")
+    made = created(store, expires_at_ms=now_ms(raw_store) + 60_000)
+    append(store, invitation(1), invitation(2))
+    settlement = Settlement(claim_one(store), 1, dead=(DroppedEvent(1, "refused", ""),), attempts=({"n": 1},))
+    store.claims.settle([settlement])
+    twin = created(store, expires_at_ms=now_ms(raw_store) + 60_000)
+    long = dataclasses.replace(invitation(3), payload="x" * 70_000)
+    append(store, long)
+    part = Partition(P.number)
+    expected = {
+        "partitions",
+        "shares-payloads",
+        part.payloads,
+        part.payload(hashlib.sha1(long.payload.encode(), usedforsecurity=False).hexdigest()),
+        part.subscription(twin.id),
+        part.outbox(twin.id),
+        part.seen("/gateway", "e3"),
+        "client:{app}",
+        "session:{s1}",
+        part.due,
+        part.ends,
+        part.dead,
+        part.attempts,
+        part.clock,
+        part.subscription(made.id),
+        part.subscription(status.id),
+        part.outbox(made.id),
+        part.registration(EventType.SESSION_INVITATION, "r1"),
+        part.registration(EventType.SESSION_STATUS, "r1"),
+        part.session("s1"),
+        part.seen("/gateway", "e1"),
+        part.seen("/gateway", "e2"),
+        part.registration_state("r1"),
+    }
+    assert set(raw_store.keys("*")) == expected

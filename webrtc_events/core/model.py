@@ -188,7 +188,7 @@ class InitialEvent:
 
 
 class OutboxKind(IntEnum):
-    """What an entry of an outbox stands for. Source: lua/common.lua."""
+    """What an entry of an outbox stands for. Source: lua/shared/common.lua."""
 
     EVENT = 0
     END = 1

@@ -186,7 +186,7 @@ def rate_slots_key(sink: str) -> str:
 
 
 def client_key(client: str) -> str:
-    """zset: subscription id of that client → when it was named here, s, and its standing (lua/common.lua).
+    """zset: subscription id of that client → when it was named here, s, and its standing (client_index.lua).
 
     Some may not exist.
     """
@@ -194,7 +194,7 @@ def client_key(client: str) -> str:
 
 
 def end_note(client: str, subscription_id: str) -> str:
-    """A member of a partition's `ended`. Source: lua/common.lua."""
+    """A member of a partition's `ended`. Source: lua/shared/endings.lua."""
     return f"{_of_client(client)}{subscription_id}"
 
 

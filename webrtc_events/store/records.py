@@ -176,7 +176,7 @@ def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscripti
     )
 
 
-# No release is as new as that. Source: lua/common.lua.
+# No release is as new as that. Source: lua/shared/records.lua.
 _MAX_FORMAT = 9999
 
 

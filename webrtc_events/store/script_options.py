@@ -27,7 +27,7 @@ DEFAULT_OPTIONS = StoreOptions()
 
 
 def script_options(settings: Settings, options: StoreOptions) -> dict[str, int]:
-    """Source: lua/common.lua."""
+    """Source: lua/shared/common.lua."""
     return {
         "format": FORMAT,
         "offset_ms": options.offset_ms,

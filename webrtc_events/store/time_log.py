@@ -8,7 +8,7 @@ log = logging.getLogger(__name__)
 
 # Clocks of hosts differ by less, and are set by less, all the time.
 _MIN_REPORTED_MS = 1000
-# Source: lua/common.lua. Time goes on a tenth slower, so the clock gains an hour in ten.
+# Source: lua/shared/common.lua. Time goes on a tenth slower, so the clock gains an hour in ten.
 _CATCH_UP_FACTOR = 10
 
 

@@ -92,13 +92,13 @@ class Loss:
 
 
 def find_loss(seen: Mark | None, answer: Answer, address: str) -> Loss | None:
-    """Whether the mark that was seen last is lost. None also if that cannot be told any more."""
+    """What was lost if the mark that was seen last is not there. None also if that is not known any more."""
     if seen is None or answer.still_there:
         return None
     if answer.latest.stream != seen.stream:
         return Loss(LossKind.EMPTIED, address)
     if answer.before is None:
-        # So many came after it that it was pushed out, and those before it too.
+        # Later marks have pushed it out, and those before it too.
         return None
     return Loss(LossKind.ROLLED_BACK, address, answer.before.ms)
 
@@ -150,6 +150,7 @@ class Marks:
         return [loss for loss in losses if loss is not None]
 
     def _call(self, key: str, kept: int) -> Call:
+        """Source: lua/mark.lua."""
         seen = "" if key not in self._seen else str(self._seen[key].id)
         wanted = int(kept != self._marked[key])
         return Call("mark", [key], self._tags[key], [seen, wanted, secrets.token_hex(8)])

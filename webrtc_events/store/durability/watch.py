@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 _ROUND_S = 1.0
 _LOOK_S = 60.0
-# Nothing mends a loss, and nobody is to restart a process for it: readiness tells of it for so long.
+# Nothing mends a loss, and nobody is to restart a process for it: readiness shows it for this long.
 _LOSS_SHOWN_S = 3600.0
 # An answer that took longer says too little of the time.
 _MAX_CLOCK_ERROR_S = 0.5
@@ -93,7 +93,7 @@ class StoreWatch:
         for description, addresses in self._descriptions().items():
             log.info("the store is %s, at %s", description, ", ".join(addresses))
         self._in_trouble = self._lost_since()[1] is not None
-        self._tell(self._findings())
+        self._report(self._findings())
 
     def durability(self) -> Condition:
         """By the latest look, and what the store lost within the last hour."""
@@ -128,14 +128,14 @@ class StoreWatch:
         losses, trouble = self._lost_since()
         self._in_trouble = trouble is not None
         if losses:
-            self._tell_losses(losses)
+            self._report_losses(losses)
         self._robbed = {loss.address for loss in losses}
         if losses or former != (self._marks.epochs, self._in_trouble):
             # Something happened to it.
             self._next_look = self._clock.monotonic()
         if self._clock.monotonic() >= self._next_look:
             self._look()
-            self._tell(self._findings())
+            self._report(self._findings())
             with suppress(Unavailable):
                 # It may have been emptied. Where the node that has this is out, another look does it.
                 record_partition_count(self.store.client, self.store.partitions)
@@ -143,7 +143,7 @@ class StoreWatch:
             raise trouble
 
     def _lost_since(self) -> tuple[list[Loss], Unavailable | None]:
-        """What was lost since the last time, or why that cannot be told."""
+        """What was lost since the last time, or why that is not known."""
         try:
             return self._marks.check(), None
         except Unavailable as error:
@@ -170,7 +170,7 @@ class StoreWatch:
                 clock = former[address].clock
             nodes[address] = node_facts(address, info, config, clock)
         self._nodes = nodes
-        self._tell_restarts(former)
+        self._report_restarts(former)
 
     def _findings(self) -> list[Finding]:
         refused = self._marks.refused
@@ -196,7 +196,7 @@ class StoreWatch:
             found.setdefault(described(node), []).append(node.address)
         return found
 
-    def _tell(self, found: Sequence[Finding]) -> None:
+    def _report(self, found: Sequence[Finding]) -> None:
         """Logs what is new in it, and opens or closes the guard."""
         self._log.report(found)
         closed = self._required and not is_shown_durable(found)
@@ -209,7 +209,7 @@ class StoreWatch:
             self.store.guard.open()
             log.info("new events and subscriptions are taken again")
 
-    def _tell_restarts(self, former: dict[str, NodeFacts]) -> None:
+    def _report_restarts(self, former: dict[str, NodeFacts]) -> None:
         for address, node in self._nodes.items():
             was = former.get(address)
             if was is None or None in (was.run_id, node.run_id) or was.run_id == node.run_id:
@@ -222,14 +222,14 @@ class StoreWatch:
                     address,
                 )
             elif lost == "nothing" and address in self._robbed:
-                # What it lost is told already, whatever its settings say.
+                # What it lost is reported already, whatever its settings say.
                 continue
             elif lost == "nothing":
                 log.info("the store at %s was started anew; by its settings it lost nothing", address)
             else:
                 log.warning("the store at %s was started anew; if it crashed, it lost %s", address, lost)
 
-    def _tell_losses(self, losses: Sequence[Loss]) -> None:
+    def _report_losses(self, losses: Sequence[Loss]) -> None:
         for loss in losses:
             log.error("%s", loss)
         if self._replicated and any(loss.kind is LossKind.ROLLED_BACK for loss in losses):

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- When is it a subscription's turn at a sink that allows so many notifications a minute? Every notification
--- has a turn of its own, whichever subscription and worker it comes from.
--- KEYS: 1 the sink's turns, a zset: subscription → the turn kept for it, ms; 'used' → the latest that was used
--- ARGV: 1 the sink's hash tag (unused: the key is whole)  2 options (common.lua)
---       3 subscription id  4 ms from one turn to the next  5 how long its worker can wait, ms
--- Returns after how many ms its turn comes. Up to (5) the worker uses it; beyond that it is kept for the
---   subscription, which asks again before it. A turn that passes unused goes to whoever asks next.
+-- Takes a rate-limit slot at a sink that limits the notifications a minute. Every notification takes one,
+-- whichever subscription and worker it comes from.
+-- KEYS: 1 the sink's slots, a zset: subscription → the slot kept for it, ms; 'used' → the latest that was used
+-- ARGV: 1 the sink's hash tag (unused: the key is whole)  2 options (shared/common.lua)
+--       3 subscription id  4 ms from one slot to the next  5 how long its worker can wait, ms
+-- Returns after how many ms its slot comes. Up to (5) the worker uses it; beyond that it is kept for the
+--   subscription, which asks again before it. A slot that passes unused goes to whoever asks next.
 
 local key, id, interval, patience = KEYS[1], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
@@ -22,20 +22,20 @@ local used = tonumber(redis.call('ZSCORE', key, 'used'))
 redis.call('ZREM', key, 'used')
 redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', now))
 
-local turn = tonumber(redis.call('ZSCORE', key, id))
-if not turn then
-  turn = used and math.max(now, used + interval) or now
+local slot = tonumber(redis.call('ZSCORE', key, id))
+if not slot then
+  slot = used and math.max(now, used + interval) or now
   local first = score_at(0)
-  if first and first < turn + interval then
-    turn = math.max(turn, score_at(-1) + interval)
+  if first and first < slot + interval then
+    slot = math.max(slot, score_at(-1) + interval)
   end
 end
-local wait_ms = math.ceil(turn - now)
+local wait_ms = math.ceil(slot - now)
 if wait_ms > patience then
-  redis.call('ZADD', key, turn, id)
+  redis.call('ZADD', key, slot, id)
 else
   redis.call('ZREM', key, id)
-  used = math.max(used or turn, turn)
+  used = math.max(used or slot, slot)
 end
 if used then
   redis.call('ZADD', key, used, 'used')

@@ -84,7 +84,7 @@ def connect(url: StoreUrl) -> Client:
 
 # Errors that pass and for which redis-py has no class: a script runs long, too few replicas, the disk
 # does not take writes, a master became a replica, and, while a slot's keys move to another node one by
-# one, a script that needs keys of both; an index is made anew (common.lua).
+# one, a script that needs keys of both; an index is made anew (lua/shared/common.lua).
 _PASSING = re.compile(
     r"(BUSY|NOREPLICAS|MISCONF|UNBLOCKED|REBUILD)\b"
     r"|(ERR )?WAIT cannot be used with replica"
@@ -96,9 +96,20 @@ _WRITE_NOTHING_TO_KEEP = frozenset(
     {"claim", "index_page", "mark", "sweep", "take_rate_slot", "take_rate_token"}
 )
 
-# See common.lua, which opens functions around what follows.
+# What all scripts share, in this order.
+_SHARED = (
+    "common",
+    "records",
+    "outboxes",
+    "endings",
+    "appending",
+    "outbox_heads",
+    "client_index",
+    "payloads",
+)
+# See records.lua, which opens functions around what follows.
 _OPENED = "\nreturn (function()\n"
-# The scripts' own, see append.lua and common.lua.
+# The scripts' own, see lua/append.lua and lua/shared/common.lua.
 _NEVER_FITS = re.compile(r"the event needs (\d+) bytes of (\d+)")
 _NEWER = re.compile(r"NEWER\b")
 _DAMAGED = re.compile(r"DAMAGED (.*)", re.DOTALL)
@@ -160,7 +171,7 @@ def _outage(error: Exception) -> ServiceError | None:
 
 
 class Scripts:
-    """The scripts of `lua/`, each given the same options (see common.lua).
+    """The scripts of `lua/`, each given the same options (see lua/shared/common.lua).
 
     `kept` grows whenever one is run that writes what is to be kept.
     """
@@ -174,7 +185,7 @@ class Scripts:
     def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
         """Runs them, those of one partition in order, in one round trip; returns what each returned.
 
-        With `replicas`, only once so many hold what was written.
+        With `replicas`, only once as many hold what was written.
 
         Raises:
             Unavailable: some may have run and some not.
@@ -229,7 +240,7 @@ def _load(name: str) -> _Script:
     """The script's own first line (its flags), then what all scripts share, then the rest."""
     folder = files("webrtc_events.store") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
-    shared = ((folder / f"{shared_name}.lua").read_text() for shared_name in ("common", "payloads"))
+    shared = ((folder / "shared" / f"{topic}.lua").read_text() for topic in _SHARED)
     text = "\n".join((first, *shared, rest))
     text += "\nend)()" * text.count(_OPENED)
     return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

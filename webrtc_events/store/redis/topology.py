@@ -134,7 +134,7 @@ class _OneNode:
         return [self._node]
 
     def moved(self, error: MovedError) -> None:
-        """A node of a cluster that was taken for a server of its own: there is no other to ask."""
+        """A node of a cluster that was taken for a single server: there is no other to ask."""
 
     def silent(self, node: Node, error: Exception) -> None:
         with self._lock:
@@ -269,7 +269,7 @@ class _ClusterNodes:
         self._watch()
 
     def answered(self, node: Node) -> None:
-        """A node that was silent is told to be back by the thread that watches it."""
+        """The thread that watches silent nodes finds out that one is back."""
 
     def pubsub(self, node: Node) -> Any:
         # redis-py drops the connections of its own clients when it looks at the cluster anew.
