@@ -21,7 +21,8 @@ from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.core.model import Credential, Drop, Status, Subscription, TerminationReason
+from webrtc_events.core.model import Credential, Status, Subscription, TerminationReason
+from webrtc_events.core.outcomes import Drop
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions
 from webrtc_events.delivery.host_limiter import HostLimits

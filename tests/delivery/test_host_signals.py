@@ -2,7 +2,7 @@
 
 import pytest
 
-from webrtc_events.core.model import SinkAnswer, SinkFailure
+from webrtc_events.core.outcomes import SinkAnswer, SinkFailure
 from webrtc_events.delivery.host_signals import Erred, Sign, Silent, Slower, Took, sign_of
 
 NOW_S = 1_800_000_000.0

@@ -13,18 +13,8 @@ from tests.delivery.test_dispatcher import dead_letters, sequence, with_token
 from tests.harness.builders import append, created, invitation
 from tests.harness.documents import Document
 from tests.harness.sinks import Answer, RecordingSink
-from webrtc_events.core.model import (
-    Delivered,
-    Drop,
-    End,
-    EventType,
-    Outcome,
-    Retry,
-    SinkAnswer,
-    SinkFailure,
-    Status,
-    TerminationReason,
-)
+from webrtc_events.core.model import EventType, Status, TerminationReason
+from webrtc_events.core.outcomes import Delivered, Drop, End, Outcome, Retry, SinkAnswer, SinkFailure
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery import host_health as pace
 from webrtc_events.delivery import retry_policy as retry

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webrtc_events.core.model import Agreed, Refused, Retry, SinkAnswer, SinkFailure, SinkReply
+from webrtc_events.core.outcomes import Agreed, Refused, Retry, SinkAnswer, SinkFailure, SinkReply
 from webrtc_events.delivery.sink_validation import judge, origin_header
 
 ORIGIN = "events.operator.example"

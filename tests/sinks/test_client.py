@@ -25,7 +25,7 @@ from tests.harness.sinks import (
     self_signed,
 )
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
+from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkReply, SinkRequest
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import Sink, SinkLimits, SinkPool
 from webrtc_events.sinks.headers import is_sendable_header

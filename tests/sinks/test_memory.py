@@ -47,7 +47,7 @@ from pathlib import Path
 
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.model import SinkRequest
+from webrtc_events.core.outcomes import SinkRequest
 from webrtc_events.sinks.client import Sink, SinkLimits
 
 url, ca_file, at_once = sys.argv[1], Path(sys.argv[2]), 20

@@ -12,16 +12,15 @@ from tests.harness.builders import SINK, all_of, append, invitation, session_sta
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import (
-    Agreed,
     Claim,
     Credential,
     EventType,
     OutboxKind,
-    Refused,
     Status,
     Subscription,
     TerminationReason,
 )
+from webrtc_events.core.outcomes import Agreed, Refused
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of, turns_key
 from webrtc_events.store.store import Settlement, Store

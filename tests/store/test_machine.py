@@ -26,16 +26,15 @@ from hypothesis.stateful import (
 from tests.harness.builders import SINK, Interrupted, invitation, no_damage, subscription
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import (
-    Agreed,
     Claim,
     EventType,
     NetworkEvent,
     OutboxKind,
-    Refused,
     Status,
     Subscription,
     TerminationReason,
 )
+from webrtc_events.core.outcomes import Agreed, Refused
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import append_events
 from webrtc_events.store.keys import new_subscription_id, partition_of

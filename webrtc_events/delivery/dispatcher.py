@@ -13,8 +13,9 @@ from typing import Any, Self, TypeVar
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.log_masking import Masking
-from webrtc_events.core.model import Agreed, Claim, Delivered, Outcome, SinkReply
+from webrtc_events.core.model import Claim
 from webrtc_events.core.one_line import key_values
+from webrtc_events.core.outcomes import Agreed, Delivered, Outcome, SinkReply
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.delay_queue import DelayQueue

@@ -15,7 +15,7 @@ breaks HTTP, or is too large, tells neither. What failed before any status line 
 
 from dataclasses import dataclass
 
-from webrtc_events.core.model import SinkAnswer, SinkReply
+from webrtc_events.core.outcomes import SinkAnswer, SinkReply
 from webrtc_events.delivery.retry_after import retry_after_ms
 
 __all__ = ["SILENT_REASONS", "Erred", "Sign", "Silent", "Slower", "Took", "sign_of"]

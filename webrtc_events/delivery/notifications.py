@@ -14,15 +14,12 @@ from webrtc_events.core.credentials import CredentialBox, SealError
 from webrtc_events.core.model import (
     Claim,
     ContractVersion,
-    Drop,
     EventType,
     OutboxItem,
     OutboxKind,
-    Outcome,
-    Retry,
-    SinkRequest,
     TerminationReason,
 )
+from webrtc_events.core.outcomes import Drop, Outcome, Retry, SinkRequest
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.sink_validation import origin_header
 from webrtc_events.sinks.signatures import Signer, UnsignableError

@@ -20,7 +20,7 @@ A status alone is no consent: a web server that knows nothing of this answers 2x
 import re
 from collections.abc import Callable
 
-from webrtc_events.core.model import Agreed, Refused, Retry, SinkAnswer, SinkReply
+from webrtc_events.core.outcomes import Agreed, Refused, Retry, SinkAnswer, SinkReply
 from webrtc_events.delivery.retry_policy import decide
 
 __all__ = ["judge", "origin_header"]

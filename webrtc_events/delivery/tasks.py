@@ -4,19 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from webrtc_events.core.model import (
-    Agreed,
-    Claim,
-    Delivered,
-    Drop,
-    End,
-    OutboxItem,
-    OutboxKind,
-    Outcome,
-    Refused,
-    Retry,
-    TerminationReason,
-)
+from webrtc_events.core.model import Claim, OutboxItem, OutboxKind, TerminationReason
+from webrtc_events.core.outcomes import Agreed, Delivered, Drop, End, Outcome, Refused, Retry
 from webrtc_events.delivery.host_limiter import Place, host_of
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.store import DroppedEvent, Settlement

@@ -17,8 +17,8 @@ from typing import Any, Generic, Self, TypeVar
 import pycurl
 
 from webrtc_events.core.clock import Clock
-from webrtc_events.core.model import SinkFailure, SinkReply, SinkRequest
 from webrtc_events.core.one_line import one_line
+from webrtc_events.core.outcomes import SinkFailure, SinkReply, SinkRequest
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.ca_bundle import CaBundle
 from webrtc_events.sinks.curl_loop import CurlLoop

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import pycurl
 
-from webrtc_events.core.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
 from webrtc_events.core.one_line import one_line
+from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkReply, SinkRequest
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.headers import is_sendable_header
 

@@ -15,18 +15,17 @@ from typing import Any, TypeVar
 from webrtc_events.core.clock import Clock, SystemClock, parse_time
 from webrtc_events.core.errors import DamagedRecord, Unavailable
 from webrtc_events.core.model import (
-    Agreed,
     Claim,
     EventType,
     InitialEvent,
     NetworkEvent,
-    Refused,
     Registration,
     SessionState,
     Status,
     Subscription,
     TerminationReason,
 )
+from webrtc_events.core.outcomes import Agreed, Refused
 from webrtc_events.core.settings import Settings
 from webrtc_events.core.start_faults import CannotStart
 from webrtc_events.store.appends import AppendResult, append_events
