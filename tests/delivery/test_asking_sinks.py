@@ -27,7 +27,7 @@ from webrtc_events.core.model import (
 )
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
-from webrtc_events.delivery.host_limiter import HostLimits
+from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 

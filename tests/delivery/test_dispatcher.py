@@ -24,9 +24,11 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Credential, Status, Subscription, TerminationReason
 from webrtc_events.core.outcomes import Drop
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions
-from webrtc_events.delivery.host_limiter import HostLimits
-from webrtc_events.delivery.notifications import EventFormats, NotificationWriter, Skipped
+from webrtc_events.delivery.attempts import Attempts
+from webrtc_events.delivery.cloud_event import EventFormats
+from webrtc_events.delivery.dispatcher import DispatcherOptions
+from webrtc_events.delivery.host_limits import HostLimits
+from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter, Skipped
 from webrtc_events.sinks.signatures import Signer
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Settlement, Store
@@ -49,7 +51,7 @@ def with_token(
 def sequence(requests: Sequence[Received]) -> list[Any]:
     """The sequence numbers received, an end by its reason."""
     data = [request.json["data"] for request in requests]
-    return [each.get("sequenceNumber", each.get("terminationReason")) for each in data]
+    return [fields.get("sequenceNumber", fields.get("terminationReason")) for fields in data]
 
 
 def dead_letters(raw_store: "redis.Redis") -> list[tuple[str, str]]:
@@ -286,7 +288,7 @@ def test_what_cannot_be_signed_is_given_up_and_not_repeated(store: Store, settin
     append(store, invitation(1))
     [claim] = store.claim([P], subscriptions=1, events=1)
     signer = Signer(Ed25519PrivateKey.generate(), SystemClock())
-    writer = NotificationWriter(EventFormats.of(settings), settings, signer)
+    writer = NotificationWriter(EventFormats.of(settings), NotificationSettings.of(settings), signer)
     written = writer.write(claim, claim.items[0], claim.now_ms)
     assert isinstance(written, Skipped)
     assert written.outcome == Drop("unsendable", "HTTPMessageSignaturesException")
@@ -336,7 +338,7 @@ def test_a_crowded_host_does_not_make_a_dispatcher_spin(
     sink.answer = lambda _: Answer(never=True)
     for number in range(8):
         append(store, invitation(number, registration=f"r{number}"))
-    options = DispatcherOptions(HostLimits(places=4), poll_s=0.02, limits=LIMITS)
+    options = DispatcherOptions(HostLimits(permits=4), poll_s=0.02, limits=LIMITS)
     full = postman(options=options).dispatcher
     clock = SystemClock()
     started, rounds = clock.monotonic(), 0
@@ -398,14 +400,14 @@ def test_a_task_that_fails_by_a_bug_fails_alone(
     created(store, sink=sink.url_of("/bug"))
     created(store, sink=sink.url_of("/fine"))
     append(store, invitation(1))
-    judge = Dispatcher._judge
+    replied = Attempts.replied
 
-    def buggy(self: Dispatcher, task: Any, reply: Any) -> None:
+    def buggy(self: Attempts, task: Any, reply: Any) -> bool:
         if task.claim.sink.endswith("/bug"):
             raise RuntimeError("a bug")
-        judge(self, task, reply)
+        return replied(self, task, reply)
 
-    monkeypatch.setattr(Dispatcher, "_judge", buggy)
+    monkeypatch.setattr(Attempts, "replied", buggy)
     dispatcher = postman().dispatcher
     for _ in range(50):
         dispatcher.step()
@@ -577,7 +579,8 @@ def test_a_dispatcher_holds_so_many_bytes(
     give_up = clock.monotonic() + 30
     while len(sink.requests) < len(made) and clock.monotonic() < give_up:
         made_by.dispatcher.step()
-        held.append(sum(len(item.payload) for task in made_by.dispatcher._tasks for item in task.claim.items))
+        tasks = made_by.dispatcher._runner._tasks
+        held.append(sum(len(item.payload) for task in tasks for item in task.claim.items))
     assert {request.path for request in sink.requests} == {f"/{number}" for number in range(12)}
     assert len(sink.requests) == len(made)
     assert 400_000 < max(held) <= 1_048_576

@@ -17,7 +17,7 @@ from tests.harness.builders import append, created, invitation
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.delivery.dispatcher import DispatcherOptions
-from webrtc_events.delivery.host_limiter import HostLimits
+from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.sinks.client import SinkLimits
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
@@ -239,7 +239,7 @@ def test_many_sinks_that_hang_leave_tasks_to_the_others(
         subscribed(store, f"https://127.0.0.1:{listener.getsockname()[1]}/", 40)
     created(store, sink=sink.url, registration="r2")
     append(store, invitation(1))
-    limits = HostLimits(in_flight=8, places=32, waiting=64)
+    limits = HostLimits(in_flight=8, permits=32, waiting=64)
     running = postman(options=DispatcherOptions(limits, poll_s=0.02, limits=LIMITS))
     running.dispatcher.step()
     clock = SystemClock()
@@ -291,7 +291,7 @@ def test_five_percent_that_hang_cost_the_others_nothing_to_speak_of(
             created(store, sink=sinks[number % 2].url, registration="fine")
         for _ in range(hanging_ones):
             created(store, sink=stack.enter_context(hanging()), registration="hangs")
-        options = DispatcherOptions(HostLimits(places=4, waiting=256), poll_s=0.02, limits=LIMITS)
+        options = DispatcherOptions(HostLimits(permits=4, waiting=256), poll_s=0.02, limits=LIMITS)
         running = postman(options=options)
         clock = SystemClock()
         took: dict[bool, list[float]] = {False: [], True: []}

@@ -14,8 +14,8 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.model import Claim
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
-from webrtc_events.delivery.host_health import LONGEST_REST_S
-from webrtc_events.delivery.host_limiter import HostLimits
+from webrtc_events.delivery.host_health import MAX_COOL_DOWN_S
+from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.store import Settlement, Store, StoreOptions
 
@@ -131,7 +131,7 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     # While it was down it was asked by one at a time, and the others came by seldom: to look whether
     # it is back, and at the deadline of an event. A rest is half of the longest at least, and what goes
     # out on a connection that was closed meanwhile goes out again.
-    rests = (BACK_S - DOWN_S) / (LONGEST_REST_S / 2)
+    rests = (BACK_S - DOWN_S) / (MAX_COOL_DOWN_S / 2)
     assert asked_when_down <= rests + 2 * IN_FLIGHT
     assert claimed_when_down <= SUBSCRIPTIONS * (rests + len(accepted_s))
 
@@ -151,7 +151,7 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
                 # The store's time goes on by some milliseconds while it works.
                 assert arrivals.at_s[event] < moment + DEADLINE_S + STEP_S / 2
             else:
-                assert moment + DEADLINE_S < BACK_S + 2 * LONGEST_REST_S
+                assert moment + DEADLINE_S < BACK_S + 2 * MAX_COOL_DOWN_S
     for subscription in subscriptions:
         times = [arrivals.at_s.get(f"{subscription}.{number}") for number in range(1, len(accepted_s) + 1)]
         sent = [at for at in times if at is not None]

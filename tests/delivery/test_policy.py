@@ -16,9 +16,8 @@ from tests.harness.sinks import Answer, RecordingSink
 from webrtc_events.core.model import EventType, Status, TerminationReason
 from webrtc_events.core.outcomes import Delivered, Drop, End, Outcome, Retry, SinkAnswer, SinkFailure
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery import host_health as pace
-from webrtc_events.delivery import retry_policy as retry
-from webrtc_events.delivery.host_signals import Erred, Silent, Slower, Took, sign_of
+from webrtc_events.delivery import host_health, retry_policy
+from webrtc_events.delivery.host_signals import Error, Healthy, Throttled, Unreachable, signal_of
 from webrtc_events.sinks import transfer
 from webrtc_events.store.store import Store
 
@@ -26,11 +25,11 @@ Make = Callable[..., Postman]
 DOCUMENT = Document("delivery-policy.md")
 # Failures that libcurl has no code for, see transfer.py.
 OWN_FAILURES = {"too_large", "address_refused", "protocol", "other"}
-SIGNS = {
-    "answers": Took,
-    "asks for less": Slower,
-    "errs": Erred,
-    "is silent": Silent,
+SIGNALS = {
+    "answers": Healthy,
+    "asks for less": Throttled,
+    "errs": Error,
+    "is silent": Unreachable,
     "says nothing of itself": type(None),
 }
 
@@ -43,7 +42,7 @@ class Row:
     credentialed: bool
     event: str
     subscription: str
-    sign: str
+    signal: str
 
 
 ROWS = [
@@ -61,8 +60,8 @@ def row_of(what: str, *, credentialed: bool = False) -> Row:
     raise AssertionError(f"{what} has no row")
 
 
-def judged(reply: SinkAnswer | SinkFailure, *, credentialed: bool = False) -> Outcome:
-    return retry.decide(
+def decided(reply: SinkAnswer | SinkFailure, *, credentialed: bool = False) -> Outcome:
+    return retry_policy.decide(
         reply, attempt=1, remaining_ms=60_000, credentialed=credentialed, random=lambda: 0.0, now_s=0.0
     )
 
@@ -84,12 +83,12 @@ def said(row: Row) -> tuple[type[Outcome], str]:
 
 def check(row: Row, reply: SinkAnswer | SinkFailure) -> None:
     outcome, reason = said(row)
-    found = judged(reply, credentialed=row.credentialed)
+    found = decided(reply, credentialed=row.credentialed)
     assert isinstance(found, outcome), (row, found)
     if isinstance(found, End):
         assert found.reason == reason
         assert found.notify == ("is told once" in row.subscription)
-    assert isinstance(sign_of(reply, 0.0), SIGNS[row.sign]), row
+    assert isinstance(signal_of(reply, 0.0), SIGNALS[row.signal]), row
 
 
 @pytest.mark.parametrize("status", range(200, 600))
@@ -120,7 +119,7 @@ TRIED = [
 ]
 
 
-@pytest.mark.parametrize(("row", "status"), TRIED, ids=[f"{each[1]}-{each[0].sign}" for each in TRIED])
+@pytest.mark.parametrize(("row", "status"), TRIED, ids=[f"{status}-{row.signal}" for row, status in TRIED])
 def test_a_real_sink_is_treated_as_its_row_says(
     row: Row,
     status: int,
@@ -160,15 +159,15 @@ def test_the_figures_are_those_of_the_service() -> None:
     told = {what: int(much.split()[0]) for what, much in DOCUMENT.table("When an event is tried again")}
     told |= {what: int(much.split()[0]) for what, much in DOCUMENT.table("How much a sink is asked")}
     deadlines = {
-        f"deadline of a {each.rpartition('.')[2]}": settings.deadline_ms(each) // 1000 for each in EventType
+        f"deadline of a {kind.rpartition('.')[2]}": settings.deadline_ms(kind) // 1000 for kind in EventType
     }
     reason = TerminationReason.NETWORK_TERMINATED
     assert told == deadlines | {
-        "longest delay after the first attempt": retry._FIRST_DELAY_MS // 1000,
-        "longest delay at all": retry._MAX_DELAY_MS // 1000,
+        "longest delay after the first attempt": retry_policy._FIRST_DELAY_MS // 1000,
+        "longest delay at all": retry_policy._MAX_DELAY_MS // 1000,
         f"failing without a break, after which a subscription ends with {reason}": settings.sink_failure_s,
-        "failures in a row that make a sink silent": pace.SILENT_AFTER,
-        "longest rest": round(pace.LONGEST_REST_S),
+        "failures in a row that make a sink silent": host_health.FAILURES_TO_OPEN,
+        "longest rest": round(host_health.MAX_COOL_DOWN_S),
         "notifications on their way to one sink": settings.sink_in_flight,
         "connections to one sink": settings.sink_connections,
     }

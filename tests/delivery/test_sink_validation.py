@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webrtc_events.core.outcomes import Agreed, Refused, Retry, SinkAnswer, SinkFailure, SinkReply
-from webrtc_events.delivery.sink_validation import judge, origin_header
+from webrtc_events.delivery.sink_validation import decide_agreement, origin_header
 
 ORIGIN = "events.operator.example"
 HOUR_MS = 3_600_000
@@ -15,7 +15,7 @@ LATER = {408, 425, 429, *range(500, 600)} - {501}
 def judged(
     reply: SinkReply, *, attempt: int = 1, remaining_ms: int = HOUR_MS, random: float = 0.5
 ) -> Agreed | Refused | Retry:
-    return judge(
+    return decide_agreement(
         reply,
         origin=ORIGIN,
         attempt=attempt,

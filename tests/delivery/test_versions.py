@@ -16,7 +16,7 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import ContractVersion, Credential, EventType, Status, Subscription
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.notifications import EventFormat, EventFormats
+from webrtc_events.delivery.cloud_event import EventFormat, EventFormats
 from webrtc_events.local.sink.app import Judge
 from webrtc_events.local.sink.second_validator import SecondValidator
 from webrtc_events.store.keys import partition_of
@@ -84,7 +84,7 @@ def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(
     assert delayed[1] - SystemClock().now() * 1000 == pytest.approx(30_000, abs=5_000)
     raw_store.zadd(P.due, {delayed[0]: 0})
     form = EventFormat(load_next().validator("CloudEvent"), strict=True)
-    newer = postman(forms=replace(EventFormats.of(settings), by_contract={"v9": form}))
+    newer = postman(formats=replace(EventFormats.of(settings), by_contract={"v9": form}))
     newer.run()
     assert [request.json["data"]["sequenceNumber"] for request in sink.requests] == [1, 1]
 

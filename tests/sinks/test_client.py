@@ -27,7 +27,7 @@ from tests.harness.sinks import (
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkReply, SinkRequest
 from webrtc_events.sinks.addresses import AddressPolicy
-from webrtc_events.sinks.client import Sink, SinkLimits, SinkPool
+from webrtc_events.sinks.client import SinkClient, SinkLimits, SinkPool
 from webrtc_events.sinks.headers import is_sendable_header
 from webrtc_events.sinks.resolver import Lookup, system_lookup
 
@@ -47,7 +47,7 @@ CHUNKED = b"HTTP/1.1 503 X\r\ntransfer-encoding: chunked\r\n\r\n"
 INTERIM = b"HTTP/1.1 100 X\r\n\r\nHTTP/1.1 103 X\r\nlink: x\r\n\r\n"
 
 Raw = Callable[[ssl.SSLSocket], None]
-MakeSink = Callable[..., Sink[int]]
+MakeSink = Callable[..., SinkClient[int]]
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def make(authority: Authority) -> Iterator[MakeSink]:
             resolve: Sequence[str] = (),
             pool: SinkPool = POOL,
             lookup: Lookup = system_lookup,
-        ) -> Sink[int]:
-            sink = Sink[int](
+        ) -> SinkClient[int]:
+            sink = SinkClient[int](
                 policy=policy,
                 ca_file=ca_file,
                 clock=SystemClock(),
@@ -95,7 +95,7 @@ def request(url: str, headers: tuple[tuple[str, str], ...] = HEADERS) -> SinkReq
     return SinkRequest(url, headers, BODY)
 
 
-def collect(sink: Sink[int], count: int) -> dict[int, SinkReply]:
+def collect(sink: SinkClient[int], count: int) -> dict[int, SinkReply]:
     replies: dict[int, SinkReply] = {}
     while len(replies) < count:
         finished = sink.poll(10)
@@ -104,7 +104,7 @@ def collect(sink: Sink[int], count: int) -> dict[int, SinkReply]:
     return replies
 
 
-def post(sink: Sink[int], url: str, headers: tuple[tuple[str, str], ...] = HEADERS) -> SinkReply:
+def post(sink: SinkClient[int], url: str, headers: tuple[tuple[str, str], ...] = HEADERS) -> SinkReply:
     sink.submit(1, request(url, headers))
     return collect(sink, 1)[1]
 
@@ -331,7 +331,7 @@ def test_a_netrc_file_gives_nothing_away(
 # Asking a sink
 
 
-def ask(sink: Sink[int], url: str) -> SinkReply:
+def ask(sink: SinkClient[int], url: str) -> SinkReply:
     sink.submit(1, SinkRequest(url, (("WebHook-Request-Origin", "here.example"),), b"", "OPTIONS"))
     return collect(sink, 1)[1]
 
@@ -950,7 +950,7 @@ def endless_answers(server: RecordingSink) -> dict[str, Raw]:
 @pytest.mark.parametrize("kind", endless_answers(cast(RecordingSink, None)))
 @pytest.mark.parametrize("send_one", [post, ask], ids=["event", "question"])
 def test_an_answer_whose_body_does_not_end_is_an_answer_soon(
-    server: RecordingSink, make: MakeSink, kind: str, send_one: Callable[[Sink[int], str], SinkReply]
+    server: RecordingSink, make: MakeSink, kind: str, send_one: Callable[[SinkClient[int], str], SinkReply]
 ) -> None:
     sink = make(limits=SinkLimits(total_ms=60_000))
     server.raw = endless_answers(server)[kind]

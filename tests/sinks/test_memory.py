@@ -48,12 +48,12 @@ from pathlib import Path
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.outcomes import SinkRequest
-from webrtc_events.sinks.client import Sink, SinkLimits
+from webrtc_events.sinks.client import SinkClient, SinkLimits
 
 url, ca_file, at_once = sys.argv[1], Path(sys.argv[2]), 20
 limits = SinkLimits(connect_ms=5_000, total_ms=10_000)
 policy = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
-sink = Sink(policy=policy, ca_file=ca_file, clock=SystemClock(), limits=limits)
+sink = SinkClient(policy=policy, ca_file=ca_file, clock=SystemClock(), limits=limits)
 
 
 def peak_kb():

@@ -1,6 +1,7 @@
 """An exchange with a sink: the request, the reply, and the outcome for the event. No I/O."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 from webrtc_events.core.model import TerminationReason
@@ -13,18 +14,20 @@ __all__ = [
     "Outcome",
     "Refused",
     "Retry",
+    "ScheduledRetry",
     "SinkAnswer",
     "SinkFailure",
     "SinkReply",
     "SinkRequest",
+    "SinkResult",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class SinkRequest:
-    """One request to a sink: POST of a notification, or OPTIONS without a body: does it want any?
+    """One request to a sink: POST of a notification, or OPTIONS without a body: does it agree to any?
 
-    `client`: whose subscription it is for; clients share what is scarce.
+    `client`: the owner of the subscription; clients share what is scarce.
     """
 
     url: str
@@ -39,8 +42,8 @@ class SinkAnswer:
     """A sink's answer, as far as its final head; its body is never kept.
 
     `multiplexed`: many exchanges share the connection that it came by (HTTP/2). `allowed_origin` and
-    `allowed_rate` are its WebHook-Allowed-Origin and -Rate, cut off where no such value can be so
-    long; of several, all of them, joined by commas.
+    `allowed_rate` are its WebHook-Allowed-Origin and -Rate, cut off beyond the length of any valid value;
+    of several, all of them, joined by commas.
     """
 
     status: int
@@ -90,7 +93,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The sink's answer ends the subscription; `notify` says whether it is still told."""
+    """The sink's answer ends the subscription; `notify`: its end is still sent to the sink."""
 
     reason: TerminationReason
     notify: bool
@@ -98,17 +101,34 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The sink may be sent notifications: so many a minute, or None for as many as there are."""
+    """The sink agrees to notifications; `rate`: how many a minute, None for no limit."""
 
     rate: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The sink does not agree to be sent notifications."""
+    """The sink does not agree to notifications."""
 
     reason: str
     detail: str = ""
 
 
 Outcome = Delivered | Retry | Drop | End | Agreed | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledRetry:
+    """The event with that outbox number is due again after `delay_ms`, `failed_attempts` made so far."""
+
+    delay_ms: int
+    failed_attempts: int
+    number: int
+
+
+class SinkResult(StrEnum):
+    """What a sink did with the events of one claim. Source of the values: lua/settle.lua."""
+
+    NOT_ASKED = ""
+    DELIVERED = "took"
+    FAILED = "failed"

@@ -24,7 +24,7 @@ class HeldLimits:
 
 
 class HeldBytes:
-    """Who holds how much. A partition is asked for so much that the largest event fits."""
+    """Who holds how much. A partition is asked for enough bytes that the largest event fits."""
 
     def __init__(self, limits: HeldLimits) -> None:
         self._limits = limits
@@ -47,7 +47,7 @@ class HeldBytes:
         return room if self._held else max(1, room)
 
     def share(self, partitions: int) -> int:
-        """How many bytes each of so many partitions is asked for."""
+        """How many bytes each of the partitions is asked for."""
         return min(self._limits.claim, (self._limits.worker - self._total) // partitions)
 
     def may_be_cut(self, share: int, found: Iterable[Claim]) -> bool:

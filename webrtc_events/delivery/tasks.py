@@ -4,9 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from webrtc_events.core.model import Claim, OutboxItem, OutboxKind, TerminationReason
-from webrtc_events.core.outcomes import Agreed, Delivered, Drop, End, Outcome, Refused, Retry
-from webrtc_events.delivery.host_limiter import Place, host_of
+from webrtc_events.core.model import Claim, OutboxItem, OutboxKind
+from webrtc_events.core.outcomes import (
+    Agreed,
+    Delivered,
+    Drop,
+    End,
+    Outcome,
+    Refused,
+    Retry,
+    ScheduledRetry,
+    SinkResult,
+)
+from webrtc_events.delivery.host_records import Permit, host_of
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.store import DroppedEvent, Settlement
 
@@ -17,26 +27,26 @@ __all__ = ["DeliveryTask"]
 class DeliveryTask:
     """One claim, its events tried one after the other, and what came of them.
 
-    `claimed_at_s` is of the dispatcher's monotonic clock. `sink`, `answer`: see `Settlement`. `place`:
-    the one that it holds on the way to its host. `turn_s`: when its turn comes, if it has one.
+    `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic clock. `permit`: the one that it holds
+    for its host. `slot_at_s`: when its rate-limit slot is, if it has one.
     """
 
     claim: Claim
     partition: Partition
     claimed_at_s: float
     host: str = field(init=False)
-    place: Place | None = None
+    permit: Permit | None = None
     index: int = 0
     attempt: int = field(init=False)
     correlator: str = ""
     event_type: str = ""
-    dead: list[DroppedEvent] = field(default_factory=list)
+    dropped: list[DroppedEvent] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
-    retry: tuple[int, int, int] | None = None
-    end: tuple[TerminationReason, bool] | None = None
-    sink: str = ""
+    retry: ScheduledRetry | None = None
+    end: End | None = None
+    result: SinkResult = SinkResult.NOT_ASKED
     answer: Agreed | Refused | None = None
-    turn_s: float | None = None
+    slot_at_s: float | None = None
 
     def __post_init__(self) -> None:
         self.host = host_of(self.claim.sink)
@@ -48,7 +58,7 @@ class DeliveryTask:
 
     @property
     def asks(self) -> bool:
-        """Whether its sink is asked if it agrees."""
+        """Whether its sink is asked to agree."""
         return self.item.kind is OutboxKind.HANDSHAKE
 
     @property
@@ -58,6 +68,10 @@ class DeliveryTask:
     def now_ms(self, now_s: float) -> int:
         """The store's time, carried on by the monotonic clock: the host's wall clock decides nothing."""
         return self.claim.now_ms + round((now_s - self.claimed_at_s) * 1000)
+
+    def remaining_ms(self, now_ms: int) -> int:
+        """What is left until its event's deadline; may be negative."""
+        return self.item.deadline_ms - now_ms
 
     def fitting(self, outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
         """What the outcome comes to for this item. Its detail, which is kept and logged, is masked."""
@@ -92,30 +106,31 @@ class DeliveryTask:
         self.attempts.append(record)
         return record
 
-    def take(self, outcome: Outcome) -> bool:
-        """The outcome of its event; True if the claim goes on with the next."""
+    def apply(self, outcome: Outcome) -> bool:
+        """Takes in the outcome of its event; True if the claim goes on with the next."""
         match outcome:
             case Delivered():
                 self._advance()
                 return True
             case Drop(reason, detail):
-                self.dead.append(DroppedEvent(self.item.number, reason, detail))
+                self.dropped.append(DroppedEvent(self.item.number, reason, detail))
                 self._advance()
                 return True
             case Retry(delay_ms):
-                self.retry = (delay_ms, self.attempt, self.item.number)
-            case End(reason, notify):
-                self.end = (reason, notify)
-                self.dead.append(DroppedEvent(self.item.number, "refused", reason))
+                self.retry = ScheduledRetry(delay_ms, self.attempt, self.item.number)
+            case End(reason):
+                self.end = outcome
+                self.dropped.append(DroppedEvent(self.item.number, "refused", reason))
                 self._advance()
             case Agreed() | Refused():
                 self.answer = outcome
                 self._advance()
         return False
 
-    def give_back(self, delay_ms: int) -> None:
-        """Its event is tried later, as if it had not been claimed: no attempt was made."""
-        self.retry = (delay_ms, self.attempt - 1, self.item.number)
+    def postpone(self, delay_ms: int, now_ms: int) -> None:
+        """Its event is due again after the delay, its deadline at the latest; no attempt was made."""
+        delay_ms = min(delay_ms, self.remaining_ms(now_ms))
+        self.retry = ScheduledRetry(delay_ms, self.attempt - 1, self.item.number)
 
     def _advance(self) -> None:
         self.index += 1
@@ -123,20 +138,21 @@ class DeliveryTask:
 
     def settlement(self) -> Settlement:
         done = self.claim.items[: self.index]
+        retry, end = self.retry, self.end
         return Settlement(
             claim=self.claim,
             through=done[-1].number if done else self.claim.items[0].number - 1,
-            dead=tuple(self.dead),
+            dead=tuple(self.dropped),
             attempts=tuple(self.attempts),
-            retry=self.retry,
-            end=self.end,
-            sink=self.sink,
+            retry=None if retry is None else (retry.delay_ms, retry.failed_attempts, retry.number),
+            end=None if end is None else (end.reason, end.notify),
+            sink=self.result,
             answer=self.answer,
         )
 
 
 def _reason(outcome: Outcome) -> str:
-    """Why, in a word; empty for what went well."""
+    """Why, in one word; empty for a success."""
     return "" if isinstance(outcome, Delivered | Agreed) else str(outcome.reason)
 
 

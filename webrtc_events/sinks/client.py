@@ -1,6 +1,6 @@
 """Concurrent requests to sinks, with limits on time, addresses and answers.
 
-One `Sink` belongs to one thread, which calls `submit` and `poll`; `wake` may come from any
+One `SinkClient` belongs to one thread, which calls `submit` and `poll`; `wake` may come from any
 thread. libcurl's multi interface drives the transfers; it tells us which sockets and which
 timer it waits for, and `poll` waits for them all at once, so that a sink that hangs costs
 nothing but its own time. What one request may do is in transfer.py.
@@ -25,7 +25,7 @@ from webrtc_events.sinks.curl_loop import CurlLoop
 from webrtc_events.sinks.resolver import Lookup, NamedHost, Resolver, named_host, system_lookup
 from webrtc_events.sinks.transfer import RefusedError, SinkLimits, Transfer
 
-__all__ = ["Sink", "SinkLimits", "SinkPool"]
+__all__ = ["SinkClient", "SinkLimits", "SinkPool"]
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class _Post(Generic[T]):
     started_s: float
 
 
-class Sink(Generic[T]):
+class SinkClient(Generic[T]):
     """Requests in flight, each known by the caller's token.
 
     Args:
