@@ -21,7 +21,7 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
-from webrtc_events.sinks.client import SinkLimits
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.keys import partition_of
 from webrtc_events.worker import Worker
 

@@ -14,7 +14,8 @@ from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
 from webrtc_events.sinks.addresses import AddressPolicy
-from webrtc_events.sinks.client import SinkClient, SinkLimits
+from webrtc_events.sinks.client import SinkClient
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
 
 LIMITS = SinkLimits(connect_ms=500, total_ms=1_000)

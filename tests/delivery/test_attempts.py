@@ -31,7 +31,7 @@ from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.model import Credential
 from webrtc_events.core.settings import Settings
-from webrtc_events.sinks.client import SinkLimits
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store

@@ -18,7 +18,7 @@ from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.sinks.client import SinkLimits
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 

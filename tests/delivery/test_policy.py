@@ -18,12 +18,12 @@ from webrtc_events.core.outcomes import Delivered, Drop, End, Outcome, Retry, Si
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery import host_health, retry_policy
 from webrtc_events.delivery.host_signals import Error, Healthy, Throttled, Unreachable, signal_of
-from webrtc_events.sinks import transfer
+from webrtc_events.sinks.failures import CURL_REASONS
 from webrtc_events.store.store import Store
 
 Make = Callable[..., Postman]
 DOCUMENT = Document("delivery-policy.md")
-# Failures that libcurl has no code for, see transfer.py.
+# Failures that libcurl has no code for, see sinks/transfer.py.
 OWN_FAILURES = {"too_large", "address_refused", "protocol", "other"}
 SIGNALS = {
     "answers": Healthy,
@@ -97,13 +97,13 @@ def test_every_status_has_a_row_that_is_true(status: int) -> None:
     check(row_of(str(status), credentialed=True), SinkAnswer(status, None, 1))
 
 
-@pytest.mark.parametrize("reason", sorted({*transfer._REASONS.values(), *OWN_FAILURES}))
+@pytest.mark.parametrize("reason", sorted({*CURL_REASONS.values(), *OWN_FAILURES}))
 def test_every_failure_has_a_row_that_is_true(reason: str) -> None:
     check(row_of(reason), SinkFailure(reason, "", 1))
 
 
 def test_no_row_is_of_what_there_is_not() -> None:
-    failures = {*transfer._REASONS.values(), *OWN_FAILURES}
+    failures = {*CURL_REASONS.values(), *OWN_FAILURES}
     names = [name for row in ROWS for name in row.of if not name[0].isdigit()]
     assert sorted(names) == sorted(failures)
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webrtc_events.sinks.addresses import AddressPolicy, check_sink_url
+from webrtc_events.sinks.addresses import AddressPolicy
+from webrtc_events.sinks.sink_url import check_sink_url
 
 PUBLIC = AddressPolicy()
 

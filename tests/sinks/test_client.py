@@ -27,8 +27,9 @@ from tests.harness.sinks import (
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkReply, SinkRequest
 from webrtc_events.sinks.addresses import AddressPolicy
-from webrtc_events.sinks.client import SinkClient, SinkLimits, SinkPool
+from webrtc_events.sinks.client import SinkClient, SinkPool
 from webrtc_events.sinks.headers import is_sendable_header
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.resolver import Lookup, system_lookup
 
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))

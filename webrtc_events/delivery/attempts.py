@@ -26,7 +26,7 @@ class Attempts:
     def replied(self, task: DeliveryTask, reply: SinkReply) -> bool:
         """Takes in the reply to the task's event; True if the claim goes on with the next."""
         outcome = self._decide(task, reply)
-        if task.result is not SinkResult.DELIVERED and not task.asks:
+        if task.result is not SinkResult.DELIVERED and not task.is_handshake:
             delivered = isinstance(outcome, Delivered)
             task.result = SinkResult.DELIVERED if delivered else SinkResult.FAILED
         status = reply.status if isinstance(reply, SinkAnswer) else None
@@ -47,7 +47,7 @@ class Attempts:
         remaining_ms = task.remaining_ms(now_ms)
         # By the store's time too: this host's wall clock may be wrong.
         now_s = now_ms / 1000
-        if task.asks:
+        if task.is_handshake:
             return decide_agreement(
                 reply,
                 origin=task.claim.origin,

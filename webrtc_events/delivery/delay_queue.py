@@ -1,4 +1,4 @@
-"""What waits for a moment, the earliest first. Pure."""
+"""A queue of items that wait for their moments, the earliest first. Pure."""
 
 import heapq
 import itertools
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class DelayQueue(Generic[T]):
-    """Keeps things until their moments, which are seconds of one monotonic clock."""
+    """Moments are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, T]] = []

@@ -22,7 +22,8 @@ from webrtc_events.delivery.rate_limit import RateLimiter
 from webrtc_events.delivery.settling import Settler
 from webrtc_events.delivery.store_calls import StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
-from webrtc_events.sinks.client import SinkClient, SinkLimits
+from webrtc_events.sinks.client import SinkClient
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
 
 __all__ = ["Dispatcher", "DispatcherOptions", "DispatcherSettings"]

@@ -1,4 +1,4 @@
-"""How many bytes of events a worker holds: those that are claimed and not settled yet. Pure."""
+"""The bytes of events that a worker holds: those claimed and not settled yet. Pure."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What waits for busy hosts, in order, and no more for one than it does in a second. Pure."""
+"""The queues of tasks that wait for busy hosts. Pure."""
 
 from collections import deque
 from collections.abc import Callable

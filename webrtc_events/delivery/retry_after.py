@@ -1,4 +1,4 @@
-"""How long a sink asks to be left alone. Pure. Source: RFC 9110, 10.2.3 (Retry-After)."""
+"""The delay that a sink asks for. Pure. Source: RFC 9110, 10.2.3 (Retry-After)."""
 
 import re
 from datetime import UTC, datetime

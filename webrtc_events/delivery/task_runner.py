@@ -1,4 +1,4 @@
-"""A task's way through its events: permit, rate-limit slot, notification, reply, and on to the next."""
+"""The course of a task from event to event: permit, rate-limit slot, notification, reply."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A claim on its way to its sink."""
+"""A claim in progress at its sink."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -57,7 +57,7 @@ class DeliveryTask:
         return self.claim.items[self.index]
 
     @property
-    def asks(self) -> bool:
+    def is_handshake(self) -> bool:
         """Whether its sink is asked to agree."""
         return self.item.kind is OutboxKind.HANDSHAKE
 
@@ -78,9 +78,9 @@ class DeliveryTask:
         if self.item.end and (
             isinstance(outcome, End) or (isinstance(outcome, Retry) and self.claim.end_once)
         ):
-            # The end cannot be ended again: it is given up.
+            # The end cannot end the subscription again: it is given up.
             outcome = Drop("end_refused", ": ".join(filter(None, (_reason(outcome), _detail(outcome)))))
-        if self.asks and isinstance(outcome, Drop):
+        if self.is_handshake and isinstance(outcome, Drop):
             # It could not be asked; no event is lost by that.
             outcome = Refused(outcome.reason, outcome.detail)
         if isinstance(outcome, Drop | Refused | Retry):

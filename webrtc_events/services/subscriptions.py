@@ -45,8 +45,9 @@ from webrtc_events.core.model import (
 from webrtc_events.core.scopes import require_any_scope
 from webrtc_events.core.settings import Settings
 from webrtc_events.services.subscription_resources import Resources, owns, resource_of
-from webrtc_events.sinks.addresses import AddressPolicy, check_sink_url
+from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.headers import check_sink_headers, check_sink_token
+from webrtc_events.sinks.sink_url import check_sink_url
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.store import Store
 
