@@ -330,11 +330,11 @@ class Arrivals:
 
 def events_of(sink: RecordingSink, path: str) -> list[int]:
     posted = [request for request in sink.requests if request.method == "POST" and request.path == path]
-    return [each.json["data"]["sequenceNumber"] for each in posted]
+    return [request.json["data"]["sequenceNumber"] for request in posted]
 
 
 def run_both(dispatchers: list[Postman], sink: RecordingSink, notifications: int) -> None:
-    """Both work until so many notifications came."""
+    """Both work until that many notifications came."""
     done = threading.Event()
 
     def work(postman: Postman) -> None:
@@ -364,7 +364,7 @@ def test_two_workers_keep_the_rate_that_a_sink_allows_all_its_subscriptions(
     began = SystemClock().monotonic()
     append(store, *(invitation(number) for number in range(1, 9)))
     run_both([postman(), postman()], sink, 5 + 40)
-    # Whatever delays an arrival, the one that is the nth cannot come before the nth turn.
+    # Whatever delays an arrival, the nth cannot come before the nth slot.
     for index, moment in enumerate(sorted(arrivals.moments)):
         assert moment - began >= index * 0.05 - 0.005
     assert sorted(events_of(sink, "/paced")) == sorted([*range(1, 9)] * 5)
@@ -397,11 +397,11 @@ def test_a_slow_rate_holds_events_back_and_keeps_their_order(
     postman(store_at(61)).run()
     assert events_of(sink, "/") == [1, 2]
     # No attempt was made in between: the event's own attempts begin with the first.
-    attempts = [each["attempt"] for _, each in raw_store.xrange(P.attempts)]
+    attempts = [entry["attempt"] for _, entry in raw_store.xrange(P.attempts)]
     assert sum('"attempt": 1' in attempt for attempt in attempts) == len(attempts) == 3
 
 
-def test_what_waits_for_its_turn_past_its_deadline_is_dropped(
+def test_what_waits_for_its_slot_past_its_deadline_is_dropped(
     store: Store, store_at: Callable[..., Store], sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
 ) -> None:
     """At one a minute an invitation, which is worth 120 s, goes out third at the latest."""
@@ -416,13 +416,13 @@ def test_what_waits_for_its_turn_past_its_deadline_is_dropped(
             dispatcher.step(claiming=True)
     postman(store_at(130)).run()
     assert events_of(sink, "/")[:2] == [1, 2]
-    assert {each["reason"] for _, each in raw_store.xrange(P.dead)} == {"deadline_exceeded"}
+    assert {letter["reason"] for _, letter in raw_store.xrange(P.dead)} == {"deadline_exceeded"}
 
 
-def test_what_waits_for_its_host_uses_no_turn(
+def test_what_waits_for_its_host_uses_no_slot(
     store: Store, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
 ) -> None:
-    """At one a minute, a turn that is not used costs a minute."""
+    """At one a minute, a slot that is not used costs a minute."""
     sink.answer = agreeing("1")
     asked(store, sink, "/paced")
     created(store, sink=sink.url_of("/slow"), registration="r2")
@@ -455,7 +455,7 @@ def test_sinks_that_named_no_rate_are_not_held_back(
     assert raw_store.keys("turns:*") == []
 
 
-def test_a_dispatcher_that_stops_gives_back_what_waits_for_its_turn(
+def test_a_dispatcher_that_stops_gives_back_what_waits_for_its_slot(
     store: Store, sink: RecordingSink, postman: Make
 ) -> None:
     sink.answer = agreeing("75")

@@ -40,7 +40,7 @@ P = partition_of("r1", 64)
 Make = Callable[..., Postman]
 # A machine that is busy is no cause that is looked for here.
 PATIENT = SinkLimits()
-# A sink's address may hold a secret of its own.
+# A sink's address may hold a secret.
 SECRET = "s3cret-of-the-url"
 PATH = f"/hook/{SECRET}?token={SECRET}"
 
@@ -174,8 +174,8 @@ CAUSES: dict[tuple[str, str], Callable[[Causes], Any]] = {
 
 
 def test_the_documentation_tells_what_the_words_of_each_mean() -> None:
-    told = {(reason.strip("`"), words.strip("`")) for reason, words, *_ in WORDS}
-    assert told == CAUSES.keys()
+    documented = {(reason.strip("`"), words.strip("`")) for reason, words, *_ in WORDS}
+    assert documented == CAUSES.keys()
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_a_failed_attempt_says_why(
     assert words in line["detail"]
     # It is kept as well, and neither tells what the request carried, nor to which path it went.
     kept = [json.loads(fields["attempt"]) for _, fields in raw_store.xrange(P.attempts)]
-    assert {each["detail"] for each in kept} >= {line["detail"]}
+    assert {attempt["detail"] for attempt in kept} >= {line["detail"]}
     assert not any(secret in caplog.text + repr(kept) for secret in (SECRET, "t0ken-of-the-sink", "/hook"))
 
 

@@ -49,23 +49,23 @@ def test_three_subscribers_receive_the_whole_call(
     results = Publisher(store, load_network()).publish(call)
     assert {result["status"] for result in results} == {"accepted"}
     postman().run()
-    for each in made.values():
-        store.end(each.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+    for subscription in made.values():
+        store.end(subscription.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
     postman().run()
 
-    opinion = SecondValidator(strict=False)
-    assert [opinion.fault(request.headers, request.body) for request in sink.requests] == [None] * len(
+    validator = SecondValidator(strict=False)
+    assert [validator.fault(request.headers, request.body) for request in sink.requests] == [None] * len(
         sink.requests
     )
     for event_type, subscription in made.items():
         path = f"/{event_type.rpartition('.')[2]}"
         received = [request.json for request in sink.requests if request.path == path]
         *events, end = received
-        told = [
+        delivered = [
             {name: value for name, value in event["data"].items() if name != "subscriptionId"}
             for event in events
         ]
-        assert told == expected(call, event_type, registration)
+        assert delivered == expected(call, event_type, registration)
         assert [event["id"] for event in received] == [
             f"{subscription.id}.{number}" for number in range(1, len(received) + 1)
         ]

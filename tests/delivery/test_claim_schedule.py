@@ -87,7 +87,7 @@ def test_no_more_is_asked_for_than_there_is_room_and_each_partition_has_its_turn
 
 
 def test_no_more_partitions_are_asked_than_may_be() -> None:
-    """What is held in bytes may be the bound, however many places there are. All have their turn."""
+    """What is held in bytes may be the bound, however much room there is. All have their turn."""
     schedule = ClaimSchedule(64, 50)
     schedule.ask_all()
     assert schedule.next(1000, 0.0, max_partitions=0) == ([], 0)

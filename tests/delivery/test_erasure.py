@@ -39,8 +39,8 @@ def test_deliveries_under_way_end_and_the_others_go_on(
     sink.answer = answer
     postman().run()
     received = defaultdict(list)
-    for each in sink.requests:
-        received[each.json["data"]["subscriptionId"]].append(each.json["data"]["sequenceNumber"])
+    for request in sink.requests:
+        received[request.json["data"]["subscriptionId"]].append(request.json["data"]["sequenceNumber"])
     gone = received.pop(made[1].id)
     assert erased
     assert gone == list(range(1, len(gone) + 1))

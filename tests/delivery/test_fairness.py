@@ -139,8 +139,8 @@ def test_a_sink_that_hangs_is_asked_by_one_at_a_time(
         step_until(running, lambda: clock.monotonic() > started + 2.5)
         tried = attempts(raw_store)
     assert 1 <= len(tried) <= 3
-    assert {each["reason"] for each in tried} == {"timeout"}
-    counted = [int(raw_store.hget(P.subscription(each), "attempts") or 0) for each in made]
+    assert {attempt["reason"] for attempt in tried} == {"timeout"}
+    counted = [int(raw_store.hget(P.subscription(made_id), "attempts") or 0) for made_id in made]
     assert sum(counted) <= len(tried)
 
 
@@ -154,9 +154,9 @@ def test_what_is_given_back_untouched_keeps_its_order(
     step_until(running, lambda: len(attempts(raw_store)) >= 2)
     sink.raw = None
     step_until(running, lambda: not raw_store.exists(P.due), 20)
-    for each in made:
-        of = [request.json for request in sink.requests if request.json["id"].startswith(each)]
-        assert [event["data"]["sequenceNumber"] for event in of] == [1, 2, 3, 4, 5]
+    for made_id in made:
+        events = [request.json for request in sink.requests if request.json["id"].startswith(made_id)]
+        assert [event["data"]["sequenceNumber"] for event in events] == [1, 2, 3, 4, 5]
 
 
 def test_what_is_too_late_is_given_up_although_its_sink_is_silent(
@@ -177,7 +177,7 @@ def test_what_is_too_late_is_given_up_although_its_sink_is_silent(
 def test_a_sink_that_is_silent_for_all_fails_for_each_of_them(
     store: Store, postman: Make, raw_store: "redis.Redis"
 ) -> None:
-    """Of many subscriptions few are tried while their sink is silent; its days are counted for all."""
+    """Of many subscriptions few are tried while their sink is unreachable; its days are counted for all."""
     with hanging() as url:
         made = subscribed(store, url, 20)
         append(store, invitation(1))
@@ -185,7 +185,7 @@ def test_a_sink_that_is_silent_for_all_fails_for_each_of_them(
         step_until(running, lambda: len(attempts(raw_store)) >= 1)
         step_until(
             running,
-            lambda: all(raw_store.hexists(P.subscription(each), "failing_since") for each in made),
+            lambda: all(raw_store.hexists(P.subscription(made_id), "failing_since") for made_id in made),
         )
 
 
@@ -210,7 +210,7 @@ def test_a_due_entry_that_is_no_subscription_holds_back_no_other(
     assert "'foreign', which is no subscription id" in caplog.text
 
 
-def test_no_lease_runs_out_while_its_task_waits_for_a_place(
+def test_no_lease_runs_out_while_its_task_waits_for_a_permit(
     store_at: Callable[..., Store],
     sink: RecordingSink,
     postman: Make,
@@ -278,7 +278,7 @@ def test_what_waits_for_a_sink_that_falls_silent_leaves_its_room_to_the_others(
 def test_five_percent_that_hang_cost_the_others_nothing_to_speak_of(
     store: Store, sink: RecordingSink, postman: Make
 ) -> None:
-    """Rounds without and with them alternate. There are more of them than places on the way to sinks.
+    """Rounds without and with them alternate. There are more of them than permits.
 
     `make fairness` measures it with a worker, and sinks, in processes of their own; here a stall of
     one exchange (1 s) would show. The shortest round of each kind counts: what else the machine does

@@ -54,7 +54,7 @@ class Yard:
         self.now_s += seconds
 
     def warm(self, host: str = "h", answers: int = 16, seconds: float = 0.005) -> "Yard":
-        """The host has answered, and has its whole window."""
+        """The host has answered, and has its whole limit."""
         for _ in range(answers):
             permit = self.acquire(host)
             assert isinstance(permit, Permit)
@@ -269,7 +269,7 @@ def test_what_is_deferred_by_a_busy_host_comes_back_in_turn() -> None:
 
 
 def test_one_client_takes_no_more_than_it_leaves_to_others() -> None:
-    """Whatever its hosts do: silent, slow, or prompt until now."""
+    """Whatever its hosts do: unreachable, slow, or prompt until now."""
     for seconds in (10.0, 1.5, 0.001):
         yard = Yard(HostLimits(in_flight=64, connections=64))
         hosts = [f"h{number}" for number in range(3000)]
@@ -284,25 +284,25 @@ def test_one_client_takes_no_more_than_it_leaves_to_others() -> None:
         assert all(isinstance(newcomer, Permit) for newcomer in newcomers), seconds
 
 
-@pytest.mark.parametrize("silent", [100, 3_000, 10_000])
+@pytest.mark.parametrize("unreachable", [100, 3_000, 10_000])
 @pytest.mark.parametrize("client", ["greedy", "other"])
-def test_a_new_host_finds_a_place_at_once_beside_silent_ones(silent: int, client: str) -> None:
-    """Of a client whose other hosts are new too, and silent; an answer takes them 3 s, and it 20 ms."""
+def test_a_new_host_finds_a_place_at_once_beside_silent_ones(unreachable: int, client: str) -> None:
+    """Of a client whose other hosts are new too, and unreachable; an answer takes them 3 s, and it 20 ms."""
     limiter: HostLimiter[int] = HostLimiter(HostLimits(in_flight=64, connections=64), lambda: 0.5)
     play = Play(limiter)
-    for number in range(silent):
+    for number in range(unreachable):
         play.begin(0.0, f"h{number}", "greedy")
     for number in range(40):
         play.begin(0.3 + number * 0.5, f"new-{number}", client)
     play.until(25.0)
     waited = sorted(play.waited_s(f"new-{number}") for number in range(40))
     assert waited[-1] <= 0.25
-    # And the silent ones were not forgotten over it.
-    assert play.asked >= min(silent, 1_000)
+    # And the unreachable ones were not forgotten over it.
+    assert play.asked >= min(unreachable, 1_000)
 
 
 class Play:
-    """Tasks of hosts that are silent for 3 s, or answer after 20 ms, by a clock of its own."""
+    """Tasks of hosts that time out after 3 s, or answer after 20 ms, with a simulated clock."""
 
     def __init__(self, limiter: HostLimiter[int]) -> None:
         self._limiter = limiter
@@ -454,7 +454,7 @@ class LimiterMachine(RuleBasedStateMachine):
         self.waits: dict[str, list[int]] = {name: [] for name in HOSTS}
         # What waits because its host is new, and nothing is in flight to it.
         self.new: dict[int, str] = {}
-        # A host that is new or fell silent is of a new generation, until it answers.
+        # A host that is new or became unreachable is of a new generation, until it answers.
         self.generation = Counter[str]()
         self.answered = dict.fromkeys(HOSTS, False)
         self.failures = Counter[str]()
@@ -591,7 +591,7 @@ class LimiterMachine(RuleBasedStateMachine):
         if not hasattr(self, "limiter"):
             return
         while self.permits or self.new:
-            # Whatever waits gets a permit once there is one, and nothing is put off for ever.
+            # Whatever waits gets a permit once there is one, and nothing is passed over for ever.
             assert list(self._go_on_with_new()) or self.permits
             while self.permits:
                 self._release(next(iter(self.permits)), Healthy())

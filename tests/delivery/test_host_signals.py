@@ -38,7 +38,7 @@ def test_retry_after_with_another_status_is_meant_for_the_event_alone(status: in
 
 
 @pytest.mark.parametrize("reason", ["dns", "connect", "tls", "timeout", "address_refused"])
-def test_who_gives_no_answer_is_silent(reason: str) -> None:
+def test_a_host_without_any_answer_is_unreachable(reason: str) -> None:
     assert signal_of(SinkFailure(reason, "", 5), NOW_S) == Unreachable()
 
 

@@ -144,8 +144,8 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     # Nothing too late was sent, nothing that had time enough was given up, and nothing was lost.
     late = {letter["event"] for letter in dead_letters(raw_store)}
     for number, moment in enumerate(accepted_s, 1):
-        for each in subscriptions:
-            event = f"{each}.{number}"
+        for subscription_id in subscriptions:
+            event = f"{subscription_id}.{number}"
             assert (event in arrivals.at_s) != (event in late)
             if event in arrivals.at_s:
                 # The store's time goes on by some milliseconds while it works.

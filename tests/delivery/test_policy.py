@@ -108,7 +108,7 @@ def test_no_row_is_of_what_there_is_not() -> None:
     assert sorted(names) == sorted(failures)
 
 
-# One status of each row; for a class one that has no row of its own.
+# One status of each row; for a class one without its own row.
 TRIED = [
     (row, next(number for number in range(int(name[0]) * 100, 600) if row_of(str(number)) is row))
     if name.endswith("xx")
@@ -135,12 +135,12 @@ def test_a_real_sink_is_treated_as_its_row_says(
     append(store, invitation(1), invitation(2))
     postman().run()
     outcome, reason = said(row)
-    told = [reason] if "is told once" in row.subscription else []
+    end = [reason] if "is told once" in row.subscription else []
     expected: dict[type[Outcome], list[Any]] = {
         Delivered: [1, 2],
         Retry: [1, 1, 2],
         Drop: [1, 2],
-        End: [1, *told],
+        End: [1, *end],
     }
     assert sequence(sink.requests) == expected[outcome]
     assert bool(dead_letters(raw_store)) == (row.event == "is given up")
@@ -156,13 +156,13 @@ def test_the_figures_are_those_of_the_service() -> None:
             "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
         }
     )
-    told = {what: int(much.split()[0]) for what, much in DOCUMENT.table("When an event is tried again")}
-    told |= {what: int(much.split()[0]) for what, much in DOCUMENT.table("How much a sink is asked")}
+    documented = {what: int(much.split()[0]) for what, much in DOCUMENT.table("When an event is tried again")}
+    documented |= {what: int(much.split()[0]) for what, much in DOCUMENT.table("How much a sink is asked")}
     deadlines = {
         f"deadline of a {kind.rpartition('.')[2]}": settings.deadline_ms(kind) // 1000 for kind in EventType
     }
     reason = TerminationReason.NETWORK_TERMINATED
-    assert told == deadlines | {
+    assert documented == deadlines | {
         "longest delay after the first attempt": retry_policy._FIRST_DELAY_MS // 1000,
         "longest delay at all": retry_policy._MAX_DELAY_MS // 1000,
         f"failing without a break, after which a subscription ends with {reason}": settings.sink_failure_s,

@@ -24,7 +24,7 @@ def test_a_redelivered_event_is_the_same_but_for_its_place(
     postman().run()
     first, second, again, third, end = [request.json for request in sink.requests]
     assert again == first
-    assert [each["data"].get("sequenceNumber") for each in (second, third)] == [2, 3]
+    assert [event["data"].get("sequenceNumber") for event in (second, third)] == [2, 3]
     assert end["data"]["terminationReason"] == "MAX_EVENTS_REACHED"
     assert list(letters.newest_first(DeadLetterFilter())) == []
 

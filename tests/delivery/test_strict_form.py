@@ -86,15 +86,15 @@ def test_it_is_about_session_status_alone(
     """Other events are CloudEvents in either form, and are the same."""
     made = [created(store, sink=sink.url_of(f"/{client}"), client=client).id for client in ("app-1", "app-2")]
     append(store, invitation(1))
-    for each in made:
-        store.end(each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+    for made_id in made:
+        store.end(made_id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
     postman(settings=chosen(settings, "app-1")).run()
-    told: dict[str, list[Any]] = {"/app-1": [], "/app-2": []}
+    received_by: dict[str, list[Any]] = {"/app-1": [], "/app-2": []}
     for received in sink.requests:
         event = received.json
-        told[received.path].append((event["type"], event.keys(), event["data"].keys()))
-    assert told["/app-1"] == told["/app-2"]
-    assert len(told["/app-1"]) == 2
+        received_by[received.path].append((event["type"], event.keys(), event["data"].keys()))
+    assert received_by["/app-1"] == received_by["/app-2"]
+    assert len(received_by["/app-1"]) == 2
 
 
 def test_the_next_contract_has_one_form(

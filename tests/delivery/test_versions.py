@@ -45,13 +45,13 @@ def test_one_event_goes_out_in_the_form_of_each_version(
         contract: [request for request in sink.requests if request.path == f"/{contract}"]
         for contract in ContractVersion
     }
-    assert [len(each) for each in received.values()] == [2, 2]
+    assert [len(events) for events in received.values()] == [2, 2]
     old, new = (received[contract][0].json for contract in (ContractVersion.V0_2, ContractVersion.NEXT))
     # The same event, but for what a version decides and for the subscription.
     assert old.keys() >= MOVED
     assert new.keys() == old.keys() - MOVED
     assert [old["data"].pop("subscriptionId"), new["data"].pop("subscriptionId")] == [
-        each["id"].partition(".")[0] for each in (old, new)
+        event["id"].partition(".")[0] for event in (old, new)
     ]
     assert old["data"] == new["data"] == {"mediaSessionId": "s1", "status": "Connected", "sequenceNumber": 1}
 

@@ -359,8 +359,8 @@ def test_questions_and_events_take_turns_on_one_connection(server: RecordingSink
     for _ in range(2):
         assert allowed(ask(sink, server.url)) == ("*", None)
         assert status(post(sink, server.url)) == 200
-    assert [each.method for each in server.requests] == ["OPTIONS", "POST"] * 2
-    assert [each.body for each in server.requests] == [b"", BODY] * 2
+    assert [request.method for request in server.requests] == ["OPTIONS", "POST"] * 2
+    assert [request.body for request in server.requests] == [b"", BODY] * 2
     assert server.connections == 1
 
 

@@ -57,7 +57,7 @@ sink = SinkClient(policy=policy, ca_file=ca_file, clock=SystemClock(), limits=li
 
 
 def peak_kb():
-    line = next(each for each in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in each)
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
     return int(line.split()[1])
 
 
