@@ -22,7 +22,7 @@ LIMITS = SinkLimits(connect_ms=500, total_ms=1_000)
 
 
 @dataclass
-class Postman:
+class DispatcherDriver:
     """A dispatcher that is driven by the test's own thread. Retries have no delay."""
 
     dispatcher: Dispatcher
@@ -51,10 +51,10 @@ def sink() -> Iterator[RecordingSink]:
 
 
 @pytest.fixture
-def postman(
+def make_driver(
     settings: Settings, store: Store, sink: RecordingSink, raw_store: "redis.Redis"
-) -> Iterator[Callable[..., Postman]]:
-    made: list[Postman] = []
+) -> Iterator[Callable[..., DispatcherDriver]]:
+    made: list[DispatcherDriver] = []
 
     def make(
         at: Store = store,
@@ -64,7 +64,7 @@ def postman(
         options: DispatcherOptions | None = None,
         random: Callable[[], float] = lambda: 0.0,
         limits: SinkLimits = LIMITS,
-    ) -> Postman:
+    ) -> DispatcherDriver:
         http: SinkClient[Any] = SinkClient(
             policy=AddressPolicy(settings.sink_allowed_networks),
             ca_file=sink.ca_file,
@@ -82,7 +82,7 @@ def postman(
             random=random,
             options=options or DispatcherOptions(poll_s=0.02, limits=LIMITS),
         )
-        made.append(Postman(dispatcher, http, raw_store))
+        made.append(DispatcherDriver(dispatcher, http, raw_store))
         return made[-1]
 
     yield make

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import DispatcherDriver
 from tests.harness.builders import created
 from tests.harness.sinks import RecordingSink
 from webrtc_events.contract.documents import load_network
@@ -31,7 +31,7 @@ def expected(call: list[dict[str, Any]], event_type: EventType, registration: st
 
 @pytest.mark.parametrize("name", CALLS)
 def test_three_subscribers_receive_the_whole_call(
-    name: str, store: Store, sink: RecordingSink, postman: Callable[..., Postman], calls: Path
+    name: str, store: Store, sink: RecordingSink, make_driver: Callable[..., DispatcherDriver], calls: Path
 ) -> None:
     call = [json.loads(line) for line in (calls / f"{name}.ndjson").read_text().splitlines()]
     registration = call[0]["subject"]
@@ -48,10 +48,10 @@ def test_three_subscribers_receive_the_whole_call(
     }
     results = Publisher(store, load_network()).publish(call)
     assert {result["status"] for result in results} == {"accepted"}
-    postman().run()
+    make_driver().run()
     for subscription in made.values():
         store.end(subscription.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
-    postman().run()
+    make_driver().run()
 
     validator = SecondValidator(strict=False)
     assert [validator.fault(request.headers, request.body) for request in sink.requests] == [None] * len(

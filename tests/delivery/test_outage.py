@@ -7,7 +7,7 @@ from random import Random
 
 import redis
 
-from tests.delivery.conftest import LIMITS, Postman
+from tests.delivery.conftest import LIMITS, DispatcherDriver
 from tests.harness.builders import append, created, invitation
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
@@ -93,7 +93,10 @@ def hang_up(_: Received) -> Answer:
 
 
 def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_not_too_late(
-    settings: Settings, sink: RecordingSink, postman: Callable[..., Postman], raw_store: "redis.Redis"
+    settings: Settings,
+    sink: RecordingSink,
+    make_driver: Callable[..., DispatcherDriver],
+    raw_store: "redis.Redis",
 ) -> None:
     clock = SimulatedClock(SystemClock().now())
     store = SimulatedStore.connect(dataclasses.replace(settings, dead_letters=10_000))
@@ -101,7 +104,7 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     store.clock = clock
     subscriptions = [created(store, sink=sink.url).id for _ in range(SUBSCRIPTIONS)]
     options = DispatcherOptions(HostLimits(in_flight=IN_FLIGHT), poll_s=0.01, limits=LIMITS)
-    running = postman(store, clock=clock, options=options, random=Random(SEED).random)
+    running = make_driver(store, clock=clock, options=options, random=Random(SEED).random)
     sink.answer = arrivals = Arrivals(clock)
     accepted_s: list[float] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import DispatcherDriver
 from tests.delivery.test_dispatcher import dead_letters, sequence, with_token
 from tests.harness.builders import append, created, invitation
 from tests.harness.documents import Document
@@ -21,7 +21,7 @@ from webrtc_events.delivery.host_signals import Error, Healthy, Throttled, Unrea
 from webrtc_events.sinks.failures import CURL_REASONS
 from webrtc_events.store.store import Store
 
-Make = Callable[..., Postman]
+Make = Callable[..., DispatcherDriver]
 DOCUMENT = Document("delivery-policy.md")
 # Failures that libcurl has no code for, see sinks/transfer.py.
 OWN_FAILURES = {"too_large", "address_refused", "protocol", "other"}
@@ -126,14 +126,14 @@ def test_a_real_sink_is_treated_as_its_row_says(
     store: Store,
     settings: Settings,
     sink: RecordingSink,
-    postman: Make,
+    make_driver: Make,
     raw_store: "redis.Redis",
 ) -> None:
     answers = iter([Answer(status)])
     sink.answer = lambda _: next(answers, Answer(204))
     made = with_token(store, settings, sink) if row.credentialed else created(store, sink=sink.url)
     append(store, invitation(1), invitation(2))
-    postman().run()
+    make_driver().run()
     outcome, reason = said(row)
     end = [reason] if "is told once" in row.subscription else []
     expected: dict[type[Outcome], list[Any]] = {
