@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webrtc_events.core.model import (
+from webrtc_events.core.model import TerminationReason
+from webrtc_events.core.outcomes import (
     Delivered,
     Drop,
     End,
@@ -15,7 +16,6 @@ from webrtc_events.core.model import (
     SinkAnswer,
     SinkFailure,
     SinkReply,
-    TerminationReason,
 )
 from webrtc_events.delivery.retry_policy import decide
 

@@ -105,7 +105,7 @@ class Http2Sink:
                 asked = []
             connection.sendall(http.data_to_send())
             if http.state_machine.state is ConnectionState.CLOSED:
-                # The client hangs up: else it might find a reset, and not what it was told.
+                # The client hangs up: else it might find a reset, and not the answer.
                 while connection.recv(65_536):
                     pass
                 return

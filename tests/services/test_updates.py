@@ -14,7 +14,8 @@ from webrtc_events.contract.documents import load_next
 from webrtc_events.core.clock import SystemClock, format_time
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import InvalidArgument, NotFound, ServiceError, SubscriptionEnded
-from webrtc_events.core.model import Caller, ContractVersion, End, TerminationReason
+from webrtc_events.core.model import Caller, ContractVersion, TerminationReason
+from webrtc_events.core.outcomes import End
 from webrtc_events.core.settings import Settings
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.keys import partition_of, session_key

@@ -25,10 +25,11 @@ from tests.harness.sinks import (
     self_signed,
 )
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
+from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkReply, SinkRequest
 from webrtc_events.sinks.addresses import AddressPolicy
-from webrtc_events.sinks.client import Sink, SinkLimits, SinkPool
+from webrtc_events.sinks.client import SinkClient, SinkPool
 from webrtc_events.sinks.headers import is_sendable_header
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.resolver import Lookup, system_lookup
 
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
@@ -47,7 +48,7 @@ CHUNKED = b"HTTP/1.1 503 X\r\ntransfer-encoding: chunked\r\n\r\n"
 INTERIM = b"HTTP/1.1 100 X\r\n\r\nHTTP/1.1 103 X\r\nlink: x\r\n\r\n"
 
 Raw = Callable[[ssl.SSLSocket], None]
-MakeSink = Callable[..., Sink[int]]
+MakeSink = Callable[..., SinkClient[int]]
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +76,8 @@ def make(authority: Authority) -> Iterator[MakeSink]:
             resolve: Sequence[str] = (),
             pool: SinkPool = POOL,
             lookup: Lookup = system_lookup,
-        ) -> Sink[int]:
-            sink = Sink[int](
+        ) -> SinkClient[int]:
+            sink = SinkClient[int](
                 policy=policy,
                 ca_file=ca_file,
                 clock=SystemClock(),
@@ -95,7 +96,7 @@ def request(url: str, headers: tuple[tuple[str, str], ...] = HEADERS) -> SinkReq
     return SinkRequest(url, headers, BODY)
 
 
-def collect(sink: Sink[int], count: int) -> dict[int, SinkReply]:
+def collect(sink: SinkClient[int], count: int) -> dict[int, SinkReply]:
     replies: dict[int, SinkReply] = {}
     while len(replies) < count:
         finished = sink.poll(10)
@@ -104,7 +105,7 @@ def collect(sink: Sink[int], count: int) -> dict[int, SinkReply]:
     return replies
 
 
-def post(sink: Sink[int], url: str, headers: tuple[tuple[str, str], ...] = HEADERS) -> SinkReply:
+def post(sink: SinkClient[int], url: str, headers: tuple[tuple[str, str], ...] = HEADERS) -> SinkReply:
     sink.submit(1, request(url, headers))
     return collect(sink, 1)[1]
 
@@ -331,7 +332,7 @@ def test_a_netrc_file_gives_nothing_away(
 # Asking a sink
 
 
-def ask(sink: Sink[int], url: str) -> SinkReply:
+def ask(sink: SinkClient[int], url: str) -> SinkReply:
     sink.submit(1, SinkRequest(url, (("WebHook-Request-Origin", "here.example"),), b"", "OPTIONS"))
     return collect(sink, 1)[1]
 
@@ -358,8 +359,8 @@ def test_questions_and_events_take_turns_on_one_connection(server: RecordingSink
     for _ in range(2):
         assert allowed(ask(sink, server.url)) == ("*", None)
         assert status(post(sink, server.url)) == 200
-    assert [each.method for each in server.requests] == ["OPTIONS", "POST"] * 2
-    assert [each.body for each in server.requests] == [b"", BODY] * 2
+    assert [request.method for request in server.requests] == ["OPTIONS", "POST"] * 2
+    assert [request.body for request in server.requests] == [b"", BODY] * 2
     assert server.connections == 1
 
 
@@ -950,7 +951,7 @@ def endless_answers(server: RecordingSink) -> dict[str, Raw]:
 @pytest.mark.parametrize("kind", endless_answers(cast(RecordingSink, None)))
 @pytest.mark.parametrize("send_one", [post, ask], ids=["event", "question"])
 def test_an_answer_whose_body_does_not_end_is_an_answer_soon(
-    server: RecordingSink, make: MakeSink, kind: str, send_one: Callable[[Sink[int], str], SinkReply]
+    server: RecordingSink, make: MakeSink, kind: str, send_one: Callable[[SinkClient[int], str], SinkReply]
 ) -> None:
     sink = make(limits=SinkLimits(total_ms=60_000))
     server.raw = endless_answers(server)[kind]

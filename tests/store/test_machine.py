@@ -26,24 +26,22 @@ from hypothesis.stateful import (
 from tests.harness.builders import SINK, Interrupted, invitation, no_damage, subscription
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import (
-    Agreed,
     Claim,
-    End,
     EventType,
     NetworkEvent,
     OutboxKind,
-    Refused,
     Status,
     Subscription,
     TerminationReason,
 )
+from webrtc_events.core.outcomes import Agreed, End, Refused, ScheduledRetry
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions, append_events
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.outbox_entries import referred_payload
 from webrtc_events.store.redis.scripts import Client, connect
 from webrtc_events.store.script_options import StoreOptions
-from webrtc_events.store.settlements import RetryLater, Settlement
+from webrtc_events.store.settlements import Settlement
 from webrtc_events.store.store import Store
 
 STEP_MS = 10_000
@@ -452,9 +450,9 @@ class StoreMachine(RuleBasedStateMachine):
         retries = verdict == "retry" and lease.posted > 0
         numbers = [items[0].number - 1, *(item.number for item in items)]
         through, retried = numbers[lease.posted - int(retries)], numbers[lease.posted]
-        follow_up: RetryLater | End | Agreed | Refused | None = None
+        follow_up: ScheduledRetry | End | Agreed | Refused | None = None
         if retries:
-            follow_up = RetryLater(max(0, delay * STEP_MS - STEP_MS // 2), 1, retried)
+            follow_up = ScheduledRetry(max(0, delay * STEP_MS - STEP_MS // 2), 1, retried)
         elif items[0].kind is OutboxKind.HANDSHAKE and lease.posted > 0:
             follow_up = Refused("http_404") if ends else Agreed(60)
         elif ends:

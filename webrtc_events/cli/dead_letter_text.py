@@ -7,7 +7,7 @@ from typing import Any
 from webrtc_events.core.clock import format_time
 from webrtc_events.core.model import ContractVersion, Subscription
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.notifications import EventFormats, build_event
+from webrtc_events.delivery.cloud_event import EventFormats, build_event
 from webrtc_events.store.dead_letters import DeadLetter
 from webrtc_events.store.outbox_entries import referred_payload
 

@@ -16,8 +16,9 @@ from webrtc_events.core.clock import parse_time
 from webrtc_events.core.credentials import token_expiry_ms
 from webrtc_events.core.errors import InvalidArgument, Unprocessable
 from webrtc_events.core.model import Credential, EventType
-from webrtc_events.sinks.addresses import AddressPolicy, check_sink_url
+from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.headers import check_sink_headers, check_sink_token
+from webrtc_events.sinks.sink_url import check_sink_url
 
 __all__ = ["Renewal", "SubscriptionRequest", "SubscriptionUpdate", "requested_type"]
 

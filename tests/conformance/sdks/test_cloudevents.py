@@ -17,7 +17,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from cloudevents.core.exceptions import CloudEventValidationError
 
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import DispatcherDriver
 from tests.harness.builders import created
 from tests.harness.sinks import Received, RecordingSink
 from webrtc_events.contract.documents import load_network
@@ -52,7 +52,11 @@ class Sent:
 
 @pytest.fixture
 def sent(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Callable[..., Postman], calls: Path
+    store: Store,
+    settings: Settings,
+    sink: RecordingSink,
+    make_driver: Callable[..., DispatcherDriver],
+    calls: Path,
 ) -> Sent:
     played = [
         [json.loads(line) for line in file.read_text().splitlines()]
@@ -66,7 +70,7 @@ def sent(
             store.subscriptions.end(
                 subscription, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
             )
-    postman(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
+    make_driver(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
     sent = Sent(
         *([request for request in sink.requests if request.path == path] for path in ("/strict", "/contract"))
     )

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 __all__ = ["not_logged"]
 
-_LOGGER = "webrtc_events.delivery.dispatcher"
+_LOGGER = "webrtc_events.delivery.attempts"
 
 
 @contextmanager
