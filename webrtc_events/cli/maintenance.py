@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webrtc_events.cli.errors import handle_cli_errors
+from webrtc_events.cli.error_handling import handle_cli_errors
 
 if TYPE_CHECKING:
     from webrtc_events.store.erasure import Traces

@@ -1,0 +1,56 @@
+"""`webrtc-events worker`: delivery in production."""
+
+import logging
+import os
+
+import click
+
+from webrtc_events.cli.error_handling import handle_cli_errors
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.log_config import log_to_stderr
+
+__all__ = ["worker"]
+
+
+@click.command()
+@handle_cli_errors
+def worker() -> None:
+    """Deliver notifications and keep time, without an API.
+
+    Any number of workers may share a store. Everything is set by WEBRTC_EVENTS_* in the
+    environment. SIGTERM or Ctrl-C lets deliveries under way end.
+
+    \b
+    Example:
+      export WEBRTC_EVENTS_REDIS_URL=rediss://store:6379
+      export WEBRTC_EVENTS_SECRET_KEY=...                (that of the API)
+      export WEBRTC_EVENTS_OPENID_CONFIGURATION_URL=...  (that of the API)
+      webrtc-events worker
+    """
+    log_to_stderr()
+    from webrtc_events.core.process import refuse_core_dumps
+    from webrtc_events.core.settings import Settings
+    from webrtc_events.core.stop_signals import StopSignals
+
+    refuse_core_dumps()
+    settings = Settings.from_environ(os.environ)
+    # A service manager that waits for the worker is told as gunicorn tells it.
+    from gunicorn.systemd import sd_notify
+
+    from webrtc_events.worker import Worker
+
+    with StopSignals() as signals:
+        running = Worker.build(settings, SystemClock())
+        running.start()
+        sd_notify("READY=1", logging.getLogger("webrtc_events"))
+        click.echo("Delivering. Ctrl-C stops it in order.", err=True)
+        missed = 0
+        while not signals.wait(1.0):
+            missed = 0 if all(running.alive().values()) else missed + 1
+            # Once is no proof: a process that was frozen wakes up here, and in its threads, in any order.
+            if missed > 2:
+                signals.finish(running.stop)
+                raise click.ClickException("a thread of the worker no longer comes round; see the log")
+        signals.finish(running.stop)
+    if signals.hurried():
+        os._exit(130)
