@@ -35,7 +35,7 @@ def handle_local_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     @handle_cli_errors
     @wraps(command)
     def wrapped(*args: Any, **options: Any) -> Any:
-        from webrtc_events.local.errors import LocalError
+        from webrtc_events.local.local_error import LocalError
 
         try:
             return command(*args, **options)

@@ -14,11 +14,11 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_config import log_to_stderr
 
 if TYPE_CHECKING:
-    from webrtc_events.local.demo.client import Client
-    from webrtc_events.local.demo.publisher import Summary
+    from webrtc_events.local.demo.http_client import HttpClient
+    from webrtc_events.local.demo.publish_results import Summary
     from webrtc_events.local.endpoints import Endpoints
-    from webrtc_events.local.sink.inbox import Received
-    from webrtc_events.local.stack.issuer import Issuer
+    from webrtc_events.local.sink.received import Received
+    from webrtc_events.local.stack.issuer import LocalIssuer
 
 __all__ = ["demo", "publish", "serve", "sink", "token"]
 
@@ -40,9 +40,9 @@ def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
     """Run everything on this machine.
 
     Starts a store (an embedded Valkey, unless WEBRTC_EVENTS_REDIS_URL is set), the API, the
-    gateway side, the deliveries, an OIDC issuer that gives local tokens, and an HTTPS sink
-    that validates and prints what it receives. Ctrl-C stops all of it in order; started again
-    on the same data directory, it goes on where it stopped.
+    gateway side, a worker, an OIDC issuer for local tokens, and an HTTPS sink that validates
+    and prints what it receives. Ctrl-C stops everything in order. Start it again on the same
+    data directory to continue.
 
     \b
     Examples:
@@ -64,16 +64,16 @@ def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
 @click.option(
     "--strict/--no-strict",
     default=None,
-    help="The form of session-status that is valid.  [default: what clients may get by the variable "
-    f"{_STRICT}, both forms if it has client ids]",
+    help="The valid form of session-status.  [default: as the variable "
+    f"{_STRICT} says; both forms if it lists client ids]",
 )
 @data_option
 @handle_local_errors
 def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     """Run the local HTTPS sink alone.
 
-    It takes notifications at any path, validates each against the contract, prints one line
-    for it, and shows all of them at its root page.
+    The sink takes notifications at any path. It validates them against the contract, prints a
+    line for each, and shows them in its inbox, the page at its root.
 
     \b
     Example:
@@ -89,7 +89,9 @@ def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
 
 @click.command()
 @click.option(
-    "--fresh", is_flag=True, help="Against a `serve` of its own: free ports, temporary data, stopped after."
+    "--fresh",
+    is_flag=True,
+    help="Start a `serve` for it on free ports with temporary data, and stop it afterwards.",
 )
 @data_option
 @handle_local_errors
@@ -97,8 +99,8 @@ def demo(fresh: bool, data_dir: Path | None) -> None:
     """Play a recorded call through a running `serve` and check every notification.
 
     Subscribes three times, publishes the call as a gateway would, and prints each notification
-    as it arrives at the local sink. Exits with 0 only if all came, valid and in order, each
-    subscription ended once, for the right reason, and nothing more came.
+    as it arrives at the local sink. Exits with 0 if every notification arrives, valid and in
+    order, each subscription ends once, for the right reason, and nothing else arrives.
 
     \b
     Examples:
@@ -106,15 +108,15 @@ def demo(fresh: bool, data_dir: Path | None) -> None:
       webrtc-events demo --fresh
     """
     from webrtc_events.local.demo.play import Demo, Show
-    from webrtc_events.local.stack.own_serve import own_serve
+    from webrtc_events.local.stack.temporary_serve import temporary_serve
 
     clock = SystemClock()
     with ExitStack() as stack:
-        directory = stack.enter_context(own_serve(os.environ, clock)) if fresh else _data(data_dir)
+        directory = stack.enter_context(temporary_serve(os.environ, clock)) if fresh else _data(data_dir)
         api = _client(stack, directory)
-        from webrtc_events.local.demo.client import Client
+        from webrtc_events.local.demo.http_client import HttpClient
 
-        inbox = Client(ca=directory / "ca" / "ca.pem")
+        inbox = HttpClient(ca=directory / "ca" / "ca.pem")
         stack.callback(inbox.close)
         run = Demo(_endpoints(directory), api, inbox, clock, Show(_step, _notification))
         started = clock.monotonic()
@@ -130,11 +132,11 @@ def demo(fresh: bool, data_dir: Path | None) -> None:
 
 
 @click.command()
-@click.option("--client", default="local", help="Who asks: the client's id.")
+@click.option("--client", default="local", help="The client's id.")
 @click.option(
-    "--subject", help="The end user (`sub`) of a three-legged token; without it the client acts for itself."
+    "--subject", help="The end user (`sub`) of a three-legged token. Without it, the token is two-legged."
 )
-@click.option("--scope", "scopes", multiple=True, help="May be repeated.  [default: all scopes]")
+@click.option("--scope", "scopes", multiple=True, help="May be given several times.  [default: all scopes]")
 @click.option(
     "--expires-in", default=3600, type=click.IntRange(min=1), help="Seconds until the token expires."
 )
@@ -143,7 +145,7 @@ def demo(fresh: bool, data_dir: Path | None) -> None:
 def token(
     client: str, subject: str | None, scopes: tuple[str, ...], expires_in: int, data_dir: Path | None
 ) -> None:
-    """Print an access token that a local `serve` takes.
+    """Print an access token for the local `serve`.
 
     \b
     Examples:
@@ -164,30 +166,29 @@ def token(
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--url", help="Base URL of the gateway side.  [default: that of the local `serve`]")
+@click.option("--url", help="Base URL of the gateway side.  [default: the local `serve`]")
 @click.option(
-    "--token", "access_token", help="Access token with scope webrtc-events:network.  [default: a local one]"
+    "--token", "access_token", help="Access token with scope webrtc-events:network.  [default: a local token]"
 )
-@click.option("--keep-ids", is_flag=True, help="Send each event with the id and time that it has in FILE.")
+@click.option("--keep-ids", is_flag=True, help="Keep the ids and times of FILE.")
 @data_option
 @handle_local_errors
 def publish(
     file: BinaryIO, url: str | None, access_token: str | None, keep_ids: bool, data_dir: Path | None
 ) -> None:
-    """Publish network events from FILE, one JSON object a line; `-` reads the standard input.
+    """Publish network events from FILE, one JSON object per line; `-` reads the standard input.
 
-    Each event gets a new id and the present time, as if it happened now, so that the same file
-    can be played again and again. Registrations and sessions keep their names.
+    Each event gets a new id and the current time, so that the same file can be played again
+    and again. Registrations and sessions keep their names.
 
-    With --keep-ids the events are published as they are, with the distances between their
-    times. Then to run it again is safe: an event that was accepted before is a duplicate, and
-    nothing is sent for it. Use it for events that did happen, as in a gateway's log.
+    --keep-ids publishes the events as they are. Use it for events that really happened, as in
+    a gateway's log. It is safe to run again: the service knows an event that it accepted before
+    as a duplicate and sends nothing for it.
 
-    Events go out in order, up to 100 at a time, and each answer is awaited. The last line
-    counts events that were accepted, duplicates and rejected, the notifications that subscribers
-    are sent for them, and the accepted events that are unmatched: no subscription is for them.
-    Lines that are rejected are listed with the reason, and the others are still sent. Exits with
-    1 if any was rejected.
+    Events go out in order, up to 100 at a time; the next batch waits for the answer. The last
+    line counts accepted, duplicate and rejected events, the notifications for subscribers, and
+    the unmatched events: accepted, but no subscription is for them. A rejected line is shown
+    with the reason; the others are still sent. Exits with 1 if a line was rejected.
 
     \b
     Examples:
@@ -205,25 +206,26 @@ def publish(
         sys.exit(1)
 
 
-def _publish(file: BinaryIO, url: str, client: "Client", *, keep_ids: bool) -> "Summary":
+def _publish(file: BinaryIO, url: str, client: "HttpClient", *, keep_ids: bool) -> "Summary":
     from webrtc_events.local.demo.fresh_events import FreshEvents
     from webrtc_events.local.demo.progress import Progress
-    from webrtc_events.local.demo.publisher import Judgement, Publisher, Result, Summary
+    from webrtc_events.local.demo.publish_results import LineResult, LineStatus, Summary
+    from webrtc_events.local.demo.publisher import EventPublisher
 
     clock = SystemClock()
     summary = Summary()
     rejections: list[str] = []
     with Progress(file) as progress:
 
-        def report(result: Result) -> None:
+        def report(result: LineResult) -> None:
             summary.add(result)
-            if result.status is Judgement.REJECTED:
+            if result.status is LineStatus.REJECTED:
                 rejections.append(f"line {result.line}: {result.message}")
                 progress.between(rejections)
 
         renew = None if keep_ids else FreshEvents(clock).renew
         try:
-            Publisher(url, client, clock, renew).publish(file, report, progress.advance)
+            EventPublisher(url, client, clock, renew).publish(file, report, progress.advance)
         finally:
             progress.close()
             for rejection in rejections:
@@ -233,7 +235,7 @@ def _publish(file: BinaryIO, url: str, client: "Client", *, keep_ids: bool) -> "
 
 
 def _data(given: Path | None) -> Path:
-    from webrtc_events.local.files import default_data_directory
+    from webrtc_events.local.data_directory import default_data_directory
 
     return given or default_data_directory()
 
@@ -244,36 +246,36 @@ def _endpoints(data_dir: Path | None) -> "Endpoints":
     return Endpoints.read(_data(data_dir))
 
 
-def _local_issuer(data_dir: Path | None) -> "Issuer":
+def _local_issuer(data_dir: Path | None) -> "LocalIssuer":
+    from webrtc_events.local.data_directory import open_data_directory, setup_lock
     from webrtc_events.local.endpoints import Endpoints
-    from webrtc_events.local.errors import LocalError
-    from webrtc_events.local.files import open_data_directory, setup_lock
-    from webrtc_events.local.stack.issuer import Issuer
-    from webrtc_events.local.stack.keys import SigningKey
+    from webrtc_events.local.local_error import LocalError
+    from webrtc_events.local.stack.issuer import LocalIssuer
+    from webrtc_events.local.stack.key_files import TokenSigningKey
 
     data = open_data_directory(_data(data_dir))
     endpoints = Endpoints.read(data)
     if endpoints.issuer is None:
-        raise LocalError(f"the `serve` on {data} takes tokens of another issuer; get one there")
+        raise LocalError(f"the `serve` on {data} takes tokens of another issuer; get a token there")
     clock = SystemClock()
     with setup_lock(data, clock):
-        key = SigningKey.load_or_make(data)
-    return Issuer(endpoints.issuer, key, endpoints.audience, clock)
+        key = TokenSigningKey.load_or_make(data)
+    return LocalIssuer(endpoints.issuer, key, endpoints.audience, clock)
 
 
-def _client(stack: ExitStack, data_dir: Path | None) -> "Client":
+def _client(stack: ExitStack, data_dir: Path | None) -> "HttpClient":
     """A client of the local `serve` with every scope."""
-    from webrtc_events.local.demo.client import Client
+    from webrtc_events.local.demo.http_client import HttpClient
 
-    client = Client(_local_issuer(data_dir).mint)
+    client = HttpClient(_local_issuer(data_dir).mint)
     stack.callback(client.close)
     return client
 
 
-def _client_with(stack: ExitStack, access_token: str) -> "Client":
-    from webrtc_events.local.demo.client import Client
+def _client_with(stack: ExitStack, access_token: str) -> "HttpClient":
+    from webrtc_events.local.demo.http_client import HttpClient
 
-    client = Client(lambda: access_token)
+    client = HttpClient(lambda: access_token)
     stack.callback(client.close)
     return client
 
@@ -283,6 +285,6 @@ def _step(text: str) -> None:
 
 
 def _notification(received: "Received") -> None:
-    from webrtc_events.local.sink.inbox import styled
+    from webrtc_events.local.sink.terminal_view import styled
 
     click.echo(styled(received))

@@ -17,25 +17,26 @@ __all__ = ["main"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="webrtc-events")
 def main() -> None:
-    """A server for the CAMARA WebRTC Events API, and tools around it.
+    """A server for the CAMARA WebRTC Events API, and tools for it.
 
     \b
-    On one machine, everything included:
-      webrtc-events serve             API, store, issuer and an HTTPS sink
-      webrtc-events demo              a whole call through it, checked
+    On one machine, with everything included:
+      webrtc-events serve             runs API, store, token issuer and HTTPS sink
+      webrtc-events demo              plays a recorded call and checks every notification
+      webrtc-events sink              runs the HTTPS sink alone
     By hand, beside a running `serve`:
-      webrtc-events token             an access token for curl
-      webrtc-events publish FILE      network events from a file of NDJSON
+      webrtc-events token             prints an access token for curl
+      webrtc-events publish FILE      publishes network events from a file of NDJSON
     In production:
       webrtc-events worker            delivers; the API runs under gunicorn
-      webrtc-events dead-letters      events given up: list, show, redeliver, purge
+      webrtc-events dead-letters      events that were given up: list, show, redeliver, purge
       webrtc-events damaged           records that cannot be read: list, show, drop, repair
-      webrtc-events new-key           a key for WEBRTC_EVENTS_SECRET_KEY
+      webrtc-events new-key           prints a key for WEBRTC_EVENTS_SECRET_KEY
       webrtc-events rotate-key        seals stored credentials with a new key
-      webrtc-events pseudonym VALUE   how the logs call an address or a registration
-      webrtc-events erase             removes what is kept of a registration
-    For those who work on a contract:
-      webrtc-events stubs SPEC        handler stubs for new operations; --check compares
+      webrtc-events pseudonym VALUE   prints what the logs show for an address or a registration
+      webrtc-events erase             removes the data of a registration
+    For authors of contracts:
+      webrtc-events stubs SPEC        writes handler stubs; --check compares contract and handlers
     """
     if os.environ.get("NO_COLOR"):
         # Source: no-color.org. Commands inherit it.

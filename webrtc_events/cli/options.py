@@ -16,6 +16,6 @@ def data_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--data-dir",
         type=click.Path(file_okay=False, path_type=Path),
         envvar=_DATA_DIR,
-        help=f"Where keys, certificates and the store are kept.  [env: {_DATA_DIR}; default: "
+        help=f"The directory for keys, certificates and the store.  [env: {_DATA_DIR}; default: "
         "$XDG_DATA_HOME/webrtc-events or ~/.local/share/webrtc-events]",
     )(command)

@@ -1,4 +1,4 @@
-"""`webrtc-events stubs`: handlers for those who work on a contract."""
+"""`webrtc-events stubs`: writes handler stubs for authors of contracts, and finds drift."""
 
 import sys
 from pathlib import Path
@@ -19,11 +19,11 @@ __all__ = ["stubs"]
 def stubs(spec: Path | None, check: bool, module: Path | None) -> None:
     """Write handler stubs for the operations of SPEC, an OpenAPI document.
 
-    Appends to the handlers' file a typed function for each operation that has none yet. It
-    answers 501 until it is written. What is there already stays as it is.
+    Appends a typed function to the handlers' file for each operation that has none. The function
+    answers 501 until you write it. The rest of the file stays as it is.
 
-    With --check and without SPEC, all contracts that ship are looked at. Exits with 1 if
-    contract and handlers disagree. The files are read and not imported.
+    --check without SPEC compares all contracts that ship. Exits with 1 if contract and handlers
+    disagree. The command reads the files and does not import them.
 
     \b
     Examples:
@@ -52,8 +52,8 @@ def _check_stubs(spec: Path | None, module: Path | None) -> None:
     shipped = shipped_targets()
     targets = shipped if spec is None else [target(spec, module)]
     drift = find_drift(targets, shipped)
-    for each in drift:
-        click.echo(each)
+    for disagreement in drift:
+        click.echo(disagreement)
     if drift:
         sys.exit(1)
     for checked in targets:

@@ -15,10 +15,10 @@ __all__ = ["worker"]
 @click.command()
 @handle_cli_errors
 def worker() -> None:
-    """Deliver notifications and keep time, without an API.
+    """Deliver notifications and end what expires. The API runs elsewhere.
 
-    Any number of workers may share a store. Everything is set by WEBRTC_EVENTS_* in the
-    environment. SIGTERM or Ctrl-C lets deliveries under way end.
+    Any number of workers may share a store. The settings are environment variables,
+    WEBRTC_EVENTS_*. SIGTERM or Ctrl-C stops the worker after the deliveries under way.
 
     \b
     Example:
@@ -34,7 +34,7 @@ def worker() -> None:
 
     refuse_core_dumps()
     settings = Settings.from_environ(os.environ)
-    # A service manager that waits for the worker is told as gunicorn tells it.
+    # Tells a service manager that waits for the worker, as gunicorn does.
     from gunicorn.systemd import sd_notify
 
     from webrtc_events.worker import Worker
@@ -43,11 +43,11 @@ def worker() -> None:
         running = Worker.build(settings, SystemClock())
         running.start()
         sd_notify("READY=1", logging.getLogger("webrtc_events"))
-        click.echo("Delivering. Ctrl-C stops it in order.", err=True)
+        click.echo("Delivering. Ctrl-C stops the worker after the deliveries under way.", err=True)
         missed = 0
         while not signals.wait(1.0):
             missed = 0 if all(running.alive().values()) else missed + 1
-            # Once is no proof: a process that was frozen wakes up here, and in its threads, in any order.
+            # Once proves nothing: after a freeze, this thread may wake up before the others.
             if missed > 2:
                 signals.finish(running.stop)
                 raise click.ClickException("a thread of the worker no longer comes round; see the log")

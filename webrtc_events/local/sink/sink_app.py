@@ -1,10 +1,9 @@
 """The local HTTPS sink: takes notifications at any path and shows what it received."""
 
 import logging
-import threading
 import uuid
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask, Response, jsonify, render_template, request
 
@@ -12,12 +11,10 @@ from webrtc_events.core.errors import InvalidArgument, NotFound, PermissionDenie
 from webrtc_events.core.model import EventType
 from webrtc_events.local.pages import error, page_app
 from webrtc_events.local.sink.inbox import Inbox
-from webrtc_events.local.sink.inbox_view import full_text, row
+from webrtc_events.local.sink.notification_validator import NotificationValidator
+from webrtc_events.local.sink.page_view import full_text, row
 
-if TYPE_CHECKING:
-    from webrtc_events.local.sink.second_validator import SecondValidator
-
-__all__ = ["Judge", "sink_app"]
+__all__ = ["sink_app"]
 
 log = logging.getLogger(__name__)
 
@@ -25,38 +22,7 @@ _MAX_BODY = 4 * 1024 * 1024
 _MAX_WAIT_S = 5.0
 
 
-class Judge:
-    """The second opinion, loaded at the first need: its import takes a second, a start should not.
-
-    `strict`: see `SecondValidator`; both where both forms are sent, as a notification does not say of
-    which contract version, and for which client, it is.
-    """
-
-    def __init__(self, *strict: bool) -> None:
-        self._strict = strict
-        self._lock = threading.Lock()
-        self._opinions: list[SecondValidator] = []
-
-    def fault(self, headers: Iterable[tuple[str, str]], body: bytes) -> str | None:
-        """None: it is a valid notification of some version. Else why not of the first."""
-        given = list(headers)
-        faults = [opinion.fault(given, body) for opinion in self.load()]
-        return None if None in faults else faults[0]
-
-    def load(self) -> "list[SecondValidator]":
-        with self._lock:
-            if not self._opinions:
-                from webrtc_events.local.sink.second_validator import SecondValidator
-
-                self._opinions = [SecondValidator(strict=strict) for strict in dict.fromkeys(self._strict)]
-            return self._opinions
-
-    def load_soon(self) -> None:
-        """Begins to load without keeping anybody waiting."""
-        threading.Thread(target=self.load, name="second-opinion", daemon=True).start()
-
-
-def sink_app(inbox: Inbox, judge: Judge, home: str | None = None) -> Flask:
+def sink_app(inbox: Inbox, validator: NotificationValidator, home: str | None = None) -> Flask:
     """POST of a CloudEvent at any path: 204, or 400 for an invalid one. `GET /` shows the inbox.
 
     OPTIONS at any path agrees with whoever asks to send notifications, as many as there are.
@@ -74,7 +40,7 @@ def sink_app(inbox: Inbox, judge: Judge, home: str | None = None) -> Flask:
     @app.post("/<path:path>")
     def take(path: str) -> Response:
         body = request.get_data()
-        fault = judge.fault(request.headers.items(), body)
+        fault = validator.fault(request.headers.items(), body)
         inbox.take(f"/{path}", request.headers.get("x-correlator"), body, fault)
         if fault is None:
             return Response(status=204)
@@ -92,20 +58,20 @@ def sink_app(inbox: Inbox, judge: Judge, home: str | None = None) -> Flask:
 
     @app.get("/")
     def page() -> str:
-        types = [each.rpartition(".")[2] for each in EventType]
+        types = [event_type.rpartition(".")[2] for event_type in EventType]
         return render_template("inbox.html", home=home, types=types, here=request.url_root)
 
     @app.get("/_inbox")
     def feed() -> Response:
         wait_s = min(max(request.args.get("wait", 0.0, float), 0.0), _MAX_WAIT_S)
         found = inbox.after(request.args.get("after", type=int), request.args.get("path", "/"), wait_s)
-        return jsonify([each.as_json() for each in found])
+        return jsonify([received.as_json() for received in found])
 
     @app.get("/_inbox/rows")
     def rows() -> Response:
         """For the page: it asks often, and must not hold a thread that notifications need."""
         after = max(request.args.get("after", 0, int), inbox.cleared)
-        found = [row(each) for each in inbox.after(after)]
+        found = [row(received) for received in inbox.after(after)]
         return jsonify({"inbox": inbox.identity, "cleared": inbox.cleared, "rows": found})
 
     @app.get("/_inbox/<int:number>")
@@ -138,7 +104,7 @@ def _from_here() -> bool:
 
 
 def _read_to_the_end(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """Chunked bodies have no length; the ASGI bridge ends them, which WSGI must be told."""
+    """Chunked bodies have no length; this tells WSGI that the ASGI bridge ends them."""
 
     def wrapped(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ["wsgi.input_terminated"] = True
