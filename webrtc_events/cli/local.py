@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from webrtc_events.cli.error_handling import handle_local_errors
+from webrtc_events.cli.local_extra import needs_local_extra
 from webrtc_events.cli.options import data_option
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_config import log_to_stderr
@@ -35,6 +36,7 @@ _STRICT = "WEBRTC_EVENTS_STRICT_CLOUDEVENTS"
     help="Port of the HTTPS sink on localhost; 0 takes a free one.",
 )
 @data_option
+@needs_local_extra
 @handle_local_errors
 def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
     """Run everything on this machine.
@@ -68,6 +70,7 @@ def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
     f"{_STRICT} says; both forms if it lists client ids]",
 )
 @data_option
+@needs_local_extra
 @handle_local_errors
 def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     """Run the local HTTPS sink alone.
@@ -94,6 +97,7 @@ def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     help="Start a `serve` for it on free ports with temporary data, and stop it afterwards.",
 )
 @data_option
+@needs_local_extra
 @handle_local_errors
 def demo(fresh: bool, data_dir: Path | None) -> None:
     """Play a recorded call through a running `serve` and check every notification.
