@@ -301,7 +301,7 @@ _REFUSALS = {
     "full": "its subscription's outbox is full: the sink takes too little; try again later",
     "newer": "a newer release wrote its subscription; run the command of that release",
     "damaged": "its subscription is damaged; see `webrtc-events damaged list`",
-    "no_payload": "its payload was not stored, as the store was full; give the store more memory",
+    "no_payload": "its payload was left out, as the store was full; give the store more memory",
     "end": "it is a subscription-ended, and nothing follows the end of a subscription",
 }
 
