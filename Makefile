@@ -101,7 +101,7 @@ $(MADE):
 
 $(RUNS): pyproject.toml $(MADE)
 	@echo 'Installing webrtc-events into $(VENV)'
-	@$(PIP) install --editable .
+	@$(PIP) install --editable '.[local]'
 	@touch $@
 
 $(TESTS): $(RUNS)

@@ -27,9 +27,10 @@ import redis
 import requests
 
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.local.stack.issuer import Issuer, issuer_app
-from webrtc_events.local.stack.keys import SigningKey
-from webrtc_events.local.stack.servers import HttpServer, asgi
+from webrtc_events.local.stack.http_server import HttpServer, asgi
+from webrtc_events.local.stack.issuer import LocalIssuer
+from webrtc_events.local.stack.issuer_pages import issuer_app
+from webrtc_events.local.stack.key_files import TokenSigningKey
 from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.store.keys import new_subscription_id, partition_of
 
@@ -213,10 +214,10 @@ class Scene:
 
 
 @contextmanager
-def issuing(folder: Path) -> Iterator[Issuer]:
+def issuing(folder: Path) -> Iterator[LocalIssuer]:
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    issuer = Issuer(url, SigningKey.load_or_make(folder), "webrtc-events", SystemClock())
+    issuer = LocalIssuer(url, TokenSigningKey.load_or_make(folder), "webrtc-events", SystemClock())
     server = HttpServer("issuer", asgi(issuer_app(issuer)), [listener])
     server.start(SystemClock())
     try:

@@ -17,7 +17,7 @@ from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import ContractVersion, Credential, EventType, Status, Subscription
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.cloud_event import EventFormat, EventFormats
-from webrtc_events.local.sink.app import Judge
+from webrtc_events.local.sink.notification_validator import NotificationValidator
 from webrtc_events.local.sink.second_validator import SecondValidator
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
@@ -64,9 +64,11 @@ def test_one_event_goes_out_in_the_form_of_each_version(
         assert loose.fault(request.headers, request.body) is None
     for request in received[ContractVersion.NEXT]:
         assert strict.fault(request.headers, request.body) is None
-    either = Judge(False, True)
+    either = NotificationValidator(False, True)
     assert [either.fault(request.headers, request.body) for request in sink.requests] == [None] * 4
-    assert Judge(False).fault(received[ContractVersion.NEXT][0].headers, json.dumps(new).encode())
+    assert NotificationValidator(False).fault(
+        received[ContractVersion.NEXT][0].headers, json.dumps(new).encode()
+    )
 
 
 def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(

@@ -2,7 +2,7 @@
 
 Each can be killed, paused and started again on its data and port. All are context
 managers that end their processes. Start them from the main thread, see
-`webrtc_events/local/child.py`: then they also end with a test process that is killed.
+`webrtc_events/local/stack/child.py`: then they also end with a test process that is killed.
 """
 
 import os

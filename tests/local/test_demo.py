@@ -10,7 +10,7 @@ from tests.harness.commands import clean_environ, run
 from webrtc_events.core.model import EventType, TerminationReason
 from webrtc_events.local.demo.expectation import Expected, faults
 from webrtc_events.local.recordings import load_recording, played_anew
-from webrtc_events.local.sink.inbox import Received
+from webrtc_events.local.sink.received import Received
 
 
 def test_demo_passes_on_a_fresh_serve_and_prints_what_came() -> None:

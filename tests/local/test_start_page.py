@@ -10,7 +10,7 @@ import requests
 
 from tests.harness.browser import Browser, Page
 from tests.harness.commands import Running
-from webrtc_events.local.demo.client import Client
+from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
 
 
@@ -26,7 +26,7 @@ def _links(page: str) -> list[str]:
 
 
 def test_start_page_leads_to_both_references_and_the_inbox(
-    start_serve: Callable[[], Running], data: Path, sink_client: Client
+    start_serve: Callable[[], Running], data: Path, sink_client: HttpClient
 ) -> None:
     start_serve()
     endpoints = Endpoints.read(data)
@@ -89,7 +89,7 @@ def test_start_page_shows_how_the_service_is_and_copies_commands(
     page = Page(chromium, f"{api}/")
     page.until("document.querySelector('#status').textContent === 'ready'")
     checks = requests.get(f"{api}/readyz", timeout=5).json()["checks"]
-    assert page.run("[...document.querySelectorAll('#checks dt')].map(each => each.textContent)") == list(
+    assert page.run("[...document.querySelectorAll('#checks dt')].map(term => term.textContent)") == list(
         checks
     )
     chromium.call("Browser.grantPermissions", origin=api, permissions=["clipboardReadWrite"])

@@ -483,7 +483,7 @@ def test_module_is_read_and_not_run(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("overlay: 1.0.0\nextends: a.yaml\nactions: []", "Overlay has no operations of its own; name a.yaml"),
+        ("overlay: 1.0.0\nextends: a.yaml\nactions: []", "Overlay has no operations; name a.yaml"),
         ("swagger: '2.0'\npaths: {}", "not an OpenAPI 3 document"),
         ("- 1", "not an OpenAPI 3 document"),
         ("openapi: [", "not YAML"),

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP as two wishes: to stop, and at the second signal, to hurry."""
+"""SIGINT, SIGTERM and SIGHUP: the first signal asks a process to stop, the second to hurry."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals:
-    """A context; enter it in the main thread. Within it, no signal interrupts a statement."""
+    """A context to enter in the main thread. Within it, no signal interrupts a statement."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
@@ -37,11 +37,11 @@ class StopSignals:
         return self._hurried.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Until asked to stop, at most `seconds`; says whether."""
+        """Waits until asked to stop, `seconds` at most; returns whether it was asked."""
         return self._asked.wait(seconds)
 
     def finish(self, action: Callable[[], object]) -> None:
-        """Runs what ends something; after the second signal it is not waited for."""
+        """Runs `action` to its end, or until the second signal."""
         thread = threading.Thread(target=action, name="stopping", daemon=True)
         thread.start()
         while thread.is_alive() and not self._hurried.is_set():

@@ -1,4 +1,4 @@
-"""An HTTP server in a thread of its own: uvicorn, with sockets that are bound already.
+"""An HTTP server in a separate thread: uvicorn on sockets that are already bound.
 
 Uvicorn takes the process's signals only in the main thread. Here it never runs there, so
 that one place, `serve`, decides what stops when.
@@ -18,7 +18,7 @@ from flask import Flask
 
 from webrtc_events.api.http_protocol import HttpProtocol
 from webrtc_events.core.clock import Clock
-from webrtc_events.local.errors import LocalError
+from webrtc_events.local.local_error import LocalError
 
 __all__ = ["HttpServer", "Tls", "asgi"]
 
@@ -105,8 +105,8 @@ class HttpServer:
         try:
             asyncio.run(self._serve())
         finally:
-            for each in self._sockets:
-                each.close()
+            for listener in self._sockets:
+                listener.close()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

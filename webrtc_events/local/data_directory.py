@@ -1,4 +1,4 @@
-"""The data directory: private files, written whole or not at all, and the locks on them."""
+"""The data directory: its private files, written whole or not at all, and their locks."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from webrtc_events.core.clock import Clock
-from webrtc_events.local.errors import LocalError
+from webrtc_events.local.local_error import LocalError
 
 __all__ = [
     "default_data_directory",
@@ -46,7 +46,7 @@ def open_data_directory(path: Path) -> Path:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Writes a file of mode 600 that a reader sees whole or not at all, crash included."""
+    """Writes a file of mode 600. A reader sees it whole or not at all, also after a crash."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -73,7 +73,7 @@ def _sync_directory(path: Path) -> None:
 def try_lock(path: Path) -> int | None:
     """An open descriptor that holds the file's exclusive lock, or None when another has it.
 
-    The lock goes with the last descriptor of this open file, so a child that inherits it
+    The lock ends with the last descriptor of this open file. So a child that inherits it
     holds it too, and no crash leaves it behind.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

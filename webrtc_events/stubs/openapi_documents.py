@@ -1,4 +1,4 @@
-"""An OpenAPI document as the handlers see it.
+"""OpenAPI documents as handlers see them.
 
 Sources: OpenAPI 3.0.3, sections 4.7.8 (paths), 4.7.10 (operations), 4.7.30 (security).
 """
@@ -15,9 +15,9 @@ import yaml
 from webrtc_events.api.binding import Argument, function_name, parameter_name
 from webrtc_events.contract.documents import read_document
 from webrtc_events.contract.openapi import METHODS, resolved
-from webrtc_events.stubs.errors import StubsError
+from webrtc_events.stubs.stubs_error import StubsError
 
-__all__ = ["Document", "Operation", "is_overlay", "read_yaml"]
+__all__ = ["Document", "DocumentedOperation", "is_overlay", "read_yaml"]
 
 Schema = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class DocumentedOperation:
     """One operation, and the function that handles it.
 
     `line` is where the document has it, from 1. `arguments` is all that the function can be
@@ -68,9 +68,7 @@ class Document:
         content = read_yaml(path)
         if is_overlay(content):
             extended = content.get("extends", "the document that it changes")
-            raise StubsError(
-                f"{path}: an OpenAPI Overlay has no operations of its own; name {extended} instead"
-            )
+            raise StubsError(f"{path}: an OpenAPI Overlay has no operations; name {extended} instead")
         if not isinstance(content, Mapping) or not str(content.get("openapi", "")).startswith("3."):
             raise StubsError(f"{path}: not an OpenAPI 3 document")
         try:
@@ -80,7 +78,7 @@ class Document:
         except (TypeError, AttributeError) as error:
             raise StubsError(f"{path}: not shaped as OpenAPI wants it: {error}") from error
 
-    def _operations(self) -> Iterator[Operation]:
+    def _operations(self) -> Iterator[DocumentedOperation]:
         places: dict[str, str] = {}
         for path, item in self.content["paths"].items():
             for method in item:
@@ -89,13 +87,13 @@ class Document:
                     self._claim(operation, places)
                     yield operation
 
-    def _claim(self, operation: Operation, places: dict[str, str]) -> None:
+    def _claim(self, operation: DocumentedOperation, places: dict[str, str]) -> None:
         """Two operations cannot have one function; `places` has whose each function is."""
         other = places.setdefault(operation.function, operation.place)
         if other != operation.place:
             raise StubsError(f"{self.path}:{operation.line}: {operation.id} is also the function of {other}")
 
-    def _operation(self, path: str, method: str, item: Mapping[str, Any]) -> Operation:
+    def _operation(self, path: str, method: str, item: Mapping[str, Any]) -> DocumentedOperation:
         definition = item[method]
         line = self._line(path, method)
         where = f"{self.path}:{line}: {method.upper()} {path}"
@@ -111,7 +109,7 @@ class Document:
         ]
         function = function_name(definition["operationId"])
         _check_names(where, [function, *(argument.name for argument in arguments)])
-        return Operation(
+        return DocumentedOperation(
             id=definition["operationId"],
             method=method.upper(),
             path=path,
@@ -133,8 +131,8 @@ class Document:
 
     def _parameters(self, definitions: list[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
         """By place and name; those of the operation come after those of the path, and win."""
-        each = [resolved(self.content, definition) for definition in definitions]
-        return {(parameter["in"], parameter["name"]): parameter for parameter in each}
+        parameters = [resolved(self.content, definition) for definition in definitions]
+        return {(parameter["in"], parameter["name"]): parameter for parameter in parameters}
 
     def _line(self, path: str, method: str) -> int:
         node = self._root
@@ -180,7 +178,7 @@ def _caller(security: list[Mapping[str, Any]]) -> Iterator[Argument]:
 def _query(
     parameters: Mapping[tuple[str, str], Mapping[str, Any]], others: list[Argument]
 ) -> Iterator[Argument]:
-    """Connexion passes them to a function that takes them. None is validated, so stubs do not."""
+    """Connexion passes them to a function that takes them. Stubs do not: nothing validates them."""
     names = {other.name for other in others}
     for place, name in parameters:
         if place == "query" and parameter_name(name) not in names:

@@ -1,18 +1,18 @@
-"""What a running `serve` consists of, as its banner and its start page tell it."""
+"""The parts of a running `serve`, for its banner and its start page."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from webrtc_events.local.endpoints import Endpoints
 
-__all__ = ["Stack"]
+__all__ = ["LocalStack"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
-    """`store` says where the store is, without credentials. `ca` is the file of the sink's CA.
+class LocalStack:
+    """`store` is the store's address without credentials. `ca` is the file of the sink's CA.
 
-    `apis` are the APIs that are served, see `Settings.apis`; `next`: the next contract too.
+    `apis` are the APIs that it serves, see `Settings.apis`; `next`: it serves the next contract too.
     """
 
     endpoints: Endpoints

@@ -1,4 +1,4 @@
-"""What the inbox's page shows of a notification: a row, and the whole text once somebody opens it."""
+"""How the inbox's page shows a notification: a row, and its whole text when somebody opens it."""
 
 import json
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from webrtc_events.contract.strict_json import parse_json
 from webrtc_events.core.errors import InvalidArgument
 from webrtc_events.local.plain_text import escaped, printable
-from webrtc_events.local.sink.inbox import Received
+from webrtc_events.local.sink.received import Received
 
 __all__ = ["full_text", "row"]
 
-_LONGEST = 300
+_MAX_CHARACTERS = 300
 
 
 def row(received: Received) -> dict[str, Any]:
-    """Small, whatever was received: a thousand of them are shown at once."""
+    """Small, whatever was received: the page shows a thousand rows at once."""
     shown = {
         "path": received.path,
         "type": "unreadable" if received.event is None else received.type,
@@ -29,12 +29,12 @@ def row(received: Received) -> dict[str, Any]:
         "receivedAt": received.time,
         "valid": received.fault is None,
         "repeated": received.repeated,
-        **{name: printable(value, _LONGEST) for name, value in shown.items()},
+        **{name: printable(value, _MAX_CHARACTERS) for name, value in shown.items()},
     }
 
 
 def full_text(body: bytes) -> str:
-    """JSON with one member a line, in the order in which it was sent; what is no JSON as it is."""
+    """JSON with one member a line, in the order in which it was sent; other text as it is."""
     try:
         return escaped(json.dumps(parse_json(body), indent=2, ensure_ascii=False))
     except InvalidArgument:

@@ -1,17 +1,17 @@
-"""Keeps `serve`'s terminal readable: its sink prints a line for what arrives, so the log need not."""
+"""Keeps deliveries to the local sink out of `serve`'s log: the sink prints a line for each."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["not_logged"]
+__all__ = ["without_local_deliveries"]
 
 _LOGGER = "webrtc_events.delivery.attempts"
 
 
 @contextmanager
-def not_logged(sink: str) -> Iterator[None]:
-    """Leaves out the `attempt` lines of deliveries that `sink` took, a URL without path; all others stay."""
+def without_local_deliveries(sink: str) -> Iterator[None]:
+    """Removes the `attempt` lines of successful deliveries to `sink`, a URL without path, from the log."""
 
     def shown(record: logging.LogRecord) -> bool:
         words = record.getMessage().split()

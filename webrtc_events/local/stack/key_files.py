@@ -1,4 +1,4 @@
-"""Keys made once and kept in the data directory: the token-signing key and the service's secret."""
+"""Keys in the data directory, made once: the token-signing key and the service's secret key."""
 
 import base64
 import secrets
@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from webrtc_events.core.jwk import public_jwk
-from webrtc_events.local.errors import LocalError
-from webrtc_events.local.files import write_private
+from webrtc_events.local.data_directory import write_private
+from webrtc_events.local.local_error import LocalError
 
-__all__ = ["SigningKey", "load_private_key", "private_pem", "secret_key"]
+__all__ = ["TokenSigningKey", "load_private_key", "private_pem", "secret_key"]
 
 
-class SigningKey:
+class TokenSigningKey:
     """An ES256 key pair. Its `kid` is the JWK thumbprint (RFC 7638), so a new key has a new name."""
 
     algorithm = "ES256"
@@ -30,7 +30,7 @@ class SigningKey:
         self.kid = self.jwk["kid"]
 
     @classmethod
-    def load_or_make(cls, data: Path) -> "SigningKey":
+    def load_or_make(cls, data: Path) -> "TokenSigningKey":
         """The key of this data directory. Hold the setup lock.
 
         Raises:
@@ -62,7 +62,7 @@ def load_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except ValueError as error:
-        raise LocalError(f"{path} holds no private key; remove it and a new one is made") from error
+        raise LocalError(f"{path} holds no private key; remove it, and `serve` makes a new one") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise LocalError(f"{path} holds no P-256 key; remove it and a new one is made")
+        raise LocalError(f"{path} holds no P-256 key; remove it, and `serve` makes a new one")
     return key

@@ -1,4 +1,4 @@
-"""HTTP for the commands: one session, one token, errors that say what to do."""
+"""The HTTP client of local commands: one session, one token, errors that say what to do."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,16 +6,16 @@ from typing import Any
 
 import requests
 
-from webrtc_events.local.errors import LocalError, UnreachableError
+from webrtc_events.local.local_error import LocalError, UnreachableError
 
-__all__ = ["ApiError", "Client"]
+__all__ = ["ApiError", "HttpClient"]
 
 _CONNECT_S = 5.0
 _READ_S = 30.0
 
 
 class ApiError(LocalError):
-    """An answer that was not expected; `status` is its HTTP status."""
+    """An unexpected answer; `status` is its HTTP status."""
 
     def __init__(self, method: str, url: str, response: requests.Response) -> None:
         self.status = response.status_code
@@ -23,10 +23,10 @@ class ApiError(LocalError):
         super().__init__(f"{method} {url}: {self.status}, {self.reason}")
 
 
-class Client:
-    """`token` gives the access token; it is asked again once when a request is answered 401.
+class HttpClient:
+    """`token` returns the access token; the client asks for another one once if an answer is 401.
 
-    `ca` is trusted instead of the system's CAs.
+    The client trusts `ca` instead of the system's CAs.
     """
 
     def __init__(self, token: Callable[[], str] | None = None, ca: Path | None = None) -> None:
@@ -87,7 +87,7 @@ class Client:
 
 
 def _reason(response: requests.Response) -> str:
-    """The message of an ErrorInfo, else the beginning of whatever came."""
+    """The message of an ErrorInfo, else the first characters of the answer."""
     try:
         info = response.json()
         return f"{info['code']}: {info['message']}"

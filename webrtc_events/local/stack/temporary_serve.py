@@ -1,4 +1,4 @@
-"""A `serve` of one's own for the length of a block: free ports, temporary data, nothing left behind."""
+"""A temporary `serve` for the length of a block: on free ports, with data that it removes."""
 
 import os
 import signal
@@ -15,9 +15,9 @@ import requests
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.settings import PREFIX
 from webrtc_events.local.endpoints import Endpoints
-from webrtc_events.local.errors import LocalError
+from webrtc_events.local.local_error import LocalError
 
-__all__ = ["own_serve"]
+__all__ = ["temporary_serve"]
 
 _READY_S = 60.0
 _STOP_S = 30.0
@@ -26,10 +26,10 @@ _TAIL_LINES = 30
 
 
 @contextmanager
-def own_serve(environ: Mapping[str, str], clock: Clock) -> Iterator[Path]:
-    """The data directory of a `serve` that is ready.
+def temporary_serve(environ: Mapping[str, str], clock: Clock) -> Iterator[Path]:
+    """Gives the data directory of a `serve` that is ready.
 
-    Settings in the environment do not reach it: it is to run the same everywhere.
+    It ignores settings in the environment, so that it runs the same everywhere.
 
     Raises:
         LocalError: it did not get ready; the end of its output is included.
@@ -50,7 +50,7 @@ def own_serve(environ: Mapping[str, str], clock: Clock) -> Iterator[Path]:
 
 @contextmanager
 def _unwinding_at_sigterm() -> Iterator[None]:
-    """SIGTERM unwinds like Ctrl-C, so that nothing is left behind."""
+    """SIGTERM unwinds like Ctrl-C, so that the block cleans up."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)

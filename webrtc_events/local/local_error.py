@@ -1,4 +1,4 @@
-"""What keeps a local command from doing its work, said to the person who started it."""
+"""Errors of local commands, with messages for the person who started them."""
 
 __all__ = ["LocalError", "UnreachableError"]
 
