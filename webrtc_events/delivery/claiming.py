@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from webrtc_events.core.clock import Clock
 from webrtc_events.core.model import Claim
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.held_bytes import HeldBytes
@@ -28,6 +29,7 @@ class Claimer:
         schedule: ClaimSchedule,
         held: HeldBytes,
         runner: TaskRunner,
+        clock: Clock,
         partitions: int,
         events: int,
     ) -> None:
@@ -36,6 +38,7 @@ class Claimer:
         self._schedule = schedule
         self._held = held
         self._runner = runner
+        self._clock = clock
         self._events = events
         self._partitions = [Partition(number) for number in range(partitions)]
 
@@ -45,8 +48,9 @@ class Claimer:
             return float("inf")
         return self._schedule.wait_s(now_s)
 
-    def claim(self, now_s: float) -> None:
+    def claim(self) -> None:
         """Claims what is due and begins it."""
+        now_s = self._clock.monotonic()
         numbers, share = self._schedule.next(self._runner.room, now_s, max_partitions=self._held.partitions)
         if not numbers:
             return
@@ -62,7 +66,7 @@ class Claimer:
             share,
             found={number: len(of_one) for number, of_one in found.items()},
             deferred=self._runner.deferred - deferred_before,
-            now_s=self._runner.now_s(),
+            now_s=self._clock.monotonic(),
         )
         # What is cut short by its bytes may have more as well.
         self._schedule.ask(number for number, of_one in found.items() if self._held.may_be_cut(size, of_one))

@@ -100,6 +100,7 @@ class Dispatcher:
             schedule=self._schedule,
             held=held,
             runner=self._runner,
+            clock=clock,
             partitions=settings.partitions,
             events=options.events_per_claim,
         )
@@ -127,7 +128,7 @@ class Dispatcher:
             self._poll()
             self._settler.settle()
             if claiming:
-                self._claimer.claim(self._clock.monotonic())
+                self._claimer.claim()
             else:
                 self._runner.finish_waiting()
         finally:

@@ -53,7 +53,7 @@ class TaskRunner:
         self._rate_limiter = rate_limiter
         self._attempts = attempts
         self._held = held
-        self._clock = clock
+        self._now_s = clock.monotonic
         self._exchange_ms = exchange_ms
         self._finished = finished
         self._tasks: set[DeliveryTask] = set()
@@ -69,9 +69,6 @@ class TaskRunner:
         """How many more tasks may come, whatever their hosts."""
         return self._limiter.room
 
-    def now_s(self) -> float:
-        return self._clock.monotonic()
-
     def wait_s(self, now_s: float) -> float:
         """How long nothing that waits here may go on; infinite if that depends on replies."""
         new_s = _NEW_WAIT_S if self._limiter.has_new else float("inf")
@@ -85,14 +82,14 @@ class TaskRunner:
 
     def resume(self) -> None:
         """Goes on with what has its rate-limit slot now, and with what may go to a new host."""
-        for task in self._delayed.due(self.now_s()):
+        for task in self._delayed.due(self._now_s()):
             self._guarded(self._go_on, task)
-        while (newcomer := self._limiter.next_new(self.now_s())) is not None:
+        while (newcomer := self._limiter.next_new(self._now_s())) is not None:
             self._guarded(self._go_on, newcomer)
 
     def resume_overdue(self) -> None:
         """Goes on with what waits for a host that is no longer prompt."""
-        for task in self._limiter.overdue(self.now_s()):
+        for task in self._limiter.overdue(self._now_s()):
             self._guarded(self._go_on, task)
 
     def finish_waiting(self) -> None:
@@ -117,7 +114,7 @@ class TaskRunner:
     def _go_on(self, task: DeliveryTask) -> None:
         """Sends the task's next event, lets it wait for its host, or finishes the task."""
         while not task.exhausted and not self.draining:
-            now_ms = task.now_ms(self.now_s())
+            now_ms = task.now_ms(self._now_s())
             if now_ms + self._exchange_ms >= task.claim.lease_until_ms:
                 # The rest goes back: an exchange may not outlive its lease.
                 break
@@ -137,7 +134,7 @@ class TaskRunner:
     def _has_permit(self, task: DeliveryTask, now_ms: int) -> bool:
         """Whether the task has a permit for its host; else it waits for one, or is finished."""
         entry = self._limiter.acquire(
-            task.host, task.claim.client, task, self.now_s(), accepted_ms=task.item.accepted_ms
+            task.host, task.claim.client, task, self._now_s(), accepted_ms=task.item.accepted_ms
         )
         if isinstance(entry, Deferred):
             self.deferred += 1
@@ -154,7 +151,7 @@ class TaskRunner:
 
         It has its permit already: a slot is used at once or not at all.
         """
-        slot = self._rate_limiter.slot(task, self.now_s())
+        slot = self._rate_limiter.slot(task, self._now_s())
         if isinstance(slot, SlotNow):
             return True
         self._release(task)
@@ -183,13 +180,13 @@ class TaskRunner:
             else:
                 self._finish(task)
         finally:
-            while (waiting := self._limiter.next_waiting(task.host, self.now_s())) is not None:
+            while (waiting := self._limiter.next_waiting(task.host, self._now_s())) is not None:
                 self._guarded(self._go_on, waiting)
 
     def _release(self, task: DeliveryTask, reply: SinkReply | None = None) -> None:
         """Gives the task's permit back, if it has one."""
         if task.permit is not None:
-            now_s = self.now_s()
+            now_s = self._now_s()
             signal = signal_of(reply, task.now_ms(now_s) / 1000) if reply is not None else None
             self._limiter.release(task.permit, signal, now_s)
             task.permit = None
