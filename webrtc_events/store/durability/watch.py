@@ -6,7 +6,7 @@ Each process has such a watch. Every second it also looks whether the store lost
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from webrtc_events.core.clock import Clock, format_time
@@ -32,7 +32,7 @@ from webrtc_events.store.redis.scripts import store_errors
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions
 from webrtc_events.store.store import Store
 
-__all__ = ["StoreWatch", "UnfitStore"]
+__all__ = ["DurabilityPolicy", "StoreWatch", "UnfitStore"]
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +51,35 @@ class UnfitStore(CannotStart):
     passes = True
 
 
+@dataclass(frozen=True, slots=True)
+class DurabilityPolicy:
+    """`required`: a store that is not shown to be durable is not to be used.
+
+    `replicated`: what is accepted is on replicas. `replaceable`: a replica may take the place of a node,
+    under its address.
+    """
+
+    required: bool
+    replicated: bool
+    replaceable: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> "DurabilityPolicy":
+        return cls(
+            required=settings.require_durable_store,
+            replicated=settings.ack_replicas > 0,
+            replaceable=settings.redis_url.kind is StoreKind.SENTINEL,
+        )
+
+
 class StoreWatch:
     """`loop` is to be started, and stopped before the store is closed."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, policy: DurabilityPolicy, clock: Clock) -> None:
         self.loop = Loop("store watch", self._round, clock)
         self.store = store
         self._clock = clock
-        self._required = settings.require_durable_store
-        self._replicated = settings.ack_replicas > 0
-        self._replaceable = settings.redis_url.kind is StoreKind.SENTINEL
+        self._policy = policy
         self._marks = Marks(store)
         self._nodes: dict[str, NodeFacts] = {}
         self._log = FindingLog(clock)
@@ -80,7 +99,7 @@ class StoreWatch:
         """
         store = Store.connect(settings, options or DEFAULT_OPTIONS)
         try:
-            watch = cls(store, settings, clock)
+            watch = cls(store, DurabilityPolicy.of(settings), clock)
             watch._begin()
         except BaseException:
             store.close()
@@ -103,7 +122,7 @@ class StoreWatch:
         if self._lost is not None and self._clock.monotonic() < self._lost[0] + _LOSS_SHOWN_S:
             lost = self._lost[1]
         return durability_condition(
-            self._log.found, nodes=len(self._nodes), required=self._required, lost=lost
+            self._log.found, nodes=len(self._nodes), required=self._policy.required, lost=lost
         )
 
     def clocks(self) -> Condition:
@@ -181,7 +200,7 @@ class StoreWatch:
         too_old = [finding for finding in found if finding.bearing is Bearing.TOO_OLD]
         if too_old:
             raise UnfitStore("\n".join(map(str, too_old)))
-        if self._required and not is_shown_durable(found):
+        if self._policy.required and not is_shown_durable(found):
             faults = [
                 finding for finding in found if finding.bearing in (Bearing.NOT_DURABLE, Bearing.UNKNOWN)
             ]
@@ -199,7 +218,7 @@ class StoreWatch:
     def _report(self, found: Sequence[Finding]) -> None:
         """Logs what is new in it, and opens or closes the guard."""
         self._log.report(found)
-        closed = self._required and not is_shown_durable(found)
+        closed = self._policy.required and not is_shown_durable(found)
         if closed == self.store.guard.closed:
             return
         if closed:
@@ -215,7 +234,7 @@ class StoreWatch:
             if was is None or None in (was.run_id, node.run_id) or was.run_id == node.run_id:
                 continue
             lost = loss_by_crash(was)
-            if self._replaceable:
+            if self._policy.replaceable:
                 log.warning(
                     "the store at %s was started anew, or a replica has its place: "
                     "what it took last may be lost",
@@ -232,7 +251,7 @@ class StoreWatch:
     def _report_losses(self, losses: Sequence[Loss]) -> None:
         for loss in losses:
             log.error("%s", loss)
-        if self._replicated and any(loss.kind is LossKind.ROLLED_BACK for loss in losses):
+        if self._policy.replicated and any(loss.kind is LossKind.ROLLED_BACK for loss in losses):
             log.error(
                 "events that were accepted are on replicas: they are lost only if none of those took over"
             )
