@@ -33,7 +33,7 @@ def rotate_key() -> None:
     """Seal every stored sink credential anew with the first key of WEBRTC_EVENTS_SECRET_KEY.
 
     Deliveries go on meanwhile. Before, every process must have the new key in front of the former
-    one, and afterwards the former one can be removed everywhere: README, "Rotating the key". May be
+    one, and afterwards the former one can be removed everywhere: docs/commands.md, "Rotate the key". May be
     repeated. Exits with 1 if a credential could not be opened: then do not remove a key yet.
 
     Needs the settings of the worker in the environment.
@@ -113,7 +113,7 @@ def erase(registration: str, dry_run: bool, yes: bool) -> None:
     interrupted.
 
     End the registration at the gateway first: what is published or subscribed to afterwards is kept
-    anew. README, "Erasing a registration", says what goes by itself in time, and what is elsewhere.
+    anew. docs/commands.md, "Erase a registration", says what goes by itself in time, and what is elsewhere.
 
     Needs the settings of the worker in the environment.
 
