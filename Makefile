@@ -78,6 +78,7 @@ check: $(CHECKS)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.house.sizes
 	$(BIN)/webrtc-events stubs --check
 
 # Options are in pyproject.toml; the generator calls ruff by name.

@@ -191,9 +191,9 @@ def certificates(folder: Path) -> tuple[Path, Path]:
 
 def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
     return ports
 
 
@@ -216,7 +216,7 @@ class Gateway:
                 _invitation(target, number)
             )
             names.append((f"{target.id}.{number}", target.healthy))
-        self._store.append(batches)
+        self._store.events.append(batches)
         moment = time.time()
         self.accepted_s |= {name: moment for name, healthy in names if healthy}
 
@@ -260,7 +260,7 @@ def play(scene: Scene, *, sick: bool, rate: float, seconds: float) -> Round:
             expires_at_ms=None,
             max_events=None,
         )
-        store.create(subscription, sink=target.url, headers={}, sealed=None)
+        store.subscriptions.create(subscription, sink=target.url, headers={}, sealed=None)
     gateway = Gateway(store, targets)
     for _ in range(scene.options.events):
         gateway.publish(targets)
@@ -367,7 +367,7 @@ def main() -> int:
 
 def _median(rounds: Sequence[Round]) -> Round:
     names = (field.name for field in fields(Round))
-    return Round(*(statistics.median(getattr(each, name) for each in rounds) for name in names))
+    return Round(*(statistics.median(getattr(one_round, name) for one_round in rounds) for name in names))
 
 
 def _show(title: str, measured: Round) -> None:

@@ -179,7 +179,7 @@ class Scene:
         index = P.registration(PREFIX + "session-invitation", "crowded")
         for at in range(0, len(ids), 1000):
             self.redis.eval(COPIES, 2, P.subscription(first), index, *ids[at : at + 1000])
-        self._outboxes = [P.outbox(each) for each in (first, *ids)]
+        self._outboxes = [P.outbox(subscription_id) for subscription_id in (first, *ids)]
         self._published = 0
 
     def publish_for_many(self, events: int, subscriptions: int) -> None:
@@ -254,13 +254,13 @@ def main() -> int:
             found[crowded].append(scene.round(options.seconds, crowd if crowded else None))
             _show("crowded" if crowded else "quiet", found[crowded][-1])
         scripts = sorted(
-            each["duration"] / 1000
-            for each in scene.redis.slowlog_get(100_000)
-            if "EVALSHA" in str(each["command"])
+            slow["duration"] / 1000
+            for slow in scene.redis.slowlog_get(100_000)
+            if "EVALSHA" in str(slow["command"])
         )
     print("medians")
     quiet, crowded_ = (
-        [statistics.median(each) for each in zip(*found[kind], strict=True)] for kind in (False, True)
+        [statistics.median(figures) for figures in zip(*found[kind], strict=True)] for kind in (False, True)
     )
     _show("quiet", quiet)
     _show("crowded", crowded_)

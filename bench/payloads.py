@@ -92,7 +92,8 @@ def _work(way: str) -> None:
     import redis
 
     from webrtc_events.core.settings import Settings
-    from webrtc_events.store.store import Store, StoreOptions
+    from webrtc_events.store.script_options import StoreOptions
+    from webrtc_events.store.store import Store
 
     settings = Settings.from_environ(os.environ)
     options = StoreOptions(shared_from=1) if way == "kept once" else StoreOptions()
@@ -110,7 +111,7 @@ def _rounds(store, raw, name: str, matches: int, size: int) -> Iterator[int]:  #
     """Makes the subscriptions, then does a round each time that it is asked for the next."""
     from webrtc_events.core.model import EventType, NetworkEvent, Subscription
     from webrtc_events.store.keys import new_subscription_id, partition_of
-    from webrtc_events.store.store import Settlement
+    from webrtc_events.store.settlements import Settlement, SinkConduct
 
     partition = partition_of(name, 64)
     kind = EventType.SESSION_INVITATION
@@ -127,7 +128,7 @@ def _rounds(store, raw, name: str, matches: int, size: int) -> Iterator[int]:  #
             expires_at_ms=None,
             max_events=None,
         )
-        store.create(made, sink="https://sink.example/", headers={}, sealed=None)
+        store.subscriptions.create(made, sink="https://sink.example/", headers={}, sealed=None)
     payload = json.dumps({"data": {"mediaSessionId": "m1", "padding": ""}})
     payload = payload.replace('""', f'"{"x" * (size - len(payload))}"')
     number = 0
@@ -135,13 +136,15 @@ def _rounds(store, raw, name: str, matches: int, size: int) -> Iterator[int]:  #
         number += 1
         event = NetworkEvent(f"{name}-{number}", "/b", kind, name, "m1", 0, True, False, payload)
         before = _in_scripts(raw)
-        (result,) = store.append({partition.number: [event]})[partition.number]
+        (result,) = store.events.append({partition.number: [event]})[partition.number]
         assert result.subscriptions == matches
         left = matches
         while left:
-            claims: Sequence = store.claim([partition], subscriptions=50, events=8)
+            claims: Sequence = store.claims.claim([partition], subscriptions=50, events=8)
             assert claims
-            store.settle([Settlement(claim, claim.items[-1].number, sink="took") for claim in claims])
+            store.claims.settle(
+                [Settlement(claim, claim.items[-1].number, sink=SinkConduct.DELIVERED) for claim in claims]
+            )
             left -= len(claims)
         yield _in_scripts(raw) - before
 

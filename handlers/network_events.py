@@ -1,6 +1,6 @@
 """The operations of network-events.yaml, each a function of its operationId in snake case.
 
-Every handler gets the use case, and for a body its valid JSON as `payload`; errors are raised.
+Every handler gets the network's use cases, and for a body its valid JSON as `payload`; errors are raised.
 """
 
 from typing import Any
@@ -12,33 +12,33 @@ from webrtc_events.contract.network_events_types import (
     RegistrationResource,
 )
 from webrtc_events.core.errors import InvalidArgument
-from webrtc_events.services.events import Publisher
+from webrtc_events.services.network_side import NetworkSide
 
 __all__ = ["delete_registration", "end_subscription", "publish_events", "put_registration"]
 
 
-def publish_events(publisher: Publisher, payload: NetworkEvent | list[Any]) -> tuple[PublishResult, int]:
-    """A batch is an array. Its events are judged one by one, a single event is refused as a whole."""
+def publish_events(network: NetworkSide, payload: NetworkEvent | list[Any]) -> tuple[PublishResult, int]:
+    """A batch is an array: each of its events is accepted or rejected. A single event is refused whole."""
     if isinstance(payload, list):
-        return {"results": publisher.publish(payload)}, 202
-    results = publisher.publish([payload])
+        return {"results": network.events.accept(payload)}, 202
+    results = network.events.accept([payload])
     if results[0]["status"] == "rejected":
         raise InvalidArgument(results[0].get("message"))
     return {"results": results}, 202
 
 
 def put_registration(
-    publisher: Publisher, registration_id: str, payload: Registration
+    network: NetworkSide, registration_id: str, payload: Registration
 ) -> tuple[RegistrationResource, int]:
-    resource, created = publisher.put_registration(registration_id, payload)
+    resource, created = network.registrations.put(registration_id, payload)
     return resource, 201 if created else 200
 
 
-def delete_registration(publisher: Publisher, registration_id: str) -> tuple[None, int]:
-    publisher.delete_registration(registration_id)
+def delete_registration(network: NetworkSide, registration_id: str) -> tuple[None, int]:
+    network.registrations.delete(registration_id)
     return None, 204
 
 
-def end_subscription(publisher: Publisher, subscription_id: str) -> tuple[None, int]:
-    publisher.end_subscription(subscription_id)
+def end_subscription(network: NetworkSide, subscription_id: str) -> tuple[None, int]:
+    network.endings.end(subscription_id)
     return None, 204

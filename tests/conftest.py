@@ -13,7 +13,8 @@ from tests.harness.valkeys import Cluster, ClusterClient, three_node_cluster
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
-from webrtc_events.store.store import Store, StoreOptions
+from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.store import Store
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("machine", deadline=None)

@@ -17,7 +17,7 @@ from webrtc_events.sinks.client import Sink, SinkPool
 from webrtc_events.sinks.signatures import Signer
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
-from webrtc_events.store.store import StoreOptions
+from webrtc_events.store.script_options import StoreOptions
 
 __all__ = ["Worker"]
 
@@ -37,7 +37,7 @@ class Worker:
         self._dispatcher = dispatcher
         self._sink = sink
         self._clock = clock
-        self._wakeups: Wakeups = watch.store.wakeups()
+        self._wakeups: Wakeups = watch.store.claims.wakeups()
         self._listener = Loop("listener", self._listen, clock)
         self._dispatcher_loop = Loop("dispatcher", dispatcher.step, clock)
         self._sweeper = Loop("sweeper", self._keep, clock)
@@ -95,7 +95,7 @@ class Worker:
         until = self._clock.monotonic() + grace_s
         loops = (self._listener, self._dispatcher_loop, self._sweeper, self.watch.loop)
         for loop in loops:
-            loop.tell()
+            loop.ask_to_stop()
         self._sink.wake()
         ended = [loop.join(max(0.0, until - self._clock.monotonic())) for loop in loops]
         if not all(ended):
@@ -134,5 +134,5 @@ class Worker:
             self._dispatcher.notice(partition)
 
     def _keep(self) -> None:
-        if self._store.sweep() == 0:
+        if self._store.expiry.sweep() == 0:
             self._sweeper.pause(_SWEEP_S)

@@ -107,7 +107,7 @@ def test_with_the_setting_off_it_is_active_at_once(
     response = api("POST", f"{PUBLIC}/subscriptions", json=subscription_request())
     assert (response.status_code, response.json()["status"]) == (201, "ACTIVE")
     store = Store.connect(http_settings)
-    found = store.get(response.json()["id"])
+    found = store.subscriptions.get(response.json()["id"])
     store.close()
     assert found is not None
     assert found.origin is None

@@ -138,7 +138,7 @@ def _fail(
         raise RuntimeError(f"no tel:{CALLER} with Bearer {SINK_TOKEN}")
 
     with monkeypatch.context() as patch:
-        patch.setattr("webrtc_events.store.store.Store.delete_registration", broken)
+        patch.setattr("webrtc_events.store.registrations.RegistrationRecords.delete", broken)
         assert ask("DELETE", f"{NETWORK}/registrations/{REGISTRATION}").status_code == 500
 
 

@@ -17,7 +17,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.core.stop_signals import StopSignals
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.sinks.client import SinkLimits
-from webrtc_events.store.store import StoreOptions
+from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.worker import Worker
 
 

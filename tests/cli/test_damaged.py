@@ -35,7 +35,7 @@ def victim(store: Store, raw_store: "redis.Redis") -> Subscription:
 def test_a_healthy_store_lists_nothing(store: Store, command: Any) -> None:
     created(store)
     append(store, invitation(1))
-    store.claim([P], subscriptions=1, events=8)
+    store.claims.claim([P], subscriptions=1, events=8)
     done = command("list")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
@@ -64,15 +64,15 @@ def test_repair_after_a_mend_by_hand(
     victim: Subscription, command: Any, store: Store, raw_store: "redis.Redis"
 ) -> None:
     """Not before; then it is claimed at once, also when an index had lost it."""
-    assert store.claim([P], subscriptions=5, events=8) == []
+    assert store.claims.claim([P], subscriptions=5, events=8) == []
     early = command("repair", victim.id)
     assert (early.returncode, early.stdout) == (1, b"")
     assert "its field fence is no number" in early.stderr.decode()
     raw_store.hset(P.subscription(victim.id), "fence", 1)
     raw_store.srem(P.registration(EventType.SESSION_INVITATION, "r1"), victim.id)
-    assert store.claim([P], subscriptions=5, events=8) == []
+    assert store.claims.claim([P], subscriptions=5, events=8) == []
     assert command("repair", victim.id).stdout.decode() == f"{victim.id}: in service\n"
-    (claim,) = store.claim([P], subscriptions=5, events=8)
+    (claim,) = store.claims.claim([P], subscriptions=5, events=8)
     assert [item.number for item in claim.items] == [1]
     assert append(store, invitation(2)) == [(True, 1)]
 
@@ -93,7 +93,7 @@ def test_drop_asks_and_leaves_nothing(
 def test_what_can_be_read_is_not_dropped(store: Store, command: Any, raw_store: "redis.Redis") -> None:
     made = created(store)
     assert command("drop", made.id, "--yes").returncode == 1
-    assert store.get(made.id) is not None
+    assert store.subscriptions.get(made.id) is not None
 
 
 def test_what_was_set_aside_is_listed_shown_and_dropped(
@@ -101,10 +101,10 @@ def test_what_was_set_aside_is_listed_shown_and_dropped(
 ) -> None:
     made = created(store)
     raw_store.set(P.due, "\x00text")
-    store.claim([P], subscriptions=1, events=1)
-    store.sweep()
+    store.claims.claim([P], subscriptions=1, events=1)
+    store.expiry.sweep()
     append(store, invitation(1))
-    (claim,) = store.claim([P], subscriptions=1, events=1)
+    (claim,) = store.claims.claim([P], subscriptions=1, events=1)
     assert claim.subscription_id == made.id
     name = f"set-aside:{P.due}"
     assert command("list").stdout.decode().startswith(f"{name}  a string that was found")

@@ -13,7 +13,8 @@ from webrtc_events.core.model import EventType, Registration, Subscription
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import DroppedEvent, Settlement, Store
+from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 
@@ -23,7 +24,7 @@ def lost(store: Store) -> Subscription:
     """A subscription with two dead letters: one refused, after an attempt, and one late."""
     made = created(store)
     append(store, invitation(1), invitation(2))
-    (claim,) = store.claim([P], subscriptions=1, events=8)
+    (claim,) = store.claims.claim([P], subscriptions=1, events=8)
     attempt = {
         "event": f"{made.id}.1",
         "attempt": 1,
@@ -35,14 +36,14 @@ def lost(store: Store) -> Subscription:
         "correlator": "c1",
     }
     dead = (DroppedEvent(1, "refused", "status 400"), DroppedEvent(2, "deadline_exceeded", ""))
-    store.settle([Settlement(claim, 2, dead=dead, attempts=(attempt,))])
+    store.claims.settle([Settlement(claim, 2, dead=dead, attempts=(attempt,))])
     return made
 
 
 @pytest.fixture
 def names(lost: Subscription, store: Store, settings: Settings) -> list[str]:
     """The letters' ids, the oldest first."""
-    return [str(each.id) for each in DeadLetters(store, settings).oldest_first(DeadLetterFilter())]
+    return [str(each.id) for each in DeadLetters(store).oldest_first(DeadLetterFilter())]
 
 
 @pytest.fixture
@@ -108,9 +109,9 @@ def test_show_has_the_form_that_the_client_would_get(
     """Now, whatever it was when the event was given up."""
     made = created(store, event_type=EventType.SESSION_STATUS, session="s1", client="app")
     append(store, session_status(1), to=P.number)
-    (claim,) = store.claim([P], subscriptions=1, events=8)
-    store.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", "HTTP 400"),))])
-    (letter,) = DeadLetters(store, settings).oldest_first(DeadLetterFilter())
+    (claim,) = store.claims.claim([P], subscriptions=1, events=8)
+    store.claims.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", "HTTP 400"),))])
+    (letter,) = DeadLetters(store).oldest_first(DeadLetterFilter())
     env = clean_environ() | environ | {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": setting}
     shown = json.loads(run("dead-letters", "show", str(letter.id), "--json", env=env).stdout)
     assert shown["fault"] is None
@@ -127,13 +128,13 @@ def test_redeliver_by_name_then_again(
     assert again.returncode == 1
     assert f"{names[0]}: there is no such letter" in again.stderr.decode()
     assert again.stdout.decode() == f"{names[1]}: redelivered\n"
-    (claim,) = store.claim([P], subscriptions=1, events=8)
+    (claim,) = store.claims.claim([P], subscriptions=1, events=8)
     assert [item.event_number for item in claim.items] == [1, 2]
 
 
 def test_redeliver_by_filter_counts(lost: Subscription, letters: Any, store: Store) -> None:
     assert letters("redeliver", "--reason", "refused").stdout == b"1 redelivered, 0 refused\n"
-    store.put_registration(Registration("r1", "d1", "another", None, None), expires_at_ms=None, end="")
+    store.registrations.put(Registration("r1", "d1", "another", None, None), expires_at_ms=None, end="")
     done = letters("redeliver", "--all")
     assert done.returncode == 0
     assert done.stdout.decode().splitlines() == [
@@ -187,11 +188,11 @@ def test_a_letter_without_its_payload_says_so(
         created(store)
     event = replace(invitation(1), payload=json.dumps({"type": "t", "padding": "x" * 100_000}))
     append(store, event)
-    claims = store.claim([P], subscriptions=2, events=1)
+    claims = store.claims.claim([P], subscriptions=2, events=1)
     raw_store.config_set("maxmemory", round(raw_store.info("memory")["used_memory"] / 0.9))
-    store.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", ""),)) for claim in claims])
+    store.claims.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", ""),)) for claim in claims])
     raw_store.config_set("maxmemory", "0")
-    (name, _) = [str(each.id) for each in DeadLetters(store, settings).oldest_first(DeadLetterFilter())]
+    (name, _) = [str(each.id) for each in DeadLetters(store).oldest_first(DeadLetterFilter())]
     assert "its payload was left out: the store was full" in letters("show", name).stdout.decode()
     done = letters("redeliver", name)
     assert done.returncode == 1

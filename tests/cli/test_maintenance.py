@@ -47,11 +47,11 @@ def test_erase_says_what_there_is_asks_and_removes_it(store: Store, environ: dic
     declined = run(*command, env=env, stdin=b"n\n")
     assert declined.returncode == 1
     assert there_is in declined.stderr.decode()
-    assert store.get(made.id) is not None
+    assert store.subscriptions.get(made.id) is not None
     done = run(*command, "--yes", env=env)
     assert (done.returncode, done.stderr) == (0, b"")
     assert f"removed: {there_is}" in done.stdout.decode()
-    assert store.get(made.id) is None
+    assert store.subscriptions.get(made.id) is None
     assert run(*command, "--yes", env=env).stdout == b"removed: nothing\n"
 
 

@@ -141,7 +141,7 @@ def test_hints_come_from_the_new_master_though_no_connection_to_the_old_one_brok
 ) -> None:
     master, _, watching = watched
     store = connect(watching.url)
-    wakeups = store.wakeups()
+    wakeups = store.claims.wakeups()
     assert wakeups.wait(0) is None
     master.pause()
     eventually(lambda: watching.master_port() != master.port, "another is elected")
@@ -232,11 +232,11 @@ def test_a_batch_over_nodes_needs_the_replicas_of_all(replicated: Cluster, conne
     }
     replicated.replicas[1].pause()
     with pytest.raises(Unavailable, match="replicas"):
-        store.append(batches)
+        store.events.append(batches)
     replicated.replicas[1].resume()
 
     def accepted() -> bool:
-        return len(store.append(batches)) == 3
+        return len(store.events.append(batches)) == 3
 
     eventually(accepted, "all hold it")
     assert claimed(store) == {each.id: 1 for each in made}

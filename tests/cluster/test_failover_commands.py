@@ -19,7 +19,8 @@ from webrtc_events.core.credentials import CredentialBox, sealing_key_id
 from webrtc_events.core.model import Credential
 from webrtc_events.core.setting_values import secret_keys
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import DroppedEvent, Settlement, Store
+from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.store import Store
 
 COMMAND = str(Path(sys.executable).parent / "webrtc-events")
 P = partition_of("r1", 64)
@@ -90,9 +91,9 @@ def given_up(store: Store, count: int) -> None:
     append(store, *(invitation(number) for number in range(1, count + 1)))
     outcome = "due"
     while outcome == "due":
-        (claim,) = store.claim([P], subscriptions=9, events=count)
+        (claim,) = store.claims.claim([P], subscriptions=9, events=count)
         dead = tuple(DroppedEvent(item.number, "refused", "500") for item in claim.items)
-        (outcome,) = store.settle([Settlement(claim, claim.items[-1].number, dead=dead)])
+        (outcome,) = store.claims.settle([Settlement(claim, claim.items[-1].number, dead=dead)])
     assert outcome == "idle"
 
 
@@ -126,7 +127,7 @@ def test_erase(stage: Stage) -> None:
     assert not [key for key, value in left.items() if "r1" in key and ":seen:" not in key and value], (
         left.keys()
     )
-    eventually(lambda: stage.store.get(other.id) is not None, "the other one is there")
+    eventually(lambda: stage.store.subscriptions.get(other.id) is not None, "the other one is there")
 
 
 def test_rotate_key(stage: Stage, connect: Connect) -> None:
@@ -137,7 +138,9 @@ def test_rotate_key(stage: Stage, connect: Connect) -> None:
         credential = Credential(f"token-{number}", EXPIRY_MS)
         sealed = box.seal(credential, made.id)
         changed = dataclasses.replace(made, credential=credential)
-        assert stage.store.update(changed, expires_at_ms=None, sealed=sealed).outcome == "updated"
+        assert (
+            stage.store.subscriptions.update(changed, expires_at_ms=None, sealed=sealed).outcome == "updated"
+        )
         ids.append(made.id)
     new = CredentialBox(secret_keys(NEW))
 

@@ -14,7 +14,8 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.redis.scripts import Call
-from webrtc_events.store.store import Settlement, Store
+from webrtc_events.store.settlements import Settlement
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 
@@ -41,7 +42,7 @@ def store(relay: LossyRelay, connect: Connect) -> Store:
 
 
 def claim(store: Store, most: int = 10) -> list[Claim]:
-    return store.claim([P], subscriptions=most, events=8)
+    return store.claims.claim([P], subscriptions=most, events=8)
 
 
 def ids(claims: list[Claim]) -> set[str]:
@@ -61,7 +62,7 @@ def test_what_a_lost_answer_had_claimed_is_in_the_next(store: Store, relay: Loss
     lost_claim(store, relay)
     claims = claim(store)
     assert ids(claims) == made
-    assert store.settle([Settlement(each, 1) for each in claims]) == ["idle"] * 3
+    assert store.claims.settle([Settlement(each, 1) for each in claims]) == ["idle"] * 3
 
 
 def test_so_it_is_after_several_lost_answers(store: Store, relay: LossyRelay) -> None:
@@ -92,7 +93,7 @@ def test_what_is_held_stays_held(store: Store, relay: LossyRelay) -> None:
     again = claim(store)
     assert len(again) == 2
     assert not ids(again) & ids(held)
-    assert store.settle([Settlement(each, 1) for each in [*held, *again]]) == ["idle"] * 3
+    assert store.claims.settle([Settlement(each, 1) for each in [*held, *again]]) == ["idle"] * 3
 
 
 def test_what_others_hold_stays_held(
@@ -106,7 +107,7 @@ def test_what_others_hold_stays_held(
     held = claim(other)
     lost_claim(store, relay)
     assert claim(store) == []
-    assert other.settle([Settlement(each, 1) for each in held]) == ["idle"]
+    assert other.claims.settle([Settlement(each, 1) for each in held]) == ["idle"]
 
 
 def test_what_was_claimed_by_another_meanwhile_stays_there(
@@ -129,10 +130,10 @@ def test_a_claim_that_comes_late_takes_nothing_from_those_after_it(store: Store,
     lost_claim(store, relay)
     held = claim(store)
     # The claims were the second to the fourth. This is the third, as if it ran only now.
-    late = Call("claim", [P.due], P.tag, [10, 8, store._claimer, 3, 2])
-    _, _, damaged, *claims = store._scripts.run([late])[0]
+    late = Call("claim", [P.due], P.tag, [10, 8, store.claims._claimer, 3, 2])
+    _, _, damaged, *claims = store.scripts.run([late])[0]
     assert (damaged, claims) == ([], [])
-    assert store.settle([Settlement(each, 1) for each in held]) == ["idle"]
+    assert store.claims.settle([Settlement(each, 1) for each in held]) == ["idle"]
 
 
 def test_nothing_waits_for_a_lease_that_nobody_has(

@@ -8,7 +8,8 @@ from tests.harness.sinks import Answer, RecordingSink
 from tests.harness.valkeys import CLOCK, Cluster, ValkeyServer, eventually
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import Partition, partition_of
-from webrtc_events.store.store import Settlement, Store
+from webrtc_events.store.settlements import Settlement
+from webrtc_events.store.store import Store
 
 
 def registrations_on(cluster: Cluster, master: ValkeyServer, count: int) -> list[str]:
@@ -43,7 +44,7 @@ def works(store: Store, registration: str, number: int) -> bool:
 
 def claimed(store: Store) -> dict[str, int]:
     """How many events are claimed, by subscription."""
-    claims = store.claim([Partition(number) for number in range(64)], subscriptions=50, events=900)
+    claims = store.claims.claim([Partition(number) for number in range(64)], subscriptions=50, events=900)
     return {claim.subscription_id: len(claim.items) for claim in claims}
 
 
@@ -63,8 +64,8 @@ def test_what_a_node_has_is_unavailable_and_the_rest_works_on(
     # Only the first has waited for an answer, of 2 s at most: ten of them would take 20 s.
     assert CLOCK.monotonic() - started < 10
     with pytest.raises(Unavailable):
-        store.get(made[1].id)
-    assert store.get(made[0].id) is not None
+        store.subscriptions.get(made[1].id)
+    assert store.subscriptions.get(made[0].id) is not None
     assert claimed(store) == {made[0].id: 11, made[2].id: 11}
     store.ping()
 
@@ -95,14 +96,14 @@ def test_settling_does_what_it_can(cluster: Cluster, connect: Connect) -> None:
     for each in registrations:
         created(store, registration=each)
         append(store, invitation(1, registration=each))
-    claims = store.claim(
+    claims = store.claims.claim(
         [partition_of(registration, 64) for registration in registrations], subscriptions=1, events=1
     )
     settlements = [Settlement(claim, 1) for claim in claims]
     cluster.masters[1].pause()
-    assert store.settle(settlements) == ["idle", "unanswered", "idle"]
+    assert store.claims.settle(settlements) == ["idle", "unanswered", "idle"]
     cluster.masters[1].resume()
-    eventually(lambda: store.settle(settlements[1:2]) == ["idle"], "the node is used again")
+    eventually(lambda: store.claims.settle(settlements[1:2]) == ["idle"], "the node is used again")
 
 
 def test_the_sweeper_does_what_it_can(
@@ -115,8 +116,10 @@ def test_the_sweeper_does_what_it_can(
     cluster.masters[1].kill()
 
     def ended(wanted: list[str]) -> bool:
-        store.sweep()
-        return [each.status for each in map(store.get, wanted) if each] == ["EXPIRED"] * len(wanted)
+        store.expiry.sweep()
+        return [each.status for each in map(store.subscriptions.get, wanted) if each] == ["EXPIRED"] * len(
+            wanted
+        )
 
     eventually(lambda: ended([ids[0], ids[2]]), "the others have ended")
     assert caplog.text.count("the store does not serve partitions") == 1
@@ -134,32 +137,32 @@ def test_a_subscription_whose_client_is_out_of_reach_is_removed_later(
     client = client_on(cluster, cluster.masters[0])
     made = created(store, registration=second, client=client, expires_at_ms=round(CLOCK.now() * 1000) + 500)
     other = created(store, registration=second, client="x")
-    eventually(lambda: store.sweep() == 1, "it has expired")
-    (claim,) = store.claim([partition_of(second, 64)], subscriptions=1, events=1)
-    assert store.settle([Settlement(claim, 1)]) == ["ended"]
+    eventually(lambda: store.expiry.sweep() == 1, "it has expired")
+    (claim,) = store.claims.claim([partition_of(second, 64)], subscriptions=1, events=1)
+    assert store.claims.settle([Settlement(claim, 1)]) == ["ended"]
     cluster.masters[0].kill()
     deadline = CLOCK.monotonic() + 3
     while CLOCK.monotonic() < deadline:
-        assert store.sweep() == 0
+        assert store.expiry.sweep() == 0
         CLOCK.sleep(0.1)
     cluster.masters[0].start()
-    eventually(lambda: store.sweep() == 1, "it is removed")
-    assert store.get(made.id) is None
-    assert store.get(other.id) is not None
+    eventually(lambda: store.expiry.sweep() == 1, "it is removed")
+    assert store.subscriptions.get(made.id) is None
+    assert store.subscriptions.get(other.id) is not None
 
 
 def test_a_store_that_is_out_as_a_whole_is_unavailable(cluster: Cluster, connect: Connect) -> None:
     store = connect(cluster.url)
     created(store)
     append(store, invitation(1))
-    (claim,) = store.claim([partition_of("r1", 64)], subscriptions=1, events=1)
+    (claim,) = store.claims.claim([partition_of("r1", 64)], subscriptions=1, events=1)
     for master in cluster.masters:
         master.kill()
     for use in (
         store.ping,
-        store.sweep,
+        store.expiry.sweep,
         lambda: claimed(store),
-        lambda: store.settle([Settlement(claim, 1)]),
+        lambda: store.claims.settle([Settlement(claim, 1)]),
         lambda: all_of(store),
         lambda: connect(cluster.url),
     ):
@@ -217,7 +220,7 @@ def test_hints_come_from_every_node_and_again_from_one_that_is_back(
     cluster: Cluster, connect: Connect
 ) -> None:
     store = connect(cluster.url)
-    wakeups = store.wakeups()
+    wakeups = store.claims.wakeups()
     registrations = one_of_each(cluster)
     client = client_on(cluster, cluster.masters[0])
     count = 0

@@ -53,7 +53,7 @@ def test_a_slot_that_moves_as_a_whole_disturbs_nobody(
 def test_hints_follow_a_slot(cluster: Cluster, connect: Connect) -> None:
     source, target = source_and_target(cluster)
     store = connect(cluster.url)
-    wakeups = store.wakeups()
+    wakeups = store.claims.wakeups()
     assert wakeups.wait(0) is None
     with source.client() as here, target.client() as there:
         append(store, invitation(1))
@@ -102,10 +102,10 @@ def test_while_keys_move_one_by_one_their_partition_is_unavailable(
         move(partition_of("r1", 64).subscription(made.id))
         assert not works(store, "r1", 2)
         with pytest.raises(Unavailable):
-            store.get(made.id)
+            store.subscriptions.get(made.id)
         move(DUE)
         assert not works(store, "r1", 2)
         assert claimed(store) == {}
-        assert store.sweep() == 0
+        assert store.expiry.sweep() == 0
     assert works(store, "r1", 2)
     assert claimed(store) == {made.id: 2}

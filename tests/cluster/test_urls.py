@@ -40,7 +40,7 @@ def relay(authority: Authority) -> Iterator[Relay]:
 
 def is_usable(store: Store, registration: str = "r1") -> bool:
     created(store, registration=registration)
-    wakeups = store.wakeups()
+    wakeups = store.claims.wakeups()
     wakeups.wait(0)
     used = append(store, invitation(1, registration=registration)) == [(True, 1)]
     heard = wakeups.wait(5) is not None

@@ -13,7 +13,8 @@ import requests
 
 from tests.conformance.campaign import PHASES, Campaign, Report
 from tests.conformance.conftest import Server
-from webrtc_events.contract.documents import Contract, load_network, load_next, load_public
+from webrtc_events.contract.documents import load_network, load_next, load_public
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import SystemClock
 
 _LOADERS = {"public API": load_public, "next public API": load_next, "gateway side": load_network}
@@ -80,4 +81,4 @@ def _assert_valid_notifications(serve: Server) -> None:
         session.trust_env = False
         received = session.get(f"{serve.sink}/_inbox?wait=5", verify=str(serve.ca), timeout=10).json()
     assert received
-    assert [each for each in received if each["fault"] is not None] == []
+    assert [notification for notification in received if notification["fault"] is not None] == []

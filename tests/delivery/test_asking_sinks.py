@@ -12,7 +12,7 @@ import redis
 
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, Postman
-from tests.harness.builders import append, created, invitation, session_status, subscription
+from tests.harness.builders import append, created, invitation, session_status, subscription, with_claims
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
@@ -28,7 +28,9 @@ from webrtc_events.core.model import (
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_limiter import HostLimits
+from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import partition_of
+from webrtc_events.store.settlements import SettleOutcome
 from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
@@ -55,7 +57,7 @@ def methods(sink: RecordingSink) -> list[str]:
 
 
 def status_of(store: Store, made: Subscription) -> Status | None:
-    found = store.get(made.id)
+    found = store.subscriptions.get(made.id)
     return None if found is None else found.status
 
 
@@ -107,7 +109,9 @@ def test_the_end_carries_the_origin_too(store: Store, sink: RecordingSink, postm
     sink.answer = agreeing()
     made = asked(store, sink)
     postman().run()
-    store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+    store.subscriptions.end(
+        made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+    )
     postman().run()
     assert sink.requests[1].json["data"]["terminationReason"] == "SUBSCRIPTION_DELETED"
     assert sink.requests[1].header("webhook-request-origin") == ORIGIN
@@ -207,7 +211,7 @@ def test_the_question_carries_the_credential_and_nobody_else_sees_it(
     credential = Credential("t0ken", 4_000_000_000_000)
     made = subscription(credential=credential, origin=ORIGIN)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    store.create(made, sink=sink.url, headers={}, sealed=sealed)
+    store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
     sink.answer = [401]
     postman().run()
     assert [request.header("authorization") for request in sink.requests] == ["Bearer t0ken"]
@@ -239,14 +243,14 @@ def test_the_initial_event_follows_the_agreement(
     store: Store, sink: RecordingSink, postman: Make, contract: str
 ) -> None:
     latest = session_status(1, registration="r1", status="Connected")
-    store.remember([latest])
+    store.session_states.record([latest])
     append(store, latest)
     wishing = dataclasses.replace(
         subscription(event_type=EventType.SESSION_STATUS, session="s1", origin=ORIGIN, contract=contract),
         initial_event=True,
     )
     sink.answer = agreeing()
-    store.create(wishing, sink=sink.url, headers={}, sealed=None)
+    store.subscriptions.create(wishing, sink=sink.url, headers={}, sealed=None)
     postman().run()
     assert methods(sink) == ["OPTIONS", "POST"]
     assert sink.requests[1].json["data"]["status"] == "Connected"
@@ -257,7 +261,7 @@ def test_a_delete_while_the_sink_is_asked_ends_it(store: Store, sink: RecordingS
     deleted: list[str] = []
 
     def answer(request: Received) -> Answer:
-        outcome = store.end(
+        outcome = store.subscriptions.end(
             made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
         )
         deleted.append(outcome)
@@ -271,8 +275,8 @@ def test_a_delete_while_the_sink_is_asked_ends_it(store: Store, sink: RecordingS
     assert status_of(store, made) is None
 
 
-class LosesSettles(Store):
-    def settle(self, *_: Any) -> list[str]:
+class LosesSettles(Claims):
+    def settle(self, *_: Any) -> list[SettleOutcome]:
         raise Unavailable
 
 
@@ -281,7 +285,8 @@ def test_after_a_crash_before_the_answer_is_settled_the_sink_is_asked_again(
 ) -> None:
     sink.answer = agreeing()
     made = asked(store, sink)
-    lost = LosesSettles.connect(settings)
+    lost = Store.connect(settings)
+    with_claims(lost, LosesSettles)
     dispatcher = postman(lost).dispatcher
     while not sink.requests:
         with contextlib.suppress(Unavailable):
@@ -303,7 +308,7 @@ def test_an_expired_token_is_not_sent_to_ask(
     credential = Credential("t0ken", round(SystemClock().now() * 1000) + 20_000)
     made = subscription(credential=credential, origin=ORIGIN)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    store.create(made, sink=sink.url, headers={}, sealed=sealed)
+    store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
     postman(store_at(21)).run()
     assert sink.requests == []
     assert status_of(store, made) is Status.EXPIRED

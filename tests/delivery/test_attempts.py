@@ -210,7 +210,7 @@ def with_token(store: Store, settings: Settings, url: str, origin: str | None) -
     credential = Credential("t0ken-of-the-sink", 4_000_000_000_000)
     made = subscription(credential=credential, origin=origin)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    assert store.create(made, sink=url, headers={}, sealed=sealed).outcome == "created"
+    assert store.subscriptions.create(made, sink=url, headers={}, sealed=sealed).outcome == "created"
 
 
 @pytest.mark.parametrize("origin", [None, "events.operator.example"], ids=["event", "handshake"])
@@ -323,9 +323,9 @@ def test_a_certificate_cannot_speak_for_us(
         # What is settled in the same round is settled once.
         assert len(sink.requests) == 1
     tried, given_up = [line for line in lines(caplog) if line["event"] == f"{made.id}.1"]
-    letters = DeadLetters(store, settings)
+    letters = DeadLetters(store)
     (letter,) = letters.newest_first(DeadLetterFilter())
-    shown = as_text(in_full(letter, store.get(made.id), letters.attempts(letter), settings))
+    shown = as_text(in_full(letter, store.subscriptions.get(made.id), letters.attempts(letter), settings))
     assert (tried["outcome"], tried["reason"]) == ("retry", "tls")
     assert tried["detail"].startswith("SSL: certificate subject name '")
     assert len(tried["detail"]) <= 300

@@ -13,7 +13,7 @@ from tests.harness.sinks import RecordingSink
 from webrtc_events.contract.documents import load_network
 from webrtc_events.core.model import EventType, Status, TerminationReason
 from webrtc_events.local.sink.second_validator import SecondValidator
-from webrtc_events.services.events import Publisher
+from webrtc_events.services.events import Events
 from webrtc_events.store.store import Store
 
 CALLS = sorted(path.stem for path in (Path(__file__).parents[1] / "data" / "calls").glob("*.ndjson"))
@@ -46,11 +46,13 @@ def test_three_subscribers_receive_the_whole_call(
         )
         for event_type in SUBSCRIBABLE
     }
-    results = Publisher(store, load_network()).publish(call)
+    results = Events(store, load_network()).accept(call)
     assert {result["status"] for result in results} == {"accepted"}
     postman().run()
     for each in made.values():
-        store.end(each.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+        store.subscriptions.end(
+            each.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+        )
     postman().run()
 
     opinion = SecondValidator(strict=False)

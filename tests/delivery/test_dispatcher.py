@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, Postman
-from tests.harness.builders import append, created, invitation, subscription
+from tests.harness.builders import append, created, invitation, subscription, with_claims
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import SystemClock
@@ -27,8 +27,10 @@ from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions
 from webrtc_events.delivery.host_limiter import HostLimits
 from webrtc_events.delivery.notifications import EventFormats, NotificationWriter, Skipped
 from webrtc_events.sinks.signatures import Signer
+from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import Settlement, Store
+from webrtc_events.store.settlements import Settlement, SettleOutcome
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 Make = Callable[..., Postman]
@@ -41,7 +43,7 @@ def with_token(
     credential = Credential("t0ken", expires_at_ms)
     made = subscription(credential=credential)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    store.create(made, sink=sink.url, headers={}, sealed=sealed)
+    store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
     return made
 
 
@@ -122,7 +124,7 @@ def test_410_ends_the_subscription_and_nothing_more_is_sent(
     sink.answer = [410]
     postman().run()
     assert sequence(sink.requests) == [1]
-    found = store.get(made.id)
+    found = store.subscriptions.get(made.id)
     assert found is not None
     assert found.status is Status.EXPIRED
     assert append(store, invitation(3)) == [(True, 0)]
@@ -198,7 +200,7 @@ def test_no_exchange_outlives_its_lease(
     claims: list[float] = []
     started: list[float] = []
 
-    class Watched(Store):
+    class Watched(Claims):
         def claim(self, *args: Any, **values: Any) -> Any:
             found = super().claim(*args, **values)
             claims.extend([clock.monotonic()] * len(found))
@@ -210,7 +212,7 @@ def test_no_exchange_outlives_its_lease(
 
     sink.answer = answer
     watched = postman(store)
-    store.__class__ = Watched
+    with_claims(store, Watched)
     watched.run(rounds=500)
     assert sequence(sink.requests) == list(range(1, 9))
     assert max(started) < 0.4 + 0.1
@@ -283,7 +285,7 @@ def test_what_cannot_be_signed_is_given_up_and_not_repeated(store: Store, settin
     """No such sink is created; a damaged one must not come back with every claim."""
     created(store, sink="https://a b/")
     append(store, invitation(1))
-    [claim] = store.claim([P], subscriptions=1, events=1)
+    [claim] = store.claims.claim([P], subscriptions=1, events=1)
     signer = Signer(Ed25519PrivateKey.generate(), SystemClock())
     writer = NotificationWriter(EventFormats.of(settings), settings, signer)
     written = writer.write(claim, claim.items[0], claim.now_ms)
@@ -352,21 +354,21 @@ def test_answers_are_heard_while_the_store_is_away(
 ) -> None:
     created(store, sink=sink.url)
     append(store, invitation(1))
-    broken = BreaksAtSettle.connect(settings)
-    assert isinstance(broken, BreaksAtSettle)
-    broken.cut = []
+    broken = Store.connect(settings)
+    claims = with_claims(broken, BreaksAtSettle)
+    claims.cut = []
     dispatcher = postman(broken).dispatcher
     sink.answer = lambda _: Answer(delay_s=0.2)
     while not sink.requests:
         dispatcher.step()
-    broken.cut = ["request"] * 50
+    claims.cut = ["request"] * 50
     clock = SystemClock()
     away_until = clock.monotonic() + LIMITS.total_ms / 1000 + 0.5
     while clock.monotonic() < away_until:
         with contextlib.suppress(Unavailable):
             dispatcher.step()
-        broken.cut = ["request"] * 50
-    broken.cut = []
+        claims.cut = ["request"] * 50
+    claims.cut = []
     for _ in range(20):
         dispatcher.step()
     broken.close()
@@ -422,8 +424,8 @@ def test_nothing_is_sent_behind_an_end_after_a_crash(
 ) -> None:
     created(store, sink=sink.url, max_events=2)
     append(store, invitation(1), invitation(2))
-    lost = BreaksAtSettle(store._redis, store._settings)
-    lost.cut = ["request"] * 1000
+    lost = store_at()
+    with_claims(lost, BreaksAtSettle).cut = ["request"] * 1000
     dispatcher = postman(lost).dispatcher
     while len(sink.requests) < 2:
         with contextlib.suppress(Unavailable):
@@ -449,20 +451,20 @@ def test_what_a_lost_dispatcher_had_claimed_is_sent_by_another_with_the_same_id(
     assert sink.requests[0].json["id"] == sink.requests[1].json["id"]
 
 
-class BreaksAtSettle(Store):
-    """The real store, cut off around some settles: before they reach it, or before the answer.
+class BreaksAtSettle(Claims):
+    """The real claims, cut off around some settles: before they reach it, or before the answer.
 
     "node": only from the node that they are for.
     """
 
     cut: list[str]
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+    def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
         kind = self.cut.pop() if self.cut else ""
         if kind == "request":
             raise Unavailable
         if kind == "node":
-            return ["unanswered"] * len(settlements)
+            return [SettleOutcome.UNANSWERED] * len(settlements)
         results = super().settle(settlements)
         if kind == "answer":
             raise Unavailable
@@ -475,16 +477,16 @@ def test_a_settle_that_failed_is_done_again_and_repeats_nothing(
 ) -> None:
     created(store, sink=sink.url, max_events=2)
     append(store, invitation(1))
-    broken = BreaksAtSettle.connect(settings)
-    assert isinstance(broken, BreaksAtSettle)
-    broken.cut = [cut]
+    broken = Store.connect(settings)
+    claims = with_claims(broken, BreaksAtSettle)
+    claims.cut = [cut]
     dispatcher = postman(broken).dispatcher
     for round_ in range(60):
         dispatcher.step()
         if round_ == 30:
             append(store, invitation(2))
     broken.close()
-    assert not broken.cut
+    assert not claims.cut
     assert sequence(sink.requests) == [1, 2, "MAX_EVENTS_REACHED"]
 
 
@@ -496,7 +498,9 @@ def test_a_delete_in_mid_delivery_is_followed_by_its_end_only(
 
     def answer(_: Received) -> Answer:
         if len(sink.requests) == 3:
-            store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+            store.subscriptions.end(
+                made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+            )
         return Answer()
 
     sink.answer = answer
@@ -533,7 +537,7 @@ def test_a_sink_that_only_fails_is_told_once_that_its_subscription_ended(
     append(a_day_later, invitation(2))
     postman(a_day_later).run()
     assert sequence(sink.requests[before:]) == [2, "NETWORK_TERMINATED"]
-    assert store.get(made.id).status is Status.EXPIRED  # type: ignore[union-attr]
+    assert store.subscriptions.get(made.id).status is Status.EXPIRED  # type: ignore[union-attr]
 
 
 def test_a_claim_takes_no_more_than_so_many_and_the_next_comes_at_once(
@@ -543,14 +547,14 @@ def test_a_claim_takes_no_more_than_so_many_and_the_next_comes_at_once(
     for _ in range(12):
         created(store, sink=sink.url)
     append(store, invitation(1))
-    claim, sizes = store.claim, []
+    claim, sizes = store.claims.claim, []
 
     def recorded(*args: Any, **options: Any) -> Any:
         found = claim(*args, **options)
         sizes.append(len(found))
         return found
 
-    monkeypatch.setattr(store, "claim", recorded)
+    monkeypatch.setattr(store.claims, "claim", recorded)
     # No poll comes within the test, so the first round's claim must be followed by others by itself.
     postman(options=DispatcherOptions(poll_s=60, limits=LIMITS, claims_at_once=5)).run()
     assert len(sink.requests) == 12

@@ -49,7 +49,7 @@ def test_no_delivery_fails_while_keys_are_rotated(
     for number in range(SUBSCRIPTIONS):
         credential = Credential(f"token-{number}", 4_000_000_000_000)
         made = dataclasses.replace(subscription(registration=f"r{number}"), credential=credential)
-        store.create(made, sink=sink.url, headers={}, sealed=box.seal(credential, made.id))
+        store.subscriptions.create(made, sink=sink.url, headers={}, sealed=box.seal(credential, made.id))
         tokens[made.id] = f"Bearer token-{number}"
     boxes = [CredentialBox(keys) for keys in (settings.secret_key[::-1], settings.secret_key)]
     resealed = []

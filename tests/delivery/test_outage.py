@@ -8,7 +8,7 @@ from random import Random
 import redis
 
 from tests.delivery.conftest import LIMITS, Postman
-from tests.harness.builders import append, created, invitation
+from tests.harness.builders import append, created, invitation, with_claims
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.model import Claim
@@ -16,8 +16,11 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_health import LONGEST_REST_S
 from webrtc_events.delivery.host_limiter import HostLimits
+from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import Partition, partition_of
-from webrtc_events.store.store import Settlement, Store, StoreOptions
+from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.settlements import Settlement, SettleOutcome
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 SUBSCRIPTIONS = 15
@@ -46,25 +49,27 @@ class SimulatedClock:
         self.elapsed_s += seconds
 
 
-class SimulatedStore(Store):
-    """The real store, whose time is the simulated clock's."""
+class SimulatedClaims(Claims):
+    """The real claims, by the simulated clock's time."""
 
+    store: Store
+    settings: Settings
     clock: SimulatedClock
     claimed = 0
 
     def at(self) -> Store:
         offset_ms = round((self.clock.now() - SystemClock().now()) * 1000)
-        return Store(self._redis, self._settings, StoreOptions(offset_ms=offset_ms))
+        return Store(self.store.client, self.settings, StoreOptions(offset_ms=offset_ms))
 
     def claim(self, partitions: Sequence[Partition], **most: int) -> list[Claim]:
         # Nothing is in the others.
         asked = [partition for partition in partitions if partition.number == P.number]
-        claims = self.at().claim(asked, **most)
+        claims = self.at().claims.claim(asked, **most)
         self.claimed += len(claims)
         return claims
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[str]:
-        return self.at().settle(settlements)
+    def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
+        return self.at().claims.settle(settlements)
 
 
 class Arrivals:
@@ -96,9 +101,10 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     settings: Settings, sink: RecordingSink, postman: Callable[..., Postman], raw_store: "redis.Redis"
 ) -> None:
     clock = SimulatedClock(SystemClock().now())
-    store = SimulatedStore.connect(dataclasses.replace(settings, dead_letters=10_000))
-    assert isinstance(store, SimulatedStore)
-    store.clock = clock
+    settings = dataclasses.replace(settings, dead_letters=10_000)
+    store = Store.connect(settings)
+    claims = with_claims(store, SimulatedClaims)
+    claims.store, claims.settings, claims.clock = store, settings, clock
     subscriptions = [created(store, sink=sink.url).id for _ in range(SUBSCRIPTIONS)]
     options = DispatcherOptions(HostLimits(in_flight=IN_FLIGHT), poll_s=0.01, limits=LIMITS)
     running = postman(store, clock=clock, options=options, random=Random(SEED).random)
@@ -110,7 +116,7 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
         while clock.elapsed_s < until_s:
             if clock.elapsed_s >= EVERY_S * len(accepted_s) and clock.elapsed_s < BACK_S + EVERY_S:
                 accepted_s.append(clock.elapsed_s)
-                append(store.at(), invitation(len(accepted_s)))
+                append(claims.at(), invitation(len(accepted_s)))
             running.dispatcher.step()
             if running.sink.in_flight == 0:
                 clock.sleep(STEP_S)
@@ -118,11 +124,11 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     play(DOWN_S)
     assert len(arrivals.at_s) == SUBSCRIPTIONS
     sink.answer = hang_up
-    store.claimed = 0
+    claims.claimed = 0
     asked_before = len(sink.requests)
     play(BACK_S)
     asked_when_down = len(sink.requests) - asked_before
-    claimed_when_down = store.claimed
+    claimed_when_down = claims.claimed
     arrivals.waves.clear()
     sink.answer = arrivals
     play(END_S)

@@ -155,7 +155,7 @@ def test_a_real_sink_is_treated_as_its_row_says(
     }
     assert sequence(sink.requests) == expected[outcome]
     assert bool(dead_letters(raw_store)) == (row.event == "is given up")
-    found = store.get(made.id)
+    found = store.subscriptions.get(made.id)
     assert found is not None
     assert found.status is (Status.EXPIRED if outcome is End else Status.ACTIVE)
 

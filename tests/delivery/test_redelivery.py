@@ -17,7 +17,7 @@ def test_a_redelivered_event_is_the_same_but_for_its_place(
     append(store, invitation(1), invitation(2))
     sink.answer = [400, 204]
     postman().run()
-    letters = DeadLetters(store, settings)
+    letters = DeadLetters(store)
     (letter,) = letters.newest_first(DeadLetterFilter())
     assert letters.redeliver(letter).outcome == "redelivered"
     append(store, invitation(3))
@@ -36,7 +36,7 @@ def test_attempts_on_it_are_found_by_its_id(
     append(store, invitation(1), invitation(2))
     sink.answer = lambda received: Answer(400 if received.json["data"]["sequenceNumber"] == 1 else 204)
     postman().run()
-    letters = DeadLetters(store, settings)
+    letters = DeadLetters(store)
     (letter,) = letters.newest_first(DeadLetterFilter())
     letters.redeliver(letter)
     postman().run()

@@ -87,7 +87,9 @@ def test_it_is_about_session_status_alone(
     made = [created(store, sink=sink.url_of(f"/{client}"), client=client).id for client in ("app-1", "app-2")]
     append(store, invitation(1))
     for each in made:
-        store.end(each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+        store.subscriptions.end(
+            each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+        )
     postman(settings=chosen(settings, "app-1")).run()
     told: dict[str, list[Any]] = {"/app-1": [], "/app-2": []}
     for received in sink.requests:
@@ -134,7 +136,7 @@ def test_a_redelivered_event_gets_the_form_of_its_client(
     assert raw_store.xlen(P.dead) == 2
     sink.clear()
     sink.answer = [204]
-    letters = DeadLetters(store, settings)
+    letters = DeadLetters(store)
     for letter in letters.oldest_first(DeadLetterFilter()):
         assert letters.redeliver(letter).outcome == "redelivered"
     postman(settings=chosen(settings, "app-1")).run()

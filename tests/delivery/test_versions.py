@@ -93,7 +93,7 @@ def with_token(store: Store, settings: Settings, sink: RecordingSink, life_ms: i
     credential = Credential("former", now_ms() + life_ms)
     made = subscription(credential=credential)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    store.create(made, sink=sink.url, headers={}, sealed=sealed)
+    store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
     return made
 
 
@@ -104,7 +104,9 @@ def now_ms() -> int:
 def renewed(store: Store, settings: Settings, made: Subscription) -> None:
     credential = Credential("renewed", now_ms() + 600_000)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    result = store.update(replace(made, credential=credential), expires_at_ms=None, sealed=sealed)
+    result = store.subscriptions.update(
+        replace(made, credential=credential), expires_at_ms=None, sealed=sealed
+    )
     assert result.outcome == "updated"
 
 
@@ -128,7 +130,7 @@ def test_a_token_renewed_and_revoked_in_mid_delivery_costs_no_event(
     new = [(number, "Bearer renewed") for number in range(2, 6)]
     assert sent == [(1, "Bearer former"), (2, "Bearer former"), *new]
     assert raw_store.xlen(P.dead) == 0
-    found = store.get(made.id)
+    found = store.subscriptions.get(made.id)
     assert found is not None
     assert found.status is Status.ACTIVE
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from webrtc_events.contract.webrtc_events_types import HTTPSubscriptionResponse
 from webrtc_events.core.errors import Unavailable
@@ -15,9 +15,12 @@ from webrtc_events.core.model import (
     Subscription,
 )
 from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.redis.scripts import Call
 from webrtc_events.store.store import Store
+
+_Claims = TypeVar("_Claims", bound=Claims)
 
 SINK = "https://localhost:9443/inbox"
 
@@ -66,19 +69,19 @@ def created(
 ) -> Subscription:
     """A subscription that the store holds."""
     made = subscription(**values)
-    result = store.create(made, sink=sink, headers=headers or {}, sealed=sealed)
+    result = store.subscriptions.create(made, sink=sink, headers=headers or {}, sealed=sealed)
     assert result.outcome == "created"
     return made
 
 
 def all_of(store: Store, client: str = "app") -> list[Subscription]:
     """Every subscription of a client."""
-    return [each for page in store.pages_of(client) for each in page]
+    return [subscription for page in store.subscriptions.pages_of(client) for subscription in page]
 
 
 def listed(subscriptions: Subscriptions, caller: Caller) -> list[HTTPSubscriptionResponse]:
     """What a client is shown as the list of its subscriptions."""
-    return [each for page in subscriptions.list(caller) for each in page]
+    return [resource for page in subscriptions.list(caller) for resource in page]
 
 
 def invitation(number: int, *, registration: str = "r1", source: str = "/gateway") -> NetworkEvent:
@@ -123,7 +126,15 @@ def _event(
 def append(store: Store, *events: NetworkEvent, to: int | None = None) -> list[tuple[bool, int]]:
     """Appends to the partition of the first event's registration, or to partition `to`."""
     number = partition_of(events[0].registration or "", 64).number if to is None else to
-    return [(each.new, each.subscriptions) for each in store.append({number: list(events)})[number]]
+    appended = store.events.append({number: list(events)})[number]
+    return [(result.new, result.subscriptions) for result in appended]
+
+
+def with_claims(store: Store, kind: type[_Claims]) -> _Claims:
+    """Turns a store's claims into a kind that records them or breaks them off."""
+    store.claims.__class__ = kind
+    assert isinstance(store.claims, kind)
+    return store.claims
 
 
 def no_damage(damaged: Iterable[Sequence[str]]) -> None:

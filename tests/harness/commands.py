@@ -84,9 +84,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         return started[-1]
 
     yield begin
-    for each in reversed(started):
-        if each.process.poll() is None:
-            each.stop()
+    for running in reversed(started):
+        if running.process.poll() is None:
+            running.stop()
 
 
 @pytest.fixture

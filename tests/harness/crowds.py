@@ -145,8 +145,8 @@ def silent_sinks() -> Iterator[int]:
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join(10)
-            for each in kept:
-                each.close()
+            for connection in kept:
+                connection.close()
 
 
 @contextmanager

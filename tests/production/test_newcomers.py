@@ -99,7 +99,7 @@ class Scene:
         for registration in registrations:
             event = invitation(number, registration=registration, source=f"/{registration}")
             batches.setdefault(partition_of(registration, 64).number, []).append(event)
-        self.store.append(batches)
+        self.store.events.append(batches)
 
     def newcomer_s(self, client: str) -> float:
         """How long the first event of a sink that is new takes until it is there."""

@@ -159,7 +159,7 @@ def test_an_old_worker_delivers_what_is_redelivered(
     sink.answer = [400, 204]
     append(store, invitation(1), invitation(2))
     sink.wait_for(2)
-    letters = DeadLetters(store, settings)
+    letters = DeadLetters(store)
     eventually(lambda: list(letters.newest_first(DeadLetterFilter(registration="r1"))), "there is a letter")
     (letter,) = letters.newest_first(DeadLetterFilter(registration="r1"))
     assert letters.redeliver(letter).outcome == "redelivered"

@@ -27,7 +27,7 @@ def world(store: Store, settings: Settings) -> World:
 def answered(world: World, subscription: str, answer: Agreed | Refused = AGREED) -> str:
     claim = world.claims()[subscription]
     assert [item.kind for item in claim.items] == [OutboxKind.HANDSHAKE]
-    return world.settle(claim, answer=answer)
+    return world.settle(claim, follow_up=answer)
 
 
 def shown(world: World, subscription: str) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_a_registration_that_ended_meanwhile_is_told_of_to_who_wishes_it(world: 
     assert world.publish(ends()) == [0]
     claims = world.claims()
     for claim in claims.values():
-        assert world.settle(claim, answer=Agreed(None)) == "active"
+        assert world.settle(claim, follow_up=Agreed(None)) == "active"
     assert world.waiting() == {wishing: ["NETWORK_TERMINATED"] * 2}
     assert shown(world, wishing)["status"] == "EXPIRED"
     assert shown(world, other)["status"] == "ACTIVE"
@@ -78,7 +78,7 @@ def test_a_registration_that_ended_meanwhile_is_told_of_to_who_wishes_it(world: 
 
 def test_the_operator_ends_it_without_a_word(world: World) -> None:
     made = world.subscribe()
-    world.publisher.end_subscription(made)
+    world.network.endings.end(made)
     assert shown(world, made)["status"] == "EXPIRED"
     assert world.claims() == {}
 

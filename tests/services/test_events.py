@@ -9,17 +9,18 @@ import pytest
 
 from tests.harness.builders import created
 from webrtc_events.contract.documents import load_network
-from webrtc_events.core.errors import NotFound, Unavailable
+from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import EventType
 from webrtc_events.core.settings import Settings
-from webrtc_events.services.events import Publisher
+from webrtc_events.services.events import Events
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import Settlement, Store
+from webrtc_events.store.settlements import Settlement
+from webrtc_events.store.store import Store
 
 
 @pytest.fixture
-def publisher(store: Store) -> Publisher:
-    return Publisher(store, load_network())
+def use_case(store: Store) -> Events:
+    return Events(store, load_network())
 
 
 def events(calls: Path, name: str) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ def outcome(results: list[Any]) -> list[tuple[str, int]]:
 
 
 def test_a_call_reaches_the_subscriptions_of_its_registration_and_session(
-    publisher: Publisher, store: Store, calls: Path
+    use_case: Events, store: Store, calls: Path
 ) -> None:
     call = events(calls, "answered")
     registration, session = call[0]["subject"], call[0]["data"]["mediaSessionId"]
@@ -45,37 +46,37 @@ def test_a_call_reaches_the_subscriptions_of_its_registration_and_session(
             client=client,
             event_type=EventType.SESSION_STATUS,
         )
-    results = publisher.publish(call)
+    results = use_case.accept(call)
     assert [result["id"] for result in results] == [each["id"] for each in call]
     assert outcome(results) == [("accepted", 1), *[("accepted", 2)] * 11, ("accepted", 1)]
-    assert outcome(publisher.publish(call)) == [("duplicate", 0)] * 13
+    assert outcome(use_case.accept(call)) == [("duplicate", 0)] * 13
 
 
 def test_a_status_without_subject_reaches_every_registration_of_the_session(
-    publisher: Publisher, store: Store, calls: Path
+    use_case: Events, store: Store, calls: Path
 ) -> None:
     statuses = [event for event in events(calls, "hold-resume") if "subject" not in event]
     session = statuses[0]["data"]["mediaSessionId"]
     for registration in ("r1", "r2", "r3"):
         created(store, registration=registration, session=session, event_type=EventType.SESSION_STATUS)
     assert len({partition_of(each, 64).number for each in ("r1", "r2", "r3")}) == 3
-    assert outcome(publisher.publish(statuses)) == [("accepted", 3)] * len(statuses)
-    assert outcome(publisher.publish(statuses)) == [("duplicate", 0)] * len(statuses)
+    assert outcome(use_case.accept(statuses)) == [("accepted", 3)] * len(statuses)
+    assert outcome(use_case.accept(statuses)) == [("duplicate", 0)] * len(statuses)
 
 
 def test_a_repeat_completes_what_only_some_partitions_held(
-    publisher: Publisher, store: Store, calls: Path
+    use_case: Events, store: Store, calls: Path
 ) -> None:
     (status,) = [event for event in events(calls, "hold-resume") if "subject" not in event][:1]
     session = status["data"]["mediaSessionId"]
     created(store, registration="r1", session=session, event_type=EventType.SESSION_STATUS)
-    assert outcome(publisher.publish([status])) == [("accepted", 1)]
+    assert outcome(use_case.accept([status])) == [("accepted", 1)]
     created(store, registration="r2", session=session, event_type=EventType.SESSION_STATUS)
-    assert outcome(publisher.publish([status])) == [("accepted", 1)]
-    assert outcome(publisher.publish([status])) == [("duplicate", 0)]
+    assert outcome(use_case.accept([status])) == [("accepted", 1)]
+    assert outcome(use_case.accept([status])) == [("duplicate", 0)]
 
 
-def test_a_bad_event_never_stops_the_good_ones(publisher: Publisher, store: Store, calls: Path) -> None:
+def test_a_bad_event_never_stops_the_good_ones(use_case: Events, store: Store, calls: Path) -> None:
     good = events(calls, "answered")[0]
     created(store, registration=good["subject"])
 
@@ -98,7 +99,7 @@ def test_a_bad_event_never_stops_the_good_ones(publisher: Publisher, store: Stor
         bad(data={"originatorAddress": "sip:x"}),
         good,
     ]
-    results = publisher.publish(batch)
+    results = use_case.accept(batch)
     assert outcome(results) == [*[("rejected", 0)] * 11, ("accepted", 1)]
     assert all(result["message"] for result in results[:-1])
     assert [result.get("id") for result in results] == [*[None] * 5, *["bad"] * 6, good["id"]]
@@ -107,39 +108,30 @@ def test_a_bad_event_never_stops_the_good_ones(publisher: Publisher, store: Stor
     assert unlisted is None
 
 
-def test_a_registration_that_ends_must_be_its_own_subject(publisher: Publisher, calls: Path) -> None:
+def test_a_registration_that_ends_must_be_its_own_subject(use_case: Events, calls: Path) -> None:
     end = events(calls, "answered")[-1]
-    assert outcome(publisher.publish([end | {"subject": "another"}])) == [("rejected", 0)]
+    assert outcome(use_case.accept([end | {"subject": "another"}])) == [("rejected", 0)]
     without = {name: value for name, value in end.items() if name != "subject"}
-    assert outcome(publisher.publish([without])) == [("accepted", 0)]
+    assert outcome(use_case.accept([without])) == [("accepted", 0)]
 
 
-def test_nothing_published_is_nothing_answered(publisher: Publisher) -> None:
-    assert publisher.publish([]) == []
+def test_nothing_published_is_nothing_answered(use_case: Events) -> None:
+    assert use_case.accept([]) == []
 
 
 def test_without_enough_replicas_nothing_is_acknowledged(environ: dict[str, str], calls: Path) -> None:
     settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_ACK_REPLICAS": "1"})
     store = Store.connect(settings)
-    publisher = Publisher(store, load_network())
+    use_case = Events(store, load_network())
     with pytest.raises(Unavailable, match="replicas"):
-        publisher.publish(events(calls, "answered")[:1])
+        use_case.accept(events(calls, "answered")[:1])
     # The repeat is a duplicate, and no better held than the first.
     with pytest.raises(Unavailable, match="replicas"):
-        publisher.publish(events(calls, "answered")[:1])
+        use_case.accept(events(calls, "answered")[:1])
     store.close()
 
 
-def test_registrations_come_and_go(publisher: Publisher) -> None:
-    body: Any = {"deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2", "owner": "app", "subject": "alice"}
-    assert publisher.put_registration("r1", body) == (body | {"registrationId": "r1"}, True)
-    assert publisher.put_registration("r1", body)[1] is False
-    publisher.delete_registration("r1")
-    with pytest.raises(NotFound):
-        publisher.delete_registration("r1")
-
-
-def test_a_full_batch_keeps_its_order(publisher: Publisher, store: Store, calls: Path) -> None:
+def test_a_full_batch_keeps_its_order(use_case: Events, store: Store, calls: Path) -> None:
     status = next(event for event in events(calls, "answered") if "session-status" in event["type"])
     session = status["data"]["mediaSessionId"]
     created(store, registration=status["subject"], session=session, event_type=EventType.SESSION_STATUS)
@@ -147,10 +139,10 @@ def test_a_full_batch_keeps_its_order(publisher: Publisher, store: Store, calls:
         {**status, "id": f"e{number}", "data": {**status["data"], "sequenceNumber": number}}
         for number in range(1000)
     ]
-    assert outcome(publisher.publish(batch)) == [("accepted", 1)] * 1000
+    assert outcome(use_case.accept(batch)) == [("accepted", 1)] * 1000
     partition = partition_of(status["subject"], 64)
     numbers = []
-    while claims := store.claim([partition], subscriptions=1, events=2000):
+    while claims := store.claims.claim([partition], subscriptions=1, events=2000):
         numbers += [json.loads(item.payload)["data"]["sequenceNumber"] for item in claims[0].items]
-        store.settle([Settlement(claims[0], claims[0].items[-1].number)])
+        store.claims.settle([Settlement(claims[0], claims[0].items[-1].number)])
     assert numbers == list(range(1000))

@@ -22,10 +22,13 @@ from webrtc_events.core.errors import (
 )
 from webrtc_events.core.model import Caller, Claim, EventType, NetworkEvent, Status, TerminationReason
 from webrtc_events.core.settings import Settings
-from webrtc_events.services.events import Publisher
-from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.services.network_side import NetworkSide
+from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
+from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, partition_of
-from webrtc_events.store.store import Settlement, Store
+from webrtc_events.store.settlements import Settlement
+from webrtc_events.store.store import Store
+from webrtc_events.store.subscriptions import SubscriptionRecords
 
 from .test_subscriptions import APP, SCOPES, credential, request
 
@@ -41,8 +44,8 @@ class World:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
-        self.subscriptions = Subscriptions(store, settings)
-        self.publisher = Publisher(store, load_network())
+        self.subscriptions = Subscriptions(store, SubscriptionOptions.of(settings))
+        self.network = NetworkSide.of(store, load_network())
 
     def subscribe(self, event_type: EventType = INVITATION, caller: Caller = APP, **changes: Any) -> str:
         if event_type is STATUS:
@@ -50,7 +53,7 @@ class World:
         return self.subscriptions.create(caller, request(event_type, **changes))["id"]
 
     def publish(self, *events: dict[str, Any]) -> list[int]:
-        results = self.publisher.publish(list(events))
+        results = self.network.events.accept(list(events))
         assert {result["status"] for result in results} == {"accepted"}, results
         return [result["subscriptions"] for result in results]
 
@@ -58,7 +61,7 @@ class World:
         partitions = [Partition(number) for number in range(64)]
         return {
             claim.subscription_id: claim
-            for claim in self.store.claim(partitions, subscriptions=50, events=50)
+            for claim in self.store.claims.claim(partitions, subscriptions=50, events=50)
         }
 
     def waiting(self) -> dict[str, list[str]]:
@@ -72,11 +75,11 @@ class World:
 
     def payloads(self, subscription: str) -> list[dict[str, Any]]:
         """The events that wait in an outbox, but for an end."""
-        entries = self.store._redis.lrange(P.outbox(subscription), 0, -1)
+        entries = self.store.client.lrange(P.outbox(subscription), 0, -1)
         return [json.loads(entry.partition("\n")[2]) for entry in entries if "{" in entry]
 
     def settle(self, claim: Claim, **values: Any) -> str:
-        return self.store.settle([Settlement(claim, claim.items[-1].number, **values)])[0]
+        return self.store.claims.settle([Settlement(claim, claim.items[-1].number, **values)])[0]
 
 
 def told(item: Any) -> str:
@@ -132,7 +135,7 @@ def ends(registration: str = "r1") -> Any:
 
 def register(world: World, owner: str, subject: str | None = None, **more: Any) -> None:
     body: Any = {"deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2", "owner": owner} | more
-    world.publisher.put_registration("r1", body | ({"subject": subject} if subject else {}))
+    world.network.registrations.put("r1", body | ({"subject": subject} if subject else {}))
 
 
 @pytest.mark.parametrize("event_type", [INVITATION, STATUS, REGISTRATION_ENDS])
@@ -195,13 +198,13 @@ def test_who_owns_a_registration_may_become_known_later_and_may_change(
 def test_a_session_that_became_others_is_no_initial_event(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = Store.create
+    create = SubscriptionRecords.create
 
-    def meanwhile(self: Store, *args: Any, **values: Any) -> Any:
+    def meanwhile(self: SubscriptionRecords, *args: Any, **values: Any) -> Any:
         world.publish(invitation("theirs", "s1"), status("Ringing", subject="theirs"))
         return create(self, *args, **values)
 
-    monkeypatch.setattr(Store, "create", meanwhile)
+    monkeypatch.setattr(SubscriptionRecords, "create", meanwhile)
     world.subscribe(STATUS, config={"initialEvent": True})
     assert world.waiting() == {}
 
@@ -289,10 +292,10 @@ def test_a_registration_that_ended_already_is_told_first_and_ends_the_subscripti
 
 def test_an_initial_event_that_a_repeat_brings_again_comes_once(world: World) -> None:
     late = status("Ringing")
-    world.publisher.publish([late])
+    world.network.events.accept([late])
     wished = world.subscribe(STATUS, config={"initialEvent": True})
     # Its partition has not seen it yet: the gateway's repeat reaches the new subscription.
-    assert world.publisher.publish([late])[0]["subscriptions"] == 0
+    assert world.network.events.accept([late])[0]["subscriptions"] == 0
     assert world.waiting() == {wished: ["Ringing"]}
 
 
@@ -304,10 +307,10 @@ def test_a_pending_initial_event_is_completed_by_the_sweeper(
     # As a create leaves it that is killed before its last step.
     raw_store.hset(P.subscription(made), "initial_pending", "1")
     raw_store.zadd(P.initial, {made: SystemClock().now() * 1000})
-    world.store.sweep()
+    world.store.expiry.sweep()
     assert world.waiting() == {}
     later = world_at(6)
-    later.store.sweep()
+    later.store.expiry.sweep()
     assert later.waiting() == {made: ["Ringing"]}
     assert raw_store.zcard(P.initial) == 0
 
@@ -322,8 +325,8 @@ def test_an_old_status_that_comes_late_does_not_become_the_latest(world: World) 
 def test_what_happened_before_the_initial_state_is_no_news(world: World) -> None:
     """A create amid a batch: the state is written for all of it before any of it is appended."""
     older, newer = status("Ringing") | {"time": "2026-01-01T00:00:00Z"}, status("Connected")
-    read = [world.publisher._read(each) for each in (older, newer)]
-    world.publisher._remembered([each for each in read if isinstance(each, NetworkEvent)])
+    read = [world.network.events._read(raw) for raw in (older, newer)]
+    world.store.session_states.record([event for event in read if isinstance(event, NetworkEvent)])
     wished = world.subscribe(STATUS, config={"initialEvent": True})
     assert world.publish(older, newer, status("Hold")) == [0, 0, 1]
     assert world.waiting() == {wished: ["Connected", "Hold"]}
@@ -338,10 +341,10 @@ def test_a_subscription_whose_initial_event_fails_is_made_all_the_same(
         raise Unavailable
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "_latest", cut_off)
+        patch.setattr(InitialEvents, "_latest", cut_off)
         made = world.subscribe(STATUS, config={"initialEvent": True})
     later = world_at(6)
-    later.store.sweep()
+    later.store.expiry.sweep()
     assert later.waiting() == {made: ["Ringing"]}
 
 
@@ -364,13 +367,13 @@ def test_missing_sequence_numbers_are_counted_per_subscription_and_session(world
 def test_the_operator_ends_a_subscription(world: World) -> None:
     made = world.subscribe()
     world.publish(invitation())
-    world.publisher.end_subscription(made)
+    world.network.endings.end(made)
     assert world.waiting() == {made: ["Initial", "NETWORK_TERMINATED"]}
     assert world.subscriptions.get(APP, made)["status"] == "EXPIRED"
-    world.publisher.end_subscription(made)
+    world.network.endings.end(made)
     assert world.waiting() == {}
     with pytest.raises(NotFound):
-        world.publisher.end_subscription("0" * 32 + "-00")
+        world.network.endings.end("0" * 32 + "-00")
 
 
 def test_the_end_of_a_registration_ends_its_subscriptions(world: World) -> None:
@@ -393,11 +396,11 @@ def test_a_registration_that_is_not_renewed_ends_at_its_expiry(
     register(world, "app", expiresAt=expiry)
     informed = world.subscribe(REGISTRATION_ENDS)
     invited = world.subscribe()
-    world.store.sweep()
+    world.store.expiry.sweep()
     assert world.waiting() == {}
     later = world_at(61)
-    assert later.store.sweep() == 1
-    assert later.store.sweep() == 0
+    assert later.store.expiry.sweep() == 1
+    assert later.store.expiry.sweep() == 0
     assert later.payloads(informed)[0]["time"] == expiry
     assert later.waiting() == {
         informed: ["REGISTRATION_EXPIRED", "NETWORK_TERMINATED"],
@@ -413,9 +416,9 @@ def test_a_registration_that_is_renewed_goes_on(world: World, world_at: Callable
     register(world, "app", expiresAt=format_time(now + 60_000))
     made = world.subscribe(REGISTRATION_ENDS)
     register(world, "app", expiresAt=format_time(now + 600_000))
-    assert world_at(61).store.sweep() == 0
+    assert world_at(61).store.expiry.sweep() == 0
     register(world, "app")
-    assert world_at(601).store.sweep() == 0
+    assert world_at(601).store.expiry.sweep() == 0
     assert world.subscriptions.get(APP, made)["status"] == "ACTIVE"
 
 
@@ -425,9 +428,9 @@ def test_a_session_that_is_over_ends_its_subscriptions_after_a_while(
     made = world.subscribe(STATUS)
     world.publish(status("Connected"), status("Terminated"))
     late = world.subscribe(STATUS)
-    assert world_at(3590).store.sweep() == 0
+    assert world_at(3590).store.expiry.sweep() == 0
     later = world_at(3610)
-    assert later.store.sweep() == 2
+    assert later.store.expiry.sweep() == 2
     assert later.waiting() == {
         made: ["Connected", "Terminated", "NETWORK_TERMINATED"],
         late: ["NETWORK_TERMINATED"],
@@ -439,7 +442,7 @@ def test_a_status_after_the_last_one_takes_that_back(
 ) -> None:
     made = world.subscribe(STATUS)
     world.publish(status("NoAnswer"), status("Connected"))
-    assert world_at(3610).store.sweep() == 0
+    assert world_at(3610).store.expiry.sweep() == 0
     assert world.subscriptions.get(APP, made)["status"] == "ACTIVE"
 
 
@@ -452,10 +455,10 @@ def test_a_sink_token_ends_its_subscription_ahead_of_its_expiry(
 ) -> None:
     made = world.subscribe(sinkCredential=token(100))
     assert world.publish(invitation()) == [1]
-    assert world_at(89).store.sweep() == 0
+    assert world_at(89).store.expiry.sweep() == 0
     at_lead = world_at(90.5)
     assert at_lead.publish(invitation()) == [0]
-    assert at_lead.store.sweep() == 1
+    assert at_lead.store.expiry.sweep() == 1
     assert at_lead.waiting() == {made: ["Initial", "ACCESS_TOKEN_EXPIRED"]}
 
 
@@ -464,9 +467,9 @@ def test_at_half_the_lead_what_is_pending_is_given_up_for_the_end(
 ) -> None:
     made = world.subscribe(sinkCredential=token(100))
     world.publish(invitation(), invitation())
-    assert world_at(91).store.sweep() == 1
+    assert world_at(91).store.expiry.sweep() == 1
     half = world_at(95.5)
-    assert half.store.sweep() == 1
+    assert half.store.expiry.sweep() == 1
     assert half.waiting() == {made: ["ACCESS_TOKEN_EXPIRED"]}
     reasons = [letter["reason"] for _, letter in raw_store.xrange(P.dead)]
     assert reasons == ["access_token_expired"] * 2
@@ -477,12 +480,12 @@ def test_a_lease_over_half_the_lead_is_not_broken(
 ) -> None:
     made = world.subscribe(sinkCredential=token(100))
     world.publish(invitation(), invitation())
-    world_at(91).store.sweep()
+    world_at(91).store.expiry.sweep()
     claim = world_at(94).claims()[made]
     half = world_at(95.5)
-    half.store.sweep()
+    half.store.expiry.sweep()
     assert half.waiting() == {}
-    assert half.store.settle([Settlement(claim, 1)]) == ["due"]
+    assert half.store.claims.settle([Settlement(claim, 1)]) == ["due"]
     assert half.waiting() == {made: ["ACCESS_TOKEN_EXPIRED"]}
     assert [letter["reason"] for _, letter in raw_store.xrange(P.dead)] == ["access_token_expired"]
 
@@ -491,8 +494,8 @@ def test_a_short_lived_token_has_half_its_life_as_lead(
     world: World, world_at: Callable[[float], World]
 ) -> None:
     world.subscribe(sinkCredential=token(4))
-    assert world_at(1).store.sweep() == 0
-    assert world_at(2.5).store.sweep() == 1
+    assert world_at(1).store.expiry.sweep() == 0
+    assert world_at(2.5).store.expiry.sweep() == 1
 
 
 def test_a_jwt_that_expires_earlier_than_told_counts(
@@ -503,8 +506,8 @@ def test_a_jwt_that_expires_earlier_than_told_counts(
     now = SystemClock().now()
     given = jwt.encode({"exp": int(now) + 50}, "k" * 32)
     world.subscribe(sinkCredential=credential("2999-01-01T00:00:00Z", token=given))
-    assert world_at(38).store.sweep() == 0
-    assert world_at(41).store.sweep() == 1
+    assert world_at(38).store.expiry.sweep() == 0
+    assert world_at(41).store.expiry.sweep() == 1
 
 
 def test_the_server_may_limit_the_life_of_subscriptions(store: Store, environ: dict[str, str]) -> None:
@@ -539,7 +542,7 @@ def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: d
 
     def sweep(each: World) -> None:
         while clock.now() < expiry + 0.1:
-            each.store.sweep()
+            each.store.expiry.sweep()
 
     def forget(each: World, act: Callable[[str], None]) -> None:
         for subscription in made:
@@ -549,7 +552,7 @@ def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: d
                 continue
 
     def release(subscription: str) -> None:
-        worlds[4].store.end(
+        worlds[4].store.subscriptions.end(
             subscription, TerminationReason.ACCESS_TOKEN_EXPIRED, Status.EXPIRED, drop_pending=True
         )
 
@@ -557,7 +560,7 @@ def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: d
         lambda: sweep(worlds[0]),
         lambda: worlds[1].publish(invitation()),
         lambda: forget(worlds[2], lambda each: worlds[2].subscriptions.delete(APP, each)),
-        lambda: forget(worlds[3], worlds[3].publisher.end_subscription),
+        lambda: forget(worlds[3], worlds[3].network.endings.end),
         lambda: forget(worlds[4], release),
     ]
 
@@ -642,11 +645,11 @@ def test_a_client_has_a_rate_of_requests(store_at: StoreAt, environ: dict[str, s
     settings = Settings.from_environ(environ | limits)
     world = World(Store.connect(settings), settings)
     for _ in range(3):
-        world.subscriptions.admit(APP)
+        world.subscriptions.count_request(APP)
     with pytest.raises(TooManyRequests) as caught:
-        world.subscriptions.admit(APP)
+        world.subscriptions.count_request(APP)
     assert (caught.value.code, caught.value.headers["Retry-After"]) == ("TOO_MANY_REQUESTS", "1")
-    world.subscriptions.admit(Caller("other", None, SCOPES))
+    world.subscriptions.count_request(Caller("other", None, SCOPES))
     world.store.close()
 
 
@@ -658,7 +661,7 @@ ODD = ["a b", "}{", "{7}", "r:", "a:b", "%2F", "ü\U0001f600", "*", "x" * 256, '
 @pytest.mark.parametrize("name", ODD)
 def test_odd_registrations_and_sessions_are_names_like_any_other(world: World, name: str) -> None:
     register_body: Any = {"deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2", "owner": "app"}
-    world.publisher.put_registration(name, register_body)
+    world.network.registrations.put(name, register_body)
     invited = world.subscribe(detail={"registrationId": name})
     called = world.subscribe(STATUS, detail={"registrationId": name, "sessionId": name})
     ended = world.subscribe(REGISTRATION_ENDS, detail={"registrationId": name})

@@ -14,11 +14,12 @@ from webrtc_events.contract.documents import load_next
 from webrtc_events.core.clock import SystemClock, format_time
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import InvalidArgument, NotFound, ServiceError, SubscriptionEnded
-from webrtc_events.core.model import Caller, ContractVersion, TerminationReason
+from webrtc_events.core.model import Caller, ContractVersion, End, TerminationReason
 from webrtc_events.core.settings import Settings
-from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.keys import partition_of, session_key
-from webrtc_events.store.store import DroppedEvent, Settlement, Store
+from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.store import Store
 
 from .test_lifecycle import STATUS, World, invitation, status, token, told
 from .test_subscriptions import APP, SCOPES, credential, request
@@ -72,10 +73,10 @@ def test_the_expiry_moves_later(world: World, world_at: At) -> None:
     assert (
         answer["expiresAt"] == answer["config"]["subscriptionExpireTime"] == later["subscriptionExpireTime"]
     )
-    assert world_at(61).store.sweep() == 0
+    assert world_at(61).store.expiry.sweep() == 0
     assert world_at(61).publish(invitation()) == [1]
     after = world_at(601)
-    assert after.store.sweep() == 1
+    assert after.store.expiry.sweep() == 1
     assert delivered(after, made) == ["Initial", "SUBSCRIPTION_EXPIRED"]
 
 
@@ -84,14 +85,14 @@ def test_the_expiry_moves_earlier(world: World, world_at: At) -> None:
     renew(world, made, config=expiry(60))
     after = world_at(61)
     assert after.publish(invitation()) == [0]
-    assert after.store.sweep() == 1
+    assert after.store.expiry.sweep() == 1
     assert delivered(after, made) == ["SUBSCRIPTION_EXPIRED"]
 
 
 def test_a_subscription_without_an_expiry_gets_one(world: World, world_at: At) -> None:
     made = world.subscribe()
     renew(world, made, config=expiry(60))
-    assert world_at(61).store.sweep() == 1
+    assert world_at(61).store.expiry.sweep() == 1
 
 
 def test_the_token_is_replaced_and_its_lead_moves(
@@ -105,19 +106,19 @@ def test_the_token_is_replaced_and_its_lead_moves(
     assert "an0ther" not in everything(raw_store) + json.dumps(answer)
     sealed = hidden(raw_store, made)["credential"]
     assert CredentialBox(settings.secret_key).open(sealed, made).access_token == "an0ther"
-    assert world_at(100).store.sweep() == 0
+    assert world_at(100).store.expiry.sweep() == 0
     assert world_at(100).publish(invitation()) == [1]
-    assert world_at(480).store.sweep() == 0
+    assert world_at(480).store.expiry.sweep() == 0
     at_lead = world_at(490.5)
-    assert at_lead.store.sweep() == 1
+    assert at_lead.store.expiry.sweep() == 1
     assert delivered(at_lead, made) == ["Initial", "ACCESS_TOKEN_EXPIRED"]
 
 
 def test_the_lead_of_a_short_lived_token_is_half_its_life(world: World, world_at: At) -> None:
     made = world.subscribe(sinkCredential=token(100))
     renew(world, made, sinkCredential=token(8))
-    assert world_at(3).store.sweep() == 0
-    assert world_at(4.5).store.sweep() == 1
+    assert world_at(3).store.expiry.sweep() == 0
+    assert world_at(4.5).store.expiry.sweep() == 1
 
 
 def test_a_subscription_without_a_token_gets_one(world: World, world_at: At) -> None:
@@ -125,15 +126,15 @@ def test_a_subscription_without_a_token_gets_one(world: World, world_at: At) -> 
     renew(world, made, sinkCredential=token(100))
     assert world.publish(invitation()) == [1]
     assert world.claims()[made].credential
-    assert world_at(91).store.sweep() == 1
+    assert world_at(91).store.expiry.sweep() == 1
 
 
 def test_both_are_renewed_in_one_step(world: World, world_at: At) -> None:
     made = world.subscribe(sinkCredential=token(50), config=expiry(60))
     renew(world, made, sinkCredential=token(500), config=expiry(300))
-    assert world_at(290).store.sweep() == 0
+    assert world_at(290).store.expiry.sweep() == 0
     after = world_at(310)
-    assert after.store.sweep() == 1
+    assert after.store.expiry.sweep() == 1
     assert delivered(after, made) == ["SUBSCRIPTION_EXPIRED"]
 
 
@@ -166,9 +167,9 @@ def test_the_end_that_follows_a_session_stays_where_it_is(world: World, world_at
     made = world.subscribe(STATUS, config=expiry(100))
     world.publish(status("Connected"), status("Terminated"))
     renew(world, made, config=expiry(10_000))
-    assert world_at(3590).store.sweep() == 0
+    assert world_at(3590).store.expiry.sweep() == 0
     later = world_at(3610)
-    assert later.store.sweep() == 1
+    assert later.store.expiry.sweep() == 1
     assert delivered(later, made) == ["Connected", "Terminated", "NETWORK_TERMINATED"]
 
 
@@ -207,7 +208,7 @@ def test_a_refused_update_changes_nothing(
 
 def test_an_ended_subscription_stays_ended(world: World) -> None:
     ended = world.subscribe()
-    world.publisher.end_subscription(ended)
+    world.network.endings.end(ended)
     with pytest.raises(SubscriptionEnded) as caught:
         renew(world, ended, config=expiry(60))
     assert (caught.value.status, caught.value.code) == (409, "WEBRTC_EVENTS.SUBSCRIPTION_ENDED")
@@ -225,7 +226,7 @@ def test_what_time_has_ended_is_too_late_before_the_sweeper_comes_by(
     late = world_at(61)
     with pytest.raises(SubscriptionEnded):
         renew(late, made, config=expiry(600), sinkCredential=token(600))
-    assert late.store.sweep() == 1
+    assert late.store.expiry.sweep() == 1
 
 
 def test_only_the_owner_renews(world: World) -> None:
@@ -270,16 +271,19 @@ def test_a_token_that_was_replaced_under_way_ends_nothing(world: World, world_at
     claim = world.claims()[made]
     renew(world, made, sinkCredential=token(500))
     refused = Settlement(
-        claim, 2, dead=(DroppedEvent(2, "refused", ""),), end=(TerminationReason.ACCESS_TOKEN_EXPIRED, True)
+        claim,
+        2,
+        dead=(DroppedEvent(2, "refused", ""),),
+        follow_up=End(TerminationReason.ACCESS_TOKEN_EXPIRED, True),
     )
-    assert world.store.settle([refused]) == ["due"]
+    assert world.store.claims.settle([refused]) == ["due"]
     again = world.claims()[made]
     assert [item.number for item in again.items] == [2, 3]
     assert again.credential != claim.credential
     assert world.subscriptions.get(APP, made)["status"] == "ACTIVE"
     # The new token refused is an end as ever.
-    refused = Settlement(again, 2, end=(TerminationReason.ACCESS_TOKEN_EXPIRED, True))
-    assert world.store.settle([refused]) == ["due"]
+    refused = Settlement(again, 2, follow_up=End(TerminationReason.ACCESS_TOKEN_EXPIRED, True))
+    assert world.store.claims.settle([refused]) == ["due"]
     assert delivered(world, made) == ["ACCESS_TOKEN_EXPIRED"]
 
 
@@ -288,8 +292,8 @@ def test_a_sink_that_is_gone_ends_it_whatever_was_renewed(world: World) -> None:
     world.publish(invitation())
     claim = world.claims()[made]
     renew(world, made, sinkCredential=token(500))
-    gone = Settlement(claim, 1, end=(TerminationReason.NETWORK_TERMINATED, False))
-    assert world.store.settle([gone]) == ["ended"]
+    gone = Settlement(claim, 1, follow_up=End(TerminationReason.NETWORK_TERMINATED, False))
+    assert world.store.claims.settle([gone]) == ["ended"]
 
 
 def test_whatever_races_an_update_is_whole(world: World, environ: dict[str, str]) -> None:
@@ -316,7 +320,7 @@ def test_whatever_races_an_update_is_whole(world: World, environ: dict[str, str]
         for work in (
             lambda each: others[0].subscriptions.update(APP, each, update),
             lambda each: others[1].subscriptions.delete(APP, each),
-            others[2].publisher.end_subscription,
+            others[2].network.endings.end,
         )
     ]
     for thread in threads:
@@ -337,7 +341,7 @@ def test_whatever_races_an_update_is_whole(world: World, environ: dict[str, str]
 def test_a_subscription_keeps_the_version_it_was_made_under(
     store: Store, settings: Settings, raw_store: "redis.Redis", world: World
 ) -> None:
-    new = Subscriptions(store, settings, ContractVersion.NEXT)
+    new = Subscriptions(store, SubscriptionOptions.of(settings), ContractVersion.NEXT)
     old = world.subscriptions
     made = {
         "v0.2": old.create(APP, request())["id"],

@@ -23,8 +23,10 @@ from webrtc_events.core.model import (
     TerminationReason,
 )
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.keys import partition_of, turns_key
-from webrtc_events.store.store import Settlement, Store
+from webrtc_events.store.initial_events import InitialEvents
+from webrtc_events.store.keys import partition_of, rate_slots_key
+from webrtc_events.store.settlements import RetryLater, Settlement
+from webrtc_events.store.store import Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)
@@ -36,21 +38,21 @@ def asked(store: Store, *, sealed: str | None = None, **values: Any) -> Subscrip
     """A subscription that waits for its sink."""
     initial = values.pop("initial_event", False)
     made = dataclasses.replace(subscription(origin=ORIGIN, **values), initial_event=initial)
-    assert store.create(made, sink=SINK, headers={}, sealed=sealed).outcome == "created"
+    assert store.subscriptions.create(made, sink=SINK, headers={}, sealed=sealed).outcome == "created"
     return made
 
 
 def claim_one(store: Store) -> Claim:
-    (found,) = store.claim([P], subscriptions=9, events=8)
+    (found,) = store.claims.claim([P], subscriptions=9, events=8)
     return found
 
 
 def claims(store: Store) -> list[Claim]:
-    return store.claim([P], subscriptions=9, events=8)
+    return store.claims.claim([P], subscriptions=9, events=8)
 
 
 def settle(store: Store, claim: Claim, answer: Agreed | Refused | None) -> str:
-    return store.settle([Settlement(claim, claim.items[-1].number, answer=answer)])[0]
+    return store.claims.settle([Settlement(claim, claim.items[-1].number, follow_up=answer)])[0]
 
 
 def agree(store: Store, rate: int | None = None) -> str:
@@ -58,7 +60,7 @@ def agree(store: Store, rate: int | None = None) -> str:
 
 
 def status_of(store: Store, made: Subscription) -> Status | None:
-    found = store.get(made.id)
+    found = store.subscriptions.get(made.id)
     return None if found is None else found.status
 
 
@@ -77,7 +79,7 @@ def test_it_is_asked_first_and_alone(store: Store) -> None:
 
 def test_who_is_not_asked_is_active_at_once(store: Store) -> None:
     made = subscription()
-    store.create(made, sink=SINK, headers={}, sealed=None)
+    store.subscriptions.create(made, sink=SINK, headers={}, sealed=None)
     assert status_of(store, made) is Status.ACTIVE
     append(store, invitation(1))
     claim = claim_one(store)
@@ -87,10 +89,10 @@ def test_who_is_not_asked_is_active_at_once(store: Store) -> None:
 def test_events_come_in_from_the_agreement_on(store: Store, store_at: StoreAt) -> None:
     made = asked(store, max_events=2)
     append(store, invitation(1))
-    before = store.get(made.id)
+    before = store.subscriptions.get(made.id)
     later = store_at(5)
     assert settle(later, claim_one(later), Agreed(120)) == "active"
-    found = store.get(made.id)
+    found = store.subscriptions.get(made.id)
     assert found is not None
     assert before is not None
     assert found.status is Status.ACTIVE
@@ -105,14 +107,14 @@ def test_events_come_in_from_the_agreement_on(store: Store, store_at: StoreAt) -
     assert (claim.origin, claim.rate) == (ORIGIN, 120)
     # The question is no event: two come, and they are two.
     assert [item.kind for item in claim.items] == [OutboxKind.EVENT] * 2
-    store.settle([Settlement(claim, claim.items[-1].number)])
+    store.claims.settle([Settlement(claim, claim.items[-1].number)])
     assert claim_one(store).items[0].payload == "MAX_EVENTS_REACHED"
 
 
 def test_a_refusal_ends_it_without_a_word(store: Store, raw_store: "redis.Redis", settings: Settings) -> None:
     made = subscription(origin=ORIGIN, credential=Credential("t0ken", 4_000_000_000_000))
     sealed = CredentialBox(settings.secret_key).seal(Credential("t0ken", 4_000_000_000_000), made.id)
-    store.create(made, sink=SINK, headers={}, sealed=sealed)
+    store.subscriptions.create(made, sink=SINK, headers={}, sealed=sealed)
     assert settle(store, claim_one(store), REFUSED) == "ended"
     assert status_of(store, made) is Status.EXPIRED
     assert nothing_is_left_to_send(raw_store, made)
@@ -126,9 +128,9 @@ def test_a_refused_one_is_shown_until_its_retention_is_over(
     made = asked(store)
     settle(store, claim_one(store), REFUSED)
     early, late = store_at(3_590), store_at(3_610)
-    early.sweep()
+    early.expiry.sweep()
     assert [each.status for each in all_of(early)] == [Status.EXPIRED]
-    late.sweep()
+    late.expiry.sweep()
     assert status_of(late, made) is None
     assert kept_keys(raw_store) in ([], ["partitions"])
 
@@ -155,16 +157,18 @@ def test_a_settlement_may_be_repeated(store: Store, answer: Agreed | Refused, fi
     made = asked(store)
     claim = claim_one(store)
     assert settle(store, claim, answer) == first
-    was = store.get(made.id)
+    was = store.subscriptions.get(made.id)
     assert settle(store, claim, answer) == again
-    assert store.get(made.id) == was
+    assert store.subscriptions.get(made.id) == was
 
 
 def test_a_question_is_put_off_and_counts_its_attempts(store: Store, store_at: StoreAt) -> None:
     made = asked(store)
     claim = claim_one(store)
     number = claim.items[0].number
-    assert store.settle([Settlement(claim, number - 1, retry=(5_000, 1, number))]) == ["due"]
+    assert store.claims.settle([Settlement(claim, number - 1, follow_up=RetryLater(5_000, 1, number))]) == [
+        "due"
+    ]
     assert claims(store) == []
     again = claim_one(store_at(6))
     assert (again.items[0].kind, again.attempts) == (OutboxKind.HANDSHAKE, 1)
@@ -175,7 +179,9 @@ def test_a_question_is_put_off_and_counts_its_attempts(store: Store, store_at: S
 
 
 def delete(store: Store, made: Subscription) -> str:
-    return store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+    return store.subscriptions.end(
+        made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+    )
 
 
 @pytest.mark.parametrize("leased", [False, True])
@@ -188,7 +194,7 @@ def test_a_delete_ends_it_without_a_word(store: Store, raw_store: "redis.Redis",
     assert delete(store, made) == "gone"
     if claim is not None:
         assert settle(store, claim, Agreed(None)) == "lost"
-    store.sweep()
+    store.expiry.sweep()
     if claim is not None:
         assert settle(store, claim, Agreed(None)) == "lost"
     assert kept_keys(raw_store) in ([], ["partitions"])
@@ -197,7 +203,9 @@ def test_a_delete_ends_it_without_a_word(store: Store, raw_store: "redis.Redis",
 def test_the_operator_ends_it_without_a_word(store: Store, raw_store: "redis.Redis") -> None:
     made = asked(store)
     assert (
-        store.end(made.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+        store.subscriptions.end(
+            made.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+        )
         == "ended"
     )
     assert status_of(store, made) is Status.EXPIRED
@@ -222,11 +230,11 @@ def test_time_ends_it_without_a_word(
     claim = claim_one(store)
     late = store_at(61)
     if swept:
-        assert late.sweep() == 1
+        assert late.expiry.sweep() == 1
     assert settle(late, claim, Agreed(None)) == ("lost" if swept else "ended")
     assert status_of(late, made) is Status.EXPIRED
     assert nothing_is_left_to_send(raw_store, made)
-    assert late.sweep() == 0
+    assert late.expiry.sweep() == 0
 
 
 def test_one_that_nobody_asks_ends_too(store: Store, store_at: StoreAt, raw_store: "redis.Redis") -> None:
@@ -234,16 +242,16 @@ def test_one_that_nobody_asks_ends_too(store: Store, store_at: StoreAt, raw_stor
     made = asked(store)
     raw_store.delete(P.outbox(made.id))
     # The time to agree is 600 s; an answer that is under way then may take a lease of 30 s longer.
-    assert store_at(629).sweep() == 0
+    assert store_at(629).expiry.sweep() == 0
     assert status_of(store, made) is Status.ACTIVATION_REQUESTED
-    assert store_at(631).sweep() == 1
+    assert store_at(631).expiry.sweep() == 1
     assert status_of(store, made) is Status.EXPIRED
 
 
 def test_once_it_is_active_that_time_means_nothing(store: Store, store_at: StoreAt) -> None:
     made = asked(store)
     agree(store)
-    assert store_at(100_000).sweep() == 0
+    assert store_at(100_000).expiry.sweep() == 0
     assert status_of(store, made) is Status.ACTIVE
 
 
@@ -259,7 +267,7 @@ def test_the_end_of_its_registration_does_not_end_it(store: Store) -> None:
 
 
 def published(store: Store, event: Any) -> None:
-    store.remember([event])
+    store.session_states.record([event])
     append(store, event, to=P.number)
 
 
@@ -276,7 +284,7 @@ def test_an_initial_event_waits_for_the_agreement(store: Store, store_at: StoreA
     published(store, old)
     asked(store, event_type=status, session="s1", initial_event=True)
     # The sweeper leaves it alone, however long that takes.
-    store_at(60).sweep()
+    store_at(60).expiry.sweep()
     published(store, latest)
     assert agree(store) == "active"
     assert payloads(store) == [latest.payload]
@@ -288,13 +296,13 @@ def test_an_initial_event_that_a_crash_left_out_is_made_up_for(
     published(store, session_status(1, registration="r1"))
     asked(store, event_type=EventType.SESSION_STATUS, session="s1", initial_event=True)
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "_catch_up", lambda *_: None)
+        patch.setattr(InitialEvents, "catch_up", lambda *_: None)
         assert agree(store) == "active"
     assert payloads(store) == []
     late = store_at(10)
-    late.sweep()
+    late.expiry.sweep()
     assert payloads(late) == [session_status(1).payload]
-    late.sweep()
+    late.expiry.sweep()
     assert payloads(late) == []
 
 
@@ -311,9 +319,9 @@ def test_a_session_that_ended_meanwhile_ends_it_after_its_linger(store: Store, s
     made = asked(store, event_type=EventType.SESSION_STATUS, session="s1")
     published(store, session_status(1, registration="r1", status="Terminated"))
     agree(store)
-    assert store_at(3_500).sweep() == 0
+    assert store_at(3_500).expiry.sweep() == 0
     late = store_at(3_700)
-    assert late.sweep() == 1
+    assert late.expiry.sweep() == 1
     assert status_of(late, made) is Status.EXPIRED
     assert payloads(late) == ["NETWORK_TERMINATED"]
 
@@ -323,8 +331,10 @@ def test_a_session_that_ended_meanwhile_ends_it_after_its_linger(store: Store, s
 
 def test_its_expiry_can_be_renewed(store: Store, store_at: StoreAt) -> None:
     made = asked(store, expires_at_ms=now_ms() + 60_000)
-    assert store.update(made, expires_at_ms=now_ms() + 500_000, sealed=None).outcome == "updated"
-    assert store_at(61).sweep() == 0
+    assert (
+        store.subscriptions.update(made, expires_at_ms=now_ms() + 500_000, sealed=None).outcome == "updated"
+    )
+    assert store_at(61).expiry.sweep() == 0
     assert status_of(store, made) is Status.ACTIVATION_REQUESTED
 
 
@@ -332,7 +342,7 @@ def test_a_refusal_of_a_replaced_token_is_no_refusal(store: Store) -> None:
     made = asked(store, credential=Credential("old", now_ms() + 60_000), sealed="old")
     claim = claim_one(store)
     renewed = dataclasses.replace(made, credential=Credential("new", now_ms() + 600_000))
-    assert store.update(renewed, expires_at_ms=None, sealed="new").outcome == "updated"
+    assert store.subscriptions.update(renewed, expires_at_ms=None, sealed="new").outcome == "updated"
     assert settle(store, claim, Refused("http_401")) == "due"
     again = claim_one(store)
     assert (again.items[0].kind, again.credential) == (OutboxKind.HANDSHAKE, "new")
@@ -342,7 +352,7 @@ def test_a_refusal_of_a_replaced_token_is_no_refusal(store: Store) -> None:
 def test_one_that_was_refused_is_not_renewed(store: Store) -> None:
     made = asked(store)
     settle(store, claim_one(store), REFUSED)
-    assert store.update(made, expires_at_ms=now_ms() + 60_000, sealed=None).outcome == "ended"
+    assert store.subscriptions.update(made, expires_at_ms=now_ms() + 60_000, sealed=None).outcome == "ended"
 
 
 def test_it_counts_towards_the_quota_until_it_is_refused(
@@ -351,9 +361,9 @@ def test_it_counts_towards_the_quota_until_it_is_refused(
     few = Store.connect(dataclasses.replace(settings, max_subscriptions=1))
     asked(few)
     over = subscription(origin=ORIGIN)
-    assert few.create(over, sink=SINK, headers={}, sealed=None).outcome == "quota"
+    assert few.subscriptions.create(over, sink=SINK, headers={}, sealed=None).outcome == "quota"
     settle(few, claim_one(few), REFUSED)
-    assert few.create(over, sink=SINK, headers={}, sealed=None).outcome == "created"
+    assert few.subscriptions.create(over, sink=SINK, headers={}, sealed=None).outcome == "created"
     few.close()
 
 
@@ -361,7 +371,7 @@ def test_it_counts_towards_the_quota_until_it_is_refused(
 
 
 def waits(store: Store, claim: Claim, rate: int, times: int, patience_ms: int = 1_000_000) -> list[int]:
-    return [store.turn(claim, rate, patience_ms) for _ in range(times)]
+    return [store.rate_limits.take_slot(claim, rate, patience_ms) for _ in range(times)]
 
 
 @pytest.fixture
@@ -388,40 +398,44 @@ def test_all_subscriptions_of_a_sink_share_its_rate_and_those_of_others_do_not(
     store: Store, paced: Claim
 ) -> None:
     assert waits(store, paced, 1, 1) == [0]
-    assert 59_000 < store.turn(other(paced, 1), 1, 10**6) <= 60_000
+    assert 59_000 < store.rate_limits.take_slot(other(paced, 1), 1, 10**6) <= 60_000
     elsewhere = dataclasses.replace(paced, sink=f"{paced.sink}/elsewhere")
     assert waits(store, elsewhere, 1, 1) == [0]
 
 
 def test_a_late_moment_is_kept_for_the_subscription(store: Store, store_at: StoreAt, paced: Claim) -> None:
     first, second = other(paced, 1), other(paced, 2)
-    assert store.turn(paced, 1, 1_000) == 0
-    kept = [store.turn(each, 1, 1_000) for each in (first, second, first, second)]
+    assert store.rate_limits.take_slot(paced, 1, 1_000) == 0
+    kept = [store.rate_limits.take_slot(each, 1, 1_000) for each in (first, second, first, second)]
     assert [round(each / 60_000) for each in kept] == [1, 2, 1, 2]
     # It is taken once its worker can wait for it.
     nearly = store_at(59.5)
-    assert 0 < nearly.turn(first, 1, 1_000) <= 500
-    assert round(nearly.turn(second, 1, 1_000) / 60_000) == 1
-    assert round(nearly.turn(first, 1, 1_000) / 60_000) == 2
+    assert 0 < nearly.rate_limits.take_slot(first, 1, 1_000) <= 500
+    assert round(nearly.rate_limits.take_slot(second, 1, 1_000) / 60_000) == 1
+    assert round(nearly.rate_limits.take_slot(first, 1, 1_000) / 60_000) == 2
 
 
 def test_a_turn_that_comes_too_late_is_not_lost_if_nobody_has_the_next(
     store: Store, store_at: StoreAt, paced: Claim
 ) -> None:
-    store.turn(paced, 1, 100)
-    assert round(store.turn(paced, 1, 100) / 1000) == 60
-    assert store_at(61).turn(paced, 1, 100) == 0
-    assert round(store_at(62).turn(paced, 1, 100) / 1000) == 59
+    store.rate_limits.take_slot(paced, 1, 100)
+    assert round(store.rate_limits.take_slot(paced, 1, 100) / 1000) == 60
+    assert store_at(61).rate_limits.take_slot(paced, 1, 100) == 0
+    assert round(store_at(62).rate_limits.take_slot(paced, 1, 100) / 1000) == 59
 
 
 def test_a_turn_that_comes_too_late_goes_to_the_end_if_somebody_has_the_next(
     store: Store, store_at: StoreAt, paced: Claim
 ) -> None:
     first, second = other(paced, 1), other(paced, 2)
-    assert [round(store.turn(each, 1, 100) / 1000) for each in (paced, first, second)] == [0, 60, 120]
+    assert [round(store.rate_limits.take_slot(each, 1, 100) / 1000) for each in (paced, first, second)] == [
+        0,
+        60,
+        120,
+    ]
     late = store_at(65)
-    assert round(late.turn(first, 1, 100) / 1000) == 120 + 60 - 65
-    assert round(late.turn(second, 1, 100) / 1000) == 120 - 65
+    assert round(late.rate_limits.take_slot(first, 1, 100) / 1000) == 120 + 60 - 65
+    assert round(late.rate_limits.take_slot(second, 1, 100) / 1000) == 120 - 65
 
 
 def test_moments_that_passed_unused_are_not_made_up_for(
@@ -430,13 +444,13 @@ def test_moments_that_passed_unused_are_not_made_up_for(
     """Else all that were kept while no worker ran would be used at once."""
     late = [other(paced, number) for number in range(5)]
     for each in late:
-        store.turn(each, 60, 100)
+        store.rate_limits.take_slot(each, 60, 100)
     after = store_at(30)
-    assert [round(after.turn(each, 60, 100) / 1000) for each in late] == [0, 1, 2, 3, 4]
+    assert [round(after.rate_limits.take_slot(each, 60, 100) / 1000) for each in late] == [0, 1, 2, 3, 4]
 
 
 def test_nothing_is_kept_of_a_sink_that_is_sent_nothing(
     store: Store, paced: Claim, raw_store: "redis.Redis"
 ) -> None:
-    store.turn(paced, 60, 1_000)
-    assert 0 < raw_store.pttl(turns_key(paced.sink)) <= 2_000
+    store.rate_limits.take_slot(paced, 60, 1_000)
+    assert 0 < raw_store.pttl(rate_slots_key(paced.sink)) <= 2_000

@@ -13,7 +13,9 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, Status
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import DroppedEvent, Settlement, Store, StoreOptions
+from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.settlements import DroppedEvent, RetryLater, Settlement, SinkConduct
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 DAY_S = 24 * 3600
@@ -35,7 +37,7 @@ def bounded(settings: Settings) -> Iterator[Callable[..., Store]]:
 
 
 def claim_one(store: Store, events: int = 8) -> Claim:
-    (found,) = store.claim([P], subscriptions=9, events=events)
+    (found,) = store.claims.claim([P], subscriptions=9, events=events)
     return found
 
 
@@ -50,7 +52,7 @@ def letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
 
 def settle(store: Store, found: Claim, **values: object) -> str:
     values.setdefault("through", found.items[0].number - 1)
-    (result,) = store.settle([Settlement(found, **values)])  # type: ignore[arg-type]
+    (result,) = store.claims.settle([Settlement(found, **values)])  # type: ignore[arg-type]
     return result
 
 
@@ -124,8 +126,8 @@ def test_a_retry_keeps_its_delay_when_its_event_was_not_the_one_given_up(
     append(store, invitation(1), invitation(2), invitation(3))
     leased = claim_one(store, events=1)
     append(store, invitation(4))
-    assert settle(store, leased, retry=(5_000, 1, 1)) == "due"
-    assert store.claim([P], subscriptions=9, events=8) == []
+    assert settle(store, leased, follow_up=RetryLater(5_000, 1, 1)) == "due"
+    assert store.claims.claim([P], subscriptions=9, events=8) == []
     again = claim_one(bounded(6, outbox_length=3))
     assert (numbers(again), again.attempts) == ([1, 3, 4], 1)
 
@@ -134,7 +136,7 @@ def test_the_maximum_counts_what_was_given_up(bounded: Callable[..., Store]) -> 
     store = bounded(outbox_length=2)
     made = created(store, max_events=5)
     append(store, *(invitation(number) for number in range(1, 8)))
-    found = store.get(made.id)
+    found = store.subscriptions.get(made.id)
     assert found is not None
     assert found.status is Status.EXPIRED
     assert numbers(claim_one(store)) == [4, 5]
@@ -146,7 +148,9 @@ def test_the_maximum_counts_what_was_given_up(bounded: Callable[..., Store]) -> 
 def failing(store: Store, *, delay_ms: int = 0) -> str:
     found = claim_one(store)
     number = found.items[0].number
-    return settle(store, found, retry=(delay_ms, found.attempts + 1, number), sink="failed")
+    return settle(
+        store, found, follow_up=RetryLater(delay_ms, found.attempts + 1, number), sink=SinkConduct.FAILED
+    )
 
 
 def test_a_sink_that_only_fails_ends_its_subscription(
@@ -158,7 +162,7 @@ def test_a_sink_that_only_fails_ends_its_subscription(
     assert failing(bounded(DAY_S - 1)) == "due"
     append(bounded(DAY_S - 1), invitation(2))
     assert failing(bounded(DAY_S)) == "due"
-    found = bounded().get(made.id)
+    found = bounded().subscriptions.get(made.id)
     assert found is not None
     assert found.status is Status.EXPIRED
     end = claim_one(bounded(DAY_S))
@@ -172,14 +176,14 @@ def test_one_event_taken_sets_its_time_to_nothing(bounded: Callable[..., Store])
     append(bounded(), invitation(1), invitation(2))
     failing(bounded())
     found = claim_one(bounded(DAY_S / 2), events=1)
-    assert settle(bounded(DAY_S / 2), found, through=1, sink="took") == "due"
+    assert settle(bounded(DAY_S / 2), found, through=1, sink=SinkConduct.DELIVERED) == "due"
     assert failing(bounded(DAY_S)) == "due"
     assert failing(bounded(1.5 * DAY_S - 1)) == "due"
-    now = bounded().get(made.id)
+    now = bounded().subscriptions.get(made.id)
     assert now is not None
     assert now.status is Status.ACTIVE
     failing(bounded(2 * DAY_S))
-    ended = bounded().get(made.id)
+    ended = bounded().subscriptions.get(made.id)
     assert ended is not None
     assert ended.status is Status.EXPIRED
 
@@ -189,8 +193,8 @@ def test_what_was_not_asked_did_not_fail(bounded: Callable[..., Store]) -> None:
     append(bounded(), invitation(1))
     failing(bounded())
     late = bounded(2 * DAY_S)
-    assert settle(late, claim_one(late), retry=(0, 1, 1)) == "due"
-    found = bounded().get(made.id)
+    assert settle(late, claim_one(late), follow_up=RetryLater(0, 1, 1)) == "due"
+    found = bounded().subscriptions.get(made.id)
     assert found is not None
     assert found.status is Status.ACTIVE
 
@@ -204,7 +208,7 @@ def test_what_the_sink_did_for_the_release_before_is_not_known(
     failing(bounded())
     raw_store.hincrby(P.subscription(made.id), "fence", 1)
     assert failing(bounded(DAY_S)) == "due"
-    found = bounded().get(made.id)
+    found = bounded().subscriptions.get(made.id)
     assert found is not None
     assert found.status is Status.ACTIVE
 
@@ -214,7 +218,7 @@ def test_a_sink_may_be_allowed_to_fail_for_ever(bounded: Callable[..., Store]) -
     append(bounded(sink_failure_s=0), invitation(1))
     failing(bounded(sink_failure_s=0))
     failing(bounded(300 * DAY_S, sink_failure_s=0))
-    found = bounded().get(made.id)
+    found = bounded().subscriptions.get(made.id)
     assert found is not None
     assert found.status is Status.ACTIVE
 
@@ -223,11 +227,11 @@ def test_a_sink_may_be_allowed_to_fail_for_ever(bounded: Callable[..., Store]) -
 
 
 def drop_all(store: Store) -> None:
-    while found := store.claim([P], subscriptions=9, events=8):
+    while found := store.claims.claim([P], subscriptions=9, events=8):
         for each in found:
             dead = tuple(DroppedEvent(item.number, "refused", "") for item in each.items)
             tried = tuple({"event": str(item.number)} for item in each.items)
-            store.settle([Settlement(each, each.items[-1].number, dead=dead, attempts=tried)])
+            store.claims.settle([Settlement(each, each.items[-1].number, dead=dead, attempts=tried)])
 
 
 def test_dead_letters_and_attempts_are_capped(
@@ -248,11 +252,11 @@ def test_old_ones_go_even_when_nothing_new_comes(
     created(store)
     append(store, invitation(1))
     drop_all(store)
-    bounded(6 * DAY_S).sweep()
+    bounded(6 * DAY_S).expiry.sweep()
     assert (raw_store.xlen(P.dead), raw_store.xlen(P.attempts)) == (1, 1)
-    bounded(7 * DAY_S + 1, attempts_s=8 * DAY_S).sweep()
+    bounded(7 * DAY_S + 1, attempts_s=8 * DAY_S).expiry.sweep()
     assert (raw_store.xlen(P.dead), raw_store.xlen(P.attempts)) == (0, 1)
-    bounded(8 * DAY_S + 1, attempts_s=8 * DAY_S).sweep()
+    bounded(8 * DAY_S + 1, attempts_s=8 * DAY_S).expiry.sweep()
     assert raw_store.xlen(P.attempts) == 0
     assert 0 < raw_store.pttl(P.dead) <= 7 * DAY_S * 1000
 
@@ -279,10 +283,10 @@ def test_above_its_watermark_the_store_takes_nothing_new(store: Store, raw_store
         with pytest.raises(Unavailable, match="full"):
             append(store, invitation(2))
         with pytest.raises(Unavailable, match="full"):
-            store.remember([session_status(3, registration="r1")])
+            store.session_states.record([session_status(3, registration="r1")])
         assert contents(raw_store) == before
         with pytest.raises(Unavailable, match="full"):
-            store.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
+            store.subscriptions.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
         # Above it, everything gets out.
         assert settle(store, claim_one(store), through=1) == "idle"
     assert [each.id for each in all_of(store)] == [made.id]

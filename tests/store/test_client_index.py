@@ -50,11 +50,11 @@ def limited(settings: Settings) -> Iterator[Callable[..., Store]]:
 
 def outcome(store: Store, **values: object) -> str:
     made = subscription(**values)  # type: ignore[arg-type]
-    return store.create(made, sink=SINK, headers={}, sealed=None).outcome
+    return store.subscriptions.create(made, sink=SINK, headers={}, sealed=None).outcome
 
 
 def standings(raw: "redis.Redis") -> dict[str, str]:
-    """By the scores, as lua/common.lua explains them."""
+    """By the scores, as lua/shared/client_index.lua explains them."""
     scores = raw.zrange(INDEX, 0, -1, withscores=True)
     return {each: "ended" if score < 0 else "live" if score < 2**20 else "pending" for each, score in scores}
 
@@ -76,11 +76,13 @@ def named_by_the_release_before(raw: "redis.Redis", count: int, status: str | No
 
 
 def deleted(store: Store, made: Subscription) -> None:
-    store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+    store.subscriptions.end(
+        made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+    )
 
 
 def ended_by_the_operator(store: Store, made: Subscription) -> None:
-    store.end(made.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+    store.subscriptions.end(made.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
 
 
 def at_its_maximum(store: Store, made: Subscription) -> None:
@@ -90,7 +92,7 @@ def at_its_maximum(store: Store, made: Subscription) -> None:
 def discarded(store: Store, made: Subscription) -> None:
     store.client.delete(P.subscription(made.id))
     store.client.set(P.subscription(made.id), "garbled")
-    assert store.discard(made.id, "app")
+    assert store.subscriptions.discard(made.id, "app")
 
 
 def erased(store: Store, made: Subscription) -> None:
@@ -122,7 +124,7 @@ def test_whom_time_ended_gives_its_place_once_the_sweeper_came(
     raw_store.hset(P.subscription(made.id), "expires_at", 1)
     raw_store.zadd(P.ends, {made.id: 1})
     assert outcome(store) == "quota"
-    store.sweep()
+    store.expiry.sweep()
     assert outcome(store) == "created"
 
 
@@ -130,11 +132,11 @@ def test_an_end_with_its_registration_gives_places(limited: Callable[..., Store]
     store = limited(2)
     registration = Registration("r1", "d1", "app", None, None)
     past = '{"id": "x", "type": "' + EventType.REGISTRATION_ENDS + '", "data": {}}'
-    store.put_registration(registration, expires_at_ms=1, end=past)
+    store.registrations.put(registration, expires_at_ms=1, end=past)
     created(store)
     created(store, event_type=EventType.REGISTRATION_ENDS)
     assert outcome(store, registration="r2") == "quota"
-    store.sweep()
+    store.expiry.sweep()
     assert [outcome(store, registration="r2") for _ in range(3)] == ["created", "created", "quota"]
 
 
@@ -143,7 +145,7 @@ def test_the_sweeper_settles_notes_and_leaves_none(store: Store, raw_store: "red
     for each in made[:3]:
         ended_by_the_operator(store, each)
     assert sum(raw_store.zcard(Partition(number).ended) for number in range(64)) == 3
-    store.sweep()
+    store.expiry.sweep()
     assert standings(raw_store) == {each.id: "ended" if each in made[:3] else "live" for each in made}
     assert sum(raw_store.zcard(Partition(number).ended) for number in range(64)) == 0
     # Ended ones are shown for as long as they are kept.
@@ -156,7 +158,7 @@ def test_notes_of_more_than_one_round_bring_the_sweeper_back_at_once(
     ids = [new_subscription_id(P) for _ in range(250)]
     raw_store.zadd(INDEX, dict.fromkeys(ids, LONG_AGO))
     raw_store.zadd(P.ended, {end_note("app", subscription_id): 0 for subscription_id in ids})
-    assert [store.sweep() for _ in range(3)] == [100, 100, 0]
+    assert [store.expiry.sweep() for _ in range(3)] == [100, 100, 0]
     assert set(standings(raw_store).values()) == {"ended"}
     assert not raw_store.exists(P.ended)
 
@@ -173,7 +175,7 @@ def test_an_erased_subscription_leaves_no_note(store: Store, raw_store: "redis.R
 def test_a_note_that_says_nothing_goes(store: Store, raw_store: "redis.Redis", note: str) -> None:
     made = created(store)
     raw_store.zadd(P.ended, {note.encode("utf-8", "surrogateescape"): 0, end_note("app", made.id): 0})
-    store.sweep()
+    store.expiry.sweep()
     assert not raw_store.exists(P.ended)
     assert standings(raw_store) == {made.id: "ended"}
 
@@ -215,7 +217,7 @@ def test_a_crash_before_it_was_confirmed_costs_nothing(
         raise Unavailable
 
     with monkeypatch.context() as context:
-        context.setattr(store.index, "confirm", crash)
+        context.setattr(store.client_index, "confirm", crash)
         made = created(store)
     assert standings(raw_store) == {made.id: "pending"}
     assert [each.id for each in all_of(store)] == [made.id]
@@ -230,11 +232,11 @@ def test_a_crash_before_it_was_confirmed_costs_nothing(
 def test_a_confirmation_that_comes_late_brings_nothing_back(store: Store, raw_store: "redis.Redis") -> None:
     made = created(store)
     ended_by_the_operator(store, made)
-    store.sweep()
-    store.index.confirm("app", made.id)
+    store.expiry.sweep()
+    store.client_index.confirm("app", made.id)
     assert standings(raw_store) == {made.id: "ended"}
-    store.index.remove("app", made.id)
-    store.index.confirm("app", made.id)
+    store.client_index.remove("app", made.id)
+    store.client_index.confirm("app", made.id)
     assert standings(raw_store) == {}
 
 
@@ -249,8 +251,8 @@ def test_a_crash_before_a_note_is_settled_leaves_it_to_the_next(
         raise Unavailable
 
     with monkeypatch.context() as context:
-        context.setattr(store.index, "settle_notes", crash)
-        store.sweep()
+        context.setattr(store.client_index, "settle_notes", crash)
+        store.expiry.sweep()
     assert standings(raw_store) == {made.id: "live"}
     assert outcome(store) == "created"
     assert standings(raw_store)[made.id] == "ended"
@@ -259,11 +261,11 @@ def test_a_crash_before_a_note_is_settled_leaves_it_to_the_next(
 def test_a_create_whose_answer_was_lost_takes_one_place(store: Store, raw_store: "redis.Redis") -> None:
     """The client of the store sends what broke again."""
     made = subscription()
-    assert store.index.reserve("app", made.id, 1)
+    assert store.client_index.reserve("app", made.id, 1)
     before = contents(raw_store)
-    assert store.index.reserve("app", made.id, 1)
+    assert store.client_index.reserve("app", made.id, 1)
     assert contents(raw_store) == before
-    assert not store.index.reserve("app", subscription().id, 1)
+    assert not store.client_index.reserve("app", subscription().id, 1)
 
 
 def test_a_refused_create_takes_no_place(store: Store, raw_store: "redis.Redis") -> None:
@@ -319,8 +321,8 @@ def test_notes_of_another_type_are_made_anew(limited: Callable[..., Store], raw_
     made = created(store)
     raw_store.set(P.ended, "garbled")
     ended_by_the_operator(store, made)
-    store.sweep()
-    store.sweep()
+    store.expiry.sweep()
+    store.expiry.sweep()
     assert outcome(store) == "created"
     assert raw_store.get(f"set-aside:{P.ended}") == "garbled"
 
@@ -388,13 +390,13 @@ def test_an_index_full_of_ended_ones_is_read_once(
     store = limited(10_000)
     # Whatever is read is read in steps of some hundreds.
     largest: list[int] = []
-    look = store.index._look_at
+    look = store.client_index._look_at
 
     def looked_at(client: str, ids: Sequence[str]) -> int:
         largest.append(len(ids))
         return look(client, ids)
 
-    monkeypatch.setattr(store.index, "_look_at", looked_at)
+    monkeypatch.setattr(store.client_index, "_look_at", looked_at)
     assert outcome(store) == "created"
     assert max(largest) <= 200
     found = Counter(standings(raw_store).values())
@@ -442,7 +444,7 @@ def test_the_release_before_reads_the_index_after_a_rollback(
     made = [created(store, registration=f"r{number}") for number in range(4)]
     for each in made[:2]:
         ended_by_the_operator(store, each)
-    store.sweep()
+    store.expiry.sweep()
     lost = new_subscription_id(P)
     # A record that went without a word, in each standing.
     for standing in (Standing.LIVE, Standing.ENDED):
@@ -502,13 +504,13 @@ def test_ends_and_creates_at_once_keep_the_count(
         start.wait()
         for _ in range(40):
             made = subscription()
-            if store.create(made, sink=SINK, headers={}, sealed=None).outcome == "created":
+            if store.subscriptions.create(made, sink=SINK, headers={}, sealed=None).outcome == "created":
                 deleted(store, made)
 
     def keep(store: Store) -> None:
         start.wait()
         while not over.is_set():
-            store.sweep()
+            store.expiry.sweep()
             seen.append(sum(standing != "ended" for standing in standings(raw_store).values()))
 
     sweeper = threading.Thread(target=keep, args=(stores[-1],))
@@ -520,7 +522,7 @@ def test_ends_and_creates_at_once_keep_the_count(
     over.set()
     sweeper.join()
     for _ in range(3):
-        stores[0].sweep()
+        stores[0].expiry.sweep()
     assert max(seen) <= most
     # Every one was ended, and waits for a worker to tell its sink.
     assert set(standings(raw_store).values()) == {"ended"}
@@ -531,7 +533,7 @@ def test_ends_and_creates_at_once_keep_the_count(
 
 
 def ids_of_pages(store: Store) -> list[str]:
-    return [each for page in store.index.pages("app") for each in page]
+    return [each for page in store.client_index.pages("app") for each in page]
 
 
 def test_pages_are_in_the_order_of_making_whatever_became_of_each(
@@ -541,20 +543,20 @@ def test_pages_are_in_the_order_of_making_whatever_became_of_each(
     kinds = [Standing.LIVE, Standing.ENDED]
     store.scripts.run([standing_call("app", {each: kinds[n % 2] for n, each in enumerate(made)})])
     assert ids_of_pages(store) == made
-    assert [len(page) for page in store.index.pages("app")] == [PAGE, PAGE, 7]
+    assert [len(page) for page in store.client_index.pages("app")] == [PAGE, PAGE, 7]
 
 
 def test_many_that_were_named_in_one_second_are_all_there(store: Store, raw_store: "redis.Redis") -> None:
     ids = [new_subscription_id(P) for _ in range(PAGE * 5)]
     raw_store.zadd(INDEX, dict.fromkeys(ids, LONG_AGO))
     assert ids_of_pages(store) == sorted(ids)
-    assert store.index.count("app") == len(ids)
+    assert store.client_index.count("app") == len(ids)
 
 
 def test_a_last_page_that_is_full_is_the_last(store: Store, raw_store: "redis.Redis") -> None:
     raw_store.zadd(INDEX, {new_subscription_id(P): LONG_AGO + n for n in range(PAGE)})
-    assert [len(page) for page in store.index.pages("app")] == [PAGE]
-    assert list(store.index.pages("nobody")) == []
+    assert [len(page) for page in store.client_index.pages("app")] == [PAGE]
+    assert list(store.client_index.pages("nobody")) == []
 
 
 @hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture], max_examples=40)
@@ -571,7 +573,7 @@ def test_who_is_there_throughout_comes_once(
     some = st.lists(st.sampled_from(ids), max_size=20)
     found: list[str] = []
     removed: set[str] = set()
-    for page in store.index.pages("app"):
+    for page in store.client_index.pages("app"):
         found += page
         for standing in Standing:
             chosen = dict.fromkeys(data.draw(some), standing)

@@ -14,7 +14,9 @@ from tests.harness.builders import append, created, invitation
 from webrtc_events.core.model import Claim, Status
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import Settlement, Store, StoreOptions
+from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.settlements import RetryLater, Settlement
+from webrtc_events.store.store import Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)
@@ -26,7 +28,7 @@ NUMBERS = itertools.count(1)
 
 
 def claim(store: Store) -> list[Claim]:
-    return list(store.claim([P], subscriptions=9, events=1))
+    return list(store.claims.claim([P], subscriptions=9, events=1))
 
 
 def moment(store: Store, raw_store: "redis.Redis", subscription_id: str) -> float:
@@ -40,7 +42,7 @@ def test_what_waits_for_a_retry_waits_no_longer(store: Store, store_at: StoreAt)
     created(ahead)
     append(ahead, invitation(1))
     (found,) = claim(ahead)
-    assert ahead.settle([Settlement(found, 0, retry=(10_000, 1, 1))]) == ["due"]
+    assert ahead.claims.settle([Settlement(found, 0, follow_up=RetryLater(10_000, 1, 1))]) == ["due"]
     assert claim(store) == []
     assert claim(store_at(10)) == []
     assert [each.attempts for each in claim(store_at(12))] == [1]
@@ -55,8 +57,8 @@ def test_the_lease_of_a_dead_worker_runs_out_as_it_would(store: Store, store_at:
     assert claim(store_at(29)) == []
     (found,) = claim(store_at(34))
     assert int(found.fence) > int(lost.fence)
-    assert store.settle([Settlement(lost, 1)]) == ["lost"]
-    assert store.settle([Settlement(found, 1)]) == ["idle"]
+    assert store.claims.settle([Settlement(lost, 1)]) == ["lost"]
+    assert store.claims.settle([Settlement(found, 1)]) == ["idle"]
 
 
 def test_a_subscription_ends_when_it_would(store: Store, store_at: StoreAt, raw_store: "redis.Redis") -> None:
@@ -64,8 +66,8 @@ def test_a_subscription_ends_when_it_would(store: Store, store_at: StoreAt, raw_
     now_s = raw_store.time()[0]
     made = created(ahead, expires_at_ms=(now_s + HOUR_S + 20) * 1000)
     for seconds, status in ((0, Status.ACTIVE), (15, Status.ACTIVE), (25, Status.EXPIRED)):
-        store_at(seconds).sweep()
-        shown = store.get(made.id)
+        store_at(seconds).expiry.sweep()
+        shown = store.subscriptions.get(made.id)
         assert shown is not None
         assert shown.status is status
 
@@ -151,17 +153,17 @@ def test_the_operator_is_told_once_and_when_it_is_over(
     store: Store, store_at: StoreAt, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    store_at(HOUR_S).sweep()
+    store_at(HOUR_S).expiry.sweep()
     for seconds in (0, 1, 20):
         # The log is that of one process.
         behind = store_at(seconds)
-        behind._time_log = store._time_log
-        behind.sweep()
+        behind.expiry._time_log = store.expiry._time_log
+        behind.expiry.sweep()
     told = [record.message for record in caplog.records if "clock" in record.message]
     assert len(told) == 1
     assert "the store's clock is 3600 s behind the time that it gave before" in told[0]
     assert "up to 10 h" in told[0]
     right = store_at(HOUR_S + 120)
-    right._time_log = store._time_log
-    right.sweep()
+    right.expiry._time_log = store.expiry._time_log
+    right.expiry.sweep()
     assert "is up with the time" in caplog.messages[-1]

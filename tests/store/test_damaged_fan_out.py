@@ -11,12 +11,13 @@ from tests.harness.builders import Interrupted, append, created, invitation, no_
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import EventType, NetworkEvent, Registration, Subscription
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.appends import append_events
+from webrtc_events.store.appends import AppendOptions, append_events
 from webrtc_events.store.damaged_records import DamagedRecords
 from webrtc_events.store.erasure import Erasure
 from webrtc_events.store.keys import partition_of, set_aside_key
 from webrtc_events.store.outbox_entries import parse_entry
-from webrtc_events.store.store import Store, StoreOptions
+from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 WORK = 4
@@ -83,7 +84,7 @@ def kept(raw: "redis.Redis") -> list[str]:
 def begun(store: Store, settings: Settings, *events: NetworkEvent) -> None:
     """Its first call only."""
     with pytest.raises(Unavailable):
-        append_events(Interrupted(store, 1), settings, {P.number: events}, no_damage)  # type: ignore[arg-type]
+        append_events(Interrupted(store, 1), AppendOptions.of(settings), {P.number: events}, no_damage)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [WORK, 3 * WORK])
@@ -126,7 +127,7 @@ def test_a_registration_ends_beside_one_that_is_damaged(
         expire_soon(store, raw_store)
         later = sliced(61)
         for _ in range(4):
-            later.sweep()
+            later.expiry.sweep()
     else:
         assert append(store, ends(1)) == [(True, len(told))]
     assert [kinds(raw_store, each) for each in told] == [["event", "NETWORK_TERMINATED"]] * len(told)
@@ -140,7 +141,7 @@ def test_a_registration_ends_beside_one_that_is_damaged(
 
 def expire_soon(store: Store, raw_store: "redis.Redis") -> None:
     soon = raw_store.time()[0] * 1000 + 60_000
-    store.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=soon, end=EXPIRY)
+    store.registrations.put(Registration("r1", "d", "app", None, None), expires_at_ms=soon, end=EXPIRY)
 
 
 def is_named(store: Store, key: str) -> bool:
@@ -195,11 +196,11 @@ def test_who_is_still_to_end_cannot_be_read(
     made = [created(store, event_type=ENDS) for _ in range(3 * WORK)]
     expire_soon(store, raw_store)
     later = sliced(61)
-    assert later.sweep() == 1
+    assert later.expiry.sweep() == 1
     put(raw_store, P.ending("r1"), kind)
     assert is_named(store, P.ending("r1"))
     for _ in range(3):
-        later.sweep()
+        later.expiry.sweep()
     assert [kinds(raw_store, each) for each in made] == [["event", "NETWORK_TERMINATED"]] * len(made)
     assert raw_store.type(set_aside_key(P.ending("r1"))) == kind
     assert "was set aside" in caplog.text
@@ -224,7 +225,7 @@ def test_an_index_of_many_is_made_anew(
     # Its bound counts them.
     with pytest.raises(Unavailable):
         created(store, event_type=INVITATION)
-    store.sweep()
+    store.expiry.sweep()
     assert append(store, event) == [(True, len(made))]
     assert raw_store.type(set_aside_key(key)) == kind
 
@@ -237,10 +238,10 @@ def test_a_registration_expires_once_its_index_is_made_anew(
     made = [created(store, event_type=ENDS) for _ in range(2 * WORK)]
     expire_soon(store, raw_store)
     put(raw_store, P.registration(ENDS, "r1"), kind)
-    sliced(61).sweep()
+    sliced(61).expiry.sweep()
     assert [kinds(raw_store, each) for each in made] == [[]] * len(made)
     for seconds in (130, 131, 132):
-        sliced(seconds).sweep()
+        sliced(seconds).expiry.sweep()
     assert [kinds(raw_store, each) for each in made] == [["event", "NETWORK_TERMINATED"]] * len(made)
 
 
@@ -254,7 +255,7 @@ def test_a_session_is_subscribed_to_while_an_index_of_it_is_damaged_elsewhere(
     assert elsewhere.number != P.number
     put(raw_store, elsewhere.session("s1"), kind)
     made = created(store, event_type=EventType.SESSION_STATUS, session="s1")
-    assert store.get(made.id) is not None
+    assert store.subscriptions.get(made.id) is not None
 
 
 def test_a_long_event_for_nobody(sliced: Callable[..., Store], raw_store: "redis.Redis") -> None:

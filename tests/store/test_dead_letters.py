@@ -12,7 +12,8 @@ from webrtc_events.core.model import Claim, EventType, Registration, Status, Sub
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.dead_letters import DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetters
 from webrtc_events.store.keys import Partition, partition_of
-from webrtc_events.store.store import DroppedEvent, Settlement, Store
+from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.store import Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)
@@ -22,11 +23,11 @@ INVITATION_DEADLINE_MS = 120_000
 
 @pytest.fixture
 def letters(store: Store, settings: Settings) -> DeadLetters:
-    return DeadLetters(store, settings)
+    return DeadLetters(store)
 
 
 def claim_one(store: Store, partition: Partition = P) -> Claim:
-    (found,) = store.claim([partition], subscriptions=10, events=100)
+    (found,) = store.claims.claim([partition], subscriptions=10, events=100)
     return found
 
 
@@ -34,7 +35,7 @@ def give_up(store: Store, *numbers: int, partition: Partition = P, reason: str =
     """Dead letters of the first events that are due in a partition, which are done with then."""
     found = claim_one(store, partition)
     dead = tuple(DroppedEvent(number, reason, "HTTP 400") for number in numbers)
-    store.settle([Settlement(found, max(numbers), dead=dead)])
+    store.claims.settle([Settlement(found, max(numbers), dead=dead)])
 
 
 def lost_event(store: Store, **values: object) -> Subscription:
@@ -130,7 +131,7 @@ def test_an_entry_that_cannot_be_read_is_shown_as_such(
     raw_store.xadd(P.dead, fields)
     letter = the_letter(letters)
     assert (letter.item, letter.type, letter.registration) == (None, None, None)
-    assert letters.redeliver(letter).outcome == "hopeless"
+    assert letters.redeliver(letter).outcome == "not_redeliverable"
 
 
 @pytest.mark.parametrize("text", ["", "1", "1-2", "a-1-1", "01-1-1", "1-1-1 ", "-1-1-1", f"1-{9**30}-1"])
@@ -153,7 +154,7 @@ def test_a_redelivered_event_goes_to_the_tail_with_its_id_and_a_new_deadline(
     made = lost_event(store)
     append(store, invitation(2))
     later = store_at(300)
-    letters = DeadLetters(later, settings)
+    letters = DeadLetters(later)
     assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
     found = claim_one(later)
     assert event_ids(found) == [f"{made.id}.2", f"{made.id}.1"]
@@ -165,7 +166,7 @@ def test_a_redelivered_event_goes_to_the_tail_with_its_id_and_a_new_deadline(
 
 def test_a_redelivery_wakes_the_dispatcher(store: Store, letters: DeadLetters) -> None:
     lost_event(store)
-    wakeups = store.wakeups()
+    wakeups = store.claims.wakeups()
     assert wakeups.wait(0.01) is None
     letters.redeliver(the_letter(letters))
     assert wakeups.wait(5) == P.number
@@ -189,11 +190,11 @@ def test_a_redelivery_does_not_count_towards_the_maximum(store: Store, letters: 
     give_up(store, 1)
     letters.redeliver(the_letter(letters))
     append(store, invitation(2))
-    resource = store.get(made.id)
+    resource = store.subscriptions.get(made.id)
     assert resource is not None
     assert resource.status is Status.ACTIVE
     append(store, invitation(3))
-    resource = store.get(made.id)
+    resource = store.subscriptions.get(made.id)
     assert resource is not None
     assert resource.status is Status.EXPIRED
 
@@ -205,8 +206,8 @@ def test_a_live_lease_and_its_settle_leave_a_redelivered_event_alone(
     append(store, invitation(2))
     leased = claim_one(store)
     letters.redeliver(the_letter(letters))
-    assert store.claim([P], subscriptions=10, events=10) == []
-    assert store.settle([Settlement(leased, 2)]) == ["due"]
+    assert store.claims.claim([P], subscriptions=10, events=10) == []
+    assert store.claims.settle([Settlement(leased, 2)]) == ["due"]
     assert event_ids(claim_one(store)) == [f"{made.id}.1"]
 
 
@@ -217,7 +218,7 @@ def test_an_event_that_is_given_up_again_keeps_its_id(store: Store, letters: Dea
         letters.redeliver(the_letter(letters))
         found = claim_one(store)
         last = found.items[-1].number
-        store.settle([Settlement(found, last, dead=(DroppedEvent(last, "refused", ""),))])
+        store.claims.settle([Settlement(found, last, dead=(DroppedEvent(last, "refused", ""),))])
         assert the_letter(letters).event_id == f"{made.id}.1"
 
 
@@ -231,7 +232,9 @@ def test_what_is_redelivered_meanwhile_is_not_met_again(store: Store, letters: D
 
 
 def delete(store: Store, made: Subscription) -> None:
-    store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+    store.subscriptions.end(
+        made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+    )
 
 
 def refused(letters: DeadLetters, raw_store: "redis.Redis") -> tuple[str, str]:
@@ -249,8 +252,8 @@ def test_refused_once_the_subscription_was_deleted(
     made = lost_event(store)
     delete(store, made)
     assert refused(letters, raw_store) == ("ended", "SUBSCRIPTION_DELETED")
-    store.settle([Settlement(claim_one(store), 2)])
-    store.sweep()
+    store.claims.settle([Settlement(claim_one(store), 2)])
+    store.expiry.sweep()
     assert refused(letters, raw_store) == ("gone", "")
 
 
@@ -265,14 +268,14 @@ def test_refused_after_expiry_though_the_sweeper_has_not_come_by(
     store: Store, store_at: StoreAt, settings: Settings, raw_store: "redis.Redis"
 ) -> None:
     lost_event(store, expires_at_ms=raw_store.time()[0] * 1000 + 60_000)
-    assert refused(DeadLetters(store_at(61), settings), raw_store) == ("ended", "")
+    assert refused(DeadLetters(store_at(61)), raw_store) == ("ended", "")
 
 
 def test_refused_when_the_registration_belongs_to_another(
     store: Store, letters: DeadLetters, raw_store: "redis.Redis"
 ) -> None:
     lost_event(store)
-    store.put_registration(Registration("r1", "d1", "another", None, None), expires_at_ms=None, end="")
+    store.registrations.put(Registration("r1", "d1", "another", None, None), expires_at_ms=None, end="")
     assert refused(letters, raw_store) == ("not_owner", "")
 
 
@@ -282,9 +285,9 @@ def test_refused_when_the_session_is_known_as_others(
     created(store, event_type=EventType.SESSION_STATUS, session="s1")
     append(store, session_status(1), to=P.number)
     give_up(store, 1)
-    store.remember([session_status(2, registration="r9")])
+    store.session_states.record([session_status(2, registration="r9")])
     assert refused(letters, raw_store) == ("others_session", "")
-    store.remember([session_status(2, registration="r1")])
+    store.session_states.record([session_status(2, registration="r1")])
     assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
 
 
@@ -295,9 +298,9 @@ def test_refused_while_the_outbox_is_full(
     append(store, *(invitation(number) for number in range(2, 18)))
     settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_OUTBOX_LENGTH": "16"})
     small = Store.connect(settings)
-    letters = DeadLetters(small, settings)
+    letters = DeadLetters(small)
     assert refused(letters, raw_store) == ("full", "")
-    store.settle([Settlement(claim_one(store), 2)])
+    store.claims.settle([Settlement(claim_one(store), 2)])
     assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
     assert raw_store.llen(P.outbox(made.id)) == 16
     small.close()
@@ -324,7 +327,7 @@ def test_refused_when_it_would_be_given_up_again(
     created(store)
     append(store, invitation(1))
     give_up(store, 1, reason=reason)
-    assert refused(letters, raw_store) == ("hopeless", reason)
+    assert refused(letters, raw_store) == ("not_redeliverable", reason)
 
 
 def test_an_end_is_never_redelivered(store: Store, letters: DeadLetters, raw_store: "redis.Redis") -> None:

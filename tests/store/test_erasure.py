@@ -13,7 +13,8 @@ from webrtc_events.core.model import EventType, NetworkEvent, Registration, Subs
 from webrtc_events.store.erasure import Erasure, Traces
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.keys import Partition, partition_of, session_state_key
-from webrtc_events.store.store import DroppedEvent, Settlement, Store
+from webrtc_events.store.settlements import DroppedEvent, RetryLater, Settlement, SinkConduct
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 # Of the same partition, so that it is a neighbour in every key.
@@ -36,7 +37,7 @@ def lived(store: Store, registration: str, raw_store: "redis.Redis") -> list[Sub
     """Everything that a registration can leave behind. Of its events one waits, one is given up."""
     owner = Registration(registration, "d", "app", None, None)
     soon = raw_store.time()[0] * 1000 + 60_000
-    store.put_registration(owner, expires_at_ms=soon, end="{}")
+    store.registrations.put(owner, expires_at_ms=soon, end="{}")
     made = [
         created(
             store,
@@ -50,12 +51,12 @@ def lived(store: Store, registration: str, raw_store: "redis.Redis") -> list[Sub
     status = session_status(1, session=f"s-{registration}", registration=registration)
     status = dataclasses.replace(status, id=f"{registration}-1")
     calls = [uncounted(2, registration), uncounted(3, registration)]
-    store.remember([status, *calls])
+    store.session_states.record([status, *calls])
     append(store, status, *calls)
-    for claim in store.claim([P], subscriptions=9, events=1):
+    for claim in store.claims.claim([P], subscriptions=9, events=1):
         dead = (DroppedEvent(claim.items[0].number, "refused", ""),)
         tried = ({"event": "x"},)
-        store.settle([Settlement(claim, claim.items[0].number, dead=dead, attempts=tried)])
+        store.claims.settle([Settlement(claim, claim.items[0].number, dead=dead, attempts=tried)])
     return made
 
 
@@ -131,36 +132,38 @@ def test_a_live_lease_settles_as_lost_and_leaves_nothing(
 ) -> None:
     created(store)
     append(store, invitation(1), invitation(2))
-    (claim,) = store.claim([P], subscriptions=9, events=8)
+    (claim,) = store.claims.claim([P], subscriptions=9, events=8)
     erase(erasure)
     before = kept(raw_store)
     dead = (DroppedEvent(1, "refused", ""),)
-    assert store.settle([Settlement(claim, 1, dead=dead, attempts=({"event": "x"},))]) == ["lost"]
-    assert store.settle([Settlement(claim, 0, retry=(0, 1, 1), sink="failed")]) == ["lost"]
+    assert store.claims.settle([Settlement(claim, 1, dead=dead, attempts=({"event": "x"},))]) == ["lost"]
+    assert store.claims.settle(
+        [Settlement(claim, 0, follow_up=RetryLater(0, 1, 1), sink=SinkConduct.FAILED)]
+    ) == ["lost"]
     assert kept(raw_store) == before
-    assert store.sweep() == 0
+    assert store.expiry.sweep() == 0
 
 
 def test_a_session_of_others_too_keeps_who_they_are(
     store: Store, erasure: Erasure, raw_store: "redis.Redis"
 ) -> None:
-    store.remember(
+    store.session_states.record(
         [session_status(1, session="s5", registration=each) for each in ("r1", OTHER)]
         + [session_status(1, session="s6", registration=OTHER)]
     )
     erase(erasure)
     assert raw_store.hkeys(session_state_key("s5")) == [f"r:{OTHER}"]
-    assert store.session_state("s6").latest is not None
+    assert store.session_states.get("s6").latest is not None
 
 
 def test_a_session_that_names_nobody_is_found_by_whoever_subscribed(
     store: Store, erasure: Erasure, raw_store: "redis.Redis"
 ) -> None:
     created(store, event_type=EventType.SESSION_STATUS, session="s7")
-    store.remember([session_status(1, session="s7"), session_status(1, session="s8")])
+    store.session_states.record([session_status(1, session="s7"), session_status(1, session="s8")])
     assert erase(erasure).sessions == [session_state_key("s7")]
-    assert store.session_state("s7").latest is None
-    assert store.session_state("s8").latest is not None
+    assert store.session_states.get("s7").latest is None
+    assert store.session_states.get("s8").latest is not None
 
 
 def test_letters_and_attempts_of_subscriptions_long_gone_are_found(
@@ -169,10 +172,10 @@ def test_letters_and_attempts_of_subscriptions_long_gone_are_found(
     created(store, max_events=1)
     append(store, invitation(1))
     for _ in range(2):
-        (claim,) = store.claim([P], subscriptions=1, events=1)
+        (claim,) = store.claims.claim([P], subscriptions=1, events=1)
         dead = (DroppedEvent(claim.items[0].number, "refused", ""),)
-        store.settle([Settlement(claim, claim.items[0].number, dead=dead, attempts=({"event": "x"},))])
-    store_at(3601).sweep()
+        store.claims.settle([Settlement(claim, claim.items[0].number, dead=dead, attempts=({"event": "x"},))])
+    store_at(3601).expiry.sweep()
     assert raw_store.keys("*:subscription:*") == []
     traces = erase(erasure)
     assert (len(traces.letters), len(traces.attempts)) == (2, 2)

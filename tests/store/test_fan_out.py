@@ -28,11 +28,12 @@ from webrtc_events.core.model import (
     TerminationReason,
 )
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.appends import append_events
+from webrtc_events.store.appends import AppendOptions, append_events
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.outbox_entries import parse_entry
 from webrtc_events.store.redis.scripts import Call
-from webrtc_events.store.store import Store, StoreOptions
+from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 WORK = 4
@@ -67,7 +68,7 @@ class Counted:
 
 def interrupted(store: Store, settings: Settings, calls: int, *events: NetworkEvent) -> None:
     with pytest.raises(Unavailable):
-        append_events(Interrupted(store, calls), settings, {P.number: events}, no_damage)  # type: ignore[arg-type]
+        append_events(Interrupted(store, calls), AppendOptions.of(settings), {P.number: events}, no_damage)  # type: ignore[arg-type]
 
 
 def waiting(raw_store: "redis.Redis", made: Subscription) -> list[str]:
@@ -166,10 +167,12 @@ def test_who_comes_or_goes_between_two_slices(
     interrupted(store, settings, 1, invitation(1))
     lacking = raw_store.smembers(P.lacking("/gateway", "e1"))
     gone = next(each for each in made if each.id in lacking)
-    store.end(gone.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+    store.subscriptions.end(
+        gone.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+    )
     late = created(store)
     wishes = dataclasses.replace(subscription(), initial_event=True)
-    store.create(wishes, sink=SINK, headers={}, sealed=None)
+    store.subscriptions.create(wishes, sink=SINK, headers={}, sealed=None)
     assert waiting(raw_store, wishes) == ["e1"]
     assert append(store, invitation(1)) == [(True, len(made) - 1)]
     assert (waiting(raw_store, gone), waiting(raw_store, late)) == (["SUBSCRIPTION_DELETED"], [])
@@ -206,7 +209,7 @@ def test_a_registration_ends_with_many_subscriptions(
     others = [created(store) for _ in range(2 * WORK)]
     interrupted(store, settings, calls, ends(1))
     late = dataclasses.replace(subscription(event_type=ENDS), initial_event=True)
-    store.create(late, sink=SINK, headers={}, sealed=None)
+    store.subscriptions.create(late, sink=SINK, headers={}, sealed=None)
     assert append(store, ends(1)) == [(True, len(told))]
     for each in (*told, late):
         assert waiting(raw_store, each) == ["end of registration", "NETWORK_TERMINATED"]
@@ -224,7 +227,7 @@ def test_a_long_payload_is_appended_to_fewer_at_once(
     for number, size in ((1, 100), (2, 50_000)):
         scripts = Counted(store)
         event = dataclasses.replace(invitation(number), payload="x" * size)
-        append_events(scripts, settings, {P.number: [event]}, no_damage)  # type: ignore[arg-type]
+        append_events(scripts, AppendOptions.of(settings), {P.number: [event]}, no_damage)  # type: ignore[arg-type]
         calls.append(scripts.calls)
     # 50,000 bytes are as much work as seven matches.
     assert calls == [1, 8]
@@ -236,7 +239,7 @@ def test_a_long_payload_is_appended_to_fewer_at_once(
 def expiring(store: Store, raw_store: "redis.Redis") -> None:
     registration = Registration("r1", "d", "app", None, None)
     soon = raw_store.time()[0] * 1000 + 60_000
-    store.put_registration(registration, expires_at_ms=soon, end=EXPIRY)
+    store.registrations.put(registration, expires_at_ms=soon, end=EXPIRY)
 
 
 def test_a_registration_with_many_subscriptions_expires(
@@ -246,7 +249,7 @@ def test_a_registration_with_many_subscriptions_expires(
     others = [created(sliced()) for _ in range(WORK)]
     expiring(sliced(), raw_store)
     later = sliced(61)
-    assert [later.sweep() for _ in range(4)] == [1, 1, 1, 0]
+    assert [later.expiry.sweep() for _ in range(4)] == [1, 1, 1, 0]
     assert [waiting(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
     for each in told:
         assert waiting(raw_store, each) == ["end of registration", "NETWORK_TERMINATED"]
@@ -260,9 +263,9 @@ def test_a_registration_that_is_renewed_while_it_ends_keeps_who_is_left(
     made = [created(sliced()) for _ in range(3 * WORK)]
     expiring(sliced(), raw_store)
     later = sliced(61)
-    assert later.sweep() == 1
-    later.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
-    assert [later.sweep(), leftovers(raw_store)] == [0, []]
+    assert later.expiry.sweep() == 1
+    later.registrations.put(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
+    assert [later.expiry.sweep(), leftovers(raw_store)] == [0, []]
     assert append(later, invitation(1)) == [(True, len(made) - WORK)]
 
 
@@ -272,5 +275,5 @@ def test_subscriptions_that_end_at_the_same_moment_make_way_for_others(
     soon = raw_store.time()[0] * 1000 + 60_000
     made = [created(sliced(), expires_at_ms=soon) for _ in range(3 * WORK)]
     later = sliced(61)
-    assert [later.sweep() for _ in range(4)] == [WORK, WORK, WORK, 0]
+    assert [later.expiry.sweep() for _ in range(4)] == [WORK, WORK, WORK, 0]
     assert [waiting(raw_store, each) for each in made] == [["SUBSCRIPTION_EXPIRED"]] * len(made)

@@ -29,7 +29,7 @@ def update(store: Store, made: Subscription, key: bytes, token: str) -> None:
     credential = Credential(token, EXPIRY_MS)
     changed = dataclasses.replace(made, credential=credential)
     sealed = CredentialBox([key]).seal(credential, made.id)
-    assert store.update(changed, expires_at_ms=None, sealed=sealed).outcome == "updated"
+    assert store.subscriptions.update(changed, expires_at_ms=None, sealed=sealed).outcome == "updated"
 
 
 def stored(raw_store: "redis.Redis", made: Subscription) -> str:

@@ -1,17 +1,26 @@
 """Partitions and ids."""
 
+import dataclasses
+import hashlib
+
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness.builders import append, created, invitation
+from tests.store.claiming import P, claim_one, now_ms
+from webrtc_events.core.model import EventType
 from webrtc_events.store.keys import (
     Partition,
     client_key,
     new_subscription_id,
     partition_of,
     partition_of_subscription,
+    rate_slots_key,
     session_key,
-    turns_key,
 )
+from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.store import Store
 
 
 @given(st.text(max_size=50), st.integers(min_value=1, max_value=1000))
@@ -54,10 +63,49 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
 
 
 def test_the_turns_at_a_sink_have_a_key_of_its_own_whatever_its_address_holds() -> None:
-    keys = {turns_key(f"https://a/{path}") for path in ("", "{", "}x{y}")}
+    keys = {rate_slots_key(f"https://a/{path}") for path in ("", "{", "}x{y}")}
     assert len(keys) == 3
     assert all(key.startswith("turns:{") and key.count("{") == key.count("}") == 1 for key in keys)
 
 
 def test_keys_of_sessions_and_clients_are_tagged_by_them() -> None:
     assert (session_key("s"), client_key("c")) == ("session:{s}", "client:{c}")
+
+
+def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_store: "redis.Redis") -> None:
+    """A key that only Lua knows would be missed by whoever reads keys.py."""
+    status = created(store, event_type=EventType.SESSION_STATUS, session="s1")
+    made = created(store, expires_at_ms=now_ms(raw_store) + 60_000)
+    append(store, invitation(1), invitation(2))
+    settlement = Settlement(claim_one(store), 1, dead=(DroppedEvent(1, "refused", ""),), attempts=({"n": 1},))
+    store.claims.settle([settlement])
+    twin = created(store, expires_at_ms=now_ms(raw_store) + 60_000)
+    long = dataclasses.replace(invitation(3), payload="x" * 70_000)
+    append(store, long)
+    part = Partition(P.number)
+    expected = {
+        "partitions",
+        "shares-payloads",
+        part.payloads,
+        part.payload(hashlib.sha1(long.payload.encode(), usedforsecurity=False).hexdigest()),
+        part.subscription(twin.id),
+        part.outbox(twin.id),
+        part.seen("/gateway", "e3"),
+        "client:{app}",
+        "session:{s1}",
+        part.due,
+        part.ends,
+        part.dead,
+        part.attempts,
+        part.clock,
+        part.subscription(made.id),
+        part.subscription(status.id),
+        part.outbox(made.id),
+        part.registration(EventType.SESSION_INVITATION, "r1"),
+        part.registration(EventType.SESSION_STATUS, "r1"),
+        part.session("s1"),
+        part.seen("/gateway", "e1"),
+        part.seen("/gateway", "e2"),
+        part.registration_state("r1"),
+    }
+    assert set(raw_store.keys("*")) == expected

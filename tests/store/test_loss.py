@@ -19,7 +19,7 @@ P = partition_of("r1", 64)
 
 
 def waiting(store: Store) -> list[int]:
-    (found,) = store.claim([P], subscriptions=9, events=8)
+    (found,) = store.claims.claim([P], subscriptions=9, events=8)
     return [item.number for item in found.items]
 
 

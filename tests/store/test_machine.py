@@ -28,6 +28,7 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import (
     Agreed,
     Claim,
+    End,
     EventType,
     NetworkEvent,
     OutboxKind,
@@ -37,11 +38,13 @@ from webrtc_events.core.model import (
     TerminationReason,
 )
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.appends import append_events
+from webrtc_events.store.appends import AppendOptions, append_events
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.outbox_entries import referred_payload
 from webrtc_events.store.redis.scripts import Client, connect
-from webrtc_events.store.store import Settlement, Store, StoreOptions
+from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.settlements import RetryLater, Settlement
+from webrtc_events.store.store import Store
 
 STEP_MS = 10_000
 LEASE_STEPS = 3
@@ -177,7 +180,7 @@ class StoreMachine(RuleBasedStateMachine):
             work=WORK,
             shared_from=SHARED_FROM,
         )
-        self.store = Store(self.client, self.settings, options)
+        self.store = Store(self.client, self.settings, options, shares=True)
         # Something happens in a partition all the time.
         self.delete_id(new_subscription_id(P))
 
@@ -195,7 +198,7 @@ class StoreMachine(RuleBasedStateMachine):
         expires_at_ms = None if expires is None else self.start_ms + expires * STEP_MS - STEP_MS // 2
         origin = "here.example" if asks else None
         made = subscription(max_events=maximum, expires_at_ms=expires_at_ms, origin=origin)
-        assert self.store.create(made, sink=SINK, headers={}, sealed=None).outcome == "created"
+        assert self.store.subscriptions.create(made, sink=SINK, headers={}, sealed=None).outcome == "created"
         model = Model(made, maximum, expires, self.now + VALIDATION_STEPS + LEASE_STEPS if asks else None)
         if asks:
             model.status = Status.ACTIVATION_REQUESTED
@@ -207,12 +210,12 @@ class StoreMachine(RuleBasedStateMachine):
         events = [invitation(self.published + number) for number in range(1, count + 1)]
         self.published += count
         expected = [self.matched() for _ in events]
-        results = self.store.append({P.number: events})[P.number]
+        results = self.store.events.append({P.number: events})[P.number]
         assert [(result.new, result.subscriptions) for result in results] == [
             (True, each) for each in expected
         ]
         if repeat:
-            again = self.store.append({P.number: events})[P.number]
+            again = self.store.events.append({P.number: events})[P.number]
             assert {(each.new, each.subscriptions) for each in again} == {(False, 0)}
 
     def matched(self) -> int:
@@ -243,10 +246,9 @@ class StoreMachine(RuleBasedStateMachine):
         with contextlib.suppress(Unavailable):
             append_events(
                 interrupted,
-                self.settings,
+                AppendOptions.of(self.settings, SHARED_FROM),
                 {P.number: [self.cut.event]},
                 no_damage,
-                shared_from=SHARED_FROM,
             )
         lacking = self.raw.smembers(P.lacking("/gateway", self.cut.event.id))
         self.serve(self.cut, self.cut.found - lacking)
@@ -258,7 +260,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.cut is not None
         complete = self.cut.served == self.cut.found
         self.serve(self.cut, self.cut.found)
-        (result,) = self.store.append({P.number: [self.cut.event]})[P.number]
+        (result,) = self.store.events.append({P.number: [self.cut.event]})[P.number]
         expected = (False, 0) if complete else (True, self.cut.matched)
         assert (result.new, result.subscriptions) == expected
         self.cut = None
@@ -320,7 +322,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def delete_id(self, subscription_id: str) -> str:
         reason = TerminationReason.SUBSCRIPTION_DELETED
-        return self.store.end(subscription_id, reason, Status.DELETED, drop_pending=True)
+        return self.store.subscriptions.end(subscription_id, reason, Status.DELETED, drop_pending=True)
 
     # What time does
 
@@ -366,7 +368,7 @@ class StoreMachine(RuleBasedStateMachine):
                 model.end(self.now, TerminationReason.SUBSCRIPTION_EXPIRED, Status.EXPIRED)
                 touched += 1
         swept = 0
-        while more := self.store.sweep():
+        while more := self.store.expiry.sweep():
             swept += more
         assert swept == touched
 
@@ -382,7 +384,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(events=st.integers(1, 3))
     def claim(self, events: int) -> None:
         found = {
-            each.subscription_id: each for each in self.store.claim([P], subscriptions=99, events=events)
+            each.subscription_id: each
+            for each in self.store.claims.claim([P], subscriptions=99, events=events)
         }
         for model in self.models:
             if model.due is None or model.due > self.now:
@@ -449,22 +452,19 @@ class StoreMachine(RuleBasedStateMachine):
         retries = verdict == "retry" and lease.posted > 0
         numbers = [items[0].number - 1, *(item.number for item in items)]
         through, retried = numbers[lease.posted - int(retries)], numbers[lease.posted]
-        reason = TerminationReason.NETWORK_TERMINATED
-        answer: Agreed | Refused | None = None
-        if items[0].kind is OutboxKind.HANDSHAKE and lease.posted > 0 and not retries:
-            answer, ends = Refused("http_404") if ends else Agreed(60), False
-        settlement = Settlement(
-            lease.claim,
-            through,
-            answer=answer,
-            retry=(max(0, delay * STEP_MS - STEP_MS // 2), 1, retried) if retries else None,
-            end=(reason, verdict == "end") if ends else None,
-        )
+        follow_up: RetryLater | End | Agreed | Refused | None = None
+        if retries:
+            follow_up = RetryLater(max(0, delay * STEP_MS - STEP_MS // 2), 1, retried)
+        elif items[0].kind is OutboxKind.HANDSHAKE and lease.posted > 0:
+            follow_up = Refused("http_404") if ends else Agreed(60)
+        elif ends:
+            follow_up = End(TerminationReason.NETWORK_TERMINATED, verdict == "end")
+        settlement = Settlement(lease.claim, through, follow_up=follow_up)
         expected = self.settled(lease, through, (delay, retried) if retries else None, settlement)
-        (outcome,) = self.store.settle([settlement])
+        (outcome,) = self.store.claims.settle([settlement])
         assert outcome == expected
         if repeat:
-            (again,) = self.store.settle([settlement])
+            (again,) = self.store.claims.settle([settlement])
             assert again == ("lost" if expected == "ended" else expected)
 
     def settled(
@@ -474,11 +474,11 @@ class StoreMachine(RuleBasedStateMachine):
         retry: tuple[int, int] | None,
         settlement: Settlement,
     ) -> str:
-        model, end = lease.of, settlement.end
+        model, follow_up = lease.of, settlement.follow_up
         if model.lease is not lease:
             return "lost"
-        if settlement.answer is not None:
-            if isinstance(settlement.answer, Refused) or model.time_is_up(self.now):
+        if isinstance(follow_up, Agreed | Refused):
+            if isinstance(follow_up, Refused) or model.time_is_up(self.now):
                 model.abandon(self.now, Status.EXPIRED)
                 return "ended"
             model.status, model.outbox, model.due, lease.until = Status.ACTIVE, [], None, 0
@@ -490,12 +490,12 @@ class StoreMachine(RuleBasedStateMachine):
             model.finish(self.now)
             return "ended"
         lease.until = 0
-        if end is not None:
+        if isinstance(follow_up, End):
             if model.status is Status.ACTIVE:
-                model.end(self.now, end[0], Status.EXPIRED)
+                model.end(self.now, follow_up.reason, Status.EXPIRED)
             model.outbox = model.outbox[-1:]
             model.due = self.now
-            if not end[1]:
+            if not follow_up.notify:
                 model.finish(self.now)
                 return "ended"
             return "due"

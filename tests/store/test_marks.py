@@ -57,10 +57,10 @@ def test_a_mark_is_written_only_behind_what_is_kept(
         assert one.check() == other.check() == []
     assert set(streams(raw_store).values()) == {2}
     # What only reads, or writes nothing that counts, is none of it.
-    assert late.get(made.id) is not None
-    late.admit("app")
-    late.sweep()
-    late.claim([Partition(0)], subscriptions=1, events=1)
+    assert late.subscriptions.get(made.id) is not None
+    late.rate_limits.take_token("app")
+    late.expiry.sweep()
+    late.claims.claim([Partition(0)], subscriptions=1, events=1)
     later = Marks(store_at(4))
     assert [each.check() for each in (one, other, later)] == [[], [], []]
     assert set(streams(raw_store).values()) == {2}

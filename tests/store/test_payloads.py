@@ -16,6 +16,7 @@ from webrtc_events.core.errors import NewerRelease, Unavailable
 from webrtc_events.core.model import (
     Claim,
     Credential,
+    End,
     EventType,
     NetworkEvent,
     OutboxKind,
@@ -25,14 +26,16 @@ from webrtc_events.core.model import (
     TerminationReason,
 )
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.appends import append_events
+from webrtc_events.store.appends import AppendOptions, append_events
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.erasure import Erasure
 from webrtc_events.store.formats import BASE_FORMAT, FORMAT
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.outbox_entries import parse_entry, referred_payload
 from webrtc_events.store.redis.scripts import Call
-from webrtc_events.store.store import DroppedEvent, Settlement, Store, StoreOptions
+from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.settlements import DroppedEvent, Settlement, SettleOutcome
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 SIZE = 100_000
@@ -81,11 +84,11 @@ def referred(raw_store: "redis.Redis", made: Sequence[Subscription]) -> dict[str
 
 
 def claims(store: Store, **limits: Any) -> list[Claim]:
-    return store.claim([P], **({"subscriptions": 99, "events": 8} | limits))
+    return store.claims.claim([P], **({"subscriptions": 99, "events": 8} | limits))
 
 
-def settle(store: Store, found: Sequence[Claim], **values: Any) -> list[str]:
-    return store.settle([Settlement(each, each.items[-1].number, **values) for each in found])
+def settle(store: Store, found: Sequence[Claim], **values: Any) -> list[SettleOutcome]:
+    return store.claims.settle([Settlement(each, each.items[-1].number, **values) for each in found])
 
 
 def letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
@@ -140,10 +143,9 @@ def test_the_steps_of_a_cut_event_share_it(
     with pytest.raises(Unavailable):
         append_events(
             Interrupted(store, calls),  # type: ignore[arg-type]
-            settings,
+            AppendOptions.of(settings, shared_from=65_536),
             {P.number: [long(1)]},
             no_damage,
-            shared_from=65_536,
         )
     assert payloads(raw_store) == referred(raw_store, made)
     assert append(store, long(1)) == [(True, 7)]
@@ -166,11 +168,13 @@ def refused(store: Store, made: Subscription) -> None:
 
 def ended_by_its_sink(store: Store, made: Subscription) -> None:
     (found,) = [claim for claim in claims(store, events=1) if claim.subscription_id == made.id]
-    settle(store, [found], end=(TerminationReason.NETWORK_TERMINATED, False))
+    settle(store, [found], follow_up=End(TerminationReason.NETWORK_TERMINATED, False))
 
 
 def deleted(store: Store, made: Subscription) -> None:
-    store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+    store.subscriptions.end(
+        made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+    )
 
 
 def deleted_while_leased(store: Store, made: Subscription) -> None:
@@ -180,7 +184,7 @@ def deleted_while_leased(store: Store, made: Subscription) -> None:
 
 
 def discarded(store: Store, made: Subscription) -> None:
-    store.discard(made.id, "app")
+    store.subscriptions.discard(made.id, "app")
 
 
 def squeezed_out(store: Store, made: Subscription) -> None:
@@ -219,7 +223,7 @@ def test_an_outbox_that_is_too_old_or_gets_no_time(store_with: StoreWith, raw_st
     tokens = [created(store, sealed="sealed", credential=credential) for _ in range(2)]
     append(store, long(1), long(2))
     late = store_with(55, token_lead_s=20)
-    while late.sweep():
+    while late.expiry.sweep():
         pass
     assert payloads(raw_store) == referred(raw_store, [kept, *tokens])
     assert all(raw_store.llen(P.outbox(token.id)) == 1 for token in tokens)
@@ -235,7 +239,7 @@ def test_a_registration_that_ends_and_one_that_is_erased(store: Store, raw_store
     erasure = Erasure(store)
     traces = erasure.find("r1")
     # The payload names a session, wherever it is kept.
-    store.remember([long(1)])
+    store.session_states.record([long(1)])
     assert len(traces.clients) == len(made)
     erasure.erase(erasure.find("r1"))
     assert settle(store, found) == ["lost"] * 3
@@ -265,7 +269,7 @@ def test_a_letter_has_a_copy_and_can_be_redelivered(
     found = claims(store)
     settle(store, found, dead=(DroppedEvent(1, "refused", ""),))
     assert payloads(raw_store) == {}
-    kept = DeadLetters(store, settings)
+    kept = DeadLetters(store)
     outcomes = [kept.redeliver(each).outcome for each in kept.oldest_first(DeadLetterFilter())]
     assert outcomes == ["redelivered"] * 2
     again = claims(store)
@@ -344,7 +348,7 @@ def test_a_payload_that_is_lost_stops_nobody(
     # It comes as a new one, whatever is in its place.
     append(store, dataclasses.replace(long(1), id="again"))
     assert {len(claim.items[0].payload) for claim in claims(store)} == {SIZE}
-    while store_at(100).sweep():
+    while store_at(100).expiry.sweep():
         pass
     assert set(raw_store.zrange(P.payloads, 0, -1)) == {sha}
 
@@ -372,13 +376,13 @@ def test_the_sweeper_forgets_who_holds_nothing(
     settle(store, claims(store, events=1))
     (sha,) = payloads(raw_store)
     raw_store.hset(P.payload(sha), holder.format(id=made[0].id), "")
-    store_at(30).sweep()
+    store_at(30).expiry.sweep()
     assert payloads(raw_store) != referred(raw_store, made)
-    store_at(61).sweep()
+    store_at(61).expiry.sweep()
     assert payloads(raw_store) == referred(raw_store, made)
     for each in made:
         raw_store.lpop(P.outbox(each.id))
-    store_at(200).sweep()
+    store_at(200).expiry.sweep()
     assert payloads(raw_store) == {}
 
 
@@ -389,10 +393,10 @@ def test_what_an_outbox_of_another_type_held_is_kept_until_it_is_discarded(
     append(store, long(1))
     other_type(raw_store, P.outbox(made[0].id))
     settle(store, claims(store))
-    store_at(61).sweep()
+    store_at(61).expiry.sweep()
     assert [len(holders) for holders in payloads(raw_store).values()] == [1]
-    store.discard(made[0].id, "app")
-    store_at(200).sweep()
+    store.subscriptions.discard(made[0].id, "app")
+    store_at(200).expiry.sweep()
     assert payloads(raw_store) == {}
 
 
@@ -404,7 +408,7 @@ def test_an_index_of_payloads_is_made_anew(
     append(store, long(1))
     other_type(raw_store, P.payloads)
     append(store, long(2))
-    store.sweep()
+    store.expiry.sweep()
     assert len(payloads(raw_store)) == 2
 
 
@@ -523,22 +527,25 @@ def test_a_state_that_would_not_fit_is_not_kept(
     store: Store, raw_store: "redis.Redis", limit: Callable[[int], None]
 ) -> None:
     # The texts of scripts that the server does not have yet would take the room.
-    store.remember([invitation(1)])
+    store.session_states.record([invitation(1)])
     created(store)
     raw_store.delete(*raw_store.keys("session:*"))
     limit(50_000)
     with pytest.raises(Unavailable, match="full"):
-        store.remember([long(1)])
+        store.session_states.record([long(1)])
     assert raw_store.keys("session:*") == []
     made = dataclasses.replace(subscription(), initial_event=True)
     raw_store.config_set("maxmemory", "0")
     append(store, long(1))
     limit(50_000)
     # The subscription is made, and its initial event comes once there is room.
-    assert store.create(made, sink="https://a.example/", headers={}, sealed=None).outcome == "created"
+    assert (
+        store.subscriptions.create(made, sink="https://a.example/", headers={}, sealed=None).outcome
+        == "created"
+    )
     assert raw_store.llen(P.outbox(made.id)) == 0
     raw_store.config_set("maxmemory", "0")
-    store._append_initial(made)
+    store.initial_events.append(made)
     assert raw_store.llen(P.outbox(made.id)) == 1
 
 
@@ -644,7 +651,7 @@ def test_a_letter_of_a_full_store_has_no_payload(
     assert payloads(raw_store) == {}
     assert {size < 100 for _, size in letters(raw_store)} == {True}
     raw_store.config_set("maxmemory", "0")
-    kept = DeadLetters(store, settings)
+    kept = DeadLetters(store)
     (letter, _) = kept.oldest_first(DeadLetterFilter())
     assert letter.detail == "its payload was left out: the store was full"
     assert kept.redeliver(letter).outcome == "no_payload"
@@ -655,7 +662,7 @@ def test_what_ends_with_its_registration_shares_nothing_that_is_short(
 ) -> None:
     kind = EventType.REGISTRATION_ENDS
     made = [created(store, event_type=kind) for _ in range(3)]
-    store.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
+    store.registrations.put(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
     event = dataclasses.replace(long(1), type=kind, session=None)
     assert append(store, event) == [(True, 3)]
     assert payloads(raw_store) == referred(raw_store, made)
@@ -673,10 +680,9 @@ def test_an_event_that_is_refused_half_way_is_held_by_those_who_have_it(
     with pytest.raises(Unavailable):
         append_events(
             Interrupted(store, 1),  # type: ignore[arg-type]
-            settings,
+            AppendOptions.of(settings, shared_from=65_536),
             {P.number: [long(1)]},
             no_damage,
-            shared_from=65_536,
         )
     limit(0)
     with pytest.raises(Unavailable, match="full"):
@@ -712,7 +718,7 @@ def test_a_reference_that_is_damaged_is_a_dead_letter(
     assert [reason for reason, _ in letters(raw_store)] == ["damaged"]
     # The sweeper finds out that nobody refers to it there.
     settle(store_at(31), claims(store_at(31)))
-    store_at(100).sweep()
+    store_at(100).expiry.sweep()
     assert payloads(raw_store) == {}
 
 
@@ -735,7 +741,7 @@ def test_a_batch_of_large_events_is_appended_in_calls_of_so_many_bytes(
     made = created(store)
     scripts = Sized(store)
     batch = [long(1, 2_000_000), *(long(number, 250_000) for number in range(2, 21))]
-    append_events(scripts, settings, {P.number: batch}, no_damage)  # type: ignore[arg-type]
+    append_events(scripts, AppendOptions.of(settings), {P.number: batch}, no_damage)  # type: ignore[arg-type]
     assert scripts.sizes[0] > 2_000_000
     assert max(scripts.sizes[1:]) < 1_100_000
     entries = [parse_entry(entry) for entry in raw_store.lrange(P.outbox(made.id), 0, -1)]

@@ -4,6 +4,7 @@ import pytest
 import redis
 
 from tests.harness.builders import all_of, append, created, invitation
+from tests.store.claiming import claim_one, settle
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
@@ -38,12 +39,20 @@ def test_a_full_store_takes_nothing_new_but_lets_everything_out(
     try:
         with pytest.raises(Unavailable):
             append(store, invitation(2))
-        assert store.admit("app") == 0
+        assert store.rate_limits.take_token("app") == 0
         again = Store.connect(settings)
         assert [each.id for each in all_of(again)]
-        claims = again.claim([partition_of("r1", 64)], subscriptions=5, events=5)
+        claims = again.claims.claim([partition_of("r1", 64)], subscriptions=5, events=5)
         assert {claim.subscription_id for claim in claims} == {made.id, other.id}
         again.close()
-        store.sweep()
+        store.expiry.sweep()
     finally:
         raw_store.config_set("maxmemory", "0")
+
+
+def test_scripts_that_the_store_forgot_are_sent_again(store: Store, raw_store: "redis.Redis") -> None:
+    created(store)
+    raw_store.script_flush()
+    assert append(store, invitation(1)) == [(True, 1)]
+    raw_store.script_flush()
+    assert settle(store, claim_one(store)) == "idle"

@@ -25,7 +25,8 @@ from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.formats import BASE_FORMAT, FORMAT
 from webrtc_events.store.key_rotation import KeyRotation
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import DroppedEvent, Settlement, Store
+from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.store import Store
 
 StoreAt = Callable[..., Store]
 P = partition_of("r1", 64)
@@ -45,12 +46,12 @@ Upgrade = Callable[[Subscription], None]
 
 
 def claim(store: Store, most: int = 10) -> list[Claim]:
-    return store.claim([P], subscriptions=most, events=8)
+    return store.claims.claim([P], subscriptions=most, events=8)
 
 
 def test_what_is_stored_says_its_format(store: Store, raw_store: "redis.Redis") -> None:
     made = created(store)
-    store.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
+    store.registrations.put(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
     for key in (P.subscription(made.id), P.registration_record("r1")):
         assert raw_store.hget(key, "format") == str(BASE_FORMAT)
 
@@ -105,11 +106,11 @@ def test_a_registration_whose_subscriptions_are_newer_is_ended_by_a_newer_proces
     newer = created(store)
     upgrade(newer)
     soon = raw_store.time()[0] * 1000 + 60_000
-    store.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=soon, end="{}")
+    store.registrations.put(Registration("r1", "d", "app", None, None), expires_at_ms=soon, end="{}")
     before = contents(raw_store)
     with pytest.raises(NewerRelease):
         append(store, registration_ends())
-    assert store_at(61).sweep() == 0
+    assert store_at(61).expiry.sweep() == 0
     assert contents(raw_store) == before
 
 
@@ -126,7 +127,7 @@ def test_a_lease_of_what_was_upgraded_meanwhile_is_lost(
     (leased,) = claim(store)
     upgrade(made)
     before = contents(raw_store)
-    assert store.settle([Settlement(leased, 1, dead=(DroppedEvent(1, "refused", ""),))]) == ["lost"]
+    assert store.claims.settle([Settlement(leased, 1, dead=(DroppedEvent(1, "refused", ""),))]) == ["lost"]
     assert contents(raw_store) == before
 
 
@@ -138,7 +139,7 @@ def test_the_sweeper_leaves_it_and_goes_on_with_the_others(
     for each in made[:4]:
         upgrade(each)
     later = store_at(61)
-    assert [later.sweep(limit=3), later.sweep(limit=3)] == [2, 0]
+    assert [later.expiry.sweep(limit=3), later.expiry.sweep(limit=3)] == [2, 0]
     statuses = [raw_store.hget(P.subscription(each.id), "status") for each in made]
     assert statuses == ["ACTIVE"] * 4 + ["EXPIRED"] * 2
     assert all(raw_store.zscore(P.ends, each.id) == soon for each in made[:4])
@@ -148,10 +149,12 @@ def test_what_a_newer_release_ended_is_removed_by_it(
     store: Store, store_at: StoreAt, upgrade: Upgrade, raw_store: "redis.Redis"
 ) -> None:
     made = created(store)
-    store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
-    store.settle([Settlement(claim(store)[0], 1)])
+    store.subscriptions.end(
+        made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+    )
+    store.claims.settle([Settlement(claim(store)[0], 1)])
     upgrade(made)
-    assert store_at(99_999).sweep() == 0
+    assert store_at(99_999).expiry.sweep() == 0
     assert raw_store.exists(P.subscription(made.id))
 
 
@@ -163,7 +166,7 @@ def test_an_initial_event_is_left_to_it(
     raw_store.zadd(P.initial, {made.id: raw_store.time()[0] * 1000})
     upgrade(made)
     before = contents(raw_store)
-    store_at(60).sweep()
+    store_at(60).expiry.sweep()
     assert contents(raw_store) == before
 
 
@@ -172,10 +175,12 @@ def test_its_owner_is_told_to_try_again(store: Store, upgrade: Upgrade, raw_stor
     upgrade(made)
     before = contents(raw_store)
     for act in (
-        lambda: store.get(made.id),
+        lambda: store.subscriptions.get(made.id),
         lambda: all_of(store),
-        lambda: store.update(made, expires_at_ms=4_000_000_000_000, sealed=None),
-        lambda: store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True),
+        lambda: store.subscriptions.update(made, expires_at_ms=4_000_000_000_000, sealed=None),
+        lambda: store.subscriptions.end(
+            made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+        ),
     ):
         with pytest.raises(NewerRelease, match="try again"):
             act()
@@ -186,12 +191,12 @@ def test_who_may_listen_is_for_the_release_that_keeps_the_registration(
     store: Store, raw_store: "redis.Redis"
 ) -> None:
     created(store)
-    store.put_registration(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
+    store.registrations.put(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
     raw_store.hset(P.registration_record("r1"), "format", FORMAT + 1)
     with pytest.raises(NewerRelease):
         append(store, invitation(1))
     with pytest.raises(NewerRelease):
-        store.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
+        store.subscriptions.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
 
 
 def test_an_operators_commands_leave_it(
@@ -200,11 +205,11 @@ def test_an_operators_commands_leave_it(
     box = CredentialBox(settings.secret_key)
     made = created(store)
     append(store, invitation(1))
-    store.settle([Settlement(claim(store)[0], 1, dead=(DroppedEvent(1, "refused", ""),))])
+    store.claims.settle([Settlement(claim(store)[0], 1, dead=(DroppedEvent(1, "refused", ""),))])
     raw_store.hset(P.subscription(made.id), "credential", box.seal(Credential("t", 1), made.id))
     upgrade(made)
     before = contents(raw_store)
-    letters = DeadLetters(store, settings)
+    letters = DeadLetters(store)
     (letter,) = letters.newest_first(DeadLetterFilter())
     assert letters.redeliver(letter).outcome == "newer"
     result = KeyRotation(store, CredentialBox([bytes([1] * 32), *settings.secret_key])).run(lambda _: None)

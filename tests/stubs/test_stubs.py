@@ -29,7 +29,8 @@ from webrtc_events.api.failures import Failures
 from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes
 from webrtc_events.cli.main import main
-from webrtc_events.contract.documents import Contract, load_public, read_document
+from webrtc_events.contract.documents import load_public, read_document
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.stubs.edits import add_export, add_import, append

@@ -116,7 +116,7 @@ def _opened() -> "Iterator[tuple[Settings, Store, DeadLetters]]":
     settings = Settings.from_environ(os.environ)
     store = Store.connect(settings)
     try:
-        yield settings, store, DeadLetters(store, settings)
+        yield settings, store, DeadLetters(store)
     finally:
         store.close()
 
@@ -176,7 +176,7 @@ def _subscription_of(store: "Store", letter: "DeadLetter") -> "Subscription | No
     from webrtc_events.core.errors import DamagedRecord
 
     try:
-        return store.get(letter.subscription_id)
+        return store.subscriptions.get(letter.subscription_id)
     except DamagedRecord as error:
         click.echo(f"Its subscription is damaged: {error.why}; see `webrtc-events damaged show`", err=True)
         return None
@@ -307,7 +307,7 @@ def _refusal(redelivery: "Redelivery") -> str:
         case "ended":
             why = f"it ended with {redelivery.reason}" if redelivery.reason else "its time is over"
             return f"its subscription takes no more events: {why}"
-        case "hopeless":
+        case "not_redeliverable":
             return f"it was given up as {redelivery.reason}, and would be again"
         case outcome:
             return _REFUSALS[outcome]

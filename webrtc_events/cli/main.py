@@ -123,11 +123,11 @@ def worker() -> None:
       webrtc-events worker
     """
     log_to_stderr()
-    from webrtc_events.core.process import refuse_core_dumps
+    from webrtc_events.core.process import prepare_process
     from webrtc_events.core.settings import Settings
     from webrtc_events.core.stop_signals import StopSignals
 
-    refuse_core_dumps()
+    prepare_process()
     settings = Settings.from_environ(os.environ)
     # A service manager that waits for the worker is told as gunicorn tells it.
     from gunicorn.systemd import sd_notify

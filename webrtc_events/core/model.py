@@ -122,7 +122,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A registration that the gateway told us of. Source: network-events.yaml, Registration."""
+    """A registration that the gateway published. Source: network-events.yaml, Registration."""
 
     id: str
     device: str
@@ -188,7 +188,7 @@ class InitialEvent:
 
 
 class OutboxKind(IntEnum):
-    """What an entry of an outbox stands for. Source: lua/common.lua."""
+    """What an entry of an outbox stands for. Source: lua/shared/common.lua."""
 
     EVENT = 0
     END = 1
@@ -319,7 +319,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The sink's answer ends the subscription; `notify` says whether it is still told."""
+    """The sink's answer ends the subscription; `notify`: the sink still gets a subscription-ended."""
 
     reason: TerminationReason
     notify: bool
@@ -327,7 +327,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The sink may be sent notifications: so many a minute, or None for as many as there are."""
+    """The sink may be sent notifications: `rate` a minute; None: it names no limit."""
 
     rate: int | None
 

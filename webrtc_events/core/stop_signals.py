@@ -20,15 +20,15 @@ class StopSignals:
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for each in _SIGNALS:
-            self._previous[each] = signal.signal(each, self._notice)
+        for number in _SIGNALS:
+            self._previous[number] = signal.signal(number, self._notice)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each, handler in self._previous.items():
-            signal.signal(each, handler)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def asked(self) -> bool:
         return self._asked.is_set()

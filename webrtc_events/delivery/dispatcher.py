@@ -27,6 +27,7 @@ from webrtc_events.delivery.sink_validation import judge
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.sinks.client import Sink, SinkLimits
 from webrtc_events.store.keys import Partition, partition_of_subscription
+from webrtc_events.store.settlements import SettleOutcome, SinkConduct
 from webrtc_events.store.store import Store
 
 __all__ = ["Dispatcher", "DispatcherOptions"]
@@ -192,7 +193,9 @@ class Dispatcher:
             return
         wanted = [self._partitions[number] for number in numbers]
         size, events = self._held.share(len(wanted)), self._options.events_per_claim
-        claims = self._asked(lambda: self._store.claim(wanted, subscriptions=share, events=events, size=size))
+        claims = self._asked(
+            lambda: self._store.claims.claim(wanted, subscriptions=share, events=events, size=size)
+        )
         taken: dict[int, list[Claim]] = {}
         for claim in claims or ():
             partition = partition_of_subscription(claim.subscription_id, self._partition_count)
@@ -269,7 +272,7 @@ class Dispatcher:
         """In how many ms it is the task's turn."""
         if now_s >= self._no_turns_until_s:
             try:
-                return self._store.turn(task.claim, rate, _PATIENCE_MS)
+                return self._store.rate_limits.take_slot(task.claim, rate, _PATIENCE_MS)
             except Unavailable:
                 # It waits for the store anyway, to be settled; the others need not find out one by one.
                 self._no_turns_until_s = now_s + _STORE_AWAY_S
@@ -285,7 +288,7 @@ class Dispatcher:
             self._sent_away += 1
             task.give_back(min(round(entry.delay_s * 1000), task.item.deadline_ms - now_ms))
             if entry.silent and not task.sink:
-                task.sink = "failed"
+                task.sink = SinkConduct.FAILED
             self._finish(task)
             return False
         task.place = entry
@@ -321,8 +324,8 @@ class Dispatcher:
 
     def _judge(self, task: DeliveryTask, reply: SinkReply) -> None:
         outcome = self._outcome(task, reply)
-        if task.sink != "took" and not task.asks:
-            task.sink = "took" if isinstance(outcome, Delivered) else "failed"
+        if task.sink is not SinkConduct.DELIVERED and not task.asks:
+            task.sink = SinkConduct.DELIVERED if isinstance(outcome, Delivered) else SinkConduct.FAILED
         status = getattr(reply, "status", None)
         if self._apply(task, outcome, status=status, elapsed_ms=reply.elapsed_ms):
             self._go_on(task)
@@ -369,7 +372,9 @@ class Dispatcher:
         if not self._finished:
             return
         try:
-            results = self._asked(lambda: self._store.settle([task.settlement() for task in self._finished]))
+            results = self._asked(
+                lambda: self._store.claims.settle([task.settlement() for task in self._finished])
+            )
         except Exception:
             # A bug, which would come back with every round: the leases take care of them.
             log.exception("%d claims could not be settled and are left to their leases", len(self._finished))
@@ -381,15 +386,15 @@ class Dispatcher:
             self._unanswered += finished
             return
         for task, result in zip(finished, results, strict=True):
-            if result != "unanswered":
+            if result is not SettleOutcome.UNANSWERED:
                 self._held.give(task)
-            if result == "lost":
+            if result is SettleOutcome.LOST:
                 log.warning(
                     "lease lost subscription=%s fence=%d", task.claim.subscription_id, task.claim.fence
                 )
-            elif result in ("ended", "active"):
+            elif result in (SettleOutcome.ENDED, SettleOutcome.ACTIVE):
                 log.info("%s subscription=%s", result, task.claim.subscription_id)
-            elif result == "due" and task.retry is None:
+            elif result is SettleOutcome.DUE and task.retry is None:
                 self._schedule.ask([task.partition.number])
-            elif result == "unanswered":
+            elif result is SettleOutcome.UNANSWERED:
                 self._unanswered.append(task)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import uuid4
 
-from webrtc_events.contract.documents import Contract, Validator, load_next, load_public
+from webrtc_events.contract.documents import load_next, load_public
+from webrtc_events.contract.openapi import Contract
+from webrtc_events.contract.validators import Validator
 from webrtc_events.core.client_choice import ClientChoice
 from webrtc_events.core.clock import format_time
 from webrtc_events.core.credentials import CredentialBox, SealError

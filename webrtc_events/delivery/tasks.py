@@ -15,11 +15,10 @@ from webrtc_events.core.model import (
     Outcome,
     Refused,
     Retry,
-    TerminationReason,
 )
 from webrtc_events.delivery.host_limiter import Place, host_of
 from webrtc_events.store.keys import Partition
-from webrtc_events.store.store import DroppedEvent, Settlement
+from webrtc_events.store.settlements import DroppedEvent, RetryLater, Settlement, SinkConduct
 
 __all__ = ["DeliveryTask"]
 
@@ -43,9 +42,9 @@ class DeliveryTask:
     event_type: str = ""
     dead: list[DroppedEvent] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
-    retry: tuple[int, int, int] | None = None
-    end: tuple[TerminationReason, bool] | None = None
-    sink: str = ""
+    retry: RetryLater | None = None
+    end: End | None = None
+    sink: SinkConduct = SinkConduct.NOT_ASKED
     answer: Agreed | Refused | None = None
     turn_s: float | None = None
 
@@ -114,10 +113,10 @@ class DeliveryTask:
                 self._advance()
                 return True
             case Retry(delay_ms):
-                self.retry = (delay_ms, self.attempt, self.item.number)
-            case End(reason, notify):
-                self.end = (reason, notify)
-                self.dead.append(DroppedEvent(self.item.number, "refused", reason))
+                self.retry = RetryLater(delay_ms, self.attempt, self.item.number)
+            case End():
+                self.end = outcome
+                self.dead.append(DroppedEvent(self.item.number, "refused", outcome.reason))
                 self._advance()
             case Agreed() | Refused():
                 self.answer = outcome
@@ -126,7 +125,7 @@ class DeliveryTask:
 
     def give_back(self, delay_ms: int) -> None:
         """Its event is tried later, as if it had not been claimed: no attempt was made."""
-        self.retry = (delay_ms, self.attempt - 1, self.item.number)
+        self.retry = RetryLater(delay_ms, self.attempt - 1, self.item.number)
 
     def _advance(self) -> None:
         self.index += 1
@@ -139,10 +138,8 @@ class DeliveryTask:
             through=done[-1].number if done else self.claim.items[0].number - 1,
             dead=tuple(self.dead),
             attempts=tuple(self.attempts),
-            retry=self.retry,
-            end=self.end,
+            follow_up=self.answer or self.end or self.retry,
             sink=self.sink,
-            answer=self.answer,
         )
 
 

@@ -4,13 +4,15 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from webrtc_events.core.model import EventType, NetworkEvent
 from webrtc_events.core.settings import Settings
+from webrtc_events.store.deadlines import Deadlines
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.redis.scripts import Call, Scripts
 
-__all__ = ["AppendResult", "append_events"]
+__all__ = ["AppendOptions", "AppendResult", "append_events"]
 
 # What a call gets to where events match few subscriptions. Where they match many it stops earlier.
 _EVENTS_PER_CALL = 50
@@ -19,8 +21,24 @@ _BYTES_PER_CALL = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
+class AppendOptions:
+    """`replicas`: how many must hold an event before it counts as appended.
+
+    A payload is kept once for all its outboxes if that saves `shared_from` bytes; 0: never.
+    """
+
+    deadlines: Deadlines
+    replicas: int
+    shared_from: int
+
+    @classmethod
+    def of(cls, settings: Settings, shared_from: int = 0) -> "AppendOptions":
+        return cls(Deadlines.of(settings), settings.ack_replicas, shared_from)
+
+
+@dataclass(frozen=True, slots=True)
 class AppendResult:
-    """What a partition did with one event."""
+    """Whether an event was new, and to how many subscriptions it was appended."""
 
     new: bool
     subscriptions: int
@@ -28,17 +46,14 @@ class AppendResult:
 
 def append_events(
     scripts: Scripts,
-    settings: Settings,
+    options: AppendOptions,
     batches: Mapping[int, Sequence[NetworkEvent]],
-    tell_damaged: Callable[[Iterable[Sequence[str]]], None],
-    *,
-    shared_from: int = 0,
+    report_damaged: Callable[[Iterable[Sequence[str]]], None],
 ) -> dict[int, list[AppendResult]]:
     """Appends each partition's events, in order; returns when all outboxes hold them.
 
     How far an event has come is kept in the store, so whoever gives it again goes on from there.
-    A payload is kept once for all its outboxes if that saves `shared_from` bytes; 0: never.
-    `tell_damaged` gets name and why of each record that is damaged, and so was passed over.
+    `report_damaged` gets name and reason of each record that is damaged, and so was passed over.
 
     Raises:
         Unavailable: some outbox may lack some event.
@@ -52,15 +67,12 @@ def append_events(
     }:
         # One call of each partition at a time: if it is refused, none that follows may overtake it.
         calls = [
-            _call(settings, Partition(number), shared_from, _first(events, sizes[number]))
+            _append_call(options, Partition(number), _first(events, sizes[number]))
             for number, events in left.items()
         ]
-        answers = scripts.run(calls, replicas=settings.ack_replicas)
-        for number, flat in zip(left, answers, strict=True):
-            if len(flat) % 2:
-                tell_damaged(flat.pop())
-            pairs = zip(flat[::2], flat[1::2], strict=True)
-            done = [AppendResult(bool(new), int(count)) for new, count in pairs]
+        for number, raw in zip(left, scripts.run(calls, replicas=options.replicas), strict=True):
+            done, damaged = _read_answer(raw)
+            report_damaged(damaged)
             results[number] += done
             # What a call does not get to need not be sent with it.
             sizes[number] = min(_EVENTS_PER_CALL, 2 * len(done) + 1)
@@ -68,13 +80,14 @@ def append_events(
 
 
 def _first(events: Sequence[NetworkEvent], count: int) -> Sequence[NetworkEvent]:
-    """Up to so many, and no more than fit into a call, but one."""
+    """Up to `count` of them, and no more than fit into a call; at least one."""
     sizes = accumulate(len(event.payload) for event in events[:count])
     return events[: max(1, sum(size <= _BYTES_PER_CALL for size in sizes))]
 
 
-def _call(settings: Settings, partition: Partition, shared_from: int, events: Sequence[NetworkEvent]) -> Call:
-    args: list[str | int] = [shared_from]
+def _append_call(options: AppendOptions, partition: Partition, events: Sequence[NetworkEvent]) -> Call:
+    """Source: lua/append.lua."""
+    args: list[str | int] = [options.shared_from]
     for event in events:
         is_status = event.type is EventType.SESSION_STATUS
         args += [
@@ -82,7 +95,7 @@ def _call(settings: Settings, partition: Partition, shared_from: int, events: Se
             event.type.rpartition(".")[2],
             event.registration or "",
             event.session or "",
-            settings.deadline_ms(event.type),
+            options.deadlines.ms[event.type],
             event.payload,
             int(event.session is not None and not event.numbered),
             json.dumps(event.involved) if is_status and event.involved else "",
@@ -90,3 +103,12 @@ def _call(settings: Settings, partition: Partition, shared_from: int, events: Se
             event.time_ms,
         ]
     return Call("append", [partition.due], partition.tag, args)
+
+
+def _read_answer(raw: Sequence[Any]) -> tuple[list[AppendResult], Sequence[Sequence[str]]]:
+    """The results of the events that are done with, and what is damaged. Source: lua/append.lua."""
+    pairs, damaged = (raw[:-1], raw[-1]) if len(raw) % 2 else (raw, ())
+    results = [
+        AppendResult(bool(new), int(count)) for new, count in zip(pairs[::2], pairs[1::2], strict=True)
+    ]
+    return results, damaged

@@ -10,10 +10,11 @@ Source: docs/decisions/0014-what-a-client-has.md.
 import secrets
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.store.damage_log import DamageLog
+from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import (
     Partition,
     client_key,
@@ -23,17 +24,17 @@ from webrtc_events.store.keys import (
     read_end_note,
 )
 from webrtc_events.store.rebuild import Rebuild
-from webrtc_events.store.redis.scripts import Call, Client, Scripts, WrongType, answers_of, store_errors
+from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
 from webrtc_events.store.standings import Standing, standing_call, standing_of
 
 __all__ = ["PAGE", "ClientIndex"]
 
-# Subscriptions that are read at once: what a reader holds in memory. To read so many takes a process some
+# Subscriptions that are read at once: what a reader holds in memory. To read them takes a process some
 # 2 ms, in which its other requests wait.
 PAGE = 25
 # One that was named this long ago and is not there was never made.
 _CREATE_TAKES_S = 60
-# So many are looked at in one step to find room: of those that are known to have been made, few, as it is
+# How many are looked at in one step to find room: of those that are known to have been made, few, as it is
 # rarely one of them that should not count.
 _PENDING_AT_ONCE = 200
 _LIVE_AT_ONCE = 20
@@ -44,14 +45,12 @@ _RANDOM = 2**31
 class ClientIndex:
     """Of every client. May be used by several threads. Every method may raise `errors.Unavailable`."""
 
-    def __init__(
-        self, client: Client, scripts: Scripts, partitions: int, rebuild: Rebuild, damage: DamageLog
-    ) -> None:
-        self._redis = client
-        self._scripts = scripts
-        self._partitions = partitions
+    def __init__(self, connection: Connection, rebuild: Rebuild) -> None:
+        self._redis = connection.client
+        self._scripts = connection.scripts
+        self._partitions = connection.partition_count
+        self._damage = connection.damage
         self._rebuild = rebuild
-        self._damage = damage
 
     def reserve(self, client: str, subscription_id: str, limit: int) -> bool:
         """Names a subscription that is about to be made; False: the client has `limit` that count.
@@ -112,7 +111,7 @@ class ClientIndex:
         A note goes once its end is in the index. Where that cannot be reached it stays.
         """
         by_client: dict[str, list[str]] = defaultdict(list)
-        for note in (note for each in notes.values() for note in each):
+        for note in chain.from_iterable(notes.values()):
             read = read_end_note(note)
             if read is not None:
                 by_client[read[0]].append(read[1])
@@ -126,7 +125,7 @@ class ClientIndex:
             if isinstance(answer, Unavailable)
             for subscription_id in ids
         }
-        done = {number: [note for note in each if note not in waiting] for number, each in notes.items()}
+        done = {number: [note for note in noted if note not in waiting] for number, noted in notes.items()}
         with store_errors():
             pipe = self._redis.pipeline()
             for number, settled in done.items():
@@ -142,7 +141,7 @@ class ClientIndex:
             for number in range(self._partitions):
                 pipe.zrangebylex(Partition(number).ended, first, last, 0, _NOTES_AT_ONCE)
             answers = answers_of(pipe)
-        notes = {number: each for number, each in enumerate(answers) if each and isinstance(each, list)}
+        notes = {number: found for number, found in enumerate(answers) if found and isinstance(found, list)}
         return self.settle_notes(notes) if notes else 0
 
     def _look_at(self, client: str, ids: Sequence[str]) -> int:
@@ -155,21 +154,25 @@ class ClientIndex:
             subscription_id: partition_of_subscription(subscription_id, self._partitions)
             for subscription_id in ids
         }
-        known = {each: partition.subscription(each) for each, partition in partitions.items() if partition}
+        known = {
+            subscription_id: partition.subscription(subscription_id)
+            for subscription_id, partition in partitions.items()
+            if partition
+        }
         with store_errors():
             pipe = self._redis.pipeline()
             for key in known.values():
                 pipe.hget(key, "status")
             statuses = dict(zip(known, answers_of(pipe), strict=True))
-            without = [each for each, status in statuses.items() if status is None]
-            for each in without:
-                pipe.exists(known[each])
-            there = dict(zip(without, answers_of(pipe), strict=True))
+            without = [subscription_id for subscription_id, status in statuses.items() if status is None]
+            for subscription_id in without:
+                pipe.exists(known[subscription_id])
+            exists = dict(zip(without, answers_of(pipe), strict=True))
         # One that cannot be read counts until it is deleted.
         standings = dict.fromkeys(ids, Standing.GONE)
-        for each, status in statuses.items():
-            if status is not None or there[each]:
-                standings[each] = standing_of(status)
+        for subscription_id, status in statuses.items():
+            if status is not None or exists[subscription_id]:
+                standings[subscription_id] = standing_of(status)
         return standings
 
     def mend(self, client: str) -> None:
@@ -178,7 +181,7 @@ class ClientIndex:
         with store_errors():
             if self._redis.type(key) not in ("zset", "none"):
                 self._rebuild.client(client)
-                self._damage.tell(key, "it is a key of another type and was made anew")
+                self._damage.report(key, "it is a key of another type and was made anew")
 
     def _run(self, script: str, client: str, args: Sequence[str | int]) -> Any:
         call = Call(script, [client_key(client)], "", args)

@@ -1,4 +1,4 @@
-"""Tells the operator of records that cannot be read, so many lines a minute at most."""
+"""Tells the operator of records that cannot be read, with a limit of lines a minute."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ class DamageLog:
         self._limit = LineLimit(clock)
         self._lock = threading.Lock()
 
-    def tell(self, name: str, why: str) -> None:
+    def report(self, name: str, why: str) -> None:
         """`name` is a subscription's id or the name of a key."""
         with self._lock:
             left_out = self._limit.admit("damaged")

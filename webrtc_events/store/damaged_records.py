@@ -79,7 +79,7 @@ class DamagedRecords:
     def find(self) -> Iterator[Damaged]:
         """What is damaged, and what was set aside."""
         for keys in pages_of_keys(self._redis, "*"):
-            for key, kind in zip(keys, self._each([("type", key) for key in keys]), strict=True):
+            for key, kind in zip(keys, self._run([("type", key) for key in keys]), strict=True):
                 if key.startswith(_SET_ASIDE):
                     yield Damaged(key, key, f"a {kind} that was found in place of another type, set aside")
                     continue
@@ -91,7 +91,7 @@ class DamagedRecords:
         """What is damaged under a name that `find` gives."""
         found = []
         for key in self._keys(name):
-            (kind,) = self._each([("type", key)])
+            (kind,) = self._run([("type", key)])
             if kind == "none":
                 continue
             why = "it was set aside" if key.startswith(_SET_ASIDE) else self._fault(key, kind)
@@ -103,7 +103,7 @@ class DamagedRecords:
         """Every key of the name with its content, escaped and bounded; sealed credentials are left out."""
         shown = []
         for key in self._keys(name):
-            (kind,) = self._each([("type", key)])
+            (kind,) = self._run([("type", key)])
             if kind == "none":
                 continue
             why = None if key.startswith(_SET_ASIDE) else self._fault(key, kind)
@@ -117,11 +117,11 @@ class DamagedRecords:
         if not damaged:
             return False
         partition = partition_of_subscription(name, self._store.partitions)
-        if partition is not None and any(each.key == partition.subscription(name) for each in damaged):
-            (client,) = self._each([("hget", partition.subscription(name), "client")])
-            self._store.discard(name, client if isinstance(client, str) else "")
+        if partition is not None and any(record.key == partition.subscription(name) for record in damaged):
+            (client,) = self._run([("hget", partition.subscription(name), "client")])
+            self._store.subscriptions.discard(name, client if isinstance(client, str) else "")
         else:
-            self._each([("delete", each.key) for each in damaged])
+            self._run([("delete", record.key) for record in damaged])
         return True
 
     def repair(self, name: str) -> str | None:
@@ -143,7 +143,7 @@ class DamagedRecords:
         damaged = self.find_one(name)
         if damaged:
             return damaged[0].why
-        subscription = self._store.get(name)
+        subscription = self._store.subscriptions.get(name)
         if subscription is None:
             return "there is no such subscription"
         with store_errors():
@@ -157,7 +157,7 @@ class DamagedRecords:
         ]
         if subscription.session is not None:
             commands.append(("sadd", partition.session(subscription.session), name))
-        self._each(commands)
+        self._run(commands)
         return None
 
     def _keys(self, name: str) -> list[str]:
@@ -179,7 +179,7 @@ class DamagedRecords:
         if match is not None:
             wanted, room = _OF_PARTITION.get(match[2]), match[2]
         else:
-            wanted = next((each for pattern, each in _OTHER_KEYS if pattern.fullmatch(key)), None)
+            wanted = next((expected for pattern, expected in _OTHER_KEYS if pattern.fullmatch(key)), None)
             room = ""
         if wanted is None or kind == "none":
             return None
@@ -194,7 +194,7 @@ class DamagedRecords:
         return None
 
     def _subscription_fault(self, key: str, subscription_id: str) -> str | None:
-        (fields,) = self._each([("hgetall", key)])
+        (fields,) = self._run([("hgetall", key)])
         if isinstance(fields, Exception) or not fields:
             return None
         try:
@@ -215,7 +215,7 @@ class DamagedRecords:
         return None if fields.get("sink") else "it lacks its sink"
 
     def _outbox_fault(self, key: str) -> str | None:
-        (entries,) = self._each([("lrange", key, 0, _ENTRIES - 1)])
+        (entries,) = self._run([("lrange", key, 0, _ENTRIES - 1)])
         for place, entry in enumerate(() if isinstance(entries, Exception) else entries):
             try:
                 parse_entry(entry)
@@ -224,7 +224,7 @@ class DamagedRecords:
         return None
 
     def _record_fault(self, key: str) -> str | None:
-        ((owner, moment),) = self._each([("hmget", key, ("owner", "expires_at_ms"))])
+        ((owner, moment),) = self._run([("hmget", key, ("owner", "expires_at_ms"))])
         if owner is None:
             return "it lacks its owner"
         if moment and not _MAX_COUNT.fullmatch(moment):
@@ -235,30 +235,30 @@ class DamagedRecords:
         """The first parts of it."""
         match kind:
             case "hash":
-                (found,) = self._each([("hgetall", key)])
+                (found,) = self._run([("hgetall", key)])
                 parts = list(found.items())[:_MAX_PARTS]
                 return {
                     escaped(name): "(sealed)" if name == "credential" else escaped(value)
                     for name, value in parts
                 }
             case "list":
-                (found,) = self._each([("lrange", key, 0, _MAX_PARTS - 1)])
+                (found,) = self._run([("lrange", key, 0, _MAX_PARTS - 1)])
             case "set":
-                (found,) = self._each([("srandmember", key, _MAX_PARTS)])
+                (found,) = self._run([("srandmember", key, _MAX_PARTS)])
             case "zset":
-                (found,) = self._each([("zrange", key, 0, _MAX_PARTS - 1)])
+                (found,) = self._run([("zrange", key, 0, _MAX_PARTS - 1)])
             case "stream":
-                (found,) = self._each([("xrange", key, "-", "+", _MAX_PARTS)])
+                (found,) = self._run([("xrange", key, "-", "+", _MAX_PARTS)])
                 return [
                     [entry_id, {escaped(n): escaped(v) for n, v in fields.items()}]
                     for entry_id, fields in found
                 ]
             case _:
-                (found,) = self._each([("getrange", key, 0, _MAX_BYTES)])
+                (found,) = self._run([("getrange", key, 0, _MAX_BYTES)])
                 found = [found]
-        return [escaped(each) for each in found]
+        return [escaped(part) for part in found]
 
-    def _each(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def _run(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         with store_errors():
             pipe = self._redis.pipeline()
             for name, *arguments in commands:

@@ -6,23 +6,23 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from typing import Any
 
 from webrtc_events.core.errors import DamagedRecord, NewerRelease
 from webrtc_events.core.model import EventType, OutboxItem
-from webrtc_events.core.settings import Settings
 from webrtc_events.store import scans
 from webrtc_events.store.keys import Partition, partition_of, partition_of_subscription
 from webrtc_events.store.outbox_entries import keep_event_number, parse_entry, referred_payload
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.store import Store
 
-__all__ = ["DeadLetter", "DeadLetterFilter", "DeadLetterId", "DeadLetters", "Redelivery"]
+__all__ = ["DeadLetter", "DeadLetterFilter", "DeadLetterId", "DeadLetters", "Redelivery", "RedeliveryOutcome"]
 
 _ID = re.compile(r"(0|[1-9]\d{0,8})-(\d{1,18})-(\d{1,18})")
 # They would be given up again for the same reason.
-_HOPELESS = frozenset({"damaged", "invalid_event", "unreadable_entry"})
+_NOT_REDELIVERABLE = frozenset({"damaged", "invalid_event", "unreadable_entry"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class DeadLetter:
 
     @property
     def type(self) -> EventType | None:
-        """None: it cannot be told."""
+        """None: it is not known."""
         item = self.item
         if item is None:
             return None
@@ -115,28 +115,46 @@ class DeadLetterFilter:
         )
 
 
+class RedeliveryOutcome(StrEnum):
+    """REDELIVERED, or why not. Source: lua/redeliver.lua for what it finds of the subscription.
+
+    FULL: its subscription's outbox is. NEWER: a newer release wrote its subscription. DAMAGED: its
+    subscription cannot be read. NOT_REDELIVERABLE: it would be given up again. NO_PAYLOAD: it was left out,
+    as the store was full. END: it is a subscription-ended.
+    """
+
+    REDELIVERED = "redelivered"
+    NO_LETTER = "no_letter"
+    GONE = "gone"
+    ENDED = "ended"
+    NOT_OWNER = "not_owner"
+    OTHERS_SESSION = "others_session"
+    FULL = "full"
+    NEWER = "newer"
+    DAMAGED = "damaged"
+    NOT_REDELIVERABLE = "not_redeliverable"
+    NO_PAYLOAD = "no_payload"
+    END = "end"
+
+
 @dataclass(frozen=True, slots=True)
 class Redelivery:
     """What became of an attempt to redeliver.
 
-    'redelivered', or why not: 'no_letter', 'gone', 'ended' (with the terminationReason, if it is
-    known), 'not_owner', 'others_session', 'full' (its subscription's outbox), 'newer' (its
-    subscription is kept by a newer release), 'damaged' (its subscription cannot be read), 'hopeless' (it
-    would be given up again), 'no_payload' (it was left out, as the store was full), 'end' (it is a
-    subscription-ended).
+    `reason` is the terminationReason of an ENDED subscription, if it is known; why a DAMAGED one cannot be
+    read; why a letter that is NOT_REDELIVERABLE was given up.
     """
 
-    outcome: str
+    outcome: RedeliveryOutcome
     reason: str = ""
 
 
 class DeadLetters:
     """The dead letters of a store. Pages through them: memory does not grow with their number."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._redis = store.client
-        self._settings = settings
 
     def now_ms(self) -> int:
         """The store's time, by which letters are numbered."""
@@ -164,7 +182,7 @@ class DeadLetters:
         return heapq.merge(*found, key=lambda letter: letter.id.moment)
 
     def get(self, letter_id: DeadLetterId) -> DeadLetter | None:
-        if letter_id.partition >= self._settings.partitions:
+        if letter_id.partition >= self._store.partitions:
             return None
         partition = Partition(letter_id.partition)
         with store_errors():
@@ -183,45 +201,37 @@ class DeadLetters:
     def redeliver(self, letter: DeadLetter) -> Redelivery:
         """Moves it to the tail of its subscription's outbox, in one step. It keeps its event's id."""
         if referred_payload(letter.entry) is not None:
-            return Redelivery("no_payload")
+            return Redelivery(RedeliveryOutcome.NO_PAYLOAD)
         item, event_type = letter.item, letter.type
-        if item is None or event_type is None or letter.reason in _HOPELESS:
-            return Redelivery("hopeless", letter.reason)
+        if item is None or event_type is None or letter.reason in _NOT_REDELIVERABLE:
+            return Redelivery(RedeliveryOutcome.NOT_REDELIVERABLE, letter.reason)
         if item.end:
-            return Redelivery("end")
+            return Redelivery(RedeliveryOutcome.END)
         try:
             if self._is_of_others(letter):
-                return Redelivery("others_session")
+                return Redelivery(RedeliveryOutcome.OTHERS_SESSION)
         except NewerRelease:
-            return Redelivery("newer")
+            return Redelivery(RedeliveryOutcome.NEWER)
         except DamagedRecord as error:
-            return Redelivery("damaged", error.why)
-        partition = Partition(letter.id.partition)
-        args: list[str | int] = [
-            letter.subscription_id,
-            letter.id.stream_id,
-            self._settings.deadline_ms(event_type),
-            item.sequence,
-            keep_event_number(item),
-        ]
-        keys = [partition.subscription(letter.subscription_id), partition.dead]
-        outcome, reason = self._store.scripts.run([Call("redeliver", keys, partition.tag, args)])[0]
-        return Redelivery(outcome, reason)
+            return Redelivery(RedeliveryOutcome.DAMAGED, error.why)
+        call = _redeliver_call(letter, item, self._store.deadlines.ms[event_type])
+        outcome, reason = self._store.scripts.run([call])[0]
+        return Redelivery(RedeliveryOutcome(outcome), reason)
 
     def _is_of_others(self, letter: DeadLetter) -> bool:
         """Whether its session has become known as one that its subscription's registration is not in."""
-        subscription = self._store.get(letter.subscription_id)
+        subscription = self._store.subscriptions.get(letter.subscription_id)
         if subscription is None or subscription.session is None:
             return False
-        return self._store.session_state(subscription.session).is_of_others(subscription.registration)
+        return self._store.session_states.get(subscription.session).is_of_others(subscription.registration)
 
     def purge(self, letters: Iterable[DeadLetterId]) -> int:
         """Removes letters; returns how many of them there were."""
         removed, rest = 0, iter(letters)
         while batch := list(islice(rest, scans.PAGE)):
             by_partition: dict[int, list[str]] = defaultdict(list)
-            for each in batch:
-                by_partition[each.partition].append(each.stream_id)
+            for letter_id in batch:
+                by_partition[letter_id.partition].append(letter_id.stream_id)
             with store_errors():
                 pipe = self._redis.pipeline()
                 for number, ids in by_partition.items():
@@ -263,13 +273,27 @@ class DeadLetters:
         return [fields["registration"] if "registration" in fields else next(found) for _, fields in page]
 
     def _partitions(self, wanted: DeadLetterFilter) -> list[Partition]:
-        count = self._settings.partitions
+        count = self._store.partitions
         if wanted.subscription is not None:
             known = partition_of_subscription(wanted.subscription, count)
             return [] if known is None else [known]
         if wanted.registration is not None:
             return [partition_of(wanted.registration, count)]
         return [Partition(number) for number in range(count)]
+
+
+def _redeliver_call(letter: DeadLetter, item: OutboxItem, deadline_ms: int) -> Call:
+    """Source: lua/redeliver.lua."""
+    partition = Partition(letter.id.partition)
+    args: list[str | int] = [
+        letter.subscription_id,
+        letter.id.stream_id,
+        deadline_ms,
+        item.sequence,
+        keep_event_number(item),
+    ]
+    keys = [partition.subscription(letter.subscription_id), partition.dead]
+    return Call("redeliver", keys, partition.tag, args)
 
 
 # What an attempt has, of which there may be more.

@@ -36,7 +36,7 @@ class Traces:
     """What is kept of a registration.
 
     `clients` has the client of each of its subscriptions, by id. `newer` are those that a newer
-    release made, which are left to it. `letters` and `attempts` are ids in their streams;
+    release wrote, and are skipped. `letters` and `attempts` are ids in their streams;
     `sequences`, `sessions` and `own` (its record, its latest state, its indexes) are keys.
     """
 
@@ -67,18 +67,18 @@ class Erasure:
         """Writes nothing. Goes through the names of all keys, in small steps."""
         partition = partition_of(registration, self._partitions)
         found = self._subscriptions(partition, registration)
-        newer = [each for each, fields in found.items() if _format(fields["format"]) > FORMAT]
-        mine = {each: fields for each, fields in found.items() if each not in newer}
+        newer = [found_id for found_id, fields in found.items() if _format(fields["format"]) > FORMAT]
+        mine = {found_id: fields for found_id, fields in found.items() if found_id not in newer}
         letters = self._entries(partition.dead, registration, mine)
         attempts = self._entries(partition.attempts, registration, mine)
         led_to = {fields["session"] for fields in mine.values()}
         led_to |= self._sessions_of_events(partition, registration, mine, letters)
         return Traces(
             registration=registration,
-            clients={each: fields["client"] for each, fields in mine.items()},
+            clients={subscription_id: fields["client"] for subscription_id, fields in mine.items()},
             newer=newer,
-            letters=[each for each, _ in letters],
-            attempts=[each for each, _ in attempts],
+            letters=[stream_id for stream_id, _ in letters],
+            attempts=[stream_id for stream_id, _ in attempts],
             sequences=self._sequences(partition, mine),
             sessions=self._sessions(registration, led_to),
             own=[] if newer else self._own(partition, registration),
@@ -106,14 +106,14 @@ class Erasure:
                 # A hash without fields is gone.
                 pipe.hdel(key, *_LATEST_STATUS, REGISTRATION_FIELD + traces.registration)
             pipe.execute()
-            for each, client in traces.clients.items():
-                pipe.zrem(client_key(client or ""), each)
+            for subscription_id, client in traces.clients.items():
+                pipe.zrem(client_key(client or ""), subscription_id)
             # Indexes of another type hold nothing of them.
             answers_of(pipe)
         self._scripts.run(
             [
-                Call("erase", [partition.subscription(client)], partition.tag, [client, traces.registration])
-                for client in traces.clients
+                _erase_call(partition, subscription_id, traces.registration)
+                for subscription_id in traces.clients
             ]
         )
         counted_since = self._sequences(partition, traces.clients)
@@ -129,7 +129,7 @@ class Erasure:
         """Some fields of each to that registration, ended ones too, by id."""
         found = {}
         for keys in pages_of_keys(self._redis, partition.subscription("*")):
-            for key, values in zip(keys, self._each(keys, "hmget", _FIELDS), strict=True):
+            for key, values in zip(keys, self._ask_of(keys, "hmget", _FIELDS), strict=True):
                 if isinstance(values, WrongType):
                     continue
                 fields = dict(zip(_FIELDS, values, strict=True))
@@ -154,13 +154,15 @@ class Erasure:
         letters: Iterable[scans.Entry],
     ) -> set[str]:
         """The sessions of its events that wait, that were given up, and of its latest invitation."""
-        waiting = self._each([partition.outbox(subscription_id) for subscription_id in ids], "lrange", 0, -1)
+        outboxes = [partition.outbox(subscription_id) for subscription_id in ids]
+        waiting = self._ask_of(outboxes, "lrange", 0, -1)
         entries = [entry for outbox in waiting if isinstance(outbox, list) for entry in outbox]
         entries += [fields.get("entry", "") for _, fields in letters]
         shared = {sha for sha in map(referred_payload, entries) if sha is not None}
-        payloads = self._each([partition.payload(sha) for sha in shared], "hget", "payload")
+        payloads = self._ask_of([partition.payload(sha) for sha in shared], "hget", "payload")
         state = [partition.registration_state(registration)]
-        latest = [each for each in self._each(state, "hget", "invitation_session") if isinstance(each, str)]
+        invited = self._ask_of(state, "hget", "invitation_session")
+        latest = [session for session in invited if isinstance(session, str)]
         led_to = {*map(_session_of, entries), *map(_session_in, payloads)}
         return {*latest, *filter(None, led_to)}
 
@@ -172,10 +174,10 @@ class Erasure:
 
     def _sessions(self, registration: str, led_to: Collection[str]) -> list[str]:
         """States of sessions that name it, and of those it led to that name nobody."""
-        anonymous = {session_state_key(each) for each in led_to}
+        anonymous = {session_state_key(session) for session in led_to}
         found = set()
         for keys in pages_of_keys(self._redis, session_state_key("*")):
-            for key, fields in zip(keys, self._each(keys, "hkeys"), strict=True):
+            for key, fields in zip(keys, self._ask_of(keys, "hkeys"), strict=True):
                 if isinstance(fields, Exception):
                     continue
                 named = {field for field in fields if field.startswith(REGISTRATION_FIELD)}
@@ -188,12 +190,12 @@ class Erasure:
             partition.registration_record(registration),
             partition.registration_state(registration),
             partition.ending(registration),
-            *(partition.registration(each, registration) for each in _TYPES),
+            *(partition.registration(event_type, registration) for event_type in _TYPES),
         ]
         keys += [set_aside_key(key) for key in keys]
-        return [key for key, there in zip(keys, self._each(keys, "exists"), strict=True) if there]
+        return [key for key, there in zip(keys, self._ask_of(keys, "exists"), strict=True) if there]
 
-    def _each(self, keys: Iterable[str], command: str, *arguments: Any) -> list[Any]:
+    def _ask_of(self, keys: Iterable[str], command: str, *arguments: Any) -> list[Any]:
         """A reading command for each key."""
         with store_errors():
             pipe = self._redis.pipeline()
@@ -202,6 +204,12 @@ class Erasure:
             # Of a key of another type nothing is known.
             answers: list[Any] = answers_of(pipe)
         return answers
+
+
+def _erase_call(partition: Partition, subscription_id: str, registration: str) -> Call:
+    """Source: lua/erase.lua."""
+    key = partition.subscription(subscription_id)
+    return Call("erase", [key], partition.tag, [subscription_id, registration])
 
 
 def _format(text: str | None) -> int:

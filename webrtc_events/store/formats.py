@@ -4,5 +4,5 @@ __all__ = ["BASE_FORMAT", "FORMAT"]
 
 # What it reads and writes, and what a release before it can live with.
 BASE_FORMAT = 1
-# The newest that it reads. A subscription whose outbox may refer to payloads has it (lua/payloads.lua).
+# The newest that it reads. A subscription whose outbox may refer to payloads has it.
 FORMAT = 2

@@ -15,7 +15,7 @@ class Guard:
         self.closed = False
 
     def close(self) -> None:
-        """From now on nothing new is taken. What was taken before is delivered, shown and deleted as ever."""
+        """From now on nothing new is taken. What was taken is still delivered, shown and deleted."""
         self.closed = True
 
     def check(self) -> None:

@@ -1,8 +1,9 @@
 """Seals every stored credential anew with the first of the keys."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from webrtc_events.core.credentials import CredentialBox, SealError, sealing_key_id
@@ -14,13 +15,22 @@ from webrtc_events.store.store import Store
 __all__ = ["KeyRotation", "Rotated"]
 
 
+class _ResealOutcome(StrEnum):
+    """REPLACED: another credential came meanwhile. Source: lua/reseal.lua."""
+
+    RESEALED = "resealed"
+    REPLACED = "replaced"
+    NEWER = "newer"
+    DAMAGED = "damaged"
+
+
 @dataclass(slots=True)
 class Rotated:
     """How many were `resealed`, and how many had the first key `already`.
 
     `lacking`: key ids that are not there, with the number of credentials sealed with each.
-    `damaged`: subscriptions whose credential opens with no key. `newer`: how many were left to a
-    newer release.
+    `damaged`: subscriptions whose credential opens with no key. `newer`: how many were
+    written by a newer release, and skipped.
     """
 
     resealed: int = 0
@@ -40,11 +50,16 @@ class KeyRotation:
         self._box = box
 
     def run(self, progress: Callable[[int], None]) -> Rotated:
-        """Goes through all subscriptions; `progress` is told of how many more each time."""
+        """Goes through all subscriptions; `progress` gets how many more, page by page."""
         result = Rotated()
         for keys in pages_of_keys(self._redis, "{*}:subscription:*"):
-            found = [(each, self._partition(each)) for each in (key.rpartition(":")[2] for key in keys)]
-            places = {each: partition for each, partition in found if partition is not None}
+            found = [
+                (subscription_id, self._partition(subscription_id))
+                for subscription_id in (key.rpartition(":")[2] for key in keys)
+            ]
+            places = {
+                subscription_id: partition for subscription_id, partition in found if partition is not None
+            }
             while places:
                 places = self._reseal(places, result)
             progress(len(keys))
@@ -56,29 +71,34 @@ class KeyRotation:
     def _reseal(self, places: dict[str, Partition], result: Rotated) -> dict[str, Partition]:
         """Returns those whose credential was replaced meanwhile: perhaps with a former key."""
         ids, calls = [], []
-        for each, sealed in zip(places, self._read(places), strict=True):
+        for subscription_id, sealed in zip(places, self._read(places), strict=True):
             if isinstance(sealed, Exception):
-                result.damaged.append(each)
+                result.damaged.append(subscription_id)
                 continue
-            renewed = None if sealed is None else self._renewed(each, sealed, result)
+            renewed = None if sealed is None else self._renewed(subscription_id, sealed, result)
             if renewed is not None:
-                partition = places[each]
-                key = partition.subscription(each)
-                ids.append(each)
+                partition = places[subscription_id]
+                key = partition.subscription(subscription_id)
+                ids.append(subscription_id)
                 calls.append(Call("reseal", [key], partition.tag, [sealed or "", renewed]))
-        outcomes = dict(zip(ids, self._scripts.run(calls), strict=True))
-        counts = Counter(outcomes.values())
-        result.resealed += counts["resealed"]
-        result.newer += counts["newer"]
-        result.damaged += [each for each, outcome in outcomes.items() if outcome == "damaged"]
-        return {each: places[each] for each, outcome in outcomes.items() if outcome == "replaced"}
+        outcomes = map(_ResealOutcome, self._scripts.run(calls))
+        by_outcome: dict[_ResealOutcome, list[str]] = defaultdict(list)
+        for subscription_id, outcome in zip(ids, outcomes, strict=True):
+            by_outcome[outcome].append(subscription_id)
+        result.resealed += len(by_outcome[_ResealOutcome.RESEALED])
+        result.newer += len(by_outcome[_ResealOutcome.NEWER])
+        result.damaged += by_outcome[_ResealOutcome.DAMAGED]
+        return {
+            subscription_id: places[subscription_id]
+            for subscription_id in by_outcome[_ResealOutcome.REPLACED]
+        }
 
     def _read(self, places: dict[str, Partition]) -> Sequence[Any]:
         """The sealed credential of each, None if it has none, or the error in its place."""
         with store_errors():
             pipe = self._redis.pipeline()
-            for each, partition in places.items():
-                pipe.hget(partition.subscription(each), "credential")
+            for subscription_id, partition in places.items():
+                pipe.hget(partition.subscription(subscription_id), "credential")
             sealed: list[Any] = answers_of(pipe)
         return sealed
 

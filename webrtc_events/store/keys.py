@@ -20,11 +20,11 @@ __all__ = [
     "new_subscription_id",
     "partition_of",
     "partition_of_subscription",
+    "rate_slots_key",
     "read_end_note",
     "session_key",
     "session_state_key",
     "set_aside_key",
-    "turns_key",
 ]
 
 _ID = re.compile(r"[0-9a-f]{32}-([0-9a-f]{2,8})")
@@ -46,11 +46,11 @@ class Partition:
 
     @property
     def clients(self) -> str:
-        """zset: client that has something due in a crowd → its turn. A hint, as the two that follow."""
+        """zset: client with something due in a crowd → its place in the round. A hint, as the next two."""
         return f"{self.tag}:clients"
 
     def hosts(self, client: str) -> str:
-        """zset: scheme, host and port of that client's sinks → its turn."""
+        """zset: host and port of that client's sinks → its place in the round."""
         return f"{self.tag}:hosts:{client}"
 
     def queue(self, client: str, host: str) -> str:
@@ -88,7 +88,7 @@ class Partition:
 
     @property
     def rebuild(self) -> str:
-        """set: names of indexes that are keys of another type and are to be made anew (store_rebuild.py)."""
+        """set: names of indexes that are keys of another type and are to be made anew (rebuild.py)."""
         return f"{self.tag}:rebuild"
 
     @property
@@ -119,7 +119,7 @@ class Partition:
         return f"{self.tag}:registration:{event_type}:{registration_id}"
 
     def registration_record(self, registration_id: str) -> str:
-        """hash: what the gateway told of a registration."""
+        """hash: what the gateway said of a registration."""
         return f"{self.tag}:registration-record:{registration_id}"
 
     def registration_state(self, registration_id: str) -> str:
@@ -180,13 +180,13 @@ def bucket_key(client: str) -> str:
     return f"quota:{{{client}}}"
 
 
-def turns_key(sink: str) -> str:
-    """zset with TTL: the turns of subscriptions at a sink that allows so many notifications a minute."""
+def rate_slots_key(sink: str) -> str:
+    """zset with TTL: the slots of subscriptions at a sink that limits the notifications a minute."""
     return f"turns:{{{hashlib.sha256(sink.encode()).hexdigest()[:32]}}}"
 
 
 def client_key(client: str) -> str:
-    """zset: subscription id of that client → when it was named here, s, and its standing (lua/common.lua).
+    """zset: subscription id of that client → when it was named here, s, and its standing (client_index.lua).
 
     Some may not exist.
     """
@@ -194,7 +194,7 @@ def client_key(client: str) -> str:
 
 
 def end_note(client: str, subscription_id: str) -> str:
-    """A member of a partition's `ended`. Source: lua/common.lua."""
+    """A member of a partition's `ended`. Source: lua/shared/endings.lua."""
     return f"{_of_client(client)}{subscription_id}"
 
 

@@ -1,4 +1,4 @@
-"""The text of an outbox entry. Source: lua/common.lua, which writes it.
+"""The text of an outbox entry. Source: lua/shared/common.lua, which writes it.
 
 An event that is redelivered gets a new place at the tail, hence a new outbox number, and keeps
 the number that it is known by. That one stands first in its payload, where releases that know
@@ -13,7 +13,7 @@ from webrtc_events.core.model import OutboxItem, OutboxKind
 
 __all__ = ["keep_event_number", "parse_entry", "referred_payload"]
 
-# Both as lua/common.lua, number_in_place, reads it.
+# Both as number_in_place of lua/shared/outbox_heads.lua reads it.
 _HEAD = re.compile(r"([0-9]+) ([012]) ([0-9]+) ([0-9]+) ([0-9]+)")
 _MAX_HEAD = 69
 _REFERENCE = re.compile(r"@([0-9a-f]{40}) [0-9]{1,16}")
@@ -44,7 +44,7 @@ def parse_entry(entry: str) -> OutboxItem:
 
 
 def referred_payload(entry: str) -> str | None:
-    """The sha1 of the payload to which the entry refers; None if it has its own. Source: lua/payloads.lua."""
+    """The sha1 of the payload to which the entry refers; None if it has its own."""
     _, _, payload = entry[:_MAX_REFERENCE].partition("\n")
     reference = _REFERENCE.fullmatch(payload)
     return reference[1] if reference and len(entry) <= _MAX_REFERENCE else None

@@ -1,4 +1,4 @@
-"""Makes an index anew that is a key of another type: from the records, which tell what it held.
+"""Makes an index anew that is a key of another type, from the records, which say what it held.
 
 The broken key is kept as `set-aside:<its name>`. May be interrupted, and done by several at once.
 """
@@ -7,8 +7,9 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
+from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import Partition, client_key, end_note, partition_of_subscription
-from webrtc_events.store.redis.scripts import Call, Client, Scripts, WrongType, answers_of, store_errors
+from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
 from webrtc_events.store.scans import pages_of_keys
 from webrtc_events.store.standings import Standing, standing_call, standing_of
 
@@ -31,10 +32,10 @@ _FILLED_TTL_S = 600
 class Rebuild:
     """Of the indexes of partitions. `retention_ms`: how long a subscription is kept once it ended."""
 
-    def __init__(self, client: Client, scripts: Scripts, partitions: int, retention_ms: int) -> None:
-        self._redis = client
-        self._scripts = scripts
-        self._partitions = partitions
+    def __init__(self, connection: Connection, retention_ms: int) -> None:
+        self._redis = connection.client
+        self._scripts = connection.scripts
+        self._partitions = connection.partition_count
         self._retention_ms = retention_ms
 
     def run(self, partition: Partition, index: str) -> None:
@@ -66,7 +67,11 @@ class Rebuild:
         self._scripts.run([Call("reindex", [key], "", ["zset", ""])])
         for number in range(self._partitions):
             for records in self._records(Partition(number)):
-                own = {each: standing_of(of["status"]) for each, of in records if of.get("client") == client}
+                own = {
+                    subscription_id: standing_of(fields["status"])
+                    for subscription_id, fields in records
+                    if fields.get("client") == client
+                }
                 if own:
                     self._send([("zadd", key, dict.fromkeys(own, seconds), True)])
                     self._scripts.run([standing_call(client, own)])
@@ -90,22 +95,21 @@ class Rebuild:
                 for subscription_id in ids
                 if partition_of_subscription(subscription_id, self._partitions)
             ]
-            answers = self._send([("hmget", partition.subscription(each), _FIELDS) for each in known])
-            yield [
-                (each, {} if isinstance(values, WrongType) else dict(zip(_FIELDS, values, strict=True)))
-                for each, values in zip(known, answers, strict=True)
-            ]
+            answers = self._send(
+                [("hmget", partition.subscription(subscription_id), _FIELDS) for subscription_id in known]
+            )
+            yield list(zip(known, map(_named_fields, answers), strict=True))
 
     def _members(self, partition: Partition, index: str) -> Iterator[list[str]]:
         for records in self._records(partition):
             ids = [
-                each
-                for each, of in records
-                if of.get("status") in ("ACTIVE", "ACTIVATION_REQUESTED")
+                subscription_id
+                for subscription_id, fields in records
+                if fields.get("status") in ("ACTIVE", "ACTIVATION_REQUESTED")
                 and index
                 in (
-                    partition.registration(of["type"] or "", of["registration"] or ""),
-                    partition.session(of["session"] or ""),
+                    partition.registration(fields["type"] or "", fields["registration"] or ""),
+                    partition.session(fields["session"] or ""),
                 )
             ]
             if ids:
@@ -120,17 +124,24 @@ class Rebuild:
             return
         if index == partition.ended:
             for records in self._records(partition):
-                over = [(of["client"], each) for each, of in records if _counts_no_more(of)]
-                if over:
-                    yield {end_note(client or "", each): 0 for client, each in over}
+                notes = [
+                    end_note(fields["client"] or "", subscription_id)
+                    for subscription_id, fields in records
+                    if _counts_no_more(fields)
+                ]
+                if notes:
+                    yield dict.fromkeys(notes, 0)
             return
         if index == partition.payloads:
             for keys in pages_of_keys(self._redis, partition.payload("*")):
                 yield {key.removeprefix(partition.payload("")): now_ms for key in keys}
             return
         for records in self._records(partition):
-            scores = {each: self._score(of, now_ms, ends=index == partition.ends) for each, of in records}
-            found = {each: score for each, score in scores.items() if score is not None}
+            scores = {
+                subscription_id: self._score(fields, now_ms, ends=index == partition.ends)
+                for subscription_id, fields in records
+            }
+            found = {subscription_id: score for subscription_id, score in scores.items() if score is not None}
             if found:
                 yield found
         if index == partition.ends:
@@ -146,17 +157,22 @@ class Rebuild:
                 if ends:
                     yield ends
 
-    def _score(self, of: dict[str, str | None], now_ms: int, *, ends: bool) -> int | None:
+    def _score(self, fields: dict[str, str | None], now_ms: int, *, ends: bool) -> int | None:
         """None: it is not in that index. The sweep gives one that lives the moment of its end."""
         if not ends:
-            return now_ms if of.get("initial_pending") else None
-        if ended_at := of.get("ended_at"):
+            return now_ms if fields.get("initial_pending") else None
+        if ended_at := fields.get("ended_at"):
             return int(ended_at) + self._retention_ms if ended_at.isdecimal() else now_ms
-        if of.get("status") in ("ACTIVE", "ACTIVATION_REQUESTED"):
+        if fields.get("status") in ("ACTIVE", "ACTIVATION_REQUESTED"):
             return now_ms
-        cut_at = of.get("token_cut_at") or ""
+        cut_at = fields.get("token_cut_at") or ""
         return int(cut_at) if cut_at.isdecimal() else None
 
 
-def _counts_no_more(of: dict[str, str | None]) -> bool:
-    return of.get("client") is not None and standing_of(of["status"]) is Standing.ENDED
+def _named_fields(values: Any) -> dict[str, str | None]:
+    """Of one that cannot be read there are none."""
+    return {} if isinstance(values, WrongType) else dict(zip(_FIELDS, values, strict=True))
+
+
+def _counts_no_more(fields: dict[str, str | None]) -> bool:
+    return fields.get("client") is not None and standing_of(fields["status"]) is Standing.ENDED

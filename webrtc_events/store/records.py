@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -21,12 +22,12 @@ from webrtc_events.store.keys import REGISTRATION_FIELD
 from webrtc_events.store.outbox_entries import parse_entry
 
 __all__ = [
-    "FIELDS_OF_CLAIM",
     "FIELDS_OF_SUBSCRIPTION",
     "UnreadableEntry",
     "read_claim",
     "read_session_state",
     "read_subscription",
+    "reason_of_damage",
 ]
 
 _T = TypeVar("_T")
@@ -73,25 +74,34 @@ def read_subscription(subscription_id: str, fields: Any) -> Subscription | Damag
 
 
 # What stands before the entries. Source: lua/claim.lua.
-FIELDS_OF_CLAIM = 12
+_FIELDS_OF_CLAIM = 12
 
 
+@dataclass(frozen=True, slots=True)
 class UnreadableEntry:
     """An entry of a claim cannot be read, or is not in its place."""
+
+    subscription_id: str
+    fence: str
+    claimed_entries: int
+
+    @classmethod
+    def of(cls, raw: Sequence[Any]) -> "UnreadableEntry":
+        return cls(raw[0], raw[1], len(raw) - _FIELDS_OF_CLAIM)
 
 
 def read_claim(now_ms: int, raw: Sequence[Any]) -> Claim | DamagedRecord | UnreadableEntry:
     """Source: lua/claim.lua, which names the parts."""
     try:
-        items = tuple(parse_entry(entry) for entry in raw[FIELDS_OF_CLAIM:])
+        items = tuple(parse_entry(entry) for entry in raw[_FIELDS_OF_CLAIM:])
     except ValueError:
-        return UnreadableEntry()
+        return UnreadableEntry.of(raw)
     if any(item.number <= former.number for former, item in pairwise(items)):
-        return UnreadableEntry()
+        return UnreadableEntry.of(raw)
     try:
         return _claim(now_ms, raw, items)
     except _UNREADABLE as error:
-        return DamagedRecord(str(raw[0]), f"what is needed to deliver cannot be read: {_told(error)}")
+        return DamagedRecord(str(raw[0]), f"what is needed to deliver cannot be read: {_reason(error)}")
 
 
 def read_session_state(fields: Mapping[str, str]) -> tuple[SessionState, str | None]:
@@ -109,11 +119,20 @@ def read_session_state(fields: Mapping[str, str]) -> tuple[SessionState, str | N
             fields["name"], payload, fields["count"] == "0", fields["last"] == "1", int(fields["at"])
         )
     except _UNREADABLE as error:
-        return SessionState(registrations, None), _told(error)
+        return SessionState(registrations, None), _reason(error)
     return SessionState(registrations, latest), None
 
 
-def _told(error: Exception) -> str:
+# In front of the reason, in answers of scripts.
+_DAMAGED = "damaged: "
+
+
+def reason_of_damage(answer: str) -> str | None:
+    """Why a script could not read a record; None if it could. Source: lua/end.lua, lua/settle.lua."""
+    return answer.removeprefix(_DAMAGED) if answer.startswith(_DAMAGED) else None
+
+
+def _reason(error: Exception) -> str:
     """The class, and of a missing field its name: other texts may repeat what is in the record."""
     return f"no {error}" if isinstance(error, KeyError) else type(error).__name__
 
@@ -157,7 +176,7 @@ def _subscription(subscription_id: str, fields: Mapping[str, str]) -> Subscripti
     )
 
 
-# No release is as new as that. Source: lua/common.lua.
+# No release is as new as that. Source: lua/shared/records.lua.
 _MAX_FORMAT = 9999
 
 
@@ -195,10 +214,10 @@ def _moment(text: str) -> int:
 
 def _claim(now_ms: int, raw: Sequence[Any], items: tuple[OutboxItem, ...]) -> Claim:
     subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract = raw[:9]
-    origin, rate, client = raw[9:FIELDS_OF_CLAIM]
+    origin, rate, client = raw[9:_FIELDS_OF_CLAIM]
     _check_text(subscription_id, sink, headers, credential, contract, origin, client)
-    told = json.loads(headers)
-    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+    own_headers = json.loads(headers)
+    if not isinstance(own_headers, dict) or not all(isinstance(value, str) for value in own_headers.values()):
         raise TypeError
     if rate and int(rate) < 1:
         raise ValueError
@@ -208,7 +227,7 @@ def _claim(now_ms: int, raw: Sequence[Any], items: tuple[OutboxItem, ...]) -> Cl
         now_ms=now_ms,
         lease_until_ms=int(lease_until),
         sink=sink,
-        headers=told,
+        headers=own_headers,
         credential=credential or None,
         attempts=int(attempts),
         end_once=once == "1",

@@ -1,4 +1,4 @@
-"""What a client's index knows of a subscription. Source: lua/common.lua, lua/standing.lua."""
+"""What a client's index knows of a subscription. Source: lua/shared/client_index.lua, lua/standing.lua."""
 
 from collections.abc import Mapping
 from enum import StrEnum

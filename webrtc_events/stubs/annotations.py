@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from webrtc_events.contract.documents import resolved
+from webrtc_events.contract.openapi import resolved
 from webrtc_events.stubs.errors import StubsError
 
 __all__ = ["Annotator"]

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from webrtc_events.api.binding import Argument, function_name, parameter_name
-from webrtc_events.contract.documents import METHODS, read_document, resolved
+from webrtc_events.contract.documents import read_document
+from webrtc_events.contract.openapi import METHODS, resolved
 from webrtc_events.stubs.errors import StubsError
 
 __all__ = ["Document", "Operation", "is_overlay", "read_yaml"]

@@ -24,12 +24,13 @@ from webrtc_events.contract.documents import load_network
 from webrtc_events.core.client_choice import parse_client_choice
 from webrtc_events.core.model import EventType, Status, TerminationReason
 from webrtc_events.core.settings import Settings
-from webrtc_events.services.events import Publisher
+from webrtc_events.services.events import Events
 from webrtc_events.store.store import Store
 
 HERE = Path(__file__).parent
 DOCUMENT = (HERE.parents[2] / "docs" / "subscribers.md").read_text(encoding="utf-8")
 SUBSCRIBABLE = [each for each in EventType if each is not EventType.SUBSCRIPTION_ENDED]
+SUBSCRIBABLE = [kind for kind in EventType if kind is not EventType.SUBSCRIPTION_ENDED]
 MOVED = {"mediaSessionId", "status"}
 
 
@@ -42,12 +43,12 @@ class Sent:
 
     @property
     def refusable(self) -> list[Received]:
-        return [each for each in self.contract if each.json["type"] == EventType.SESSION_STATUS]
+        return [request for request in self.contract if request.json["type"] == EventType.SESSION_STATUS]
 
     @property
     def same(self) -> list[Received]:
         """In the contract's form, those that have nothing to refuse."""
-        return [each for each in self.contract if each.json["type"] != EventType.SESSION_STATUS]
+        return [request for request in self.contract if request.json["type"] != EventType.SESSION_STATUS]
 
 
 @pytest.fixture
@@ -60,20 +61,22 @@ def sent(
     ]
     for call in played:
         made = list(_subscribed(store, sink, call))
-        results = Publisher(store, load_network()).publish(call)
+        results = Events(store, load_network()).accept(call)
         assert {result["status"] for result in results} == {"accepted"}
-        for each in made:
-            store.end(each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False)
+        for subscription in made:
+            store.subscriptions.end(
+                subscription, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+            )
     postman(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
     sent = Sent(
         *([request for request in sink.requests if request.path == path] for path in ("/strict", "/contract"))
     )
     for received in (sent.strict, sent.contract):
-        told = [_told(each.json) for each in received]
+        told = [_told(request.json) for request in received]
         assert all(_told(event) in told for call in played for event in call)
-        assert {each.json["type"] for each in received} == set(EventType)
-    assert not any(MOVED & each.json.keys() for each in sent.strict)
-    assert all(each.json.keys() >= MOVED for each in sent.refusable)
+        assert {request.json["type"] for request in received} == set(EventType)
+    assert not any(MOVED & request.json.keys() for request in sent.strict)
+    assert all(request.json.keys() >= MOVED for request in sent.refusable)
     return sent
 
 

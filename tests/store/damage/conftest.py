@@ -19,8 +19,8 @@ from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import DamagedRecord, NotFound, Unavailable
 from webrtc_events.core.model import Caller, EventType
 from webrtc_events.core.settings import Settings
-from webrtc_events.services.events import Publisher
-from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.services.events import Events
+from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.erasure import Erasure
 from webrtc_events.store.key_rotation import KeyRotation
@@ -92,9 +92,11 @@ class Service:
 
     def __post_init__(self) -> None:
         self.subscriptions = Subscriptions(
-            self.store, self.settings, resources=load_public().validator("Subscription")
+            self.store,
+            SubscriptionOptions.of(self.settings),
+            resources=load_public().validator("Subscription"),
         )
-        self.publisher = Publisher(self.store, load_network())
+        self.events = Events(self.store, load_network())
 
     def subscribe(self, path: str, registration: str, **values: Any) -> str:
         kind = values.pop("event_type", EventType.SESSION_INVITATION)
@@ -125,7 +127,7 @@ class Service:
         }
         if registration is not None:
             event["subject"] = registration
-        (result,) = self.repeated(lambda: self.publisher.publish([event]))
+        (result,) = self.repeated(lambda: self.events.accept([event]))
         return result
 
     def repeated(self, act: Callable[[], Any]) -> Any:
@@ -162,8 +164,8 @@ class Service:
                     self.subscriptions.get(APP, each)
                 except DamagedRecord:
                     assert each not in shown
-        self.store.sweep()
-        letters = DeadLetters(self.store, self.settings)
+        self.store.expiry.sweep()
+        letters = DeadLetters(self.store)
         for letter in letters.newest_first(DeadLetterFilter()):
             letters.attempts(letter)
             letters.redeliver(letter)

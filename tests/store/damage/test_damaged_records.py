@@ -17,7 +17,7 @@ from tests.store.damage.conftest import (
 )
 from webrtc_events.core.errors import DamagedRecord
 from webrtc_events.core.model import EventType, Registration
-from webrtc_events.store.keys import client_key, session_key, session_state_key, set_aside_key
+from webrtc_events.store.keys import client_key, partition_of, session_key, session_state_key, set_aside_key
 
 FIELDS = (
     "appended",
@@ -225,7 +225,7 @@ def test_a_field_of_a_sessions_state(service: Service, field: str) -> None:
 
 
 def register(service: Service, registration: str, owner: str = "app") -> None:
-    service.store.put_registration(
+    service.store.registrations.put(
         Registration(registration, "d", owner, None, None), expires_at_ms=None, end="{}"
     )
 
@@ -237,7 +237,7 @@ def test_a_field_of_a_registration(service: Service, field: str) -> None:
     for turn, value in enumerate([*GARBLED.values(), None]):
         register(service, "r-damaged")
         victim = service.subscribe(f"/victim{turn}", "r-damaged")
-        partition = service.store._partition_of_known(victim)
+        partition = partition_of("r-damaged", 64)
         key = partition.registration_record("r-damaged")
         service.raw.hset(key, "expires_at_ms", 1)
         if value is None:

@@ -16,7 +16,7 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Status, TerminationReason
 from webrtc_events.store.durability.watch import StoreWatch, UnfitStore
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import Settlement
+from webrtc_events.store.settlements import Settlement
 
 P = partition_of("r1", 64)
 
@@ -174,7 +174,7 @@ def test_a_user_who_may_not_mark_the_store_is_told_what_that_costs(
         assert "does not permit XADD, XRANGE and XREVRANGE on keys *:marks" in line
         assert begun.durability().health is Health.DEGRADED
         made = created(begun.store)
-        assert begun.store.get(made.id) is not None
+        assert begun.store.subscriptions.get(made.id) is not None
         assert not client.keys("*marks")
         later(begun)
         assert told(caplog) == []
@@ -251,16 +251,18 @@ def test_where_it_must_be_durable_nothing_new_is_taken_while_it_is_not(
         for refused in (
             lambda: created(store),
             lambda: append(store, invitation(2)),
-            lambda: store.update(made, expires_at_ms=None, sealed=None),
-            lambda: store.remember([invitation(3)]),
+            lambda: store.subscriptions.update(made, expires_at_ms=None, sealed=None),
+            lambda: store.session_states.record([invitation(3)]),
         ):
             with pytest.raises(Unavailable, match="does not keep what it is given"):
                 refused()
         # What was taken before is shown, delivered and ended.
-        assert store.get(made.id) is not None
-        (claim,) = store.claim([P], subscriptions=1, events=1)
-        assert store.settle([Settlement(claim, 1)]) == ["idle"]
-        ended = store.end(made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True)
+        assert store.subscriptions.get(made.id) is not None
+        (claim,) = store.claims.claim([P], subscriptions=1, events=1)
+        assert store.claims.settle([Settlement(claim, 1)]) == ["idle"]
+        ended = store.subscriptions.end(
+            made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+        )
         assert ended == "ended"
         later(begun)
         assert told(caplog, logging.INFO) == []
@@ -401,5 +403,5 @@ def test_one_watch_is_one_thread_that_stops(start: Start, watch: Watch) -> None:
     begun: StoreWatch = watch(server.url)
     begun.loop.start()
     assert begun.loop.alive()
-    begun.loop.tell()
+    begun.loop.ask_to_stop()
     assert begun.loop.join(5)

@@ -10,7 +10,7 @@ from tests.harness.valkeys import ValkeyServer, eventually, sentinel
 from tests.store.durability.conftest import Later, Start, TurnableClock, Watch, told
 from webrtc_events.core.conditions import Condition, Health
 from webrtc_events.store.durability.watch import StoreWatch
-from webrtc_events.store.store import PartitionMismatch
+from webrtc_events.store.first_start import PartitionMismatch
 
 
 def wait_marked(server: ValkeyServer, *watches: StoreWatch) -> None:
@@ -56,7 +56,7 @@ def test_a_store_that_came_back_empty(
     with pytest.raises(PartitionMismatch):
         watch(server.url, PARTITIONS="32")
     made = created(watches[1].store)
-    assert watches[0].store.get(made.id) is not None
+    assert watches[0].store.subscriptions.get(made.id) is not None
     # Nothing mends it, so that it is told of for an hour.
     later(watches[0], 3500)
     assert "lost" in watches[0].durability().detail
@@ -88,8 +88,8 @@ def test_a_store_that_came_back_with_an_old_snapshot(
         assert "The store lost its latest writes, found out at 20" in condition.detail
         watch.step()
         assert told(caplog) == []
-    assert store.get(kept.id) is not None
-    assert store.get(lost.id) is None
+    assert store.subscriptions.get(kept.id) is not None
+    assert store.subscriptions.get(lost.id) is None
 
 
 def test_a_store_that_came_back_with_all_it_had_raises_no_alarm(
@@ -106,7 +106,7 @@ def test_a_store_that_came_back_with_all_it_had_raises_no_alarm(
         for each in watches:
             each.step()
         assert told(caplog, logging.WARNING) == []
-        assert store.get(made.id) is not None
+        assert store.subscriptions.get(made.id) is not None
     assert [watch.durability() for watch in watches] == [Condition.ok()] * 2
 
 
@@ -146,7 +146,7 @@ def test_a_store_that_is_away_is_no_store_that_lost_anything(
         server.start()
         eventually(lambda: "does not sync its append-only file" in caplog.text, "it is looked at", 10)
     finally:
-        begun.loop.tell()
+        begun.loop.ask_to_stop()
         assert begun.loop.join(5)
     lines = told(caplog)
     assert not [line for line in lines if "emptied" in line or "without its latest writes" in line]
@@ -196,5 +196,5 @@ def test_a_replica_that_had_fallen_behind_takes_over(
             assert caplog.text.count("without its latest writes") == 1
             assert "the store at events of" in caplog.text
         assert "are on replicas" in caplog.text
-        assert store.get(kept.id) is not None
-        assert store.get(lost.id) is None
+        assert store.subscriptions.get(kept.id) is not None
+        assert store.subscriptions.get(lost.id) is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webrtc_events.store.durability.marks import Answer, LossKind, Mark, MarkId, judge
+from webrtc_events.store.durability.marks import Answer, LossKind, Mark, MarkId, find_loss
 
 BEFORE, SEEN, LATEST = (MarkId(1_700_000_000_001 + n, 0) for n in range(3))
 
@@ -26,7 +26,7 @@ def answer(*, stream: str = "s", there: bool = True, before: MarkId | None = BEF
     ids=["the first time", "there", "rolled back", "pushed out", "emptied", "another store"],
 )
 def test_what_it_means(seen: Mark | None, found: Answer, expected: LossKind | None) -> None:
-    loss = judge(seen, found, "a")
+    loss = find_loss(seen, found, "a")
     assert (loss and loss.kind) == expected
     if loss and loss.kind is LossKind.ROLLED_BACK:
         assert loss.kept_ms == BEFORE.ms

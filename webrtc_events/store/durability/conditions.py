@@ -1,4 +1,4 @@
-"""What was found out about the store, for readiness: for everybody to see, so without addresses."""
+"""What was found out about the store, as readiness shows it to everybody: without addresses."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def is_shown_durable(found: Sequence[Finding]) -> bool:
 def durability_condition(
     found: Sequence[Finding], *, nodes: int, required: bool, lost: str | None = None
 ) -> Condition:
-    """Of so many nodes. `required`: a store that is not shown to be durable is not to be used.
+    """Of `nodes` nodes. `required`: a store that is not shown to be durable is not to be used.
 
     `lost` says what the store lost lately.
     """
@@ -42,7 +42,7 @@ def clock_condition(found: Sequence[Finding]) -> Condition:
 
 
 def writes_condition(failing: int, nodes: int, *, lost: bool) -> Condition:
-    """`failing` of so many nodes are out or take no writes; `lost`: all of them."""
+    """`failing` of `nodes` are out or take no writes; `lost`: all of them."""
     if lost:
         return Condition(Health.UNAVAILABLE, "The store takes no writes at the moment.")
     if failing:

@@ -1,4 +1,4 @@
-"""How durable a node of the store is, by what it tells of itself.
+"""How durable a node of the store is, by what it reports of itself.
 
 The rule (docs/decisions/0010): a store is durable if a crash of its servers loses at most the last two
 seconds of what it took. So each node that has keys keeps an append-only file, which is synced always or every

@@ -1,4 +1,4 @@
-"""Tells what is found out about the store: once when it is found, once when it is mended, and every hour."""
+"""Logs what is wrong with the store: when it is found, every hour, and when it is mended."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ _LEVELS = {
 
 
 class FindingLog:
-    """`found` is what was told last."""
+    """`found` is what was logged last."""
 
     def __init__(self, clock: Clock) -> None:
         self.found: Sequence[Finding] = ()
@@ -33,7 +33,7 @@ class FindingLog:
     def keys(self) -> set[tuple[Kind, str]]:
         return {finding.key for finding in self.found}
 
-    def tell(self, found: Sequence[Finding]) -> None:
+    def report(self, found: Sequence[Finding]) -> None:
         former, self.found = self.found, found
         known = {finding.key for finding in former}
         for level, text in _lines(finding for finding in found if finding.key not in known):

@@ -1,6 +1,6 @@
-"""What is wrong with the store, by what its nodes tell of themselves, and what to do about it.
+"""What is wrong with the store, by what its nodes report of themselves.
 
-What is durable is said in durability.py.
+What is durable is said in crash_loss.py.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence

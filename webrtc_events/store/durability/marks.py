@@ -17,7 +17,7 @@ from webrtc_events.store.keys import Partition
 from webrtc_events.store.redis.scripts import Call, store_errors
 from webrtc_events.store.store import Store
 
-__all__ = ["Loss", "LossKind", "Mark", "Marks", "judge"]
+__all__ = ["Loss", "LossKind", "Mark", "Marks", "find_loss"]
 
 
 class LossKind(StrEnum):
@@ -91,14 +91,14 @@ class Loss:
         )
 
 
-def judge(seen: Mark | None, answer: Answer, address: str) -> Loss | None:
-    """Whether the mark that was seen last is lost. None also if that cannot be told any more."""
+def find_loss(seen: Mark | None, answer: Answer, address: str) -> Loss | None:
+    """What was lost if the mark that was seen last is not there. None also if that is not known any more."""
     if seen is None or answer.still_there:
         return None
     if answer.latest.stream != seen.stream:
         return Loss(LossKind.EMPTIED, address)
     if answer.before is None:
-        # So many came after it that it was pushed out, and those before it too.
+        # Later marks have pushed it out, and those before it too.
         return None
     return Loss(LossKind.ROLLED_BACK, address, answer.before.ms)
 
@@ -142,12 +142,15 @@ class Marks:
         self.refused = frozenset(address for (address, _), raw in reached.items() if not raw)
         answers = {place: Answer.parse(raw) for place, raw in reached.items() if raw}
         self.epochs = frozenset((address, answer.epoch) for (address, _), answer in answers.items())
-        losses = [judge(self._seen.get(key), answer, address) for (address, key), answer in answers.items()]
+        losses = [
+            find_loss(self._seen.get(key), answer, address) for (address, key), answer in answers.items()
+        ]
         self._marked |= {key: kept for (_, key), answer in answers.items() if answer.written}
         self._seen |= {key: answer.latest for (_, key), answer in answers.items()}
         return [loss for loss in losses if loss is not None]
 
     def _call(self, key: str, kept: int) -> Call:
+        """Source: lua/mark.lua."""
         seen = "" if key not in self._seen else str(self._seen[key].id)
         wanted = int(kept != self._marked[key])
         return Call("mark", [key], self._tags[key], [seen, wanted, secrets.token_hex(8)])

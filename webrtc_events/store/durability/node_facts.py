@@ -1,4 +1,4 @@
-"""What a node of the store tells of itself. What it does not tell stays unknown: nothing is guessed.
+"""What a node of the store reports of itself. What it does not report stays unknown: nothing is guessed.
 
 Sources: the documentation of INFO and CONFIG GET of Redis 7 and 8, and of Valkey 8 and 9. A Valkey server
 gives `redis_version` too, the release that it is compatible with.
@@ -35,7 +35,7 @@ class SavePoint:
 
 @dataclass(frozen=True, slots=True)
 class StoreClock:
-    """A node's wall clock is so far ahead of this host's, or behind if negative, give or take `error_s`."""
+    """By how much a node's wall clock is ahead of this host's; negative: behind. Give or take `error_s`."""
 
     ahead_s: float
     error_s: float
@@ -81,32 +81,32 @@ def node_facts(
 ) -> NodeFacts:
     """Of the answers to INFO and to CONFIG GET, as redis-py reads them; None for one that is refused."""
     refused = [name for name, answer in (("INFO", info), ("CONFIG GET", config)) if answer is None]
-    told, set_to = info or {}, config or {}
+    known, set_to = info or {}, config or {}
     save = set_to.get("save")
-    maxmemory = told.get("maxmemory", set_to.get("maxmemory"))
+    maxmemory = known.get("maxmemory", set_to.get("maxmemory"))
     return NodeFacts(
         address=address,
-        product=None if info is None else "Valkey" if _is_valkey(told) else "Redis",
-        version=_text(told.get("valkey_version", told.get("redis_version"))),
-        run_id=_text(told.get("run_id")),
-        loading=_flag(told.get("loading")),
-        aof=_flag(told.get("aof_enabled", set_to.get("appendonly"))),
-        aof_written=_ok(told.get("aof_last_write_status")),
-        aof_rewritten=_ok(told.get("aof_last_bgrewrite_status")),
+        product=None if info is None else "Valkey" if _is_valkey(known) else "Redis",
+        version=_text(known.get("valkey_version", known.get("redis_version"))),
+        run_id=_text(known.get("run_id")),
+        loading=_flag(known.get("loading")),
+        aof=_flag(known.get("aof_enabled", set_to.get("appendonly"))),
+        aof_written=_ok(known.get("aof_last_write_status")),
+        aof_rewritten=_ok(known.get("aof_last_bgrewrite_status")),
         fsync=set_to.get("appendfsync"),
         syncs_in_rewrites=_not(_flag(set_to.get("no-appendfsync-on-rewrite"))),
         save_points=None if save is None else _save_points(save),
-        snapshot_written=_ok(told.get("rdb_last_bgsave_status")),
+        snapshot_written=_ok(known.get("rdb_last_bgsave_status")),
         stops_without_snapshots=_flag(set_to.get("stop-writes-on-bgsave-error")),
         maxmemory=_number(maxmemory),
-        policy=_text(told.get("maxmemory_policy", set_to.get("maxmemory-policy"))),
+        policy=_text(known.get("maxmemory_policy", set_to.get("maxmemory-policy"))),
         clock=clock,
         refused=tuple(refused),
     )
 
 
-def _is_valkey(told: Mapping[str, Any]) -> bool:
-    return "valkey_version" in told or told.get("server_name") == "valkey"
+def _is_valkey(info: Mapping[str, Any]) -> bool:
+    return "valkey_version" in info or info.get("server_name") == "valkey"
 
 
 def _text(value: Any) -> str | None:

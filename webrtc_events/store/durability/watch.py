@@ -27,8 +27,10 @@ from webrtc_events.store.durability.finding_log import FindingLog
 from webrtc_events.store.durability.findings import Bearing, Finding, find
 from webrtc_events.store.durability.marks import Loss, LossKind, Marks
 from webrtc_events.store.durability.node_facts import CONFIG_NAMES, NodeFacts, StoreClock, node_facts
+from webrtc_events.store.first_start import record_partition_count
 from webrtc_events.store.redis.scripts import store_errors
-from webrtc_events.store.store import Store, StoreOptions
+from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions
+from webrtc_events.store.store import Store
 
 __all__ = ["StoreWatch", "UnfitStore"]
 
@@ -36,7 +38,7 @@ log = logging.getLogger(__name__)
 
 _ROUND_S = 1.0
 _LOOK_S = 60.0
-# Nothing mends a loss, and nobody is to restart a process for it: readiness tells of it for so long.
+# Nothing mends a loss, and nobody is to restart a process for it: readiness shows it for this long.
 _LOSS_SHOWN_S = 3600.0
 # An answer that took longer says too little of the time.
 _MAX_CLOCK_ERROR_S = 0.5
@@ -61,7 +63,7 @@ class StoreWatch:
         self._replaceable = settings.redis_url.kind is StoreKind.SENTINEL
         self._marks = Marks(store)
         self._nodes: dict[str, NodeFacts] = {}
-        self._told = FindingLog(clock)
+        self._log = FindingLog(clock)
         self._next_look = clock.monotonic()
         self._in_trouble = False
         self._lost: tuple[float, str] | None = None
@@ -76,7 +78,7 @@ class StoreWatch:
             Unavailable, PartitionMismatch: see `Store.connect`.
             UnfitStore: the service is not to run on it.
         """
-        store = Store.connect(settings, options or StoreOptions())
+        store = Store.connect(settings, options or DEFAULT_OPTIONS)
         try:
             watch = cls(store, settings, clock)
             watch._begin()
@@ -91,7 +93,7 @@ class StoreWatch:
         for description, addresses in self._descriptions().items():
             log.info("the store is %s, at %s", description, ", ".join(addresses))
         self._in_trouble = self._lost_since()[1] is not None
-        self._tell(self._findings())
+        self._report(self._findings())
 
     def durability(self) -> Condition:
         """By the latest look, and what the store lost within the last hour."""
@@ -101,12 +103,12 @@ class StoreWatch:
         if self._lost is not None and self._clock.monotonic() < self._lost[0] + _LOSS_SHOWN_S:
             lost = self._lost[1]
         return durability_condition(
-            self._told.found, nodes=len(self._nodes), required=self._required, lost=lost
+            self._log.found, nodes=len(self._nodes), required=self._required, lost=lost
         )
 
     def clocks(self) -> Condition:
         """By the latest look."""
-        return clock_condition(self._told.found)
+        return clock_condition(self._log.found)
 
     def writes(self) -> Condition:
         """Whether the store takes writes, by the latest round, a second ago."""
@@ -126,22 +128,22 @@ class StoreWatch:
         losses, trouble = self._lost_since()
         self._in_trouble = trouble is not None
         if losses:
-            self._tell_losses(losses)
+            self._report_losses(losses)
         self._robbed = {loss.address for loss in losses}
         if losses or former != (self._marks.epochs, self._in_trouble):
             # Something happened to it.
             self._next_look = self._clock.monotonic()
         if self._clock.monotonic() >= self._next_look:
             self._look()
-            self._tell(self._findings())
+            self._report(self._findings())
             with suppress(Unavailable):
                 # It may have been emptied. Where the node that has this is out, another look does it.
-                self.store.hold_to_partitions()
+                record_partition_count(self.store.client, self.store.partitions)
         if trouble is not None:
             raise trouble
 
     def _lost_since(self) -> tuple[list[Loss], Unavailable | None]:
-        """What was lost since the last time, or why that cannot be told."""
+        """What was lost since the last time, or why that is not known."""
         try:
             return self._marks.check(), None
         except Unavailable as error:
@@ -168,12 +170,12 @@ class StoreWatch:
                 clock = former[address].clock
             nodes[address] = node_facts(address, info, config, clock)
         self._nodes = nodes
-        self._tell_restarts(former)
+        self._report_restarts(former)
 
     def _findings(self) -> list[Finding]:
         refused = self._marks.refused
         nodes = [replace(node, takes_marks=node.address not in refused) for node in self._nodes.values()]
-        return find(nodes, self._told.keys)
+        return find(nodes, self._log.keys)
 
     def _refuse_unfit(self, found: Sequence[Finding]) -> None:
         too_old = [finding for finding in found if finding.bearing is Bearing.TOO_OLD]
@@ -194,9 +196,9 @@ class StoreWatch:
             found.setdefault(described(node), []).append(node.address)
         return found
 
-    def _tell(self, found: Sequence[Finding]) -> None:
+    def _report(self, found: Sequence[Finding]) -> None:
         """Logs what is new in it, and opens or closes the guard."""
-        self._told.tell(found)
+        self._log.report(found)
         closed = self._required and not is_shown_durable(found)
         if closed == self.store.guard.closed:
             return
@@ -207,7 +209,7 @@ class StoreWatch:
             self.store.guard.open()
             log.info("new events and subscriptions are taken again")
 
-    def _tell_restarts(self, former: dict[str, NodeFacts]) -> None:
+    def _report_restarts(self, former: dict[str, NodeFacts]) -> None:
         for address, node in self._nodes.items():
             was = former.get(address)
             if was is None or None in (was.run_id, node.run_id) or was.run_id == node.run_id:
@@ -220,14 +222,14 @@ class StoreWatch:
                     address,
                 )
             elif lost == "nothing" and address in self._robbed:
-                # What it lost is told already, whatever its settings say.
+                # What it lost is reported already, whatever its settings say.
                 continue
             elif lost == "nothing":
                 log.info("the store at %s was started anew; by its settings it lost nothing", address)
             else:
                 log.warning("the store at %s was started anew; if it crashed, it lost %s", address, lost)
 
-    def _tell_losses(self, losses: Sequence[Loss]) -> None:
+    def _report_losses(self, losses: Sequence[Loss]) -> None:
         for loss in losses:
             log.error("%s", loss)
         if self._replicated and any(loss.kind is LossKind.ROLLED_BACK for loss in losses):

@@ -6,9 +6,9 @@
 -- there are at its first call; whom it is still to be appended to is kept, and each call takes some of them.
 -- So whoever calls goes on where the last call stopped, whose answer may be lost.
 -- KEYS: 1 the partition's due zset
--- ARGV: 1 tag  2 options (common.lua)
---       3 a payload is kept once for all its outboxes if that saves so many bytes, and the payload has a sixteenth of
---         that: a short one costs less where it is copied; 0: never
+-- ARGV: 1 tag  2 options (shared/common.lua)
+--       3 a payload is kept once for all its outboxes if that saves this many bytes, and the payload has a sixteenth
+--         of that: a short one costs less where it is copied; 0: never
 --       4... ten for each event:
 --         name for dedupe, type (last part of it), registrationId or '', mediaSessionId or '',
 --         deadline_ms, payload, '1' to count its sequence number,
@@ -43,7 +43,7 @@ local function indexes_of(event)
   if event.kind == 'session-status' then
     return {tag .. ':session:' .. event.session}
   elseif event.kind == 'registration-ends' then
-    -- Those that end with it, whether they are told of it or not.
+    -- Those that end with it, whether they get the event or not.
     return ending_with(event.registration)
   end
   return {tag .. ':registration:' .. PREFIX .. event.kind .. ':' .. event.registration}
@@ -51,7 +51,7 @@ end
 
 local function matches(id, event)
   local of = redis.call('HMGET', subscription_key(id), 'registration', 'initial_seen', 'initial_time', 'format', 'type')
-  leave_newer(of[4])
+  refuse_newer(of[4])
   if not (of[1] or of[4] or of[5]) then
     return false
   end
@@ -80,7 +80,7 @@ end
 -- For initial events of those that come from now on.
 local function keep_state(event)
   if event.kind == 'registration-ends' then
-    remember_end(event.registration, event.name, event.payload)
+    record_end(event.registration, event.name, event.payload)
     close_registration(event.registration)
   elseif event.kind == 'session-invitation' then
     local state = tag .. ':registration-state:' .. event.registration
@@ -97,11 +97,11 @@ local function matched_of(ids, event)
     if matches(id, event) then
       matched[#matched + 1] = id
     end
-  end, tell_damaged)
+  end, report_damaged)
   return matched
 end
 
--- Returns to how many. Whoever cannot be told of the end of its registration ends with it all the same.
+-- Returns to how many. Whoever cannot be given the end of its registration ends with it all the same.
 local function append_to(ids, matched, event)
   local appended = 0
   if event.sha and #matched > 0 then
@@ -110,22 +110,22 @@ local function append_to(ids, matched, event)
   for_each(matched, function(id)
     append_event(id, event)
     appended = appended + 1
-  end, tell_damaged)
+  end, report_damaged)
   if event.sha then
     payloads().drop_unheld(event.sha)
   end
   if event.kind == 'registration-ends' then
-    for_each(ids, end_with_registration, tell_damaged)
+    for_each(ids, end_with_registration, report_damaged)
   end
   return appended
 end
 
--- Whether it saves enough that so many outboxes refer to the payload rather than have it each.
+-- Whether it saves enough that this many outboxes refer to the payload rather than have it each.
 local function saves(event, outboxes)
   return #event.payload >= SHARED_FROM / 16 and #event.payload * (outboxes - 1) >= SHARED_FROM
 end
 
--- The payload's sha1 if so many outboxes are to refer to it, else nil. Of an event that is cut, those that come
+-- The payload's sha1 if this many outboxes are to refer to it, else nil. Of an event that is cut, those that come
 -- later do as the first.
 local function shared(event, outboxes, cut)
   local enough = saves(event, outboxes)
@@ -136,7 +136,7 @@ local function shared(event, outboxes, cut)
   return (enough or payloads().is_kept(sha)) and sha or nil
 end
 
--- Takes the room that the event needs in so many outboxes; error OOM, before anything is written, if there is less.
+-- Takes the room that the event needs in this many outboxes; error OOM, before anything is written, if there is less.
 local function take_room(event, outboxes, states)
   local copies = event.sha and 1 or outboxes
   local needed = growth(copies + states, #event.payload, outboxes + 1)

@@ -1,21 +1,21 @@
 #!lua flags=allow-oom
 -- Leases due subscriptions of one partition, each with the head of its outbox.
 -- KEYS: 1 the partition's due zset
--- ARGV: 1 tag  2 options (common.lua)  3 most subscriptions  4 most events of each
+-- ARGV: 1 tag  2 options (shared/common.lua)  3 maximum of subscriptions  4 maximum of events of each
 --       5 who claims  6 the number of this claim, counted by who claims
 --       7 the number of the first claim of this partition whose answer did not arrive; (6) if all did
---       8 most bytes of all that is claimed  9 most bytes of each subscription, so that one whose sink hangs
---       keeps little from the others; the first event is claimed also if it alone has more
--- Returns {now_ms, how many that are due are left to a newer release, {name, why} of each that is damaged,
+--       8 maximum of bytes of all that is claimed  9 maximum of bytes of each subscription, so that one whose
+--       sink hangs keeps little from the others; the first event is claimed also if it alone has more
+-- Returns {now_ms, how many that are due were written by a newer release, and skipped, {name, why} of each that is
+--   damaged,
 --   claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', the name under
 --    which the sink is asked or '', the notifications a minute that it allows or '', client, entry...}
--- Half of them are those that are due for longest. The others are of clients by turns, and of a client's hosts by turns,
---   where many are due (list_in_crowd): so whoever has little due waits behind nobody who has much.
+-- Half of them are those that are due for longest. The others are of clients in a round robin, and of a client's hosts
+--   in another, where many are due (list_in_crowd): so whoever has little due waits behind nobody who has much.
 -- A missing key never removes a due entry: only a settle that saw the outbox empty does.
 
-local LOOK_AWAY_MS = 60000
 local lease_until = now + options.lease_ms
 
 -- Entries given up while they were leased. True if there were any.
@@ -52,20 +52,20 @@ local function release_lost()
       redis.call('ZADD', KEYS[1], now, id)
     end
   end
-  for_each(redis.call('ZRANGE', KEYS[1], '(' .. now, now + options.lease_ms, 'BYSCORE'), release, tell_damaged)
+  for_each(redis.call('ZRANGE', KEYS[1], '(' .. now, now + options.lease_ms, 'BYSCORE'), release, report_damaged)
 end
 
 local claims = {now, 0, damaged}
 local HEAD = #claims
 local left_bytes, full = tonumber(ARGV[8]), false
-local MAX_OF_EACH = tonumber(ARGV[9])
+local MAX_SUBSCRIPTION_BYTES = tonumber(ARGV[9])
 
--- As many of the first of these entries as there is room for, and how much room is left then.
+-- As many of the first of these entries as there is room for, and how much room remains.
 local function fitting(entries)
   local kept, left = {}, left_bytes
   for _, entry in ipairs(entries) do
     local bytes = entry_bytes(entry)
-    if #kept > 0 and left_bytes - left + bytes > MAX_OF_EACH then
+    if #kept > 0 and left_bytes - left + bytes > MAX_SUBSCRIPTION_BYTES then
       break
     elseif bytes > left and #claims + #kept > HEAD then
       full = true
@@ -92,8 +92,8 @@ local function with_payloads(id, entries)
   return found
 end
 
--- Leases one, or looks away from one that has nothing to send: either is no longer due. False: it is
--- left as it is, to a newer release. Where there is no room for it, it stays due.
+-- Leases one, or defers one that has nothing to send: either is no longer due. False: a newer release wrote it, and
+-- it is skipped. Where there is no room for it, it stays due.
 local function lease(id)
   local key = subscription_key(id)
   local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason',
@@ -145,7 +145,7 @@ local function lease(id)
     unreadable('it lacks its sink')
   end
   if #entries == 0 then
-    redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, id)
+    redis.call('ZADD', KEYS[1], 'XX', now + DEFERRED_MS, id)
   else
     if of[11] and of[11] ~= of[10] then
       -- The former claim was one of the release before this one, which does not say what the sink did.
@@ -163,7 +163,6 @@ local function lease(id)
   return true
 end
 
-
 if not on_index('ZRANGE', KEYS[1], 0, 0) then
   return claims
 end
@@ -171,7 +170,7 @@ if ARGV[7] ~= ARGV[6] then
   release_lost()
 end
 -- The first of a round, which goes behind the others: none of them is new from then on.
-local function next_turn(round)
+local function next_in_round(round)
   local member = write('ZRANGE', round, 0, 0)[1]
   if member then
     local last = tonumber(redis.call('ZRANGE', round, -1, -1, 'WITHSCORES')[2])
@@ -180,17 +179,17 @@ local function next_turn(round)
   return member
 end
 
--- Up to so many that are due, by turns. What is listed and due no longer was claimed by its age.
+-- Up to `count` that are due, in a round robin. What is listed and due no longer was claimed by its age.
 local MAX_LISTED = 64
-local function due_by_turns(count)
+local function due_round_robin(count)
   local clients, found, taken = tag .. ':clients', {}, {}
   for _ = 1, MAX_LISTED do
-    local client = #found < count and next_turn(clients)
+    local client = #found < count and next_in_round(clients)
     if not client then
       break
     end
     local hosts = tag .. ':hosts:' .. client
-    local host = next_turn(hosts)
+    local host = next_in_round(hosts)
     local queue = tag .. ':queue:' .. client .. ' ' .. (host or '')
     local id = host and write('LPOP', queue)
     if not host then
@@ -207,8 +206,8 @@ local function due_by_turns(count)
   return found
 end
 
-local left, wanted = 0, tonumber(ARGV[3])
--- Returns how many of these were left to a newer release.
+local skipped, wanted = 0, tonumber(ARGV[3])
+-- Returns how many of these were written by a newer release.
 local function lease_each(found)
   local met = 0
   for_each(found, function(id)
@@ -221,18 +220,18 @@ local function lease_each(found)
     end
   end, function(id, why)
     -- It comes back after a while, when it may have been repaired.
-    redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, id)
-    tell_damaged(id, why)
+    redis.call('ZADD', KEYS[1], 'XX', now + DEFERRED_MS, id)
+    report_damaged(id, why)
     wanted = wanted - 1
   end)
   return met
 end
 
--- Of an odd number the one in the middle is by turns in every second claim.
-lease_each(due_by_turns(math.floor((wanted + tonumber(ARGV[6]) % 2) / 2)))
+-- Of an odd number the one in the middle is in the round robin in every second claim.
+lease_each(due_round_robin(math.floor((wanted + tonumber(ARGV[6]) % 2) / 2)))
 repeat
-  local met = lease_each(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', left, wanted))
-  left = left + met
+  local met = lease_each(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', skipped, wanted))
+  skipped = skipped + met
 until met == 0 or full
-claims[2] = left
+claims[2] = skipped
 return claims

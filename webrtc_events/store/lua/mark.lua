@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Marks how far the writes of a node have come, and tells whether a mark that was seen before is still there.
+-- Marks how far the writes of a node have come, and says whether a mark that was seen before is still there.
 -- KEYS: 1 a stream of marks on that node
--- ARGV: 1 tag  2 options (common.lua)  3 the mark that the caller saw last, or ''
+-- ARGV: 1 tag  2 options (shared/common.lua)  3 the mark that the caller saw last, or ''
 --       4 '1' to write a mark, unless the latest is younger than MARK_EVERY_MS
 --       5 a random name for the stream if there is none yet, which then gets its first mark
 -- Returns {the latest mark, the stream's name, 1 if (3) is there or 0, the latest mark before (3) or '',
@@ -9,7 +9,7 @@
 --   the store's time. The epoch is '' where INFO is not permitted. Returns {} where what this needs is not.
 
 local MARK_EVERY_MS = 1000
--- Those of some minutes: whoever was away for longer cannot tell whether what it saw was lost.
+-- Those of some minutes: after a longer absence it is not known whether what was seen is lost.
 local MAX_MARKS = 200
 
 local marks, seen = KEYS[1], ARGV[3]
@@ -28,7 +28,7 @@ local function is_due()
   return not latest or (ARGV[4] == '1' and (age_ms >= MARK_EVERY_MS or age_ms < 0))
 end
 
--- As store_epoch, but no reason to fail: whether marks are there can be told without it.
+-- As store_epoch, but no reason to fail: whether marks are there is known without it.
 local function epoch()
   local info = redis.pcall('INFO', 'replication')
   return type(info) == 'string' and string.match(info, 'master_replid:(%w+)') or ''

@@ -1,10 +1,9 @@
 #!lua flags=allow-oom
 -- Takes what cannot be read out of the head of an outbox: it becomes dead letters. A claim of it is over.
 -- KEYS: 1 the subscription's hash  2 its outbox  3 the partition's due zset
--- ARGV: 1 tag  2 options (common.lua)  3 id  4 the claim's fence  5 how many entries were claimed
--- Returns {name, why} of each entry, as it is told in the log. With another fence nothing is done.
+-- ARGV: 1 tag  2 options (shared/common.lua)  3 id  4 the claim's fence  5 how many entries were claimed
+-- Returns {name, why} of each entry, for the log. With another fence nothing is done.
 
-local LOOK_AWAY_MS = 60000
 local id = ARGV[3]
 
 local function mend()
@@ -21,12 +20,12 @@ local function mend()
     due_unless_empty(id)
   else
     -- It must not come back at once.
-    on_index('ZADD', KEYS[3], 'XX', now + LOOK_AWAY_MS, id)
+    on_index('ZADD', KEYS[3], 'XX', now + DEFERRED_MS, id)
   end
 end
 
 local done, why = guarded(mend)
 if not done then
-  tell_damaged(id, why)
+  report_damaged(id, why)
 end
 return damaged

@@ -1,13 +1,13 @@
 #!lua
 -- Names a subscription that is about to be made in its client's index, if the client may have one more.
 -- KEYS: 1 the client's index
--- ARGV: 1 '' (unused: the key is whole)  2 options (common.lua)  3 id
+-- ARGV: 1 '' (unused: the key is whole)  2 options (shared/common.lua)  3 id
 --       4 how many a client may have that are not over, or '' for no limit
 --       5 after how many s one that is being made was made or never will be
---       6 how many to tell of those that were being made, 7 how many of those that live
+--       6 how many to name of those that were being made, 7 how many of those that live
 --       8 a random number: from where on of those that live
 -- Returns {'reserved'}, also when it is repeated; else {'pending', id...}: some that count because they were being
---   made so long ago, the oldest first, or if there are none {'live', id...}, some of the others.
+--   made that long ago, the oldest first, or if there are none {'live', id...}, some of the others.
 
 local key, id = KEYS[1], ARGV[3]
 if ARGV[4] == '' or redis.call('ZCOUNT', key, 0, '+inf') < tonumber(ARGV[4]) or redis.call('ZSCORE', key, id) then

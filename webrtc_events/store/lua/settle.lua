@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
 -- Writes what became of a claim, if the claim is still the latest.
 -- KEYS: 1 the subscription's hash  2 its outbox  3 the partition's due zset
--- ARGV: 1 tag  2 options (common.lua)  3 id  4 fence
+-- ARGV: 1 tag  2 options (shared/common.lua)  3 id  4 fence
 --       5 the outbox number up to which all are done with
 --       6 what is next: 'next' go on, 'retry' the first one left, 'end' the subscription; after a
 --         handshake 'agree' or 'refuse'
 --       7 retry: delay_ms; end: the terminationReason; agree: the notifications a minute that it allows, or ''
---       8 retry: failed attempts of that one; end: '1' if the sink is still told (once)
+--       8 retry: failed attempts of that one; end: '1' if the sink is still notified (once)
 --       9 retry: the outbox number of that one
---       10 what the sink did: 'took' (some event), 'failed' (to take any), '' (it was not asked)
+--       10 what the sink did: 'delivered' (some event), 'failed' (to take any), '' (it was not asked)
 --       11 how many dead letters, then for each: outbox number, reason, detail
 --       then each attempt as JSON
 -- Returns 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox empty),
@@ -18,7 +18,6 @@
 
 local id = ARGV[3]
 local key, outbox, due = KEYS[1], KEYS[2], KEYS[3]
-local LOOK_AWAY_MS = 60000
 
 local function settle()
   local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence',
@@ -66,7 +65,7 @@ local function settle()
       moment, reason = now, 'SINK_REFUSED'
     end
     if moment and moment <= now then
-      abandon(id, reason, 'EXPIRED')
+      cancel(id, reason, 'EXPIRED')
       return 'ended'
     end
     activate(ARGV[7])
@@ -126,9 +125,9 @@ local function settle()
     end
   end
 
-  -- Since when the sink did nothing but fail. True once that is for too long.
+  -- Whether the sink has failed continuously for too long.
   local function failed_too_long()
-    if ARGV[10] == 'took' then
+    if ARGV[10] == 'delivered' then
       redis.call('HDEL', key, 'failing_since')
     elseif ARGV[10] == 'failed' then
       redis.call('HSETNX', key, 'failing_since', now)
@@ -139,18 +138,18 @@ local function settle()
   end
 
   if take_done(tonumber(of[2]), of[3]) then
-    finish(id)
+    close(id)
     return 'ended'
   end
   redis.call('HSET', key, 'lease_until', 0, 'attempts', 0, 'outbox_size', size_left())
-  local reason, told = ARGV[7], ARGV[8] == '1'
+  local reason, notify = ARGV[7], ARGV[8] == '1'
   if failed_too_long() and verdict ~= 'end' and of[5] == 'ACTIVE' then
-    verdict, reason, told = 'end', 'NETWORK_TERMINATED', true
+    verdict, reason, notify = 'end', 'NETWORK_TERMINATED', true
   end
   if verdict == 'end' then
     clear_for_end(reason)
-    if not told then
-      finish(id)
+    if not notify then
+      close(id)
       return 'ended'
     end
     redis.call('HSET', key, 'end_once', '1')
@@ -183,5 +182,5 @@ if done then
   return answer
 end
 -- The lease guards it; then it may have been repaired.
-on_index('ZADD', due, 'XX', now + LOOK_AWAY_MS, id)
+on_index('ZADD', due, 'XX', now + DEFERRED_MS, id)
 return 'damaged: ' .. answer

@@ -1,20 +1,18 @@
 #!lua flags=allow-oom
 -- What time does in one partition: ends subscriptions and registrations, gives up what an expiring
--- sink token leaves no time for, drops old letters and attempts, forgets who holds a payload no more, names
+-- sink token leaves no time for, drops old letters and attempts, removes stale holders of payloads, names
 -- what is to be removed or completed from outside.
 -- It makes way for others when it has done some work; the next call goes on.
 -- KEYS: 1 the partition's ends zset
--- ARGV: 1 tag  2 options (common.lua)  3 most of each
+-- ARGV: 1 tag  2 options (shared/common.lua)  3 maximum of each
 -- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...},
---   how many it left to a newer release, {name, why} of each that is damaged, {index to be made anew...},
+--   how many a newer release wrote, which are skipped, {name, why} of each that is damaged, {index to be made anew...},
 --   by how many ms the partition's time is ahead of the store's clock, which went back, {note of one that is over and still counts
 --   in its client's index...}}
 
 -- A create that did not come back for its initial event after this long will not.
 local INITIAL_PENDING_MS = 5000
 local REGISTRATION = '^registration:(.*)$'
--- What is damaged is looked at again after this long: it may have been repaired.
-local LOOK_AWAY_MS = 60000
 local PREFIX = 'org.camaraproject.webrtc-events.v0.'
 
 rebuild_is_damage = true
@@ -64,9 +62,9 @@ local function end_registration(registration)
     return false
   end
   work = work + #ids
-  remember_end(registration, '', record[2])
+  record_end(registration, '', record[2])
   local event = {deadline_ms = options.registration_ends_deadline_ms, payload = record[2], count = '', last = ''}
-  local function tell_end(id)
+  local function append_end(id)
     local of = redis.call('HMGET', subscription_key(id), 'type', 'registration', 'format')
     is_newer(of[3])
     if not (of[1] or of[2] or of[3]) then
@@ -81,9 +79,9 @@ local function end_registration(registration)
       unreadable('its field type is not that of the index that has it')
     end
   end
-  for_each(ids, tell_end, tell_damaged)
-  -- Whoever cannot be told of the end ends with it all the same.
-  for_each(ids, end_with_registration, tell_damaged)
+  for_each(ids, append_end, report_damaged)
+  -- Whoever cannot be given the event ends with it all the same.
+  for_each(ids, end_with_registration, report_damaged)
   if #ids > 0 then
     redis.call('SREM', tag .. ':ending:' .. registration, unpack(ids))
   end
@@ -106,9 +104,9 @@ end
 write('XTRIM', tag .. ':dead', 'MINID', string.format('%.0f', now - options.dead_letters_ms))
 write('XTRIM', tag .. ':attempts', 'MINID', string.format('%.0f', now - options.attempts_ms))
 
-local touched, left, removable = 0, 0, {}
+local touched, skipped, removable = 0, 0, {}
 
--- False: it is left to a newer release.
+-- False: a newer release wrote it, and it is skipped.
 local function keep_time(member)
   local registration = string.match(member, REGISTRATION)
   if registration then
@@ -141,8 +139,8 @@ end
 local function attend(member)
   local done, answer = guarded(keep_time, member)
   if not done then
-    redis.call('ZADD', KEYS[1], 'XX', now + LOOK_AWAY_MS, member)
-    tell_damaged(member, answer)
+    redis.call('ZADD', KEYS[1], 'XX', now + DEFERRED_MS, member)
+    report_damaged(member, answer)
     return true
   end
   return answer
@@ -153,8 +151,8 @@ work = work + payloads().check()
 local readable = on_index('ZRANGE', KEYS[1], 0, 0)
 repeat
   local met = 0
-  -- What is left, and what is removable, stays where it is.
-  local first, wanted = left + #removable / 2, ARGV[3] - touched
+  -- What is skipped, and what is removable, stays where it is.
+  local first, wanted = skipped + #removable / 2, ARGV[3] - touched
   for _, member in ipairs(readable and redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', first, wanted) or {}) do
     if attend(member) then
       touched, work = touched + 1, work + 1
@@ -165,7 +163,7 @@ repeat
       break
     end
   end
-  left = left + met
+  skipped = skipped + met
 until met == 0 or work >= options.work
 
 local pending = {}
@@ -176,11 +174,11 @@ local initial = tag .. ':initial'
 for _, id in ipairs(on_index('ZRANGE', initial, '-inf', now - INITIAL_PENDING_MS, 'BYSCORE', 'LIMIT', 0, ARGV[3]) or {}) do
   local done, answer = guarded(is_known, id)
   if not done then
-    redis.call('ZADD', initial, 'XX', now + LOOK_AWAY_MS, id)
-    tell_damaged(id, answer)
+    redis.call('ZADD', initial, 'XX', now + DEFERRED_MS, id)
+    report_damaged(id, answer)
   elseif answer then
     pending[#pending + 1] = id
   end
 end
 local notes = on_index('ZRANGE', tag .. ':ended', 0, ARGV[3] - 1) or {}
-return {touched, removable, pending, left, damaged, write('SMEMBERS', tag .. ':rebuild'), now - store_ms, notes}
+return {touched, removable, pending, skipped, damaged, write('SMEMBERS', tag .. ':rebuild'), now - store_ms, notes}

@@ -2,7 +2,7 @@
 -- Gives a subscription that is not over a new expiry, a new sink credential, or both. A live lease is not
 -- broken: it ends with what it has, and the next claim has the new credential.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 options (common.lua)  3 id
+-- ARGV: 1 tag  2 options (shared/common.lua)  3 id
 --       4 expires_at, ms, or '' to leave it  5 the request as JSON that says so, with (4) only
 --       6 the sink token's expiry, ms, or '' to leave the credential  7 the sealed credential, with (6) only
 -- Returns {'updated', expires_at or '', the request as JSON}, or {why not, '', ''}: 'gone' when there is
@@ -15,7 +15,7 @@ local key = KEYS[1]
 
 local function act()
   local of = redis.call('HMGET', key, 'status', 'starts_at', 'fence', 'format')
-  leave_newer(of[4])
+  refuse_newer(of[4])
   if not of[1] or of[1] == 'DELETED' then
     return {'gone', '', ''}
   end

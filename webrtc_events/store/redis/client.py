@@ -60,7 +60,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
     def ping(self, **_: Any) -> bool:
         """Raises RedisError unless some node answers."""
         found = _exchange({node: [(("PING",), {})] for node in self.nodes.some()})
-        errors = [each for each in found.values() if isinstance(each, RedisError)]
+        errors = [answer for answer in found.values() if isinstance(answer, RedisError)]
         if len(errors) == len(found):
             raise errors[0]
         return True
@@ -118,7 +118,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
         """What each is answered, or the exception that says why it is not.
 
         The commands of a node run in their order. With `replicas`, those count as answered only if
-        so many replicas of their node hold what was written. Without `repeats`, they are not sent
+        as many replicas of their node hold what was written. Without `repeats`, they are not sent
         again when a connection breaks.
         """
         answers: _Answers = [None] * len(commands)
@@ -186,7 +186,7 @@ class Batch(_RedisCommands):  # type: ignore[misc]
         return self
 
     def execute(self, *, raise_on_error: bool = True, replicas: int = 0, repeats: bool = True) -> _Answers:
-        """See `Client.run`. Raises the first exception among the answers, unless told not to."""
+        """See `Client.run`. Raises the first exception among the answers if `raise_on_error`."""
         commands, self._commands = self._commands, []
         answers = self._client.run(commands, replicas=replicas, repeats=repeats)
         if raise_on_error:

@@ -30,7 +30,6 @@ from webrtc_events.store.redis.topology import open_nodes
 __all__ = ["Call", "Client", "Scripts", "WrongType", "answers_of", "connect", "store_errors"]
 
 _NAMES = (
-    "admit",
     "append",
     "claim",
     "create",
@@ -41,16 +40,17 @@ _NAMES = (
     "initial",
     "mark",
     "mend",
+    "record_session_state",
     "redeliver",
     "register",
     "reindex",
-    "remember",
     "reseal",
     "reserve",
     "settle",
     "standing",
     "sweep",
-    "turn",
+    "take_rate_slot",
+    "take_rate_token",
     "unregister",
     "update",
 )
@@ -84,7 +84,7 @@ def connect(url: StoreUrl) -> Client:
 
 # Errors that pass and for which redis-py has no class: a script runs long, too few replicas, the disk
 # does not take writes, a master became a replica, and, while a slot's keys move to another node one by
-# one, a script that needs keys of both; an index is made anew (common.lua).
+# one, a script that needs keys of both; an index is made anew (lua/shared/common.lua).
 _PASSING = re.compile(
     r"(BUSY|NOREPLICAS|MISCONF|UNBLOCKED|REBUILD)\b"
     r"|(ERR )?WAIT cannot be used with replica"
@@ -92,11 +92,24 @@ _PASSING = re.compile(
 )
 
 # What these write may be lost: it is done anew, or made up for.
-_WRITE_NOTHING_TO_KEEP = frozenset({"admit", "claim", "index_page", "mark", "sweep", "turn"})
+_WRITE_NOTHING_TO_KEEP = frozenset(
+    {"claim", "index_page", "mark", "sweep", "take_rate_slot", "take_rate_token"}
+)
 
-# See common.lua, which opens functions around what follows.
+# What all scripts share, in this order.
+_SHARED = (
+    "common",
+    "records",
+    "outboxes",
+    "endings",
+    "appending",
+    "outbox_heads",
+    "client_index",
+    "payloads",
+)
+# See records.lua, which opens functions around what follows.
 _OPENED = "\nreturn (function()\n"
-# The scripts' own, see append.lua and common.lua.
+# The scripts' own, see lua/append.lua and lua/shared/common.lua.
 _NEVER_FITS = re.compile(r"the event needs (\d+) bytes of (\d+)")
 _NEWER = re.compile(r"NEWER\b")
 _DAMAGED = re.compile(r"DAMAGED (.*)", re.DOTALL)
@@ -112,12 +125,12 @@ def store_errors() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        told = _outage(error)
-        if told is None:
+        outage = _outage(error)
+        if outage is None:
             if str(error).startswith("WRONGTYPE"):
                 raise WrongType(str(error)) from error
             raise
-        raise told from error
+        raise outage from error
 
 
 def answers_of(pipe: Batch) -> list[Any]:
@@ -132,7 +145,7 @@ def answers_of(pipe: Batch) -> list[Any]:
 
 
 def _outage(error: Exception) -> ServiceError | None:
-    """What to tell of the error; None if it is a bug."""
+    """The error as callers know it; None if it is a bug."""
     match error:
         case redis.ConnectionError() | redis.TimeoutError():
             return Unavailable("The store cannot be reached at the moment; try again.")
@@ -158,7 +171,7 @@ def _outage(error: Exception) -> ServiceError | None:
 
 
 class Scripts:
-    """The scripts of `lua/`, each given the same options (see common.lua).
+    """The scripts of `lua/`, each given the same options (see lua/shared/common.lua).
 
     `kept` grows whenever one is run that writes what is to be kept.
     """
@@ -172,7 +185,7 @@ class Scripts:
     def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
         """Runs them, those of one partition in order, in one round trip; returns what each returned.
 
-        With `replicas`, only once so many hold what was written.
+        With `replicas`, only once as many hold what was written.
 
         Raises:
             Unavailable: some may have run and some not.
@@ -195,7 +208,7 @@ class Scripts:
             again = self._execute(left, by_text=True, replicas=replicas, repeats=repeats)
             for index, answer in zip(forgotten, again, strict=True):
                 answers[index] = answer
-        return [_told(answer) for answer in answers]
+        return [_outcome(answer) for answer in answers]
 
     def _execute(self, calls: Sequence[Call], *, by_text: bool, replicas: int, repeats: bool) -> list[Any]:
         self.kept += sum(call.script not in _WRITE_NOTHING_TO_KEEP for call in calls)
@@ -210,24 +223,24 @@ class Scripts:
         return pipe.execute(raise_on_error=False, replicas=replicas, repeats=repeats)
 
 
-def _told(answer: Any) -> Any:
-    """An outage as Unavailable; a bug, and what is said of a damaged record, is raised."""
+def _outcome(answer: Any) -> Any:
+    """An outage as Unavailable; a bug, or a damaged record, is raised."""
     if not isinstance(answer, Exception) or isinstance(answer, Unavailable):
         return answer
-    told = _outage(answer)
-    if told is None:
+    outage = _outage(answer)
+    if outage is None:
         raise answer
-    told.__cause__ = answer
-    if isinstance(told, DamagedRecord):
-        raise told
-    return told
+    outage.__cause__ = answer
+    if isinstance(outage, DamagedRecord):
+        raise outage
+    return outage
 
 
 def _load(name: str) -> _Script:
     """The script's own first line (its flags), then what all scripts share, then the rest."""
     folder = files("webrtc_events.store") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
-    shared = ((folder / f"{each}.lua").read_text() for each in ("common", "payloads"))
+    shared = ((folder / "shared" / f"{topic}.lua").read_text() for topic in _SHARED)
     text = "\n".join((first, *shared, rest))
     text += "\nend)()" * text.count(_OPENED)
     return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

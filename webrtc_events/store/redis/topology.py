@@ -134,7 +134,7 @@ class _OneNode:
         return [self._node]
 
     def moved(self, error: MovedError) -> None:
-        """A node of a cluster that was taken for a server of its own: there is no other to ask."""
+        """A node of a cluster that was taken for a single server: there is no other to ask."""
 
     def silent(self, node: Node, error: Exception) -> None:
         with self._lock:
@@ -247,7 +247,7 @@ class _ClusterNodes:
         return [self._node(primary) for primary in self._cluster.get_primaries()]
 
     def some(self) -> list[Node]:
-        found = [each for each in self.all() if each.name not in self._silent]
+        found = [node for node in self.all() if node.name not in self._silent]
         if not found:
             raise redis.ConnectionError("no node of the cluster answers")
         return found
@@ -269,7 +269,7 @@ class _ClusterNodes:
         self._watch()
 
     def answered(self, node: Node) -> None:
-        """A node that was silent is told to be back by the thread that watches it."""
+        """The thread that watches silent nodes finds out that one is back."""
 
     def pubsub(self, node: Node) -> Any:
         # redis-py drops the connections of its own clients when it looks at the cluster anew.

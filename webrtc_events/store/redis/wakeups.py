@@ -23,7 +23,7 @@ class Wakeups:
     def __init__(self, nodes: Nodes, partitions: int) -> None:
         self._nodes = nodes
         self._numbers = {Partition(number).wakeup: number for number in range(partitions)}
-        self._ears: deque[_Ear] = deque()
+        self._subscribers: deque[_Subscriber] = deque()
         self._version: int | None = None
 
     def wait(self, timeout_s: float) -> int | None:
@@ -34,36 +34,36 @@ class Wakeups:
         """
         with store_errors():
             self._listen()
-            channel = self._heard()
-            if channel is None and self._ears:
-                select.select(self._ears, [], [], timeout_s)
-                channel = self._heard()
+            channel = self._next_channel()
+            if channel is None and self._subscribers:
+                select.select(self._subscribers, [], [], timeout_s)
+                channel = self._next_channel()
         return None if channel is None else self._numbers.get(channel)
 
     def close(self) -> None:
-        while self._ears:
-            self._ears.pop().close()
+        while self._subscribers:
+            self._subscribers.pop().close()
 
     def _listen(self) -> None:
-        """Has an ear at each node for the channels that are the node's now."""
+        """Subscribes at each node to the channels that are the node's now."""
         if self._version == self._nodes.version:
             return
         self._version = self._nodes.version
         wanted, trouble = self._wanted()
-        for ear in list(self._ears):
-            if wanted.get(ear.node) == ear.channels:
-                del wanted[ear.node]
+        for subscriber in list(self._subscribers):
+            if wanted.get(subscriber.node) == subscriber.channels:
+                del wanted[subscriber.node]
             else:
-                self._drop(ear)
+                self._drop(subscriber)
         for node, channels in wanted.items():
             try:
-                self._ears.append(_Ear(self._nodes.pubsub(node), node, channels))
+                self._subscribers.append(_Subscriber(self._nodes.pubsub(node), node, channels))
             except redis.RedisError as error:
                 self._failed(node, error)
                 trouble = error
         if trouble is not None:
             self._version = None
-            if not self._ears:
+            if not self._subscribers:
                 raise trouble
 
     def _wanted(self) -> tuple[dict[Node, set[str]], redis.RedisError | None]:
@@ -77,25 +77,25 @@ class Wakeups:
                 trouble = error
         return found, trouble
 
-    def _heard(self) -> str | None:
-        """The channel of a message that has come; each ear has its turn."""
-        for _ in range(len(self._ears)):
-            ear = self._ears[0]
-            self._ears.rotate(-1)
+    def _next_channel(self) -> str | None:
+        """The channel of a message that has come, from one subscriber after the other."""
+        for _ in range(len(self._subscribers)):
+            subscriber = self._subscribers[0]
+            self._subscribers.rotate(-1)
             try:
-                channel = ear.heard()
+                channel = subscriber.next_channel()
             except redis.RedisError:
                 # It is opened anew, and what is wrong with the node comes out then.
-                self._drop(ear)
+                self._drop(subscriber)
                 self._version = None
             else:
                 if channel is not None:
                     return channel
         return None
 
-    def _drop(self, ear: "_Ear") -> None:
-        self._ears.remove(ear)
-        ear.close()
+    def _drop(self, subscriber: "_Subscriber") -> None:
+        self._subscribers.remove(subscriber)
+        subscriber.close()
 
     def _failed(self, node: Node, error: redis.RedisError) -> None:
         if isinstance(error, MovedError):
@@ -104,8 +104,8 @@ class Wakeups:
             self._nodes.silent(node, error)
 
 
-class _Ear:
-    """Subscriptions to some channels of one node."""
+class _Subscriber:
+    """A connection to one node that is subscribed to some of its channels."""
 
     def __init__(self, pubsub: Any, node: Node, channels: set[str]) -> None:
         self.node = node
@@ -132,7 +132,7 @@ class _Ear:
         """For select; redis-py offers no way to wait for several connections at once."""
         return int(self._pubsub.connection._sock.fileno())
 
-    def heard(self) -> str | None:
+    def next_channel(self) -> str | None:
         while self._pubsub.connection.can_read():
             message = self._pubsub.get_message(timeout=0)
             if message is not None and message["type"] == "smessage":

@@ -1,4 +1,4 @@
--- What outboxes and dead letters hold, in bytes; scripts.py puts it behind common.lua, in front of each script.
+-- What outboxes and dead letters hold, in bytes; its functions are made when a script needs the first of them.
 --
 -- A payload that several outboxes hold is kept once in the partition, in a hash that also says who holds it:
 --   <tag>:payload:<sha1 of it>   payload, and for each entry that refers to it a field '<subscription>:<number>'
@@ -25,7 +25,7 @@ load_payloads = function()
       if not damage_of(answer.err) then
         error(answer)
       end
-      tell_damaged(payload_key(sha), WRONG_TYPE)
+      report_damaged(payload_key(sha), WRONG_TYPE)
       return nil
     end
     return answer
@@ -120,7 +120,7 @@ load_payloads = function()
     return sum
   end
 
-  -- Whether an outbox has no place for one more payload, of so many bytes.
+  -- Whether an outbox has no place for one more payload of `bytes`.
   function self.is_full(id, bytes)
     local length = redis.call('LLEN', outbox_key(id))
     return length >= options.outbox_length or (length > 0 and self.summed(id, length) + bytes > options.outbox_bytes)
@@ -134,13 +134,13 @@ load_payloads = function()
     return of
   end
 
-  -- How many bytes all letters have up to the latest, and this one. A letter of the release before does not say.
+  -- How many bytes all letters have up to the latest, and this one. A letter of the release before has no such field.
   function self.letters_with(entry)
     local latest = write('XREVRANGE', tag .. ':dead', '+', '-', 'COUNT', 1)[1]
     return (latest and tonumber(fields_of(latest).bytes) or 0) + #entry
   end
 
-  -- The oldest letters go until all have no more bytes than they may. The latest, which makes them so many, stays.
+  -- The oldest letters go until all have no more bytes than they may. The latest stays.
   function self.bound_letters(all)
     local dead = tag .. ':dead'
     while true do

@@ -1,7 +1,7 @@
 #!lua
--- Keeps what is known of a media session: the registrations it involves and its latest status.
+-- Records what is known of a media session: the registrations it involves and its latest status.
 -- KEYS: 1 the session's state hash
--- ARGV: 1 the session's hash tag (unused: the key is whole)  2 options (common.lua)
+-- ARGV: 1 the session's hash tag (unused: the key is whole)  2 options (shared/common.lua)
 --       3 registrationId or ''  4 time of the event, ms
 --       5 name of a status, or '' for an event that is none  6 its payload
 --       7 '1' to count its sequence number  8 '1' if it is the session's last status

@@ -9,7 +9,8 @@ import redis
 from tests.harness.builders import append, created, invitation
 from webrtc_events.core.model import Claim
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.store import Settlement, Store
+from webrtc_events.store.settlements import Settlement
+from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 SLOW = "https://slow.example/"
@@ -31,7 +32,7 @@ def others_of_partition(count: int) -> list[str]:
 
 
 def claim(store: Store, most: int) -> list[Claim]:
-    return store.claim([P], subscriptions=most, events=8)
+    return store.claims.claim([P], subscriptions=most, events=8)
 
 
 def clients_of(claims: Sequence[Claim]) -> Counter[str]:
@@ -125,7 +126,7 @@ def test_more_that_came_in_while_it_was_claimed_is_listed_again(
     (first,) = claim(store, 1)
     flood(store)
     append(store, invitation(2))
-    store.settle([Settlement(first, 1)])
+    store.claims.settle([Settlement(first, 1)])
     again = [each.subscription_id for _ in range(2) for each in claim(store, 2)]
     assert new in again
 
@@ -134,7 +135,7 @@ def test_nothing_stays_of_the_lists(store: Store, raw_store: "redis.Redis") -> N
     flood(store)
     assert len(listed(raw_store)) == 3
     while claims := claim(store, 100):
-        store.settle([Settlement(each, each.items[-1].number) for each in claims])
+        store.claims.settle([Settlement(each, each.items[-1].number) for each in claims])
     for _ in range(20):
         claim(store, 10)
     assert listed(raw_store) == []

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- A token bucket: may this client make one more request now, or one that counts as several?
+-- Takes a token from a client's bucket, for one more request, or several for one that counts as several.
 -- KEYS: 1 the client's bucket, a hash
--- ARGV: 1 the client's hash tag (unused: the key is whole)  2 options (common.lua)
---       3 requests a second  4 requests at once  5 as how many it counts: no more than (4)
+-- ARGV: 1 the client's hash tag (unused: the key is whole)  2 options (shared/common.lua)
+--       3 requests a second  4 requests at once  5 how many tokens it takes: no more than (4)
 -- Returns 0 if it may, else after how many ms it may try again.
 
 local per_ms, burst, cost = tonumber(ARGV[3]) / 1000, tonumber(ARGV[4]), tonumber(ARGV[5])

@@ -1,0 +1,100 @@
+"""Claims and settlements: leases, order, and what a stale lease may not do."""
+
+import redis
+
+from tests.conftest import contents
+from tests.harness.builders import append, created, invitation
+from tests.store.claiming import P, StoreAt, claim, claim_one, numbers, settle
+from webrtc_events.store.settlements import DroppedEvent, RetryLater
+from webrtc_events.store.store import Store
+
+
+def test_events_come_in_the_order_of_acceptance(store: Store) -> None:
+    created(store)
+    append(store, *(invitation(number) for number in range(1, 11)))
+    found = claim_one(store, events=4)
+    assert numbers(found) == [1, 2, 3, 4]
+    assert settle(store, found) == "due"
+    found = claim_one(store, events=8)
+    assert numbers(found) == [5, 6, 7, 8, 9, 10]
+    assert settle(store, found) == "idle"
+    assert claim(store) == []
+
+
+def test_a_leased_subscription_is_not_claimed_again_until_the_lease_ran_out(
+    store: Store, store_at: StoreAt
+) -> None:
+    created(store)
+    append(store, invitation(1))
+    first = claim_one(store)
+    append(store, invitation(2))
+    assert claim(store) == []
+    second = claim_one(store_at(30.1))
+    assert numbers(second) == [1, 2]
+    assert second.fence > first.fence
+
+
+def test_a_stale_lease_writes_nothing(store: Store, store_at: StoreAt, raw_store: "redis.Redis") -> None:
+    created(store)
+    append(store, invitation(1))
+    stale = claim_one(store)
+    current = claim_one(store_at(31))
+    before = contents(raw_store)
+    assert settle(store, stale, dead=(DroppedEvent(1, "refused", ""),), attempts=({"n": 1},)) == "lost"
+    assert contents(raw_store) == before
+    assert settle(store_at(31), current) == "idle"
+
+
+def test_a_settle_names_numbers_so_that_what_came_later_stays(store: Store) -> None:
+    created(store)
+    append(store, invitation(1))
+    found = claim_one(store)
+    append(store, invitation(2))
+    assert settle(store, found) == "due"
+    assert numbers(claim_one(store)) == [2]
+
+
+def test_a_retry_holds_back_all_that_follows(store: Store, store_at: StoreAt) -> None:
+    created(store)
+    append(store, invitation(1), invitation(2))
+    found = claim_one(store)
+    assert settle(store, found, through=0, follow_up=RetryLater(5_000, 1, 1)) == "due"
+    assert claim(store) == []
+    append(store, invitation(3))
+    assert claim(store_at(4)) == []
+    again = claim_one(store_at(6))
+    assert (numbers(again), again.attempts) == ([1, 2, 3], 1)
+    assert settle(store_at(6), again, through=1) == "due"
+    assert claim_one(store_at(6)).attempts == 0
+
+
+def test_a_dropped_event_is_kept_as_a_dead_letter(store: Store, raw_store: "redis.Redis") -> None:
+    made = created(store)
+    append(store, invitation(1), invitation(2))
+    assert settle(store, claim_one(store), dead=(DroppedEvent(1, "refused", "HTTP 400"),)) == "idle"
+    ((_, letter),) = raw_store.xrange(P.dead)
+    assert (letter["subscription"], letter["reason"], letter["detail"]) == (made.id, "refused", "HTTP 400")
+    assert '"sequenceNumber": 1' in letter["entry"]
+    assert raw_store.ttl(P.dead) > 0
+
+
+def test_a_due_entry_without_its_keys_is_kept_for_later(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    made = created(store)
+    append(store, invitation(1))
+    raw_store.rename(P.outbox(made.id), f"{P.tag}:aside")
+    assert claim(store) == []
+    raw_store.rename(f"{P.tag}:aside", P.outbox(made.id))
+    assert numbers(claim_one(store_at(61))) == [1]
+
+
+def test_what_becomes_due_wakes_a_listener(store: Store) -> None:
+    created(store)
+    wakeups = store.claims.wakeups()
+    assert wakeups.wait(0.01) is None
+    append(store, invitation(1))
+    assert wakeups.wait(5) == P.number
+    append(store, invitation(2))
+    assert wakeups.wait(0.05) is None
+    wakeups.close()

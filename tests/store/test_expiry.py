@@ -1,0 +1,51 @@
+"""What time does to a subscription."""
+
+import redis
+
+from tests.conftest import kept_keys
+from tests.harness.builders import all_of, append, created, invitation, session_status
+from tests.store.claiming import P, StoreAt, claim_one, delete, end_reason, now_ms, numbers, settle
+from webrtc_events.core.model import EventType, Status
+from webrtc_events.store.store import Store
+
+
+def test_expiry_sends_what_was_accepted_then_the_end(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    made = created(store, expires_at_ms=now_ms(raw_store) + 10_000)
+    append(store, invitation(1))
+    assert store.expiry.sweep() == 0
+    later = store_at(11)
+    assert later.expiry.sweep() == 1
+    assert later.expiry.sweep() == 0
+    assert settle(later, claim_one(later)) == "due"
+    found = claim_one(later)
+    assert (numbers(found), end_reason(found)) == ([2], "SUBSCRIPTION_EXPIRED")
+    resource = later.subscriptions.get(made.id)
+    assert resource is not None
+    assert resource.status is Status.EXPIRED
+
+
+def test_an_ended_subscription_is_shown_for_the_retention_time_then_leaves_nothing(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    made = created(store, max_events=1, event_type=EventType.SESSION_STATUS, session="s1", sealed="secret")
+    append(store, session_status(1), to=P.number)
+    assert settle(store, claim_one(store)) == "due"
+    assert settle(store, claim_one(store)) == "ended"
+    assert raw_store.hget(P.subscription(made.id), "credential") is None
+    assert store_at(3590).expiry.sweep() == 0
+    assert [each.status for each in all_of(store_at(3590))] == [Status.EXPIRED]
+    assert store_at(3601).expiry.sweep() == 1
+    assert store.subscriptions.get(made.id) is None
+    assert sorted(kept_keys(raw_store)) == sorted([P.seen("/gateway", "e1"), "partitions", "session:{s1}"])
+    # What says which partitions know a session goes by itself.
+    assert raw_store.ttl("session:{s1}") > 0
+
+
+def test_a_deleted_subscription_leaves_nothing_at_once(store: Store, raw_store: "redis.Redis") -> None:
+    made = created(store)
+    delete(store, made.id)
+    assert settle(store, claim_one(store)) == "ended"
+    assert store.expiry.sweep() == 1
+    assert kept_keys(raw_store) == ["partitions"]

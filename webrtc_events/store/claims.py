@@ -1,0 +1,197 @@
+"""Claims: leases on the heads of outboxes, and what became of them."""
+
+import itertools
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from webrtc_events.core.errors import DamagedRecord, Unavailable
+from webrtc_events.core.model import Claim
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.connection import Connection, reached
+from webrtc_events.store.initial_events import InitialEvents
+from webrtc_events.store.keys import Partition
+from webrtc_events.store.records import UnreadableEntry, read_claim, reason_of_damage
+from webrtc_events.store.redis.scripts import Call
+from webrtc_events.store.redis.wakeups import Wakeups
+from webrtc_events.store.settlements import Settlement, SettleOutcome, settle_call
+
+__all__ = ["ClaimLimits", "Claims"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLimits:
+    """Bytes of events that one claim of a partition may take, and those of one subscription."""
+
+    partition_bytes: int
+    subscription_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ClaimLimits":
+        return cls(settings.claim_bytes, settings.event_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _ClaimRequest:
+    """What claim.lua is given for each partition.
+
+    `number` counts the claims of one claimer. `first_unanswered` is the number of the first claim of that
+    partition whose answer did not arrive.
+    """
+
+    max_subscriptions: int
+    max_events: int
+    claimer: str
+    number: int
+    max_bytes: int
+    max_subscription_bytes: int
+
+    def call(self, partition: Partition, first_unanswered: int) -> Call:
+        args: list[str | int] = [
+            self.max_subscriptions,
+            self.max_events,
+            self.claimer,
+            self.number,
+            first_unanswered,
+            self.max_bytes,
+            self.max_subscription_bytes,
+        ]
+        return Call("claim", [partition.due], partition.tag, args)
+
+
+@dataclass(frozen=True, slots=True)
+class _ClaimAnswer:
+    """What claim.lua returned. `skipped` were written by a newer release."""
+
+    now_ms: int
+    skipped: int
+    damaged: Sequence[Sequence[str]]
+    claims: Sequence[Sequence[Any]]
+
+    @classmethod
+    def parse(cls, raw: Sequence[Any]) -> "_ClaimAnswer":
+        now_ms, skipped, damaged, *claims = raw
+        return cls(int(now_ms), skipped, damaged, claims)
+
+
+class Claims:
+    """For one thread at a time."""
+
+    def __init__(self, connection: Connection, limits: ClaimLimits, initial_events: InitialEvents) -> None:
+        self._connection = connection
+        self._limits = limits
+        self._initial_events = initial_events
+        # Who claims, how often, and the first claim of a partition whose answer did not come.
+        self._claimer = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+        self._unanswered: dict[int, int] = {}
+
+    def claim(
+        self, partitions: Sequence[Partition], *, subscriptions: int, events: int, size: int | None = None
+    ) -> list[Claim]:
+        """Leases up to `subscriptions` due ones of each partition, with up to `events` events each.
+
+        Those of a partition have up to `size` bytes, or `claim_bytes`, those of a subscription `event_bytes`;
+        a larger event is leased alone.
+
+        What a partition gave and this store did not hear of, the next claim from it gives again.
+
+        Raises:
+            Unavailable: none of the partitions can be reached.
+        """
+        answers = self._answers(
+            partitions,
+            _ClaimRequest(
+                max_subscriptions=subscriptions,
+                max_events=events,
+                claimer=self._claimer,
+                number=next(self._numbers),
+                max_bytes=self._limits.partition_bytes if size is None else size,
+                max_subscription_bytes=self._limits.subscription_bytes,
+            ),
+        )
+        found: list[Claim] = []
+        unreadable: list[UnreadableEntry] = []
+        for _, raw_answer in reached(partitions, answers):
+            answer = _ClaimAnswer.parse(raw_answer)
+            self._connection.report_damaged(answer.damaged)
+            for raw in answer.claims:
+                match read_claim(answer.now_ms, raw):
+                    case Claim() as claim:
+                        found.append(claim)
+                    case UnreadableEntry() as entry:
+                        unreadable.append(entry)
+                    case DamagedRecord() as error:
+                        # Its lease keeps it from coming back at once.
+                        self._connection.damage.report(error.name, error.why)
+            self._connection.skipped.report(answer.skipped)
+        self._mend(unreadable)
+        return found
+
+    def _answers(self, partitions: Sequence[Partition], request: _ClaimRequest) -> list[Any]:
+        number = request.number
+        calls = [
+            request.call(partition, self._unanswered.get(partition.number, number))
+            for partition in partitions
+        ]
+        answers = self._connection.scripts.run_some(calls, repeats=False)
+        for partition, answer in zip(partitions, answers, strict=True):
+            if isinstance(answer, Unavailable):
+                self._unanswered.setdefault(partition.number, number)
+            else:
+                self._unanswered.pop(partition.number, None)
+        return answers
+
+    def _mend(self, unreadable: Sequence[UnreadableEntry]) -> None:
+        """Takes entries that cannot be read out of their outboxes."""
+        calls = [
+            _mend_call(self._connection.partition_of_known(entry.subscription_id), entry)
+            for entry in unreadable
+        ]
+        for answer in self._connection.scripts.run_some(calls):
+            if not isinstance(answer, Unavailable):
+                self._connection.report_damaged(answer)
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
+        """Writes what became of claims, each unless its lease went to another.
+
+        Raises:
+            Unavailable: none of the partitions can be reached.
+        """
+        calls = [
+            settle_call(self._connection.partition_of_known(settlement.claim.subscription_id), settlement)
+            for settlement in settlements
+        ]
+        answers = self._connection.scripts.run_some(calls)
+        found = dict(reached(range(len(answers)), answers))
+        outcomes = []
+        active = []
+        for index, settlement in enumerate(settlements):
+            subscription_id = settlement.claim.subscription_id
+            outcomes.append(self._outcome(subscription_id, found.get(index)))
+            if outcomes[-1] is SettleOutcome.ACTIVE:
+                active.append(subscription_id)
+        if active:
+            self._initial_events.catch_up(active)
+        return outcomes
+
+    def _outcome(self, subscription_id: str, answer: str | None) -> SettleOutcome:
+        if answer is None:
+            return SettleOutcome.UNANSWERED
+        why = reason_of_damage(answer)
+        if why is not None:
+            self._connection.damage.report(subscription_id, why)
+            return SettleOutcome.DAMAGED
+        return SettleOutcome(answer)
+
+    def wakeups(self) -> Wakeups:
+        """A listener for partitions in which something became due."""
+        return Wakeups(self._connection.client.nodes, self._connection.partition_count)
+
+
+def _mend_call(partition: Partition, entry: UnreadableEntry) -> Call:
+    """Source: lua/mend.lua."""
+    subscription_id = entry.subscription_id
+    keys = [partition.subscription(subscription_id), partition.outbox(subscription_id), partition.due]
+    return Call("mend", keys, partition.tag, [subscription_id, entry.fence, entry.claimed_entries])

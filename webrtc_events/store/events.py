@@ -1,0 +1,88 @@
+"""Network events: each is appended to the outbox of every subscription that it matches."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from webrtc_events.core.model import NetworkEvent
+from webrtc_events.store.appends import AppendOptions, AppendResult, append_events
+from webrtc_events.store.connection import Connection
+from webrtc_events.store.keys import Partition, partition_of
+from webrtc_events.store.session_index import SessionIndex
+from webrtc_events.store.session_states import SessionStates
+
+__all__ = ["NetworkEvents"]
+
+
+class NetworkEvents:
+    """Every method may raise `errors.Unavailable`: some outbox may lack some event. The same call again
+    completes it, and changes nothing else.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        session_states: SessionStates,
+        session_index: SessionIndex,
+        options: AppendOptions,
+    ) -> None:
+        self._connection = connection
+        self._session_states = session_states
+        self._session_index = session_index
+        self._options = options
+
+    def accept(self, events: Sequence[NetworkEvent]) -> list[AppendResult]:
+        """One result for each event, in order, once every matching outbox holds it.
+
+        An event is new unless every partition that it may match has seen it before.
+        """
+        self._connection.guard.check()
+        routes = self._routes(self._with_involved(events))
+        batches: dict[int, list[NetworkEvent]] = defaultdict(list)
+        for event, partitions in routes:
+            for partition in partitions:
+                batches[partition.number].append(event)
+        answers = {number: iter(results) for number, results in self.append(batches).items()}
+        return [
+            _combined([next(answers[partition.number]) for partition in partitions])
+            for _, partitions in routes
+        ]
+
+    def append(self, batches: Mapping[int, Sequence[NetworkEvent]]) -> dict[int, list[AppendResult]]:
+        """Appends events to every matching outbox: for each partition number, in order.
+
+        Returns once all hold their events, on as many replicas as `ack_replicas` asks for.
+        """
+        self._connection.guard.check()
+        return append_events(
+            self._connection.scripts, self._options, batches, self._connection.report_damaged
+        )
+
+    def _with_involved(self, events: Sequence[NetworkEvent]) -> list[NetworkEvent]:
+        """The events, each with the registrations that its session is then known to involve.
+
+        State is written before anything is appended, so that a subscription made meanwhile finds the event in
+        one of the two places.
+        """
+        of_sessions = [event for event in events if event.session is not None]
+        known = iter(self._session_states.record(of_sessions))
+        return [event if event.session is None else replace(event, involved=next(known)) for event in events]
+
+    def _routes(self, events: Sequence[NetworkEvent]) -> list[tuple[NetworkEvent, list[Partition]]]:
+        """Where each event may match: its registration's partition, or all that know its session."""
+        sessions = [event.session or "" for event in events if event.registration is None]
+        found = dict(zip(sessions, self._session_index.partitions_of(sessions), strict=True))
+        return [
+            (event, found[event.session or ""])
+            if event.registration is None
+            else (event, [partition_of(event.registration, self._connection.partition_count)])
+            for event in events
+        ]
+
+
+def _combined(results: Sequence[AppendResult]) -> AppendResult:
+    """What all partitions did with one event."""
+    return AppendResult(
+        new=not results or any(result.new for result in results),
+        subscriptions=sum(result.subscriptions for result in results),
+    )

@@ -1,0 +1,174 @@
+"""What time does: it ends subscriptions and registrations, and removes what is over."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.store.client_index import ClientIndex
+from webrtc_events.store.connection import Connection, reached
+from webrtc_events.store.initial_events import InitialEvents
+from webrtc_events.store.keys import Partition, end_note
+from webrtc_events.store.rebuild import Rebuild
+from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
+from webrtc_events.store.subscription_reads import read_subscriptions
+from webrtc_events.store.time_log import TimeLog
+
+__all__ = ["Expiry"]
+
+log = logging.getLogger(__name__)
+
+_PARTITIONS_AT_ONCE = 8
+# Of subscriptions: this many take the store some ms.
+_MUCH = 25
+
+
+@dataclass(frozen=True, slots=True)
+class _Swept:
+    """What sweep.lua did in one partition, and what it leaves to be done from outside.
+
+    `removable` has id and client of each subscription that is to be removed. `pending` are the ids of those
+    whose initial event is pending. `skipped` were written by a newer release. `broken_indexes` are to be
+    made anew. `ahead_ms`: how far the partition's time is ahead of the store's clock, which went back.
+    `end_notes` are of those that are over and still count in their client's index.
+    """
+
+    touched: int
+    removable: Sequence[tuple[str, str]]
+    pending: Sequence[str]
+    skipped: int
+    damaged: Sequence[Sequence[str]]
+    broken_indexes: Sequence[str]
+    ahead_ms: int
+    end_notes: Sequence[str]
+
+    @classmethod
+    def parse(cls, raw: Sequence[Any]) -> "_Swept":
+        touched, removable, pending, skipped, damaged, indexes, ahead_ms, notes = raw
+        pairs = tuple(zip(removable[::2], removable[1::2], strict=True))
+        return cls(touched, pairs, pending, skipped, damaged, indexes, ahead_ms, notes)
+
+
+class Expiry:
+    """For one thread at a time."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        rebuild: Rebuild,
+        client_index: ClientIndex,
+        initial_events: InitialEvents,
+    ) -> None:
+        self._connection = connection
+        self._rebuild = rebuild
+        self._client_index = client_index
+        self._initial_events = initial_events
+        self._time_log = TimeLog()
+        self._unreached: Set[int] = frozenset()
+
+    def sweep(self, limit: int = 100) -> int:
+        """Does what time does, in every partition that can be reached: see sweep.lua.
+
+        Returns how much it did, so that a caller knows to come again at once.
+
+        Raises:
+            Unavailable: no partition can be reached.
+        """
+        partitions = self._connection.partitions
+        answers = self._answers(partitions, limit)
+        self._report_unreached(answers)
+        total = 0
+        max_ahead_ms = 0
+        pending: list[str] = []
+        end_notes: dict[int, Sequence[str]] = {}
+        for partition, raw in reached(partitions, answers):
+            swept = _Swept.parse(raw)
+            total += self._follow(partition, swept)
+            max_ahead_ms = max(max_ahead_ms, swept.ahead_ms)
+            pending += swept.pending
+            end_notes[partition.number] = swept.end_notes
+        self._time_log.report(max_ahead_ms)
+        # After all removals, which a full store needs most.
+        for found in read_subscriptions(self._connection, pending):
+            _is_done(self._initial_events.complete, found)
+        settled = self._settle_notes(end_notes)
+        # Where there may be more, it is worth coming again at once.
+        return total + (settled if any(len(notes) == limit for notes in end_notes.values()) else 0)
+
+    def _answers(self, partitions: Sequence[Partition], limit: int) -> list[Any]:
+        """What sweep.lua answers for each; Unavailable for what cannot be reached.
+
+        A server runs what comes in one batch before it serves others. So a batch is of a few partitions, and
+        of one while there is much to do.
+        """
+        answers: list[Any] = []
+        size = _PARTITIONS_AT_ONCE
+        while left := partitions[len(answers) :]:
+            calls = [Call("sweep", [partition.ends], partition.tag, [limit]) for partition in left[:size]]
+            found = self._connection.scripts.run_some(calls)
+            answers += found
+            touched = [int(answer[0]) for answer in found if not isinstance(answer, Unavailable)]
+            # An outage is waited for once more, and not with every batch.
+            size = _batch_size(sum(touched)) if touched else len(left)
+        return answers
+
+    def _follow(self, partition: Partition, swept: _Swept) -> int:
+        """Does in one partition what must be done from outside; returns how much was done in all."""
+        self._connection.report_damaged(swept.damaged)
+        for index in swept.broken_indexes:
+            _is_done(self._rebuild.run, partition, index)
+        self._connection.skipped.report(swept.skipped)
+        removed = sum(
+            _is_done(self._remove, partition, subscription_id, client)
+            for subscription_id, client in swept.removable
+        )
+        return swept.touched - len(swept.removable) + removed
+
+    def _remove(self, partition: Partition, subscription_id: str, client: str) -> None:
+        """Leaves the zset entry for last: whatever fails before is done again by the next sweep."""
+        self._client_index.remove(client, subscription_id)
+        with store_errors():
+            pipe = self._connection.client.pipeline()
+            pipe.zrem(partition.ended, end_note(client, subscription_id))
+            pipe.delete(partition.subscription(subscription_id))
+            pipe.zrem(partition.ends, subscription_id)
+            answers_of(pipe)
+
+    def _settle_notes(self, end_notes: Mapping[int, Sequence[str]]) -> int:
+        try:
+            return self._client_index.settle_notes(end_notes)
+        except Unavailable:
+            # What has been done stays so; the next sweep finds the rest.
+            return 0
+
+    def _report_unreached(self, answers: Sequence[Any]) -> None:
+        """Logs which partitions can be reached no longer, or again."""
+        unreached = {
+            number: answer for number, answer in enumerate(answers) if isinstance(answer, Unavailable)
+        }
+        if unreached.keys() == self._unreached:
+            return
+        self._unreached = unreached.keys()
+        if unreached:
+            numbers = ", ".join(map(str, unreached))
+            reason = next(iter(unreached.values())).__cause__
+            log.warning(
+                "the store does not serve partitions %s: %s: %s", numbers, type(reason).__name__, reason
+            )
+        else:
+            log.info("the store serves every partition again")
+
+
+def _batch_size(touched: int) -> int:
+    """Of partitions, after a batch in which this much was to do."""
+    return 1 if touched >= _MUCH else _PARTITIONS_AT_ONCE
+
+
+def _is_done(act: Callable[..., None], *args: Any) -> bool:
+    """Whether it was done. What it needs may be on a node that is out: a later sweep does it."""
+    try:
+        act(*args)
+    except Unavailable:
+        return False
+    return True

@@ -1,0 +1,53 @@
+"""What the first start on a store decides for every later one."""
+
+import logging
+
+from webrtc_events.core.start_faults import CannotStart
+from webrtc_events.store.redis.scripts import Client, store_errors
+
+__all__ = ["PartitionMismatch", "check_partition_count", "record_partition_count", "shares_payloads"]
+
+log = logging.getLogger(__name__)
+
+# string: how many partitions the store was made for. The first key of a store.
+_MADE_FOR = "partitions"
+# string: every release that ever worked on the store knows of payloads that outboxes share.
+_SHARES = "shares-payloads"
+
+
+class PartitionMismatch(CannotStart):
+    """The store was first started with another number of partitions."""
+
+
+def check_partition_count(client: Client, partitions: int) -> None:
+    """Records the number in a store that is empty.
+
+    Raises:
+        Unavailable: the store cannot be reached.
+        PartitionMismatch: it was made for another number.
+    """
+    with store_errors():
+        made_for = client.get(_MADE_FOR)
+        if made_for is None:
+            client.set(_SHARES, 1)
+            if record_partition_count(client, partitions):
+                log.info("the store is empty: this is its first start, or it lost what it held")
+            made_for = client.get(_MADE_FOR)
+    if made_for != str(partitions):
+        raise PartitionMismatch(
+            f"the store was made for {made_for} partitions; WEBRTC_EVENTS_PARTITIONS asks for {partitions}"
+        )
+
+
+def record_partition_count(client: Client, partitions: int) -> bool:
+    """Records for how many partitions the store is; False if it is recorded already."""
+    with store_errors():
+        return bool(client.set(_MADE_FOR, partitions, nx=True))
+
+
+def shares_payloads(client: Client, setting: str) -> bool:
+    """Whether outboxes may share payloads. `setting` is on, off or auto: as the first start decided."""
+    if setting != "auto":
+        return setting == "on"
+    with store_errors():
+        return client.get(_SHARES) is not None

@@ -1,0 +1,24 @@
+-- The scores in the index of a client's subscriptions.
+
+-- What the score in a client's index says: when the subscription was named, and its standing. A score of the release
+-- before is that of one which is being made, so it is looked at before it keeps others out.
+--   'pending'  named             it is being made, or was: it counts
+--   'live'     named / 2^20      it was made, and was not over when it was looked at: it counts
+--   'ended'    named - 2^34      it is over: it does not count
+-- Each keeps the 16384th of a second, and the order.
+local STANDINGS = {'ended', 'live', 'pending'}
+local FIRST_PENDING = 1048576
+
+local function standing_of(score)
+  return score < 0 and 'ended' or score < FIRST_PENDING and 'live' or 'pending'
+end
+
+local function named_at(score)
+  local standing = standing_of(score)
+  return standing == 'ended' and score + 2 ^ 34 or standing == 'live' and score * 2 ^ 20 or score
+end
+
+local function score_of(named, standing)
+  local score = standing == 'ended' and named - 2 ^ 34 or standing == 'live' and named / 2 ^ 20 or named
+  return string.format('%.17g', score)
+end

@@ -1,0 +1,207 @@
+-- Ends: what time sets, how a subscription leaves the indexes, and what becomes of its events.
+
+-- The moment at which time ends a subscription, and the reason; nil if nothing sets one: its expiry, the
+-- lead ahead of its sink token's expiry, a linger after its session's last status, the latest moment for
+-- its sink to agree.
+local MOMENTS = {'expires_at', 'token_stop_at', 'linger_at', 'agree_by'}
+local REASONS = {'SUBSCRIPTION_EXPIRED', 'ACCESS_TOKEN_EXPIRED', 'NETWORK_TERMINATED', 'SINK_REFUSED'}
+
+local function end_by_time(id)
+  local moment, reason = nil, nil
+  local moments = redis.call('HMGET', subscription_key(id), unpack(MOMENTS))
+  for number, at in ipairs(moments) do
+    if at and at ~= '' and (moment == nil or whole(at, MOMENTS[number]) < moment) then
+      moment, reason = whole(at, MOMENTS[number]), REASONS[number]
+    end
+  end
+  return moment, reason
+end
+
+-- Puts that moment into the ends zset.
+local function schedule(id)
+  local moment = end_by_time(id)
+  if moment then
+    on_index('ZADD', tag .. ':ends', moment, id)
+  else
+    on_index('ZREM', tag .. ':ends', id)
+  end
+end
+
+-- Until when a sink token can be used: appending stops a lead ahead of its expiry, and at half of it
+-- what is pending is given up. The lead is at most half the life that the token had left when it
+-- was first given: to give it again changes nothing.
+local function set_token_expiry(id, token_expires_at)
+  local key = subscription_key(id)
+  if token_expires_at == redis.call('HGET', key, 'token_expires_at') then
+    return
+  end
+  local stop_at, cut_at = '', ''
+  if token_expires_at ~= '' then
+    local expiry = tonumber(token_expires_at)
+    local lead = math.min(options.token_lead_ms, (expiry - now) / 2)
+    stop_at = string.format('%.0f', expiry - lead)
+    cut_at = string.format('%.0f', expiry - lead / 2)
+  end
+  redis.call('HSET', key, 'token_expires_at', token_expires_at, 'token_stop_at', stop_at, 'token_cut_at', cut_at)
+end
+
+-- When a subscription that asks for expires_at, ms or '' for never, really ends: the server may limit
+-- its life, which is counted from starts_at.
+local function limited_expiry(expires_at, starts_at)
+  local latest = starts_at + options.max_lifetime_ms
+  if options.max_lifetime_ms > 0 and (expires_at == '' or tonumber(expires_at) > latest) then
+    return string.format('%.0f', latest)
+  end
+  return expires_at
+end
+
+-- That it is over and still counts in its client's index (client_index.py).
+local function end_note(id, client)
+  return #client .. ':' .. client .. ' ' .. id
+end
+
+-- A subscription that ends gets its last status, and goes out of every index. That of its client is elsewhere: a
+-- note stays until it is known there.
+local function unindex(id, reason, status)
+  local key = subscription_key(id)
+  local of = redis.call('HMGET', key, 'type', 'registration', 'session', 'client')
+  redis.call('HSET', key, 'status', status, 'end_reason', reason)
+  redis.call('HDEL', key, 'initial_pending')
+  if of[1] and of[2] then
+    on_index('SREM', tag .. ':registration:' .. of[1] .. ':' .. of[2], id)
+  end
+  if of[3] and of[3] ~= '' then
+    on_index('SREM', tag .. ':session:' .. of[3], id)
+  end
+  on_index('ZREM', tag .. ':initial', id)
+  if of[4] then
+    on_index('ZADD', tag .. ':ended', 0, end_note(id, of[4]))
+  end
+end
+
+-- The first cause wins: the status leaves ACTIVE here and nowhere else. Queues the one
+-- subscription-ended behind what is in the outbox.
+-- With a sink token, time comes back at half its lead, to make room for the end.
+local function queue_end(id, reason, status)
+  -- What would fail, fails before the status says that the end is queued.
+  whole(redis.call('HGET', subscription_key(id), 'number'), 'number')
+  redis.call('LLEN', outbox_key(id))
+  unindex(id, reason, status)
+  local token_cut_at = redis.call('HGET', subscription_key(id), 'token_cut_at')
+  if tonumber(token_cut_at) then
+    on_index('ZADD', tag .. ':ends', token_cut_at, id)
+  else
+    on_index('ZREM', tag .. ':ends', id)
+  end
+  push_entry(id, END, options.end_deadline_ms, 0, reason)
+  make_due(id)
+end
+
+-- For the entries up to a place of an outbox, which are about to go unseen.
+local function release_all(id, last)
+  if tonumber(redis.call('HGET', subscription_key(id), 'format') or 1) == REFERRING then
+    for _, entry in ipairs(redis.call('LRANGE', outbox_key(id), 0, last)) do
+      release(id, entry)
+    end
+  end
+end
+
+-- The subscription's last act: nothing is left to send, the credential is erased, and the
+-- sweeper removes the rest once the retention time is over (at once when it was deleted).
+local function close(id)
+  local key = subscription_key(id)
+  redis.call('HDEL', key, 'credential')
+  redis.call('HSET', key, 'ended_at', now, 'lease_until', 0)
+  release_all(id, -1)
+  redis.call('DEL', outbox_key(id))
+  on_index('ZREM', tag .. ':due', id)
+  local retention_ms = options.retention_ms
+  if redis.call('HGET', key, 'status') == 'DELETED' then
+    retention_ms = 0
+  end
+  on_index('ZADD', tag .. ':ends', now + retention_ms, id)
+end
+
+-- Ends a subscription whose sink has not agreed, so at once: it has been sent nothing, and is sent no end.
+-- A handshake that is under way finds nothing left to settle.
+local function cancel(id, reason, status)
+  unindex(id, reason, status)
+  close(id)
+end
+
+-- Ends what is not over yet, for the cause that came first. True: this was it.
+local function end_unless_over(id, reason, status)
+  local was = redis.call('HGET', subscription_key(id), 'status')
+  if was == 'ACTIVE' then
+    queue_end(id, reason, status)
+  elseif was == 'ACTIVATION_REQUESTED' then
+    cancel(id, reason, status)
+  else
+    return false
+  end
+  return true
+end
+
+-- Adds to a stream that is bounded in length and age; sweep.lua removes what grows old without new entries.
+local function add_bounded(stream, max_length, ms, ...)
+  write('XADD', stream, 'MAXLEN', max_length, '*', ...)
+  redis.call('PEXPIRE', stream, ms)
+end
+
+-- Its bytes are those of all letters up to it: so the difference of two is what those between them have.
+local function add_letter(id, entry, reason, detail)
+  local bytes = payloads().letters_with(entry)
+  add_bounded(tag .. ':dead', options.dead_letters, options.dead_letters_ms,
+    'subscription', id, 'at', now, 'reason', reason, 'detail', detail, 'entry', entry,
+    'registration', redis.call('HGET', subscription_key(id), 'registration') or '', 'bytes', bytes)
+  if bytes > options.dead_letters_bytes then
+    payloads().bound_letters(bytes)
+  end
+end
+
+-- What leaves an outbox becomes a dead letter, with a payload of its own.
+local function dead_letter(id, entry, reason, detail)
+  if refers(entry) then
+    local letter, left_out = payloads().letter_of(entry)
+    add_letter(id, letter, reason, left_out and 'its payload was left out: the store was full' or detail)
+    payloads().release(id, entry)
+  else
+    add_letter(id, entry, reason, detail)
+  end
+end
+
+-- An entry that cannot be read becomes a dead letter, of which this much is kept.
+local MAX_DAMAGED_BYTES = 65536
+local function entry_damaged(id, entry)
+  add_letter(id, string.sub(entry, 1, MAX_DAMAGED_BYTES), 'damaged', 'the entry could not be read')
+  release(id, entry)
+  report_damaged(id, 'an entry of its outbox could not be read; it is a dead letter now, reason damaged')
+end
+
+-- Gives up what is before the end, which is queued already. A live lease is not broken: what is
+-- leased may still be delivered, and the rest goes when it is settled or ran out.
+-- reason '' drops without a trace, as the owner's DELETE does; else the rest is dead-lettered.
+local function drop_pending(id, reason)
+  local key, outbox = subscription_key(id), outbox_key(id)
+  local of = redis.call('HMGET', key, 'lease_until', 'number', 'fence')
+  local lease_until, number = whole(of[1], 'lease_until'), whole(of[2], 'number')
+  whole(of[3], 'fence')
+  if lease_until > now then
+    local last = redis.call('LINDEX', outbox, -1)
+    redis.call('HSET', key, 'drop_before', last and entry_number(last) or number, 'drop_reason', reason)
+    return
+  end
+  if reason ~= '' then
+    for _, entry in ipairs(redis.call('LRANGE', outbox, 0, -2)) do
+      dead_letter(id, entry, reason, '')
+    end
+  else
+    release_all(id, -2)
+  end
+  redis.call('LTRIM', outbox, -1, -1)
+  -- A settle that comes after its lease ran out must not touch the end.
+  redis.call('HINCRBY', key, 'fence', 1)
+  redis.call('HSET', key, 'attempts', 0)
+  on_index('ZADD', tag .. ':due', now, id)
+  redis.call('SPUBLISH', tag .. ':wakeup', '1')
+end

@@ -1,0 +1,65 @@
+"""What is known of media sessions: the registrations they involve and their latest status."""
+
+from collections.abc import Sequence
+
+from webrtc_events.core.model import EventType, NetworkEvent, SessionState
+from webrtc_events.store.connection import Connection
+from webrtc_events.store.keys import session_state_key
+from webrtc_events.store.records import read_session_state
+from webrtc_events.store.redis.scripts import Call, WrongType, store_errors
+
+__all__ = ["SessionStates"]
+
+
+class SessionStates:
+    """A state is kept for a while after the session's latest event."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def record(self, events: Sequence[NetworkEvent]) -> list[tuple[str, ...]]:
+        """Records what events say of their sessions; returns, for each, the registrations then known.
+
+        Only events with a session are to be given.
+
+        Raises:
+            Unavailable: some may be recorded and some not.
+        """
+        answers = self._connection.scripts.run([_record_call(event) for event in events])
+        return [tuple(registrations) for registrations in answers]
+
+    def get(self, session: str) -> SessionState:
+        """What is known of a media session. One that cannot be read is as good as unknown.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        key = session_state_key(session)
+        try:
+            with store_errors():
+                fields = self._connection.client.hgetall(key)
+        except WrongType:
+            self._connection.damage.report(key, "it is a key of another type")
+            fields = {}
+        state, fault = read_session_state(fields)
+        if fault is not None:
+            self._connection.damage.report(key, f"its latest status cannot be read: {fault}")
+        return state
+
+
+def _record_call(event: NetworkEvent) -> Call:
+    """Source: lua/record_session_state.lua."""
+    status_name = event.name if event.type is EventType.SESSION_STATUS else ""
+    return Call(
+        "record_session_state",
+        [session_state_key(event.session or "")],
+        "",
+        [
+            event.registration or "",
+            event.time_ms,
+            status_name,
+            event.payload,
+            int(not event.numbered),
+            int(event.last),
+        ],
+    )

@@ -1,0 +1,102 @@
+"""What became of a claim, as it is written back to the store."""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from webrtc_events.core.model import Agreed, Claim, End, Refused
+from webrtc_events.store.keys import Partition
+from webrtc_events.store.redis.scripts import Call
+
+__all__ = ["DroppedEvent", "RetryLater", "SettleOutcome", "Settlement", "SinkConduct", "settle_call"]
+
+
+class SettleOutcome(StrEnum):
+    """What a settle left behind. Source: lua/settle.lua, but for UNANSWERED.
+
+    LOST: the lease went to another, and nothing was written. IDLE: nothing more to send. DUE: more to send,
+    now or later. ENDED: the subscription is over. ACTIVE: its sink has agreed. DAMAGED: it cannot be read,
+    and is deferred. UNANSWERED: its partition cannot be reached, and it is to be settled again.
+    """
+
+    LOST = "lost"
+    IDLE = "idle"
+    DUE = "due"
+    ENDED = "ended"
+    ACTIVE = "active"
+    DAMAGED = "damaged"
+    UNANSWERED = "unanswered"
+
+
+class SinkConduct(StrEnum):
+    """What a sink did with a claim: it took some event, failed to take any, or was not asked."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    NOT_ASKED = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedEvent:
+    """An event given up: its outbox number and why."""
+
+    number: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLater:
+    """The event with this outbox number, which has failed `attempts` times, is tried after `delay_ms`."""
+
+    delay_ms: int
+    attempts: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a claim.
+
+    `through` is the outbox number up to which all are done with. `follow_up` None means: go on with what is
+    left. `Agreed` and `Refused` answer a handshake.
+    """
+
+    claim: Claim
+    through: int
+    dead: tuple[DroppedEvent, ...] = ()
+    attempts: tuple[dict[str, Any], ...] = ()
+    follow_up: RetryLater | End | Agreed | Refused | None = None
+    sink: SinkConduct = SinkConduct.NOT_ASKED
+
+
+def settle_call(partition: Partition, settlement: Settlement) -> Call:
+    """Source: lua/settle.lua."""
+    subscription_id = settlement.claim.subscription_id
+    keys = [partition.subscription(subscription_id), partition.outbox(subscription_id), partition.due]
+    args: list[str | int] = [
+        subscription_id,
+        settlement.claim.fence,
+        settlement.through,
+        *_verdict(settlement),
+        settlement.sink,
+        len(settlement.dead),
+        *(part for event in settlement.dead for part in (event.number, event.reason, event.detail)),
+        *(json.dumps(attempt) for attempt in settlement.attempts),
+    ]
+    return Call("settle", keys, partition.tag, args)
+
+
+def _verdict(settlement: Settlement) -> tuple[str | int, str | int, int, int]:
+    """What is next, and three values that belong to it."""
+    match settlement.follow_up:
+        case RetryLater(delay_ms, attempts, number):
+            return "retry", delay_ms, attempts, number
+        case End(reason, notify):
+            return "end", reason, int(notify), 0
+        case Agreed(rate):
+            return "agree", "" if rate is None else rate, 0, 0
+        case Refused():
+            return "refuse", 0, 0, 0
+    return "next", 0, 0, 0

@@ -1,0 +1,324 @@
+"""Subscriptions: the record of each, from its creation to its end."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from webrtc_events.core.errors import DamagedRecord, Unavailable
+from webrtc_events.core.model import Status, Subscription, TerminationReason
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.client_index import ClientIndex
+from webrtc_events.store.connection import Connection
+from webrtc_events.store.initial_events import InitialEvents
+from webrtc_events.store.keys import Partition, client_key, partition_of_subscription
+from webrtc_events.store.records import reason_of_damage
+from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
+from webrtc_events.store.session_index import SessionIndex
+from webrtc_events.store.subscription_reads import read_subscriptions
+
+__all__ = [
+    "CreateOutcome",
+    "CreateResult",
+    "EndOutcome",
+    "SubscriptionLimits",
+    "SubscriptionRecords",
+    "UpdateOutcome",
+    "UpdateResult",
+]
+
+log = logging.getLogger(__name__)
+
+
+class CreateOutcome(StrEnum):
+    """CREATED, or why not. Source: lua/create.lua.
+
+    The quotas say that there are as many subscriptions as there may be: of the client, to the registration,
+    or to the session.
+    """
+
+    CREATED = "created"
+    EXPIRED = "expired"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - an outcome, no token
+    MISMATCH = "mismatch"
+    UNKNOWN_REGISTRATION = "unknown_registration"
+    QUOTA = "quota"
+    REGISTRATION_QUOTA = "registration_quota"
+    SESSION_QUOTA = "session_quota"
+
+
+class UpdateOutcome(StrEnum):
+    """UPDATED, or why not. Source: lua/update.lua."""
+
+    UPDATED = "updated"
+    GONE = "gone"
+    ENDED = "ended"
+    EXPIRED = "expired"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - an outcome, no token
+
+
+class EndOutcome(StrEnum):
+    """ALREADY: another cause came first. Source: lua/end.lua."""
+
+    ENDED = "ended"
+    ALREADY = "already"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateResult:
+    """A subscription that was created starts at `now_ms` and ends by `expires_at_ms`, if it has an end."""
+
+    outcome: CreateOutcome
+    now_ms: int = 0
+    expires_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """A subscription that was updated ends by `expires_at_ms`, if it has an end, and shows `request`."""
+
+    outcome: UpdateOutcome
+    expires_at_ms: int | None = None
+    request: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionLimits:
+    """How many subscriptions there may be that are not over; 0: no limit."""
+
+    per_client: int
+    per_registration: int
+    per_session: int
+    require_known_registration: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> "SubscriptionLimits":
+        return cls(
+            per_client=settings.max_subscriptions,
+            per_registration=settings.max_registration_subscriptions,
+            per_session=settings.max_session_subscriptions,
+            require_known_registration=settings.require_known_registration,
+        )
+
+
+class SubscriptionRecords:
+    """Every method may raise `errors.Unavailable`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        limits: SubscriptionLimits,
+        client_index: ClientIndex,
+        session_index: SessionIndex,
+        initial_events: InitialEvents,
+    ) -> None:
+        self._connection = connection
+        self._limits = limits
+        self._client_index = client_index
+        self._session_index = session_index
+        self._initial_events = initial_events
+
+    def create(
+        self,
+        subscription: Subscription,
+        *,
+        sink: str,
+        headers: Mapping[str, str],
+        sealed: str | None,
+        session_over: bool = False,
+    ) -> CreateResult:
+        """Stores a subscription; `starts_at_ms` and `status` of the argument are ignored.
+
+        `sink` is the address to POST to, which may be written otherwise than in the request. With an
+        `origin` the subscription is not active until the sink has agreed.
+        `session_over`: its session has had its last status.
+        """
+        self._connection.guard.check()
+        partition = self._connection.partition_of_known(subscription.id)
+        fields: dict[str, str | int] = {
+            "request": json.dumps(subscription.request),
+            "max_events": "" if subscription.max_events is None else subscription.max_events,
+            "sink": sink,
+            "headers": json.dumps(dict(headers)),
+            "contract": subscription.contract,
+        }
+        if sealed is not None:
+            fields["credential"] = sealed
+        room = self._session_room(subscription, partition)
+        call = _create_call(
+            partition, subscription, fields, self._limits, session_room=room, session_over=session_over
+        )
+        if not self._client_index.reserve(subscription.client, subscription.id, self._limits.per_client):
+            return CreateResult(CreateOutcome.QUOTA)
+        self._session_index.add(subscription, partition)
+        result = _create_result(self._connection.run(call))
+        if result.outcome is not CreateOutcome.CREATED:
+            self._client_index.remove(subscription.client, subscription.id)
+            return result
+        # The subscription is there; to say otherwise would have it made twice. The sweeper confirms it later.
+        with suppress(Unavailable):
+            self._client_index.confirm(subscription.client, subscription.id)
+        if subscription.initial_event and subscription.origin is None:
+            try:
+                self._initial_events.append(subscription)
+            except (DamagedRecord, Unavailable):
+                log.warning("the initial event of subscription=%s is left to the sweeper", subscription.id)
+        return result
+
+    def _session_room(self, subscription: Subscription, partition: Partition) -> int | None:
+        """How many subscriptions to its session may be in its partition; None: there is no limit.
+
+        Of several that are made at once in several partitions, a few too many may get in.
+        """
+        limit = self._limits.per_session
+        if subscription.session is None or not limit:
+            return None
+        (partitions,) = self._session_index.partitions_of([subscription.session])
+        others = [other for other in partitions if other.number != partition.number]
+        with store_errors():
+            pipe = self._connection.client.pipeline()
+            for other in others:
+                pipe.scard(other.session(subscription.session))
+            answers = answers_of(pipe) if others else []
+        # One that cannot be read is made anew once an event meets it, and counts nothing until then.
+        return limit - sum(answer for answer in answers if isinstance(answer, int))
+
+    def update(
+        self, subscription: Subscription, *, expires_at_ms: int | None, sealed: str | None
+    ) -> UpdateResult:
+        """Gives a subscription that is not over a new expiry, a new sink credential, or both; None leaves it.
+
+        With a new expiry, `subscription.request` says so; `sealed` is `subscription.credential`.
+        """
+        self._connection.guard.check()
+        partition = self._connection.partition_of_known(subscription.id)
+        # Before the subscription lives longer, what leads to it must.
+        self._session_index.add(replace(subscription, expires_at_ms=expires_at_ms), partition)
+        call = _update_call(partition, subscription, expires_at_ms=expires_at_ms, sealed=sealed)
+        return _update_result(self._connection.run(call))
+
+    def get(self, subscription_id: str) -> Subscription | None:
+        """The subscription without its credential, or None if there is none (any more).
+
+        Raises:
+            DamagedRecord: it cannot be read.
+        """
+        found = next(iter(read_subscriptions(self._connection, [subscription_id])), None)
+        if isinstance(found, DamagedRecord):
+            raise found
+        return found
+
+    def pages_of(self, client: str) -> Iterator[list[Subscription]]:
+        """Every subscription of a client, oldest first, page by page.
+
+        One that cannot be read is named in the log only.
+        """
+        for ids in self._client_index.pages(client):
+            page = []
+            for found in read_subscriptions(self._connection, ids):
+                if isinstance(found, DamagedRecord):
+                    self._connection.damage.report(found.name, found.why)
+                else:
+                    page.append(found)
+            yield page
+
+    def owner_of_damaged(self, subscription_id: str, client: str) -> tuple[bool, str | None]:
+        """Whether one that cannot be read is the client's; the subject that it is of, if that is known."""
+        partition = self._connection.partition_of_known(subscription_id)
+        with store_errors():
+            pipe = self._connection.client.pipeline()
+            pipe.hmget(partition.subscription(subscription_id), "client", "subject")
+            pipe.zscore(client_key(client), subscription_id)
+            fields, named = answers_of(pipe)
+        owner, subject = (None, None) if isinstance(fields, Exception) else fields
+        is_named = named is not None and not isinstance(named, Exception)
+        return (owner == client if owner else is_named), subject
+
+    def discard(self, subscription_id: str, client: str) -> bool:
+        """Removes a subscription that cannot be read, without a word to its sink; False: there was none."""
+        partition = self._connection.partition_of_known(subscription_id)
+        call = Call("discard", [partition.subscription(subscription_id)], partition.tag, [subscription_id])
+        found = bool(self._connection.run(call))
+        self._client_index.remove(client, subscription_id)
+        return found
+
+    def end(
+        self, subscription_id: str, reason: TerminationReason, status: Status, *, drop_pending: bool
+    ) -> EndOutcome:
+        """Ends a subscription, unless another cause came first.
+
+        Raises:
+            DamagedRecord: it cannot be read.
+        """
+        partition = partition_of_subscription(subscription_id, self._connection.partition_count)
+        if partition is None:
+            return EndOutcome.GONE
+        args: list[str | int] = [subscription_id, reason, status, int(drop_pending)]
+        answer = self._connection.run(
+            Call("end", [partition.subscription(subscription_id)], partition.tag, args)
+        )
+        why = reason_of_damage(answer)
+        if why is not None:
+            raise DamagedRecord(subscription_id, why)
+        return EndOutcome(answer)
+
+
+def _create_call(
+    partition: Partition,
+    subscription: Subscription,
+    fields: Mapping[str, str | int],
+    limits: SubscriptionLimits,
+    *,
+    session_room: int | None,
+    session_over: bool,
+) -> Call:
+    """Source: lua/create.lua."""
+    args: list[str | int] = [
+        subscription.id,
+        subscription.type,
+        subscription.registration,
+        subscription.session or "",
+        "" if subscription.expires_at_ms is None else subscription.expires_at_ms,
+        subscription.credential.expires_at_ms if subscription.credential else "",
+        subscription.client,
+        subscription.subject or "",
+        int(limits.require_known_registration),
+        int(subscription.initial_event),
+        int(session_over),
+        subscription.origin or "",
+        limits.per_registration or "",
+        "" if session_room is None else session_room,
+        *(part for pair in fields.items() for part in pair),
+    ]
+    return Call("create", [partition.subscription(subscription.id)], partition.tag, args)
+
+
+def _create_result(answer: tuple[str, str | int, str | int]) -> CreateResult:
+    outcome, now_ms, expires_at = answer
+    return CreateResult(CreateOutcome(outcome), int(now_ms), int(expires_at) if expires_at else None)
+
+
+def _update_call(
+    partition: Partition, subscription: Subscription, *, expires_at_ms: int | None, sealed: str | None
+) -> Call:
+    """Source: lua/update.lua."""
+    credential = subscription.credential
+    args: list[str | int] = [
+        subscription.id,
+        "" if expires_at_ms is None else expires_at_ms,
+        "" if expires_at_ms is None else json.dumps(subscription.request),
+        "" if sealed is None or credential is None else credential.expires_at_ms,
+        sealed or "",
+    ]
+    return Call("update", [partition.subscription(subscription.id)], partition.tag, args)
+
+
+def _update_result(answer: tuple[str, str, str]) -> UpdateResult:
+    outcome, expires_at, request = answer
+    if outcome != UpdateOutcome.UPDATED:
+        return UpdateResult(UpdateOutcome(outcome))
+    return UpdateResult(UpdateOutcome.UPDATED, int(expires_at) if expires_at else None, json.loads(request))
