@@ -26,11 +26,11 @@ DOCUMENT = Document("delivery-policy.md")
 # Failures that libcurl has no code for, see sinks/transfer.py.
 OWN_FAILURES = {"too_large", "address_refused", "protocol", "other"}
 SIGNALS = {
-    "answers": Healthy,
-    "asks for less": Throttled,
-    "errs": Error,
-    "is silent": Unreachable,
-    "says nothing of itself": type(None),
+    "healthy": Healthy,
+    "throttled": Throttled,
+    "error": Error,
+    "unreachable": Unreachable,
+    "none": type(None),
 }
 
 
@@ -87,7 +87,7 @@ def check(row: Row, reply: SinkAnswer | SinkFailure) -> None:
     assert isinstance(found, outcome), (row, found)
     if isinstance(found, End):
         assert found.reason == reason
-        assert found.notify == ("is told once" in row.subscription)
+        assert found.notify == ("with one notification" in row.subscription)
     assert isinstance(signal_of(reply, 0.0), SIGNALS[row.signal]), row
 
 
@@ -135,7 +135,7 @@ def test_a_real_sink_is_treated_as_its_row_says(
     append(store, invitation(1), invitation(2))
     make_driver().run()
     outcome, reason = said(row)
-    end = [reason] if "is told once" in row.subscription else []
+    end = [reason] if "with one notification" in row.subscription else []
     expected: dict[type[Outcome], list[Any]] = {
         Delivered: [1, 2],
         Retry: [1, 1, 2],
@@ -166,8 +166,8 @@ def test_the_figures_are_those_of_the_service() -> None:
         "longest delay after the first attempt": retry_policy._FIRST_DELAY_MS // 1000,
         "longest delay at all": retry_policy._MAX_DELAY_MS // 1000,
         f"failing without a break, after which a subscription ends with {reason}": settings.sink_failure_s,
-        "failures in a row that make a sink silent": host_health.FAILURES_TO_OPEN,
-        "longest rest": round(host_health.MAX_COOL_DOWN_S),
+        "failures in a row that open the circuit breaker": host_health.FAILURES_TO_OPEN,
+        "longest cool-down": round(host_health.MAX_COOL_DOWN_S),
         "notifications on their way to one sink": settings.sink_in_flight,
         "connections to one sink": settings.sink_connections,
     }

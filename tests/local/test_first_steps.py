@@ -117,7 +117,7 @@ def test_steps_of_the_readme_show_what_it_says_each_time(
     serve = start_serve()
     endpoints = Endpoints.read(data)
     text = (ROOT / "README.md").read_text()
-    section = text.partition("\n### A first subscription\n")[2].partition("\n## ")[0]
+    section = text.partition("\n## Your first subscription\n")[2].partition("\n## ")[0]
     adapted = section.replace("http://127.0.0.1:9091", endpoints.api)
     adapted = adapted.replace("https://localhost:9443", endpoints.sink)
     steps = re.findall(r"(?s)```sh\n(.*?)```", adapted)

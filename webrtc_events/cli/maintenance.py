@@ -33,7 +33,7 @@ def rotate_key() -> None:
     """Seal every stored sink credential again, with the first key of WEBRTC_EVENTS_SECRET_KEY.
 
     First give every process the new key in front of the old one. Then run this command;
-    deliveries continue. Afterwards remove the old key everywhere: README, "Rotating the key".
+    deliveries continue. Afterwards remove the old key everywhere: docs/commands.md, "Rotate the key".
     The command may be repeated. It exits with 1 if it could not open a credential: then keep the
     old key.
 
@@ -113,7 +113,8 @@ def erase(registration: str, dry_run: bool, yes: bool) -> None:
     notification of the end. The command may be repeated, also after an interruption.
 
     End the registration at the gateway first: the service stores what is published or subscribed
-    to afterwards. README, "Erasing a registration", says what expires and what is stored elsewhere.
+    to afterwards. docs/commands.md, "Erase a registration", says what expires and what is stored
+    elsewhere.
 
     Needs the worker's settings in the environment.
 

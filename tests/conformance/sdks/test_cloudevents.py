@@ -1,6 +1,6 @@
 """CloudEvents' own libraries read what is sent: every notification of all recorded calls, in both forms.
 
-README, CloudEvents libraries, says what they do with each form; this keeps it true.
+docs/subscribers.md, CloudEvents libraries, says what they do with each form; this keeps it true.
 """
 
 import json
@@ -28,7 +28,8 @@ from webrtc_events.services.events import Events
 from webrtc_events.store.store import Store
 
 HERE = Path(__file__).parent
-README = (HERE.parents[2] / "README.md").read_text(encoding="utf-8")
+DOCUMENT = (HERE.parents[2] / "docs" / "subscribers.md").read_text(encoding="utf-8")
+SUBSCRIBABLE = [each for each in EventType if each is not EventType.SUBSCRIPTION_ENDED]
 SUBSCRIBABLE = [kind for kind in EventType if kind is not EventType.SUBSCRIPTION_ENDED]
 MOVED = {"mediaSessionId", "status"}
 
@@ -157,10 +158,10 @@ def test_javascript(sent: Sent) -> None:
             assert re.match(r"ValidationError: invalid .* name: .*mediaSessionId", result[way]["refused"])
 
 
-def test_the_readme_names_the_versions_that_this_was_tried_with() -> None:
+def test_the_document_names_the_versions_that_this_was_tried_with() -> None:
     manifest = json.loads((HERE / "node_modules" / "cloudevents" / "package.json").read_text())
     for language, installed in (("Python", version("cloudevents")), ("JavaScript", manifest["version"])):
-        told = set(re.findall(rf"^\| {language} `cloudevents` ([\d.]+),", README, re.MULTILINE))
+        told = set(re.findall(rf"^\| {language} `cloudevents` ([\d.]+),", DOCUMENT, re.MULTILINE))
         assert told == {".".join(installed.split(".")[:2])}, language
 
 
