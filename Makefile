@@ -20,12 +20,14 @@ SDKS := tests/conformance/sdks
 NODE_MODULES := $(SDKS)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test chaos soak fairness fanout lists conformance check types clean
+.PHONY: help serve demo test slow test-all chaos soak fairness fanout lists conformance check types clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
 	@echo 'make demo    start it, play a recorded call through it, check every notification, stop it'
-	@echo 'make test    run the tests'
+	@echo 'make test    run the tests, but the slow ones: two minutes or so'
+	@echo 'make slow    run the tests that take seconds each, or a machine: full installs, failovers, crowds'
+	@echo 'make test-all   run both'
 	@echo 'make chaos   kill, pause and empty what a running service consists of, and count what is lost;'
 	@echo '             ARGS="--seed 7" repeats a run, ARGS="--events 50000" makes a longer one'
 	@echo 'make soak    the same for a long time, whatever comes: is anything lost, doubled without a cause, or growing?'
@@ -49,8 +51,17 @@ serve: $(RUNS)
 demo: $(RUNS)
 	@exec $(BIN)/webrtc-events demo --fresh
 
+# A process that has nothing left takes over from another: some files take far longer than others.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+
 test: $(TESTS)
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+slow: $(TESTS)
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: $(TESTS)
+	$(PYTEST) $(ARGS)
 
 # Most of the time is waiting, for leases to run out: three scenarios at once do with two cores.
 chaos: $(TESTS)
