@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import redis
 
 from tests.api.conftest import NETWORK, PREFIX, PUBLIC, Api, assert_error, invitation, subscription_request
@@ -72,6 +73,7 @@ def test_the_subscriptions_of_a_client_are_bounded(api_with: ApiWith, raw_store:
     assert create(api, client="another").status_code == 201
 
 
+@pytest.mark.slow
 def test_bounds_may_be_switched_off(api_with: ApiWith, raw_store: "redis.Redis") -> None:
     api = api_with(
         max_registration_subscriptions=0, max_session_subscriptions=0, requests_per_s=0, max_subscriptions=0
@@ -87,6 +89,7 @@ def test_what_is_above_a_bound_that_was_lowered_stays(api_with: ApiWith, raw_sto
     assert (result["status"], result["subscriptions"]) == ("accepted", 3)
 
 
+@pytest.mark.slow
 def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
     api_with: ApiWith, http_settings: Settings, valkey: Valkey, raw_store: "redis.Redis"
 ) -> None:

@@ -21,6 +21,8 @@ from webrtc_events.core.setting_values import secret_keys
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import DroppedEvent, Settlement, Store
 
+pytestmark = pytest.mark.slow
+
 COMMAND = str(Path(sys.executable).parent / "webrtc-events")
 P = partition_of("r1", 64)
 OLD, NEW = "A" * 43, "E" * 43

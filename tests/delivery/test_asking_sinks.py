@@ -352,6 +352,7 @@ def run_both(dispatchers: list[Postman], sink: RecordingSink, notifications: int
             thread.join()
 
 
+@pytest.mark.slow
 def test_two_workers_keep_the_rate_that_a_sink_allows_all_its_subscriptions(
     store: Store, sink: RecordingSink, postman: Make
 ) -> None:
@@ -401,6 +402,7 @@ def test_a_slow_rate_holds_events_back_and_keeps_their_order(
     assert sum('"attempt": 1' in attempt for attempt in attempts) == len(attempts) == 3
 
 
+@pytest.mark.slow
 def test_what_waits_for_its_turn_past_its_deadline_is_dropped(
     store: Store, store_at: Callable[..., Store], sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
 ) -> None:

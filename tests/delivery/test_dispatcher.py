@@ -307,6 +307,7 @@ def test_a_sink_that_hangs_delays_no_other(store: Store, sink: RecordingSink, po
     assert not dispatcher.idle
 
 
+@pytest.mark.slow
 def test_many_that_hang_delay_no_other(store: Store, sink: RecordingSink, postman: Make) -> None:
     """More than a dispatcher keeps on its way to one host, and more than may wait for it."""
     hanging = socket.create_server(("127.0.0.1", 0), backlog=512)

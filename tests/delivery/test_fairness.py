@@ -126,6 +126,7 @@ def test_a_sink_that_asks_for_less_is_left_alone_for_its_retry_after(
     assert times[5] - times[4] >= 0.9
 
 
+@pytest.mark.slow
 def test_a_sink_that_hangs_is_asked_by_one_at_a_time(
     store: Store, postman: Make, raw_store: "redis.Redis"
 ) -> None:
@@ -210,6 +211,7 @@ def test_a_due_entry_that_is_no_subscription_holds_back_no_other(
     assert "'foreign', which is no subscription id" in caplog.text
 
 
+@pytest.mark.slow
 def test_no_lease_runs_out_while_its_task_waits_for_a_place(
     store_at: Callable[..., Store],
     sink: RecordingSink,
@@ -230,6 +232,7 @@ def test_no_lease_runs_out_while_its_task_waits_for_a_place(
     assert "lease lost" not in caplog.text
 
 
+@pytest.mark.slow
 def test_many_sinks_that_hang_leave_tasks_to_the_others(
     store: Store, sink: RecordingSink, postman: Make
 ) -> None:
@@ -275,6 +278,7 @@ def test_what_waits_for_a_sink_that_falls_silent_leaves_its_room_to_the_others(
     step_until(running, lambda: any(request.path == "/" for request in sink.requests), 4)
 
 
+@pytest.mark.slow
 def test_five_percent_that_hang_cost_the_others_nothing_to_speak_of(
     store: Store, sink: RecordingSink, postman: Make
 ) -> None:

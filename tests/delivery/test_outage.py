@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
+import pytest
 import redis
 
 from tests.delivery.conftest import LIMITS, Postman
@@ -18,6 +19,8 @@ from webrtc_events.delivery.host_health import LONGEST_REST_S
 from webrtc_events.delivery.host_limiter import HostLimits
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.store import Settlement, Store, StoreOptions
+
+pytestmark = pytest.mark.slow
 
 P = partition_of("r1", 64)
 SUBSCRIPTIONS = 15

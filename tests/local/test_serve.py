@@ -48,6 +48,7 @@ def test_signal_stops_everything_in_order(
     assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
 
 
+@pytest.mark.slow
 def test_second_signal_does_not_wait_for_deliveries(
     start_serve: Callable[[], Running], data: Path, api: Client
 ) -> None:
@@ -99,6 +100,7 @@ def test_wrong_settings_are_all_told(data: Path) -> None:
     assert all(name in done.stderr.decode() for name in wrong)
 
 
+@pytest.mark.slow
 def test_death_of_the_store_ends_serve_with_its_log(start_serve: Callable[[], Running], data: Path) -> None:
     serve = start_serve()
     os.kill(int((data / "valkey" / "valkey.lock").read_text()), signal.SIGKILL)
@@ -119,6 +121,7 @@ def test_pages_and_issuer_are_served(
     assert "<title>Inbox</title>" in page.text
 
 
+@pytest.mark.slow
 def test_accepted_event_outlives_a_killed_serve(
     start_serve: Callable[[], Running],
     start: Callable[..., Running],
@@ -145,6 +148,7 @@ def test_accepted_event_outlives_a_killed_serve(
     assert received["event"]["data"] == event["data"] | {"subscriptionId": subscription}
 
 
+@pytest.mark.slow
 def test_strict_form_passes_the_strict_second_opinion(
     start_serve: Callable[..., Running], data: Path, api: Client, sink_client: Client
 ) -> None:
@@ -162,6 +166,7 @@ def test_strict_form_passes_the_strict_second_opinion(
     assert not {"mediaSessionId", "status"} & set(received["event"])
 
 
+@pytest.mark.slow
 def test_one_client_has_the_strict_form_and_others_the_contracts(
     start_serve: Callable[..., Running], data: Path, api: Client, sink_client: Client
 ) -> None:
@@ -194,6 +199,7 @@ def test_one_client_has_the_strict_form_and_others_the_contracts(
     assert "Clients for which the operator has chosen so" in told
 
 
+@pytest.mark.slow
 def test_terminal_has_one_line_for_what_the_own_sink_took_and_the_log_for_all_else(
     start_serve: Callable[[], Running], start: Callable[..., Running], data: Path, api: Client
 ) -> None:

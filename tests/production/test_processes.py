@@ -213,6 +213,7 @@ def test_a_gunicorn_without_a_store_says_so_once(
     assert "Traceback" not in done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_another_server_without_settings_gives_up_with_a_plain_text(tmp_path: Path) -> None:
     """gunicorn without our configuration must not start one worker after the other."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
@@ -255,6 +256,7 @@ def test_the_command_line_tells_how_the_logs_call_an_address(environ: dict[str, 
     assert now != before
 
 
+@pytest.mark.slow
 def test_an_api_process_that_ends_while_the_store_is_away_takes_no_other_with_it(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path
 ) -> None:

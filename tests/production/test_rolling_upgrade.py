@@ -22,6 +22,8 @@ from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 EVENTS = 2_000
 RATE = 150.0
 GRACE_S = 30.0

@@ -13,6 +13,8 @@ from tests.harness.documents import ROOT, Document
 from tests.production.operations.tools import adapted, run_block
 from tests.production.operations.units import DEPLOY
 
+pytestmark = pytest.mark.slow
+
 RELEASES = ROOT / "tests" / "data" / "releases"
 # pip takes what it has to build with, and what there is besides, from this Python: no registry is asked.
 OFFLINE = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "false", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -43,6 +43,7 @@ def service(
         client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("confined", [False, True], ids=["free", "confined as by the units"])
 def test_the_smallest_settings_deliver_an_event(
     tmp_path: Path,
@@ -156,6 +157,7 @@ def status_of(unit: Unit, directory: Path, settings: Path) -> tuple[int, str]:
         process.kill_all()
 
 
+@pytest.mark.slow
 def test_readiness_tells_that_the_store_is_away_and_health_that_the_process_is_not(
     tmp_path: Path,
     configured_valkey: ConfiguredValkey,
@@ -184,6 +186,7 @@ def test_readiness_tells_that_the_store_is_away_and_health_that_the_process_is_n
         assert client.publish(1) == "accepted"
 
 
+@pytest.mark.slow
 def test_two_kinds_of_api_processes_serve_one_side_each(
     tmp_path: Path,
     configured_valkey: ConfiguredValkey,

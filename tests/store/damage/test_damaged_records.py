@@ -1,5 +1,7 @@
 """One damaged record stops nobody: every kind of record of keys.py, damaged in every way, beside a worker."""
 
+from collections.abc import Iterable, Iterator
+
 import pytest
 
 from tests.harness.builders import listed
@@ -57,27 +59,48 @@ def all_get_theirs(service: Service, turn: int, *damaged: str) -> None:
     service.is_well(*damaged)
 
 
+# One after the other, each beside nothing else that is damaged, takes minutes.
+BOTH_WAYS = pytest.mark.parametrize(
+    "together", [pytest.param(True, id="together"), pytest.param(False, id="alone", marks=pytest.mark.slow)]
+)
+
+
+def all_get_theirs_beside(service: Service, damage: Iterable[str], *, together: bool) -> None:
+    """`damage` damages one record with each step, and yields whose it is."""
+    victims = []
+    for turn, victim in enumerate(damage):
+        victims.append(victim)
+        if not together:
+            all_get_theirs(service, turn, victim)
+    if together:
+        all_get_theirs(service, 0, *victims)
+
+
 def test_the_list_of_fields_is_whole(service: Service) -> None:
     victim = service.subscribe("/victim", NEAR)
     kept = {name.decode() for name in service.raw.hkeys(P.subscription(victim))}
     assert kept <= {*FIELDS, *OPTIONAL_FIELDS}
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("field", [*FIELDS, *OPTIONAL_FIELDS])
-def test_a_field_of_a_subscription(service: Service, field: str) -> None:
-    for turn, value in enumerate([*GARBLED.values(), None]):
-        victim = service.subscribe(f"/victim{turn}", NEAR)
-        key = P.subscription(victim)
-        if value is None:
-            service.raw.hdel(key, field)
-        else:
-            service.raw.hset(key, field, value)
-        # Every way leads to it: deliveries, its time, its initial event.
-        service.raw.rpush(P.outbox(victim), f"1 0 {10**12} {9 * 10**12} 1\n{{}}")
-        service.raw.zadd(P.due, {victim: 1})
-        service.raw.zadd(P.ends, {victim: 1})
-        service.raw.zadd(P.initial, {victim: 1})
-        all_get_theirs(service, turn, victim)
+def test_a_field_of_a_subscription(service: Service, field: str, *, together: bool) -> None:
+    def damage() -> Iterator[str]:
+        for turn, value in enumerate([*GARBLED.values(), None]):
+            victim = service.subscribe(f"/victim{turn}", NEAR)
+            key = P.subscription(victim)
+            if value is None:
+                service.raw.hdel(key, field)
+            else:
+                service.raw.hset(key, field, value)
+            # Every way leads to it: deliveries, its time, its initial event.
+            service.raw.rpush(P.outbox(victim), f"1 0 {10**12} {9 * 10**12} 1\n{{}}")
+            service.raw.zadd(P.due, {victim: 1})
+            service.raw.zadd(P.ends, {victim: 1})
+            service.raw.zadd(P.initial, {victim: 1})
+            yield victim
+
+    all_get_theirs_beside(service, damage(), together=together)
 
 
 def test_a_subscription_of_another_type(service: Service) -> None:
@@ -266,17 +289,21 @@ def test_a_registration_of_another_type(service: Service) -> None:
         service.is_well()
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("kind", ["due", "ends", "ended", "initial"])
-def test_a_member_that_is_no_subscription(service: Service, kind: str) -> None:
+def test_a_member_that_is_no_subscription(service: Service, kind: str, *, together: bool) -> None:
     for turn, member in enumerate([*GARBLED.values(), b"registration:", b"registration:\xff"]):
         keys = {"due": P.due, "ends": P.ends, "ended": P.ended, "initial": P.initial}
         service.raw.zadd(keys[kind], {member: 1})
         service.raw.zadd(client_key("app"), {member: 1})
-        all_get_theirs(service, turn)
+        if not together:
+            all_get_theirs(service, turn)
+    all_get_theirs(service, -1)
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("field", ["subscription", "at", "reason", "detail", "entry", "registration"])
-def test_a_field_of_a_dead_letter(service: Service, field: str) -> None:
+def test_a_field_of_a_dead_letter(service: Service, field: str, *, together: bool) -> None:
     whole = {
         "subscription": "x",
         "at": "1",
@@ -289,7 +316,9 @@ def test_a_field_of_a_dead_letter(service: Service, field: str) -> None:
         letter = {**whole, field: value}
         service.raw.xadd(P.dead, {name: each for name, each in letter.items() if each is not None})
         service.raw.xadd(P.attempts, {"attempt": value or b"", "subscription": "x"})
-        all_get_theirs(service, turn)
+        if not together:
+            all_get_theirs(service, turn)
+    all_get_theirs(service, -1)
 
 
 def test_a_damaged_subscription_is_not_tried_over_and_over(service: Service) -> None:

@@ -165,6 +165,7 @@ def test_a_process_that_comes_to_an_empty_store_says_that_it_is(
     assert caplog.text.count("the store is empty") == 2
 
 
+@pytest.mark.slow
 def test_a_replica_that_had_fallen_behind_takes_over(
     tmp_path: Path, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
