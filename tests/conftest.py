@@ -12,6 +12,7 @@ import redis
 from redis._parsers.commands import CommandsParser
 
 from tests.harness.valkeys import Cluster, ClusterClient, quick_directory, three_node_cluster
+from tests.production.releases import build_wheel
 from webrtc_events.contract import documents
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
@@ -179,6 +180,12 @@ def store_at(settings: Settings) -> Iterator[Callable[..., Store]]:
 @pytest.fixture
 def store(store_at: Callable[..., Store]) -> Store:
     return store_at()
+
+
+@pytest.fixture(scope="session")
+def former_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the release before this one."""
+    return build_wheel(tmp_path_factory.mktemp("former"))
 
 
 @pytest.fixture(scope="session")

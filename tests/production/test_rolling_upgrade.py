@@ -30,8 +30,8 @@ GRACE_S = 30.0
 
 
 @pytest.fixture(scope="session")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Release:
-    return previous(tmp_path_factory.mktemp("previous"))
+def old(former_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return previous(former_wheel, tmp_path_factory.mktemp("previous"))
 
 
 @pytest.fixture

@@ -428,9 +428,11 @@ print(json.dumps([shown, outcomes[0], made.id]))
 """
 
 
+@pytest.mark.slow
 def test_the_release_before_reads_the_index_after_a_rollback(
     raw_store: "redis.Redis",
     environ: dict[str, str],
+    former_wheel: Path,
     tmp_path: Path,
     limited: Callable[..., Store],
 ) -> None:
@@ -438,7 +440,7 @@ def test_the_release_before_reads_the_index_after_a_rollback(
     if len(servers_of(raw_store)) > 1:
         pytest.skip("0.1.0 knows no cluster")
     store = limited(0)
-    old = previous(tmp_path)
+    old = previous(former_wheel, tmp_path)
     made = [created(store, registration=f"r{number}") for number in range(4)]
     for each in made[:2]:
         ended_by_the_operator(store, each)
