@@ -22,6 +22,8 @@ from webrtc_events.store.store import Store, StoreOptions
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("machine", deadline=None)
 hypothesis.settings.load_profile("machine")
+# The same examples for each mutant.
+hypothesis.settings.register_profile("mutation", deadline=None, derandomize=True, max_examples=30)
 
 # What a contract's text holds, pickled: each test that starts a service reads the same three contracts,
 # and parsing their YAML takes longer than most tests.

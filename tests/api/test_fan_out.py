@@ -14,7 +14,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.outbox_entries import parse_entry
-from webrtc_events.store.store import Store
+from webrtc_events.store.store import Store, StoreOptions
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 P = partition_of("r1", 64)
@@ -101,7 +101,7 @@ def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
     index = P.registration(PREFIX + "session-invitation", "r1")
     raw_store.eval(COPIES, 2, P.subscription(template.id), index, *ids[1:])
     assert create(others, client="another", registrationId="r2").status_code == 201
-    raw_store.config_set("slowlog-log-slower-than", 1000)
+    raw_store.config_set("slowlog-log-slower-than", 0)
     raw_store.config_set("slowlog-max-len", 100_000)
     raw_store.slowlog_reset()
 
@@ -123,9 +123,7 @@ def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
         statuses.append(others("GET", SUBSCRIPTIONS, token=others.token(client_id="another")).status_code)
         time.sleep(0.02)
     publisher.join()
-    durations = sorted(
-        each["duration"] for each in raw_store.slowlog_get(100_000) if "EVALSHA" in str(each["command"])
-    )
+    scripts = [entry for entry in raw_store.slowlog_get(100_000) if "EVALSHA" in str(entry["command"])]
     (answer,) = answers
     assert answer.status_code == 202, answer.text
     assert [(each["status"], each["subscriptions"]) for each in answer.json()["results"]] == [
@@ -136,7 +134,8 @@ def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
         numbers = [parse_entry(entry).number for entry in raw_store.lrange(P.outbox(each), 0, -1)]
         assert numbers == list(range(1, 51))
     assert {raw_store.llen(P.outbox(subscription_id)) for subscription_id in ids} == {50}
-    # 20 ms on a machine of which others do not take most.
-    assert durations[len(durations) // 2] < 20_000
-    assert durations[-1] < 250_000
+    # Each goes through 50 subscriptions for an event, then makes way for others; in microseconds.
+    appends = [entry for entry in scripts if "session-invitation r1 " in str(entry["command"])]
+    assert len(appends) >= 50 * 2_000 // StoreOptions().work
+    assert max(entry["duration"] for entry in scripts) < 1_000_000
     store.close()
