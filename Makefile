@@ -54,7 +54,8 @@ demo: $(RUNS)
 	@exec $(BIN)/webrtc-events demo --fresh
 
 # A process that has nothing left takes over from another: some files take far longer than others.
-PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+# Schemathesis, if it is installed, takes seconds to load, and only `make conformance` needs it.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal -p no:schemathesis
 
 test: $(TESTS)
 	$(PYTEST) -m "not slow" $(ARGS)

@@ -175,6 +175,7 @@ def test_what_is_too_late_is_given_up_although_its_sink_is_silent(
     assert raw_store.llen(P.outbox(letters[0]["subscription"])) == 1
 
 
+@pytest.mark.slow
 def test_a_sink_that_is_silent_for_all_fails_for_each_of_them(
     store: Store, postman: Make, raw_store: "redis.Redis"
 ) -> None:

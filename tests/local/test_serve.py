@@ -70,6 +70,7 @@ def test_second_signal_does_not_wait_for_deliveries(
     assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
 
 
+@pytest.mark.slow
 def test_port_in_use_is_told_and_nothing_is_started(data: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = other.getsockname()[1]
@@ -84,6 +85,7 @@ def test_port_in_use_is_told_and_nothing_is_started(data: Path) -> None:
     assert not (data / "valkey").exists()
 
 
+@pytest.mark.slow
 def test_second_serve_on_the_same_data_is_refused(start_serve: Callable[[], Running], data: Path) -> None:
     start_serve()
     done = run("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data))

@@ -46,6 +46,7 @@ def test_every_process_says_which_store_it_is_and_that_it_lost_its_data(
         assert process.terminate(30) < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["worker", "serve", "gunicorn"])
 def test_where_the_store_must_be_durable_no_process_starts_on_another(
     service: Make, tmp_path: Path, command: str

@@ -132,6 +132,7 @@ def test_wrong_settings_end_it_with_a_status_after_which_it_is_not_started_again
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [API, WORKER], ids=["API", "worker"])
 def test_without_its_store_it_ends_with_a_status_after_which_it_is_started_again(
     tmp_path: Path, issuer: Issuer, sink: RecordingSink, configure: Configure, unit: Unit
