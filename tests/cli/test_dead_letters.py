@@ -102,6 +102,7 @@ def test_show_tells_everything(lost: Subscription, names: list[str], letters: An
     assert [attempt["status"] for attempt in whole["attempts"]] == [400]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setting", "strict"), [("false", False), ("app,x", True), ("x", False)])
 def test_show_has_the_form_that_the_client_would_get(
     store: Store, settings: Settings, environ: dict[str, str], setting: str, *, strict: bool
@@ -160,6 +161,7 @@ def test_what_is_meant_must_be_said(command: str, letters: Any) -> None:
         assert b"one of the three" in done.stderr
 
 
+@pytest.mark.slow
 def test_nonsense_is_told(letters: Any) -> None:
     for arguments, word in (
         (["show", "nonsense"], b"no letter's id"),

@@ -124,6 +124,7 @@ def test_same_file_arrives_anew_each_time(
         assert _states(_await_events(sink_client, data, path, len(states))) == states
 
 
+@pytest.mark.slow
 def test_end_of_a_registration_arrives_anew_for_new_subscriptions(
     data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
@@ -137,6 +138,7 @@ def test_end_of_a_registration_arrives_anew_for_new_subscriptions(
             assert found == [*states, "NETWORK_TERMINATED"]
 
 
+@pytest.mark.slow
 def test_times_are_those_of_publishing_in_the_order_of_the_lines(
     data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
@@ -151,6 +153,7 @@ def test_times_are_those_of_publishing_in_the_order_of_the_lines(
     assert all(before_ms <= parse_time(time) <= after_ms for time in times)
 
 
+@pytest.mark.slow
 def test_kept_ids_are_published_once(data: Path, api: HttpClient, sink_client: HttpClient) -> None:
     call = _call()
     path = _subscribe(api, data, EventType.SESSION_STATUS, call)
@@ -184,6 +187,7 @@ def test_what_is_repeated_in_the_file_is_still_a_repeat(data: Path) -> None:
     assert done.stdout.decode() == _summary(accepted=len(call), duplicate=len(call) + 1, unmatched=len(call))
 
 
+@pytest.mark.slow
 def test_batch_whose_answer_is_lost_is_sent_again_with_the_same_new_ids(
     data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:

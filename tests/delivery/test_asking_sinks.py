@@ -359,6 +359,7 @@ def run_both(dispatchers: list[DispatcherDriver], sink: RecordingSink, notificat
             thread.join()
 
 
+@pytest.mark.slow
 def test_two_workers_keep_the_rate_that_a_sink_allows_all_its_subscriptions(
     store: Store, sink: RecordingSink, make_driver: Make
 ) -> None:
@@ -408,6 +409,7 @@ def test_a_slow_rate_holds_events_back_and_keeps_their_order(
     assert sum('"attempt": 1' in attempt for attempt in attempts) == len(attempts) == 3
 
 
+@pytest.mark.slow
 def test_what_waits_for_its_slot_past_its_deadline_is_dropped(
     store: Store,
     store_at: Callable[..., Store],
@@ -478,10 +480,12 @@ def test_a_dispatcher_that_stops_gives_back_what_waits_for_its_slot(
         stopping.step()
     for _ in range(3):
         stopping.step()
-    started = SystemClock().monotonic()
-    while not stopping.idle:
+    # Its turn comes after 0.8 s, which are forty steps.
+    for _ in range(10):
         stopping.step(claiming=False)
-    assert SystemClock().monotonic() - started < 0.5
+        if stopping.idle:
+            break
+    assert stopping.idle
     assert events_of(sink, "/") == [1]
     make_driver().run()
     assert events_of(sink, "/") == [1, 2]

@@ -299,6 +299,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", HOSTILE, ids=["quote", "bearer", "terminal", "cut", "long", "personal"])
 def test_a_certificate_cannot_speak_for_us(
     store: Store,

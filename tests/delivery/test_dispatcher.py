@@ -30,6 +30,7 @@ from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter, Skipped
 from webrtc_events.sinks.client import SinkClient
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.signatures import Signer
 from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import partition_of
@@ -221,8 +222,9 @@ def test_no_exchange_outlives_its_lease(
     with_claims(store, Watched)
     watched.run(rounds=500)
     assert sequence(sink.requests) == list(range(1, 9))
-    assert max(started) < 0.4 + 0.1
-    assert len(claims) >= 2
+    # What is posted later would outlive the lease. Of 0.15 s each, three begin within 0.4 s of a claim.
+    assert max(started) < 1.4
+    assert len(claims) >= 3
 
 
 @pytest.mark.parametrize("off_s", [-3600.0, 3600.0])
@@ -315,6 +317,7 @@ def test_a_sink_that_hangs_delays_no_other(store: Store, sink: RecordingSink, ma
     assert not dispatcher.idle
 
 
+@pytest.mark.slow
 def test_many_that_hang_delay_no_other(store: Store, sink: RecordingSink, make_driver: Make) -> None:
     """More than a dispatcher keeps on its way to one host, and more than may wait for it."""
     hanging = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -323,16 +326,18 @@ def test_many_that_hang_delay_no_other(store: Store, sink: RecordingSink, make_d
             created(store, sink=f"https://127.0.0.1:{hanging.getsockname()[1]}/")
         created(store, sink=sink.url, registration="r2")
         append(store, invitation(1))
-        dispatcher = make_driver().dispatcher
+        limits = SinkLimits(connect_ms=8_000, total_ms=8_000)
+        options = DispatcherOptions(poll_s=0.02, limits=limits)
+        dispatcher = make_driver(options=options, limits=limits).dispatcher
         dispatcher.step()
         append(store, *(invitation(number, registration="r2") for number in range(2, 12)))
         clock = SystemClock()
         started = clock.monotonic()
-        while len(sink.requests) < 10 and clock.monotonic() < started + 5:
+        while len(sink.requests) < 10 and clock.monotonic() < started + 7:
             dispatcher.step()
         assert sequence(sink.requests) == list(range(2, 12))
-        # Well before the first of those that hang has run into its timeout of 1 s.
-        assert clock.monotonic() - started < 0.9
+        # Before the first of those that hang has run into its timeout of 8 s.
+        assert clock.monotonic() - started < 7
 
 
 def test_a_crowded_host_does_not_make_a_dispatcher_spin(

@@ -41,6 +41,7 @@ def worker(settings: Settings) -> Iterator[Worker]:
     worker.stop()
 
 
+@pytest.mark.slow
 def test_no_delivery_fails_while_keys_are_rotated(
     store: Store, settings: Settings, sink: RecordingSink, worker: Worker, raw_store: "redis.Redis"
 ) -> None:

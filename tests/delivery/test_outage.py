@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
+import pytest
 import redis
 
 from tests.delivery.conftest import LIMITS, DispatcherDriver
@@ -21,6 +22,8 @@ from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.settlements import Settlement, SettleOutcome
 from webrtc_events.store.store import Store
+
+pytestmark = pytest.mark.slow
 
 P = partition_of("r1", 64)
 SUBSCRIPTIONS = 15

@@ -84,17 +84,18 @@ def said(row: Row) -> tuple[type[Outcome], str]:
 def check(row: Row, reply: SinkAnswer | SinkFailure) -> None:
     outcome, reason = said(row)
     found = decided(reply, credentialed=row.credentialed)
-    assert isinstance(found, outcome), (row, found)
+    case = (reply, row, found)
+    assert isinstance(found, outcome), case
     if isinstance(found, End):
-        assert found.reason == reason
-        assert found.notify == ("with one notification" in row.subscription)
-    assert isinstance(signal_of(reply, 0.0), SIGNALS[row.signal]), row
+        assert found.reason == reason, case
+        assert found.notify == ("with one notification" in row.subscription), case
+    assert isinstance(signal_of(reply, 0.0), SIGNALS[row.signal]), case
 
 
-@pytest.mark.parametrize("status", range(200, 600))
-def test_every_status_has_a_row_that_is_true(status: int) -> None:
-    check(row_of(str(status)), SinkAnswer(status, None, 1))
-    check(row_of(str(status), credentialed=True), SinkAnswer(status, None, 1))
+def test_every_status_has_a_row_that_is_true() -> None:
+    for status in range(200, 600):
+        check(row_of(str(status)), SinkAnswer(status, None, 1))
+        check(row_of(str(status), credentialed=True), SinkAnswer(status, None, 1))
 
 
 @pytest.mark.parametrize("reason", sorted({*CURL_REASONS.values(), *OWN_FAILURES}))

@@ -141,9 +141,9 @@ def date(offset_s: int) -> str:
         ("15 Jan 2027 08:00:20 GMT", 500),
     ],
 )
-@pytest.mark.parametrize("status", [429, 503, 404])
-def test_retry_after_is_the_least_delay(status: int, retry_after: str | None, delay_ms: int) -> None:
-    assert outcome(answer(status, retry_after)) == Retry(delay_ms, f"http_{status}")
+def test_retry_after_is_the_least_delay(retry_after: str | None, delay_ms: int) -> None:
+    for status in (429, 503, 404):
+        assert outcome(answer(status, retry_after)) == Retry(delay_ms, f"http_{status}"), status
 
 
 def test_backoff_longer_than_retry_after_stands() -> None:

@@ -89,15 +89,15 @@ def test_a_rate_that_cannot_be_kept_is_no_agreement(rate: str) -> None:
     assert decided(answer(rate=rate)) == Refused("bad_rate")
 
 
-@pytest.mark.parametrize("status", range(200, 600))
-def test_every_status_has_its_outcome_whatever_the_headers_say(status: int) -> None:
-    found = decided(answer("*", "5", status))
-    if status < 300:
-        assert found == Agreed(5)
-    elif status in LATER:
-        assert found == Retry(500, f"http_{status}")
-    else:
-        assert found == Refused(f"http_{status}")
+def test_every_status_has_its_outcome_whatever_the_headers_say() -> None:
+    for status in range(200, 600):
+        found = decided(answer("*", "5", status))
+        if status < 300:
+            assert found == Agreed(5), status
+        elif status in LATER:
+            assert found == Retry(500, f"http_{status}"), status
+        else:
+            assert found == Refused(f"http_{status}"), status
 
 
 @pytest.mark.parametrize("reason", ["dns", "connect", "tls", "timeout", "address_refused", "too_large"])

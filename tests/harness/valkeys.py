@@ -8,10 +8,12 @@ managers that end their processes. Start them from the main thread, see
 import os
 import random
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -35,16 +37,33 @@ __all__ = [
     "ValkeyServer",
     "eventually",
     "form",
+    "quick_directory",
     "sentinel",
     "three_node_cluster",
 ]
 
 CLOCK = SystemClock()
 SLOTS = 16384
+# More than what a run of the tests writes.
+_MEMORY_BYTES = 4 * 1024**3
 SERVICE = "events"
 # Not the common generator: Hypothesis gives it the same seed in every test process.
 RANDOM = random.SystemRandom()
 _GIVEN_PORTS: set[int] = set()
+
+
+@contextmanager
+def quick_directory(otherwise: Path) -> Iterator[Path]:
+    """A folder in memory, where a file is synced at once; `otherwise` where the machine has none.
+
+    For a store whose files nobody looks at: a disk syncs one write in some ms, which is most of a short test.
+    """
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or shutil.disk_usage(memory).free < _MEMORY_BYTES:
+        yield otherwise
+        return
+    with tempfile.TemporaryDirectory(prefix="webrtc-events-", dir=memory) as directory:
+        yield Path(directory)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ def test_demo_passes_on_a_fresh_serve_and_prints_what_came() -> None:
     assert "\x1b" not in output
 
 
+@pytest.mark.slow
 def test_demo_passes_where_sinks_have_to_agree() -> None:
     done = run("demo", "--fresh", env=clean_environ() | {"WEBRTC_EVENTS_SINK_VALIDATION": "on"})
     output = done.stdout.decode()

@@ -19,6 +19,8 @@ from tests.harness.commands import Running, clean_environ, eventually
 from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 _BOUND_S = 60.0
 _TIMES = 3

@@ -12,6 +12,8 @@ from tests.harness.browser import Browser, Page
 from tests.harness.commands import Running
 from webrtc_events.local.demo.http_client import HttpClient
 
+pytestmark = pytest.mark.slow
+
 _MEDIA_TYPE = {"Content-Type": "application/cloudevents+json"}
 _SHOWN = "document.querySelectorAll('#rows > :not([hidden])')"
 

@@ -50,6 +50,7 @@ def test_signal_stops_everything_in_order(
     assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
 
 
+@pytest.mark.slow
 def test_second_signal_does_not_wait_for_deliveries(
     start_serve: Callable[[], Running], data: Path, api: HttpClient
 ) -> None:
@@ -71,6 +72,7 @@ def test_second_signal_does_not_wait_for_deliveries(
     assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
 
 
+@pytest.mark.slow
 def test_port_in_use_is_told_and_nothing_is_started(data: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = other.getsockname()[1]
@@ -85,6 +87,7 @@ def test_port_in_use_is_told_and_nothing_is_started(data: Path) -> None:
     assert not (data / "valkey").exists()
 
 
+@pytest.mark.slow
 def test_second_serve_on_the_same_data_is_refused(start_serve: Callable[[], Running], data: Path) -> None:
     start_serve()
     done = run("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data))
@@ -101,6 +104,7 @@ def test_wrong_settings_are_all_told(data: Path) -> None:
     assert all(name in done.stderr.decode() for name in wrong)
 
 
+@pytest.mark.slow
 def test_death_of_the_store_ends_serve_with_its_log(start_serve: Callable[[], Running], data: Path) -> None:
     serve = start_serve()
     os.kill(int((data / "valkey" / "valkey.lock").read_text()), signal.SIGKILL)
@@ -121,6 +125,7 @@ def test_pages_and_issuer_are_served(
     assert "<title>Inbox</title>" in page.text
 
 
+@pytest.mark.slow
 def test_accepted_event_outlives_a_killed_serve(
     start_serve: Callable[[], Running],
     start: Callable[..., Running],
@@ -147,6 +152,7 @@ def test_accepted_event_outlives_a_killed_serve(
     assert received["event"]["data"] == event["data"] | {"subscriptionId": subscription}
 
 
+@pytest.mark.slow
 def test_strict_form_passes_the_strict_second_opinion(
     start_serve: Callable[..., Running], data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
@@ -163,6 +169,7 @@ def test_strict_form_passes_the_strict_second_opinion(
     assert not {"mediaSessionId", "status"} & set(received["event"])
 
 
+@pytest.mark.slow
 def test_one_client_has_the_strict_form_and_others_the_contracts(
     start_serve: Callable[..., Running], data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
@@ -194,6 +201,7 @@ def test_one_client_has_the_strict_form_and_others_the_contracts(
     assert "Clients for which the operator has chosen so" in description
 
 
+@pytest.mark.slow
 def test_terminal_has_one_line_for_what_the_own_sink_took_and_the_log_for_all_else(
     start_serve: Callable[[], Running], start: Callable[..., Running], data: Path, api: HttpClient
 ) -> None:

@@ -242,11 +242,11 @@ def _status(**changes: Any) -> bytes:
     ("setting", "options", "expected"),
     [
         ("false", [], [204, 400]),
-        ("true", [], [400, 204]),
+        pytest.param("true", [], [400, 204], marks=pytest.mark.slow),
         ("softphone, a%2Cb", [], [204, 204]),
-        ("softphone", ["--strict"], [400, 204]),
-        ("softphone", ["--no-strict"], [204, 400]),
-        ("softphone,", ["--strict"], [400, 204]),
+        pytest.param("softphone", ["--strict"], [400, 204], marks=pytest.mark.slow),
+        pytest.param("softphone", ["--no-strict"], [204, 400], marks=pytest.mark.slow),
+        pytest.param("softphone,", ["--strict"], [400, 204], marks=pytest.mark.slow),
     ],
 )
 def test_sink_takes_each_form_that_some_client_may_get(

@@ -11,6 +11,8 @@ import pytest
 
 from tests.harness.sinks import RecordingSink, read_request
 
+pytestmark = pytest.mark.slow
+
 # Each POST of the process below goes to the next of these.
 PART = b"x" * 65_536
 ENDLESS = 400  # parts: 26 MB, far beyond every limit

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import redis
 from hypothesis import HealthCheck
 from hypothesis import settings as profile
@@ -56,9 +57,10 @@ WORK = 1
 SHARED_FROM = 1
 PICK = st.integers(0, 11)
 VERDICT = st.sampled_from(["next", "retry", "next", "end", "end quietly"])
-PROFILE = profile(
+LONG = profile(
     max_examples=100, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
 )
+SHORT = profile(LONG, max_examples=8, stateful_step_count=30)
 P = partition_of("r1", 64)
 # Is said to hold payloads, by damage.
 NOBODY = f"{'0' * 32}-{P.number:02x}:1"
@@ -592,7 +594,12 @@ class StoreMachine(RuleBasedStateMachine):
         assert [key for key in self.raw.keys("*") if self.raw.ttl(key) == -1] == []
 
 
-def test_random_steps_keep_the_promises(settings: Settings, raw_store: "redis.Redis") -> None:
+@pytest.mark.parametrize(
+    "examples", [pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)]
+)
+def test_random_steps_keep_the_promises(
+    settings: Settings, raw_store: "redis.Redis", examples: profile
+) -> None:
     short = dataclasses.replace(
         settings,
         shared_payloads="on",
@@ -603,5 +610,5 @@ def test_random_steps_keep_the_promises(settings: Settings, raw_store: "redis.Re
     )
     client = connect(settings.redis_url)
     machine = type("Machine", (StoreMachine,), {"settings": short, "client": client, "raw": raw_store})
-    run_state_machine_as_test(machine, settings=PROFILE)
+    run_state_machine_as_test(machine, settings=examples)
     client.close()

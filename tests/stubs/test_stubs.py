@@ -265,6 +265,7 @@ READING = """\
 """
 
 
+@pytest.mark.slow
 def test_generated_types_are_used_and_all_that_is_written_is_clean(folder: Path) -> None:
     written(extended("webrtc-events.yaml", RENEWAL, folder))
     written(extended("network-events.yaml", READING, folder))

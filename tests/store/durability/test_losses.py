@@ -43,14 +43,14 @@ def test_a_store_that_came_back_empty(
     for _ in range(4):
         created(watches[0].store)
     restarted(server)
-    for watch in watches:
+    for store_watch in watches:
         told(caplog)
-        watch.step()
+        store_watch.step()
         emptied, anew = told(caplog, logging.WARNING)
         assert emptied.startswith(f"the store was emptied at {server.address}: the subscriptions and events")
         assert anew == f"the store at {server.address} was started anew; if it crashed, it lost everything"
-        assert "The store lost all that it held, found out at 20" in watch.durability().detail
-        watch.step()
+        assert "The store lost all that it held, found out at 20" in store_watch.durability().detail
+        store_watch.step()
         assert told(caplog) == []
     # It is the service's again: with another number of partitions nobody joins.
     with pytest.raises(PartitionMismatch):
@@ -92,6 +92,7 @@ def test_a_store_that_came_back_with_an_old_snapshot(
     assert store.subscriptions.get(lost.id) is None
 
 
+@pytest.mark.slow
 def test_a_store_that_came_back_with_all_it_had_raises_no_alarm(
     start: Start, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -165,6 +166,7 @@ def test_a_process_that_comes_to_an_empty_store_says_that_it_is(
     assert caplog.text.count("the store is empty") == 2
 
 
+@pytest.mark.slow
 def test_a_replica_that_had_fallen_behind_takes_over(
     tmp_path: Path, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
