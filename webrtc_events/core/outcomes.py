@@ -14,12 +14,12 @@ __all__ = [
     "Outcome",
     "Refused",
     "Retry",
-    "ScheduledRetry",
+    "RetryLater",
     "SinkAnswer",
+    "SinkConduct",
     "SinkFailure",
     "SinkReply",
     "SinkRequest",
-    "SinkResult",
 ]
 
 
@@ -118,7 +118,7 @@ Outcome = Delivered | Retry | Drop | End | Agreed | Refused
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduledRetry:
+class RetryLater:
     """The event with that outbox number is due again after `delay_ms`, `failed_attempts` made so far."""
 
     delay_ms: int
@@ -126,7 +126,7 @@ class ScheduledRetry:
     number: int
 
 
-class SinkResult(StrEnum):
+class SinkConduct(StrEnum):
     """What a sink did with the events of one claim. Source of the values: lua/settle.lua."""
 
     NOT_ASKED = ""

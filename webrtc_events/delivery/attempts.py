@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.one_line import key_values
-from webrtc_events.core.outcomes import Agreed, Delivered, Outcome, SinkAnswer, SinkReply, SinkResult
+from webrtc_events.core.outcomes import Agreed, Delivered, Outcome, SinkAnswer, SinkConduct, SinkReply
 from webrtc_events.delivery.retry_policy import decide
 from webrtc_events.delivery.sink_validation import decide_agreement
 from webrtc_events.delivery.tasks import DeliveryTask
@@ -26,9 +26,9 @@ class Attempts:
     def replied(self, task: DeliveryTask, reply: SinkReply) -> bool:
         """Takes in the reply to the task's event; True if the claim goes on with the next."""
         outcome = self._decide(task, reply)
-        if task.result is not SinkResult.DELIVERED and not task.is_handshake:
+        if task.result is not SinkConduct.DELIVERED and not task.is_handshake:
             delivered = isinstance(outcome, Delivered)
-            task.result = SinkResult.DELIVERED if delivered else SinkResult.FAILED
+            task.result = SinkConduct.DELIVERED if delivered else SinkConduct.FAILED
         status = reply.status if isinstance(reply, SinkAnswer) else None
         return self.apply(task, outcome, status=status, elapsed_ms=reply.elapsed_ms)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from webrtc_events.core.clock import Clock
-from webrtc_events.core.outcomes import SinkReply, SinkResult
+from webrtc_events.core.outcomes import SinkConduct, SinkReply
 from webrtc_events.delivery.attempts import Attempts
 from webrtc_events.delivery.deferrals import Deferred
 from webrtc_events.delivery.delay_queue import DelayQueue
@@ -139,8 +139,8 @@ class TaskRunner:
         if isinstance(entry, Deferred):
             self.deferred += 1
             task.postpone(round(entry.delay_s * 1000), now_ms)
-            if entry.unreachable and task.result is SinkResult.NOT_ASKED:
-                task.result = SinkResult.FAILED
+            if entry.unreachable and task.result is SinkConduct.NOT_ASKED:
+                task.result = SinkConduct.FAILED
             self._finish(task)
             return False
         task.permit = entry

@@ -13,8 +13,8 @@ from webrtc_events.core.outcomes import (
     Outcome,
     Refused,
     Retry,
-    ScheduledRetry,
-    SinkResult,
+    RetryLater,
+    SinkConduct,
 )
 from webrtc_events.delivery.host_records import Permit, host_of
 from webrtc_events.store.keys import Partition
@@ -42,9 +42,9 @@ class DeliveryTask:
     event_type: str = ""
     dropped: list[DroppedEvent] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
-    retry: ScheduledRetry | None = None
+    retry: RetryLater | None = None
     end: End | None = None
-    result: SinkResult = SinkResult.NOT_ASKED
+    result: SinkConduct = SinkConduct.NOT_ASKED
     answer: Agreed | Refused | None = None
     slot_at_s: float | None = None
 
@@ -117,7 +117,7 @@ class DeliveryTask:
                 self._advance()
                 return True
             case Retry(delay_ms):
-                self.retry = ScheduledRetry(delay_ms, self.attempt, self.item.number)
+                self.retry = RetryLater(delay_ms, self.attempt, self.item.number)
             case End(reason):
                 self.end = outcome
                 self.dropped.append(DroppedEvent(self.item.number, "refused", reason))
@@ -130,7 +130,7 @@ class DeliveryTask:
     def postpone(self, delay_ms: int, now_ms: int) -> None:
         """Its event is due again after the delay, its deadline at the latest; no attempt was made."""
         delay_ms = min(delay_ms, self.remaining_ms(now_ms))
-        self.retry = ScheduledRetry(delay_ms, self.attempt - 1, self.item.number)
+        self.retry = RetryLater(delay_ms, self.attempt - 1, self.item.number)
 
     def _advance(self) -> None:
         self.index += 1
