@@ -13,6 +13,7 @@ REPORT ?=
 MADE := $(VENV)/.made
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
+MUTATES := $(VENV)/.mutates
 CONFORMS := $(VENV)/.conforms
 CHECKS := $(VENV)/.checks
 SDKS := tests/conformance/sdks
@@ -20,12 +21,15 @@ SDKS := tests/conformance/sdks
 NODE_MODULES := $(SDKS)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test chaos soak fairness fanout lists conformance check types clean
+.PHONY: help serve demo test slow test-all mutation chaos soak fairness fanout lists conformance check types clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
 	@echo 'make demo    start it, play a recorded call through it, check every notification, stop it'
-	@echo 'make test    run the tests'
+	@echo 'make test    run the tests, but the slow ones: two minutes or so'
+	@echo 'make slow    run the tests that take seconds each, or a machine: full installs, failovers, crowds'
+	@echo 'make test-all   run both'
+	@echo 'make mutation   change pure modules a little at a time: is there a test that fails?'
 	@echo 'make chaos   kill, pause and empty what a running service consists of, and count what is lost;'
 	@echo '             ARGS="--seed 7" repeats a run, ARGS="--events 50000" makes a longer one'
 	@echo 'make soak    the same for a long time, whatever comes: is anything lost, doubled without a cause, or growing?'
@@ -49,8 +53,23 @@ serve: $(RUNS)
 demo: $(RUNS)
 	@exec $(BIN)/webrtc-events demo --fresh
 
+# A process that has nothing left takes over from another: some files take far longer than others.
+# Schemathesis, if it is installed, takes seconds to load, and only `make conformance` needs it.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal -p no:schemathesis
+
 test: $(TESTS)
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+slow: $(TESTS)
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: $(TESTS)
+	$(PYTEST) $(ARGS)
+
+# The modules and their tests are in pyproject.toml; ARGS="webrtc_events.store.keys*" for some of them.
+mutation: $(MUTATES)
+	$(BIN)/mutmut run $(ARGS)
+	$(BIN)/mutmut results
 
 # Most of the time is waiting, for leases to run out: three scenarios at once do with two cores.
 chaos: $(TESTS)
@@ -71,13 +90,14 @@ lists: $(TESTS)
 conformance: $(CONFORMS) $(NODE_MODULES)
 	$(if $(filter-out html,$(REPORT)),$(error REPORT=$(REPORT): there is only REPORT=html))
 	$(BIN)/python -m pytest tests/conformance \
-	  $(if $(REPORT),-p tests.conformance.bdd.report --report build/conformance.html) $(ARGS)
+	  $(if $(REPORT),-p tests.conformance.bdd.report --report build/conformance.html,-n auto --dist loadgroup --no-loadscope-reorder) $(ARGS)
 
 check: $(CHECKS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.house.sizes
 	$(BIN)/webrtc-events stubs --check
 
 # Options are in pyproject.toml; the generator calls ruff by name.
@@ -86,7 +106,7 @@ types: $(CHECKS)
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/network-events.yaml --output webrtc_events/contract/network_events_types.py
 
 clean:
-	rm -rf $(VENV) $(SDKS)/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
+	rm -rf $(VENV) $(SDKS)/node_modules mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(MADE):
@@ -100,12 +120,17 @@ $(MADE):
 
 $(RUNS): pyproject.toml $(MADE)
 	@echo 'Installing webrtc-events into $(VENV)'
-	@$(PIP) install --editable .
+	@$(PIP) install --editable '.[local]'
 	@touch $@
 
 $(TESTS): $(RUNS)
 	@echo 'Installing what the tests need'
 	@$(PIP) install --group test
+	@touch $@
+
+$(MUTATES): $(RUNS)
+	@echo 'Installing what mutates'
+	@$(PIP) install --group mutation
 	@touch $@
 
 $(CONFORMS): $(RUNS)

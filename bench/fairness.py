@@ -1,9 +1,9 @@
 """Do sinks that never answer hold back the others? `make fairness` runs it.
 
 Rounds without and with such sinks alternate, in one run, on a real store (AOF, synced at every
-write), with a real worker and real TLS sinks, each in a process of its own. A round counts
+write), with a real worker and real TLS sinks, each in its own process. A round counts
 
-- deliveries/s: so many events to every subscription are in the store, then the worker starts;
+- deliveries/s: the same number of events to every subscription is in the store, then the worker starts;
   all of them, by the time from the first arrival at a healthy sink to the last;
 - latency: events at a steady rate, an eighth of what a round of warming up delivered, from the
   store's acceptance to the arrival at a healthy sink.
@@ -148,7 +148,7 @@ class Scene:
 class _Names:
     """Names for the worker alone: those of healthy sinks are found, all others hang.
 
-    By files of its own over /etc/hosts and /etc/resolv.conf, which takes root and a mount namespace.
+    By files laid over /etc/hosts and /etc/resolv.conf, which takes root and a mount namespace.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -191,9 +191,9 @@ def certificates(folder: Path) -> tuple[Path, Path]:
 
 def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
     return ports
 
 
@@ -295,7 +295,7 @@ def _await_arrivals(scene: Scene, count: int) -> list[tuple[float, str]]:
 
 
 def _publish_steadily(gateway: Gateway, targets: Sequence[Target], rate: float, seconds: float) -> None:
-    """Every 10 ms as many as are due, to subscriptions by turns in a random order."""
+    """Every 10 ms as many as are due, to one subscription after the other in a random order."""
     order = random.Random(1).sample(list(targets), len(targets))
     started, sent = time.monotonic(), 0
     healthy = sum(target.healthy for target in targets)
@@ -354,7 +354,7 @@ def main() -> int:
             hangs = number % 4 in (1, 2)
             rounds[hangs].append(play(scene, sick=hangs, rate=rate, seconds=options.seconds))
             _show(titles[hangs], rounds[hangs][-1])
-    medians = {hangs: _median(each) for hangs, each in rounds.items()}
+    medians = {hangs: _median(measured) for hangs, measured in rounds.items()}
     per_s = medians[True].per_s / medians[False].per_s
     p99 = medians[True].p99 / medians[False].p99
     print("medians")
@@ -367,7 +367,7 @@ def main() -> int:
 
 def _median(rounds: Sequence[Round]) -> Round:
     names = (field.name for field in fields(Round))
-    return Round(*(statistics.median(getattr(each, name) for each in rounds) for name in names))
+    return Round(*(statistics.median(getattr(one_round, name) for one_round in rounds) for name in names))
 
 
 def _show(title: str, measured: Round) -> None:

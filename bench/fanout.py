@@ -27,9 +27,10 @@ import redis
 import requests
 
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.local.stack.issuer import Issuer, issuer_app
-from webrtc_events.local.stack.keys import SigningKey
-from webrtc_events.local.stack.servers import HttpServer, asgi
+from webrtc_events.local.stack.http_server import HttpServer, asgi
+from webrtc_events.local.stack.issuer import LocalIssuer
+from webrtc_events.local.stack.issuer_pages import issuer_app
+from webrtc_events.local.stack.key_files import TokenSigningKey
 from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.store.keys import new_subscription_id, partition_of
 
@@ -179,7 +180,7 @@ class Scene:
         index = P.registration(PREFIX + "session-invitation", "crowded")
         for at in range(0, len(ids), 1000):
             self.redis.eval(COPIES, 2, P.subscription(first), index, *ids[at : at + 1000])
-        self._outboxes = [P.outbox(each) for each in (first, *ids)]
+        self._outboxes = [P.outbox(subscription_id) for subscription_id in (first, *ids)]
         self._published = 0
 
     def publish_for_many(self, events: int, subscriptions: int) -> None:
@@ -213,10 +214,10 @@ class Scene:
 
 
 @contextmanager
-def issuing(folder: Path) -> Iterator[Issuer]:
+def issuing(folder: Path) -> Iterator[LocalIssuer]:
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    issuer = Issuer(url, SigningKey.load_or_make(folder), "webrtc-events", SystemClock())
+    issuer = LocalIssuer(url, TokenSigningKey.load_or_make(folder), "webrtc-events", SystemClock())
     server = HttpServer("issuer", asgi(issuer_app(issuer)), [listener])
     server.start(SystemClock())
     try:
@@ -254,13 +255,13 @@ def main() -> int:
             found[crowded].append(scene.round(options.seconds, crowd if crowded else None))
             _show("crowded" if crowded else "quiet", found[crowded][-1])
         scripts = sorted(
-            each["duration"] / 1000
-            for each in scene.redis.slowlog_get(100_000)
-            if "EVALSHA" in str(each["command"])
+            slow["duration"] / 1000
+            for slow in scene.redis.slowlog_get(100_000)
+            if "EVALSHA" in str(slow["command"])
         )
     print("medians")
     quiet, crowded_ = (
-        [statistics.median(each) for each in zip(*found[kind], strict=True)] for kind in (False, True)
+        [statistics.median(figures) for figures in zip(*found[kind], strict=True)] for kind in (False, True)
     )
     _show("quiet", quiet)
     _show("crowded", crowded_)

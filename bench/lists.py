@@ -223,7 +223,7 @@ def main() -> int:
                 _show(kind, found[kind][-1], memory_mb)
         print("medians")
         medians = {
-            kind: [statistics.median(each) for each in zip(*rounds, strict=True)]
+            kind: [statistics.median(figures) for figures in zip(*rounds, strict=True)]
             for kind, rounds in found.items()
         }
         for kind, median in medians.items():

@@ -110,8 +110,9 @@ def _work(way: str) -> None:
 def _rounds(store, raw, name: str, matches: int, size: int) -> Iterator[int]:  # type: ignore[no-untyped-def]
     """Makes the subscriptions, then does a round each time that it is asked for the next."""
     from webrtc_events.core.model import EventType, NetworkEvent, Subscription
+    from webrtc_events.core.outcomes import SinkResult
     from webrtc_events.store.keys import new_subscription_id, partition_of
-    from webrtc_events.store.settlements import Settlement, SinkConduct
+    from webrtc_events.store.settlements import Settlement
 
     partition = partition_of(name, 64)
     kind = EventType.SESSION_INVITATION
@@ -143,7 +144,7 @@ def _rounds(store, raw, name: str, matches: int, size: int) -> Iterator[int]:  #
             claims: Sequence = store.claims.claim([partition], subscriptions=50, events=8)
             assert claims
             store.claims.settle(
-                [Settlement(claim, claim.items[-1].number, sink=SinkConduct.DELIVERED) for claim in claims]
+                [Settlement(claim, claim.items[-1].number, sink=SinkResult.DELIVERED) for claim in claims]
             )
             left -= len(claims)
         yield _in_scripts(raw) - before

@@ -55,7 +55,7 @@ http {{
 
 @contextmanager
 def healthy_sinks(folder: Path, certificate: Path, ports: Sequence[int]) -> Iterator[str]:
-    """Serves them from a process of its own; yields what it is: nginx, or else this module."""
+    """Serves them from another process; yields what it is: nginx, or else this module."""
     nginx = shutil.which("nginx")
     with ExitStack() as stack:
         log = stack.enter_context(_arrivals_file(folder).open("ab"))

@@ -25,7 +25,7 @@ __all__ = [
 def create_notification_channel_subscription(
     subscriptions: Subscriptions, payload: HTTPSubscriptionRequest, caller: Caller
 ) -> tuple[HTTPSubscriptionResponse | SubscriptionAsync, int]:
-    """One that waits for its sink to agree is told by its id alone."""
+    """The answer for one whose sink must agree first is its id alone."""
     made = subscriptions.create(caller, payload)
     if made["status"] == "ACTIVATION_REQUESTED":
         return {"id": made["id"]}, 202

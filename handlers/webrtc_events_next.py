@@ -12,7 +12,8 @@ from webrtc_events.handlers.webrtc_events import (
     retrieve_notification_channel_subscription,
     retrieve_notification_channel_subscription_list,
 )
-from webrtc_events.services.subscriptions import Subscriptions, SubscriptionUpdate
+from webrtc_events.services.subscription_requests import SubscriptionUpdate
+from webrtc_events.services.subscriptions import Subscriptions
 
 __all__ = [
     "create_notification_channel_subscription",

@@ -1,6 +1,7 @@
 """Private stores for each test process, and settings that use them."""
 
 import logging
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,11 @@ from typing import Any
 import hypothesis
 import pytest
 import redis
+from redis._parsers.commands import CommandsParser
 
-from tests.harness.valkeys import Cluster, ClusterClient, three_node_cluster
+from tests.harness.valkeys import Cluster, ClusterClient, quick_directory, three_node_cluster
+from tests.production.releases import build_wheel
+from webrtc_events.contract import documents
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
@@ -19,15 +23,58 @@ from webrtc_events.store.store import Store
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("machine", deadline=None)
 hypothesis.settings.load_profile("machine")
+# The same examples for each mutant.
+hypothesis.settings.register_profile("mutation", deadline=None, derandomize=True, max_examples=30)
 
-# What these folders test must also hold on a cluster.
-_ON_CLUSTER = {"store", "delivery", "services"}
+# What a contract's text holds, pickled: each test that starts a service reads the same three contracts,
+# and parsing their YAML takes longer than most tests.
+_READ: dict[str, bytes] = {}
+_read_document = documents.read_document
+
+
+def _read_once(text: str) -> Any:
+    if text not in _READ:
+        _READ[text] = pickle.dumps(_read_document(text))
+    return pickle.loads(_READ[text])  # noqa: S301 (pickled above)
+
+
+documents.read_document = _read_once
+
+# Each client of a cluster asks for the description of all commands, 400 kB, and parses it. All servers of
+# the tests are of one version.
+_COMMANDS: dict[str, Any] = {}
+_read_commands = CommandsParser.initialize
+
+
+def _read_commands_once(parser: CommandsParser, node: "redis.Redis") -> None:
+    if not _COMMANDS:
+        _read_commands(parser, node)
+        _COMMANDS.update(parser.commands)
+    parser.commands = dict(_COMMANDS)
+
+
+CommandsParser.initialize = _read_commands_once
+
+# What these folders test must also hold on a cluster. `make test` repeats there what may fail there alone:
+# each script and each scan of the store, and whole deliveries. What the other files do with the store, those
+# do too; `make slow` repeats all of them.
+_MAY_FAIL_ON_CLUSTER = {
+    "store": None,
+    "delivery": {"test_calls", "test_erasure", "test_key_rotation", "test_redelivery", "test_worker"},
+    "services": {"test_events", "test_lifecycle", "test_subscriptions"},
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Their tests run on a server, and again, as `[cluster]`, on a cluster of three nodes."""
-    if "valkey" in metafunc.fixturenames and metafunc.definition.path.parent.name in _ON_CLUSTER:
-        metafunc.parametrize("valkey", ["server", "cluster"], indirect=True, scope="session")
+    path = metafunc.definition.path
+    room = path.parent.name
+    if "valkey" not in metafunc.fixturenames or room not in _MAY_FAIL_ON_CLUSTER:
+        return
+    names = _MAY_FAIL_ON_CLUSTER[room]
+    quick = names is None or path.stem in names
+    cluster = pytest.param("cluster", marks=() if quick else pytest.mark.slow)
+    metafunc.parametrize("valkey", ["server", cluster], indirect=True, scope="session")
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +93,13 @@ def valkey(
         with three_node_cluster(tmp_path_factory.mktemp("cluster"), aof="no") as cluster:
             yield cluster
         return
-    server = Valkey(tmp_path_factory.mktemp("store"), SystemClock())
-    server.start()
-    server.wait_ready()
-    yield server
-    server.stop()
+    # It syncs each write to its file before it answers, as in production.
+    with quick_directory(tmp_path_factory.mktemp("store")) as directory:
+        server = Valkey(directory, SystemClock())
+        server.start()
+        server.wait_ready()
+        yield server
+        server.stop()
 
 
 @pytest.fixture
@@ -134,6 +183,12 @@ def store_at(settings: Settings) -> Iterator[Callable[..., Store]]:
 @pytest.fixture
 def store(store_at: Callable[..., Store]) -> Store:
     return store_at()
+
+
+@pytest.fixture(scope="session")
+def former_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the release before this one."""
+    return build_wheel(tmp_path_factory.mktemp("former"))
 
 
 @pytest.fixture(scope="session")

@@ -18,19 +18,20 @@ from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
 from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes, published_document
-from webrtc_events.contract.documents import Contract, load_network, load_next, load_public
+from webrtc_events.contract.documents import load_network, load_next, load_public
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.conditions import Condition
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.model import ContractVersion
-from webrtc_events.core.process import refuse_core_dumps
+from webrtc_events.core.process import prepare_process
 from webrtc_events.core.settings import Settings
 from webrtc_events.core.start_faults import exit_one_of_many
 from webrtc_events.handlers import network_events as network_handlers
 from webrtc_events.handlers import webrtc_events as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
 from webrtc_events.services.network_side import NetworkSide
-from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.sinks.signatures import key_set
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.store import Store
@@ -57,47 +58,47 @@ def create_app(
     `settings` None reads the environment, and ends the process with a plain text where it cannot
     start. `pages` are further ASGI applications by path prefix; `checks` are asked by `/readyz`
     besides those of the store and the issuer. `watch` is a running one, whose store is used and not
-    closed. From here on the process's logs are masked, see masking.py.
+    closed. From here on the process's logs are masked, see core/log_masking.py.
 
     Raises:
         MissingHandlersError: some operation has no handler.
         Unavailable, PartitionMismatch, UnfitStore: see `StoreWatch.connect`.
     """
     clock = clock or SystemClock()
-    if settings is None:
-        refuse_core_dumps()
-        # With this status gunicorn gives up, and does not start one worker after the other.
-        with exit_one_of_many(_BOOT_ERROR, clock):
-            return create_app(
-                Settings.from_environ(os.environ), clock=clock, pages=pages, checks=checks, watch=watch
-            )
+    if settings is not None:
+        return _composed(settings, clock, pages or {}, checks or {}, watch)
+    prepare_process()
+    # With this status gunicorn gives up, and does not start one worker after the other.
+    with exit_one_of_many(_BOOT_ERROR, clock):
+        return _composed(Settings.from_environ(os.environ), clock, pages or {}, checks or {}, watch)
+
+
+def _composed(
+    settings: Settings,
+    clock: Clock,
+    pages: Mapping[str, ASGIApp],
+    checks: Mapping[str, Check],
+    given_watch: StoreWatch | None,
+) -> ASGIApp:
     masking = Masking.of(settings)
     mask_logs(masking)
-    is_own = watch is None
-    watch = watch or StoreWatch.connect(settings, clock)
+    watch = given_watch or StoreWatch.connect(settings, clock)
     public, network = _public(settings), load_network()
     served = _served(settings, watch.store, public, network)
     verifier = TokenVerifier(
         openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
     failures = Failures(clock)
-    api = connexion_app(served, verifier, failures, masking, _running(watch if is_own else None))
-    contracts = [each.contract for each in served]
+    lifespan = _running(watch if given_watch is None else None)
+    api = connexion_app(served, verifier, failures, masking, lifespan)
+    contracts = [side.contract for side in served]
+    issuer_url = settings.openid_configuration_url
     routes = Routes(
         api,
         contracts,
-        {
-            contract.base_path: published_document(contract, settings.openid_configuration_url)
-            for contract in contracts
-        },
-        checks={
-            "store": in_thread(partial(_store_condition, watch)),
-            "issuer": verifier.condition,
-            "durability": at_once(watch.durability),
-            "clock": at_once(watch.clocks),
-            **(checks or {}),
-        },
-        pages=pages or {},
+        {contract.base_path: published_document(contract, issuer_url) for contract in contracts},
+        checks={**_checks(watch, verifier), **checks},
+        pages=pages,
         key_set=_key_set(settings),
     )
     return Middleware(
@@ -110,6 +111,16 @@ def create_app(
     )
 
 
+def _checks(watch: StoreWatch, verifier: TokenVerifier) -> dict[str, Check]:
+    """What `/readyz` asks."""
+    return {
+        "store": in_thread(partial(_store_condition, watch)),
+        "issuer": verifier.condition,
+        "durability": at_once(watch.durability),
+        "clock": at_once(watch.clocks),
+    }
+
+
 def _public(settings: Settings) -> Contract:
     strict = settings.strict_cloudevents
     return load_public(strict_cloudevents=strict.every, by_client=bool(strict.ids))
@@ -117,16 +128,17 @@ def _public(settings: Settings) -> Contract:
 
 def _served(settings: Settings, store: Store, public: Contract, network: Contract) -> list[Api]:
     """The APIs that `settings.apis` names, each with its handlers and use case."""
-    subscriptions = Subscriptions(store, settings, resources=public.validator("Subscription"))
+    options = SubscriptionOptions.of(settings)
+    subscriptions = Subscriptions(store, options, resources=public.validator("Subscription"))
     apis = {
-        "public": [Api(public, subscription_handlers, subscriptions, subscriptions.admit)],
+        "public": [Api(public, subscription_handlers, subscriptions, subscriptions.count_request)],
         "network": [Api(network, network_handlers, NetworkSide.of(store, network, settings.event_bytes))],
     }
     if settings.next:
         following = load_next()
         resources = following.validator("Subscription")
-        latest = Subscriptions(store, settings, ContractVersion.NEXT, resources)
-        apis["public"].append(Api(following, next_handlers, latest, latest.admit))
+        latest = Subscriptions(store, options, ContractVersion.NEXT, resources)
+        apis["public"].append(Api(following, next_handlers, latest, latest.count_request))
     return [api for name in apis if name in settings.apis for api in apis[name]]
 
 
@@ -147,7 +159,7 @@ def _running(watch: StoreWatch | None) -> Any:
         try:
             yield
         finally:
-            watch.loop.tell()
+            watch.loop.ask_to_stop()
             await asyncio.to_thread(watch.loop.join, _STOP_S)
             watch.store.close()
 

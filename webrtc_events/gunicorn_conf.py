@@ -21,7 +21,7 @@ bind = "127.0.0.1:9091"
 # gained by loading the application before the fork.
 preload_app = False
 
-# Longer than the slowest answer: a worker that is silent for so long is replaced.
+# Longer than the slowest answer: gunicorn replaces a worker that is silent for longer.
 timeout = 30
 graceful_timeout = 30
 keepalive = 5
@@ -37,12 +37,12 @@ errorlog = "-"
 def on_starting(server: Any) -> None:
     """Once, before any worker: what cannot work is said here, and not by each of them."""
     from webrtc_events.core.clock import SystemClock
-    from webrtc_events.core.process import refuse_core_dumps
+    from webrtc_events.core.process import prepare_process
     from webrtc_events.core.settings import Settings
     from webrtc_events.core.start_faults import exit_with_fault
     from webrtc_events.store.durability.watch import StoreWatch
 
-    refuse_core_dumps()
+    prepare_process()
     _log_as_the_service_does(server)
     with exit_with_fault():
         StoreWatch.connect(Settings.from_environ(os.environ), SystemClock()).store.close()

@@ -1,4 +1,4 @@
-"""The worker's threads: dispatcher, sweeper, and the ear for wake-ups. Start and stop order."""
+"""The worker: composition root of its threads, the dispatcher, the sweeper and the wake-up listener."""
 
 import logging
 import random
@@ -10,10 +10,11 @@ from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.process import raise_descriptor_limit
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions
-from webrtc_events.delivery.notifications import EventFormats, NotificationWriter
+from webrtc_events.delivery.cloud_event import EventFormats
+from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
+from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
 from webrtc_events.sinks.addresses import AddressPolicy
-from webrtc_events.sinks.client import Sink, SinkPool
+from webrtc_events.sinks.client import SinkClient, SinkPool
 from webrtc_events.sinks.signatures import Signer
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
@@ -29,9 +30,11 @@ _PAUSE_S = 0.5
 
 
 class Worker:
-    """Delivers and keeps time for every partition. Any number of workers may share a store."""
+    """Delivers and sweeps for every partition. Any number of workers may share a store."""
 
-    def __init__(self, *, watch: StoreWatch, dispatcher: Dispatcher, sink: Sink[Any], clock: Clock) -> None:
+    def __init__(
+        self, *, watch: StoreWatch, dispatcher: Dispatcher, sink: SinkClient[Any], clock: Clock
+    ) -> None:
         self.watch = watch
         self._store = watch.store
         self._dispatcher = dispatcher
@@ -40,7 +43,7 @@ class Worker:
         self._wakeups: Wakeups = watch.store.claims.wakeups()
         self._listener = Loop("listener", self._listen, clock)
         self._dispatcher_loop = Loop("dispatcher", dispatcher.step, clock)
-        self._sweeper = Loop("sweeper", self._keep, clock)
+        self._sweeper = Loop("sweeper", self._sweep, clock)
 
     @classmethod
     def build(
@@ -51,20 +54,20 @@ class Worker:
         options: DispatcherOptions | None = None,
         store_options: StoreOptions | None = None,
     ) -> Self:
-        """Composes a worker. From here on the process's logs are masked, see masking.py.
+        """Composes a worker. From here on the process's logs are masked, see log_masking.py.
 
         Raises:
             Unavailable, PartitionMismatch, UnfitStore: see `StoreWatch.connect`.
         """
         mask_logs(Masking.of(settings))
         if settings.strict_cloudevents.ids:
-            # Which clients there are is not known here: a misspelt id shows itself only where it is read.
+            # The worker does not know which clients exist: only a reader of the log can notice a misspelt id.
             ids = ", ".join(map(repr, sorted(settings.strict_cloudevents.ids)))
             log.info("session-status goes in the strict form to the clients %s", ids)
         descriptors = raise_descriptor_limit()
         options = options or DispatcherOptions.of(settings, descriptors)
         watch = StoreWatch.connect(settings, clock, store_options)
-        sink: Sink[Any] = Sink(
+        sink: SinkClient[Any] = SinkClient(
             policy=AddressPolicy(settings.sink_allowed_networks, settings.sink_ports),
             ca_file=settings.sink_ca_file,
             clock=clock,
@@ -74,8 +77,10 @@ class Worker:
         dispatcher = Dispatcher(
             store=watch.store,
             sink=sink,
-            writer=NotificationWriter(EventFormats.of(settings), settings, Signer.of(settings, clock)),
-            settings=settings,
+            writer=NotificationWriter(
+                EventFormats.of(settings), NotificationSettings.of(settings), Signer.of(settings, clock)
+            ),
+            settings=DispatcherSettings.of(settings),
             clock=clock,
             random=random.random,
             options=options,
@@ -87,15 +92,15 @@ class Worker:
             loop.start()
 
     def stop(self, grace_s: float = 15.0) -> bool:
-        """Stops claiming, lets what is on its way end and settles it, then closes.
+        """Stops claiming, lets requests in flight end and settles them, then closes.
 
-        Returns False if something was still on its way after `grace_s` seconds: its lease runs
+        Returns False if something was still in flight after `grace_s` seconds: its lease runs
         out and another worker sends it again.
         """
         until = self._clock.monotonic() + grace_s
         loops = (self._listener, self._dispatcher_loop, self._sweeper, self.watch.loop)
         for loop in loops:
-            loop.tell()
+            loop.ask_to_stop()
         self._sink.wake()
         ended = [loop.join(max(0.0, until - self._clock.monotonic())) for loop in loops]
         if not all(ended):
@@ -108,7 +113,7 @@ class Worker:
         return drained
 
     def alive(self) -> dict[str, bool]:
-        """Whether each thread still comes round."""
+        """Whether each thread still makes its rounds."""
         loops = {
             "dispatcher": self._dispatcher_loop,
             "sweeper": self._sweeper,
@@ -133,6 +138,6 @@ class Worker:
         if partition is not None:
             self._dispatcher.notice(partition)
 
-    def _keep(self) -> None:
+    def _sweep(self) -> None:
         if self._store.expiry.sweep() == 0:
             self._sweeper.pause(_SWEEP_S)

@@ -21,7 +21,7 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
-from webrtc_events.sinks.client import SinkLimits
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.keys import partition_of
 from webrtc_events.worker import Worker
 
@@ -194,7 +194,7 @@ def test_a_token_is_seen_by_the_sink_alone_whatever_the_setting(run: Callable[..
         assert SINK_TOKEN not in text, where
         assert base64.b64encode(SINK_TOKEN.encode()).decode().rstrip("=") not in text, where
         assert not [token for token in done.tokens if token in text], where
-    assert "webrtc_events.delivery.dispatcher" in done.logged
+    assert "webrtc_events.delivery.attempts" in done.logged
 
 
 def test_people_are_not_in_the_logs(run: Callable[..., Run]) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import redis
 
 from tests.api.conftest import NETWORK, PREFIX, PUBLIC, Api, assert_error, invitation, subscription_request
@@ -13,7 +14,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.outbox_entries import parse_entry
-from webrtc_events.store.store import Store
+from webrtc_events.store.store import Store, StoreOptions
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 P = partition_of("r1", 64)
@@ -72,6 +73,7 @@ def test_the_subscriptions_of_a_client_are_bounded(api_with: ApiWith, raw_store:
     assert create(api, client="another").status_code == 201
 
 
+@pytest.mark.slow
 def test_bounds_may_be_switched_off(api_with: ApiWith, raw_store: "redis.Redis") -> None:
     api = api_with(
         max_registration_subscriptions=0, max_session_subscriptions=0, requests_per_s=0, max_subscriptions=0
@@ -87,6 +89,7 @@ def test_what_is_above_a_bound_that_was_lowered_stays(api_with: ApiWith, raw_sto
     assert (result["status"], result["subscriptions"]) == ("accepted", 3)
 
 
+@pytest.mark.slow
 def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
     api_with: ApiWith, http_settings: Settings, valkey: Valkey, raw_store: "redis.Redis"
 ) -> None:
@@ -98,7 +101,7 @@ def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
     index = P.registration(PREFIX + "session-invitation", "r1")
     raw_store.eval(COPIES, 2, P.subscription(template.id), index, *ids[1:])
     assert create(others, client="another", registrationId="r2").status_code == 201
-    raw_store.config_set("slowlog-log-slower-than", 1000)
+    raw_store.config_set("slowlog-log-slower-than", 0)
     raw_store.config_set("slowlog-max-len", 100_000)
     raw_store.slowlog_reset()
 
@@ -120,9 +123,7 @@ def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
         statuses.append(others("GET", SUBSCRIPTIONS, token=others.token(client_id="another")).status_code)
         time.sleep(0.02)
     publisher.join()
-    durations = sorted(
-        each["duration"] for each in raw_store.slowlog_get(100_000) if "EVALSHA" in str(each["command"])
-    )
+    scripts = [entry for entry in raw_store.slowlog_get(100_000) if "EVALSHA" in str(entry["command"])]
     (answer,) = answers
     assert answer.status_code == 202, answer.text
     assert [(each["status"], each["subscriptions"]) for each in answer.json()["results"]] == [
@@ -133,7 +134,8 @@ def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
         numbers = [parse_entry(entry).number for entry in raw_store.lrange(P.outbox(each), 0, -1)]
         assert numbers == list(range(1, 51))
     assert {raw_store.llen(P.outbox(subscription_id)) for subscription_id in ids} == {50}
-    # 20 ms on a machine of which others do not take most.
-    assert durations[len(durations) // 2] < 20_000
-    assert durations[-1] < 250_000
+    # Each goes through 50 subscriptions for an event, then makes way for others; in microseconds.
+    appends = [entry for entry in scripts if "session-invitation r1 " in str(entry["command"])]
+    assert len(appends) >= 50 * 2_000 // StoreOptions().work
+    assert max(entry["duration"] for entry in scripts) < 1_000_000
     store.close()

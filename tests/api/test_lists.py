@@ -118,6 +118,7 @@ def test_a_list_counts_by_its_length_and_is_refused_before_it_begins(
     assert pages_read(raw_store) - before <= 2
 
 
+@pytest.mark.slow
 def test_a_list_that_is_longer_than_the_rate_is_paid_with_all_of_it(
     api_with: ApiWith, raw_store: "redis.Redis"
 ) -> None:
@@ -176,6 +177,7 @@ def test_a_store_that_goes_in_the_middle_cuts_the_list_off(
     assert api("GET", "/healthz").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_store_that_hangs_in_the_middle_cuts_the_list_off(api: Api, raw_store: "redis.Redis") -> None:
     """The store itself: it stops answering while the server waits for its reader."""
     first, *_ = made(api, raw_store, MANY)
@@ -260,6 +262,7 @@ def settled(raw: "redis.Redis", before: int) -> int:
     return seen[-1] - before
 
 
+@pytest.mark.slow
 def test_no_more_is_read_than_a_client_takes(api: Api, raw_store: "redis.Redis") -> None:
     """Once what lies in between is full the server waits, and holds a page."""
     ids = made(api, raw_store, MANY)
@@ -280,6 +283,7 @@ def test_a_client_that_goes_away_ends_its_list(api: Api, raw_store: "redis.Redis
     assert settled(raw_store, before) < MANY * 0.9
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_given_up(
     api: Api, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +298,7 @@ def test_a_client_that_does_not_read_is_given_up(
             answer.read()
 
 
+@pytest.mark.slow
 def test_a_slow_reader_gets_all_of_it(
     api: Api, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ def test_who_sends_no_token_is_no_news(api: Api, log: Log) -> None:
     assert log.text == ""
 
 
+@pytest.mark.slow
 def test_flood_of_bad_tokens_neither_fills_the_log_nor_hides_others(
     api_with: Callable[..., Api], log: Log
 ) -> None:

@@ -247,6 +247,7 @@ def test_what_is_no_event_or_no_batch_is_refused(api: Api, media_type: str, valu
     assert_error(post_events(api, value, media_type), 400, "INVALID_ARGUMENT")
 
 
+@pytest.mark.slow
 def test_large_batch_is_taken(api: Api) -> None:
     sdp = "v=0\r\n" * 600
     batch = [

@@ -136,4 +136,4 @@ class Process:
 
     def forked(self) -> list[int]:
         """Ids of the processes that gunicorn started and that still run."""
-        return running([int(each) for each in _BOOTED.findall(self.output)])
+        return running([int(pid) for pid in _BOOTED.findall(self.output)])

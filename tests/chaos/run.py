@@ -161,13 +161,13 @@ class Run:
     def delete(self, subscribers: Sequence[Subscriber]) -> None:
         """As their owner does."""
         self.ends(subscribers, "SUBSCRIPTION_DELETED", dropped=True)
-        answers = self.service.together(lambda each: self.service.delete(each.id), subscribers)
+        answers = self.service.together(lambda subscriber: self.service.delete(subscriber.id), subscribers)
         assert {answer.status_code for answer in answers} <= {204}, {answer.text for answer in answers}
 
     def terminate(self, subscribers: Sequence[Subscriber]) -> None:
         """As the operator does."""
         self.ends(subscribers, "NETWORK_TERMINATED")
-        answers = self.service.together(lambda each: self.service.terminate(each.id), subscribers)
+        answers = self.service.together(lambda subscriber: self.service.terminate(subscriber.id), subscribers)
         assert {answer.status_code for answer in answers} <= {204}, {answer.text for answer in answers}
 
     def forget(self, subscribers: Iterable[Subscriber]) -> None:
@@ -226,11 +226,15 @@ class Run:
 
         def delivered() -> bool:
             dead = self.dead_letters()
-            for each in list(left.values()):
-                due = each.channel.told if each.most is None else min(each.channel.told, each.most)
-                taken = self.inbox.taken.get(each.id, set())
-                if all(event in taken or (each.id, event) in dead for event in range(1, due + 1)):
-                    del left[each.id]
+            for subscriber in list(left.values()):
+                due = (
+                    subscriber.channel.told
+                    if subscriber.most is None
+                    else min(subscriber.channel.told, subscriber.most)
+                )
+                taken = self.inbox.taken.get(subscriber.id, set())
+                if all(event in taken or (subscriber.id, event) in dead for event in range(1, due + 1)):
+                    del left[subscriber.id]
             return not left
 
         eventually(self.inbox.until(delivered), "all is delivered", timeout_s, every_s=0.5)
@@ -293,9 +297,9 @@ class Run:
             for subscriber in self.subscribers
             if subscriber.id not in {*self._told, *self._forgotten}
         ]
-        by_owner = [each for each in left if self.draw.random() < 0.5]
+        by_owner = [subscriber for subscriber in left if self.draw.random() < 0.5]
         self.delete(by_owner)
-        self.terminate([each for each in left if each not in by_owner])
+        self.terminate([subscriber for subscriber in left if subscriber not in by_owner])
 
     def _tick(self, stopped: threading.Event) -> None:
         while not stopped.wait(_TICK_S):

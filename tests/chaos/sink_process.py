@@ -73,8 +73,8 @@ class Sinks:
         elif not plan.open and server is not None:
             self.servers[plan.sink] = None
             server.close()
-            for each in [each for each in self.open if each.sink == plan.sink]:
-                each.hang_up()
+            for connection in [other for other in self.open if other.sink == plan.sink]:
+                connection.hang_up()
 
     def next_connection(self) -> int:
         self._connections += 1

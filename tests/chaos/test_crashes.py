@@ -42,10 +42,10 @@ def test_workers_and_the_api_are_killed(run: Run) -> None:
         """While they send ends: what went out before an end may not come again after it."""
         run.publish(ending).wait()
         run.terminate(to_end)
-        ids = {each.id for each in to_end}
+        ids = {subscriber.id for subscriber in to_end}
         eventually(run.inbox.until(lambda: run.inbox.ends_under_way(ids) >= 2), "ends are under way", 20)
-        for each in workers:
-            each.kill()
+        for worker in workers:
+            worker.kill()
         for worker in workers:
             worker.start()
 

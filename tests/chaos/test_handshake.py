@@ -30,8 +30,8 @@ def test_sinks_agree_though_workers_and_the_store_are_killed(run: Run) -> None:
         made = subscribing.result()
     run.say("kills the store and both workers")
     run.valkey.kill()
-    for each in workers:
-        each.kill()
+    for worker in workers:
+        worker.kill()
     run.valkey.start()
     run.valkey.wait_ready()
     before = active(run, made)
@@ -49,5 +49,5 @@ def made_so_far(client: "redis.Redis") -> int:
 
 def active(run: Run, subscribers: list[Subscriber]) -> int:
     """How many of these are, as their owner sees it."""
-    answers = run.service.together(lambda each: run.service.get(each.id), subscribers)
+    answers = run.service.together(lambda subscriber: run.service.get(subscriber.id), subscribers)
     return sum(answer.status_code == 200 and answer.json()["status"] == "ACTIVE" for answer in answers)

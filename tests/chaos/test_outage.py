@@ -32,8 +32,8 @@ def test_a_sink_is_down_for_ten_minutes(run: Run) -> None:
 
     def publish(what: str) -> None:
         run.say(f"publishes {what}")
-        for each in (*invitations, *sessions):
-            each.total += part
+        for channel in (*invitations, *sessions):
+            channel.total += part
         run.publish([*invitations, *sessions], rate=run.options.events).wait()
 
     def pass_time(seconds: float) -> None:

@@ -114,7 +114,8 @@ def test_the_store_is_emptied(run: Run) -> None:
         client.flushall()
     run.forget(gone)
     load.wait()
-    assert {each.status_code for each in service.together(lambda each: service.get(each.id), gone)} == {404}
+    answers = service.together(lambda subscriber: service.get(subscriber.id), gone)
+    assert {answer.status_code for answer in answers} == {404}
     eventually(lambda: len(service.tell_of_losses()) == len(processes), "every process says so", 30)
     after = run.channels(50, events)
     run.subscribe(after)

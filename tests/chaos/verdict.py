@@ -129,7 +129,7 @@ def judge(
     for one in expected:
         given_up = {event for subscription, event in dead if subscription == one.subscription}
         _Judge(one, by_subscription.pop(one.subscription, []), given_up, verdict).run()
-    verdict.wrong += [f"{each}: notified, but not expected" for each in by_subscription]
+    verdict.wrong += [f"{subscription_id}: notified, but not expected" for subscription_id in by_subscription]
     return verdict
 
 
@@ -198,7 +198,7 @@ class _Judge:
 
     def _check_numbers(self) -> None:
         """They rise with the events, and none is missing."""
-        events = sorted(self._first.values(), key=lambda each: (each.event == END, each.event))
+        events = sorted(self._first.values(), key=lambda delivery: (delivery.event == END, delivery.event))
         # What was given up has a number too, and what was dropped.
         gaps = bool(self._given_up) or self._expected.dropped
         for former, each in pairwise(events):

@@ -16,7 +16,7 @@ from tests.chaos.turned import turn_store
 from webrtc_events.core.settings import Settings
 from webrtc_events.core.stop_signals import StopSignals
 from webrtc_events.delivery.dispatcher import DispatcherOptions
-from webrtc_events.sinks.client import SinkLimits
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.worker import Worker
 

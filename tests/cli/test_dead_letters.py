@@ -43,7 +43,7 @@ def lost(store: Store) -> Subscription:
 @pytest.fixture
 def names(lost: Subscription, store: Store, settings: Settings) -> list[str]:
     """The letters' ids, the oldest first."""
-    return [str(each.id) for each in DeadLetters(store).oldest_first(DeadLetterFilter())]
+    return [str(letter.id) for letter in DeadLetters(store).oldest_first(DeadLetterFilter())]
 
 
 @pytest.fixture
@@ -99,9 +99,10 @@ def test_show_tells_everything(lost: Subscription, names: list[str], letters: An
     whole = json.loads(letters("show", names[0], "--json").stdout)
     assert whole["asSent"]["data"]["subscriptionId"] == lost.id
     assert (whole["fault"], whole["subscriptionStatus"]) == (None, "ACTIVE")
-    assert [each["status"] for each in whole["attempts"]] == [400]
+    assert [attempt["status"] for attempt in whole["attempts"]] == [400]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setting", "strict"), [("false", False), ("app,x", True), ("x", False)])
 def test_show_has_the_form_that_the_client_would_get(
     store: Store, settings: Settings, environ: dict[str, str], setting: str, *, strict: bool
@@ -139,7 +140,7 @@ def test_redeliver_by_filter_counts(lost: Subscription, letters: Any, store: Sto
     assert done.returncode == 0
     assert done.stdout.decode().splitlines() == [
         "0 redelivered, 1 refused",
-        "  1: its registration is not the subscriber's any more",
+        "  1: its registration no longer belongs to the subscriber",
     ]
 
 
@@ -160,6 +161,7 @@ def test_what_is_meant_must_be_said(command: str, letters: Any) -> None:
         assert b"one of the three" in done.stderr
 
 
+@pytest.mark.slow
 def test_nonsense_is_told(letters: Any) -> None:
     for arguments, word in (
         (["show", "nonsense"], b"no letter's id"),
@@ -192,7 +194,7 @@ def test_a_letter_without_its_payload_says_so(
     raw_store.config_set("maxmemory", round(raw_store.info("memory")["used_memory"] / 0.9))
     store.claims.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", ""),)) for claim in claims])
     raw_store.config_set("maxmemory", "0")
-    (name, _) = [str(each.id) for each in DeadLetters(store).oldest_first(DeadLetterFilter())]
+    (name, _) = [str(letter.id) for letter in DeadLetters(store).oldest_first(DeadLetterFilter())]
     assert "its payload was left out: the store was full" in letters("show", name).stdout.decode()
     done = letters("redeliver", name)
     assert done.returncode == 1

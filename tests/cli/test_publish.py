@@ -17,7 +17,7 @@ import requests
 from tests.harness.commands import COMMAND, Running, clean_environ, eventually, run
 from webrtc_events.core.clock import SystemClock, parse_time
 from webrtc_events.core.model import EventType
-from webrtc_events.local.demo.client import Client
+from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.recordings import load_recording, played_anew
 
@@ -48,7 +48,7 @@ def _events() -> list[dict[str, Any]]:
 
 
 def _call() -> list[dict[str, Any]]:
-    """A call of its own that leaves the registration as it is: an invitation, then statuses."""
+    """A new call that leaves the registration as it is: an invitation, then statuses."""
     return played_anew(load_recording("hold-resume"), round(SystemClock().now() * 1000))
 
 
@@ -65,7 +65,9 @@ def _summary(**counts: int) -> str:
     return ", ".join(f"{name} {counts.get(name, 0)}" for name in names) + "\n"
 
 
-def _subscribe(api: Client, data: Path, event_type: str, call: list[Any], *, initial: bool = False) -> str:
+def _subscribe(
+    api: HttpClient, data: Path, event_type: str, call: list[Any], *, initial: bool = False
+) -> str:
     """Returns the sink's path, where nothing else arrives."""
     endpoints = Endpoints.read(data)
     path = f"/{uuid.uuid4()}"
@@ -82,8 +84,8 @@ def _subscribe(api: Client, data: Path, event_type: str, call: list[Any], *, ini
     return path
 
 
-def _await_events(sink: Client, data: Path, path: str, count: int) -> list[dict[str, Any]]:
-    """The events that came to `path`, as soon as there are so many."""
+def _await_events(sink: HttpClient, data: Path, path: str, count: int) -> list[dict[str, Any]]:
+    """The events that came to `path`, as soon as there are `count`."""
     feed = f"{Endpoints.read(data).sink}/_inbox"
 
     def arrived() -> list[dict[str, Any]] | None:
@@ -100,7 +102,7 @@ def _states(events: list[dict[str, Any]]) -> list[str]:
 
 
 def test_same_file_arrives_anew_each_time(
-    data: Path, tmp_path: Path, api: Client, sink_client: Client
+    data: Path, tmp_path: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
     """For subscriptions made before and between, also for those that wish an initial event."""
     call = _call()
@@ -122,12 +124,13 @@ def test_same_file_arrives_anew_each_time(
         assert _states(_await_events(sink_client, data, path, len(states))) == states
 
 
+@pytest.mark.slow
 def test_end_of_a_registration_arrives_anew_for_new_subscriptions(
-    data: Path, api: Client, sink_client: Client
+    data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
     call = _events()
     for _ in range(3):
-        paths = [_subscribe(api, data, each, call) for each in _ENDING]
+        paths = [_subscribe(api, data, event_type, call) for event_type in _ENDING]
         assert _publish(data, call).stderr == b""
         for path, states in zip(paths, (["Initial"], ["NETWORK_TERMINATED"]), strict=True):
             # The end of the subscription follows.
@@ -135,8 +138,9 @@ def test_end_of_a_registration_arrives_anew_for_new_subscriptions(
             assert found == [*states, "NETWORK_TERMINATED"]
 
 
+@pytest.mark.slow
 def test_times_are_those_of_publishing_in_the_order_of_the_lines(
-    data: Path, api: Client, sink_client: Client
+    data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
     call = _call()
     path = _subscribe(api, data, EventType.SESSION_STATUS, call)
@@ -149,7 +153,8 @@ def test_times_are_those_of_publishing_in_the_order_of_the_lines(
     assert all(before_ms <= parse_time(time) <= after_ms for time in times)
 
 
-def test_kept_ids_are_published_once(data: Path, api: Client, sink_client: Client) -> None:
+@pytest.mark.slow
+def test_kept_ids_are_published_once(data: Path, api: HttpClient, sink_client: HttpClient) -> None:
     call = _call()
     path = _subscribe(api, data, EventType.SESSION_STATUS, call)
     first, second = (_publish(data, call, "--keep-ids") for _ in range(2))
@@ -182,8 +187,9 @@ def test_what_is_repeated_in_the_file_is_still_a_repeat(data: Path) -> None:
     assert done.stdout.decode() == _summary(accepted=len(call), duplicate=len(call) + 1, unmatched=len(call))
 
 
+@pytest.mark.slow
 def test_batch_whose_answer_is_lost_is_sent_again_with_the_same_new_ids(
-    data: Path, api: Client, sink_client: Client
+    data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
     call = _call()
     path = _subscribe(api, data, EventType.SESSION_STATUS, call)
@@ -247,8 +253,8 @@ def test_damaged_ids_and_times_are_refused_not_renewed(data: Path) -> None:
     done = _publish(data, lines)
     assert done.returncode == 1
     assert done.stdout.decode() == _summary(accepted=1, rejected=len(lines) - 1, unmatched=1)
-    told = [line.split(":")[0] for line in done.stderr.decode().splitlines()]
-    assert told[: len(lines) - 1] == [f"line {number}" for number in range(2, len(lines) + 1)]
+    printed = [line.split(":")[0] for line in done.stderr.decode().splitlines()]
+    assert printed[: len(lines) - 1] == [f"line {number}" for number in range(2, len(lines) + 1)]
 
 
 def test_bad_lines_are_named_and_the_others_sent(data: Path) -> None:
@@ -267,11 +273,11 @@ def test_bad_lines_are_named_and_the_others_sent(data: Path) -> None:
     done = run("publish", "-", "--data-dir", str(data), stdin=b"".join(lines))
     assert done.returncode == 1
     assert done.stdout.decode() == _summary(accepted=3, rejected=4, unmatched=3)
-    told = done.stderr.decode().splitlines()
-    assert [line.split(":")[0] for line in told[:4]] == ["line 2", "line 4", "line 5", "line 6"]
-    assert told[0].startswith("line 2: not JSON: ")
-    assert told[0].endswith(", column 2")
-    assert "originatorAddress" in told[1]
+    printed = done.stderr.decode().splitlines()
+    assert [line.split(":")[0] for line in printed[:4]] == ["line 2", "line 4", "line 5", "line 6"]
+    assert printed[0].startswith("line 2: not JSON: ")
+    assert printed[0].endswith(", column 2")
+    assert "originatorAddress" in printed[1]
 
 
 def test_more_than_a_batch_is_published(data: Path) -> None:

@@ -16,6 +16,8 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[tuple[ValkeyServer, ValkeyServer, Sentinel]]:

@@ -22,6 +22,8 @@ from webrtc_events.store.keys import partition_of
 from webrtc_events.store.settlements import DroppedEvent, Settlement
 from webrtc_events.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 COMMAND = str(Path(sys.executable).parent / "webrtc-events")
 P = partition_of("r1", 64)
 OLD, NEW = "A" * 43, "E" * 43

@@ -11,6 +11,8 @@ from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.settlements import Settlement
 from webrtc_events.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 
 def registrations_on(cluster: Cluster, master: ValkeyServer, count: int) -> list[str]:
     """Registrations whose partitions are the master's, each in another partition."""

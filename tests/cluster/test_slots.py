@@ -16,6 +16,8 @@ from tests.harness.valkeys import Cluster, ValkeyServer, eventually
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import partition_of
 
+pytestmark = pytest.mark.slow
+
 DUE = partition_of("r1", 64).due
 SLOT = redis.crc.key_slot(DUE.encode())
 

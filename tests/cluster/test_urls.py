@@ -118,6 +118,7 @@ def test_a_server_over_tls(tmp_path: Path, connect: Connect, relay: Relay, autho
             assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
 
 
+@pytest.mark.slow
 def test_a_cluster_over_tls(tmp_path: Path, connect: Connect, relay: Relay, authority: Authority) -> None:
     fronts = [relay() for _ in range(3)]
     with ExitStack() as stack:

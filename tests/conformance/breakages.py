@@ -63,7 +63,7 @@ class Breakable:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request = Request(scope["method"], scope["path"], headers, await _read(receive))
-        answer = await self.breakage(lambda each: self._serve(scope, each), request)
+        answer = await self.breakage(lambda sent: self._serve(scope, sent), request)
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": raw})
         await send({"type": "http.response.body", "body": answer.body})
@@ -93,7 +93,7 @@ class _Collected:
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]
         }
-        return Answer(start["status"], headers, b"".join(each.get("body", b"") for each in rest))
+        return Answer(start["status"], headers, b"".join(message.get("body", b"") for message in rest))
 
 
 async def _read(receive: Receive) -> bytes:

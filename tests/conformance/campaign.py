@@ -15,7 +15,8 @@ from schemathesis.engine import StopReason, events
 
 from tests.conformance.document import conformance_document
 from tests.conformance.rules import Rules
-from webrtc_events.contract.documents import Contract, load_public
+from webrtc_events.contract.documents import load_public
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import Clock
 
 __all__ = ["CHECKS", "PHASES", "Campaign", "Finding", "Report"]

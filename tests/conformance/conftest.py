@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.campaign import Report
 from tests.harness.commands import Running, run
 from webrtc_events.local.endpoints import Endpoints
 
@@ -19,7 +18,12 @@ UNLIMITED = {
 }
 """A campaign is more than a client may ask for; 429 would be taken for a fitting answer to anything."""
 
-_REPORTS = pytest.StashKey[dict[str, Report]]()
+REQUESTS = "Requests and answers"
+"""What a campaign tells of itself, as a property of its test: for the terminal and the report to hand in."""
+
+# What is to run in one process, the longest first: a file, but where each test can run anywhere.
+_ONE_BY_ONE = "test_checks_fire"
+_FIRST = "test_schemathesis"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,24 +37,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_REPORTS] = {}
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: (item.path.stem != _FIRST, item.path.stem == _ONE_BY_ONE))
+    for item in items:
+        if item.path.stem != _ONE_BY_ONE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"conformance: --seed={config.getoption('--seed')} --examples={config.getoption('--examples')}"
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for name, report in config.stash[_REPORTS].items():
-        terminalreporter.section(f"Schemathesis, {name}")
-        terminalreporter.write_line(report.summary())
-
-
-@pytest.fixture(scope="session")
-def reports(pytestconfig: pytest.Config) -> dict[str, Report]:
-    """What is put here is told at the end."""
-    return pytestconfig.stash[_REPORTS]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for name, value in report.user_properties:
+            if name == REQUESTS:
+                terminalreporter.section(report.nodeid)
+                terminalreporter.write_line(str(value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,15 +35,17 @@ def conformance_document(contract: dict[str, Any], *, correlator: bool) -> dict[
     for operation in _operations(document):
         operation.pop("callbacks", None)
         # Only OAuth 2 and OpenID Connect know scopes.
-        operation["security"] = [{name: [] for name in each} for each in operation["security"]]
+        operation["security"] = [{name: [] for name in requirement} for requirement in operation["security"]]
         if not correlator:
-            operation["parameters"] = [each for each in operation["parameters"] if each != _CORRELATOR]
+            operation["parameters"] = [
+                parameter for parameter in operation["parameters"] if parameter != _CORRELATOR
+            ]
     return _with_mended_example(document)
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for item in document["paths"].values():
-        yield from (each for each in item.values() if "operationId" in each)
+        yield from (operation for operation in item.values() if "operationId" in operation)
 
 
 def _as_one_of(schemas: dict[str, Any], name: str) -> None:

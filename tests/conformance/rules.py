@@ -14,7 +14,7 @@ from typing import Any
 
 from schemathesis import Case
 
-from webrtc_events.contract.documents import Contract
+from webrtc_events.contract.openapi import Contract
 
 __all__ = ["Rules"]
 

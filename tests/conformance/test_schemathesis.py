@@ -12,8 +12,9 @@ import pytest
 import requests
 
 from tests.conformance.campaign import PHASES, Campaign, Report
-from tests.conformance.conftest import Server
-from webrtc_events.contract.documents import Contract, load_network, load_next, load_public
+from tests.conformance.conftest import REQUESTS, Server
+from webrtc_events.contract.documents import load_network, load_next, load_public
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import SystemClock
 
 _LOADERS = {"public API": load_public, "next public API": load_next, "gateway side": load_network}
@@ -37,7 +38,6 @@ def test_nothing_is_found(
     correlator: bool,
     serve: Server,
     tmp_path: Path,
-    reports: dict[str, Report],
     pytestconfig: pytest.Config,
     record_property: Callable[[str, object], None],
 ) -> None:
@@ -57,9 +57,7 @@ def test_nothing_is_found(
         correlator=correlator,
         phases=phases,
     ).run()
-    reports[f"{name}{', x-correlator' if correlator else ''}"] = report
-    # For the report that is handed in.
-    record_property("Requests and answers", report.summary())
+    record_property(REQUESTS, report.summary())
     assert not report.problems(), report.problems()
     _assert_thorough(report, contract, phases)
     _assert_valid_notifications(serve)
@@ -80,4 +78,4 @@ def _assert_valid_notifications(serve: Server) -> None:
         session.trust_env = False
         received = session.get(f"{serve.sink}/_inbox?wait=5", verify=str(serve.ca), timeout=10).json()
     assert received
-    assert [each for each in received if each["fault"] is not None] == []
+    assert [notification for notification in received if notification["fault"] is not None] == []

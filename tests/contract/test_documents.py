@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from webrtc_events.contract.discriminators import SchemaError, checked_schemas
-from webrtc_events.contract.documents import Contract, load_network, load_public
+from webrtc_events.contract.documents import load_network, load_public
+from webrtc_events.contract.openapi import Contract
 
 TIME = "2024-11-05T05:40:23Z"
 PREFIX = "org.camaraproject.webrtc-events.v0."

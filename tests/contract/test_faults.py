@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from webrtc_events.contract.documents import Validator, load_network, load_public
-from webrtc_events.contract.faults import Fault, told
+from webrtc_events.contract.documents import load_network, load_public
+from webrtc_events.contract.faults import Fault, summary
 from webrtc_events.contract.schema_members import known_members
+from webrtc_events.contract.validators import Validator
 
 PUBLIC, NETWORK = load_public(), load_network()
 PREFIX = "org.camaraproject.webrtc-events.v0."
@@ -87,13 +88,13 @@ def test_no_value_is_repeated() -> None:
         [secret],
         secret,
     ):
-        assert secret not in told([*PUBLIC.validator("SubscriptionRequest").faults(instance)])
+        assert secret not in summary([*PUBLIC.validator("SubscriptionRequest").faults(instance)])
 
 
 def test_of_very_many_faults_the_first_are_told() -> None:
     many = [Fault(f"$[{number}]", "type", "is wrong") for number in range(7)]
-    assert told(many[:5]).count("is wrong") == 5
-    assert told(many) == told(many[:5]) + "; and 2 more"
+    assert summary(many[:5]).count("is wrong") == 5
+    assert summary(many) == summary(many[:5]) + "; and 2 more"
 
 
 def test_members_inside_a_batch_are_known() -> None:

@@ -10,21 +10,23 @@ import redis
 from tests.harness.sinks import RecordingSink
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions
-from webrtc_events.delivery.notifications import EventFormats, NotificationWriter
+from webrtc_events.delivery.cloud_event import EventFormats
+from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
+from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
 from webrtc_events.sinks.addresses import AddressPolicy
-from webrtc_events.sinks.client import Sink, SinkLimits
+from webrtc_events.sinks.client import SinkClient
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
 
 LIMITS = SinkLimits(connect_ms=500, total_ms=1_000)
 
 
 @dataclass
-class Postman:
+class DispatcherDriver:
     """A dispatcher that is driven by the test's own thread. Retries have no delay."""
 
     dispatcher: Dispatcher
-    sink: Sink[Any]
+    sink: SinkClient[Any]
     raw_store: "redis.Redis"
 
     def run(self, rounds: int = 200) -> None:
@@ -49,21 +51,21 @@ def sink() -> Iterator[RecordingSink]:
 
 
 @pytest.fixture
-def postman(
+def make_driver(
     settings: Settings, store: Store, sink: RecordingSink, raw_store: "redis.Redis"
-) -> Iterator[Callable[..., Postman]]:
-    made: list[Postman] = []
+) -> Iterator[Callable[..., DispatcherDriver]]:
+    made: list[DispatcherDriver] = []
 
     def make(
         at: Store = store,
         settings: Settings = settings,
         clock: Clock | None = None,
-        forms: EventFormats | None = None,
+        formats: EventFormats | None = None,
         options: DispatcherOptions | None = None,
         random: Callable[[], float] = lambda: 0.0,
         limits: SinkLimits = LIMITS,
-    ) -> Postman:
-        http: Sink[Any] = Sink(
+    ) -> DispatcherDriver:
+        http: SinkClient[Any] = SinkClient(
             policy=AddressPolicy(settings.sink_allowed_networks),
             ca_file=sink.ca_file,
             clock=SystemClock(),
@@ -72,15 +74,17 @@ def postman(
         dispatcher = Dispatcher(
             store=at,
             sink=http,
-            writer=NotificationWriter(forms or EventFormats.of(settings), settings),
-            settings=settings,
+            writer=NotificationWriter(
+                formats or EventFormats.of(settings), NotificationSettings.of(settings)
+            ),
+            settings=DispatcherSettings.of(settings),
             clock=clock or SystemClock(),
             random=random,
             options=options or DispatcherOptions(poll_s=0.02, limits=LIMITS),
         )
-        made.append(Postman(dispatcher, http, raw_store))
+        made.append(DispatcherDriver(dispatcher, http, raw_store))
         return made[-1]
 
     yield make
-    for each in made:
-        each.sink.close()
+    for running in made:
+        running.sink.close()

@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from tests.conftest import everything
-from tests.delivery.conftest import LIMITS, Postman
+from tests.delivery.conftest import LIMITS, DispatcherDriver
 from tests.harness.builders import append, created, invitation, subscription
 from tests.harness.documents import Document
 from tests.harness.http2_sink import Http2Sink, refuse_stream
@@ -31,16 +31,16 @@ from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.model import Credential
 from webrtc_events.core.settings import Settings
-from webrtc_events.sinks.client import SinkLimits
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
-Make = Callable[..., Postman]
+Make = Callable[..., DispatcherDriver]
 # A machine that is busy is no cause that is looked for here.
 PATIENT = SinkLimits()
-# A sink's address may hold a secret of its own.
+# A sink's address may hold a secret.
 SECRET = "s3cret-of-the-url"
 PATH = f"/hook/{SECRET}?token={SECRET}"
 
@@ -174,8 +174,8 @@ CAUSES: dict[tuple[str, str], Callable[[Causes], Any]] = {
 
 
 def test_the_documentation_tells_what_the_words_of_each_mean() -> None:
-    told = {(reason.strip("`"), words.strip("`")) for reason, words, *_ in WORDS}
-    assert told == CAUSES.keys()
+    documented = {(reason.strip("`"), words.strip("`")) for reason, words, *_ in WORDS}
+    assert documented == CAUSES.keys()
 
 
 @pytest.fixture
@@ -197,10 +197,12 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, str]]:
     return found
 
 
-def attempted(postman: Postman, caplog: pytest.LogCaptureFixture, rounds: int = 2_000) -> dict[str, str]:
+def attempted(
+    driver: DispatcherDriver, caplog: pytest.LogCaptureFixture, rounds: int = 2_000
+) -> dict[str, str]:
     """The line of the first attempt."""
     for _ in range(rounds):
-        postman.dispatcher.step()
+        driver.dispatcher.step()
         if found := lines(caplog):
             return found[0]
     raise AssertionError("no attempt was made")
@@ -219,7 +221,7 @@ def test_a_failed_attempt_says_why(
     causes: Causes,
     store: Store,
     settings: Settings,
-    postman: Make,
+    make_driver: Make,
     raw_store: "redis.Redis",
     caplog: pytest.LogCaptureFixture,
     reason: str,
@@ -230,23 +232,23 @@ def test_a_failed_attempt_says_why(
     with CAUSES[reason, words](causes) as url:
         with_token(store, settings, url, origin)
         append(store, invitation(1))
-        line = attempted(postman(limits=LIMITS if reason == "timeout" else PATIENT), caplog)
+        line = attempted(make_driver(limits=LIMITS if reason == "timeout" else PATIENT), caplog)
     assert line["type"] == ("session-invitation" if origin is None else "handshake")
     assert (line["outcome"], line["reason"], line["status"]) == ("retry", reason, "None")
     assert words in line["detail"]
     # It is kept as well, and neither tells what the request carried, nor to which path it went.
     kept = [json.loads(fields["attempt"]) for _, fields in raw_store.xrange(P.attempts)]
-    assert {each["detail"] for each in kept} >= {line["detail"]}
+    assert {attempt["detail"] for attempt in kept} >= {line["detail"]}
     assert not any(secret in caplog.text + repr(kept) for secret in (SECRET, "t0ken-of-the-sink", "/hook"))
 
 
 def test_an_event_that_arrived_has_a_line_as_short_as_ever(
-    store: Store, sink: RecordingSink, postman: Make, caplog: pytest.LogCaptureFixture
+    store: Store, sink: RecordingSink, make_driver: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     created(store, sink=sink.url)
     append(store, invitation(1))
-    postman().run()
+    make_driver().run()
     ((line),) = lines(caplog)
     assert list(line) == [
         *("event", "type", "attempt", "outcome", "reason", "status", "ms", "at", "host", "correlator")
@@ -258,7 +260,7 @@ def test_an_event_that_arrived_has_a_line_as_short_as_ever(
 def test_an_answer_that_is_no_success_keeps_its_line_in_order(
     store: Store,
     sink: RecordingSink,
-    postman: Make,
+    make_driver: Make,
     caplog: pytest.LogCaptureFixture,
     status: int,
     reason: str,
@@ -267,7 +269,7 @@ def test_an_answer_that_is_no_success_keeps_its_line_in_order(
     sink.answer = [status, 204]
     created(store, sink=sink.url)
     append(store, invitation(1))
-    postman().run()
+    make_driver().run()
     first = lines(caplog)[0]
     assert (first["reason"], first["status"]) == (reason, str(status))
 
@@ -297,12 +299,13 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", HOSTILE, ids=["quote", "bearer", "terminal", "cut", "long", "personal"])
 def test_a_certificate_cannot_speak_for_us(
     store: Store,
     sink: RecordingSink,
     settings: Settings,
-    postman: Make,
+    make_driver: Make,
     raw_store: "redis.Redis",
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -319,7 +322,7 @@ def test_a_certificate_cannot_speak_for_us(
         made = created(store, sink=hostile.url)
         created(store, sink=sink.url)
         append(store, invitation(1))
-        postman(clock=clock, limits=PATIENT).run(1_000)
+        make_driver(clock=clock, limits=PATIENT).run(1_000)
         # What is settled in the same round is settled once.
         assert len(sink.requests) == 1
     tried, given_up = [line for line in lines(caplog) if line["event"] == f"{made.id}.1"]
@@ -346,7 +349,7 @@ def test_addresses_in_a_certificate_are_shown_where_the_setting_says_so(
     sink: RecordingSink,
     store: Store,
     settings: Settings,
-    postman: Make,
+    make_driver: Make,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -357,7 +360,7 @@ def test_addresses_in_a_certificate_are_shown_where_the_setting_says_so(
         other.use(self_signed(tmp_path / "own.pem", subject))
         created(store, sink=other.url)
         append(store, invitation(1))
-        detail = attempted(postman(settings=settings, limits=PATIENT), caplog)["detail"]
+        detail = attempted(make_driver(settings=settings, limits=PATIENT), caplog)["detail"]
     assert "sip:alice@ims.example" in detail
     assert "s3cret" not in detail
 
@@ -367,20 +370,20 @@ def test_the_end_that_is_given_up_says_why(
     sink: RecordingSink,
     store: Store,
     settings: Settings,
-    postman: Make,
+    make_driver: Make,
     raw_store: "redis.Redis",
 ) -> None:
     """Its sink refused the token, and then could not be reached: the end is tried once."""
     with_token(store, settings, sink.url, None)
     append(store, invitation(1))
     sink.answer = [401]
-    dispatcher = postman().dispatcher
+    dispatcher = make_driver().dispatcher
     while not (sink.requests and dispatcher.idle):
         dispatcher.step(claiming=not sink.requests)
     with causes.nobody() as url:
         (key,) = raw_store.keys("*:subscription:*")
         raw_store.hset(key, "sink", url)
-        postman().run()
+        make_driver().run()
     ends = [fields for _, fields in raw_store.xrange(P.dead) if fields["reason"] == "end_refused"]
     assert len(ends) == 1
     assert re.match(r"connect: Failed to connect .*Connection refused \(libcurl 7\)$", ends[0]["detail"])

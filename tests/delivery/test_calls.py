@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import DispatcherDriver
 from tests.harness.builders import created
 from tests.harness.sinks import RecordingSink
 from webrtc_events.contract.documents import load_network
@@ -31,7 +31,7 @@ def expected(call: list[dict[str, Any]], event_type: EventType, registration: st
 
 @pytest.mark.parametrize("name", CALLS)
 def test_three_subscribers_receive_the_whole_call(
-    name: str, store: Store, sink: RecordingSink, postman: Callable[..., Postman], calls: Path
+    name: str, store: Store, sink: RecordingSink, make_driver: Callable[..., DispatcherDriver], calls: Path
 ) -> None:
     call = [json.loads(line) for line in (calls / f"{name}.ndjson").read_text().splitlines()]
     registration = call[0]["subject"]
@@ -48,26 +48,26 @@ def test_three_subscribers_receive_the_whole_call(
     }
     results = Events(store, load_network()).accept(call)
     assert {result["status"] for result in results} == {"accepted"}
-    postman().run()
-    for each in made.values():
+    make_driver().run()
+    for subscription in made.values():
         store.subscriptions.end(
-            each.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+            subscription.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
         )
-    postman().run()
+    make_driver().run()
 
-    opinion = SecondValidator(strict=False)
-    assert [opinion.fault(request.headers, request.body) for request in sink.requests] == [None] * len(
+    validator = SecondValidator(strict=False)
+    assert [validator.fault(request.headers, request.body) for request in sink.requests] == [None] * len(
         sink.requests
     )
     for event_type, subscription in made.items():
         path = f"/{event_type.rpartition('.')[2]}"
         received = [request.json for request in sink.requests if request.path == path]
         *events, end = received
-        told = [
+        delivered = [
             {name: value for name, value in event["data"].items() if name != "subscriptionId"}
             for event in events
         ]
-        assert told == expected(call, event_type, registration)
+        assert delivered == expected(call, event_type, registration)
         assert [event["id"] for event in received] == [
             f"{subscription.id}.{number}" for number in range(1, len(received) + 1)
         ]

@@ -9,7 +9,7 @@ def drained(schedule: ClaimSchedule, now_s: float) -> int:
     """Claims all in vain, round by round, at one moment; how many that were."""
     claimed = 0
     for _ in range(1000):
-        numbers, share = schedule.next(1000, now_s, most=1000)
+        numbers, share = schedule.next(1000, now_s, max_partitions=1000)
         if not numbers:
             return claimed
         found = dict.fromkeys(numbers, share)
@@ -21,20 +21,20 @@ def drained(schedule: ClaimSchedule, now_s: float) -> int:
 
 def test_what_is_noticed_is_asked_for_at_once() -> None:
     schedule = ClaimSchedule(64, 50)
-    assert schedule.next(1000, 0.0, most=1000) == ([], 0)
+    assert schedule.next(1000, 0.0, max_partitions=1000) == ([], 0)
     assert schedule.wait_s(0.0) == float("inf")
     schedule.notice(7)
     assert schedule.wait_s(0.0) == 0
-    assert schedule.next(1000, 0.0, most=1000) == ([7], 50)
+    assert schedule.next(1000, 0.0, max_partitions=1000) == ([7], 50)
 
 
 def test_a_partition_that_gave_all_it_was_asked_for_is_asked_again() -> None:
     schedule = ClaimSchedule(64, 50)
     schedule.ask([1, 2])
-    numbers, share = schedule.next(20, 0.0, most=1000)
+    numbers, share = schedule.next(20, 0.0, max_partitions=1000)
     assert (numbers, share) == ([1, 2], 10)
     schedule.asked(numbers, share, {1: 10, 2: 9}, 0, 0.0)
-    assert schedule.next(20, 0.0, most=1000)[0] == [1]
+    assert schedule.next(20, 0.0, max_partitions=1000)[0] == [1]
 
 
 def test_claims_in_vain_become_few_and_rare() -> None:
@@ -54,7 +54,7 @@ def test_what_is_noticed_is_asked_for_also_while_others_are_in_vain() -> None:
     schedule.ask_all()
     assert 0 < schedule.wait_s(0.0) <= 0.6
     schedule.notice(7)
-    numbers, share = schedule.next(1000, 0.0, most=1000)
+    numbers, share = schedule.next(1000, 0.0, max_partitions=1000)
     assert numbers == [7]
     # By age and by turn.
     assert share >= 2
@@ -66,10 +66,10 @@ def test_once_claims_are_of_use_it_is_as_much_as_before() -> None:
     drained(schedule, 0.0)
     for _ in range(6):
         schedule.notice(7)
-        numbers, share = schedule.next(1000, 1.0, most=1000)
+        numbers, share = schedule.next(1000, 1.0, max_partitions=1000)
         schedule.asked(numbers, share, {7: share}, 0, 1.0)
     schedule.notice(7)
-    assert schedule.next(1000, 1.0, most=1000)[1] == 50
+    assert schedule.next(1000, 1.0, max_partitions=1000)[1] == 50
     assert schedule.wait_s(1.0) == 0
 
 
@@ -79,7 +79,7 @@ def test_no_more_is_asked_for_than_there_is_room_and_each_partition_has_its_turn
     asked = set()
     for _ in range(64):
         schedule.ask_all()
-        numbers, share = schedule.next(room, 0.0, most=room)
+        numbers, share = schedule.next(room, 0.0, max_partitions=room)
         assert 0 < len(numbers) * share <= room
         asked.update(numbers)
         schedule.asked(numbers, share, {}, 0, 0.0)
@@ -87,13 +87,13 @@ def test_no_more_is_asked_for_than_there_is_room_and_each_partition_has_its_turn
 
 
 def test_no_more_partitions_are_asked_than_may_be() -> None:
-    """What is held in bytes may be the bound, however many places there are. All have their turn."""
+    """What is held in bytes may be the bound, however much room there is. All have their turn."""
     schedule = ClaimSchedule(64, 50)
     schedule.ask_all()
-    assert schedule.next(1000, 0.0, most=0) == ([], 0)
+    assert schedule.next(1000, 0.0, max_partitions=0) == ([], 0)
     asked: list[int] = []
     for _ in range(22):
-        numbers, share = schedule.next(1000, 0.0, most=3)
+        numbers, share = schedule.next(1000, 0.0, max_partitions=3)
         assert len(numbers) <= 3
         schedule.asked(numbers, share, {}, 0, 0.0)
         asked += numbers

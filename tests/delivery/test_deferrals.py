@@ -1,32 +1,32 @@
-"""What was sent away comes back at a rate that clients share."""
+"""What was deferred comes back at a rate that clients share."""
 
 import pytest
 
-from webrtc_events.delivery.deferrals import ComingBack
+from webrtc_events.delivery.deferrals import Deferrals
 
 
 def test_a_client_that_is_alone_has_the_whole_rate() -> None:
-    queue = ComingBack(500, 60)
-    assert [queue.delay_s("a", 0.0) for _ in range(3)] == pytest.approx([0.002, 0.004, 0.006])
+    deferrals = Deferrals(500, 60)
+    assert [deferrals.delay_s("a", 0.0) for _ in range(3)] == pytest.approx([0.002, 0.004, 0.006])
 
 
 def test_a_client_does_not_wait_behind_another_that_has_many() -> None:
-    queue = ComingBack(500, 60)
+    deferrals = Deferrals(500, 60)
     for _ in range(20_000):
-        queue.delay_s("greedy", 0.0)
-    assert queue.delay_s("other", 0.0) == pytest.approx(0.004)
+        deferrals.delay_s("greedy", 0.0)
+    assert deferrals.delay_s("other", 0.0) == pytest.approx(0.004)
 
 
 def test_clients_share_the_rate() -> None:
-    queue = ComingBack(500, 60)
-    delays = sorted(queue.delay_s(client, 0.0) for _ in range(1000) for client in ("a", "b", "c", "d"))
+    deferrals = Deferrals(500, 60)
+    delays = sorted(deferrals.delay_s(client, 0.0) for _ in range(1000) for client in ("a", "b", "c", "d"))
     assert sum(delay < 4 for delay in delays) == pytest.approx(500 * 4, rel=0.02)
 
 
-def test_it_is_never_longer_than_the_most_and_forgets_who_is_back() -> None:
-    queue = ComingBack(500, 60)
-    assert max(queue.delay_s("a", 0.0) for _ in range(50_000)) == 60
+def test_it_is_never_longer_than_the_maximum_and_forgets_who_is_back() -> None:
+    deferrals = Deferrals(500, 60)
+    assert max(deferrals.delay_s("a", 0.0) for _ in range(50_000)) == 60
     for number in range(1000):
-        queue.delay_s(f"c{number}", 0.0)
-    queue.delay_s("a", 100.0)
-    assert queue.delay_s("a", 200.0) == pytest.approx(0.002)
+        deferrals.delay_s(f"c{number}", 0.0)
+    deferrals.delay_s("a", 100.0)
+    assert deferrals.delay_s("a", 200.0) == pytest.approx(0.002)

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.conftest import contents
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import DispatcherDriver
 from tests.harness.builders import append, created, invitation
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.store.erasure import Erasure
@@ -19,7 +19,7 @@ def test_deliveries_under_way_end_and_the_others_go_on(
     store: Store,
     raw_store: "redis.Redis",
     sink: RecordingSink,
-    postman: Callable[..., Postman],
+    make_driver: Callable[..., DispatcherDriver],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -37,10 +37,10 @@ def test_deliveries_under_way_end_and_the_others_go_on(
         return Answer(204)
 
     sink.answer = answer
-    postman().run()
+    make_driver().run()
     received = defaultdict(list)
-    for each in sink.requests:
-        received[each.json["data"]["subscriptionId"]].append(each.json["data"]["sequenceNumber"])
+    for request in sink.requests:
+        received[request.json["data"]["subscriptionId"]].append(request.json["data"]["sequenceNumber"])
     gone = received.pop(made[1].id)
     assert erased
     assert gone == list(range(1, len(gone) + 1))

@@ -1,200 +1,205 @@
-"""How a host's pace follows from what came of its requests."""
+"""How a host's health follows from the ends of its requests."""
 
 import pytest
 
-from webrtc_events.delivery.host_health import LONGEST_REST_S, SILENT_AFTER, Pace, Started
-from webrtc_events.delivery.host_signals import Erred, Sign, Silent, Slower, Took
+from webrtc_events.delivery.host_health import FAILURES_TO_OPEN, MAX_COOL_DOWN_S, HostHealth, StartedRequest
+from webrtc_events.delivery.host_signals import Error, Healthy, HostSignal, Throttled, Unreachable
 
-MOST = 8
+IN_FLIGHT = 8
 
 
 class Talk:
-    """One host, its clock moved by hand. `random` is 1 (nearly): rests are as long as they get."""
+    """One host, its clock moved by hand. `random` is 1 (nearly): cool_downs are as long as they get."""
 
-    def __init__(self, connections: int = MOST, random: float = 1.0) -> None:
-        self.pace = Pace(in_flight=MOST, connections=connections)
+    def __init__(self, connections: int = IN_FLIGHT, random: float = 1.0) -> None:
+        self.health = HostHealth(in_flight=IN_FLIGHT, connections=connections)
         self.now_s = 100.0
         self._random = random
 
-    def start(self) -> Started:
-        return self.pace.start(self.now_s)
+    def start(self) -> StartedRequest:
+        return self.health.start(self.now_s)
 
-    def hear(self, sign: Sign | None, started: Started | None = None) -> None:
-        self.pace.learn(started or self.start(), sign, self.now_s, lambda: self._random)
+    def hear(self, signal: HostSignal | None, started: StartedRequest | None = None) -> None:
+        self.health.record(started or self.start(), signal, self.now_s, lambda: self._random)
 
     def later(self, seconds: float) -> None:
         self.now_s += seconds
 
     @property
-    def rest_s(self) -> float:
-        return self.pace.rest_s(self.now_s)
+    def cool_down_s(self) -> float:
+        return self.health.cool_down_s(self.now_s)
 
-    def answer(self, times: int = MOST) -> "Talk":
+    def answer(self, times: int = IN_FLIGHT) -> "Talk":
         for _ in range(times):
-            self.hear(Took())
+            self.hear(Healthy())
         return self
 
 
 def test_a_new_host_is_asked_once_and_each_answer_widens() -> None:
     talk = Talk()
-    assert (talk.pace.window, talk.pace.proven) == (1, False)
+    assert (talk.health.limit, talk.health.answered) == (1, False)
     widths = []
     for _ in range(10):
-        talk.hear(Took())
-        widths.append(talk.pace.window)
+        talk.hear(Healthy())
+        widths.append(talk.health.limit)
     assert widths == [2, 3, 4, 5, 6, 7, 8, 8, 8, 8]
 
 
 def test_a_host_that_was_never_heard_is_left_alone_after_one_failure() -> None:
     talk = Talk()
-    talk.hear(Silent())
-    assert talk.rest_s == 1
-    assert talk.pace.silent
+    talk.hear(Unreachable())
+    assert talk.cool_down_s == 1
+    assert talk.health.unreachable
 
 
 def test_a_host_that_answered_is_left_alone_after_several_failures_in_a_row() -> None:
     talk = Talk().answer()
-    for _ in range(SILENT_AFTER - 1):
-        talk.hear(Silent())
-    assert (talk.rest_s, talk.pace.window) == (0, MOST)
-    talk.hear(Silent())
-    assert (talk.rest_s, talk.pace.window, talk.pace.proven) == (1, 1, False)
+    for _ in range(FAILURES_TO_OPEN - 1):
+        talk.hear(Unreachable())
+    assert (talk.cool_down_s, talk.health.limit) == (0, IN_FLIGHT)
+    talk.hear(Unreachable())
+    assert (talk.cool_down_s, talk.health.limit, talk.health.answered) == (1, 1, False)
 
 
-@pytest.mark.parametrize("answer", [Took(), Erred(), Slower(0)])
-def test_any_answer_in_between_shows_that_the_host_is_there(answer: Sign) -> None:
+@pytest.mark.parametrize("answer", [Healthy(), Error(), Throttled(0)])
+def test_any_answer_in_between_shows_that_the_host_is_there(answer: HostSignal) -> None:
     """One path that hangs does not shut out the others of its host."""
     talk = Talk().answer()
     for _ in range(10):
-        for _ in range(SILENT_AFTER - 1):
-            talk.hear(Silent())
+        for _ in range(FAILURES_TO_OPEN - 1):
+            talk.hear(Unreachable())
         talk.hear(answer)
-    assert talk.rest_s == 0
+    assert talk.cool_down_s == 0
 
 
-def test_rests_double_up_to_the_longest_and_an_answer_makes_them_short_again() -> None:
+def test_cool_downs_double_up_to_the_longest_and_an_answer_makes_them_short_again() -> None:
     talk = Talk()
-    rests = []
+    cool_downs = []
     for _ in range(2000):
-        talk.hear(Silent())
-        rests.append(talk.rest_s)
-        talk.later(talk.rest_s)
-    assert rests[:6] == [1, 2, 4, 8, LONGEST_REST_S, LONGEST_REST_S]
-    assert set(rests[4:]) == {LONGEST_REST_S}
+        talk.hear(Unreachable())
+        cool_downs.append(talk.cool_down_s)
+        talk.later(talk.cool_down_s)
+    assert cool_downs[:6] == [1, 2, 4, 8, MAX_COOL_DOWN_S, MAX_COOL_DOWN_S]
+    assert set(cool_downs[4:]) == {MAX_COOL_DOWN_S}
     talk.answer(1)
-    for _ in range(SILENT_AFTER):
-        talk.hear(Silent())
-    assert talk.rest_s == 1
+    for _ in range(FAILURES_TO_OPEN):
+        talk.hear(Unreachable())
+    assert talk.cool_down_s == 1
 
 
-def test_rests_are_spread() -> None:
+def test_cool_downs_are_spread() -> None:
     talk = Talk(random=0.0)
-    talk.hear(Silent())
-    assert talk.rest_s == 0.5
+    talk.hear(Unreachable())
+    assert talk.cool_down_s == 0.5
 
 
-def test_what_was_started_before_the_host_fell_silent_and_fails_later_says_nothing_new() -> None:
+def test_what_was_started_before_the_circuit_opened_and_fails_later_says_nothing_new() -> None:
     talk = Talk().answer()
-    old = [talk.start() for _ in range(MOST)]
-    for each in old[:SILENT_AFTER]:
-        talk.hear(Silent(), each)
-    talk.later(talk.rest_s)
+    old = [talk.start() for _ in range(IN_FLIGHT)]
+    for started in old[:FAILURES_TO_OPEN]:
+        talk.hear(Unreachable(), started)
+    talk.later(talk.cool_down_s)
     probe = talk.start()
-    for each in old[SILENT_AFTER:]:
-        talk.hear(Silent(), each)
-    assert talk.rest_s == 0
-    talk.hear(Silent(), probe)
-    assert talk.rest_s == 2
+    for started in old[FAILURES_TO_OPEN:]:
+        talk.hear(Unreachable(), started)
+    assert talk.cool_down_s == 0
+    talk.hear(Unreachable(), probe)
+    assert talk.cool_down_s == 2
 
 
-def test_an_answer_to_what_was_started_before_ends_the_rest() -> None:
+def test_an_answer_to_what_was_started_before_ends_the_cool_down() -> None:
     talk = Talk().answer()
     old = talk.start()
-    for _ in range(SILENT_AFTER):
-        talk.hear(Silent())
-    talk.hear(Took(), old)
-    assert (talk.rest_s, talk.pace.proven, talk.pace.silent, talk.pace.window) == (0, True, False, 2)
+    for _ in range(FAILURES_TO_OPEN):
+        talk.hear(Unreachable())
+    talk.hear(Healthy(), old)
+    assert (talk.cool_down_s, talk.health.answered, talk.health.unreachable, talk.health.limit) == (
+        0,
+        True,
+        False,
+        2,
+    )
 
 
-def test_after_a_rest_the_window_grows_from_one_again() -> None:
+def test_after_a_cool_down_the_limit_grows_from_one_again() -> None:
     talk = Talk().answer()
-    for _ in range(SILENT_AFTER):
-        talk.hear(Silent())
-    talk.later(talk.rest_s)
-    assert talk.pace.window == 1
-    talk.hear(Took())
-    assert talk.pace.window == 2
+    for _ in range(FAILURES_TO_OPEN):
+        talk.hear(Unreachable())
+    talk.later(talk.cool_down_s)
+    assert talk.health.limit == 1
+    talk.hear(Healthy())
+    assert talk.health.limit == 2
 
 
 def test_an_error_neither_widens_nor_narrows() -> None:
     talk = Talk().answer(2)
-    talk.hear(Erred())
-    assert talk.pace.window == 3
+    talk.hear(Error())
+    assert talk.health.limit == 3
 
 
 def test_who_asks_for_less_gets_half_once_for_all_that_were_on_their_way_together() -> None:
     talk = Talk().answer()
-    together = [talk.start() for _ in range(MOST)]
-    for each in together:
-        talk.hear(Slower(0), each)
-    assert (talk.pace.window, talk.rest_s) == (MOST // 2, 0)
-    talk.hear(Slower(0))
-    talk.hear(Slower(0))
-    talk.hear(Slower(0))
-    assert talk.pace.window == 1
+    together = [talk.start() for _ in range(IN_FLIGHT)]
+    for started in together:
+        talk.hear(Throttled(0), started)
+    assert (talk.health.limit, talk.cool_down_s) == (IN_FLIGHT // 2, 0)
+    talk.hear(Throttled(0))
+    talk.hear(Throttled(0))
+    talk.hear(Throttled(0))
+    assert talk.health.limit == 1
 
 
 def test_a_retry_after_is_kept_within_bounds() -> None:
     talk = Talk().answer()
-    talk.hear(Slower(7))
-    assert talk.rest_s == 7
-    assert not talk.pace.silent
-    talk.hear(Slower(3600))
-    assert talk.rest_s == LONGEST_REST_S
-    talk.hear(Slower(1))
-    assert talk.rest_s == LONGEST_REST_S
+    talk.hear(Throttled(7))
+    assert talk.cool_down_s == 7
+    assert not talk.health.unreachable
+    talk.hear(Throttled(3600))
+    assert talk.cool_down_s == MAX_COOL_DOWN_S
+    talk.hear(Throttled(1))
+    assert talk.cool_down_s == MAX_COOL_DOWN_S
 
 
 def test_a_later_request_answered_well_takes_a_pause_back_and_an_earlier_one_does_not() -> None:
     talk = Talk().answer()
     earlier, refused, later = talk.start(), talk.start(), talk.start()
-    talk.hear(Slower(7), refused)
-    talk.hear(Took(), earlier)
-    assert talk.rest_s == 7
-    talk.hear(Erred(), later)
-    assert talk.rest_s == 7
-    talk.hear(Took(), later)
-    assert talk.rest_s == 0
+    talk.hear(Throttled(7), refused)
+    talk.hear(Healthy(), earlier)
+    assert talk.cool_down_s == 7
+    talk.hear(Error(), later)
+    assert talk.cool_down_s == 7
+    talk.hear(Healthy(), later)
+    assert talk.cool_down_s == 0
 
 
 def test_what_tells_nothing_changes_nothing() -> None:
     talk = Talk()
     talk.hear(None)
-    assert (talk.pace.window, talk.pace.proven, talk.rest_s) == (1, False, 0)
+    assert (talk.health.limit, talk.health.answered, talk.cool_down_s) == (1, False, 0)
 
 
 def test_connections_bound_a_host_that_does_not_multiplex() -> None:
-    talk = Talk(connections=3).answer(MOST)
-    assert (talk.pace.window, talk.pace.most) == (3, 3)
-    for _ in range(MOST):
-        talk.hear(Took(multiplexed=True))
-    assert (talk.pace.window, talk.pace.most) == (MOST, MOST)
-    talk.hear(Took())
-    assert (talk.pace.window, talk.pace.most) == (3, 3)
+    talk = Talk(connections=3).answer(IN_FLIGHT)
+    assert (talk.health.limit, talk.health.max_limit) == (3, 3)
+    for _ in range(IN_FLIGHT):
+        talk.hear(Healthy(multiplexed=True))
+    assert (talk.health.limit, talk.health.max_limit) == (IN_FLIGHT, IN_FLIGHT)
+    talk.hear(Healthy())
+    assert (talk.health.limit, talk.health.max_limit) == (3, 3)
 
 
-def test_answers_are_timed_and_what_it_took_to_find_it_silent_is_not() -> None:
+def test_answers_are_timed_and_what_it_took_to_find_it_unreachable_is_not() -> None:
     talk = Talk()
     for _ in range(3):
         probe = talk.start()
         talk.later(10)
-        talk.hear(Silent(), probe)
-        talk.later(talk.rest_s)
+        talk.hear(Unreachable(), probe)
+        talk.later(talk.cool_down_s)
     started = talk.start()
     talk.later(0.25)
-    talk.hear(Took(), started)
-    assert talk.pace.answers_in_s == pytest.approx(0.25)
+    talk.hear(Healthy(), started)
+    assert talk.health.response_s == pytest.approx(0.25)
     started = talk.start()
     talk.later(1.05)
-    talk.hear(Took(), started)
-    assert talk.pace.answers_in_s == pytest.approx(0.35)
+    talk.hear(Healthy(), started)
+    assert talk.health.response_s == pytest.approx(0.35)

@@ -41,6 +41,7 @@ def worker(settings: Settings) -> Iterator[Worker]:
     worker.stop()
 
 
+@pytest.mark.slow
 def test_no_delivery_fails_while_keys_are_rotated(
     store: Store, settings: Settings, sink: RecordingSink, worker: Worker, raw_store: "redis.Redis"
 ) -> None:
@@ -62,9 +63,11 @@ def test_no_delivery_fails_while_keys_are_rotated(
     assert resealed == [SUBSCRIPTIONS] * ROTATIONS
     received = sink.wait_for(SUBSCRIPTIONS * EVENTS, 30)
     worker.stop()
-    assert Counter(each.json["data"]["subscriptionId"] for each in received) == dict.fromkeys(tokens, EVENTS)
-    for each in received:
-        assert each.header("authorization") == tokens[each.json["data"]["subscriptionId"]]
+    assert Counter(request.json["data"]["subscriptionId"] for request in received) == dict.fromkeys(
+        tokens, EVENTS
+    )
+    for request in received:
+        assert request.header("authorization") == tokens[request.json["data"]["subscriptionId"]]
     attempts = [
         json.loads(fields["attempt"])["outcome"]
         for number in range(settings.partitions)

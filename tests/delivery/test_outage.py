@@ -5,22 +5,25 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
+import pytest
 import redis
 
-from tests.delivery.conftest import LIMITS, Postman
+from tests.delivery.conftest import LIMITS, DispatcherDriver
 from tests.harness.builders import append, created, invitation, with_claims
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.model import Claim
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
-from webrtc_events.delivery.host_health import LONGEST_REST_S
-from webrtc_events.delivery.host_limiter import HostLimits
+from webrtc_events.delivery.host_health import MAX_COOL_DOWN_S
+from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.settlements import Settlement, SettleOutcome
 from webrtc_events.store.store import Store
+
+pytestmark = pytest.mark.slow
 
 P = partition_of("r1", 64)
 SUBSCRIPTIONS = 15
@@ -98,7 +101,10 @@ def hang_up(_: Received) -> Answer:
 
 
 def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_not_too_late(
-    settings: Settings, sink: RecordingSink, postman: Callable[..., Postman], raw_store: "redis.Redis"
+    settings: Settings,
+    sink: RecordingSink,
+    make_driver: Callable[..., DispatcherDriver],
+    raw_store: "redis.Redis",
 ) -> None:
     clock = SimulatedClock(SystemClock().now())
     settings = dataclasses.replace(settings, dead_letters=10_000)
@@ -107,7 +113,7 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     claims.store, claims.settings, claims.clock = store, settings, clock
     subscriptions = [created(store, sink=sink.url).id for _ in range(SUBSCRIPTIONS)]
     options = DispatcherOptions(HostLimits(in_flight=IN_FLIGHT), poll_s=0.01, limits=LIMITS)
-    running = postman(store, clock=clock, options=options, random=Random(SEED).random)
+    running = make_driver(store, clock=clock, options=options, random=Random(SEED).random)
     sink.answer = arrivals = Arrivals(clock)
     accepted_s: list[float] = []
 
@@ -137,7 +143,7 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     # While it was down it was asked by one at a time, and the others came by seldom: to look whether
     # it is back, and at the deadline of an event. A rest is half of the longest at least, and what goes
     # out on a connection that was closed meanwhile goes out again.
-    rests = (BACK_S - DOWN_S) / (LONGEST_REST_S / 2)
+    rests = (BACK_S - DOWN_S) / (MAX_COOL_DOWN_S / 2)
     assert asked_when_down <= rests + 2 * IN_FLIGHT
     assert claimed_when_down <= SUBSCRIPTIONS * (rests + len(accepted_s))
 
@@ -150,14 +156,14 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     # Nothing too late was sent, nothing that had time enough was given up, and nothing was lost.
     late = {letter["event"] for letter in dead_letters(raw_store)}
     for number, moment in enumerate(accepted_s, 1):
-        for each in subscriptions:
-            event = f"{each}.{number}"
+        for subscription_id in subscriptions:
+            event = f"{subscription_id}.{number}"
             assert (event in arrivals.at_s) != (event in late)
             if event in arrivals.at_s:
                 # The store's time goes on by some milliseconds while it works.
                 assert arrivals.at_s[event] < moment + DEADLINE_S + STEP_S / 2
             else:
-                assert moment + DEADLINE_S < BACK_S + 2 * LONGEST_REST_S
+                assert moment + DEADLINE_S < BACK_S + 2 * MAX_COOL_DOWN_S
     for subscription in subscriptions:
         times = [arrivals.at_s.get(f"{subscription}.{number}") for number in range(1, len(accepted_s) + 1)]
         sent = [at for at in times if at is not None]

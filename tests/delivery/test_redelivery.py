@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import DispatcherDriver
 from tests.harness.builders import append, created, invitation
 from tests.harness.sinks import Answer, RecordingSink
 from webrtc_events.core.settings import Settings
@@ -11,34 +11,34 @@ from webrtc_events.store.store import Store
 
 
 def test_a_redelivered_event_is_the_same_but_for_its_place(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Callable[..., Postman]
+    store: Store, settings: Settings, sink: RecordingSink, make_driver: Callable[..., DispatcherDriver]
 ) -> None:
     created(store, sink=sink.url, max_events=3)
     append(store, invitation(1), invitation(2))
     sink.answer = [400, 204]
-    postman().run()
+    make_driver().run()
     letters = DeadLetters(store)
     (letter,) = letters.newest_first(DeadLetterFilter())
     assert letters.redeliver(letter).outcome == "redelivered"
     append(store, invitation(3))
-    postman().run()
+    make_driver().run()
     first, second, again, third, end = [request.json for request in sink.requests]
     assert again == first
-    assert [each["data"].get("sequenceNumber") for each in (second, third)] == [2, 3]
+    assert [event["data"].get("sequenceNumber") for event in (second, third)] == [2, 3]
     assert end["data"]["terminationReason"] == "MAX_EVENTS_REACHED"
     assert list(letters.newest_first(DeadLetterFilter())) == []
 
 
 def test_attempts_on_it_are_found_by_its_id(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Callable[..., Postman]
+    store: Store, settings: Settings, sink: RecordingSink, make_driver: Callable[..., DispatcherDriver]
 ) -> None:
     created(store, sink=sink.url)
     append(store, invitation(1), invitation(2))
     sink.answer = lambda received: Answer(400 if received.json["data"]["sequenceNumber"] == 1 else 204)
-    postman().run()
+    make_driver().run()
     letters = DeadLetters(store)
     (letter,) = letters.newest_first(DeadLetterFilter())
     letters.redeliver(letter)
-    postman().run()
+    make_driver().run()
     (letter,) = letters.newest_first(DeadLetterFilter())
     assert [attempt["status"] for attempt in letters.attempts(letter)] == [400, 400]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webrtc_events.core.model import (
+from webrtc_events.core.model import TerminationReason
+from webrtc_events.core.outcomes import (
     Delivered,
     Drop,
     End,
@@ -15,7 +16,6 @@ from webrtc_events.core.model import (
     SinkAnswer,
     SinkFailure,
     SinkReply,
-    TerminationReason,
 )
 from webrtc_events.delivery.retry_policy import decide
 
@@ -141,9 +141,9 @@ def date(offset_s: int) -> str:
         ("15 Jan 2027 08:00:20 GMT", 500),
     ],
 )
-@pytest.mark.parametrize("status", [429, 503, 404])
-def test_retry_after_is_the_least_delay(status: int, retry_after: str | None, delay_ms: int) -> None:
-    assert outcome(answer(status, retry_after)) == Retry(delay_ms, f"http_{status}")
+def test_retry_after_is_the_least_delay(retry_after: str | None, delay_ms: int) -> None:
+    for status in (429, 503, 404):
+        assert outcome(answer(status, retry_after)) == Retry(delay_ms, f"http_{status}"), status
 
 
 def test_backoff_longer_than_retry_after_stands() -> None:

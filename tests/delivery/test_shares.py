@@ -12,7 +12,7 @@ def fill(pool: Pool, account: Account, standing: Standing, *, first: bool = Fals
     prompt = standing is Standing.PROMPT
     while pool.room(prompt=prompt) and pool.may_take(account, standing, 0.0, first=first):
         pool.take(account, prompt=prompt)
-        if standing in (Standing.NEW, Standing.PUT_OFF):
+        if standing in (Standing.NEW, Standing.PASSED_OVER):
             account.young[object()] = 0.0
         taken += 1
     return taken
@@ -67,12 +67,12 @@ def test_hosts_that_owe_leave_a_reserve_to_new_ones_of_the_same_client() -> None
     pool, account = Pool(2048), Account()
     fill(pool, account, Standing.OWING)
     assert fill(pool, account, Standing.OWING) == 0
-    assert fill(pool, account, Standing.PUT_OFF) >= 4
+    assert fill(pool, account, Standing.PASSED_OVER) >= 4
     assert fill(pool, account, Standing.NEW) >= 4
 
 
-def test_new_hosts_that_turn_out_silent_never_use_up_what_is_kept_for_the_next() -> None:
-    """For two seconds new ones come without end; each keeps its place for ten. Then it is one a tick."""
+def test_new_hosts_that_turn_out_unreachable_never_use_up_what_is_kept_for_the_next() -> None:
+    """For two seconds new ones come without end; each keeps its permit for ten. Then it is one a tick."""
     pool, account = Pool(2048), Account()
     until_s: list[float] = []
 
@@ -90,14 +90,14 @@ def test_new_hosts_that_turn_out_silent_never_use_up_what_is_kept_for_the_next()
             pool.give(account, prompt=False)
             del until_s[0]
         if now_s >= 2:
-            assert ask(Standing.NEW, now_s), f"no place after {now_s} s"
-        while ask(Standing.PUT_OFF, now_s) or (now_s < 2 and ask(Standing.NEW, now_s)):
+            assert ask(Standing.NEW, now_s), f"no permit after {now_s} s"
+        while ask(Standing.PASSED_OVER, now_s) or (now_s < 2 and ask(Standing.NEW, now_s)):
             pass
 
 
 @given(st.integers(1, 200))
-def test_who_was_put_off_finds_a_place_once_there_is_one_however_few_there_are(size: int) -> None:
-    assert fill(Pool(size), Account(), Standing.PUT_OFF) >= 1
+def test_who_was_passed_over_finds_a_permit_once_there_is_one_however_few_there_are(size: int) -> None:
+    assert fill(Pool(size), Account(), Standing.PASSED_OVER) >= 1
 
 
 def test_what_is_given_back_can_be_taken_again() -> None:

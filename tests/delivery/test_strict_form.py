@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import DispatcherDriver
 from tests.harness.builders import append, created, invitation, session_status
 from tests.harness.sinks import Received, RecordingSink
 from webrtc_events.contract.documents import load_public
@@ -19,7 +19,7 @@ from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
-Make = Callable[..., Postman]
+Make = Callable[..., DispatcherDriver]
 MOVED = {"mediaSessionId", "status"}
 
 
@@ -50,13 +50,13 @@ def is_strict(received: Received) -> bool:
 
 
 def test_each_client_gets_its_form(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Make
+    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
 ) -> None:
     clients = ["app-1", "app-2", "App-1", "app-1x", "a,b", "true", "my app"]
     for number, client in enumerate(clients):
         subscribed(store, sink, client, f"/{number}")
     append(store, session_status(1), to=P.number)
-    postman(settings=chosen(settings, "app-1,a%2Cb,%74rue,my%20app,nobody")).run()
+    make_driver(settings=chosen(settings, "app-1,a%2Cb,%74rue,my%20app,nobody")).run()
     got = {clients[int(request.path[1:])]: is_strict(request) for request in sink.requests}
     assert got == {
         "app-1": True,
@@ -71,75 +71,75 @@ def test_each_client_gets_its_form(
 
 @pytest.mark.parametrize(("raw", "strict"), [("true", True), ("false", False)])
 def test_a_switch_is_for_every_client(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Make, raw: str, *, strict: bool
+    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make, raw: str, *, strict: bool
 ) -> None:
     for client in ("app-1", "app-2"):
         subscribed(store, sink, client)
     append(store, session_status(1), to=P.number)
-    postman(settings=chosen(settings, raw)).run()
+    make_driver(settings=chosen(settings, raw)).run()
     assert [is_strict(request) for request in sink.requests] == [strict] * 2
 
 
 def test_it_is_about_session_status_alone(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Make
+    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
 ) -> None:
     """Other events are CloudEvents in either form, and are the same."""
     made = [created(store, sink=sink.url_of(f"/{client}"), client=client).id for client in ("app-1", "app-2")]
     append(store, invitation(1))
-    for each in made:
+    for made_id in made:
         store.subscriptions.end(
-            each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+            made_id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
         )
-    postman(settings=chosen(settings, "app-1")).run()
-    told: dict[str, list[Any]] = {"/app-1": [], "/app-2": []}
+    make_driver(settings=chosen(settings, "app-1")).run()
+    received_by: dict[str, list[Any]] = {"/app-1": [], "/app-2": []}
     for received in sink.requests:
         event = received.json
-        told[received.path].append((event["type"], event.keys(), event["data"].keys()))
-    assert told["/app-1"] == told["/app-2"]
-    assert len(told["/app-1"]) == 2
+        received_by[received.path].append((event["type"], event.keys(), event["data"].keys()))
+    assert received_by["/app-1"] == received_by["/app-2"]
+    assert len(received_by["/app-1"]) == 2
 
 
 def test_the_next_contract_has_one_form(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Make
+    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
 ) -> None:
     for client in ("app-1", "app-2"):
         subscribed(store, sink, client, contract=ContractVersion.NEXT)
     append(store, session_status(1), to=P.number)
-    postman(settings=chosen(settings, "app-1")).run()
+    make_driver(settings=chosen(settings, "app-1")).run()
     assert [is_strict(request) for request in sink.requests] == [True, True]
 
 
 def test_the_form_is_decided_when_an_event_is_sent(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Make
+    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
 ) -> None:
     """A change holds for what waits already, and for what is tried again; ids stay."""
     subscribed(store, sink, "app-1")
     append(store, session_status(1), session_status(2), to=P.number)
     sink.answer = [500, 204]
-    before = postman(settings=chosen(settings, "app-2")).dispatcher
+    before = make_driver(settings=chosen(settings, "app-2")).dispatcher
     while not (sink.requests and before.idle):
         before.step(claiming=not sink.requests)
-    postman(settings=chosen(settings, "app-1")).run()
+    make_driver(settings=chosen(settings, "app-1")).run()
     assert [is_strict(request) for request in sink.requests] == [False, True, True]
     first, again, _ = [request.json for request in sink.requests]
     assert {name: value for name, value in first.items() if name not in MOVED} == again
 
 
 def test_a_redelivered_event_gets_the_form_of_its_client(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make, raw_store: "redis.Redis"
 ) -> None:
     for client in ("app-1", "app-2"):
         subscribed(store, sink, client, f"/{client}")
     append(store, session_status(1), to=P.number)
     sink.answer = [400]
-    postman(settings=chosen(settings, "false")).run()
+    make_driver(settings=chosen(settings, "false")).run()
     assert raw_store.xlen(P.dead) == 2
     sink.clear()
     sink.answer = [204]
     letters = DeadLetters(store)
     for letter in letters.oldest_first(DeadLetterFilter()):
         assert letters.redeliver(letter).outcome == "redelivered"
-    postman(settings=chosen(settings, "app-1")).run()
+    make_driver(settings=chosen(settings, "app-1")).run()
     assert {request.path: is_strict(request) for request in sink.requests} == {
         "/app-1": True,
         "/app-2": False,

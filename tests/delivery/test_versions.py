@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import DispatcherDriver
 from tests.harness.builders import append, created, invitation, session_status, subscription
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.contract.documents import load_next, load_public
@@ -16,19 +16,19 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import ContractVersion, Credential, EventType, Status, Subscription
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.notifications import EventFormat, EventFormats
-from webrtc_events.local.sink.app import Judge
+from webrtc_events.delivery.cloud_event import EventFormat, EventFormats
+from webrtc_events.local.sink.notification_validator import NotificationValidator
 from webrtc_events.local.sink.second_validator import SecondValidator
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
-Make = Callable[..., Postman]
+Make = Callable[..., DispatcherDriver]
 P = partition_of("r1", 64)
 MOVED = {"mediaSessionId", "status"}
 
 
 def test_one_event_goes_out_in_the_form_of_each_version(
-    store: Store, sink: RecordingSink, postman: Make
+    store: Store, sink: RecordingSink, make_driver: Make
 ) -> None:
     for contract in ContractVersion:
         created(
@@ -40,18 +40,18 @@ def test_one_event_goes_out_in_the_form_of_each_version(
             max_events=1,
         )
     append(store, session_status(1, status="Connected"), to=P.number)
-    postman().run()
+    make_driver().run()
     received = {
         contract: [request for request in sink.requests if request.path == f"/{contract}"]
         for contract in ContractVersion
     }
-    assert [len(each) for each in received.values()] == [2, 2]
+    assert [len(events) for events in received.values()] == [2, 2]
     old, new = (received[contract][0].json for contract in (ContractVersion.V0_2, ContractVersion.NEXT))
     # The same event, but for what a version decides and for the subscription.
     assert old.keys() >= MOVED
     assert new.keys() == old.keys() - MOVED
     assert [old["data"].pop("subscriptionId"), new["data"].pop("subscriptionId")] == [
-        each["id"].partition(".")[0] for each in (old, new)
+        event["id"].partition(".")[0] for event in (old, new)
     ]
     assert old["data"] == new["data"] == {"mediaSessionId": "s1", "status": "Connected", "sequenceNumber": 1}
 
@@ -64,19 +64,21 @@ def test_one_event_goes_out_in_the_form_of_each_version(
         assert loose.fault(request.headers, request.body) is None
     for request in received[ContractVersion.NEXT]:
         assert strict.fault(request.headers, request.body) is None
-    either = Judge(False, True)
+    either = NotificationValidator(False, True)
     assert [either.fault(request.headers, request.body) for request in sink.requests] == [None] * 4
-    assert Judge(False).fault(received[ContractVersion.NEXT][0].headers, json.dumps(new).encode())
+    assert NotificationValidator(False).fault(
+        received[ContractVersion.NEXT][0].headers, json.dumps(new).encode()
+    )
 
 
 def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make, raw_store: "redis.Redis"
 ) -> None:
     """As while processes are replaced one by one: newer ones make subscriptions that older ones claim."""
     created(store, sink=sink.url, contract="v9")
     created(store, sink=sink.url_of("/known"))
     append(store, invitation(1))
-    older = postman()
+    older = make_driver()
     for _ in range(20):
         older.dispatcher.step()
     assert [request.path for request in sink.requests] == ["/known"]
@@ -84,7 +86,7 @@ def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(
     assert delayed[1] - SystemClock().now() * 1000 == pytest.approx(30_000, abs=5_000)
     raw_store.zadd(P.due, {delayed[0]: 0})
     form = EventFormat(load_next().validator("CloudEvent"), strict=True)
-    newer = postman(forms=replace(EventFormats.of(settings), by_contract={"v9": form}))
+    newer = make_driver(formats=replace(EventFormats.of(settings), by_contract={"v9": form}))
     newer.run()
     assert [request.json["data"]["sequenceNumber"] for request in sink.requests] == [1, 1]
 
@@ -111,7 +113,7 @@ def renewed(store: Store, settings: Settings, made: Subscription) -> None:
 
 
 def test_a_token_renewed_and_revoked_in_mid_delivery_costs_no_event(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Make, raw_store: "redis.Redis"
+    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make, raw_store: "redis.Redis"
 ) -> None:
     made = with_token(store, settings, sink)
     append(store, *(invitation(number) for number in range(1, 6)))
@@ -123,7 +125,7 @@ def test_a_token_renewed_and_revoked_in_mid_delivery_costs_no_event(
         return Answer(401 if former and len(sink.requests) > 1 else 204)
 
     sink.answer = answer
-    postman().run()
+    make_driver().run()
     sent = [
         (request.json["data"]["sequenceNumber"], request.header("authorization")) for request in sink.requests
     ]
@@ -150,7 +152,7 @@ def test_a_token_that_expires_in_mid_delivery_is_looked_up_again(
     store_at: Callable[..., Store],
     settings: Settings,
     sink: RecordingSink,
-    postman: Make,
+    make_driver: Make,
     raw_store: "redis.Redis",
     *,
     renew: bool,
@@ -166,14 +168,14 @@ def test_a_token_that_expires_in_mid_delivery_is_looked_up_again(
         return Answer()
 
     sink.answer = answer
-    dispatcher = postman(clock=clock).dispatcher
+    dispatcher = make_driver(clock=clock).dispatcher
     for _ in range(200):
         dispatcher.step(claiming=not sink.requests)
         if sink.requests and dispatcher.idle:
             break
     # Given back while it is not known whether the token was renewed; neither dropped nor sent.
     assert raw_store.xlen(P.dead) == 0
-    postman(store_at(21)).run()
+    make_driver(store_at(21)).run()
     sent: list[Any] = [request.header("authorization") for request in sink.requests]
     assert sent == ["Bearer former", "Bearer renewed"][: 1 + renew]
     assert raw_store.xlen(P.dead) == 1 - renew

@@ -154,7 +154,7 @@ def test_an_emptied_store_is_reported_and_works_on(
     sink.wait_for(2)
     assert reasons(sink) == [None, "SUBSCRIPTION_EXPIRED"]
     nodes = {f"the store was emptied at {address}" for address in store.client.addresses()}
-    eventually(lambda: all(node in caplog.text for node in nodes), "it is told", 10)
+    eventually(lambda: all(node in caplog.text for node in nodes), "each node is logged", 10)
     assert caplog.text.count("the store was emptied") == len(nodes)
     # New processes are held to it.
     eventually(lambda: raw_store.get("partitions") == "64", "it is written", 10)

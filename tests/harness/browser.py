@@ -106,14 +106,14 @@ class Page:
     def complaints(self) -> list[str]:
         own = [event for event in self._browser.events if event.get("sessionId") == self._session]
         logged = [
-            each["params"]["entry"]["text"]
-            for each in own
-            if each["method"] == "Log.entryAdded" and each["params"]["entry"]["level"] == "error"
+            message["params"]["entry"]["text"]
+            for message in own
+            if message["method"] == "Log.entryAdded" and message["params"]["entry"]["level"] == "error"
         ]
         thrown = [
-            json.dumps(each["params"]["exceptionDetails"])
-            for each in own
-            if each["method"] == "Runtime.exceptionThrown"
+            json.dumps(message["params"]["exceptionDetails"])
+            for message in own
+            if message["method"] == "Runtime.exceptionThrown"
         ]
         return logged + thrown
 

@@ -76,12 +76,12 @@ def created(
 
 def all_of(store: Store, client: str = "app") -> list[Subscription]:
     """Every subscription of a client."""
-    return [each for page in store.subscriptions.pages_of(client) for each in page]
+    return [subscription for page in store.subscriptions.pages_of(client) for subscription in page]
 
 
 def listed(subscriptions: Subscriptions, caller: Caller) -> list[HTTPSubscriptionResponse]:
     """What a client is shown as the list of its subscriptions."""
-    return [each for page in subscriptions.list(caller) for each in page]
+    return [resource for page in subscriptions.list(caller) for resource in page]
 
 
 def invitation(number: int, *, registration: str = "r1", source: str = "/gateway") -> NetworkEvent:
@@ -126,7 +126,8 @@ def _event(
 def append(store: Store, *events: NetworkEvent, to: int | None = None) -> list[tuple[bool, int]]:
     """Appends to the partition of the first event's registration, or to partition `to`."""
     number = partition_of(events[0].registration or "", 64).number if to is None else to
-    return [(each.new, each.subscriptions) for each in store.events.append({number: list(events)})[number]]
+    appended = store.events.append({number: list(events)})[number]
+    return [(result.new, result.subscriptions) for result in appended]
 
 
 def with_claims(store: Store, kind: type[_Claims]) -> _Claims:

@@ -13,7 +13,7 @@ import requests
 
 from tests.harness.browser import CHROMIUM, Browser, browser
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.local.demo.client import Client
+from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
 
 _BOUND_S = 30.0
@@ -84,9 +84,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         return started[-1]
 
     yield begin
-    for each in reversed(started):
-        if each.process.poll() is None:
-            each.stop()
+    for running in reversed(started):
+        if running.process.poll() is None:
+            running.stop()
 
 
 @pytest.fixture
@@ -108,13 +108,13 @@ def start_serve(start: Callable[..., Running], data: Path) -> Callable[..., Runn
 
 
 @pytest.fixture
-def api(data: Path) -> Iterator[Client]:
+def api(data: Path) -> Iterator[HttpClient]:
     """Asks the `serve` on the data directory with every scope."""
 
     def token() -> str:
         return run("token", "--data-dir", str(data)).stdout.decode().strip()
 
-    client = Client(token)
+    client = HttpClient(token)
     yield client
     client.close()
 
@@ -128,7 +128,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def sink_client(data: Path) -> Iterator[Client]:
-    client = Client(ca=data / "ca" / "ca.pem")
+def sink_client(data: Path) -> Iterator[HttpClient]:
+    client = HttpClient(ca=data / "ca" / "ca.pem")
     yield client
     client.close()

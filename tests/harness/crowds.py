@@ -1,6 +1,6 @@
-"""Many hosts on one port of loopback, and a worker in a process of its own that delivers to them.
+"""Many hosts on one port of loopback, and a worker process that delivers to them.
 
-Every address of 127.0.0.0/8 is a host of its own for the service.
+Every address of 127.0.0.0/8 is another host for the service.
 """
 
 import asyncio
@@ -145,8 +145,8 @@ def silent_sinks() -> Iterator[int]:
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join(10)
-            for each in kept:
-                each.close()
+            for connection in kept:
+                connection.close()
 
 
 @contextmanager

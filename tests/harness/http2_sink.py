@@ -97,7 +97,7 @@ class Http2Sink:
         connection.sendall(http.data_to_send())
         asked: list[int] = []
         while data := connection.recv(65_536):
-            asked += [each.stream_id for each in http.receive_data(data) if isinstance(each, StreamEnded)]
+            asked += [event.stream_id for event in http.receive_data(data) if isinstance(event, StreamEnded)]
             if len(asked) >= self._together:
                 for stream in asked:
                     self.requests += 1
@@ -105,7 +105,7 @@ class Http2Sink:
                 asked = []
             connection.sendall(http.data_to_send())
             if http.state_machine.state is ConnectionState.CLOSED:
-                # The client hangs up: else it might find a reset, and not what it was told.
+                # The client hangs up: else it might find a reset, and not the answer.
                 while connection.recv(65_536):
                     pass
                 return

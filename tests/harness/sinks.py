@@ -79,7 +79,7 @@ class Authority:
         return context
 
     def certificate(self, file: Path, *names: str) -> Path:
-        """A certificate with its key, for a sink in a process of its own."""
+        """A certificate with its key, for a sink in another process."""
         self._ca.issue_cert(*names).private_key_and_cert_chain_pem.write_to_path(str(file))
         return file
 

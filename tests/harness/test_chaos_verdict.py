@@ -17,7 +17,9 @@ def attempts(steps: Sequence[Step]) -> list[Attempt]:
     made: list[Attempt] = []
     for at, (event, number, *status) in enumerate(steps):
         if status:
-            open_one = next(each for each in made if each.event == event and each.answered is None)
+            open_one = next(
+                attempt for attempt in made if attempt.event == event and attempt.answered is None
+            )
             open_one.answered, open_one.answered_s, open_one.status = at, float(at), status[0]
         else:
             reason = "SUBSCRIPTION_DELETED" if event == END else None

@@ -2,16 +2,18 @@
 
 Each can be killed, paused and started again on its data and port. All are context
 managers that end their processes. Start them from the main thread, see
-`webrtc_events/local/child.py`: then they also end with a test process that is killed.
+`webrtc_events/local/stack/child.py`: then they also end with a test process that is killed.
 """
 
 import os
 import random
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -35,16 +37,33 @@ __all__ = [
     "ValkeyServer",
     "eventually",
     "form",
+    "quick_directory",
     "sentinel",
     "three_node_cluster",
 ]
 
 CLOCK = SystemClock()
 SLOTS = 16384
+# More than what a run of the tests writes.
+_MEMORY_BYTES = 4 * 1024**3
 SERVICE = "events"
 # Not the common generator: Hypothesis gives it the same seed in every test process.
 RANDOM = random.SystemRandom()
 _GIVEN_PORTS: set[int] = set()
+
+
+@contextmanager
+def quick_directory(otherwise: Path) -> Iterator[Path]:
+    """A folder in memory, where a file is synced at once; `otherwise` where the machine has none.
+
+    For a store whose files nobody looks at: a disk syncs one write in some ms, which is most of a short test.
+    """
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or shutil.disk_usage(memory).free < _MEMORY_BYTES:
+        yield otherwise
+        return
+    with tempfile.TemporaryDirectory(prefix="webrtc-events-", dir=memory) as directory:
+        yield Path(directory)
 
 
 @contextmanager
@@ -320,8 +339,8 @@ def form(cluster: Cluster, clients: Sequence["redis.Redis"]) -> None:
         replica.execute_command("CLUSTER", "REPLICATE", master.execute_command("CLUSTER", "MYID"))
     for client in clients:
         eventually(lambda client=client: _is_formed(client, cluster), "the cluster is formed")
-    for each in cluster.replicas:
-        each.wait_replicated()
+    for replica in cluster.replicas:
+        replica.wait_replicated()
 
 
 def _known(client: "redis.Redis") -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from tests.harness.commands import clean_environ, run
 from webrtc_events.core.model import EventType, TerminationReason
 from webrtc_events.local.demo.expectation import Expected, faults
 from webrtc_events.local.recordings import load_recording, played_anew
-from webrtc_events.local.sink.inbox import Received
+from webrtc_events.local.sink.received import Received
 
 
 def test_demo_passes_on_a_fresh_serve_and_prints_what_came() -> None:
@@ -25,6 +25,7 @@ def test_demo_passes_on_a_fresh_serve_and_prints_what_came() -> None:
     assert "\x1b" not in output
 
 
+@pytest.mark.slow
 def test_demo_passes_where_sinks_have_to_agree() -> None:
     done = run("demo", "--fresh", env=clean_environ() | {"WEBRTC_EVENTS_SINK_VALIDATION": "on"})
     output = done.stdout.decode()

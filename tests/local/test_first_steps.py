@@ -16,8 +16,10 @@ import pytest
 import requests
 
 from tests.harness.commands import Running, clean_environ, eventually
-from webrtc_events.local.demo.client import Client
+from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 _BOUND_S = 60.0
@@ -67,7 +69,7 @@ def shell(data: Path) -> Iterator[Shell]:
     shell.close()
 
 
-def _received(sink: Client, data: Path, subscription: str) -> list[tuple[str, str]]:
+def _received(sink: HttpClient, data: Path, subscription: str) -> list[tuple[str, str]]:
     """Path and last part of the type of what came for a subscription."""
     feed = sink.expect({200}, "GET", f"{Endpoints.read(data).sink}/_inbox").json()
     return [
@@ -77,7 +79,7 @@ def _received(sink: Client, data: Path, subscription: str) -> list[tuple[str, st
     ]
 
 
-def _await_received(sink: Client, data: Path, subscription: str, expected: list[tuple[str, str]]) -> None:
+def _await_received(sink: HttpClient, data: Path, subscription: str, expected: list[tuple[str, str]]) -> None:
     eventually(lambda: _received(sink, data, subscription) == expected)
 
 
@@ -96,7 +98,7 @@ def _list(shell: Shell, command: str) -> dict[str, Any]:
     return dict(newest)
 
 
-def _walk(shell: Shell, steps: list[str], path: str, serve: Running, sink: Client, data: Path) -> None:
+def _walk(shell: Shell, steps: list[str], path: str, serve: Running, sink: HttpClient, data: Path) -> None:
     """All steps once: what each shows, and what arrives by it."""
     token, subscribe, play, list_, delete = steps
     assert shell(token) == ""
@@ -112,12 +114,12 @@ def _walk(shell: Shell, steps: list[str], path: str, serve: Running, sink: Clien
 
 
 def test_steps_of_the_readme_show_what_it_says_each_time(
-    start_serve: Callable[[], Running], data: Path, sink_client: Client, shell: Shell
+    start_serve: Callable[[], Running], data: Path, sink_client: HttpClient, shell: Shell
 ) -> None:
     serve = start_serve()
     endpoints = Endpoints.read(data)
     text = (ROOT / "README.md").read_text()
-    section = text.partition("\n### A first subscription\n")[2].partition("\n## ")[0]
+    section = text.partition("\n## Your first subscription\n")[2].partition("\n## ")[0]
     adapted = section.replace("http://127.0.0.1:9091", endpoints.api)
     adapted = adapted.replace("https://localhost:9443", endpoints.sink)
     steps = re.findall(r"(?s)```sh\n(.*?)```", adapted)
@@ -126,18 +128,18 @@ def test_steps_of_the_readme_show_what_it_says_each_time(
 
 
 def test_steps_of_the_start_page_show_what_it_says_each_time(
-    start_serve: Callable[[], Running], data: Path, sink_client: Client, shell: Shell
+    start_serve: Callable[[], Running], data: Path, sink_client: HttpClient, shell: Shell
 ) -> None:
     serve = start_serve()
     page = requests.get(Endpoints.read(data).api, timeout=5).text
-    *steps, demo = [html.unescape(each) for each in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
+    *steps, demo = [html.unescape(command) for command in re.findall(r"(?s)<pre>(.*?)</pre>", page)]
     for _ in range(_TIMES):
         _walk(shell, steps, "/first", serve, sink_client, data)
     assert "notifications came, valid and in order" in shell(demo)
 
 
 def test_commands_of_the_banner_can_be_pasted_each_time(
-    start_serve: Callable[[], Running], data: Path, sink_client: Client, shell: Shell
+    start_serve: Callable[[], Running], data: Path, sink_client: HttpClient, shell: Shell
 ) -> None:
     banner = start_serve().output
     token, subscribe, play, demo = re.findall(r"(?m)(?:^  .*\n)+", banner.partition("another terminal:\n")[2])

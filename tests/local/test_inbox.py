@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.local.sink.inbox import Inbox, Received, describe
-from webrtc_events.local.sink.inbox_view import full_text, row
+from webrtc_events.local.sink.inbox import Inbox
+from webrtc_events.local.sink.page_view import full_text, row
+from webrtc_events.local.sink.received import Received
+from webrtc_events.local.sink.terminal_view import describe
 
 _EVENT = {
     "id": "s-1.1",
@@ -27,7 +29,7 @@ def _take(inbox: Inbox, event: Any = _EVENT, *, path: str = "/x", fault: str | N
 
 
 def _numbers(inbox: Inbox, after: int | None) -> list[int]:
-    return [each.number for each in inbox.after(after)]
+    return [received.number for received in inbox.after(after)]
 
 
 def test_numbers_rise_through_a_clearing_and_who_reads_on_misses_nothing() -> None:

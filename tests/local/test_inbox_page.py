@@ -10,7 +10,9 @@ import pytest
 
 from tests.harness.browser import Browser, Page
 from tests.harness.commands import Running
-from webrtc_events.local.demo.client import Client
+from webrtc_events.local.demo.http_client import HttpClient
+
+pytestmark = pytest.mark.slow
 
 _MEDIA_TYPE = {"Content-Type": "application/cloudevents+json"}
 _SHOWN = "document.querySelectorAll('#rows > :not([hidden])')"
@@ -19,7 +21,7 @@ _SHOWN = "document.querySelectorAll('#rows > :not([hidden])')"
 class Sink:
     """A running `webrtc-events sink`, and what is sent to it."""
 
-    def __init__(self, url: str, client: Client) -> None:
+    def __init__(self, url: str, client: HttpClient) -> None:
         self.url = url
         self._client = client
 
@@ -47,7 +49,7 @@ def start_sink(start: Callable[..., Running], data: Path) -> Callable[..., tuple
 
 
 @pytest.fixture
-def sink(start_sink: Callable[..., tuple[Running, str]], sink_client: Client) -> Sink:
+def sink(start_sink: Callable[..., tuple[Running, str]], sink_client: HttpClient) -> Sink:
     _, url = start_sink()
     return Sink(url, sink_client)
 
@@ -178,7 +180,7 @@ def test_thousand_are_shown_at_once(chromium: Browser, sink: Sink) -> None:
     _await_rows(page, 1000)
     # Their texts, 5 MB, come one by one when they are opened.
     sent = page.run(
-        "performance.getEntriesByType('resource').reduce((sum, each) => sum + each.decodedBodySize, 0)"
+        "performance.getEntriesByType('resource').reduce((sum, entry) => sum + entry.decodedBodySize, 0)"
     )
     assert 100_000 < sent < 500_000
     page.run(f"window.read = {_SHOWN}[999]; read.open = true; read.scrollIntoView()")
@@ -192,7 +194,7 @@ def test_thousand_are_shown_at_once(chromium: Browser, sink: Sink) -> None:
 
 
 def test_sink_that_is_started_anew_is_noticed_and_the_reader_keeps_what_was_there(
-    chromium: Browser, start_sink: Callable[..., tuple[Running, str]], sink_client: Client
+    chromium: Browser, start_sink: Callable[..., tuple[Running, str]], sink_client: HttpClient
 ) -> None:
     running, url = start_sink()
     sink = Sink(url, sink_client)

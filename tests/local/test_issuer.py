@@ -13,20 +13,21 @@ from tests.harness.commands import run
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.setting_values import decode_secret_key
 from webrtc_events.local.endpoints import Endpoints
-from webrtc_events.local.errors import LocalError
-from webrtc_events.local.stack.issuer import SCOPES, Issuer, issuer_app
-from webrtc_events.local.stack.keys import SigningKey, secret_key
+from webrtc_events.local.local_error import LocalError
+from webrtc_events.local.stack.issuer import SCOPES, LocalIssuer
+from webrtc_events.local.stack.issuer_pages import issuer_app
+from webrtc_events.local.stack.key_files import TokenSigningKey, secret_key
 
 _URL = "http://127.0.0.1:9091/issuer"
 
 
 @pytest.fixture
-def issuer(data: Path) -> Issuer:
-    return Issuer(_URL, SigningKey.load_or_make(data), "webrtc-events", SystemClock())
+def issuer(data: Path) -> LocalIssuer:
+    return LocalIssuer(_URL, TokenSigningKey.load_or_make(data), "webrtc-events", SystemClock())
 
 
 @pytest.fixture
-def pages(issuer: Issuer) -> FlaskClient:
+def pages(issuer: LocalIssuer) -> FlaskClient:
     return issuer_app(issuer).test_client()
 
 
@@ -39,7 +40,7 @@ def _claims(token: str, jwks: dict[str, Any]) -> dict[str, Any]:
     return claims
 
 
-def test_token_is_verified_by_the_published_keys(pages: FlaskClient, issuer: Issuer) -> None:
+def test_token_is_verified_by_the_published_keys(pages: FlaskClient, issuer: LocalIssuer) -> None:
     discovery = pages.get("/.well-known/openid-configuration").get_json()
     assert discovery["issuer"] == _URL
     jwks = pages.get(discovery["jwks_uri"].removeprefix(_URL)).get_json()
@@ -49,13 +50,13 @@ def test_token_is_verified_by_the_published_keys(pages: FlaskClient, issuer: Iss
     assert not {"d"} & set(jwks["keys"][0])
 
 
-def test_token_without_subject_is_two_legged(issuer: Issuer) -> None:
+def test_token_without_subject_is_two_legged(issuer: LocalIssuer) -> None:
     claims = _claims(issuer.mint(client="phone"), issuer.jwks())
     assert claims["sub"] == claims["client_id"] == "phone"
     assert set(claims["scope"].split()) == set(SCOPES)
 
 
-def test_token_endpoint_gives_client_credentials(pages: FlaskClient, issuer: Issuer) -> None:
+def test_token_endpoint_gives_client_credentials(pages: FlaskClient, issuer: LocalIssuer) -> None:
     form = {"grant_type": "client_credentials", "client_id": "phone", "scope": "webrtc-events:read"}
     response = pages.post("/token", data=form)
     claims = _claims(response.get_json()["access_token"], issuer.jwks())
@@ -89,7 +90,7 @@ def test_issuer_answers_only_under_names_of_this_machine(pages: FlaskClient, hos
 
 
 def test_keys_are_kept_and_private(data: Path) -> None:
-    assert SigningKey.load_or_make(data).kid == SigningKey.load_or_make(data).kid
+    assert TokenSigningKey.load_or_make(data).kid == TokenSigningKey.load_or_make(data).kid
     assert secret_key(data) == secret_key(data)
     assert len(decode_secret_key(secret_key(data))) == 32
     assert {stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()} == {0o600}
@@ -99,7 +100,7 @@ def test_file_that_is_no_key_is_told(data: Path) -> None:
     data.mkdir()
     (data / "issuer-key.pem").write_text("nothing")
     with pytest.raises(LocalError, match="issuer-key"):
-        SigningKey.load_or_make(data)
+        TokenSigningKey.load_or_make(data)
 
 
 def test_token_command_prints_a_token_and_nothing_else(data: Path) -> None:
@@ -108,7 +109,7 @@ def test_token_command_prints_a_token_and_nothing_else(data: Path) -> None:
     done = run("token", *options, "--data-dir", str(data))
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.count(b"\n") == 1
-    claims = _claims(done.stdout.decode().strip(), {"keys": [SigningKey.load_or_make(data).jwk]})
+    claims = _claims(done.stdout.decode().strip(), {"keys": [TokenSigningKey.load_or_make(data).jwk]})
     assert (claims["client_id"], claims["sub"], claims["scope"]) == ("phone", "bob", "webrtc-events:read")
     assert claims["exp"] - claims["iat"] == 60
 

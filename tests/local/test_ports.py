@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from webrtc_events.local.errors import LocalError
+from webrtc_events.local.local_error import LocalError
 from webrtc_events.local.stack.ports import listen, listen_loopback, reach
 
 
@@ -34,16 +34,16 @@ def test_free_port_is_reached_on_loopback(host: str) -> None:
     name, port = reach(sockets)
     with closing(socket.create_connection((name.strip("[]"), port), timeout=5)):
         pass
-    for each in sockets:
-        each.close()
+    for listener in sockets:
+        listener.close()
 
 
 def test_localhost_listens_on_one_port_for_both_families() -> None:
     sockets = listen_loopback(0, "--sink-port")
-    assert len({each.getsockname()[1] for each in sockets}) == 1
+    assert len({listener.getsockname()[1] for listener in sockets}) == 1
     assert sockets[0].getsockname()[0] == "127.0.0.1"
-    for each in sockets:
-        each.close()
+    for listener in sockets:
+        listener.close()
 
 
 def test_answers_are_sent_at_once() -> None:

@@ -1,4 +1,4 @@
-"""The second opinion: what it takes, and that each kind of fault is caught."""
+"""The second validator: what it accepts, and that it finds each kind of fault."""
 
 import json
 from importlib.resources import files
@@ -19,7 +19,7 @@ def strict(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="module")
-def opinion(strict: bool) -> SecondValidator:
+def validator(strict: bool) -> SecondValidator:
     return SecondValidator(strict=strict)
 
 
@@ -28,7 +28,7 @@ def examples() -> dict[str, Any]:
     document = yaml.load(
         files("webrtc_events").joinpath("spec", "webrtc-events.yaml").read_text(), yaml.SafeLoader
     )
-    return {name: each["value"] for name, each in document["components"]["examples"].items()}
+    return {name: example["value"] for name, example in document["components"]["examples"].items()}
 
 
 def _event(examples: dict[str, Any], name: str, strict: bool) -> dict[str, Any]:
@@ -38,25 +38,25 @@ def _event(examples: dict[str, Any], name: str, strict: bool) -> dict[str, Any]:
     return event
 
 
-def _fault(opinion: SecondValidator, event: Any) -> str | None:
-    return opinion.fault(_HEADERS, json.dumps(event).encode())
+def _fault(validator: SecondValidator, event: Any) -> str | None:
+    return validator.fault(_HEADERS, json.dumps(event).encode())
 
 
 @pytest.mark.parametrize("name", _EXAMPLES)
 def test_contract_examples_are_valid(
-    opinion: SecondValidator, examples: dict[str, Any], strict: bool, name: str
+    validator: SecondValidator, examples: dict[str, Any], strict: bool, name: str
 ) -> None:
-    assert _fault(opinion, _event(examples, name, strict)) is None
+    assert _fault(validator, _event(examples, name, strict)) is None
 
 
 @pytest.mark.parametrize("name", _EXAMPLES)
 @pytest.mark.parametrize("member", ["id", "source", "specversion", "type", "time"])
 def test_missing_attribute_is_invalid(
-    opinion: SecondValidator, examples: dict[str, Any], strict: bool, name: str, member: str
+    validator: SecondValidator, examples: dict[str, Any], strict: bool, name: str, member: str
 ) -> None:
     event = _event(examples, name, strict)
     del event[member]
-    assert _fault(opinion, event)
+    assert _fault(validator, event)
 
 
 @pytest.mark.parametrize(
@@ -73,49 +73,49 @@ def test_missing_attribute_is_invalid(
     ],
 )
 def test_wrong_value_is_invalid_and_named(
-    opinion: SecondValidator, examples: dict[str, Any], strict: bool, name: str, path: list[str], value: Any
+    validator: SecondValidator, examples: dict[str, Any], strict: bool, name: str, path: list[str], value: Any
 ) -> None:
     event = _event(examples, name, strict)
     target = event
     for part in path[:-1]:
         target = target[part]
     target[path[-1]] = value
-    assert path[-1] in str(_fault(opinion, event))
+    assert path[-1] in str(_fault(validator, event))
 
 
 def test_event_of_another_type_is_invalid(
-    opinion: SecondValidator, examples: dict[str, Any], strict: bool
+    validator: SecondValidator, examples: dict[str, Any], strict: bool
 ) -> None:
     event = _event(examples, "REGISTRATION_ENDS", strict)
     event["type"] = "org.camaraproject.webrtc-events.v0.session-invitation"
-    assert "originatorAddress" in str(_fault(opinion, event))
+    assert "originatorAddress" in str(_fault(validator, event))
     event["type"] = "org.example.unknown"
-    assert "org.example.unknown" in str(_fault(opinion, event))
+    assert "org.example.unknown" in str(_fault(validator, event))
 
 
 def test_session_status_has_the_form_that_is_set(
-    opinion: SecondValidator, examples: dict[str, Any], strict: bool
+    validator: SecondValidator, examples: dict[str, Any], strict: bool
 ) -> None:
     """Each form is the other's fault."""
     event = _event(examples, "SESSION_CONNECTED", not strict)
-    assert _fault(opinion, event)
+    assert _fault(validator, event)
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"\xff", b'{"id": NaN}', b'{"id": "a", "id": "b"}', b"[" * 100_000]
 )
-def test_what_is_no_event_is_invalid(opinion: SecondValidator, body: bytes) -> None:
-    fault = opinion.fault(_HEADERS, body)
+def test_what_is_no_event_is_invalid(validator: SecondValidator, body: bytes) -> None:
+    fault = validator.fault(_HEADERS, body)
     assert fault
     assert len(fault) <= 300
 
 
-def test_other_media_type_is_invalid(opinion: SecondValidator, examples: dict[str, Any]) -> None:
+def test_other_media_type_is_invalid(validator: SecondValidator, examples: dict[str, Any]) -> None:
     body = json.dumps(examples["SUBSCRIPTION_ENDED"], default=str).encode()
-    assert opinion.fault([("Content-Type", "application/json")], body)
-    assert opinion.fault([], body)
+    assert validator.fault([("Content-Type", "application/json")], body)
+    assert validator.fault([], body)
 
 
-def test_wrong_correlator_is_invalid(opinion: SecondValidator, examples: dict[str, Any]) -> None:
+def test_wrong_correlator_is_invalid(validator: SecondValidator, examples: dict[str, Any]) -> None:
     body = json.dumps(examples["SUBSCRIPTION_ENDED"], default=str).encode()
-    assert "x-correlator" in str(opinion.fault([_HEADERS[0], ("x-correlator", "a b")], body))
+    assert "x-correlator" in str(validator.fault([_HEADERS[0], ("x-correlator", "a b")], body))

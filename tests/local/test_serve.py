@@ -13,7 +13,7 @@ import requests
 
 from tests.harness.commands import Running, clean_environ, eventually, run
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.local.demo.client import Client
+from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.recordings import Event, load_recording, played_anew
 
@@ -21,7 +21,9 @@ _INVITATION = "org.camaraproject.webrtc-events.v0.session-invitation"
 _STATUS = "org.camaraproject.webrtc-events.v0.session-status"
 
 
-def _subscribe(api: Client, endpoints: Endpoints, sink: str, event_type: str, detail: dict[str, str]) -> str:
+def _subscribe(
+    api: HttpClient, endpoints: Endpoints, sink: str, event_type: str, detail: dict[str, str]
+) -> str:
     request = {
         "protocol": "HTTP",
         "sink": sink,
@@ -32,7 +34,7 @@ def _subscribe(api: Client, endpoints: Endpoints, sink: str, event_type: str, de
     return str(response.json()["id"])
 
 
-def _publish(api: Client, endpoints: Endpoints, event: Event) -> None:
+def _publish(api: HttpClient, endpoints: Endpoints, event: Event) -> None:
     headers = {"Content-Type": "application/cloudevents+json"}
     api.expect({202}, "POST", f"{endpoints.network}/events", json=event, headers=headers)
 
@@ -48,8 +50,9 @@ def test_signal_stops_everything_in_order(
     assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
 
 
+@pytest.mark.slow
 def test_second_signal_does_not_wait_for_deliveries(
-    start_serve: Callable[[], Running], data: Path, api: Client
+    start_serve: Callable[[], Running], data: Path, api: HttpClient
 ) -> None:
     serve = start_serve()
     endpoints = Endpoints.read(data)
@@ -69,6 +72,7 @@ def test_second_signal_does_not_wait_for_deliveries(
     assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
 
 
+@pytest.mark.slow
 def test_port_in_use_is_told_and_nothing_is_started(data: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = other.getsockname()[1]
@@ -83,6 +87,7 @@ def test_port_in_use_is_told_and_nothing_is_started(data: Path) -> None:
     assert not (data / "valkey").exists()
 
 
+@pytest.mark.slow
 def test_second_serve_on_the_same_data_is_refused(start_serve: Callable[[], Running], data: Path) -> None:
     start_serve()
     done = run("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data))
@@ -99,6 +104,7 @@ def test_wrong_settings_are_all_told(data: Path) -> None:
     assert all(name in done.stderr.decode() for name in wrong)
 
 
+@pytest.mark.slow
 def test_death_of_the_store_ends_serve_with_its_log(start_serve: Callable[[], Running], data: Path) -> None:
     serve = start_serve()
     os.kill(int((data / "valkey" / "valkey.lock").read_text()), signal.SIGKILL)
@@ -108,7 +114,7 @@ def test_death_of_the_store_ends_serve_with_its_log(start_serve: Callable[[], Ru
 
 
 def test_pages_and_issuer_are_served(
-    start_serve: Callable[[], Running], data: Path, sink_client: Client
+    start_serve: Callable[[], Running], data: Path, sink_client: HttpClient
 ) -> None:
     start_serve()
     endpoints = Endpoints.read(data)
@@ -119,12 +125,13 @@ def test_pages_and_issuer_are_served(
     assert "<title>Inbox</title>" in page.text
 
 
+@pytest.mark.slow
 def test_accepted_event_outlives_a_killed_serve(
     start_serve: Callable[[], Running],
     start: Callable[..., Running],
     data: Path,
-    api: Client,
-    sink_client: Client,
+    api: HttpClient,
+    sink_client: HttpClient,
 ) -> None:
     serve = start_serve()
     endpoints = Endpoints.read(data)
@@ -145,14 +152,14 @@ def test_accepted_event_outlives_a_killed_serve(
     assert received["event"]["data"] == event["data"] | {"subscriptionId": subscription}
 
 
+@pytest.mark.slow
 def test_strict_form_passes_the_strict_second_opinion(
-    start_serve: Callable[..., Running], data: Path, api: Client, sink_client: Client
+    start_serve: Callable[..., Running], data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
     start_serve(WEBRTC_EVENTS_STRICT_CLOUDEVENTS="true")
     endpoints = Endpoints.read(data)
-    event = next(
-        each for each in played_anew(load_recording("answered"), 1_800_000_000_000) if each["type"] == _STATUS
-    )
+    events = played_anew(load_recording("answered"), 1_800_000_000_000)
+    event = next(event for event in events if event["type"] == _STATUS)
     detail = {"registrationId": event["subject"], "mediaSessionId": event["data"]["mediaSessionId"]}
     _subscribe(api, endpoints, f"{endpoints.sink}/strict", _STATUS, detail)
     _publish(api, endpoints, event)
@@ -162,18 +169,18 @@ def test_strict_form_passes_the_strict_second_opinion(
     assert not {"mediaSessionId", "status"} & set(received["event"])
 
 
+@pytest.mark.slow
 def test_one_client_has_the_strict_form_and_others_the_contracts(
-    start_serve: Callable[..., Running], data: Path, api: Client, sink_client: Client
+    start_serve: Callable[..., Running], data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
     """The sink takes both: by a notification nobody can tell whose it is."""
     start_serve(WEBRTC_EVENTS_STRICT_CLOUDEVENTS="softphone,another")
     endpoints = Endpoints.read(data)
-    event = next(
-        each for each in played_anew(load_recording("answered"), 1_800_000_000_000) if each["type"] == _STATUS
-    )
+    events = played_anew(load_recording("answered"), 1_800_000_000_000)
+    event = next(event for event in events if event["type"] == _STATUS)
     detail = {"registrationId": event["subject"], "mediaSessionId": event["data"]["mediaSessionId"]}
     token = run("token", "--client", "softphone", "--data-dir", str(data)).stdout.decode().strip()
-    softphone = Client(lambda: token)
+    softphone = HttpClient(lambda: token)
     with closing(softphone):
         _subscribe(softphone, endpoints, f"{endpoints.sink}/softphone", _STATUS, detail)
     _subscribe(api, endpoints, f"{endpoints.sink}/local", _STATUS, detail)
@@ -182,20 +189,21 @@ def test_one_client_has_the_strict_form_and_others_the_contracts(
 
     def both() -> dict[str, dict[str, object]] | None:
         received = sink_client.expect({200}, "GET", feed, params={"wait": "1"}).json()
-        return {each["path"]: each for each in received} if len(received) == 2 else None
+        return {item["path"]: item for item in received} if len(received) == 2 else None
 
     received = eventually(both)
-    assert [each["fault"] for each in received.values()] == [None, None]
+    assert [item["fault"] for item in received.values()] == [None, None]
     moved = {"mediaSessionId", "status"}
     assert not moved & set(received["/softphone"]["event"])
     assert moved <= set(received["/local"]["event"])
     document = requests.get(f"{endpoints.public}/openapi.json", timeout=5).json()
-    told = document["components"]["schemas"]["EventSessionStatus"]["description"]
-    assert "Clients for which the operator has chosen so" in told
+    description = document["components"]["schemas"]["EventSessionStatus"]["description"]
+    assert "Clients for which the operator has chosen so" in description
 
 
+@pytest.mark.slow
 def test_terminal_has_one_line_for_what_the_own_sink_took_and_the_log_for_all_else(
-    start_serve: Callable[[], Running], start: Callable[..., Running], data: Path, api: Client
+    start_serve: Callable[[], Running], start: Callable[..., Running], data: Path, api: HttpClient
 ) -> None:
     serve = start_serve()
     endpoints = Endpoints.read(data)

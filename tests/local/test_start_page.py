@@ -10,7 +10,7 @@ import requests
 
 from tests.harness.browser import Browser, Page
 from tests.harness.commands import Running
-from webrtc_events.local.demo.client import Client
+from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
 
 
@@ -26,7 +26,7 @@ def _links(page: str) -> list[str]:
 
 
 def test_start_page_leads_to_both_references_and_the_inbox(
-    start_serve: Callable[[], Running], data: Path, sink_client: Client
+    start_serve: Callable[[], Running], data: Path, sink_client: HttpClient
 ) -> None:
     start_serve()
     endpoints = Endpoints.read(data)
@@ -41,6 +41,7 @@ def test_start_page_leads_to_both_references_and_the_inbox(
         assert str(place) in page.text
 
 
+@pytest.mark.slow
 def test_start_page_loads_nothing_from_elsewhere(start_serve: Callable[[], Running], data: Path) -> None:
     start_serve()
     api = Endpoints.read(data).api
@@ -54,6 +55,7 @@ def test_start_page_loads_nothing_from_elsewhere(start_serve: Callable[[], Runni
         assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)|@import", answer.text)
 
 
+@pytest.mark.slow
 def test_every_other_path_is_answered_as_without_pages(
     start_serve: Callable[[], Running], data: Path
 ) -> None:
@@ -68,6 +70,7 @@ def test_every_other_path_is_answered_as_without_pages(
     assert requests.head(api, timeout=5).status_code == 200
 
 
+@pytest.mark.slow
 def test_start_page_shows_only_what_is_served(start_serve: Callable[..., Running], data: Path) -> None:
     serve = start_serve(WEBRTC_EVENTS_APIS="public", WEBRTC_EVENTS_NEXT="true")
     endpoints = Endpoints.read(data)
@@ -81,6 +84,7 @@ def test_start_page_shows_only_what_is_served(start_serve: Callable[..., Running
     assert endpoints.network not in serve.output
 
 
+@pytest.mark.slow
 def test_start_page_shows_how_the_service_is_and_copies_commands(
     start_serve: Callable[[], Running], data: Path, chromium: Browser
 ) -> None:
@@ -89,7 +93,7 @@ def test_start_page_shows_how_the_service_is_and_copies_commands(
     page = Page(chromium, f"{api}/")
     page.until("document.querySelector('#status').textContent === 'ready'")
     checks = requests.get(f"{api}/readyz", timeout=5).json()["checks"]
-    assert page.run("[...document.querySelectorAll('#checks dt')].map(each => each.textContent)") == list(
+    assert page.run("[...document.querySelectorAll('#checks dt')].map(term => term.textContent)") == list(
         checks
     )
     chromium.call("Browser.grantPermissions", origin=api, permissions=["clipboardReadWrite"])
@@ -104,6 +108,7 @@ def test_start_page_shows_how_the_service_is_and_copies_commands(
     page.until("document.querySelector('#status').textContent === 'does not answer'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("health", ["degraded", "unavailable"])
 def test_start_page_says_what_is_wrong(
     start_serve: Callable[[], Running], data: Path, chromium: Browser, health: str

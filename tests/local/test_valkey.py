@@ -13,7 +13,7 @@ import redis
 
 from tests.harness.commands import eventually
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.local.errors import LocalError
+from webrtc_events.local.local_error import LocalError
 from webrtc_events.local.stack.valkey import Valkey
 
 
@@ -30,8 +30,8 @@ def start_valkey() -> Iterator[Callable[[Path], Valkey]]:
         return server
 
     yield begin
-    for each in started:
-        each.stop()
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture

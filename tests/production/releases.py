@@ -1,18 +1,26 @@
-"""Processes of the release before this one, from its wheel, and of this one, side by side."""
+"""Processes of the release before this one, built from the history, and of this one, side by side."""
 
 import copy
+import io
+import os
+import subprocess
 import sys
+import tarfile
+import tomllib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from tests.chaos.processes import Process
 from tests.chaos.service import APP, GUNICORN_CONF, Service
 from tests.harness.valkeys import _free_port as free_port
 
-__all__ = ["Release", "previous", "this"]
+__all__ = ["Release", "build_wheel", "previous", "this"]
 
-_WHEELS = Path(__file__).parents[1] / "data" / "releases"
+_RELEASES = Path(__file__).parents[1] / "data" / "releases"
+_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,38 @@ class Release:
         return (*path, sys.executable, *arguments)
 
 
-def previous(directory: Path) -> Release:
-    """The latest release that there is a wheel of, unpacked into `directory`."""
-    wheels = {tuple(map(int, path.name.split("-")[1].split("."))): path for path in _WHEELS.glob("*.whl")}
-    with zipfile.ZipFile(wheels[max(wheels)]) as archive:
-        archive.extractall(directory)
+def build_wheel(directory: Path) -> Path:
+    """The wheel of the release before this one, built in `directory` from the commit that former.toml names.
+
+    Skips the test where the history is not at hand, as in a shallow clone or an sdist. With continuous
+    integration, which sets CI, it fails instead: there the history must be.
+    """
+    former = tomllib.loads((_RELEASES / "former.toml").read_text("utf-8"))
+    archive = subprocess.run(["git", "-C", str(_ROOT), "archive", former["commit"]], capture_output=True)
+    if archive.returncode != 0:
+        missing = (
+            f"the tree of {former['version']} is not in the history ({archive.stderr.decode().strip()}); "
+            "in a shallow clone run: git fetch --unshallow"
+        )
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    tree = directory / "tree"
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(tree, filter="data")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
+    subprocess.run(build, cwd=tree, check=True, capture_output=True, timeout=120)
+    (wheel,) = directory.glob("*.whl")
+    assert wheel.name.split("-")[1] == former["version"]
+    return wheel
+
+
+def previous(wheel: Path, directory: Path) -> Release:
+    """The release before this one, its `wheel` unpacked into `directory`."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(directory)  # noqa: S202 (a wheel that is built here)
     # 0.1.0 had it beside the package.
-    return Release("previous", directory, str(_WHEELS / "gunicorn.conf.py"))
+    return Release("previous", directory, str(_RELEASES / "gunicorn.conf.py"))
 
 
 def this() -> Release:

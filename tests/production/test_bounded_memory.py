@@ -20,6 +20,8 @@ from tests.production.service import environ_of, event, processes
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 MB = 1_000_000
 MAXMEMORY = 200 * MB
 CROWD = 1_000

@@ -14,6 +14,7 @@ from tests.production.service import Make, restarted
 VOLATILE = {"save": "", "appendonly": "no"}
 
 
+@pytest.mark.slow
 def test_every_process_says_which_store_it_is_and_that_it_lost_its_data(
     service: Make,
 ) -> None:
@@ -45,6 +46,7 @@ def test_every_process_says_which_store_it_is_and_that_it_lost_its_data(
         assert process.terminate(30) < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["worker", "serve", "gunicorn"])
 def test_where_the_store_must_be_durable_no_process_starts_on_another(
     service: Make, tmp_path: Path, command: str
@@ -74,6 +76,7 @@ def test_where_the_store_must_be_durable_no_process_starts_on_another(
     assert sys.executable not in told
 
 
+@pytest.mark.slow
 def test_where_the_store_must_be_durable_nothing_new_is_taken_once_it_is_not(
     service: Make, tmp_path: Path
 ) -> None:

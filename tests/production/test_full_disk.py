@@ -1,7 +1,11 @@
 """The store's disk is full: what gateways and load balancers are told, and that nothing accepted is lost."""
 
+import pytest
+
 from tests.harness.valkeys import eventually
 from tests.production.service import Make, Service, restarted
+
+pytestmark = pytest.mark.slow
 
 
 def publish_until_refused(running: Service, first: int, most: int = 2_000) -> list[str]:

@@ -19,6 +19,8 @@ from tests.production.service import TYPE
 from tests.production.test_processes import CLOCK, CONFIG, eventually_ready, process
 from webrtc_events.store.keys import client_key, new_subscription_id, partition_of
 
+pytestmark = pytest.mark.slow
+
 P = partition_of("r1", 64)
 SCRIPTS = Path(sys.executable).parent
 COPIES = """

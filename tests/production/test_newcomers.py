@@ -22,6 +22,8 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 NEWCOMERS = 40
 GREEDY = "greedy"
 LONG_S = 40.0

@@ -40,7 +40,8 @@ def test_only_its_own_package_lands_in_site_packages(wheel: list[str]) -> None:
     ],
 )
 def test_what_the_package_reads_is_in_the_wheel_once(wheel: list[str], folder: str, place: str) -> None:
-    files = sorted(path.name for path in (ROOT / folder).iterdir() if path.is_file())
+    top = ROOT / folder
+    files = sorted(str(path.relative_to(top)) for path in top.rglob("*") if path.is_file())
     assert files
     assert sorted(name for name in wheel if name.startswith(f"{place}/")) == [
         f"{place}/{name}" for name in files

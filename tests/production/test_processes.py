@@ -99,6 +99,7 @@ def test_events_pass_from_a_gunicorn_to_a_worker(
     assert "Traceback" not in api_log.read_text() + worker_log.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shown", [False, True], ids=["masked", "in clear"])
 def test_a_gunicorn_logs_personal_data_only_if_told_to(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path, *, shown: bool
@@ -166,6 +167,7 @@ def test_a_gunicorn_logs_one_form_of_line_with_correlator_and_client(
     assert "Warning" not in log.read_text()
 
 
+@pytest.mark.slow
 def test_a_gunicorn_logs_as_the_operator_says(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path
 ) -> None:
@@ -191,6 +193,7 @@ def test_a_gunicorn_logs_as_the_operator_says(
     assert "OWN access token refused (form): it is no signed JWT [c-1]\n" in log.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "3"])
 def test_a_gunicorn_without_settings_says_once_what_is_missing(tmp_path: Path, workers: str) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
@@ -203,6 +206,7 @@ def test_a_gunicorn_without_settings_says_once_what_is_missing(tmp_path: Path, w
     assert "Warning" not in told
 
 
+@pytest.mark.slow
 def test_a_gunicorn_without_a_store_says_so_once(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path
 ) -> None:
@@ -213,6 +217,7 @@ def test_a_gunicorn_without_a_store_says_so_once(
     assert "Traceback" not in done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_another_server_without_settings_gives_up_with_a_plain_text(tmp_path: Path) -> None:
     """gunicorn without our configuration must not start one worker after the other."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
@@ -255,6 +260,7 @@ def test_the_command_line_tells_how_the_logs_call_an_address(environ: dict[str, 
     assert now != before
 
 
+@pytest.mark.slow
 def test_an_api_process_that_ends_while_the_store_is_away_takes_no_other_with_it(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path
 ) -> None:

@@ -22,14 +22,16 @@ from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 EVENTS = 2_000
 RATE = 150.0
 GRACE_S = 30.0
 
 
 @pytest.fixture(scope="session")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Release:
-    return previous(tmp_path_factory.mktemp("previous"))
+def old(former_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return previous(former_wheel, tmp_path_factory.mktemp("previous"))
 
 
 @pytest.fixture

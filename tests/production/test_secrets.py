@@ -39,6 +39,7 @@ def crash(pid: int) -> None:
     os.kill(pid, signal.SIGABRT)
 
 
+@pytest.mark.slow
 def test_a_crash_leaves_no_core_dump_and_no_secret_in_the_logs(service: Make, tmp_path: Path) -> None:
     control = tmp_path / "control"
     control.mkdir()

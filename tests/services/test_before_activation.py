@@ -7,7 +7,8 @@ import pytest
 
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.errors import NotFound
-from webrtc_events.core.model import Agreed, EventType, OutboxKind, Refused
+from webrtc_events.core.model import EventType, OutboxKind
+from webrtc_events.core.outcomes import Agreed, Refused
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.store import Store
 

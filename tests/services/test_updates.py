@@ -14,9 +14,10 @@ from webrtc_events.contract.documents import load_next
 from webrtc_events.core.clock import SystemClock, format_time
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import InvalidArgument, NotFound, ServiceError, SubscriptionEnded
-from webrtc_events.core.model import Caller, ContractVersion, End, TerminationReason
+from webrtc_events.core.model import Caller, ContractVersion, TerminationReason
+from webrtc_events.core.outcomes import End
 from webrtc_events.core.settings import Settings
-from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.keys import partition_of, session_key
 from webrtc_events.store.settlements import DroppedEvent, Settlement
 from webrtc_events.store.store import Store
@@ -341,7 +342,7 @@ def test_whatever_races_an_update_is_whole(world: World, environ: dict[str, str]
 def test_a_subscription_keeps_the_version_it_was_made_under(
     store: Store, settings: Settings, raw_store: "redis.Redis", world: World
 ) -> None:
-    new = Subscriptions(store, settings, ContractVersion.NEXT)
+    new = Subscriptions(store, SubscriptionOptions.of(settings), ContractVersion.NEXT)
     old = world.subscriptions
     made = {
         "v0.2": old.create(APP, request())["id"],

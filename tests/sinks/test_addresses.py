@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webrtc_events.sinks.addresses import AddressPolicy, check_sink_url
+from webrtc_events.sinks.addresses import AddressPolicy
+from webrtc_events.sinks.sink_url import check_sink_url
 
 PUBLIC = AddressPolicy()
 
@@ -307,7 +308,7 @@ def test_allowed_network_admits_literal_addresses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ports", "url", "told"),
+    ("ports", "url", "named"),
     [
         (frozenset({443}), "https://example.com:8443/", "443"),
         (frozenset({8443, 9000, 9001}), "https://example.com/", "8443, 9000-9001"),
@@ -315,8 +316,8 @@ def test_allowed_network_admits_literal_addresses() -> None:
         (PUBLIC.ports, "https://example.com:25/", "443, 1024-65535"),
     ],
 )
-def test_only_the_ports_of_the_policy_may_be_used(ports: frozenset[int], url: str, told: str) -> None:
-    with pytest.raises(ValueError, match=f"^sink must use one of the ports {told}$"):
+def test_only_the_ports_of_the_policy_may_be_used(ports: frozenset[int], url: str, named: str) -> None:
+    with pytest.raises(ValueError, match=f"^sink must use one of the ports {named}$"):
         check_sink_url(url, AddressPolicy(ports=ports))
     assert check_sink_url("https://example.com:25/", AddressPolicy(ports=frozenset({25})))
 

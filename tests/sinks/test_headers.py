@@ -13,7 +13,7 @@ from webrtc_events.sinks.headers import (
 def test_ordinary_headers_are_fine() -> None:
     headers = {"X-App": "a b\tc", "X-Empty": "", "traceparent": "00-1-2-01"}
     check_sink_headers(headers)
-    assert all(is_sendable_header(*each) for each in headers.items())
+    assert all(is_sendable_header(name, value) for name, value in headers.items())
 
 
 @pytest.mark.parametrize(

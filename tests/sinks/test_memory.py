@@ -11,6 +11,8 @@ import pytest
 
 from tests.harness.sinks import RecordingSink, read_request
 
+pytestmark = pytest.mark.slow
+
 # Each POST of the process below goes to the next of these.
 PART = b"x" * 65_536
 ENDLESS = 400  # parts: 26 MB, far beyond every limit
@@ -47,17 +49,17 @@ from pathlib import Path
 
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.model import SinkRequest
-from webrtc_events.sinks.client import Sink, SinkLimits
+from webrtc_events.core.outcomes import SinkRequest
+from webrtc_events.sinks.client import SinkClient, SinkLimits
 
 url, ca_file, at_once = sys.argv[1], Path(sys.argv[2]), 20
 limits = SinkLimits(connect_ms=5_000, total_ms=10_000)
 policy = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
-sink = Sink(policy=policy, ca_file=ca_file, clock=SystemClock(), limits=limits)
+sink = SinkClient(policy=policy, ca_file=ca_file, clock=SystemClock(), limits=limits)
 
 
 def peak_kb():
-    line = next(each for each in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in each)
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
     return int(line.split()[1])
 
 

@@ -96,9 +96,9 @@ def index_damaged(run: Round, _: Load) -> None:
 def entries_damaged(run: Round, _: Load) -> None:
     """An entry that nobody can read is in the outbox of some subscriptions."""
     with run.client() as client:
-        for each in run.draw.sample(run.subscribers, 3):
-            partition = Partition(int(each.id.rpartition("-")[2], 16))
-            if client.rpushx(partition.outbox(each.id), "garbled"):
+        for subscriber in run.draw.sample(run.subscribers, 3):
+            partition = Partition(int(subscriber.id.rpartition("-")[2], 16))
+            if client.rpushx(partition.outbox(subscriber.id), "garbled"):
                 run.garbled += 1
 
 

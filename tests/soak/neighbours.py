@@ -65,8 +65,8 @@ def lists(url: str, token: str, stop: threading.Event) -> None:
             made.append(answer.json()["id"])
     while not stop.wait(0.02):
         _tried(lambda: requests.get(public, headers=headers, timeout=10))
-    for each in made:
-        _deleted(f"{public}/{each}", headers)
+    for connection in made:
+        _deleted(f"{public}/{connection}", headers)
 
 
 def silent_sink(url: str, token: str, stop: threading.Event) -> None:
@@ -99,8 +99,8 @@ def silent_sink(url: str, token: str, stop: threading.Event) -> None:
                     timeout=10,
                 )
             )
-        for each in made:
-            _deleted(f"{public}/{each}", headers)
+        for connection in made:
+            _deleted(f"{public}/{connection}", headers)
 
 
 NEIGHBOURS: dict[str, Neighbour] = {

@@ -12,20 +12,19 @@ from tests.harness.builders import SINK, all_of, append, invitation, session_sta
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import (
-    Agreed,
     Claim,
     Credential,
     EventType,
     OutboxKind,
-    Refused,
     Status,
     Subscription,
     TerminationReason,
 )
+from webrtc_events.core.outcomes import Agreed, Refused, ScheduledRetry
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import partition_of, rate_slots_key
-from webrtc_events.store.settlements import RetryLater, Settlement
+from webrtc_events.store.settlements import Settlement
 from webrtc_events.store.store import Store
 
 StoreAt = Callable[..., Store]
@@ -166,9 +165,9 @@ def test_a_question_is_put_off_and_counts_its_attempts(store: Store, store_at: S
     made = asked(store)
     claim = claim_one(store)
     number = claim.items[0].number
-    assert store.claims.settle([Settlement(claim, number - 1, follow_up=RetryLater(5_000, 1, number))]) == [
-        "due"
-    ]
+    assert store.claims.settle(
+        [Settlement(claim, number - 1, follow_up=ScheduledRetry(5_000, 1, number))]
+    ) == ["due"]
     assert claims(store) == []
     again = claim_one(store_at(6))
     assert (again.items[0].kind, again.attempts) == (OutboxKind.HANDSHAKE, 1)

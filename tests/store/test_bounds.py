@@ -11,10 +11,11 @@ from tests.conftest import contents, servers_of
 from tests.harness.builders import all_of, append, created, invitation, session_status, subscription
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, Status
+from webrtc_events.core.outcomes import ScheduledRetry, SinkResult
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.script_options import StoreOptions
-from webrtc_events.store.settlements import DroppedEvent, RetryLater, Settlement, SinkConduct
+from webrtc_events.store.settlements import DroppedEvent, Settlement
 from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
@@ -126,7 +127,7 @@ def test_a_retry_keeps_its_delay_when_its_event_was_not_the_one_given_up(
     append(store, invitation(1), invitation(2), invitation(3))
     leased = claim_one(store, events=1)
     append(store, invitation(4))
-    assert settle(store, leased, follow_up=RetryLater(5_000, 1, 1)) == "due"
+    assert settle(store, leased, follow_up=ScheduledRetry(5_000, 1, 1)) == "due"
     assert store.claims.claim([P], subscriptions=9, events=8) == []
     again = claim_one(bounded(6, outbox_length=3))
     assert (numbers(again), again.attempts) == ([1, 3, 4], 1)
@@ -149,7 +150,7 @@ def failing(store: Store, *, delay_ms: int = 0) -> str:
     found = claim_one(store)
     number = found.items[0].number
     return settle(
-        store, found, follow_up=RetryLater(delay_ms, found.attempts + 1, number), sink=SinkConduct.FAILED
+        store, found, follow_up=ScheduledRetry(delay_ms, found.attempts + 1, number), sink=SinkResult.FAILED
     )
 
 
@@ -176,7 +177,7 @@ def test_one_event_taken_sets_its_time_to_nothing(bounded: Callable[..., Store])
     append(bounded(), invitation(1), invitation(2))
     failing(bounded())
     found = claim_one(bounded(DAY_S / 2), events=1)
-    assert settle(bounded(DAY_S / 2), found, through=1, sink=SinkConduct.DELIVERED) == "due"
+    assert settle(bounded(DAY_S / 2), found, through=1, sink=SinkResult.DELIVERED) == "due"
     assert failing(bounded(DAY_S)) == "due"
     assert failing(bounded(1.5 * DAY_S - 1)) == "due"
     now = bounded().subscriptions.get(made.id)
@@ -193,7 +194,7 @@ def test_what_was_not_asked_did_not_fail(bounded: Callable[..., Store]) -> None:
     append(bounded(), invitation(1))
     failing(bounded())
     late = bounded(2 * DAY_S)
-    assert settle(late, claim_one(late), follow_up=RetryLater(0, 1, 1)) == "due"
+    assert settle(late, claim_one(late), follow_up=ScheduledRetry(0, 1, 1)) == "due"
     found = bounded().subscriptions.get(made.id)
     assert found is not None
     assert found.status is Status.ACTIVE

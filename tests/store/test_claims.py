@@ -5,7 +5,8 @@ import redis
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation
 from tests.store.claiming import P, StoreAt, claim, claim_one, numbers, settle
-from webrtc_events.store.settlements import DroppedEvent, RetryLater
+from webrtc_events.core.outcomes import ScheduledRetry
+from webrtc_events.store.settlements import DroppedEvent
 from webrtc_events.store.store import Store
 
 
@@ -58,7 +59,7 @@ def test_a_retry_holds_back_all_that_follows(store: Store, store_at: StoreAt) ->
     created(store)
     append(store, invitation(1), invitation(2))
     found = claim_one(store)
-    assert settle(store, found, through=0, follow_up=RetryLater(5_000, 1, 1)) == "due"
+    assert settle(store, found, through=0, follow_up=ScheduledRetry(5_000, 1, 1)) == "due"
     assert claim(store) == []
     append(store, invitation(3))
     assert claim(store_at(4)) == []

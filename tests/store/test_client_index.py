@@ -346,6 +346,11 @@ def cost(raw: "redis.Redis", act: Callable[[], object]) -> Counter[str]:
     return Counter({name: count for name, count in spent.items() if name not in ("info", "ping")})
 
 
+def costs_as_much(raw: "redis.Redis", store: Store, few: Counter[str]) -> bool:
+    """But once in some seconds, when a partition's time is written down."""
+    return any(cost(raw, lambda: outcome(store)) == few for _ in range(3))
+
+
 def test_a_create_costs_the_same_whatever_the_client_has(
     limited: Callable[..., Store], raw_store: "redis.Redis"
 ) -> None:
@@ -354,7 +359,7 @@ def test_a_create_costs_the_same_whatever_the_client_has(
     few = cost(raw_store, lambda: outcome(store))
     live = named_by_the_release_before(raw_store, 3_000, "ACTIVE")
     raw_store.zadd(INDEX, dict.fromkeys(live, LONG_AGO / 2**20))
-    assert cost(raw_store, lambda: outcome(store)) == few
+    assert costs_as_much(raw_store, store, few)
     # With a quota that has room, too, and with ended ones in the index.
     over = named_by_the_release_before(raw_store, 3_000, "EXPIRED")
     raw_store.zadd(INDEX, dict.fromkeys(over, LONG_AGO - 2**34))
@@ -378,6 +383,7 @@ def test_a_refused_create_costs_the_same_whatever_the_client_has(
 # What the release before left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["EXPIRED", "DELETED", None])
 def test_an_index_full_of_ended_ones_is_read_once(
     limited: Callable[..., Store],
@@ -430,9 +436,11 @@ print(json.dumps([shown, outcomes[0], made.id]))
 """
 
 
+@pytest.mark.slow
 def test_the_release_before_reads_the_index_after_a_rollback(
     raw_store: "redis.Redis",
     environ: dict[str, str],
+    former_wheel: Path,
     tmp_path: Path,
     limited: Callable[..., Store],
 ) -> None:
@@ -440,7 +448,7 @@ def test_the_release_before_reads_the_index_after_a_rollback(
     if len(servers_of(raw_store)) > 1:
         pytest.skip("0.1.0 knows no cluster")
     store = limited(0)
-    old = previous(tmp_path)
+    old = previous(former_wheel, tmp_path)
     made = [created(store, registration=f"r{number}") for number in range(4)]
     for each in made[:2]:
         ended_by_the_operator(store, each)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from tests.harness.builders import append, created, invitation
 from webrtc_events.core.model import Claim, Status
+from webrtc_events.core.outcomes import ScheduledRetry
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.script_options import StoreOptions
-from webrtc_events.store.settlements import RetryLater, Settlement
+from webrtc_events.store.settlements import Settlement
 from webrtc_events.store.store import Store
 
 StoreAt = Callable[..., Store]
@@ -42,7 +43,7 @@ def test_what_waits_for_a_retry_waits_no_longer(store: Store, store_at: StoreAt)
     created(ahead)
     append(ahead, invitation(1))
     (found,) = claim(ahead)
-    assert ahead.claims.settle([Settlement(found, 0, follow_up=RetryLater(10_000, 1, 1))]) == ["due"]
+    assert ahead.claims.settle([Settlement(found, 0, follow_up=ScheduledRetry(10_000, 1, 1))]) == ["due"]
     assert claim(store) == []
     assert claim(store_at(10)) == []
     assert [each.attempts for each in claim(store_at(12))] == [1]

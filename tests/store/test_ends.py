@@ -4,8 +4,9 @@ import redis
 
 from tests.harness.builders import all_of, append, created, invitation
 from tests.store.claiming import P, StoreAt, claim, claim_one, delete, end_reason, numbers, settle
-from webrtc_events.core.model import End, Status, TerminationReason
-from webrtc_events.store.settlements import DroppedEvent, RetryLater
+from webrtc_events.core.model import Status, TerminationReason
+from webrtc_events.core.outcomes import End, ScheduledRetry
+from webrtc_events.store.settlements import DroppedEvent
 from webrtc_events.store.store import Store
 
 
@@ -44,7 +45,7 @@ def test_a_retry_settled_after_a_delete_does_not_delay_the_end(store: Store) -> 
     append(store, invitation(1))
     leased = claim_one(store)
     delete(store, made.id)
-    assert settle(store, leased, through=0, follow_up=RetryLater(60_000, 1, 1)) == "due"
+    assert settle(store, leased, through=0, follow_up=ScheduledRetry(60_000, 1, 1)) == "due"
     found = claim_one(store)
     assert (numbers(found), found.attempts) == ([2], 0)
 

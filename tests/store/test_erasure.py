@@ -10,10 +10,11 @@ import redis
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation, session_status
 from webrtc_events.core.model import EventType, NetworkEvent, Registration, Subscription
+from webrtc_events.core.outcomes import ScheduledRetry, SinkResult
 from webrtc_events.store.erasure import Erasure, Traces
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.keys import Partition, partition_of, session_state_key
-from webrtc_events.store.settlements import DroppedEvent, RetryLater, Settlement, SinkConduct
+from webrtc_events.store.settlements import DroppedEvent, Settlement
 from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
@@ -138,7 +139,7 @@ def test_a_live_lease_settles_as_lost_and_leaves_nothing(
     dead = (DroppedEvent(1, "refused", ""),)
     assert store.claims.settle([Settlement(claim, 1, dead=dead, attempts=({"event": "x"},))]) == ["lost"]
     assert store.claims.settle(
-        [Settlement(claim, 0, follow_up=RetryLater(0, 1, 1), sink=SinkConduct.FAILED)]
+        [Settlement(claim, 0, follow_up=ScheduledRetry(0, 1, 1), sink=SinkResult.FAILED)]
     ) == ["lost"]
     assert kept(raw_store) == before
     assert store.expiry.sweep() == 0

@@ -41,6 +41,7 @@ def rotate(store: Store, box: CredentialBox = BOTH) -> Rotated:
     return KeyRotation(store, box).run(lambda _: None)
 
 
+@pytest.mark.slow
 def test_every_credential_is_sealed_with_the_first_key(store: Store, raw_store: "redis.Redis") -> None:
     made = [with_credential(store, FORMER, f"t{n}", registration=f"r{n}") for n in range(600)]
     created(store)

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import redis
 from hypothesis import HealthCheck
 from hypothesis import settings as profile
@@ -26,24 +27,22 @@ from hypothesis.stateful import (
 from tests.harness.builders import SINK, Interrupted, invitation, no_damage, subscription
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import (
-    Agreed,
     Claim,
-    End,
     EventType,
     NetworkEvent,
     OutboxKind,
-    Refused,
     Status,
     Subscription,
     TerminationReason,
 )
+from webrtc_events.core.outcomes import Agreed, End, Refused, ScheduledRetry
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions, append_events
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.outbox_entries import referred_payload
 from webrtc_events.store.redis.scripts import Client, connect
 from webrtc_events.store.script_options import StoreOptions
-from webrtc_events.store.settlements import RetryLater, Settlement
+from webrtc_events.store.settlements import Settlement
 from webrtc_events.store.store import Store
 
 STEP_MS = 10_000
@@ -58,9 +57,10 @@ WORK = 1
 SHARED_FROM = 1
 PICK = st.integers(0, 11)
 VERDICT = st.sampled_from(["next", "retry", "next", "end", "end quietly"])
-PROFILE = profile(
+LONG = profile(
     max_examples=100, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
 )
+SHORT = profile(LONG, max_examples=8, stateful_step_count=30)
 P = partition_of("r1", 64)
 # Is said to hold payloads, by damage.
 NOBODY = f"{'0' * 32}-{P.number:02x}:1"
@@ -452,9 +452,9 @@ class StoreMachine(RuleBasedStateMachine):
         retries = verdict == "retry" and lease.posted > 0
         numbers = [items[0].number - 1, *(item.number for item in items)]
         through, retried = numbers[lease.posted - int(retries)], numbers[lease.posted]
-        follow_up: RetryLater | End | Agreed | Refused | None = None
+        follow_up: ScheduledRetry | End | Agreed | Refused | None = None
         if retries:
-            follow_up = RetryLater(max(0, delay * STEP_MS - STEP_MS // 2), 1, retried)
+            follow_up = ScheduledRetry(max(0, delay * STEP_MS - STEP_MS // 2), 1, retried)
         elif items[0].kind is OutboxKind.HANDSHAKE and lease.posted > 0:
             follow_up = Refused("http_404") if ends else Agreed(60)
         elif ends:
@@ -594,7 +594,12 @@ class StoreMachine(RuleBasedStateMachine):
         assert [key for key in self.raw.keys("*") if self.raw.ttl(key) == -1] == []
 
 
-def test_random_steps_keep_the_promises(settings: Settings, raw_store: "redis.Redis") -> None:
+@pytest.mark.parametrize(
+    "examples", [pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=pytest.mark.slow)]
+)
+def test_random_steps_keep_the_promises(
+    settings: Settings, raw_store: "redis.Redis", examples: profile
+) -> None:
     short = dataclasses.replace(
         settings,
         shared_payloads="on",
@@ -605,5 +610,5 @@ def test_random_steps_keep_the_promises(settings: Settings, raw_store: "redis.Re
     )
     client = connect(settings.redis_url)
     machine = type("Machine", (StoreMachine,), {"settings": short, "client": client, "raw": raw_store})
-    run_state_machine_as_test(machine, settings=PROFILE)
+    run_state_machine_as_test(machine, settings=examples)
     client.close()

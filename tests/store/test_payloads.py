@@ -16,7 +16,6 @@ from webrtc_events.core.errors import NewerRelease, Unavailable
 from webrtc_events.core.model import (
     Claim,
     Credential,
-    End,
     EventType,
     NetworkEvent,
     OutboxKind,
@@ -25,6 +24,7 @@ from webrtc_events.core.model import (
     Subscription,
     TerminationReason,
 )
+from webrtc_events.core.outcomes import End
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions, append_events
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters

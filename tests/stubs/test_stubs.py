@@ -29,7 +29,8 @@ from webrtc_events.api.failures import Failures
 from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes
 from webrtc_events.cli.main import main
-from webrtc_events.contract.documents import Contract, load_public, read_document
+from webrtc_events.contract.documents import load_public, read_document
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.stubs.edits import add_export, add_import, append
@@ -264,6 +265,7 @@ READING = """\
 """
 
 
+@pytest.mark.slow
 def test_generated_types_are_used_and_all_that_is_written_is_clean(folder: Path) -> None:
     written(extended("webrtc-events.yaml", RENEWAL, folder))
     written(extended("network-events.yaml", READING, folder))
@@ -482,7 +484,7 @@ def test_module_is_read_and_not_run(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("overlay: 1.0.0\nextends: a.yaml\nactions: []", "Overlay has no operations of its own; name a.yaml"),
+        ("overlay: 1.0.0\nextends: a.yaml\nactions: []", "Overlay has no operations; name a.yaml"),
         ("swagger: '2.0'\npaths: {}", "not an OpenAPI 3 document"),
         ("- 1", "not an OpenAPI 3 document"),
         ("openapi: [", "not YAML"),

@@ -1,15 +1,15 @@
 """Between the ASGI server and the handlers.
 
-protocol         below ASGI: line ends, the time that a head may take; gunicorn_worker has gunicorn use it
-front.Middleware      every request: x-correlator, the last resort for errors
-bodies           how large, how slow and how many bodies may be
-routes.Routes    what a path and a method mean: operation, page, health, reference
-api              Connexion, which binds the contracts' operations to the handlers:
-    security       bearer tokens and scopes
-    validators     requests and responses against the contract; refusals names the error
-    binding        operationId to function
-failures         which error a failed request is answered with, and what the log says of it
-answers          answers in JSON
+http_protocol, gunicorn_worker   below ASGI: line ends, the time that a head may take
+middleware                       every request: x-correlator, bodies (bodies), the last resort for errors
+routes                           what a path and a method mean: operation, page, health, reference
+application                      Connexion, which binds the contracts' operations to the handlers:
+    bearer_auth                    access tokens (access_tokens, openid, issuer_keys) and scopes
+    validators                     requests and responses against the contract; error_codes names the error
+    binding, paging                operationId to function; arrays that are written page by page
+failures                         which error answers a failed request, and what the log says of it
+responses                        answers in JSON; errors as CAMARA's ErrorInfo
+health                           `/healthz`, `/readyz`
 """
 
 import warnings

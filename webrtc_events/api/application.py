@@ -13,12 +13,12 @@ from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from connexion.options import SwaggerUIOptions
 
 from webrtc_events.api.access_tokens import TokenVerifier
-from webrtc_events.api.bearer_auth import Admit, security_map
+from webrtc_events.api.bearer_auth import CountRequest, security_map
 from webrtc_events.api.binding import HandlerResolver, MissingHandlersError
 from webrtc_events.api.failures import FRAMEWORK_ERRORS, Failures
 from webrtc_events.api.responses import error_response
 from webrtc_events.api.validators import validator_map
-from webrtc_events.contract.documents import Contract
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.errors import ServiceError
 from webrtc_events.core.log_masking import Masking
 
@@ -29,13 +29,13 @@ __all__ = ["Api", "connexion_app"]
 class Api:
     """One contract, the module with its handlers, and the use case that they get.
 
-    `admit` limits the rate of each caller's requests; None: there is no limit.
+    `count_request` limits the rate of each caller's requests; None: there is no limit.
     """
 
     contract: Contract
     handlers: ModuleType
     use_case: object
-    admit: Admit | None = None
+    count_request: CountRequest | None = None
 
 
 def connexion_app(
@@ -71,7 +71,7 @@ def connexion_app(
             base_path=api.contract.base_path,
             resolver=resolver,
             validator_map=validator_map(api.contract),
-            security_map=security_map(verifier, masking, api.admit),
+            security_map=security_map(verifier, masking, api.count_request),
         )
     for kind in (ServiceError, *FRAMEWORK_ERRORS, Exception):
         app.add_error_handler(kind, _answering(failures))

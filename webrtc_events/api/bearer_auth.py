@@ -14,16 +14,18 @@ from webrtc_events.core.model import Caller
 from webrtc_events.core.request_context import current_request
 from webrtc_events.core.scopes import require_any_scope
 
-__all__ = ["Admit", "security_map"]
+__all__ = ["CountRequest", "security_map"]
 
 
-Admit = Callable[[Caller], None]
+CountRequest = Callable[[Caller], None]
 """Counts a caller's request; raises TooManyRequests. It may ask the store, so it runs in a thread."""
 
 
-def security_map(verifier: TokenVerifier, masking: Masking, admit: Admit | None) -> dict[str, Any]:
+def security_map(
+    verifier: TokenVerifier, masking: Masking, count_request: CountRequest | None
+) -> dict[str, Any]:
     """For Connexion's option of that name. `masking` writes the client into the log."""
-    return {"openIdConnect": lambda: OpenIdConnect(verifier, masking, admit)}
+    return {"openIdConnect": lambda: OpenIdConnect(verifier, masking, count_request)}
 
 
 class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
@@ -33,10 +35,10 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
     case checks. The handler gets the `Caller` as `caller`.
     """
 
-    def __init__(self, verifier: TokenVerifier, masking: Masking, admit: Admit | None) -> None:
+    def __init__(self, verifier: TokenVerifier, masking: Masking, count_request: CountRequest | None) -> None:
         self._verifier = verifier
         self._masking = masking
-        self._admit = admit
+        self._count_request = count_request
 
     def get_fn(
         self, security_scheme: Mapping[str, Any], required_scopes: list[str]
@@ -50,9 +52,9 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
                 _log_client(self._masking.text(error.client))
                 raise
             _log_client(self._masking.client(caller))
-            if self._admit is not None:
+            if self._count_request is not None:
                 # Before anything is read: requests that are refused count too.
-                await asyncio.to_thread(self._admit, caller)
+                await asyncio.to_thread(self._count_request, caller)
             require_any_scope(caller, required_scopes)
             request.context["caller"] = caller
             return {"sub": caller.subject or caller.client}

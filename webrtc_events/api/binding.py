@@ -72,7 +72,7 @@ def call_faults(signature: Signature, arguments: Sequence[Argument]) -> Iterator
         parameter for parameter in parameters if parameter.kind not in _VARIADIC and parameter.name != first
     ]
     takes_all = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters)
-    taken = {each.name for each in named}
+    taken = {parameter.name for parameter in named}
     for argument in arguments:
         if argument.name == first:
             yield f"`{first}` stands where the use case comes"
@@ -95,7 +95,7 @@ def _parameter_faults(parameter: Parameter, argument: Argument | None) -> Iterat
 class HandlerResolver(Resolver):  # type: ignore[misc]
     """Gives each operation the function of its name, with the use case as its first argument.
 
-    A function may return its array as an iterator of pages. `cut` is told of one that fails after it began.
+    A function may return its array as an iterator of pages. `cut` hears of one that fails after it began.
     """
 
     def __init__(self, module: ModuleType, use_case: object, operation_ids: Iterable[str], cut: Cut) -> None:

@@ -6,8 +6,7 @@ UpdateSubscriptionBadRequest400; CAMARA event guide, test scenarios.
 
 from collections.abc import Iterable
 
-from webrtc_events.contract.documents import Fault
-from webrtc_events.contract.faults import told
+from webrtc_events.contract.faults import Fault, summary
 from webrtc_events.core.errors import InvalidArgument
 
 __all__ = ["refusal"]
@@ -26,13 +25,13 @@ _ORDER = ["INVALID_ARGUMENT", *_BY_PATH.values(), "OUT_OF_RANGE"]
 
 
 def refusal(operation_id: str, faults: Iterable[Fault]) -> InvalidArgument | None:
-    """None: nothing that this operation refuses. All faults are told, the one with the first code first."""
+    """None: nothing that this operation refuses. It names all faults, the one with the first code first."""
     if operation_id not in _CODED:
         plain = list(faults)
-        return InvalidArgument(told(plain)) if plain else None
+        return InvalidArgument(summary(plain)) if plain else None
     coded = [(_code(fault), fault) for fault in faults if not _tolerated(fault)]
     coded.sort(key=lambda each: _ORDER.index(each[0]))
-    return InvalidArgument(told([fault for _, fault in coded]), code=coded[0][0]) if coded else None
+    return InvalidArgument(summary([fault for _, fault in coded]), code=coded[0][0]) if coded else None
 
 
 def _code(fault: Fault) -> str:

@@ -38,7 +38,7 @@ _logger = logging.getLogger(__name__)
 class Failures:
     """Logs what an operator must know: why a token was refused, and every 5xx.
 
-    Of each kind of line so many a minute at most: whoever sends bad tokens must not fill the
+    Each kind of line has a maximum a minute: whoever sends bad tokens must not fill the
     disk, nor an outage under load.
     """
 

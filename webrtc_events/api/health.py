@@ -30,9 +30,9 @@ async def ready(checks: Mapping[str, Check]) -> Response:
     `{"status": <the worst of all>, "checks": {<name>: {"status": ..., "detail": ...}}}`; `detail`
     is left out where all is well.
     """
-    found = await asyncio.gather(*(_condition(*each) for each in checks.items()))
-    told = {each.health for each in found}
-    worst = next((each for each in _WORST_FIRST if each in told), Health.OK)
+    found = await asyncio.gather(*map(_condition, checks, checks.values()))
+    health = {condition.health for condition in found}
+    worst = next((level for level in _WORST_FIRST if level in health), Health.OK)
     body = {"status": worst, "checks": dict(zip(checks, map(_shown, found), strict=True))}
     return json_response(body, Unavailable.status if worst is Health.UNAVAILABLE else 200)
 
@@ -43,12 +43,12 @@ def in_thread(check: Callable[[], Condition]) -> Check:
 
 
 def at_once(check: Callable[[], Condition]) -> Check:
-    """For a check that only tells what is known."""
+    """For a check that only says what is known."""
 
-    async def told() -> Condition:
+    async def answer() -> Condition:
         return check()
 
-    return told
+    return answer
 
 
 async def _condition(name: str, check: Check) -> Condition:

@@ -15,8 +15,8 @@ _REFRESH_S = 3600
 _MIN_INTERVAL_S = 10
 _MIN_INTERVAL_WITHOUT_KEYS_S = 1
 _FETCH_TIMEOUT_S = 20
-# Who asks how the issuer is doing begins a new look when the last was so long ago. The answer waits for it
-# where there are no keys to work with, so long at most.
+# A readiness check reads the keys again when the last reading is older than _LOOK_S. Without any keys its
+# answer waits for that, _LOOK_TIMEOUT_S at most.
 _LOOK_S = 60
 _LOOK_TIMEOUT_S = 2
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from webrtc_events.api.bodies import Bodies
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.responses import error_response
-from webrtc_events.contract.documents import Validator
+from webrtc_events.contract.validators import Validator
 from webrtc_events.core.errors import InvalidArgument
 from webrtc_events.core.request_context import entered_request
 
@@ -95,7 +95,9 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.started = True
             dropped = {_HEADER} | ({b"content-type"} if message["status"] == 204 else set())
-            headers = [each for each in message.get("headers", []) if each[0].lower() not in dropped]
+            headers = [
+                (name, value) for name, value in message.get("headers", []) if name.lower() not in dropped
+            ]
             headers.append((_HEADER, self._correlator.encode("latin-1")))
             message = {**message, "headers": headers}
         await self._send(message)

@@ -18,7 +18,7 @@ __all__ = ["Cut", "PagedArray", "paged"]
 _MAX_PAUSE_S = 0.05
 
 Cut = Callable[[Exception], None]
-"""Is told why an answer was cut off."""
+"""Hears why an answer was cut off."""
 
 
 def paged(pages: Iterator[Sequence[Any]], cut: Cut) -> Any:
@@ -28,7 +28,7 @@ def paged(pages: Iterator[Sequence[Any]], cut: Cut) -> Any:
 
 
 class PagedArray(StreamingResponse):
-    """Each page is a message of its own: `[` or `,` in front, items behind; then a last one, `]`."""
+    """Each page is one message: `[` or `,` in front, items behind; then a last one, `]`."""
 
     def __init__(self, pages: Iterator[Sequence[Any]], cut: Cut) -> None:
         super().__init__(_texts(pages), media_type="application/json")
@@ -46,7 +46,7 @@ class PagedArray(StreamingResponse):
                 # Others have the process for as long as this page had it.
                 await asyncio.sleep(min(took_s, _MAX_PAUSE_S))
                 began_s = now_s()
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is told, and nothing else can be done)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is logged, and nothing else can be done)
             self._cut(error)
             return
         await send({"type": "http.response.body", "body": b"]", "more_body": False})

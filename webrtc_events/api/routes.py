@@ -15,14 +15,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webrtc_events.api.health import Check, healthy, ready
 from webrtc_events.api.responses import json_response
-from webrtc_events.contract.documents import Contract, Operation
+from webrtc_events.contract.openapi import Contract, Operation
 from webrtc_events.core.errors import InvalidArgument, MethodNotAllowed, NotFound
 
 __all__ = ["Routes", "published_document"]
 
 _READ = ("GET", "HEAD")
 _KEY_SET = "/.well-known/jwks.json"
-# A key is to be published for so long before it signs, see docs/signatures.md.
+# How long a key must be published before it signs: see docs/signatures.md.
 _KEY_SET_HEADERS = {"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300"}
 
 
@@ -100,13 +100,13 @@ class Routes:
             await self._api(_plain(scope, operation), receive, send)
 
     def _operation(self, base: str, path: str, scope: Scope) -> Operation:
-        for each in self._paths[base]:
-            plain = each.values(path)
-            values = each.values_with_slashes(base, scope) if plain is None else plain
+        for template in self._paths[base]:
+            plain = template.values(path)
+            values = template.values_with_slashes(base, scope) if plain is None else plain
             if values is None:
                 continue
-            _allow(scope, tuple(each.operations))
-            operation = each.operations[scope["method"]]
+            _allow(scope, tuple(template.operations))
+            operation = template.operations[scope["method"]]
             for name, value in values.items():
                 if not value:
                     raise InvalidArgument(f"Expected property is missing: {name}")
@@ -145,7 +145,7 @@ def _paths(contract: Contract) -> Iterator[_Path]:
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in contract.operations.values():
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    for path in sorted(by_path, key=lambda each: "{" in each):
+    for path in sorted(by_path, key=lambda path: "{" in path):
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]*)", re.escape(path))
         yield _Path(re.compile(pattern), by_path[path])
 

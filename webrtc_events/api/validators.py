@@ -15,7 +15,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from webrtc_events.api.error_codes import refusal
-from webrtc_events.contract.documents import Contract, Operation, Validator, parse_json
+from webrtc_events.contract.openapi import Contract, Operation
+from webrtc_events.contract.strict_json import parse_json
+from webrtc_events.contract.validators import Validator
 from webrtc_events.core.errors import InvalidArgument, UnsupportedMediaType
 
 __all__ = ["NonConformingResponseError", "validator_map"]
@@ -120,7 +122,7 @@ class ResponseBody:
 
 
 def _page(body: bytes, opening: bytes) -> bytes:
-    """A page of an array as an array of its own: where no page breaks the contract, the array does not."""
+    """A page of an array, validated as an array: where no page breaks the contract, the array does not."""
     if not body.startswith(opening):
         raise NonConformingResponseError(f"a page of an array begins with {body[:9]!r}, not {opening!r}")
     return b"[" + body[1:] + b"]"

@@ -1,4 +1,4 @@
-"""`webrtc-events damaged`: what an operator does with records that cannot be read."""
+"""`webrtc-events damaged`: finds, shows, removes and repairs records that cannot be read."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webrtc_events.cli.errors import handle_cli_errors
+from webrtc_events.cli.error_handling import handle_cli_errors
 
 if TYPE_CHECKING:
     from webrtc_events.store.damaged_records import DamagedRecords
@@ -22,17 +22,17 @@ _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
 
 @click.group()
 def damaged() -> None:
-    """Records in the store that cannot be read: look at them, remove them, put them back.
+    """Find, show, remove and repair records that cannot be read.
 
-    A damaged record stops nobody: it is left out and named in the log, and it is looked at again
-    every minute. An entry of an outbox that cannot be read becomes a dead letter with the reason
-    `damaged`. An index of another type is made anew, and what was in its place is kept under
-    `set-aside:` and its name. Nothing is removed without your word.
+    A damaged record stops nothing else: the service skips it, names it in the log, and tries it
+    again every minute. An outbox entry that cannot be read becomes a dead letter with the reason
+    `damaged`. An index of a wrong type is built again; what was in its place stays under
+    `set-aside:` and its name. Nothing is removed without your command.
 
-    What to do: `list` finds them, `show NAME` shows one. Mend it by hand, or start the release that
-    wrote it; then `repair NAME`. Or `drop NAME`.
+    What to do: `list` finds damaged records, `show NAME` shows one. Fix it by hand, or start the
+    release that wrote it; then run `repair NAME`. Or remove it: `drop NAME`.
 
-    Needs the settings of the worker in the environment.
+    Needs the worker's settings in the environment.
 
     \b
     Examples:
@@ -65,14 +65,14 @@ def _name(text: str) -> str:
 
 
 @damaged.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs.")
 @handle_cli_errors
 def list_(as_json: bool) -> None:
-    """List what is damaged, and what was set aside.
+    """List damaged records and what was set aside.
 
-    Reads the whole store in small steps, so that it may run beside everything else. Prints nothing
-    when all is well. A name is a subscription's id or a key; bytes that are not printable are
-    escaped, and the other commands take them so.
+    Reads the whole store in small steps, so that the service can run meanwhile. Prints nothing
+    when nothing is damaged. A name is a subscription's id or a key. Bytes that cannot be printed
+    are escaped; the other commands take such names.
 
     \b
     Examples:
@@ -92,13 +92,13 @@ def list_(as_json: bool) -> None:
 
 @damaged.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="As JSON objects, one a line, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs.")
 @handle_cli_errors
 def show(name: str, as_json: bool) -> None:
-    r"""Show what is stored under NAME, byte for byte.
+    """Show what is stored under NAME, byte for byte.
 
-    What is not printable is escaped as \xNN, so that it can do no harm to a terminal. Addresses and
-    names in it are shown in clear; a sealed credential is not shown. Of what is long the beginning.
+    Bytes that cannot be printed are escaped as \\xNN, so that they cannot harm a terminal. Addresses
+    and names are shown in clear, a sealed credential is not. Long values are cut off.
 
     \b
     Example:
@@ -119,7 +119,7 @@ def show(name: str, as_json: bool) -> None:
         lines = (
             [f"{field} = {value}" for field, value in content.items()]
             if isinstance(content, dict)
-            else [each if isinstance(each, str) else json.dumps(each) for each in content]
+            else [part if isinstance(part, str) else json.dumps(part) for part in content]
         )
         for line in lines:
             click.echo(f"  {line}")
@@ -127,13 +127,13 @@ def show(name: str, as_json: bool) -> None:
 
 @damaged.command()
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @handle_cli_errors
 def drop(name: str, yes: bool) -> None:
-    """Remove what is damaged under NAME, for good.
+    """Remove the damaged record NAME for good.
 
-    A damaged subscription goes with its outbox and its place in indexes; its sink is not told. What
-    can be read is not dropped: delete it over the API, or use `erase`.
+    A damaged subscription goes with its outbox and its index entries; its sink gets no notification.
+    This command does not remove a record that can be read: delete it over the API, or use `erase`.
 
     \b
     Example:
@@ -144,8 +144,8 @@ def drop(name: str, yes: bool) -> None:
         if not found:
             raise click.ClickException(f"nothing damaged is stored under {name}, so nothing is removed")
         if not yes:
-            for each in found:
-                click.echo(each.why, err=True)
+            for record in found:
+                click.echo(record.why, err=True)
             click.confirm(f"Remove {name}?", abort=True, err=True)
         records.drop(_name(name))
     click.echo(f"{name}: removed")
@@ -155,11 +155,11 @@ def drop(name: str, yes: bool) -> None:
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @handle_cli_errors
 def repair(names: tuple[str, ...]) -> None:
-    """Put back into service what can be read again: after a mend by hand, or by another release.
+    """Put records back into service that can be read again, after a fix or under another release.
 
-    A subscription gets its place in every index and is due at once; what waits in its outbox goes
-    out. An index is made anew from the records. May be repeated. Exits with 1 if something still
-    cannot be read.
+    A subscription gets its entry in every index and is due at once, so that its outbox is delivered.
+    An index is built again from the records. The command may be repeated. It exits with 1 if a
+    record still cannot be read.
 
     \b
     Example:

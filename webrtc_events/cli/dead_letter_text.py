@@ -1,4 +1,4 @@
-"""What a dead letter looks like on a terminal, and as JSON."""
+"""How a dead letter looks on a terminal and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from webrtc_events.core.clock import format_time
 from webrtc_events.core.model import ContractVersion, Subscription
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.notifications import EventFormats, build_event
+from webrtc_events.delivery.cloud_event import EventFormats, build_event
 from webrtc_events.store.dead_letters import DeadLetter
 from webrtc_events.store.outbox_entries import referred_payload
 
@@ -37,7 +37,7 @@ def row(letter: DeadLetter) -> str:
 
 
 def summary(letter: DeadLetter) -> dict[str, Any]:
-    """All but its event."""
+    """Everything but the event."""
     return {
         "letter": str(letter.id),
         "at": format_time(letter.at_ms),
@@ -56,7 +56,7 @@ def in_full(
     attempts: Sequence[dict[str, Any]],
     settings: Settings,
 ) -> dict[str, Any]:
-    """With its event as it would be sent, and what would be wrong with that."""
+    """With the event as it would be sent, and what is wrong with it."""
     event, fault = _as_sent(letter, subscription, settings)
     return {
         **summary(letter),

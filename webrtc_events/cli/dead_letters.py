@@ -1,4 +1,4 @@
-"""`webrtc-events dead-letters`: what an operator does with events that were given up."""
+"""`webrtc-events dead-letters`: lists, shows, redelivers and removes events that were given up."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webrtc_events.cli.errors import handle_cli_errors
+from webrtc_events.cli.error_handling import handle_cli_errors
 
 if TYPE_CHECKING:
     from webrtc_events.core.model import Subscription
@@ -36,13 +36,13 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @click.group()
 def dead_letters() -> None:
-    """Events that were given up: look at them, send them again, remove them.
+    """List, show, redeliver and remove events that were given up.
 
-    An event becomes a dead letter when its deadline passed, its sink refused it, its outbox was
-    full, or its subscription ended first. Letters are kept for a while (see
-    WEBRTC_EVENTS_DEAD_LETTERS_S), then they go by themselves.
+    An event becomes a dead letter when its deadline passes, its sink refuses it, its outbox is
+    full, or its subscription ends first. The service removes a dead letter after
+    WEBRTC_EVENTS_DEAD_LETTERS_S.
 
-    Needs the settings of the worker in the environment.
+    Needs the worker's settings in the environment.
 
     \b
     Examples:
@@ -97,11 +97,11 @@ def _since_ms(text: str, now_ms: int) -> int:
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--since", help="Given up since then: a span (30m, 2h, 7d) or a time (RFC 3339)."),
-        click.option("--type", "type_", type=click.Choice(_TYPES), help="Events of that type."),
-        click.option("--reason", help="Given up for that reason, such as deadline_exceeded or refused."),
-        click.option("--registration", help="Of subscriptions to that registration."),
-        click.option("--subscription", help="Of that subscription."),
+        click.option("--since", help="Given up since a span before now (30m, 2h, 7d) or a time (RFC 3339)."),
+        click.option("--type", "type_", type=click.Choice(_TYPES), help="Events of this type."),
+        click.option("--reason", help="Given up for this reason, such as deadline_exceeded or refused."),
+        click.option("--registration", help="Of subscriptions to this registration."),
+        click.option("--subscription", help="Of this subscription."),
     ):
         command = option(command)
     return command
@@ -123,8 +123,12 @@ def _opened() -> "Iterator[tuple[Settings, Store, DeadLetters]]":
 
 @dead_letters.command("list")
 @_filters
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many, the newest.  [default: all]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="The maximum number of letters, the newest first.  [default: all]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs.")
 @handle_cli_errors
 def list_(limit: int | None, as_json: bool, type_: str | None, **given: Any) -> None:
     """List dead letters, the newest first.
@@ -152,12 +156,12 @@ def list_(limit: int | None, as_json: bool, type_: str | None, **given: Any) -> 
 
 @dead_letters.command()
 @click.argument("letter_id", metavar="LETTER")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 @handle_cli_errors
 def show(letter_id: str, as_json: bool) -> None:
     """Show a dead letter: why it was given up, its event as it would be sent, recent attempts.
 
-    The event is shown in clear, with the addresses and names that it holds.
+    Addresses and names in the event are shown in clear.
 
     \b
     Example:
@@ -201,18 +205,18 @@ def _letter_id(text: str) -> "DeadLetterId":
 @dead_letters.command()
 @click.argument("letter_ids", metavar="[LETTER]...", nargs=-1)
 @_filters
-@click.option("--all", "all_", is_flag=True, help="All that there are.")
+@click.option("--all", "all_", is_flag=True, help="All dead letters.")
 @handle_cli_errors
 def redeliver(letter_ids: tuple[str, ...], all_: bool, type_: str | None, **given: Any) -> None:
-    """Send dead letters again: those named, or all that filters let through, the oldest first.
+    """Send dead letters again: the ones you name, or all that match the filters, the oldest first.
 
-    An event goes behind what already waits for its sink, with the id that it had and a new
-    deadline. It does not count towards subscriptionMaxEvents. Its letter is removed in the
-    same step: a command that is repeated sends nothing twice.
+    An event goes to the end of its subscription's outbox, with its former id and a new deadline.
+    It does not count towards subscriptionMaxEvents. The same step removes the letter, so that a
+    repeated command sends nothing twice.
 
-    Refused once the subscription ended, when its registration belongs to somebody else by now,
-    and for events that would be given up again at once. Exits with 1 if a letter that was named
-    is refused.
+    The command refuses letters of a subscription that has ended, letters whose registration now
+    belongs to somebody else, and events that would be given up again at once. It exits with 1 if
+    it refuses a letter that you named.
 
     \b
     Examples:
@@ -249,11 +253,11 @@ def _say_counts(results: "Counter[str]") -> None:
 @dead_letters.command()
 @click.argument("letter_ids", metavar="[LETTER]...", nargs=-1)
 @_filters
-@click.option("--all", "all_", is_flag=True, help="All that there are.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "all_", is_flag=True, help="All dead letters.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @handle_cli_errors
 def purge(letter_ids: tuple[str, ...], all_: bool, yes: bool, type_: str | None, **given: Any) -> None:
-    """Remove dead letters for good: those named, or all that filters let through.
+    """Remove dead letters for good: the ones you name, or all that match the filters.
 
     \b
     Examples:
@@ -267,19 +271,19 @@ def purge(letter_ids: tuple[str, ...], all_: bool, yes: bool, type_: str | None,
         if not yes:
             count = sum(letter is not None for _, letter in _chosen(letters, letter_ids, wanted))
             click.confirm(f"Remove {count} dead letters?", abort=True, err=True)
-        removed = letters.purge(each.id for _, each in _chosen(letters, letter_ids, wanted) if each)
+        removed = letters.purge(letter.id for _, letter in _chosen(letters, letter_ids, wanted) if letter)
     click.echo(f"{removed} removed")
 
 
 def _check_choice(letter_ids: tuple[str, ...], wanted: _Wanted, all_: bool) -> None:
     if sum((bool(letter_ids), wanted.anything, all_)) != 1:
-        raise click.UsageError("Name letters, or give filters, or --all: one of the three.")
+        raise click.UsageError("Give one of the three: letters, filters, or --all.")
 
 
 def _chosen(
     letters: "DeadLetters", letter_ids: Iterable[str], wanted: _Wanted
 ) -> "Iterator[tuple[str, DeadLetter | None]]":
-    """Each letter and its name; None: there is none of that name."""
+    """The letters with their names; None where there is no letter of that name."""
     if letter_ids:
         # All are read before the first is acted upon.
         for text, letter_id in [(text, _letter_id(text)) for text in letter_ids]:
@@ -290,12 +294,12 @@ def _chosen(
 
 
 _REFUSALS = {
-    "no_letter": "there is no such letter: it was redelivered or purged, or its time was over",
-    "gone": "its subscription is not kept any more: it was deleted, or ended some time ago",
-    "not_owner": "its registration is not the subscriber's any more",
-    "others_session": "its session is known by now to involve other registrations only",
-    "full": "its subscription's outbox is full: its sink takes too little; try again later",
-    "newer": "a newer release keeps its subscription; run the command of that release",
+    "no_letter": "there is no such letter: it was redelivered, was purged or has expired",
+    "gone": "its subscription is no longer stored: it was deleted, or ended some time ago",
+    "not_owner": "its registration no longer belongs to the subscriber",
+    "others_session": "its session turned out to involve other registrations only",
+    "full": "its subscription's outbox is full: the sink takes too little; try again later",
+    "newer": "a newer release wrote its subscription; run the command of that release",
     "damaged": "its subscription is damaged; see `webrtc-events damaged list`",
     "no_payload": "its payload was left out, as the store was full; give the store more memory",
     "end": "it is a subscription-ended, and nothing follows the end of a subscription",

@@ -1,4 +1,4 @@
-"""Commands for those who run the service in production."""
+"""`webrtc-events new-key`, `rotate-key`, `pseudonym` and `erase`: keys and personal data in production."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webrtc_events.cli.errors import handle_cli_errors
+from webrtc_events.cli.error_handling import handle_cli_errors
 
 if TYPE_CHECKING:
     from webrtc_events.store.erasure import Traces
@@ -30,13 +30,14 @@ def new_key() -> None:
 @click.command("rotate-key")
 @handle_cli_errors
 def rotate_key() -> None:
-    """Seal every stored sink credential anew with the first key of WEBRTC_EVENTS_SECRET_KEY.
+    """Seal every stored sink credential again, with the first key of WEBRTC_EVENTS_SECRET_KEY.
 
-    Deliveries go on meanwhile. Before, every process must have the new key in front of the former
-    one, and afterwards the former one can be removed everywhere: README, "Rotating the key". May be
-    repeated. Exits with 1 if a credential could not be opened: then do not remove a key yet.
+    First give every process the new key in front of the old one. Then run this command;
+    deliveries continue. Afterwards remove the old key everywhere: docs/commands.md, "Rotate the key".
+    The command may be repeated. It exits with 1 if it could not open a credential: then keep the
+    old key.
 
-    Needs the settings of the worker in the environment.
+    Needs the worker's settings in the environment.
 
     \b
     Example:
@@ -81,12 +82,12 @@ def rotate_key() -> None:
 @click.argument("value")
 @handle_cli_errors
 def pseudonym(value: str) -> None:
-    """Print what stands in the logs for an address, a name, a registration or a device.
+    """Print what the logs show for an address, a name, a registration or a device.
 
-    It is the same for every spelling of an address. Of several keys in WEBRTC_EVENTS_SECRET_KEY each
-    has its own: the first is in the logs now, the others were before the key was changed.
+    All spellings of an address have the same pseudonym. Each key in WEBRTC_EVENTS_SECRET_KEY makes
+    another: the first line is for current logs, the others are for logs from before a key change.
 
-    Needs the settings of the processes whose logs are searched in the environment.
+    Needs the settings of the processes whose logs you search in the environment.
 
     \b
     Example:
@@ -100,22 +101,22 @@ def pseudonym(value: str) -> None:
 
 
 @click.command()
-@click.option("--registration", required=True, help="Its registrationId.")
-@click.option("--dry-run", is_flag=True, help="Say what there is, and remove nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--registration", required=True, help="The registrationId.")
+@click.option("--dry-run", is_flag=True, help="Show what is stored, and remove nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @handle_cli_errors
 def erase(registration: str, dry_run: bool, yes: bool) -> None:
-    """Remove what is kept of a registration.
+    """Remove the data of a registration.
 
-    That is its record and latest state, its subscriptions with what waits in their outboxes, its
-    dead letters and delivery attempts, and what is known of the sessions that it takes part in.
-    Its subscriptions end without a word to their sinks. May be repeated, also after it was
-    interrupted.
+    Removes its record and latest state, its subscriptions with their outboxes, its dead letters
+    and delivery attempts, and the state of its sessions. The sinks of its subscriptions get no
+    notification of the end. The command may be repeated, also after an interruption.
 
-    End the registration at the gateway first: what is published or subscribed to afterwards is kept
-    anew. README, "Erasing a registration", says what goes by itself in time, and what is elsewhere.
+    End the registration at the gateway first: the service stores what is published or subscribed
+    to afterwards. docs/commands.md, "Erase a registration", says what expires and what is stored
+    elsewhere.
 
-    Needs the settings of the worker in the environment.
+    Needs the worker's settings in the environment.
 
     \b
     Examples:
@@ -150,6 +151,6 @@ def _in_words(traces: "Traces") -> str:
         "delivery attempts": len(traces.attempts),
         "sequence numbers": len(traces.sequences),
         "states of sessions": len(traces.sessions),
-        "records of its own": len(traces.own),
+        "records of the registration": len(traces.own),
     }
     return ", ".join(f"{count} {name}" for name, count in counts.items())

@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
-__all__ = ["Fault", "KnownMembers", "faults_of", "is_large", "told"]
+__all__ = ["Fault", "KnownMembers", "faults_of", "is_large", "summary"]
 
 Path = Sequence[str | int]
 
@@ -53,13 +53,13 @@ def faults_of(errors: Iterable[ValidationError], instance: Any, known: KnownMemb
     for error in found:
         if isinstance(error.kind, ValidationErrorKind.Required):
             missing.setdefault(_json_path(error.instance_path), []).append(error.kind.property)
-    told: set[Fault] = set()
+    seen: set[Fault] = set()
     for error in found:
         path = _json_path(error.instance_path)
         message = _message(error, missing.get(path, []), instance, known)
         fault = Fault(_shortened(path), str(error.kind.name), message)
-        if fault not in told:
-            told.add(fault)
+        if fault not in seen:
+            seen.add(fault)
             yield fault
 
 
@@ -75,7 +75,7 @@ def is_large(instance: Any) -> bool:
     return count > _LARGE
 
 
-def told(faults: Sequence[Fault]) -> str:
+def summary(faults: Sequence[Fault]) -> str:
     """All of them in one text; of very many the first."""
     shown = [str(fault) for fault in faults[:_SHOWN_FAULTS]]
     if len(faults) > _SHOWN_FAULTS:
@@ -98,14 +98,14 @@ def _leaves(error: ValidationError) -> Iterator[ValidationError]:
     if isinstance(error.kind, ValidationErrorKind.OneOfNotValid):
         fitting = [branch for branch in error.kind.context if not _is_of_other_type(branch, error)]
         if len(fitting) == 1:
-            for each in fitting[0]:
-                yield from _leaves(each)
+            for leaf in fitting[0]:
+                yield from _leaves(leaf)
             return
     yield error
 
 
 def _is_of_other_type(branch: Sequence[ValidationError], parent: ValidationError) -> bool:
-    return any(_is_about_type(each, parent) for each in branch)
+    return any(_is_about_type(error, parent) for error in branch)
 
 
 def _is_about_type(error: ValidationError, parent: ValidationError) -> bool:
@@ -119,9 +119,9 @@ def _types(branches: Sequence[Sequence[ValidationError]], parent: ValidationErro
     wanted = [
         name
         for branch in branches
-        for each in branch
-        if isinstance(each.kind, ValidationErrorKind.Type) and _is_about_type(each, parent)
-        for name in each.kind.types
+        for error in branch
+        if isinstance(error.kind, ValidationErrorKind.Type) and _is_about_type(error, parent)
+        for name in error.kind.types
     ]
     return list(dict.fromkeys(f'"{name}"' for name in wanted))
 

@@ -23,8 +23,8 @@ def known_members(
     for step in path:
         parts = [
             part
-            for each in parts
-            for child in _children(each, step)
+            for part in parts
+            for child in _children(part, step)
             for part in _parts(child, schemas, set())
         ]
     names = [part["properties"].keys() for part in parts if "properties" in part]
@@ -41,8 +41,8 @@ def _parts(schema: Schema, schemas: Mapping[str, Schema], seen: set[str]) -> Ite
         return
     yield schema
     for keyword in _LISTS:
-        for each in schema.get(keyword, []):
-            yield from _parts(each, schemas, seen)
+        for branch in schema.get(keyword, []):
+            yield from _parts(branch, schemas, seen)
     for keyword in _SINGLE:
         if keyword in schema:
             yield from _parts(schema[keyword], schemas, seen)

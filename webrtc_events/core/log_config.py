@@ -34,7 +34,7 @@ class RequestFields(logging.Filter):
 
 
 class LineFormatter(logging.Formatter):
-    """One line a record, times in UTC; a traceback follows in lines of its own."""
+    """One line a record, times in UTC; the lines of a traceback follow it."""
 
     def __init__(self) -> None:
         super().__init__(_FORMAT)
@@ -45,8 +45,8 @@ class LineFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         line = super().formatMessage(record).translate(_CONTROLS)
         fields = {name: getattr(record, name, "") for name in ("correlator", "client")}
-        told = key_values({name: value for name, value in fields.items() if value})
-        return f"{line} {told}" if told else line
+        pairs = key_values({name: value for name, value in fields.items() if value})
+        return f"{line} {pairs}" if pairs else line
 
 
 def log_config() -> dict[str, Any]:

@@ -6,8 +6,8 @@ for one of them: registrations, devices, users. In their place stands a pseudony
 still be put together; `webrtc-events pseudonym` tells that of a value that is looked for. It is a keyed
 hash: who has the secret key can find the value out by trying, nobody else can.
 
-Where a log call knows what it logs, it says so with `PersonalData`; a name is told from other words in no
-other way. As a net beneath, every log record of the process is searched for what looks like an address or
+A log call that knows what it logs says so with `PersonalData`: nothing else tells a name from other
+words. As a net beneath, every log record of the process is searched for what looks like an address or
 a token, with its traceback, whoever logs it: also frameworks, and the HTTP server's access log. That is
 done as records are made and not in a handler, since gunicorn, uvicorn and Python's last resort have
 handlers of their own.
@@ -88,7 +88,7 @@ class Masking:
         digest = hmac.digest(self._key, address.encode("utf-8", "surrogatepass"), hashlib.sha256)
         return f"~{digest.hex()[:12]}"
 
-    def told(self, personal: PersonalData) -> str | None:
+    def shown(self, personal: PersonalData) -> str | None:
         """What is logged for an argument."""
         if self._show or not personal.value:
             return personal.value
@@ -96,7 +96,7 @@ class Masking:
 
     def client(self, caller: Caller) -> str:
         """What is logged as the client of a request: its id, unless that is a user's or an address."""
-        return self.told(PersonalData(caller.client)) or "" if caller.is_user else self.text(caller.client)
+        return self.shown(PersonalData(caller.client)) or "" if caller.is_user else self.text(caller.client)
 
     def text(self, text: str) -> str:
         """A text with what looks personal or secret masked."""
@@ -110,7 +110,7 @@ class Masking:
 
     def record(self, record: logging.LogRecord) -> logging.LogRecord:
         """The record, masked. Its arguments stay apart where they can: some formatters read them."""
-        record.args = _each(record.args, PersonalData, self.told)
+        record.args = _each(record.args, PersonalData, self.shown)
         message = _message(record)
         masked = self.text(message)
         if masked != message:
@@ -118,9 +118,9 @@ class Masking:
             if _message(record) != masked:
                 record.msg, record.args = masked, ()
         if record.exc_info and record.exc_info[1] is not None:
-            told = "".join(traceback.format_exception(record.exc_info[1])).rstrip("\n")
-            masked = self.text(told)
-            if masked != told:
+            shown = "".join(traceback.format_exception(record.exc_info[1])).rstrip("\n")
+            masked = self.text(shown)
+            if masked != shown:
                 # A formatter takes the text in place of the exception.
                 record.exc_info, record.exc_text = None, masked
         if record.stack_info:

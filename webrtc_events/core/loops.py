@@ -19,7 +19,7 @@ _STALE_S = 30.0
 
 
 class Loop:
-    """A thread that does `work` over and over until it is told to stop.
+    """A thread that does `work` over and over until it is asked to stop.
 
     A store that does not answer, or a bug in one round, pauses the loop; it never ends it. One that
     has failed by a bug for as long as `_STALE_S` is not alive, whatever its thread does.
@@ -39,10 +39,10 @@ class Loop:
         self._thread.start()
 
     def pause(self, seconds: float) -> None:
-        """Waits, but not longer than until the loop is told to stop."""
+        """Waits, but not longer than until the loop is asked to stop."""
         self._stopping.wait(seconds)
 
-    def tell(self) -> None:
+    def ask_to_stop(self) -> None:
         """Makes the current round the last one."""
         self._stopping.set()
 

@@ -2,31 +2,20 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any, Literal
+from typing import Any
 
 __all__ = [
-    "Agreed",
     "Caller",
     "Claim",
     "ContractVersion",
     "Credential",
-    "Delivered",
-    "Drop",
-    "End",
     "EventType",
     "InitialEvent",
     "NetworkEvent",
     "OutboxItem",
     "OutboxKind",
-    "Outcome",
-    "Refused",
     "Registration",
-    "Retry",
     "SessionState",
-    "SinkAnswer",
-    "SinkFailure",
-    "SinkReply",
-    "SinkRequest",
     "Status",
     "Subscription",
     "TerminationReason",
@@ -122,7 +111,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A registration that the gateway told us of. Source: network-events.yaml, Registration."""
+    """A registration that the gateway published. Source: network-events.yaml, Registration."""
 
     id: str
     device: str
@@ -247,97 +236,3 @@ class Claim:
     rate: int | None
     client: str
     items: tuple[OutboxItem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SinkRequest:
-    """One request to a sink: POST of a notification, or OPTIONS without a body: does it want any?
-
-    `client`: whose subscription it is for; clients share what is scarce.
-    """
-
-    url: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes = field(repr=False)
-    method: Literal["POST", "OPTIONS"] = "POST"
-    client: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SinkAnswer:
-    """A sink's answer, as far as its final head; its body is never kept.
-
-    `multiplexed`: many exchanges share the connection that it came by (HTTP/2). `allowed_origin` and
-    `allowed_rate` are its WebHook-Allowed-Origin and -Rate, cut off where no such value can be so
-    long; of several, all of them, joined by commas.
-    """
-
-    status: int
-    retry_after: str | None
-    elapsed_ms: int
-    multiplexed: bool = False
-    allowed_origin: str | None = None
-    allowed_rate: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SinkFailure:
-    """No final status line. `reason` is one of a small set, fit for logs and metrics.
-
-    `detail` is libcurl's words, or the system's, in one line. A sink may have chosen some of them.
-    """
-
-    reason: str
-    detail: str
-    elapsed_ms: int
-
-
-SinkReply = SinkAnswer | SinkFailure
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The sink took the event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Try the same event again after `delay_ms`; later events wait behind it."""
-
-    delay_ms: int
-    reason: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Give this event up, keep it as a dead letter, go on with the next."""
-
-    reason: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The sink's answer ends the subscription; `notify` says whether it is still told."""
-
-    reason: TerminationReason
-    notify: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Agreed:
-    """The sink may be sent notifications: so many a minute, or None for as many as there are."""
-
-    rate: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The sink does not agree to be sent notifications."""
-
-    reason: str
-    detail: str = ""
-
-
-Outcome = Delivered | Retry | Drop | End | Agreed | Refused

@@ -20,7 +20,7 @@ _BARE = re.compile(r"[!#-<>-\[\]-~]*")
 
 def one_line(text: str) -> str:
     """At most 300 characters of `text`: `?` for what is not printable, `'` for `"`, `/` for a backslash."""
-    shown = "".join(each if each.isprintable() else "?" for each in text[:_MAX_CHARACTERS])
+    shown = "".join(character if character.isprintable() else "?" for character in text[:_MAX_CHARACTERS])
     return shown.translate(_QUOTES)
 
 

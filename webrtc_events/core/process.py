@@ -1,13 +1,20 @@
-"""What this process asks the system for: no core dumps, and many open files."""
+"""What this process asks the system for: no core dumps, one heap, many open files."""
 
 import ctypes
 import resource
 import sys
 
-__all__ = ["raise_descriptor_limit", "refuse_core_dumps"]
+__all__ = ["prepare_process", "raise_descriptor_limit", "refuse_core_dumps", "share_one_heap"]
 
 _PR_SET_DUMPABLE = 4
+_M_ARENA_MAX = -8
 _MAX_DESCRIPTORS = 65_536
+
+
+def prepare_process() -> None:
+    """What every process of the service does first."""
+    refuse_core_dumps()
+    share_one_heap()
 
 
 def refuse_core_dumps() -> None:
@@ -20,6 +27,18 @@ def refuse_core_dumps() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def share_one_heap() -> None:
+    """From here on all threads take memory from one heap, so that what one frees, another uses.
+
+    glibc gives threads heaps ("arenas") apart, and each keeps what its largest request once needed. That
+    looks like a slow leak: 4 MB in 20 minutes of long lists, while what is in use stays the same. Python
+    runs one thread at a time anyway. Only glibc has this. Source: mallopt(3), M_ARENA_MAX.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
+
+
 def raise_descriptor_limit() -> int:
     """Asks for as many as the system lets this process have, within reason; returns how many it has."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -29,6 +48,6 @@ def raise_descriptor_limit() -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError):
-        # macOS has a lower limit of its own.
+        # macOS has a lower limit.
         return soft
     return wanted

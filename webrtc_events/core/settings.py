@@ -71,7 +71,9 @@ class Settings:
         read.dns_name, "", "DNS name under which sinks are asked; else the host of `source`"
     )
     sink_failure_s: int = _setting(
-        read.count(0), "86400", "seconds of nothing but failures after which a subscription ends; 0: never"
+        read.count(0),
+        "86400",
+        "seconds of continuous failures of a sink that end its subscription; 0: never",
     )
     signing_keys: tuple[read.PrivateKey, ...] = _setting(
         read.signing_keys,
@@ -90,7 +92,7 @@ class Settings:
     )
     apis: frozenset[str] = _setting(read.apis, "public,network", "which APIs this process serves")
     require_known_registration: bool = _setting(
-        read.flag, "false", "refuse registrations and sessions that the gateway has not told of"
+        read.flag, "false", "refuse registrations and sessions that the gateway has not published"
     )
     max_lifetime_s: int = _setting(
         read.count(0), "0", "longest life of a subscription in seconds; 0: no limit"
@@ -171,16 +173,16 @@ class Settings:
         """
         values: dict[str, Any] = {}
         faults: list[str] = []
-        for each in fields(cls):
-            name = PREFIX + each.name.upper()
-            raw = environ.get(name, each.metadata["default"])
+        for setting in fields(cls):
+            name = PREFIX + setting.name.upper()
+            raw = environ.get(name, setting.metadata["default"])
             if raw is None:
-                faults.append(f"{name} must be set: {each.metadata['help']}")
-            elif not raw and each.metadata["default"] == "":
-                values[each.name] = () if each.metadata["parse"] in _LISTS else None
+                faults.append(f"{name} must be set: {setting.metadata['help']}")
+            elif not raw and setting.metadata["default"] == "":
+                values[setting.name] = () if setting.metadata["parse"] in _LISTS else None
             else:
                 try:
-                    values[each.name] = each.metadata["parse"](raw)
+                    values[setting.name] = setting.metadata["parse"](raw)
                 except ValueError as error:
                     faults.append(f"{name} {error}")
         faults += [f"{name} is not a setting" for name in _unknown(cls, environ)]
@@ -195,7 +197,7 @@ class Settings:
         if small:
             # An event that is accepted must get to its sink.
             least = f"must be at least {PREFIX}EVENT_BYTES, {settings.event_bytes}"
-            raise SettingsError([f"{PREFIX}{each.upper()} {least}" for each in small])
+            raise SettingsError([f"{PREFIX}{name.upper()} {least}" for name in small])
         return settings
 
     @property
@@ -229,5 +231,6 @@ _ELSEWHERE = frozenset({"DATA_DIR"})
 
 
 def _unknown(cls: type[Settings], environ: Mapping[str, str]) -> list[str]:
-    known = {PREFIX + each.name.upper() for each in fields(cls)} | {PREFIX + name for name in _ELSEWHERE}
-    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    known = {setting.name.upper() for setting in fields(cls)} | _ELSEWHERE
+    given = [name for name in environ if name.startswith(PREFIX)]
+    return sorted(name for name in given if name.removeprefix(PREFIX) not in known)

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP as two wishes: to stop, and at the second signal, to hurry."""
+"""SIGINT, SIGTERM and SIGHUP: the first signal asks a process to stop, the second to hurry."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals:
-    """A context; enter it in the main thread. Within it, no signal interrupts a statement."""
+    """A context to enter in the main thread. Within it, no signal interrupts a statement."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
@@ -20,15 +20,15 @@ class StopSignals:
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for each in _SIGNALS:
-            self._previous[each] = signal.signal(each, self._notice)
+        for number in _SIGNALS:
+            self._previous[number] = signal.signal(number, self._notice)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each, handler in self._previous.items():
-            signal.signal(each, handler)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def asked(self) -> bool:
         return self._asked.is_set()
@@ -37,11 +37,11 @@ class StopSignals:
         return self._hurried.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Until asked to stop, at most `seconds`; says whether."""
+        """Waits until asked to stop, `seconds` at most; returns whether it was asked."""
         return self._asked.wait(seconds)
 
     def finish(self, action: Callable[[], object]) -> None:
-        """Runs what ends something; after the second signal it is not waited for."""
+        """Runs `action` to its end, or until the second signal."""
         thread = threading.Thread(target=action, name="stopping", daemon=True)
         thread.start()
         while thread.is_alive() and not self._hurried.is_set():

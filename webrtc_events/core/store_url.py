@@ -121,7 +121,7 @@ def _query(text: str, kind: StoreKind, *, tls: bool) -> dict[str, str]:
 
 
 def _place(kind: StoreKind, hosts: str, path: str, query: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a StoreUrl that are told otherwise by each kind of store."""
+    """The fields of a StoreUrl that each kind of store writes otherwise."""
     match kind:
         case StoreKind.SERVER:
             found = _hosts(hosts, kind)

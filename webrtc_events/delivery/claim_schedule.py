@@ -1,8 +1,8 @@
-"""Which partitions a dispatcher asks for what is due, when, and for how much. Pure.
+"""The schedule of claims: which partitions a dispatcher asks, when, for how much. Pure.
 
 Those are asked that were noticed, that gave all they were asked for, and once in a while all. Where most
-of what was claimed had to go back at once, because its hosts are busy or silent, less is asked for, and
-only after a rest: a claim in vain takes time from the others. A partition that is noticed is asked at once
+of what was claimed was deferred at once, because its hosts are busy or unreachable, less is asked for, and
+only after a pause: a claim in vain takes time from the others. A partition that is noticed is asked at once
 all the same. Where most could be used, more is asked for again.
 
 Times are seconds of one monotonic clock.
@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["ClaimSchedule"]
 
-# One of them is of those that are due for longest, the other of whoever's turn it is.
-_FEWEST = 2
+# One of them is of those that are due for longest, the other of the client that is next in turn.
+_MIN_SHARE = 2
 # What is claimed at once is begun at once, while sinks that answered wait.
-_MOST_AT_ONCE = 256
-_IN_VAIN_PER_S = 500
+_MAX_AT_ONCE = 256
+_DEFERRED_PER_S = 500
 
 
 class ClaimSchedule:
@@ -30,8 +30,8 @@ class ClaimSchedule:
         self._fresh: set[int] = set()
         self._eager: set[int] = set()
         self._cursor = 0
-        self._most = claims_at_once
-        self._rest_until_s = float("-inf")
+        self._max_share = claims_at_once
+        self._pause_until_s = float("-inf")
 
     def notice(self, partition: int) -> None:
         """Something became due there. From any thread."""
@@ -48,37 +48,34 @@ class ClaimSchedule:
         """How long there is nothing to ask for; infinite if that is not known."""
         if self._noticed or self._fresh:
             return 0.0
-        return max(0.0, self._rest_until_s - now_s) if self._eager else float("inf")
+        return max(0.0, self._pause_until_s - now_s) if self._eager else float("inf")
 
-    def next(self, room: int, now_s: float, *, most: int) -> tuple[list[int], int]:
-        """Which to ask for how many each, when there is room for so many in all.
-
-        No more are asked than that, and no more than `most`.
-        """
+    def next(self, room: int, now_s: float, *, max_partitions: int) -> tuple[list[int], int]:
+        """Which to ask, and for how many subscriptions each. `room`: for how many there is room in all."""
         while self._noticed:
             self._fresh.add(self._noticed.popleft())
-        wanted = self._fresh if now_s < self._rest_until_s else self._fresh | self._eager
-        if room <= 0 or most <= 0 or not wanted:
+        wanted = self._fresh if now_s < self._pause_until_s else self._fresh | self._eager
+        if room <= 0 or max_partitions <= 0 or not wanted:
             return [], 0
         numbers = sorted(wanted, key=lambda number: (number - self._cursor) % self._partitions)
-        if len(numbers) > min(room, most):
-            numbers = numbers[: min(room, most)]
+        if len(numbers) > min(room, max_partitions):
+            numbers = numbers[: min(room, max_partitions)]
             # The others are asked first next time.
             self._cursor = (numbers[-1] + 1) % self._partitions
-        share = min(room, max(_MOST_AT_ONCE, len(numbers))) // len(numbers)
-        return numbers, min(share, self._most)
+        share = min(room, max(_MAX_AT_ONCE, len(numbers))) // len(numbers)
+        return numbers, min(share, self._max_share)
 
     def asked(
-        self, numbers: Sequence[int], share: int, found: Mapping[int, int], in_vain: int, now_s: float
+        self, numbers: Sequence[int], share: int, found: Mapping[int, int], deferred: int, now_s: float
     ) -> None:
-        """What they gave: how many claims each, and how many of all went back at once."""
+        """What they gave: how many claims each, and how many of all were deferred at once."""
         self._fresh.difference_update(numbers)
         self._eager.difference_update(numbers)
         # A partition that gave all it was asked for may have more.
         self._eager.update(number for number, count in found.items() if count >= share)
-        if 2 * in_vain > sum(found.values()):
-            self._most = max(_FEWEST, min(share, self._most) // 2)
-            self._rest_until_s = now_s + in_vain / _IN_VAIN_PER_S
+        if 2 * deferred > sum(found.values()):
+            self._max_share = max(_MIN_SHARE, min(share, self._max_share) // 2)
+            self._pause_until_s = now_s + deferred / _DEFERRED_PER_S
         elif found:
-            self._most = min(2 * self._most, self._claims_at_once)
-            self._rest_until_s = now_s
+            self._max_share = min(2 * self._max_share, self._claims_at_once)
+            self._pause_until_s = now_s

@@ -1,4 +1,4 @@
-"""What waits for a moment, the earliest first. Pure."""
+"""A queue of items that wait for their moments, the earliest first. Pure."""
 
 import heapq
 import itertools
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class DelayQueue(Generic[T]):
-    """Keeps things until their moments, which are seconds of one monotonic clock."""
+    """Moments are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, T]] = []
@@ -21,8 +21,8 @@ class DelayQueue(Generic[T]):
         """The earliest moment; None if nothing waits."""
         return self._heap[0][0] if self._heap else None
 
-    def put(self, what: T, until_s: float) -> None:
-        heapq.heappush(self._heap, (until_s, next(self._order), what))
+    def put(self, item: T, until_s: float) -> None:
+        heapq.heappush(self._heap, (until_s, next(self._order), item))
 
     def due(self, now_s: float) -> list[T]:
         """What has waited long enough; it no longer waits."""
@@ -33,6 +33,6 @@ class DelayQueue(Generic[T]):
 
     def clear(self) -> list[T]:
         """Everything that waits; nothing does any longer."""
-        found = [what for _, _, what in sorted(self._heap, key=lambda each: each[:2])]
+        found = [item for _, _, item in sorted(self._heap, key=lambda entry: entry[:2])]
         self._heap.clear()
         return found

@@ -1,4 +1,4 @@
-"""How many bytes of events a worker holds: those that are claimed and not settled yet. Pure."""
+"""The bytes of events that a worker holds: those claimed and not settled yet. Pure."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class HeldLimits:
 
 
 class HeldBytes:
-    """Who holds how much. A partition is asked for so much that the largest event fits."""
+    """Who holds how much. A partition is asked for enough bytes that the largest event fits."""
 
     def __init__(self, limits: HeldLimits) -> None:
         self._limits = limits
@@ -47,7 +47,7 @@ class HeldBytes:
         return room if self._held else max(1, room)
 
     def share(self, partitions: int) -> int:
-        """How many bytes each of so many partitions is asked for."""
+        """How many bytes each of the partitions is asked for."""
         return min(self._limits.claim, (self._limits.worker - self._total) // partitions)
 
     def may_be_cut(self, share: int, found: Iterable[Claim]) -> bool:

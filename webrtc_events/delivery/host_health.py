@@ -1,19 +1,19 @@
-"""How much one host may be asked at once, learnt from its replies. Pure.
+"""How many requests one host may have in flight, learnt from its replies. Pure.
 
-| the host | may have on its way |
+| the host | may have in flight |
 | --- | --- |
-| is new, or rested after it fell silent | one request: the probe |
-| answers | a window, wider by one with each answer that is well, half of it when it asks for less |
-| fell silent: the probe failed, or several in a row did | nothing for a rest, each longer than the last |
-| asked to be left alone (Retry-After) | nothing until then, within bounds |
+| is new, or its cool-down is over (the circuit is half-open) | one request: the probe |
+| answers (the circuit is closed) | its adaptive limit: plus one at each healthy answer, half when throttled |
+| is unreachable: the probe failed, or several in a row (the circuit is open) | nothing during a cool-down |
+| throttles by Retry-After | nothing until then, within bounds |
 
-So a host that comes back is not asked by all that waited for it at once: from one on, the window
-doubles with each round trip. Any answer is proof that the host is there; any failure of a host
-that was never heard is reason to leave it alone.
+Each cool-down in a row is longer than the last. A host that recovers does not get all that waited for
+it at once: from one on, the limit doubles with each round trip. Any answer proves that the host is
+there; any failure of a host that never answered opens the circuit.
 
-A request counts for the epoch in which it was started; an epoch ends when the host falls silent.
-What started before that and fails afterwards says nothing new. A request to be left alone is taken
-back when something that was asked later is answered well: the host had meant one of its paths only.
+A request counts for the epoch in which it was started; an epoch ends when the circuit opens. What was
+started before that and fails afterwards says nothing new. A Retry-After is taken back when a request
+that was started later gets a healthy answer: the host had meant one of its paths only.
 
 Times are seconds of one monotonic clock.
 """
@@ -21,24 +21,24 @@ Times are seconds of one monotonic clock.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from webrtc_events.delivery.host_signals import Erred, Sign, Silent, Slower, Took
+from webrtc_events.delivery.host_signals import Error, Healthy, HostSignal, Throttled, Unreachable
 
-__all__ = ["LONGEST_REST_S", "SILENT_AFTER", "Pace", "Started"]
+__all__ = ["FAILURES_TO_OPEN", "MAX_COOL_DOWN_S", "HostHealth", "StartedRequest"]
 
-SILENT_AFTER = 5
-"""Failures in a row, with no answer in between, after which a host that did answer counts as silent."""
+FAILURES_TO_OPEN = 5
+"""Failures in a row, with no answer in between, that open the circuit of a host that did answer."""
 
-LONGEST_REST_S = 15.0
-"""A call rings for a minute or two: a host that is back must be found well within it."""
+MAX_COOL_DOWN_S = 15.0
+"""A call rings for a minute or two: a host that recovers must be found well within it."""
 
-_FIRST_REST_S = 1.0
-# From this silence in a row on the rests no longer grow.
+_FIRST_COOL_DOWN_S = 1.0
+# After opening this often in a row the cool-down no longer grows.
 _LAST_GROWTH = 4
 _SMOOTHING = 0.125
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartedRequest:
     """When a request was started: the host's epoch, its number in it, the time."""
 
     epoch: int
@@ -46,111 +46,121 @@ class Started:
     at_s: float
 
 
-class Pace:
-    """Of one host. At most `in_flight` requests, and, unless it multiplexes, `connections`."""
+class HostHealth:
+    """Of one host. At most `in_flight` requests, and, unless it multiplexes, `connections`.
+
+    `limit`: the adaptive limit, at most `max_limit`. `answered`: it has answered since it was new, or
+    since the circuit last opened. `response_s`: how long its answers take.
+    """
 
     __slots__ = (
-        "_asked_to_wait",
         "_connections",
         "_epoch",
         "_failures",
         "_in_flight",
-        "_narrowed_at",
+        "_not_before_s",
         "_number",
-        "_rest_until_s",
-        "_silences",
-        "answers_in_s",
-        "most",
-        "proven",
-        "window",
+        "_opened",
+        "_paused_at",
+        "_throttled_at",
+        "answered",
+        "limit",
+        "max_limit",
+        "response_s",
     )
 
     def __init__(self, *, in_flight: int, connections: int) -> None:
         self._in_flight = in_flight
         self._connections = connections
-        self.most = min(in_flight, connections)
-        self.window = 1
-        self.proven = False
-        self.answers_in_s = 0.0
+        self.max_limit = min(in_flight, connections)
+        self.limit = 1
+        self.answered = False
+        self.response_s = 0.0
         self._epoch = 0
         self._number = 0
         self._failures = 0
-        self._silences = 0
-        self._rest_until_s = float("-inf")
-        self._asked_to_wait = 0
-        self._narrowed_at = 0
+        # How often the circuit opened since the last answer.
+        self._opened = 0
+        self._not_before_s = float("-inf")
+        # The numbers of the requests that the latest Retry-After, and the latest narrowing, count for.
+        self._paused_at = 0
+        self._throttled_at = 0
 
-    def start(self, now_s: float) -> Started:
-        """One more is on its way."""
+    def start(self, now_s: float) -> StartedRequest:
+        """One more is in flight."""
         self._number += 1
-        return Started(self._epoch, self._number, now_s)
+        return StartedRequest(self._epoch, self._number, now_s)
 
-    def is_current(self, started: Started) -> bool:
-        """Whether it was started since the host last fell silent."""
+    def is_current(self, started: StartedRequest) -> bool:
+        """Whether it was started since the circuit last opened."""
         return started.epoch == self._epoch
 
-    def rest_s(self, now_s: float) -> float:
-        """For how long the host is still left alone; 0 if it is not."""
-        return max(0.0, self._rest_until_s - now_s)
+    def cool_down_s(self, now_s: float) -> float:
+        """For how long the host must not be asked; 0 if it may be."""
+        return max(0.0, self._not_before_s - now_s)
 
     @property
-    def silent(self) -> bool:
-        """Whether the last that was heard of it is that it does not answer."""
-        return self._silences > 0
+    def unreachable(self) -> bool:
+        """Whether the latest that is known of it is that it does not answer."""
+        return self._opened > 0
 
-    def learn(self, started: Started, sign: Sign | None, now_s: float, random: Callable[[], float]) -> None:
-        """Takes in what came of a request. `random`: uniform in [0, 1)."""
-        match sign:
-            case Silent():
+    def record(
+        self, started: StartedRequest, signal: HostSignal | None, now_s: float, random: Callable[[], float]
+    ) -> None:
+        """Learns from the end of a request. `random`: uniform in [0, 1)."""
+        match signal:
+            case Unreachable():
                 self._smooth(now_s - started.at_s)
                 self._fail(started, now_s, random)
-            case Slower(pause_s):
+            case Throttled(pause_s):
                 self._answer(started, now_s)
-                self._narrow(started, now_s, pause_s)
-            case Erred():
+                self._throttle(started, now_s, pause_s)
+            case Error():
                 self._answer(started, now_s)
-            case Took(multiplexed):
+            case Healthy(multiplexed):
                 self._answer(started, now_s)
-                if started.number > self._asked_to_wait:
-                    self._rest_until_s = now_s
-                self.most = self._in_flight if multiplexed else min(self._in_flight, self._connections)
-                self.window = min(self.window + 1, self.most)
+                if started.number > self._paused_at:
+                    self._not_before_s = now_s
+                self.max_limit = self._in_flight if multiplexed else min(self._in_flight, self._connections)
+                self.limit = min(self.limit + 1, self.max_limit)
 
-    def _answer(self, started: Started, now_s: float) -> None:
-        if self.proven:
+    def _answer(self, started: StartedRequest, now_s: float) -> None:
+        if self.answered:
             self._smooth(now_s - started.at_s)
         else:
-            # What it took to find out that it was silent says nothing about its answers.
-            self.answers_in_s = now_s - started.at_s
-        if self._silences:
-            self._rest_until_s = now_s
-        self.proven = True
+            # How long it took to find the host unreachable says nothing about its answers.
+            self.response_s = now_s - started.at_s
+        if self._opened:
+            self._not_before_s = now_s
+        self.answered = True
         self._failures = 0
-        self._silences = 0
+        self._opened = 0
 
-    def _smooth(self, took_s: float) -> None:
-        self.answers_in_s += _SMOOTHING * (took_s - self.answers_in_s)
+    def _smooth(self, spent_s: float) -> None:
+        self.response_s += _SMOOTHING * (spent_s - self.response_s)
 
-    def _narrow(self, started: Started, now_s: float, pause_s: float) -> None:
-        if started.number > self._narrowed_at:
-            # Once for all that were on their way together.
-            self._narrowed_at = self._number
-            self.window = max(1, self.window // 2)
+    def _throttle(self, started: StartedRequest, now_s: float, pause_s: float) -> None:
+        if started.number > self._throttled_at:
+            # Once for all that were in flight together.
+            self._throttled_at = self._number
+            self.limit = max(1, self.limit // 2)
         if pause_s > 0:
-            self._asked_to_wait = max(self._asked_to_wait, started.number)
-            self._rest_until_s = max(self._rest_until_s, now_s + min(pause_s, LONGEST_REST_S))
+            self._paused_at = max(self._paused_at, started.number)
+            self._not_before_s = max(self._not_before_s, now_s + min(pause_s, MAX_COOL_DOWN_S))
 
-    def _fail(self, started: Started, now_s: float, random: Callable[[], float]) -> None:
+    def _fail(self, started: StartedRequest, now_s: float, random: Callable[[], float]) -> None:
         if not self.is_current(started):
             return
         self._failures += 1
-        if self.proven and self._failures < SILENT_AFTER:
-            return
-        rest_s = min(LONGEST_REST_S, _FIRST_REST_S * 2 ** min(self._silences, _LAST_GROWTH))
-        # Spread, so that several workers do not ask at once.
-        self._rest_until_s = now_s + rest_s * (0.5 + 0.5 * random())
-        self._silences += 1
+        if not self.answered or self._failures >= FAILURES_TO_OPEN:
+            self._open(now_s, random)
+
+    def _open(self, now_s: float, random: Callable[[], float]) -> None:
+        cool_down_s = min(MAX_COOL_DOWN_S, _FIRST_COOL_DOWN_S * 2 ** min(self._opened, _LAST_GROWTH))
+        # Spread, so that several workers do not probe at once.
+        self._not_before_s = now_s + cool_down_s * (0.5 + 0.5 * random())
+        self._opened += 1
         self._failures = 0
         self._epoch += 1
-        self.proven = False
-        self.window = 1
+        self.answered = False
+        self.limit = 1

@@ -1,4 +1,4 @@
-"""How long a sink asks to be left alone. Pure. Source: RFC 9110, 10.2.3 (Retry-After)."""
+"""The delay that a sink asks for. Pure. Source: RFC 9110, 10.2.3 (Retry-After)."""
 
 import re
 from datetime import UTC, datetime
@@ -6,9 +6,9 @@ from email.utils import parsedate_to_datetime
 
 __all__ = ["retry_after_ms"]
 
-# Whoever asks for more gets this much, and int() no work.
-_LONGEST_MS = 366 * 24 * 3600 * 1000
-_MOST_DIGITS = 10
+# A longer delay is cut to this, and a longer number is not parsed.
+_MAX_MS = 366 * 24 * 3600 * 1000
+_MAX_DIGITS = 10
 
 _SECONDS = re.compile(r"[0-9]+")
 # email.utils reads much that is no HTTP-date; each of its three forms opens with a weekday.
@@ -22,13 +22,13 @@ def retry_after_ms(text: str | None, now_s: float) -> int:
     """
     wanted = text.strip() if text else ""
     if _SECONDS.fullmatch(wanted):
-        return _LONGEST_MS if len(wanted) > _MOST_DIGITS else min(int(wanted) * 1000, _LONGEST_MS)
+        return _MAX_MS if len(wanted) > _MAX_DIGITS else min(int(wanted) * 1000, _MAX_MS)
     if not _WEEKDAY.match(wanted):
         return 0
     moment = _http_date(wanted)
     if moment is None:
         return 0
-    return max(0, min(round((moment.timestamp() - now_s) * 1000), _LONGEST_MS))
+    return max(0, min(round((moment.timestamp() - now_s) * 1000), _MAX_MS))
 
 
 def _http_date(text: str) -> datetime | None:

@@ -18,16 +18,8 @@ A sink's Retry-After (RFC 9110, 10.2.3) is the least delay. No delay goes beyond
 
 from collections.abc import Callable
 
-from webrtc_events.core.model import (
-    Delivered,
-    Drop,
-    End,
-    Outcome,
-    Retry,
-    SinkAnswer,
-    SinkReply,
-    TerminationReason,
-)
+from webrtc_events.core.model import TerminationReason
+from webrtc_events.core.outcomes import Delivered, Drop, End, Outcome, Retry, SinkAnswer, SinkReply
 from webrtc_events.delivery.retry_after import retry_after_ms
 
 __all__ = ["decide"]

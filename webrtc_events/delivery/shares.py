@@ -5,27 +5,29 @@
 | a client | four times what it leaves of all; eight times, for a host that has none of it |
 | its hosts that are not prompt | twice what they leave of the half that is theirs, less a reserve |
 | its hosts that were never asked | of the reserve too, a sixteenth of what is left within 250 ms |
-| those of them that were put off | half as many of them |
+| those of them that were passed over | half as many of them |
 
-So a client that is alone may have most of it, and the more there are the less each has; the last sixteenth
-is for clients that have little. So whoever comes finds something left. Source: Choudhury and Hahne, Dynamic
-Queue Length Thresholds, 1998.
+A client that is alone may have most of it, and the more clients there are the less each has. The last
+sixteenth is for clients that have little, so whoever comes finds something left. Source: Choudhury and
+Hahne, Dynamic Queue Length Thresholds, 1998.
 
-A new host that is good answers soon. So only the young are counted against that part: those that were
-asked a moment ago. Of hosts that turn out to be silent ever fewer are asked in a second, but some always are.
+A new host that is well answers soon. So only the young are counted against that part: those that were
+asked a moment ago. Of hosts that turn out unreachable ever fewer are asked in a second, but some always are.
 
 Times are seconds of one monotonic clock.
 """
 
 from enum import Enum, auto
 
-__all__ = ["Account", "Pool", "Standing"]
+__all__ = ["SHARE", "Account", "Pool", "Standing"]
 
-_SHARE = 16
+SHARE = 16
+"""A host may have one part in this many of what is left, less a reserve of one part of all."""
+
 # Times what is left: of all, for a host that has none of it, and of the half of hosts that are not prompt.
-_MOST, _MOST_FIRST, _MOST_OTHERS = 4, 8, 2
+_MAX, _MAX_FIRST, _MAX_OTHERS = 4, 8, 2
 _RESERVE = 4
-# So slowly that what is left is not used up before the first that were asked, and are silent, give up.
+# So slowly that what is left is not used up before the first requests to unreachable hosts time out.
 _YOUNG = 16
 # The last of these parts of all is for clients that have little.
 _LAST, _LITTLE = 16, 8
@@ -36,13 +38,13 @@ _YOUNG_S = 0.25
 class Standing(Enum):
     """What a host owes.
 
-    PROMPT: it answers soon. NEW: it was never asked, so it owes nothing. PUT_OFF: the same, but there was no
-    place when it came. OWING: it answers slowly, failed, or has yet to answer.
+    PROMPT: it answers soon. NEW: it was never asked, so it owes nothing. PASSED_OVER: the same, but there was
+    no permit when it came. OWING: it answers slowly, failed, or has yet to answer.
     """
 
     PROMPT = auto()
     NEW = auto()
-    PUT_OFF = auto()
+    PASSED_OVER = auto()
     OWING = auto()
 
 
@@ -66,7 +68,7 @@ class Account:
 
 
 class Pool:
-    """Places, of which hosts that are not prompt may take half."""
+    """Permits, or entries of queues, of which hosts that are not prompt may take half."""
 
     __slots__ = ("_half", "_others_used", "_size", "_used")
 
@@ -83,26 +85,26 @@ class Pool:
     @property
     def room_of_one(self) -> int:
         """How many more there are before one client alone has all that it may."""
-        return max(0, self._size * _MOST // (_MOST + 1) - self._used)
+        return max(0, self._size * _MAX // (_MAX + 1) - self._used)
 
     def share(self, *, prompt: bool) -> int:
         """How many one host may have."""
         room = self.room(prompt=prompt)
-        return max(min(room, 1), (room - self._size // _SHARE) // _SHARE)
+        return max(min(room, 1), (room - self._size // SHARE) // SHARE)
 
     def may_take(self, account: Account, standing: Standing, now_s: float, *, first: bool) -> bool:
         """Whether one more may go to a host of that client. `first`: the host has none yet."""
         prompt = standing is Standing.PROMPT
         if prompt or not self.may_have(account, prompt=False, first=first):
             return self.may_have(account, prompt=prompt, first=first)
-        spare = _MOST_OTHERS * self.room(prompt=False) - account.others
+        spare = _MAX_OTHERS * self.room(prompt=False) - account.others
         more = spare > self._half // _RESERVE
         if standing is Standing.OWING:
             return more
         young = account.young_at(now_s)
         if standing is Standing.NEW:
             return young < max(1, spare // _YOUNG)
-        # Those that were put off are many: they leave something to the one that comes.
+        # Those that were passed over are many: they leave something to the one that comes.
         return young < max(more, spare // (2 * _YOUNG))
 
     def may_have(self, account: Account, *, prompt: bool, first: bool = False) -> bool:
@@ -110,9 +112,9 @@ class Pool:
         room = self.room(prompt=prompt)
         if account.used >= _LITTLE and room <= (self._size if prompt else self._half) // _LAST:
             return False
-        if account.used >= (_MOST_FIRST if first else _MOST) * self.room(prompt=True):
+        if account.used >= (_MAX_FIRST if first else _MAX) * self.room(prompt=True):
             return False
-        return prompt or account.others < _MOST_OTHERS * room
+        return prompt or account.others < _MAX_OTHERS * room
 
     def take(self, account: Account, *, prompt: bool) -> None:
         self._used += 1

@@ -1,12 +1,12 @@
-"""Does a sink agree to be sent notifications? What it is asked, and what its answer means. Pure.
+"""The validation of a sink: does it agree to notifications? Pure.
 
 Source: CloudEvents 1.0.2, http-webhook.md, section 4 (abuse protection).
 
 The question is OPTIONS to the sink itself with `WebHook-Request-Origin`, the name of this
-service; every notification after an agreement carries it too. We name no rate that we wish and
-offer no callback: the answer itself must agree.
+service; every notification after an agreement carries it too. The question requests no rate and
+offers no callback: the answer itself must agree.
 
-| answer | judgement |
+| answer | outcome |
 | --- | --- |
 | 2xx, `WebHook-Allowed-Origin` is that name letter by letter, or `*` | Agreed |
 | ... and `WebHook-Allowed-Rate` is neither absent, `*`, nor a positive number | Refused `bad_rate` |
@@ -20,16 +20,16 @@ A status alone is no consent: a web server that knows nothing of this answers 2x
 import re
 from collections.abc import Callable
 
-from webrtc_events.core.model import Agreed, Refused, Retry, SinkAnswer, SinkReply
+from webrtc_events.core.outcomes import Agreed, Refused, Retry, SinkAnswer, SinkReply
 from webrtc_events.delivery.retry_policy import decide
 
-__all__ = ["judge", "origin_header"]
+__all__ = ["decide_agreement", "origin_header"]
 
 _LATER = frozenset({408, 425, 429, *range(500, 600)}) - {501}
 _ANY = "*"
 _RATE = re.compile(r"0*([1-9][0-9]*)", re.ASCII)
-# So many a second are no limit.
-_MOST_DIGITS = 9
+# A longer number is no limit.
+_MAX_DIGITS = 9
 
 
 def origin_header(origin: str) -> dict[str, str]:
@@ -37,7 +37,7 @@ def origin_header(origin: str) -> dict[str, str]:
     return {"webhook-request-origin": origin}
 
 
-def judge(
+def decide_agreement(
     reply: SinkReply,
     *,
     origin: str,
@@ -51,10 +51,10 @@ def judge(
     Args:
         reply: its answer to the question, or why there is none.
         origin: the name that it was asked under.
-        attempt, remaining_ms, random, now_s: see `retry.decide`.
+        attempt, remaining_ms, random, now_s: see `retry_policy.decide`.
     """
     if isinstance(reply, SinkAnswer) and reply.status not in _LATER:
-        return _judge_answer(reply, origin)
+        return _decide_answer(reply, origin)
     outcome = decide(
         reply,
         attempt=attempt,
@@ -63,10 +63,10 @@ def judge(
         random=random,
         now_s=now_s,
     )
-    return outcome if isinstance(outcome, Retry) else Refused("no_agreement", _told(reply))
+    return outcome if isinstance(outcome, Retry) else Refused("no_agreement", _describe(reply))
 
 
-def _judge_answer(answer: SinkAnswer, origin: str) -> Agreed | Refused:
+def _decide_answer(answer: SinkAnswer, origin: str) -> Agreed | Refused:
     if not 200 <= answer.status < 300:
         return Refused(f"http_{answer.status}")
     if answer.allowed_origin is None:
@@ -78,10 +78,10 @@ def _judge_answer(answer: SinkAnswer, origin: str) -> Agreed | Refused:
     match = _RATE.fullmatch(answer.allowed_rate)
     if match is None:
         return Refused("bad_rate")
-    return Agreed(int(match[1]) if len(match[1]) <= _MOST_DIGITS else None)
+    return Agreed(int(match[1]) if len(match[1]) <= _MAX_DIGITS else None)
 
 
-def _told(reply: SinkReply) -> str:
+def _describe(reply: SinkReply) -> str:
     if isinstance(reply, SinkAnswer):
         return f"http_{reply.status}"
     return f"{reply.reason}: {reply.detail}" if reply.detail else reply.reason

@@ -1,24 +1,24 @@
-"""A claim on its way to its sink."""
+"""A claim in progress at its sink."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from webrtc_events.core.model import (
+from webrtc_events.core.model import Claim, OutboxItem, OutboxKind
+from webrtc_events.core.outcomes import (
     Agreed,
-    Claim,
     Delivered,
     Drop,
     End,
-    OutboxItem,
-    OutboxKind,
     Outcome,
     Refused,
     Retry,
+    ScheduledRetry,
+    SinkResult,
 )
-from webrtc_events.delivery.host_limiter import Place, host_of
+from webrtc_events.delivery.host_records import Permit, host_of
 from webrtc_events.store.keys import Partition
-from webrtc_events.store.settlements import DroppedEvent, RetryLater, Settlement, SinkConduct
+from webrtc_events.store.settlements import DroppedEvent, Settlement
 
 __all__ = ["DeliveryTask"]
 
@@ -27,26 +27,26 @@ __all__ = ["DeliveryTask"]
 class DeliveryTask:
     """One claim, its events tried one after the other, and what came of them.
 
-    `claimed_at_s` is of the dispatcher's monotonic clock. `sink`, `answer`: see `Settlement`. `place`:
-    the one that it holds on the way to its host. `turn_s`: when its turn comes, if it has one.
+    `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic clock. `permit`: the one that it holds
+    for its host. `slot_at_s`: when its rate-limit slot is, if it has one.
     """
 
     claim: Claim
     partition: Partition
     claimed_at_s: float
     host: str = field(init=False)
-    place: Place | None = None
+    permit: Permit | None = None
     index: int = 0
     attempt: int = field(init=False)
     correlator: str = ""
     event_type: str = ""
-    dead: list[DroppedEvent] = field(default_factory=list)
+    dropped: list[DroppedEvent] = field(default_factory=list)
     attempts: list[dict[str, Any]] = field(default_factory=list)
-    retry: RetryLater | None = None
+    retry: ScheduledRetry | None = None
     end: End | None = None
-    sink: SinkConduct = SinkConduct.NOT_ASKED
+    result: SinkResult = SinkResult.NOT_ASKED
     answer: Agreed | Refused | None = None
-    turn_s: float | None = None
+    slot_at_s: float | None = None
 
     def __post_init__(self) -> None:
         self.host = host_of(self.claim.sink)
@@ -57,8 +57,8 @@ class DeliveryTask:
         return self.claim.items[self.index]
 
     @property
-    def asks(self) -> bool:
-        """Whether its sink is asked if it agrees."""
+    def is_handshake(self) -> bool:
+        """Whether its sink is asked to agree."""
         return self.item.kind is OutboxKind.HANDSHAKE
 
     @property
@@ -69,14 +69,18 @@ class DeliveryTask:
         """The store's time, carried on by the monotonic clock: the host's wall clock decides nothing."""
         return self.claim.now_ms + round((now_s - self.claimed_at_s) * 1000)
 
+    def remaining_ms(self, now_ms: int) -> int:
+        """What is left until its event's deadline; may be negative."""
+        return self.item.deadline_ms - now_ms
+
     def fitting(self, outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
         """What the outcome comes to for this item. Its detail, which is kept and logged, is masked."""
         if self.item.end and (
             isinstance(outcome, End) or (isinstance(outcome, Retry) and self.claim.end_once)
         ):
-            # The end cannot be ended again: it is given up.
+            # The end cannot end the subscription again: it is given up.
             outcome = Drop("end_refused", ": ".join(filter(None, (_reason(outcome), _detail(outcome)))))
-        if self.asks and isinstance(outcome, Drop):
+        if self.is_handshake and isinstance(outcome, Drop):
             # It could not be asked; no event is lost by that.
             outcome = Refused(outcome.reason, outcome.detail)
         if isinstance(outcome, Drop | Refused | Retry):
@@ -102,30 +106,31 @@ class DeliveryTask:
         self.attempts.append(record)
         return record
 
-    def take(self, outcome: Outcome) -> bool:
-        """The outcome of its event; True if the claim goes on with the next."""
+    def apply(self, outcome: Outcome) -> bool:
+        """Takes in the outcome of its event; True if the claim goes on with the next."""
         match outcome:
             case Delivered():
                 self._advance()
                 return True
             case Drop(reason, detail):
-                self.dead.append(DroppedEvent(self.item.number, reason, detail))
+                self.dropped.append(DroppedEvent(self.item.number, reason, detail))
                 self._advance()
                 return True
             case Retry(delay_ms):
-                self.retry = RetryLater(delay_ms, self.attempt, self.item.number)
-            case End():
+                self.retry = ScheduledRetry(delay_ms, self.attempt, self.item.number)
+            case End(reason):
                 self.end = outcome
-                self.dead.append(DroppedEvent(self.item.number, "refused", outcome.reason))
+                self.dropped.append(DroppedEvent(self.item.number, "refused", reason))
                 self._advance()
             case Agreed() | Refused():
                 self.answer = outcome
                 self._advance()
         return False
 
-    def give_back(self, delay_ms: int) -> None:
-        """Its event is tried later, as if it had not been claimed: no attempt was made."""
-        self.retry = RetryLater(delay_ms, self.attempt - 1, self.item.number)
+    def postpone(self, delay_ms: int, now_ms: int) -> None:
+        """Its event is due again after the delay, its deadline at the latest; no attempt was made."""
+        delay_ms = min(delay_ms, self.remaining_ms(now_ms))
+        self.retry = ScheduledRetry(delay_ms, self.attempt - 1, self.item.number)
 
     def _advance(self) -> None:
         self.index += 1
@@ -136,15 +141,15 @@ class DeliveryTask:
         return Settlement(
             claim=self.claim,
             through=done[-1].number if done else self.claim.items[0].number - 1,
-            dead=tuple(self.dead),
+            dead=tuple(self.dropped),
             attempts=tuple(self.attempts),
             follow_up=self.answer or self.end or self.retry,
-            sink=self.sink,
+            sink=self.result,
         )
 
 
 def _reason(outcome: Outcome) -> str:
-    """Why, in a word; empty for what went well."""
+    """Why, in one word; empty for a success."""
     return "" if isinstance(outcome, Delivered | Agreed) else str(outcome.reason)
 
 

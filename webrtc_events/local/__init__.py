@@ -1,1 +1,1 @@
-"""What `webrtc-events serve` adds to make one machine a whole network: store, issuer, sink, demo."""
+"""What makes one machine a whole network: the store, issuer and sink of `serve`, and the demo."""

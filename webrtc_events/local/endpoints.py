@@ -1,11 +1,11 @@
-"""Where a `serve` on this data directory listens, told to the other commands by a file."""
+"""The addresses of the `serve` on a data directory, in a file for the other commands."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from webrtc_events.local.errors import LocalError
-from webrtc_events.local.files import write_private
+from webrtc_events.local.data_directory import write_private
+from webrtc_events.local.local_error import LocalError
 
 __all__ = ["API_PORT", "SINK_PORT", "Endpoints"]
 
@@ -16,7 +16,7 @@ _FILE = "serve.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Base URLs without a final slash. `issuer` is None when `serve` trusts another issuer than its own."""
+    """Base URLs without a final slash. `issuer` is None if `serve` trusts an issuer elsewhere."""
 
     api: str = f"http://127.0.0.1:{API_PORT}"
     issuer: str | None = f"http://127.0.0.1:{API_PORT}/issuer"
@@ -33,10 +33,10 @@ class Endpoints:
 
     @classmethod
     def read(cls, data: Path) -> "Endpoints":
-        """What the last `serve` wrote, running or not; the defaults when there was none.
+        """What the last `serve` wrote, running or not; the defaults if there was none.
 
         Raises:
-            LocalError: the file is not one of ours.
+            LocalError: the file is damaged.
         """
         path = data / _FILE
         try:

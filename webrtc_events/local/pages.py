@@ -1,4 +1,4 @@
-"""What the pages for people have in common: style and scripts, and headers that keep them harmless."""
+"""The common part of the pages for people: templates, files, safe headers, errors."""
 
 import json
 
@@ -26,7 +26,7 @@ _HEADERS = {
 
 
 def page_app() -> Flask:
-    """A Flask application with the package's templates and, at /_static/, what they need.
+    """A Flask application with the package's templates and, at /_static/, their files.
 
     Its errors are ErrorInfo, as everywhere in the service.
     """

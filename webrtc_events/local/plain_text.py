@@ -1,15 +1,17 @@
-"""What others sent, fit to be shown: nothing in it moves a cursor or turns the direction of a line."""
+"""Makes text of others safe to show: nothing in it moves a cursor or turns the direction of a line."""
 
 from typing import Any
 
 __all__ = ["escaped", "printable"]
 
 
-def printable(value: Any, longest: int) -> str:
-    """One line of at most so many characters; what cannot be printed is replaced, what is cut off marked."""
+def printable(value: Any, max_characters: int) -> str:
+    """One line of at most `max_characters`; replaces what cannot be printed, and marks where it cuts off."""
     text = str(value)
-    cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return cut if cut.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in cut)
+    cut = text if len(text) <= max_characters else f"{text[: max_characters - 1]}…"
+    if cut.isprintable():
+        return cut
+    return "".join(character if character.isprintable() else "\ufffd" for character in cut)
 
 
 def escaped(text: str) -> str:
@@ -18,7 +20,7 @@ def escaped(text: str) -> str:
 
 
 def _escaped(line: str) -> str:
-    return "".join(each if each.isprintable() else _units(each) for each in line)
+    return "".join(character if character.isprintable() else _units(character) for character in line)
 
 
 def _units(character: str) -> str:

@@ -1,4 +1,4 @@
-"""Recorded calls: the network's events of one call, as NDJSON in the package's data."""
+"""Recorded calls: the network events of a call, as NDJSON in the package's data."""
 
 import json
 import uuid
@@ -25,12 +25,12 @@ def load_recording(name: str) -> list[Event]:
 
 
 def registration_of(name: str) -> str:
-    """The registration that the call comes in for."""
+    """The registration that the call is for."""
     return str(load_recording(name)[0]["subject"])
 
 
 def played_anew(events: Sequence[Event], now_ms: int) -> list[Event]:
-    """The same call as if it had just happened: new ids of event, session and registration, and new times.
+    """The same call as if it had just happened: new ids of events, session and registration, and new times.
 
     The last event happened at `now_ms` (since the epoch); the others keep their distance.
     """
@@ -55,5 +55,5 @@ def _anew(event: Event, run: str, shift_ms: int) -> Event:
 
 
 def _renamed(name: str, run: str) -> str:
-    """One new name for each old one, of the same look."""
+    """A new name of the same form; the same for the same old name."""
     return uuid.uuid5(uuid.UUID(run), name).hex

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from webrtc_events.contract.documents import Contract
-from webrtc_events.contract.faults import told
+from webrtc_events.contract.faults import summary
 from webrtc_events.contract.network_events_types import EventResult
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import parse_time
 from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.core.model import EventType, NetworkEvent
@@ -52,7 +52,7 @@ class Events:
 
     def _read(self, raw: Any) -> NetworkEvent | EventResult:
         if not self._validator.is_valid(raw):
-            return _rejected(raw, told(list(self._validator.faults(raw))))
+            return _rejected(raw, summary(list(self._validator.faults(raw))))
         event_type, data, subject = EventType(raw["type"]), raw["data"], raw.get("subject")
         if event_type is EventType.REGISTRATION_ENDS and subject not in (None, data["registrationId"]):
             return _rejected(raw, "$.subject: is not data.registrationId")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from webrtc_events.contract.documents import Contract
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.errors import NotFound
 from webrtc_events.core.model import Status, TerminationReason
 from webrtc_events.services.events import Events

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from webrtc_events.contract.documents import Validator
+from webrtc_events.contract.validators import Validator
 from webrtc_events.contract.webrtc_events_types import Config, HTTPSubscriptionResponse
 from webrtc_events.core.clock import format_time
 from webrtc_events.core.errors import DamagedRecord

@@ -5,23 +5,17 @@ Requests come here valid by the contract; what the contract cannot say is checke
 
 import logging
 import math
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any, TypedDict, cast
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Self
 from urllib.parse import urlsplit
 
-from webrtc_events.contract.documents import Validator
+from webrtc_events.contract.validators import Validator
 from webrtc_events.contract.webrtc_events_types import (
-    AccessTokenCredential,
-    Config,
-    HTTPSettings,
     HTTPSubscriptionRequest,
     HTTPSubscriptionResponse,
-    WebrtcSubscriptionDetail,
 )
-from webrtc_events.core.clock import parse_time
-from webrtc_events.core.credentials import CredentialBox, token_expiry_ms
+from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import (
     DamagedRecord,
     InvalidArgument,
@@ -36,44 +30,55 @@ from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.core.model import (
     Caller,
     ContractVersion,
-    Credential,
-    EventType,
     Status,
     Subscription,
     TerminationReason,
 )
 from webrtc_events.core.scopes import require_any_scope
 from webrtc_events.core.settings import Settings
+from webrtc_events.services.subscription_requests import (
+    Renewal,
+    SubscriptionRequest,
+    SubscriptionUpdate,
+    requested_type,
+)
 from webrtc_events.services.subscription_resources import Resources, owns, resource_of
-from webrtc_events.sinks.addresses import AddressPolicy, check_sink_url
-from webrtc_events.sinks.headers import check_sink_headers, check_sink_token
+from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.store import Store
 from webrtc_events.store.subscriptions import CreateOutcome, UpdateOutcome
 
-__all__ = ["SubscriptionUpdate", "Subscriptions"]
+__all__ = ["SubscriptionOptions", "Subscriptions"]
 
 log = logging.getLogger(__name__)
 
-# Source: network-events.yaml, NetworkRegistrationId and mediaSessionId: no other could ever match.
-_LONGEST_REGISTRATION = 256
-_LONGEST_SESSION = 512
-_CONTROL = re.compile(r"[\x00-\x1F\x7F]")
-# The largest count that Lua keeps exactly.
-_MOST_EVENTS = 2**53
 # So many subscriptions in a list count as another request.
 _LISTED_A_REQUEST = 100
 
 
-class _ConfigUpdate(TypedDict, total=False):
-    subscriptionExpireTime: str
+@dataclass(frozen=True, slots=True)
+class SubscriptionOptions:
+    """What the settings say of subscriptions.
 
+    `policy` decides which sinks are allowed. `box` seals sink credentials. `origin` is the name under which
+    sinks are asked whether they agree; None: they are not asked.
+    """
 
-class SubscriptionUpdate(TypedDict, total=False):
-    """One of the two at least. Source: webrtc-events-next.yaml, SubscriptionUpdateRequest."""
+    policy: AddressPolicy
+    box: CredentialBox
+    origin: str | None
+    require_known_registration: bool
+    requests_at_once: int
 
-    sinkCredential: AccessTokenCredential
-    config: _ConfigUpdate
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(
+            policy=AddressPolicy(settings.sink_allowed_networks, settings.sink_ports),
+            box=CredentialBox(settings.secret_key),
+            origin=settings.origin if settings.sink_validation else None,
+            require_known_registration=settings.require_known_registration,
+            requests_at_once=settings.requests_at_once,
+        )
 
 
 class Subscriptions:
@@ -86,21 +91,21 @@ class Subscriptions:
     def __init__(
         self,
         store: Store,
-        settings: Settings,
+        options: SubscriptionOptions,
         contract: ContractVersion = ContractVersion.V0_2,
         resources: Validator | None = None,
     ) -> None:
         self._resources = Resources(resources)
         self._store = store
         self._contract = contract
-        self._require_known = settings.require_known_registration
-        self._origin = settings.origin if settings.sink_validation else None
-        self._policy = AddressPolicy(settings.sink_allowed_networks, settings.sink_ports)
-        self._box = CredentialBox(settings.secret_key)
-        self._requests_at_once = settings.requests_at_once
+        self._require_known = options.require_known_registration
+        self._origin = options.origin
+        self._policy = options.policy
+        self._box = options.box
+        self._requests_at_once = options.requests_at_once
 
-    def admit(self, caller: Caller) -> None:
-        """Counts a request, whatever it is; to be called for each.
+    def count_request(self, caller: Caller) -> None:
+        """Counts a request against the client's rate, whatever it asks for.
 
         Raises:
             TooManyRequests: the client's rate is used up.
@@ -117,36 +122,14 @@ class Subscriptions:
             TooManyRequests: the client, the registration or the session has as many as it may.
             Unavailable: the store does not answer.
         """
-        event_type = _one_type(request)
-        require_any_scope(caller, [f"webrtc-events:{event_type}:create"])
-        detail = request["config"]["subscriptionDetail"]
-        registration = _registration(detail)
-        session = _session(event_type, detail)
-        headers = _checked_headers(request)
-        credential = _credential(request.get("sinkCredential"))
-        sink = self._checked_sink(request)
-        subscription = Subscription(
-            id=new_subscription_id(partition_of(registration, self._store.partitions)),
-            client=caller.client,
-            subject=caller.subject,
-            type=event_type,
-            registration=registration,
-            session=session,
-            request=_kept(request),
-            starts_at_ms=0,
-            expires_at_ms=_expire_time(request["config"].get("subscriptionExpireTime")),
-            max_events=_max_events(request),
-            credential=credential,
-            initial_event=request["config"].get("initialEvent", False),
-            contract=self._contract,
-            status=Status.ACTIVE if self._origin is None else Status.ACTIVATION_REQUESTED,
-            origin=self._origin,
-        )
+        require_any_scope(caller, [f"webrtc-events:{requested_type(request)}:create"])
+        parsed = SubscriptionRequest.parse(request, self._policy)
+        subscription = self._subscription(caller, parsed)
         session_over = self._checked_session(subscription)
         result = self._store.subscriptions.create(
             subscription,
-            sink=sink,
-            headers=headers,
+            sink=parsed.sink,
+            headers=parsed.headers,
             sealed=self._sealed(subscription),
             session_over=session_over,
         )
@@ -155,14 +138,33 @@ class Subscriptions:
         log.info(
             "created subscription=%s type=%s subject=%s registration=%s device=%s host=%s",
             subscription.id,
-            event_type.rpartition(".")[2],
+            parsed.type.rpartition(".")[2],
             PersonalData(subscription.subject),
-            PersonalData(registration),
-            PersonalData(detail.get("deviceId")),
-            urlsplit(sink).netloc,
+            PersonalData(parsed.registration),
+            PersonalData(parsed.device),
+            urlsplit(parsed.sink).netloc,
         )
         started = replace(subscription, starts_at_ms=result.now_ms, expires_at_ms=result.expires_at_ms)
         return resource_of(started, caller)
+
+    def _subscription(self, caller: Caller, request: SubscriptionRequest) -> Subscription:
+        return Subscription(
+            id=new_subscription_id(partition_of(request.registration, self._store.partitions)),
+            client=caller.client,
+            subject=caller.subject,
+            type=request.type,
+            registration=request.registration,
+            session=request.session,
+            request=request.shown,
+            starts_at_ms=0,
+            expires_at_ms=request.expires_at_ms,
+            max_events=request.max_events,
+            credential=request.credential,
+            initial_event=request.initial_event,
+            contract=self._contract,
+            status=Status.ACTIVE if self._origin is None else Status.ACTIVATION_REQUESTED,
+            origin=self._origin,
+        )
 
     def list(self, caller: Caller) -> Iterator[list[HTTPSubscriptionResponse]]:
         """The caller's subscriptions, oldest first, some at once; ended ones too while they are kept.
@@ -197,22 +199,20 @@ class Subscriptions:
             InvalidArgument: a time that is not in the future, or a token that no header can hold.
         """
         found = self._own(caller, subscription_id)
-        expire_time = update.get("config", {}).get("subscriptionExpireTime")
-        expires_at_ms = _expire_time(expire_time)
-        changed = replace(found, credential=_credential(update.get("sinkCredential")))
-        if expire_time is not None:
-            config = {**found.request["config"], "subscriptionExpireTime": expire_time}
+        renewal = Renewal.parse(update)
+        changed = replace(found, credential=renewal.credential)
+        if renewal.expire_time is not None:
+            config = {**found.request["config"], "subscriptionExpireTime": renewal.expire_time}
             changed = replace(changed, request={**found.request, "config": config})
-        result = self._store.subscriptions.update(
-            changed, expires_at_ms=expires_at_ms, sealed=self._sealed(changed)
-        )
+        sealed = self._sealed(changed)
+        result = self._store.subscriptions.update(changed, expires_at_ms=renewal.expires_at_ms, sealed=sealed)
         if result.outcome is not UpdateOutcome.UPDATED:
             raise _refusal(result.outcome)
         log.info("updated subscription=%s", subscription_id)
         return resource_of(replace(found, request=result.request, expires_at_ms=result.expires_at_ms), caller)
 
     def delete(self, caller: Caller, subscription_id: str) -> None:
-        """Ends the subscription; what is not delivered yet is dropped, then the sink is told.
+        """Ends the subscription; what is not delivered yet is dropped, then the sink gets the end.
 
         Raises:
             NotFound: none with that id, or another's.
@@ -224,7 +224,7 @@ class Subscriptions:
                 subscription_id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
             )
         except DamagedRecord as error:
-            # Its sink cannot be told.
+            # Its sink gets no end: where it is cannot be read.
             self._store.damage.report(subscription_id, f"{error.why}; its owner deletes it")
             self._store.subscriptions.discard(subscription_id, caller.client)
         log.info("deleted subscription=%s", subscription_id)
@@ -270,12 +270,6 @@ class Subscriptions:
         if wait_ms:
             raise TooManyRequests(message, headers={"Retry-After": str(math.ceil(wait_ms / 1000))})
 
-    def _checked_sink(self, request: HTTPSubscriptionRequest) -> str:
-        try:
-            return check_sink_url(request["sink"], self._policy)
-        except ValueError as error:
-            raise InvalidArgument(f"$.sink: {error}", code="INVALID_SINK") from None
-
 
 def _refusal(outcome: CreateOutcome | UpdateOutcome) -> ServiceError:
     """Why the store did not create or update."""
@@ -306,108 +300,3 @@ def _refusal(outcome: CreateOutcome | UpdateOutcome) -> ServiceError:
             )
         case _:
             raise ValueError(outcome)
-
-
-def _one_type(request: HTTPSubscriptionRequest) -> EventType:
-    types = request["types"]
-    if len(types) > 1:
-        raise Unprocessable(
-            "$.types: one event type a subscription.", code="MULTIEVENT_SUBSCRIPTION_NOT_SUPPORTED"
-        )
-    return EventType(types[0])
-
-
-def _registration(detail: WebrtcSubscriptionDetail) -> str:
-    registration = detail["registrationId"]
-    if not 1 <= len(registration) <= _LONGEST_REGISTRATION:
-        raise InvalidArgument(
-            f"$.config.subscriptionDetail.registrationId: 1 to {_LONGEST_REGISTRATION} characters"
-        )
-    _check_characters("registrationId", registration)
-    return registration
-
-
-def _check_characters(name: str, value: str) -> None:
-    if _CONTROL.search(value):
-        raise InvalidArgument(
-            f"$.config.subscriptionDetail.{name}: holds a control character, such as a line end; leave it out"
-        )
-
-
-def _session(event_type: EventType, detail: WebrtcSubscriptionDetail) -> str | None:
-    """The session id under either of its names: the schema says `sessionId`, the example `mediaSessionId`."""
-    if event_type is not EventType.SESSION_STATUS:
-        return None
-    names = ("sessionId", "mediaSessionId")
-    given = [value for name, value in detail.items() if name in names]
-    if not given or not all(isinstance(each, str) and each for each in given):
-        raise InvalidArgument("$.config.subscriptionDetail.sessionId: session-status needs a session id")
-    if len(str(given[0])) > _LONGEST_SESSION:
-        raise InvalidArgument(f"$.config.subscriptionDetail.sessionId: at most {_LONGEST_SESSION} characters")
-    _check_characters("sessionId", str(given[0]))
-    if given[0] != given[-1]:
-        raise InvalidArgument("$.config.subscriptionDetail: sessionId and mediaSessionId differ")
-    return cast("str", given[0])
-
-
-def _checked_headers(request: HTTPSubscriptionRequest) -> dict[str, str]:
-    headers = request.get("protocolSettings", {}).get("headers", {})
-    try:
-        check_sink_headers(headers)
-    except ValueError as error:
-        raise InvalidArgument(f"$.protocolSettings.headers: {error}") from None
-    return headers
-
-
-def _credential(given: AccessTokenCredential | None) -> Credential | None:
-    if given is None:
-        return None
-    try:
-        check_sink_token(given["accessToken"])
-    except ValueError as error:
-        raise InvalidArgument(f"$.sinkCredential.accessToken: {error}") from None
-    told_ms = _moment(given["accessTokenExpiresUtc"], "$.sinkCredential.accessTokenExpiresUtc")
-    claimed_ms = token_expiry_ms(given["accessToken"])
-    return Credential(given["accessToken"], told_ms if claimed_ms is None else min(told_ms, claimed_ms))
-
-
-def _expire_time(text: str | None) -> int | None:
-    return None if text is None else _moment(text, "$.config.subscriptionExpireTime")
-
-
-def _max_events(request: HTTPSubscriptionRequest) -> int | None:
-    """JSON knows one kind of number: 5.0 is an integer too, and so is one with 90 digits."""
-    most = request["config"].get("subscriptionMaxEvents")
-    return None if most is None else min(int(most), _MOST_EVENTS)
-
-
-def _moment(text: str, path: str) -> int:
-    try:
-        return parse_time(text)
-    except ValueError:
-        # The format is checked before; what is left are moments outside the years 1 to 9999 in UTC.
-        if text.startswith("000"):
-            raise InvalidArgument(f"{path} is not in the future") from None
-        raise InvalidArgument(f"{path} is out of range", code="OUT_OF_RANGE") from None
-
-
-def _kept(request: HTTPSubscriptionRequest) -> dict[str, Any]:
-    """What is stored and shown again: what the contract knows, but for the secret.
-
-    A member that it does not know may be anything: a token under a misspelt name, or a lie
-    about what the server decides.
-    """
-    kept = _known(request, HTTPSubscriptionRequest, without="sinkCredential")
-    kept["config"] = _known(request["config"], Config)
-    detail = request["config"]["subscriptionDetail"]
-    kept["config"]["subscriptionDetail"] = _known(detail, WebrtcSubscriptionDetail)
-    if "mediaSessionId" in detail:
-        kept["config"]["subscriptionDetail"]["mediaSessionId"] = cast("Any", detail)["mediaSessionId"]
-    if "protocolSettings" in request:
-        kept["protocolSettings"] = _known(request["protocolSettings"], HTTPSettings)
-    return kept
-
-
-def _known(given: Mapping[str, Any], schema: type, *, without: str = "") -> dict[str, Any]:
-    """Source: contract/webrtc_events_types.py, whose types have a key for each property of their schema."""
-    return {name: given[name] for name in given if name in schema.__annotations__ and name != without}

@@ -1,23 +1,23 @@
-"""Which headers a subscriber may set on its notifications, and which can be sent at all. Pure."""
+"""The rules for headers: what a subscriber may set, what can be sent at all. Pure."""
 
 import re
 from collections.abc import Mapping
 
 __all__ = ["FRAMING_HEADERS", "check_sink_headers", "check_sink_token", "is_sendable_header"]
 
-_MOST = 32
-_LONGEST_VALUE = 2048
-_LONGEST_IN_ALL = 16_384
+_MAX_HEADERS = 32
+_MAX_VALUE = 2048
+_MAX_TOTAL = 16_384
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|", re.ASCII)
 # RFC 9110: a token, then visible ASCII, spaces and tabs.
 _LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+): [\t\x20-\x7e]*")
 # Source: RFC 6750, section 2.1.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
-_LONGEST_TOKEN = 8192
+_MAX_TOKEN = 8192
 
-# These frame the message or name its peer (RFC 9110, 7.6.1). The HTTP client writes them; a second
-# voice would put the connection out of step.
+# These frame the message or name its peer (RFC 9110, 7.6.1). Only the HTTP client may write them; a
+# second one would break the connection.
 FRAMING_HEADERS = frozenset(
     {
         "connection",
@@ -34,8 +34,8 @@ FRAMING_HEADERS = frozenset(
         "upgrade",
     }
 )
-# The rest is the service's to say: what a notification is, who sends it, what its signature covers
-# (RFC 9421), and by which way it came (RFC 7239), which a sink may decide its trust by.
+# Only the service may say the rest: what a notification is, who sends it, what its signature covers
+# (RFC 9421), and by which way it came (RFC 7239), which a sink may base its trust on.
 _REFUSED = FRAMING_HEADERS | {
     "authorization",
     "cookie",
@@ -63,10 +63,10 @@ def check_sink_headers(headers: Mapping[str, str]) -> None:
     Raises:
         ValueError: says which header is refused and why, never its value.
     """
-    if len(headers) > _MOST:
-        raise ValueError(f"more than {_MOST} headers")
-    if sum(len(name) + len(value) for name, value in headers.items()) > _LONGEST_IN_ALL:
-        raise ValueError(f"headers of more than {_LONGEST_IN_ALL} characters in all")
+    if len(headers) > _MAX_HEADERS:
+        raise ValueError(f"more than {_MAX_HEADERS} headers")
+    if sum(len(name) + len(value) for name, value in headers.items()) > _MAX_TOTAL:
+        raise ValueError(f"headers of more than {_MAX_TOTAL} characters in all")
     if len({_read_as(name) for name in headers}) < len(headers):
         raise ValueError("a header is named twice")
     for name, value in headers.items():
@@ -74,9 +74,9 @@ def check_sink_headers(headers: Mapping[str, str]) -> None:
             raise ValueError("a header name is not a token of at most 128 characters")
         if _read_as(name) in _REFUSED or _read_as(name).startswith(_REFUSED_PREFIXES):
             raise ValueError(f"header {name!r} is set by the service")
-        if len(value) > _LONGEST_VALUE or not _VALUE.fullmatch(value):
+        if len(value) > _MAX_VALUE or not _VALUE.fullmatch(value):
             raise ValueError(
-                f"the value of header {name!r} is not visible ASCII of at most {_LONGEST_VALUE} characters"
+                f"the value of header {name!r} is not visible ASCII of at most {_MAX_VALUE} characters"
             )
 
 
@@ -90,5 +90,5 @@ def check_sink_token(token: str) -> None:
     Raises:
         ValueError: not a bearer token as RFC 6750 writes it, or too long to send.
     """
-    if len(token) > _LONGEST_TOKEN or not _TOKEN.fullmatch(token):
-        raise ValueError(f"not a bearer token of at most {_LONGEST_TOKEN} characters (RFC 6750, 2.1)")
+    if len(token) > _MAX_TOKEN or not _TOKEN.fullmatch(token):
+        raise ValueError(f"not a bearer token of at most {_MAX_TOKEN} characters (RFC 6750, 2.1)")

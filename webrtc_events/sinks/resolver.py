@@ -1,20 +1,18 @@
-"""Names to addresses, looked up in threads of our own, so that names that hang hold back no others.
+"""Name resolution in threads of the client, so that names that hang hold back no others.
 
 libcurl has twenty threads for this and takes two of them for a name, for as long as the system's
 resolver tries: ten names that hang stop every new connection for ten seconds. Here a name has one
-thread at most, and threads are kept apart by what is known of their names: those found before,
-those new, and those whose last lookup failed, took too long or was given up. Of each kind a client may
-have as many threads at work as it leaves to the others.
+thread at most, and there is one thread pool for each kind of name: those found before, those new, and
+those whose last lookup failed, took too long or was given up.
 
 An answer is used for a minute. After that it is still used while it is looked up anew, for an hour
-if that fails: so names that are in use do not depend on how the resolver feels. Which addresses may
-be connected to is judged elsewhere, at every connection.
+if that fails: so names in use survive an outage of the resolver. Which addresses may be connected to
+is decided elsewhere, at every connection.
 """
 
 import re
 import socket
-import threading
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -22,6 +20,7 @@ from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 from webrtc_events.core.clock import Clock
+from webrtc_events.sinks.thread_pool import FairThreadPool
 
 __all__ = ["Lookup", "LookupResult", "NamedHost", "Resolver", "named_host", "system_lookup"]
 
@@ -33,8 +32,8 @@ _USABLE_S = 3600.0
 _NAMES = 20_000
 # A lookup that takes longer makes its name a suspect.
 _SLOW_S = 2.0
-# Who asked has given up by then; a lookup that waited so long for a thread is not done.
-_PATIENCE_S = 5.0
+# The request has been given up by then; a lookup that waited this long for a thread is not done.
+_MAX_WAIT_S = 5.0
 # A client that is alone has half of them at work at most.
 _THREADS_FOR_KNOWN, _THREADS_FOR_NEW, _THREADS_FOR_SUSPECTS = 16, 64, 32
 # The name does not exist: what was known of it is over.
@@ -79,7 +78,7 @@ class LookupResult:
     addresses: tuple[str, ...]
     fault: str
     gone: bool
-    took_s: float
+    spent_s: float
 
 
 @dataclass(slots=True)
@@ -93,71 +92,6 @@ class _Known:
     suspect: bool = False
 
 
-class _Crew:
-    """Threads that do one thing after another, started as they are needed. Clients take turns."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._tasks: OrderedDict[str, deque[Callable[[], None]]] = OrderedDict()
-        self._at_work: Counter[str] = Counter()
-        self._threads = 0
-        self._closed = False
-        self._changed = threading.Condition()
-
-    def do(self, task: Callable[[], None], client: str) -> None:
-        with self._changed:
-            self._tasks.setdefault(client, deque()).append(task)
-            if self._threads < self._size:
-                self._threads += 1
-                threading.Thread(target=self._run, name="resolver", daemon=True).start()
-            self._changed.notify()
-
-    def _run(self) -> None:
-        while (found := self._next()) is not None:
-            client, task = found
-            try:
-                task()
-            finally:
-                self._done(client)
-
-    def _next(self) -> tuple[str, Callable[[], None]] | None:
-        """Waits for something to do, and for whom. None: the crew is closed."""
-        with self._changed:
-            while not self._closed:
-                client = self._whose_turn()
-                if client is not None:
-                    self._at_work[client] += 1
-                    return client, self._take(client)
-                self._changed.wait()
-        return None
-
-    def _whose_turn(self) -> str | None:
-        left = self._size - self._at_work.total()
-        return next((client for client in self._tasks if self._at_work[client] < left), None)
-
-    def _take(self, client: str) -> Callable[[], None]:
-        tasks = self._tasks[client]
-        task = tasks.popleft()
-        if tasks:
-            self._tasks.move_to_end(client)
-        else:
-            del self._tasks[client]
-        return task
-
-    def _done(self, client: str) -> None:
-        with self._changed:
-            self._at_work[client] -= 1
-            if not self._at_work[client]:
-                del self._at_work[client]
-            # There may be something for more than this one thread: of each client there may be more at work.
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-
 class Resolver:
     """Belongs to one thread. `wake` is called, from another, when there is something in `finished`."""
 
@@ -168,9 +102,9 @@ class Resolver:
         self._names: OrderedDict[str, _Known] = OrderedDict()
         self._under_way: set[str] = set()
         self._results: SimpleQueue[tuple[str, LookupResult | None]] = SimpleQueue()
-        self._known = _Crew(_THREADS_FOR_KNOWN)
-        self._new = _Crew(_THREADS_FOR_NEW)
-        self._suspects = _Crew(_THREADS_FOR_SUSPECTS)
+        self._known = FairThreadPool(_THREADS_FOR_KNOWN)
+        self._new = FairThreadPool(_THREADS_FOR_NEW)
+        self._suspects = FairThreadPool(_THREADS_FOR_SUSPECTS)
 
     def ask(self, name: str, client: str = "") -> tuple[str, ...]:
         """Its addresses; none if it is being looked up for that client, see `finished`."""
@@ -203,33 +137,33 @@ class Resolver:
 
     def close(self) -> None:
         """Threads end once their lookups do, or with the process."""
-        for crew in (self._known, self._new, self._suspects):
-            crew.close()
+        for pool in (self._known, self._new, self._suspects):
+            pool.close()
 
     def _start(self, name: str, known: _Known, client: str, now_s: float) -> None:
         if name in self._under_way:
             return
         self._under_way.add(name)
         known.looked_up_s = now_s
-        crew = self._suspects if known.suspect else self._known if known.addresses else self._new
-        crew.do(partial(self._look_up, name, known), client)
+        pool = self._suspects if known.suspect else self._known if known.addresses else self._new
+        pool.submit(partial(self._look_up, name, known), client)
 
     def _learn(self, result: LookupResult) -> None:
         known = self._names.get(result.name)
         if known is None:
             return
-        known.suspect = not result.addresses or result.took_s > _SLOW_S
+        known.suspect = not result.addresses or result.spent_s > _SLOW_S
         if result.addresses:
             known.addresses, known.found_s = result.addresses, self._clock.monotonic()
         elif result.gone:
             known.addresses, known.found_s = (), float("-inf")
 
     def _look_up(self, name: str, known: _Known) -> None:
-        """In a thread of a crew."""
+        """In a thread of a pool."""
         result = None
         try:
             started_s = self._clock.monotonic()
-            if started_s - known.asked_s < _PATIENCE_S:
+            if started_s - known.asked_s < _MAX_WAIT_S:
                 result = self._ask_system(name, started_s)
         finally:
             self._results.put((name, result))

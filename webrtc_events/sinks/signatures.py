@@ -57,7 +57,7 @@ class _Message:
 
 
 class Signer:
-    """Signs with one private key. `clock` tells the time of each signature."""
+    """Signs with one private key. `clock` gives the time of each signature."""
 
     def __init__(self, key: PrivateKey, clock: Clock) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""One request to a sink by libcurl: its options, its callbacks, and what came of it.
+"""One exchange with a sink, as libcurl's callbacks report it.
 
 The status line of the final answer decides: once it is there, whatever goes wrong after it
 (a body that is too large, never ends or is cut off) only costs the connection. The sink has
@@ -11,17 +11,17 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pycurl
 
-from webrtc_events.core.model import SinkAnswer, SinkFailure, SinkReply, SinkRequest
-from webrtc_events.core.one_line import one_line
+from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkReply, SinkRequest
 from webrtc_events.sinks.addresses import AddressPolicy
-from webrtc_events.sinks.headers import is_sendable_header
+from webrtc_events.sinks.curl_options import set_callbacks, set_request, set_time
+from webrtc_events.sinks.failures import curl_failure
+from webrtc_events.sinks.limits import SinkLimits
 
-__all__ = ["RefusedError", "SinkLimits", "Transfer"]
+__all__ = ["Transfer"]
 
 # This host's trouble, not that of the peer.
 _NO_SOCKETS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -31,53 +31,7 @@ _MAX_PERMISSION = 300
 _ALLOWED_ORIGIN = b"webhook-allowed-origin"
 _ALLOWED_RATE = b"webhook-allowed-rate"
 
-# libcurl would add these; a name without a value takes one out.
-_UNWANTED = {"accept": "Accept:", "content-type": "Content-Type:"}
-
-_REASONS: Final[dict[int, str]] = {
-    pycurl.E_COULDNT_RESOLVE_HOST: "dns",
-    pycurl.E_COULDNT_RESOLVE_PROXY: "dns",
-    pycurl.E_COULDNT_CONNECT: "connect",
-    pycurl.E_INTERFACE_FAILED: "connect",
-    pycurl.E_GOT_NOTHING: "connect",
-    pycurl.E_PARTIAL_FILE: "connect",
-    pycurl.E_RECV_ERROR: "connect",
-    pycurl.E_SEND_ERROR: "connect",
-    pycurl.E_SEND_FAIL_REWIND: "connect",
-    pycurl.E_OPERATION_TIMEDOUT: "timeout",
-    pycurl.E_PEER_FAILED_VERIFICATION: "tls",
-    pycurl.E_SSL_CACERT_BADFILE: "tls",
-    pycurl.E_SSL_CERTPROBLEM: "tls",
-    pycurl.E_SSL_CIPHER: "tls",
-    pycurl.E_SSL_CONNECT_ERROR: "tls",
-    pycurl.E_SSL_ENGINE_INITFAILED: "tls",
-    pycurl.E_SSL_INVALIDCERTSTATUS: "tls",
-    pycurl.E_SSL_ISSUER_ERROR: "tls",
-    pycurl.E_USE_SSL_FAILED: "tls",
-    pycurl.E_BAD_CONTENT_ENCODING: "protocol",
-    pycurl.E_FTP_WEIRD_SERVER_REPLY: "protocol",
-    pycurl.E_HTTP2: "protocol",
-    pycurl.E_UNSUPPORTED_PROTOCOL: "protocol",
-    pycurl.E_URL_MALFORMAT: "protocol",
-    92: "protocol",  # CURLE_HTTP2_STREAM, which pycurl does not name
-    100: "too_large",  # CURLE_TOO_LARGE, likewise: libcurl's own limit on a head
-}
-
 _UNANSWERED = "the connection ended, or refused the request, before an answer"
-
-
-@dataclass(frozen=True, slots=True)
-class SinkLimits:
-    """What one request may take. `total_ms` runs from name resolution to the last byte of the answer.
-
-    `body_ms` is what a body may take to end once the head of the final answer is there.
-    """
-
-    connect_ms: int = 3_000
-    total_ms: int = 10_000
-    body_ms: int = 250
-    head_bytes: int = 16_384
-    body_bytes: int = 65_536
 
 
 _SOCKET_BAD: Final[int] = pycurl.SOCKET_BAD
@@ -100,18 +54,17 @@ class _Descriptor:
         os.close(self._fd)
 
 
-class RefusedError(Exception):
-    """A request that must not be sent; the text is fit for a dead letter."""
-
-
 class Transfer:
     """An easy handle with its callbacks, used for one request after another.
 
-    `on_head` is told of the handle once the whole head of its final answer is there.
+    `on_head` is called with the handle once the whole head of its final answer is there.
     """
 
-    def __init__(self, limits: SinkLimits, policy: AddressPolicy, on_head: Callable[[Any], None]) -> None:
-        self.curl = pycurl.Curl()
+    def __init__(
+        self, curl: Any, limits: SinkLimits, policy: AddressPolicy, on_head: Callable[[Any], None]
+    ) -> None:
+        self.curl = curl
+        set_callbacks(curl, self)
         self._on_head = on_head
         self._limits = limits
         self._policy = policy
@@ -139,32 +92,20 @@ class Transfer:
         """Sets the request.
 
         Raises:
-            RefusedError: a header that must not be sent.
-            pycurl.error, ValueError, TypeError: libcurl or its binding takes no such URL or header.
+            RefusedError, pycurl.error, ValueError, TypeError: see `curl_options.set_request`.
         """
         self._restart()
-        self.curl.setopt(pycurl.URL, request.url)
-        self.curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
-        if request.method == "POST":
-            self.curl.unsetopt(pycurl.CUSTOMREQUEST)
-            self.curl.setopt(pycurl.POSTFIELDS, request.body)
-        else:
-            # A GET by another name: no body goes out, and one that comes is read to its end.
-            self._whole_head = True
-            self.curl.setopt(pycurl.HTTPGET, 1)
-            self.curl.setopt(pycurl.CUSTOMREQUEST, request.method)
+        set_request(self.curl, request)
+        # Of an answer to OPTIONS the headers are what was asked for.
+        self._whole_head = request.method != "POST"
         if self._shortened:
             self._shortened = False
-            self._limit(0)
+            set_time(self.curl, self._limits)
 
     def shorten(self, spent_ms: int) -> None:
         """Some of the time is spent already."""
         self._shortened = True
-        self._limit(spent_ms)
-
-    def _limit(self, spent_ms: int) -> None:
-        self.curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, self._limits.connect_ms - spent_ms))
-        self.curl.setopt(pycurl.TIMEOUT_MS, max(1, self._limits.total_ms - spent_ms))
+        set_time(self.curl, self._limits, spent_ms=spent_ms)
 
     def on_header(self, line: bytes) -> int | None:
         """libcurl's HEADERFUNCTION: one line, of interim answers, the final answer, and trailers."""
@@ -278,11 +219,7 @@ class Transfer:
             return SinkFailure("other", "this host has no socket left", elapsed_ms)
         if code == pycurl.E_OK:
             return SinkFailure("protocol", "the answer has no final status", elapsed_ms)
-        if code == pycurl.E_COULDNT_CONNECT and (fault := self.curl.getinfo(pycurl.OS_ERRNO)):
-            # libcurl's words are the same for a port where nobody listens and a network that is down.
-            message += f": {os.strerror(fault)}"
-        detail = one_line(f"{message or 'no detail'} (libcurl {code})")
-        return SinkFailure(_REASONS.get(code, "other"), detail, elapsed_ms)
+        return curl_failure(self.curl, code, message, elapsed_ms)
 
 
 def _parse_status(line: bytes) -> int | None:
@@ -292,17 +229,3 @@ def _parse_status(line: bytes) -> int | None:
     if len(fields[1]) != 3 or not fields[1].isdigit():
         return None
     return int(fields[1])
-
-
-def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
-    lines = []
-    unwanted = dict(_UNWANTED)
-    for name, value in headers:
-        if not is_sendable_header(name, value):
-            # Never the value: it may be a credential.
-            raise RefusedError("a header is malformed or not the caller's to set")
-        unwanted.pop(name.lower(), None)
-        # libcurl drops a header without a value unless it ends in a semicolon.
-        lines.append(f"{name}: {value}" if value.strip() else f"{name};")
-    lines += unwanted.values()
-    return lines

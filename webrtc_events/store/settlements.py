@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from webrtc_events.core.model import Agreed, Claim, End, Refused
+from webrtc_events.core.model import Claim
+from webrtc_events.core.outcomes import Agreed, End, Refused, ScheduledRetry, SinkResult
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.redis.scripts import Call
 
-__all__ = ["DroppedEvent", "RetryLater", "SettleOutcome", "Settlement", "SinkConduct", "settle_call"]
+__all__ = ["DroppedEvent", "SettleOutcome", "Settlement", "settle_call"]
 
 
 class SettleOutcome(StrEnum):
@@ -29,14 +30,6 @@ class SettleOutcome(StrEnum):
     UNANSWERED = "unanswered"
 
 
-class SinkConduct(StrEnum):
-    """What a sink did with a claim: it took some event, failed to take any, or was not asked."""
-
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    NOT_ASKED = ""
-
-
 @dataclass(frozen=True, slots=True)
 class DroppedEvent:
     """An event given up: its outbox number and why."""
@@ -44,15 +37,6 @@ class DroppedEvent:
     number: int
     reason: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class RetryLater:
-    """The event with this outbox number, which has failed `attempts` times, is tried after `delay_ms`."""
-
-    delay_ms: int
-    attempts: int
-    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +51,8 @@ class Settlement:
     through: int
     dead: tuple[DroppedEvent, ...] = ()
     attempts: tuple[dict[str, Any], ...] = ()
-    follow_up: RetryLater | End | Agreed | Refused | None = None
-    sink: SinkConduct = SinkConduct.NOT_ASKED
+    follow_up: ScheduledRetry | End | Agreed | Refused | None = None
+    sink: SinkResult = SinkResult.NOT_ASKED
 
 
 def settle_call(partition: Partition, settlement: Settlement) -> Call:
@@ -91,7 +75,7 @@ def settle_call(partition: Partition, settlement: Settlement) -> Call:
 def _verdict(settlement: Settlement) -> tuple[str | int, str | int, int, int]:
     """What is next, and three values that belong to it."""
     match settlement.follow_up:
-        case RetryLater(delay_ms, attempts, number):
+        case ScheduledRetry(delay_ms, attempts, number):
             return "retry", delay_ms, attempts, number
         case End(reason, notify):
             return "end", reason, int(notify), 0

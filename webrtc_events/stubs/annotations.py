@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from webrtc_events.contract.documents import resolved
-from webrtc_events.stubs.errors import StubsError
+from webrtc_events.contract.openapi import resolved
+from webrtc_events.stubs.stubs_error import StubsError
 
 __all__ = ["Annotator"]
 
@@ -57,7 +57,7 @@ class Annotator:
             return [*self._parts(plain, seen), "None"]
         for choice in ("oneOf", "anyOf"):
             if choice in schema:
-                return [part for each in schema[choice] for part in self._parts(each, seen)]
+                return [part for chosen in schema[choice] for part in self._parts(chosen, seen)]
         if len(schema.get("allOf", [])) == 1:
             return self._parts(schema["allOf"][0], seen)
         if schema.get("type") == "array":

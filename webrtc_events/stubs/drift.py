@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from webrtc_events.api.binding import call_faults
-from webrtc_events.stubs.documents import Operation
 from webrtc_events.stubs.modules import HandlersModule, signature
+from webrtc_events.stubs.openapi_documents import DocumentedOperation
 from webrtc_events.stubs.targets import Target
 
 __all__ = ["Drift", "find_drift"]
@@ -51,7 +51,7 @@ def _of_operations(target: Target, module: HandlersModule) -> Iterator[Drift]:
             yield from _of_parameters(operation, module)
 
 
-def _of_parameters(operation: Operation, module: HandlersModule) -> Iterator[Drift]:
+def _of_parameters(operation: DocumentedOperation, module: HandlersModule) -> Iterator[Drift]:
     function = module.functions[operation.function]
     for fault in call_faults(signature(function), operation.arguments):
         yield Drift(module.path, function.lineno, f"{function.name} ({operation.place}): {fault}")

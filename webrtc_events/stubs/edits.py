@@ -1,7 +1,7 @@
-"""Python source with an import or an exported name more. Whatever else is there stays as it is.
+"""Adds an import, an exported name or a function to Python source. The rest stays as it is.
 
 New lines are laid out so that ruff and black leave them alone at any line length from 88 on:
-in one line if that is short, else one item a line with a comma after the last.
+in one line if that is short, else one item per line with a comma after the last.
 """
 
 import ast
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from webrtc_events.stubs.errors import StubsError
+from webrtc_events.stubs.stubs_error import StubsError
 
 __all__ = ["LINE_LENGTH", "add_export", "add_import", "append"]
 
@@ -179,7 +179,7 @@ def _start(text: str, tree: ast.Module) -> int:
 
 
 def _block(text: str, at: int, statement: str) -> str:
-    """An import in a section of its own, with empty lines around it."""
+    """An import in a new section, with empty lines around it."""
     before, after = text[:at], text[at:]
     if before and not before.endswith("\n"):
         before += "\n"

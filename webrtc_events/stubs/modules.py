@@ -6,7 +6,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
-from webrtc_events.stubs.errors import StubsError
+from webrtc_events.stubs.stubs_error import StubsError
 
 __all__ = ["Function", "HandlersModule", "signature"]
 
@@ -14,8 +14,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class HandlersModule:
-    """`functions` are those defined in the module, `names` all that it binds. A file that is
-    not there is an empty module."""
+    """`functions` are those that the module defines, `names` all that it binds. A missing file is an
+    empty module."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,13 +61,14 @@ def signature(function: Function) -> Signature:
     without = len(positional) - len(given.defaults)
     defaults: list[ast.expr | None] = [*[None] * without, *given.defaults]
     parameters = [
-        _parameter(each, kind, default) for (each, kind), default in zip(positional, defaults, strict=True)
+        _parameter(argument, kind, default)
+        for (argument, kind), default in zip(positional, defaults, strict=True)
     ]
     if given.vararg:
         parameters.append(Parameter(given.vararg.arg, Parameter.VAR_POSITIONAL))
     parameters += [
-        _parameter(each, Parameter.KEYWORD_ONLY, default)
-        for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+        _parameter(argument, Parameter.KEYWORD_ONLY, default)
+        for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
     ]
     if given.kwarg:
         parameters.append(Parameter(given.kwarg.arg, Parameter.VAR_KEYWORD))

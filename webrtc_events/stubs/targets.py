@@ -1,4 +1,4 @@
-"""Which handlers, and which generated types, belong to a document."""
+"""The handlers and the generated types that belong to a document."""
 
 import ast
 import re
@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from webrtc_events.api.binding import parameter_name
-from webrtc_events.stubs.documents import Document, is_overlay, read_yaml
-from webrtc_events.stubs.errors import StubsError
+from webrtc_events.stubs.openapi_documents import Document, is_overlay, read_yaml
+from webrtc_events.stubs.stubs_error import StubsError
 
 __all__ = ["Target", "shipped_targets", "target"]
 
@@ -31,7 +31,7 @@ class Target:
 
 
 def target(spec: Path, module: Path | None = None, *, create: bool = False) -> Target:
-    """Of the document at `spec`. With `create` the module may be about to be written.
+    """The target of the document at `spec`. `create`: its module need not exist yet.
 
     Raises:
         StubsError: there is no such document, or no folder for its handlers.
@@ -42,7 +42,7 @@ def target(spec: Path, module: Path | None = None, *, create: bool = False) -> T
 
 
 def shipped_targets() -> list[Target]:
-    """Of all contracts that ship; Overlays are none."""
+    """The targets of all contracts that ship; Overlays are not contracts."""
     folder = Path(str(files("webrtc_events") / "spec")).resolve()
     specs = [_near(path) for path in sorted(folder.glob("*.yaml"))]
     return [target(spec) for spec in specs if not is_overlay(read_yaml(spec))]
@@ -54,7 +54,7 @@ def _module_name(spec: Path) -> str:
 
 
 def _handlers_folder(*, create: bool) -> Path:
-    """The folder `handlers` here, as in a checkout. To be read, that of the installed package does too."""
+    """The folder `handlers` here, as in a checkout; for reading, else the one of the installed package."""
     here = Path("handlers")
     if here.is_dir():
         return here
@@ -80,6 +80,6 @@ def _type_names(module: str | None) -> dict[str, str]:
 
 
 def _near(path: Path) -> Path:
-    """As people would name it."""
+    """The path relative to here, if it is below."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

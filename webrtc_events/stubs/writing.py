@@ -1,4 +1,4 @@
-"""Handler stubs: typed functions that answer 501 until somebody writes them."""
+"""Writes handler stubs: typed functions that answer 501 until somebody fills them in."""
 
 import ast
 import textwrap
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from webrtc_events.api.binding import Argument
 from webrtc_events.stubs.annotations import Annotator
-from webrtc_events.stubs.documents import Operation
 from webrtc_events.stubs.edits import LINE_LENGTH, add_export, add_import, append
-from webrtc_events.stubs.errors import StubsError
 from webrtc_events.stubs.modules import HandlersModule
+from webrtc_events.stubs.openapi_documents import DocumentedOperation
+from webrtc_events.stubs.stubs_error import StubsError
 from webrtc_events.stubs.targets import Target
 
 __all__ = ["Stub", "write_stubs"]
@@ -61,7 +61,10 @@ def write_stubs(target: Target) -> list[Stub]:
         raise StubsError(f"{module.path}: {error}") from error
     lines = {node.name: node.lineno for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
     _write(module, text)
-    return [Stub(module.path, lines[each.function], each.function, each.id) for each in missing]
+    return [
+        Stub(module.path, lines[operation.function], operation.function, operation.id)
+        for operation in missing
+    ]
 
 
 def _use_case(module: HandlersModule) -> str:
@@ -71,13 +74,13 @@ def _use_case(module: HandlersModule) -> str:
 
 
 def _first(arguments: ast.arguments, text: str) -> str:
-    for each in [*arguments.posonlyargs, *arguments.args]:
-        annotation = ast.get_source_segment(text, each.annotation) if each.annotation else None
-        return f"{each.arg}: {' '.join((annotation or 'Any').split())}"
+    for argument in [*arguments.posonlyargs, *arguments.args]:
+        annotation = ast.get_source_segment(text, argument.annotation) if argument.annotation else None
+        return f"{argument.arg}: {' '.join((annotation or 'Any').split())}"
     return "use_case: Any"
 
 
-def _sources(target: Target, missing: list[Operation], use_case: str) -> list[_Source]:
+def _sources(target: Target, missing: list[DocumentedOperation], use_case: str) -> list[_Source]:
     annotator = Annotator(target.document.content, target.types)
     return [_source(operation, use_case, annotator, target.document.path.name) for operation in missing]
 
@@ -90,18 +93,18 @@ def _extended(text: str, sources: list[_Source]) -> str:
     return append(text, [source.text for source in sources])
 
 
-def _source(operation: Operation, use_case: str, annotator: Annotator, document: str) -> _Source:
+def _source(operation: DocumentedOperation, use_case: str, annotator: Annotator, document: str) -> _Source:
     taken = [argument for argument in operation.arguments if argument.needed or argument.name == "caller"]
     # Those with a default come last.
-    taken.sort(key=lambda each: not each.always)
-    names = [each.name for each in taken]
+    taken.sort(key=lambda argument: not argument.always)
+    names = [argument.name for argument in taken]
     first = use_case.partition(":")[0]
     while first in names:
         first = f"use_case_{first}"
-    annotations = [_annotation(each, operation, annotator) for each in taken]
+    annotations = [_annotation(argument, operation, annotator) for argument in taken]
     parameters = [
-        f"{each.name}: {annotation}" + ("" if each.always else " = None")
-        for each, annotation in zip(taken, annotations, strict=True)
+        f"{argument.name}: {annotation}" + ("" if argument.always else " = None")
+        for argument, annotation in zip(taken, annotations, strict=True)
     ]
     parameters.insert(0, f"{first}:{use_case.partition(':')[2]}")
     result = _result(operation, annotator)
@@ -120,7 +123,7 @@ def _source(operation: Operation, use_case: str, annotator: Annotator, document:
     return _Source(operation.function, text, frozenset(imports))
 
 
-def _annotation(argument: Argument, operation: Operation, annotator: Annotator) -> str:
+def _annotation(argument: Argument, operation: DocumentedOperation, annotator: Annotator) -> str:
     if argument.name == "payload":
         return annotator.union(operation.payload or [{}], none=not argument.always)
     if argument.name == "caller":
@@ -129,7 +132,7 @@ def _annotation(argument: Argument, operation: Operation, annotator: Annotator) 
     return "str" if in_path == "Any" else in_path
 
 
-def _result(operation: Operation, annotator: Annotator) -> str:
+def _result(operation: DocumentedOperation, annotator: Annotator) -> str:
     """The body, and the status unless it can only be 200."""
     schemas = [schema for answer in operation.answers.values() for schema in answer]
     empty = not all(operation.answers.values())
@@ -148,7 +151,7 @@ def _definition(name: str, parameters: list[str], result: str) -> str:
     )
 
 
-def _docstring(operation: Operation, document: str) -> str:
+def _docstring(operation: DocumentedOperation, document: str) -> str:
     summary = " ".join(_clean(operation.summary).split()) or f"The operation {operation.id}."
     if summary[-1] not in ".!?:":
         summary += "."
@@ -164,7 +167,7 @@ def _docstring(operation: Operation, document: str) -> str:
 def _clean(text: str) -> str:
     """Fit for a docstring, whatever the document says."""
     text = text.translate(_PLAIN).expandtabs(4)
-    text = "".join(each if each.isprintable() or each == "\n" else " " for each in text)
+    text = "".join(character if character.isprintable() or character == "\n" else " " for character in text)
     return text.replace("\\", "\\\\").replace('"""', "'''")
 
 

@@ -167,7 +167,7 @@ def one_scope(world: World, scope: str) -> None:
 
 @given(parsers.parse('the token has every scope but "{scope}"'))
 def all_scopes_but(world: World, scope: str) -> None:
-    world.claims["scope"] = " ".join(each for each in ALL_SCOPES.split() if each != scope)
+    world.claims["scope"] = " ".join(granted for granted in ALL_SCOPES.split() if granted != scope)
 
 
 @given(parsers.parse("a request for {kind}"))

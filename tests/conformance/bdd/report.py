@@ -102,7 +102,8 @@ class Reporter:
 
     def _html(self) -> str:
         sections = sorted(
-            self._sections.values(), key=lambda each: (not each.where.endswith(".feature"), each.title)
+            self._sections.values(),
+            key=lambda section: (not section.where.endswith(".feature"), section.title),
         )
         totals = {
             outcome: sum(section.count(outcome) for section in sections)
@@ -123,7 +124,7 @@ def _entry(report: pytest.TestReport) -> Entry:
     if report not in scenario_of:
         return Entry(test, report.outcome, report.duration, (), _why(report), notes)
     scenario = scenario_of[report].scenario
-    steps = [Step(each["keyword"], each["name"], each["failed"]) for each in scenario["steps"]]
+    steps = [Step(step["keyword"], step["name"], step["failed"]) for step in scenario["steps"]]
     name = f"{scenario['name']} ({parameters[:-1]})" if bracket else scenario["name"]
     return Entry(name, report.outcome, report.duration, steps, _why(report), notes)
 

@@ -1,6 +1,6 @@
 """CloudEvents' own libraries read what is sent: every notification of all recorded calls, in both forms.
 
-README, CloudEvents libraries, says what they do with each form; this keeps it true.
+docs/subscribers.md, CloudEvents libraries, says what they do with each form; this keeps it true.
 """
 
 import json
@@ -17,7 +17,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from cloudevents.core.exceptions import CloudEventValidationError
 
-from tests.delivery.conftest import Postman
+from tests.delivery.conftest import DispatcherDriver
 from tests.harness.builders import created
 from tests.harness.sinks import Received, RecordingSink
 from webrtc_events.contract.documents import load_network
@@ -28,8 +28,9 @@ from webrtc_events.services.events import Events
 from webrtc_events.store.store import Store
 
 HERE = Path(__file__).parent
-README = (HERE.parents[2] / "README.md").read_text(encoding="utf-8")
+DOCUMENT = (HERE.parents[2] / "docs" / "subscribers.md").read_text(encoding="utf-8")
 SUBSCRIBABLE = [each for each in EventType if each is not EventType.SUBSCRIPTION_ENDED]
+SUBSCRIBABLE = [kind for kind in EventType if kind is not EventType.SUBSCRIPTION_ENDED]
 MOVED = {"mediaSessionId", "status"}
 
 
@@ -42,17 +43,21 @@ class Sent:
 
     @property
     def refusable(self) -> list[Received]:
-        return [each for each in self.contract if each.json["type"] == EventType.SESSION_STATUS]
+        return [request for request in self.contract if request.json["type"] == EventType.SESSION_STATUS]
 
     @property
     def same(self) -> list[Received]:
         """In the contract's form, those that have nothing to refuse."""
-        return [each for each in self.contract if each.json["type"] != EventType.SESSION_STATUS]
+        return [request for request in self.contract if request.json["type"] != EventType.SESSION_STATUS]
 
 
 @pytest.fixture
 def sent(
-    store: Store, settings: Settings, sink: RecordingSink, postman: Callable[..., Postman], calls: Path
+    store: Store,
+    settings: Settings,
+    sink: RecordingSink,
+    make_driver: Callable[..., DispatcherDriver],
+    calls: Path,
 ) -> Sent:
     played = [
         [json.loads(line) for line in file.read_text().splitlines()]
@@ -62,20 +67,20 @@ def sent(
         made = list(_subscribed(store, sink, call))
         results = Events(store, load_network()).accept(call)
         assert {result["status"] for result in results} == {"accepted"}
-        for each in made:
+        for subscription in made:
             store.subscriptions.end(
-                each, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+                subscription, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
             )
-    postman(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
+    make_driver(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
     sent = Sent(
         *([request for request in sink.requests if request.path == path] for path in ("/strict", "/contract"))
     )
     for received in (sent.strict, sent.contract):
-        told = [_told(each.json) for each in received]
+        told = [_told(request.json) for request in received]
         assert all(_told(event) in told for call in played for event in call)
-        assert {each.json["type"] for each in received} == set(EventType)
-    assert not any(MOVED & each.json.keys() for each in sent.strict)
-    assert all(each.json.keys() >= MOVED for each in sent.refusable)
+        assert {request.json["type"] for request in received} == set(EventType)
+    assert not any(MOVED & request.json.keys() for request in sent.strict)
+    assert all(request.json.keys() >= MOVED for request in sent.refusable)
     return sent
 
 
@@ -153,10 +158,10 @@ def test_javascript(sent: Sent) -> None:
             assert re.match(r"ValidationError: invalid .* name: .*mediaSessionId", result[way]["refused"])
 
 
-def test_the_readme_names_the_versions_that_this_was_tried_with() -> None:
+def test_the_document_names_the_versions_that_this_was_tried_with() -> None:
     manifest = json.loads((HERE / "node_modules" / "cloudevents" / "package.json").read_text())
     for language, installed in (("Python", version("cloudevents")), ("JavaScript", manifest["version"])):
-        told = set(re.findall(rf"^\| {language} `cloudevents` ([\d.]+),", README, re.MULTILINE))
+        told = set(re.findall(rf"^\| {language} `cloudevents` ([\d.]+),", DOCUMENT, re.MULTILINE))
         assert told == {".".join(installed.split(".")[:2])}, language
 
 

@@ -120,6 +120,7 @@ def site(
     running.stop()
 
 
+@pytest.mark.slow
 def test_what_a_restore_brings_back_is_as_the_table_says(
     site: Site, sink: RecordingSink, document: Document
 ) -> None:

@@ -13,7 +13,8 @@ from tests.harness.documents import ROOT, Document
 from tests.production.operations.tools import adapted, run_block
 from tests.production.operations.units import DEPLOY
 
-RELEASES = ROOT / "tests" / "data" / "releases"
+pytestmark = pytest.mark.slow
+
 # pip takes what it has to build with, and what there is besides, from this Python: no registry is asked.
 OFFLINE = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "false", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
@@ -77,7 +78,9 @@ class Host:
         ).split()[-1]
 
 
-def test_it_is_installed_upgraded_and_taken_back(collected: Path, tmp_path: Path, document: Document) -> None:
+def test_it_is_installed_upgraded_and_taken_back(
+    collected: Path, former_wheel: Path, tmp_path: Path, document: Document
+) -> None:
     (new,) = collected.glob("webrtc_events-*.whl")
     shipped = sorted(path.name for path in (collected / "deploy").iterdir())
     assert shipped == sorted(path.name for path in DEPLOY.iterdir())
@@ -85,15 +88,14 @@ def test_it_is_installed_upgraded_and_taken_back(collected: Path, tmp_path: Path
     host = Host(tmp_path / "host")
     former = tmp_path / "former"
     former.mkdir()
-    (wheel,) = RELEASES.glob("webrtc_events-*.whl")
-    shutil.copy(wheel, former)
+    shutil.copy(former_wheel, former)
     install = document.block("Install", 1)
     user = next(line for line in install.splitlines() if line.startswith("useradd "))
     # Without being root, no user can be made, wherever it is written to.
     as_root = os.geteuid() == 0
     made = f"useradd --prefix {host.root} {user.removeprefix('useradd ')}" if as_root else "true"
     host.run(install, former, {user: made})
-    assert host.version() == version_of(wheel)
+    assert host.version() == version_of(former_wheel)
     if as_root:
         (line,) = [line for line in (host.root / "etc/passwd").read_text().splitlines() if "webrtc" in line]
         name, *_, home, shell = line.split(":")
@@ -104,7 +106,7 @@ def test_it_is_installed_upgraded_and_taken_back(collected: Path, tmp_path: Path
     host.run(document.block("Upgrade, and back"), collected)
     assert host.version() == version_of(new)
     host.run(document.block("Upgrade, and back", 1), tmp_path)
-    assert host.version() == version_of(wheel)
+    assert host.version() == version_of(former_wheel)
 
 
 def version_of(wheel: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 import webrtc_events
 from tests.harness.documents import Document
-from webrtc_events.core.model import Outcome
+from webrtc_events.core.outcomes import Outcome
 
 LINES = [row[0].strip("`") for row in Document("operations.md").table("What to watch in the log")]
 _FIELD = re.compile(r"%[sdr]|%\.\d+f")

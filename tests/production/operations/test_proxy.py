@@ -23,6 +23,8 @@ from tests.production.operations.proxy import FILE, NAME, Proxy, head, parsed, r
 from tests.production.operations.units import DEPLOY, Unit, started
 from webrtc_events import app
 
+pytestmark = pytest.mark.slow
+
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 EVENTS = f"{NETWORK}/events"
 API = Unit(DEPLOY / "webrtc-events-api.service")

@@ -18,6 +18,8 @@ from tests.harness.valkeys import eventually
 from tests.production.operations.proxy import FILE, NAME, Proxy, head, parsed, running
 from webrtc_events import gunicorn_conf
 
+pytestmark = pytest.mark.slow
+
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 EVENTS = f"{NETWORK}/events"
 

@@ -43,6 +43,7 @@ def service(
         client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("confined", [False, True], ids=["free", "confined as by the units"])
 def test_the_smallest_settings_deliver_an_event(
     tmp_path: Path,
@@ -131,6 +132,7 @@ def test_wrong_settings_end_it_with_a_status_after_which_it_is_not_started_again
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [API, WORKER], ids=["API", "worker"])
 def test_without_its_store_it_ends_with_a_status_after_which_it_is_started_again(
     tmp_path: Path, issuer: Issuer, sink: RecordingSink, configure: Configure, unit: Unit
@@ -156,6 +158,7 @@ def status_of(unit: Unit, directory: Path, settings: Path) -> tuple[int, str]:
         process.kill_all()
 
 
+@pytest.mark.slow
 def test_readiness_tells_that_the_store_is_away_and_health_that_the_process_is_not(
     tmp_path: Path,
     configured_valkey: ConfiguredValkey,
@@ -184,6 +187,7 @@ def test_readiness_tells_that_the_store_is_away_and_health_that_the_process_is_n
         assert client.publish(1) == "accepted"
 
 
+@pytest.mark.slow
 def test_two_kinds_of_api_processes_serve_one_side_each(
     tmp_path: Path,
     configured_valkey: ConfiguredValkey,

@@ -30,7 +30,8 @@ from tests.production.operations.conftest import AUDIENCE
 from tests.production.operations.tools import run_block
 from webrtc_events.api.openid import ALGORITHMS
 from webrtc_events.app import create_app
-from webrtc_events.contract.documents import Contract, load_network, load_next, load_public
+from webrtc_events.contract.documents import load_network, load_next, load_public
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey

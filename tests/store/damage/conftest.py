@@ -20,7 +20,7 @@ from webrtc_events.core.errors import DamagedRecord, NotFound, Unavailable
 from webrtc_events.core.model import Caller, EventType
 from webrtc_events.core.settings import Settings
 from webrtc_events.services.events import Events
-from webrtc_events.services.subscriptions import Subscriptions
+from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.erasure import Erasure
 from webrtc_events.store.key_rotation import KeyRotation
@@ -92,7 +92,9 @@ class Service:
 
     def __post_init__(self) -> None:
         self.subscriptions = Subscriptions(
-            self.store, self.settings, resources=load_public().validator("Subscription")
+            self.store,
+            SubscriptionOptions.of(self.settings),
+            resources=load_public().validator("Subscription"),
         )
         self.events = Events(self.store, load_network())
 

@@ -1,5 +1,7 @@
 """One damaged record stops nobody: every kind of record of keys.py, damaged in every way, beside a worker."""
 
+from collections.abc import Iterable, Mapping
+
 import pytest
 
 from tests.harness.builders import listed
@@ -57,26 +59,54 @@ def all_get_theirs(service: Service, turn: int, *damaged: str) -> None:
     service.is_well(*damaged)
 
 
+# `make test` damages many records at the same time, or in one way; `make slow` each alone, in every way.
+BOTH_WAYS = pytest.mark.parametrize(
+    "together", [pytest.param(True, id="together"), pytest.param(False, id="alone", marks=pytest.mark.slow)]
+)
+ONE_OR_ALL_TYPES = pytest.mark.parametrize(
+    "types", [pytest.param(1, id="one"), pytest.param(5, id="all", marks=pytest.mark.slow)]
+)
+VALUES = {**GARBLED, "absent": None}
+
+
 def test_the_list_of_fields_is_whole(service: Service) -> None:
     victim = service.subscribe("/victim", NEAR)
     kept = {name.decode() for name in service.raw.hkeys(P.subscription(victim))}
     assert kept <= {*FIELDS, *OPTIONAL_FIELDS}
 
 
+def damaged_subscription(service: Service, path: str, field: str, value: bytes | None) -> str:
+    victim = service.subscribe(path, NEAR)
+    set_or_remove(service, P.subscription(victim), field, value)
+    # Every way leads to it: deliveries, its time, its initial event.
+    service.raw.rpush(P.outbox(victim), f"1 0 {10**12} {9 * 10**12} 1\n{{}}")
+    service.raw.zadd(P.due, {victim: 1})
+    service.raw.zadd(P.ends, {victim: 1})
+    service.raw.zadd(P.initial, {victim: 1})
+    return victim
+
+
+def set_or_remove(service: Service, key: str, field: str, value: bytes | None) -> None:
+    if value is None:
+        service.raw.hdel(key, field)
+    else:
+        service.raw.hset(key, field, value)
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_all_fields_of_subscriptions(service: Service, value: bytes | None) -> None:
+    """A subscription for each field."""
+    victims = [
+        damaged_subscription(service, f"/{field}", field, value) for field in (*FIELDS, *OPTIONAL_FIELDS)
+    ]
+    all_get_theirs(service, 0, *victims)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("field", [*FIELDS, *OPTIONAL_FIELDS])
 def test_a_field_of_a_subscription(service: Service, field: str) -> None:
-    for turn, value in enumerate([*GARBLED.values(), None]):
-        victim = service.subscribe(f"/victim{turn}", NEAR)
-        key = P.subscription(victim)
-        if value is None:
-            service.raw.hdel(key, field)
-        else:
-            service.raw.hset(key, field, value)
-        # Every way leads to it: deliveries, its time, its initial event.
-        service.raw.rpush(P.outbox(victim), f"1 0 {10**12} {9 * 10**12} 1\n{{}}")
-        service.raw.zadd(P.due, {victim: 1})
-        service.raw.zadd(P.ends, {victim: 1})
-        service.raw.zadd(P.initial, {victim: 1})
+    for turn, value in enumerate(VALUES.values()):
+        victim = damaged_subscription(service, f"/victim{turn}", field, value)
         all_get_theirs(service, turn, victim)
 
 
@@ -104,19 +134,41 @@ ENTRIES = [
 ]
 
 
+def damaged_outbox(service: Service, path: str, entry: bytes, place: str) -> str:
+    victim = service.subscribe(path, NEAR)
+    getattr(service.raw, place)(P.outbox(victim), entry)
+    service.raw.zadd(P.due, {victim: 1})
+    return victim
+
+
+def all_get_what_is_behind(service: Service, turn: int, damaged: Mapping[str, bytes]) -> None:
+    """`damaged` has the entry of each path."""
+    paths = others(service, turn)
+    # The number of the first may be that of the damaged one.
+    for registration in (NEAR, NEAR, NEIGHBOUR, FAR):
+        service.publish(registration)
+    lasting = [path for path, entry in damaged.items() if not entry.startswith(b"1 1 1000 ")]
+    service.waits_for(*paths, *lasting)
+
+
+PLACES = ("lpush", "rpush")
+
+
+def test_all_entries_of_outboxes(service: Service) -> None:
+    """An outbox for each, and for each end of it."""
+    cases = {f"/{place}{number}": (entry, place) for number, entry in enumerate(ENTRIES) for place in PLACES}
+    victims = [damaged_outbox(service, path, entry, place) for path, (entry, place) in cases.items()]
+    all_get_what_is_behind(service, 0, {path: entry for path, (entry, _) in cases.items()})
+    service.is_well(*victims)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ENTRIES, ids=range(len(ENTRIES)))
 def test_an_entry_of_an_outbox(service: Service, entry: bytes) -> None:
     """Wherever it is in the outbox, what is behind it is delivered to its own subscription too."""
-    for turn, place in enumerate(("lpush", "rpush")):
-        victim = service.subscribe(f"/victim{turn}", NEAR)
-        getattr(service.raw, place)(P.outbox(victim), entry)
-        service.raw.zadd(P.due, {victim: 1})
-        paths = others(service, turn)
-        # The number of the first may be that of the damaged one.
-        for each in (NEAR, NEAR, NEIGHBOUR, FAR):
-            service.publish(each)
-        is_end = entry.startswith(b"1 1 1000 ")
-        service.waits_for(*paths, *(() if is_end else (f"/victim{turn}",)))
+    for turn, place in enumerate(PLACES):
+        victim = damaged_outbox(service, f"/victim{turn}", entry, place)
+        all_get_what_is_behind(service, turn, {f"/victim{turn}": entry})
         service.is_well(victim)
 
 
@@ -167,11 +219,18 @@ PARTITION_KEYS = {
 }
 
 
+def some_types(name: str, names: Iterable[str], types: int) -> Iterable[int]:
+    """So many of the five that a key can have instead; of one, another for each name."""
+    first = list(names).index(name)
+    return [(first + number) % 5 for number in range(types)]
+
+
+@ONE_OR_ALL_TYPES
 @pytest.mark.parametrize("name", PARTITION_KEYS)
-def test_a_shared_key_of_another_type(service: Service, name: str) -> None:
+def test_a_shared_key_of_another_type(service: Service, name: str, types: int) -> None:
     """What it pointed to is found again: also the subscription that was made before."""
     key = PARTITION_KEYS[name]
-    for turn in range(5):
+    for turn in some_types(name, PARTITION_KEYS, types):
         early = service.subscribe(f"/early{turn}", NEAR)
         other_types(service.raw, key)[turn]()
         all_get_theirs(service, turn)
@@ -191,12 +250,13 @@ def test_an_outbox_of_another_type(service: Service) -> None:
         all_get_theirs(service, turn, victim)
 
 
+@ONE_OR_ALL_TYPES
 @pytest.mark.parametrize("name", ["index", "state", "places"])
-def test_the_keys_of_a_session(service: Service, name: str) -> None:
+def test_the_keys_of_a_session(service: Service, name: str, types: int) -> None:
     key = {"index": P.session(SESSION), "state": session_state_key(SESSION), "places": session_key(SESSION)}[
         name
     ]
-    for turn in range(5):
+    for turn in some_types(name, ("index", "state", "places"), types):
         service.subscribe(f"/early{turn}", NEAR, event_type=EventType.SESSION_STATUS)
         service.publish(NEAR, EventType.SESSION_STATUS)
         service.waits_for(f"/early{turn}")
@@ -209,19 +269,19 @@ def test_the_keys_of_a_session(service: Service, name: str) -> None:
             assert service.raw.exists(set_aside_key(key))
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("field", ["at", "name", "payload", "count", "last"])
-def test_a_field_of_a_sessions_state(service: Service, field: str) -> None:
-    for turn, value in enumerate([*GARBLED.values(), None]):
+def test_a_field_of_a_sessions_state(service: Service, field: str, *, together: bool) -> None:
+    for turn, value in enumerate(VALUES.values()):
         service.publish(NEAR, EventType.SESSION_STATUS)
         key = session_state_key(SESSION)
-        if value is None:
-            service.raw.hdel(key, field)
-        else:
-            service.raw.hset(key, field, value)
+        set_or_remove(service, key, field, value)
         service.subscribe(f"/status{turn}", NEAR, event_type=EventType.SESSION_STATUS)
         service.publish(NEAR, EventType.SESSION_STATUS)
         service.waits_for(f"/status{turn}")
-        all_get_theirs(service, turn)
+        if not together:
+            all_get_theirs(service, turn)
+    all_get_theirs(service, -1)
 
 
 def register(service: Service, registration: str, owner: str = "app") -> None:
@@ -230,22 +290,37 @@ def register(service: Service, registration: str, owner: str = "app") -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "field", ["format", "owner", "subject", "expires_at_ms", "end", "device", "expires_at"]
-)
+REGISTRATION_FIELDS = ("format", "owner", "subject", "expires_at_ms", "end", "device", "expires_at")
+
+
+def damaged_registration(service: Service, name: str, path: str, field: str, value: bytes | None) -> str:
+    """Returns the id of a subscription for it."""
+    register(service, name)
+    victim = service.subscribe(path, name)
+    partition = partition_of(name, 64)
+    key = partition.registration_record(name)
+    service.raw.hset(key, "expires_at_ms", 1)
+    set_or_remove(service, key, field, value)
+    service.raw.zadd(partition.ends, {f"registration:{name}": 1})
+    service.publish(name)
+    return victim
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_all_fields_of_registrations(service: Service, value: bytes | None) -> None:
+    """A registration for each field."""
+    victims = [
+        damaged_registration(service, f"r-{field}", f"/{field}", field, value)
+        for field in REGISTRATION_FIELDS
+    ]
+    all_get_theirs(service, 0, *victims)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("field", REGISTRATION_FIELDS)
 def test_a_field_of_a_registration(service: Service, field: str) -> None:
-    for turn, value in enumerate([*GARBLED.values(), None]):
-        register(service, "r-damaged")
-        victim = service.subscribe(f"/victim{turn}", "r-damaged")
-        partition = partition_of("r-damaged", 64)
-        key = partition.registration_record("r-damaged")
-        service.raw.hset(key, "expires_at_ms", 1)
-        if value is None:
-            service.raw.hdel(key, field)
-        else:
-            service.raw.hset(key, field, value)
-        service.raw.zadd(partition.ends, {"registration:r-damaged": 1})
-        service.publish("r-damaged")
+    for turn, value in enumerate(VALUES.values()):
+        victim = damaged_registration(service, "r-damaged", f"/victim{turn}", field, value)
         all_get_theirs(service, turn, victim)
 
 
@@ -266,17 +341,21 @@ def test_a_registration_of_another_type(service: Service) -> None:
         service.is_well()
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("kind", ["due", "ends", "ended", "initial"])
-def test_a_member_that_is_no_subscription(service: Service, kind: str) -> None:
+def test_a_member_that_is_no_subscription(service: Service, kind: str, *, together: bool) -> None:
     for turn, member in enumerate([*GARBLED.values(), b"registration:", b"registration:\xff"]):
         keys = {"due": P.due, "ends": P.ends, "ended": P.ended, "initial": P.initial}
         service.raw.zadd(keys[kind], {member: 1})
         service.raw.zadd(client_key("app"), {member: 1})
-        all_get_theirs(service, turn)
+        if not together:
+            all_get_theirs(service, turn)
+    all_get_theirs(service, -1)
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("field", ["subscription", "at", "reason", "detail", "entry", "registration"])
-def test_a_field_of_a_dead_letter(service: Service, field: str) -> None:
+def test_a_field_of_a_dead_letter(service: Service, field: str, *, together: bool) -> None:
     whole = {
         "subscription": "x",
         "at": "1",
@@ -285,11 +364,13 @@ def test_a_field_of_a_dead_letter(service: Service, field: str) -> None:
         "entry": "",
         "registration": NEAR,
     }
-    for turn, value in enumerate([*GARBLED.values(), None]):
+    for turn, value in enumerate(VALUES.values()):
         letter = {**whole, field: value}
         service.raw.xadd(P.dead, {name: each for name, each in letter.items() if each is not None})
         service.raw.xadd(P.attempts, {"attempt": value or b"", "subscription": "x"})
-        all_get_theirs(service, turn)
+        if not together:
+            all_get_theirs(service, turn)
+    all_get_theirs(service, -1)
 
 
 def test_a_damaged_subscription_is_not_tried_over_and_over(service: Service) -> None:

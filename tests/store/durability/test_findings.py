@@ -403,5 +403,5 @@ def test_one_watch_is_one_thread_that_stops(start: Start, watch: Watch) -> None:
     begun: StoreWatch = watch(server.url)
     begun.loop.start()
     assert begun.loop.alive()
-    begun.loop.tell()
+    begun.loop.ask_to_stop()
     assert begun.loop.join(5)

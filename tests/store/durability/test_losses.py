@@ -20,13 +20,13 @@ def wait_marked(server: ValkeyServer, *watches: StoreWatch) -> None:
         before = client.xlen(key)
 
         def marked() -> bool:
-            for running in watches:
-                running.step()
+            for watch in watches:
+                watch.step()
             return bool(client.xlen(key) > before)
 
         eventually(marked, "it is marked", 10, every_s=0.1)
-    for running in watches:
-        running.step()
+    for watch in watches:
+        watch.step()
 
 
 def restarted(server: ValkeyServer) -> None:
@@ -43,14 +43,14 @@ def test_a_store_that_came_back_empty(
     for _ in range(4):
         created(watches[0].store)
     restarted(server)
-    for running in watches:
+    for store_watch in watches:
         told(caplog)
-        running.step()
+        store_watch.step()
         emptied, anew = told(caplog, logging.WARNING)
         assert emptied.startswith(f"the store was emptied at {server.address}: the subscriptions and events")
         assert anew == f"the store at {server.address} was started anew; if it crashed, it lost everything"
-        assert "The store lost all that it held, found out at 20" in running.durability().detail
-        running.step()
+        assert "The store lost all that it held, found out at 20" in store_watch.durability().detail
+        store_watch.step()
         assert told(caplog) == []
     # It is the service's again: with another number of partitions nobody joins.
     with pytest.raises(PartitionMismatch):
@@ -92,6 +92,7 @@ def test_a_store_that_came_back_with_an_old_snapshot(
     assert store.subscriptions.get(lost.id) is None
 
 
+@pytest.mark.slow
 def test_a_store_that_came_back_with_all_it_had_raises_no_alarm(
     start: Start, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,7 +147,7 @@ def test_a_store_that_is_away_is_no_store_that_lost_anything(
         server.start()
         eventually(lambda: "does not sync its append-only file" in caplog.text, "it is looked at", 10)
     finally:
-        begun.loop.tell()
+        begun.loop.ask_to_stop()
         assert begun.loop.join(5)
     lines = told(caplog)
     assert not [line for line in lines if "emptied" in line or "without its latest writes" in line]
@@ -165,6 +166,7 @@ def test_a_process_that_comes_to_an_empty_store_says_that_it_is(
     assert caplog.text.count("the store is empty") == 2
 
 
+@pytest.mark.slow
 def test_a_replica_that_had_fallen_behind_takes_over(
     tmp_path: Path, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:

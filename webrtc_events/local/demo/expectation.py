@@ -1,4 +1,4 @@
-"""What the demo's subscriptions must receive, by the recording alone, compared with what came."""
+"""Compares what the demo's subscriptions receive with what the recording says they must receive."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from webrtc_events.core.clock import parse_time
 from webrtc_events.core.model import EventType, TerminationReason
-from webrtc_events.local.sink.inbox import Received
+from webrtc_events.local.sink.received import Received
 
 __all__ = ["Expected", "faults"]
 
@@ -27,14 +27,22 @@ class Expected:
 
 
 def faults(expected: Expected, received: Sequence[Received]) -> list[str]:
-    """Each difference between what must come and what came; none means that all is well."""
+    """The differences between what must come and what came; an empty list means that all is well."""
     name = expected.type.rpartition(".")[2]
     found = [
-        f"{name}: notification {each.number} is invalid: {each.fault}" for each in received if each.fault
+        f"{name}: notification {notification.number} is invalid: {notification.fault}"
+        for notification in received
+        if notification.fault
     ]
-    found += [f"{name}: {_event(each).get('id')} came again" for each in received if each.repeated]
-    for place, (event, each) in enumerate(zip(expected.events, received, strict=False), start=1):
-        found += [f"{name}: notification {place}: {fault}" for fault in _event_faults(event, expected, each)]
+    found += [
+        f"{name}: {_event(notification).get('id')} came again"
+        for notification in received
+        if notification.repeated
+    ]
+    for place, (event, notification) in enumerate(zip(expected.events, received, strict=False), start=1):
+        found += [
+            f"{name}: notification {place}: {fault}" for fault in _event_faults(event, expected, notification)
+        ]
     if len(received) != expected.count:
         found.append(f"{name}: {len(received)} notifications came, {expected.count} were expected")
     if len(received) >= expected.count:

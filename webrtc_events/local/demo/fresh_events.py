@@ -1,4 +1,4 @@
-"""Recorded network events as if they happened now: new ids, the present time, all else as it was."""
+"""Makes recorded network events happen now: new ids, the current time, the rest as it was."""
 
 import uuid
 from typing import Any
@@ -24,7 +24,7 @@ _CAN_BE_RENEWED = jsonschema_rs.Draft202012Validator(
 
 
 class FreshEvents:
-    """One run of a recording, of any length: nothing is kept of an event that was renewed.
+    """One run of a recording of any length: it stores nothing of the events that it renewed.
 
     Registrations and sessions keep their names, since subscriptions name them. So a session that was
     played before is played again, and the service knows its latest status: what happens anew must be
@@ -38,7 +38,7 @@ class FreshEvents:
         self._last_us = 0
 
     def renew(self, event: Any) -> Any:
-        """The event with a new id and the present time; each is later than the one before.
+        """The event with a new id and the current time, later than the event before.
 
         Events with one source and id get one new id, so that what was repeated in the recording is
         still a repeat. What has no valid id or time stays as it is, for the service to refuse.

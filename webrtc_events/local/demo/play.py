@@ -1,4 +1,4 @@
-"""`webrtc-events demo`: one recorded call through a running `serve`, every notification checked."""
+"""`webrtc-events demo`: plays a recorded call through a running `serve` and checks every notification."""
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -7,12 +7,12 @@ from typing import Any
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.model import EventType, TerminationReason
-from webrtc_events.local.demo.client import Client
 from webrtc_events.local.demo.expectation import Expected, faults
+from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
-from webrtc_events.local.errors import LocalError
+from webrtc_events.local.local_error import LocalError
 from webrtc_events.local.recordings import Event, load_recording, played_anew
-from webrtc_events.local.sink.inbox import Received
+from webrtc_events.local.sink.received import Received
 from webrtc_events.local.stack.issuer import DEFAULT_CLIENT
 
 __all__ = ["Demo", "Show"]
@@ -22,7 +22,7 @@ _RECORDING = "answered"
 _PAUSE_S = 0.12
 _ARRIVAL_S = 10.0
 _COMPLETE_S = 20.0
-# After all that was expected, this long nothing more may come.
+# After all that was expected, nothing more may come for this long.
 _QUIET_S = 0.7
 
 _REASONS = {
@@ -34,7 +34,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """How the demo tells what it does (`step`) and what arrives (`notification`)."""
+    """Prints what the demo does (`step`) and what arrives (`notification`)."""
 
     step: Callable[[str], None]
     notification: Callable[[Received], None]
@@ -43,7 +43,9 @@ class Show:
 class Demo:
     """Run it once. `api` carries a token with all scopes, `sink` trusts the local CA."""
 
-    def __init__(self, endpoints: Endpoints, api: Client, sink: Client, clock: Clock, show: Show) -> None:
+    def __init__(
+        self, endpoints: Endpoints, api: HttpClient, sink: HttpClient, clock: Clock, show: Show
+    ) -> None:
         self._endpoints = endpoints
         self._api = api
         self._sink = sink
@@ -57,7 +59,7 @@ class Demo:
         self._seen = 0
 
     def run(self) -> list[str]:
-        """What went wrong; none means that every notification came, valid and in order.
+        """What went wrong; an empty list means that every notification came, valid and in order.
 
         Raises:
             LocalError: a server does not answer, or answers what it should not.
@@ -73,11 +75,13 @@ class Demo:
         self._play(after)
         self._await(self._expected.values(), _COMPLETE_S)
         self._listen(_QUIET_S)
-        return [fault for each in self._expected.values() for fault in faults(each, self._of(each))]
+        return [
+            fault for expected in self._expected.values() for fault in faults(expected, self._of(expected))
+        ]
 
     @property
     def notifications(self) -> int:
-        """How many came."""
+        """The number that came."""
         return len(self._received)
 
     @property
@@ -106,7 +110,7 @@ class Demo:
         headers = {"x-correlator": correlator}
         response = self._api.expect({201, 202}, "POST", url, json=request, headers=headers)
         if response.headers.get("x-correlator") != correlator:
-            raise LocalError(f"{url} was asked with x-correlator {correlator} and answered with another")
+            raise LocalError(f"{url} got x-correlator {correlator} and answered with another")
         subscription = str(response.json()["id"])
         self._await_active(f"{url}/{subscription}")
         reason = _REASONS[event_type]
@@ -116,7 +120,7 @@ class Demo:
         self._show.step(f"subscribed  {name:<18}  {subscription:<36}  to end with {reason}")
 
     def _await_active(self, url: str) -> None:
-        """The sink may be asked first whether it agrees."""
+        """The service may first ask the sink whether it agrees."""
         deadline = self._clock.monotonic() + _ARRIVAL_S
         while (status := self._api.expect({200}, "GET", url).json()["status"]) != "ACTIVE":
             if status != "ACTIVATION_REQUESTED" or self._clock.monotonic() >= deadline:
@@ -157,7 +161,9 @@ class Demo:
     def _await(self, all_expected: Iterable[Expected], seconds: float) -> None:
         deadline = self._clock.monotonic() + seconds
         wanted = list(all_expected)
-        while any(len(self._of(each)) < each.count for each in wanted) and self._clock.monotonic() < deadline:
+        while self._clock.monotonic() < deadline and any(
+            len(self._of(expected)) < expected.count for expected in wanted
+        ):
             self._listen(_PAUSE_S)
 
     def _listen(self, seconds: float) -> None:
@@ -174,4 +180,4 @@ class Demo:
                 self._show.notification(received)
 
     def _of(self, expected: Expected) -> list[Received]:
-        return [each for each in self._received if each.path == expected.path]
+        return [received for received in self._received if received.path == expected.path]

@@ -1,4 +1,4 @@
-"""A progress bar for work on a file, where there is a terminal to draw it on."""
+"""A progress bar for work on a file, if there is a terminal."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """A bar on a terminal, for a file whose size is known; else nothing."""
+    """Shows a bar on a terminal for a file of known size; else nothing."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._bar: Any = None
@@ -31,7 +31,7 @@ class Progress:
             self._bar.update(size)
 
     def between(self, lines: list[str]) -> None:
-        """Without a bar to disturb, what is to be said is said at once."""
+        """Prints lines at once if there is no bar that they would disturb."""
         if self._bar is None:
             while lines:
                 click.echo(lines.pop(0), err=True)

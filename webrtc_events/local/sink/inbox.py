@@ -1,4 +1,4 @@
-"""What the local sink has received: judged, kept in memory, told to whoever waits for it."""
+"""What the local sink has received: kept in memory, and given to whoever waits for it."""
 
 import threading
 import uuid
@@ -7,107 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
 from webrtc_events.contract.strict_json import parse_json
-from webrtc_events.core.clock import Clock, format_time, parse_time
+from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import InvalidArgument
-from webrtc_events.local.plain_text import printable
+from webrtc_events.local.sink.received import Received
 
-__all__ = ["Inbox", "Received", "describe", "styled"]
+__all__ = ["Inbox"]
 
 _KEPT = 1000
 _KEPT_BYTES = 64 * 1024 * 1024
-# Ids remembered to tell a repeated delivery from a first one.
+# Ids that tell a repeated delivery from a first one.
 _KEPT_IDS = 20_000
-_LONGEST_VERDICT = 320
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One POST. `number` counts from 1; `fault` is None for a valid notification.
-
-    `event` is the body when it is a JSON object. `repeated`: the same `id` came before.
-    """
-
-    number: int
-    at_ms: int
-    path: str
-    correlator: str | None
-    event: dict[str, Any] | None
-    fault: str | None
-    repeated: bool
-
-    @property
-    def type(self) -> str:
-        """The last part of the event's type, such as `session-status`."""
-        return str((self.event or {}).get("type", "?")).rpartition(".")[2]
-
-    @property
-    def data(self) -> dict[str, Any]:
-        data = (self.event or {}).get("data")
-        return data if isinstance(data, dict) else {}
-
-    @property
-    def state(self) -> str:
-        """What the event says happened: a session's status, or why something ended."""
-        return str(self.data.get("status") or self.data.get("terminationReason") or "")
-
-    @property
-    def time(self) -> str:
-        return format_time(self.at_ms)
-
-    @property
-    def verdict(self) -> str:
-        word = "ok" if self.fault is None else f"INVALID: {self.fault}"
-        return f"{word} (repeated)" if self.repeated else word
-
-    @classmethod
-    def from_json(cls, item: dict[str, Any]) -> "Received":
-        """Of what `as_json` gave."""
-        return cls(
-            number=item["number"],
-            at_ms=parse_time(item["receivedAt"]),
-            path=item["path"],
-            correlator=item["xCorrelator"],
-            event=item["event"],
-            fault=item["fault"],
-            repeated=item["repeated"],
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "number": self.number,
-            "receivedAt": self.time,
-            "path": self.path,
-            "xCorrelator": self.correlator,
-            "event": self.event,
-            "fault": self.fault,
-            "repeated": self.repeated,
-        }
-
-
-def describe(received: Received) -> str:
-    """One aligned line: time, type, subscription, what happened, sequence number, verdict.
-
-    It is safe on a terminal, whatever was sent: no control characters, no part of any length.
-    """
-    return "  ".join(
-        [
-            received.time[11:23],
-            f"{printable(received.type, 36):<18}",
-            f"{printable(received.data.get('subscriptionId', '-'), 36):<36}",
-            f"{printable(received.state, 36):<20}",
-            f"{printable(received.data.get('sequenceNumber', '-'), 12):>4}",
-            printable(received.verdict, _LONGEST_VERDICT),
-        ]
-    )
-
-
-def styled(received: Received) -> str:
-    """The same with a colour for what stands out, for `click.echo`, which knows where to leave it out."""
-    ended = received.type == "subscription-ended"
-    return click.style(describe(received), fg="red" if received.fault else "cyan" if ended else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +27,9 @@ class _Kept:
 
 
 class Inbox:
-    """Keeps the last 1,000, and no more than 64 MiB. Any number of threads may take in and wait.
+    """Keeps the last 1,000 notifications, at most 64 MiB. Any number of threads may take in and wait.
 
-    `identity` is another for each inbox: its numbers begin anew.
+    Each inbox has another `identity`: its numbers start again at 1.
     """
 
     def __init__(self, clock: Clock, report: Callable[[Received], None]) -> None:
@@ -154,18 +64,18 @@ class Inbox:
 
     @property
     def cleared(self) -> int:
-        """The number of the last one that `clear` put away, 0 if there is none."""
+        """The number of the last notification that `clear` hid, 0 if there is none."""
         return self._cleared
 
     def clear(self) -> None:
-        """Puts away what is there for those who look anew; who reads on from a number misses nothing."""
+        """Hides what is there from those who begin to read; who reads on from a number misses nothing."""
         with self._changed:
             self._cleared = self._last
 
     def body(self, number: int) -> bytes | None:
         """What was sent; None if it is no longer kept."""
         with self._changed:
-            return next((each.body for each in self._kept if each.received.number == number), None)
+            return next((kept.body for kept in self._kept if kept.received.number == number), None)
 
     def after(self, number: int | None, path: str = "/", wait_s: float = 0.0) -> Sequence[Received]:
         """What came after `number` at paths beginning with `path`; waits for the first, at most `wait_s`.
@@ -175,15 +85,18 @@ class Inbox:
         first = self._cleared if number is None else number
 
         def found() -> list[Received]:
-            kept = (each.received for each in self._kept)
-            return [each for each in kept if each.number > first and each.path.startswith(path)]
+            return [
+                kept.received
+                for kept in self._kept
+                if kept.received.number > first and kept.received.path.startswith(path)
+            ]
 
         with self._changed:
             self._changed.wait_for(lambda: self._closed or found(), timeout=wait_s)
             return found()
 
     def close(self) -> None:
-        """Sends everybody away who waits."""
+        """Ends every wait."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,6 +1,6 @@
-"""A second opinion on notifications: openapi-core, apart from the service's own validators.
+"""Validates notifications a second time: by openapi-core, independently of the service's validators.
 
-The contract's discriminator of CloudEvent names its children, but no validator follows it.
+The contract's discriminator of CloudEvent names its children, but validators do not follow it.
 Here CloudEvent becomes a `oneOf` of these children, each built on the renamed base, which
 says the same in a form that OpenAPI 3.0 validators check.
 """
@@ -27,7 +27,7 @@ _MAX_REASON = 300
 
 
 class SecondValidator:
-    """Judges notifications against the contract's callback. Safe to share between threads.
+    """Validates notifications against the contract's callback. Threads may share it.
 
     `strict` expects the form of session-status that WEBRTC_EVENTS_STRICT_CLOUDEVENTS is for.
     """
@@ -50,7 +50,7 @@ class SecondValidator:
 
 
 def notifications_document(*, strict: bool) -> dict[str, Any]:
-    """The contract's callback as an OpenAPI document of its own, its discriminator as `oneOf`."""
+    """The contract's callback as a separate OpenAPI document, its discriminator as `oneOf`."""
     text = files("webrtc_events").joinpath("spec", "webrtc-events.yaml").read_bytes()
     contract = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
     (callback,) = contract["paths"]["/subscriptions"]["post"]["callbacks"]["notifications"].values()
@@ -121,7 +121,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _reason(error: BaseException) -> str:
-    """The most telling of the nested errors: the schema's, else the last cause."""
+    """The most specific of the nested errors: the schema's, else the last cause."""
     if isinstance(error, ParameterValidationError):
         return str(error)
     cause = error
@@ -135,16 +135,16 @@ def _reason(error: BaseException) -> str:
 def _leaves(error: Any) -> Iterator[Any]:
     """The errors below a failed `oneOf`, of the branch that the event's type chose."""
     branches: dict[Any, list[Any]] = {}
-    for each in error.context or ():
-        branches.setdefault(each.schema_path[0], []).append(each)
+    for cause in error.context or ():
+        branches.setdefault(cause.schema_path[0], []).append(cause)
     chosen = [
-        branch for branch in branches.values() if not any(list(each.path) == ["type"] for each in branch)
+        branch for branch in branches.values() if not any(list(cause.path) == ["type"] for cause in branch)
     ]
     if len(chosen) != 1:
         yield error
         return
-    for each in chosen[0]:
-        yield from _leaves(each) if each.context else (each,)
+    for cause in chosen[0]:
+        yield from _leaves(cause) if cause.context else (cause,)
 
 
 def _describe(error: Any) -> str:

@@ -1,6 +1,6 @@
-"""A certificate authority for this machine, and the certificate of its HTTPS sink.
+"""The local CA and the certificate that it signs for the HTTPS sink.
 
-The authority is constrained to loopback names: whoever trusts it trusts it for nothing else.
+The CA is constrained to loopback names: whoever trusts it trusts it for nothing else.
 """
 
 import ipaddress
@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from webrtc_events.core.clock import Clock
-from webrtc_events.local.files import write_private
-from webrtc_events.local.stack.keys import load_private_key, private_pem
+from webrtc_events.local.data_directory import write_private
+from webrtc_events.local.stack.key_files import load_private_key, private_pem
 
 __all__ = ["ServerCertificate", "server_certificate"]
 

@@ -1,4 +1,4 @@
-"""Run as a script: becomes another program that ends when its parent does.
+"""A script that becomes another program, which ends when its parent does.
 
 Arguments: the parent's process id, the descriptor of an inherited lock file or -1, then
 the program and its arguments. Between fork and exec only this file runs, in a fresh

@@ -1,12 +1,12 @@
-"""The settings of a `serve`: the environment's, with this machine's own parts filled in."""
+"""The environment of a `serve`: the settings that are given, with the local parts filled in."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from webrtc_events.core.client_choice import parse_client_choice
 from webrtc_events.core.settings import PREFIX, SettingsError
-from webrtc_events.local.errors import LocalError
-from webrtc_events.local.files import write_private
+from webrtc_events.local.data_directory import write_private
+from webrtc_events.local.local_error import LocalError
 
 __all__ = ["LOOPBACK", "local_environ", "possible_forms"]
 
@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.0/8,::1/128"
 def local_environ(
     environ: Mapping[str, str], *, redis_url: str, openid_configuration_url: str, secret_key: str, ca: Path
 ) -> dict[str, str]:
-    """What the environment sets wins; sinks on loopback and the local CA come on top of it.
+    """The given settings win; sinks on loopback and the local CA are added to them.
 
     Raises:
         LocalError: the CA file named in the environment cannot be read.
@@ -34,7 +34,7 @@ def local_environ(
 
 
 def possible_forms(environ: Mapping[str, str]) -> tuple[bool, ...]:
-    """Whether session-status may come in the strict form: no, yes, or both, for clients of either kind.
+    """Whether session-status may come in the strict form: no, yes, or both where clients differ.
 
     Raises:
         SettingsError: the environment.

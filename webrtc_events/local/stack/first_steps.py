@@ -1,4 +1,4 @@
-"""The first steps of somebody new, as commands to paste into a terminal, one after the other."""
+"""The first steps of a newcomer, as commands to paste into a terminal."""
 
 import json
 import shlex
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from webrtc_events.core.model import EventType
-from webrtc_events.local.files import default_data_directory
+from webrtc_events.local.data_directory import default_data_directory
 from webrtc_events.local.recordings import recording_path, registration_of
-from webrtc_events.local.stack.layout import Stack
+from webrtc_events.local.stack.local_stack import LocalStack
 
 __all__ = ["Step", "demo_command", "first_steps"]
 
@@ -21,19 +21,19 @@ _NEWEST_ID = shlex.quote('import json, sys; print(json.load(sys.stdin)[-1]["id"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`says` is what the command does, and what a person then sees."""
+    """`says` tells what the command does and what it shows."""
 
     says: str
     command: str
 
 
-def first_steps(stack: Stack) -> list[Step]:
-    """Subscribe, publish, list, delete. They share the shell variables that the first one sets."""
-    authorization = f"Authorization: Bearer $({_own('token', stack)})"
-    publish = f"{_own('publish', stack)} {shlex.quote(str(recording_path(_RECORDING)))}"
+def first_steps(stack: LocalStack) -> list[Step]:
+    """Subscribe, publish, list, delete. The first step sets the shell variables that the others use."""
+    authorization = f"Authorization: Bearer $({_command('token', stack)})"
+    publish = f"{_command('publish', stack)} {shlex.quote(str(recording_path(_RECORDING)))}"
     return [
         Step(
-            "Get an access token from the local issuer; it holds for an hour.",
+            "Get an access token from the local issuer. It is valid for an hour.",
             f'API={stack.endpoints.public}/subscriptions\nAUTH="{authorization}"',
         ),
         Step(
@@ -54,11 +54,11 @@ def first_steps(stack: Stack) -> list[Step]:
     ]
 
 
-def demo_command(stack: Stack) -> str:
-    return _own("demo", stack)
+def demo_command(stack: LocalStack) -> str:
+    return _command("demo", stack)
 
 
-def _subscription(stack: Stack) -> str:
+def _subscription(stack: LocalStack) -> str:
     request = {
         "protocol": "HTTP",
         "sink": f"{stack.endpoints.sink}/first",
@@ -69,14 +69,14 @@ def _subscription(stack: Stack) -> str:
     return f"{{\n{members}\n}}"
 
 
-def _own(command: str, stack: Stack) -> str:
-    """A command of ours as the person can type it."""
+def _command(command: str, stack: LocalStack) -> str:
+    """A command of this package as a person can type it."""
     options = "" if stack.data == default_data_directory() else f" --data-dir {shlex.quote(str(stack.data))}"
     return f"{_program()} {command}{options}"
 
 
 def _program() -> str:
-    """By name when it is on the path, else by the path it was started with."""
+    """By name if it is on the path, else by the path that started it."""
     started = Path(sys.argv[0])
     found = shutil.which("webrtc-events")
     if found is not None and started.name == "webrtc-events" and Path(found).resolve() == started.resolve():

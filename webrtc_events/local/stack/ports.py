@@ -1,10 +1,10 @@
-"""Listening sockets, bound before anything is started, so that a port in use is told at once."""
+"""Listening sockets, bound before anything starts, so that a port in use is reported at once."""
 
 import errno
 import ipaddress
 import socket
 
-from webrtc_events.local.errors import LocalError
+from webrtc_events.local.local_error import LocalError
 
 __all__ = ["listen", "listen_loopback", "reach"]
 
@@ -18,7 +18,7 @@ def listen(host: str, port: int, flag: str) -> list[socket.socket]:
     `port` 0 takes a free one; `flag` is the option to name when the port cannot be had.
 
     Raises:
-        LocalError: the port is in use or not permitted, or the host is none of this machine.
+        LocalError: the port is in use or not permitted, or the host is not this machine.
     """
     family, address = _resolve(host)
     first = _bind(family, address, port, flag)
@@ -48,7 +48,7 @@ def listen_loopback(port: int, flag: str) -> list[socket.socket]:
 
 
 def reach(sockets: list[socket.socket]) -> tuple[str, int]:
-    """The loopback host, as it stands in a URL, and the port on which the sockets are reached."""
+    """The loopback host, in the form of a URL, and the port of the sockets."""
     host, port = sockets[-1].getsockname()[:2]
     address = ipaddress.ip_address(host)
     if address.is_unspecified:

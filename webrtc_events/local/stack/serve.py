@@ -1,6 +1,6 @@
 """`webrtc-events serve`: store, issuer, API, worker and sink on one machine, in one process.
 
-They start in the order in which they need each other and stop the other way round: first
+The parts start in the order in which they need each other and stop in reverse: first
 no new requests, then the deliveries under way end, then the sink, then the store.
 """
 
@@ -17,21 +17,23 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.core.conditions import Condition, Health
 from webrtc_events.core.settings import PREFIX, Settings
 from webrtc_events.core.stop_signals import StopSignals
+from webrtc_events.local.data_directory import exclusive, open_data_directory, setup_lock
 from webrtc_events.local.endpoints import Endpoints
-from webrtc_events.local.errors import LocalError
-from webrtc_events.local.files import exclusive, open_data_directory, setup_lock
-from webrtc_events.local.sink.inbox import Inbox, Received, styled
+from webrtc_events.local.local_error import LocalError
+from webrtc_events.local.sink.inbox import Inbox
+from webrtc_events.local.sink.received import Received
+from webrtc_events.local.sink.terminal_view import styled
 from webrtc_events.local.stack.ca import ServerCertificate, server_certificate
+from webrtc_events.local.stack.delivery_log_filter import without_local_deliveries
 from webrtc_events.local.stack.environment import local_environ
-from webrtc_events.local.stack.keys import SigningKey, secret_key
-from webrtc_events.local.stack.layout import Stack
-from webrtc_events.local.stack.own_deliveries import not_logged
+from webrtc_events.local.stack.http_server import HttpServer, Tls, asgi
+from webrtc_events.local.stack.key_files import TokenSigningKey, secret_key
+from webrtc_events.local.stack.local_stack import LocalStack
 from webrtc_events.local.stack.ports import listen, listen_loopback, reach
-from webrtc_events.local.stack.servers import HttpServer, Tls, asgi
 from webrtc_events.local.stack.valkey import Valkey
 
 if TYPE_CHECKING:
-    from webrtc_events.local.sink.app import Judge
+    from webrtc_events.local.sink.notification_validator import NotificationValidator
 
 __all__ = ["ServeOptions", "serve", "serve_sink"]
 
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 
 _WATCH_S = 0.5
 _DRAIN_S = 15.0
-# With the store gone nothing can be settled: there is nothing to wait for.
+# Without the store nothing can be settled: there is nothing to wait for.
 _DRAIN_WITHOUT_STORE_S = 1.0
 
 Say = Callable[[str], None]
@@ -59,7 +61,7 @@ class ServeOptions:
 class _Prepared:
     """What is on disk before anything runs."""
 
-    key: SigningKey
+    key: TokenSigningKey
     certificate: ServerCertificate
     settings: Settings
 
@@ -68,23 +70,23 @@ def serve(options: ServeOptions, environ: Mapping[str, str], clock: Clock, say: 
     """Runs until a signal asks it to stop.
 
     Raises:
-        LocalError: a port is in use, another `serve` has the data, or a part of it ended.
+        LocalError: a port is in use, another `serve` uses the data, or a part of it ended.
         SettingsError: the environment.
     """
     data = open_data_directory(options.data)
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         stack.enter_context(exclusive(data / "serve.lock", f"another `webrtc-events serve` uses {data}"))
-        api_sockets = _owned(stack, listen(options.host, options.port, "--port"))
-        sink_sockets = _owned(stack, listen_loopback(options.sink_port, "--sink-port"))
+        api_sockets = _closing(stack, listen(options.host, options.port, "--port"))
+        sink_sockets = _closing(stack, listen_loopback(options.sink_port, "--sink-port"))
         _Serve(data, environ, clock, say, signals).run(stack, api_sockets, sink_sockets)
     if signals.hurried():
-        # Whatever was not waited for must not hold the process up now.
+        # What was not awaited must not hold up the process now.
         os._exit(130)
 
 
 def serve_sink(port: int, data: Path, *, strict: Sequence[bool], clock: Clock, say: Say) -> None:
-    """The local sink alone, until a signal. It takes the forms in `strict`, see `Judge`.
+    """The local sink alone, until a signal. It takes the forms in `strict`, see `NotificationValidator`.
 
     Raises:
         LocalError: the port is in use.
@@ -92,11 +94,11 @@ def serve_sink(port: int, data: Path, *, strict: Sequence[bool], clock: Clock, s
     data = open_data_directory(data)
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        sockets = _owned(stack, listen_loopback(port, "--port"))
+        sockets = _closing(stack, listen_loopback(port, "--port"))
         with setup_lock(data, clock):
             certificate = server_certificate(data, clock)
-        sink, judge = _start_sink(stack, signals, sockets, certificate, strict, clock, say)
-        judge.load_soon()
+        sink, validator = _start_sink(stack, signals, sockets, certificate, strict, clock, say)
+        validator.load_soon()
         say(f"The sink listens on {_sink_url(sockets)}/ with a certificate of {certificate.ca}")
         while not signals.wait(_WATCH_S):
             _check(sink)
@@ -111,40 +113,40 @@ class _Serve:
         self._clock = clock
         self._say = say
         self._signals = signals
-        self._own_store = f"{PREFIX}REDIS_URL" not in environ
-        self._own_issuer = f"{PREFIX}OPENID_CONFIGURATION_URL" not in environ
+        self._embedded_store = f"{PREFIX}REDIS_URL" not in environ
+        self._local_issuer = f"{PREFIX}OPENID_CONFIGURATION_URL" not in environ
         self._valkey = Valkey(data, clock)
 
     def run(self, stack: ExitStack, api_sockets: list[socket], sink_sockets: list[socket]) -> None:
         host, port = reach(api_sockets)
         api_url = f"http://{host}:{port}"
         prepared = self._prepare(f"{api_url}/issuer")
-        if self._own_store:
+        if self._embedded_store:
             self._valkey.start()
             stack.callback(self._valkey.stop)
         endpoints = Endpoints(
             api=api_url,
-            issuer=f"{api_url}/issuer" if self._own_issuer else None,
+            issuer=f"{api_url}/issuer" if self._local_issuer else None,
             sink=_sink_url(sink_sockets),
             audience=prepared.settings.audience,
         )
-        stack.enter_context(not_logged(endpoints.sink))
+        stack.enter_context(without_local_deliveries(endpoints.sink))
         shown = self._shown(endpoints, prepared)
         # The slow imports go on while the store reads its data.
         start_service = _load_service(prepared, shown, self._clock)
-        if self._own_store:
+        if self._embedded_store:
             self._valkey.wait_ready(self._signals.asked)
         # The next contract's form is the strict one.
         settings = prepared.settings
         strict = [*settings.strict_cloudevents.possible, *([True] if settings.next else [])]
         home = f"{api_url}/"
-        sink, judge = _start_sink(
+        sink, validator = _start_sink(
             stack, self._signals, sink_sockets, prepared.certificate, strict, self._clock, self._say, home
         )
         if self._signals.asked():
             return
         api = start_service(stack, self._signals, api_sockets, self._store_alive)
-        judge.load_soon()
+        validator.load_soon()
         endpoints.write(self._data)
         self._announce(shown)
         while not self._signals.wait(_WATCH_S):
@@ -155,7 +157,7 @@ class _Serve:
 
     def _prepare(self, issuer_url: str) -> _Prepared:
         with setup_lock(self._data, self._clock):
-            key = SigningKey.load_or_make(self._data)
+            key = TokenSigningKey.load_or_make(self._data)
             certificate = server_certificate(self._data, self._clock)
             environ = local_environ(
                 self._environ,
@@ -167,20 +169,20 @@ class _Serve:
         return _Prepared(key, certificate, Settings.from_environ(environ))
 
     def _store_alive(self) -> bool:
-        return not self._own_store or self._valkey.alive()
+        return not self._embedded_store or self._valkey.alive()
 
-    def _shown(self, endpoints: Endpoints, prepared: _Prepared) -> Stack:
+    def _shown(self, endpoints: Endpoints, prepared: _Prepared) -> LocalStack:
         settings = prepared.settings
-        return Stack(
+        return LocalStack(
             endpoints=endpoints,
             data=self._data,
             ca=prepared.certificate.ca,
-            store="embedded Valkey" if self._own_store else str(settings.redis_url),
+            store="embedded Valkey" if self._embedded_store else str(settings.redis_url),
             apis=settings.apis,
             next=settings.next,
         )
 
-    def _announce(self, shown: Stack) -> None:
+    def _announce(self, shown: LocalStack) -> None:
         from webrtc_events.local.stack.banner import banner
 
         self._say(banner(shown))
@@ -189,12 +191,13 @@ class _Serve:
 _StartService = Callable[[ExitStack, StopSignals, list[socket], Callable[[], bool]], HttpServer]
 
 
-def _load_service(prepared: _Prepared, shown: Stack, clock: Clock) -> _StartService:
+def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _StartService:
     """Imports what API and worker need, and returns what starts them once the store is there."""
     from webrtc_events.api.health import in_thread
     from webrtc_events.app import create_app
-    from webrtc_events.local.stack.issuer import Issuer, issuer_app
-    from webrtc_events.local.stack.start_page import landing
+    from webrtc_events.local.stack.issuer import LocalIssuer
+    from webrtc_events.local.stack.issuer_pages import issuer_app
+    from webrtc_events.local.stack.start_page import start_page
     from webrtc_events.worker import Worker
 
     settings = prepared.settings
@@ -208,17 +211,17 @@ def _load_service(prepared: _Prepared, shown: Stack, clock: Clock) -> _StartServ
             worker.stop(_DRAIN_S if store_alive() else _DRAIN_WITHOUT_STORE_S)
 
         stack.callback(signals.finish, drain)
-        pages = {"/": landing(shown)}
+        pages = {"/": start_page(shown)}
         if shown.endpoints.issuer is not None:
-            issuer = Issuer(shown.endpoints.issuer, prepared.key, settings.audience, clock)
+            issuer = LocalIssuer(shown.endpoints.issuer, prepared.key, settings.audience, clock)
             pages["/issuer"] = asgi(issuer_app(issuer))
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
         app = create_app(settings, clock=clock, pages=pages, checks=checks, watch=worker.watch)
         api = HttpServer("API", app, sockets)
         stack.callback(signals.finish, api.stop)
         api.start(clock)
-        # Only now: what is delivered at once makes the sink load its validator, and jsonschema bears no
-        # other import while Connexion reads the contracts.
+        # Only now: a delivery makes the sink load its validator, and jsonschema does not tolerate another
+        # import while Connexion reads the contracts.
         worker.start()
         return api
 
@@ -241,30 +244,31 @@ def _start_sink(
     clock: Clock,
     say: Say,
     home: str | None = None,
-) -> "tuple[HttpServer, Judge]":
-    """The sink's server, and the judge of what it receives, which is yet to be loaded.
+) -> "tuple[HttpServer, NotificationValidator]":
+    """The sink's server, and the validator of what it receives, which the caller loads.
 
     `home`: see `sink_app`.
     """
-    from webrtc_events.local.sink.app import Judge, sink_app
+    from webrtc_events.local.sink.notification_validator import NotificationValidator
+    from webrtc_events.local.sink.sink_app import sink_app
 
     def report(received: Received) -> None:
         say(styled(received))
 
     inbox = Inbox(clock, report)
-    judge = Judge(*strict)
-    app = asgi(sink_app(inbox, judge, home))
+    validator = NotificationValidator(*strict)
+    app = asgi(sink_app(inbox, validator, home))
     server = HttpServer("sink", app, sockets, Tls(certificate.certificate, certificate.key))
     stack.callback(signals.finish, server.stop)
     stack.callback(inbox.close)
     server.start(clock)
-    return server, judge
+    return server, validator
 
 
-def _owned(stack: ExitStack, sockets: list[socket]) -> list[socket]:
-    """Closed at the end, whether a server took them over or not."""
-    for each in sockets:
-        stack.callback(each.close)
+def _closing(stack: ExitStack, sockets: list[socket]) -> list[socket]:
+    """Closes the sockets at the end, whether a server took them over or not."""
+    for listener in sockets:
+        stack.callback(listener.close)
     return sockets
 
 

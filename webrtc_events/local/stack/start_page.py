@@ -1,4 +1,4 @@
-"""The start page of `serve`: what this is, where its parts are, and what to do first."""
+"""The start page of `serve`: its parts and the first steps."""
 
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,10 +10,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from webrtc_events.core.errors import NotFound
 from webrtc_events.local.pages import page_app
 from webrtc_events.local.stack.first_steps import Step, demo_command, first_steps
-from webrtc_events.local.stack.layout import Stack
-from webrtc_events.local.stack.servers import asgi
+from webrtc_events.local.stack.http_server import asgi
+from webrtc_events.local.stack.local_stack import LocalStack
 
-__all__ = ["landing"]
+__all__ = ["start_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class _Link:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A part of the service that a person goes to. `note`: what may surprise there."""
+    """A part of the service that a person visits. `note` says what may surprise there."""
 
     name: str
     about: str
@@ -33,8 +33,8 @@ class _Place:
     note: str = ""
 
 
-def landing(stack: Stack) -> ASGIApp:
-    """To be mounted at `/`. Every other path is answered as if there were no pages."""
+def start_page(stack: LocalStack) -> ASGIApp:
+    """Mount it at `/`. It answers every other path as if there were no pages."""
     app = page_app()
     steps = _steps(stack)
 
@@ -58,42 +58,42 @@ def landing(stack: Stack) -> ASGIApp:
     return answer
 
 
-def _places(stack: Stack) -> list[_Place]:
+def _places(stack: LocalStack) -> list[_Place]:
     endpoints = stack.endpoints
     places = []
     if "public" in stack.apis:
         links = [_link_here("Swagger UI", f"{endpoints.public}/ui/")]
         if stack.next:
             links.append(_link_here("next contract", f"{endpoints.api}/webrtc-events/vwip/ui/"))
-        about = "What applications use: they subscribe, and look after their subscriptions."
+        about = "For applications: they subscribe and manage their subscriptions."
         places.append(_Place("API", about, endpoints.public, tuple(links)))
     if "network" in stack.apis:
-        about = "What a gateway uses: it publishes events and tells of registrations."
+        about = "For gateways: they publish events and report registrations."
         link = _link_here("Swagger UI", f"{endpoints.network}/ui/")
         places.append(_Place("Gateway side", about, endpoints.network, (link,)))
     sink = _Place(
         "Sink",
-        "A subscriber's end: it takes notifications at any path, validates and shows them.",
+        "For subscribers: it takes notifications at any path, validates them and shows them.",
         f"{endpoints.sink}/…",
         (_Link("Inbox", f"{endpoints.sink}/"),),
-        "Your browser will warn of its certificate, which the local CA signed.",
+        "Your browser warns about its certificate, because the local CA signed it.",
     )
     return [*places, sink]
 
 
 def _link_here(name: str, url: str) -> _Link:
-    """Also for those who came by another name of this machine."""
+    """A path, so that it works under every name of this machine."""
     return _Link(name, urlsplit(url).path)
 
 
-def _steps(stack: Stack) -> list[Step]:
+def _steps(stack: LocalStack) -> list[Step]:
     if not stack.complete:
         return []
-    demo = Step("All of it at once, for every type of event, and checked.", demo_command(stack))
+    demo = Step("Run all of it at once, for every type of event, with checks.", demo_command(stack))
     return [*first_steps(stack), demo]
 
 
-def _facts(stack: Stack) -> dict[str, str]:
+def _facts(stack: LocalStack) -> dict[str, str]:
     return {
         "store": stack.store,
         "issuer": stack.issuer,

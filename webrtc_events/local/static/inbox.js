@@ -1,11 +1,11 @@
-// The inbox: adds what is new to what is shown, so that a reader's place and what is open stay.
+// The inbox: adds new rows to the shown ones, so that the reader's place and open rows stay.
 
 import { copyButton } from "./copy.js";
 
 const EVERY_MS = 1000;
-const MOST_ROWS = 1000;
-// So much of one text is shown; the rest is a link away.
-const MOST_TEXT = 100_000;
+const MAX_ROWS = 1000;
+// Characters of one text that are shown; a link leads to the rest.
+const MAX_TEXT = 100_000;
 
 const rows = document.querySelector("#rows");
 const template = document.querySelector("#row");
@@ -38,9 +38,9 @@ function rowOf(item) {
   const time = row.querySelector("time");
   time.dateTime = time.title = item.receivedAt;
   time.textContent = item.receivedAt.slice(11, 23);
-  const verdict = row.querySelector(".verdict");
-  verdict.textContent = item.valid ? (item.repeated ? "repeated" : "ok") : "invalid";
-  verdict.classList.add(verdict.textContent);
+  const result = row.querySelector(".result");
+  result.textContent = item.valid ? (item.repeated ? "repeated" : "ok") : "invalid";
+  result.classList.add(result.textContent);
   row.querySelector(".fault").hidden = item.valid;
   row.querySelector(".fault").textContent = item.fault;
   row.querySelector(".correlator").textContent = item.correlator;
@@ -55,19 +55,19 @@ async function load(row) {
   row.loaded = true;
   const pre = row.querySelector("pre");
   const address = `_inbox/${row.item.number}`;
-  let text = "It is no longer kept: the sink was started anew.";
+  let text = "It is no longer kept: the sink has restarted.";
   if (row.item.inbox === inbox) {
     try {
       const answer = await fetch(address);
-      text = answer.ok ? await answer.text() : "It is no longer kept: newer ones took its place.";
+      text = answer.ok ? await answer.text() : "It is no longer kept: newer notifications took its place.";
     } catch {
       text = "The sink does not answer.";
       row.loaded = false;
     }
   }
-  pre.textContent = text.slice(0, MOST_TEXT);
+  pre.textContent = text.slice(0, MAX_TEXT);
   const more = row.querySelector(".more");
-  more.hidden = text.length <= MOST_TEXT;
+  more.hidden = text.length <= MAX_TEXT;
   more.querySelector("a").href = address;
   const button = row.querySelector("button");
   if (button.hidden) copyButton(button, () => text);
@@ -83,10 +83,10 @@ function matches({ item }) {
 
 function filter() {
   for (const row of rows.children) row.hidden = !matches(row);
-  tell();
+  showCount();
 }
 
-function remember() {
+function saveFilter() {
   const { path, type, invalid } = tools.elements;
   const query = new URLSearchParams();
   if (path.value) query.set("path", path.value);
@@ -95,7 +95,7 @@ function remember() {
   history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
 }
 
-function recall() {
+function loadFilter() {
   const query = new URLSearchParams(location.search);
   const { path, type, invalid } = tools.elements;
   path.value = query.get("path") ?? "";
@@ -104,7 +104,7 @@ function recall() {
   invalid.checked = query.has("invalid");
 }
 
-function tell() {
+function showCount() {
   const all = rows.childElementCount;
   const shown = rows.querySelectorAll(":scope > :not([hidden])").length;
   count.textContent = shown === all ? `${all} notification${all === 1 ? "" : "s"}` : `${shown} of ${all} shown`;
@@ -130,13 +130,13 @@ function keepingPlace(change) {
   if (moved) scrollBy({ top: moved, behavior: "instant" });
 }
 
-function tellNews(added) {
+function showNews(added) {
   unseen = scrollY > 0 ? unseen + added : 0;
   news.hidden = unseen === 0;
   news.textContent = `↑ ${unseen} new`;
 }
 
-addEventListener("scroll", () => { if (scrollY === 0) tellNews(0); }, { passive: true });
+addEventListener("scroll", () => { if (scrollY === 0) showNews(0); }, { passive: true });
 news.addEventListener("click", () => scrollTo({ top: 0 }));
 
 // What is new
@@ -147,8 +147,8 @@ function add(items) {
   const fresh = [...added.children];
   for (const row of fresh) row.hidden = !matches(row);
   rows.prepend(added);
-  // What is open is being read.
-  for (const row of [...rows.children].slice(MOST_ROWS)) if (!row.open) row.remove();
+  // Somebody reads what is open.
+  for (const row of [...rows.children].slice(MAX_ROWS)) if (!row.open) row.remove();
   return fresh.filter((row) => !row.hidden).length;
 }
 
@@ -165,7 +165,7 @@ async function ask(after) {
 async function look() {
   let found = await ask(last);
   if (found.inbox !== inbox) {
-    // The sink was started anew, and counts anew. What is shown stays.
+    // The sink has restarted and counts from 1 again. What is shown stays.
     if (last) found = await ask(0);
     inbox = found.inbox;
     last = cleared = 0;
@@ -180,8 +180,8 @@ async function look() {
     if (clearedMore) removeCleared();
     added = add(items);
   });
-  tellNews(added);
-  tell();
+  showNews(added);
+  showCount();
 }
 
 let looking = false;
@@ -213,8 +213,8 @@ document.querySelector("#clear").addEventListener("click", async () => {
 });
 
 tools.addEventListener("submit", (event) => event.preventDefault());
-tools.addEventListener("input", () => { remember(); filter(); });
+tools.addEventListener("input", () => { saveFilter(); filter(); });
 document.addEventListener("visibilitychange", lookOnce);
-recall();
-tell();
+loadFilter();
+showCount();
 watch();

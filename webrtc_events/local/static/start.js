@@ -1,4 +1,4 @@
-// The start page: copies commands, and asks how the service is.
+// The start page: copies commands, and shows the health of the service.
 
 import { copyButton } from "./copy.js";
 

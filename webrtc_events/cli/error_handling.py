@@ -1,0 +1,45 @@
+"""Errors of a command as one message to the person who runs it."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+__all__ = ["handle_cli_errors", "handle_local_errors"]
+
+
+def handle_cli_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Prints what a person can fix, without a traceback. Wrong settings exit with 2, the rest with 1."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        try:
+            return command(*args, **options)
+        except Exception as error:
+            from webrtc_events.core.start_faults import start_fault
+
+            fault = start_fault(error)
+            if fault is None:
+                raise
+            click.echo(f"Error: {fault.text}", err=True)
+            sys.exit(fault.status)
+
+    return wrapped
+
+
+def handle_local_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for the commands of one machine, which have errors of `webrtc_events.local` besides."""
+
+    @handle_cli_errors
+    @wraps(command)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        from webrtc_events.local.local_error import LocalError
+
+        try:
+            return command(*args, **options)
+        except LocalError as error:
+            raise click.ClickException(str(error)) from error
+
+    return wrapped

@@ -1,0 +1,48 @@
+"""Compiled schemas, which say whether an instance is valid and where it is not."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from webrtc_events.contract.faults import Fault, KnownMembers, faults_of, is_large
+
+__all__ = ["Validator"]
+
+
+class Validator:
+    """A compiled schema; formats are checked. Safe to share between threads.
+
+    `known` tells the members that a fault compares names with.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], known: KnownMembers = lambda _: None) -> None:
+        self._known = known
+        self._compiled = jsonschema_rs.Draft202012Validator(
+            dict(schema), validate_formats=True, mask="the value"
+        )
+
+    def is_valid(self, instance: Any) -> bool:
+        return self._compiled.is_valid(instance)
+
+    def first_fault(self, instance: Any) -> Fault | None:
+        """None: the instance is valid."""
+        if self._compiled.is_valid(instance):
+            return None
+        return next(self.faults(instance), None)
+
+    def faults(self, instance: Any) -> Iterator[Fault]:
+        """Every fault, in the schema's order; of a very large instance one.
+
+        All errors are made before the first can be had, which takes seconds for 100,000 of them.
+        """
+        return faults_of(self._errors(instance), instance, self._known)
+
+    def _errors(self, instance: Any) -> Iterable[jsonschema_rs.ValidationError]:
+        if not is_large(instance):
+            return self._compiled.iter_errors(instance)
+        try:
+            self._compiled.validate(instance)
+        except jsonschema_rs.ValidationError as error:
+            return [error]
+        return []

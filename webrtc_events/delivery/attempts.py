@@ -1,0 +1,66 @@
+"""The outcome of each attempt: decided by the sink's reply, recorded with its task, logged."""
+
+import logging
+from collections.abc import Callable
+
+from webrtc_events.core.clock import Clock
+from webrtc_events.core.one_line import key_values
+from webrtc_events.core.outcomes import Agreed, Delivered, Outcome, SinkAnswer, SinkReply, SinkResult
+from webrtc_events.delivery.retry_policy import decide
+from webrtc_events.delivery.sink_validation import decide_agreement
+from webrtc_events.delivery.tasks import DeliveryTask
+
+__all__ = ["Attempts"]
+
+log = logging.getLogger(__name__)
+
+
+class Attempts:
+    """`mask` takes personal data out of details; `random`: uniform in [0, 1)."""
+
+    def __init__(self, clock: Clock, mask: Callable[[str], str], random: Callable[[], float]) -> None:
+        self._clock = clock
+        self._mask = mask
+        self._random = random
+
+    def replied(self, task: DeliveryTask, reply: SinkReply) -> bool:
+        """Takes in the reply to the task's event; True if the claim goes on with the next."""
+        outcome = self._decide(task, reply)
+        if task.result is not SinkResult.DELIVERED and not task.is_handshake:
+            delivered = isinstance(outcome, Delivered)
+            task.result = SinkResult.DELIVERED if delivered else SinkResult.FAILED
+        status = reply.status if isinstance(reply, SinkAnswer) else None
+        return self.apply(task, outcome, status=status, elapsed_ms=reply.elapsed_ms)
+
+    def apply(
+        self, task: DeliveryTask, outcome: Outcome, *, status: int | None = None, elapsed_ms: int = 0
+    ) -> bool:
+        """Takes in the outcome of the task's event; True if the claim goes on with the next."""
+        outcome = task.fitting(outcome, self._mask)
+        record = task.note(outcome, status, elapsed_ms, self._clock.monotonic())
+        level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
+        log.log(level, "attempt %s", key_values(record))
+        return task.apply(outcome)
+
+    def _decide(self, task: DeliveryTask, reply: SinkReply) -> Outcome:
+        now_ms = task.now_ms(self._clock.monotonic())
+        remaining_ms = task.remaining_ms(now_ms)
+        # By the store's time too: this host's wall clock may be wrong.
+        now_s = now_ms / 1000
+        if task.is_handshake:
+            return decide_agreement(
+                reply,
+                origin=task.claim.origin,
+                attempt=task.attempt,
+                remaining_ms=remaining_ms,
+                random=self._random,
+                now_s=now_s,
+            )
+        return decide(
+            reply,
+            attempt=task.attempt,
+            remaining_ms=remaining_ms,
+            credentialed=task.claim.credential is not None,
+            random=self._random,
+            now_s=now_s,
+        )

@@ -1,0 +1,91 @@
+"""Claiming: what is due becomes the dispatcher's tasks, as much of it as there is room for."""
+
+import logging
+from collections.abc import Sequence
+
+from webrtc_events.core.clock import Clock
+from webrtc_events.core.model import Claim
+from webrtc_events.delivery.claim_schedule import ClaimSchedule
+from webrtc_events.delivery.held_bytes import HeldBytes
+from webrtc_events.delivery.store_calls import StoreCalls
+from webrtc_events.delivery.task_runner import TaskRunner
+from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.store.keys import Partition, partition_of_subscription
+from webrtc_events.store.store import Store
+
+__all__ = ["Claimer"]
+
+log = logging.getLogger(__name__)
+
+
+class Claimer:
+    """Claims for one dispatcher, whose tasks `runner` begins. `events`: of one subscription at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        calls: StoreCalls,
+        *,
+        schedule: ClaimSchedule,
+        held: HeldBytes,
+        runner: TaskRunner,
+        clock: Clock,
+        partitions: int,
+        events: int,
+    ) -> None:
+        self._store = store
+        self._calls = calls
+        self._schedule = schedule
+        self._held = held
+        self._runner = runner
+        self._clock = clock
+        self._events = events
+        self._partitions = [Partition(number) for number in range(partitions)]
+
+    def wait_s(self, now_s: float) -> float:
+        """How long there is nothing to claim, or no room for it; infinite if that is not known."""
+        if self._runner.room <= 0 or self._held.partitions <= 0:
+            return float("inf")
+        return self._schedule.wait_s(now_s)
+
+    def claim(self) -> None:
+        """Claims what is due and begins it."""
+        now_s = self._clock.monotonic()
+        numbers, share = self._schedule.next(self._runner.room, now_s, max_partitions=self._held.partitions)
+        if not numbers:
+            return
+        deferred_before = self._runner.deferred
+        wanted = [self._partitions[number] for number in numbers]
+        size = self._held.share(len(numbers))
+        claims = self._calls.call(
+            lambda: self._store.claims.claim(wanted, subscriptions=share, events=self._events, size=size)
+        )
+        found = self._begin(claims or (), now_s)
+        self._schedule.asked(
+            numbers,
+            share,
+            found={number: len(of_one) for number, of_one in found.items()},
+            deferred=self._runner.deferred - deferred_before,
+            now_s=self._clock.monotonic(),
+        )
+        # What is cut short by its bytes may have more as well.
+        self._schedule.ask(number for number, of_one in found.items() if self._held.may_be_cut(size, of_one))
+
+    def _begin(self, claims: Sequence[Claim], now_s: float) -> dict[int, list[Claim]]:
+        """Begins each claim; returns them by partition."""
+        found: dict[int, list[Claim]] = {}
+        for claim in claims:
+            partition = partition_of_subscription(claim.subscription_id, len(self._partitions))
+            if partition is None:
+                # Not written by this service. It is left to its lease, and holds nothing back.
+                log.error("claimed %r, which is no subscription id", claim.subscription_id)
+                continue
+            found.setdefault(partition.number, []).append(claim)
+            try:
+                task = DeliveryTask(claim, partition, now_s)
+            except ValueError:
+                # The sink's address; the lease keeps it from coming back at once.
+                log.exception("subscription=%s cannot be begun: damaged?", claim.subscription_id)
+                continue
+            self._runner.begin(task)
+        return found

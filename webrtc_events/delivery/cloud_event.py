@@ -1,0 +1,97 @@
+"""The CloudEvent of an outbox entry, in the format of its subscription's contract version."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from webrtc_events.contract.documents import load_next, load_public
+from webrtc_events.contract.openapi import Contract
+from webrtc_events.contract.validators import Validator
+from webrtc_events.core.client_choice import ClientChoice
+from webrtc_events.core.clock import format_time
+from webrtc_events.core.model import ContractVersion, EventType, OutboxItem, TerminationReason
+from webrtc_events.core.settings import Settings
+
+__all__ = ["EventFormat", "EventFormats", "build_event"]
+
+_ENDED = {
+    TerminationReason.MAX_EVENTS_REACHED: "The maximum number of events was reached.",
+    TerminationReason.NETWORK_TERMINATED: "The network ended the subscription.",
+    TerminationReason.SUBSCRIPTION_EXPIRED: "The subscription's time is over.",
+    TerminationReason.ACCESS_TOKEN_EXPIRED: "The sink's access token has expired.",
+    TerminationReason.SUBSCRIPTION_DELETED: "The subscription was deleted by its owner.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventFormat:
+    """Which schema a CloudEvent follows. `strict`: see `build_event`."""
+
+    validator: Validator
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventFormats:
+    """The formats of notifications, by the contract version and the client of their subscription.
+
+    `by_contract` has every version, served or not: subscriptions outlive a setting. `strict` is
+    another format of version 0.2, which the clients in `strict_clients` get.
+    """
+
+    by_contract: Mapping[str, EventFormat]
+    strict: EventFormat
+    strict_clients: ClientChoice
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        def format_of(contract: Contract, *, strict: bool) -> EventFormat:
+            return EventFormat(contract.validator("CloudEvent"), strict)
+
+        return cls(
+            {
+                ContractVersion.V0_2: format_of(load_public(), strict=False),
+                ContractVersion.NEXT: format_of(load_next(), strict=True),
+            },
+            format_of(load_public(strict_cloudevents=True), strict=True),
+            settings.strict_cloudevents,
+        )
+
+    def get(self, contract: str, client: str) -> EventFormat | None:
+        """The format of a notification that is sent now; None: the version is not known here."""
+        if contract == ContractVersion.V0_2 and client in self.strict_clients:
+            return self.strict
+        return self.by_contract.get(contract)
+
+
+def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: bool) -> dict[str, Any]:
+    """The CloudEvent of an outbox item. Source: webrtc-events.yaml, CloudEvent and its children.
+
+    Unless `strict`, a session-status carries mediaSessionId and status on the event as well as
+    in `data`, as the contract has it.
+    """
+    if item.end:
+        reason = TerminationReason(item.payload)
+        content: dict[str, Any] = {
+            "type": EventType.SUBSCRIPTION_ENDED.value,
+            "time": format_time(item.accepted_ms),
+            "data": {"terminationReason": reason.value, "terminationDescription": _ENDED[reason]},
+        }
+    else:
+        content = json.loads(item.payload)
+    data = {**content["data"], "subscriptionId": subscription_id}
+    if item.sequence:
+        data["sequenceNumber"] = item.sequence
+    event = {
+        "id": f"{subscription_id}.{item.event_number}",
+        "source": source,
+        "specversion": "1.0",
+        "type": content["type"],
+        "time": content["time"],
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    if content["type"] == EventType.SESSION_STATUS and not strict:
+        event |= {name: data[name] for name in ("mediaSessionId", "status") if name in data}
+    return event

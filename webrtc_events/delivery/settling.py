@@ -1,0 +1,80 @@
+"""Settling: what became of finished tasks is written to the store, until the store has answered."""
+
+import logging
+from collections.abc import Iterable
+
+from webrtc_events.delivery.claim_schedule import ClaimSchedule
+from webrtc_events.delivery.held_bytes import HeldBytes
+from webrtc_events.delivery.store_calls import StoreCalls
+from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.store.settlements import SettleOutcome
+from webrtc_events.store.store import Store
+
+__all__ = ["Settler"]
+
+log = logging.getLogger(__name__)
+
+
+class Settler:
+    """Keeps finished tasks until they are settled, or left to their leases."""
+
+    def __init__(self, store: Store, calls: StoreCalls, held: HeldBytes, schedule: ClaimSchedule) -> None:
+        self._store = store
+        self._calls = calls
+        self._held = held
+        self._schedule = schedule
+        self._finished: list[DeliveryTask] = []
+        self._unanswered: list[DeliveryTask] = []
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits to be settled."""
+        return not self._finished and not self._unanswered
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether something waits that the store was not asked to settle yet."""
+        return bool(self._finished)
+
+    def add(self, task: DeliveryTask) -> None:
+        """The task is finished."""
+        self._finished.append(task)
+
+    def repeat_unanswered(self) -> None:
+        """What the store did not answer is asked again with the next `settle`."""
+        self._finished += self._unanswered
+        self._unanswered = []
+
+    def settle(self) -> None:
+        if not self._finished:
+            return
+        try:
+            results = self._calls.call(
+                lambda: self._store.claims.settle([task.settlement() for task in self._finished])
+            )
+        except Exception:
+            # A bug, which would come back with every round: the leases take care of them.
+            log.exception("%d claims could not be settled and are left to their leases", len(self._finished))
+            self._held.give(*self._finished)
+            self._finished.clear()
+            return
+        finished, self._finished = self._finished, []
+        if results is None:
+            self._unanswered += finished
+        else:
+            self._take(zip(finished, results, strict=True))
+
+    def _take(self, results: Iterable[tuple[DeliveryTask, SettleOutcome]]) -> None:
+        for task, result in results:
+            if result is SettleOutcome.UNANSWERED:
+                self._unanswered.append(task)
+                continue
+            self._held.give(task)
+            if result is SettleOutcome.LOST:
+                log.warning(
+                    "lease lost subscription=%s fence=%d", task.claim.subscription_id, task.claim.fence
+                )
+            elif result in (SettleOutcome.ENDED, SettleOutcome.ACTIVE):
+                log.info("%s subscription=%s", result, task.claim.subscription_id)
+            elif result is SettleOutcome.DUE and task.retry is None:
+                self._schedule.ask([task.partition.number])

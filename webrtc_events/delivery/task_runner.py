@@ -1,0 +1,196 @@
+"""The course of a task from event to event: permit, rate-limit slot, notification, reply."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from webrtc_events.core.clock import Clock
+from webrtc_events.core.outcomes import SinkReply, SinkResult
+from webrtc_events.delivery.attempts import Attempts
+from webrtc_events.delivery.deferrals import Deferred
+from webrtc_events.delivery.delay_queue import DelayQueue
+from webrtc_events.delivery.held_bytes import HeldBytes
+from webrtc_events.delivery.host_limiter import HostLimiter
+from webrtc_events.delivery.host_signals import signal_of
+from webrtc_events.delivery.notifications import Notification, NotificationWriter, Skipped
+from webrtc_events.delivery.rate_limit import RateLimiter, SlotAt, SlotLater, SlotNow
+from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.sinks.client import SinkClient
+
+__all__ = ["TaskRunner"]
+
+log = logging.getLogger(__name__)
+
+# How often it is seen whether a new host may be asked.
+_NEW_WAIT_S = 0.02
+
+
+class TaskRunner:
+    """The tasks of one dispatcher that are not finished yet.
+
+    `exchange_ms`: what one request may take at most. `finished` is called with each task that is done,
+    or cannot go on now. While `draining`, no task sends anything more.
+    """
+
+    def __init__(
+        self,
+        *,
+        sink: SinkClient[Any],
+        writer: NotificationWriter,
+        limiter: HostLimiter[DeliveryTask],
+        rate_limiter: RateLimiter,
+        attempts: Attempts,
+        held: HeldBytes,
+        clock: Clock,
+        exchange_ms: int,
+        finished: Callable[[DeliveryTask], None],
+    ) -> None:
+        self.draining = False
+        self.deferred = 0
+        self._sink = sink
+        self._writer = writer
+        self._limiter = limiter
+        self._rate_limiter = rate_limiter
+        self._attempts = attempts
+        self._held = held
+        self._now_s = clock.monotonic
+        self._exchange_ms = exchange_ms
+        self._finished = finished
+        self._tasks: set[DeliveryTask] = set()
+        self._delayed: DelayQueue[DeliveryTask] = DelayQueue()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is in flight and nothing waits."""
+        return not self._tasks
+
+    @property
+    def room(self) -> int:
+        """How many more tasks may come, whatever their hosts."""
+        return self._limiter.room
+
+    def wait_s(self, now_s: float) -> float:
+        """How long nothing that waits here may go on; infinite if that depends on replies."""
+        new_s = _NEW_WAIT_S if self._limiter.has_new else float("inf")
+        next_s = self._delayed.next_s
+        return new_s if next_s is None else min(new_s, next_s - now_s)
+
+    def begin(self, task: DeliveryTask) -> None:
+        self._tasks.add(task)
+        self._held.take(task, task.claim)
+        self._guarded(self._go_on, task)
+
+    def resume(self) -> None:
+        """Goes on with what has its rate-limit slot now, and with what may go to a new host."""
+        for task in self._delayed.due(self._now_s()):
+            self._guarded(self._go_on, task)
+        while (newcomer := self._limiter.next_new(self._now_s())) is not None:
+            self._guarded(self._go_on, newcomer)
+
+    def resume_overdue(self) -> None:
+        """Goes on with what waits for a host that is no longer prompt."""
+        for task in self._limiter.overdue(self._now_s()):
+            self._guarded(self._go_on, task)
+
+    def finish_waiting(self) -> None:
+        """Finishes every task that waits; only those in flight are left."""
+        for task in (*self._limiter.clear(), *self._delayed.clear()):
+            self._finish(task)
+
+    def replied(self, task: DeliveryTask, reply: SinkReply) -> None:
+        """Takes in the reply to the task's request, and goes on with it and with what waits for its host."""
+        self._guarded(self._take_reply, task, reply)
+
+    def _guarded(self, act: Callable[..., None], task: DeliveryTask, *more: Any) -> None:
+        """A task that fails by a bug fails alone: it is left to its lease."""
+        try:
+            act(task, *more)
+        except Exception:
+            log.exception("subscription=%s failed and is left to its lease", task.claim.subscription_id)
+            self._release(task)
+            self._tasks.discard(task)
+            self._held.give(task)
+
+    def _go_on(self, task: DeliveryTask) -> None:
+        """Sends the task's next event, lets it wait for its host, or finishes the task."""
+        while not task.exhausted and not self.draining:
+            now_ms = task.now_ms(self._now_s())
+            if now_ms + self._exchange_ms >= task.claim.lease_until_ms:
+                # The rest goes back: an exchange may not outlive its lease.
+                break
+            # What is too late is given up at once, however its host is.
+            if task.remaining_ms(now_ms) > 0 and not (
+                self._has_permit(task, now_ms) and self._has_slot(task, now_ms)
+            ):
+                return
+            written = self._written(task, now_ms)
+            if isinstance(written, Notification):
+                self._sink.submit(task, written.request)
+                return
+            if written.outcome is None or not self._attempts.apply(task, written.outcome):
+                break
+        self._finish(task)
+
+    def _has_permit(self, task: DeliveryTask, now_ms: int) -> bool:
+        """Whether the task has a permit for its host; else it waits for one, or is finished."""
+        entry = self._limiter.acquire(
+            task.host, task.claim.client, task, self._now_s(), accepted_ms=task.item.accepted_ms
+        )
+        if isinstance(entry, Deferred):
+            self.deferred += 1
+            task.postpone(round(entry.delay_s * 1000), now_ms)
+            if entry.unreachable and task.result is SinkResult.NOT_ASKED:
+                task.result = SinkResult.FAILED
+            self._finish(task)
+            return False
+        task.permit = entry
+        return entry is not None
+
+    def _has_slot(self, task: DeliveryTask, now_ms: int) -> bool:
+        """Whether the sink's rate allows the task's next event now; else it waits, or is finished.
+
+        It has its permit already: a slot is used at once or not at all.
+        """
+        slot = self._rate_limiter.slot(task, self._now_s())
+        if isinstance(slot, SlotNow):
+            return True
+        self._release(task)
+        match slot:
+            case SlotAt(moment_s):
+                self._delayed.put(task, moment_s)
+            case SlotLater(delay_ms):
+                task.postpone(delay_ms, now_ms)
+                self._finish(task)
+        return False
+
+    def _written(self, task: DeliveryTask, now_ms: int) -> Notification | Skipped:
+        """The task's next event; the permit is released unless it can be sent."""
+        written = self._writer.write(task.claim, task.item, now_ms)
+        if not isinstance(written, Notification):
+            self._release(task)
+        task.event_type = written.type
+        task.correlator = written.correlator if isinstance(written, Notification) else ""
+        return written
+
+    def _take_reply(self, task: DeliveryTask, reply: SinkReply) -> None:
+        self._release(task, reply)
+        try:
+            if self._attempts.replied(task, reply):
+                self._go_on(task)
+            else:
+                self._finish(task)
+        finally:
+            while (waiting := self._limiter.next_waiting(task.host, self._now_s())) is not None:
+                self._guarded(self._go_on, waiting)
+
+    def _release(self, task: DeliveryTask, reply: SinkReply | None = None) -> None:
+        """Gives the task's permit back, if it has one."""
+        if task.permit is not None:
+            now_s = self._now_s()
+            signal = signal_of(reply, task.now_ms(now_s) / 1000) if reply is not None else None
+            self._limiter.release(task.permit, signal, now_s)
+            task.permit = None
+
+    def _finish(self, task: DeliveryTask) -> None:
+        self._tasks.discard(task)
+        self._finished(task)

@@ -1,0 +1,41 @@
+"""The validators of the forms that a sink takes, loaded when they are first needed."""
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from webrtc_events.local.sink.second_validator import SecondValidator
+
+__all__ = ["NotificationValidator"]
+
+
+class NotificationValidator:
+    """Loads at the first need: the import takes a second, and a start should not wait for it.
+
+    `strict`: see `SecondValidator`. Where both forms are sent, give both: a notification does not say which
+    contract version and which client it is for.
+    """
+
+    def __init__(self, *strict: bool) -> None:
+        self._strict = strict
+        self._lock = threading.Lock()
+        self._validators: list[SecondValidator] = []
+
+    def fault(self, headers: Iterable[tuple[str, str]], body: bytes) -> str | None:
+        """None for a notification that is valid in some form; else why it is not valid in the first."""
+        given = list(headers)
+        faults = [validator.fault(given, body) for validator in self.load()]
+        return None if None in faults else faults[0]
+
+    def load(self) -> "list[SecondValidator]":
+        with self._lock:
+            if not self._validators:
+                from webrtc_events.local.sink.second_validator import SecondValidator
+
+                self._validators = [SecondValidator(strict=strict) for strict in dict.fromkeys(self._strict)]
+            return self._validators
+
+    def load_soon(self) -> None:
+        """Loads in a thread, so that nobody waits."""
+        threading.Thread(target=self.load, name="second-validator", daemon=True).start()

@@ -1,0 +1,32 @@
+"""The parts of a running `serve`, for its banner and its start page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from webrtc_events.local.endpoints import Endpoints
+
+__all__ = ["LocalStack"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalStack:
+    """`store` is the store's address without credentials. `ca` is the file of the sink's CA.
+
+    `apis` are the APIs that it serves, see `Settings.apis`; `next`: it serves the next contract too.
+    """
+
+    endpoints: Endpoints
+    data: Path
+    ca: Path
+    store: str
+    apis: frozenset[str]
+    next: bool
+
+    @property
+    def issuer(self) -> str:
+        return self.endpoints.issuer or "as set by WEBRTC_EVENTS_OPENID_CONFIGURATION_URL"
+
+    @property
+    def complete(self) -> bool:
+        """Whether a person with the local commands can subscribe and publish here."""
+        return self.endpoints.issuer is not None and self.apis >= {"public", "network"}

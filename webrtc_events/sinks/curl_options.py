@@ -1,0 +1,114 @@
+"""The options of libcurl's easy handles, for requests to sinks."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+import pycurl
+
+from webrtc_events.core.outcomes import SinkRequest
+from webrtc_events.sinks.headers import is_sendable_header
+from webrtc_events.sinks.limits import SinkLimits
+
+__all__ = ["Callbacks", "RefusedError", "new_handle", "set_callbacks", "set_pins", "set_request", "set_time"]
+
+# libcurl would add these; a name without a value takes one out.
+_UNWANTED = {"accept": "Accept:", "content-type": "Content-Type:"}
+
+
+class RefusedError(Exception):
+    """A request that must not be sent; the text is fit for a dead letter."""
+
+
+class Callbacks(Protocol):
+    """What libcurl calls during an exchange."""
+
+    def on_header(self, line: bytes) -> int | None: ...
+
+    def on_body(self, chunk: bytes) -> int | None: ...
+
+    def on_open(self, purpose: int, address: Any) -> Any: ...
+
+    def on_request(self, *peer: Any) -> int: ...
+
+
+def new_handle(limits: SinkLimits, ca_file: Path) -> Any:
+    """A handle for one request after another. `ca_file`: PEM of the CAs that sinks may have."""
+    curl = pycurl.Curl()
+    set_option: Callable[[int, Any], None] = curl.setopt
+    set_option(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS)
+    set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+    set_option(pycurl.FOLLOWLOCATION, 0)
+    set_option(pycurl.PATH_AS_IS, 1)
+    set_option(pycurl.USERAGENT, _user_agent())
+    # An empty proxy also keeps the proxy variables of the environment out.
+    set_option(pycurl.PROXY, "")
+    set_option(pycurl.NOPROXY, "*")
+    set_option(pycurl.NETRC, pycurl.NETRC_IGNORED)
+    set_option(pycurl.NOSIGNAL, 1)
+    set_option(pycurl.SSL_VERIFYPEER, 1)
+    set_option(pycurl.SSL_VERIFYHOST, 2)
+    set_option(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+    set_option(pycurl.CAINFO, str(ca_file))
+    set_time(curl, limits)
+    return curl
+
+
+def set_callbacks(curl: Any, callbacks: Callbacks) -> None:
+    curl.setopt(pycurl.HEADERFUNCTION, callbacks.on_header)
+    curl.setopt(pycurl.WRITEFUNCTION, callbacks.on_body)
+    curl.setopt(pycurl.OPENSOCKETFUNCTION, callbacks.on_open)
+    curl.setopt(pycurl.PREREQFUNCTION, callbacks.on_request)
+
+
+def set_request(curl: Any, request: SinkRequest) -> None:
+    """
+    Raises:
+        RefusedError: a header that must not be sent.
+        pycurl.error, ValueError, TypeError: libcurl or its binding takes no such URL or header.
+    """
+    curl.setopt(pycurl.URL, request.url)
+    curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
+    if request.method == "POST":
+        curl.unsetopt(pycurl.CUSTOMREQUEST)
+        curl.setopt(pycurl.POSTFIELDS, request.body)
+    else:
+        # A GET by another name: no body goes out, and one that comes is read to its end.
+        curl.setopt(pycurl.HTTPGET, 1)
+        curl.setopt(pycurl.CUSTOMREQUEST, request.method)
+
+
+def set_time(curl: Any, limits: SinkLimits, *, spent_ms: int = 0) -> None:
+    """The time that is left for the exchange."""
+    curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, limits.connect_ms - spent_ms))
+    curl.setopt(pycurl.TIMEOUT_MS, max(1, limits.total_ms - spent_ms))
+
+
+def set_pins(curl: Any, pins: Sequence[str]) -> None:
+    """Names pinned to addresses, `host:port:address`. Source: libcurl, CURLOPT_RESOLVE."""
+    curl.setopt(pycurl.RESOLVE, list(pins))
+
+
+def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
+    lines = []
+    unwanted = dict(_UNWANTED)
+    for name, value in headers:
+        if not is_sendable_header(name, value):
+            # Never the value: it may be a credential.
+            raise RefusedError("a header is malformed or not the caller's to set")
+        unwanted.pop(name.lower(), None)
+        # libcurl drops a header without a value unless it ends in a semicolon.
+        lines.append(f"{name}: {value}" if value.strip() else f"{name};")
+    lines += unwanted.values()
+    return lines
+
+
+@cache
+def _user_agent() -> str:
+    try:
+        return f"webrtc-events/{version('webrtc-events')}"
+    except PackageNotFoundError:
+        # Run from a source tree that was never installed.
+        return "webrtc-events"

@@ -1,0 +1,50 @@
+"""Why an exchange failed: libcurl's error codes as reasons of a `SinkFailure`."""
+
+import os
+from typing import Any, Final
+
+import pycurl
+
+from webrtc_events.core.one_line import one_line
+from webrtc_events.core.outcomes import SinkFailure
+
+__all__ = ["CURL_REASONS", "curl_failure"]
+
+CURL_REASONS: Final[dict[int, str]] = {
+    pycurl.E_COULDNT_RESOLVE_HOST: "dns",
+    pycurl.E_COULDNT_RESOLVE_PROXY: "dns",
+    pycurl.E_COULDNT_CONNECT: "connect",
+    pycurl.E_INTERFACE_FAILED: "connect",
+    pycurl.E_GOT_NOTHING: "connect",
+    pycurl.E_PARTIAL_FILE: "connect",
+    pycurl.E_RECV_ERROR: "connect",
+    pycurl.E_SEND_ERROR: "connect",
+    pycurl.E_SEND_FAIL_REWIND: "connect",
+    pycurl.E_OPERATION_TIMEDOUT: "timeout",
+    pycurl.E_PEER_FAILED_VERIFICATION: "tls",
+    pycurl.E_SSL_CACERT_BADFILE: "tls",
+    pycurl.E_SSL_CERTPROBLEM: "tls",
+    pycurl.E_SSL_CIPHER: "tls",
+    pycurl.E_SSL_CONNECT_ERROR: "tls",
+    pycurl.E_SSL_ENGINE_INITFAILED: "tls",
+    pycurl.E_SSL_INVALIDCERTSTATUS: "tls",
+    pycurl.E_SSL_ISSUER_ERROR: "tls",
+    pycurl.E_USE_SSL_FAILED: "tls",
+    pycurl.E_BAD_CONTENT_ENCODING: "protocol",
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: "protocol",
+    pycurl.E_HTTP2: "protocol",
+    pycurl.E_UNSUPPORTED_PROTOCOL: "protocol",
+    pycurl.E_URL_MALFORMAT: "protocol",
+    92: "protocol",  # CURLE_HTTP2_STREAM, which pycurl does not name
+    100: "too_large",  # CURLE_TOO_LARGE, likewise: libcurl's own limit on a head
+}
+"""Every other code is `other`."""
+
+
+def curl_failure(curl: Any, code: int, message: str, elapsed_ms: int) -> SinkFailure:
+    """`message`: libcurl's words."""
+    if code == pycurl.E_COULDNT_CONNECT and (fault := curl.getinfo(pycurl.OS_ERRNO)):
+        # libcurl's words are the same for a port where nobody listens and a network that is down.
+        message += f": {os.strerror(fault)}"
+    detail = one_line(f"{message or 'no detail'} (libcurl {code})")
+    return SinkFailure(CURL_REASONS.get(code, "other"), detail, elapsed_ms)
