@@ -198,3 +198,37 @@ def test_answers_are_timed_and_what_it_took_to_find_it_silent_is_not() -> None:
     talk.later(1.05)
     talk.hear(Took(), started)
     assert talk.pace.answers_in_s == pytest.approx(0.35)
+
+
+def test_how_long_silence_took_is_part_of_how_long_answers_take() -> None:
+    talk = Talk().answer()
+    started = talk.start()
+    talk.later(2)
+    talk.hear(Silent(), started)
+    assert 0 < talk.pace.answers_in_s < 2
+
+
+def test_any_answer_ends_the_rest() -> None:
+    talk = Talk()
+    talk.hear(Silent())
+    assert talk.rest_s == 1
+    talk.hear(Erred())
+    assert talk.rest_s == 0
+
+
+def test_half_of_an_odd_window_is_a_whole_number() -> None:
+    talk = Talk().answer(4)
+    assert talk.pace.window == 5
+    talk.hear(Slower(0.5))
+    assert (talk.pace.window, type(talk.pace.window)) == (2, int)
+    assert talk.rest_s == 0.5
+
+
+def test_what_was_started_before_any_later_silence_is_of_the_past() -> None:
+    talk = Talk()
+    started = []
+    for _ in range(3):
+        started.append(talk.start())
+        talk.hear(Silent())
+    assert not any(talk.pace.is_current(request) for request in started)
+    assert talk.pace.is_current(talk.start())
