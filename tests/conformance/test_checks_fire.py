@@ -114,7 +114,8 @@ _BROKEN = [
             ("unsupported_method", breakages.names_no_methods),
             ("allow_header_conformance", breakages.names_other_methods),
         )
-        for operation in (_LIST, _PUBLISH)
+        # One of each contract. Of PUT there are 60 requests in this phase, of POST /events ten times as many.
+        for operation in (_LIST, _REGISTER)
     ),
     Broken("max_response_time", _always(breakages.lists_late(_LATE_S)), "coverage", _LIST),
 ]

@@ -98,3 +98,45 @@ def test_no_more_partitions_are_asked_than_may_be() -> None:
         schedule.asked(numbers, share, {}, 0, 0.0)
         asked += numbers
     assert asked == list(range(64))
+
+
+def test_without_room_nothing_is_asked_for() -> None:
+    schedule = ClaimSchedule(64, 50)
+    schedule.ask_all()
+    assert schedule.next(0, 0.0, most=5) == ([], 0)
+
+
+def test_partitions_share_the_room_in_whole_claims() -> None:
+    schedule = ClaimSchedule(64, 50)
+    schedule.ask([1, 2, 3])
+    numbers, share = schedule.next(20, 0.0, most=1000)
+    assert (numbers, share, type(share)) == ([1, 2, 3], 6, int)
+
+
+def test_the_turn_goes_on_only_from_where_partitions_were_left_out() -> None:
+    schedule = ClaimSchedule(4, 50)
+    schedule.ask([1, 2])
+    numbers, share = schedule.next(2, 0.0, most=1000)
+    schedule.asked(numbers, share, {}, 0, 0.0)
+    schedule.ask([0, 3])
+    assert schedule.next(2, 0.0, most=1000)[0] == [0, 3]
+
+
+def test_when_more_than_half_is_in_vain_half_as_much_is_asked_for_until_claims_are_of_use() -> None:
+    schedule = ClaimSchedule(64, 51)
+    shares = []
+    for in_vain in (5, 6, 0, 0, 0):
+        schedule.notice(1)
+        numbers, share = schedule.next(1000, 0.0, most=1000)
+        shares.append(share)
+        schedule.asked(numbers, share, {1: 10}, in_vain, 0.0)
+    assert shares == [51, 51, 25, 50, 51]
+    assert {type(share) for share in shares} == {int}
+
+
+def test_the_rest_after_claims_in_vain_becomes_shorter_as_time_passes() -> None:
+    schedule = ClaimSchedule(64, 50)
+    schedule.ask([1])
+    schedule.asked([1], 50, {1: 50}, 50, 10.0)
+    assert schedule.wait_s(10.0) == pytest.approx(0.1)
+    assert schedule.wait_s(10.06) == pytest.approx(0.04)

@@ -30,3 +30,10 @@ def test_it_is_never_longer_than_the_maximum_and_forgets_who_is_back() -> None:
         deferrals.delay_s(f"c{number}", 0.0)
     deferrals.delay_s("a", 100.0)
     assert deferrals.delay_s("a", 200.0) == pytest.approx(0.002)
+
+
+def test_only_those_who_are_back_are_forgotten() -> None:
+    deferrals = Deferrals(1, 60)
+    assert [deferrals.delay_s(client, 0.0) for client in ("a", "b")] == [1, 2]
+    # `a` is back, `b` is not.
+    assert deferrals.delay_s("c", 1.5) == pytest.approx(2)

@@ -3,6 +3,7 @@
 import dataclasses
 
 from webrtc_events.core.model import Claim, OutboxItem, OutboxKind
+from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
 
 LIMITS = HeldLimits(worker=1000, claim=400, event=100)
@@ -64,3 +65,26 @@ def test_a_partition_that_gave_as_much_as_fits_may_have_more() -> None:
     held = HeldBytes(LIMITS)
     assert not held.may_be_cut(400, [claim(100, 100), claim(100)])
     assert held.may_be_cut(400, [claim(100, 100), claim(101)])
+
+
+def test_what_nobody_holds_is_given_back_without_effect() -> None:
+    held = HeldBytes(LIMITS)
+    held.take("a", claim(800))
+    held.give("b")
+    assert held.share(1) == 200
+
+
+def test_the_limits_are_those_of_the_settings() -> None:
+    environ = {
+        "WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:1/0",
+        "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/.well-known/openid-configuration",
+        "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+    }
+    settings = Settings.from_environ(environ)
+    limits = HeldLimits.of(settings)
+    assert (limits.worker, limits.claim, limits.event) == (
+        settings.worker_bytes,
+        settings.claim_bytes,
+        settings.event_bytes,
+    )
+    assert len({limits.worker, limits.claim, limits.event}) == 3

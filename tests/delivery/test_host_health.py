@@ -203,3 +203,37 @@ def test_answers_are_timed_and_what_it_took_to_find_it_unreachable_is_not() -> N
     talk.later(1.05)
     talk.hear(Healthy(), started)
     assert talk.health.response_s == pytest.approx(0.35)
+
+
+def test_how_long_silence_took_is_part_of_how_long_answers_take() -> None:
+    talk = Talk().answer()
+    started = talk.start()
+    talk.later(2)
+    talk.hear(Unreachable(), started)
+    assert 0 < talk.health.response_s < 2
+
+
+def test_any_answer_ends_the_cool_down() -> None:
+    talk = Talk()
+    talk.hear(Unreachable())
+    assert talk.cool_down_s == 1
+    talk.hear(Error())
+    assert talk.cool_down_s == 0
+
+
+def test_half_of_an_odd_limit_is_a_whole_number() -> None:
+    talk = Talk().answer(4)
+    assert talk.health.limit == 5
+    talk.hear(Throttled(0.5))
+    assert (talk.health.limit, type(talk.health.limit)) == (2, int)
+    assert talk.cool_down_s == 0.5
+
+
+def test_what_was_started_before_any_later_silence_is_of_the_past() -> None:
+    talk = Talk()
+    started = []
+    for _ in range(3):
+        started.append(talk.start())
+        talk.hear(Unreachable())
+    assert not any(talk.health.is_current(request) for request in started)
+    assert talk.health.is_current(talk.start())

@@ -1,4 +1,5 @@
 import re
+import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -139,11 +140,20 @@ def date(offset_s: int) -> str:
         ("Fri, 15 Jan 2027", 500),
         ("Fri", 500),
         ("15 Jan 2027 08:00:20 GMT", 500),
+        ("Fri, 15 Jan 2027 10:00:20 +0200", 20_000),
     ],
 )
 def test_retry_after_is_the_least_delay(retry_after: str | None, delay_ms: int) -> None:
     for status in (429, 503, 404):
         assert outcome(answer(status, retry_after)) == Retry(delay_ms, f"http_{status}"), status
+
+
+def test_a_date_is_in_gmt_wherever_the_process_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert outcome(answer(503, "Fri Jan 15 08:00:20 2027")) == Retry(20_000, "http_503")
+    time.tzset()
 
 
 def test_backoff_longer_than_retry_after_stands() -> None:

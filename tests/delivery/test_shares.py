@@ -107,3 +107,14 @@ def test_what_is_given_back_can_be_taken_again() -> None:
         pool.give(account, prompt=True)
     assert (account.used, pool.room(prompt=True)) == (0, 100)
     assert fill(pool, account, Standing.PROMPT) == taken
+
+
+def test_one_host_may_have_a_whole_number_of_places_and_one_while_there_is_any() -> None:
+    pool, account = Pool(64), Account()
+    shares = []
+    for _ in range(65):
+        shares.append(pool.share(prompt=True))
+        pool.take(account, prompt=True)
+    assert {type(share) for share in shares} == {int}
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-4:] == [1, 1, 1, 0]

@@ -1,5 +1,7 @@
 """Whether a sink agrees to be sent notifications."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,3 +131,8 @@ def test_retry_after_is_heeded() -> None:
 @given(st.text(max_size=80))
 def test_no_other_text_passes_for_our_origin(text: str) -> None:
     assert isinstance(decided(answer(text)), Agreed) == (text in (ORIGIN, "*"))
+
+
+def test_a_date_to_ask_again_at_is_kept() -> None:
+    reply = replace(answer(status=503), retry_after="Fri, 15 Jan 2027 08:00:20 GMT")
+    assert decided(reply) == Retry(20_000, "http_503")

@@ -383,3 +383,18 @@ def test_any_text_gives_a_stable_ascii_url_or_a_value_error(text: str) -> None:
             checked = check_sink_url(url, PUBLIC)
         assert checked.isascii()
         assert not checked or check_sink_url(checked, PUBLIC) == checked
+
+
+def test_the_longest_url_and_the_longest_name_are_allowed() -> None:
+    start = "https://example.com/"
+    longest = start + "a" * (2048 - len(start))
+    assert check_sink_url(longest, PUBLIC) == longest
+    name = ".".join(["a" * 63] * 3 + ["b" * 53, "example"])
+    assert len(name) == 253
+    assert check_sink_url(f"https://{name}/", PUBLIC) == f"https://{name}/"
+
+
+def test_ports_are_told_in_runs() -> None:
+    policy = AddressPolicy(ports=frozenset({443, 1024, 2000, 2001, 2002}))
+    with pytest.raises(ValueError, match=r"one of the ports 443, 1024, 2000-2002$"):
+        check_sink_url("https://example.com:25/", policy)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 
+import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,10 +14,13 @@ from webrtc_events.core.model import EventType
 from webrtc_events.store.keys import (
     Partition,
     client_key,
+    end_note,
+    end_notes_of,
     new_subscription_id,
     partition_of,
     partition_of_subscription,
     rate_slots_key,
+    read_end_note,
     session_key,
 )
 from webrtc_events.store.settlements import DroppedEvent, Settlement
@@ -109,3 +113,39 @@ def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_sto
         part.registration_state("r1"),
     }
     assert set(raw_store.keys("*")) == expected
+
+
+def test_the_key_of_rate_slots_is_as_it_is_stored() -> None:
+    assert rate_slots_key("https://a.example") == "turns:{38612c965a9c4c35d713439919804ad9}"
+
+
+@pytest.mark.parametrize("suffix", ["3f", "40", "41", "ff", "00a", "0000003f"])
+def test_an_id_names_a_partition_that_there_is_in_one_way(suffix: str) -> None:
+    found = partition_of_subscription(f"{'0' * 32}-{suffix}", 64)
+    assert (found is not None) == (suffix == "3f")
+
+
+def test_the_note_of_an_end_has_the_bytes_of_its_client_in_front() -> None:
+    assert end_note("app", "i1") == "3:app i1"
+    assert end_note("\u00e4p", "i1") == "3:\u00e4p i1"
+    assert end_note("\udcff", "i1") == "1:\udcff i1"
+
+
+@given(st.text(max_size=20), st.text("0123456789abcdef-", min_size=1, max_size=40))
+def test_a_note_of_an_end_is_read_as_it_was_written(client: str, subscription_id: str) -> None:
+    note = end_note(client, subscription_id)
+    assert read_end_note(note) == (client, subscription_id)
+    first, last = end_notes_of(client)
+    assert (first[0], last[0]) == ("[", "(")
+    assert first[1:] <= note < last[1:]
+
+
+@pytest.mark.parametrize("note", ["", "app i1", "4:app i1", "3:app", ":app i1", "3:a pp i1"])
+def test_what_is_no_note_of_an_end_is_none(note: str) -> None:
+    assert read_end_note(note) is None
+
+
+def test_notes_of_a_client_lie_before_those_of_any_other() -> None:
+    first, last = end_notes_of("app")
+    others = [end_note(client, "i1") for client in ("ap", "app2", "aqp", "app!", "aoo")]
+    assert not [note for note in others if first[1:] <= note < last[1:]]

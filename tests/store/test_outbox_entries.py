@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from webrtc_events.core.model import OutboxKind
 from webrtc_events.store.outbox_entries import keep_event_number, parse_entry, referred_payload
 
 PAYLOAD = '{"type":"t","data":{"status":"{\\"number\\":9,"}}'
@@ -47,3 +48,26 @@ def test_an_entry_may_refer_to_a_payload() -> None:
 )
 def test_what_has_its_payload_or_none_refers_to_nothing(payload: str) -> None:
     assert referred_payload(f"{HEAD}\n{payload}") is None
+
+
+@pytest.mark.parametrize("kind", OutboxKind)
+def test_an_entry_says_what_it_stands_for(kind: OutboxKind) -> None:
+    assert parse_entry(f"7 {kind:d} 1000 2000 3\n{PAYLOAD}").kind is kind
+
+
+def test_the_head_ends_with_the_first_line() -> None:
+    assert parse_entry(f"{HEAD}\n{{\n}}").payload == "{\n}"
+    assert referred_payload(f"{HEAD}\nx\n@{'0' * 40} 9") is None
+
+
+def test_a_head_is_69_characters_long_at_most() -> None:
+    head = "7 0 1000 2000 "
+    assert parse_entry(f"{head}{'1' * (69 - len(head))}\n{PAYLOAD}").number == 7
+    with pytest.raises(ValueError, match="does not begin"):
+        parse_entry(f"{head}{'1' * (70 - len(head))}\n{PAYLOAD}")
+
+
+def test_a_reference_is_in_an_entry_of_160_characters_at_most() -> None:
+    reference = f"\n@{'5d' * 20} 1234"
+    assert referred_payload("1" * (160 - len(reference)) + reference) == "5d" * 20
+    assert referred_payload("1" * (161 - len(reference)) + reference) is None
