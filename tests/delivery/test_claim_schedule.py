@@ -103,23 +103,23 @@ def test_no_more_partitions_are_asked_than_may_be() -> None:
 def test_without_room_nothing_is_asked_for() -> None:
     schedule = ClaimSchedule(64, 50)
     schedule.ask_all()
-    assert schedule.next(0, 0.0, most=5) == ([], 0)
+    assert schedule.next(0, 0.0, max_partitions=5) == ([], 0)
 
 
 def test_partitions_share_the_room_in_whole_claims() -> None:
     schedule = ClaimSchedule(64, 50)
     schedule.ask([1, 2, 3])
-    numbers, share = schedule.next(20, 0.0, most=1000)
+    numbers, share = schedule.next(20, 0.0, max_partitions=1000)
     assert (numbers, share, type(share)) == ([1, 2, 3], 6, int)
 
 
 def test_the_turn_goes_on_only_from_where_partitions_were_left_out() -> None:
     schedule = ClaimSchedule(4, 50)
     schedule.ask([1, 2])
-    numbers, share = schedule.next(2, 0.0, most=1000)
+    numbers, share = schedule.next(2, 0.0, max_partitions=1000)
     schedule.asked(numbers, share, {}, 0, 0.0)
     schedule.ask([0, 3])
-    assert schedule.next(2, 0.0, most=1000)[0] == [0, 3]
+    assert schedule.next(2, 0.0, max_partitions=1000)[0] == [0, 3]
 
 
 def test_when_more_than_half_is_in_vain_half_as_much_is_asked_for_until_claims_are_of_use() -> None:
@@ -127,7 +127,7 @@ def test_when_more_than_half_is_in_vain_half_as_much_is_asked_for_until_claims_a
     shares = []
     for in_vain in (5, 6, 0, 0, 0):
         schedule.notice(1)
-        numbers, share = schedule.next(1000, 0.0, most=1000)
+        numbers, share = schedule.next(1000, 0.0, max_partitions=1000)
         shares.append(share)
         schedule.asked(numbers, share, {1: 10}, in_vain, 0.0)
     assert shares == [51, 51, 25, 50, 51]
