@@ -22,7 +22,9 @@ from webrtc_events.contract.documents import load_network, load_next, load_publi
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.conditions import Condition
+from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
+from webrtc_events.core.loops import Loop
 from webrtc_events.core.model import ContractVersion
 from webrtc_events.core.process import prepare_process
 from webrtc_events.core.settings import Settings
@@ -89,7 +91,7 @@ def _composed(
         openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
     failures = Failures(clock)
-    lifespan = _running(watch if given_watch is None else None)
+    lifespan = _running(watch if given_watch is None else None, free_memory_loop(clock))
     api = connexion_app(served, verifier, failures, masking, lifespan)
     contracts = [side.contract for side in served]
     issuer_url = settings.openid_configuration_url
@@ -147,20 +149,27 @@ def _key_set(settings: Settings) -> Mapping[str, Any] | None:
     return key_set(settings.signing_keys) if settings.signing_keys and "public" in settings.apis else None
 
 
-def _running(watch: StoreWatch | None) -> Any:
-    """The watch runs while the server does; then its store is closed."""
+def _running(watch: StoreWatch | None, free_memory: Loop) -> Any:
+    """The watch and `free_memory` run while the server does; then the watch's store is closed.
+
+    Without a watch they run elsewhere.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         if watch is None:
             yield
             return
-        watch.loop.start()
+        loops = (watch.loop, free_memory)
+        for loop in loops:
+            loop.start()
         try:
             yield
         finally:
-            watch.loop.ask_to_stop()
-            await asyncio.to_thread(watch.loop.join, _STOP_S)
+            for loop in loops:
+                loop.ask_to_stop()
+            for loop in loops:
+                await asyncio.to_thread(loop.join, _STOP_S)
             watch.store.close()
 
     return lifespan

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.process import raise_descriptor_limit
@@ -44,6 +45,12 @@ class Worker:
         self._listener = Loop("listener", self._listen, clock)
         self._dispatcher_loop = Loop("dispatcher", dispatcher.step, clock)
         self._sweeper = Loop("sweeper", self._sweep, clock)
+        self._free_memory = free_memory_loop(clock)
+
+    @property
+    def _loops(self) -> tuple[Loop, ...]:
+        """In the order in which they start and stop."""
+        return self._listener, self._dispatcher_loop, self._sweeper, self.watch.loop, self._free_memory
 
     @classmethod
     def build(
@@ -88,7 +95,7 @@ class Worker:
         return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock)
 
     def start(self) -> None:
-        for loop in (self._dispatcher_loop, self._sweeper, self._listener, self.watch.loop):
+        for loop in self._loops:
             loop.start()
 
     def stop(self, grace_s: float = 15.0) -> bool:
@@ -98,11 +105,10 @@ class Worker:
         out and another worker sends it again.
         """
         until = self._clock.monotonic() + grace_s
-        loops = (self._listener, self._dispatcher_loop, self._sweeper, self.watch.loop)
-        for loop in loops:
+        for loop in self._loops:
             loop.ask_to_stop()
         self._sink.wake()
-        ended = [loop.join(max(0.0, until - self._clock.monotonic())) for loop in loops]
+        ended = [loop.join(max(0.0, until - self._clock.monotonic())) for loop in self._loops]
         if not all(ended):
             log.error("a thread of the worker does not stop; leaving it to the end of the process")
             return False

@@ -36,3 +36,32 @@ def test_threads_share_one_heap(shared: bool) -> None:
     command = [sys.executable, "-c", ARENAS, process.__file__, "shared" if shared else ""]
     counted = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     assert (counted.stderr.count("Arena ") == 1) is shared, counted.stderr
+
+
+# Resident MB before and after what was free went back: small pieces between others that stay.
+FREED = """
+import ctypes, os
+from webrtc_events.core.free_memory import return_free_memory
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+def resident_mb():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+pieces = [libc.malloc(60_000) for _ in range(1_000)]
+for piece in pieces:
+    ctypes.memset(piece, 1, 60_000)
+for piece in pieces[:-1]:
+    libc.free(piece)
+before = resident_mb()
+return_free_memory()
+print(before - resident_mb())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has malloc_trim")
+def test_free_memory_goes_back_to_the_system() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FREED], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert float(done.stdout) > 50

@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import requests
+
 from tests.chaos.inbox import Inbox
 from tests.chaos.run import CLOCK, Options
 from tests.chaos.service import SCOPES, Service
@@ -22,8 +24,15 @@ from tests.harness.valkeys import ValkeyServer
 from tests.soak.faults import FAULTS, Fault
 from tests.soak.growth import Growth
 from tests.soak.rounds import Round, figures_of
+from webrtc_events.core.model import EventType
 
 _FAULTS_A_ROUND = 3
+# After such a pause the store has forgotten what it keeps for a while (see below). Then it is measured.
+_ROUNDS_BETWEEN_PAUSES = 8
+_PAUSE_S = 130
+# Subscriptions at rest: a store that holds nothing would seem to grow by every byte.
+_CLIENTS_AT_REST = 10
+_AT_REST_A_CLIENT = 300
 # Whatever is kept for a while is kept briefly, so that all bounds are reached within the first rounds.
 _SETTINGS = {
     "RETENTION_S": "30",
@@ -72,6 +81,7 @@ class Soak:
         self._first_forked = self._api.forked()[0]
         self._steady = self._service.start_worker(1)
         self._service.start_worker(2)
+        self._put_at_rest()
 
     @property
     def elapsed_s(self) -> float:
@@ -118,6 +128,9 @@ class Soak:
             assert causes, f"{verdict.doubled} were taken twice, and nothing explains it"
             totals.causes[" + ".join(sorted(causes))] += verdict.doubled
         values = self._measure()
+        if totals.rounds % _ROUNDS_BETWEEN_PAUSES == 0:
+            CLOCK.sleep(_PAUSE_S)
+            values |= self._measure_store()
         self.growth.add(self.elapsed_s, values)
         memory = ", ".join(f"{name} {value:.0f}" for name, value in values.items() if "MB" in name)
         named = ", ".join(fault.name for fault in faults)
@@ -128,14 +141,36 @@ class Soak:
 
     def _measure(self) -> dict[str, float]:
         pids = {"worker": self._steady.pid, "gunicorn": self._api.pid, "API": self._first_forked}
-        found = {
+        return {
             f"{name}, {what}": value for name, pid in pids.items() for what, value in figures_of(pid).items()
         }
+
+    def _measure_store(self) -> dict[str, float]:
         with self._valkey.client() as client:
             memory = client.info("memory")
         # Without what connections need, and what an allocator holds back.
-        found["store, MB of data"] = memory["used_memory_dataset"] / 1024 / 1024
-        return found
+        return {"store, MB of data": memory["used_memory_dataset"] / 1024 / 1024}
+
+    def _put_at_rest(self) -> None:
+        """Makes subscriptions for which no event comes."""
+        for client in range(_CLIENTS_AT_REST):
+            token = self._issuer.token(
+                CLOCK.now(), scope=SCOPES, exp=CLOCK.now() + 600, client_id=f"rest-{client}"
+            )
+            with requests.Session() as session:
+                session.headers["Authorization"] = f"Bearer {token}"
+                for number in range(_AT_REST_A_CLIENT):
+                    body = {
+                        "protocol": "HTTP",
+                        "sink": f"https://sink.example/{client}/{number}",
+                        "types": [EventType.SESSION_INVITATION],
+                        "config": {"subscriptionDetail": {"registrationId": f"rest-{client}-{number}"}},
+                    }
+                    answer = session.post(self._service.public, json=body, timeout=30)
+                    while answer.status_code == 429:
+                        CLOCK.sleep(float(answer.headers["Retry-After"]))
+                        answer = session.post(self._service.public, json=body, timeout=30)
+                    assert answer.status_code == 201, answer.text
 
 
 def _drawn(draw: random.Random) -> Iterator[Fault]:

@@ -58,6 +58,9 @@ class Round(Run):
         with self.client() as client:
             for number in range(PARTITIONS):
                 client.delete(Partition(number).dead)
+            # As an operator drops what was damaged, once it is known.
+            for key in client.scan_iter(match="set-aside:*", count=1_000):
+                client.delete(key)
         self.inbox.forget()
 
 
