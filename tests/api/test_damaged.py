@@ -45,7 +45,7 @@ def test_the_answers_for_a_damaged_subscription(
     victim, mate = made(api), made(api)
     DAMAGES[damage](raw_store, P.subscription(victim))
 
-    assert [each["id"] for each in api("GET", SUBSCRIPTIONS).json()] == [mate]
+    assert [resource["id"] for resource in api("GET", SUBSCRIPTIONS).json()] == [mate]
     assert f"damaged subscription={victim}" in caplog.text
 
     caplog.clear()

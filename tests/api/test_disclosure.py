@@ -189,7 +189,7 @@ def _events() -> list[dict[str, Any]]:
 
 def test_a_token_is_seen_by_the_sink_alone_whatever_the_setting(run: Callable[..., Run]) -> None:
     done = run(WEBRTC_EVENTS_LOG_PERSONAL_DATA="true")
-    assert {each.header("authorization") for each in done.received} == {f"Bearer {SINK_TOKEN}"}
+    assert {request.header("authorization") for request in done.received} == {f"Bearer {SINK_TOKEN}"}
     for where, text in (("logs", done.logged), ("store", done.stored), ("answers", done.answered())):
         assert SINK_TOKEN not in text, where
         assert base64.b64encode(SINK_TOKEN.encode()).decode().rstrip("=") not in text, where
@@ -234,5 +234,5 @@ def test_signatures_give_away_no_private_key(
     file.write_bytes(pem)
     done = run(WEBRTC_EVENTS_SIGNING_KEYS=str(file))
     secret = pem.decode().splitlines()[1]
-    assert all(each.header("signature") for each in done.received)
+    assert all(request.header("signature") for request in done.received)
     assert secret not in done.logged + done.stored + done.answered()

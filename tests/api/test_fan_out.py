@@ -42,7 +42,7 @@ def refusal(answer: Any) -> str:
 def test_the_subscriptions_to_a_registration_are_bounded(api_with: ApiWith, raw_store: "redis.Redis") -> None:
     api = api_with(max_registration_subscriptions=3)
     made = [create(api), create(api, "session-status"), create(api, "registration-ends")]
-    assert [each.status_code for each in made] == [201] * 3
+    assert [answer.status_code for answer in made] == [201] * 3
     # Whatever their type is, and whoever made them.
     for kind in ("session-invitation", "session-status", "registration-ends"):
         assert "registration has as many" in refusal(create(api, kind, client="another"))
@@ -57,7 +57,7 @@ def test_the_subscriptions_to_a_session_are_bounded(api_with: ApiWith, raw_store
     """Wherever they are: each registration may be in another partition."""
     api = api_with(max_session_subscriptions=3)
     made = [create(api, "session-status", registrationId=f"r{number}") for number in range(3)]
-    assert [each.status_code for each in made] == [201] * 3
+    assert [answer.status_code for answer in made] == [201] * 3
     for number in (0, 7):
         answer = create(api, "session-status", registrationId=f"r{number}", client="another")
         assert "session has as many" in refusal(answer)

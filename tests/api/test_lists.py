@@ -57,7 +57,7 @@ def test_a_list_is_whole_and_in_order(api: Api, raw_store: "redis.Redis", count:
     answer = api("GET", SUBSCRIPTIONS)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/json"
-    assert [each["id"] for each in answer.json()] == ids
+    assert [resource["id"] for resource in answer.json()] == ids
     # One page is an answer like any other.
     assert ("Content-Length" in answer.headers) == (count <= PAGE)
     contract = load_public().operations["retrieveNotificationChannelSubscriptionList"]
@@ -77,7 +77,7 @@ def test_the_list_of_a_user_is_found_among_all_of_the_client(api: Api, raw_store
     alice = api.token(sub="alice")
     mine = api("POST", SUBSCRIPTIONS, token=alice, json=subscription_request()).json()["id"]
     made(api, raw_store, PAGE)
-    assert [each["id"] for each in api("GET", SUBSCRIPTIONS, token=alice).json()] == [mine]
+    assert [resource["id"] for resource in api("GET", SUBSCRIPTIONS, token=alice).json()] == [mine]
 
 
 def test_what_is_damaged_is_left_out_wherever_it_is(
@@ -93,7 +93,7 @@ def test_what_is_damaged_is_left_out_wherever_it_is(
     raw_store.hset(P.subscription(wrong), "request", '{"config": {"subscriptionDetail": {}}}')
     answer = api("GET", SUBSCRIPTIONS)
     left_out = {gone, garbled, foreign, lacking, wrong}
-    assert [each["id"] for each in answer.json()] == [
+    assert [resource["id"] for resource in answer.json()] == [
         subscription_id for subscription_id in ids if subscription_id not in left_out
     ]
     for each in left_out - {gone}:

@@ -112,8 +112,8 @@ def catch(environ: dict[str, str], store: Store, issuer: Issuer, tmp_path: Path)
         return signed
 
     yield start
-    for each in running:
-        each.__exit__(None, None, None)
+    for process in running:
+        process.__exit__(None, None, None)
 
 
 def example() -> Any:

@@ -184,8 +184,8 @@ def test_what_bodies_of_one_client_hold_is_bounded(
         )
         assert readable
         ended |= set(readable)
-    for each in ended:
-        refused = answer(rest(each))
+    for subscription_id in ended:
+        refused = answer(rest(subscription_id))
         assert "bodies at once" in assert_error(refused, 429, "TOO_MANY_REQUESTS")
         assert refused.headers["Retry-After"] == "1"
     # Others are not concerned, nor is this one once they have ended.

@@ -215,8 +215,8 @@ def test_a_failover_in_a_cluster_loses_nothing_accepted(
 def test_each_node_waits_for_its_own_replicas(replicated: Cluster, connect: Connect) -> None:
     store = connect(replicated.url, ACK_REPLICAS="1")
     registrations = one_of_each(replicated)
-    for each in registrations:
-        created(store, registration=each)
+    for name in registrations:
+        created(store, registration=name)
     assert all(works(store, registration, 1) for registration in registrations)
     replicated.replicas[1].pause()
     assert [works(store, registration, 2) for registration in registrations] == [True, False, True]
@@ -241,4 +241,4 @@ def test_a_batch_over_nodes_needs_the_replicas_of_all(replicated: Cluster, conne
         return len(store.events.append(batches)) == 3
 
     eventually(accepted, "all hold it")
-    assert claimed(store) == {each.id: 1 for each in made}
+    assert claimed(store) == {subscription.id: 1 for subscription in made}

@@ -150,7 +150,7 @@ def test_rotate_key(stage: Stage, connect: Connect) -> None:
         pipe = client.pipeline()
         for subscription_id in ids:
             pipe.hget(partition_of_id(subscription_id, "subscription"), "credential")
-        return [each for each in pipe.execute() if each and sealing_key_id(each) == new.key_id]
+        return [answer for answer in pipe.execute() if answer and sealing_key_id(answer) == new.key_id]
 
     stage.interrupted(lambda client: bool(sealed_anew(client)), "rotate-key", key=f"{NEW},{OLD}")
     with stage.replica.client() as client:

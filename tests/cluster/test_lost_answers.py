@@ -46,7 +46,7 @@ def claim(store: Store, most: int = 10) -> list[Claim]:
 
 
 def ids(claims: list[Claim]) -> set[str]:
-    return {each.subscription_id for each in claims}
+    return {leased.subscription_id for leased in claims}
 
 
 def lost_claim(store: Store, relay: LossyRelay, most: int = 10) -> None:
@@ -107,7 +107,7 @@ def test_what_others_hold_stays_held(
     held = claim(other)
     lost_claim(store, relay)
     assert claim(store) == []
-    assert other.claims.settle([Settlement(each, 1) for each in held]) == ["idle"]
+    assert other.claims.settle([Settlement(leased, 1) for leased in held]) == ["idle"]
 
 
 def test_what_was_claimed_by_another_meanwhile_stays_there(
@@ -133,7 +133,7 @@ def test_a_claim_that_comes_late_takes_nothing_from_those_after_it(store: Store,
     late = Call("claim", [P.due], P.tag, [10, 8, store.claims._claimer, 3, 2])
     _, _, damaged, *claims = store.scripts.run([late])[0]
     assert (damaged, claims) == ([], [])
-    assert store.claims.settle([Settlement(each, 1) for each in held]) == ["idle"]
+    assert store.claims.settle([Settlement(leased, 1) for leased in held]) == ["idle"]
 
 
 def test_nothing_waits_for_a_lease_that_nobody_has(

@@ -57,8 +57,8 @@ def test_what_a_node_has_is_unavailable_and_the_rest_works_on(
     store = connect(cluster.url)
     registrations = one_of_each(cluster)
     made = [created(store, registration=registration) for registration in registrations]
-    for each in registrations:
-        append(store, invitation(1, registration=each))
+    for name in registrations:
+        append(store, invitation(1, registration=name))
     getattr(cluster.masters[1], how)()
     started = CLOCK.monotonic()
     for number in range(2, 12):
@@ -95,9 +95,9 @@ def test_a_node_that_is_back_is_used_again_and_has_lost_nothing(
 def test_settling_does_what_it_can(cluster: Cluster, connect: Connect) -> None:
     store = connect(cluster.url)
     registrations = one_of_each(cluster)
-    for each in registrations:
-        created(store, registration=each)
-        append(store, invitation(1, registration=each))
+    for name in registrations:
+        created(store, registration=name)
+        append(store, invitation(1, registration=name))
     claims = store.claims.claim(
         [partition_of(registration, 64) for registration in registrations], subscriptions=1, events=1
     )
@@ -114,7 +114,7 @@ def test_the_sweeper_does_what_it_can(
     caplog.set_level("INFO")
     store = connect(cluster.url)
     soon = round(CLOCK.now() * 1000) + 1_500
-    ids = [created(store, registration=each, expires_at_ms=soon).id for each in one_of_each(cluster)]
+    ids = [created(store, registration=key, expires_at_ms=soon).id for key in one_of_each(cluster)]
     cluster.masters[1].kill()
 
     def ended(wanted: list[str]) -> bool:
@@ -177,8 +177,8 @@ def test_deliveries_of_other_nodes_go_on(
 ) -> None:
     store = connect(cluster.url)
     registrations = one_of_each(cluster)
-    for each in registrations:
-        created(store, registration=each, sink=sink.url_of(f"/{each}"))
+    for name in registrations:
+        created(store, registration=name, sink=sink.url_of(f"/{name}"))
     worker = build(cluster.url)
     cluster.masters[1].pause()
     for number in range(1, 21):

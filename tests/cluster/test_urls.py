@@ -34,8 +34,8 @@ def relay(authority: Authority) -> Iterator[Relay]:
         return made[-1]
 
     yield make
-    for each in made:
-        each.close()
+    for subscription_id in made:
+        subscription_id.close()
 
 
 def is_usable(store: Store, registration: str = "r1") -> bool:
@@ -69,7 +69,7 @@ def test_a_server_with_a_user(tmp_path: Path, connect: Connect) -> None:
 def test_a_cluster_with_a_password(cluster: Cluster, connect: Connect) -> None:
     cluster.client().config_set("requirepass", "s3cret")
     url = cluster.url.replace("//", "//:s3cret@")
-    assert all(is_usable(connect(url), each) for each in one_of_each(cluster))
+    assert all(is_usable(connect(url), key) for key in one_of_each(cluster))
     with pytest.raises(Unavailable):
         connect(cluster.url)
 
@@ -133,7 +133,7 @@ def test_a_cluster_over_tls(tmp_path: Path, connect: Connect, relay: Relay, auth
         form(cluster, [stack.enter_context(server.patient_client()) for server in servers])
         url = f"rediss+cluster://127.0.0.1:{fronts[0].port}?ssl_ca_certs={authority.ca_file}"
         store = connect(url)
-        assert all(is_usable(store, each) for each in one_of_each(cluster))
+        assert all(is_usable(store, key) for key in one_of_each(cluster))
     assert all(front.secure > 0 for front in fronts)
 
 

@@ -44,7 +44,9 @@ def test_any_text_becomes_printable_and_short(text: str) -> None:
     assert len(line) <= 300
     assert not {'"', "\\"} & set(line)
     line.encode()
-    assert all(unicodedata.category(each) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for each in line)
+    assert all(
+        unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for character in line
+    )
     assert one_line(line) == line
 
 

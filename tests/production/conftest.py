@@ -34,5 +34,5 @@ def service(tmp_path: Path, issuer: Issuer) -> Iterator[Make]:
             return made[-1], server
 
         yield make
-        for each in reversed(made):
-            each.stop()
+        for subscription_id in reversed(made):
+            subscription_id.stop()

@@ -102,7 +102,10 @@ class Service:
         return requests.post(f"{self.url}/network/v0/events", json=body, headers=headers, timeout=10)
 
     def subscriptions(self) -> list[str]:
-        return [each["id"] for each in requests.get(self._public, headers=self._headers, timeout=10).json()]
+        return [
+            resource["id"]
+            for resource in requests.get(self._public, headers=self._headers, timeout=10).json()
+        ]
 
 
 Make = Callable[..., tuple[Service, ValkeyServer]]

@@ -109,7 +109,7 @@ def test_ten_thousand_are_listed_in_little_memory(
         reader = threading.Thread(target=read)
         reader.start()
         for _ in range(2):
-            assert len({each["id"] for each in many("GET").json()}) == 10_000
+            assert len({resource["id"] for resource in many("GET").json()}) == 10_000
         assert many.create().json()["code"] == "QUOTA_EXCEEDED"
         over.set()
         reader.join()
@@ -129,7 +129,7 @@ def test_a_full_quota_frees_itself_without_a_worker(
     with serving(MAX_SUBSCRIPTIONS=3) as (url, _):
         full, ended = Client(url, issuer, "full"), Client(url, issuer, "ended")
         made = [full.create() for _ in range(4)]
-        assert [each.status_code for each in made] == [201, 201, 201, 429]
+        assert [answer.status_code for answer in made] == [201, 201, 201, 429]
         assert full("DELETE", "/" + made[1].json()["id"]).status_code == 204
         assert [full.create().status_code for _ in range(2)] == [201, 429]
         assert ended.create().status_code == 201

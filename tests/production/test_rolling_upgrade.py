@@ -91,7 +91,7 @@ def test_a_rolling_upgrade_loses_nothing_and_keeps_order(run: Run, old: Release)
     assert all("POST /network/v0/events" in api.output for api in (old_api, new_api))
     for worker in (old_worker, new_worker):
         for made in (by_old, by_new):
-            assert delivered(worker) & {each.id for each in made.lasting}
+            assert delivered(worker) & {subscription.id for subscription in made.lasting}
     assert delivered(new_worker) >= {each.id for each in (*by_old.lasting, *by_new.lasting)}
 
 
@@ -149,7 +149,9 @@ def test_an_old_worker_delivers_a_large_event_for_several(
     event["data"]["originatorName"] = "x" * 100_000
     append(store, replace(invitation(1), payload=json.dumps(event)))
     sink.wait_for(3)
-    assert {request.json["data"]["subscriptionId"] for request in sink.requests} == {each.id for each in made}
+    assert {request.json["data"]["subscriptionId"] for request in sink.requests} == {
+        subscription.id for subscription in made
+    }
     assert {len(request.json["data"]["originatorName"]) for request in sink.requests} == {100_000}
 
 
@@ -166,9 +168,9 @@ def test_an_old_worker_delivers_what_is_redelivered(
     (letter,) = letters.newest_first(DeadLetterFilter(registration="r1"))
     assert letters.redeliver(letter).outcome == "redelivered"
     append(store, invitation(3))
-    received = [each.json for each in sink.wait_for(4)]
-    assert [each["data"]["sequenceNumber"] for each in received] == [1, 2, 1, 3]
-    assert [each["id"] for each in received] == [f"{made.id}.{number}" for number in (1, 2, 3, 4)]
+    received = [request.json for request in sink.wait_for(4)]
+    assert [event["data"]["sequenceNumber"] for event in received] == [1, 2, 1, 3]
+    assert [event["id"] for event in received] == [f"{made.id}.{number}" for number in (1, 2, 3, 4)]
     assert "Traceback" not in only_old_worker.output
 
 
@@ -207,7 +209,7 @@ def test_a_client_gets_its_form_for_what_was_made_by_the_previous_release(
         received = sink.wait_for(2, timeout_s=30)
     finally:
         worker.terminate(GRACE_S)
-    assert {each.path: "mediaSessionId" in each.json for each in received} == {
+    assert {request.path: "mediaSessionId" in request.json for request in received} == {
         "/app-1": False,
         "/app-2": True,
     }

@@ -47,7 +47,7 @@ def test_a_call_reaches_the_subscriptions_of_its_registration_and_session(
             event_type=EventType.SESSION_STATUS,
         )
     results = use_case.accept(call)
-    assert [result["id"] for result in results] == [each["id"] for each in call]
+    assert [result["id"] for result in results] == [event["id"] for event in call]
     assert outcome(results) == [("accepted", 1), *[("accepted", 2)] * 11, ("accepted", 1)]
     assert outcome(use_case.accept(call)) == [("duplicate", 0)] * 13
 

@@ -579,8 +579,8 @@ def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: d
     reasons = {reason.value for reason in TerminationReason}
     for each in waiting.values():
         assert [item in reasons for item in each] == [False] * (len(each) - 1) + [True]
-    for each in worlds:
-        each.store.close()
+    for one_world in worlds:
+        one_world.store.close()
 
 
 # Limits
@@ -610,7 +610,7 @@ def test_a_quota_holds_for_creates_at_once(store: Store, environ: dict[str, str]
         with contextlib.suppress(TooManyRequests):
             world.subscribe()
 
-    threads = [threading.Thread(target=create, args=(each,)) for each in worlds]
+    threads = [threading.Thread(target=create, args=(one_world,)) for one_world in worlds]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -621,8 +621,8 @@ def test_a_quota_holds_for_creates_at_once(store: Store, environ: dict[str, str]
         worlds[0].subscribe()
     with pytest.raises(TooManyRequests):
         worlds[0].subscribe()
-    for each in worlds:
-        each.store.close()
+    for one_world in worlds:
+        one_world.store.close()
 
 
 def test_a_create_that_failed_half_way_takes_no_place_for_long(

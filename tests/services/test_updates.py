@@ -307,9 +307,9 @@ def test_whatever_races_an_update_is_whole(world: World, environ: dict[str, str]
 
     def act(work: Callable[[str], Any]) -> None:
         start.wait()
-        for each in made:
+        for subscription_id in made:
             try:
-                work(each)
+                work(subscription_id)
             except (NotFound, SubscriptionEnded):
                 continue
             except ServiceError as error:
@@ -353,9 +353,9 @@ def test_a_subscription_keeps_the_version_it_was_made_under(
     assert listed(old, APP) == listed(new, APP)
     assert len(listed(old, APP)) == 3
     # Renewed by either, it stays what it is.
-    for each in made.values():
-        assert old.get(APP, each) == new.get(APP, each)
-        new.update(APP, each, {"config": expiry(60)})  # type: ignore[typeddict-item]
+    for made_id in made.values():
+        assert old.get(APP, made_id) == new.get(APP, made_id)
+        new.update(APP, made_id, {"config": expiry(60)})  # type: ignore[typeddict-item]
     world.publish(invitation())
     claims = world.claims()
     assert {name: claims[each].contract for name, each in made.items()} == {
@@ -365,4 +365,4 @@ def test_a_subscription_keeps_the_version_it_was_made_under(
     }
     old.delete(APP, made["next"])
     new.delete(APP, made["v0.2"])
-    assert [each["id"] for each in listed(new, APP)] == [made["before"]]
+    assert [resource["id"] for resource in listed(new, APP)] == [made["before"]]

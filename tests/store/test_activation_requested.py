@@ -128,7 +128,7 @@ def test_a_refused_one_is_shown_until_its_retention_is_over(
     settle(store, claim_one(store), REFUSED)
     early, late = store_at(3_590), store_at(3_610)
     early.expiry.sweep()
-    assert [each.status for each in all_of(early)] == [Status.EXPIRED]
+    assert [subscriber.status for subscriber in all_of(early)] == [Status.EXPIRED]
     late.expiry.sweep()
     assert status_of(late, made) is None
     assert kept_keys(raw_store) in ([], ["partitions"])
@@ -406,7 +406,7 @@ def test_a_late_moment_is_kept_for_the_subscription(store: Store, store_at: Stor
     first, second = other(paced, 1), other(paced, 2)
     assert store.rate_limits.take_slot(paced, 1, 1_000) == 0
     kept = [store.rate_limits.take_slot(each, 1, 1_000) for each in (first, second, first, second)]
-    assert [round(each / 60_000) for each in kept] == [1, 2, 1, 2]
+    assert [round(ms / 60_000) for ms in kept] == [1, 2, 1, 2]
     # It is taken once its worker can wait for it.
     nearly = store_at(59.5)
     assert 0 < nearly.rate_limits.take_slot(first, 1, 1_000) <= 500
@@ -442,10 +442,12 @@ def test_moments_that_passed_unused_are_not_made_up_for(
 ) -> None:
     """Else all that were kept while no worker ran would be used at once."""
     late = [other(paced, number) for number in range(5)]
-    for each in late:
-        store.rate_limits.take_slot(each, 60, 100)
+    for made_id in late:
+        store.rate_limits.take_slot(made_id, 60, 100)
     after = store_at(30)
-    assert [round(after.rate_limits.take_slot(each, 60, 100) / 1000) for each in late] == [0, 1, 2, 3, 4]
+    assert [
+        round(after.rate_limits.take_slot(subscription_id, 60, 100) / 1000) for subscription_id in late
+    ] == [0, 1, 2, 3, 4]
 
 
 def test_nothing_is_kept_of_a_sink_that_is_sent_nothing(

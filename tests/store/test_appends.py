@@ -13,7 +13,7 @@ def test_an_event_reaches_every_matching_outbox_and_no_other(store: Store) -> No
     first, second = created(store), created(store)
     created(store, event_type=EventType.REGISTRATION_ENDS)
     assert append(store, invitation(1)) == [(True, 2)]
-    assert {each.subscription_id for each in claim(store)} == {first.id, second.id}
+    assert {leased.subscription_id for leased in claim(store)} == {first.id, second.id}
 
 
 def test_the_same_event_again_changes_nothing(store: Store) -> None:
@@ -33,7 +33,10 @@ def test_a_session_status_is_matched_by_session_and_narrowed_by_registration(sto
     assert append(store, session_status(1), to=P.number) == [(True, 2)]
     assert append(store, session_status(2, registration="r1")) == [(True, 1)]
     assert append(store, session_status(3, session="s2"), to=P.number) == [(True, 0)]
-    assert {each.subscription_id: numbers(each) for each in claim(store)} == {mine.id: [1, 2], other.id: [1]}
+    assert {leased.subscription_id: numbers(leased) for leased in claim(store)} == {
+        mine.id: [1, 2],
+        other.id: [1],
+    }
 
 
 def test_the_append_that_reaches_the_maximum_queues_the_end(store: Store) -> None:

@@ -229,10 +229,10 @@ def test_a_sink_may_be_allowed_to_fail_for_ever(bounded: Callable[..., Store]) -
 
 def drop_all(store: Store) -> None:
     while found := store.claims.claim([P], subscriptions=9, events=8):
-        for each in found:
-            dead = tuple(DroppedEvent(item.number, "refused", "") for item in each.items)
-            tried = tuple({"event": str(item.number)} for item in each.items)
-            store.claims.settle([Settlement(each, each.items[-1].number, dead=dead, attempts=tried)])
+        for leased in found:
+            dead = tuple(DroppedEvent(item.number, "refused", "") for item in leased.items)
+            tried = tuple({"event": str(item.number)} for item in leased.items)
+            store.claims.settle([Settlement(leased, leased.items[-1].number, dead=dead, attempts=tried)])
 
 
 def test_dead_letters_and_attempts_are_capped(
@@ -290,7 +290,7 @@ def test_above_its_watermark_the_store_takes_nothing_new(store: Store, raw_store
             store.subscriptions.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
         # Above it, everything gets out.
         assert settle(store, claim_one(store), through=1) == "idle"
-    assert [each.id for each in all_of(store)] == [made.id]
+    assert [subscriber.id for subscriber in all_of(store)] == [made.id]
 
 
 def test_below_its_watermark_the_store_takes_events(store: Store, raw_store: "redis.Redis") -> None:

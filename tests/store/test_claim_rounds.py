@@ -59,14 +59,14 @@ def test_what_is_new_waits_behind_nobody_who_has_much_due(store: Store, client: 
     flood(store)
     (new,) = due(store, 1, client=client, sink=sink)
     # Half of what is claimed is due for longest.
-    found = [each.subscription_id for _ in range(2) for each in claim(store, 2)]
+    found = [leased.subscription_id for _ in range(2) for leased in claim(store, 2)]
     assert new in found
 
 
 def test_where_one_is_asked_for_each_half_has_its_turn(store: Store) -> None:
     flood(store)
     (new,) = due(store, 1, client="other")
-    assert new in [each.subscription_id for _ in range(2) for each in claim(store, 1)]
+    assert new in [leased.subscription_id for _ in range(2) for leased in claim(store, 1)]
 
 
 def test_clients_have_equal_parts_of_the_turns(store: Store) -> None:
@@ -100,7 +100,7 @@ def test_what_is_due_for_longest_is_not_forgotten_over_it(store: Store) -> None:
     claimed = []
     for number, registration in enumerate(others_of_partition(20)[12:]):
         due(store, 5, client=f"c{number}", registration=registration)
-        claimed += [each.subscription_id for each in claim(store, 2)]
+        claimed += [leased.subscription_id for leased in claim(store, 2)]
     assert set(oldest) <= set(claimed)
 
 
@@ -116,7 +116,7 @@ def test_whose_sink_fails_waits_by_its_age(store: Store, raw_store: "redis.Redis
     raw_store.hset(P.subscription(failing), "failing_since", 1)
     append(store, invitation(1))
     assert raw_store.zscore(P.clients, "other") is None
-    assert failing in [each.subscription_id for each in claim(store, 1000)]
+    assert failing in [leased.subscription_id for leased in claim(store, 1000)]
 
 
 def test_more_that_came_in_while_it_was_claimed_is_listed_again(
@@ -127,7 +127,7 @@ def test_more_that_came_in_while_it_was_claimed_is_listed_again(
     flood(store)
     append(store, invitation(2))
     store.claims.settle([Settlement(first, 1)])
-    again = [each.subscription_id for _ in range(2) for each in claim(store, 2)]
+    again = [leased.subscription_id for _ in range(2) for leased in claim(store, 2)]
     assert new in again
 
 
@@ -135,7 +135,7 @@ def test_nothing_stays_of_the_lists(store: Store, raw_store: "redis.Redis") -> N
     flood(store)
     assert len(listed(raw_store)) == 3
     while claims := claim(store, 100):
-        store.claims.settle([Settlement(each, each.items[-1].number) for each in claims])
+        store.claims.settle([Settlement(leased, leased.items[-1].number) for leased in claims])
     for _ in range(20):
         claim(store, 10)
     assert listed(raw_store) == []
@@ -150,7 +150,7 @@ def test_lists_that_were_lost_or_tell_too_much_hold_back_nobody(
     (new,) = due(store, 1, client="other")
     raw_store.delete(P.hosts("greedy"), P.queue("other", "slow.example"))
     raw_store.rpush(P.queue("other", "slow.example"), "nobody", "nobody", new, new)
-    found = [each.subscription_id for _ in range(8) for each in claim(store, 100)]
+    found = [leased.subscription_id for _ in range(8) for leased in claim(store, 100)]
     assert len(found) == len(set(found)) == 601
 
 

@@ -142,14 +142,16 @@ def test_an_end_with_its_registration_gives_places(limited: Callable[..., Store]
 
 def test_the_sweeper_settles_notes_and_leaves_none(store: Store, raw_store: "redis.Redis") -> None:
     made = [created(store, registration=f"r{number}") for number in range(5)]
-    for each in made[:3]:
-        ended_by_the_operator(store, each)
+    for subscription_id in made[:3]:
+        ended_by_the_operator(store, subscription_id)
     assert sum(raw_store.zcard(Partition(number).ended) for number in range(64)) == 3
     store.expiry.sweep()
-    assert standings(raw_store) == {each.id: "ended" if each in made[:3] else "live" for each in made}
+    assert standings(raw_store) == {
+        subscriber.id: "ended" if subscriber in made[:3] else "live" for subscriber in made
+    }
     assert sum(raw_store.zcard(Partition(number).ended) for number in range(64)) == 0
     # Ended ones are shown for as long as they are kept.
-    assert {each.id for each in all_of(store)} == {each.id for each in made}
+    assert {subscriber.id for subscriber in all_of(store)} == {subscriber.id for subscriber in made}
 
 
 def test_notes_of_more_than_one_round_bring_the_sweeper_back_at_once(
@@ -220,7 +222,7 @@ def test_a_crash_before_it_was_confirmed_costs_nothing(
         context.setattr(store.client_index, "confirm", crash)
         made = created(store)
     assert standings(raw_store) == {made.id: "pending"}
-    assert [each.id for each in all_of(store)] == [made.id]
+    assert [subscriber.id for subscriber in all_of(store)] == [made.id]
     raw_store.zadd(INDEX, {made.id: LONG_AGO})
     assert outcome(store) == "created"
     assert outcome(store) == "quota"
@@ -298,9 +300,9 @@ def test_one_that_cannot_be_read_counts(limited: Callable[..., Store], raw_store
     raw_store.set(P.subscription(made[0].id), "garbled")
     raw_store.hdel(P.subscription(made[1].id), "status")
     raw_store.hset(P.subscription(made[2].id), "status", "\udcff".encode("utf-8", "surrogateescape"))
-    raw_store.zadd(INDEX, {each.id: LONG_AGO for each in made})
+    raw_store.zadd(INDEX, {subscriber.id: LONG_AGO for subscriber in made})
     assert outcome(store, registration="r2") == "quota"
-    assert standings(raw_store) == {each.id: "live" for each in made}
+    assert standings(raw_store) == {subscriber.id: "live" for subscriber in made}
 
 
 def test_an_index_of_another_type_is_made_anew_with_what_counts(
@@ -313,7 +315,7 @@ def test_an_index_of_another_type_is_made_anew_with_what_counts(
     raw_store.set(INDEX, "garbled")
     assert outcome(store) == "created"
     assert outcome(store) == "quota"
-    assert [standings(raw_store)[each.id] for each in made] == ["ended", "live"]
+    assert [standings(raw_store)[subscriber.id] for subscriber in made] == ["ended", "live"]
 
 
 def test_notes_of_another_type_are_made_anew(limited: Callable[..., Store], raw_store: "redis.Redis") -> None:
@@ -450,8 +452,8 @@ def test_the_release_before_reads_the_index_after_a_rollback(
     store = limited(0)
     old = previous(former_wheel, tmp_path)
     made = [created(store, registration=f"r{number}") for number in range(4)]
-    for each in made[:2]:
-        ended_by_the_operator(store, each)
+    for subscription_id in made[:2]:
+        ended_by_the_operator(store, subscription_id)
     store.expiry.sweep()
     lost = new_subscription_id(P)
     # A record that went without a word, in each standing.
@@ -469,8 +471,8 @@ def test_the_release_before_reads_the_index_after_a_rollback(
         return answer
 
     shown, refused, _ = at_the_old(2)
-    assert (shown, refused) == (sorted(each.id for each in made), "quota")
-    assert set(standings(raw_store)) == {each.id for each in made}
+    assert (shown, refused) == (sorted(subscriber.id for subscriber in made), "quota")
+    assert set(standings(raw_store)) == {subscriber.id for subscriber in made}
     _, taken, by_old = at_the_old(3)
     assert taken == "created"
     assert standings(raw_store)[by_old] == "pending"
@@ -541,7 +543,7 @@ def test_ends_and_creates_at_once_keep_the_count(
 
 
 def ids_of_pages(store: Store) -> list[str]:
-    return [each for page in store.client_index.pages("app") for each in page]
+    return [entry for page in store.client_index.pages("app") for entry in page]
 
 
 def test_pages_are_in_the_order_of_making_whatever_became_of_each(

@@ -80,9 +80,11 @@ def test_letters_of_all_partitions_come_in_order_of_time(store: Store, letters: 
     assert len({partition_of(registration, 64).number for registration in registrations}) == 3
     oldest = list(letters.oldest_first(ALL))
     assert list(letters.newest_first(ALL)) == oldest[::-1]
-    assert [each.id.moment for each in oldest] == sorted(each.id.moment for each in oldest)
-    numbers = [(each.subscription_id, each.item.number) for each in oldest if each.item]
-    assert sorted(numbers) == sorted((each, number) for each in made for number in (1, 2, 3))
+    assert [letter.id.moment for letter in oldest] == sorted(letter.id.moment for letter in oldest)
+    numbers = [(leased.subscription_id, leased.item.number) for leased in oldest if leased.item]
+    assert sorted(numbers) == sorted(
+        (subscription_id, number) for subscription_id in made for number in (1, 2, 3)
+    )
 
 
 def test_more_letters_than_a_page_are_all_read(store: Store, letters: DeadLetters) -> None:
@@ -90,9 +92,9 @@ def test_more_letters_than_a_page_are_all_read(store: Store, letters: DeadLetter
     append(store, *(invitation(number) for number in range(1, 251)))
     for first in (1, 101, 201):
         give_up(store, *range(first, min(first + 100, 251)))
-    numbers = [each.item.number for each in letters.oldest_first(ALL) if each.item]
+    numbers = [letter.item.number for letter in letters.oldest_first(ALL) if letter.item]
     assert numbers == list(range(1, 251))
-    assert [each.item.number for each in letters.newest_first(ALL) if each.item] == numbers[::-1]
+    assert [letter.item.number for letter in letters.newest_first(ALL) if letter.item] == numbers[::-1]
 
 
 def test_filters_narrow(store: Store, letters: DeadLetters, raw_store: "redis.Redis") -> None:
@@ -121,7 +123,9 @@ def test_a_letter_of_the_first_release_is_found_by_its_subscriptions_registratio
     raw_store.xdel(P.dead, letter_id)
     del fields["registration"]
     raw_store.xadd(P.dead, fields)
-    assert [each.registration for each in letters.newest_first(DeadLetterFilter(registration="r1"))] == ["r1"]
+    assert [letter.registration for letter in letters.newest_first(DeadLetterFilter(registration="r1"))] == [
+        "r1"
+    ]
 
 
 def test_an_entry_that_cannot_be_read_is_shown_as_such(
@@ -349,5 +353,5 @@ def test_a_purge_removes_what_it_is_given_and_counts_it(store: Store, letters: D
     newest, oldest = letters.newest_first(ALL)
     assert letters.purge([oldest.id, DeadLetterId(3, 1, 1)]) == 1
     assert list(letters.newest_first(ALL)) == [newest]
-    assert letters.purge(each.id for each in letters.oldest_first(ALL)) == 1
+    assert letters.purge(letter.id for letter in letters.oldest_first(ALL)) == 1
     assert list(letters.newest_first(ALL)) == []

@@ -79,7 +79,7 @@ def test_nothing_stays(store: Store, erasure: Erasure, raw_store: "redis.Redis")
     made = lived(store, "r1", raw_store)
     raw_store.zadd(P.initial, {made[0].id: 1})
     traces = erase(erasure)
-    assert sorted(traces.clients) == sorted(each.id for each in made)
+    assert sorted(traces.clients) == sorted(subscription.id for subscription in made)
     assert (len(traces.letters), len(traces.attempts), len(traces.sequences)) == (2, 2, 1)
     assert traces.sessions == [session_state_key("s-r1"), session_state_key("s1")]
     assert len(traces.own) == 5
@@ -91,7 +91,7 @@ def test_the_others_are_untouched(store: Store, erasure: Erasure, raw_store: "re
     made = [*lived(store, "r1", raw_store), *lived(store, OTHER, raw_store)]
     before = kept(raw_store)
     erase(erasure)
-    mine = [*(each.id for each in made[:3]), "'r1'", ":r1'", "s-r1"]
+    mine = [*(subscription.id for subscription in made[:3]), "'r1'", ":r1'", "s-r1"]
     assert kept(raw_store) == without(before, mine)
     assert len(kept(raw_store)) > 15
 
@@ -238,4 +238,6 @@ def test_what_a_newer_release_made_is_left_with_the_registration(
     assert raw_store.hgetall(P.subscription(made[0].id)) == before
     assert raw_store.exists(P.registration_record("r1"), P.outbox(made[0].id)) == 2
     assert raw_store.zscore(P.ends, "registration:r1")
-    assert not raw_store.exists(*(Partition(P.number).subscription(each.id) for each in made[1:]))
+    assert not raw_store.exists(
+        *(Partition(P.number).subscription(subscription.id) for subscription in made[1:])
+    )

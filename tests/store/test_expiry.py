@@ -35,7 +35,7 @@ def test_an_ended_subscription_is_shown_for_the_retention_time_then_leaves_nothi
     assert settle(store, claim_one(store)) == "ended"
     assert raw_store.hget(P.subscription(made.id), "credential") is None
     assert store_at(3590).expiry.sweep() == 0
-    assert [each.status for each in all_of(store_at(3590))] == [Status.EXPIRED]
+    assert [subscription.status for subscription in all_of(store_at(3590))] == [Status.EXPIRED]
     assert store_at(3601).expiry.sweep() == 1
     assert store.subscriptions.get(made.id) is None
     assert sorted(kept_keys(raw_store)) == sorted([P.seen("/gateway", "e1"), "partitions", "session:{s1}"])

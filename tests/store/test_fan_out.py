@@ -100,7 +100,9 @@ def test_an_event_for_many_is_in_every_outbox_once_and_in_order(
     events = [invitation(number) for number in range(1, 6)]
     assert append(store, *events) == [(True, len(made))] * 5
     assert append(store, *events) == [(False, 0)] * 5
-    assert [waiting(raw_store, each) for each in made] == [["e1", "e2", "e3", "e4", "e5"]] * len(made)
+    assert [waiting(raw_store, subscription_id) for subscription_id in made] == [
+        ["e1", "e2", "e3", "e4", "e5"]
+    ] * len(made)
     assert leftovers(raw_store) == []
 
 
@@ -114,11 +116,13 @@ def test_a_repeat_goes_on_where_an_answer_was_lost(
     # Three calls an event.
     interrupted(store, settings, calls, *events)
     done, rest = divmod(calls, 3)
-    lengths = sorted(raw_store.llen(P.outbox(each.id)) for each in made)
+    lengths = sorted(raw_store.llen(P.outbox(subscriber.id)) for subscriber in made)
     assert lengths == sorted([done + 1] * min(rest * WORK, len(made)) + [done] * (len(made) - rest * WORK))
     expected = [(False, 0)] * done + [(True, len(made))] * (3 - done)
     assert append(sliced(), *events) == expected
-    assert [waiting(raw_store, each) for each in made] == [["e1", "e2", "e3"]] * len(made)
+    assert [waiting(raw_store, subscription_id) for subscription_id in made] == [["e1", "e2", "e3"]] * len(
+        made
+    )
     assert leftovers(raw_store) == []
 
 
@@ -130,7 +134,7 @@ def test_an_event_that_began_is_not_begun_again_by_another_bound(
     made = [created(store) for _ in range(2 * WORK)]
     interrupted(store, settings, 1, invitation(1))
     assert append(sliced(work=100), invitation(1)) == [(True, len(made))]
-    assert [waiting(raw_store, each) for each in made] == [["e1"]] * len(made)
+    assert [waiting(raw_store, subscription_id) for subscription_id in made] == [["e1"]] * len(made)
     assert leftovers(raw_store) == []
 
 
@@ -154,8 +158,8 @@ def test_gateways_at_once_double_and_lose_nothing(
         thread.join()
     assert [own for own, _ in results] == [(True, len(made))] * 4
     assert sorted(shared for _, shared in results) == [(False, 0)] * 3 + [(True, len(made))]
-    for each in made:
-        assert sorted(waiting(raw_store, each)) == ["e1", "e10", "e11", "e12", "e13"]
+    for subscription_id in made:
+        assert sorted(waiting(raw_store, subscription_id)) == ["e1", "e10", "e11", "e12", "e13"]
     assert leftovers(raw_store) == []
 
 
@@ -166,7 +170,7 @@ def test_who_comes_or_goes_between_two_slices(
     made = [created(store) for _ in range(3 * WORK)]
     interrupted(store, settings, 1, invitation(1))
     lacking = raw_store.smembers(P.lacking("/gateway", "e1"))
-    gone = next(each for each in made if each.id in lacking)
+    gone = next(subscriber for subscriber in made if subscriber.id in lacking)
     store.subscriptions.end(
         gone.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
     )
@@ -184,8 +188,8 @@ def test_every_one_ends_at_its_maximum(sliced: Callable[..., Store], raw_store: 
     made = [created(store, max_events=2) for _ in range(2 * WORK + 1)]
     results = append(store, *(invitation(number) for number in range(1, 4)))
     assert results == [(True, len(made)), (True, len(made)), (True, 0)]
-    for each in made:
-        assert waiting(raw_store, each) == ["e1", "e2", "MAX_EVENTS_REACHED"]
+    for subscription_id in made:
+        assert waiting(raw_store, subscription_id) == ["e1", "e2", "MAX_EVENTS_REACHED"]
 
 
 def test_a_session_with_many_subscriptions(sliced: Callable[..., Store], raw_store: "redis.Redis") -> None:
@@ -197,7 +201,7 @@ def test_a_session_with_many_subscriptions(sliced: Callable[..., Store], raw_sto
     events = [session_status(1), session_status(2, registration="r1"), session_status(3, registration="r2")]
     # What is told of another registration is no news to these.
     assert append(store, *events, to=P.number) == [(True, len(made)), (True, len(made)), (True, 0)]
-    assert [waiting(raw_store, each) for each in made] == [["e1", "e2"]] * len(made)
+    assert [waiting(raw_store, subscription_id) for subscription_id in made] == [["e1", "e2"]] * len(made)
 
 
 @pytest.mark.parametrize("calls", [1, 2, 3])
@@ -251,8 +255,8 @@ def test_a_registration_with_many_subscriptions_expires(
     later = sliced(61)
     assert [later.expiry.sweep() for _ in range(4)] == [1, 1, 1, 0]
     assert [waiting(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
-    for each in told:
-        assert waiting(raw_store, each) == ["end of registration", "NETWORK_TERMINATED"]
+    for line in told:
+        assert waiting(raw_store, line) == ["end of registration", "NETWORK_TERMINATED"]
     assert leftovers(raw_store) == []
     assert raw_store.zscore(P.ends, "registration:r1") is None
 
@@ -276,4 +280,6 @@ def test_subscriptions_that_end_at_the_same_moment_make_way_for_others(
     made = [created(sliced(), expires_at_ms=soon) for _ in range(3 * WORK)]
     later = sliced(61)
     assert [later.expiry.sweep() for _ in range(4)] == [WORK, WORK, WORK, 0]
-    assert [waiting(raw_store, each) for each in made] == [["SUBSCRIPTION_EXPIRED"]] * len(made)
+    assert [waiting(raw_store, subscription_id) for subscription_id in made] == [
+        ["SUBSCRIPTION_EXPIRED"]
+    ] * len(made)

@@ -49,7 +49,9 @@ def test_every_credential_is_sealed_with_the_first_key(store: Store, raw_store: 
     result = KeyRotation(store, BOTH).run(looked_at.append)
     assert (result.resealed, result.already, sum(looked_at)) == (600, 0, 601)
     only_new = CredentialBox([NEW])
-    tokens = [only_new.open(stored(raw_store, each), each.id).access_token for each in made]
+    tokens = [
+        only_new.open(stored(raw_store, subscription), subscription.id).access_token for subscription in made
+    ]
     assert tokens == [f"t{n}" for n in range(600)]
     again = rotate(store)
     assert (again.resealed, again.already) == (0, 600)
@@ -77,9 +79,9 @@ def test_an_update_that_comes_between_wins(store: Store, raw_store: "redis.Redis
         number = 0
         while not stop.is_set():
             number += 1
-            for each in made:
-                update(store, each, FORMER, f"t{number}")
-                latest[each.id] = f"t{number}"
+            for subscription in made:
+                update(store, subscription, FORMER, f"t{number}")
+                latest[subscription.id] = f"t{number}"
 
     updates = threading.Thread(target=keep_updating)
     updates.start()
@@ -90,10 +92,10 @@ def test_an_update_that_comes_between_wins(store: Store, raw_store: "redis.Redis
         updates.join()
     assert resealed > 100
     assert rotate(store).lacking == {}
-    for each in made:
-        sealed = stored(raw_store, each)
+    for subscription in made:
+        sealed = stored(raw_store, subscription)
         assert sealing_key_id(sealed) == CredentialBox([NEW]).key_id
-        assert BOTH.open(sealed, each.id).access_token == latest[each.id]
+        assert BOTH.open(sealed, subscription.id).access_token == latest[subscription.id]
 
 
 def test_a_credential_that_was_erased_stays_erased(store: Store, raw_store: "redis.Redis") -> None:

@@ -216,7 +216,7 @@ class StoreMachine(RuleBasedStateMachine):
         ]
         if repeat:
             again = self.store.events.append({P.number: events})[P.number]
-            assert {(each.new, each.subscriptions) for each in again} == {(False, 0)}
+            assert {(result.new, result.subscriptions) for result in again} == {(False, 0)}
 
     def matched(self) -> int:
         return sum(self.takes(model) for model in self.models)
@@ -384,8 +384,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(events=st.integers(1, 3))
     def claim(self, events: int) -> None:
         found = {
-            each.subscription_id: each
-            for each in self.store.claims.claim([P], subscriptions=99, events=events)
+            leased.subscription_id: leased
+            for leased in self.store.claims.claim([P], subscriptions=99, events=events)
         }
         for model in self.models:
             if model.due is None or model.due > self.now:

@@ -76,10 +76,10 @@ def payloads(raw_store: "redis.Redis") -> dict[str, set[str]]:
 def referred(raw_store: "redis.Redis", made: Sequence[Subscription]) -> dict[str, set[str]]:
     """What the outboxes of these say."""
     found: dict[str, set[str]] = {}
-    for each in made:
-        for entry in raw_store.lrange(P.outbox(each.id), 0, -1):
+    for subscriber in made:
+        for entry in raw_store.lrange(P.outbox(subscriber.id), 0, -1):
             if sha := referred_payload(entry):
-                found.setdefault(sha, set()).add(f"{each.id}:{parse_entry(entry).number}")
+                found.setdefault(sha, set()).add(f"{subscriber.id}:{parse_entry(entry).number}")
     return found
 
 
@@ -88,7 +88,7 @@ def claims(store: Store, **limits: Any) -> list[Claim]:
 
 
 def settle(store: Store, found: Sequence[Claim], **values: Any) -> list[SettleOutcome]:
-    return store.claims.settle([Settlement(each, each.items[-1].number, **values) for each in found])
+    return store.claims.settle([Settlement(leased, leased.items[-1].number, **values) for leased in found])
 
 
 def letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
@@ -103,9 +103,9 @@ def test_it_is_kept_once_and_every_claim_has_it(store: Store, raw_store: "redis.
     append(store, event)
     assert payloads(raw_store) == referred(raw_store, made)
     assert [len(holders) for holders in payloads(raw_store).values()] == [3]
-    assert all(raw_store.memory_usage(P.outbox(each.id)) < 1_000 for each in made)
+    assert all(raw_store.memory_usage(P.outbox(subscriber.id)) < 1_000 for subscriber in made)
     found = claims(store)
-    assert [each.items[0].payload for each in found] == [event.payload] * 3
+    assert [leased.items[0].payload for leased in found] == [event.payload] * 3
     settle(store, found[:2])
     assert [len(holders) for holders in payloads(raw_store).values()] == [1]
     settle(store, found[2:])
@@ -131,7 +131,9 @@ def test_what_is_cheaper_to_copy_is_copied(
     made = [created(store) for _ in range(matches)]
     append(store, long(1, size))
     assert payloads(raw_store) == {}
-    assert {raw_store.hget(P.subscription(each.id), "format") for each in made} == {str(BASE_FORMAT)}
+    assert {raw_store.hget(P.subscription(subscriber.id), "format") for subscriber in made} == {
+        str(BASE_FORMAT)
+    }
 
 
 @pytest.mark.parametrize("calls", range(1, 4))
@@ -203,11 +205,11 @@ def test_every_way_out_of_an_outbox(
     store = store_with(outbox_length=16)
     made = [created(store) for _ in range(3)]
     append(store, long(1), long(2), long(3))
-    for each in made:
-        way(store, each)
+    for subscription_id in made:
+        way(store, subscription_id)
         assert payloads(raw_store) == referred(raw_store, made)
         # The lease of those that were claimed beside it runs out.
-        store = store_with(31 * (made.index(each) + 1), outbox_length=16)
+        store = store_with(31 * (made.index(subscription_id) + 1), outbox_length=16)
     assert payloads(raw_store) == {}
     # The invitations that squeeze others out are short, and have theirs.
     assert all(
@@ -253,8 +255,8 @@ def test_what_was_given_up_under_a_lease_that_runs_out_is_released_by_the_next_c
     made = [created(store) for _ in range(3)]
     append(store, long(1))
     claims(store)
-    for each in made:
-        deleted(store, each)
+    for subscription_id in made:
+        deleted(store, subscription_id)
     assert payloads(raw_store) == referred(raw_store, made) != {}
     assert [claim.items[0].kind for claim in claims(store_at(31))] == [OutboxKind.END] * 3
     assert payloads(raw_store) == {}
@@ -270,12 +272,13 @@ def test_a_letter_has_a_copy_and_can_be_redelivered(
     settle(store, found, dead=(DroppedEvent(1, "refused", ""),))
     assert payloads(raw_store) == {}
     kept = DeadLetters(store)
-    outcomes = [kept.redeliver(each).outcome for each in kept.oldest_first(DeadLetterFilter())]
+    outcomes = [kept.redeliver(letter).outcome for letter in kept.oldest_first(DeadLetterFilter())]
     assert outcomes == ["redelivered"] * 2
     again = claims(store)
-    assert [(each.items[0].event_number, len(each.items[0].payload) > SIZE) for each in again] == [
-        (1, True)
-    ] * 2
+    assert [
+        (subscription_id.items[0].event_number, len(subscription_id.items[0].payload) > SIZE)
+        for subscription_id in again
+    ] == [(1, True)] * 2
 
 
 # Crashes
@@ -308,7 +311,7 @@ def test_a_worker_that_is_killed_leaves_it_to_the_next(
     append(store, long(1))
     lost = claims(store)
     again = claims(store_at(31))
-    assert [each.items for each in again] == [each.items for each in lost]
+    assert [leased.items for leased in again] == [leased.items for leased in lost]
     assert settle(store_at(31), again) == ["idle"] * 2
     assert settle(store, lost) == ["lost"] * 2
     assert payloads(raw_store) == {}
@@ -342,7 +345,7 @@ def test_a_payload_that_is_lost_stops_nobody(
     (sha,) = payloads(raw_store)
     damage(raw_store, P.payload(sha))
     found = claims(store)
-    assert [[item.number for item in each.items] for each in found] == [[2], [2]]
+    assert [[item.number for item in leased.items] for leased in found] == [[2], [2]]
     assert [reason for reason, _ in letters(raw_store)] == ["damaged"] * 2
     assert settle(store, found) == ["idle"] * 2
     # It comes as a new one, whatever is in its place.
@@ -380,8 +383,8 @@ def test_the_sweeper_forgets_who_holds_nothing(
     assert payloads(raw_store) != referred(raw_store, made)
     store_at(61).expiry.sweep()
     assert payloads(raw_store) == referred(raw_store, made)
-    for each in made:
-        raw_store.lpop(P.outbox(each.id))
+    for subscriber in made:
+        raw_store.lpop(P.outbox(subscriber.id))
     store_at(200).expiry.sweep()
     assert payloads(raw_store) == {}
 
@@ -443,7 +446,7 @@ def test_a_release_that_does_not_know_it_leaves_such_an_outbox_alone(
 ) -> None:
     made = [created(store) for _ in range(2)]
     append(store, long(1))
-    formats = [raw_store.hget(P.subscription(each.id), "format") for each in made]
+    formats = [raw_store.hget(P.subscription(subscriber.id), "format") for subscriber in made]
     assert formats == [str(FORMAT)] * 2
     older = store_with()
     options = json.loads(older.scripts._options) | {"format": BASE_FORMAT}
@@ -454,7 +457,7 @@ def test_a_release_that_does_not_know_it_leaves_such_an_outbox_alone(
         append(older, invitation(2))
     assert contents(raw_store) == before
     settle(store, claims(store))
-    formats = [raw_store.hget(P.subscription(each.id), "format") for each in made]
+    formats = [raw_store.hget(P.subscription(subscriber.id), "format") for subscriber in made]
     assert formats == [str(BASE_FORMAT)] * 2
     assert append(older, invitation(2)) == [(True, 2)]
 
@@ -699,8 +702,8 @@ def test_an_outbox_that_cannot_be_written_holds_nothing(
     store: Store, raw_store: "redis.Redis", damaged: int
 ) -> None:
     made = [created(store) for _ in range(3)]
-    for each in made[:damaged]:
-        other_type(raw_store, P.outbox(each.id))
+    for subscriber in made[:damaged]:
+        other_type(raw_store, P.outbox(subscriber.id))
     assert append(store, long(1)) == [(True, 3 - damaged)]
     assert payloads(raw_store) == referred(raw_store, made[damaged:])
 

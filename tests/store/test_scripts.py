@@ -41,7 +41,7 @@ def test_a_full_store_takes_nothing_new_but_lets_everything_out(
             append(store, invitation(2))
         assert store.rate_limits.take_token("app") == 0
         again = Store.connect(settings)
-        assert [each.id for each in all_of(again)]
+        assert [subscription.id for subscription in all_of(again)]
         claims = again.claims.claim([partition_of("r1", 64)], subscriptions=5, events=5)
         assert {claim.subscription_id for claim in claims} == {made.id, other.id}
         again.close()

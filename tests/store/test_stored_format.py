@@ -61,8 +61,8 @@ def test_a_due_subscription_of_a_newer_release_is_not_claimed_and_stays_due(
 ) -> None:
     newer = [created(store) for _ in range(2)]
     append(store, invitation(1))
-    for each in newer:
-        upgrade(each)
+    for letter in newer:
+        upgrade(letter)
     before = contents(raw_store)
     with caplog.at_level(logging.WARNING):
         assert claim(store) == []
@@ -75,10 +75,10 @@ def test_a_due_subscription_of_a_newer_release_is_not_claimed_and_stays_due(
 def test_those_of_a_newer_release_do_not_stand_in_the_way(store: Store, upgrade: Upgrade, most: int) -> None:
     made = [created(store) for _ in range(7)]
     append(store, invitation(1))
-    for each in made[:5]:
-        upgrade(each)
-    found = [each.subscription_id for _ in range(3) for each in claim(store, most)]
-    assert sorted(found) == sorted(each.id for each in made[5:])
+    for subscription_id in made[:5]:
+        upgrade(subscription_id)
+    found = [leased.subscription_id for _ in range(3) for leased in claim(store, most)]
+    assert sorted(found) == sorted(subscriber.id for subscriber in made[5:])
 
 
 def test_an_event_for_it_is_left_to_a_newer_process(
@@ -96,7 +96,7 @@ def test_an_event_for_it_is_left_to_a_newer_process(
     raw_store.hset(P.subscription(newer.id), "format", FORMAT)
     again = append(store, invitation(2, registration="r9"), invitation(1), to=P.number)
     assert again == [(False, 0), (True, 2)]
-    assert {each.subscription_id for each in claim(store)} == {made.id, newer.id}
+    assert {leased.subscription_id for leased in claim(store)} == {made.id, newer.id}
 
 
 def test_a_registration_whose_subscriptions_are_newer_is_ended_by_a_newer_process(
@@ -136,13 +136,13 @@ def test_the_sweeper_leaves_it_and_goes_on_with_the_others(
 ) -> None:
     soon = raw_store.time()[0] * 1000 + 60_000
     made = [created(store, expires_at_ms=soon) for _ in range(6)]
-    for each in made[:4]:
-        upgrade(each)
+    for subscription_id in made[:4]:
+        upgrade(subscription_id)
     later = store_at(61)
     assert [later.expiry.sweep(limit=3), later.expiry.sweep(limit=3)] == [2, 0]
-    statuses = [raw_store.hget(P.subscription(each.id), "status") for each in made]
+    statuses = [raw_store.hget(P.subscription(subscriber.id), "status") for subscriber in made]
     assert statuses == ["ACTIVE"] * 4 + ["EXPIRED"] * 2
-    assert all(raw_store.zscore(P.ends, each.id) == soon for each in made[:4])
+    assert all(raw_store.zscore(P.ends, subscriber.id) == soon for subscriber in made[:4])
 
 
 def test_what_a_newer_release_ended_is_removed_by_it(

@@ -30,7 +30,7 @@ def refusal(operation_id: str, faults: Iterable[Fault]) -> InvalidArgument | Non
         plain = list(faults)
         return InvalidArgument(summary(plain)) if plain else None
     coded = [(_code(fault), fault) for fault in faults if not _tolerated(fault)]
-    coded.sort(key=lambda each: _ORDER.index(each[0]))
+    coded.sort(key=lambda fault: _ORDER.index(fault[0]))
     return InvalidArgument(summary([fault for _, fault in coded]), code=coded[0][0]) if coded else None
 
 

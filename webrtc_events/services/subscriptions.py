@@ -52,7 +52,7 @@ __all__ = ["SubscriptionOptions", "Subscriptions"]
 
 log = logging.getLogger(__name__)
 
-# So many subscriptions in a list count as another request.
+# For each such number of subscriptions, a list counts as another request.
 _LISTED_A_REQUEST = 100
 
 

@@ -38,7 +38,7 @@ class Inbox:
 
     def numbers(self, subscription: str) -> list[int]:
         """Of the subscription's events that were taken, in order."""
-        parts = [each.split(".") for each in self._taken]
+        parts = [event_id.split(".") for event_id in self._taken]
         return [int(number) for of, number in parts if of == subscription]
 
 

@@ -291,7 +291,7 @@ def test_a_token_that_is_not_as_it_must_be_is_treated_as_its_row_says(
         else:
             assert outcome in TAKEN
             assert answer.status_code == 200, answer.text
-            assert own in [each["id"] for each in answer.json()]
+            assert own in [resource["id"] for resource in answer.json()]
 
 
 def test_there_is_a_case_for_each_that_is_told_and_none_besides() -> None:
@@ -316,7 +316,7 @@ def test_the_algorithms_are_those_of_the_row(server: Server) -> None:
 def test_the_types_are_those_of_the_row(server: Server) -> None:
     told = re.findall(r"`([\w+/]+)`", middle(1, "typ"))
     assert len(told) == 3
-    for kind in [each.swapcase() for each in told] + told:
+    for kind in [line.swapcase() for line in told] + told:
         assert server.list(server.token(header={"typ": kind})).status_code == 200, kind
 
 
@@ -343,7 +343,7 @@ def test_the_payload_that_is_shown_is_right(server: Server) -> None:
     token = server.token(**adapted)
     made = server.create(token)
     assert made.status_code == 201, made.text
-    assert made.json()["id"] in [each["id"] for each in server.list(token).json()]
+    assert made.json()["id"] in [resource["id"] for resource in server.list(token).json()]
     assert server.ask("DELETE", f"{SUBSCRIPTIONS}/{made.json()['id']}", token=token).status_code == 204
 
 

@@ -155,7 +155,7 @@ class Service:
         """Every documented operation answers as documented, whatever is damaged."""
         marker = f"/new{next(self.numbers)}"
         new = self.repeated(lambda: self.subscribe(marker, NEAR))
-        shown = {each["id"] for each in listed(self.subscriptions, APP)}
+        shown = {resource["id"] for resource in listed(self.subscriptions, APP)}
         assert new in shown
         for each in damaged:
             # It may be over by now.
@@ -171,11 +171,11 @@ class Service:
             letters.redeliver(letter)
         Erasure(self.store).find(NEAR)
         KeyRotation(self.store, CredentialBox(self.settings.secret_key)).run(lambda _: None)
-        for each in damaged:
+        for name in damaged:
             with suppress(NotFound):
-                self.subscriptions.delete(APP, each)
+                self.subscriptions.delete(APP, name)
             with pytest.raises(NotFound):
-                self.subscriptions.get(APP, each)
+                self.subscriptions.get(APP, name)
         self.subscriptions.delete(APP, new)
         unforeseen = [
             record for record in self.caplog.records if record.exc_info and record.module != "notifications"

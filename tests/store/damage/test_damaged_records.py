@@ -235,7 +235,7 @@ def test_a_shared_key_of_another_type(service: Service, name: str, types: int) -
         other_types(service.raw, key)[turn]()
         all_get_theirs(service, turn)
         service.waits_for(f"/early{turn}")
-        assert early in {each["id"] for each in listed(service.subscriptions, APP)}
+        assert early in {resource["id"] for resource in listed(service.subscriptions, APP)}
         service.subscriptions.delete(APP, early)
 
 
@@ -394,7 +394,7 @@ def test_get_of_it_is_said_to_be_damaged_and_delete_leaves_nothing(service: Serv
     with pytest.raises(DamagedRecord) as caught:
         service.subscriptions.get(APP, victim)
     assert caught.value.name == victim
-    assert [each["id"] for each in listed(service.subscriptions, APP)] == [mate]
+    assert [resource["id"] for resource in listed(service.subscriptions, APP)] == [mate]
     assert victim in service.caplog.text
     service.subscriptions.delete(APP, victim)
     assert not [key for key in service.raw.scan_iter() if victim.encode() in key]

@@ -61,8 +61,8 @@ def watch(clock: TurnableClock) -> Iterator[Watch]:
         return made[-1]
 
     yield begin
-    for each in made:
-        each.store.close()
+    for subscription_id in made:
+        subscription_id.store.close()
 
 
 @pytest.fixture
@@ -91,5 +91,5 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         return made[-1]
 
     yield begin
-    for each in made:
-        each.stop()
+    for subscription_id in made:
+        subscription_id.stop()

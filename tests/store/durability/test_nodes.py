@@ -64,8 +64,8 @@ def test_the_one_node_that_is_not_durable_is_named(
 def test_what_is_wrong_with_all_is_one_line(
     cluster: Cluster, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for each in cluster.masters:
-        with each.client() as client:
+    for node in cluster.masters:
+        with node.client() as client:
             client.config_set("appendfsync", "no")
     begun = watch(cluster.url)
     (line,) = told(caplog)
@@ -177,8 +177,8 @@ def relay() -> Iterator[Callable[..., EditingRelay]]:
         return made[-1]
 
     yield make
-    for each in made:
-        each.close()
+    for subscription_id in made:
+        subscription_id.close()
 
 
 def test_a_server_with_a_clock_of_its_own(
