@@ -21,7 +21,7 @@ from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.core.model import Credential, Status, Subscription, TerminationReason
+from webrtc_events.core.model import Claim, Credential, OutboxItem, Status, Subscription, TerminationReason
 from webrtc_events.core.outcomes import Drop, SinkRequest
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempts import Attempts
@@ -455,6 +455,40 @@ def test_a_task_that_fails_by_a_bug_gives_its_permit_back(
         if sink.requests:
             break
     assert [request.path for request in sink.requests] == ["/fine"]
+
+
+def test_a_task_that_fails_by_a_bug_leaves_its_host_to_those_that_wait(
+    store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails with the host's only permit, while another task waits for that."""
+    write = NotificationWriter.write
+
+    def buggy(self: NotificationWriter, claim: Claim, item: OutboxItem, now_ms: int) -> Any:
+        if claim.sink.endswith("/bug") and item.number == 2:
+            raise RuntimeError("a bug")
+        return write(self, claim, item, now_ms)
+
+    monkeypatch.setattr(NotificationWriter, "write", buggy)
+    sink.answer = lambda _: Answer(delay_s=0.3)
+    options = DispatcherOptions(HostLimits(in_flight=1, connections=1), poll_s=0.02, limits=LIMITS)
+    dispatcher = make_driver(options=options).dispatcher
+    # It is known to be quick, so that others wait for it.
+    created(store, sink=sink.url_of("/first"), max_events=1)
+    append(store, invitation(1))
+    while not dispatcher.idle or len(sink.requests) < 2:
+        dispatcher.step()
+    created(store, sink=sink.url_of("/bug"))
+    append(store, invitation(2), invitation(3))
+    while dispatcher.idle:
+        dispatcher.step()
+    created(store, sink=sink.url_of("/fine"))
+    append(store, invitation(4))
+    for _ in range(200):
+        dispatcher.step()
+        if dispatcher.idle and "/fine" in [request.path for request in sink.requests]:
+            break
+    assert [request.path for request in sink.requests][2:4] == ["/bug", "/fine"]
+    assert dispatcher.idle
 
 
 def test_nothing_is_sent_behind_an_end_after_a_crash(

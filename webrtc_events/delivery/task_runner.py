@@ -100,6 +100,9 @@ class TaskRunner:
     def replied(self, task: DeliveryTask, reply: SinkReply) -> None:
         """Takes in the reply to the task's request, and goes on with it and with what waits for its host."""
         self._guarded(self._take_reply, task, reply)
+        # After a bug too: by now the task has given its permit back, whatever became of it.
+        while (waiting := self._limiter.next_waiting(task.host, self._now_s())) is not None:
+            self._guarded(self._go_on, waiting)
 
     def _guarded(self, act: Callable[..., None], task: DeliveryTask, *more: Any) -> None:
         """A task that fails by a bug fails alone: it is left to its lease."""
@@ -174,14 +177,10 @@ class TaskRunner:
 
     def _take_reply(self, task: DeliveryTask, reply: SinkReply) -> None:
         self._release(task, reply)
-        try:
-            if self._attempts.replied(task, reply):
-                self._go_on(task)
-            else:
-                self._finish(task)
-        finally:
-            while (waiting := self._limiter.next_waiting(task.host, self._now_s())) is not None:
-                self._guarded(self._go_on, waiting)
+        if self._attempts.replied(task, reply):
+            self._go_on(task)
+        else:
+            self._finish(task)
 
     def _release(self, task: DeliveryTask, reply: SinkReply | None = None) -> None:
         """Gives the task's permit back, if it has one."""
