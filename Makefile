@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# For example: make serve ARGS="--port 8080", make test ARGS="-k courier"
+# For example: make serve ARGS="--port 8080", make test ARGS="-k dispatcher"
 ARGS ?=
 # html: make conformance writes a report.
 REPORT ?=

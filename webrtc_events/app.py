@@ -161,15 +161,15 @@ def _running(watch: StoreWatch | None, free_memory: Loop) -> Any:
             yield
             return
         loops = (watch.loop, free_memory)
-        for loop in loops:
-            loop.start()
         try:
+            for loop in loops:
+                loop.start()
             yield
         finally:
             for loop in loops:
                 loop.ask_to_stop()
-            for loop in loops:
-                await asyncio.to_thread(loop.join, _STOP_S)
+            # Together, so that the stop takes no longer than one of them may.
+            await asyncio.gather(*(asyncio.to_thread(loop.join, _STOP_S) for loop in loops))
             watch.store.close()
 
     return lifespan

@@ -62,7 +62,7 @@ class SimulatedClaims(Claims):
 
     def at(self) -> Store:
         offset_ms = round((self.clock.now() - SystemClock().now()) * 1000)
-        return Store(self.store.client, self.settings, StoreOptions(offset_ms=offset_ms))
+        return Store(self.store.client, self.settings, StoreOptions(offset_ms=offset_ms), shares=False)
 
     def claim(self, partitions: Sequence[Partition], **most: int) -> list[Claim]:
         # Nothing is in the others.

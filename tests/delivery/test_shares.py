@@ -3,24 +3,24 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webrtc_events.delivery.shares import Account, Pool, Standing
+from webrtc_events.delivery.shares import Account, HostStanding, Pool
 
 
-def fill(pool: Pool, account: Account, standing: Standing, *, first: bool = False) -> int:
+def fill(pool: Pool, account: Account, standing: HostStanding, *, first: bool = False) -> int:
     """Takes all that the client may have at this moment; returns how much that was."""
     taken = 0
-    prompt = standing is Standing.PROMPT
+    prompt = standing is HostStanding.PROMPT
     while pool.room(prompt=prompt) and pool.may_take(account, standing, 0.0, first=first):
         pool.take(account, prompt=prompt)
-        if standing in (Standing.NEW, Standing.PASSED_OVER):
+        if standing in (HostStanding.NEW, HostStanding.PASSED_OVER):
             account.young[object()] = 0.0
         taken += 1
     return taken
 
 
-@given(st.sampled_from(Standing), st.integers(64, 512), st.integers(1, 12))
+@given(st.sampled_from(HostStanding), st.integers(64, 512), st.integers(1, 12))
 def test_whoever_comes_finds_something_beside_those_who_take_all_they_may(
-    standing: Standing, size: int, greedy: int
+    standing: HostStanding, size: int, greedy: int
 ) -> None:
     """Also where they came one after the other, and the first had it all for itself."""
     pool = Pool(size * greedy)
@@ -31,19 +31,19 @@ def test_whoever_comes_finds_something_beside_those_who_take_all_they_may(
         for account in accounts:
             account.young.clear()
             for _ in range(account.used // 4):
-                pool.give(account, prompt=standing is Standing.PROMPT)
+                pool.give(account, prompt=standing is HostStanding.PROMPT)
     for account in accounts:
         fill(pool, account, standing)
-    assert fill(pool, Account(), Standing.NEW, first=True) >= 1
-    assert fill(pool, Account(), Standing.PROMPT, first=True) >= 1
+    assert fill(pool, Account(), HostStanding.NEW, first=True) >= 1
+    assert fill(pool, Account(), HostStanding.PROMPT, first=True) >= 1
 
 
-@given(st.sampled_from([Standing.PROMPT, Standing.OWING]), st.integers(64, 4096), st.integers(2, 12))
-def test_the_same_is_left_for_all_that_take_by_turns(standing: Standing, size: int, clients: int) -> None:
+@given(st.sampled_from([HostStanding.PROMPT, HostStanding.OWING]), st.integers(64, 4096), st.integers(2, 12))
+def test_the_same_is_left_for_all_that_take_by_turns(standing: HostStanding, size: int, clients: int) -> None:
     """No client gets more while another that wants it has less, and there is room for it."""
     pool = Pool(size)
     accounts = [Account() for _ in range(clients)]
-    prompt = standing is Standing.PROMPT
+    prompt = standing is HostStanding.PROMPT
     took = True
     while took:
         took = False
@@ -56,19 +56,19 @@ def test_the_same_is_left_for_all_that_take_by_turns(standing: Standing, size: i
 
 def test_who_is_alone_has_most_of_it() -> None:
     pool = Pool(2048)
-    assert fill(pool, Account(), Standing.PROMPT) == pool.room_of_one + fill(
-        Pool(2048), Account(), Standing.PROMPT
+    assert fill(pool, Account(), HostStanding.PROMPT) == pool.room_of_one + fill(
+        Pool(2048), Account(), HostStanding.PROMPT
     )
-    assert fill(Pool(2048), Account(), Standing.PROMPT) >= 2048 * 3 // 4
-    assert fill(Pool(2048), Account(), Standing.OWING) >= 1024 // 2
+    assert fill(Pool(2048), Account(), HostStanding.PROMPT) >= 2048 * 3 // 4
+    assert fill(Pool(2048), Account(), HostStanding.OWING) >= 1024 // 2
 
 
 def test_hosts_that_owe_leave_a_reserve_to_new_ones_of_the_same_client() -> None:
     pool, account = Pool(2048), Account()
-    fill(pool, account, Standing.OWING)
-    assert fill(pool, account, Standing.OWING) == 0
-    assert fill(pool, account, Standing.PASSED_OVER) >= 4
-    assert fill(pool, account, Standing.NEW) >= 4
+    fill(pool, account, HostStanding.OWING)
+    assert fill(pool, account, HostStanding.OWING) == 0
+    assert fill(pool, account, HostStanding.PASSED_OVER) >= 4
+    assert fill(pool, account, HostStanding.NEW) >= 4
 
 
 def test_new_hosts_that_turn_out_unreachable_never_use_up_what_is_kept_for_the_next() -> None:
@@ -76,7 +76,7 @@ def test_new_hosts_that_turn_out_unreachable_never_use_up_what_is_kept_for_the_n
     pool, account = Pool(2048), Account()
     until_s: list[float] = []
 
-    def ask(standing: Standing, now_s: float) -> bool:
+    def ask(standing: HostStanding, now_s: float) -> bool:
         may = pool.room(prompt=False) > 0 and pool.may_take(account, standing, now_s, first=True)
         if may:
             pool.take(account, prompt=False)
@@ -90,23 +90,23 @@ def test_new_hosts_that_turn_out_unreachable_never_use_up_what_is_kept_for_the_n
             pool.give(account, prompt=False)
             del until_s[0]
         if now_s >= 2:
-            assert ask(Standing.NEW, now_s), f"no permit after {now_s} s"
-        while ask(Standing.PASSED_OVER, now_s) or (now_s < 2 and ask(Standing.NEW, now_s)):
+            assert ask(HostStanding.NEW, now_s), f"no permit after {now_s} s"
+        while ask(HostStanding.PASSED_OVER, now_s) or (now_s < 2 and ask(HostStanding.NEW, now_s)):
             pass
 
 
 @given(st.integers(1, 200))
 def test_who_was_passed_over_finds_a_permit_once_there_is_one_however_few_there_are(size: int) -> None:
-    assert fill(Pool(size), Account(), Standing.PASSED_OVER) >= 1
+    assert fill(Pool(size), Account(), HostStanding.PASSED_OVER) >= 1
 
 
 def test_what_is_given_back_can_be_taken_again() -> None:
     pool, account = Pool(100), Account()
-    taken = fill(pool, account, Standing.PROMPT)
+    taken = fill(pool, account, HostStanding.PROMPT)
     for _ in range(taken):
         pool.give(account, prompt=True)
     assert (account.used, pool.room(prompt=True)) == (0, 100)
-    assert fill(pool, account, Standing.PROMPT) == taken
+    assert fill(pool, account, HostStanding.PROMPT) == taken
 
 
 def test_one_host_may_have_a_whole_number_of_places_and_one_while_there_is_any() -> None:

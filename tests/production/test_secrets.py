@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness.valkeys import eventually
 from tests.production.service import Make
-from webrtc_events.core import process as core_dumps
+from webrtc_events.core import process
 
 SINK_TOKEN = "s1nk-t0ken.of-the.subscriber"
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -78,7 +78,7 @@ def test_a_crash_leaves_no_core_dump_and_no_secret_in_the_logs(service: Make, tm
 def test_another_process_of_the_same_user_cannot_read_the_environment(refused: bool) -> None:
     """Without it, it can: else this would show nothing."""
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, core_dumps.__file__, str(NOBODY), "refused" if refused else ""],
+        [sys.executable, "-c", HOLDER, process.__file__, str(NOBODY), "refused" if refused else ""],
         env={"WEBRTC_EVENTS_SECRET_KEY": "A" * 43},
         stdout=subprocess.PIPE,
         text=True,

@@ -65,7 +65,7 @@ class Round(Run):
 
 
 def figures_of(pid: int) -> dict[str, float]:
-    """Resident memory in MB of a process, and, which root may see (core_dumps.py), open descriptors."""
+    """Resident memory in MB of a process, and, which root may see (core/process.py), open descriptors."""
     status = Path(f"/proc/{pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
     found = {"MB": int(line.split()[1]) / 1024}

@@ -296,7 +296,7 @@ def test_a_store_that_is_killed_has_both_or_neither(tmp_path: Path, environ: dic
         server.start()
         server.wait_ready()
         assert payloads(raw) == referred(raw, made) == before
-        later = Store(store.client, own, StoreOptions(offset_ms=31_000))
+        later = Store(store.client, own, StoreOptions(offset_ms=31_000), shares=False)
         while found := claims(later):
             settle(later, found)
         assert payloads(raw) == {}

@@ -42,7 +42,7 @@ def validator_map(contract: Contract) -> dict[str, Any]:
 
 
 class PathParameters:
-    """The parameters in the path. x-correlator is checked for every request, see front.py."""
+    """The parameters in the path. x-correlator is checked for every request, see middleware.py."""
 
     def __init__(self, contract: Contract, *_: Any, **__: Any) -> None:
         self._contract = contract

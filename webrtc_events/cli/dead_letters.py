@@ -189,7 +189,7 @@ def _subscription_of(store: "Store", letter: "DeadLetter") -> "Subscription | No
 def _existing(letters: "DeadLetters", text: str) -> "DeadLetter":
     letter = letters.get(_letter_id(text))
     if letter is None:
-        raise click.ClickException(f"{text}: {_REFUSALS['no_letter']}")
+        raise click.ClickException(f"{text}: {_NO_LETTER}")
     return letter
 
 
@@ -229,24 +229,21 @@ def redeliver(letter_ids: tuple[str, ...], all_: bool, type_: str | None, **give
     results: Counter[str] = Counter()
     with _opened() as (_, _, letters):
         for text, letter in _chosen(letters, letter_ids, wanted):
-            result = "redelivered" if letter else _REFUSALS["no_letter"]
-            if letter is not None:
-                outcome = letters.redeliver(letter)
-                result = "redelivered" if outcome.outcome == "redelivered" else _refusal(outcome)
+            result = _NO_LETTER if letter is None else _result(letters.redeliver(letter))
             results[result] += 1
             if letter_ids:
-                click.echo(f"{text}: {result}", err=result != "redelivered")
+                click.echo(f"{text}: {result}", err=result != _REDELIVERED)
     if not letter_ids:
         _say_counts(results)
-    if letter_ids and results.keys() - {"redelivered"}:
+    if letter_ids and results.keys() - {_REDELIVERED}:
         sys.exit(1)
 
 
 def _say_counts(results: "Counter[str]") -> None:
-    refused = results.total() - results["redelivered"]
+    refused = results.total() - results[_REDELIVERED]
     click.echo(f"{results['redelivered']} redelivered, {refused} refused")
     for result, count in results.most_common():
-        if result != "redelivered":
+        if result != _REDELIVERED:
             click.echo(f"  {count}: {result}")
 
 
@@ -293,25 +290,37 @@ def _chosen(
         yield str(letter.id), letter
 
 
-_REFUSALS = {
-    "no_letter": "there is no such letter: it was redelivered, was purged or has expired",
-    "gone": "its subscription is no longer stored: it was deleted, or ended some time ago",
-    "not_owner": "its registration no longer belongs to the subscriber",
-    "others_session": "its session turned out to involve other registrations only",
-    "full": "its subscription's outbox is full: the sink takes too little; try again later",
-    "newer": "a newer release wrote its subscription; run the command of that release",
-    "damaged": "its subscription is damaged; see `webrtc-events damaged list`",
-    "no_payload": "its payload was left out, as the store was full; give the store more memory",
-    "end": "it is a subscription-ended, and nothing follows the end of a subscription",
-}
+_REDELIVERED = "redelivered"
+_NO_LETTER = "there is no such letter: it was redelivered, was purged or has expired"
 
 
-def _refusal(redelivery: "Redelivery") -> str:
+def _result(redelivery: "Redelivery") -> str:
+    """`_REDELIVERED`, or why not."""
+    from webrtc_events.store.dead_letters import RedeliveryOutcome as Outcome
+
     match redelivery.outcome:
-        case "ended":
+        case Outcome.REDELIVERED:
+            return _REDELIVERED
+        case Outcome.NO_LETTER:
+            return _NO_LETTER
+        case Outcome.GONE:
+            return "its subscription is no longer stored: it was deleted, or ended some time ago"
+        case Outcome.ENDED:
             why = f"it ended with {redelivery.reason}" if redelivery.reason else "its time is over"
             return f"its subscription takes no more events: {why}"
-        case "not_redeliverable":
+        case Outcome.NOT_OWNER:
+            return "its registration no longer belongs to the subscriber"
+        case Outcome.OTHERS_SESSION:
+            return "its session turned out to involve other registrations only"
+        case Outcome.FULL:
+            return "its subscription's outbox is full: the sink takes too little; try again later"
+        case Outcome.NEWER:
+            return "a newer release wrote its subscription; run the command of that release"
+        case Outcome.DAMAGED:
+            return "its subscription is damaged; see `webrtc-events damaged list`"
+        case Outcome.NOT_REDELIVERABLE:
             return f"it was given up as {redelivery.reason}, and would be again"
-        case outcome:
-            return _REFUSALS[outcome]
+        case Outcome.NO_PAYLOAD:
+            return "its payload was left out, as the store was full; give the store more memory"
+        case Outcome.END:
+            return "it is a subscription-ended, and nothing follows the end of a subscription"

@@ -142,7 +142,7 @@ def mask_logs(masking: Masking) -> None:
 def _each(args: Any, kind: type, change: Callable[[Any], Any]) -> Any:
     """The arguments of a record, those of a kind changed."""
     if isinstance(args, Mapping):
-        return {name: change(each) if isinstance(each, kind) else each for name, each in args.items()}
+        return {name: change(arg) if isinstance(arg, kind) else arg for name, arg in args.items()}
     return tuple([change(arg) if isinstance(arg, kind) else arg for arg in args]) if args else args
 
 

@@ -177,7 +177,7 @@ class InitialEvent:
 
 
 class OutboxKind(IntEnum):
-    """What an entry of an outbox stands for. Source: lua/shared/common.lua."""
+    """What an entry of an outbox stands for. Source: lua/shared/outboxes.lua."""
 
     EVENT = 0
     END = 1

@@ -12,7 +12,7 @@ _MAX_DESCRIPTORS = 65_536
 
 
 def prepare_process() -> None:
-    """What every process of the service does first."""
+    """What the processes of API and worker do first."""
     refuse_core_dumps()
     share_one_heap()
 

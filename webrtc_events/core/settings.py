@@ -226,7 +226,7 @@ class Settings:
 # What of these is not set is empty, of others it is none.
 _LISTS = frozenset({read.networks, read.signing_keys})
 
-# Read by the command line before there are settings, see cli.py.
+# Read by the command line before there are settings, see cli/options.py.
 _ELSEWHERE = frozenset({"DATA_DIR"})
 
 

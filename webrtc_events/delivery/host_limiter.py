@@ -26,7 +26,7 @@ from webrtc_events.delivery.host_queues import HostQueues
 from webrtc_events.delivery.host_records import PROMPT_S, HostRecord, HostRecords, Permit
 from webrtc_events.delivery.host_signals import HostSignal
 from webrtc_events.delivery.new_host_queue import NewHostQueue
-from webrtc_events.delivery.shares import SHARE, Pool, Standing
+from webrtc_events.delivery.shares import SHARE, HostStanding, Pool
 
 __all__ = ["HostLimiter"]
 
@@ -76,17 +76,17 @@ class HostLimiter(Generic[T]):
         if host.health.cool_down_s(now_s) > 0:
             return self._defer(host, client, now_s)
         standing = host.standing(now_s)
-        prompt = standing is Standing.PROMPT
+        prompt = standing is HostStanding.PROMPT
         if (
             self._may_have_more(host, prompt=prompt)
-            and not (standing is Standing.NEW and self._new.has_newer(client, accepted_ms))
+            and not (standing is HostStanding.NEW and self._new.has_newer(client, accepted_ms))
             and self._permits.may_take(account.permits, standing, now_s, first=not host.permits)
         ):
             return self._grant(host, client, standing, now_s)
         if host.permits and self._queues.has_room(name, account, host.per_second(now_s), prompt=prompt):
             self._queues.put(name, task, account, prompt=prompt)
             return None
-        if standing is Standing.NEW and self._new.add(client, accepted_ms, (name, task), now_s):
+        if standing is HostStanding.NEW and self._new.add(client, accepted_ms, (name, task), now_s):
             return None
         host.passed_over = not host.permits
         return self._defer(host, client, now_s)
@@ -111,7 +111,7 @@ class HostLimiter(Generic[T]):
         if not host.permits:
             return self._queues.take(name)
         standing = host.standing(now_s)
-        if not self._may_have_more(host, prompt=standing is Standing.PROMPT):
+        if not self._may_have_more(host, prompt=standing is HostStanding.PROMPT):
             return None
 
         def may_go(client: ClientAccount) -> bool:
@@ -145,11 +145,11 @@ class HostLimiter(Generic[T]):
         self._given_up = []
         return waiting
 
-    def _grant(self, host: HostRecord, client: str, standing: Standing, now_s: float) -> Permit:
-        account, prompt = self._clients.get(client).permits, standing is Standing.PROMPT
+    def _grant(self, host: HostRecord, client: str, standing: HostStanding, now_s: float) -> Permit:
+        account, prompt = self._clients.get(client).permits, standing is HostStanding.PROMPT
         permit = host.grant(client, now_s, prompt=prompt)
         self._permits.take(account, prompt=prompt)
-        if standing in (Standing.NEW, Standing.PASSED_OVER):
+        if standing in (HostStanding.NEW, HostStanding.PASSED_OVER):
             account.young[permit] = now_s
         return permit
 
@@ -164,7 +164,7 @@ class HostLimiter(Generic[T]):
     def _has_permit_for_new(self, client: str, now_s: float) -> bool:
         account = self._clients.get(client).permits
         return self._permits.share(prompt=False) > 0 and self._permits.may_take(
-            account, Standing.NEW, now_s, first=True
+            account, HostStanding.NEW, now_s, first=True
         )
 
     def _defer(self, host: HostRecord, client: str, now_s: float) -> Deferred:

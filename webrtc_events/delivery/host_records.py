@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from webrtc_events.delivery.host_health import HostHealth, StartedRequest
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.delivery.shares import Standing
+from webrtc_events.delivery.shares import HostStanding
 
 __all__ = ["PROMPT_S", "HostRecord", "HostRecords", "Permit", "host_of"]
 
@@ -64,12 +64,12 @@ class HostRecord:
         self.passed_over = False
         self._deferred_until_s = float("-inf")
 
-    def standing(self, now_s: float) -> Standing:
+    def standing(self, now_s: float) -> HostStanding:
         if self.prompt(now_s):
-            return Standing.PROMPT
+            return HostStanding.PROMPT
         if self.health.answered or self.health.unreachable or self.permits:
-            return Standing.OWING
-        return Standing.PASSED_OVER if self.passed_over else Standing.NEW
+            return HostStanding.OWING
+        return HostStanding.PASSED_OVER if self.passed_over else HostStanding.NEW
 
     def prompt(self, now_s: float) -> bool:
         """Whether it answers soon, and does not take far longer at the moment than it usually does."""
@@ -140,6 +140,7 @@ class HostRecords:
         self._hosts: OrderedDict[str, HostRecord] = OrderedDict()
 
     def __len__(self) -> int:
+        """How many are remembered; with `in`, for those who check that they are bounded."""
         return len(self._hosts)
 
     def __contains__(self, name: str) -> bool:

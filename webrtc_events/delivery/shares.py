@@ -19,7 +19,7 @@ Times are seconds of one monotonic clock.
 
 from enum import Enum, auto
 
-__all__ = ["SHARE", "Account", "Pool", "Standing"]
+__all__ = ["SHARE", "Account", "HostStanding", "Pool"]
 
 SHARE = 16
 """A host may have one part in this many of what is left, less a reserve of one part of all."""
@@ -35,7 +35,7 @@ _LAST, _LITTLE = 16, 8
 _YOUNG_S = 0.25
 
 
-class Standing(Enum):
+class HostStanding(Enum):
     """What a host owes.
 
     PROMPT: it answers soon. NEW: it was never asked, so it owes nothing. PASSED_OVER: the same, but there was
@@ -92,17 +92,17 @@ class Pool:
         room = self.room(prompt=prompt)
         return max(min(room, 1), (room - self._size // SHARE) // SHARE)
 
-    def may_take(self, account: Account, standing: Standing, now_s: float, *, first: bool) -> bool:
+    def may_take(self, account: Account, standing: HostStanding, now_s: float, *, first: bool) -> bool:
         """Whether one more may go to a host of that client. `first`: the host has none yet."""
-        prompt = standing is Standing.PROMPT
+        prompt = standing is HostStanding.PROMPT
         if prompt or not self.may_have(account, prompt=False, first=first):
             return self.may_have(account, prompt=prompt, first=first)
         spare = _MAX_OTHERS * self.room(prompt=False) - account.others
         more = spare > self._half // _RESERVE
-        if standing is Standing.OWING:
+        if standing is HostStanding.OWING:
             return more
         young = account.young_at(now_s)
-        if standing is Standing.NEW:
+        if standing is HostStanding.NEW:
             return young < max(1, spare // _YOUNG)
         # Those that were passed over are many: they leave something to the one that comes.
         return young < max(more, spare // (2 * _YOUNG))

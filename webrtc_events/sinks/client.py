@@ -61,7 +61,7 @@ def _unsendable(error: Exception) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Exchange(Generic[T]):
+class _InFlight(Generic[T]):
     transfer: Transfer
     token: T
     started_s: float
@@ -107,12 +107,12 @@ class SinkClient(Generic[T]):
         self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, pool.per_host)
         self._loop = CurlLoop(self._multi, clock)
         self._spare: deque[Transfer] = deque(maxlen=_SPARE_HANDLES)
-        self._running: dict[Any, _Exchange[T]] = {}
+        self._running: dict[Any, _InFlight[T]] = {}
         self._finished: list[tuple[T, SinkReply]] = []
         # Handles whose final head has come, and until when the body of those not finished by it may end.
         self._headed: list[Any] = []
         self._bodies: dict[Any, float] = {}
-        self._lookups: PendingLookups[_Exchange[T]] = PendingLookups(
+        self._lookups: PendingLookups[_InFlight[T]] = PendingLookups(
             clock, self._loop.wake, lookup, limits.connect_ms
         )
         self._woken = False
@@ -124,12 +124,12 @@ class SinkClient(Generic[T]):
         return len(self._running) + len(self._lookups) + len(self._finished)
 
     def submit(self, token: T, request: SinkRequest) -> None:
-        """Starts a request; the next `poll` drives it. `url` is ASCII, see `addresses.check_sink_url`.
+        """Starts a request; the next `poll` drives it. `url` is ASCII, see `sink_url.check_sink_url`.
 
         A request that cannot be sent is returned by the next `poll`, as a failure `protocol`.
         """
         transfer = self._spare.pop() if self._spare else self._new_transfer()
-        exchange = _Exchange(transfer, token, self._clock.monotonic())
+        exchange = _InFlight(transfer, token, self._clock.monotonic())
         try:
             transfer.prepare(request)
         except (RefusedError, pycurl.error, ValueError, TypeError) as error:
@@ -141,7 +141,7 @@ class SinkClient(Generic[T]):
         elif pin := self._lookups.ask(exchange, host, request.client, exchange.started_s):
             self._launch(exchange, [pin])
 
-    def _launch(self, exchange: _Exchange[T], pins: Sequence[str]) -> None:
+    def _launch(self, exchange: _InFlight[T], pins: Sequence[str]) -> None:
         transfer = exchange.transfer
         try:
             if pins:
@@ -152,7 +152,7 @@ class SinkClient(Generic[T]):
             return
         self._running[transfer.curl] = exchange
 
-    def _refuse(self, exchange: _Exchange[T], error: Exception) -> None:
+    def _refuse(self, exchange: _InFlight[T], error: Exception) -> None:
         self._finished.append((exchange.token, SinkFailure("protocol", _unsendable(error), 0)))
         exchange.transfer.curl.close()
 
@@ -209,10 +209,10 @@ class SinkClient(Generic[T]):
                 exchange.transfer.shorten(self._elapsed_ms(exchange))
                 self._launch(exchange, [looked_up.pin])
 
-    def _elapsed_ms(self, exchange: _Exchange[T]) -> int:
+    def _elapsed_ms(self, exchange: _InFlight[T]) -> int:
         return round((self._clock.monotonic() - exchange.started_s) * 1000)
 
-    def _fail(self, exchange: _Exchange[T], detail: str) -> None:
+    def _fail(self, exchange: _InFlight[T], detail: str) -> None:
         self._finished.append(
             (exchange.token, SinkFailure("dns", one_line(detail), self._elapsed_ms(exchange)))
         )

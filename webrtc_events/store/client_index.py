@@ -10,6 +10,7 @@ Source: docs/decisions/0014-what-a-client-has.md.
 import secrets
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from itertools import chain
 from typing import Any
 
@@ -42,6 +43,14 @@ _NOTES_AT_ONCE = 100
 _RANDOM = 2**31
 
 
+class _ReserveOutcome(StrEnum):
+    """RESERVED, or of which standing those are that keep it out. Source: lua/reserve.lua."""
+
+    RESERVED = "reserved"
+    PENDING = "pending"
+    LIVE = "live"
+
+
 class ClientIndex:
     """Of every client. May be used by several threads. Every method may raise `errors.Unavailable`."""
 
@@ -59,20 +68,20 @@ class ClientIndex:
         ago, as everything is that the release before named, all whose end was noted, and a few of the others.
         """
         while True:
-            standing, *ids = self._reserve(client, subscription_id, limit)
-            if standing == "reserved":
+            outcome, ids = self._reserve(client, subscription_id, limit)
+            if outcome is _ReserveOutcome.RESERVED:
                 return True
             # Each round leaves fewer that are pending, then fewer notes.
-            if standing == "pending":
+            if outcome is _ReserveOutcome.PENDING:
                 self._look_at(client, ids)
             elif not self._settle_notes_of(client) and not self._look_at(client, ids):
                 return False
 
-    def _reserve(self, client: str, subscription_id: str, limit: int) -> list[str]:
+    def _reserve(self, client: str, subscription_id: str, limit: int) -> tuple[_ReserveOutcome, list[str]]:
         args = [subscription_id, limit or "", _CREATE_TAKES_S]
         args += [_PENDING_AT_ONCE, _LIVE_AT_ONCE, secrets.randbelow(_RANDOM)]
-        answer: list[str] = self._run("reserve", client, args)
-        return answer
+        outcome, *ids = self._run("reserve", client, args)
+        return _ReserveOutcome(outcome), ids
 
     def confirm(self, client: str, subscription_id: str) -> None:
         """It was made. Without this it counts all the same, and is looked at before others are kept out."""

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 # Source: webrtc-events.yaml, MediaSession.status: the states in which the callee is still asked.
 _BEFORE_ANSWER = frozenset({"Initial", "InProgress", "Ringing", "Proceeding", "Waiting"})
-# What is damaged is deferred by this. Source: lua/shared/common.lua.
+# What is damaged is deferred by this. Source: lua/shared/records.lua.
 _DEFERRED_S = 60
 
 

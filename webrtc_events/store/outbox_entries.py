@@ -1,4 +1,4 @@
-"""The text of an outbox entry. Source: lua/shared/common.lua, which writes it.
+"""The text of an outbox entry. Source: lua/shared/outboxes.lua, which writes it.
 
 An event that is redelivered gets a new place at the tail, hence a new outbox number, and keeps
 the number that it is known by. That one stands first in its payload, where releases that know

@@ -44,7 +44,7 @@ class Store:
         options: StoreOptions = DEFAULT_OPTIONS,
         clock: Clock | None = None,
         *,
-        shares: bool = False,
+        shares: bool,
     ) -> None:
         self.client = client
         self.scripts = Scripts(client, script_options(settings, options))

@@ -107,8 +107,8 @@ end
 
 -- Where many are due, what becomes due is listed by client and host too, for claims to go round (claim.lua):
 -- `clients` has their places in the round, `hosts:<client>` those of its hosts, `queue:<client> <host>` the
--- subscriptions. The newest comes first, and goes behind all others each time that it is taken. The lists are hints: `due` alone says what is due. Whose
--- sink fails is not listed: it waits by its age.
+-- subscriptions. The newest comes first, and goes behind all others each time that it is taken. The lists are
+-- hints: `due` alone says what is due. Whose sink fails is not listed: it waits by its age.
 local CROWD, MAX_QUEUE = 2, 1000
 local function list_in_crowd(id)
   if (on_index('ZCOUNT', tag .. ':due', '-inf', now) or 0) <= CROWD then
