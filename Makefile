@@ -55,7 +55,8 @@ demo: $(RUNS)
 
 # A process that has nothing left takes over from another: some files take far longer than others.
 # Schemathesis, if it is installed, takes seconds to load, and only `make conformance` needs it.
-PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal -p no:schemathesis
+# Compiled files are kept whatever the environment says: else each process that a test starts compiles all anew.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist worksteal -p no:schemathesis
 
 test: $(TESTS)
 	$(PYTEST) -m "not slow" $(ARGS)
