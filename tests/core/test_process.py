@@ -5,6 +5,12 @@ import sys
 
 import pytest
 
+from webrtc_events.core import process
+
+only_glibc = pytest.mark.skipif(
+    sys.platform != "linux", reason="only glibc gives threads heaps apart and has malloc_trim"
+)
+
 # As many arenas as glibc's own statistics name, after threads that each took memory at the same time.
 ARENAS = """
 import ctypes, runpy, sys, threading
@@ -26,13 +32,10 @@ libc.malloc_stats()
 """
 
 
+@only_glibc
 @pytest.mark.parametrize("shared", [True, False])
 def test_threads_share_one_heap(shared: bool) -> None:
     """Without it they do not: else this would show nothing."""
-    from webrtc_events.core import process
-
-    if sys.platform != "linux":
-        pytest.skip("only glibc gives threads heaps apart")
     command = [sys.executable, "-c", ARENAS, process.__file__, "shared" if shared else ""]
     counted = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     assert (counted.stderr.count("Arena ") == 1) is shared, counted.stderr
@@ -59,7 +62,7 @@ print(before - resident_mb())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has malloc_trim")
+@only_glibc
 def test_free_memory_goes_back_to_the_system() -> None:
     done = subprocess.run(
         [sys.executable, "-c", FREED], capture_output=True, text=True, check=True, timeout=30

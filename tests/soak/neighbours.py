@@ -65,8 +65,8 @@ def lists(url: str, token: str, stop: threading.Event) -> None:
             made.append(answer.json()["id"])
     while not stop.wait(0.02):
         _tried(lambda: requests.get(public, headers=headers, timeout=10))
-    for connection in made:
-        _deleted(f"{public}/{connection}", headers)
+    for subscription_id in made:
+        _deleted(f"{public}/{subscription_id}", headers)
 
 
 def silent_sink(url: str, token: str, stop: threading.Event) -> None:
@@ -99,8 +99,8 @@ def silent_sink(url: str, token: str, stop: threading.Event) -> None:
                     timeout=10,
                 )
             )
-        for connection in made:
-            _deleted(f"{public}/{connection}", headers)
+        for subscription_id in made:
+            _deleted(f"{public}/{subscription_id}", headers)
 
 
 NEIGHBOURS: dict[str, Neighbour] = {
