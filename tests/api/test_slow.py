@@ -135,6 +135,31 @@ def test_a_body_that_goes_on_behind_its_answer_ends_with_its_connection(api: Api
         thread.join(10)
 
 
+def test_who_sends_on_behind_the_limit_sees_the_answer(api: Api) -> None:
+    """A connection that is closed over what is still sent is reset, and takes the answer with it."""
+    piece = b"%x\r\n%b\r\n" % (64 * 1024, b" " * 64 * 1024)
+    with connect(api) as client:
+        client.sendall(head(api, "Transfer-Encoding: chunked") + piece * 5)
+        for _ in range(4):
+            threading.Event().wait(0.05)
+            client.sendall(piece)
+        client.sendall(b"0\r\n\r\n")
+        assert_error(answer(rest(client)), 413, "CONTENT_TOO_LARGE")
+
+
+@pytest.mark.parametrize("ending", ["silent", "endless"])
+def test_a_body_behind_the_limit_is_not_awaited_for_long(
+    api: Api, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(bodies, "_REFUSED_S", 0.2)
+    piece = b"%x\r\n%b\r\n" % (64 * 1024, b" " * 64 * 1024)
+    with connect(api) as client:
+        client.sendall(head(api, "Transfer-Encoding: chunked") + piece * 5)
+        if ending == "endless":
+            drip(client, piece * 2)
+        assert_error(answer(rest(client)), 413, "CONTENT_TOO_LARGE")
+
+
 def test_a_body_that_is_slow_but_fast_enough_arrives(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte gives it more time."""
     monkeypatch.setattr(bodies, "_START_S", 0.3)

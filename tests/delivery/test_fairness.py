@@ -6,7 +6,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -279,35 +279,3 @@ def test_what_waits_for_a_sink_that_falls_silent_leaves_its_room_to_the_others(
     step_until(running, lambda: clock.monotonic() > started + 0.1)
     append(store, invitation(3, registration="r2"))
     step_until(running, lambda: any(request.path == "/" for request in sink.requests), 4)
-
-
-@pytest.mark.slow
-def test_five_percent_that_hang_cost_the_others_nothing_to_speak_of(
-    store: Store, sink: RecordingSink, make_driver: Make
-) -> None:
-    """Rounds without and with them alternate. There are more of them than permits.
-
-    `make fairness` measures it with a worker, and sinks, in processes of their own; here a stall of
-    one exchange (1 s) would show. The shortest round of each kind counts: what else the machine does
-    can only make a round longer.
-    """
-    healthy, hanging_ones, rounds = 95, 5, 6
-    with ExitStack() as stack:
-        sinks = [stack.enter_context(RecordingSink(authority=sink.authority)) for _ in range(2)]
-        for number in range(healthy):
-            created(store, sink=sinks[number % 2].url, registration="fine")
-        for _ in range(hanging_ones):
-            created(store, sink=stack.enter_context(hanging()), registration="hangs")
-        options = DispatcherOptions(HostLimits(permits=4, waiting=256), poll_s=0.02, limits=LIMITS)
-        running = make_driver(options=options)
-        clock = SystemClock()
-        took: dict[bool, list[float]] = {False: [], True: []}
-        for number in range(1, 2 * rounds + 1):
-            with_hanging = number % 4 in (2, 3)
-            if with_hanging:
-                append(store, invitation(number, registration="hangs"))
-            append(store, invitation(number, registration="fine"))
-            started = clock.monotonic()
-            step_until(running, partial(all_received, sinks, number * healthy), 30)
-            took[with_hanging].append(clock.monotonic() - started)
-    assert min(took[True]) <= min(took[False]) / 0.7

@@ -1,6 +1,6 @@
 """Bodies of requests: how large, how slow, and how many of one client at once.
 
-Sources: RFC 9110, 15.5.9 (408), 15.5.14 (413); RFC 6585, section 4 (429).
+Sources: RFC 9110, 15.5.9 (408), 15.5.14 (413); RFC 6585, section 4 (429); RFC 9112, 9.6 (closing).
 """
 
 import asyncio
@@ -10,7 +10,13 @@ from contextlib import contextmanager
 
 from starlette.types import Message, Receive, Scope
 
-from webrtc_events.core.errors import ContentTooLarge, InvalidArgument, RequestTimeout, TooManyRequests
+from webrtc_events.core.errors import (
+    ContentTooLarge,
+    InvalidArgument,
+    RequestTimeout,
+    ServiceError,
+    TooManyRequests,
+)
 
 __all__ = ["Bodies"]
 
@@ -20,6 +26,9 @@ _MIN_BYTES_PER_S = 128 * 1024
 # Of the largest body, for all requests of one client that are under way.
 _AT_ONCE = 4
 _CLOSE = {"Connection": "close"}
+# Of a body that is refused: so much, for so long, is still taken from the connection.
+_REFUSED_BYTES = 1024 * 1024
+_REFUSED_S = 1.0
 
 
 class Bodies:
@@ -44,10 +53,7 @@ class Bodies:
         try:
             yield body.receive
         finally:
-            if body.size:
-                self._held[client] -= body.size
-                if self._held[client] <= 0:
-                    del self._held[client]
+            body.release()
 
 
 class _Body:
@@ -71,12 +77,36 @@ class _Body:
         self.size += size
         self._held[self._client] += size
         if self.size > self._limit:
-            raise ContentTooLarge(headers=_CLOSE)
+            raise await self._refused(ContentTooLarge(headers=_CLOSE))
         if self._held[self._client] > _AT_ONCE * self._limit:
-            raise TooManyRequests(
-                "Too many request bodies at once; try again later.", headers=_CLOSE | {"Retry-After": "1"}
-            )
+            too_many = "Too many request bodies at once; try again later."
+            raise await self._refused(TooManyRequests(too_many, headers=_CLOSE | {"Retry-After": "1"}))
         return message
+
+    def release(self) -> None:
+        """What came no longer counts as held."""
+        if self.size:
+            self._held[self._client] -= self.size
+            if self._held[self._client] <= 0:
+                del self._held[self._client]
+            self.size = 0
+
+    async def _refused(self, error: ServiceError) -> ServiceError:
+        """The error, once the client has most likely sent the rest, which nobody keeps.
+
+        A connection that is closed over unread data is reset, and takes its answer with it.
+        """
+        self.release()
+        left = _REFUSED_BYTES
+        try:
+            async with asyncio.timeout(_REFUSED_S):
+                while left > 0 and not self._complete:
+                    message = await self._receive()
+                    self._complete = not message.get("more_body", False)
+                    left -= len(message.get("body", b""))
+        except TimeoutError:
+            pass
+        return error
 
     async def _in_time(self) -> Message:
         now_s = asyncio.get_running_loop().time()
