@@ -56,16 +56,18 @@ demo: $(RUNS)
 # A process that has nothing left takes over from another: some files take far longer than others.
 # Schemathesis, if it is installed, takes seconds to load, and only `make conformance` needs it.
 # Compiled files are kept whatever the environment says: else each process that a test starts compiles all anew.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist worksteal -p no:schemathesis
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --dist worksteal -p no:schemathesis
+# Half of the time a quick test waits: for a sink, for a store, for a process to start.
+TWO_A_CORE = $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
 
 test: $(TESTS)
-	$(PYTEST) -m "not slow" $(ARGS)
+	$(PYTEST) -n $(TWO_A_CORE) -m "not slow" $(ARGS)
 
 slow: $(TESTS)
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) -n auto -m slow $(ARGS)
 
 test-all: $(TESTS)
-	$(PYTEST) $(ARGS)
+	$(PYTEST) -n auto $(ARGS)
 
 # The modules and their tests are in pyproject.toml; ARGS="webrtc_events.store.keys*" for some of them.
 mutation: $(MUTATES)

@@ -57,23 +57,24 @@ CommandsParser.initialize = _read_commands_once
 
 # What these folders test must also hold on a cluster. `make test` repeats there what may fail there alone:
 # each script and each scan of the store, and whole deliveries. What the other files do with the store, those
-# do too; `make slow` repeats all of them.
-_MAY_FAIL_ON_CLUSTER = {
-    "store": None,
+# do too (test_machine calls every script in a random order); `make slow` repeats all of them.
+_QUICK_ON_CLUSTER = {
     "delivery": {"test_calls", "test_erasure", "test_key_rotation", "test_redelivery", "test_worker"},
     "services": {"test_events", "test_lifecycle", "test_subscriptions"},
+}
+_SLOW_ON_CLUSTER = {
+    "store": {"test_claim_rounds", "test_clock", "test_damaged_fan_out", "test_payloads"},
 }
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Their tests run on a server, and again, as `[cluster]`, on a cluster of three nodes."""
     path = metafunc.definition.path
-    room = path.parent.name
-    if "valkey" not in metafunc.fixturenames or room not in _MAY_FAIL_ON_CLUSTER:
+    room, name = path.parent.name, path.stem
+    if "valkey" not in metafunc.fixturenames or room not in _QUICK_ON_CLUSTER | _SLOW_ON_CLUSTER:
         return
-    names = _MAY_FAIL_ON_CLUSTER[room]
-    quick = names is None or path.stem in names
-    cluster = pytest.param("cluster", marks=() if quick else pytest.mark.slow)
+    slow = name in _SLOW_ON_CLUSTER[room] if room in _SLOW_ON_CLUSTER else name not in _QUICK_ON_CLUSTER[room]
+    cluster = pytest.param("cluster", marks=pytest.mark.slow if slow else ())
     metafunc.parametrize("valkey", ["server", cluster], indirect=True, scope="session")
 
 
