@@ -15,6 +15,7 @@ from redis.commands import CoreCommands
 from redis.exceptions import MovedError, RedisError, ResponseError
 
 from webrtc_events.core.errors import Unavailable
+from webrtc_events.store.redis.packing import pack_commands
 from webrtc_events.store.redis.topology import Node, Nodes
 
 __all__ = ["Batch", "Client"]
@@ -241,11 +242,11 @@ class _Exchange:
         self._client.connection_pool.release(self._connection)
 
     def _send(self) -> None:
-        packed = [args for args, _ in self._commands]
+        commands = [args for args, _ in self._commands]
         if self._replicas:
             # WAIT speaks of the writes of its own connection.
-            packed.append(("WAIT", self._replicas, _REPLICA_WAIT_MS))
-        self._connection.send_packed_command(self._connection.pack_commands(packed))
+            commands.append(("WAIT", self._replicas, _REPLICA_WAIT_MS))
+        self._connection.send_packed_command([pack_commands(commands)])
 
     def answers(self) -> _Answers:
         answers = [self._answer(args[0], options) for args, options in self._commands]
