@@ -50,6 +50,13 @@ def test_any_text_becomes_printable_and_short(text: str) -> None:
     assert one_line(line) == line
 
 
+@given(st.lists(HOSTILE | st.just("plain"), max_size=4))
+def test_each_value_is_shown_as_if_it_were_alone(texts: list[str]) -> None:
+    """Also one with a line end, which may look like two that need no quotes."""
+    record = {f"name{at}": text for at, text in enumerate(texts)}
+    assert key_values(record) == " ".join(key_values({name: text}) for name, text in record.items())
+
+
 @given(HOSTILE)
 def test_values_stay_apart_also_once_the_line_is_masked(text: str) -> None:
     record = {"event": "s.1", "reason": "tls", "detail": MASKING.text(one_line(text)), "status": None}

@@ -6,12 +6,14 @@ own clock, never this one; this one measures spans within a process and judges t
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 __all__ = ["Clock", "SystemClock", "format_time", "parse_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
+_SECOND = timedelta(seconds=1)
 _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MS
 _LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 
@@ -65,5 +67,11 @@ def parse_time(text: str) -> int:
 
 def format_time(ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, of milliseconds since the epoch (years 1 to 9999)."""
-    moment = (_EPOCH + ms * _MS).replace(tzinfo=None)
-    return moment.isoformat(timespec="milliseconds") + "Z"
+    seconds, rest = divmod(ms, 1000)
+    return f"{_format_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _format_second(seconds: int) -> str:
+    """Most of what is written at a time is of the same few seconds."""
+    return (_EPOCH + seconds * _SECOND).replace(tzinfo=None).isoformat(timespec="seconds")

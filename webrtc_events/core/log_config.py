@@ -44,9 +44,8 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         line = super().formatMessage(record).translate(_CONTROLS)
-        fields = {name: getattr(record, name, "") for name in ("correlator", "client")}
-        pairs = key_values({name: value for name, value in fields.items() if value})
-        return f"{line} {pairs}" if pairs else line
+        fields = {name: value for name in ("correlator", "client") if (value := getattr(record, name, ""))}
+        return f"{line} {key_values(fields)}" if fields else line
 
 
 def log_config() -> dict[str, Any]:
@@ -66,3 +65,6 @@ def log_config() -> dict[str, Any]:
 
 def log_to_stderr() -> None:
     logging.config.dictConfig(log_config())
+    # What no line shows need not be found out for each record (Logging HOWTO, Optimization).
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None

@@ -16,6 +16,7 @@ _MAX_CHARACTERS = 300
 # after, could cut one in half.
 _QUOTES = str.maketrans({'"': "'", "\\": "/"})
 _BARE = re.compile(r"[!#-<>-\[\]-~]*")
+_ALL_BARE = re.compile(r"[!#-<>-\[\]-~\n]*")
 
 
 def one_line(text: str) -> str:
@@ -26,7 +27,12 @@ def one_line(text: str) -> str:
 
 def key_values(record: Mapping[str, Any]) -> str:
     """`name=value` for each, a value in double quotes where it would not stand alone."""
-    return " ".join(f"{name}={_value(str(value))}" for name, value in record.items())
+    texts = [str(value) for value in record.values()]
+    joined = "\n".join(texts)
+    # One look at all: hardly ever is there a value that needs its own.
+    if _ALL_BARE.fullmatch(joined) is None or joined.count("\n") >= len(texts):
+        texts = [_value(text) for text in texts]
+    return " ".join([f"{name}={text}" for name, text in zip(record, texts, strict=True)])
 
 
 def _value(text: str) -> str:

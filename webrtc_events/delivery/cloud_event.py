@@ -1,9 +1,10 @@
 """The CloudEvent of an outbox entry, in the format of its subscription's contract version."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+
+import msgspec
 
 from webrtc_events.contract.documents import load_next, load_public
 from webrtc_events.contract.openapi import Contract
@@ -79,7 +80,7 @@ def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: 
             "data": {"terminationReason": reason.value, "terminationDescription": _ENDED[reason]},
         }
     else:
-        content = json.loads(item.payload)
+        content = msgspec.json.decode(item.payload)
     data = {**content["data"], "subscriptionId": subscription_id}
     if item.sequence:
         data["sequenceNumber"] = item.sequence

@@ -1,11 +1,11 @@
 """The request that carries a notification: its body is a CloudEvent that is valid by its contract."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
-from uuid import uuid4
+
+import msgspec
 
 from webrtc_events.core.credentials import CredentialBox, SealError
 from webrtc_events.core.model import (
@@ -14,6 +14,7 @@ from webrtc_events.core.model import (
     OutboxKind,
 )
 from webrtc_events.core.outcomes import Drop, Outcome, Retry, SinkRequest
+from webrtc_events.core.random_uuids import random_uuids
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.cloud_event import EventFormats, build_event
 from webrtc_events.delivery.sink_validation import origin_header
@@ -69,6 +70,7 @@ class NotificationWriter:
     ) -> None:
         self._formats = formats
         self._signer = signer
+        self._correlators = random_uuids()
         self._source = settings.source
         self._box = CredentialBox(settings.secret_keys)
 
@@ -80,10 +82,8 @@ class NotificationWriter:
         if event_format is None:
             return _unknown_contract(claim, item, now_ms)
         try:
-            # Bytes that are no UTF-8 could not be sent.
-            item.payload.encode()
             event = build_event(item, claim.subscription_id, source=self._source, strict=event_format.strict)
-        except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        except (KeyError, RecursionError, TypeError, ValueError, msgspec.DecodeError) as error:
             # Not written by this service: it would come back with every claim. The class alone: the
             # text may repeat what is in the entry, which the dead letter keeps.
             return Skipped(Drop("unreadable_entry", type(error).__name__))
@@ -96,9 +96,9 @@ class NotificationWriter:
         authorization = self._authorization(claim, item, now_ms)
         if not isinstance(authorization, dict):
             return Skipped(authorization, event_type)
-        correlator = str(uuid4())
+        correlator = next(self._correlators)
         headers = {"content-type": "application/cloudevents+json", "x-correlator": correlator}
-        body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+        body = msgspec.json.encode(event)
         try:
             headers |= self._signature(claim.sink, headers, body)
         except UnsignableError as error:
@@ -115,7 +115,7 @@ class NotificationWriter:
         authorization = self._authorization(claim, item, now_ms)
         if not isinstance(authorization, dict):
             return Skipped(authorization, _HANDSHAKE)
-        correlator = str(uuid4())
+        correlator = next(self._correlators)
         headers = {"x-correlator": correlator} | origin_header(claim.origin) | authorization
         request = SinkRequest(claim.sink, _lines(headers, claim), b"", "OPTIONS", claim.client)
         return Notification(request, _HANDSHAKE, correlator)

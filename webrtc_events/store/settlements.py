@@ -1,9 +1,10 @@
 """What became of a claim, as it is written back to the store."""
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from webrtc_events.core.model import Claim
 from webrtc_events.core.outcomes import Agreed, End, Refused, ScheduledRetry, SinkResult
@@ -59,7 +60,7 @@ def settle_call(partition: Partition, settlement: Settlement) -> Call:
     """Source: lua/settle.lua."""
     subscription_id = settlement.claim.subscription_id
     keys = [partition.subscription(subscription_id), partition.outbox(subscription_id), partition.due]
-    args: list[str | int] = [
+    args: list[str | int | bytes] = [
         subscription_id,
         settlement.claim.fence,
         settlement.through,
@@ -67,7 +68,7 @@ def settle_call(partition: Partition, settlement: Settlement) -> Call:
         settlement.sink,
         len(settlement.dead),
         *(part for event in settlement.dead for part in (event.number, event.reason, event.detail)),
-        *(json.dumps(attempt) for attempt in settlement.attempts),
+        *(msgspec.json.encode(attempt) for attempt in settlement.attempts),
     ]
     return Call("settle", keys, partition.tag, args)
 

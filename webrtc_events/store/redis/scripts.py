@@ -69,7 +69,7 @@ class Call:
     script: str
     keys: Sequence[str]
     tag: str
-    args: Sequence[str | int]
+    args: Sequence[str | int | bytes]
 
 
 def connect(url: StoreUrl) -> Client:
