@@ -235,6 +235,12 @@ class RecordingSink:
             if not self._changed.wait_for(lambda: self._record.open == 0, timeout_s):
                 raise TimeoutError(f"{self._record.open} connections are open after {timeout_s} s")
 
+    def hang_up(self) -> None:
+        """Ends every connection that is open."""
+        with self._changed:
+            for connection in self._open:
+                _hang_up(connection)
+
     def __enter__(self) -> Self:
         self._listeners = _listen()
         for listener in self._listeners:
@@ -251,9 +257,7 @@ class RecordingSink:
         for listener in self._listeners:
             # Linux wakes a blocked accept by shutdown; elsewhere by the close.
             _hang_up(listener)
-        with self._changed:
-            for connection in self._open:
-                _hang_up(connection)
+        self.hang_up()
         for thread in self._threads:
             thread.join(5)
         if self._own_authority:

@@ -268,4 +268,6 @@ class SinkClient(Generic[T]):
 
     def _new_transfer(self) -> Transfer:
         curl = new_handle(self._limits, self._bundle.path)
-        return Transfer(curl, self._limits, self._policy, self._headed.append)
+        return Transfer(
+            curl, self._limits, self._policy, on_head=self._headed.append, on_socket=self._loop.opening
+        )

@@ -57,15 +57,23 @@ class _Descriptor:
 class Transfer:
     """An easy handle with its callbacks, used for one request after another.
 
-    `on_head` is called with the handle once the whole head of its final answer is there.
+    `on_head` is called with the handle once the whole head of its final answer is there, `on_socket`
+    before a socket is opened.
     """
 
     def __init__(
-        self, curl: Any, limits: SinkLimits, policy: AddressPolicy, on_head: Callable[[Any], None]
+        self,
+        curl: Any,
+        limits: SinkLimits,
+        policy: AddressPolicy,
+        *,
+        on_head: Callable[[Any], None],
+        on_socket: Callable[[], None],
     ) -> None:
         self.curl = curl
         set_callbacks(curl, self)
         self._on_head = on_head
+        self._on_socket = on_socket
         self._limits = limits
         self._policy = policy
         self._shortened = False
@@ -165,6 +173,7 @@ class Transfer:
             self.refusal = refused
             return _SOCKET_BAD
         self.opened_address = True
+        self._on_socket()
         try:
             return _Descriptor(socket.socket(family, kind, protocol).detach())
         except OSError as error:
