@@ -25,7 +25,7 @@ __all__ = ["Worker"]
 
 log = logging.getLogger(__name__)
 
-_SWEEP_S = 0.25
+_SWEEP_S = 1.0
 _LISTEN_S = 0.2
 _PAUSE_S = 0.5
 
@@ -143,6 +143,8 @@ class Worker:
         partition = self._wakeups.wait(_LISTEN_S)
         if partition is not None:
             self._dispatcher.notice(partition)
+        for missed in self._wakeups.missed():
+            self._dispatcher.notice(missed)
 
     def _sweep(self) -> None:
         if self._store.expiry.sweep() == 0:

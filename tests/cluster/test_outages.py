@@ -236,9 +236,11 @@ def test_hints_come_from_every_node_and_again_from_one_that_is_back(
 
     assert wakeups.wait(0) is None
     assert [hint_of(registration) for registration in registrations] == [True, True, True]
+    assert sorted(wakeups.missed()) == list(range(64))
     cluster.masters[1].kill()
     assert not works(store, registrations[1], 0)
     assert [hint_of(registrations[0]), hint_of(registrations[2])] == [True, True]
     cluster.masters[1].start()
     eventually(lambda: hint_of(registrations[1]), "it is heard again")
+    assert partition_of(registrations[1], 64).number in wakeups.missed()
     wakeups.close()

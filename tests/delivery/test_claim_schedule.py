@@ -37,6 +37,35 @@ def test_a_partition_that_gave_all_it_was_asked_for_is_asked_again() -> None:
     assert schedule.next(20, 0.0, max_partitions=1000)[0] == [1]
 
 
+def asked_at(schedule: ClaimSchedule, now_s: float) -> list[int]:
+    return schedule.next(1000, now_s, max_partitions=1000)[0]
+
+
+def test_what_is_due_later_is_asked_for_then_and_not_before() -> None:
+    schedule = ClaimSchedule(64, 50)
+    for partition, delay_s in ((3, 1.0), (5, 1.001), (3, 1.002), (7, 4.0)):
+        schedule.ask_later(partition, delay_s, 100.0)
+    assert asked_at(schedule, 100.99) == []
+    assert 1.0 <= schedule.wait_s(100.0) <= 1.1
+    # Moments that are close together are one, which is none of them too early.
+    assert asked_at(schedule, 101.1) == [3, 5]
+    schedule.asked([3, 5], 50, {}, 0, 101.1)
+    assert asked_at(schedule, 103.9) == []
+    assert asked_at(schedule, 104.1) == [7]
+
+
+def test_many_that_are_due_later_take_little_room() -> None:
+    schedule = ClaimSchedule(64, 50)
+    for number in range(100_000):
+        schedule.ask_later(number % 64, number / 1_000, 0.0)
+    assert sum(len(partitions) for partitions in schedule._later.values()) <= 64 * 10 / 0.05 + 64
+    assert asked_at(schedule, 60.0) == list(range(64))
+    assert schedule.wait_s(60.0) == 0.0
+    schedule.asked(range(64), 50, {}, 0, 60.0)
+    # What is further off is found when all are asked.
+    assert schedule.wait_s(60.0) == float("inf")
+
+
 def test_claims_in_vain_become_few_and_rare() -> None:
     schedule = ClaimSchedule(64, 50)
     claimed = 0

@@ -98,4 +98,7 @@ def test_what_becomes_due_wakes_a_listener(store: Store) -> None:
     assert wakeups.wait(5) == P.number
     append(store, invitation(2))
     assert wakeups.wait(0.05) is None
+    # Whatever came before it listened, it did not hear.
+    assert sorted(wakeups.missed()) == list(range(64))
+    assert wakeups.missed() == []
     wakeups.close()

@@ -1,6 +1,7 @@
 """The schedule of claims: which partitions a dispatcher asks, when, for how much. Pure.
 
-Those are asked that were noticed, that gave all they were asked for, and once in a while all. Where most
+Those are asked that were noticed, that gave all they were asked for, that have something due by then, and
+once in a while all. Where most
 of what was claimed was deferred at once, because its hosts are busy or unreachable, less is asked for, and
 only after a pause: a claim in vain takes time from the others. A partition that is noticed is asked at once
 all the same. Where most could be used, more is asked for again.
@@ -10,6 +11,8 @@ Times are seconds of one monotonic clock.
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import heappop, heappush
+from math import ceil
 
 __all__ = ["ClaimSchedule"]
 
@@ -18,6 +21,9 @@ _MIN_SHARE = 2
 # What is claimed at once is begun at once, while sinks that answered wait.
 _MAX_AT_ONCE = 256
 _DEFERRED_PER_S = 500
+# Moments this close together are one; those further off are found when all partitions are asked.
+_MOMENT_S = 0.05
+_HORIZON_S = 10.0
 
 
 class ClaimSchedule:
@@ -29,6 +35,9 @@ class ClaimSchedule:
         self._noticed: deque[int] = deque()
         self._fresh: set[int] = set()
         self._eager: set[int] = set()
+        # By moment, in multiples of _MOMENT_S; the heap has those moments.
+        self._later: dict[int, set[int]] = {}
+        self._moments: list[int] = []
         self._cursor = 0
         self._max_share = claims_at_once
         self._pause_until_s = float("-inf")
@@ -41,6 +50,16 @@ class ClaimSchedule:
         """They may have something due."""
         self._eager.update(partitions)
 
+    def ask_later(self, partition: int, delay_s: float, now_s: float) -> None:
+        """It has something due once the delay is over."""
+        if delay_s > _HORIZON_S:
+            return
+        moment = ceil((now_s + delay_s) / _MOMENT_S)
+        if moment not in self._later:
+            self._later[moment] = set()
+            heappush(self._moments, moment)
+        self._later[moment].add(partition)
+
     def ask_all(self) -> None:
         self._eager.update(range(self._partitions))
 
@@ -48,12 +67,16 @@ class ClaimSchedule:
         """How long there is nothing to ask for; infinite if that is not known."""
         if self._noticed or self._fresh:
             return 0.0
-        return max(0.0, self._pause_until_s - now_s) if self._eager else float("inf")
+        if self._eager:
+            return max(0.0, self._pause_until_s - now_s)
+        return max(0.0, self._moments[0] * _MOMENT_S - now_s) if self._moments else float("inf")
 
     def next(self, room: int, now_s: float, *, max_partitions: int) -> tuple[list[int], int]:
         """Which to ask, and for how many subscriptions each. `room`: for how many there is room in all."""
         while self._noticed:
             self._fresh.add(self._noticed.popleft())
+        while self._moments and self._moments[0] * _MOMENT_S <= now_s:
+            self._eager |= self._later.pop(heappop(self._moments))
         wanted = self._fresh if now_s < self._pause_until_s else self._fresh | self._eager
         if room <= 0 or max_partitions <= 0 or not wanted:
             return [], 0

@@ -28,6 +28,9 @@ from webrtc_events.store.store import Store
 
 __all__ = ["Dispatcher", "DispatcherOptions", "DispatcherSettings"]
 
+# What an outage left, and what waits for a host that was prompt, is looked at this often.
+_REPEAT_S = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class DispatcherSettings:
@@ -44,15 +47,16 @@ class DispatcherSettings:
 
 @dataclass(frozen=True, slots=True)
 class DispatcherOptions:
-    """How much one dispatcher takes on. `poll_s` bounds how late a lost wake-up or a retry is seen.
+    """How much one dispatcher takes on. `poll_s` bounds how late a lost wake-up is seen.
 
-    A partition is asked for at most `claims_at_once`: each claim is a script that holds up the store.
+    `events_per_claim`: of one subscription; a crash may repeat that many. A partition is asked for at most
+    `claims_at_once`: each claim is a script that holds up the store.
     """
 
     hosts: HostLimits = field(default_factory=HostLimits)
-    events_per_claim: int = 8
+    events_per_claim: int = 16
     claims_at_once: int = 50
-    poll_s: float = 0.2
+    poll_s: float = 2.0
     limits: SinkLimits = field(default_factory=SinkLimits)
 
     @classmethod
@@ -78,11 +82,12 @@ class Dispatcher:
         self._sink = sink
         self._clock = clock
         self._poll_s = options.poll_s
-        self._next_poll = 0.0
+        self._repeat_s = min(options.poll_s, _REPEAT_S)
+        self._next_poll = self._next_repeat = 0.0
         self._calls = StoreCalls()
         self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once)
         held = HeldBytes(settings.held)
-        self._settler = Settler(store, self._calls, held, self._schedule)
+        self._settler = Settler(store, self._calls, held, self._schedule, clock)
         self._runner = TaskRunner(
             sink=sink,
             writer=writer,
@@ -140,21 +145,22 @@ class Dispatcher:
         self._calls.check()
 
     def _poll(self) -> None:
-        """Every `poll_s` all partitions are asked, and what the store did not answer is asked again."""
+        """Every `poll_s` all partitions are asked; more often, what the store did not answer."""
         now_s = self._clock.monotonic()
-        if now_s < self._next_poll:
-            return
-        self._next_poll = now_s + self._poll_s
-        self._schedule.ask_all()
-        self._settler.repeat_unanswered()
-        self._runner.resume_overdue()
+        if now_s >= self._next_poll:
+            self._next_poll = now_s + self._poll_s
+            self._schedule.ask_all()
+        if now_s >= self._next_repeat:
+            self._next_repeat = now_s + self._repeat_s
+            self._settler.repeat_unanswered()
+            self._runner.resume_overdue()
 
     def _wait_s(self) -> float:
         """What finished without any POST must be settled before a wait, and more may be due at once."""
         if self._settler.has_finished:
             return 0.0
         now_s = self._clock.monotonic()
-        waits_s = [self._poll_s, self._runner.wait_s(now_s)]
+        waits_s = [self._repeat_s, self._runner.wait_s(now_s)]
         if not self._runner.draining:
             waits_s.append(self._claimer.wait_s(now_s))
         return max(0.0, min(waits_s))

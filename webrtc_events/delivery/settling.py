@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 
+from webrtc_events.core.clock import Clock
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.held_bytes import HeldBytes
 from webrtc_events.delivery.store_calls import StoreCalls
@@ -18,11 +19,14 @@ log = logging.getLogger(__name__)
 class Settler:
     """Keeps finished tasks until they are settled, or left to their leases."""
 
-    def __init__(self, store: Store, calls: StoreCalls, held: HeldBytes, schedule: ClaimSchedule) -> None:
+    def __init__(
+        self, store: Store, calls: StoreCalls, held: HeldBytes, schedule: ClaimSchedule, clock: Clock
+    ) -> None:
         self._store = store
         self._calls = calls
         self._held = held
         self._schedule = schedule
+        self._clock = clock
         self._finished: list[DeliveryTask] = []
         self._unanswered: list[DeliveryTask] = []
 
@@ -76,5 +80,12 @@ class Settler:
                 )
             elif result in (SettleOutcome.ENDED, SettleOutcome.ACTIVE):
                 log.info("%s subscription=%s", result, task.claim.subscription_id)
-            elif result is SettleOutcome.DUE and task.retry is None:
-                self._schedule.ask([task.partition.number])
+            elif result is SettleOutcome.DUE:
+                self._ask_again(task)
+
+    def _ask_again(self, task: DeliveryTask) -> None:
+        number = task.partition.number
+        if task.retry is None:
+            self._schedule.ask([number])
+        else:
+            self._schedule.ask_later(number, task.retry.delay_ms / 1000, self._clock.monotonic())

@@ -34,10 +34,11 @@ local function settle()
     dead[tonumber(ARGV[at])] = {ARGV[at + 1], ARGV[at + 2]}
     at = at + 3
   end
+  local attempts = {}
   for index = at, #ARGV do
-    add_bounded(tag .. ':attempts', options.attempts, options.attempts_ms,
-      'subscription', id, 'attempt', ARGV[index], 'registration', of[8] or '')
+    attempts[#attempts + 1] = {'subscription', id, 'attempt', ARGV[index], 'registration', of[8] or ''}
   end
+  add_all_bounded(tag .. ':attempts', options.attempts, options.attempts_ms, attempts)
 
   -- The token that the sink refused was replaced while the claim was under way (update.lua): what was
   -- refused with it is sent again with the new one.
@@ -71,8 +72,28 @@ local function settle()
     activate(ARGV[7])
   end
 
-  -- Takes what is done with, and what was given up meanwhile, from the head. True: the end was among it.
   local taken, taken_bytes = 0, 0
+
+  -- Takes what was delivered from the head, all at once: at most one event for each attempt.
+  local function take_delivered()
+    local delivered = {}
+    for _, entry in ipairs(#attempts > 0 and redis.call('LRANGE', outbox, 0, #attempts - 1) or {}) do
+      local number = entry_number(entry)
+      if not number or number > through or dead[number] or entry_is_end(entry) then
+        break
+      end
+      delivered[#delivered + 1] = entry
+    end
+    if #delivered > 0 then
+      redis.call('LPOP', outbox, #delivered)
+    end
+    for _, entry in ipairs(delivered) do
+      taken, taken_bytes = taken + 1, taken_bytes + entry_bytes(entry)
+      release(id, entry)
+    end
+  end
+
+  -- Takes what is done with, and what was given up meanwhile, from the head. True: the end was among it.
   local function take_done(drop_before, drop_reason)
     local end_settled = false
     local head = redis.call('LINDEX', outbox, 0)
@@ -137,6 +158,7 @@ local function settle()
     return false
   end
 
+  take_delivered()
   if take_done(tonumber(of[2]), of[3]) then
     close(id)
     return 'ended'

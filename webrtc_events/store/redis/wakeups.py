@@ -1,6 +1,6 @@
 """Hints, from `SPUBLISH`, of partitions that have something due.
 
-Losing one costs only time: workers also poll.
+Losing one costs only time: workers also ask by themselves, now and then.
 """
 
 import select
@@ -25,6 +25,12 @@ class Wakeups:
         self._numbers = {Partition(number).wakeup: number for number in range(partitions)}
         self._subscribers: deque[_Subscriber] = deque()
         self._version: int | None = None
+        self._missed: list[int] = []
+
+    def missed(self) -> list[int]:
+        """Of which partitions hints may have been lost: those listened to anew since this was last asked."""
+        missed, self._missed = self._missed, []
+        return missed
 
     def wait(self, timeout_s: float) -> int | None:
         """The number of a partition that has something due, or None after `timeout_s`.
@@ -61,6 +67,8 @@ class Wakeups:
             except redis.RedisError as error:
                 self._failed(node, error)
                 trouble = error
+            else:
+                self._missed += sorted(self._numbers[channel] for channel in channels)
         if trouble is not None:
             self._version = None
             if not self._subscribers:

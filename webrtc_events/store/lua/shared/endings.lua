@@ -143,9 +143,17 @@ local function end_unless_over(id, reason, status)
 end
 
 -- Adds to a stream that is bounded in length and age; sweep.lua removes what grows old without new entries.
+local function add_all_bounded(stream, max_length, ms, entries)
+  for _, fields in ipairs(entries) do
+    write('XADD', stream, 'MAXLEN', max_length, '*', unpack(fields))
+  end
+  if #entries > 0 then
+    redis.call('PEXPIRE', stream, ms)
+  end
+end
+
 local function add_bounded(stream, max_length, ms, ...)
-  write('XADD', stream, 'MAXLEN', max_length, '*', ...)
-  redis.call('PEXPIRE', stream, ms)
+  add_all_bounded(stream, max_length, ms, {{...}})
 end
 
 -- Its bytes are those of all letters up to it: so the difference of two is what those between them have.
