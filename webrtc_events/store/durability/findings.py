@@ -85,40 +85,35 @@ class Finding:
 
 def find(nodes: Sequence[NodeFacts], known: Collection[tuple[Kind, str]] = ()) -> list[Finding]:
     """All that is to be said of these nodes. `known` are the keys of what was found the last time."""
-    found = [
-        Finding(kind, node.address, text, detail)
-        for node in nodes
-        for rule in _RULES
-        for kind, text, detail in rule(node)
-    ]
+    found = [finding for node in nodes for rule in _RULES for finding in rule(node)]
     return [*found, *_clocks_off(nodes, known), *_clocks_apart(nodes, known)]
 
 
-# Kind, text and detail of each finding.
-_Found = Iterator[tuple[Kind, str, str]]
-
-
-def _version(node: NodeFacts) -> _Found:
+def _version(node: NodeFacts) -> Iterator[Finding]:
     if node.release is not None and node.release < _MIN_RELEASE:
         text = f"is {node.product} {node.version}, and the service needs version 7 or later. Upgrade it."
-        yield Kind.OLD_RELEASE, text, "The store's version is too old."
+        yield Finding(Kind.OLD_RELEASE, node.address, text, "The store's version is too old.")
 
 
 _PERMISSIONS = {"INFO": "+info", "CONFIG GET": "+config|get"}
 
 
-def _loading(node: NodeFacts) -> _Found:
+def _loading(node: NodeFacts) -> Iterator[Finding]:
     if node.loading:
-        yield Kind.LOADING, "is still reading its data.", "The store is still reading its data."
+        yield Finding(
+            Kind.LOADING, node.address, "is still reading its data.", "The store is still reading its data."
+        )
 
 
-def _info(node: NodeFacts) -> _Found:
+def _info(node: NodeFacts) -> Iterator[Finding]:
     if "INFO" in node.refused:
         text = "does not permit INFO, which the service's scripts need: they fail. Allow its user +info."
-        yield Kind.INFO_REFUSED, text, "The store does not permit INFO, which the service needs."
+        yield Finding(
+            Kind.INFO_REFUSED, node.address, text, "The store does not permit INFO, which the service needs."
+        )
 
 
-def _unknown(node: NodeFacts) -> _Found:
+def _unknown(node: NodeFacts) -> Iterator[Finding]:
     unknown = {"whether it keeps an append-only file (appendonly)": node.aof is None}
     if node.aof is not False:
         unknown["how often it syncs that file (appendfsync)"] = node.fsync is None
@@ -130,10 +125,10 @@ def _unknown(node: NodeFacts) -> _Found:
         wanted = " and ".join(_PERMISSIONS[name] for name in node.refused)
         mend = f" Allow its user {wanted}." if wanted else ""
         text = f"does not say {what}: it cannot be shown that it is durable.{mend}"
-        yield Kind.NOT_LEARNT, text, "It cannot be shown that the store is durable."
+        yield Finding(Kind.NOT_LEARNT, node.address, text, "It cannot be shown that the store is durable.")
 
 
-def _files(node: NodeFacts) -> _Found:
+def _files(node: NodeFacts) -> Iterator[Finding]:
     if node.aof is not False:
         return
     match node.save_points:
@@ -145,60 +140,72 @@ def _files(node: NodeFacts) -> _Found:
             kind, what = Kind.SNAPSHOTS_ONLY, "writes snapshots only"
     cause = "restart" if kind is Kind.NOTHING_ON_DISK else "crash"
     what = f"{what}: a {cause} loses {loss_by_crash(node)}."
-    yield kind, f"{what} Set `appendonly yes` and `appendfsync everysec` (or `always`).", f"The store {what}"
+    yield Finding(
+        kind,
+        node.address,
+        f"{what} Set `appendonly yes` and `appendfsync everysec` (or `always`).",
+        f"The store {what}",
+    )
 
 
-def _syncs(node: NodeFacts) -> _Found:
+def _syncs(node: NodeFacts) -> Iterator[Finding]:
     lost = "a crash of its machine loses the last half minute, or more"
     if node.aof and node.fsync == "no":
         text = f"does not sync its append-only file: {lost}. Set `appendfsync everysec` (or `always`)."
-        yield Kind.NEVER_SYNCED, text, f"The store does not sync its file: {lost}."
+        yield Finding(Kind.NEVER_SYNCED, node.address, text, f"The store does not sync its file: {lost}.")
     elif node.aof and node.syncs_in_rewrites is False:
         text = f"does not sync its append-only file while it is rewritten: then {lost}."
         mend = "Set `no-appendfsync-on-rewrite no`."
         detail = f"The store does not sync its file while it is rewritten: then {lost}."
-        yield Kind.NOT_SYNCED_IN_REWRITES, f"{text} {mend}", detail
+        yield Finding(Kind.NOT_SYNCED_IN_REWRITES, node.address, f"{text} {mend}", detail)
 
 
 _SEE_LOG = "Make room on its disk; its log says what failed."
 
 
-def _append_only_file(node: NodeFacts) -> _Found:
+def _append_only_file(node: NodeFacts) -> Iterator[Finding]:
     if node.aof and node.aof_written is False:
         what = "cannot write to its append-only file and takes no writes until it can"
         text = f"{what} (aof_last_write_status:err). {_SEE_LOG}"
-        yield Kind.FILE_FAILED, text, f"The store {what}."
+        yield Finding(Kind.FILE_FAILED, node.address, text, f"The store {what}.")
     if node.aof and node.aof_rewritten is False:
         what = "could not rewrite its append-only file, which grows"
         text = f"{what} (aof_last_bgrewrite_status:err). {_SEE_LOG}"
-        yield Kind.REWRITE_FAILED, text, f"The store {what}."
+        yield Finding(Kind.REWRITE_FAILED, node.address, text, f"The store {what}.")
 
 
-def _snapshot(node: NodeFacts) -> _Found:
+def _snapshot(node: NodeFacts) -> Iterator[Finding]:
     if node.snapshot_written is False and node.save_points != ():
         what = "could not write its last snapshot"
         if node.stops_without_snapshots:
             what += " and takes no writes until it can"
-        yield Kind.SNAPSHOT_FAILED, f"{what} (rdb_last_bgsave_status:err). {_SEE_LOG}", f"The store {what}."
+        yield Finding(
+            Kind.SNAPSHOT_FAILED,
+            node.address,
+            f"{what} (rdb_last_bgsave_status:err). {_SEE_LOG}",
+            f"The store {what}.",
+        )
 
 
-def _memory(node: NodeFacts) -> _Found:
+def _memory(node: NodeFacts) -> Iterator[Finding]:
     if node.policy not in (None, "noeviction") and node.maxmemory != 0:
         text = (
             f"removes what it holds when its memory is full (maxmemory-policy {node.policy}), accepted "
             "events and who is to get them among it. Set `maxmemory-policy noeviction`."
         )
-        yield Kind.EVICTS, text, "The store removes what it holds when its memory is full."
+        yield Finding(
+            Kind.EVICTS, node.address, text, "The store removes what it holds when its memory is full."
+        )
 
 
-def _marks(node: NodeFacts) -> _Found:
+def _marks(node: NodeFacts) -> Iterator[Finding]:
     if node.takes_marks is False:
         what = "a loss of its data would go unnoticed"
         text = f"does not permit XADD, XRANGE and XREVRANGE on keys *:marks: {what}. Allow its user these."
-        yield Kind.NO_MARKS, text, f"The store does not permit marks: {what}."
+        yield Finding(Kind.NO_MARKS, node.address, text, f"The store does not permit marks: {what}.")
 
 
-_RULES: tuple[Callable[[NodeFacts], _Found], ...] = (
+_RULES: tuple[Callable[[NodeFacts], Iterator[Finding]], ...] = (
     _version,
     _loading,
     _info,
