@@ -2,48 +2,74 @@
 
 import logging
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from webrtc_events.cli.error_handling import handle_cli_errors
+from webrtc_events.core.child_processes import LINK_OPTION, ParentLink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_config import log_to_stderr
+
+if TYPE_CHECKING:
+    from webrtc_events.core.settings import Settings
 
 __all__ = ["worker"]
 
 
 @click.command()
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many processes deliver: one uses one core at most. They share the worker's limits.",
+)
+@click.option(LINK_OPTION, type=int, hidden=True)
 @handle_cli_errors
-def worker() -> None:
+def worker(processes: int, link: int | None) -> None:
     """Deliver notifications and end what expires. The API runs elsewhere.
 
     Any number of workers may share a store. The settings are environment variables,
     WEBRTC_EVENTS_*. SIGTERM or Ctrl-C stops the worker after the deliveries under way.
+
+    With --processes N, N processes deliver. One that ends is replaced. SINK_IN_FLIGHT, SINK_CONNECTIONS
+    and WORKER_BYTES are divided among them, so that a sink sees no more of this worker than before.
 
     \b
     Example:
       export WEBRTC_EVENTS_REDIS_URL=rediss://store:6379
       export WEBRTC_EVENTS_SECRET_KEY=...                (that of the API)
       export WEBRTC_EVENTS_OPENID_CONFIGURATION_URL=...  (that of the API)
-      webrtc-events worker
+      webrtc-events worker --processes 4
     """
     log_to_stderr()
     from webrtc_events.core.process import prepare_process
     from webrtc_events.core.settings import Settings
-    from webrtc_events.core.stop_signals import StopSignals
 
     prepare_process()
     settings = Settings.from_environ(os.environ)
-    # Tells a service manager that waits for the worker, as gunicorn does.
-    from gunicorn.systemd import sd_notify
+    if processes > 1:
+        from webrtc_events.cli.worker_processes import run_processes
 
+        run_processes(settings, processes, _notify_service_manager)
+    else:
+        _run(settings, None if link is None else ParentLink(link))
+
+
+def _run(settings: "Settings", parent: ParentLink | None) -> None:
+    """One process that delivers, until a signal, or until its parent is gone."""
+    from webrtc_events.core.stop_signals import StopSignals
     from webrtc_events.worker import Worker
 
     with StopSignals() as signals:
         running = Worker.build(settings, SystemClock())
         running.start()
-        sd_notify("READY=1", logging.getLogger("webrtc_events"))
-        click.echo("Delivering. Ctrl-C stops the worker after the deliveries under way.", err=True)
+        if parent is not None:
+            parent.is_ready()
+        else:
+            _notify_service_manager("READY=1")
+            click.echo("Delivering. Ctrl-C stops the worker after the deliveries under way.", err=True)
         missed = 0
         while not signals.wait(1.0):
             missed = 0 if all(running.alive().values()) else missed + 1
@@ -54,3 +80,10 @@ def worker() -> None:
         signals.finish(running.stop)
     if signals.hurried():
         os._exit(130)
+
+
+def _notify_service_manager(state: str) -> None:
+    """Tells a service manager that waits for the worker, as gunicorn does."""
+    from gunicorn.systemd import sd_notify
+
+    sd_notify(state, logging.getLogger("webrtc_events"))

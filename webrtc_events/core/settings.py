@@ -11,9 +11,10 @@ from webrtc_events.core.client_choice import ClientChoice, parse_client_choice
 from webrtc_events.core.model import EventType
 from webrtc_events.core.store_url import StoreUrl, parse_store_url
 
-__all__ = ["PREFIX", "Settings", "SettingsError"]
+__all__ = ["LEAST_WORKER_BYTES", "PREFIX", "Settings", "SettingsError"]
 
 PREFIX = "WEBRTC_EVENTS_"
+LEAST_WORKER_BYTES = 1_048_576
 
 
 class SettingsError(Exception):
@@ -143,7 +144,7 @@ class Settings:
         read.count(65_536), "4194304", "bytes of events that a worker takes from a partition at once"
     )
     worker_bytes: int = _setting(
-        read.count(1_048_576), "33554432", "bytes of events that a worker holds at once"
+        read.count(LEAST_WORKER_BYTES), "33554432", "bytes of events that a worker holds at once"
     )
     shared_payloads: str = _setting(
         read.choice("auto", "on", "off"),

@@ -1,0 +1,72 @@
+"""`webrtc-events worker --processes N`: a parent of N workers."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+import click
+
+from webrtc_events.core.child_processes import ChildProcesses
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.settings import LEAST_WORKER_BYTES, PREFIX, Settings, SettingsError
+from webrtc_events.core.stop_signals import StopSignals
+
+__all__ = ["run_processes", "shared_out"]
+
+_LOOK_S = 0.2
+_HURRIED = 130
+
+
+def shared_out(settings: Settings, processes: int) -> dict[str, str]:
+    """What each process is given of what one worker may have, as environment variables.
+
+    Raises:
+        SettingsError: a limit is too small to be divided among them.
+    """
+    divided = {name: getattr(settings, name) // processes for name in ("sink_in_flight", "sink_connections")}
+    faults = [
+        f"{PREFIX}{name.upper()} is {getattr(settings, name)}, too few for {processes} processes"
+        for name, share in divided.items()
+        if share == 0
+    ]
+    if faults:
+        raise SettingsError(faults)
+    # An event that is accepted must fit.
+    least = max(settings.event_bytes, LEAST_WORKER_BYTES)
+    divided["worker_bytes"] = max(settings.worker_bytes // processes, least)
+    return {f"{PREFIX}{name.upper()}": str(share) for name, share in divided.items()}
+
+
+def run_processes(settings: Settings, processes: int, notify: Callable[[str], None]) -> None:
+    """Runs that many workers until a signal. `notify` tells the service manager, see sd_notify(3)."""
+    environ = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+    command = [sys.executable, "-P", "-m", "webrtc_events.cli", "worker"]
+    with StopSignals() as signals:
+        children = ChildProcesses(
+            command, environ | shared_out(settings, processes), processes, SystemClock()
+        )
+        status = _watch(children, signals, notify)
+        signals.finish(children.stop)
+        if signals.hurried():
+            children.kill()
+            os._exit(_HURRIED)
+    if status is not None:
+        sys.exit(status)
+
+
+def _watch(children: ChildProcesses, signals: StopSignals, notify: Callable[[str], None]) -> int | None:
+    """Until a signal, or until one ends before all are ready: the exit status for this process."""
+    announced = False
+    while not signals.wait(_LOOK_S):
+        status = children.watch()
+        if status is not None:
+            # One that was killed has a status below 0.
+            return status if status > 0 else 1
+        if children.ready and not announced:
+            announced = True
+            notify("READY=1")
+            pids = ", ".join(map(str, children.pids))
+            logging.getLogger(__name__).info("%d processes deliver: %s", len(children.pids), pids)
+            click.echo("Delivering. Ctrl-C stops the workers after the deliveries under way.", err=True)
+    return None
