@@ -257,8 +257,8 @@ def test_time_is_the_clocks(issuer: Issuer) -> None:
 def test_proxies_of_the_environment_are_ignored(
     own_issuer: Issuer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    for each in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(each, raising=False)
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert not refused(own_issuer, own_issuer.token(NOW))
 

@@ -130,12 +130,12 @@ def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
     scripts = [entry for entry in raw_store.slowlog_get(100_000) if "EVALSHA" in str(entry["command"])]
     (answer,) = answers
     assert answer.status_code == 202, answer.text
-    assert [(each["status"], each["subscriptions"]) for each in answer.json()["results"]] == [
+    assert [(result["status"], result["subscriptions"]) for result in answer.json()["results"]] == [
         ("accepted", 2_000)
     ] * 50
     assert set(statuses) == {200, 202}
-    for each in (ids[0], ids[1_000], ids[-1]):
-        numbers = [parse_entry(entry).number for entry in raw_store.lrange(P.outbox(each), 0, -1)]
+    for subscription_id in (ids[0], ids[1_000], ids[-1]):
+        numbers = [parse_entry(entry).number for entry in raw_store.lrange(P.outbox(subscription_id), 0, -1)]
         assert numbers == list(range(1, 51))
     assert {raw_store.llen(P.outbox(subscription_id)) for subscription_id in ids} == {50}
     # Each goes through 50 subscriptions for an event, then makes way for others, whose 200 requests are some

@@ -42,7 +42,9 @@ def made(api: Api, raw: "redis.Redis", count: int, **changes: Any) -> list[str]:
     for first in range(1, count, 1000):
         more = ids[first : first + 1000]
         raw.eval(COPIES, 1, P.subscription(ids[0]), *more)
-        raw.zadd(client_key("app"), {each: now + first + n for n, each in enumerate(more)})
+        raw.zadd(
+            client_key("app"), {subscription_id: now + first + n for n, subscription_id in enumerate(more)}
+        )
     return ids
 
 
@@ -96,8 +98,8 @@ def test_what_is_damaged_is_left_out_wherever_it_is(
     assert [resource["id"] for resource in answer.json()] == [
         subscription_id for subscription_id in ids if subscription_id not in left_out
     ]
-    for each in left_out - {gone}:
-        assert f"damaged subscription={each}" in caplog.text
+    for subscription_id in left_out - {gone}:
+        assert f"damaged subscription={subscription_id}" in caplog.text
 
 
 # Its price

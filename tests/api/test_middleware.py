@@ -99,8 +99,8 @@ def test_correlator_off_the_pattern_is_refused(api: Api, value: Any) -> None:
 
 def test_answer_without_correlator_gets_a_new_uuid(api: Api) -> None:
     given: list[dict[str, str]] = [{}, {}, {"x-correlator": ""}]
-    seen = {api("GET", SUBSCRIPTIONS, headers=each).headers["x-correlator"] for each in given}
-    assert len({uuid.UUID(each) for each in seen}) == 3
+    seen = {api("GET", SUBSCRIPTIONS, headers=header).headers["x-correlator"] for header in given}
+    assert len({uuid.UUID(correlator) for correlator in seen}) == 3
 
 
 @pytest.mark.parametrize(("path", "limit"), [(SUBSCRIPTIONS, 256 * 1024), (EVENTS, 16 * 1024 * 1024)])

@@ -175,7 +175,7 @@ def test_an_event_has_so_many_bytes_as_it_is_kept(api_with: Callable[..., Api]) 
         assert re.search(r"has 1[0-9]{4} bytes as it is kept, and an event may have 10000", message)
     batch = post_events(api, [sized(42, "x" * 10_000), invitation(43, subject="sized")], "application/json")
     assert batch.status_code == 202
-    assert [each["status"] for each in batch.json()["results"]] == ["rejected", "accepted"]
+    assert [result["status"] for result in batch.json()["results"]] == ["rejected", "accepted"]
 
 
 def test_plain_json_is_an_event_or_a_batch(api: Api) -> None:
@@ -184,7 +184,7 @@ def test_plain_json_is_an_event_or_a_batch(api: Api) -> None:
     assert single.json()["results"] == [{"id": "e38", "status": "accepted", "subscriptions": 0}]
     batch = post_events(api, [invitation(32), {"id": "e33"}], "application/json")
     assert batch.status_code == 202
-    assert [each["status"] for each in batch.json()["results"]] == ["accepted", "rejected"]
+    assert [result["status"] for result in batch.json()["results"]] == ["accepted", "rejected"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_large_batch_is_taken(api: Api) -> None:
     ]
     response = post_events(api, batch, "application/cloudevents-batch+json")
     assert response.status_code == 202, response.text
-    assert {each["status"] for each in response.json()["results"]} == {"accepted"}
+    assert {result["status"] for result in response.json()["results"]} == {"accepted"}
 
 
 def test_registration_is_put_and_deleted(api: Api) -> None:

@@ -95,7 +95,7 @@ def test_many_half_heads_and_silent_connections_are_let_go(api: Api) -> None:
             many.append(stack.enter_context(connect(api)))
             if number % 2:
                 many[-1].sendall(b"POST /webrtc-events HTTP/1.1\r\nHost: x\r\n")
-        told = [rest(each)[:12] for each in many]
+        told = [rest(connection)[:12] for connection in many]
     assert told == [b"", b"HTTP/1.1 408"] * 100
     assert api("GET", SUBSCRIPTIONS).status_code == 200
 
@@ -187,16 +187,16 @@ def half_bodies(api: Api, token: str) -> Iterator[list[socket.socket]]:
     """Of one client, each with all but the last byte of the largest body."""
     limit = app._PUBLIC_LIMIT_BYTES
     with ExitStack() as stack:
-        many = []
+        connections = []
         for _ in range(bodies._AT_ONCE + 2):
-            each = stack.enter_context(closing(connect(api)))
-            each.sendall(
+            connection = stack.enter_context(closing(connect(api)))
+            connection.sendall(
                 f"POST {SUBSCRIPTIONS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
                 f"Content-Type: application/json\r\nContent-Length: {limit}\r\n\r\n".encode()
                 + b" " * (limit - 1)
             )
-            many.append(each)
-        yield many
+            connections.append(connection)
+        yield connections
 
 
 def test_what_bodies_of_one_client_hold_is_bounded(
@@ -209,16 +209,16 @@ def test_what_bodies_of_one_client_hold_is_bounded(
         )
         assert readable
         ended |= set(readable)
-    for subscription_id in ended:
-        refused = answer(rest(subscription_id))
+    for half_body in ended:
+        refused = answer(rest(half_body))
         assert "bodies at once" in assert_error(refused, 429, "TOO_MANY_REQUESTS")
         assert refused.headers["Retry-After"] == "1"
     # Others are not concerned, nor is this one once they have ended.
     other = api("POST", SUBSCRIPTIONS, json=subscription_request(), token=api.token(client_id="other"))
     assert other.status_code == 201
-    for each in (half_body for half_body in half_bodies if half_body not in ended):
-        each.sendall(b"x")
-        assert each.recv(65_536).startswith(b"HTTP/1.1 400")
+    for half_body in (half_body for half_body in half_bodies if half_body not in ended):
+        half_body.sendall(b"x")
+        assert half_body.recv(65_536).startswith(b"HTTP/1.1 400")
     for _ in range(bodies._AT_ONCE + 2):
         largest = b" " * app._PUBLIC_LIMIT_BYTES
         headers = {"Content-Type": "application/json"}

@@ -113,9 +113,9 @@ class Run:
         self, count: int, events: int, kind: str = "session-invitation", subscribers: int | None = 1
     ) -> list[Channel]:
         """`events` in all, evenly; keys are unlike those of other calls."""
-        first, each = len(self.subscribers), -(-events // count)
+        first, events_each = len(self.subscribers), -(-events // count)
         keys = [f"{kind[8:11]}{first + number}" for number in range(count)]
-        return [Channel(key, kind, each, subscribers) for key in keys]
+        return [Channel(key, kind, events_each, subscribers) for key in keys]
 
     def subscribe(self, channels: Iterable[Channel], **options: Any) -> list[Subscriber]:
         """As many subscriptions to each as its events are to be appended to."""
@@ -130,10 +130,12 @@ class Run:
         `events` counts what is to be delivered; the subscriptions are made.
         """
         sessions = subscriptions // 10
-        each = -(-events // subscriptions)
-        invitations = self.channels(subscriptions - 2 * sessions, each * (subscriptions - 2 * sessions))
+        events_each = -(-events // subscriptions)
+        invitations = self.channels(
+            subscriptions - 2 * sessions, events_each * (subscriptions - 2 * sessions)
+        )
         self.subscribe(invitations)
-        statuses = self.channels(sessions, each * sessions, "session-status", subscribers=2)
+        statuses = self.channels(sessions, events_each * sessions, "session-status", subscribers=2)
         self.subscribe(statuses)
         return invitations + statuses
 

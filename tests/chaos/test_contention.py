@@ -30,18 +30,18 @@ def test_contention(run: Run) -> None:
         for number in range(1, 5)
     ]
     # So many without those that expire, are deleted or slow, and half of those with a maximum.
-    each = -(-4 * run.options.events // (SUBSCRIPTIONS - 40))
-    plain = run.channels(110, 110 * each)
+    events_each = -(-4 * run.options.events // (SUBSCRIPTIONS - 40))
+    plain = run.channels(110, 110 * events_each)
     run.subscribe(plain)
     slow = run.channels(10, 10 * 20)
     run.subscribe(slow, sink=SLOW)
-    sessions = run.channels(20, 20 * each, "session-status", subscribers=2)
+    sessions = run.channels(20, 20 * events_each, "session-status", subscribers=2)
     run.subscribe(sessions)
-    full = run.channels(20, 20 * each, subscribers=None)
-    run.ends(run.subscribe(full, most=each // 2), "MAX_EVENTS_REACHED")
-    deleted = run.channels(10, 10 * each, subscribers=None)
+    full = run.channels(20, 20 * events_each, subscribers=None)
+    run.ends(run.subscribe(full, most=events_each // 2), "MAX_EVENTS_REACHED")
+    deleted = run.channels(10, 10 * events_each, subscribers=None)
     to_delete = run.subscribe(deleted)
-    expiring = run.channels(10, 10 * each, subscribers=None)
+    expiring = run.channels(10, 10 * events_each, subscribers=None)
     until_s = CLOCK.now() + 6
     for channel in expiring:
         channel.until_s = until_s

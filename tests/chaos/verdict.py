@@ -201,10 +201,10 @@ class _Judge:
         events = sorted(self._first.values(), key=lambda delivery: (delivery.event == END, delivery.event))
         # What was given up has a number too, and what was dropped.
         gaps = bool(self._given_up) or self._expected.dropped
-        for former, each in pairwise(events):
-            leapt = each.number // _LEAP > former.number // _LEAP
-            if each.number <= former.number or not (leapt or gaps or each.number == former.number + 1):
-                self._verdict.wrong.append(f"{each.name} follows {former.name}")
+        for former, latter in pairwise(events):
+            leapt = latter.number // _LEAP > former.number // _LEAP
+            if latter.number <= former.number or not (leapt or gaps or latter.number == former.number + 1):
+                self._verdict.wrong.append(f"{latter.name} follows {former.name}")
 
     def _check_end(self) -> None:
         one, end = self._expected, self._first.get(END)

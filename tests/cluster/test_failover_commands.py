@@ -156,8 +156,8 @@ def test_rotate_key(stage: Stage, connect: Connect) -> None:
     with stage.replica.client() as client:
         found = sealed_anew(client)
     assert len(found) == len(ids)
-    for number, (each, sealed) in enumerate(zip(ids, found, strict=True)):
-        assert new.open(sealed, each).access_token == f"token-{number}"
+    for number, (subscription_id, sealed) in enumerate(zip(ids, found, strict=True)):
+        assert new.open(sealed, subscription_id).access_token == f"token-{number}"
 
 
 def partition_of_id(subscription_id: str, kind: str) -> str:

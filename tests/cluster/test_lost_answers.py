@@ -62,7 +62,7 @@ def test_what_a_lost_answer_had_claimed_is_in_the_next(store: Store, relay: Loss
     lost_claim(store, relay)
     claims = claim(store)
     assert ids(claims) == made
-    assert store.claims.settle([Settlement(each, 1) for each in claims]) == ["idle"] * 3
+    assert store.claims.settle([Settlement(leased, 1) for leased in claims]) == ["idle"] * 3
 
 
 def test_so_it_is_after_several_lost_answers(store: Store, relay: LossyRelay) -> None:
@@ -93,7 +93,7 @@ def test_what_is_held_stays_held(store: Store, relay: LossyRelay) -> None:
     again = claim(store)
     assert len(again) == 2
     assert not ids(again) & ids(held)
-    assert store.claims.settle([Settlement(each, 1) for each in [*held, *again]]) == ["idle"] * 3
+    assert store.claims.settle([Settlement(leased, 1) for leased in [*held, *again]]) == ["idle"] * 3
 
 
 def test_what_others_hold_stays_held(

@@ -119,9 +119,9 @@ def test_the_sweeper_does_what_it_can(
 
     def ended(wanted: list[str]) -> bool:
         store.expiry.sweep()
-        return [each.status for each in map(store.subscriptions.get, wanted) if each] == ["EXPIRED"] * len(
-            wanted
-        )
+        return [
+            subscription.status for subscription in map(store.subscriptions.get, wanted) if subscription
+        ] == ["EXPIRED"] * len(wanted)
 
     eventually(lambda: ended([ids[0], ids[2]]), "the others have ended")
     assert caplog.text.count("the store does not serve partitions") == 1
@@ -182,8 +182,8 @@ def test_deliveries_of_other_nodes_go_on(
     worker = build(cluster.url)
     cluster.masters[1].pause()
     for number in range(1, 21):
-        for each in (registrations[0], registrations[2]):
-            append(store, invitation(number, registration=each))
+        for name in (registrations[0], registrations[2]):
+            append(store, invitation(number, registration=name))
         sink.wait_for(2 * number)
     assert not works(store, registrations[1], 1)
     assert worker.alive() == {"dispatcher": True, "sweeper": True, "store watch": True}

@@ -87,9 +87,9 @@ def moving_key_by_key(cluster: Cluster) -> Iterator[Callable[[str], None]]:
     yield move
     for key in here.execute_command("CLUSTER GETKEYSINSLOT", SLOT, 1000):
         move(key)
-    for each in (there, here):
-        each.execute_command("CLUSTER SETSLOT", SLOT, "NODE", node_id(there))
-        each.close()
+    for node in (there, here):
+        node.execute_command("CLUSTER SETSLOT", SLOT, "NODE", node_id(there))
+        node.close()
 
 
 def test_while_keys_move_one_by_one_their_partition_is_unavailable(

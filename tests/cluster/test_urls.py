@@ -34,8 +34,8 @@ def relay(authority: Authority) -> Iterator[Relay]:
         return made[-1]
 
     yield make
-    for subscription_id in made:
-        subscription_id.close()
+    for relay in made:
+        relay.close()
 
 
 def is_usable(store: Store, registration: str = "r1") -> bool:
@@ -77,7 +77,7 @@ def test_a_cluster_with_a_password(cluster: Cluster, connect: Connect) -> None:
 def test_one_node_that_answers_is_enough_to_find_a_cluster(cluster: Cluster, connect: Connect) -> None:
     _, second, third = one_of_each(cluster)
     store = connect(f"redis+cluster://127.0.0.1:1,{cluster.masters[1].address}")
-    assert all(is_usable(store, each) for each in (second, third))
+    assert all(is_usable(store, key) for key in (second, third))
 
 
 def test_a_server_that_is_no_cluster_is_told(tmp_path: Path, connect: Connect) -> None:

@@ -73,7 +73,7 @@ def changed(document: dict[str, Any], path: str, value: object) -> Any:
 
 @pytest.mark.parametrize("contract", [PUBLIC, STRICT])
 @pytest.mark.parametrize(
-    "valid", [INVITATION, STATUS, REGISTRATION_ENDS, ENDED], ids=lambda each: each["type"]
+    "valid", [INVITATION, STATUS, REGISTRATION_ENDS, ENDED], ids=lambda event: event["type"]
 )
 def test_valid_events_pass(contract: Contract, valid: dict[str, Any]) -> None:
     assert contract.validator("CloudEvent").first_fault(valid) is None

@@ -478,7 +478,9 @@ def differences(ours: Json, theirs: Json, path: tuple[str, ...] = ()) -> Iterato
 
 
 def test_the_next_document_is_the_public_one_but_for_what_is_listed() -> None:
-    expected = {("new", each) for each in NEW_IN_NEXT} | {("other", each) for each in OTHER_IN_NEXT}
+    expected = {("new", departure) for departure in NEW_IN_NEXT} | {
+        ("other", departure) for departure in OTHER_IN_NEXT
+    }
     assert set(differences(applied("strict-cloudevents"), load(NEXT))) == expected
 
 

@@ -12,7 +12,7 @@ import redis
 
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, DispatcherDriver
-from tests.harness.builders import append, created, invitation, session_status, subscription, with_claims
+from tests.harness.builders import append, created, invitation, new_subscription, session_status, with_claims
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
@@ -209,7 +209,7 @@ def test_the_question_carries_the_credential_and_nobody_else_sees_it(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     credential = Credential("t0ken", 4_000_000_000_000)
-    made = subscription(credential=credential, origin=ORIGIN)
+    made = new_subscription(credential=credential, origin=ORIGIN)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
     store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
     sink.answer = [401]
@@ -246,7 +246,7 @@ def test_the_initial_event_follows_the_agreement(
     store.session_states.record([latest])
     append(store, latest)
     wishing = dataclasses.replace(
-        subscription(event_type=EventType.SESSION_STATUS, session="s1", origin=ORIGIN, contract=contract),
+        new_subscription(event_type=EventType.SESSION_STATUS, session="s1", origin=ORIGIN, contract=contract),
         initial_event=True,
     )
     sink.answer = agreeing()
@@ -308,7 +308,7 @@ def test_an_expired_token_is_not_sent_to_ask(
     make_driver: Make,
 ) -> None:
     credential = Credential("t0ken", round(SystemClock().now() * 1000) + 20_000)
-    made = subscription(credential=credential, origin=ORIGIN)
+    made = new_subscription(credential=credential, origin=ORIGIN)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
     store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
     make_driver(store_at(21)).run()

@@ -21,7 +21,7 @@ import redis
 
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, DispatcherDriver
-from tests.harness.builders import append, created, invitation, subscription
+from tests.harness.builders import append, created, invitation, new_subscription
 from tests.harness.documents import Document
 from tests.harness.http2_sink import Http2Sink, refuse_stream
 from tests.harness.sinks import Answer, Authority, RecordingSink, plain_listener, read_request, self_signed
@@ -210,7 +210,7 @@ def attempted(
 
 def with_token(store: Store, settings: Settings, url: str, origin: str | None) -> None:
     credential = Credential("t0ken-of-the-sink", 4_000_000_000_000)
-    made = subscription(credential=credential, origin=origin)
+    made = new_subscription(credential=credential, origin=origin)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
     assert store.subscriptions.create(made, sink=url, headers={}, sealed=sealed).outcome == "created"
 

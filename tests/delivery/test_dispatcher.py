@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, DispatcherDriver
-from tests.harness.builders import append, created, invitation, subscription, with_claims
+from tests.harness.builders import append, created, invitation, new_subscription, with_claims
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import SystemClock
@@ -46,7 +46,7 @@ def with_token(
 ) -> Subscription:
     """A subscription with a sink credential, sealed as the service does."""
     credential = Credential("t0ken", expires_at_ms)
-    made = subscription(credential=credential)
+    made = new_subscription(credential=credential)
     sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
     store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
     return made

@@ -141,7 +141,9 @@ def test_a_sink_that_hangs_is_asked_by_one_at_a_time(
         tried = attempts(raw_store)
     assert 1 <= len(tried) <= 3
     assert {attempt["reason"] for attempt in tried} == {"timeout"}
-    counted = [int(raw_store.hget(P.subscription(made_id), "attempts") or 0) for made_id in made]
+    counted = [
+        int(raw_store.hget(P.subscription(subscription_id), "attempts") or 0) for subscription_id in made
+    ]
     assert sum(counted) <= len(tried)
 
 
@@ -155,8 +157,8 @@ def test_what_is_given_back_untouched_keeps_its_order(
     step_until(running, lambda: len(attempts(raw_store)) >= 2)
     sink.raw = None
     step_until(running, lambda: not raw_store.exists(P.due), 20)
-    for made_id in made:
-        events = [request.json for request in sink.requests if request.json["id"].startswith(made_id)]
+    for subscription_id in made:
+        events = [request.json for request in sink.requests if request.json["id"].startswith(subscription_id)]
         assert [event["data"]["sequenceNumber"] for event in events] == [1, 2, 3, 4, 5]
 
 
@@ -187,7 +189,10 @@ def test_a_sink_that_is_silent_for_all_fails_for_each_of_them(
         step_until(running, lambda: len(attempts(raw_store)) >= 1)
         step_until(
             running,
-            lambda: all(raw_store.hexists(P.subscription(made_id), "failing_since") for made_id in made),
+            lambda: all(
+                raw_store.hexists(P.subscription(subscription_id), "failing_since")
+                for subscription_id in made
+            ),
         )
 
 

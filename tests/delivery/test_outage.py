@@ -164,8 +164,8 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
                 assert arrivals.at_s[event] < moment + DEADLINE_S + STEP_S / 2
             else:
                 assert moment + DEADLINE_S < BACK_S + 2 * MAX_COOL_DOWN_S
-    for subscription in subscriptions:
-        times = [arrivals.at_s.get(f"{subscription}.{number}") for number in range(1, len(accepted_s) + 1)]
+    for subscription_id in subscriptions:
+        times = [arrivals.at_s.get(f"{subscription_id}.{number}") for number in range(1, len(accepted_s) + 1)]
         sent = [at for at in times if at is not None]
         assert sent == sorted(sent)
 

@@ -25,7 +25,7 @@ _Claims = TypeVar("_Claims", bound=Claims)
 SINK = "https://localhost:9443/inbox"
 
 
-def subscription(
+def new_subscription(
     *,
     registration: str = "r1",
     event_type: EventType = EventType.SESSION_INVITATION,
@@ -68,7 +68,7 @@ def created(
     **values: Any,
 ) -> Subscription:
     """A subscription that the store holds."""
-    made = subscription(**values)
+    made = new_subscription(**values)
     result = store.subscriptions.create(made, sink=sink, headers=headers or {}, sealed=sealed)
     assert result.outcome == "created"
     return made

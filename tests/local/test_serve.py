@@ -189,7 +189,11 @@ def test_one_client_has_the_strict_form_and_others_the_contracts(
 
     def both() -> dict[str, dict[str, object]] | None:
         received = sink_client.expect({200}, "GET", feed, params={"wait": "1"}).json()
-        return {item["path"]: item for item in received} if len(received) == 2 else None
+        return (
+            {received_item["path"]: received_item for received_item in received}
+            if len(received) == 2
+            else None
+        )
 
     received = eventually(both)
     assert [item["fault"] for item in received.values()] == [None, None]

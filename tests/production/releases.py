@@ -40,7 +40,7 @@ class Release:
         """On the service's port, which it shares, and on one of its own: the service as asked there."""
         own = copy.copy(service)
         own._port = free_port()
-        binds = [part for each in (service, own) for part in ("-b", each.url.removeprefix("http://"))]
+        binds = [part for process in (service, own) for part in ("-b", process.url.removeprefix("http://"))]
         options = ["-c", self.gunicorn_conf, "--reuse-port", "--access-logfile", "-", *binds]
         api = service.run(f"api-{self.name}", *self.python("-m", "gunicorn", *options, APP))
         api.wait_output("Application startup complete")

@@ -81,7 +81,7 @@ def fill(client: Client, name: str, raw: "redis.Redis", count: int, status: str)
 
 
 def children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def memory_mb(pid: int) -> float:
@@ -171,8 +171,10 @@ def test_a_server_that_is_killed_while_it_creates_costs_no_place_for_good(
         for thread in threads:
             thread.join()
         # A minute passes.
-        for each, score in raw_store.zrange(client_key("app"), 2**20, "+inf", byscore=True, withscores=True):
-            raw_store.zadd(client_key("app"), {each: score - 61})
+        for subscription_id, score in raw_store.zrange(
+            client_key("app"), 2**20, "+inf", byscore=True, withscores=True
+        ):
+            raw_store.zadd(client_key("app"), {subscription_id: score - 61})
         eventually(lambda: client.create().status_code == 429, "its quota is full", timeout_s=60)
         keys = list(raw_store.scan_iter(P.subscription("*")))
         living = [key for key in keys if raw_store.hget(key, "status") == "ACTIVE"]

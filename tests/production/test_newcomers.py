@@ -123,7 +123,7 @@ class Scene:
         for number in range(NEWCOMERS):
             took.append(self.newcomer_s(client(number)))
             self.pause(every_s)
-        print(f"\n{self._folder.name}, ms:", *(round(each * 1000) for each in sorted(took)))
+        print(f"\n{self._folder.name}, ms:", *(round(seconds * 1000) for seconds in sorted(took)))
         return sorted(took)
 
 

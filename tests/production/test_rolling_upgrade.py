@@ -46,7 +46,7 @@ def test_the_previous_release_is_what_runs(old: Release, tmp_path: Path) -> None
     show = "import webrtc_events, handlers; print(webrtc_events.__file__, handlers.__path__[0])"
     command = old.python("-c", show)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert all(Path(each).is_relative_to(str(old.code)) for each in done.stdout.split())
+    assert all(Path(folder).is_relative_to(str(old.code)) for folder in done.stdout.split())
 
 
 def test_a_rolling_upgrade_loses_nothing_and_keeps_order(run: Run, old: Release) -> None:
@@ -91,8 +91,8 @@ def test_a_rolling_upgrade_loses_nothing_and_keeps_order(run: Run, old: Release)
     assert all("POST /network/v0/events" in api.output for api in (old_api, new_api))
     for worker in (old_worker, new_worker):
         for made in (by_old, by_new):
-            assert delivered(worker) & {subscription.id for subscription in made.lasting}
-    assert delivered(new_worker) >= {each.id for each in (*by_old.lasting, *by_new.lasting)}
+            assert delivered(worker) & {subscriber.id for subscriber in made.lasting}
+    assert delivered(new_worker) >= {subscriber.id for subscriber in (*by_old.lasting, *by_new.lasting)}
 
 
 class Made:

@@ -67,7 +67,7 @@ def test_an_initial_invitation_is_the_one_that_is_pending_at_the_agreement(world
 
 
 def test_a_registration_that_ended_meanwhile_is_told_of_to_who_wishes_it(world: World) -> None:
-    wishing, other = (world.subscribe(REGISTRATION_ENDS, config=each) for each in (WISHES, {}))
+    wishing, other = (world.subscribe(REGISTRATION_ENDS, config=config) for config in (WISHES, {}))
     assert world.publish(ends()) == [0]
     claims = world.claims()
     for claim in claims.values():

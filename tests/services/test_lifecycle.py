@@ -273,7 +273,7 @@ def test_a_ringing_call_is_a_pending_invitation(world: World) -> None:
 def test_a_session_that_was_over_and_rings_again_is_a_pending_invitation(world: World) -> None:
     """As when a call is passed on, or a recorded one is played again."""
     former = [invitation(), status("Ringing"), status("Declined")]
-    world.publish(*(each | {"time": f"2026-01-01T00:00:0{at}Z"} for at, each in enumerate(former)))
+    world.publish(*(event | {"time": f"2026-01-01T00:00:0{at}Z"} for at, event in enumerate(former)))
     world.subscribe(config={"initialEvent": True})
     assert world.waiting() == {}
     world.publish(invitation())
@@ -540,14 +540,14 @@ def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: d
     worlds = [World(Store.connect(settings), settings) for _ in range(5)]
     start = threading.Barrier(len(worlds))
 
-    def sweep(each: World) -> None:
+    def sweep(instance: World) -> None:
         while clock.now() < expiry + 0.1:
-            each.store.expiry.sweep()
+            instance.store.expiry.sweep()
 
-    def forget(each: World, act: Callable[[str], None]) -> None:
-        for subscription in made:
+    def forget(instance: World, act: Callable[[str], None]) -> None:
+        for subscription_id in made:
             try:
-                act(subscription)
+                act(subscription_id)
             except ServiceError:
                 continue
 
@@ -559,7 +559,9 @@ def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: d
     races: list[Callable[[], Any]] = [
         lambda: sweep(worlds[0]),
         lambda: worlds[1].publish(invitation()),
-        lambda: forget(worlds[2], lambda each: worlds[2].subscriptions.delete(APP, each)),
+        lambda: forget(
+            worlds[2], lambda subscription_id: worlds[2].subscriptions.delete(APP, subscription_id)
+        ),
         lambda: forget(worlds[3], worlds[3].network.endings.end),
         lambda: forget(worlds[4], release),
     ]
@@ -577,10 +579,10 @@ def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: d
     waiting = world.waiting()
     assert set(waiting) == set(made)
     reasons = {reason.value for reason in TerminationReason}
-    for each in waiting.values():
-        assert [item in reasons for item in each] == [False] * (len(each) - 1) + [True]
-    for one_world in worlds:
-        one_world.store.close()
+    for entries in waiting.values():
+        assert [text in reasons for text in entries] == [False] * (len(entries) - 1) + [True]
+    for instance in worlds:
+        instance.store.close()
 
 
 # Limits
@@ -610,7 +612,7 @@ def test_a_quota_holds_for_creates_at_once(store: Store, environ: dict[str, str]
         with contextlib.suppress(TooManyRequests):
             world.subscribe()
 
-    threads = [threading.Thread(target=create, args=(one_world,)) for one_world in worlds]
+    threads = [threading.Thread(target=create, args=(instance,)) for instance in worlds]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -621,8 +623,8 @@ def test_a_quota_holds_for_creates_at_once(store: Store, environ: dict[str, str]
         worlds[0].subscribe()
     with pytest.raises(TooManyRequests):
         worlds[0].subscribe()
-    for one_world in worlds:
-        one_world.store.close()
+    for instance in worlds:
+        instance.store.close()
 
 
 def test_a_create_that_failed_half_way_takes_no_place_for_long(

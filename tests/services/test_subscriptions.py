@@ -19,7 +19,7 @@ from webrtc_events.services import subscription_requests
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.store import Store
 
-SCOPES = frozenset(f"webrtc-events:{each}:create" for each in EventType)
+SCOPES = frozenset(f"webrtc-events:{event_type}:create" for event_type in EventType)
 APP = Caller("app", None, SCOPES)
 
 

@@ -235,7 +235,7 @@ def test_only_the_owner_renews(world: World) -> None:
     deleted = world.subscribe()
     world.subscriptions.delete(APP, deleted)
     update: Any = {"config": expiry(60)}
-    for caller, subscription in (
+    for caller, subscription_id in (
         (Caller("other", None, SCOPES), made),
         (Caller("app", "alice", SCOPES), made),
         (APP, deleted),
@@ -243,7 +243,7 @@ def test_only_the_owner_renews(world: World) -> None:
         (APP, "unknown"),
     ):
         with pytest.raises(NotFound):
-            world.subscriptions.update(caller, subscription, update)
+            world.subscriptions.update(caller, subscription_id, update)
     assert "expiresAt" not in world.subscriptions.get(APP, made)
 
 
@@ -319,8 +319,8 @@ def test_whatever_races_an_update_is_whole(world: World, environ: dict[str, str]
     threads = [
         threading.Thread(target=act, args=[work])
         for work in (
-            lambda each: others[0].subscriptions.update(APP, each, update),
-            lambda each: others[1].subscriptions.delete(APP, each),
+            lambda subscription_id: others[0].subscriptions.update(APP, subscription_id, update),
+            lambda subscription_id: others[1].subscriptions.delete(APP, subscription_id),
             others[2].network.endings.end,
         )
     ]
@@ -353,12 +353,12 @@ def test_a_subscription_keeps_the_version_it_was_made_under(
     assert listed(old, APP) == listed(new, APP)
     assert len(listed(old, APP)) == 3
     # Renewed by either, it stays what it is.
-    for made_id in made.values():
-        assert old.get(APP, made_id) == new.get(APP, made_id)
-        new.update(APP, made_id, {"config": expiry(60)})  # type: ignore[typeddict-item]
+    for subscription_id in made.values():
+        assert old.get(APP, subscription_id) == new.get(APP, subscription_id)
+        new.update(APP, subscription_id, {"config": expiry(60)})  # type: ignore[typeddict-item]
     world.publish(invitation())
     claims = world.claims()
-    assert {name: claims[each].contract for name, each in made.items()} == {
+    assert {name: claims[subscription_id].contract for name, subscription_id in made.items()} == {
         "v0.2": "v0.2",
         "next": "next",
         "before": "v0.2",

@@ -147,5 +147,5 @@ FAULTS = (
     Fault("entries damaged", entries_damaged),
     Fault("sinks fail", sinks_fail),
     Fault("sinks away", sinks_away, doubles=1),
-    *(_neighbour(name, each) for name, each in NEIGHBOURS.items()),
+    *(_neighbour(name, cause) for name, cause in NEIGHBOURS.items()),
 )

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.conftest import everything, kept_keys
-from tests.harness.builders import SINK, all_of, append, invitation, session_status, subscription
+from tests.harness.builders import SINK, all_of, append, invitation, new_subscription, session_status
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import (
@@ -36,7 +36,7 @@ REFUSED = Refused("http_405")
 def asked(store: Store, *, sealed: str | None = None, **values: Any) -> Subscription:
     """A subscription that waits for its sink."""
     initial = values.pop("initial_event", False)
-    made = dataclasses.replace(subscription(origin=ORIGIN, **values), initial_event=initial)
+    made = dataclasses.replace(new_subscription(origin=ORIGIN, **values), initial_event=initial)
     assert store.subscriptions.create(made, sink=SINK, headers={}, sealed=sealed).outcome == "created"
     return made
 
@@ -77,7 +77,7 @@ def test_it_is_asked_first_and_alone(store: Store) -> None:
 
 
 def test_who_is_not_asked_is_active_at_once(store: Store) -> None:
-    made = subscription()
+    made = new_subscription()
     store.subscriptions.create(made, sink=SINK, headers={}, sealed=None)
     assert status_of(store, made) is Status.ACTIVE
     append(store, invitation(1))
@@ -111,7 +111,7 @@ def test_events_come_in_from_the_agreement_on(store: Store, store_at: StoreAt) -
 
 
 def test_a_refusal_ends_it_without_a_word(store: Store, raw_store: "redis.Redis", settings: Settings) -> None:
-    made = subscription(origin=ORIGIN, credential=Credential("t0ken", 4_000_000_000_000))
+    made = new_subscription(origin=ORIGIN, credential=Credential("t0ken", 4_000_000_000_000))
     sealed = CredentialBox(settings.secret_key).seal(Credential("t0ken", 4_000_000_000_000), made.id)
     store.subscriptions.create(made, sink=SINK, headers={}, sealed=sealed)
     assert settle(store, claim_one(store), REFUSED) == "ended"
@@ -128,7 +128,7 @@ def test_a_refused_one_is_shown_until_its_retention_is_over(
     settle(store, claim_one(store), REFUSED)
     early, late = store_at(3_590), store_at(3_610)
     early.expiry.sweep()
-    assert [subscriber.status for subscriber in all_of(early)] == [Status.EXPIRED]
+    assert [subscription.status for subscription in all_of(early)] == [Status.EXPIRED]
     late.expiry.sweep()
     assert status_of(late, made) is None
     assert kept_keys(raw_store) in ([], ["partitions"])
@@ -359,7 +359,7 @@ def test_it_counts_towards_the_quota_until_it_is_refused(
 ) -> None:
     few = Store.connect(dataclasses.replace(settings, max_subscriptions=1))
     asked(few)
-    over = subscription(origin=ORIGIN)
+    over = new_subscription(origin=ORIGIN)
     assert few.subscriptions.create(over, sink=SINK, headers={}, sealed=None).outcome == "quota"
     settle(few, claim_one(few), REFUSED)
     assert few.subscriptions.create(over, sink=SINK, headers={}, sealed=None).outcome == "created"
@@ -405,7 +405,7 @@ def test_all_subscriptions_of_a_sink_share_its_rate_and_those_of_others_do_not(
 def test_a_late_moment_is_kept_for_the_subscription(store: Store, store_at: StoreAt, paced: Claim) -> None:
     first, second = other(paced, 1), other(paced, 2)
     assert store.rate_limits.take_slot(paced, 1, 1_000) == 0
-    kept = [store.rate_limits.take_slot(each, 1, 1_000) for each in (first, second, first, second)]
+    kept = [store.rate_limits.take_slot(leased, 1, 1_000) for leased in (first, second, first, second)]
     assert [round(ms / 60_000) for ms in kept] == [1, 2, 1, 2]
     # It is taken once its worker can wait for it.
     nearly = store_at(59.5)
@@ -427,7 +427,9 @@ def test_a_turn_that_comes_too_late_goes_to_the_end_if_somebody_has_the_next(
     store: Store, store_at: StoreAt, paced: Claim
 ) -> None:
     first, second = other(paced, 1), other(paced, 2)
-    assert [round(store.rate_limits.take_slot(each, 1, 100) / 1000) for each in (paced, first, second)] == [
+    assert [
+        round(store.rate_limits.take_slot(leased, 1, 100) / 1000) for leased in (paced, first, second)
+    ] == [
         0,
         60,
         120,
@@ -442,12 +444,10 @@ def test_moments_that_passed_unused_are_not_made_up_for(
 ) -> None:
     """Else all that were kept while no worker ran would be used at once."""
     late = [other(paced, number) for number in range(5)]
-    for made_id in late:
-        store.rate_limits.take_slot(made_id, 60, 100)
+    for leased in late:
+        store.rate_limits.take_slot(leased, 60, 100)
     after = store_at(30)
-    assert [
-        round(after.rate_limits.take_slot(subscription_id, 60, 100) / 1000) for subscription_id in late
-    ] == [0, 1, 2, 3, 4]
+    assert [round(after.rate_limits.take_slot(leased, 60, 100) / 1000) for leased in late] == [0, 1, 2, 3, 4]
 
 
 def test_nothing_is_kept_of_a_sink_that_is_sent_nothing(

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.conftest import contents, servers_of
-from tests.harness.builders import all_of, append, created, invitation, session_status, subscription
+from tests.harness.builders import all_of, append, created, invitation, new_subscription, session_status
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, Status
 from webrtc_events.core.outcomes import ScheduledRetry, SinkResult
@@ -48,7 +48,7 @@ def numbers(found: Claim) -> list[int]:
 
 def letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
     """Reason and outbox number of each."""
-    return [(each["reason"], int(each["entry"].split()[0])) for _, each in raw_store.xrange(P.dead)]
+    return [(fields["reason"], int(fields["entry"].split()[0])) for _, fields in raw_store.xrange(P.dead)]
 
 
 def settle(store: Store, found: Claim, **values: object) -> str:
@@ -287,10 +287,10 @@ def test_above_its_watermark_the_store_takes_nothing_new(store: Store, raw_store
             store.session_states.record([session_status(3, registration="r1")])
         assert contents(raw_store) == before
         with pytest.raises(Unavailable, match="full"):
-            store.subscriptions.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
+            store.subscriptions.create(new_subscription(), sink="https://a.example/", headers={}, sealed=None)
         # Above it, everything gets out.
         assert settle(store, claim_one(store), through=1) == "idle"
-    assert [subscriber.id for subscriber in all_of(store)] == [made.id]
+    assert [subscription.id for subscription in all_of(store)] == [made.id]
 
 
 def test_below_its_watermark_the_store_takes_events(store: Store, raw_store: "redis.Redis") -> None:

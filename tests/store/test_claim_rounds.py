@@ -36,7 +36,7 @@ def claim(store: Store, most: int) -> list[Claim]:
 
 
 def clients_of(claims: Sequence[Claim]) -> Counter[str]:
-    return Counter(each.client for each in claims)
+    return Counter(leased.client for leased in claims)
 
 
 def listed(raw_store: "redis.Redis") -> list[str]:
@@ -83,7 +83,7 @@ def test_a_host_of_which_much_is_due_leaves_the_turns_of_its_client_to_the_other
     sinks = [f"https://h{number}.example:8443/x" for number in range(4)]
     for sink, registration in zip(sinks, others_of_partition(16)[12:], strict=True):
         due(store, 2, sink=sink, registration=registration)
-    found = Counter(each.sink for each in claim(store, 20))
+    found = Counter(leased.sink for leased in claim(store, 20))
     assert [found[sink] for sink in sinks] == [2, 2, 2, 2]
 
 
@@ -170,7 +170,7 @@ def test_a_list_of_another_type_is_set_aside(store: Store, raw_store: "redis.Red
     raw_store.set(key, "x")
     assert claim(store, 10)
     due(store, 3, registration="r1")
-    assert len([each for _ in range(10) for each in claim(store, 100)]) == 593
+    assert len([leased for _ in range(10) for leased in claim(store, 100)]) == 593
     assert raw_store.exists(f"set-aside:{key}")
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import contents, servers_of
-from tests.harness.builders import SINK, all_of, append, created, invitation, subscription
+from tests.harness.builders import SINK, all_of, append, created, invitation, new_subscription
 from tests.production.releases import previous
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.errors import Unavailable
@@ -49,23 +49,29 @@ def limited(settings: Settings) -> Iterator[Callable[..., Store]]:
 
 
 def outcome(store: Store, **values: object) -> str:
-    made = subscription(**values)  # type: ignore[arg-type]
+    made = new_subscription(**values)  # type: ignore[arg-type]
     return store.subscriptions.create(made, sink=SINK, headers={}, sealed=None).outcome
 
 
 def standings(raw: "redis.Redis") -> dict[str, str]:
     """By the scores, as lua/shared/client_index.lua explains them."""
     scores = raw.zrange(INDEX, 0, -1, withscores=True)
-    return {each: "ended" if score < 0 else "live" if score < 2**20 else "pending" for each, score in scores}
+    return {
+        subscription_id: "ended" if score < 0 else "live" if score < 2**20 else "pending"
+        for subscription_id, score in scores
+    }
 
 
 def named_by_the_release_before(raw: "redis.Redis", count: int, status: str | None) -> list[str]:
     """Members of the index, and records of which no more is read than the status."""
     ids = [new_subscription_id(Partition(number % 64)) for number in range(count)]
     pipe = raw.pipeline(transaction=False)
-    for number, each in enumerate(ids):
+    for number, subscription_id in enumerate(ids):
         if status is not None:
-            pipe.hset(Partition(number % 64).subscription(each), mapping={"status": status, "client": "app"})
+            pipe.hset(
+                Partition(number % 64).subscription(subscription_id),
+                mapping={"status": status, "client": "app"},
+            )
     pipe.execute()
     for first in range(0, count, 1000):
         raw.zadd(INDEX, dict.fromkeys(ids[first : first + 1000], LONG_AGO))
@@ -101,7 +107,7 @@ def erased(store: Store, made: Subscription) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [deleted, ended_by_the_operator, at_its_maximum, discarded, erased], ids=lambda each: each.__name__
+    "end", [deleted, ended_by_the_operator, at_its_maximum, discarded, erased], ids=lambda end: end.__name__
 )
 def test_who_ends_gives_its_place_without_a_worker(
     limited: Callable[..., Store], end: Callable[[Store, Subscription], None]
@@ -142,16 +148,16 @@ def test_an_end_with_its_registration_gives_places(limited: Callable[..., Store]
 
 def test_the_sweeper_settles_notes_and_leaves_none(store: Store, raw_store: "redis.Redis") -> None:
     made = [created(store, registration=f"r{number}") for number in range(5)]
-    for subscription_id in made[:3]:
-        ended_by_the_operator(store, subscription_id)
+    for subscription in made[:3]:
+        ended_by_the_operator(store, subscription)
     assert sum(raw_store.zcard(Partition(number).ended) for number in range(64)) == 3
     store.expiry.sweep()
     assert standings(raw_store) == {
-        subscriber.id: "ended" if subscriber in made[:3] else "live" for subscriber in made
+        subscription.id: "ended" if subscription in made[:3] else "live" for subscription in made
     }
     assert sum(raw_store.zcard(Partition(number).ended) for number in range(64)) == 0
     # Ended ones are shown for as long as they are kept.
-    assert {subscriber.id for subscriber in all_of(store)} == {subscriber.id for subscriber in made}
+    assert {subscription.id for subscription in all_of(store)} == {subscription.id for subscription in made}
 
 
 def test_notes_of_more_than_one_round_bring_the_sweeper_back_at_once(
@@ -168,7 +174,7 @@ def test_notes_of_more_than_one_round_bring_the_sweeper_back_at_once(
 def test_an_erased_subscription_leaves_no_note(store: Store, raw_store: "redis.Redis") -> None:
     ended_by_the_operator(store, created(store))
     assert raw_store.exists(P.ended)
-    erased(store, subscription())
+    erased(store, new_subscription())
     assert not raw_store.exists(P.ended)
     assert standings(raw_store) == {}
 
@@ -222,7 +228,7 @@ def test_a_crash_before_it_was_confirmed_costs_nothing(
         context.setattr(store.client_index, "confirm", crash)
         made = created(store)
     assert standings(raw_store) == {made.id: "pending"}
-    assert [subscriber.id for subscriber in all_of(store)] == [made.id]
+    assert [subscription.id for subscription in all_of(store)] == [made.id]
     raw_store.zadd(INDEX, {made.id: LONG_AGO})
     assert outcome(store) == "created"
     assert outcome(store) == "quota"
@@ -262,12 +268,12 @@ def test_a_crash_before_a_note_is_settled_leaves_it_to_the_next(
 
 def test_a_create_whose_answer_was_lost_takes_one_place(store: Store, raw_store: "redis.Redis") -> None:
     """The client of the store sends what broke again."""
-    made = subscription()
+    made = new_subscription()
     assert store.client_index.reserve("app", made.id, 1)
     before = contents(raw_store)
     assert store.client_index.reserve("app", made.id, 1)
     assert contents(raw_store) == before
-    assert not store.client_index.reserve("app", subscription().id, 1)
+    assert not store.client_index.reserve("app", new_subscription().id, 1)
 
 
 def test_a_refused_create_takes_no_place(store: Store, raw_store: "redis.Redis") -> None:
@@ -300,9 +306,9 @@ def test_one_that_cannot_be_read_counts(limited: Callable[..., Store], raw_store
     raw_store.set(P.subscription(made[0].id), "garbled")
     raw_store.hdel(P.subscription(made[1].id), "status")
     raw_store.hset(P.subscription(made[2].id), "status", "\udcff".encode("utf-8", "surrogateescape"))
-    raw_store.zadd(INDEX, {subscriber.id: LONG_AGO for subscriber in made})
+    raw_store.zadd(INDEX, {subscription.id: LONG_AGO for subscription in made})
     assert outcome(store, registration="r2") == "quota"
-    assert standings(raw_store) == {subscriber.id: "live" for subscriber in made}
+    assert standings(raw_store) == {subscription.id: "live" for subscription in made}
 
 
 def test_an_index_of_another_type_is_made_anew_with_what_counts(
@@ -315,7 +321,7 @@ def test_an_index_of_another_type_is_made_anew_with_what_counts(
     raw_store.set(INDEX, "garbled")
     assert outcome(store) == "created"
     assert outcome(store) == "quota"
-    assert [standings(raw_store)[subscriber.id] for subscriber in made] == ["ended", "live"]
+    assert [standings(raw_store)[subscription.id] for subscription in made] == ["ended", "live"]
 
 
 def test_notes_of_another_type_are_made_anew(limited: Callable[..., Store], raw_store: "redis.Redis") -> None:
@@ -452,8 +458,8 @@ def test_the_release_before_reads_the_index_after_a_rollback(
     store = limited(0)
     old = previous(former_wheel, tmp_path)
     made = [created(store, registration=f"r{number}") for number in range(4)]
-    for subscription_id in made[:2]:
-        ended_by_the_operator(store, subscription_id)
+    for subscription in made[:2]:
+        ended_by_the_operator(store, subscription)
     store.expiry.sweep()
     lost = new_subscription_id(P)
     # A record that went without a word, in each standing.
@@ -471,8 +477,8 @@ def test_the_release_before_reads_the_index_after_a_rollback(
         return answer
 
     shown, refused, _ = at_the_old(2)
-    assert (shown, refused) == (sorted(subscriber.id for subscriber in made), "quota")
-    assert set(standings(raw_store)) == {subscriber.id for subscriber in made}
+    assert (shown, refused) == (sorted(subscription.id for subscription in made), "quota")
+    assert set(standings(raw_store)) == {subscription.id for subscription in made}
     _, taken, by_old = at_the_old(3)
     assert taken == "created"
     assert standings(raw_store)[by_old] == "pending"
@@ -513,7 +519,7 @@ def test_ends_and_creates_at_once_keep_the_count(
     def come_and_go(store: Store) -> None:
         start.wait()
         for _ in range(40):
-            made = subscription()
+            made = new_subscription()
             if store.subscriptions.create(made, sink=SINK, headers={}, sealed=None).outcome == "created":
                 deleted(store, made)
 
@@ -551,7 +557,9 @@ def test_pages_are_in_the_order_of_making_whatever_became_of_each(
 ) -> None:
     made = [created(store, registration=f"r{number % 7}").id for number in range(PAGE * 2 + 7)]
     kinds = [Standing.LIVE, Standing.ENDED]
-    store.scripts.run([standing_call("app", {each: kinds[n % 2] for n, each in enumerate(made)})])
+    store.scripts.run(
+        [standing_call("app", {subscription_id: kinds[n % 2] for n, subscription_id in enumerate(made)})]
+    )
     assert ids_of_pages(store) == made
     assert [len(page) for page in store.client_index.pages("app")] == [PAGE, PAGE, 7]
 
@@ -579,7 +587,9 @@ def test_who_is_there_throughout_comes_once(
     seconds = data.draw(st.lists(st.integers(0, 3), min_size=PAGE, max_size=PAGE * 3))
     # The same each time: how many pages there are depends on their order, and so what is drawn.
     ids = [f"{sha256(b'%d' % n).hexdigest()[:32]}-{n % 64:02x}" for n in range(len(seconds))]
-    raw_store.zadd(INDEX, {each: LONG_AGO + at for each, at in zip(ids, seconds, strict=True)})
+    raw_store.zadd(
+        INDEX, {subscription_id: LONG_AGO + at for subscription_id, at in zip(ids, seconds, strict=True)}
+    )
     some = st.lists(st.sampled_from(ids), max_size=20)
     found: list[str] = []
     removed: set[str] = set()
@@ -594,4 +604,6 @@ def test_who_is_there_throughout_comes_once(
     assert len(found) == len(set(found))
     assert set(ids) - removed <= set(found)
     order = dict(zip(ids, seconds, strict=True))
-    assert [(order[each], each) for each in found] == sorted((order[each], each) for each in found)
+    assert [(order[subscription_id], subscription_id) for subscription_id in found] == sorted(
+        (order[subscription_id], subscription_id) for subscription_id in found
+    )

@@ -46,7 +46,7 @@ def test_what_waits_for_a_retry_waits_no_longer(store: Store, store_at: StoreAt)
     assert ahead.claims.settle([Settlement(found, 0, follow_up=ScheduledRetry(10_000, 1, 1))]) == ["due"]
     assert claim(store) == []
     assert claim(store_at(10)) == []
-    assert [each.attempts for each in claim(store_at(12))] == [1]
+    assert [leased.attempts for leased in claim(store_at(12))] == [1]
 
 
 def test_the_lease_of_a_dead_worker_runs_out_as_it_would(store: Store, store_at: StoreAt) -> None:

@@ -81,7 +81,7 @@ def test_letters_of_all_partitions_come_in_order_of_time(store: Store, letters: 
     oldest = list(letters.oldest_first(ALL))
     assert list(letters.newest_first(ALL)) == oldest[::-1]
     assert [letter.id.moment for letter in oldest] == sorted(letter.id.moment for letter in oldest)
-    numbers = [(leased.subscription_id, leased.item.number) for leased in oldest if leased.item]
+    numbers = [(letter.subscription_id, letter.item.number) for letter in oldest if letter.item]
     assert sorted(numbers) == sorted(
         (subscription_id, number) for subscription_id in made for number in (1, 2, 3)
     )

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.harness.builders import SINK, Interrupted, invitation, no_damage, subscription
+from tests.harness.builders import SINK, Interrupted, invitation, new_subscription, no_damage
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import (
     Claim,
@@ -197,7 +197,7 @@ class StoreMachine(RuleBasedStateMachine):
         expires = None if lasts is None else self.now + lasts
         expires_at_ms = None if expires is None else self.start_ms + expires * STEP_MS - STEP_MS // 2
         origin = "here.example" if asks else None
-        made = subscription(max_events=maximum, expires_at_ms=expires_at_ms, origin=origin)
+        made = new_subscription(max_events=maximum, expires_at_ms=expires_at_ms, origin=origin)
         assert self.store.subscriptions.create(made, sink=SINK, headers={}, sealed=None).outcome == "created"
         model = Model(made, maximum, expires, self.now + VALIDATION_STEPS + LEASE_STEPS if asks else None)
         if asks:
@@ -212,7 +212,7 @@ class StoreMachine(RuleBasedStateMachine):
         expected = [self.matched() for _ in events]
         results = self.store.events.append({P.number: events})[P.number]
         assert [(result.new, result.subscriptions) for result in results] == [
-            (True, each) for each in expected
+            (True, subscriptions) for subscriptions in expected
         ]
         if repeat:
             again = self.store.events.append({P.number: events})[P.number]

@@ -62,7 +62,7 @@ def test_a_mark_is_written_only_behind_what_is_kept(
     late.expiry.sweep()
     late.claims.claim([Partition(0)], subscriptions=1, events=1)
     later = Marks(store_at(4))
-    assert [each.check() for each in (one, other, later)] == [[], [], []]
+    assert [marks.check() for marks in (one, other, later)] == [[], [], []]
     assert set(streams(raw_store).values()) == {2}
 
 

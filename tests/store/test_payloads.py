@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.conftest import contents, servers_of
-from tests.harness.builders import Interrupted, append, created, invitation, no_damage, subscription
+from tests.harness.builders import Interrupted, append, created, invitation, new_subscription, no_damage
 from tests.harness.valkeys import ValkeyServer
 from webrtc_events.core.errors import NewerRelease, Unavailable
 from webrtc_events.core.model import (
@@ -76,10 +76,10 @@ def payloads(raw_store: "redis.Redis") -> dict[str, set[str]]:
 def referred(raw_store: "redis.Redis", made: Sequence[Subscription]) -> dict[str, set[str]]:
     """What the outboxes of these say."""
     found: dict[str, set[str]] = {}
-    for subscriber in made:
-        for entry in raw_store.lrange(P.outbox(subscriber.id), 0, -1):
+    for subscription in made:
+        for entry in raw_store.lrange(P.outbox(subscription.id), 0, -1):
             if sha := referred_payload(entry):
-                found.setdefault(sha, set()).add(f"{subscriber.id}:{parse_entry(entry).number}")
+                found.setdefault(sha, set()).add(f"{subscription.id}:{parse_entry(entry).number}")
     return found
 
 
@@ -94,7 +94,7 @@ def settle(store: Store, found: Sequence[Claim], **values: Any) -> list[SettleOu
 def letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
     """Why, and how long its payload is."""
     found = [fields for _, fields in raw_store.xrange(P.dead)]
-    return [(each["reason"], len(each["entry"].partition("\n")[2])) for each in found]
+    return [(fields["reason"], len(fields["entry"].partition("\n")[2])) for fields in found]
 
 
 def test_it_is_kept_once_and_every_claim_has_it(store: Store, raw_store: "redis.Redis") -> None:
@@ -103,7 +103,7 @@ def test_it_is_kept_once_and_every_claim_has_it(store: Store, raw_store: "redis.
     append(store, event)
     assert payloads(raw_store) == referred(raw_store, made)
     assert [len(holders) for holders in payloads(raw_store).values()] == [3]
-    assert all(raw_store.memory_usage(P.outbox(subscriber.id)) < 1_000 for subscriber in made)
+    assert all(raw_store.memory_usage(P.outbox(subscription.id)) < 1_000 for subscription in made)
     found = claims(store)
     assert [leased.items[0].payload for leased in found] == [event.payload] * 3
     settle(store, found[:2])
@@ -131,7 +131,7 @@ def test_what_is_cheaper_to_copy_is_copied(
     made = [created(store) for _ in range(matches)]
     append(store, long(1, size))
     assert payloads(raw_store) == {}
-    assert {raw_store.hget(P.subscription(subscriber.id), "format") for subscriber in made} == {
+    assert {raw_store.hget(P.subscription(subscription.id), "format") for subscription in made} == {
         str(BASE_FORMAT)
     }
 
@@ -205,11 +205,11 @@ def test_every_way_out_of_an_outbox(
     store = store_with(outbox_length=16)
     made = [created(store) for _ in range(3)]
     append(store, long(1), long(2), long(3))
-    for subscription_id in made:
-        way(store, subscription_id)
+    for subscription in made:
+        way(store, subscription)
         assert payloads(raw_store) == referred(raw_store, made)
         # The lease of those that were claimed beside it runs out.
-        store = store_with(31 * (made.index(subscription_id) + 1), outbox_length=16)
+        store = store_with(31 * (made.index(subscription) + 1), outbox_length=16)
     assert payloads(raw_store) == {}
     # The invitations that squeeze others out are short, and have theirs.
     assert all(
@@ -255,8 +255,8 @@ def test_what_was_given_up_under_a_lease_that_runs_out_is_released_by_the_next_c
     made = [created(store) for _ in range(3)]
     append(store, long(1))
     claims(store)
-    for subscription_id in made:
-        deleted(store, subscription_id)
+    for subscription in made:
+        deleted(store, subscription)
     assert payloads(raw_store) == referred(raw_store, made) != {}
     assert [claim.items[0].kind for claim in claims(store_at(31))] == [OutboxKind.END] * 3
     assert payloads(raw_store) == {}
@@ -275,10 +275,9 @@ def test_a_letter_has_a_copy_and_can_be_redelivered(
     outcomes = [kept.redeliver(letter).outcome for letter in kept.oldest_first(DeadLetterFilter())]
     assert outcomes == ["redelivered"] * 2
     again = claims(store)
-    assert [
-        (subscription_id.items[0].event_number, len(subscription_id.items[0].payload) > SIZE)
-        for subscription_id in again
-    ] == [(1, True)] * 2
+    assert [(leased.items[0].event_number, len(leased.items[0].payload) > SIZE) for leased in again] == [
+        (1, True)
+    ] * 2
 
 
 # Crashes
@@ -383,8 +382,8 @@ def test_the_sweeper_forgets_who_holds_nothing(
     assert payloads(raw_store) != referred(raw_store, made)
     store_at(61).expiry.sweep()
     assert payloads(raw_store) == referred(raw_store, made)
-    for subscriber in made:
-        raw_store.lpop(P.outbox(subscriber.id))
+    for subscription in made:
+        raw_store.lpop(P.outbox(subscription.id))
     store_at(200).expiry.sweep()
     assert payloads(raw_store) == {}
 
@@ -446,7 +445,7 @@ def test_a_release_that_does_not_know_it_leaves_such_an_outbox_alone(
 ) -> None:
     made = [created(store) for _ in range(2)]
     append(store, long(1))
-    formats = [raw_store.hget(P.subscription(subscriber.id), "format") for subscriber in made]
+    formats = [raw_store.hget(P.subscription(subscription.id), "format") for subscription in made]
     assert formats == [str(FORMAT)] * 2
     older = store_with()
     options = json.loads(older.scripts._options) | {"format": BASE_FORMAT}
@@ -457,7 +456,7 @@ def test_a_release_that_does_not_know_it_leaves_such_an_outbox_alone(
         append(older, invitation(2))
     assert contents(raw_store) == before
     settle(store, claims(store))
-    formats = [raw_store.hget(P.subscription(subscriber.id), "format") for subscriber in made]
+    formats = [raw_store.hget(P.subscription(subscription.id), "format") for subscription in made]
     assert formats == [str(BASE_FORMAT)] * 2
     assert append(older, invitation(2)) == [(True, 2)]
 
@@ -537,7 +536,7 @@ def test_a_state_that_would_not_fit_is_not_kept(
     with pytest.raises(Unavailable, match="full"):
         store.session_states.record([long(1)])
     assert raw_store.keys("session:*") == []
-    made = dataclasses.replace(subscription(), initial_event=True)
+    made = dataclasses.replace(new_subscription(), initial_event=True)
     raw_store.config_set("maxmemory", "0")
     append(store, long(1))
     limit(50_000)
@@ -569,7 +568,7 @@ def test_an_outbox_has_so_many_bytes(
         created(store)
     append(store, *(long(number) for number in range(1, 6)))
     for found in claims(store):
-        assert numbers(found) == [3, 4, 5]
+        assert numbers(leased) == [3, 4, 5]
         settle(store, [found])
     assert letters(raw_store) == [("outbox_full", SIZE)] * 2 * subscriptions
     append(store, *(long(number) for number in range(6, 9)))
@@ -613,10 +612,10 @@ def test_a_claim_takes_no_more_than_so_many_bytes(store: Store) -> None:
         created(store)
     append(store, long(1), long(2), long(3))
     found = claims(store, size=150_000)
-    assert [numbers(each) for each in found] == [[1]]
+    assert [numbers(leased) for leased in found] == [[1]]
     # Of one subscription no more than the largest event may have.
     found += claims(store, size=350_000)
-    assert [numbers(each) for each in found] == [[1], [1, 2], [1]]
+    assert [numbers(leased) for leased in found] == [[1], [1, 2], [1]]
     # What does not fit is not leased, and one at least is given.
     assert claims(store, size=10) == []
     settle(store, found)
@@ -632,7 +631,7 @@ def test_dead_letters_have_so_many_bytes(store_with: StoreWith, raw_store: "redi
     kept = [parse_entry(fields["entry"]).number for _, fields in raw_store.xrange(P.dead)]
     assert kept == [4, 5, 6]
     # Gaps do not count, nor do letters of the release before stay for ever.
-    ids = [each for each, _ in raw_store.xrange(P.dead)]
+    ids = [entry_id for entry_id, _ in raw_store.xrange(P.dead)]
     raw_store.xdel(P.dead, *ids[1:])
     append(store, long(7), long(8))
     for number in (7, 8):
@@ -702,8 +701,8 @@ def test_an_outbox_that_cannot_be_written_holds_nothing(
     store: Store, raw_store: "redis.Redis", damaged: int
 ) -> None:
     made = [created(store) for _ in range(3)]
-    for subscriber in made[:damaged]:
-        other_type(raw_store, P.outbox(subscriber.id))
+    for subscription in made[:damaged]:
+        other_type(raw_store, P.outbox(subscription.id))
     assert append(store, long(1)) == [(True, 3 - damaged)]
     assert payloads(raw_store) == referred(raw_store, made[damaged:])
 

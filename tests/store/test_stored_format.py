@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from tests.conftest import contents
-from tests.harness.builders import all_of, append, created, invitation, subscription
+from tests.harness.builders import all_of, append, created, invitation, new_subscription
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import NewerRelease
 from webrtc_events.core.model import (
@@ -61,8 +61,8 @@ def test_a_due_subscription_of_a_newer_release_is_not_claimed_and_stays_due(
 ) -> None:
     newer = [created(store) for _ in range(2)]
     append(store, invitation(1))
-    for letter in newer:
-        upgrade(letter)
+    for subscription in newer:
+        upgrade(subscription)
     before = contents(raw_store)
     with caplog.at_level(logging.WARNING):
         assert claim(store) == []
@@ -75,10 +75,10 @@ def test_a_due_subscription_of_a_newer_release_is_not_claimed_and_stays_due(
 def test_those_of_a_newer_release_do_not_stand_in_the_way(store: Store, upgrade: Upgrade, most: int) -> None:
     made = [created(store) for _ in range(7)]
     append(store, invitation(1))
-    for subscription_id in made[:5]:
-        upgrade(subscription_id)
+    for subscription in made[:5]:
+        upgrade(subscription)
     found = [leased.subscription_id for _ in range(3) for leased in claim(store, most)]
-    assert sorted(found) == sorted(subscriber.id for subscriber in made[5:])
+    assert sorted(found) == sorted(subscription.id for subscription in made[5:])
 
 
 def test_an_event_for_it_is_left_to_a_newer_process(
@@ -136,13 +136,13 @@ def test_the_sweeper_leaves_it_and_goes_on_with_the_others(
 ) -> None:
     soon = raw_store.time()[0] * 1000 + 60_000
     made = [created(store, expires_at_ms=soon) for _ in range(6)]
-    for subscription_id in made[:4]:
-        upgrade(subscription_id)
+    for subscription in made[:4]:
+        upgrade(subscription)
     later = store_at(61)
     assert [later.expiry.sweep(limit=3), later.expiry.sweep(limit=3)] == [2, 0]
-    statuses = [raw_store.hget(P.subscription(subscriber.id), "status") for subscriber in made]
+    statuses = [raw_store.hget(P.subscription(subscription.id), "status") for subscription in made]
     assert statuses == ["ACTIVE"] * 4 + ["EXPIRED"] * 2
-    assert all(raw_store.zscore(P.ends, subscriber.id) == soon for subscriber in made[:4])
+    assert all(raw_store.zscore(P.ends, subscription.id) == soon for subscription in made[:4])
 
 
 def test_what_a_newer_release_ended_is_removed_by_it(
@@ -196,7 +196,7 @@ def test_who_may_listen_is_for_the_release_that_keeps_the_registration(
     with pytest.raises(NewerRelease):
         append(store, invitation(1))
     with pytest.raises(NewerRelease):
-        store.subscriptions.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
+        store.subscriptions.create(new_subscription(), sink="https://a.example/", headers={}, sealed=None)
 
 
 def test_an_operators_commands_leave_it(

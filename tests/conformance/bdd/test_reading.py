@@ -43,6 +43,6 @@ def unchanged(world: World) -> None:
 def listed(world: World, count: int) -> None:
     items = world.answer.json()
     validator = load_public().validator("Subscription")
-    assert [validator.first_fault(item) for item in items] == [None] * count
-    assert all(item["startsAt"] for item in items)
-    assert len({item["id"] for item in items}) == count
+    assert [validator.first_fault(resource) for resource in items] == [None] * count
+    assert all(resource["startsAt"] for resource in items)
+    assert len({resource["id"] for resource in items}) == count

@@ -29,7 +29,7 @@ from webrtc_events.store.store import Store
 
 HERE = Path(__file__).parent
 DOCUMENT = (HERE.parents[2] / "docs" / "subscribers.md").read_text(encoding="utf-8")
-SUBSCRIBABLE = [each for each in EventType if each is not EventType.SUBSCRIPTION_ENDED]
+SUBSCRIBABLE = [event_type for event_type in EventType if event_type is not EventType.SUBSCRIPTION_ENDED]
 SUBSCRIBABLE = [kind for kind in EventType if kind is not EventType.SUBSCRIPTION_ENDED]
 MOVED = {"mediaSessionId", "status"}
 
@@ -67,9 +67,9 @@ def sent(
         made = list(_subscribed(store, sink, call))
         results = Events(store, load_network()).accept(call)
         assert {result["status"] for result in results} == {"accepted"}
-        for subscription in made:
+        for subscription_id in made:
             store.subscriptions.end(
-                subscription, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+                subscription_id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
             )
     make_driver(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
     sent = Sent(

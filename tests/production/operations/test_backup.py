@@ -165,8 +165,8 @@ def test_what_a_restore_brings_back_is_as_the_table_says(
     assert_error(site.client("GET", f"{SUBSCRIPTIONS}/{later}"), 404, "NOT_FOUND")
     assert told["subscriptions ended after the backup"] == "are back"
     assert "are back" in told["registrations erased after the backup"]
-    for each in (ended, erased):
-        assert site.client("GET", f"{SUBSCRIPTIONS}/{each}").json()["status"] == "ACTIVE"
+    for subscription_id in (ended, erased):
+        assert site.client("GET", f"{SUBSCRIPTIONS}/{subscription_id}").json()["status"] == "ACTIVE"
     site.erase("erased")
     assert_error(site.client("GET", f"{SUBSCRIPTIONS}/{erased}"), 404, "NOT_FOUND")
 

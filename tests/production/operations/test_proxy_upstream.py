@@ -44,8 +44,8 @@ class Upstream:
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for each in self._open:
-            each.close()
+        for connection in self._open:
+            connection.close()
         self._thread.join()
 
     def _accept(self) -> None:

@@ -278,7 +278,7 @@ def tokens(server: Server, name: str, case: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("name", "case", "outcome"),
-    [(name, *each) for table in (0, 1) for name, cases in said(table).items() for each in cases.items()],
+    [(name, *case) for table in (0, 1) for name, cases in said(table).items() for case in cases.items()],
 )
 def test_a_token_that_is_not_as_it_must_be_is_treated_as_its_row_says(
     server: Server, own: str, name: str, case: str, outcome: str
@@ -412,7 +412,7 @@ def test_an_operation_wants_the_scope_of_its_row(
 
 def test_a_user_reaches_what_is_that_users_and_the_client_all_of_it(server: Server) -> None:
     detail = {"registrationId": "r1", "deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2"}
-    alice, bob, client = (server.token(sub=each) for each in ("alice", "bob", CLIENT))
+    alice, bob, client = (server.token(sub=subject) for subject in ("alice", "bob", CLIENT))
     made = server.create(alice, config={"subscriptionDetail": detail}).json()
     one = f"{SUBSCRIPTIONS}/{made['id']}"
     assert "deviceId" not in made["config"]["subscriptionDetail"]

@@ -57,7 +57,7 @@ def test_both_units_take_away_the_same() -> None:
 def test_the_document_names_every_unit_and_no_other(document: Document) -> None:
     names = {path.stem for path in UNITS}
     commands = [line for line in document.text.splitlines() if line.startswith("systemctl ")]
-    named = {each.strip("'") for line in commands for each in line.split() if "webrtc-events" in each}
+    named = {word.strip("'") for line in commands for word in line.split() if "webrtc-events" in word}
     # webrtc-events-network is made by a block of the document.
     kinds = {name.split("@")[0] + ("@" if "@" in name else "") for name in named} - {"webrtc-events-network"}
     assert kinds == names

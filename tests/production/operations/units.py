@@ -60,7 +60,7 @@ class Unit:
     def environ(self, settings: Path) -> dict[str, str]:
         """Its own variables, and those of `settings` in the place of its file, which has the last word."""
         assert self.value("EnvironmentFile") == "/etc/webrtc-events/settings.env"
-        own = dict(each.split("=", 1) for each in self.values("Environment"))
+        own = dict(assignment.split("=", 1) for assignment in self.values("Environment"))
         return own | environment_file(settings)
 
 
@@ -155,10 +155,10 @@ def _system_calls(group: str) -> list[str]:
             group_members.append(line.strip())
 
     def flat(name: str) -> Iterator[str]:
-        for each in members[name]:
-            if each.startswith("@"):
-                yield from flat(each)
+        for member in members[name]:
+            if member.startswith("@"):
+                yield from flat(member)
             else:
-                yield each
+                yield member
 
     return sorted(set(flat(group)))

@@ -157,13 +157,13 @@ class Service:
         new = self.repeated(lambda: self.subscribe(marker, NEAR))
         shown = {resource["id"] for resource in listed(self.subscriptions, APP)}
         assert new in shown
-        for each in damaged:
+        for subscription_id in damaged:
             # It may be over by now.
             with suppress(NotFound):
                 try:
-                    self.subscriptions.get(APP, each)
+                    self.subscriptions.get(APP, subscription_id)
                 except DamagedRecord:
-                    assert each not in shown
+                    assert subscription_id not in shown
         self.store.expiry.sweep()
         letters = DeadLetters(self.store)
         for letter in letters.newest_first(DeadLetterFilter()):

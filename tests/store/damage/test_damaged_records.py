@@ -54,7 +54,9 @@ def others(service: Service, turn: int) -> tuple[str, ...]:
 
 def all_get_theirs(service: Service, turn: int, *damaged: str) -> None:
     paths = others(service, turn)
-    assert [service.publish(each)["status"] for each in (NEAR, NEIGHBOUR, FAR)] == ["accepted"] * 3
+    assert [service.publish(registration)["status"] for registration in (NEAR, NEIGHBOUR, FAR)] == [
+        "accepted"
+    ] * 3
     service.waits_for(*paths)
     service.is_well(*damaged)
 
@@ -366,7 +368,7 @@ def test_a_field_of_a_dead_letter(service: Service, field: str, *, together: boo
     }
     for turn, value in enumerate(VALUES.values()):
         letter = {**whole, field: value}
-        service.raw.xadd(P.dead, {name: each for name, each in letter.items() if each is not None})
+        service.raw.xadd(P.dead, {name: member for name, member in letter.items() if member is not None})
         service.raw.xadd(P.attempts, {"attempt": value or b"", "subscription": "x"})
         if not together:
             all_get_theirs(service, turn)

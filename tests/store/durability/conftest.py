@@ -61,8 +61,8 @@ def watch(clock: TurnableClock) -> Iterator[Watch]:
         return made[-1]
 
     yield begin
-    for subscription_id in made:
-        subscription_id.store.close()
+    for store_watch in made:
+        store_watch.store.close()
 
 
 @pytest.fixture
@@ -91,5 +91,5 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         return made[-1]
 
     yield begin
-    for subscription_id in made:
-        subscription_id.stop()
+    for server in made:
+        server.stop()

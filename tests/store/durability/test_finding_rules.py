@@ -233,7 +233,7 @@ def test_readiness_says_what_is_wrong_and_names_no_node() -> None:
     assert durability(node(aof=False)) == (Health.DEGRADED, told)
     assert durability(node(aof=False), required=True) == (Health.UNAVAILABLE, told)
     some = "The store writes nothing to disk: a restart loses everything (1 of 3 nodes)."
-    nodes = [node(address=each) for each in "abc"]
+    nodes = [node(address=address) for address in "abc"]
     assert durability(*nodes[:2], node(aof=False), required=True) == (Health.UNAVAILABLE, some)
     # What is wrong and harms nothing that was accepted.
     assert durability(node(aof_rewritten=False), required=True)[0] is Health.DEGRADED
@@ -254,7 +254,7 @@ def test_readiness_says_what_was_lost_lately() -> None:
 
 
 def test_a_clock_that_is_off_is_a_condition_of_its_own() -> None:
-    off = [node(address=each, clock=StoreClock(-40.0, 0.0)) for each in "ab"]
+    off = [node(address=address, clock=StoreClock(-40.0, 0.0)) for address in "ab"]
     assert durability(*off, required=True) == (Health.OK, "")
     condition = clock_condition(find(off))
     assert (condition.health, condition.detail) == (

@@ -104,8 +104,8 @@ def test_a_store_that_came_back_with_all_it_had_raises_no_alarm(
         wait_marked(server, *watches)
         restarted(server)
         told(caplog)
-        for watching in watches:
-            watching.step()
+        for store_watch in watches:
+            store_watch.step()
         assert told(caplog, logging.WARNING) == []
         assert store.subscriptions.get(made.id) is not None
     assert [watch.durability() for watch in watches] == [Condition.ok()] * 2

@@ -177,8 +177,8 @@ def relay() -> Iterator[Callable[..., EditingRelay]]:
         return made[-1]
 
     yield make
-    for subscription_id in made:
-        subscription_id.close()
+    for relay in made:
+        relay.close()
 
 
 def test_a_server_with_a_clock_of_its_own(
