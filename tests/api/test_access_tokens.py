@@ -403,7 +403,7 @@ def test_any_one_of_the_scopes_will_do() -> None:
             require_any_scope(Caller("app", None, frozenset({"b"})), scopes)
 
 
-def test_what_a_refused_token_says_of_itself_is_told_to_the_log(issuer: Issuer) -> None:
+def test_what_a_refused_token_says_of_itself_is_logged(issuer: Issuer) -> None:
     def detail(**claims: Any) -> str:
         with pytest.raises(InvalidToken) as caught:
             caller(issuer, issuer.token(NOW, **claims))

@@ -211,7 +211,7 @@ def test_people_are_not_in_the_logs(run: Callable[..., Run]) -> None:
     assert "Alice Smith" in done.stored
 
 
-def test_people_are_in_the_logs_if_the_operator_says_so(run: Callable[..., Run]) -> None:
+def test_people_are_in_the_logs_where_the_setting_allows_it(run: Callable[..., Run]) -> None:
     done = run(WEBRTC_EVENTS_LOG_PERSONAL_DATA="true")
     assert [secret for secret in LOGGED if secret not in done.logged] == []
     assert [secret for secret in NEVER_LOGGED if secret in done.logged] == []
@@ -225,7 +225,7 @@ def test_health_tells_nothing_of_what_goes_on(run: Callable[..., Run]) -> None:
     ]
 
 
-def test_signatures_give_away_no_private_key(
+def test_signatures_reveal_no_private_key(
     run: Callable[..., Run], tmp_path: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat

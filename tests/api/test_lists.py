@@ -227,7 +227,7 @@ def test_a_store_that_is_gone_at_first_is_answered_as_ever(
     assert_error(api("GET", SUBSCRIPTIONS), 503, "UNAVAILABLE")
 
 
-def test_a_bug_in_the_middle_cuts_it_off_and_is_told(
+def test_a_bug_in_the_middle_cuts_it_off_and_is_logged(
     api: Api,
     raw_store: "redis.Redis",
     breaking: Callable[[int, Exception], None],
@@ -277,7 +277,7 @@ def test_no_more_is_read_than_a_client_takes(api: Api, raw_store: "redis.Redis")
     assert pages_read(raw_store) - before >= MANY
 
 
-def test_a_client_that_goes_away_ends_its_list(api: Api, raw_store: "redis.Redis") -> None:
+def test_a_client_that_disconnects_ends_its_list(api: Api, raw_store: "redis.Redis") -> None:
     made(api, raw_store, MANY)
     before = pages_read(raw_store)
     with closing(asked(api, buffer=4096)) as connection:

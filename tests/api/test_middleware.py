@@ -329,7 +329,7 @@ def test_readiness_is_that_of_the_worst(
 @pytest.mark.parametrize(
     ("apis", "served", "absent"), [("public", SUBSCRIPTIONS, EVENTS), ("network", EVENTS, SUBSCRIPTIONS)]
 )
-def test_process_serves_the_apis_it_is_told(
+def test_process_serves_the_apis_of_its_setting(
     api_with: Callable[..., Api], apis: str, served: str, absent: str
 ) -> None:
     api = api_with(apis=frozenset({apis}))
@@ -360,7 +360,7 @@ def test_operation_id_becomes_a_function_name() -> None:
     )
 
 
-def test_settings_that_are_not_valid_are_told(
+def test_invalid_settings_are_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WEBRTC_EVENTS_PARTITIONS", "none")

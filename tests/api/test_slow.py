@@ -80,7 +80,7 @@ def test_the_deadlines_are_those_that_are_promised() -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_head_that_drips_is_told_so_and_closed(api: Api) -> None:
+def test_a_head_that_drips_gets_408_and_is_closed(api: Api) -> None:
     with connect(api) as slow:
         thread = drip(slow, head(api, "Content-Length: 2") * 20)
         assert_error(answer(rest(slow)), 408, "REQUEST_TIMEOUT")
@@ -88,7 +88,7 @@ def test_a_head_that_drips_is_told_so_and_closed(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_many_half_heads_and_silent_connections_are_let_go(api: Api) -> None:
+def test_many_half_heads_and_idle_connections_are_closed(api: Api) -> None:
     with ExitStack() as stack:
         many = []
         for number in range(200):
@@ -114,7 +114,7 @@ def test_a_second_head_on_a_connection_has_its_deadline_too(api: Api) -> None:
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("framing", ["Content-Length: 200000", "Transfer-Encoding: chunked"])
-def test_a_body_that_does_not_come_is_told_so_and_closed(api: Api, framing: str) -> None:
+def test_a_body_that_does_not_come_gets_408_and_is_closed(api: Api, framing: str) -> None:
     with connect(api) as slow:
         slow.sendall(head(api, framing) + (b"" if "Length" in framing else b"1\r\n{\r\n"))
         assert_error(answer(rest(slow)), 408, "REQUEST_TIMEOUT")

@@ -162,7 +162,7 @@ def test_what_is_meant_must_be_said(command: str, letters: Any) -> None:
 
 
 @pytest.mark.slow
-def test_nonsense_is_told(letters: Any) -> None:
+def test_nonsense_is_refused(letters: Any) -> None:
     for arguments, word in (
         (["show", "nonsense"], b"no letter's id"),
         (["show", "1-1-1"], b"no such letter"),
@@ -174,7 +174,7 @@ def test_nonsense_is_told(letters: Any) -> None:
         assert b"Traceback" not in done.stderr
 
 
-def test_a_store_that_is_gone_is_told(environ: dict[str, str]) -> None:
+def test_a_store_that_is_gone_is_reported(environ: dict[str, str]) -> None:
     gone = clean_environ() | environ | {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:9/0"}
     done = run("dead-letters", "list", env=gone)
     assert done.returncode == 1
@@ -182,7 +182,7 @@ def test_a_store_that_is_gone_is_told(environ: dict[str, str]) -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_a_letter_without_its_payload_says_so(
+def test_a_dead_letter_without_its_payload_is_shown_as_such(
     store: Store, settings: Settings, letters: Any, raw_store: "redis.Redis"
 ) -> None:
     """Several outboxes had it in common, and the store had no room for a copy."""

@@ -80,7 +80,7 @@ def test_one_node_that_answers_is_enough_to_find_a_cluster(cluster: Cluster, con
     assert all(is_usable(store, key) for key in (second, third))
 
 
-def test_a_server_that_is_no_cluster_is_told(tmp_path: Path, connect: Connect) -> None:
+def test_a_server_that_is_no_cluster_is_reported(tmp_path: Path, connect: Connect) -> None:
     with ValkeyServer(tmp_path) as server, pytest.raises(Unavailable) as caught:
         connect(f"redis+cluster://{server.address}")
     assert "Cluster mode is not enabled" in str(caught.value.__cause__)

@@ -183,7 +183,7 @@ def test_strict_cloudevents_moves_the_session_into_data() -> None:
     assert STRICT.validator("CloudEvent").first_fault(changed(bare, "data", ABSENT)) is not None
 
 
-def test_where_some_clients_have_another_form_readers_are_told() -> None:
+def test_the_document_says_which_clients_have_another_form() -> None:
     """The document stays that of the others."""
     contract = load_public(by_client=True)
     assert contract.document == PUBLIC.document

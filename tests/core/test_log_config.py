@@ -42,7 +42,7 @@ def test_line_has_time_level_correlator_and_client() -> None:
         ("https://app.example/~a", "https://app.example/~a"),
     ],
 )
-def test_client_is_told_from_what_stands_around_it(client: str, shown: str) -> None:
+def test_client_is_distinct_from_what_stands_around_it(client: str, shown: str) -> None:
     assert line("x", correlator="c", client=client).endswith(f": x correlator=c client={shown}")
 
 
@@ -53,7 +53,7 @@ def test_what_somebody_sent_begins_no_line_and_moves_no_cursor(evil: str) -> Non
     assert len(shown.splitlines()) == 1
 
 
-def test_traceback_follows_in_lines_of_its_own() -> None:
+def test_traceback_follows_in_separate_lines() -> None:
     try:
         raise ZeroDivisionError("of nothing")
     except ZeroDivisionError as error:
@@ -127,7 +127,7 @@ class SteppedClock:
         self.elapsed += seconds
 
 
-def test_of_one_kind_so_many_lines_a_minute_are_let_through_and_the_rest_is_counted() -> None:
+def test_lines_of_one_kind_above_the_limit_of_a_minute_are_counted() -> None:
     clock = SteppedClock()
     limit = LineLimit(clock, burst=3)
     assert [limit.admit("a") for _ in range(1_000)] == [0, 0, 0, *[None] * 997]

@@ -31,7 +31,7 @@ def test_the_least_environment_gets_the_documented_defaults() -> None:
     assert settings.deadline_ms(EventType.SESSION_INVITATION) == 120_000
 
 
-def test_every_fault_is_told_at_once_by_its_name() -> None:
+def test_every_fault_is_reported_at_once_by_its_name() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environ(
             {
@@ -148,7 +148,7 @@ ED25519 = ed25519.Ed25519PrivateKey.generate()
     ],
     ids=["empty", "damaged", "public", "with password", "other curve", "short"],
 )
-def test_what_is_no_signing_key_is_told_with_its_file(tmp_path: Path, content: bytes, told: str) -> None:
+def test_what_is_no_signing_key_is_reported_with_its_file(tmp_path: Path, content: bytes, told: str) -> None:
     file = tmp_path / "key.pem"
     file.write_bytes(content)
     with pytest.raises(SettingsError) as caught:

@@ -97,7 +97,9 @@ def test_a_sink_that_agrees_is_sent_events(store: Store, sink: RecordingSink, ma
     assert len(sink.requests) == 2
 
 
-def test_who_was_not_asked_is_told_no_origin(store: Store, sink: RecordingSink, make_driver: Make) -> None:
+def test_a_sink_that_was_not_asked_gets_no_origin(
+    store: Store, sink: RecordingSink, make_driver: Make
+) -> None:
     created(store, sink=sink.url)
     append(store, invitation(1))
     make_driver().run()

@@ -345,7 +345,7 @@ def test_a_certificate_cannot_speak_for_us(
     assert "+12025550100" not in letter.detail + tried["detail"]
 
 
-def test_addresses_in_a_certificate_are_shown_where_the_setting_says_so(
+def test_addresses_in_a_certificate_are_shown_where_the_setting_allows_it(
     sink: RecordingSink,
     store: Store,
     settings: Settings,

@@ -228,7 +228,7 @@ def test_no_exchange_outlives_its_lease(
 
 
 @pytest.mark.parametrize("off_s", [-3600.0, 3600.0])
-def test_a_date_to_come_back_at_is_judged_by_the_stores_time(
+def test_a_retry_after_date_is_compared_with_the_stores_time(
     store: Store, sink: RecordingSink, make_driver: Make, raw_store: "redis.Redis", off_s: float
 ) -> None:
     """A dispatcher whose wall clock is wrong comes neither an hour late nor at once."""
@@ -360,7 +360,7 @@ def test_a_crowded_host_does_not_make_a_dispatcher_spin(
     assert rounds < 60
 
 
-def test_answers_are_heard_while_the_store_is_away(
+def test_replies_are_processed_while_the_store_is_unavailable(
     settings: Settings, store: Store, sink: RecordingSink, make_driver: Make
 ) -> None:
     created(store, sink=sink.url)
@@ -594,7 +594,7 @@ def test_each_attempt_is_kept_for_a_while(
     assert '"outcome": "delivered"' in attempts[1]
 
 
-def test_a_sink_that_only_fails_is_told_once_that_its_subscription_ended(
+def test_a_sink_that_only_fails_gets_one_end_notification(
     store: Store, store_at: Callable[..., Store], sink: RecordingSink, make_driver: Make
 ) -> None:
     made = created(store, sink=sink.url)
@@ -612,7 +612,7 @@ def test_a_sink_that_only_fails_is_told_once_that_its_subscription_ended(
     assert store.subscriptions.get(made.id).status is Status.EXPIRED  # type: ignore[union-attr]
 
 
-def test_a_claim_takes_no_more_than_so_many_and_the_next_comes_at_once(
+def test_a_claim_takes_no_more_than_its_maximum_and_the_next_comes_at_once(
     store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A claim is a script that holds up the store for all."""
@@ -635,7 +635,7 @@ def test_a_claim_takes_no_more_than_so_many_and_the_next_comes_at_once(
     assert sum([size for size in sizes if size][:3]) == 12
 
 
-def test_a_dispatcher_holds_so_many_bytes(
+def test_the_bytes_that_a_dispatcher_holds_are_bounded(
     store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
 ) -> None:
     """What it has room for later, it leaves to others meanwhile; all is delivered in the end."""

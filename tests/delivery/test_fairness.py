@@ -162,7 +162,7 @@ def test_what_is_given_back_untouched_keeps_its_order(
         assert [event["data"]["sequenceNumber"] for event in events] == [1, 2, 3, 4, 5]
 
 
-def test_what_is_too_late_is_given_up_although_its_sink_is_silent(
+def test_what_is_too_late_is_given_up_although_its_sink_is_unreachable(
     store: Store, store_at: Callable[..., Store], make_driver: Make, raw_store: "redis.Redis"
 ) -> None:
     with hanging() as url:
@@ -178,7 +178,7 @@ def test_what_is_too_late_is_given_up_although_its_sink_is_silent(
 
 
 @pytest.mark.slow
-def test_a_sink_that_is_silent_for_all_fails_for_each_of_them(
+def test_a_sink_that_is_unreachable_for_all_fails_for_each_of_them(
     store: Store, make_driver: Make, raw_store: "redis.Redis"
 ) -> None:
     """Of many subscriptions few are tried while their sink is unreachable; its days are counted for all."""
@@ -266,7 +266,7 @@ def test_many_sinks_that_hang_leave_tasks_to_the_others(
     assert sorted(took)[10] < 1.5
 
 
-def test_what_waits_for_a_sink_that_falls_silent_leaves_its_room_to_the_others(
+def test_what_waits_for_a_sink_that_becomes_unreachable_leaves_its_room_to_the_others(
     store: Store, sink: RecordingSink, make_driver: Make
 ) -> None:
     """It was prompt until then, so all the room there was waited for it. An exchange takes 5 s here."""

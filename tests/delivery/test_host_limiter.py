@@ -251,7 +251,7 @@ def test_all_that_is_deferred_comes_back_at_a_bounded_rate() -> None:
     assert max(back.values()) <= 510
 
 
-def test_what_is_deferred_by_a_busy_host_comes_back_in_turn() -> None:
+def test_what_is_deferred_by_a_busy_host_comes_back_in_order() -> None:
     """A host that answers in 100 ms, eight at a time, does 80 in a second."""
     yard = Yard().warm(seconds=0.1, answers=40)
     yard.permits()
@@ -286,7 +286,7 @@ def test_one_client_takes_no_more_than_it_leaves_to_others() -> None:
 
 @pytest.mark.parametrize("unreachable", [100, 3_000, 10_000])
 @pytest.mark.parametrize("client", ["greedy", "other"])
-def test_a_new_host_finds_a_place_at_once_beside_silent_ones(unreachable: int, client: str) -> None:
+def test_a_new_host_gets_a_permit_at_once_beside_unreachable_ones(unreachable: int, client: str) -> None:
     """Of a client whose other hosts are new too, and unreachable; an answer takes them 3 s, and it 20 ms."""
     limiter: HostLimiter[int] = HostLimiter(HostLimits(in_flight=64, connections=64), lambda: 0.5)
     play = Play(limiter)

@@ -10,7 +10,7 @@ from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.store import Store
 
 
-def test_a_redelivered_event_is_the_same_but_for_its_place(
+def test_a_redelivered_event_is_the_same_but_for_its_number(
     store: Store, settings: Settings, sink: RecordingSink, make_driver: Callable[..., DispatcherDriver]
 ) -> None:
     created(store, sink=sink.url, max_events=3)

@@ -63,7 +63,7 @@ def test_a_dead_letter_is_not_lost() -> None:
     assert (found.given_up, found.delivered) == (1, 2)
 
 
-def test_an_event_before_its_turn_is_disordered() -> None:
+def test_an_event_out_of_order_is_disordered() -> None:
     first: list[Step] = [(2, 2), (2, 2, 204), (1, 1), (1, 1, 204)]
     assert len(verdict(first + GOOD[4:]).disordered) == 1
 
@@ -86,7 +86,7 @@ def test_an_event_that_is_taken_twice_is_doubled() -> None:
     assert (found.repeated, found.doubled, found.most_doubled) == (1, 1, 1)
 
 
-def test_an_event_with_two_ids_is_told() -> None:
+def test_an_event_with_two_ids_is_reported() -> None:
     steps: list[Step] = [*GOOD[:4], (2, 3), (2, 3, 204), (3, 4), (3, 4, 204), (END, 5), (END, 5, 204)]
     assert len(verdict(steps).twins) == 1
 

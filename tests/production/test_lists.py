@@ -142,7 +142,7 @@ def test_a_full_quota_frees_itself_without_a_worker(
     assert "Traceback" not in (tmp_path / "api.log").read_text() + (tmp_path / "worker.log").read_text()
 
 
-def test_a_server_that_is_killed_while_it_creates_costs_no_place_for_good(
+def test_a_server_that_is_killed_while_it_creates_costs_no_quota_for_good(
     serving: Callable[..., Any], issuer: Issuer, raw_store: "redis.Redis"
 ) -> None:
     """Whatever it was about to do: a minute later exactly as many live as may."""

@@ -151,7 +151,7 @@ def came_at_once(took: Sequence[float]) -> bool:
     return took[len(took) * 9 // 10 - 1] < 0.5 * slowed and took[-1] < 2 * slowed
 
 
-def test_beside_ten_thousand_silent_hosts_of_one_client(scene: Scene) -> None:
+def test_beside_ten_thousand_unreachable_hosts_of_one_client(scene: Scene) -> None:
     port = scene.silent()
     silent = scene.subscribed([f"https://{address(3, number)}:{port}/" for number in range(10_000)])
     scene.worker()

@@ -50,7 +50,7 @@ def test_a_subscription_waits_for_its_sink(world: World, event_type: EventType) 
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
 
 
-def test_only_what_happens_after_the_agreement_is_told(world: World) -> None:
+def test_only_events_after_the_agreement_are_notified(world: World) -> None:
     made = world.subscribe(STATUS)
     assert world.publish(status("InProgress")) == [0]
     answered(world, made)
@@ -66,7 +66,7 @@ def test_an_initial_invitation_is_the_one_that_is_pending_at_the_agreement(world
     assert told["data"]["mediaSessionId"] == "s2"
 
 
-def test_a_registration_that_ended_meanwhile_is_told_of_to_who_wishes_it(world: World) -> None:
+def test_a_registration_that_ended_meanwhile_is_an_initial_event(world: World) -> None:
     wishing, other = (world.subscribe(REGISTRATION_ENDS, config=config) for config in (WISHES, {}))
     assert world.publish(ends()) == [0]
     claims = world.claims()

@@ -284,7 +284,7 @@ def test_a_session_that_was_over_and_rings_again_is_a_pending_invitation(world: 
     assert world.waiting() == {}
 
 
-def test_a_registration_that_ended_already_is_told_first_and_ends_the_subscription(world: World) -> None:
+def test_a_registration_that_ended_already_is_notified_first_and_ends_the_subscription(world: World) -> None:
     world.publish(ends())
     wished = world.subscribe(REGISTRATION_ENDS, config={"initialEvent": True})
     assert world.waiting() == {wished: ["NETWORK_TERMINATED", "NETWORK_TERMINATED"]}
@@ -498,7 +498,7 @@ def test_a_short_lived_token_has_half_its_life_as_lead(
     assert world_at(2.5).store.expiry.sweep() == 1
 
 
-def test_a_jwt_that_expires_earlier_than_told_counts(
+def test_a_jwt_that_expires_earlier_than_the_request_says_counts(
     world: World, world_at: Callable[[float], World]
 ) -> None:
     import jwt
@@ -627,7 +627,7 @@ def test_a_quota_holds_for_creates_at_once(store: Store, environ: dict[str, str]
         instance.store.close()
 
 
-def test_a_create_that_failed_half_way_takes_no_place_for_long(
+def test_a_create_that_failed_half_way_takes_no_quota_for_long(
     store: Store, environ: dict[str, str], raw_store: "redis.Redis"
 ) -> None:
     settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_MAX_SUBSCRIPTIONS": "1"})

@@ -317,7 +317,7 @@ def test_proxies_of_the_environment_are_ignored(
         assert proxy.connections == 0
 
 
-def test_a_netrc_file_gives_nothing_away(
+def test_a_netrc_file_is_ignored(
     server: RecordingSink, make: MakeSink, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".netrc").write_text("machine localhost login operator password hidden\n")
@@ -353,7 +353,7 @@ def test_a_question_is_options_without_a_body(server: RecordingSink, make: MakeS
     assert {name for name, _ in received.headers} == {"Host", "User-Agent", "WebHook-Request-Origin"}
 
 
-def test_questions_and_events_take_turns_on_one_connection(server: RecordingSink, make: MakeSink) -> None:
+def test_questions_and_events_alternate_on_one_connection(server: RecordingSink, make: MakeSink) -> None:
     sink = make()
     server.answer = allowing(("webhook-allowed-origin", "*"))
     for _ in range(2):
@@ -560,7 +560,7 @@ def test_answers_that_are_all_refused_are_never_connected_to(authority: Authorit
         assert (server.connections, refused()) == (0, 0)
 
 
-def test_a_name_that_changes_between_two_attempts_is_judged_anew(
+def test_a_name_that_changes_between_two_attempts_is_checked_anew(
     authority: Authority, make: MakeSink
 ) -> None:
     with RecordingSink(authority=authority, names=["sink.example"]) as server, _bystander(server) as refused:
@@ -577,7 +577,7 @@ def test_a_name_that_changes_between_two_attempts_is_judged_anew(
         assert (server.connections, refused()) == (2, 0)
 
 
-def test_what_a_lookup_finds_is_judged_at_every_connection(authority: Authority, make: MakeSink) -> None:
+def test_what_a_lookup_finds_is_checked_at_every_connection(authority: Authority, make: MakeSink) -> None:
     """As at a hostile name server, which answers each name as it likes."""
     answers = {
         "refused.example": ["127.0.0.2"],
@@ -665,7 +665,7 @@ def test_a_name_that_hangs_is_a_dns_failure_within_the_time_to_connect(make: Mak
 
 
 @pytest.mark.slow
-def test_what_a_lookup_took_is_part_of_the_exchange(authority: Authority, make: MakeSink) -> None:
+def test_the_time_of_a_lookup_is_part_of_the_exchange(authority: Authority, make: MakeSink) -> None:
     def slow(_: str) -> list[str]:
         threading.Event().wait(1.3)
         return ["127.0.0.1"]
@@ -912,7 +912,7 @@ def test_compressed_answer_is_not_unpacked(server: RecordingSink, make: MakeSink
     assert server.connections == 1
 
 
-def test_silent_sink_times_out(server: RecordingSink, make: MakeSink) -> None:
+def test_sink_that_never_answers_times_out(server: RecordingSink, make: MakeSink) -> None:
     server.answer = lambda _: Answer(never=True)
     reply = post(make(limits=HASTY), server.url)
     assert failure(reply) == "timeout"

@@ -414,7 +414,7 @@ def test_a_late_moment_is_kept_for_the_subscription(store: Store, store_at: Stor
     assert round(nearly.rate_limits.take_slot(first, 1, 1_000) / 60_000) == 2
 
 
-def test_a_turn_that_comes_too_late_is_not_lost_if_nobody_has_the_next(
+def test_a_missed_rate_limit_slot_is_not_lost_if_nobody_has_the_next(
     store: Store, store_at: StoreAt, paced: Claim
 ) -> None:
     store.rate_limits.take_slot(paced, 1, 100)
@@ -423,7 +423,7 @@ def test_a_turn_that_comes_too_late_is_not_lost_if_nobody_has_the_next(
     assert round(store_at(62).rate_limits.take_slot(paced, 1, 100) / 1000) == 59
 
 
-def test_a_turn_that_comes_too_late_goes_to_the_end_if_somebody_has_the_next(
+def test_a_missed_rate_limit_slot_goes_to_the_end_if_somebody_has_the_next(
     store: Store, store_at: StoreAt, paced: Claim
 ) -> None:
     first, second = other(paced, 1), other(paced, 2)

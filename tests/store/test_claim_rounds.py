@@ -63,13 +63,13 @@ def test_what_is_new_waits_behind_nobody_who_has_much_due(store: Store, client: 
     assert new in found
 
 
-def test_where_one_is_asked_for_each_half_has_its_turn(store: Store) -> None:
+def test_where_one_is_asked_for_the_halves_alternate(store: Store) -> None:
     flood(store)
     (new,) = due(store, 1, client="other")
     assert new in [leased.subscription_id for _ in range(2) for leased in claim(store, 1)]
 
 
-def test_clients_have_equal_parts_of_the_turns(store: Store) -> None:
+def test_clients_have_equal_shares_of_the_claims(store: Store) -> None:
     flood(store)
     for client in ("a", "b", "c"):
         due(store, 20, client=client, registration=others_of_partition(15)["abc".index(client) + 12])
@@ -78,7 +78,7 @@ def test_clients_have_equal_parts_of_the_turns(store: Store) -> None:
     assert found == {"greedy": 25, "a": 5, "b": 5, "c": 5}
 
 
-def test_a_host_of_which_much_is_due_leaves_the_turns_of_its_client_to_the_others(store: Store) -> None:
+def test_a_host_of_which_much_is_due_leaves_claims_of_its_client_to_the_others(store: Store) -> None:
     flood(store, sinks=[SLOW])
     sinks = [f"https://h{number}.example:8443/x" for number in range(4)]
     for sink, registration in zip(sinks, others_of_partition(16)[12:], strict=True):

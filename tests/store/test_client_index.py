@@ -109,7 +109,7 @@ def erased(store: Store, made: Subscription) -> None:
 @pytest.mark.parametrize(
     "end", [deleted, ended_by_the_operator, at_its_maximum, discarded, erased], ids=lambda end: end.__name__
 )
-def test_who_ends_gives_its_place_without_a_worker(
+def test_an_end_gives_back_quota_without_a_worker(
     limited: Callable[..., Store], end: Callable[[Store, Subscription], None]
 ) -> None:
     store = limited(2)
@@ -121,7 +121,7 @@ def test_who_ends_gives_its_place_without_a_worker(
     assert outcome(store) == "quota"
 
 
-def test_whom_time_ended_gives_its_place_once_the_sweeper_came(
+def test_an_end_by_time_gives_back_quota_once_the_sweeper_ran(
     limited: Callable[..., Store], raw_store: "redis.Redis"
 ) -> None:
     store = limited(1)
@@ -134,7 +134,7 @@ def test_whom_time_ended_gives_its_place_once_the_sweeper_came(
     assert outcome(store) == "created"
 
 
-def test_an_end_with_its_registration_gives_places(limited: Callable[..., Store]) -> None:
+def test_an_end_with_its_registration_gives_back_quota(limited: Callable[..., Store]) -> None:
     store = limited(2)
     registration = Registration("r1", "d1", "app", None, None)
     past = '{"id": "x", "type": "' + EventType.REGISTRATION_ENDS + '", "data": {}}'
@@ -188,7 +188,7 @@ def test_a_note_that_says_nothing_goes(store: Store, raw_store: "redis.Redis", n
     assert standings(raw_store) == {made.id: "ended"}
 
 
-def test_clients_whose_names_begin_alike_have_places_of_their_own(limited: Callable[..., Store]) -> None:
+def test_clients_whose_names_begin_alike_have_separate_quotas(limited: Callable[..., Store]) -> None:
     store = limited(1)
     clients = ["app", "app 1", "app 1 ", "3:app", "app}", "{app", "é", "é 1"]
     made = {client: created(store, client=client) for client in clients}
@@ -202,7 +202,7 @@ def test_clients_whose_names_begin_alike_have_places_of_their_own(limited: Calla
 # Crashes in between
 
 
-def test_a_crash_before_the_subscription_takes_a_place_for_a_minute(
+def test_a_crash_before_the_subscription_takes_quota_for_a_minute(
     limited: Callable[..., Store], raw_store: "redis.Redis"
 ) -> None:
     store = limited(2)
@@ -266,7 +266,7 @@ def test_a_crash_before_a_note_is_settled_leaves_it_to_the_next(
     assert standings(raw_store)[made.id] == "ended"
 
 
-def test_a_create_whose_answer_was_lost_takes_one_place(store: Store, raw_store: "redis.Redis") -> None:
+def test_a_create_whose_answer_was_lost_counts_once(store: Store, raw_store: "redis.Redis") -> None:
     """The client of the store sends what broke again."""
     made = new_subscription()
     assert store.client_index.reserve("app", made.id, 1)
@@ -276,7 +276,7 @@ def test_a_create_whose_answer_was_lost_takes_one_place(store: Store, raw_store:
     assert not store.client_index.reserve("app", new_subscription().id, 1)
 
 
-def test_a_refused_create_takes_no_place(store: Store, raw_store: "redis.Redis") -> None:
+def test_a_refused_create_takes_no_quota(store: Store, raw_store: "redis.Redis") -> None:
     assert outcome(store, expires_at_ms=1) == "expired"
     assert standings(raw_store) == {}
 

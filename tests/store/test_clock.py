@@ -150,7 +150,7 @@ def test_time_does_not_go_back(jumps: list[int], settings: Settings, raw_store: 
         latest_s = max(latest_s, now_s)
 
 
-def test_the_operator_is_told_once_and_when_it_is_over(
+def test_it_is_logged_once_and_when_it_is_over(
     store: Store, store_at: StoreAt, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

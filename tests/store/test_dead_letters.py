@@ -58,7 +58,7 @@ def the_letter(letters: DeadLetters) -> DeadLetter:
 # Reading
 
 
-def test_a_letter_tells_what_was_given_up_and_why(store: Store, letters: DeadLetters) -> None:
+def test_a_dead_letter_says_what_was_given_up_and_why(store: Store, letters: DeadLetters) -> None:
     made = lost_event(store)
     letter = the_letter(letters)
     assert (letter.subscription_id, letter.registration, letter.event_id) == (made.id, "r1", f"{made.id}.1")
@@ -70,7 +70,7 @@ def test_a_letter_tells_what_was_given_up_and_why(store: Store, letters: DeadLet
     assert letters.get(DeadLetterId.parse(str(letter.id))) == letter
 
 
-def test_letters_of_all_partitions_come_in_order_of_time(store: Store, letters: DeadLetters) -> None:
+def test_dead_letters_of_all_partitions_come_in_order_of_time(store: Store, letters: DeadLetters) -> None:
     registrations = ("r1", "r2", "r3")
     made = [created(store, registration=registration).id for registration in registrations]
     for number in (1, 2, 3):
@@ -87,7 +87,7 @@ def test_letters_of_all_partitions_come_in_order_of_time(store: Store, letters: 
     )
 
 
-def test_more_letters_than_a_page_are_all_read(store: Store, letters: DeadLetters) -> None:
+def test_more_dead_letters_than_a_page_are_all_read(store: Store, letters: DeadLetters) -> None:
     created(store)
     append(store, *(invitation(number) for number in range(1, 251)))
     for first in (1, 101, 201):
@@ -115,7 +115,7 @@ def test_filters_narrow(store: Store, letters: DeadLetters, raw_store: "redis.Re
     assert found(since_ms=newest.id.ms + 1) == []
 
 
-def test_a_letter_of_the_first_release_is_found_by_its_subscriptions_registration(
+def test_a_dead_letter_of_the_first_release_is_found_by_its_subscriptions_registration(
     store: Store, letters: DeadLetters, raw_store: "redis.Redis"
 ) -> None:
     lost_event(store)
@@ -139,12 +139,12 @@ def test_an_entry_that_cannot_be_read_is_shown_as_such(
 
 
 @pytest.mark.parametrize("text", ["", "1", "1-2", "a-1-1", "01-1-1", "1-1-1 ", "-1-1-1", f"1-{9**30}-1"])
-def test_what_is_no_letters_id_is_refused(text: str) -> None:
+def test_what_is_no_dead_letter_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no letter's id"):
         DeadLetterId.parse(text)
 
 
-def test_a_letter_of_a_partition_that_is_none_is_not_there(letters: DeadLetters) -> None:
+def test_a_dead_letter_of_an_unknown_partition_is_not_found(letters: DeadLetters) -> None:
     assert letters.get(DeadLetterId(64, 1, 1)) is None
     assert letters.get(DeadLetterId(0, 1, 1)) is None
 

@@ -167,7 +167,7 @@ def test_a_session_that_names_nobody_is_found_by_whoever_subscribed(
     assert store.session_states.get("s8").latest is not None
 
 
-def test_letters_and_attempts_of_subscriptions_long_gone_are_found(
+def test_dead_letters_and_attempts_of_subscriptions_long_gone_are_found(
     store: Store, erasure: Erasure, raw_store: "redis.Redis", store_at: Callable[..., Store]
 ) -> None:
     created(store, max_events=1)

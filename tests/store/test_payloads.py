@@ -262,7 +262,7 @@ def test_what_was_given_up_under_a_lease_that_runs_out_is_released_by_the_next_c
     assert payloads(raw_store) == {}
 
 
-def test_a_letter_has_a_copy_and_can_be_redelivered(
+def test_a_dead_letter_has_a_copy_and_can_be_redelivered(
     store: Store, settings: Settings, raw_store: "redis.Redis"
 ) -> None:
     for _ in range(2):
@@ -559,7 +559,7 @@ def numbers(found: Claim) -> list[int]:
 
 
 @pytest.mark.parametrize("subscriptions", [1, 2])
-def test_an_outbox_has_so_many_bytes(
+def test_the_bytes_of_an_outbox_are_bounded(
     store_with: StoreWith, raw_store: "redis.Redis", subscriptions: int
 ) -> None:
     """Its own copies and what it refers to; it gives up its oldest."""
@@ -567,9 +567,9 @@ def test_an_outbox_has_so_many_bytes(
     for _ in range(subscriptions):
         created(store)
     append(store, *(long(number) for number in range(1, 6)))
-    for found in claims(store):
+    for leased in claims(store):
         assert numbers(leased) == [3, 4, 5]
-        settle(store, [found])
+        settle(store, [leased])
     assert letters(raw_store) == [("outbox_full", SIZE)] * 2 * subscriptions
     append(store, *(long(number) for number in range(6, 9)))
     assert [numbers(found) for found in claims(store)] == [[6, 7, 8]] * subscriptions
@@ -607,7 +607,7 @@ def test_an_outbox_whose_size_is_not_known_is_summed_up(
     assert size == f"{3 - popped} {sum(map(len, entries))}"
 
 
-def test_a_claim_takes_no_more_than_so_many_bytes(store: Store) -> None:
+def test_the_bytes_of_a_claim_are_bounded(store: Store) -> None:
     for _ in range(3):
         created(store)
     append(store, long(1), long(2), long(3))
@@ -622,7 +622,7 @@ def test_a_claim_takes_no_more_than_so_many_bytes(store: Store) -> None:
     assert [len(numbers(claim)) for claim in claims(store, size=10)] == [1]
 
 
-def test_dead_letters_have_so_many_bytes(store_with: StoreWith, raw_store: "redis.Redis") -> None:
+def test_the_bytes_of_dead_letters_are_bounded(store_with: StoreWith, raw_store: "redis.Redis") -> None:
     store = store_with(dead_letters_bytes=350_000)
     created(store)
     for number in range(1, 7):
@@ -640,7 +640,7 @@ def test_dead_letters_have_so_many_bytes(store_with: StoreWith, raw_store: "redi
     assert kept == [4, 7, 8]
 
 
-def test_a_letter_of_a_full_store_has_no_payload(
+def test_a_dead_letter_of_a_full_store_has_no_payload(
     store: Store, settings: Settings, raw_store: "redis.Redis", limit: Callable[[int], None]
 ) -> None:
     """Else what empties a full store would fill it: a payload that many hold would become as many."""
@@ -736,7 +736,7 @@ class Sized:
         return self._scripts.run(calls, replicas=replicas)
 
 
-def test_a_batch_of_large_events_is_appended_in_calls_of_so_many_bytes(
+def test_a_batch_of_large_events_is_appended_in_calls_of_bounded_bytes(
     store: Store, settings: Settings, raw_store: "redis.Redis"
 ) -> None:
     """However large a batch is, the store has no more of it in memory at once."""

@@ -170,7 +170,7 @@ def test_an_initial_event_is_left_to_it(
     assert contents(raw_store) == before
 
 
-def test_its_owner_is_told_to_try_again(store: Store, upgrade: Upgrade, raw_store: "redis.Redis") -> None:
+def test_its_owner_is_asked_to_try_again(store: Store, upgrade: Upgrade, raw_store: "redis.Redis") -> None:
     made = created(store)
     upgrade(made)
     before = contents(raw_store)

@@ -503,7 +503,7 @@ def test_module_is_read_and_not_run(folder: Path) -> None:
         ("openapi: 3.0.3\npaths: [1]", "not shaped as OpenAPI wants it"),
     ],
 )  # fmt: skip
-def test_document_that_cannot_be_bound_is_told(folder: Path, document: str, message: str) -> None:
+def test_document_that_cannot_be_bound_is_reported(folder: Path, document: str, message: str) -> None:
     (folder / "api.yaml").write_text(document)
     for option in ([], ["--check"]):
         result = stubs("api.yaml", *option)
@@ -525,7 +525,7 @@ def test_document_that_cannot_be_bound_is_told(folder: Path, document: str, mess
         (b"\xff", "handlers/things.py: "),
     ],
 )
-def test_module_that_cannot_be_added_to_is_told(folder: Path, source: str | bytes, message: str) -> None:
+def test_module_that_cannot_be_added_to_is_reported(folder: Path, source: str | bytes, message: str) -> None:
     path = folder / "handlers" / "things.py"
     path.write_bytes(source if isinstance(source, bytes) else source.encode())
     before = path.read_bytes()

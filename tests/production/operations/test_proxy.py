@@ -244,7 +244,7 @@ def test_its_own_messages_are_those_of_the_api(stack: Stack) -> None:
     assert [own.json() for own, _ in pairs] == [theirs.json() for _, theirs in pairs]
 
 
-def test_http_without_tls_is_told_so(stack: Stack) -> None:
+def test_http_without_tls_gets_an_error(stack: Stack) -> None:
     request = f"GET {SUBSCRIPTIONS} HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode()
     assert_error(
         parsed(stack.proxy.exchange(request, stack.proxy.public, tls=False)), 400, "INVALID_ARGUMENT"

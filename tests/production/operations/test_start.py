@@ -159,7 +159,7 @@ def status_of(unit: Unit, directory: Path, settings: Path) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-def test_readiness_tells_that_the_store_is_away_and_health_that_the_process_is_not(
+def test_readiness_shows_that_the_store_is_unavailable_and_health_that_the_process_runs(
     tmp_path: Path,
     configured_valkey: ConfiguredValkey,
     issuer: Issuer,

@@ -294,7 +294,7 @@ def test_a_token_that_is_not_as_it_must_be_is_treated_as_its_row_says(
             assert own in [resource["id"] for resource in answer.json()]
 
 
-def test_there_is_a_case_for_each_that_is_told_and_none_besides() -> None:
+def test_there_is_a_case_for_each_row_and_none_besides() -> None:
     tried = [{name: set(cases) for name, cases in table.items()} for table in (CLAIMS, PARTS)]
     told = [{name: set(cases) for name, cases in said(number).items()} for number in (0, 1)]
     assert told == tried
@@ -447,7 +447,7 @@ def test_keys_that_are_passed_over(server: Server) -> None:
     assert server.list(server.token(BOUND, "PS256")).status_code == 200
 
 
-def test_a_new_key_is_known_within_the_time_that_is_told(valkey: Valkey) -> None:
+def test_a_new_key_is_known_within_the_documented_time(valkey: Valkey) -> None:
     told = re.search(r"a\s+new key is known within (\d+) s", DOCUMENT.section("Keys of the issuer"))
     assert told is not None
     with started(valkey, RSA) as server:
@@ -462,7 +462,7 @@ def test_a_new_key_is_known_within_the_time_that_is_told(valkey: Valkey) -> None
         assert server.list(server.token(EC, "ES256")).status_code == 200
 
 
-def test_while_the_issuer_is_away_known_keys_go_on_working(valkey: Valkey) -> None:
+def test_while_the_issuer_is_unavailable_known_keys_go_on_working(valkey: Valkey) -> None:
     with started(valkey, RSA) as server:
         server.issuer.status = 500
         assert_error(server.list(server.token()), 503, "UNAVAILABLE")

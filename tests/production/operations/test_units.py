@@ -47,7 +47,7 @@ def test_a_unit_is_as_closed_as_the_document_says(unit: Path, document: Document
     assert score is not None, done.stdout
 
 
-def test_both_units_take_away_the_same() -> None:
+def test_both_units_are_confined_alike() -> None:
     api, worker = (Unit(path).settings() for path in UNITS)
     assert {key: api[key] for key in api if key not in OWN} == {
         key: worker[key] for key in worker if key not in OWN

@@ -146,7 +146,7 @@ def test_a_store_that_says_nothing_of_itself() -> None:
     assert described(silent) == "a server of an unknown version, how durable is not known"
 
 
-def test_a_store_that_reads_its_data_is_told_so_and_nothing_else() -> None:
+def test_a_store_that_loads_its_data_has_that_finding_and_no_other() -> None:
     (found,) = find([node(loading=True)])
     assert (found.kind, found.bearing) == (Kind.LOADING, Bearing.NOTE)
     assert durability_condition([found], nodes=1, required=True).health is Health.OK
@@ -253,7 +253,7 @@ def test_readiness_says_what_was_lost_lately() -> None:
     assert durability(GOOD, required=True, lost="It is gone.") == (Health.DEGRADED, "It is gone.")
 
 
-def test_a_clock_that_is_off_is_a_condition_of_its_own() -> None:
+def test_a_clock_that_is_off_is_a_separate_condition() -> None:
     off = [node(address=address, clock=StoreClock(-40.0, 0.0)) for address in "ab"]
     assert durability(*off, required=True) == (Health.OK, "")
     condition = clock_condition(find(off))

@@ -162,7 +162,7 @@ def test_what_the_user_may_not_ask_is_said_and_not_guessed(
     watch(url, REQUIRE_DURABLE_STORE="true")
 
 
-def test_a_user_who_may_not_mark_the_store_is_told_what_that_costs(
+def test_a_user_who_may_not_mark_the_store_is_reported_with_the_consequence(
     start: Start, watch: Watch, later: Later, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One who was given what the release before needed."""
@@ -204,7 +204,7 @@ def test_a_command_that_is_not_there_is_as_one_that_is_not_permitted(
 # While it runs
 
 
-def test_changes_are_told_once_and_what_stays_wrong_every_hour(
+def test_changes_are_logged_once_and_what_stays_wrong_every_hour(
     start: Start, watch: Watch, later: Later, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start({"appendonly": "yes"})
@@ -335,7 +335,7 @@ def test_a_full_disk_under_snapshots(
 @pytest.mark.parametrize(
     ("off_s", "says"), [(-30.0, "30.0 s ahead of this host's"), (3600.0, "3600.0 s behind this host's")]
 )
-def test_a_clock_that_is_not_that_of_the_store_is_told_by_how_much(
+def test_a_clock_that_is_not_that_of_the_store_is_logged_with_the_difference(
     start: Start,
     watch: Watch,
     later: Later,

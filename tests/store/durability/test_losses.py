@@ -111,7 +111,7 @@ def test_a_store_that_came_back_with_all_it_had_raises_no_alarm(
     assert [watch.durability() for watch in watches] == [Condition.ok()] * 2
 
 
-def test_a_restart_that_broke_nothing_is_told(
+def test_a_restart_that_broke_nothing_is_logged(
     start: Start, watch: Watch, later: Later, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start(aof="always")
@@ -131,7 +131,7 @@ def test_a_restart_that_broke_nothing_is_told(
     assert told(caplog) == []
 
 
-def test_a_store_that_is_away_is_no_store_that_lost_anything(
+def test_an_unavailable_store_has_lost_nothing(
     start: Start, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And what it is set to is looked at once it is back, not a minute later."""

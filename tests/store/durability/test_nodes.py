@@ -87,7 +87,7 @@ def test_the_node_that_lost_its_data_is_named(
         assert "A node of the store lost all that it held" in begun.durability().detail
 
 
-def test_a_node_that_is_away_and_comes_back_empty(
+def test_a_node_that_is_unavailable_and_comes_back_empty(
     cluster: Cluster, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not of the store any more while it is away, and remembered all the same."""
@@ -181,7 +181,7 @@ def relay() -> Iterator[Callable[..., EditingRelay]]:
         relay.close()
 
 
-def test_a_server_with_a_clock_of_its_own(
+def test_a_server_with_another_clock(
     start: Start,
     relay: Callable[..., EditingRelay],
     watch: Watch,
