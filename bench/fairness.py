@@ -198,7 +198,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Gateway:
-    """Appends events and remembers when the store had accepted them."""
+    """Appends events, and records when the store had accepted them."""
 
     def __init__(self, store: Store, targets: Sequence[Target]) -> None:
         self._store = store

@@ -78,7 +78,7 @@ def serving(app: ASGIApp, issuer: Issuer) -> Iterator[Api]:
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
-    """Tells what it was asked for; fails when it is told to."""
+    """Returns what `tells` holds; raises it, if it is an exception."""
     if scope["path"].endswith("/fail"):
         raise RuntimeError("page failed")
     body = f"{scope['root_path']} {scope['path']}".encode()
@@ -139,7 +139,7 @@ def fresh_api(http_settings: Settings, issuer: Issuer, switch: Switch) -> Iterat
 
 @pytest.fixture
 def api_with(http_settings: Settings, issuer: Issuer) -> Iterator[Callable[..., Api]]:
-    """A server of its own, with other settings."""
+    """A separate server, with other settings."""
     stack: list[Any] = []
 
     def start(**changes: Any) -> Api:

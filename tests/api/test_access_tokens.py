@@ -1,4 +1,4 @@
-"""Access tokens: who is let in, and what happens when the issuer is away."""
+"""Access tokens: who is let in, and what happens when the issuer is unavailable."""
 
 import asyncio
 import base64
@@ -80,7 +80,7 @@ def caller(issuer: Issuer, token: str) -> Caller:
 
 
 def refused(issuer: Issuer, token: str) -> TokenFault | None:
-    """Why, as the log has it. Who sent the token is told no more than that it is not valid."""
+    """The reason, as the log has it. The answer says no more than that the token is not valid."""
     try:
         caller(issuer, token)
     except InvalidToken as error:
@@ -522,8 +522,8 @@ def test_issuer_that_hangs_does_not_hold_up_who_asks_how_it_is(own_issuer: Issue
     own_issuer.documents["/.well-known/openid-configuration"] = slow
 
     async def scenario() -> None:
-        told = await asyncio.wait_for(verifying.condition(), 5)
-        assert told.health is Health.UNAVAILABLE
+        found = await asyncio.wait_for(verifying.condition(), 5)
+        assert found.health is Health.UNAVAILABLE
         answering.set()
         assert (await verifying.condition()).health is Health.OK
 
@@ -540,5 +540,5 @@ def test_reason_of_an_issuer_outage_is_short_and_plain(caplog: pytest.LogCapture
 
     asyncio.run(scenario())
     (message,) = caplog.messages
-    told = "the token issuer is out of reach, tokens cannot be verified"
-    assert message == f"{told}: http://127.0.0.1:1/x: Connection refused"
+    fault = "the token issuer is out of reach, tokens cannot be verified"
+    assert message == f"{fault}: http://127.0.0.1:1/x: Connection refused"

@@ -1,4 +1,4 @@
-"""What a client is told while its sink has not agreed yet."""
+"""What a client is shown while its sink has not agreed yet."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

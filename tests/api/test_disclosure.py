@@ -128,7 +128,7 @@ def _call(api: Api, sink: RecordingSink, raw_store: "redis.Redis", monkeypatch: 
 def _fail(
     ask: Callable[..., requests.Response], raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store that holds nonsense, which is told of, and a bug, which is logged with a traceback."""
+    """A store that holds nonsense, which is logged, and a bug, which is logged with its traceback."""
     other = f"{REGISTRATION}-2"
     raw_store.set(partition_of(other, 64).registration_state(other), "nonsense")
     body = {"deviceId": DEVICE, "owner": "app"}

@@ -22,7 +22,7 @@ from webrtc_events.store.keys import client_key, new_subscription_id, partition_
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 P = partition_of("r1", 64)
-# A list so long does not fit into what lies between the server and a client that does not read.
+# A list of this length does not fit into the buffers between the server and a client that does not read.
 MANY = 12_000
 ApiWith = Callable[..., Api]
 

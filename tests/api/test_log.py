@@ -57,7 +57,7 @@ def log() -> Iterator[Log]:
 
 
 @pytest.mark.parametrize(
-    ("claims", "told"),
+    ("claims", "reason"),
     [
         ({"aud": "other"}, "(audience): it has aud 'other', not 'webrtc-events'"),
         ({"iss": "https://elsewhere"}, "(issuer): it has iss 'https://elsewhere', not "),
@@ -66,13 +66,13 @@ def log() -> Iterator[Log]:
     ],
 )
 def test_refused_token_is_logged_with_the_reason(
-    api: Api, log: Log, claims: dict[str, str], told: str
+    api: Api, log: Log, claims: dict[str, str], reason: str
 ) -> None:
     token = api.token(**claims)
     refused = api("GET", SUBSCRIPTIONS, token=token, headers={"x-correlator": "c-1"})
     assert_error(refused, 401, "UNAUTHENTICATED")
     line = log.of("c-1")
-    assert line.startswith(f"INFO webrtc_events.api.failures: access token refused {told}")
+    assert line.startswith(f"INFO webrtc_events.api.failures: access token refused {reason}")
     assert line.endswith("correlator=c-1 client=app") == ("client_id" not in claims)
     assert not any(part in log.text for part in token.split("."))
 
@@ -81,8 +81,8 @@ def test_token_of_another_key_is_logged(api: Api, log: Log) -> None:
     stranger = SigningKeyPair.rsa("rsa")
     token = api.issuer.token(SystemClock().now(), key=stranger)
     api("GET", SUBSCRIPTIONS, token=token, headers={"x-correlator": "c-2"})
-    told = "access token refused (signature): it is not signed by the issuer's key 'rsa' correlator=c-2"
-    assert log.of("c-2").endswith(told)
+    expected = "access token refused (signature): it is not signed by the issuer's key 'rsa' correlator=c-2"
+    assert log.of("c-2").endswith(expected)
 
 
 def test_missing_scope_is_logged_with_the_client(api: Api, log: Log) -> None:

@@ -300,7 +300,7 @@ def test_readiness_asks_the_store_for_nothing_but_an_answer(
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "shown"),
+    ("condition", "status", "shown"),
     [
         (Condition(Health.DEGRADED, "slow"), 200, {"status": "degraded", "detail": "slow"}),
         (Condition(Health.UNAVAILABLE, "away"), 503, {"status": "unavailable", "detail": "away"}),
@@ -316,11 +316,11 @@ def test_readiness_is_that_of_the_worst(
     fresh_api: Api,
     switch: Switch,
     monkeypatch: pytest.MonkeyPatch,
-    told: Condition | Exception,
+    condition: Condition | Exception,
     status: int,
     shown: dict[str, str],
 ) -> None:
-    monkeypatch.setattr(switch, "tells", told)
+    monkeypatch.setattr(switch, "tells", condition)
     answer = fresh_api("GET", "/readyz", token=None)
     assert answer.status_code == status
     assert answer.json() == {"status": shown["status"], "checks": CHECKS | {"switch": shown}}
@@ -368,6 +368,6 @@ def test_invalid_settings_are_reported(
     with pytest.raises(SystemExit) as exit_:
         create_app()
     assert exit_.value.code == 3
-    told = capsys.readouterr().err
-    assert "WEBRTC_EVENTS_PARTITIONS" in told
-    assert "WEBRTC_EVENTS_SECRET_KEY" in told
+    messages = capsys.readouterr().err
+    assert "WEBRTC_EVENTS_PARTITIONS" in messages
+    assert "WEBRTC_EVENTS_SECRET_KEY" in messages

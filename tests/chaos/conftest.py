@@ -48,15 +48,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if run.verdict is not None:
             item.user_properties.append((_FIGURES, run.figures()))
         if call.excinfo is not None:
-            item.add_report_section("call", "chaos", _told(item, run))
+            item.add_report_section("call", "chaos", _report(item, run))
             for name, tail in run.tails():
                 item.add_report_section("call", f"end of {name}", tail)
     return (yield)
 
 
-def _told(item: pytest.Item, run: Run) -> str:
+def _report(item: pytest.Item, run: Run) -> str:
     again = f'make chaos ARGS="--seed {run.options.seed} --events {run.options.events} -k {item.name}"'
-    details = run.verdict.details() if run.verdict is not None else "not judged"
+    details = run.verdict.details() if run.verdict is not None else "not checked"
     return f"again: {again}\nlogs and the sinks' journal: {run.directory}\n{details}"
 
 

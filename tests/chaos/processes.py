@@ -37,7 +37,7 @@ def end_of(log: Path, lines: int = 15) -> str:
 class Process:
     """One process, started again under the same name; it logs to `directory/name.log`.
 
-    Start it from the main thread: it is told to end when that thread does, see `child`.
+    Start it from the main thread: it is terminated when that thread ends, see `child`.
     """
 
     def __init__(

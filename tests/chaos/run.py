@@ -18,7 +18,7 @@ from tests.chaos.gateway import LEAST_PER_S, Channel, Load, LoadOptions
 from tests.chaos.inbox import Inbox
 from tests.chaos.processes import end_of
 from tests.chaos.service import Service, Subscriber
-from tests.chaos.verdict import END, Expected, Verdict, judge
+from tests.chaos.verdict import END, Expected, Verdict, check_deliveries
 from tests.harness.issuer import Issuer
 from tests.harness.valkeys import ValkeyServer, eventually
 from webrtc_events.core.clock import SystemClock
@@ -62,7 +62,7 @@ class Run:
         self._stack = ExitStack()
         self._started = CLOCK.monotonic()
         self._loads: list[Load] = []
-        self._told: dict[str, frozenset[str]] = {}
+        self._end_reasons: dict[str, frozenset[str]] = {}
         self._dropped: set[str] = set()
         self._forgotten: set[str] = set()
 
@@ -156,7 +156,9 @@ class Run:
     def ends(self, subscribers: Iterable[Subscriber], *reasons: str, dropped: bool = False) -> None:
         """Notes that these are to end with one of these reasons, what is pending `dropped` or not."""
         for subscriber in subscribers:
-            self._told[subscriber.id] = self._told.get(subscriber.id, frozenset()) | frozenset(reasons)
+            self._end_reasons[subscriber.id] = self._end_reasons.get(subscriber.id, frozenset()) | frozenset(
+                reasons
+            )
             if dropped:
                 self._dropped.add(subscriber.id)
 
@@ -186,7 +188,7 @@ class Run:
         twins: bool = False,
         dead: Mapping[tuple[str, int], str] | None = None,
     ) -> Verdict:
-        """Waits until all is delivered, ends what is not to end yet, and judges.
+        """Waits until all is delivered, ends what is not to end yet, and checks the deliveries.
 
         Of each subscription, a claim of each process that `failed` may be doubled. `late` repeats
         after an end are for runs that froze a process. `twins` are for runs in which the store lost
@@ -205,13 +207,13 @@ class Run:
             self._end_all()
             self.wait_settled()
         except TimeoutError as error:
-            raise AssertionError(f"{error}\n{self.judge().details()}") from error
-        verdict = self.judge()
+            raise AssertionError(f"{error}\n{self.check().details()}") from error
+        verdict = self.check()
         assert verdict.clean, verdict.details()
         found = self.dead_letters()
         assert found == (dead or {}), f"{len(found)} dead letters, {sorted(Counter(found.values()).items())}"
-        most = failed * EVENTS_PER_CLAIM
-        assert verdict.most_doubled <= most, f"{verdict.most_doubled} of a subscription were taken twice"
+        max_doubled = failed * EVENTS_PER_CLAIM
+        assert verdict.max_doubled <= max_doubled, f"{verdict.max_doubled} of a subscription were taken twice"
         assert twins or not verdict.twins, verdict.details()
         assert late or not verdict.late, f"{verdict.late} repeats came after an end"
         for process in self.service.processes.values():
@@ -222,7 +224,9 @@ class Run:
 
     def wait_delivered(self) -> None:
         """Returns once every event of subscriptions that still take events was taken by its sink."""
-        timeout_s = _SETTLED_S + sum(subscriber.channel.told for subscriber in self.subscribers) / LEAST_PER_S
+        timeout_s = (
+            _SETTLED_S + sum(subscriber.channel.appended for subscriber in self.subscribers) / LEAST_PER_S
+        )
         gone = self._dropped | self._forgotten
         left = {subscriber.id: subscriber for subscriber in self.subscribers if subscriber.id not in gone}
 
@@ -230,9 +234,9 @@ class Run:
             dead = self.dead_letters()
             for subscriber in list(left.values()):
                 due = (
-                    subscriber.channel.told
-                    if subscriber.most is None
-                    else min(subscriber.channel.told, subscriber.most)
+                    subscriber.channel.appended
+                    if subscriber.max_events is None
+                    else min(subscriber.channel.appended, subscriber.max_events)
                 )
                 taken = self.inbox.taken.get(subscriber.id, set())
                 if all(event in taken or (subscriber.id, event) in dead for event in range(1, due + 1)):
@@ -254,9 +258,11 @@ class Run:
             eventually(settled, "all is settled", _SETTLED_S, every_s=0.5)
         self.inbox.refresh()
 
-    def judge(self) -> Verdict:
+    def check(self) -> Verdict:
         self.inbox.refresh()
-        self.verdict = judge(map(self._expected, self.subscribers), self.inbox.attempts, self.dead_letters())
+        self.verdict = check_deliveries(
+            map(self._expected, self.subscribers), self.inbox.attempts, self.dead_letters()
+        )
         self.say(self.figures())
         return self.verdict
 
@@ -267,13 +273,13 @@ class Run:
 
     def dead_letters(self) -> dict[tuple[str, int], str]:
         """The reason of each, by subscription and event."""
-        return by_event(self.letters())
+        return by_event(self.dead_letter_fields())
 
-    def letters(self) -> list[Mapping[str, str]]:
+    def dead_letter_fields(self) -> list[Mapping[str, str]]:
         """The fields of all dead letters."""
         with self.client() as client:
             streams = [client.xrange(Partition(number).dead) for number in range(PARTITIONS)]
-        return [letter for stream in streams for _, letter in stream]
+        return [fields for stream in streams for _, fields in stream]
 
     def tails(self) -> Iterable[tuple[str, str]]:
         """The end of each process' log, by its name."""
@@ -285,10 +291,10 @@ class Run:
         return Expected(
             subscriber.id,
             subscriber.path,
-            at_least=0 if subscriber.id in self._forgotten else channel.told,
+            at_least=0 if subscriber.id in self._forgotten else channel.appended,
             at_most=channel.sent,
-            most=subscriber.most,
-            ends=self._told.get(subscriber.id, frozenset()),
+            max_events=subscriber.max_events,
+            ends=self._end_reasons.get(subscriber.id, frozenset()),
             dropped=subscriber.id in self._dropped | self._forgotten,
         )
 
@@ -297,7 +303,7 @@ class Run:
         left = [
             subscriber
             for subscriber in self.subscribers
-            if subscriber.id not in {*self._told, *self._forgotten}
+            if subscriber.id not in {*self._end_reasons, *self._forgotten}
         ]
         by_owner = [subscriber for subscriber in left if self.draw.random() < 0.5]
         self.delete(by_owner)
@@ -312,9 +318,12 @@ class Run:
             self.say(f"accepted {accepted}/{total}, taken by sinks {taken}, {self._loads[-1].figures()}")
 
 
-def by_event(letters: Iterable[Mapping[str, str]]) -> dict[tuple[str, int], str]:
+def by_event(dead_letter_fields: Iterable[Mapping[str, str]]) -> dict[tuple[str, int], str]:
     """The reason of each, by subscription and event."""
-    return {(letter["subscription"], _event_of(letter["entry"])): letter["reason"] for letter in letters}
+    return {
+        (fields["subscription"], _event_of(fields["entry"])): fields["reason"]
+        for fields in dead_letter_fields
+    }
 
 
 def _event_of(entry: str) -> int:

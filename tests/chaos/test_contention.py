@@ -29,7 +29,7 @@ def test_contention(run: Run) -> None:
         service.start_turned_worker(number, dials, lease_ms=LEASE_MS, exchange_ms=EXCHANGE_MS)
         for number in range(1, 5)
     ]
-    # So many without those that expire, are deleted or slow, and half of those with a maximum.
+    # Events each, without those that expire, are deleted or slow, and half of those with a maximum.
     events_each = -(-4 * run.options.events // (SUBSCRIPTIONS - 40))
     plain = run.channels(110, 110 * events_each)
     run.subscribe(plain)
@@ -38,7 +38,7 @@ def test_contention(run: Run) -> None:
     sessions = run.channels(20, 20 * events_each, "session-status", subscribers=2)
     run.subscribe(sessions)
     full = run.channels(20, 20 * events_each, subscribers=None)
-    run.ends(run.subscribe(full, most=events_each // 2), "MAX_EVENTS_REACHED")
+    run.ends(run.subscribe(full, max_events=events_each // 2), "MAX_EVENTS_REACHED")
     deleted = run.channels(10, 10 * events_each, subscribers=None)
     to_delete = run.subscribe(deleted)
     expiring = run.channels(10, 10 * events_each, subscribers=None)

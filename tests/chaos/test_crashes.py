@@ -1,4 +1,4 @@
-"""Processes of the service are killed, or told to end, in mid-load."""
+"""Processes of the service are killed or terminated in mid-load."""
 
 import os
 import signal

@@ -39,8 +39,8 @@ def test_a_sink_is_down_for_ten_minutes(run: Run) -> None:
     def pass_time(seconds: float) -> None:
         run.say(f"{seconds:.0f} s pass")
         for _ in range(round(seconds / STEP_S)):
-            dials.turn(time_s=dials.time_s + STEP_S)
-            eventually(lambda: nothing_is_due(run, dials), "every turn is taken", 20)
+            dials.set(time_s=dials.time_s + STEP_S)
+            eventually(lambda: nothing_is_due(run, dials), "nothing is due", 20)
 
     publish("before the outage")
     run.wait_delivered()
@@ -84,7 +84,7 @@ def _check_pace(run: Run, attempts: list[Attempt]) -> None:
     answered = min(attempt.answered for attempt in attempts if attempt.answered is not None)
     probes = sum(attempt.arrived < answered for attempt in attempts)
     in_a_second = sum(attempt.arrived_s < attempts[0].arrived_s + 1 for attempt in attempts)
-    at_once = run.inbox.most_at_once(attempts)
+    at_once = run.inbox.max_in_flight(attempts)
     run.notes.append(f"back with {probes} probes, {in_a_second} in the first second, {at_once} at once")
     assert probes <= WORKERS
     assert at_once <= WORKERS * IN_FLIGHT

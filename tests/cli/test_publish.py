@@ -118,8 +118,8 @@ def test_same_file_arrives_anew_each_time(
         done = run("publish", str(file), "--data-dir", str(data))
         counts = {"accepted": len(call), "notifications": len(expected) // 2 * len(call)}
         assert (done.returncode, done.stderr, done.stdout.decode()) == (0, b"", _summary(**counts))
-        for place, path in enumerate(expected):
-            expected[path] = expected[path] + (["Initial"], statuses)[place % 2]
+        for position, path in enumerate(expected):
+            expected[path] = expected[path] + (["Initial"], statuses)[position % 2]
     for path, states in expected.items():
         assert _states(_await_events(sink_client, data, path, len(states))) == states
 

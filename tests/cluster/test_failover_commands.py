@@ -1,4 +1,4 @@
-"""The master dies while an operator's command runs: the command says so, and a repeat completes it."""
+"""The master dies while an operator's command runs: the command reports it, and a repeat completes it."""
 
 import dataclasses
 import os
@@ -54,12 +54,12 @@ class Stage:
         give_up = CLOCK.monotonic() + 60
         while CLOCK.monotonic() < give_up:
             again = self._start(key, *arguments)
-            told, _ = again.communicate(timeout=60)
-            assert "Traceback" not in told
+            output, _ = again.communicate(timeout=60)
+            assert "Traceback" not in output
             if again.returncode == 0:
                 return
             CLOCK.sleep(0.2)
-        raise AssertionError(f"does not complete: {told}")
+        raise AssertionError(f"does not complete: {output}")
 
     def _start(self, key: str, *arguments: str) -> "subprocess.Popen[str]":
         environ = {
@@ -89,7 +89,7 @@ def stage(tmp_path: Path, connect: Connect) -> Iterator[Stage]:
 
 
 def given_up(store: Store, count: int) -> None:
-    """So many events of the one subscription are dead letters."""
+    """`count` events of one subscription are dead letters."""
     append(store, *(invitation(number) for number in range(1, count + 1)))
     outcome = "due"
     while outcome == "due":

@@ -41,18 +41,18 @@ def store(relay: LossyRelay, connect: Connect) -> Store:
     return store
 
 
-def claim(store: Store, most: int = 10) -> list[Claim]:
-    return store.claims.claim([P], subscriptions=most, events=8)
+def claim(store: Store, subscriptions: int = 10) -> list[Claim]:
+    return store.claims.claim([P], subscriptions=subscriptions, events=8)
 
 
 def ids(claims: list[Claim]) -> set[str]:
     return {leased.subscription_id for leased in claims}
 
 
-def lost_claim(store: Store, relay: LossyRelay, most: int = 10) -> None:
+def lost_claim(store: Store, relay: LossyRelay, subscriptions: int = 10) -> None:
     relay.to_lose = 1
     with pytest.raises(Unavailable):
-        claim(store, most)
+        claim(store, subscriptions)
     assert relay.to_lose <= 0
 
 
@@ -69,7 +69,7 @@ def test_so_it_is_after_several_lost_answers(store: Store, relay: LossyRelay) ->
     made = {created(store).id for _ in range(3)}
     append(store, invitation(1))
     for _ in range(3):
-        lost_claim(store, relay, most=1)
+        lost_claim(store, relay, subscriptions=1)
     assert ids(claim(store)) == made
 
 

@@ -64,7 +64,7 @@ def test_hints_follow_a_slot(cluster: Cluster, connect: Connect) -> None:
     numbers = itertools.count(2)
 
     def heard() -> bool:
-        # Whoever comes to the old place learns of the new one, and the ears do with them.
+        # A client that asks the old node is redirected to the new one, and so are the subscriber connections.
         created(store)
         append(store, invitation(next(numbers)))
         return wakeups.wait(0.2) == partition_of("r1", 64).number

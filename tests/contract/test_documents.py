@@ -187,11 +187,11 @@ def test_the_document_says_which_clients_have_another_form() -> None:
     """The document stays that of the others."""
     contract = load_public(by_client=True)
     assert contract.document == PUBLIC.document
-    told = contract.reference["components"]["schemas"]["EventSessionStatus"]
-    untold = PUBLIC.reference["components"]["schemas"]["EventSessionStatus"]
-    assert "`data` only" in told["description"]
-    assert "`data` only" not in untold["description"]
-    assert told["allOf"] == untold["allOf"]
+    schema = contract.reference["components"]["schemas"]["EventSessionStatus"]
+    undocumented = PUBLIC.reference["components"]["schemas"]["EventSessionStatus"]
+    assert "`data` only" in schema["description"]
+    assert "`data` only" not in undocumented["description"]
+    assert schema["allOf"] == undocumented["allOf"]
 
 
 def test_departures_that_only_tell_are_in_the_reference_alone() -> None:

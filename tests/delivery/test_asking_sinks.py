@@ -431,7 +431,7 @@ def test_what_waits_for_its_slot_past_its_deadline_is_dropped(
             dispatcher.step(claiming=True)
     make_driver(store_at(130)).run()
     assert events_of(sink, "/")[:2] == [1, 2]
-    assert {letter["reason"] for _, letter in raw_store.xrange(P.dead)} == {"deadline_exceeded"}
+    assert {dead_letter["reason"] for _, dead_letter in raw_store.xrange(P.dead)} == {"deadline_exceeded"}
 
 
 def test_what_waits_for_its_host_uses_no_slot(
@@ -482,7 +482,7 @@ def test_a_dispatcher_that_stops_gives_back_what_waits_for_its_slot(
         stopping.step()
     for _ in range(3):
         stopping.step()
-    # Its turn comes after 0.8 s, which are forty steps.
+    # Its rate-limit slot comes after 0.8 s, which are forty steps.
     for _ in range(10):
         stopping.step(claiming=False)
         if stopping.idle:

@@ -130,7 +130,7 @@ class Causes:
             yield f"{sink.url}hook"
 
     @contextmanager
-    def silent(self) -> Iterator[str]:
+    def unresponsive(self) -> Iterator[str]:
         with RecordingSink(authority=self._authority, answer=lambda _: Answer(never=True)) as sink:
             yield sink.url_of(PATH)
 
@@ -166,7 +166,7 @@ CAUSES: dict[tuple[str, str], Callable[[Causes], Any]] = {
     ("connect", "unexpected eof while reading"): Causes.closed,
     ("connect", "refused the request, before an answer"): Causes.refusing,
     ("timeout", "Connection timed out"): Causes.deaf,
-    ("timeout", "Operation timed out"): Causes.silent,
+    ("timeout", "Operation timed out"): Causes.unresponsive,
     ("dns", "Name or service not known"): Causes.nameless,
     ("address_refused", "is not an address that sinks may have"): Causes.private,
     ("protocol", "Received HTTP/0.9"): Causes.no_http,
@@ -326,23 +326,25 @@ def test_a_certificate_cannot_speak_for_us(
         # What is settled in the same round is settled once.
         assert len(sink.requests) == 1
     tried, given_up = [line for line in lines(caplog) if line["event"] == f"{made.id}.1"]
-    letters = DeadLetters(store)
-    (letter,) = letters.newest_first(DeadLetterFilter())
-    shown = as_text(in_full(letter, store.subscriptions.get(made.id), letters.attempts(letter), settings))
+    dead_letters = DeadLetters(store)
+    (dead_letter,) = dead_letters.newest_first(DeadLetterFilter())
+    shown = as_text(
+        in_full(dead_letter, store.subscriptions.get(made.id), dead_letters.attempts(dead_letter), settings)
+    )
     assert (tried["outcome"], tried["reason"]) == ("retry", "tls")
     assert tried["detail"].startswith("SSL: certificate subject name '")
     assert len(tried["detail"]) <= 300
     assert (given_up["outcome"], given_up["reason"]) == ("drop", "deadline_exceeded")
-    assert letter.detail == f"tls: {tried['detail']}"
-    assert given_up["detail"] == letter.detail[:300]
-    assert letter.detail in shown
+    assert dead_letter.detail == f"tls: {tried['detail']}"
+    assert given_up["detail"] == dead_letter.detail[:300]
+    assert dead_letter.detail in shown
     assert f"({tried['detail']})" in shown
     assert shown.replace("\n", "").isprintable()
     # The event itself, which is kept in clear, has neither.
     for text in (caplog.text, everything(raw_store), shown):
         assert "s3cret" not in text
         assert "alice@ims" not in text
-    assert "+12025550100" not in letter.detail + tried["detail"]
+    assert "+12025550100" not in dead_letter.detail + tried["detail"]
 
 
 def test_addresses_in_a_certificate_are_shown_where_the_setting_allows_it(

@@ -56,7 +56,7 @@ def test_what_is_noticed_is_asked_for_also_while_others_are_in_vain() -> None:
     schedule.notice(7)
     numbers, share = schedule.next(1000, 0.0, max_partitions=1000)
     assert numbers == [7]
-    # By age and by turn.
+    # By age, and clients alternate.
     assert share >= 2
 
 
@@ -87,7 +87,7 @@ def test_no_more_is_asked_for_than_there_is_room_and_partitions_alternate(room: 
 
 
 def test_no_more_partitions_are_asked_than_may_be() -> None:
-    """What is held in bytes may be the bound, however much room there is. All have their turn."""
+    """The bytes held may be the bound, however much room there is. All partitions alternate."""
     schedule = ClaimSchedule(64, 50)
     schedule.ask_all()
     assert schedule.next(1000, 0.0, max_partitions=0) == ([], 0)

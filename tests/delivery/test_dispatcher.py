@@ -59,7 +59,7 @@ def sequence(requests: Sequence[Received]) -> list[Any]:
 
 
 def dead_letters(raw_store: "redis.Redis") -> list[tuple[str, str]]:
-    return [(letter["reason"], letter["detail"]) for _, letter in raw_store.xrange(P.dead)]
+    return [(dead_letter["reason"], dead_letter["detail"]) for _, dead_letter in raw_store.xrange(P.dead)]
 
 
 def test_a_notification_is_a_cloudevent_of_the_contract(

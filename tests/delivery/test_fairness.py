@@ -35,12 +35,12 @@ class Load:
         self._lock = threading.Lock()
         self._pause = threading.Event()
         self.now = 0
-        self.most = 0
+        self.max_load = 0
 
     def __call__(self, _: Received) -> Answer:
         with self._lock:
             self.now += 1
-            self.most = max(self.most, self.now)
+            self.max_load = max(self.max_load, self.now)
         self._pause.wait(self._delay_s)
         with self._lock:
             self.now -= 1
@@ -86,7 +86,7 @@ def test_no_more_than_the_limit_is_with_a_sink_at_once(
     sink.answer = load = Load()
     make_driver(options=DispatcherOptions(HostLimits(in_flight=6), poll_s=0.02, limits=LIMITS)).run()
     assert len(sink.requests) == 80
-    assert 4 <= load.most <= 6
+    assert 4 <= load.max_load <= 6
 
 
 def test_no_more_connections_to_a_sink_than_the_limit_and_none_waits_for_one(
@@ -172,9 +172,9 @@ def test_what_is_too_late_is_given_up_although_its_sink_is_unreachable(
         append(late, invitation(2))
         running = make_driver(late)
         step_until(running, lambda: raw_store.xlen(P.dead) == 20, 3)
-    letters = [letter for _, letter in raw_store.xrange(P.dead)]
-    assert {letter["reason"] for letter in letters} == {"deadline_exceeded"}
-    assert raw_store.llen(P.outbox(letters[0]["subscription"])) == 1
+    dead_letters = [dead_letter for _, dead_letter in raw_store.xrange(P.dead)]
+    assert {dead_letter["reason"] for dead_letter in dead_letters} == {"deadline_exceeded"}
+    assert raw_store.llen(P.outbox(dead_letters[0]["subscription"])) == 1
 
 
 @pytest.mark.slow
@@ -233,7 +233,7 @@ def test_no_lease_runs_out_while_its_task_waits_for_a_permit(
     options = DispatcherOptions(HostLimits(in_flight=1), poll_s=0.02, limits=LIMITS)
     running = make_driver(store, options=options)
     running.run(2000)
-    assert load.most == 1
+    assert load.max_load == 1
     assert len({request.json["id"] for request in sink.requests}) == len(sink.requests) == 30
     assert "lease lost" not in caplog.text
 
@@ -254,16 +254,16 @@ def test_many_sinks_that_hang_leave_tasks_to_the_others(
     running = make_driver(options=options, limits=limits)
     running.dispatcher.step()
     clock = SystemClock()
-    took = []
+    durations_s = []
     for number in range(2, 22):
         append(store, invitation(number, registration="r2"))
         started = clock.monotonic()
         step_until(running, partial(received, sink, number - 1))
-        took.append(clock.monotonic() - started)
+        durations_s.append(clock.monotonic() - started)
     for listener in listeners:
         listener.close()
     # Every exchange with one of those that hang takes 5 s.
-    assert sorted(took)[10] < 1.5
+    assert sorted(durations_s)[10] < 1.5
 
 
 def test_what_waits_for_a_sink_that_becomes_unreachable_leaves_its_room_to_the_others(

@@ -583,7 +583,7 @@ class LimiterMachine(RuleBasedStateMachine):
     @invariant()
     def hosts_are_bounded(self) -> None:
         if hasattr(self, "limiter"):
-            # Those that are busy stay, and one that comes makes room for itself at the most.
+            # Those that are busy stay, and a new one makes room for itself alone.
             assert len(self.limiter._hosts) <= self.limits.hosts + self.limits.permits
 
     def teardown(self) -> None:

@@ -54,12 +54,12 @@ def test_no_delivery_fails_while_keys_are_rotated(
         tokens[made.id] = f"Bearer token-{number}"
     boxes = [CredentialBox(keys) for keys in (settings.secret_key[::-1], settings.secret_key)]
     resealed = []
-    for turn in range(ROTATIONS):
-        for event in range(turn * EVENTS_BETWEEN, (turn + 1) * EVENTS_BETWEEN):
+    for rotation in range(ROTATIONS):
+        for event in range(rotation * EVENTS_BETWEEN, (rotation + 1) * EVENTS_BETWEEN):
             for number in range(SUBSCRIPTIONS):
                 append(store, invitation(event, registration=f"r{number}"))
         # Between keys to and fro, while what was appended is on its way.
-        resealed.append(KeyRotation(store, boxes[turn % 2]).run(lambda _: None).resealed)
+        resealed.append(KeyRotation(store, boxes[rotation % 2]).run(lambda _: None).resealed)
     assert resealed == [SUBSCRIPTIONS] * ROTATIONS
     received = sink.wait_for(SUBSCRIPTIONS * EVENTS, 30)
     worker.stop()

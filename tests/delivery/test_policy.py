@@ -46,8 +46,8 @@ class Row:
 
 
 ROWS = [
-    Row(tuple(re.findall(r"`(\w+)`", first)), "credential" in first, *rest)
-    for first, *rest in DOCUMENT.table("What an answer means")
+    Row(tuple(re.findall(r"`(\w+)`", first)), "credential" in first, *cells)
+    for first, *cells in DOCUMENT.table("What an answer means")
 ]
 
 

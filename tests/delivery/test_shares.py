@@ -44,13 +44,13 @@ def test_the_same_is_left_for_all_that_alternate(standing: HostStanding, size: i
     pool = Pool(size)
     accounts = [Account() for _ in range(clients)]
     prompt = standing is HostStanding.PROMPT
-    took = True
-    while took:
-        took = False
+    is_taken = True
+    while is_taken:
+        is_taken = False
         for account in accounts:
             if pool.room(prompt=prompt) and pool.may_take(account, standing, 0.0, first=False):
                 pool.take(account, prompt=prompt)
-                took = True
+                is_taken = True
     assert max(account.used for account in accounts) - min(account.used for account in accounts) <= 1
 
 

@@ -136,9 +136,9 @@ def test_a_redelivered_event_gets_the_form_of_its_client(
     assert raw_store.xlen(P.dead) == 2
     sink.clear()
     sink.answer = [204]
-    letters = DeadLetters(store)
-    for letter in letters.oldest_first(DeadLetterFilter()):
-        assert letters.redeliver(letter).outcome == "redelivered"
+    dead_letters = DeadLetters(store)
+    for dead_letter in dead_letters.oldest_first(DeadLetterFilter()):
+        assert dead_letters.redeliver(dead_letter).outcome == "redelivered"
     make_driver(settings=chosen(settings, "app-1")).run()
     assert {request.path: is_strict(request) for request in sink.requests} == {
         "/app-1": True,

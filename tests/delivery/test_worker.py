@@ -117,7 +117,7 @@ class Ahead(SystemClock):
 def test_a_worker_that_waits_for_its_store_is_alive(
     tmp_path: Path, sink: RecordingSink, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However long the store is away: the process that asks is not to end."""
+    """However long the store is unavailable: the process that asks must not end."""
     server = Valkey(tmp_path, SystemClock())
     server.start()
     server.wait_ready()

@@ -142,7 +142,7 @@ def no_damage(damaged: Iterable[Sequence[str]]) -> None:
 
 
 class Interrupted:
-    """Scripts whose answers are lost after so many calls, as when the process dies."""
+    """Scripts whose answers are lost after a number of calls, as when the process dies."""
 
     def __init__(self, store: Store, calls: int) -> None:
         self._scripts = store.scripts

@@ -1,4 +1,4 @@
-"""Commands as people run them: processes with a data directory of their own."""
+"""Commands as people run them: processes with a separate data directory."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ def eventually(condition: Callable[[], Any], seconds: float = _BOUND_S) -> Any:
 
 
 class Running:
-    """A command that goes on until it is stopped; `output` is what it said so far."""
+    """A command that goes on until it is stopped; `output` is what it has printed."""
 
     def __init__(self, log: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
         self._log = log

@@ -54,7 +54,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Answer:
-    """`delay_s` passes before it is sent; `never` keeps the connection silent until the sink closes."""
+    """`delay_s` passes before it is sent; `never` leaves the request unanswered until the sink closes."""
 
     status: int = 204
     headers: tuple[tuple[str, str], ...] = ()
@@ -165,7 +165,7 @@ class RecordingSink:
 
     @answer.setter
     def answer(self, answer: Answerer | Sequence[int]) -> None:
-        self._answer = answer if callable(answer) else _in_turn(answer)
+        self._answer = answer if callable(answer) else _one_after_another(answer)
 
     @property
     def ca_file(self) -> Path:
@@ -351,13 +351,13 @@ def _encode(answer: Answer) -> bytes:
     return "\r\n".join([*head, "", ""]).encode("latin-1") + answer.body
 
 
-def _in_turn(statuses: Sequence[int]) -> Answerer:
-    rest = list(statuses)
+def _one_after_another(statuses: Sequence[int]) -> Answerer:
+    remaining = list(statuses)
     lock = threading.Lock()
 
     def answer(_: Received) -> Answer:
         with lock:
-            return Answer(rest.pop(0) if len(rest) > 1 else rest[0])
+            return Answer(remaining.pop(0) if len(remaining) > 1 else remaining[0])
 
     return answer
 

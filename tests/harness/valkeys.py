@@ -68,7 +68,7 @@ def quick_directory(otherwise: Path) -> Iterator[Path]:
 
 @contextmanager
 def running_store(directory: Path) -> Iterator[str]:
-    """A store of its own, by its URL; what it holds stays in the directory."""
+    """A separate store, by its URL; what it holds stays in the directory."""
     server = Valkey(directory, CLOCK)
     server.start()
     try:
@@ -206,7 +206,7 @@ class ValkeyServer(_Process):
     """A server with its data in `directory`.
 
     `maxmemory` is in bytes; nothing is ever evicted. A server with `aof="no"` keeps nothing
-    over a kill. Clients of a cluster are told of `announce_port`, if it is given. `options` are
+    over a kill. Clients of a cluster get `announce_port`, if it is given. `options` are
     further ones of its configuration, which hold from its next start. `binary` is another server.
     """
 
@@ -401,7 +401,7 @@ class Sentinel(_Process):
             client.execute_command("SENTINEL DEBUG", "info-period", 200, "publish-period", 200)
 
     def wait_for_replicas(self, count: int) -> None:
-        """Returns when it knows so many, all in sync: only these can be elected."""
+        """Returns when it knows this number of replicas, all in sync: only these can be elected."""
 
         def known() -> bool:
             with self.client() as client:
@@ -426,15 +426,15 @@ def _free_port() -> int:
 
     Whoever gets it may bind it later, or again after a restart, so it is never given twice.
     """
-    # Test processes that run side by side take turns.
+    # Test processes run side by side: only one at a time looks for a port.
     first = 12_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     step = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     while True:
         port = RANDOM.randrange(first, 32_000, step)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                listener.bind(("127.0.0.1", port))
             except OSError:
                 continue
         if port not in _GIVEN_PORTS:

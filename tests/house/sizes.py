@@ -12,7 +12,7 @@ MAX_FILE_LINES = 400
 MAX_CLASS_LINES = 250
 MAX_FUNCTION_LINES = 50
 _ROOMS = ("webrtc_events", "handlers")
-# Their first line says so, and so does ruff's configuration.
+# The first line of a generated file; ruff's configuration excludes them too.
 _GENERATED = "# Generated from the contract"
 
 

@@ -57,12 +57,12 @@ def test_second_signal_does_not_wait_for_deliveries(
     serve = start_serve()
     endpoints = Endpoints.read(data)
     (event, *_) = played_anew(load_recording("answered"), 1_800_000_000_000)
-    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        silent.settimeout(10)
-        sink = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(10)
+        sink = f"https://127.0.0.1:{listener.getsockname()[1]}/"
         _subscribe(api, endpoints, sink, _INVITATION, {"registrationId": event["subject"]})
         _publish(api, endpoints, event)
-        with closing(silent.accept()[0]):
+        with closing(listener.accept()[0]):
             serve.process.send_signal(signal.SIGINT)
             serve.await_output("Stopping")
             clock = SystemClock()

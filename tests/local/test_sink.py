@@ -117,10 +117,10 @@ def test_what_is_received_is_never_a_page(url: str, path: str, sink_client: Http
     body = _event(type=hostile)
     sink_client.expect({400}, "POST", f"{url}{path}{hostile}", data=body, headers=_MEDIA_TYPE)
     (shown,) = _rows(sink_client, url, path)
-    for place in ("/", "/_inbox", "/_inbox/rows", f"/_inbox/{shown['number']}"):
-        answer = sink_client.expect({200}, "GET", f"{url}{place}")
+    for page_path in ("/", "/_inbox", "/_inbox/rows", f"/_inbox/{shown['number']}"):
+        answer = sink_client.expect({200}, "GET", f"{url}{page_path}")
         html = answer.headers["Content-Type"].startswith("text/html")
-        assert html == (place == "/")
+        assert html == (page_path == "/")
         assert (hostile in answer.text) != html
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         policy = answer.headers["Content-Security-Policy"].split("; ")

@@ -47,7 +47,7 @@ class LargeSink:
         return f"https://127.0.0.1:{self.port}/{path}"
 
     def taken(self, least: int = 0) -> Counter[str]:
-        """How many of at least so many bytes came to each path."""
+        """How many notifications of at least this number of bytes came to each path."""
         lines = (self.directory / "taken.log").read_text().splitlines()
         found = (line.rpartition(" ") for line in lines)
         return Counter(path.removeprefix("/") for path, _, size in found if int(size) >= least)

@@ -37,7 +37,7 @@ class Release:
         return worker
 
     def start_api(self, service: Service) -> tuple[Process, Service]:
-        """On the service's port, which it shares, and on one of its own: the service as asked there."""
+        """On the service's port, which it shares, and on another: the service as asked on the other port."""
         own = copy.copy(service)
         own._port = free_port()
         binds = [part for process in (service, own) for part in ("-b", process.url.removeprefix("http://"))]

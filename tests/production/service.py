@@ -50,7 +50,7 @@ def environ_of(issuer: Issuer, store: str, ca_file: Path, **settings: str) -> di
 def processes(
     directory: Path, environ: dict[str, str], url: str, *, api_processes: int
 ) -> tuple[Process, Process]:
-    """gunicorn with so many, which listens at `url`, and a worker; neither is started."""
+    """gunicorn with this number of processes, which listens at `url`, and a worker; neither is started."""
     bind = url.removeprefix("http://")
     gunicorn = (str(SCRIPTS / "gunicorn"), "-c", GUNICORN_CONF, "-w", str(api_processes), "-b", bind)
     return (

@@ -27,12 +27,12 @@ MAXMEMORY = 200 * MB
 CROWD = 1_000
 # Of as many registrations, in most partitions.
 OTHERS = 120
-# An event with a name so long has just not more bytes than it may, as it is kept.
+# An event with a name of this length has just the greatest permitted size, as it is stored.
 LARGEST = 262_144 - 500
 
 
 class Service:
-    """An API and a worker, each a process of its own, on a store with little memory, and a sink."""
+    """An API and a worker in separate processes, on a store with little memory, and a sink."""
 
     def __init__(self, directory: Path, issuer: Issuer, store: ValkeyServer, sink: LargeSink) -> None:
         self.url = f"http://127.0.0.1:{_free_port()}"
@@ -98,7 +98,7 @@ def taken(sink: LargeSink) -> Counter[str]:
     return found
 
 
-def most_resident(process: Process) -> int:
+def max_resident(process: Process) -> int:
     status = Path(f"/proc/{process.pid}/status").read_text()
     found = re.search(r"VmHWM:\s*(\d+) kB", status)
     assert found is not None
@@ -157,7 +157,7 @@ def test_a_store_that_was_filled_is_emptied_within_bounds(
         f"{refused_at} events accepted, the first for {CROWD} subscriptions ({grown / MB:.1f} MB); "
         f"used {filled['used_memory'] / MB:.0f} MB, at most {emptied['used_memory_peak'] / MB:.0f} MB of "
         f"{MAXMEMORY / MB:.0f} MB, resident {emptied['used_memory_rss'] / MB:.0f} MB; the worker "
-        f"{most_resident(service.worker) / MB:.0f} MB; taken again after {taken_again_s:.1f} s, "
+        f"{max_resident(service.worker) / MB:.0f} MB; taken again after {taken_again_s:.1f} s, "
         f"{wanted} deliveries after {CLOCK.monotonic() - started:.1f} s"
     )
     assert taken(sink) == expected
@@ -165,7 +165,7 @@ def test_a_store_that_was_filled_is_emptied_within_bounds(
     # A copy for each subscription would be 262 MB.
     assert grown < 5 * MB
     assert emptied["used_memory_peak"] <= 1.1 * MAXMEMORY
-    assert most_resident(service.worker) <= 300 * MB
+    assert max_resident(service.worker) <= 300 * MB
     assert taken_again_s <= 5
     assert service.worker.running
     store.close()

@@ -85,7 +85,7 @@ def children(pid: int) -> list[int]:
 
 
 def memory_mb(pid: int) -> float:
-    """The most that was ever resident of it."""
+    """The greatest resident memory of the process so far."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 

@@ -1,4 +1,4 @@
-"""The API under gunicorn and a worker of its own, as an operator runs them."""
+"""The API under gunicorn, and a worker, as an operator runs them."""
 
 import json
 import os
@@ -199,11 +199,11 @@ def test_a_gunicorn_without_settings_says_once_what_is_missing(tmp_path: Path, w
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
     done = subprocess.run(gunicorn("-w", workers), cwd=tmp_path, env=kept, capture_output=True, timeout=60)
     assert done.returncode == 2
-    told = done.stderr.decode()
+    output = done.stderr.decode()
     for name in ("OPENID_CONFIGURATION_URL", "SECRET_KEY"):
-        assert told.count(f"WEBRTC_EVENTS_{name} must be set") == 1
-    assert "Traceback" not in told
-    assert "Warning" not in told
+        assert output.count(f"WEBRTC_EVENTS_{name} must be set") == 1
+    assert "Traceback" not in output
+    assert "Warning" not in output
 
 
 @pytest.mark.slow

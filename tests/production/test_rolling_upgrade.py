@@ -105,7 +105,7 @@ class Made:
         self.lasting += run.subscribe(sessions)
         ending = run.channels(8, EVENTS // 6, subscribers=None)
         self.ended = run.subscribe(ending[:4])
-        run.ends(run.subscribe(ending[4:], most=10), "MAX_EVENTS_REACHED")
+        run.ends(run.subscribe(ending[4:], max_events=10), "MAX_EVENTS_REACHED")
         self.channels = lasting + sessions + ending
 
 
@@ -158,15 +158,17 @@ def test_an_old_worker_delivers_a_large_event_for_several(
 def test_an_old_worker_delivers_what_is_redelivered(
     only_old_worker: Process, store: Store, settings: Settings, sink: RecordingSink
 ) -> None:
-    """And its letters, which say less, can be redelivered. But it gives the event a new id."""
+    """And its dead letters, which say less, can be redelivered. But it gives the event a new id."""
     made = created(store, sink=sink.url)
     sink.answer = [400, 204]
     append(store, invitation(1), invitation(2))
     sink.wait_for(2)
-    letters = DeadLetters(store)
-    eventually(lambda: list(letters.newest_first(DeadLetterFilter(registration="r1"))), "there is a letter")
-    (letter,) = letters.newest_first(DeadLetterFilter(registration="r1"))
-    assert letters.redeliver(letter).outcome == "redelivered"
+    dead_letters = DeadLetters(store)
+    eventually(
+        lambda: list(dead_letters.newest_first(DeadLetterFilter(registration="r1"))), "there is a dead letter"
+    )
+    (dead_letter,) = dead_letters.newest_first(DeadLetterFilter(registration="r1"))
+    assert dead_letters.redeliver(dead_letter).outcome == "redelivered"
     append(store, invitation(3))
     received = [request.json for request in sink.wait_for(4)]
     assert [event["data"]["sequenceNumber"] for event in received] == [1, 2, 1, 3]

@@ -1,4 +1,4 @@
-"""What a subscription misses, and is told of, while its sink has not agreed yet."""
+"""What a subscription misses, and what it is notified of, while its sink has not agreed yet."""
 
 import dataclasses
 from typing import Any
@@ -62,8 +62,8 @@ def test_an_initial_invitation_is_the_one_that_is_pending_at_the_agreement(world
     made = world.subscribe(config=WISHES)
     assert world.publish(invitation(session="s1"), invitation(session="s2")) == [0, 0]
     answered(world, made)
-    (told,) = world.payloads(made)
-    assert told["data"]["mediaSessionId"] == "s2"
+    (payload,) = world.payloads(made)
+    assert payload["data"]["mediaSessionId"] == "s2"
 
 
 def test_a_registration_that_ended_meanwhile_is_an_initial_event(world: World) -> None:

@@ -69,7 +69,7 @@ class World:
         taken: dict[str, list[str]] = {}
         while claims := self.claims():
             for name, claim in claims.items():
-                taken.setdefault(name, []).extend(told(item) for item in claim.items)
+                taken.setdefault(name, []).extend(content(item) for item in claim.items)
                 self.settle(claim)
         return taken
 
@@ -82,7 +82,7 @@ class World:
         return self.store.claims.settle([Settlement(claim, claim.items[-1].number, **values)])[0]
 
 
-def told(item: Any) -> str:
+def content(item: Any) -> str:
     if item.end:
         return str(item.payload)
     data = json.loads(item.payload)["data"]
@@ -112,13 +112,13 @@ def event(event_type: EventType, data: dict[str, Any], subject: str | None = Non
 
 
 def invitation(registration: str = "r1", session: str = "s1", **data: Any) -> Any:
-    told = {
+    defaults = {
         "mediaSessionId": session,
         "status": "Initial",
         "originatorAddress": "tel:+12025550100",
         "receiverAddress": "tel:+12025550101",
     }
-    return event(INVITATION, told | data, registration)
+    return event(INVITATION, defaults | data, registration)
 
 
 def status(value: str, session: str = "s1", subject: str | None = None, **data: Any) -> Any:
@@ -406,7 +406,7 @@ def test_a_registration_that_is_not_renewed_ends_at_its_expiry(
         informed: ["REGISTRATION_EXPIRED", "NETWORK_TERMINATED"],
         invited: ["NETWORK_TERMINATED"],
     }
-    # Who comes late and wishes it is told too.
+    # A later subscription that wishes an initial event gets it too.
     late = later.subscribe(REGISTRATION_ENDS, config={"initialEvent": True})
     assert later.waiting() == {late: ["REGISTRATION_EXPIRED", "NETWORK_TERMINATED"]}
 
@@ -471,7 +471,7 @@ def test_at_half_the_lead_what_is_pending_is_given_up_for_the_end(
     half = world_at(95.5)
     assert half.store.expiry.sweep() == 1
     assert half.waiting() == {made: ["ACCESS_TOKEN_EXPIRED"]}
-    reasons = [letter["reason"] for _, letter in raw_store.xrange(P.dead)]
+    reasons = [dead_letter["reason"] for _, dead_letter in raw_store.xrange(P.dead)]
     assert reasons == ["access_token_expired"] * 2
 
 
@@ -487,7 +487,7 @@ def test_a_lease_over_half_the_lead_is_not_broken(
     assert half.waiting() == {}
     assert half.store.claims.settle([Settlement(claim, 1)]) == ["due"]
     assert half.waiting() == {made: ["ACCESS_TOKEN_EXPIRED"]}
-    assert [letter["reason"] for _, letter in raw_store.xrange(P.dead)] == ["access_token_expired"]
+    assert [dead_letter["reason"] for _, dead_letter in raw_store.xrange(P.dead)] == ["access_token_expired"]
 
 
 def test_a_short_lived_token_has_half_its_life_as_lead(
@@ -527,7 +527,7 @@ def test_the_server_may_limit_the_life_of_subscriptions(store: Store, environ: d
 
 
 def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: dict[str, str]) -> None:
-    """Time and four other causes at once, each from a connection of its own, on many subscriptions."""
+    """Time and four other causes at once, each from a separate connection, on many subscriptions."""
     clock = SystemClock()
     expiry = clock.now() + 2
     soon = format_time(round(expiry * 1000))

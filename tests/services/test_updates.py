@@ -22,7 +22,7 @@ from webrtc_events.store.keys import partition_of, session_key
 from webrtc_events.store.settlements import DroppedEvent, Settlement
 from webrtc_events.store.store import Store
 
-from .test_lifecycle import STATUS, World, invitation, status, token, told
+from .test_lifecycle import STATUS, World, content, invitation, status, token
 from .test_subscriptions import APP, SCOPES, credential, request
 
 P = partition_of("r1", 64)
@@ -60,7 +60,7 @@ def delivered(world: World, subscription: str) -> list[str]:
     """All that a sink is sent now, the end included."""
     sent: list[str] = []
     while claim := world.claims().get(subscription):
-        sent += [told(item) for item in claim.items]
+        sent += [content(item) for item in claim.items]
         world.settle(claim)
     return sent
 
@@ -333,7 +333,7 @@ def test_whatever_races_an_update_is_whole(world: World, environ: dict[str, str]
     assert faults == []
     waiting = world.waiting()
     assert waiting.keys() == set(made)
-    assert all(len(told) == 1 for told in waiting.values())
+    assert all(len(contents) == 1 for contents in waiting.values())
 
 
 # Versions of the contract

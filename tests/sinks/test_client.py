@@ -423,12 +423,14 @@ def test_only_the_head_of_the_final_answer_permits(
 
 
 @pytest.mark.parametrize(
-    ("rest", "reason"),
+    ("remainder", "reason"),
     [(b"x-head-ends: he", "connect"), (b"x-long: " + b"y" * 20_000 + b"\r\n\r\n", "too_large")],
     ids=["head cut off", "large head"],
 )
-def test_half_a_head_permits_nothing(server: RecordingSink, make: MakeSink, rest: bytes, reason: str) -> None:
-    server.raw = send(b"HTTP/1.1 200 X\r\n", PERMITS, rest)
+def test_half_a_head_permits_nothing(
+    server: RecordingSink, make: MakeSink, remainder: bytes, reason: str
+) -> None:
+    server.raw = send(b"HTTP/1.1 200 X\r\n", PERMITS, remainder)
     assert failure(ask(make(), server.url)) == reason
 
 
@@ -930,7 +932,7 @@ def test_dripping_head_times_out(server: RecordingSink, make: MakeSink) -> None:
     assert failure(post(make(limits=HASTY), server.url)) == "timeout"
 
 
-def silent_after(*parts: bytes) -> Raw:
+def hang_after(*parts: bytes) -> Raw:
     def act(connection: ssl.SSLSocket) -> None:
         connection.sendall(b"".join(parts))
         # Until the peer hangs up, or the sink stops.
@@ -943,12 +945,12 @@ def endless_answers(server: RecordingSink) -> dict[str, Raw]:
     length = b"HTTP/1.1 200 X\r\ncontent-length: 60000\r\n\r\n"
     chunked = b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n"
     return {
-        "silence": silent_after(length),
+        "silence": hang_after(length),
         "drip": drip(server, length),
-        "no length": silent_after(b"HTTP/1.1 200 X\r\n\r\nx"),
-        "chunked": silent_after(chunked, b"1\r\nx\r\n"),
-        "no trailer's end": silent_after(chunked, b"0\r\nx-trailer: 1\r\n"),
-        "interim answer": silent_after(INTERIM, length),
+        "no length": hang_after(b"HTTP/1.1 200 X\r\n\r\nx"),
+        "chunked": hang_after(chunked, b"1\r\nx\r\n"),
+        "no trailer's end": hang_after(chunked, b"0\r\nx-trailer: 1\r\n"),
+        "interim answer": hang_after(INTERIM, length),
     }
 
 

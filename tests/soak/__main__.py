@@ -30,7 +30,7 @@ _FAULTS_A_ROUND = 3
 # After such a pause the store has forgotten what it keeps for a while (see below). Then it is measured.
 _ROUNDS_BETWEEN_PAUSES = 8
 _PAUSE_S = 130
-# Subscriptions at rest: a store that holds nothing would seem to grow by every byte.
+# Idle subscriptions: an empty store would seem to grow by every byte.
 _CLIENTS_AT_REST = 10
 _AT_REST_A_CLIENT = 300
 # Whatever is kept for a while is kept briefly, so that all bounds are reached within the first rounds.
@@ -114,7 +114,7 @@ class Soak:
             verdict = run.finish(
                 failed=sum(fault.doubles for fault in faults), late=any(fault.late for fault in faults)
             )
-            damaged = run.damaged_letters()
+            damaged = run.damaged_entries()
             assert damaged == run.garbled, f"{damaged} entries were found damaged, not {run.garbled}"
             run.forget_all()
         totals, causes = self.totals, [fault.name for fault in faults if fault.doubles]

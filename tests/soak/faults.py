@@ -25,7 +25,7 @@ _NEIGHBOURS_S = 8.0
 class Fault:
     """What is done, and what it may cost.
 
-    `doubles`: of one subscription, so many claims may be delivered twice. `late`: also after its end.
+    `doubles`: how many claims of one subscription may be delivered twice. `late`: also after its end.
     `unheard`: answers of the store are lost while it and the service go on.
     """
 
@@ -136,7 +136,7 @@ def _begin(worker: Process) -> None:
 
 FAULTS = (
     Fault("worker killed", worker_killed, doubles=1),
-    Fault("worker told to end", worker_ended),
+    Fault("worker terminated", worker_ended),
     Fault("worker frozen", worker_frozen, doubles=1),
     Fault("API process killed", api_process_killed),
     Fault("store killed", store_killed, doubles=2),

@@ -15,10 +15,10 @@ __all__ = ["NEIGHBOURS", "Neighbour"]
 
 CLOCK = SystemClock()
 _HALF_HEADS = 200
-_SILENT_SUBSCRIPTIONS = 40
+_HANGING_SUBSCRIPTIONS = 40
 
 Neighbour = Callable[["str", "str", "threading.Event"], None]
-"""Gets the API's address, an access token of its own, and goes on until it is told to stop."""
+"""Takes the API's address, its own access token, and goes on until the event is set."""
 
 
 def half_heads(url: str, _: str, stop: threading.Event) -> None:
@@ -69,27 +69,27 @@ def lists(url: str, token: str, stop: threading.Event) -> None:
         _deleted(f"{public}/{subscription_id}", headers)
 
 
-def silent_sink(url: str, token: str, stop: threading.Event) -> None:
+def hanging_sink(url: str, token: str, stop: threading.Event) -> None:
     """Has events sent to a sink that accepts connections and never answers."""
     public = f"{url}/webrtc-events/v0.2/subscriptions"
     headers = {"Authorization": f"Bearer {token}"}
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as silent:
-        sink = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        sink = f"https://127.0.0.1:{listener.getsockname()[1]}/"
         made = []
-        for number in range(_SILENT_SUBSCRIPTIONS):
+        for number in range(_HANGING_SUBSCRIPTIONS):
             answer = _tried(
                 lambda number=number: requests.post(
-                    public, json=_request(f"silent-{number}", sink), headers=headers, timeout=10
+                    public, json=_request(f"hanging-{number}", sink), headers=headers, timeout=10
                 )
             )
             if answer is not None and answer.status_code == 201:
                 made.append(answer.json()["id"])
         # Of this run of it alone, so that no event is one that came before.
         source = f"/neighbour/{CLOCK.now()}"
-        turn = itertools.count(1)
+        numbers = itertools.count(1)
         while not stop.wait(0.1):
-            number = next(turn)
-            channel = Channel(f"silent-{number % _SILENT_SUBSCRIPTIONS}", "session-invitation", 0)
+            number = next(numbers)
+            channel = Channel(f"hanging-{number % _HANGING_SUBSCRIPTIONS}", "session-invitation", 0)
             event = channel.event(number, source, "")
             _tried(
                 lambda event=event: requests.post(
@@ -107,7 +107,7 @@ NEIGHBOURS: dict[str, Neighbour] = {
     "half heads": half_heads,
     "nonsense": nonsense,
     "lists without end": lists,
-    "a sink that is silent": silent_sink,
+    "a sink that hangs": hanging_sink,
 }
 
 

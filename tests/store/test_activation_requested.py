@@ -374,7 +374,7 @@ def waits(store: Store, claim: Claim, rate: int, times: int, patience_ms: int = 
 
 
 @pytest.fixture
-def paced(store: Store) -> Claim:
+def rate_limited(store: Store) -> Claim:
     asked(store)
     return claim_one(store)
 
@@ -385,26 +385,28 @@ def other(claim: Claim, number: int) -> Claim:
 
 @pytest.mark.parametrize(("rate", "apart_ms"), [(1, 60_000), (60, 1_000), (7, 60_000 / 7), (6_000, 10)])
 def test_moments_are_as_far_apart_as_the_rate_says(
-    store: Store, paced: Claim, rate: int, apart_ms: float
+    store: Store, rate_limited: Claim, rate: int, apart_ms: float
 ) -> None:
-    found = waits(store, paced, rate, 5)
+    found = waits(store, rate_limited, rate, 5)
     assert found[0] == 0
     for index, wait_ms in enumerate(found):
         assert index * apart_ms - 1_000 < wait_ms <= index * apart_ms + 1
 
 
 def test_all_subscriptions_of_a_sink_share_its_rate_and_those_of_others_do_not(
-    store: Store, paced: Claim
+    store: Store, rate_limited: Claim
 ) -> None:
-    assert waits(store, paced, 1, 1) == [0]
-    assert 59_000 < store.rate_limits.take_slot(other(paced, 1), 1, 10**6) <= 60_000
-    elsewhere = dataclasses.replace(paced, sink=f"{paced.sink}/elsewhere")
+    assert waits(store, rate_limited, 1, 1) == [0]
+    assert 59_000 < store.rate_limits.take_slot(other(rate_limited, 1), 1, 10**6) <= 60_000
+    elsewhere = dataclasses.replace(rate_limited, sink=f"{rate_limited.sink}/elsewhere")
     assert waits(store, elsewhere, 1, 1) == [0]
 
 
-def test_a_late_moment_is_kept_for_the_subscription(store: Store, store_at: StoreAt, paced: Claim) -> None:
-    first, second = other(paced, 1), other(paced, 2)
-    assert store.rate_limits.take_slot(paced, 1, 1_000) == 0
+def test_a_late_moment_is_kept_for_the_subscription(
+    store: Store, store_at: StoreAt, rate_limited: Claim
+) -> None:
+    first, second = other(rate_limited, 1), other(rate_limited, 2)
+    assert store.rate_limits.take_slot(rate_limited, 1, 1_000) == 0
     kept = [store.rate_limits.take_slot(leased, 1, 1_000) for leased in (first, second, first, second)]
     assert [round(ms / 60_000) for ms in kept] == [1, 2, 1, 2]
     # It is taken once its worker can wait for it.
@@ -415,20 +417,20 @@ def test_a_late_moment_is_kept_for_the_subscription(store: Store, store_at: Stor
 
 
 def test_a_missed_rate_limit_slot_is_not_lost_if_nobody_has_the_next(
-    store: Store, store_at: StoreAt, paced: Claim
+    store: Store, store_at: StoreAt, rate_limited: Claim
 ) -> None:
-    store.rate_limits.take_slot(paced, 1, 100)
-    assert round(store.rate_limits.take_slot(paced, 1, 100) / 1000) == 60
-    assert store_at(61).rate_limits.take_slot(paced, 1, 100) == 0
-    assert round(store_at(62).rate_limits.take_slot(paced, 1, 100) / 1000) == 59
+    store.rate_limits.take_slot(rate_limited, 1, 100)
+    assert round(store.rate_limits.take_slot(rate_limited, 1, 100) / 1000) == 60
+    assert store_at(61).rate_limits.take_slot(rate_limited, 1, 100) == 0
+    assert round(store_at(62).rate_limits.take_slot(rate_limited, 1, 100) / 1000) == 59
 
 
 def test_a_missed_rate_limit_slot_goes_to_the_end_if_somebody_has_the_next(
-    store: Store, store_at: StoreAt, paced: Claim
+    store: Store, store_at: StoreAt, rate_limited: Claim
 ) -> None:
-    first, second = other(paced, 1), other(paced, 2)
+    first, second = other(rate_limited, 1), other(rate_limited, 2)
     assert [
-        round(store.rate_limits.take_slot(leased, 1, 100) / 1000) for leased in (paced, first, second)
+        round(store.rate_limits.take_slot(leased, 1, 100) / 1000) for leased in (rate_limited, first, second)
     ] == [
         0,
         60,
@@ -440,10 +442,10 @@ def test_a_missed_rate_limit_slot_goes_to_the_end_if_somebody_has_the_next(
 
 
 def test_moments_that_passed_unused_are_not_made_up_for(
-    store: Store, store_at: StoreAt, paced: Claim
+    store: Store, store_at: StoreAt, rate_limited: Claim
 ) -> None:
     """Else all that were kept while no worker ran would be used at once."""
-    late = [other(paced, number) for number in range(5)]
+    late = [other(rate_limited, number) for number in range(5)]
     for leased in late:
         store.rate_limits.take_slot(leased, 60, 100)
     after = store_at(30)
@@ -451,7 +453,7 @@ def test_moments_that_passed_unused_are_not_made_up_for(
 
 
 def test_nothing_is_kept_of_a_sink_that_is_sent_nothing(
-    store: Store, paced: Claim, raw_store: "redis.Redis"
+    store: Store, rate_limited: Claim, raw_store: "redis.Redis"
 ) -> None:
-    store.rate_limits.take_slot(paced, 60, 1_000)
-    assert 0 < raw_store.pttl(rate_slots_key(paced.sink)) <= 2_000
+    store.rate_limits.take_slot(rate_limited, 60, 1_000)
+    assert 0 < raw_store.pttl(rate_slots_key(rate_limited.sink)) <= 2_000

@@ -1,4 +1,4 @@
-"""Where many are due, clients take turns, and so do the hosts of each."""
+"""Where many are due, clients alternate, and so do the hosts of each client."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ SLOW = "https://slow.example/"
 def due(
     store: Store, count: int, *, client: str = "greedy", sink: str = SLOW, registration: str = "r1"
 ) -> list[str]:
-    """So many that are due, of one registration."""
+    """`count` due subscriptions of one registration."""
     made = [created(store, client=client, sink=sink, registration=registration).id for _ in range(count)]
     append(store, invitation(1, registration=registration, source=f"/{registration}/{client}/{sink}"))
     return made
@@ -31,8 +31,8 @@ def others_of_partition(count: int) -> list[str]:
     return [next(found) for _ in range(count)]
 
 
-def claim(store: Store, most: int) -> list[Claim]:
-    return store.claims.claim([P], subscriptions=most, events=8)
+def claim(store: Store, subscriptions: int) -> list[Claim]:
+    return store.claims.claim([P], subscriptions=subscriptions, events=8)
 
 
 def clients_of(claims: Sequence[Claim]) -> Counter[str]:

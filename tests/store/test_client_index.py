@@ -38,8 +38,8 @@ def limited(settings: Settings) -> Iterator[Callable[..., Store]]:
     """Opens the store with a quota."""
     opened: list[Store] = []
 
-    def connect(most: int, **changes: int) -> Store:
-        changed = dataclasses.replace(settings, max_subscriptions=most, **changes)  # type: ignore[arg-type]
+    def connect(max_subscriptions: int, **changes: int) -> Store:
+        changed = dataclasses.replace(settings, max_subscriptions=max_subscriptions, **changes)  # type: ignore[arg-type]
         opened.append(Store.connect(changed))
         return opened[-1]
 
@@ -78,7 +78,7 @@ def named_by_the_release_before(raw: "redis.Redis", count: int, status: str | No
     return ids
 
 
-# Who ends, gives a place
+# An end gives back quota
 
 
 def deleted(store: Store, made: Subscription) -> None:
@@ -469,8 +469,8 @@ def test_the_release_before_reads_the_index_after_a_rollback(
         store.scripts.run([standing_call("app", {gone: standing})])
     raw_store.zadd(INDEX, {lost: LONG_AGO})
 
-    def at_the_old(most: int) -> list[str]:
-        changed = environ | {"WEBRTC_EVENTS_MAX_SUBSCRIPTIONS": str(most)}
+    def at_the_old(max_subscriptions: int) -> list[str]:
+        changed = environ | {"WEBRTC_EVENTS_MAX_SUBSCRIPTIONS": str(max_subscriptions)}
         command = old.python("-c", OLD_READS, json.dumps(changed))
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
         answer: list[str] = json.loads(done.stdout)
@@ -511,8 +511,8 @@ def test_creates_at_once_are_as_many_as_may_be(
 def test_ends_and_creates_at_once_keep_the_count(
     limited: Callable[..., Store], raw_store: "redis.Redis"
 ) -> None:
-    most, workers = 10, 4
-    stores = [limited(most, max_registration_subscriptions=0) for _ in range(workers + 1)]
+    max_subscriptions, workers = 10, 4
+    stores = [limited(max_subscriptions, max_registration_subscriptions=0) for _ in range(workers + 1)]
     start, over = threading.Barrier(workers + 1), threading.Event()
     seen: list[int] = []
 
@@ -539,7 +539,7 @@ def test_ends_and_creates_at_once_keep_the_count(
     sweeper.join()
     for _ in range(3):
         stores[0].expiry.sweep()
-    assert max(seen) <= most
+    assert max(seen) <= max_subscriptions
     # Every one was ended, and waits for a worker to tell its sink.
     assert set(standings(raw_store).values()) == {"ended"}
     assert not [key for key in raw_store.scan_iter() if key.endswith(":ended")]

@@ -160,10 +160,10 @@ def test_it_is_logged_once_and_when_it_is_over(
         behind = store_at(seconds)
         behind.expiry._time_log = store.expiry._time_log
         behind.expiry.sweep()
-    told = [record.message for record in caplog.records if "clock" in record.message]
-    assert len(told) == 1
-    assert "the store's clock is 3600 s behind the time that it gave before" in told[0]
-    assert "up to 10 h" in told[0]
+    messages = [record.message for record in caplog.records if "clock" in record.message]
+    assert len(messages) == 1
+    assert "the store's clock is 3600 s behind the time that it gave before" in messages[0]
+    assert "up to 10 h" in messages[0]
     right = store_at(HOUR_S + 120)
     right.expiry._time_log = store.expiry._time_log
     right.expiry.sweep()

@@ -120,7 +120,7 @@ def test_a_registration_ends_beside_one_that_is_damaged(
 ) -> None:
     store = sliced()
     victim = created(store, event_type=kind)
-    told = [created(store, event_type=ENDS) for _ in range(2 * WORK)]
+    notified = [created(store, event_type=ENDS) for _ in range(2 * WORK)]
     others = [created(store) for _ in range(WORK)]
     harm(raw_store, victim, field)
     if expires:
@@ -129,12 +129,12 @@ def test_a_registration_ends_beside_one_that_is_damaged(
         for _ in range(4):
             later.expiry.sweep()
     else:
-        assert append(store, ends(1)) == [(True, len(told))]
-    assert [kinds(raw_store, subscription) for subscription in told] == [
+        assert append(store, ends(1)) == [(True, len(notified))]
+    assert [kinds(raw_store, subscription) for subscription in notified] == [
         ["event", "NETWORK_TERMINATED"]
-    ] * len(told)
+    ] * len(notified)
     assert [kinds(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
-    # Of one that is told of no end, some fields are not looked at.
+    # Of one that is notified of no end, some fields are not read.
     if kind is ENDS or field not in ("appended", "max_events", "status"):
         assert f"damaged subscription={victim.id}" in caplog.text
     assert kept(raw_store) == []

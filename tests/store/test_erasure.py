@@ -202,7 +202,7 @@ class Interrupted(Exception):
 
 
 class Steps:
-    """What it stands for ends the process after so many calls of any of its methods."""
+    """Wraps an object whose process ends after a number of calls of its methods."""
 
     def __init__(self, of: Any, left: Iterator[int]) -> None:
         self._of = of

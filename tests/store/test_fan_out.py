@@ -78,8 +78,8 @@ def waiting(raw_store: "redis.Redis", made: Subscription) -> list[str]:
 
 
 def _name(payload: str) -> str:
-    _, found, rest = payload.partition('"sequenceNumber": ')
-    return "e" + rest.partition("}")[0] if found else "end of registration"
+    _, found, after = payload.partition('"sequenceNumber": ')
+    return "e" + after.partition("}")[0] if found else "end of registration"
 
 
 def ends(number: int) -> NetworkEvent:
@@ -115,9 +115,11 @@ def test_a_repeat_goes_on_where_an_answer_was_lost(
     events = [invitation(number) for number in range(1, 4)]
     # Three calls an event.
     interrupted(store, settings, calls, *events)
-    done, rest = divmod(calls, 3)
+    done, remainder = divmod(calls, 3)
     lengths = sorted(raw_store.llen(P.outbox(subscription.id)) for subscription in made)
-    assert lengths == sorted([done + 1] * min(rest * WORK, len(made)) + [done] * (len(made) - rest * WORK))
+    assert lengths == sorted(
+        [done + 1] * min(remainder * WORK, len(made)) + [done] * (len(made) - remainder * WORK)
+    )
     expected = [(False, 0)] * done + [(True, len(made))] * (3 - done)
     assert append(sliced(), *events) == expected
     assert [waiting(raw_store, subscription) for subscription in made] == [["e1", "e2", "e3"]] * len(made)
@@ -146,7 +148,7 @@ def test_gateways_at_once_double_and_lose_nothing(
 
     def publish(index: int) -> None:
         start.wait()
-        # Each has one of its own, and all have one that they share.
+        # Each has a separate one, and all have one that they share.
         results[index] = append(stores[index], invitation(10 + index), invitation(1))
 
     threads = [threading.Thread(target=publish, args=(index,)) for index in range(len(stores))]
@@ -197,7 +199,7 @@ def test_a_session_with_many_subscriptions(sliced: Callable[..., Store], raw_sto
         for registration in ["r1"] * (2 * WORK) + ["r1"]
     ]
     events = [session_status(1), session_status(2, registration="r1"), session_status(3, registration="r2")]
-    # What is told of another registration is no news to these.
+    # Events of another registration are not for these.
     assert append(store, *events, to=P.number) == [(True, len(made)), (True, len(made)), (True, 0)]
     assert [waiting(raw_store, subscription) for subscription in made] == [["e1", "e2"]] * len(made)
 
@@ -207,13 +209,13 @@ def test_a_registration_ends_with_many_subscriptions(
     sliced: Callable[..., Store], settings: Settings, raw_store: "redis.Redis", calls: int
 ) -> None:
     store = sliced()
-    told = [created(store, event_type=ENDS) for _ in range(2 * WORK)]
+    notified = [created(store, event_type=ENDS) for _ in range(2 * WORK)]
     others = [created(store) for _ in range(2 * WORK)]
     interrupted(store, settings, calls, ends(1))
     late = dataclasses.replace(new_subscription(event_type=ENDS), initial_event=True)
     store.subscriptions.create(late, sink=SINK, headers={}, sealed=None)
-    assert append(store, ends(1)) == [(True, len(told))]
-    for subscription in (*told, late):
+    assert append(store, ends(1)) == [(True, len(notified))]
+    for subscription in (*notified, late):
         assert waiting(raw_store, subscription) == ["end of registration", "NETWORK_TERMINATED"]
     assert [waiting(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
     assert leftovers(raw_store) == []
@@ -247,13 +249,13 @@ def expiring(store: Store, raw_store: "redis.Redis") -> None:
 def test_a_registration_with_many_subscriptions_expires(
     sliced: Callable[..., Store], raw_store: "redis.Redis"
 ) -> None:
-    told = [created(sliced(), event_type=ENDS) for _ in range(2 * WORK)]
+    notified = [created(sliced(), event_type=ENDS) for _ in range(2 * WORK)]
     others = [created(sliced()) for _ in range(WORK)]
     expiring(sliced(), raw_store)
     later = sliced(61)
     assert [later.expiry.sweep() for _ in range(4)] == [1, 1, 1, 0]
     assert [waiting(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
-    for subscription in told:
+    for subscription in notified:
         assert waiting(raw_store, subscription) == ["end of registration", "NETWORK_TERMINATED"]
     assert leftovers(raw_store) == []
     assert raw_store.zscore(P.ends, "registration:r1") is None

@@ -110,13 +110,14 @@ class Model:
         live = self.lease is not None and self.lease.until > now
         through = self.lease.claim.items[-1].number if live and self.lease else 0
         leased = [entry for entry in self.outbox if entry[0] <= through]
-        rest = self.outbox[len(leased) :]
-        while rest and (
-            len(leased) + len(rest) >= OUTBOX_LENGTH or now - self.accepted[rest[0][0]] >= OUTBOX_AGE_STEPS
+        unleased = self.outbox[len(leased) :]
+        while unleased and (
+            len(leased) + len(unleased) >= OUTBOX_LENGTH
+            or now - self.accepted[unleased[0][0]] >= OUTBOX_AGE_STEPS
         ):
-            rest.pop(0)
+            unleased.pop(0)
             self.squeezed_out += 1
-        self.outbox = leased + rest
+        self.outbox = leased + unleased
         self.push(now)
         self.accepted[self.number] = now
 
@@ -132,7 +133,7 @@ class Model:
         moments = (self.expires, self.agree_by if self.asked() else None)
         return any(moment is not None and moment <= now for moment in moments)
 
-    def abandon(self, now: int, status: Status) -> None:
+    def cancel(self, now: int, status: Status) -> None:
         """It ends without a word."""
         self.status = status
         self.finish(now)
@@ -233,7 +234,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.cut is None and len(self.indexed()) > WORK)
     @rule(calls=st.integers(1, 3))
     def append_and_go_away(self, calls: int) -> None:
-        """After so many steps the process dies, or an answer is lost."""
+        """After a number of steps the process dies, or an answer is lost."""
         self.published += 1
         self.cut = Cut(invitation(self.published), self.indexed())
         self.go_on(calls)
@@ -303,7 +304,7 @@ class StoreMachine(RuleBasedStateMachine):
             return
         if model.asked():
             assert outcome == "ended"
-            model.abandon(self.now, Status.DELETED)
+            model.cancel(self.now, Status.DELETED)
         elif model.status is Status.ACTIVE:
             assert outcome == "ended"
             model.end(self.now, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED)
@@ -362,7 +363,7 @@ class StoreMachine(RuleBasedStateMachine):
                     model.removed = True
                     touched += 1
             elif model.asked() and model.time_is_up(self.now):
-                model.abandon(self.now, Status.EXPIRED)
+                model.cancel(self.now, Status.EXPIRED)
                 touched += 1
             elif model.status is Status.ACTIVE and model.time_is_up(self.now):
                 model.end(self.now, TerminationReason.SUBSCRIPTION_EXPIRED, Status.EXPIRED)
@@ -479,7 +480,7 @@ class StoreMachine(RuleBasedStateMachine):
             return "lost"
         if isinstance(follow_up, Agreed | Refused):
             if isinstance(follow_up, Refused) or model.time_is_up(self.now):
-                model.abandon(self.now, Status.EXPIRED)
+                model.cancel(self.now, Status.EXPIRED)
                 return "ended"
             model.status, model.outbox, model.due, lease.until = Status.ACTIVE, [], None, 0
             return "active"
@@ -563,9 +564,9 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def what_was_squeezed_out_is_a_dead_letter(self) -> None:
         full: dict[str, int] = {}
-        for _, letter in self.raw.xrange(P.dead):
-            if letter["reason"] == "outbox_full":
-                full[letter["subscription"]] = full.get(letter["subscription"], 0) + 1
+        for _, dead_letter in self.raw.xrange(P.dead):
+            if dead_letter["reason"] == "outbox_full":
+                full[dead_letter["subscription"]] = full.get(dead_letter["subscription"], 0) + 1
         assert full == {model.made.id: model.squeezed_out for model in self.models if model.squeezed_out}
 
     def teardown(self) -> None:

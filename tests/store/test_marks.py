@@ -90,7 +90,7 @@ def test_every_process_learns_once_that_the_store_was_emptied(
     for marks in watchers:
         assert kinds(marks) == [LossKind.EMPTIED] * nodes
         assert marks.check() == []
-    # Whoever comes now knows of nothing, and is told of the next time.
+    # A process that starts now knows of nothing, and learns of the next time.
     watchers.append(Marks(store_at()))
     assert watchers[-1].check() == []
     raw_store.flushall()

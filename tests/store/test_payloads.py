@@ -91,7 +91,7 @@ def settle(store: Store, found: Sequence[Claim], **values: Any) -> list[SettleOu
     return store.claims.settle([Settlement(leased, leased.items[-1].number, **values) for leased in found])
 
 
-def letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
+def dead_letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
     """Why, and how long its payload is."""
     found = [fields for _, fields in raw_store.xrange(P.dead)]
     return [(fields["reason"], len(fields["entry"].partition("\n")[2])) for fields in found]
@@ -213,7 +213,8 @@ def test_every_way_out_of_an_outbox(
     assert payloads(raw_store) == {}
     # The invitations that squeeze others out are short, and have theirs.
     assert all(
-        size == SIZE or (reason, size > 200) == ("outbox_full", True) for reason, size in letters(raw_store)
+        size == SIZE or (reason, size > 200) == ("outbox_full", True)
+        for reason, size in dead_letters(raw_store)
     )
 
 
@@ -231,7 +232,7 @@ def test_an_outbox_that_is_too_old_or_gets_no_time(store_with: StoreWith, raw_st
     assert all(raw_store.llen(P.outbox(token.id)) == 1 for token in tokens)
     append(store_with(90_000), invitation(3))
     assert payloads(raw_store) == {}
-    assert letters(raw_store) == [("access_token_expired", SIZE)] * 4 + [("outbox_full", SIZE)] * 2
+    assert dead_letters(raw_store) == [("access_token_expired", SIZE)] * 4 + [("outbox_full", SIZE)] * 2
 
 
 def test_a_registration_that_ends_and_one_that_is_erased(store: Store, raw_store: "redis.Redis") -> None:
@@ -272,7 +273,7 @@ def test_a_dead_letter_has_a_copy_and_can_be_redelivered(
     settle(store, found, dead=(DroppedEvent(1, "refused", ""),))
     assert payloads(raw_store) == {}
     kept = DeadLetters(store)
-    outcomes = [kept.redeliver(letter).outcome for letter in kept.oldest_first(DeadLetterFilter())]
+    outcomes = [kept.redeliver(dead_letter).outcome for dead_letter in kept.oldest_first(DeadLetterFilter())]
     assert outcomes == ["redelivered"] * 2
     again = claims(store)
     assert [(leased.items[0].event_number, len(leased.items[0].payload) > SIZE) for leased in again] == [
@@ -345,7 +346,7 @@ def test_a_payload_that_is_lost_stops_nobody(
     damage(raw_store, P.payload(sha))
     found = claims(store)
     assert [[item.number for item in leased.items] for leased in found] == [[2], [2]]
-    assert [reason for reason, _ in letters(raw_store)] == ["damaged"] * 2
+    assert [reason for reason, _ in dead_letters(raw_store)] == ["damaged"] * 2
     assert settle(store, found) == ["idle"] * 2
     # It comes as a new one, whatever is in its place.
     append(store, dataclasses.replace(long(1), id="again"))
@@ -420,7 +421,7 @@ def test_an_index_of_payloads_is_made_anew(
 def test_a_store_that_0_1_0_used_is_not_made_to_share(
     store_with: StoreWith, raw_store: "redis.Redis"
 ) -> None:
-    """Its processes could not read it. An operator who has none left says so."""
+    """Its processes could not read it. An operator who has none left sets it."""
     raw_store.set("partitions", "64")
     store = store_with()
     for _ in range(2):
@@ -465,7 +466,7 @@ def test_a_release_that_does_not_know_it_leaves_such_an_outbox_alone(
 
 
 def limited(raw_store: "redis.Redis", left: int) -> None:
-    """Sets maxmemory so that so many bytes are left up to the watermark of 90 %."""
+    """Sets maxmemory so that `left` bytes remain up to the watermark of 90 %."""
     for server in servers_of(raw_store):
         server.config_set("maxmemory", round((server.info("memory")["used_memory"] + left) / 0.9))
 
@@ -570,7 +571,7 @@ def test_the_bytes_of_an_outbox_are_bounded(
     for leased in claims(store):
         assert numbers(leased) == [3, 4, 5]
         settle(store, [leased])
-    assert letters(raw_store) == [("outbox_full", SIZE)] * 2 * subscriptions
+    assert dead_letters(raw_store) == [("outbox_full", SIZE)] * 2 * subscriptions
     append(store, *(long(number) for number in range(6, 9)))
     assert [numbers(found) for found in claims(store)] == [[6, 7, 8]] * subscriptions
 
@@ -587,9 +588,9 @@ def test_the_latest_stays_and_what_is_on_its_way(store_with: StoreWith) -> None:
 
 
 @pytest.mark.parametrize("popped", [0, 1, 2])
-@pytest.mark.parametrize("told", [None, "", "2 x", "7 100", "0 0"])
+@pytest.mark.parametrize("stored_size", [None, "", "2 x", "7 100", "0 0"])
 def test_an_outbox_whose_size_is_not_known_is_summed_up(
-    store_with: StoreWith, raw_store: "redis.Redis", told: str | None, popped: int
+    store_with: StoreWith, raw_store: "redis.Redis", stored_size: str | None, popped: int
 ) -> None:
     """As the release before leaves it."""
     store = store_with(outbox_bytes=350_000)
@@ -597,10 +598,10 @@ def test_an_outbox_whose_size_is_not_known_is_summed_up(
     append(store, long(1), long(2))
     for _ in range(popped):
         raw_store.lpop(P.outbox(made.id))
-    if told is None:
+    if stored_size is None:
         raw_store.hdel(P.subscription(made.id), "outbox_size")
     else:
-        raw_store.hset(P.subscription(made.id), "outbox_size", told)
+        raw_store.hset(P.subscription(made.id), "outbox_size", stored_size)
     append(store, long(3))
     entries = raw_store.lrange(P.outbox(made.id), 0, -1)
     size = raw_store.hget(P.subscription(made.id), "outbox_size")
@@ -630,7 +631,7 @@ def test_the_bytes_of_dead_letters_are_bounded(store_with: StoreWith, raw_store:
         settle(store, claims(store), dead=(DroppedEvent(number, "refused", ""),))
     kept = [parse_entry(fields["entry"]).number for _, fields in raw_store.xrange(P.dead)]
     assert kept == [4, 5, 6]
-    # Gaps do not count, nor do letters of the release before stay for ever.
+    # Gaps do not count, and dead letters of the release before do not stay for ever.
     ids = [entry_id for entry_id, _ in raw_store.xrange(P.dead)]
     raw_store.xdel(P.dead, *ids[1:])
     append(store, long(7), long(8))
@@ -651,12 +652,12 @@ def test_a_dead_letter_of_a_full_store_has_no_payload(
     limit(50_000)
     settle(store, found, dead=(DroppedEvent(1, "refused", ""),))
     assert payloads(raw_store) == {}
-    assert {size < 100 for _, size in letters(raw_store)} == {True}
+    assert {size < 100 for _, size in dead_letters(raw_store)} == {True}
     raw_store.config_set("maxmemory", "0")
     kept = DeadLetters(store)
-    (letter, _) = kept.oldest_first(DeadLetterFilter())
-    assert letter.detail == "its payload was left out: the store was full"
-    assert kept.redeliver(letter).outcome == "no_payload"
+    (dead_letter, _) = kept.oldest_first(DeadLetterFilter())
+    assert dead_letter.detail == "its payload was left out: the store was full"
+    assert kept.redeliver(dead_letter).outcome == "no_payload"
 
 
 def test_what_ends_with_its_registration_shares_nothing_that_is_short(
@@ -717,7 +718,7 @@ def test_a_reference_that_is_damaged_is_a_dead_letter(
     raw_store.lset(P.outbox(made[0].id), 0, f"{head}\n{tail}")
     found = {claim.subscription_id: numbers(claim) for claim in claims(store)}
     assert found == {made[0].id: [2], made[1].id: [1, 2]}
-    assert [reason for reason, _ in letters(raw_store)] == ["damaged"]
+    assert [reason for reason, _ in dead_letters(raw_store)] == ["damaged"]
     # The sweeper finds out that nobody refers to it there.
     settle(store_at(31), claims(store_at(31)))
     store_at(100).expiry.sweep()

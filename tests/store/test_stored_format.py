@@ -45,8 +45,8 @@ def upgrade(raw_store: "redis.Redis") -> Callable[[Subscription], None]:
 Upgrade = Callable[[Subscription], None]
 
 
-def claim(store: Store, most: int = 10) -> list[Claim]:
-    return store.claims.claim([P], subscriptions=most, events=8)
+def claim(store: Store, subscriptions: int = 10) -> list[Claim]:
+    return store.claims.claim([P], subscriptions=subscriptions, events=8)
 
 
 def test_what_is_stored_says_its_format(store: Store, raw_store: "redis.Redis") -> None:
@@ -71,13 +71,15 @@ def test_a_due_subscription_of_a_newer_release_is_not_claimed_and_stays_due(
     assert caplog.text.count("written by a newer release") == 1
 
 
-@pytest.mark.parametrize("most", [1, 2, 100])
-def test_those_of_a_newer_release_do_not_stand_in_the_way(store: Store, upgrade: Upgrade, most: int) -> None:
+@pytest.mark.parametrize("subscriptions", [1, 2, 100])
+def test_those_of_a_newer_release_do_not_stand_in_the_way(
+    store: Store, upgrade: Upgrade, subscriptions: int
+) -> None:
     made = [created(store) for _ in range(7)]
     append(store, invitation(1))
     for subscription in made[:5]:
         upgrade(subscription)
-    found = [leased.subscription_id for _ in range(3) for leased in claim(store, most)]
+    found = [leased.subscription_id for _ in range(3) for leased in claim(store, subscriptions)]
     assert sorted(found) == sorted(subscription.id for subscription in made[5:])
 
 
@@ -209,9 +211,9 @@ def test_an_operators_commands_leave_it(
     raw_store.hset(P.subscription(made.id), "credential", box.seal(Credential("t", 1), made.id))
     upgrade(made)
     before = contents(raw_store)
-    letters = DeadLetters(store)
-    (letter,) = letters.newest_first(DeadLetterFilter())
-    assert letters.redeliver(letter).outcome == "newer"
+    dead_letters = DeadLetters(store)
+    (dead_letter,) = dead_letters.newest_first(DeadLetterFilter())
+    assert dead_letters.redeliver(dead_letter).outcome == "newer"
     result = KeyRotation(store, CredentialBox([bytes([1] * 32), *settings.secret_key])).run(lambda _: None)
     assert (result.newer, result.resealed) == (1, 0)
     assert contents(raw_store) == before

@@ -173,10 +173,10 @@ def things(folder: Path, issuer: Issuer) -> Iterator[Server]:
     api = connexion_app([Api(contract, module, object())], verifier, failures, masking, lifespan)
     routes = Routes(api, [contract], {contract.base_path: contract.document}, {}, {})
     correlator = load_public().validator("XCorrelator")
-    front = Middleware(
+    middleware = Middleware(
         routes, lifespan=api, correlator=correlator, failures=failures, limits={}, default_limit=1000
     )
-    with serving(front, issuer) as running:
+    with serving(middleware, issuer) as running:
         yield running
 
 
@@ -202,9 +202,9 @@ def test_stub_has_what_the_operation_says(folder: Path) -> None:
         "(use_case: Any, thing_id: str, id_: int, payload: dict[str, Any], "
         "caller: webrtc_events.core.model.Caller) -> tuple[dict[str, Any], int]"
     )
-    summary, *rest, source = (inspect.getdoc(put) or "").split("\n\n")
+    summary, *paragraphs, source = (inspect.getdoc(put) or "").split("\n\n")
     assert summary == 'Replace a "part" - whole.'
-    assert rest[0].startswith("A \\d+ and '''quoted''' and ''' description")
+    assert paragraphs[0].startswith("A \\d+ and '''quoted''' and ''' description")
     assert source == "Source: things.yaml, PUT /things/{thingId}/parts/{id}."
     listing = str(inspect.signature(module.list_things)).replace("typing.", "")
     assert listing == "(use_case: Any) -> list[dict[str, Any]]"
@@ -446,9 +446,9 @@ def test_drift_is_found_where_it_is(folder: Path, source: str, line: int | None,
     result = stubs("things.yaml", "--check")
     assert result.exit_code == 1
     (found,) = result.output.splitlines()
-    place = "handlers/things.py" if line else "things.yaml"
+    path = "handlers/things.py" if line else "things.yaml"
     line = line or 1 + next(n for n, text in enumerate(THINGS.splitlines()) if text == "    patch:")
-    assert found.startswith(f"{place}:{line}: ")
+    assert found.startswith(f"{path}:{line}: ")
     assert message in found
     assert (folder / "handlers" / "things.py").read_bytes() == before
 

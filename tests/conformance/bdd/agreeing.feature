@@ -90,4 +90,4 @@ Feature: Asking the sink first
     Then the sink receives the status "Ringing" as number 1
     And the sink receives the status "Connected" as number 2
     And the sink receives the status "Terminated" as number 3
-    And the third of them came no sooner than 2 s after the gateway told of the first
+    And the third of them came no sooner than 2 s after the gateway published the first

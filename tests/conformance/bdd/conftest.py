@@ -216,13 +216,13 @@ def unknown_subscription(world: World) -> None:
     world.subscription = {"id": "0" * 32 + "-00"}
 
 
-@given(parsers.parse('the gateway has told that the registration belongs to "{owner}"'))
+@given(parsers.parse('the gateway has announced that the registration belongs to "{owner}"'))
 def owned_registration(world: World, owner: str) -> None:
     body = {"deviceId": DEVICE, "owner": owner}
     assert world.gateway("PUT", f"/registrations/{world.registration}", body).ok
 
 
-@given("the gateway has told that the registration belongs to the client")
+@given("the gateway has announced that the registration belongs to the client")
 def own_registration(world: World) -> None:
     owned_registration(world, world.client)
 
@@ -375,7 +375,7 @@ def received_status(world: World, status: str, number: int) -> None:
     assert (data["status"], data["sequenceNumber"]) == (status, number)
 
 
-@then(parsers.parse("the sink is told that the subscription ended with {reason}"))
+@then(parsers.parse("the sink is notified that the subscription ended with {reason}"))
 def received_end(world: World, reason: str) -> None:
     event = world.receive()
     assert event["type"] == f"{PREFIX}subscription-ended"
@@ -387,13 +387,13 @@ def received_end(world: World, reason: str) -> None:
 
 @then("the notification has the time and the data of the gateway's event, and the subscription's id")
 def passed_on(world: World) -> None:
-    event, told = world.notification.json, world.event
+    event, published = world.notification.json, world.event
     added: dict[str, Any] = {"subscriptionId": world.subscription["id"]}
-    if "mediaSessionId" in told["data"]:
+    if "mediaSessionId" in published["data"]:
         added["sequenceNumber"] = 1
-    assert event["time"] == told["time"]
-    assert event["type"] == told["type"]
-    assert event["data"] == told["data"] | added
+    assert event["time"] == published["time"]
+    assert event["type"] == published["type"]
+    assert event["data"] == published["data"] | added
 
 
 @then("nothing else has come to the sink")

@@ -1,5 +1,5 @@
 Feature: Initial events
-  Who wishes it is told at once how things stand.
+  A client that wishes it gets the current state at once.
 
   Scenario: A session's latest status comes first
     Given the gateway tells of the status "InProgress"
@@ -21,14 +21,14 @@ Feature: Initial events
     And the sink receives a session-invitation
     And the notification has the time and the data of the gateway's event, and the subscription's id
 
-  Scenario: A registration that has ended is told of
+  Scenario: A registration that has ended gives an initial event
     Given the gateway tells of a registration-ends
     And a request for registration-ends
     And the request has "config.initialEvent" set to true
     When the request is sent
     Then the answer is 201
     And the sink receives a registration-ends
-    And the sink is told that the subscription ended with NETWORK_TERMINATED
+    And the sink is notified that the subscription ended with NETWORK_TERMINATED
 
   Scenario: An initial event counts towards the maximum
     Given the gateway tells of the status "Ringing"
@@ -38,9 +38,9 @@ Feature: Initial events
     When the request is sent
     Then the answer is 201
     And the sink receives the status "Ringing" as number 1
-    And the sink is told that the subscription ended with MAX_EVENTS_REACHED
+    And the sink is notified that the subscription ended with MAX_EVENTS_REACHED
 
-  Scenario Outline: Who does not wish it is told of what happens from now on
+  Scenario Outline: Without the wish, only later events arrive
     Given the gateway tells of the status "Ringing"
     And a request for session-status
     And the request has "config.initialEvent" set to <wish>

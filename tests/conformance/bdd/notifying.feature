@@ -18,7 +18,7 @@ Feature: Notifications
 
   Scenario: The plain form of session-status keeps the session in data
     Given a service with tight limits
-    And the gateway has told that the registration belongs to the client
+    And the gateway has announced that the registration belongs to the client
     And the gateway tells of a session-invitation
     And a subscription to session-status
     When the gateway tells of a session-status
@@ -26,7 +26,7 @@ Feature: Notifications
     And the notification has the attributes of CAMARA and no others but none
     And the notification has the time and the data of the gateway's event, and the subscription's id
 
-  Scenario: A call is told in the order in which it happened
+  Scenario: The events of a call arrive in the order in which they happened
     Given a subscription to session-status
     When the gateway tells of the status "InProgress"
     And the gateway tells of the status "Ringing"
@@ -40,7 +40,7 @@ Feature: Notifications
     And the sink receives the status "Hold" as number 4
     And the sink receives the status "Resume" as number 5
     And the sink receives the status "Terminated" as number 6
-    And every notification has an id of its own
+    And every notification has a different id
 
   Scenario: The gateway's own sequence numbers are passed on
     Given a subscription to session-status
@@ -53,7 +53,7 @@ Feature: Notifications
     Then the sink receives a session-status
     And the notification has the time and the data of the gateway's event, and the subscription's id
 
-  Scenario: An event told twice arrives once
+  Scenario: An event published twice arrives once
     Given a subscription to session-invitation
     When the gateway tells of a session-invitation
     And the gateway repeats its event
@@ -74,7 +74,7 @@ Feature: Notifications
     Then the sink receives a session-invitation
     And the notification carries the sink's token
     When the subscription is deleted
-    Then the sink is told that the subscription ended with SUBSCRIPTION_DELETED
+    Then the sink is notified that the subscription ended with SUBSCRIPTION_DELETED
     And the notification carries the sink's token
 
   Scenario: Without a credential there is no Authorization
@@ -98,7 +98,7 @@ Feature: Notifications
     And the gateway tells of another session-invitation
     Then the sink receives a session-invitation
     And the sink receives a session-invitation
-    And every notification has an id of its own
+    And every notification has a different id
 
     Examples:
       | status |

@@ -30,7 +30,7 @@ def agrees_to(world: World, rate: int) -> None:
 
 
 @given("the sink does not answer when it is asked")
-def silent(world: World) -> None:
+def nothing_is_sent(world: World) -> None:
     world.sink_is_asked(Answer(never=True))
 
 
@@ -70,7 +70,7 @@ def question_credentialed(world: World) -> None:
 
 
 @then(
-    parsers.parse("the third of them came no sooner than {seconds:d} s after the gateway told of the first")
+    parsers.parse("the third of them came no sooner than {seconds:d} s after the gateway published the first")
 )
-def held_back(told_s: float, seconds: int) -> None:
-    assert time.monotonic() - told_s >= seconds
+def held_back(published_s: float, seconds: int) -> None:
+    assert time.monotonic() - published_s >= seconds

@@ -13,8 +13,8 @@ _ANSWER_SDP = {"sdp": "v=0\r\no=- 2 2 IN IP4 192.0.2.2\r\ns=-\r\nt=0 0\r\n"}
 
 
 @given(parsers.parse("the sink answers {first:d}, then {rest:d}"))
-def sink_answers_in_turn(world: World, first: int, rest: int) -> None:
-    world.sink_answers(Answer(first), Answer(rest))
+def sink_answers_in_turn(world: World, first: int, then: int) -> None:
+    world.sink_answers(Answer(first), Answer(then))
 
 
 @given(parsers.parse('the sink answers {status:d} to "{path}", then 204'))
@@ -73,7 +73,7 @@ def without_header(world: World, name: str) -> None:
     assert world.notification.header(name) is None
 
 
-@then("every notification has an id of its own")
+@then("every notification has a different id")
 def unique_ids(world: World) -> None:
     identities = [(request.json["source"], request.json["id"]) for request in world.sink.requests]
     assert len(set(identities)) == len(identities) == world.seen

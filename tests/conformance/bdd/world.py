@@ -26,7 +26,7 @@ _CALLER, _CALLED = "tel:+12025550100", "tel:+12025550101"
 
 
 def a_moment(seconds: float) -> str:
-    """So many seconds from now, as RFC 3339 writes it."""
+    """This many seconds from now, as RFC 3339 writes it."""
     return format_time(round((time.time() + seconds) * 1000))
 
 
@@ -41,14 +41,14 @@ class Service:
 
     api: Api
     authority: Authority
-    opinion: SecondValidator
+    second_validator: SecondValidator
     strict: bool
 
     def fault(self, received: Received) -> str | None:
         """Why this is no valid notification, by the contract's schemas and by openapi-core."""
         validator = load_public(strict_cloudevents=self.strict).validator("CloudEvent")
         fault = validator.first_fault(received.json)
-        return str(fault) if fault else self.opinion.fault(received.headers, received.body)
+        return str(fault) if fault else self.second_validator.fault(received.headers, received.body)
 
 
 @dataclass
@@ -184,7 +184,7 @@ class World:
         return self.service.api(method, f"{NETWORK}{path}", data=data, headers={"Content-Type": media_type})
 
     def _network_event(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
-        told = {
+        required = {
             "session-invitation": {
                 "mediaSessionId": self.session,
                 "originatorAddress": _CALLER,
@@ -205,7 +205,7 @@ class World:
             "type": PREFIX + kind,
             "time": a_moment(0),
             "subject": self.registration,
-            "data": told | data,
+            "data": required | data,
         }
 
     def receive_question(self) -> Received:

@@ -76,8 +76,8 @@ def sent(
         *([request for request in sink.requests if request.path == path] for path in ("/strict", "/contract"))
     )
     for received in (sent.strict, sent.contract):
-        told = [_told(request.json) for request in received]
-        assert all(_told(event) in told for call in played for event in call)
+        happenings = [_happening(request.json) for request in received]
+        assert all(_happening(event) in happenings for call in played for event in call)
         assert {request.json["type"] for request in received} == set(EventType)
     assert not any(MOVED & request.json.keys() for request in sent.strict)
     assert all(request.json.keys() >= MOVED for request in sent.refusable)
@@ -100,7 +100,7 @@ def _subscribed(store: Store, sink: RecordingSink, call: list[dict[str, Any]]) -
                 ).id
 
 
-def _told(event: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _happening(event: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """What it says happened, without what the service adds."""
     added = {"subscriptionId"}
     return event["type"], {name: value for name, value in event["data"].items() if name not in added}
@@ -161,8 +161,8 @@ def test_javascript(sent: Sent) -> None:
 def test_the_document_names_the_versions_that_this_was_tried_with() -> None:
     manifest = json.loads((HERE / "node_modules" / "cloudevents" / "package.json").read_text())
     for language, installed in (("Python", version("cloudevents")), ("JavaScript", manifest["version"])):
-        told = set(re.findall(rf"^\| {language} `cloudevents` ([\d.]+),", DOCUMENT, re.MULTILINE))
-        assert told == {".".join(installed.split(".")[:2])}, language
+        documented = set(re.findall(rf"^\| {language} `cloudevents` ([\d.]+),", DOCUMENT, re.MULTILINE))
+        assert documented == {".".join(installed.split(".")[:2])}, language
 
 
 def _headers(received: Received) -> dict[str, str]:

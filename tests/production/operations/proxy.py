@@ -119,8 +119,8 @@ def nginx(directory: Path, configuration: str, port: int) -> Iterator[None]:
 
     def listens() -> bool:
         assert process.poll() is None, log.read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
 
     try:
         eventually(listens, "nginx listens")

@@ -1,4 +1,4 @@
-"""What nginx, with the file of `deploy/`, sends to the API, and what it answers while that is away."""
+"""What nginx, with the file of `deploy/`, sends to the API, and its answers while the API is unavailable."""
 
 import re
 import socket

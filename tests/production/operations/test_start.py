@@ -98,10 +98,10 @@ def test_the_settings_are_the_smallest_and_for_root_alone(
     # A shell reads them as systemd does.
     shown = run_block(f"set -a; . {settings}; set +a; env", tmp_path)
     assert set(shown.splitlines()) >= {f"{name}={value}" for name, value in values.items()}
-    # Each is told of in the line above it.
+    # The line above each explains it.
     lines = document.block("Settings").splitlines()
-    told = [lines[at - 1] for at, line in enumerate(lines) if line.startswith("WEBRTC_EVENTS_")]
-    assert [line for line in told if not line.startswith("# ")] == []
+    lines_above = [lines[at - 1] for at, line in enumerate(lines) if line.startswith("WEBRTC_EVENTS_")]
+    assert [line for line in lines_above if not line.startswith("# ")] == []
 
 
 def test_the_block_of_the_settings_never_replaces_a_key(
@@ -219,7 +219,7 @@ def test_two_kinds_of_api_processes_serve_one_side_each(
 
 
 def test_the_times_of_the_units_are_longer_than_those_of_the_processes(document: Document) -> None:
-    (stops,) = (told for what, told in document.table("Start") if what == "`systemctl stop`")
+    (stops,) = (effect for what, effect in document.table("Start") if what == "`systemctl stop`")
     requests_s, deliveries_s, *kills_s = map(float, re.findall(r"(\d+) s", stops))
     assert requests_s == gunicorn_conf.graceful_timeout
     assert deliveries_s == inspect.signature(Worker.stop).parameters["grace_s"].default

@@ -74,7 +74,7 @@ class TurnedClock(SystemClock):
 
 
 class Server:
-    """A running API, its issuer, and the clock that it judges tokens by."""
+    """A running API, its issuer, and the clock that it validates tokens by."""
 
     def __init__(self, ask: Callable[..., requests.Response], issuer: Issuer, clock: TurnedClock) -> None:
         self.ask = ask
@@ -104,7 +104,7 @@ class Server:
         """`header` is added to what is usual; of what is None there, nothing is sent."""
         whole = {"kid": key.kid} | dict(header or {})
         given = {name: value for name, value in whole.items() if value is not None or name == "typ"}
-        # PyJWT judges claims when it writes them; these go in as they are.
+        # PyJWT validates claims when it writes them; these go in as they are.
         return jwt.PyJWS().encode(json.dumps(self.claims(**changes)).encode(), key.private, algorithm, given)
 
     def list(self, token: str) -> requests.Response:
@@ -296,8 +296,8 @@ def test_a_token_that_is_not_as_it_must_be_is_treated_as_its_row_says(
 
 def test_there_is_a_case_for_each_row_and_none_besides() -> None:
     tried = [{name: set(cases) for name, cases in table.items()} for table in (CLAIMS, PARTS)]
-    told = [{name: set(cases) for name, cases in said(number).items()} for number in (0, 1)]
-    assert told == tried
+    documented = [{name: set(cases) for name, cases in said(number).items()} for number in (0, 1)]
+    assert documented == tried
 
 
 def middle(number: int, name: str) -> str:
@@ -307,16 +307,16 @@ def middle(number: int, name: str) -> str:
 
 
 def test_the_algorithms_are_those_of_the_row(server: Server) -> None:
-    told = re.findall(r"`(\w+)`", middle(1, "alg"))
-    assert set(told) == ALGORITHMS
-    for algorithm in told:
+    documented = re.findall(r"`(\w+)`", middle(1, "alg"))
+    assert set(documented) == ALGORITHMS
+    for algorithm in documented:
         assert server.list(server.token(KEYS[algorithm], algorithm)).status_code == 200, algorithm
 
 
 def test_the_types_are_those_of_the_row(server: Server) -> None:
-    told = re.findall(r"`([\w+/]+)`", middle(1, "typ"))
-    assert len(told) == 3
-    for kind in [line.swapcase() for line in told] + told:
+    documented = re.findall(r"`([\w+/]+)`", middle(1, "typ"))
+    assert len(documented) == 3
+    for kind in [line.swapcase() for line in documented] + documented:
         assert server.list(server.token(header={"typ": kind})).status_code == 200, kind
 
 
@@ -366,18 +366,18 @@ def operations(contract: Contract) -> set[tuple[str, str]]:
 
 def scopes() -> list[tuple[str, str, str, str]]:
     """Method, path, kind of event and scope, as the table has it; what it sums up is written out."""
-    told: list[tuple[str, str, str, str]] = []
+    rows: list[tuple[str, str, str, str]] = []
     for operation, scope in DOCUMENT.table("Scopes"):
         name = re.findall(r"`([^`]+)`", scope)[0]
         found = re.match(r"`(\w+) (/\S+)`", operation)
         if found is None:
             assert operation.startswith(f"everything under `{NETWORK}`")
-            told += [(*operation, "", name) for operation in sorted(operations(load_network()))]
+            rows += [(*operation, "", name) for operation in sorted(operations(load_network()))]
         elif "<event type>" in name:
-            told += [(*found.groups(), kind, name.replace("<event type>", PREFIX + kind)) for kind in KINDS]
+            rows += [(*found.groups(), kind, name.replace("<event type>", PREFIX + kind)) for kind in KINDS]
         else:
-            told.append((*found.groups(), "", name))
-    return told
+            rows.append((*found.groups(), "", name))
+    return rows
 
 
 def test_every_operation_has_its_scope_in_the_table() -> None:
@@ -386,10 +386,12 @@ def test_every_operation_has_its_scope_in_the_table() -> None:
     shared = {
         (method, path.replace(latest.base_path, public.base_path)) for method, path in operations(latest)
     }
-    told = {(method, path) for method, path, *_ in scopes()}
-    assert told >= operations(public) | operations(load_network())
-    assert {(method, path.replace(latest.base_path, public.base_path)) for method, path in told} >= shared
-    assert told <= operations(public) | operations(latest) | operations(load_network())
+    documented = {(method, path) for method, path, *_ in scopes()}
+    assert documented >= operations(public) | operations(load_network())
+    assert {
+        (method, path.replace(latest.base_path, public.base_path)) for method, path in documented
+    } >= shared
+    assert documented <= operations(public) | operations(latest) | operations(load_network())
 
 
 @pytest.mark.parametrize(("method", "path", "kind", "needed"), scopes())
@@ -448,15 +450,15 @@ def test_keys_that_are_passed_over(server: Server) -> None:
 
 
 def test_a_new_key_is_known_within_the_documented_time(valkey: Valkey) -> None:
-    told = re.search(r"a\s+new key is known within (\d+) s", DOCUMENT.section("Keys of the issuer"))
-    assert told is not None
+    documented = re.search(r"a\s+new key is known within (\d+) s", DOCUMENT.section("Keys of the issuer"))
+    assert documented is not None
     with started(valkey, RSA) as server:
         assert server.list(server.token()).status_code == 200
         # The keys were just read, for a token that names one that there is not.
         server.clock.elapsed_s = 100
         assert server.list(server.token(header={"kid": "none"})).status_code == 401
         server.issuer.keys.append(EC)
-        server.clock.elapsed_s += float(told[1]) - 1
+        server.clock.elapsed_s += float(documented[1]) - 1
         assert server.list(server.token(EC, "ES256")).status_code == 401
         server.clock.elapsed_s += 1
         assert server.list(server.token(EC, "ES256")).status_code == 200

@@ -39,9 +39,9 @@ def test_systemd_has_nothing_to_say_of_a_unit(unit: Path) -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem, indirect=True)
 def test_a_unit_is_as_closed_as_the_document_says(unit: Path, document: Document) -> None:
-    told = re.search(r"a score of at most (\d)\.(\d)", document.section("Start"))
-    assert told is not None
-    done = analyzed("security", "--offline=yes", f"--threshold={told[1]}{told[2]}", str(unit))
+    documented = re.search(r"a score of at most (\d)\.(\d)", document.section("Start"))
+    assert documented is not None
+    done = analyzed("security", "--offline=yes", f"--threshold={documented[1]}{documented[2]}", str(unit))
     assert done.returncode == 0, done.stdout[-200:]
     score = re.search(r"Overall exposure level for \S+: (\d\.\d)", done.stdout)
     assert score is not None, done.stdout

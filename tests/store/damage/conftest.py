@@ -165,10 +165,10 @@ class Service:
                 except DamagedRecord:
                     assert subscription_id not in shown
         self.store.expiry.sweep()
-        letters = DeadLetters(self.store)
-        for letter in letters.newest_first(DeadLetterFilter()):
-            letters.attempts(letter)
-            letters.redeliver(letter)
+        dead_letters = DeadLetters(self.store)
+        for dead_letter in dead_letters.newest_first(DeadLetterFilter()):
+            dead_letters.attempts(dead_letter)
+            dead_letters.redeliver(dead_letter)
         Erasure(self.store).find(NEAR)
         KeyRotation(self.store, CredentialBox(self.settings.secret_key)).run(lambda _: None)
         for name in damaged:

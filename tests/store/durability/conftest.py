@@ -44,7 +44,7 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "webrtc_events")
 
 
-def told(caplog: pytest.LogCaptureFixture, least: int = logging.WARNING) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture, least: int = logging.WARNING) -> list[str]:
     """What was logged of that level or above, and is forgotten then."""
     found = [record.getMessage() for record in caplog.records if record.levelno >= least]
     caplog.clear()

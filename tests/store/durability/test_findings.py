@@ -10,7 +10,7 @@ import redis
 
 from tests.harness.builders import append, created, invitation
 from tests.harness.valkeys import eventually
-from tests.store.durability.conftest import Later, Start, TurnableClock, Watch, told
+from tests.store.durability.conftest import Later, Start, TurnableClock, Watch, logged
 from webrtc_events.core.conditions import Condition, Health
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Status, TerminationReason
@@ -77,7 +77,7 @@ def test_a_durable_store_is_named_and_nothing_more_is_said(
 ) -> None:
     server = start(options)
     begun = watch(server.url, REQUIRE_DURABLE_STORE="true")
-    lines = told(caplog, logging.INFO)
+    lines = logged(caplog, logging.INFO)
     assert lines[0].startswith("the store is empty")
     assert re.fullmatch(
         rf"the store is (Valkey|Redis) [0-9.]+, {described}, at {re.escape(server.address)}", lines[1]
@@ -100,7 +100,7 @@ def test_a_store_that_is_not_durable_is_said_to_be_so(
     server = start(options)
     begun = watch(server.url)
     assert f", {described}, at {server.address}" in caplog.text
-    (line,) = told(caplog)
+    (line,) = logged(caplog)
     assert line.startswith(f"the store at {server.address} ")
     assert wrong in line
     assert f"Set `{mend}" in line
@@ -146,7 +146,7 @@ def test_what_the_user_may_not_ask_is_said_and_not_guessed(
         client.execute_command("ACL", "SETUSER", "app", "on", ">x", "~*", "&*", "+@all", *denied.split())
     url = server.url.replace("redis://", "redis://app:x@")
     begun = watch(url)
-    lines = told(caplog, logging.INFO)
+    lines = logged(caplog, logging.INFO)
     for text in says:
         assert sum(text in line for line in lines) == 1
     assert not [line for line in lines if "nothing to disk" in line or "app:x" in line]
@@ -170,21 +170,21 @@ def test_a_user_who_may_not_mark_the_store_is_reported_with_the_consequence(
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "app", "on", ">x", "~*", "&*", "+@all", "-xrange")
         begun = watch(server.url.replace("redis://", "redis://app:x@"), REQUIRE_DURABLE_STORE="true")
-        (line,) = told(caplog)
+        (line,) = logged(caplog)
         assert "does not permit XADD, XRANGE and XREVRANGE on keys *:marks" in line
         assert begun.durability().health is Health.DEGRADED
         made = created(begun.store)
         assert begun.store.subscriptions.get(made.id) is not None
         assert not client.keys("*marks")
         later(begun)
-        assert told(caplog) == []
+        assert logged(caplog) == []
         client.execute_command("ACL", "SETUSER", "app", "+xrange")
         begun.step()
         later(begun)
         assert begun.durability() == Condition.ok()
         client.flushall()
         begun.step()
-        assert "was emptied" in told(caplog)[0]
+        assert "was emptied" in logged(caplog)[0]
 
 
 def test_a_command_that_is_not_there_is_as_one_that_is_not_permitted(
@@ -195,7 +195,7 @@ def test_a_command_that_is_not_there_is_as_one_that_is_not_permitted(
     managed.write_text("rename-command CONFIG hidden\n")
     server = start({"appendonly": "yes", "include": str(managed)})
     begun = watch(server.url)
-    assert told(caplog, logging.WARNING) == []
+    assert logged(caplog, logging.WARNING) == []
     assert begun.durability() == Condition.ok()
     with pytest.raises(UnfitStore, match="appendfsync"):
         watch(server.url, REQUIRE_DURABLE_STORE="true")
@@ -209,28 +209,28 @@ def test_changes_are_logged_once_and_what_stays_wrong_every_hour(
 ) -> None:
     server = start({"appendonly": "yes"})
     begun = watch(server.url)
-    assert told(caplog) == []
+    assert logged(caplog) == []
     with server.client() as client:
         client.config_set("appendonly", "no")
         begun.step()
-        assert told(caplog, logging.INFO) == []
+        assert logged(caplog, logging.INFO) == []
         later(begun)
-        (line,) = told(caplog)
+        (line,) = logged(caplog)
         assert "writes nothing to disk" in line
         for _ in range(3):
             later(begun)
-        assert told(caplog, logging.INFO) == []
+        assert logged(caplog, logging.INFO) == []
         later(begun, 3600)
-        (reminder,) = told(caplog)
+        (reminder,) = logged(caplog)
         assert reminder == f"still so: {line}"
         later(begun)
-        assert told(caplog, logging.INFO) == []
+        assert logged(caplog, logging.INFO) == []
         client.config_set("appendonly", "yes")
         eventually(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "it is written")
         later(begun)
-        assert told(caplog, logging.INFO) == [f"no longer so: {line}"]
+        assert logged(caplog, logging.INFO) == [f"no longer so: {line}"]
         later(begun, 3600)
-        assert told(caplog, logging.INFO) == []
+        assert logged(caplog, logging.INFO) == []
     assert begun.durability() == Condition.ok()
 
 
@@ -245,7 +245,7 @@ def test_where_it_must_be_durable_nothing_new_is_taken_while_it_is_not(
     with server.client() as client:
         client.config_set("appendfsync", "no")
         later(begun)
-        _, refusing = told(caplog)
+        _, refusing = logged(caplog)
         assert refusing.startswith("new events and subscriptions are refused")
         assert begun.durability().health is Health.UNAVAILABLE
         for refused in (
@@ -265,10 +265,10 @@ def test_where_it_must_be_durable_nothing_new_is_taken_while_it_is_not(
         )
         assert ended == "ended"
         later(begun)
-        assert told(caplog, logging.INFO) == []
+        assert logged(caplog, logging.INFO) == []
         client.config_set("appendfsync", "always")
         later(begun)
-        assert told(caplog, logging.INFO)[-1] == "new events and subscriptions are taken again"
+        assert logged(caplog, logging.INFO)[-1] == "new events and subscriptions are taken again"
     assert begun.durability() == Condition.ok()
     created(store)
 
@@ -289,11 +289,11 @@ def test_a_full_disk_under_the_append_only_file(
         return False
 
     eventually(refused, "the store takes no writes")
-    told(caplog)
-    # It says so, though the store takes no marks either.
+    logged(caplog)
+    # It is logged, though the store takes no marks either.
     with pytest.raises(Unavailable):
         begun.step()
-    line, _ = told(caplog)
+    line, _ = logged(caplog)
     assert "cannot write to its append-only file" in line
     assert "aof_last_write_status:err" in line
     assert begun.durability().health is Health.UNAVAILABLE
@@ -302,7 +302,7 @@ def test_a_full_disk_under_the_append_only_file(
         eventually(lambda: client.info("persistence")["aof_last_write_status"] == "ok", "it can write again")
     begun.step()
     assert begun.durability() == Condition.ok()
-    assert told(caplog) == []
+    assert logged(caplog) == []
     created(begun.store)
 
 
@@ -311,7 +311,7 @@ def test_a_full_disk_under_snapshots(
 ) -> None:
     server = start({"appendonly": "no", "save": "3600 1"})
     begun = watch(server.url)
-    told(caplog)
+    logged(caplog)
     server.limit_files(10)
     created(begun.store)
     with server.client() as client:
@@ -319,14 +319,14 @@ def test_a_full_disk_under_snapshots(
         eventually(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", "it fails")
         with pytest.raises(Unavailable):
             begun.step()
-        (line,) = told(caplog)
+        (line,) = logged(caplog)
         assert "could not write its last snapshot and takes no writes until it can" in line
         assert "could not write its last snapshot" in begun.durability().detail
         server.limit_files()
         client.bgsave()
         eventually(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "ok", "it works")
     begun.step()
-    assert [text for text in told(caplog, logging.INFO) if "no longer so" in text]
+    assert [text for text in logged(caplog, logging.INFO) if "no longer so" in text]
 
 
 # Clocks
@@ -346,10 +346,10 @@ def test_a_clock_that_is_not_that_of_the_store_is_logged_with_the_difference(
 ) -> None:
     server = start({"appendonly": "yes"})
     begun = watch(server.url, REQUIRE_DURABLE_STORE="true")
-    assert told(caplog) == []
+    assert logged(caplog) == []
     clock.wall_s += off_s
     later(begun)
-    (line,) = told(caplog)
+    (line,) = logged(caplog)
     assert f"has a clock that is {says}" in line
     assert begun.clocks() == Condition(Health.DEGRADED, f"A clock of the store is {says}.")
     assert begun.durability() == Condition.ok()
@@ -377,7 +377,7 @@ def test_a_store_that_is_busy_is_no_store_that_refuses(
     """It answers each command with an error, which says nothing of what is permitted."""
     server = start({"appendonly": "yes", "busy-reply-threshold": "20"})
     begun = watch(server.url, REQUIRE_DURABLE_STORE="true")
-    told(caplog)
+    logged(caplog)
     with server.client() as client, server.client() as other, ThreadPoolExecutor(1) as pool:
         endless = pool.submit(client.eval, "while true do end", 0)
 
@@ -390,7 +390,7 @@ def test_a_store_that_is_busy_is_no_store_that_refuses(
         eventually(is_busy, "it is busy")
         with pytest.raises(Unavailable):
             later(begun)
-        assert told(caplog, logging.INFO) == []
+        assert logged(caplog, logging.INFO) == []
         assert begun.durability() == Condition.ok()
         other.script_kill()
         assert isinstance(endless.exception(10), redis.ResponseError)
