@@ -18,9 +18,9 @@ ROOTS = "the composition roots"
 
 _HEAD = """# Modules
 
-Every module, a table for each room, with the first line of its docstring. Paths are below `webrtc_events/`, those of handlers
-below the repository. [ARCHITECTURE.md](../ARCHITECTURE.md) says what the rooms are for. `python -m tests.house.module_table`
-writes this page anew.
+Every module with the first line of its docstring, a table for each room. Paths are below `webrtc_events/`,
+those of handlers below the repository. [ARCHITECTURE.md](../ARCHITECTURE.md) says what the rooms are for.
+`python -m tests.house.module_table` writes this page anew.
 """
 _GENERATED = "# Generated from the contract by `make types`"
 # From the outside to the inside. Rooms that it does not name come last.

@@ -276,20 +276,20 @@ def ask_for_path(world: World, method: str, path: str) -> None:
     world.ask(method, f"{PUBLIC}{path}")
 
 
-@given(parsers.re("the gateway tells of (a|another) (?P<kind>[a-z-]+)"))
-@when(parsers.re("the gateway tells of (a|another) (?P<kind>[a-z-]+)"))
+@given(parsers.re("the gateway publishes (a|another) (?P<kind>[a-z-]+)"))
+@when(parsers.re("the gateway publishes (a|another) (?P<kind>[a-z-]+)"))
 def tell(world: World, kind: str) -> None:
     world.publish(kind)
 
 
-@given("the gateway tells of a session-invitation to another registration")
-@when("the gateway tells of a session-invitation to another registration")
+@given("the gateway publishes a session-invitation to another registration")
+@when("the gateway publishes a session-invitation to another registration")
 def tell_others(world: World) -> None:
     world.publish("session-invitation", subject=f"other-{world.name}")
 
 
-@given(parsers.parse('the gateway tells of the status "{status}"'))
-@when(parsers.parse('the gateway tells of the status "{status}"'))
+@given(parsers.parse('the gateway publishes the status "{status}"'))
+@when(parsers.parse('the gateway publishes the status "{status}"'))
 def tell_status(world: World, status: str) -> None:
     world.publish("session-status", data={"status": status})
 

@@ -26,7 +26,7 @@ Feature: Deleting a subscription
     Given a subscription to session-invitation
     When the subscription is deleted
     Then the answer is 204
-    When the gateway tells of a session-invitation
+    When the gateway publishes a session-invitation
     Then no subscription gets it
     And the sink is notified that the subscription ended with SUBSCRIPTION_DELETED
 

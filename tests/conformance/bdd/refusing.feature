@@ -150,7 +150,7 @@ Feature: Refusing a subscription
       | registration-ends  |
 
   Scenario: Nobody listens in on a session of others
-    Given the gateway tells of a session-invitation to another registration
+    Given the gateway publishes a session-invitation to another registration
     And a request for session-status
     When the request is sent
     Then the error is 403 SUBSCRIPTION_MISMATCH

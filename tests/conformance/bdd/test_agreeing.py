@@ -48,8 +48,8 @@ def agreed_subscription(world: World, kind: str) -> None:
     world.await_status("ACTIVE")
 
 
-@given('the gateway tells of the status "Ringing"', target_fixture="told_s")
-@when('the gateway tells of the status "Ringing"', target_fixture="told_s")
+@given('the gateway publishes the status "Ringing"', target_fixture="published_s")
+@when('the gateway publishes the status "Ringing"', target_fixture="published_s")
 def tell_and_look_at_the_clock(world: World) -> float:
     before_s = time.monotonic()
     world.publish("session-status", data={"status": "Ringing"})

@@ -171,7 +171,7 @@ class World:
         assert self.answer.status_code in (201, 202), self.answer.text
 
     def publish(self, kind: str, **changes: Any) -> None:
-        """What the gateway tells; `matched` is the number of subscriptions that get it."""
+        """What the gateway publishes; `matched` is the number of subscriptions that get it."""
         self.event = self._network_event(kind, changes.pop("data", {})) | changes
         answer = self.gateway("POST", "/events", self.event, "application/cloudevents+json")
         assert answer.status_code == 202, answer.text
