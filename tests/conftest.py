@@ -60,7 +60,14 @@ CommandsParser.initialize = _read_commands_once
 # do too (test_machine calls every script in a random order); `make slow` repeats all of them.
 _QUICK_ON_CLUSTER = {
     "delivery": {"test_calls", "test_erasure", "test_key_rotation", "test_redelivery", "test_worker"},
-    "services": {"test_events", "test_lifecycle", "test_subscriptions"},
+    "services": {
+        "test_endings",
+        "test_events",
+        "test_initial_events",
+        "test_limits",
+        "test_ownership",
+        "test_subscriptions",
+    },
 }
 _SLOW_ON_CLUSTER = {
     "store": {"test_claim_rounds", "test_clock", "test_damaged_fan_out", "test_payloads"},

@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 
+from tests.services.subscription_requests import APP
+from tests.services.world import INVITATION, REGISTRATION_ENDS, STATUS, World, ends, invitation, status
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.errors import NotFound
 from webrtc_events.core.model import EventType, OutboxKind
 from webrtc_events.core.outcomes import Agreed, Refused
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.store import Store
-
-from .test_lifecycle import INVITATION, REGISTRATION_ENDS, STATUS, World, ends, invitation, status
-from .test_subscriptions import APP
 
 WISHES = {"initialEvent": True}
 AGREED = Agreed(None)

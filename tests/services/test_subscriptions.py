@@ -10,6 +10,7 @@ import redis
 
 from tests.conftest import everything, kept_keys
 from tests.harness.builders import listed
+from tests.services.subscription_requests import APP, SCOPES, credential, request
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import SystemClock, format_time, parse_time
 from webrtc_events.core.errors import NotFound, PermissionDenied, ServiceError, Unprocessable
@@ -19,34 +20,10 @@ from webrtc_events.services import subscription_requests
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.store import Store
 
-SCOPES = frozenset(f"webrtc-events:{event_type}:create" for event_type in EventType)
-APP = Caller("app", None, SCOPES)
-
 
 @pytest.fixture
 def subscriptions(store: Store, settings: Settings) -> Subscriptions:
     return Subscriptions(store, SubscriptionOptions.of(settings))
-
-
-def request(event_type: str = EventType.SESSION_INVITATION, **changes: Any) -> Any:
-    detail = {"registrationId": "r1", "deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2"}
-    detail |= changes.pop("detail", {})
-    config = {"subscriptionDetail": detail} | changes.pop("config", {})
-    return {
-        "protocol": "HTTP",
-        "sink": "https://sink.example.com/inbox",
-        "types": [str(event_type)],
-        "config": config,
-    } | changes
-
-
-def credential(expires: str = "2999-01-01T00:00:00Z", token: str = "s3cret") -> dict[str, str]:
-    return {
-        "credentialType": "ACCESSTOKEN",
-        "accessToken": token,
-        "accessTokenExpiresUtc": expires,
-        "accessTokenType": "bearer",
-    }
 
 
 def error(subscriptions: Subscriptions, asked: Any, caller: Caller = APP) -> tuple[int, str, str]:

@@ -10,6 +10,8 @@ import redis
 
 from tests.conftest import everything
 from tests.harness.builders import listed
+from tests.services.subscription_requests import APP, SCOPES, credential, request
+from tests.services.world import STATUS, World, content, invitation, status, token
 from webrtc_events.contract.documents import load_next
 from webrtc_events.core.clock import SystemClock, format_time
 from webrtc_events.core.credentials import CredentialBox
@@ -21,9 +23,6 @@ from webrtc_events.services.subscriptions import SubscriptionOptions, Subscripti
 from webrtc_events.store.keys import partition_of, session_key
 from webrtc_events.store.settlements import DroppedEvent, Settlement
 from webrtc_events.store.store import Store
-
-from .test_lifecycle import STATUS, World, content, invitation, status, token
-from .test_subscriptions import APP, SCOPES, credential, request
 
 P = partition_of("r1", 64)
 At = Callable[[float], World]
