@@ -13,6 +13,7 @@ import requests
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tests.api.tokens import RSA
 from tests.harness.issuer import Issuer, SigningKeyPair
 from webrtc_events.api.http_protocol import HttpProtocol
 from webrtc_events.app import create_app
@@ -104,6 +105,14 @@ def issuer() -> Iterator[Issuer]:
     running = Issuer(SigningKeyPair.rsa("rsa"))
     yield running
     running.close()
+
+
+@pytest.fixture
+def own_issuer() -> Iterator[Issuer]:
+    """One that a test may change."""
+    serving = Issuer(RSA)
+    yield serving
+    serving.close()
 
 
 @pytest.fixture(scope="session")
