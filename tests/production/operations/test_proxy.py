@@ -18,8 +18,8 @@ from tests.harness.issuer import Issuer, SigningKeyPair
 from tests.harness.valkeys import ValkeyServer, eventually
 from tests.harness.valkeys import _free_port as free_port
 from tests.production.operations.client import Client
-from tests.production.operations.conftest import AUDIENCE
 from tests.production.operations.proxy import FILE, NAME, Proxy, head, parsed, running
+from tests.production.operations.tools import AUDIENCE
 from tests.production.operations.units import DEPLOY, Unit, started
 from webrtc_events import app
 

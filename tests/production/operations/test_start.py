@@ -15,8 +15,8 @@ from tests.harness.sinks import RecordingSink
 from tests.harness.valkeys import _free_port as free_port
 from tests.harness.valkeys import eventually
 from tests.production.operations.client import Client
-from tests.production.operations.conftest import AUDIENCE, Configure, ConfiguredValkey
-from tests.production.operations.tools import adapted, run_block
+from tests.production.operations.conftest import Configure, ConfiguredValkey
+from tests.production.operations.tools import AUDIENCE, adapted, run_block
 from tests.production.operations.units import DEPLOY, INSTALLED, SCRIPTS, Unit, environment_file, started
 from webrtc_events import gunicorn_conf
 from webrtc_events.core.settings import Settings
