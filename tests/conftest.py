@@ -11,7 +11,8 @@ import pytest
 import redis
 from redis._parsers.commands import CommandsParser
 
-from tests.harness.valkeys import Cluster, ClusterClient, quick_directory, three_node_cluster
+from tests.harness.clusters import Cluster, ClusterClient, three_node_cluster
+from tests.harness.valkeys import quick_directory
 from tests.production.releases import build_wheel
 from webrtc_events.contract import documents
 from webrtc_events.core.clock import SystemClock

@@ -13,8 +13,7 @@ from tests.chaos.gateway import PREFIX, Channel
 from tests.chaos.inbox import Inbox
 from tests.chaos.processes import Process
 from tests.harness.issuer import Issuer
-from tests.harness.valkeys import _free_port as free_port
-from tests.harness.valkeys import eventually
+from tests.harness.valkeys import eventually, free_port
 from webrtc_events.core.clock import SystemClock
 
 __all__ = ["SCOPES", "Service", "Subscriber"]

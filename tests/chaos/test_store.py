@@ -4,7 +4,8 @@ from typing import Any
 
 from tests.chaos.run import CLOCK, Run
 from tests.chaos.service import Service
-from tests.harness.valkeys import ValkeyServer, eventually, sentinel
+from tests.harness.sentinels import sentinel
+from tests.harness.valkeys import ValkeyServer, eventually
 
 # Beyond the 30 s after which a thread that hangs counts as dead.
 PAUSE_S = 33.0

@@ -14,7 +14,8 @@ import redis
 from tests.cluster.conftest import Connect
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation
-from tests.harness.valkeys import CLOCK, Sentinel, ValkeyServer, eventually, sentinel
+from tests.harness.sentinels import Sentinel, sentinel
+from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
 from webrtc_events.core.credentials import CredentialBox, sealing_key_id
 from webrtc_events.core.model import Credential
 from webrtc_events.core.setting_values import secret_keys

@@ -4,8 +4,9 @@ import pytest
 
 from tests.cluster.conftest import Build, Connect
 from tests.harness.builders import all_of, append, created, invitation
+from tests.harness.clusters import Cluster
 from tests.harness.sinks import Answer, RecordingSink
-from tests.harness.valkeys import CLOCK, Cluster, ValkeyServer, eventually
+from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.settlements import Settlement

@@ -11,8 +11,9 @@ from tests.cluster.conftest import Build, Connect
 from tests.cluster.test_failover import Gateway, numbers_at
 from tests.cluster.test_outages import claimed, works
 from tests.harness.builders import append, created, invitation
+from tests.harness.clusters import Cluster
 from tests.harness.sinks import RecordingSink
-from tests.harness.valkeys import Cluster, ValkeyServer, eventually
+from tests.harness.valkeys import ValkeyServer, eventually
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import partition_of
 

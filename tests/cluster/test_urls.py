@@ -9,9 +9,11 @@ import pytest
 from tests.cluster.conftest import Connect
 from tests.cluster.relays import TlsRelay
 from tests.cluster.test_outages import one_of_each
+from tests.harness.authority import Authority
 from tests.harness.builders import append, created, invitation
-from tests.harness.sinks import Authority
-from tests.harness.valkeys import Cluster, Sentinel, ValkeyServer, form, sentinel
+from tests.harness.clusters import Cluster, form
+from tests.harness.sentinels import Sentinel, sentinel
+from tests.harness.valkeys import ValkeyServer
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.store import Store
 

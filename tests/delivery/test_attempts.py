@@ -21,10 +21,11 @@ import redis
 
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, DispatcherDriver
+from tests.harness.authority import Authority, self_signed
 from tests.harness.builders import append, created, invitation, new_subscription
 from tests.harness.documents import Document
 from tests.harness.http2_sink import Http2Sink, refuse_stream
-from tests.harness.sinks import Answer, Authority, RecordingSink, plain_listener, read_request, self_signed
+from tests.harness.sinks import Answer, RecordingSink, plain_listener, read_request
 from webrtc_events.cli.dead_letter_text import as_text, in_full
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox

@@ -1,6 +1,6 @@
 """Writes docs/modules.md: every module with the first sentence of its docstring, a table for each room.
 
-    python -m tests.house.module_table
+python -m tests.house.module_table
 """
 
 import ast

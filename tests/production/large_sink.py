@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trustme
 
-from tests.harness.valkeys import _free_port as free_port
+from tests.harness.valkeys import free_port
 from tests.production.operations.proxy import nginx
 
 __all__ = ["LargeSink", "large_sink"]

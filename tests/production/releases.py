@@ -15,7 +15,7 @@ import pytest
 
 from tests.chaos.processes import Process
 from tests.chaos.service import APP, GUNICORN_CONF, Service
-from tests.harness.valkeys import _free_port as free_port
+from tests.harness.valkeys import free_port
 
 __all__ = ["Release", "build_wheel", "previous", "this"]
 

@@ -14,7 +14,7 @@ import requests
 from tests.chaos.processes import Process
 from tests.harness.builders import created
 from tests.harness.issuer import Issuer
-from tests.harness.valkeys import CLOCK, ValkeyServer, _free_port, eventually
+from tests.harness.valkeys import CLOCK, ValkeyServer, eventually, free_port
 from tests.production.large_sink import LargeSink, large_sink
 from tests.production.service import environ_of, event, processes
 from webrtc_events.core.settings import Settings
@@ -35,7 +35,7 @@ class Service:
     """An API and a worker in separate processes, on a store with little memory, and a sink."""
 
     def __init__(self, directory: Path, issuer: Issuer, store: ValkeyServer, sink: LargeSink) -> None:
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         token = issuer.token(CLOCK.now(), scope="webrtc-events:network", exp=CLOCK.now() + 3600)
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"

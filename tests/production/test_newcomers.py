@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.harness.authority import Authority
 from tests.harness.builders import append, created, invitation
 from tests.harness.crowds import Sinks, address, slow_sinks, unresponsive_sinks, worker_process
-from tests.harness.sinks import Authority
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.model import EventType, NetworkEvent
 from webrtc_events.core.settings import Settings

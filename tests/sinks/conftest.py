@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.sinks import Authority, RecordingSink
+from tests.harness.authority import Authority
+from tests.harness.sinks import RecordingSink
 from tests.sinks.exchanges import DEFAULT, LOOPBACK, POOL, MakeSink, Names
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.sinks.addresses import AddressPolicy

@@ -9,8 +9,9 @@ from typing import BinaryIO, cast
 
 import pytest
 
+from tests.harness.authority import Authority
 from tests.harness.http2_sink import Act, Http2Sink, go_away, refuse_stream
-from tests.harness.sinks import Answer, Authority, RecordingSink, read_request
+from tests.harness.sinks import Answer, RecordingSink, read_request
 from tests.sinks.exchanges import (
     BODY,
     HEADERS,

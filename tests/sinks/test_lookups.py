@@ -8,7 +8,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from tests.harness.sinks import Answer, Authority, RecordingSink
+from tests.harness.authority import Authority
+from tests.harness.sinks import Answer, RecordingSink
 from tests.sinks.exchanges import HASTY, MakeSink, Names, collect, failure, post, request, status
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.outcomes import SinkFailure

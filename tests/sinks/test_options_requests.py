@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.harness.authority import Authority
 from tests.harness.http2_sink import Http2Sink
-from tests.harness.sinks import Answer, Authority, Received, RecordingSink
+from tests.harness.sinks import Answer, Received, RecordingSink
 from tests.sinks.exchanges import BODY, MakeSink, ask, failure, post, send, status
 from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkReply
 from webrtc_events.sinks.addresses import AddressPolicy

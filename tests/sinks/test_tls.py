@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.sinks import Authority, RecordingSink, plain_listener, self_signed
+from tests.harness.authority import Authority, self_signed
+from tests.harness.sinks import RecordingSink, plain_listener
 from tests.sinks.exchanges import MakeSink, failure, post, status
 
 

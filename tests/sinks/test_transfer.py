@@ -10,8 +10,9 @@ from typing import BinaryIO, cast
 import pytest
 from h2.connection import H2Connection
 
+from tests.harness.authority import Authority
 from tests.harness.http2_sink import Http2Sink
-from tests.harness.sinks import Answer, Authority, RecordingSink, plain_listener, read_request
+from tests.harness.sinks import Answer, RecordingSink, plain_listener, read_request
 from tests.sinks.exchanges import (
     DEFAULT,
     HASTY,

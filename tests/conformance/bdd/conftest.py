@@ -12,9 +12,10 @@ from pytest_bdd import given, parsers, then, when
 
 from tests.api.conftest import ALL_SCOPES, PREFIX, PUBLIC, Api
 from tests.conformance.bdd.world import DEVICE, SUBSCRIPTIONS, Service, World, a_moment
+from tests.harness.authority import Authority
 from tests.harness.commands import Running
 from tests.harness.issuer import Issuer, SigningKeyPair
-from tests.harness.sinks import Answer, Authority, RecordingSink
+from tests.harness.sinks import Answer, RecordingSink
 from webrtc_events.contract.documents import load_public
 from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.sink.second_validator import SecondValidator

@@ -11,8 +11,9 @@ from typing import Any
 import requests
 
 from tests.api.conftest import NETWORK, PREFIX, PUBLIC, Api, assert_error
+from tests.harness.authority import Authority
 from tests.harness.commands import eventually
-from tests.harness.sinks import Answer, Authority, Received, RecordingSink
+from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import format_time, parse_time
 from webrtc_events.local.sink.second_validator import SecondValidator

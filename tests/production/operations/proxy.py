@@ -13,8 +13,7 @@ from pathlib import Path
 import requests
 import trustme
 
-from tests.harness.valkeys import _free_port as free_port
-from tests.harness.valkeys import eventually
+from tests.harness.valkeys import eventually, free_port
 from tests.production.operations.tools import adapted, tool
 from tests.production.operations.units import DEPLOY
 

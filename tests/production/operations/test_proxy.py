@@ -15,8 +15,7 @@ import requests
 from tests.api.conftest import NETWORK, PUBLIC, assert_error, invitation, subscription_request
 from tests.harness.documents import ROOT, Document
 from tests.harness.issuer import Issuer, SigningKeyPair
-from tests.harness.valkeys import ValkeyServer, eventually
-from tests.harness.valkeys import _free_port as free_port
+from tests.harness.valkeys import ValkeyServer, eventually, free_port
 from tests.production.operations.client import Client
 from tests.production.operations.proxy import FILE, NAME, Proxy, head, parsed, running
 from tests.production.operations.tools import AUDIENCE

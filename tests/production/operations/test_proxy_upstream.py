@@ -13,8 +13,7 @@ import trustme
 from tests.api.conftest import NETWORK, PUBLIC, assert_error
 from tests.harness.documents import Document
 from tests.harness.sinks import Received, read_request
-from tests.harness.valkeys import _free_port as free_port
-from tests.harness.valkeys import eventually
+from tests.harness.valkeys import eventually, free_port
 from tests.production.operations.proxy import FILE, NAME, Proxy, head, parsed, running
 from webrtc_events import gunicorn_conf
 

@@ -12,8 +12,7 @@ from tests.chaos.processes import Process
 from tests.harness.documents import Document
 from tests.harness.issuer import Issuer
 from tests.harness.sinks import RecordingSink
-from tests.harness.valkeys import _free_port as free_port
-from tests.harness.valkeys import eventually
+from tests.harness.valkeys import eventually, free_port
 from tests.production.operations.client import Client
 from tests.production.operations.conftest import Configure, ConfiguredValkey
 from tests.production.operations.tools import AUDIENCE, adapted, run_block

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.builders import append, created, invitation
-from tests.harness.valkeys import ValkeyServer, eventually, sentinel
+from tests.harness.sentinels import sentinel
+from tests.harness.valkeys import ValkeyServer, eventually
 from tests.store.durability.conftest import Later, Start, TurnableClock, Watch, logged
 from webrtc_events.core.conditions import Condition, Health
 from webrtc_events.store.durability.watch import StoreWatch

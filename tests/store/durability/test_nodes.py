@@ -11,7 +11,8 @@ import redis
 
 from tests.cluster.relays import EditingRelay
 from tests.harness.builders import created
-from tests.harness.valkeys import Cluster, ValkeyServer, eventually, form, three_node_cluster
+from tests.harness.clusters import Cluster, form, three_node_cluster
+from tests.harness.valkeys import ValkeyServer, eventually
 from tests.store.durability.conftest import Later, Start, Watch, logged
 from webrtc_events.core.conditions import Condition, Health
 from webrtc_events.store.durability.watch import UnfitStore
