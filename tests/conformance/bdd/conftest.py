@@ -11,6 +11,7 @@ import pytest
 from pytest_bdd import given, parsers, then, when
 
 from tests.api.conftest import ALL_SCOPES, PREFIX, PUBLIC, Api
+from tests.conformance.bdd.members import has_member, member, repeats, set_member
 from tests.conformance.bdd.world import DEVICE, SUBSCRIPTIONS, Service, World, a_moment
 from tests.harness.authority import Authority
 from tests.harness.commands import Running
@@ -111,36 +112,6 @@ def asking(
 def world(service: Service, authority: Authority) -> Iterator[World]:
     with closing(World(service, lambda: RecordingSink(authority=authority))) as made:
         yield made
-
-
-# Members of requests, answers and notifications are named by dotted paths.
-
-
-def member(value: Any, path: str) -> Any:
-    for name in path.split("."):
-        value = value[name]
-    return value
-
-
-def has_member(value: Any, path: str) -> bool:
-    try:
-        member(value, path)
-    except KeyError:
-        return False
-    return True
-
-
-def set_member(value: dict[str, Any], path: str, new: Any) -> None:
-    *parents, last = path.split(".")
-    for name in parents:
-        value = value.setdefault(name, {})
-    value[last] = new
-
-
-def repeats(resource: Any, request: Any) -> bool:
-    """Whether all that was asked for is in the resource, but for the credential."""
-    asked = {name: value for name, value in request.items() if name != "sinkCredential"}
-    return {name: resource.get(name) for name in asked} == asked
 
 
 # Given

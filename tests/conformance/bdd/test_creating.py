@@ -5,7 +5,7 @@ import time
 
 from pytest_bdd import parsers, scenarios, then, when
 
-from tests.conformance.bdd.conftest import has_member, member, repeats
+from tests.conformance.bdd.members import has_member, member, repeats
 from tests.conformance.bdd.world import World, moments
 
 scenarios("creating.feature")
