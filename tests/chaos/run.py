@@ -1,6 +1,5 @@
 """One run: a load, whatever the scenario does to the service meanwhile, and the verdict."""
 
-import json
 import random
 import threading
 from collections import Counter
@@ -14,18 +13,20 @@ from typing import Any, Self
 
 import redis
 
+from tests.chaos.dead_letters import by_event, dead_letter_fields
+from tests.chaos.expectations import Expectations
 from tests.chaos.gateway import LEAST_PER_S, Channel, Load, LoadOptions
 from tests.chaos.inbox import Inbox
 from tests.chaos.processes import end_of
 from tests.chaos.service import Service, Subscriber
-from tests.chaos.verdict import END, Expected, Verdict, check_deliveries
+from tests.chaos.verdict import Verdict, check_deliveries
 from tests.harness.issuer import Issuer
 from tests.harness.valkeys import ValkeyServer, eventually
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.store.keys import Partition
 
-__all__ = ["CLOCK", "EVENTS_PER_CLAIM", "PARTITIONS", "Options", "Run", "by_event"]
+__all__ = ["CLOCK", "EVENTS_PER_CLAIM", "PARTITIONS", "Options", "Run"]
 
 CLOCK = SystemClock()
 PARTITIONS = 64
@@ -62,9 +63,7 @@ class Run:
         self._stack = ExitStack()
         self._started = CLOCK.monotonic()
         self._loads: list[Load] = []
-        self._end_reasons: dict[str, frozenset[str]] = {}
-        self._dropped: set[str] = set()
-        self._forgotten: set[str] = set()
+        self._expectations = Expectations()
 
     # What it runs on
 
@@ -155,12 +154,7 @@ class Run:
 
     def ends(self, subscribers: Iterable[Subscriber], *reasons: str, dropped: bool = False) -> None:
         """Notes that these are to end with one of these reasons, what is pending `dropped` or not."""
-        for subscriber in subscribers:
-            self._end_reasons[subscriber.id] = self._end_reasons.get(subscriber.id, frozenset()) | frozenset(
-                reasons
-            )
-            if dropped:
-                self._dropped.add(subscriber.id)
+        self._expectations.end(subscribers, reasons, dropped=dropped)
 
     def delete(self, subscribers: Sequence[Subscriber]) -> None:
         """As their owner does."""
@@ -176,7 +170,7 @@ class Run:
 
     def forget(self, subscribers: Iterable[Subscriber]) -> None:
         """Notes that the store has lost these: nothing more has to come of them."""
-        self._forgotten |= {subscriber.id for subscriber in subscribers}
+        self._expectations.lose(subscribers)
 
     # What came of it
 
@@ -227,8 +221,11 @@ class Run:
         timeout_s = (
             _SETTLED_S + sum(subscriber.channel.appended for subscriber in self.subscribers) / LEAST_PER_S
         )
-        gone = self._dropped | self._forgotten
-        left = {subscriber.id: subscriber for subscriber in self.subscribers if subscriber.id not in gone}
+        left = {
+            subscriber.id: subscriber
+            for subscriber in self.subscribers
+            if not self._expectations.may_miss_events(subscriber)
+        }
 
         def delivered() -> bool:
             dead = self.dead_letters()
@@ -261,7 +258,7 @@ class Run:
     def check(self) -> Verdict:
         self.inbox.refresh()
         self.verdict = check_deliveries(
-            map(self._expected, self.subscribers), self.inbox.attempts, self.dead_letters()
+            map(self._expectations.of, self.subscribers), self.inbox.attempts, self.dead_letters()
         )
         self.say(self.figures())
         return self.verdict
@@ -278,33 +275,16 @@ class Run:
     def dead_letter_fields(self) -> list[Mapping[str, str]]:
         """The fields of all dead letters."""
         with self.client() as client:
-            streams = [client.xrange(Partition(number).dead) for number in range(PARTITIONS)]
-        return [fields for stream in streams for _, fields in stream]
+            return dead_letter_fields(client, PARTITIONS)
 
     def tails(self) -> Iterable[tuple[str, str]]:
         """The end of each process' log, by its name."""
         logs = sorted(self.directory.rglob("*.log"))
         return [(str(log.relative_to(self.directory)), end_of(log)) for log in logs]
 
-    def _expected(self, subscriber: Subscriber) -> Expected:
-        channel = subscriber.channel
-        return Expected(
-            subscriber.id,
-            subscriber.path,
-            at_least=0 if subscriber.id in self._forgotten else channel.appended,
-            at_most=channel.sent,
-            max_events=subscriber.max_events,
-            ends=self._end_reasons.get(subscriber.id, frozenset()),
-            dropped=subscriber.id in self._dropped | self._forgotten,
-        )
-
     def _end_all(self) -> None:
         """What is still active is ended, by its owner or by the operator; each is to end once."""
-        left = [
-            subscriber
-            for subscriber in self.subscribers
-            if subscriber.id not in {*self._end_reasons, *self._forgotten}
-        ]
+        left = [subscriber for subscriber in self.subscribers if not self._expectations.is_to_end(subscriber)]
         by_owner = [subscriber for subscriber in left if self.draw.random() < 0.5]
         self.delete(by_owner)
         self.terminate([subscriber for subscriber in left if subscriber not in by_owner])
@@ -316,18 +296,3 @@ class Run:
             total = sum(load.total for load in self._loads)
             taken = sum(map(len, list(self.inbox.taken.values())))
             self.say(f"accepted {accepted}/{total}, taken by sinks {taken}, {self._loads[-1].figures()}")
-
-
-def by_event(dead_letter_fields: Iterable[Mapping[str, str]]) -> dict[tuple[str, int], str]:
-    """The reason of each, by subscription and event."""
-    return {
-        (fields["subscription"], _event_of(fields["entry"])): fields["reason"]
-        for fields in dead_letter_fields
-    }
-
-
-def _event_of(entry: str) -> int:
-    """Of an entry in an outbox, see lua/shared/common.lua."""
-    head, _, payload = entry.partition("\n")
-    is_end = head.split(" ")[1] == "1"
-    return END if is_end else int(json.loads(payload)["data"]["sequenceNumber"])

@@ -12,14 +12,20 @@ import redis
 
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, DispatcherDriver
-from tests.harness.builders import append, created, invitation, new_subscription, session_status, with_claims
+from tests.harness.builders import (
+    append,
+    created,
+    created_with_token,
+    invitation,
+    new_subscription,
+    session_status,
+    with_claims,
+)
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import (
     ContractVersion,
-    Credential,
     EventType,
     Status,
     Subscription,
@@ -210,10 +216,9 @@ def test_the_question_carries_the_credential_and_nobody_else_sees_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    credential = Credential("t0ken", 4_000_000_000_000)
-    made = new_subscription(credential=credential, origin=ORIGIN)
-    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
+    made = created_with_token(store, settings, sink=sink.url, origin=ORIGIN)
+    sealed = raw_store.hget(P.subscription(made.id), "credential")
+    assert sealed in everything(raw_store)
     sink.answer = [401]
     make_driver().run()
     assert [request.header("authorization") for request in sink.requests] == ["Bearer t0ken"]
@@ -309,10 +314,8 @@ def test_an_expired_token_is_not_sent_to_ask(
     sink: RecordingSink,
     make_driver: Make,
 ) -> None:
-    credential = Credential("t0ken", round(SystemClock().now() * 1000) + 20_000)
-    made = new_subscription(credential=credential, origin=ORIGIN)
-    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
+    soon = round(SystemClock().now() * 1000) + 20_000
+    made = created_with_token(store, settings, sink=sink.url, origin=ORIGIN, expires_at_ms=soon)
     make_driver(store_at(21)).run()
     assert sink.requests == []
     assert status_of(store, made) is Status.EXPIRED

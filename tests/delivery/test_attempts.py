@@ -22,15 +22,13 @@ import redis
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, DispatcherDriver
 from tests.harness.authority import Authority, self_signed
-from tests.harness.builders import append, created, invitation, new_subscription
+from tests.harness.builders import append, created, created_with_token, invitation
 from tests.harness.documents import Document
 from tests.harness.http2_sink import Http2Sink, refuse_stream
 from tests.harness.sinks import Answer, RecordingSink, plain_listener, read_request
 from webrtc_events.cli.dead_letter_text import as_text, in_full
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.log_masking import Masking, mask_logs
-from webrtc_events.core.model import Credential
 from webrtc_events.core.settings import Settings
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
@@ -43,6 +41,7 @@ Make = Callable[..., DispatcherDriver]
 PATIENT = SinkLimits()
 # A sink's address may hold a secret.
 SECRET = "s3cret-of-the-url"
+SINK_TOKEN = "t0ken-of-the-sink"
 PATH = f"/hook/{SECRET}?token={SECRET}"
 
 WORDS = Document("delivery-policy.md").table("What a failure's words mean")
@@ -209,13 +208,6 @@ def attempted(
     raise AssertionError("no attempt was made")
 
 
-def with_token(store: Store, settings: Settings, url: str, origin: str | None) -> None:
-    credential = Credential("t0ken-of-the-sink", 4_000_000_000_000)
-    made = new_subscription(credential=credential, origin=origin)
-    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    assert store.subscriptions.create(made, sink=url, headers={}, sealed=sealed).outcome == "created"
-
-
 @pytest.mark.parametrize("origin", [None, "events.operator.example"], ids=["event", "handshake"])
 @pytest.mark.parametrize(("reason", "words"), CAUSES, ids=[cause.__name__ for cause in CAUSES.values()])
 def test_a_failed_attempt_says_why(
@@ -231,7 +223,7 @@ def test_a_failed_attempt_says_why(
 ) -> None:
     caplog.set_level(logging.INFO)
     with CAUSES[reason, words](causes) as url:
-        with_token(store, settings, url, origin)
+        created_with_token(store, settings, sink=url, token=SINK_TOKEN, origin=origin)
         append(store, invitation(1))
         line = attempted(make_driver(limits=LIMITS if reason == "timeout" else PATIENT), caplog)
     assert line["type"] == ("session-invitation" if origin is None else "handshake")
@@ -240,7 +232,7 @@ def test_a_failed_attempt_says_why(
     # It is kept as well, and neither tells what the request carried, nor to which path it went.
     kept = [json.loads(fields["attempt"]) for _, fields in raw_store.xrange(P.attempts)]
     assert {attempt["detail"] for attempt in kept} >= {line["detail"]}
-    assert not any(secret in caplog.text + repr(kept) for secret in (SECRET, "t0ken-of-the-sink", "/hook"))
+    assert not any(secret in caplog.text + repr(kept) for secret in (SECRET, SINK_TOKEN, "/hook"))
 
 
 def test_an_event_that_arrived_has_a_line_as_short_as_ever(
@@ -377,7 +369,7 @@ def test_the_end_that_is_given_up_says_why(
     raw_store: "redis.Redis",
 ) -> None:
     """Its sink refused the token, and then could not be reached: the end is tried once."""
-    with_token(store, settings, sink.url, None)
+    created_with_token(store, settings, sink=sink.url, token=SINK_TOKEN)
     append(store, invitation(1))
     sink.answer = [401]
     dispatcher = make_driver().dispatcher

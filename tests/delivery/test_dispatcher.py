@@ -15,13 +15,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, DispatcherDriver
-from tests.harness.builders import append, created, invitation, new_subscription, with_claims
+from tests.harness.builders import (
+    append,
+    created,
+    created_with_token,
+    invitation,
+    with_claims,
+)
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.core.model import Claim, Credential, OutboxItem, Status, Subscription, TerminationReason
+from webrtc_events.core.model import Claim, OutboxItem, Status, TerminationReason
 from webrtc_events.core.outcomes import Drop, SinkRequest
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempts import Attempts
@@ -39,17 +44,6 @@ from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 Make = Callable[..., DispatcherDriver]
-
-
-def with_token(
-    store: Store, settings: Settings, sink: RecordingSink, expires_at_ms: int = 4_000_000_000_000
-) -> Subscription:
-    """A subscription with a sink credential, sealed as the service does."""
-    credential = Credential("t0ken", expires_at_ms)
-    made = new_subscription(credential=credential)
-    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
-    return made
 
 
 def sequence(requests: Sequence[Received]) -> list[Any]:
@@ -85,7 +79,7 @@ def test_a_notification_is_a_cloudevent_of_the_contract(
 def test_the_sink_credential_is_sent_as_a_bearer_token(
     store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
 ) -> None:
-    with_token(store, settings, sink)
+    created_with_token(store, settings, sink=sink.url)
     append(store, invitation(1))
     make_driver().run()
     assert sink.requests[0].header("authorization") == "Bearer t0ken"
@@ -140,7 +134,7 @@ def test_410_ends_the_subscription_and_nothing_more_is_sent(
 def test_401_to_a_credentialed_delivery_ends_it_and_the_end_is_tried_once(
     store: Store, settings: Settings, sink: RecordingSink, make_driver: Make, raw_store: "redis.Redis"
 ) -> None:
-    with_token(store, settings, sink)
+    created_with_token(store, settings, sink=sink.url)
     append(store, invitation(1), invitation(2))
     sink.answer = [401]
     make_driver().run()
@@ -156,7 +150,7 @@ def test_401_to_a_credentialed_delivery_ends_it_and_the_end_is_tried_once(
 def test_the_end_after_a_401_is_tried_once_whatever_is_answered(
     store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
 ) -> None:
-    with_token(store, settings, sink)
+    created_with_token(store, settings, sink=sink.url)
     append(store, invitation(1))
     sink.answer = [401, 500, 204]
     make_driver().run()
@@ -172,7 +166,7 @@ def test_a_token_is_seen_by_the_sink_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with_token(store, settings, sink)
+    created_with_token(store, settings, sink=sink.url)
     append(store, invitation(1), invitation(2), invitation(3))
     sink.answer = [204, 500, 400, 401]
     make_driver().run()
@@ -189,7 +183,9 @@ def test_an_expired_token_is_not_sent(
     make_driver: Make,
     raw_store: "redis.Redis",
 ) -> None:
-    with_token(store, settings, sink, expires_at_ms=round(SystemClock().now() * 1000) + 20_000)
+    created_with_token(
+        store, settings, sink=sink.url, expires_at_ms=round(SystemClock().now() * 1000) + 20_000
+    )
     append(store, invitation(1))
     make_driver(store_at(21)).run()
     assert sink.requests == []

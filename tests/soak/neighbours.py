@@ -8,7 +8,8 @@ from contextlib import ExitStack
 
 import requests
 
-from tests.chaos.gateway import PREFIX, Channel
+from tests.chaos.gateway import Channel
+from tests.soak.subscribing import subscribe
 from webrtc_events.core.clock import SystemClock
 
 __all__ = ["NEIGHBOURS", "Neighbour"]
@@ -54,15 +55,7 @@ def lists(url: str, token: str, stop: threading.Event) -> None:
     """Makes subscriptions to nothing, lists them over and over, and deletes them."""
     public = f"{url}/webrtc-events/v0.2/subscriptions"
     headers = {"Authorization": f"Bearer {token}"}
-    made = []
-    for number in range(100):
-        answer = _tried(
-            lambda number=number: requests.post(
-                public, json=_request(f"listed-{number}", "https://127.0.0.1:9/"), headers=headers, timeout=10
-            )
-        )
-        if answer is not None and answer.status_code == 201:
-            made.append(answer.json()["id"])
+    made = _subscribed(public, token, "listed", 100, "https://127.0.0.1:9/")
     while not stop.wait(0.02):
         _tried(lambda: requests.get(public, headers=headers, timeout=10))
     for subscription_id in made:
@@ -75,15 +68,7 @@ def hanging_sink(url: str, token: str, stop: threading.Event) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         sink = f"https://127.0.0.1:{listener.getsockname()[1]}/"
-        made = []
-        for number in range(_HANGING_SUBSCRIPTIONS):
-            answer = _tried(
-                lambda number=number: requests.post(
-                    public, json=_request(f"hanging-{number}", sink), headers=headers, timeout=10
-                )
-            )
-            if answer is not None and answer.status_code == 201:
-                made.append(answer.json()["id"])
+        made = _subscribed(public, token, "hanging", _HANGING_SUBSCRIPTIONS, sink)
         # Of this run of it alone, so that no event is one that came before.
         source = f"/neighbour/{CLOCK.now()}"
         numbers = itertools.count(1)
@@ -111,6 +96,15 @@ NEIGHBOURS: dict[str, Neighbour] = {
 }
 
 
+def _subscribed(public: str, token: str, name: str, count: int, sink: str) -> list[str]:
+    """The ids of those that could be made, each to another registration."""
+    answers = [
+        _tried(lambda number=number: subscribe(public, token, f"{name}-{number}", sink))
+        for number in range(count)
+    ]
+    return [answer.json()["id"] for answer in answers if answer is not None and answer.status_code == 201]
+
+
 def _tried(ask: Callable[[], requests.Response]) -> requests.Response | None:
     """None: no answer, as it may be while something is killed."""
     try:
@@ -127,12 +121,3 @@ def _deleted(url: str, headers: dict[str, str]) -> None:
             return
         CLOCK.sleep(0.3)
     raise AssertionError(f"{url} is not deleted")
-
-
-def _request(registration: str, sink: str) -> dict[str, object]:
-    return {
-        "protocol": "HTTP",
-        "sink": sink,
-        "types": [f"{PREFIX}session-invitation"],
-        "config": {"subscriptionDetail": {"registrationId": registration}},
-    }

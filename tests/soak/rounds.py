@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.dead_letters import by_event
 from tests.chaos.inbox import Inbox
 from tests.chaos.processes import Process
-from tests.chaos.run import PARTITIONS, Run, by_event
+from tests.chaos.run import PARTITIONS, Run
 from tests.chaos.service import Service
 from tests.harness.valkeys import ValkeyServer
 from webrtc_events.store.keys import Partition

@@ -8,9 +8,16 @@ import pytest
 import redis
 
 from tests.conftest import everything, kept_keys
-from tests.harness.builders import SINK, all_of, append, invitation, new_subscription, session_status
+from tests.harness.builders import (
+    SINK,
+    all_of,
+    append,
+    created_with_token,
+    invitation,
+    new_subscription,
+    session_status,
+)
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import (
     Claim,
     Credential,
@@ -111,9 +118,9 @@ def test_events_come_in_from_the_agreement_on(store: Store, store_at: StoreAt) -
 
 
 def test_a_refusal_ends_it_without_a_word(store: Store, raw_store: "redis.Redis", settings: Settings) -> None:
-    made = new_subscription(origin=ORIGIN, credential=Credential("t0ken", 4_000_000_000_000))
-    sealed = CredentialBox(settings.secret_key).seal(Credential("t0ken", 4_000_000_000_000), made.id)
-    store.subscriptions.create(made, sink=SINK, headers={}, sealed=sealed)
+    made = created_with_token(store, settings, origin=ORIGIN)
+    sealed = raw_store.hget(P.subscription(made.id), "credential")
+    assert sealed in everything(raw_store)
     assert settle(store, claim_one(store), REFUSED) == "ended"
     assert status_of(store, made) is Status.EXPIRED
     assert nothing_is_left_to_send(raw_store, made)
