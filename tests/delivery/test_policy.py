@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from tests.delivery.conftest import DispatcherDriver
-from tests.delivery.test_dispatcher import dead_letters, sequence
+from tests.delivery.deliveries import dead_letters, sequence
 from tests.harness.builders import append, created, created_with_token, invitation
 from tests.harness.documents import Document
 from tests.harness.sinks import Answer, RecordingSink
