@@ -71,7 +71,14 @@ _QUICK_ON_CLUSTER = {
     },
 }
 _SLOW_ON_CLUSTER = {
-    "store": {"test_claim_rounds", "test_clock", "test_damaged_fan_out", "test_payloads"},
+    "store": {
+        "test_claim_rounds",
+        "test_clock",
+        "test_damaged_fan_out",
+        "test_payload_faults",
+        "test_payload_sizes",
+        "test_payloads",
+    },
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.processes import tails
 from tests.chaos.run import Options, Run
 from tests.harness.issuer import Issuer, SigningKeyPair
 
@@ -49,7 +50,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             item.user_properties.append((_FIGURES, run.figures()))
         if call.excinfo is not None:
             item.add_report_section("call", "chaos", _report(item, run))
-            for name, tail in run.tails():
+            for name, tail in tails(run.directory):
                 item.add_report_section("call", f"end of {name}", tail)
     return (yield)
 

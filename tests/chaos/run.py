@@ -17,7 +17,6 @@ from tests.chaos.dead_letters import by_event, dead_letter_fields
 from tests.chaos.expectations import Expectations
 from tests.chaos.gateway import LEAST_PER_S, Channel, Load, LoadOptions
 from tests.chaos.inbox import Inbox
-from tests.chaos.processes import end_of
 from tests.chaos.service import Service, Subscriber
 from tests.chaos.verdict import Verdict, check_deliveries
 from tests.harness.issuer import Issuer
@@ -276,11 +275,6 @@ class Run:
         """The fields of all dead letters."""
         with self.client() as client:
             return dead_letter_fields(client, PARTITIONS)
-
-    def tails(self) -> Iterable[tuple[str, str]]:
-        """The end of each process' log, by its name."""
-        logs = sorted(self.directory.rglob("*.log"))
-        return [(str(log.relative_to(self.directory)), end_of(log)) for log in logs]
 
     def _end_all(self) -> None:
         """What is still active is ended, by its owner or by the operator; each is to end once."""

@@ -229,8 +229,8 @@ def test_replies_are_processed_while_the_store_is_unavailable(
         dispatcher.step()
     claims.cut = ["request"] * 50
     clock = SystemClock()
-    away_until = clock.monotonic() + LIMITS.total_ms / 1000 + 0.5
-    while clock.monotonic() < away_until:
+    unavailable_until = clock.monotonic() + LIMITS.total_ms / 1000 + 0.5
+    while clock.monotonic() < unavailable_until:
         with contextlib.suppress(Unavailable):
             dispatcher.step()
         claims.cut = ["request"] * 50

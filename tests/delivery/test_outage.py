@@ -147,14 +147,23 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     assert asked_when_down <= cool_downs + 2 * IN_FLIGHT
     assert claimed_when_down <= SUBSCRIPTIONS * (cool_downs + len(accepted_s))
 
-    # When it was back: one at first, then never more than twice as many as it had answered before.
+    check_no_rush(arrivals)
+    late = {dead_letter["event"] for dead_letter in dead_letters(raw_store)}
+    check_each_event(arrivals, accepted_s, subscriptions, late)
+
+
+def check_no_rush(arrivals: Arrivals) -> None:
+    """When it was back: one at first, then never more than twice as many as it had answered before."""
     answered_before = arrivals.waves[0][1]
     for with_the_sink, answered in arrivals.waves:
         assert with_the_sink <= min(answered - answered_before + 1, IN_FLIGHT)
     assert max(with_the_sink for with_the_sink, _ in arrivals.waves) > IN_FLIGHT // 2
 
-    # Nothing too late was sent, nothing that had time enough was given up, and nothing was lost.
-    late = {dead_letter["event"] for dead_letter in dead_letters(raw_store)}
+
+def check_each_event(
+    arrivals: Arrivals, accepted_s: Sequence[float], subscriptions: Sequence[str], late: set[str]
+) -> None:
+    """Nothing too late was sent, nothing that had time enough was given up, and nothing was lost."""
     for number, moment in enumerate(accepted_s, 1):
         for subscription_id in subscriptions:
             event = f"{subscription_id}.{number}"

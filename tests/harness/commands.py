@@ -68,9 +68,9 @@ class Running:
 
         eventually(said)
 
-    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
-            self.process.send_signal(sign)
+            self.process.send_signal(number)
         return self.process.wait(_BOUND_S)
 
 

@@ -39,12 +39,12 @@ def _publish(api: HttpClient, endpoints: Endpoints, event: Event) -> None:
     api.expect({202}, "POST", f"{endpoints.network}/events", json=event, headers=headers)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_stops_everything_in_order(
-    start_serve: Callable[[], Running], data: Path, sign: signal.Signals
+    start_serve: Callable[[], Running], data: Path, number: signal.Signals
 ) -> None:
     serve = start_serve()
-    assert serve.stop(sign) == 0
+    assert serve.stop(number) == 0
     assert "Traceback" not in serve.output
     assert "Stopping: requests, deliveries, sink, store" in serve.output
     assert "bye bye" in (data / "valkey" / "valkey.log").read_text()

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -105,17 +105,35 @@ def max_resident(process: Process) -> int:
     return int(found[1]) * 1024
 
 
+def subscribe(service: Service, sink: LargeSink, names: Sequence[str]) -> None:
+    """A crowd of one registration, and one subscription to each of the others."""
+    store = Store.connect(Settings.from_environ(service.environ))
+    for number in range(CROWD):
+        created(store, registration="crowd", sink=sink.url(f"crowd-{number}"))
+    for name in (*names, "batches"):
+        created(store, registration=name, sink=sink.url(name))
+    store.close()
+
+
+def publish_until_full(service: Service, names: Sequence[str], numbers: Iterator[int]) -> dict[str, int]:
+    """How many events of each registration were accepted before the store was full."""
+    accepted = dict.fromkeys(names, 0)
+    for number in numbers:
+        name = names[number % OTHERS]
+        answer = service.publish(number, name)
+        if answer.status_code == 503:
+            break
+        assert answer.status_code == 202, answer.text
+        accepted[name] += 1
+    assert "store is full" in answer.json()["message"]
+    return accepted
+
+
 def test_a_store_that_was_filled_is_emptied_within_bounds(
     service: Service, server: ValkeyServer, sink: LargeSink
 ) -> None:
-    settings = Settings.from_environ(service.environ)
-    store = Store.connect(settings)
-    for number in range(CROWD):
-        created(store, registration="crowd", sink=sink.url(f"crowd-{number}"))
     names = [f"r{number}" for number in range(OTHERS)]
-    for name in (*names, "batches"):
-        created(store, registration=name, sink=sink.url(name))
-
+    subscribe(service, sink, names)
     # More than the largest is refused, and the largest is taken.
     assert service.publish(0, "crowd", LARGEST + 500).status_code == 400
     with server.client() as raw:
@@ -123,16 +141,8 @@ def test_a_store_that_was_filled_is_emptied_within_bounds(
         crowded = service.publish(1, "crowd")
         assert crowded.json()["results"] == [{"id": "e1", "status": "accepted", "subscriptions": CROWD}]
         grown = raw.info("memory")["used_memory"] - before
-        accepted = {"crowd": 1} | dict.fromkeys(names, 0)
         numbers = itertools.count(2)
-        for number in numbers:
-            name = names[number % OTHERS]
-            answer = service.publish(number, name)
-            if answer.status_code == 503:
-                break
-            assert answer.status_code == 202, answer.text
-            accepted[name] += 1
-        assert "store is full" in answer.json()["message"]
+        accepted = {"crowd": 1} | publish_until_full(service, names, numbers)
         refused_at = sum(accepted.values())
         assert service.publish(next(numbers), "crowd").status_code == 503
         with ThreadPoolExecutor(4) as gateways:
@@ -143,7 +153,7 @@ def test_a_store_that_was_filled_is_emptied_within_bounds(
         service.worker.start()
         service.worker.wait_output("Delivering.")
         started = CLOCK.monotonic()
-        while (answer := service.publish(next(numbers), names[0])).status_code == 503:
+        while service.publish(next(numbers), names[0]).status_code == 503:
             CLOCK.sleep(0.05)
         taken_again_s = CLOCK.monotonic() - started
         accepted[names[0]] += 1
@@ -168,4 +178,3 @@ def test_a_store_that_was_filled_is_emptied_within_bounds(
     assert max_resident(service.worker) <= 300 * MB
     assert taken_again_s <= 5
     assert service.worker.running
-    store.close()

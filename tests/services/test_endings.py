@@ -1,7 +1,7 @@
 """How subscriptions end: one end, with its reason, and nothing after it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -185,6 +185,22 @@ def test_the_server_may_limit_the_life_of_subscriptions(store: Store, environ: d
     world.store.close()
 
 
+def run_at_once(races: Sequence[Callable[[], Any]], clock: SystemClock, at: float) -> None:
+    """Each in a thread, just before the moment `at`."""
+    start = threading.Barrier(len(races))
+
+    def run(race: Callable[[], Any]) -> None:
+        start.wait()
+        clock.sleep(max(0.0, at - clock.now() - 0.01))
+        race()
+
+    threads = [threading.Thread(target=run, args=(race,)) for race in races]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: dict[str, str]) -> None:
     """Time and four other causes at once, each from a separate connection, on many subscriptions."""
     clock = SystemClock()
@@ -197,7 +213,6 @@ def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: d
     assert clock.now() < expiry
     settings = Settings.from_environ(environ)
     worlds = [World(Store.connect(settings), settings) for _ in range(5)]
-    start = threading.Barrier(len(worlds))
 
     def sweep(instance: World) -> None:
         while clock.now() < expiry + 0.1:
@@ -225,16 +240,7 @@ def test_whatever_races_there_is_one_end_and_it_is_last(world: World, environ: d
         lambda: forget(worlds[4], release),
     ]
 
-    def run(race: Callable[[], Any]) -> None:
-        start.wait()
-        clock.sleep(max(0.0, expiry - clock.now() - 0.01))
-        race()
-
-    threads = [threading.Thread(target=run, args=(race,)) for race in races]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_at_once(races, clock, expiry)
     waiting = world.waiting()
     assert set(waiting) == set(made)
     reasons = {reason.value for reason in TerminationReason}

@@ -108,7 +108,7 @@ def sinks_fail(run: Round, _: Load) -> None:
     run.healthy_sinks()
 
 
-def sinks_away(run: Round, _: Load) -> None:
+def sinks_unreachable(run: Round, _: Load) -> None:
     """Requests that are under way end without an answer."""
     run.inbox.plan(open=False)
     CLOCK.sleep(_PAUSE_S)
@@ -146,6 +146,6 @@ FAULTS = (
     Fault("index damaged", index_damaged, doubles=1),
     Fault("entries damaged", entries_damaged),
     Fault("sinks fail", sinks_fail),
-    Fault("sinks away", sinks_away, doubles=1),
+    Fault("sinks unreachable", sinks_unreachable, doubles=1),
     *(_neighbour(name, cause) for name, cause in NEIGHBOURS.items()),
 )

@@ -26,7 +26,7 @@ def test_shipped_contracts_and_handlers_agree(tmp_path: Path, monkeypatch: pytes
 
 
 TAKES_ALL = "def replace_the_things_part_and_tell_everybody({}): ..."
-PLACE = "replace_the_things_part_and_tell_everybody (PUT /things/{thingId}/parts/{id})"
+LOCATION = "replace_the_things_part_and_tell_everybody (PUT /things/{thingId}/parts/{id})"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_wrong_parameters_are_drift(folder: Path, parameters: str, faults: list[
     found = result.output.splitlines()
     if faults:
         assert len(found) == len(faults)
-        assert all(line.startswith(f"handlers/things.py:3: {PLACE}: ") for line in found)
+        assert all(line.startswith(f"handlers/things.py:3: {LOCATION}: ") for line in found)
         assert all(any(fault in line for line in found) for fault in faults)
 
 

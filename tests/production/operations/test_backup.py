@@ -135,8 +135,7 @@ def test_what_a_restore_brings_back_is_as_the_table_says(
     sink.wait_for(1, 20)
 
     site.run(document.block("Backup and restore"))
-    with site.valkey.client() as client:
-        # As it was before.
+    with site.valkey.client() as client:  # As it was before.
         assert client.config_get("auto-aof-rewrite-percentage") == {"auto-aof-rewrite-percentage": "100"}
 
     inbox.down.clear()
@@ -171,6 +170,12 @@ def test_what_a_restore_brings_back_is_as_the_table_says(
     assert_error(site.client("GET", f"{SUBSCRIPTIONS}/{erased}"), 404, "NOT_FOUND")
 
     assert "need the key of that time" in documented["sink credentials"]
+    check_credentials_need_their_key(site, sink, inbox, sealed, former)
+
+
+def check_credentials_need_their_key(
+    site: Site, sink: RecordingSink, inbox: Inbox, sealed: str, former: str
+) -> None:
     assert site.client.publish(3, "sealed") == "accepted"
     site.worker.wait_output(f"credential of subscription={sealed} cannot be opened")
     assert inbox.numbers(sealed) == []

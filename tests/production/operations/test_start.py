@@ -175,9 +175,9 @@ def test_readiness_shows_that_the_store_is_unavailable_and_health_that_the_proce
         assert client("GET", "/healthz", token=None).status_code == 200
         configured_valkey.stop()
         worker.wait_output("waits for the store: ")
-        away = client("GET", "/readyz", token=None)
-        assert (away.status_code, away.json()["status"]) == (503, "unavailable")
-        assert away.json()["checks"]["store"]["detail"]
+        unavailable = client("GET", "/readyz", token=None)
+        assert (unavailable.status_code, unavailable.json()["status"]) == (503, "unavailable")
+        assert unavailable.json()["checks"]["store"]["detail"]
         assert client("GET", "/healthz", token=None).status_code == 200
         configured_valkey.start()
         configured_valkey.wait_ready()

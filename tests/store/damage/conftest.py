@@ -233,3 +233,11 @@ def other_types(raw: "redis.Redis", key: str | bytes) -> list[Callable[[], Any]]
         b"stream": put("xadd", {"a": "b"}),
     }
     return [way for kind, way in ways.items() if kind != raw.type(key)]
+
+
+def others(service: Service, case: int) -> tuple[str, ...]:
+    """Subscribes beside the damaged one: of its registration, of its partition, of another partition."""
+    paths = (f"/mate{case}", f"/neighbour{case}", f"/far{case}")
+    for path, registration in zip(paths, (NEAR, NEIGHBOUR, FAR), strict=True):
+        service.repeated(lambda path=path, registration=registration: service.subscribe(path, registration))
+    return paths
