@@ -1,15 +1,15 @@
 """Do sinks that never answer hold back the others? `make fairness` runs it.
 
-Rounds without and with such sinks alternate, in one run, on a real store (AOF, synced at every
-write), with a real worker and real TLS sinks, each in its own process. A round counts
+One run alternates rounds without and with such sinks. The store is real (AOF, synced at every write),
+and so are the worker and the TLS sinks; each is a separate process. A round measures
 
-- deliveries/s: the same number of events to every subscription is in the store, then the worker starts;
-  all of them, by the time from the first arrival at a healthy sink to the last;
-- latency: events at a steady rate, an eighth of what a round of warming up delivered, from the
-  store's acceptance to the arrival at a healthy sink.
+- deliveries/s: the store holds the same number of events for every subscription, then the worker starts.
+  The figure is all healthy deliveries by the time from the first arrival to the last;
+- latency: the gateway publishes at a steady rate, an eighth of what a warm-up round delivered. The figure
+  is the time from the store's acceptance to the arrival at a healthy sink.
 
-Nothing is known to the worker of any sink when a round begins, so what it takes to find out which
-of them hang is counted. It exits with 1 if the medians of the rounds are worse than promised.
+When a round begins, the worker knows nothing of any sink. So the figures include the time to find out which
+sinks hang. The exit status is 1 if the medians of the rounds are worse than the limits.
 """
 
 import argparse
@@ -43,9 +43,9 @@ from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.store import Store
 
 KINDS = ("silent", "deaf", "drip", "nameless")
-# Asked for a name, it says nothing. Of this run alone.
+# A name server that never answers, for this run alone.
 DEAF_RESOLVER = f"127.77.{os.getpid() // 256 % 256}.{os.getpid() % 254 + 1}"
-MOST_S = 120.0
+MAX_WAIT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Round:
 
 
 class Scene:
-    """Everything but the worker: store, sinks, names."""
+    """Everything but the worker: store, sinks, host names."""
 
     def __init__(self, folder: Path, options: argparse.Namespace, stack: ExitStack) -> None:
         self.folder = folder
@@ -104,7 +104,7 @@ class Scene:
         return Store.connect(Settings.from_environ(self.environ))
 
     def targets(self, *, sick: bool) -> list[Target]:
-        """As many healthy ones in every round, and as many more as make the share that hangs."""
+        """The same healthy targets in every round, and enough others to make the share that hangs."""
         options = self.options
         healthy = options.subscriptions
         urls = [(self._healthy_url(number), True) for number in range(healthy)]
@@ -146,9 +146,9 @@ class Scene:
 
 
 class _Names:
-    """Names for the worker alone: those of healthy sinks are found, all others hang.
+    """Host names that only the worker sees: those of healthy sinks resolve, all others hang.
 
-    By files laid over /etc/hosts and /etc/resolv.conf, which takes root and a mount namespace.
+    Mounts files over /etc/hosts and /etc/resolv.conf, which needs root and a mount namespace.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -198,7 +198,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Gateway:
-    """Appends events and remembers when the store had accepted them."""
+    """Appends events, and records when the store had accepted them."""
 
     def __init__(self, store: Store, targets: Sequence[Target]) -> None:
         self._store = store
@@ -272,34 +272,34 @@ def play(scene: Scene, *, sick: bool, rate: float, seconds: float) -> Round:
         forget_arrivals(scene.folder)
         _publish_steadily(gateway, targets, rate, seconds)
         latencies = sorted(
-            (moment - gateway.accepted_s[event]) * 1000
-            for moment, event in _await_arrivals(scene, len(gateway.accepted_s))
+            (moment - gateway.accepted_s[event_id]) * 1000
+            for moment, event_id in _await_arrivals(scene, len(gateway.accepted_s))
         )
     store.close()
     return Round(per_s, _at(latencies, 0.5), _at(latencies, 0.99), cpu_us)
 
 
 def _await_arrivals(scene: Scene, count: int) -> list[tuple[float, str]]:
-    """All of them, each counted once."""
-    until = time.monotonic() + MOST_S
+    """The first arrival of each event: seconds since the epoch, event id."""
+    until = time.monotonic() + MAX_WAIT_S
     while True:
         first: dict[str, float] = {}
-        for moment, event in arrivals(scene.folder):
-            first.setdefault(event, moment)
+        for moment, event_id in arrivals(scene.folder):
+            first.setdefault(event_id, moment)
         if len(first) >= count:
-            return [(moment, event) for event, moment in first.items()]
+            return [(moment, event_id) for event_id, moment in first.items()]
         if time.monotonic() > until:
             log = (scene.folder / "worker.log").read_text()[-2000:]
-            raise RuntimeError(f"{len(first)} of {count} arrived in {MOST_S:.0f} s\n{log}")
+            raise RuntimeError(f"{len(first)} of {count} arrived in {MAX_WAIT_S:.0f} s\n{log}")
         time.sleep(0.25)
 
 
 def _publish_steadily(gateway: Gateway, targets: Sequence[Target], rate: float, seconds: float) -> None:
-    """Every 10 ms as many as are due, to one subscription after the other in a random order."""
+    """Publishes what is due every 10 ms, to one subscription after the other in a random order."""
     order = random.Random(1).sample(list(targets), len(targets))
     started, sent = time.monotonic(), 0
     healthy = sum(target.healthy for target in targets)
-    # As many to healthy sinks in every round.
+    # Healthy sinks get the same rate in every round.
     rate *= len(targets) / healthy
     while (elapsed := time.monotonic() - started) < seconds:
         due = int(elapsed * rate) - sent
@@ -322,16 +322,20 @@ def _at(ordered: Sequence[float], share: float) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="of each kind")
-    parser.add_argument("--subscriptions", type=int, default=380, help="on healthy sinks")
-    parser.add_argument("--hosts", type=int, default=20, help="healthy ones")
-    parser.add_argument("--share", type=float, default=0.05, help="of the subscriptions, on sinks that hang")
-    parser.add_argument("--sick-hosts", type=int, default=4, help="of each kind that hangs")
-    parser.add_argument("--events", type=int, default=40, help="to each subscription, for deliveries/s")
-    parser.add_argument("--rate", type=float, help="events/s, for latency")
-    parser.add_argument("--seconds", type=float, default=8.0, help="at that rate")
-    parser.add_argument("--least", type=float, default=0.9, help="share of the deliveries/s")
-    parser.add_argument("--most", type=float, default=2.0, help="times the p99 latency")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of each kind")
+    parser.add_argument("--subscriptions", type=int, default=380, help="subscriptions on healthy sinks")
+    parser.add_argument("--hosts", type=int, default=20, help="healthy hosts")
+    parser.add_argument("--share", type=float, default=0.05, help="share of subscriptions on sinks that hang")
+    parser.add_argument("--sick-hosts", type=int, default=4, help="hosts of each kind that hangs")
+    parser.add_argument(
+        "--events", type=int, default=40, help="events for each subscription, for deliveries/s"
+    )
+    parser.add_argument(
+        "--rate", type=float, help="events/s in the latency part; default: an eighth of a warm-up round"
+    )
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of the latency part (s)")
+    parser.add_argument("--min-throughput", type=float, default=0.9, help="least ratio of deliveries/s")
+    parser.add_argument("--max-latency", type=float, default=2.0, help="greatest ratio of the p99 latencies")
     options = parser.parse_args()
     rounds: dict[bool, list[Round]] = {False: [], True: []}
     titles = {False: "none hangs", True: f"{options.share:.0%} hang"}
@@ -345,7 +349,7 @@ def main() -> int:
             f"{len(sick)} on {len(scene.kinds) * options.sick_hosts} that hang: {', '.join(scene.kinds)}"
         )
         if scene.names is None:
-            print("names that hang are left out: that takes root and unshare")
+            print("no host names that hang: they need root and unshare")
         rate = options.rate or play(scene, sick=False, rate=100, seconds=1).per_s / 8
         print(f"{rate:.0f} events/s for latency")
         print(f"{'round':<12}{'deliveries/s':>14}{'p50 ms':>9}{'p99 ms':>9}{'CPU µs':>9}")
@@ -360,9 +364,9 @@ def main() -> int:
     print("medians")
     for hangs, median in medians.items():
         _show(titles[hangs], median)
-    print(f"deliveries/s: {per_s:.0%}, of {options.least:.0%} at least")
-    print(f"p99 latency: {p99:.2f} times, of less than {options.most:.1f}")
-    return 0 if per_s >= options.least and p99 < options.most else 1
+    print(f"deliveries/s: {per_s:.0%}, of {options.min_throughput:.0%} at least")
+    print(f"p99 latency: {p99:.2f} times, of less than {options.max_latency:.1f}")
+    return 0 if per_s >= options.min_throughput and p99 < options.max_latency else 1
 
 
 def _median(rounds: Sequence[Round]) -> Round:

@@ -1,10 +1,10 @@
 """Do events for very many subscriptions hold back others? `make fanout` runs it.
 
-The store (AOF, synced at every write) and three servers of the API are processes of their own. In every
-round, one client reads its few subscriptions at one server and a gateway publishes single events for them
-at another, both at a steady rate: first alone, then while a third server appends batches of events for very
-many subscriptions of one registration, which the release before let a client make. It exits with 1 if the
-p99 of either is worse than promised.
+The store (AOF, synced at every write) and three API servers are separate processes. In every round, one
+client reads its few subscriptions at the first server, and a gateway publishes single events for them at the
+second, both at a steady rate. In half of the rounds, the third server appends batches of events for very many
+subscriptions of one registration, as the release before let a client make them. The exit status is 1 if the
+p99 of reads or of publishes is worse than the limit.
 """
 
 import argparse
@@ -37,9 +37,9 @@ from webrtc_events.store.keys import new_subscription_id, partition_of
 P = partition_of("crowded", 64)
 PREFIX = "org.camaraproject.webrtc-events.v0."
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
-# No script is to hold the store longer.
+# No script should hold the store for longer.
 SCRIPT_MS = 20
-# Many of the first, as the release before would have made them.
+# Copies of the first subscription, as the release before would have made them.
 COPIES = """
 for _, id in ipairs(ARGV) do
   redis.call('COPY', KEYS[1], (string.gsub(KEYS[1], '[^:]+$', id)))
@@ -49,7 +49,7 @@ end
 
 
 class Api:
-    """A server of the API, in a process of its own."""
+    """An API server in a separate process."""
 
     def __init__(self, stack: ExitStack, environ: dict[str, str], token: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -69,7 +69,7 @@ class Api:
                 time.sleep(0.1)
             else:
                 return
-        raise RuntimeError("the API did not start")
+        raise RuntimeError("the API server did not start")
 
     def __call__(self, method: str, path: str, **options: Any) -> Any:
         answer = self._session.request(method, self._url + path, timeout=300, **options)
@@ -77,13 +77,13 @@ class Api:
         return answer.json() if answer.content else None
 
     def of(self, stack: ExitStack, token: str) -> "Api":
-        """The same server, as another asks it."""
+        """The same server, for another client."""
         other = copy.copy(self)
         other._session = _session(stack, token)
         return other
 
     def memory_mb(self) -> float:
-        """What is resident of its process."""
+        """The resident memory of its process."""
         pages = int(Path(f"/proc/{self._pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -124,10 +124,10 @@ def _subscribe(api: Api, registration: str) -> str:
 
 
 class Steady:
-    """Does something so many times a second until it is stopped; how long each took, in ms."""
+    """Calls `act` at a steady rate until it is stopped; keeps how long each call took, in ms."""
 
     def __init__(self, act: Callable[[int], object], per_s: float) -> None:
-        self.took: list[float] = []
+        self.durations_ms: list[float] = []
         self._act = act
         self._every_s = 1 / per_s
         self._stop = threading.Event()
@@ -138,7 +138,7 @@ class Steady:
         while not self._stop.wait(self._every_s):
             started = time.perf_counter()
             self._act(number)
-            self.took.append((time.perf_counter() - started) * 1000)
+            self.durations_ms.append((time.perf_counter() - started) * 1000)
             number += 1
 
     def __enter__(self) -> "Steady":
@@ -150,7 +150,7 @@ class Steady:
         self._thread.join()
 
     def p99(self) -> float:
-        ordered = sorted(self.took)
+        ordered = sorted(self.durations_ms)
         return ordered[int(len(ordered) * 0.99)]
 
 
@@ -178,8 +178,8 @@ class Scene:
         first = _subscribe(self.crowded, "crowded")
         ids = [new_subscription_id(P) for _ in range(options.subscriptions - 1)]
         index = P.registration(PREFIX + "session-invitation", "crowded")
-        for at in range(0, len(ids), 1000):
-            self.redis.eval(COPIES, 2, P.subscription(first), index, *ids[at : at + 1000])
+        for start in range(0, len(ids), 1000):
+            self.redis.eval(COPIES, 2, P.subscription(first), index, *ids[start : start + 1000])
         self._outboxes = [P.outbox(subscription_id) for subscription_id in (first, *ids)]
         self._published = 0
 
@@ -188,9 +188,9 @@ class Scene:
         self._published += events
         results = self.crowded("POST", "/network/v0/events", json=batch, headers=BATCH)["results"]
         assert [result["subscriptions"] for result in results] == [subscriptions] * events, results
-        # Delivered, as it were: what piles up is no part of this.
-        for at in range(0, len(self._outboxes), 100):
-            self.redis.unlink(*self._outboxes[at : at + 100])
+        # As if they were delivered: a backlog is not what this measures.
+        for start in range(0, len(self._outboxes), 100):
+            self.redis.unlink(*self._outboxes[start : start + 100])
 
     def round(self, seconds: float, crowd: Callable[[], object] | None) -> tuple[float, float]:
         """p99 of reads and of publishes, in ms."""
@@ -228,11 +228,11 @@ def issuing(folder: Path) -> Iterator[LocalIssuer]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="of each kind")
-    parser.add_argument("--seconds", type=float, default=10.0, help="a round, at least")
-    parser.add_argument("--subscriptions", type=int, default=2_000, help="of one registration")
-    parser.add_argument("--events", type=int, default=50, help="a batch")
-    parser.add_argument("--most", type=float, default=3.0, help="times the p99 latency")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each kind")
+    parser.add_argument("--seconds", type=float, default=10.0, help="shortest length of a round (s)")
+    parser.add_argument("--subscriptions", type=int, default=2_000, help="subscriptions of one registration")
+    parser.add_argument("--events", type=int, default=50, help="events in a batch")
+    parser.add_argument("--max-latency", type=float, default=3.0, help="greatest ratio of the p99 latencies")
     options = parser.parse_args()
     found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
     with ExitStack() as stack:
@@ -255,26 +255,27 @@ def main() -> int:
             found[crowded].append(scene.round(options.seconds, crowd if crowded else None))
             _show("crowded" if crowded else "quiet", found[crowded][-1])
         scripts = sorted(
-            slow["duration"] / 1000
-            for slow in scene.redis.slowlog_get(100_000)
-            if "EVALSHA" in str(slow["command"])
+            entry["duration"] / 1000
+            for entry in scene.redis.slowlog_get(100_000)
+            if "EVALSHA" in str(entry["command"])
         )
     print("medians")
-    quiet, crowded_ = (
-        [statistics.median(figures) for figures in zip(*found[kind], strict=True)] for kind in (False, True)
+    quiet, with_crowds = (
+        [statistics.median(figures) for figures in zip(*found[is_crowded], strict=True)]
+        for is_crowded in (False, True)
     )
     _show("quiet", quiet)
-    _show("crowded", crowded_)
-    ratios = [with_ / without for with_, without in zip(crowded_, quiet, strict=True)]
-    print(f"p99: reads {ratios[0]:.2f} times, publishes {ratios[1]:.2f} times, of at most {options.most:.1f}")
+    _show("crowded", with_crowds)
+    ratios = [with_crowd / alone for with_crowd, alone in zip(with_crowds, quiet, strict=True)]
+    print(f"p99: reads {ratios[0]:.2f} times, publishes {ratios[1]:.2f}; limit {options.max_latency:.1f}")
     if scripts:
         median = scripts[len(scripts) // 2]
-        longer = sum(script > SCRIPT_MS for script in scripts)
+        longer = sum(script_ms > SCRIPT_MS for script_ms in scripts)
         print(
             f"{len(scripts)} scripts of more than 1 ms: median {median:.1f}, longest {scripts[-1]:.1f} ms, "
             f"{longer} of more than {SCRIPT_MS} (by the wall clock: also what waits for a core)"
         )
-    return 0 if max(ratios) <= options.most else 1
+    return 0 if max(ratios) <= options.max_latency else 1
 
 
 def _show(title: str, found: Any) -> None:

@@ -1,15 +1,15 @@
 """Do a client's long list, full quota, or many ended subscriptions hold back others? `make lists` runs it.
 
-Store (AOF, synced at every write), one server of the API, worker and sink are processes of their own, with
-the settings as they are by default. In every round another client reads one of its subscriptions and a
-gateway publishes events for it, both at a steady rate: alone, and while the first client does one of
+The store (AOF, synced at every write), one API server, the worker and the sink are separate processes with
+the default settings. In every round another client reads one of its subscriptions, and a gateway publishes
+events for it, both at a steady rate: alone, and while the first client does one of
 
     list    lists 10,000 subscriptions in a loop, as fast as its rate lets it
     full    creates above its quota of 10,000 in a loop
     ended   creates and deletes in a loop, with 30,000 ended ones in its index
 
-It exits with 1 if the p99 of reads, or of the way of an event to its sink, is worse than promised, or if the
-server's memory grows.
+The exit status is 1 if the p99 of reads, or of the time from the gateway to the sink, is worse than the
+limit, or if the server's memory grows.
 """
 
 import argparse
@@ -39,9 +39,9 @@ from webrtc_events.store.keys import Partition, client_key, new_subscription_id,
 SUBSCRIPTIONS = "/webrtc-events/v0.2/subscriptions"
 PARTITIONS = 64
 KINDS = ("list", "full", "ended")
-# All that was published has arrived by then.
-MOST_S = 60.0
-# Many of the first, as the release before would have named them.
+# By then every published event has arrived.
+MAX_WAIT_S = 60.0
+# Copies of the first subscription, as the release before would have named them.
 COPIES = """
 for _, id in ipairs(ARGV) do
   redis.call('COPY', KEYS[1], (string.gsub(KEYS[1], '[^:]+$', id)))
@@ -69,8 +69,8 @@ class Crowd:
             store.eval(COPIES, 1, key, *ids)
             store.zadd(client_key(self.name), dict.fromkeys(ids, 1_760_000_000))
 
-    def asks(self, *request: str, **options: Any) -> Any:
-        """Waits as long as it is told to when its rate is used up."""
+    def ask(self, *request: str, **options: Any) -> Any:
+        """Sends a request; where the client's rate is used up, waits for the `Retry-After` and repeats it."""
         while True:
             try:
                 return self.api(*request, **options)
@@ -82,15 +82,15 @@ class Crowd:
                 time.sleep(float(answer.headers["Retry-After"]))
 
     def list(self) -> None:
-        self.done += len(self.asks("GET", SUBSCRIPTIONS))
+        self.done += len(self.ask("GET", SUBSCRIPTIONS))
 
     def full(self) -> None:
-        assert self.asks("POST", SUBSCRIPTIONS, json=_request("above", "https://127.0.0.1:9443/")) is None
+        assert self.ask("POST", SUBSCRIPTIONS, json=_request("above", "https://127.0.0.1:9443/")) is None
 
     def ended(self) -> None:
-        made = self.asks("POST", SUBSCRIPTIONS, json=_request("another", "https://127.0.0.1:9443/"))
+        made = self.ask("POST", SUBSCRIPTIONS, json=_request("another", "https://127.0.0.1:9443/"))
         assert made is not None
-        self.asks("DELETE", f"{SUBSCRIPTIONS}/{made['id']}")
+        self.ask("DELETE", f"{SUBSCRIPTIONS}/{made['id']}")
         self.done += 1
 
 
@@ -126,7 +126,7 @@ class Scene:
         self.published = 0
 
     def round(self, seconds: float, act: Callable[[], object] | None) -> tuple[float, ...]:
-        """p50 and p99 of reads, and of the way of an event from the gateway to the sink, in ms."""
+        """p50 and p99 of reads, and of the time of an event from the gateway to the sink, in ms."""
         forget_arrivals(self.folder)
         sent: dict[str, float] = {}
 
@@ -142,28 +142,30 @@ class Scene:
             until = time.monotonic() + seconds
             while time.monotonic() < until:
                 time.sleep(seconds) if act is None else act()
-        came = self._arrived(sent.keys())
-        ways = sorted(max(0.0, came[each] - moment) * 1000 for each, moment in sent.items())
-        return (*_percentiles(sorted(reads.took)), *_percentiles(ways))
+        arrived = self._arrived(sent.keys())
+        latencies = sorted(max(0.0, arrived[event_id] - moment) * 1000 for event_id, moment in sent.items())
+        return (*_percentiles(sorted(reads.durations_ms)), *_percentiles(latencies))
 
     def _arrived(self, events: Set[str]) -> dict[str, float]:
-        """When each of them came first."""
-        until = time.monotonic() + MOST_S
+        """When each event arrived first: seconds since the epoch by event id."""
+        until = time.monotonic() + MAX_WAIT_S
         while True:
-            came = {event: moment for moment, event in reversed(arrivals(self.folder))}
-            missing = events - came.keys()
+            arrived = {event_id: moment for moment, event_id in reversed(arrivals(self.folder))}
+            missing = events - arrived.keys()
             if not missing:
-                return came
+                return arrived
             if time.monotonic() > until:
-                raise RuntimeError(f"{len(missing)} of {len(events)} events did not come in {MOST_S:.0f} s")
+                raise RuntimeError(
+                    f"{len(missing)} of {len(events)} events did not arrive in {MAX_WAIT_S:.0f} s"
+                )
             time.sleep(0.1)
 
 
 def _registration(name: str, partition: int) -> str:
     return next(
-        each
+        registration
         for number in range(100_000)
-        if partition_of(each := f"{name}-{number}", PARTITIONS).number == partition
+        if partition_of(registration := f"{name}-{number}", PARTITIONS).number == partition
     )
 
 
@@ -199,12 +201,16 @@ def _percentiles(ordered: list[float]) -> tuple[float, float]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="of each kind")
-    parser.add_argument("--seconds", type=float, default=8.0, help="a round, at least")
-    parser.add_argument("--subscriptions", type=int, default=10_000, help="that are listed, or fill a quota")
-    parser.add_argument("--ended", type=int, default=30_000, help="that are over")
-    parser.add_argument("--kind", choices=KINDS, action="append", help="only this; may be repeated")
-    parser.add_argument("--most", type=float, default=3.0, help="times the p99 latency")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each kind")
+    parser.add_argument("--seconds", type=float, default=8.0, help="shortest length of a round (s)")
+    parser.add_argument(
+        "--subscriptions", type=int, default=10_000, help="subscriptions that are listed, or fill a quota"
+    )
+    parser.add_argument("--ended", type=int, default=30_000, help="ended subscriptions in the index")
+    parser.add_argument(
+        "--kind", choices=KINDS, action="append", help="measure only this kind; may be repeated"
+    )
+    parser.add_argument("--max-latency", type=float, default=3.0, help="greatest ratio of the p99 latencies")
     options = parser.parse_args()
     kinds = options.kind or KINDS
     found: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in ("quiet", *kinds)}
@@ -232,11 +238,11 @@ def main() -> int:
         print(f"{listed} listed, {refused} creates refused, {scene.crowds['ended'].done} made and deleted")
     worst = 0.0
     for kind in kinds:
-        ratios = [medians[kind][at] / medians["quiet"][at] for at in (1, 3)]
+        ratios = [medians[kind][column] / medians["quiet"][column] for column in (1, 3)]
         worst = max(worst, *ratios)
         print(f"{kind}: p99 of reads {ratios[0]:.2f} times, of events {ratios[1]:.2f} times")
-    print(f"at most {options.most:.1f} times; memory grew by {memory_mb - first_mb:.0f} MB, of at most 30")
-    return 0 if worst <= options.most and memory_mb - first_mb <= 30 else 1
+    print(f"limit {options.max_latency:.1f} times; memory grew by {memory_mb - first_mb:.0f} MB, limit 30")
+    return 0 if worst <= options.max_latency and memory_mb - first_mb <= 30 else 1
 
 
 def _show(title: str, found: Any, memory_mb: float | None) -> None:

@@ -1,12 +1,12 @@
-"""From which size on is a payload to be kept once for all its outboxes? `python bench/payloads.py` runs it.
+"""From which size should a payload be kept once for all its outboxes? `python bench/payloads.py` runs it.
 
-One store, and for each way a process of its own that takes turns with the others: it appends one event to so
-many subscriptions, claims it for all of them and settles it. What counts is the store's time in the scripts,
-the lowest quartile, as a busy machine adds to the others.
+There is one store, and a process for each mode. The processes alternate: each appends one event to a number
+of subscriptions, claims it for all of them and settles it. The figure is the lowest quartile of the store's
+time in scripts, because a busy machine adds to the others.
 
     copied      each outbox has a copy (`SHARED_PAYLOADS=off`)
-    kept once   each outbox refers to it, whatever its size
-    before      another release, whose code is in the folder `--before`: the others are told as ratios of it
+    kept once   each outbox refers to one copy, whatever its size
+    before      another release, whose code is in the folder `--before`; the others are shown as ratios of it
 """
 
 import argparse
@@ -20,14 +20,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 CASES = "1x400 2x400 50x400 2x8000 50x8000 2x50000 10x50000 2x200000 10x200000 50x200000"
-WAYS = {"copied": "off", "kept once": "on"}
-EACH = 4
+MODES = {"copied": "off", "kept once": "on"}
+EVENTS_A_REPEAT = 4
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--turns", type=int, default=30, help="of each way, for each case")
-    parser.add_argument("--cases", default=CASES, help="subscriptions x bytes of the payload")
+    parser.add_argument("--repeats", type=int, default=30, help="repeats of each mode, for each case")
+    parser.add_argument("--cases", default=CASES, help="cases to measure: subscriptions x payload bytes")
     parser.add_argument("--before", type=Path, help="folder with the code of another release")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -37,7 +37,7 @@ def main() -> None:
     from webrtc_events.core.clock import SystemClock
     from webrtc_events.local.stack.valkey import Valkey
 
-    ways = [*(["before"] if options.before else []), *WAYS]
+    modes = [*(["before"] if options.before else []), *MODES]
     with ExitStack() as stack:
         valkey = Valkey(
             Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))), SystemClock()
@@ -45,31 +45,35 @@ def main() -> None:
         valkey.start()
         stack.callback(valkey.stop)
         valkey.wait_ready()
-        children = {way: _child(stack, way, valkey.url, options.before) for way in ways}
-        print(f"{'case':<12}" + "".join(f"{way:>18}" for way in ways) + "   us in the store, times the first")
+        children = {mode: _child(stack, mode, valkey.url, options.before) for mode in modes}
+        print(
+            f"{'case':<12}"
+            + "".join(f"{mode:>18}" for mode in modes)
+            + "   us in the store (ratio to the first)"
+        )
         for case in options.cases.split():
-            took = {way: list[int]() for way in ways}
-            for turn in range(options.turns):
-                # Forth and back: a drift of the machine counts for all.
-                for way in ways if turn % 2 else reversed(ways):
-                    took[way] += _ask(children[way], case)
-            quartiles = [sorted(took[way])[len(took[way]) // 4] for way in ways]
+            durations_us = {mode: list[int]() for mode in modes}
+            for repeat in range(options.repeats):
+                # Back and forth: a drift of the machine counts for all.
+                for mode in modes if repeat % 2 else reversed(modes):
+                    durations_us[mode] += _ask(children[mode], case)
+            quartiles = [sorted(durations_us[mode])[len(durations_us[mode]) // 4] for mode in modes]
             cells = (f"{quartile} ({quartile / quartiles[0]:.2f})" for quartile in quartiles)
             print(f"{case:<12}" + "".join(f"{cell:>18}" for cell in cells), flush=True)
 
 
-def _child(stack: ExitStack, way: str, url: str, before: Path | None) -> "subprocess.Popen[str]":
+def _child(stack: ExitStack, mode: str, url: str, before: Path | None) -> "subprocess.Popen[str]":
     environ = {
         "WEBRTC_EVENTS_REDIS_URL": url,
         "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/",
         "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
         "WEBRTC_EVENTS_MAX_REGISTRATION_SUBSCRIPTIONS": "0",
     }
-    if way == "before":
+    if mode == "before":
         environ["PYTHONPATH"] = str(before)
     else:
-        environ["WEBRTC_EVENTS_SHARED_PAYLOADS"] = WAYS[way]
-    command = [sys.executable, "-P", __file__, "--child", way]
+        environ["WEBRTC_EVENTS_SHARED_PAYLOADS"] = MODES[mode]
+    command = [sys.executable, "-P", __file__, "--child", mode]
     process = subprocess.Popen(
         command, env=os.environ | environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -83,12 +87,12 @@ def _ask(child: "subprocess.Popen[str]", case: str) -> list[int]:
     assert child.stdout is not None
     child.stdin.write(case + "\n")
     child.stdin.flush()
-    took: list[int] = json.loads(child.stdout.readline())
-    return took
+    durations_us: list[int] = json.loads(child.stdout.readline())
+    return durations_us
 
 
-def _work(way: str) -> None:
-    """Reads cases from stdin and answers each with the times that its events took, in us."""
+def _work(mode: str) -> None:
+    """Reads cases from stdin; writes for each the times of its events in scripts, in us."""
     import redis
 
     from webrtc_events.core.settings import Settings
@@ -96,19 +100,19 @@ def _work(way: str) -> None:
     from webrtc_events.store.store import Store
 
     settings = Settings.from_environ(os.environ)
-    options = StoreOptions(shared_from=1) if way == "kept once" else StoreOptions()
+    options = StoreOptions(shared_from=1) if mode == "kept once" else StoreOptions()
     store = Store.connect(settings, options)
     raw = redis.Redis.from_url(os.environ["WEBRTC_EVENTS_REDIS_URL"], decode_responses=True)
     known: dict[str, Iterator[int]] = {}
     for line in sys.stdin:
         case = line.strip()
         if case not in known:
-            known[case] = _rounds(store, raw, f"{way}-{case}", *map(int, case.split("x")))
-        print(json.dumps([next(known[case]) for _ in range(EACH)]), flush=True)
+            known[case] = _rounds(store, raw, f"{mode}-{case}", *map(int, case.split("x")))
+        print(json.dumps([next(known[case]) for _ in range(EVENTS_A_REPEAT)]), flush=True)
 
 
 def _rounds(store, raw, name: str, matches: int, size: int) -> Iterator[int]:  # type: ignore[no-untyped-def]
-    """Makes the subscriptions, then does a round each time that it is asked for the next."""
+    """Makes the subscriptions, then yields the time in scripts of one event after the other, in us."""
     from webrtc_events.core.model import EventType, NetworkEvent, Subscription
     from webrtc_events.core.outcomes import SinkResult
     from webrtc_events.store.keys import new_subscription_id, partition_of
@@ -139,19 +143,19 @@ def _rounds(store, raw, name: str, matches: int, size: int) -> Iterator[int]:  #
         before = _in_scripts(raw)
         (result,) = store.events.append({partition.number: [event]})[partition.number]
         assert result.subscriptions == matches
-        left = matches
-        while left:
+        unsettled = matches
+        while unsettled:
             claims: Sequence = store.claims.claim([partition], subscriptions=50, events=8)
             assert claims
             store.claims.settle(
                 [Settlement(claim, claim.items[-1].number, sink=SinkResult.DELIVERED) for claim in claims]
             )
-            left -= len(claims)
+            unsettled -= len(claims)
         yield _in_scripts(raw) - before
 
 
 def _in_scripts(raw) -> int:  # type: ignore[no-untyped-def]
-    """Of all that ran so far, in us."""
+    """The time that the store spent in scripts so far, in us."""
     return int(raw.info("commandstats").get("cmdstat_evalsha", {}).get("usec", 0))
 
 

@@ -1,12 +1,12 @@
-"""Sinks for benchmarks: fast ones that note what came and when, and ones that never answer.
+"""Sinks for benchmarks: fast ones that log what arrives and when, and ones that never answer.
 
-Run as a program it serves one kind on many ports until it is ended:
+As a program it serves one kind on many ports until it is stopped:
 
     python bench/sinks.py KIND CERTIFICATE PORT...
 
 healthy answers 204 and prints a line for each notification: seconds since the epoch, event id.
-silent accepts and says nothing. deaf shakes hands in TLS, reads, and says nothing. drip sends a
-byte of an answer each second.
+silent accepts a connection and sends nothing. deaf does the TLS handshake, reads, and sends nothing. drip
+sends one byte of an answer each second.
 """
 
 import asyncio
@@ -99,8 +99,8 @@ def _process(command: Sequence[str], output: IO[bytes] | None, ports: Sequence[i
 
 
 def _is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _arrivals_file(folder: Path) -> Path:
@@ -143,7 +143,7 @@ class _Healthy(asyncio.Protocol):
 
 
 class _Silent(asyncio.Protocol):
-    """Takes what comes. Also as the kind that never gets to TLS."""
+    """Reads and never answers; without TLS, the handshake never begins."""
 
 
 class _Drip(asyncio.Protocol):
@@ -155,11 +155,11 @@ class _Drip(asyncio.Protocol):
     def data_received(self, _: bytes) -> None:
         self._send(b"HTTP/1.1 200 " + b"K" * 3600)
 
-    def _send(self, rest: bytes) -> None:
+    def _send(self, unsent: bytes) -> None:
         assert isinstance(self._transport, asyncio.WriteTransport)
         if not self._transport.is_closing():
-            self._transport.write(rest[:1])
-            asyncio.get_running_loop().call_later(1.0, self._send, rest[1:])
+            self._transport.write(unsent[:1])
+            asyncio.get_running_loop().call_later(1.0, self._send, unsent[1:])
 
 
 async def _serve(kind: str, certificate: str, ports: Sequence[int]) -> None:

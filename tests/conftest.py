@@ -11,7 +11,8 @@ import pytest
 import redis
 from redis._parsers.commands import CommandsParser
 
-from tests.harness.valkeys import Cluster, ClusterClient, quick_directory, three_node_cluster
+from tests.harness.clusters import Cluster, ClusterClient, three_node_cluster
+from tests.harness.valkeys import quick_directory
 from tests.production.releases import build_wheel
 from webrtc_events.contract import documents
 from webrtc_events.core.clock import SystemClock
@@ -60,10 +61,24 @@ CommandsParser.initialize = _read_commands_once
 # do too (test_machine calls every script in a random order); `make slow` repeats all of them.
 _QUICK_ON_CLUSTER = {
     "delivery": {"test_calls", "test_erasure", "test_key_rotation", "test_redelivery", "test_worker"},
-    "services": {"test_events", "test_lifecycle", "test_subscriptions"},
+    "services": {
+        "test_endings",
+        "test_events",
+        "test_initial_events",
+        "test_limits",
+        "test_ownership",
+        "test_subscriptions",
+    },
 }
 _SLOW_ON_CLUSTER = {
-    "store": {"test_claim_rounds", "test_clock", "test_damaged_fan_out", "test_payloads"},
+    "store": {
+        "test_claim_rounds",
+        "test_clock",
+        "test_damaged_fan_out",
+        "test_payload_faults",
+        "test_payload_sizes",
+        "test_payloads",
+    },
 }
 
 

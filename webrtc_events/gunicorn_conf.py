@@ -1,4 +1,6 @@
-"""gunicorn -c python:webrtc_events.gunicorn_conf 'webrtc_events.app:create_app()'
+"""gunicorn's configuration, for the HTTP side in production.
+
+    gunicorn -c python:webrtc_events.gunicorn_conf 'webrtc_events.app:create_app()'
 
 Defaults for one host behind a TLS proxy; every value can be set on the command line, or in
 the environment as gunicorn documents it (WEB_CONCURRENCY, GUNICORN_CMD_ARGS).

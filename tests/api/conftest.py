@@ -13,6 +13,7 @@ import requests
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tests.api.tokens import RSA
 from tests.harness.issuer import Issuer, SigningKeyPair
 from webrtc_events.api.http_protocol import HttpProtocol
 from webrtc_events.app import create_app
@@ -78,7 +79,7 @@ def serving(app: ASGIApp, issuer: Issuer) -> Iterator[Api]:
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
-    """Tells what it was asked for; fails when it is told to."""
+    """Returns what `tells` holds; raises it, if it is an exception."""
     if scope["path"].endswith("/fail"):
         raise RuntimeError("page failed")
     body = f"{scope['root_path']} {scope['path']}".encode()
@@ -104,6 +105,14 @@ def issuer() -> Iterator[Issuer]:
     running = Issuer(SigningKeyPair.rsa("rsa"))
     yield running
     running.close()
+
+
+@pytest.fixture
+def own_issuer() -> Iterator[Issuer]:
+    """One that a test may change."""
+    serving = Issuer(RSA)
+    yield serving
+    serving.close()
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +148,7 @@ def fresh_api(http_settings: Settings, issuer: Issuer, switch: Switch) -> Iterat
 
 @pytest.fixture
 def api_with(http_settings: Settings, issuer: Issuer) -> Iterator[Callable[..., Api]]:
-    """A server of its own, with other settings."""
+    """A separate server, with other settings."""
     stack: list[Any] = []
 
     def start(**changes: Any) -> Api:

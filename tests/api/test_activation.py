@@ -1,4 +1,4 @@
-"""What a client is told while its sink has not agreed yet."""
+"""What a client is shown while its sink has not agreed yet."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -92,7 +92,7 @@ def test_it_can_be_renewed(asking: Api) -> None:
     assert response.json()["expiresAt"] == "2098-01-01T00:00:00.000Z"
 
 
-def test_what_is_wrong_is_told_before_anybody_is_asked(asking: Api) -> None:
+def test_a_wrong_request_is_refused_before_the_sink_is_asked(asking: Api) -> None:
     response = asking("POST", f"{PUBLIC}/subscriptions", json=subscription_request(sink="https://10.0.0.1/x"))
     assert_error(response, 400, "INVALID_SINK")
     settings = {"headers": {"WebHook-Request-Origin": "me.example"}}

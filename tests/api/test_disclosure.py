@@ -109,7 +109,7 @@ def _call(api: Api, sink: RecordingSink, raw_store: "redis.Redis", monkeypatch: 
         )
         assert made.status_code == 201, made.text
         ask("GET", f"{PUBLIC}/subscriptions/{made.json()['id']}")
-    assert [each["status"] for each in publish(*_events()).json()["results"]] == ["accepted"] * 3 + [
+    assert [result["status"] for result in publish(*_events()).json()["results"]] == ["accepted"] * 3 + [
         "rejected"
     ]
     sink.wait_for(4, 15)
@@ -128,7 +128,7 @@ def _call(api: Api, sink: RecordingSink, raw_store: "redis.Redis", monkeypatch: 
 def _fail(
     ask: Callable[..., requests.Response], raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store that holds nonsense, which is told of, and a bug, which is logged with a traceback."""
+    """A store that holds nonsense, which is logged, and a bug, which is logged with its traceback."""
     other = f"{REGISTRATION}-2"
     raw_store.set(partition_of(other, 64).registration_state(other), "nonsense")
     body = {"deviceId": DEVICE, "owner": "app"}
@@ -181,9 +181,9 @@ def _events() -> list[dict[str, Any]]:
             "type": PREFIX + kind,
             "time": "2026-03-10T09:00:00Z",
             "subject": REGISTRATION,
-            "data": each,
+            "data": content,
         }
-        for number, (kind, each) in enumerate(data)
+        for number, (kind, content) in enumerate(data)
     ]
 
 
@@ -199,7 +199,9 @@ def test_a_token_is_seen_by_the_sink_alone_whatever_the_setting(run: Callable[..
 
 def test_people_are_not_in_the_logs(run: Callable[..., Run]) -> None:
     done = run()
-    assert [each for each in (*LOGGED, *NEVER_LOGGED) if each.casefold() in done.logged.casefold()] == []
+    assert [
+        secret for secret in (*LOGGED, *NEVER_LOGGED) if secret.casefold() in done.logged.casefold()
+    ] == []
     assert done.logged.count("Traceback") >= 1
     # What stands for them can be looked for: the same in every line and every process.
     masking = Masking(b"\0" * 32, show=False)
@@ -209,10 +211,10 @@ def test_people_are_not_in_the_logs(run: Callable[..., Run]) -> None:
     assert "Alice Smith" in done.stored
 
 
-def test_people_are_in_the_logs_if_the_operator_says_so(run: Callable[..., Run]) -> None:
+def test_people_are_in_the_logs_where_the_setting_allows_it(run: Callable[..., Run]) -> None:
     done = run(WEBRTC_EVENTS_LOG_PERSONAL_DATA="true")
-    assert [each for each in LOGGED if each not in done.logged] == []
-    assert [each for each in NEVER_LOGGED if each in done.logged] == []
+    assert [secret for secret in LOGGED if secret not in done.logged] == []
+    assert [secret for secret in NEVER_LOGGED if secret in done.logged] == []
 
 
 def test_health_tells_nothing_of_what_goes_on(run: Callable[..., Run]) -> None:
@@ -223,7 +225,7 @@ def test_health_tells_nothing_of_what_goes_on(run: Callable[..., Run]) -> None:
     ]
 
 
-def test_signatures_give_away_no_private_key(
+def test_signatures_reveal_no_private_key(
     run: Callable[..., Run], tmp_path: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat

@@ -89,6 +89,30 @@ def test_what_is_above_a_bound_that_was_lowered_stays(api_with: ApiWith, raw_sto
     assert (result["status"], result["subscriptions"]) == ("accepted", 3)
 
 
+def published_beside_others(api: Api, others: Api) -> tuple[Any, list[int]]:
+    """The answer to a batch of 50 events, and the statuses of what others asked for meanwhile."""
+    answers: list[Any] = []
+    batch = [invitation(number) for number in range(1, 51)]
+    headers = {"Content-Type": "application/cloudevents-batch+json"}
+
+    def publish() -> None:
+        answers.append(api("POST", f"{NETWORK}/events", json=batch, headers=headers, timeout=300))
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    statuses = []
+    for number in range(101, 301):
+        if not publisher.is_alive():
+            break
+        event = invitation(number, subject="r2")
+        statuses.append(others("POST", f"{NETWORK}/events", json=event).status_code)
+        statuses.append(others("GET", SUBSCRIPTIONS, token=others.token(client_id="another")).status_code)
+        time.sleep(0.02)
+    publisher.join()
+    (answer,) = answers
+    return answer, statuses
+
+
 @pytest.mark.slow
 def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
     api_with: ApiWith, http_settings: Settings, valkey: Valkey, raw_store: "redis.Redis"
@@ -106,36 +130,15 @@ def test_fifty_events_for_two_thousand_subscriptions_hold_up_nobody(
     raw_store.config_set("slowlog-max-len", 100_000)
     raw_store.slowlog_reset()
 
-    answers: list[Any] = []
-    batch = [invitation(number) for number in range(1, 51)]
-    headers = {"Content-Type": "application/cloudevents-batch+json"}
-
-    def publish() -> None:
-        answers.append(api("POST", f"{NETWORK}/events", json=batch, headers=headers, timeout=300))
-
-    publisher = threading.Thread(target=publish)
-    publisher.start()
-    statuses = []
-    number = 100
-    while publisher.is_alive():
-        number += 1
-        if number > 300:
-            publisher.join()
-            break
-        event = invitation(number, subject="r2")
-        statuses.append(others("POST", f"{NETWORK}/events", json=event).status_code)
-        statuses.append(others("GET", SUBSCRIPTIONS, token=others.token(client_id="another")).status_code)
-        time.sleep(0.02)
-    publisher.join()
+    answer, statuses = published_beside_others(api, others)
     scripts = [entry for entry in raw_store.slowlog_get(100_000) if "EVALSHA" in str(entry["command"])]
-    (answer,) = answers
     assert answer.status_code == 202, answer.text
-    assert [(each["status"], each["subscriptions"]) for each in answer.json()["results"]] == [
+    assert [(result["status"], result["subscriptions"]) for result in answer.json()["results"]] == [
         ("accepted", 2_000)
     ] * 50
     assert set(statuses) == {200, 202}
-    for each in (ids[0], ids[1_000], ids[-1]):
-        numbers = [parse_entry(entry).number for entry in raw_store.lrange(P.outbox(each), 0, -1)]
+    for subscription_id in (ids[0], ids[1_000], ids[-1]):
+        numbers = [parse_entry(entry).number for entry in raw_store.lrange(P.outbox(subscription_id), 0, -1)]
         assert numbers == list(range(1, 51))
     assert {raw_store.llen(P.outbox(subscription_id)) for subscription_id in ids} == {50}
     # Each goes through 50 subscriptions for an event, then makes way for others, whose 200 requests are some

@@ -108,7 +108,7 @@ def test_lone_surrogates_are_refused(api: Api, text: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["1" * 400, "-1", "0", "1e400", "1.5", "9" * 90])
-def test_odd_numbers_are_judged(api: Api, number: str) -> None:
+def test_odd_numbers_are_validated(api: Api, number: str) -> None:
     body = subscription()
     body["config"]["subscriptionMaxEvents"] = 4711
     text = json.dumps(body).replace("4711", number)
@@ -159,7 +159,7 @@ def own_store(tmp_path: Path) -> Iterator[Valkey]:
     server.stop()
 
 
-def test_without_its_store_the_service_says_so_at_once(
+def test_without_its_store_the_service_answers_503_at_once(
     tmp_path: Path, environ: dict[str, str], issuer: Issuer
 ) -> None:
     clock = SystemClock()

@@ -57,7 +57,7 @@ def log() -> Iterator[Log]:
 
 
 @pytest.mark.parametrize(
-    ("claims", "told"),
+    ("claims", "reason"),
     [
         ({"aud": "other"}, "(audience): it has aud 'other', not 'webrtc-events'"),
         ({"iss": "https://elsewhere"}, "(issuer): it has iss 'https://elsewhere', not "),
@@ -65,25 +65,27 @@ def log() -> Iterator[Log]:
         ({"client_id": None, "sub": None}, "(client): it names no client"),
     ],
 )
-def test_refused_token_is_told_with_the_reason(api: Api, log: Log, claims: dict[str, str], told: str) -> None:
+def test_refused_token_is_logged_with_the_reason(
+    api: Api, log: Log, claims: dict[str, str], reason: str
+) -> None:
     token = api.token(**claims)
     refused = api("GET", SUBSCRIPTIONS, token=token, headers={"x-correlator": "c-1"})
     assert_error(refused, 401, "UNAUTHENTICATED")
     line = log.of("c-1")
-    assert line.startswith(f"INFO webrtc_events.api.failures: access token refused {told}")
+    assert line.startswith(f"INFO webrtc_events.api.failures: access token refused {reason}")
     assert line.endswith("correlator=c-1 client=app") == ("client_id" not in claims)
     assert not any(part in log.text for part in token.split("."))
 
 
-def test_token_of_another_key_is_told(api: Api, log: Log) -> None:
+def test_token_of_another_key_is_logged(api: Api, log: Log) -> None:
     stranger = SigningKeyPair.rsa("rsa")
     token = api.issuer.token(SystemClock().now(), key=stranger)
     api("GET", SUBSCRIPTIONS, token=token, headers={"x-correlator": "c-2"})
-    told = "access token refused (signature): it is not signed by the issuer's key 'rsa' correlator=c-2"
-    assert log.of("c-2").endswith(told)
+    expected = "access token refused (signature): it is not signed by the issuer's key 'rsa' correlator=c-2"
+    assert log.of("c-2").endswith(expected)
 
 
-def test_scope_that_is_missing_is_told_with_the_client(api: Api, log: Log) -> None:
+def test_missing_scope_is_logged_with_the_client(api: Api, log: Log) -> None:
     token = api.token(scope="webrtc-events:read", client_id="soft phone")
     api("DELETE", f"{SUBSCRIPTIONS}/x", token=token, headers={"x-correlator": "c-3"})
     assert log.of("c-3") == (
@@ -121,7 +123,7 @@ def test_path_forges_no_line(api: Api, log: Log) -> None:
     assert "/\\x0d\\x1b[2J2026" in log.of("c-5")
 
 
-def test_bug_is_told_with_its_traceback(api: Api, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_is_logged_with_its_traceback(api: Api, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("of nothing")
 
@@ -132,7 +134,7 @@ def test_bug_is_told_with_its_traceback(api: Api, log: Log, monkeypatch: pytest.
     assert "\nZeroDivisionError: of nothing\n" in log.text
 
 
-def test_store_outage_and_its_end_are_told(
+def test_store_outage_and_its_end_are_logged(
     http_settings: Settings, issuer: Issuer, log: Log, tmp_path: Path
 ) -> None:
     with running_store(tmp_path) as url:
@@ -150,7 +152,9 @@ def test_store_outage_and_its_end_are_told(
             assert log.text.count("INFO webrtc_events.store.redis.topology: the store answers again") == 1
 
 
-def test_without_the_issuer_requests_are_503_and_readiness_says_so(http_settings: Settings, log: Log) -> None:
+def test_without_the_issuer_requests_are_503_and_readiness_shows_it(
+    http_settings: Settings, log: Log
+) -> None:
     own = Issuer(SigningKeyPair.rsa("own"))
     own.status = 500
     settings = replace(http_settings, openid_configuration_url=own.discovery_url)

@@ -99,8 +99,8 @@ def test_correlator_off_the_pattern_is_refused(api: Api, value: Any) -> None:
 
 def test_answer_without_correlator_gets_a_new_uuid(api: Api) -> None:
     given: list[dict[str, str]] = [{}, {}, {"x-correlator": ""}]
-    seen = {api("GET", SUBSCRIPTIONS, headers=each).headers["x-correlator"] for each in given}
-    assert len({uuid.UUID(each) for each in seen}) == 3
+    seen = {api("GET", SUBSCRIPTIONS, headers=header).headers["x-correlator"] for header in given}
+    assert len({uuid.UUID(correlator) for correlator in seen}) == 3
 
 
 @pytest.mark.parametrize(("path", "limit"), [(SUBSCRIPTIONS, 256 * 1024), (EVENTS, 16 * 1024 * 1024)])
@@ -300,7 +300,7 @@ def test_readiness_asks_the_store_for_nothing_but_an_answer(
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "shown"),
+    ("condition", "status", "shown"),
     [
         (Condition(Health.DEGRADED, "slow"), 200, {"status": "degraded", "detail": "slow"}),
         (Condition(Health.UNAVAILABLE, "away"), 503, {"status": "unavailable", "detail": "away"}),
@@ -316,11 +316,11 @@ def test_readiness_is_that_of_the_worst(
     fresh_api: Api,
     switch: Switch,
     monkeypatch: pytest.MonkeyPatch,
-    told: Condition | Exception,
+    condition: Condition | Exception,
     status: int,
     shown: dict[str, str],
 ) -> None:
-    monkeypatch.setattr(switch, "tells", told)
+    monkeypatch.setattr(switch, "tells", condition)
     answer = fresh_api("GET", "/readyz", token=None)
     assert answer.status_code == status
     assert answer.json() == {"status": shown["status"], "checks": CHECKS | {"switch": shown}}
@@ -329,7 +329,7 @@ def test_readiness_is_that_of_the_worst(
 @pytest.mark.parametrize(
     ("apis", "served", "absent"), [("public", SUBSCRIPTIONS, EVENTS), ("network", EVENTS, SUBSCRIPTIONS)]
 )
-def test_process_serves_the_apis_it_is_told(
+def test_process_serves_the_apis_of_its_setting(
     api_with: Callable[..., Api], apis: str, served: str, absent: str
 ) -> None:
     api = api_with(apis=frozenset({apis}))
@@ -360,7 +360,7 @@ def test_operation_id_becomes_a_function_name() -> None:
     )
 
 
-def test_settings_that_are_not_valid_are_told(
+def test_invalid_settings_are_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WEBRTC_EVENTS_PARTITIONS", "none")
@@ -368,6 +368,6 @@ def test_settings_that_are_not_valid_are_told(
     with pytest.raises(SystemExit) as exit_:
         create_app()
     assert exit_.value.code == 3
-    told = capsys.readouterr().err
-    assert "WEBRTC_EVENTS_PARTITIONS" in told
-    assert "WEBRTC_EVENTS_SECRET_KEY" in told
+    messages = capsys.readouterr().err
+    assert "WEBRTC_EVENTS_PARTITIONS" in messages
+    assert "WEBRTC_EVENTS_SECRET_KEY" in messages

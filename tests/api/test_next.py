@@ -73,8 +73,8 @@ def test_a_subscription_is_renewed(both: Api, base: str, update: dict[str, Any])
         expected = resource | {"config": resource["config"] | LATER, "expiresAt": "2098-01-01T00:00:00.000Z"}
     assert response.json() == expected
     assert put(both, resource["id"], update).json() == expected
-    for each in (PUBLIC, NEXT):
-        assert both("GET", f"{each}/subscriptions/{resource['id']}").json() == expected
+    for base in (PUBLIC, NEXT):
+        assert both("GET", f"{base}/subscriptions/{resource['id']}").json() == expected
 
 
 def changed(**changes: Any) -> dict[str, Any]:

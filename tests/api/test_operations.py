@@ -139,7 +139,7 @@ def test_an_event_that_names_what_holds_a_line_end_is_refused(api: Api, changes:
     assert ("subject" if "subject" in changes else "mediaSessionId") in message
 
 
-def test_batch_is_judged_event_by_event(api: Api) -> None:
+def test_batch_is_validated_event_by_event(api: Api) -> None:
     batch = [
         invitation(11),
         {"id": "e12"},
@@ -161,7 +161,7 @@ def test_batch_is_judged_event_by_event(api: Api) -> None:
     assert all(result["message"] for result in results[1:4])
 
 
-def test_an_event_has_so_many_bytes_as_it_is_kept(api_with: Callable[..., Api]) -> None:
+def test_the_size_of_an_event_is_that_of_its_stored_form(api_with: Callable[..., Api]) -> None:
     """In a batch the others go on. What is kept is ASCII: an umlaut has six bytes."""
     api = api_with(event_bytes=10_000)
 
@@ -175,7 +175,7 @@ def test_an_event_has_so_many_bytes_as_it_is_kept(api_with: Callable[..., Api]) 
         assert re.search(r"has 1[0-9]{4} bytes as it is kept, and an event may have 10000", message)
     batch = post_events(api, [sized(42, "x" * 10_000), invitation(43, subject="sized")], "application/json")
     assert batch.status_code == 202
-    assert [each["status"] for each in batch.json()["results"]] == ["rejected", "accepted"]
+    assert [result["status"] for result in batch.json()["results"]] == ["rejected", "accepted"]
 
 
 def test_plain_json_is_an_event_or_a_batch(api: Api) -> None:
@@ -184,7 +184,7 @@ def test_plain_json_is_an_event_or_a_batch(api: Api) -> None:
     assert single.json()["results"] == [{"id": "e38", "status": "accepted", "subscriptions": 0}]
     batch = post_events(api, [invitation(32), {"id": "e33"}], "application/json")
     assert batch.status_code == 202
-    assert [each["status"] for each in batch.json()["results"]] == ["accepted", "rejected"]
+    assert [result["status"] for result in batch.json()["results"]] == ["accepted", "rejected"]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,9 @@ def test_plain_json_is_an_event_or_a_batch(api: Api) -> None:
         ("x", '$: the value is not of type "object" or "array"'),
     ],
 )
-def test_plain_json_that_is_neither_is_told_what_is_wrong(api: Api, value: object, message: str) -> None:
+def test_plain_json_that_is_neither_gets_an_error_that_says_what_is_wrong(
+    api: Api, value: object, message: str
+) -> None:
     assert assert_error(post_events(api, value, "application/json"), 400, "INVALID_ARGUMENT") == message
 
 
@@ -256,7 +258,7 @@ def test_large_batch_is_taken(api: Api) -> None:
     ]
     response = post_events(api, batch, "application/cloudevents-batch+json")
     assert response.status_code == 202, response.text
-    assert {each["status"] for each in response.json()["results"]} == {"accepted"}
+    assert {result["status"] for result in response.json()["results"]} == {"accepted"}
 
 
 def test_registration_is_put_and_deleted(api: Api) -> None:

@@ -66,7 +66,7 @@ class Signed:
         self.verifier.verify(**given | changes)
 
     def without(self, name: str) -> dict[str, str]:
-        return {each: value for each, value in self.received.headers if each.lower() != name}
+        return {header: value for header, value in self.received.headers if header.lower() != name}
 
     def header(self, name: str) -> str:
         value = self.received.header(name)

@@ -40,7 +40,7 @@ def connect(api: Api) -> socket.socket:
     return socket.create_connection(("127.0.0.1", api.port), timeout=15)
 
 
-def rest(connection: socket.socket) -> bytes:
+def read_to_end(connection: socket.socket) -> bytes:
     """All that comes until the server closes; a reset is a close too."""
     received = bytearray()
     try:
@@ -80,23 +80,23 @@ def test_the_deadlines_are_those_that_are_promised() -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_head_that_drips_is_told_so_and_closed(api: Api) -> None:
+def test_a_head_that_drips_gets_408_and_is_closed(api: Api) -> None:
     with connect(api) as slow:
         thread = drip(slow, head(api, "Content-Length: 2") * 20)
-        assert_error(answer(rest(slow)), 408, "REQUEST_TIMEOUT")
+        assert_error(answer(read_to_end(slow)), 408, "REQUEST_TIMEOUT")
         thread.join(10)
 
 
 @pytest.mark.usefixtures("hasty")
-def test_many_half_heads_and_silent_connections_are_let_go(api: Api) -> None:
+def test_many_half_heads_and_idle_connections_are_closed(api: Api) -> None:
     with ExitStack() as stack:
         many = []
         for number in range(200):
             many.append(stack.enter_context(connect(api)))
             if number % 2:
                 many[-1].sendall(b"POST /webrtc-events HTTP/1.1\r\nHost: x\r\n")
-        told = [rest(each)[:12] for each in many]
-    assert told == [b"", b"HTTP/1.1 408"] * 100
+        answers = [read_to_end(connection)[:12] for connection in many]
+    assert answers == [b"", b"HTTP/1.1 408"] * 100
     assert api("GET", SUBSCRIPTIONS).status_code == 200
 
 
@@ -109,19 +109,19 @@ def test_a_second_head_on_a_connection_has_its_deadline_too(api: Api) -> None:
         first.read()
         assert first.status == 200
         slow.sendall(b"GET / HTTP/1.1\r\n")
-        assert_error(answer(rest(slow)), 408, "REQUEST_TIMEOUT")
+        assert_error(answer(read_to_end(slow)), 408, "REQUEST_TIMEOUT")
 
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("framing", ["Content-Length: 200000", "Transfer-Encoding: chunked"])
-def test_a_body_that_does_not_come_is_told_so_and_closed(api: Api, framing: str) -> None:
+def test_a_body_that_does_not_come_gets_408_and_is_closed(api: Api, framing: str) -> None:
     with connect(api) as slow:
         slow.sendall(head(api, framing) + (b"" if "Length" in framing else b"1\r\n{\r\n"))
-        assert_error(answer(rest(slow)), 408, "REQUEST_TIMEOUT")
+        assert_error(answer(read_to_end(slow)), 408, "REQUEST_TIMEOUT")
     with connect(api) as slow:
         slow.sendall(head(api, framing))
         thread = drip(slow, b"{" * 2_000 if "Length" in framing else b"1\r\n{\r\n" * 400)
-        assert_error(answer(rest(slow)), 408, "REQUEST_TIMEOUT")
+        assert_error(answer(read_to_end(slow)), 408, "REQUEST_TIMEOUT")
         thread.join(10)
 
 
@@ -131,7 +131,7 @@ def test_a_body_that_goes_on_behind_its_answer_ends_with_its_connection(api: Api
     with connect(api) as slow:
         slow.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n" % SUBSCRIPTIONS.encode())
         thread = drip(slow, b"{" * 9_000)
-        assert rest(slow).startswith(b"HTTP/1.1 401")
+        assert read_to_end(slow).startswith(b"HTTP/1.1 401")
         thread.join(10)
 
 
@@ -144,7 +144,7 @@ def test_who_sends_on_behind_the_limit_sees_the_answer(api: Api) -> None:
             threading.Event().wait(0.05)
             client.sendall(piece)
         client.sendall(b"0\r\n\r\n")
-        assert_error(answer(rest(client)), 413, "CONTENT_TOO_LARGE")
+        assert_error(answer(read_to_end(client)), 413, "CONTENT_TOO_LARGE")
 
 
 @pytest.mark.parametrize("ending", ["silent", "endless"])
@@ -157,7 +157,7 @@ def test_a_body_behind_the_limit_is_not_awaited_for_long(
         client.sendall(head(api, "Transfer-Encoding: chunked") + piece * 5)
         if ending == "endless":
             drip(client, piece * 2)
-        assert_error(answer(rest(client)), 413, "CONTENT_TOO_LARGE")
+        assert_error(answer(read_to_end(client)), 413, "CONTENT_TOO_LARGE")
 
 
 def test_a_body_that_is_slow_but_fast_enough_arrives(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_a_body_that_is_slow_but_fast_enough_arrives(api: Api, monkeypatch: pyte
         for at in range(0, len(body), step):
             slow.sendall(body[at : at + step])
             threading.Event().wait(0.15)
-        assert parsed(rest(slow)).status_code == 201
+        assert parsed(read_to_end(slow)).status_code == 201
     assert clock.monotonic() - started_s > 0.3
 
 
@@ -187,16 +187,16 @@ def half_bodies(api: Api, token: str) -> Iterator[list[socket.socket]]:
     """Of one client, each with all but the last byte of the largest body."""
     limit = app._PUBLIC_LIMIT_BYTES
     with ExitStack() as stack:
-        many = []
+        connections = []
         for _ in range(bodies._AT_ONCE + 2):
-            each = stack.enter_context(closing(connect(api)))
-            each.sendall(
+            connection = stack.enter_context(closing(connect(api)))
+            connection.sendall(
                 f"POST {SUBSCRIPTIONS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
                 f"Content-Type: application/json\r\nContent-Length: {limit}\r\n\r\n".encode()
                 + b" " * (limit - 1)
             )
-            many.append(each)
-        yield many
+            connections.append(connection)
+        yield connections
 
 
 def test_what_bodies_of_one_client_hold_is_bounded(
@@ -209,16 +209,16 @@ def test_what_bodies_of_one_client_hold_is_bounded(
         )
         assert readable
         ended |= set(readable)
-    for subscription_id in ended:
-        refused = answer(rest(subscription_id))
+    for half_body in ended:
+        refused = answer(read_to_end(half_body))
         assert "bodies at once" in assert_error(refused, 429, "TOO_MANY_REQUESTS")
         assert refused.headers["Retry-After"] == "1"
     # Others are not concerned, nor is this one once they have ended.
     other = api("POST", SUBSCRIPTIONS, json=subscription_request(), token=api.token(client_id="other"))
     assert other.status_code == 201
-    for each in (half_body for half_body in half_bodies if half_body not in ended):
-        each.sendall(b"x")
-        assert each.recv(65_536).startswith(b"HTTP/1.1 400")
+    for half_body in (half_body for half_body in half_bodies if half_body not in ended):
+        half_body.sendall(b"x")
+        assert half_body.recv(65_536).startswith(b"HTTP/1.1 400")
     for _ in range(bodies._AT_ONCE + 2):
         largest = b" " * app._PUBLIC_LIMIT_BYTES
         headers = {"Content-Type": "application/json"}
@@ -262,15 +262,15 @@ BARE = [
 def test_a_bare_line_feed_in_a_head_is_refused(api: Api, request_: bytes) -> None:
     with connect(api) as bare:
         bare.sendall(request_)
-        assert_error(answer(rest(bare)), 400, "INVALID_ARGUMENT")
+        assert_error(answer(read_to_end(bare)), 400, "INVALID_ARGUMENT")
     # Byte by byte, and behind a request that is in order.
     good = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     with connect(api) as bare:
         drip(bare, request_).join(10)
-        assert_error(answer(rest(bare)), 400, "INVALID_ARGUMENT")
+        assert_error(answer(read_to_end(bare)), 400, "INVALID_ARGUMENT")
     with connect(api) as bare:
         bare.sendall(good + request_)
-        received = rest(bare)
+        received = read_to_end(bare)
         assert received.startswith(b"HTTP/1.1 200")
         assert_error(answer(received[received.index(b"HTTP/1.1 400") :]), 400, "INVALID_ARGUMENT")
 
@@ -281,7 +281,7 @@ def test_a_bare_line_feed_at_the_end_of_chunks_ends_no_body(api: Api, end: bytes
         bare.sendall(head(api, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n" + end)
         bare.shutdown(socket.SHUT_WR)
         # Whatever is said of it, the connection ends, and nothing behind it is a request.
-        received = rest(bare)
+        received = read_to_end(bare)
     assert b"HTTP/1.1 2" not in received
 
 
@@ -298,5 +298,5 @@ def test_what_is_no_http_is_an_error_info(api: Api) -> None:
     for nonsense in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"x" * 70_000, b"\x16\x03\x01"):
         with connect(api) as broken:
             broken.sendall(nonsense)
-            assert_error(answer(rest(broken)), 400, "INVALID_ARGUMENT")
+            assert_error(answer(read_to_end(broken)), 400, "INVALID_ARGUMENT")
     assert api("PUT", f"{NETWORK}/registrations/r", json={}).status_code == 400

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.processes import tails
 from tests.chaos.run import Options, Run
 from tests.harness.issuer import Issuer, SigningKeyPair
 
@@ -48,15 +49,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if run.verdict is not None:
             item.user_properties.append((_FIGURES, run.figures()))
         if call.excinfo is not None:
-            item.add_report_section("call", "chaos", _told(item, run))
-            for name, tail in run.tails():
+            item.add_report_section("call", "chaos", _report(item, run))
+            for name, tail in tails(run.directory):
                 item.add_report_section("call", f"end of {name}", tail)
     return (yield)
 
 
-def _told(item: pytest.Item, run: Run) -> str:
+def _report(item: pytest.Item, run: Run) -> str:
     again = f'make chaos ARGS="--seed {run.options.seed} --events {run.options.events} -k {item.name}"'
-    details = run.verdict.details() if run.verdict is not None else "not judged"
+    details = run.verdict.details() if run.verdict is not None else "not checked"
     return f"again: {again}\nlogs and the sinks' journal: {run.directory}\n{details}"
 
 

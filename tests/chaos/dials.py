@@ -20,7 +20,7 @@ class Dials:
         with path.open("r+b") as file:
             self._shared = mmap.mmap(file.fileno(), _FORMAT.size)
 
-    def turn(self, *, wall_s: float | None = None, time_s: float | None = None) -> None:
+    def set(self, *, wall_s: float | None = None, time_s: float | None = None) -> None:
         """None leaves a dial as it is."""
         was_wall_s, was_time_s = _FORMAT.unpack(self._shared[:])
         new = (was_wall_s if wall_s is None else wall_s, was_time_s if time_s is None else time_s)

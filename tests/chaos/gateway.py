@@ -18,7 +18,7 @@ __all__ = ["LEAST_PER_S", "PREFIX", "Channel", "Load", "LoadOptions"]
 
 CLOCK = SystemClock()
 PREFIX = "org.camaraproject.webrtc-events.v0."
-# The longest that a store or an API is away in any scenario, and as much again.
+# Twice the longest outage of a store or an API in any scenario.
 _GIVE_UP_S = 90.0
 # Far less than is accepted or delivered in a second; what takes longer hangs.
 LEAST_PER_S = 100
@@ -29,7 +29,7 @@ class Channel:
     """One registration or media session, and its events, numbered from 1.
 
     `subscribers` is how many subscriptions an event of it is to be appended to, None if that
-    changes and is one at most. `sent` events were accepted; up to `told` they were appended. After
+    changes and is one at most. `sent` events were accepted; up to `appended` they were appended. After
     `until_s`, wall-clock seconds since the epoch, none is to be.
     """
 
@@ -39,7 +39,7 @@ class Channel:
     subscribers: int | None = 1
     until_s: float | None = None
     sent: int = 0
-    told: int = 0
+    appended: int = 0
 
     def event(self, number: int, source: str, padding: str) -> dict[str, Any]:
         data: dict[str, Any] = {"mediaSessionId": self.key, "status": "Ringing", "sequenceNumber": number}
@@ -62,7 +62,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How it is sent: so many lines, batches of up to so many, so many events a second in all.
+    """How it is sent: the number of connections, the largest batch, and the events a second in all.
 
     `unheard`: answers of the store are lost on the way, so the service sends it again what it was sent once,
     and may say duplicate.
@@ -147,7 +147,7 @@ class Load:
         self._wait(lambda: self.accepted >= share * self.total, f"{share:.0%} are accepted")
 
     def wait_refused(self, count: int) -> None:
-        """Returns once so many requests have been answered 503; raises as `wait_accepted`."""
+        """Returns once this number of requests has been answered 503; raises as `wait_accepted`."""
         self._wait(lambda: self.refused >= count, f"{count} answers were 503")
 
     def wait(self) -> None:
@@ -238,12 +238,12 @@ class Load:
             self._fault(f"{event['id']}: {result}")
         if result["status"] == "duplicate":
             self._count("duplicates")
-        # What was appended before, with an answer that was lost, is not told again.
-        told_again = repeated or (self._options.unheard and result["status"] == "duplicate")
-        if wanted is not None and result["subscriptions"] != wanted and not told_again:
+        # What was appended before, with an answer that was lost, is not reported again.
+        reported_again = repeated or (self._options.unheard and result["status"] == "duplicate")
+        if wanted is not None and result["subscriptions"] != wanted and not reported_again:
             self._fault(f"{event['id']}: {result}, not to {wanted} subscriptions")
         if wanted is not None or result["subscriptions"]:
-            channel.told = number
+            channel.appended = number
         channel.sent = number
 
     def _count(self, name: str) -> None:

@@ -32,7 +32,7 @@ class Inbox:
         self._certificate = directory / "sink.pem"
         self._arguments = (str(self._certificate), str(self.journal), str(sinks), seed)
         self._by_request: dict[int, Attempt] = {}
-        self._rest = b""
+        self._unfinished_line = b""
         self._lines = 0
         self._read_to = 0
         self._reading = threading.Lock()
@@ -80,7 +80,7 @@ class Inbox:
             journal.seek(self._read_to)
             new = journal.read()
         self._read_to += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
+        *lines, self._unfinished_line = (self._unfinished_line + new).split(b"\n")
         for line in lines:
             self._lines += 1
             (self._arrived if line.startswith(b"a ") else self._answered)(line)
@@ -95,7 +95,7 @@ class Inbox:
             # It is written at its end, wherever that is.
             os.truncate(self.journal, 0)
             self._read_to = 0
-            self._rest = b""
+            self._unfinished_line = b""
 
     @property
     def under_way(self) -> int:
@@ -116,15 +116,15 @@ class Inbox:
 
         return asked
 
-    def most_at_once(self, attempts: Sequence[Attempt]) -> int:
+    def max_in_flight(self, attempts: Sequence[Attempt]) -> int:
         """How many of these were on their way to an answer at the same time."""
         moments = [(attempt.arrived, 1) for attempt in attempts]
         moments += [(attempt.answered, -1) for attempt in attempts if attempt.answered is not None]
-        at_once = most = 0
+        in_flight = max_in_flight = 0
         for _, change in sorted(moments):
-            at_once += change
-            most = max(most, at_once)
-        return most
+            in_flight += change
+            max_in_flight = max(max_in_flight, in_flight)
+        return max_in_flight
 
     def _line(self) -> str:
         assert self._process.stdout is not None

@@ -13,7 +13,7 @@ from tests.harness.valkeys import eventually
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.stack import child
 
-__all__ = ["Process", "end_of", "running"]
+__all__ = ["Process", "end_of", "running", "tails"]
 
 CLOCK = SystemClock()
 _BOOTED = re.compile(r"Booting worker with pid: (\d+)")
@@ -34,10 +34,15 @@ def end_of(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
+def tails(directory: Path) -> list[tuple[str, str]]:
+    """The end of each process' log below a folder, by its name."""
+    return [(str(log.relative_to(directory)), end_of(log)) for log in sorted(directory.rglob("*.log"))]
+
+
 class Process:
     """One process, started again under the same name; it logs to `directory/name.log`.
 
-    Start it from the main thread: it is told to end when that thread does, see `child`.
+    Start it from the main thread: it is terminated when that thread ends, see `child`.
     """
 
     def __init__(
@@ -115,8 +120,8 @@ class Process:
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
-    def signal(self, sign: signal.Signals) -> None:
-        os.kill(self.pid, sign)
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
 
     def terminate(self, grace_s: float) -> float:
         """SIGTERM; after how many seconds it exited with 0.

@@ -1,6 +1,5 @@
 """One run: a load, whatever the scenario does to the service meanwhile, and the verdict."""
 
-import json
 import random
 import threading
 from collections import Counter
@@ -14,18 +13,19 @@ from typing import Any, Self
 
 import redis
 
+from tests.chaos.dead_letters import by_event, dead_letter_fields
+from tests.chaos.expectations import Expectations
 from tests.chaos.gateway import LEAST_PER_S, Channel, Load, LoadOptions
 from tests.chaos.inbox import Inbox
-from tests.chaos.processes import end_of
 from tests.chaos.service import Service, Subscriber
-from tests.chaos.verdict import END, Expected, Verdict, judge
+from tests.chaos.verdict import Verdict, check_deliveries
 from tests.harness.issuer import Issuer
 from tests.harness.valkeys import ValkeyServer, eventually
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.store.keys import Partition
 
-__all__ = ["CLOCK", "EVENTS_PER_CLAIM", "PARTITIONS", "Options", "Run", "by_event"]
+__all__ = ["CLOCK", "EVENTS_PER_CLAIM", "PARTITIONS", "Options", "Run"]
 
 CLOCK = SystemClock()
 PARTITIONS = 64
@@ -62,9 +62,7 @@ class Run:
         self._stack = ExitStack()
         self._started = CLOCK.monotonic()
         self._loads: list[Load] = []
-        self._told: dict[str, frozenset[str]] = {}
-        self._dropped: set[str] = set()
-        self._forgotten: set[str] = set()
+        self._expectations = Expectations()
 
     # What it runs on
 
@@ -113,9 +111,9 @@ class Run:
         self, count: int, events: int, kind: str = "session-invitation", subscribers: int | None = 1
     ) -> list[Channel]:
         """`events` in all, evenly; keys are unlike those of other calls."""
-        first, each = len(self.subscribers), -(-events // count)
+        first, events_each = len(self.subscribers), -(-events // count)
         keys = [f"{kind[8:11]}{first + number}" for number in range(count)]
-        return [Channel(key, kind, each, subscribers) for key in keys]
+        return [Channel(key, kind, events_each, subscribers) for key in keys]
 
     def subscribe(self, channels: Iterable[Channel], **options: Any) -> list[Subscriber]:
         """As many subscriptions to each as its events are to be appended to."""
@@ -130,10 +128,12 @@ class Run:
         `events` counts what is to be delivered; the subscriptions are made.
         """
         sessions = subscriptions // 10
-        each = -(-events // subscriptions)
-        invitations = self.channels(subscriptions - 2 * sessions, each * (subscriptions - 2 * sessions))
+        events_each = -(-events // subscriptions)
+        invitations = self.channels(
+            subscriptions - 2 * sessions, events_each * (subscriptions - 2 * sessions)
+        )
         self.subscribe(invitations)
-        statuses = self.channels(sessions, each * sessions, "session-status", subscribers=2)
+        statuses = self.channels(sessions, events_each * sessions, "session-status", subscribers=2)
         self.subscribe(statuses)
         return invitations + statuses
 
@@ -153,10 +153,7 @@ class Run:
 
     def ends(self, subscribers: Iterable[Subscriber], *reasons: str, dropped: bool = False) -> None:
         """Notes that these are to end with one of these reasons, what is pending `dropped` or not."""
-        for subscriber in subscribers:
-            self._told[subscriber.id] = self._told.get(subscriber.id, frozenset()) | frozenset(reasons)
-            if dropped:
-                self._dropped.add(subscriber.id)
+        self._expectations.end(subscribers, reasons, dropped=dropped)
 
     def delete(self, subscribers: Sequence[Subscriber]) -> None:
         """As their owner does."""
@@ -172,7 +169,7 @@ class Run:
 
     def forget(self, subscribers: Iterable[Subscriber]) -> None:
         """Notes that the store has lost these: nothing more has to come of them."""
-        self._forgotten |= {subscriber.id for subscriber in subscribers}
+        self._expectations.lose(subscribers)
 
     # What came of it
 
@@ -184,7 +181,7 @@ class Run:
         twins: bool = False,
         dead: Mapping[tuple[str, int], str] | None = None,
     ) -> Verdict:
-        """Waits until all is delivered, ends what is not to end yet, and judges.
+        """Waits until all is delivered, ends what is not to end yet, and checks the deliveries.
 
         Of each subscription, a claim of each process that `failed` may be doubled. `late` repeats
         after an end are for runs that froze a process. `twins` are for runs in which the store lost
@@ -203,13 +200,13 @@ class Run:
             self._end_all()
             self.wait_settled()
         except TimeoutError as error:
-            raise AssertionError(f"{error}\n{self.judge().details()}") from error
-        verdict = self.judge()
+            raise AssertionError(f"{error}\n{self.check().details()}") from error
+        verdict = self.check()
         assert verdict.clean, verdict.details()
         found = self.dead_letters()
         assert found == (dead or {}), f"{len(found)} dead letters, {sorted(Counter(found.values()).items())}"
-        most = failed * EVENTS_PER_CLAIM
-        assert verdict.most_doubled <= most, f"{verdict.most_doubled} of a subscription were taken twice"
+        max_doubled = failed * EVENTS_PER_CLAIM
+        assert verdict.max_doubled <= max_doubled, f"{verdict.max_doubled} of a subscription were taken twice"
         assert twins or not verdict.twins, verdict.details()
         assert late or not verdict.late, f"{verdict.late} repeats came after an end"
         for process in self.service.processes.values():
@@ -220,17 +217,22 @@ class Run:
 
     def wait_delivered(self) -> None:
         """Returns once every event of subscriptions that still take events was taken by its sink."""
-        timeout_s = _SETTLED_S + sum(subscriber.channel.told for subscriber in self.subscribers) / LEAST_PER_S
-        gone = self._dropped | self._forgotten
-        left = {subscriber.id: subscriber for subscriber in self.subscribers if subscriber.id not in gone}
+        timeout_s = (
+            _SETTLED_S + sum(subscriber.channel.appended for subscriber in self.subscribers) / LEAST_PER_S
+        )
+        left = {
+            subscriber.id: subscriber
+            for subscriber in self.subscribers
+            if not self._expectations.may_miss_events(subscriber)
+        }
 
         def delivered() -> bool:
             dead = self.dead_letters()
             for subscriber in list(left.values()):
                 due = (
-                    subscriber.channel.told
-                    if subscriber.most is None
-                    else min(subscriber.channel.told, subscriber.most)
+                    subscriber.channel.appended
+                    if subscriber.max_events is None
+                    else min(subscriber.channel.appended, subscriber.max_events)
                 )
                 taken = self.inbox.taken.get(subscriber.id, set())
                 if all(event in taken or (subscriber.id, event) in dead for event in range(1, due + 1)):
@@ -252,9 +254,11 @@ class Run:
             eventually(settled, "all is settled", _SETTLED_S, every_s=0.5)
         self.inbox.refresh()
 
-    def judge(self) -> Verdict:
+    def check(self) -> Verdict:
         self.inbox.refresh()
-        self.verdict = judge(map(self._expected, self.subscribers), self.inbox.attempts, self.dead_letters())
+        self.verdict = check_deliveries(
+            map(self._expectations.of, self.subscribers), self.inbox.attempts, self.dead_letters()
+        )
         self.say(self.figures())
         return self.verdict
 
@@ -265,38 +269,16 @@ class Run:
 
     def dead_letters(self) -> dict[tuple[str, int], str]:
         """The reason of each, by subscription and event."""
-        return by_event(self.letters())
+        return by_event(self.dead_letter_fields())
 
-    def letters(self) -> list[Mapping[str, str]]:
+    def dead_letter_fields(self) -> list[Mapping[str, str]]:
         """The fields of all dead letters."""
         with self.client() as client:
-            streams = [client.xrange(Partition(number).dead) for number in range(PARTITIONS)]
-        return [letter for stream in streams for _, letter in stream]
-
-    def tails(self) -> Iterable[tuple[str, str]]:
-        """The end of each process' log, by its name."""
-        logs = sorted(self.directory.rglob("*.log"))
-        return [(str(log.relative_to(self.directory)), end_of(log)) for log in logs]
-
-    def _expected(self, subscriber: Subscriber) -> Expected:
-        channel = subscriber.channel
-        return Expected(
-            subscriber.id,
-            subscriber.path,
-            at_least=0 if subscriber.id in self._forgotten else channel.told,
-            at_most=channel.sent,
-            most=subscriber.most,
-            ends=self._told.get(subscriber.id, frozenset()),
-            dropped=subscriber.id in self._dropped | self._forgotten,
-        )
+            return dead_letter_fields(client, PARTITIONS)
 
     def _end_all(self) -> None:
         """What is still active is ended, by its owner or by the operator; each is to end once."""
-        left = [
-            subscriber
-            for subscriber in self.subscribers
-            if subscriber.id not in {*self._told, *self._forgotten}
-        ]
+        left = [subscriber for subscriber in self.subscribers if not self._expectations.is_to_end(subscriber)]
         by_owner = [subscriber for subscriber in left if self.draw.random() < 0.5]
         self.delete(by_owner)
         self.terminate([subscriber for subscriber in left if subscriber not in by_owner])
@@ -308,15 +290,3 @@ class Run:
             total = sum(load.total for load in self._loads)
             taken = sum(map(len, list(self.inbox.taken.values())))
             self.say(f"accepted {accepted}/{total}, taken by sinks {taken}, {self._loads[-1].figures()}")
-
-
-def by_event(letters: Iterable[Mapping[str, str]]) -> dict[tuple[str, int], str]:
-    """The reason of each, by subscription and event."""
-    return {(letter["subscription"], _event_of(letter["entry"])): letter["reason"] for letter in letters}
-
-
-def _event_of(entry: str) -> int:
-    """Of an entry in an outbox, see lua/shared/common.lua."""
-    head, _, payload = entry.partition("\n")
-    is_end = head.split(" ")[1] == "1"
-    return END if is_end else int(json.loads(payload)["data"]["sequenceNumber"])

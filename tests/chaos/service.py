@@ -13,8 +13,7 @@ from tests.chaos.gateway import PREFIX, Channel
 from tests.chaos.inbox import Inbox
 from tests.chaos.processes import Process
 from tests.harness.issuer import Issuer
-from tests.harness.valkeys import _free_port as free_port
-from tests.harness.valkeys import eventually
+from tests.harness.valkeys import eventually, free_port
 from webrtc_events.core.clock import SystemClock
 
 __all__ = ["SCOPES", "Service", "Subscriber"]
@@ -36,7 +35,7 @@ class Subscriber:
     id: str
     channel: Channel
     path: str
-    most: int | None
+    max_events: int | None
 
 
 class Service:
@@ -95,7 +94,7 @@ class Service:
         return worker
 
     def start_turned_worker(self, number: int, dials: Path, *, lease_ms: int, exchange_ms: int) -> Process:
-        """A worker whose clocks can be turned, with a lease and a time for a POST of its own."""
+        """A worker whose clocks can be set, with a shorter lease and a shorter time for a POST."""
         script = str(Path(__file__).with_name("worker_process.py"))
         # -P: its folder is not to be imported from.
         command = (sys.executable, "-P", script, str(dials), str(lease_ms), str(exchange_ms))
@@ -120,27 +119,39 @@ class Service:
             process.kill_all()
 
     def subscribe(
-        self, channel: Channel, number: int = 0, *, sink: int = 0, most: int | None = None, expires: str = ""
+        self,
+        channel: Channel,
+        number: int = 0,
+        *,
+        sink: int = 0,
+        max_events: int | None = None,
+        expires: str = "",
     ) -> Subscriber:
         """A new subscription to a channel; `number` tells apart several to the same."""
         path = f"/{channel.key}/{number}"
-        answer = self.try_to_subscribe(channel, number, sink=sink, most=most, expires=expires)
+        answer = self.try_to_subscribe(channel, number, sink=sink, max_events=max_events, expires=expires)
         # 202: its sink is asked first.
         assert answer.status_code in (201, 202), answer.text
-        return Subscriber(answer.json()["id"], channel, path, most)
+        return Subscriber(answer.json()["id"], channel, path, max_events)
 
     def try_to_subscribe(
-        self, channel: Channel, number: int = 0, *, sink: int = 0, most: int | None = None, expires: str = ""
+        self,
+        channel: Channel,
+        number: int = 0,
+        *,
+        sink: int = 0,
+        max_events: int | None = None,
+        expires: str = "",
     ) -> requests.Response:
         config: dict[str, Any] = {"subscriptionDetail": {"registrationId": channel.key}}
         if channel.kind == "session-status":
-            # Each by a registration of its own, so that they are in different partitions.
+            # Each by another registration, so that they are in different partitions.
             config["subscriptionDetail"] = {
                 "registrationId": f"{channel.key}-{number}",
                 "sessionId": channel.key,
             }
-        if most is not None:
-            config["subscriptionMaxEvents"] = most
+        if max_events is not None:
+            config["subscriptionMaxEvents"] = max_events
         if expires:
             config["subscriptionExpireTime"] = expires
         request = {

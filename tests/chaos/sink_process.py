@@ -1,4 +1,4 @@
-"""Run as a script: sinks in a process of their own, which write down whatever comes in.
+"""Run as a script: sinks in a separate process, which record whatever arrives.
 
 Arguments: a PEM file with certificate and key, the journal's path, how many sinks, a seed.
 Each sink is a TLS port on 127.0.0.1, HTTP/1.1 with keep-alive. The ports are the first line
@@ -9,9 +9,9 @@ once it holds:
     open      whether it listens; closing it ends its connections
     share     the share of requests that do not get a 204
     kinds     what these get, chosen at random: a status; `cut`, the connection closed without
-              an answer; `never`, silence
+              an answer; `never`, no answer
     headers   lines added to every answer but a 204; `{in_2_s}` is an HTTP date
-    delay_ms  [least, most], uniform, before any answer
+    delay_ms  [min, max], uniform, before any answer
 
 The journal has a line as each request is read and one as each answer is written, both in
 order, times in seconds of the monotonic clock. OPTIONS, which asks whether it agrees, has none:

@@ -25,7 +25,7 @@ def test_the_wall_clock_of_a_worker_jumps_an_hour(run: Run) -> None:
     for share, jump_s in ((0.2, HOUR_S), (0.5, -HOUR_S), (0.8, 0.0)):
         load.wait_accepted(share)
         run.say(f"the clock is {jump_s:+.0f} s off")
-        dials.turn(wall_s=jump_s)
+        dials.set(wall_s=jump_s)
     load.wait()
     accepted_at = CLOCK.monotonic()
     run.wait_delivered()

@@ -1,7 +1,9 @@
 """Many workers, a short lease, and everything that can happen at once."""
 
 from tests.chaos.dials import Dials
+from tests.chaos.gateway import Channel
 from tests.chaos.run import CLOCK, Run
+from tests.chaos.service import Subscriber
 from tests.harness.valkeys import eventually
 from webrtc_events.core.clock import format_time
 
@@ -29,25 +31,7 @@ def test_contention(run: Run) -> None:
         service.start_turned_worker(number, dials, lease_ms=LEASE_MS, exchange_ms=EXCHANGE_MS)
         for number in range(1, 5)
     ]
-    # So many without those that expire, are deleted or slow, and half of those with a maximum.
-    each = -(-4 * run.options.events // (SUBSCRIPTIONS - 40))
-    plain = run.channels(110, 110 * each)
-    run.subscribe(plain)
-    slow = run.channels(10, 10 * 20)
-    run.subscribe(slow, sink=SLOW)
-    sessions = run.channels(20, 20 * each, "session-status", subscribers=2)
-    run.subscribe(sessions)
-    full = run.channels(20, 20 * each, subscribers=None)
-    run.ends(run.subscribe(full, most=each // 2), "MAX_EVENTS_REACHED")
-    deleted = run.channels(10, 10 * each, subscribers=None)
-    to_delete = run.subscribe(deleted)
-    expiring = run.channels(10, 10 * each, subscribers=None)
-    until_s = CLOCK.now() + 6
-    for channel in expiring:
-        channel.until_s = until_s
-    run.ends(run.subscribe(expiring, expires=format_time(round(until_s * 1000))), "SUBSCRIPTION_EXPIRED")
-
-    channels = [*plain, *slow, *sessions, *full, *deleted, *expiring]
+    channels, to_delete = _subscribe(run)
     load = run.publish(channels, rate=4 * run.options.events / 8)
     load.wait_accepted(0.2)
     frozen = workers[0]
@@ -66,3 +50,25 @@ def test_contention(run: Run) -> None:
     run.say("worker-1 goes on")
     eventually(lambda: "lease lost" in frozen.output, "a stale settle is refused", 10)
     run.finish(failed=2, late=True)
+
+
+def _subscribe(run: Run) -> tuple[list[Channel], list[Subscriber]]:
+    """All channels, with their subscriptions, and those subscriptions that are to be deleted."""
+    # Events each, without those that expire, are deleted or slow, and half of those with a maximum.
+    events_each = -(-4 * run.options.events // (SUBSCRIPTIONS - 40))
+    plain = run.channels(110, 110 * events_each)
+    run.subscribe(plain)
+    slow = run.channels(10, 10 * 20)
+    run.subscribe(slow, sink=SLOW)
+    sessions = run.channels(20, 20 * events_each, "session-status", subscribers=2)
+    run.subscribe(sessions)
+    full = run.channels(20, 20 * events_each, subscribers=None)
+    run.ends(run.subscribe(full, max_events=events_each // 2), "MAX_EVENTS_REACHED")
+    deleted = run.channels(10, 10 * events_each, subscribers=None)
+    to_delete = run.subscribe(deleted)
+    expiring = run.channels(10, 10 * events_each, subscribers=None)
+    until_s = CLOCK.now() + 6
+    for channel in expiring:
+        channel.until_s = until_s
+    run.ends(run.subscribe(expiring, expires=format_time(round(until_s * 1000))), "SUBSCRIPTION_EXPIRED")
+    return [*plain, *slow, *sessions, *full, *deleted, *expiring], to_delete

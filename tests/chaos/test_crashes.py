@@ -1,4 +1,4 @@
-"""Processes of the service are killed, or told to end, in mid-load."""
+"""Processes of the service are killed or terminated in mid-load."""
 
 import os
 import signal
@@ -64,7 +64,7 @@ def test_workers_and_the_api_are_killed(run: Run) -> None:
     run.finish(failed=2)
 
 
-def test_workers_and_the_api_are_told_to_end(run: Run) -> None:
+def test_workers_and_the_api_are_terminated(run: Run) -> None:
     """SIGTERM: what is under way ends and is settled, and they exit with 0 within their grace times."""
     service = run.begin()
     # Long enough that many deliveries are under way at any time.

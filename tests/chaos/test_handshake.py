@@ -21,12 +21,12 @@ def test_sinks_agree_though_workers_and_the_store_are_killed(run: Run) -> None:
     channels = run.channels(SUBSCRIPTIONS, run.options.events // 5)
     with ThreadPoolExecutor(1) as pool, run.client() as client:
         subscribing = pool.submit(run.subscribe, channels)
-        for share, each in zip((0.2, 0.6), workers, strict=True):
+        for share, worker in zip((0.2, 0.6), workers, strict=True):
             wanted = share * SUBSCRIPTIONS
             eventually(lambda wanted=wanted: made_so_far(client) > wanted, f"{share:.0%} are made")
             run.say("kills a worker")
-            each.kill()
-            each.start()
+            worker.kill()
+            worker.start()
         made = subscribing.result()
     run.say("kills the store and both workers")
     run.valkey.kill()

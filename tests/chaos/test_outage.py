@@ -36,27 +36,21 @@ def test_a_sink_is_down_for_ten_minutes(run: Run) -> None:
             channel.total += part
         run.publish([*invitations, *sessions], rate=run.options.events).wait()
 
-    def pass_time(seconds: float) -> None:
-        run.say(f"{seconds:.0f} s pass")
-        for _ in range(round(seconds / STEP_S)):
-            dials.turn(time_s=dials.time_s + STEP_S)
-            eventually(lambda: nothing_is_due(run, dials), "every turn is taken", 20)
-
     publish("before the outage")
     run.wait_delivered()
     run.inbox.plan(open=False)
     publish("what no sink will get")
-    pass_time(300)
+    pass_time(run, dials, 300)
     publish("of which the statuses are in time")
-    pass_time(290)
+    pass_time(run, dials, 290)
     publish("the newest")
-    pass_time(20)
+    pass_time(run, dials, 20)
     before = len(run.inbox.attempts)
     run.inbox.plan(delay_ms=[50, 50])
     run.say("the sink is back")
     run.wait_delivered()
     run.inbox.refresh()
-    _check_pace(run, run.inbox.attempts[before:])
+    _check_rate(run, run.inbox.attempts[before:])
     too_late = [(*invitations, *sessions), invitations]
     run.finish(
         dead={
@@ -69,6 +63,13 @@ def test_a_sink_is_down_for_ten_minutes(run: Run) -> None:
     )
 
 
+def pass_time(run: Run, dials: Dials, seconds: float) -> None:
+    run.say(f"{seconds:.0f} s pass")
+    for _ in range(round(seconds / STEP_S)):
+        dials.set(time_s=dials.time_s + STEP_S)
+        eventually(lambda: nothing_is_due(run, dials), "nothing is due", 20)
+
+
 def nothing_is_due(run: Run, dials: Dials) -> bool:
     with run.client() as client:
         seconds, micros = client.time()
@@ -79,12 +80,12 @@ def nothing_is_due(run: Run, dials: Dials) -> bool:
         return not any(pipe.execute())
 
 
-def _check_pace(run: Run, attempts: list[Attempt]) -> None:
+def _check_rate(run: Run, attempts: list[Attempt]) -> None:
     """Each worker asks once, and then more and more as it is answered."""
     answered = min(attempt.answered for attempt in attempts if attempt.answered is not None)
     probes = sum(attempt.arrived < answered for attempt in attempts)
     in_a_second = sum(attempt.arrived_s < attempts[0].arrived_s + 1 for attempt in attempts)
-    at_once = run.inbox.most_at_once(attempts)
+    at_once = run.inbox.max_in_flight(attempts)
     run.notes.append(f"back with {probes} probes, {in_a_second} in the first second, {at_once} at once")
     assert probes <= WORKERS
     assert at_once <= WORKERS * IN_FLIGHT

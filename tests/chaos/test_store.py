@@ -4,14 +4,15 @@ from typing import Any
 
 from tests.chaos.run import CLOCK, Run
 from tests.chaos.service import Service
-from tests.harness.valkeys import ValkeyServer, eventually, sentinel
+from tests.harness.sentinels import sentinel
+from tests.harness.valkeys import ValkeyServer, eventually
 
 # Beyond the 30 s after which a thread that hangs counts as dead.
 PAUSE_S = 33.0
 
 
 def delivering(run: Run, *, workers: int = 2, **begin: Any) -> Service:
-    """The API and so many workers, in front of a sink that answers well. For the rest see `Run.begin`."""
+    """The API and this number of workers, with a sink that answers well. For `options` see `Run.begin`."""
     service = run.begin(**begin)
     run.inbox.plan(delay_ms=[2, 20])
     service.start_api()
@@ -116,7 +117,7 @@ def test_the_store_is_emptied(run: Run) -> None:
     load.wait()
     answers = service.together(lambda subscriber: service.get(subscriber.id), gone)
     assert {answer.status_code for answer in answers} == {404}
-    eventually(lambda: len(service.tell_of_losses()) == len(processes), "every process says so", 30)
+    eventually(lambda: len(service.tell_of_losses()) == len(processes), "every process logs it", 30)
     after = run.channels(50, events)
     run.subscribe(after)
     run.publish(after, rate=events / 3)
@@ -125,7 +126,7 @@ def test_the_store_is_emptied(run: Run) -> None:
 
 
 def test_the_store_is_full(run: Run) -> None:
-    """The gateway is told, workers go on draining, and then accepting resumes."""
+    """The gateway gets 503, workers go on draining, and then accepting resumes."""
     service = run.begin()
     run.inbox.plan(share=1.0, kinds=["503"])
     service.start_api()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-__all__ = ["END", "Attempt", "Expected", "Verdict", "judge"]
+__all__ = ["END", "Attempt", "Expected", "Verdict", "check_deliveries"]
 
 # In place of an event's number.
 END = 0
@@ -52,7 +52,7 @@ class Attempt:
 class Expected:
     """Of one subscription: the events that it must have had, 1 to `at_least`, and may have had.
 
-    `most` is its maximum; `ends` the reasons of which its end must give one, none if it is not
+    `max_events` is its maximum; `ends` the reasons of which its end must give one, none if it is not
     to end; `dropped` says that its owner deleted it, so that what was not delivered may be gone.
     """
 
@@ -60,14 +60,14 @@ class Expected:
     path: str
     at_least: int
     at_most: int
-    most: int | None = None
+    max_events: int | None = None
     ends: frozenset[str] = frozenset()
     dropped: bool = False
 
 
 @dataclass
 class Verdict:
-    """What was found, each fault as a line; the other counts are for the caller to judge.
+    """What was found, each fault as a line; the other counts are for the caller to assess.
 
     `repeated` counts attempts after the first, `doubled` those of events that were taken before,
     `most_doubled` those of one subscription at most. `late` are repeats after the end, which only
@@ -81,7 +81,7 @@ class Verdict:
     given_up: int = 0
     repeated: int = 0
     doubled: int = 0
-    most_doubled: int = 0
+    max_doubled: int = 0
     late: int = 0
     twins: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Verdict:
             "delivered": self.delivered,
             "ends": f"{self.ends}/{self.subscriptions}",
             "lost": len(self.lost),
-            "doubled": f"{self.doubled} ({self.most_doubled} of one)" if self.doubled else 0,
+            "doubled": f"{self.doubled} ({self.max_doubled} of one)" if self.doubled else 0,
             "disordered": len(self.disordered),
             "wrong": len(self.wrong),
             "repeated": self.repeated,
@@ -108,17 +108,17 @@ class Verdict:
         found |= {name: count for name, count in rare.items() if count}
         return ", ".join(f"{name} {count}" for name, count in found.items())
 
-    def details(self, most: int = 20) -> str:
+    def details(self, max_lines: int = 20) -> str:
         lines = []
         for name in ("lost", "disordered", "wrong", "twins"):
             faults = getattr(self, name)
-            lines += [f"{name}: {fault}" for fault in faults[:most]]
-            if len(faults) > most:
-                lines.append(f"{name}: {len(faults) - most} more")
+            lines += [f"{name}: {fault}" for fault in faults[:max_lines]]
+            if len(faults) > max_lines:
+                lines.append(f"{name}: {len(faults) - max_lines} more")
         return "\n".join(lines)
 
 
-def judge(
+def check_deliveries(
     expected: Iterable[Expected], attempts: Iterable[Attempt], dead: Mapping[tuple[str, int], str]
 ) -> Verdict:
     """`dead` has the reason of each dead letter, by subscription and event."""
@@ -128,12 +128,12 @@ def judge(
         by_subscription[attempt.subscription].append(attempt)
     for one in expected:
         given_up = {event for subscription, event in dead if subscription == one.subscription}
-        _Judge(one, by_subscription.pop(one.subscription, []), given_up, verdict).run()
+        _SubscriptionCheck(one, by_subscription.pop(one.subscription, []), given_up, verdict).run()
     verdict.wrong += [f"{subscription_id}: notified, but not expected" for subscription_id in by_subscription]
     return verdict
 
 
-class _Judge:
+class _SubscriptionCheck:
     """One subscription's."""
 
     def __init__(
@@ -145,7 +145,7 @@ class _Judge:
         self._verdict = verdict
         self._first: dict[int, Attempt] = {}
         self._taken: dict[int, int] = {}
-        self._front = 1
+        self._next_event = 1
 
     def run(self) -> None:
         moments = [(attempt.arrived, self._arrive, attempt) for attempt in self._attempts]
@@ -201,10 +201,10 @@ class _Judge:
         events = sorted(self._first.values(), key=lambda delivery: (delivery.event == END, delivery.event))
         # What was given up has a number too, and what was dropped.
         gaps = bool(self._given_up) or self._expected.dropped
-        for former, each in pairwise(events):
-            leapt = each.number // _LEAP > former.number // _LEAP
-            if each.number <= former.number or not (leapt or gaps or each.number == former.number + 1):
-                self._verdict.wrong.append(f"{each.name} follows {former.name}")
+        for former, latter in pairwise(events):
+            leapt = latter.number // _LEAP > former.number // _LEAP
+            if latter.number <= former.number or not (leapt or gaps or latter.number == former.number + 1):
+                self._verdict.wrong.append(f"{latter.name} follows {former.name}")
 
     def _check_end(self) -> None:
         one, end = self._expected, self._first.get(END)
@@ -228,7 +228,7 @@ class _Judge:
         verdict.repeated += len(self._attempts) - len(self._first)
         doubled = sum(self._taken.values()) - len(self._taken)
         verdict.doubled += doubled
-        verdict.most_doubled = max(verdict.most_doubled, doubled)
+        verdict.max_doubled = max(verdict.max_doubled, doubled)
         if not one.dropped:
             missing = [event for event in range(1, appended + 1) if not self._done(event)]
             verdict.lost += [f"{one.subscription}, event {event} to {one.path}" for event in missing]
@@ -237,18 +237,18 @@ class _Judge:
             verdict.wrong.append(f"{one.subscription}: had {too_many} events too many")
 
     def _appended(self) -> int:
-        """How many events it had: those that were told to be appended, or else what came."""
+        """How many events it had: those that are known to be appended, or else what arrived."""
         return max(min(self._expected.at_least, self._limit()), max(self._first, default=END))
 
     def _limit(self) -> int:
         one = self._expected
-        return one.at_most if one.most is None else min(one.at_most, one.most)
+        return one.at_most if one.max_events is None else min(one.at_most, one.max_events)
 
     def _done(self, event: int) -> bool:
         return event in self._taken or event in self._given_up
 
     def _first_missing(self, last: int) -> int | None:
         """The first event up to `last` that is not done with."""
-        while self._front <= last and self._done(self._front):
-            self._front += 1
-        return self._front if self._front <= last else None
+        while self._next_event <= last and self._done(self._next_event):
+            self._next_event += 1
+        return self._next_event if self._next_event <= last else None

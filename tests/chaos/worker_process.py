@@ -1,6 +1,6 @@
-"""Run as a script: `webrtc-events worker`, with what has no setting since nobody should turn it.
+"""Run as a script: `webrtc-events worker`, with values that have no setting since nobody should change them.
 
-Arguments: the file of the dials; a lease and the most that a POST may take, both in ms.
+Arguments: the file of the dials; a lease and the longest time of a POST, both in ms.
 """
 
 import logging

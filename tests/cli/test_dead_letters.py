@@ -42,32 +42,32 @@ def lost(store: Store) -> Subscription:
 
 @pytest.fixture
 def names(lost: Subscription, store: Store, settings: Settings) -> list[str]:
-    """The letters' ids, the oldest first."""
-    return [str(letter.id) for letter in DeadLetters(store).oldest_first(DeadLetterFilter())]
+    """The ids of the dead letters, the oldest first."""
+    return [str(dead_letter.id) for dead_letter in DeadLetters(store).oldest_first(DeadLetterFilter())]
 
 
 @pytest.fixture
-def letters(environ: dict[str, str]) -> Any:
+def dead_letters(environ: dict[str, str]) -> Any:
     def command(*arguments: str, stdin: bytes = b"") -> Any:
         return run("dead-letters", *arguments, stdin=stdin, env=clean_environ() | environ)
 
     return command
 
 
-def test_list_is_a_table_for_people(lost: Subscription, names: list[str], letters: Any) -> None:
-    heading, newest, oldest = letters("list").stdout.decode().splitlines()
+def test_list_is_a_table_for_people(lost: Subscription, names: list[str], dead_letters: Any) -> None:
+    heading, newest, oldest = dead_letters("list").stdout.decode().splitlines()
     assert heading.split() == ["LETTER", "GIVEN", "UP", "AT", "TYPE", "REASON", "EVENT"]
     assert newest.split()[0] == names[1]
     assert newest.split()[3:] == ["session-invitation", "deadline_exceeded", f"{lost.id}.2"]
     assert oldest.split()[3:] == ["session-invitation", "refused", f"{lost.id}.1"]
 
 
-def test_list_is_ndjson_for_programs(lost: Subscription, names: list[str], letters: Any) -> None:
-    done = letters("list", "--json", "--registration", "r1", "--since", "1h", "--limit", "1")
+def test_list_is_ndjson_for_programs(lost: Subscription, names: list[str], dead_letters: Any) -> None:
+    done = dead_letters("list", "--json", "--registration", "r1", "--since", "1h", "--limit", "1")
     (line,) = done.stdout.splitlines()
-    letter = json.loads(line)
-    del letter["at"]
-    assert letter == {
+    dead_letter = json.loads(line)
+    del dead_letter["at"]
+    assert dead_letter == {
         "letter": names[1],
         "type": "org.camaraproject.webrtc-events.v0.session-invitation",
         "reason": "deadline_exceeded",
@@ -78,14 +78,14 @@ def test_list_is_ndjson_for_programs(lost: Subscription, names: list[str], lette
     }
 
 
-def test_filters_that_nothing_passes_list_nothing(lost: Subscription, letters: Any) -> None:
+def test_filters_that_nothing_passes_list_nothing(lost: Subscription, dead_letters: Any) -> None:
     for filters in (["--reason", "x"], ["--type", "session-status"], ["--since", "2100-01-01T00:00:00Z"]):
-        done = letters("list", *filters)
+        done = dead_letters("list", *filters)
         assert (done.returncode, done.stdout) == (0, b"")
 
 
-def test_show_tells_everything(lost: Subscription, names: list[str], letters: Any) -> None:
-    text = letters("show", names[0]).stdout.decode()
+def test_show_tells_everything(lost: Subscription, names: list[str], dead_letters: Any) -> None:
+    text = dead_letters("show", names[0]).stdout.decode()
     for expected in (
         names[0],
         "refused",
@@ -96,7 +96,7 @@ def test_show_tells_everything(lost: Subscription, names: list[str], letters: An
         "c1",
     ):
         assert expected in text
-    whole = json.loads(letters("show", names[0], "--json").stdout)
+    whole = json.loads(dead_letters("show", names[0], "--json").stdout)
     assert whole["asSent"]["data"]["subscriptionId"] == lost.id
     assert (whole["fault"], whole["subscriptionStatus"]) == (None, "ACTIVE")
     assert [attempt["status"] for attempt in whole["attempts"]] == [400]
@@ -112,20 +112,20 @@ def test_show_has_the_form_that_the_client_would_get(
     append(store, session_status(1), to=P.number)
     (claim,) = store.claims.claim([P], subscriptions=1, events=8)
     store.claims.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", "HTTP 400"),))])
-    (letter,) = DeadLetters(store).oldest_first(DeadLetterFilter())
+    (dead_letter,) = DeadLetters(store).oldest_first(DeadLetterFilter())
     env = clean_environ() | environ | {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": setting}
-    shown = json.loads(run("dead-letters", "show", str(letter.id), "--json", env=env).stdout)
+    shown = json.loads(run("dead-letters", "show", str(dead_letter.id), "--json", env=env).stdout)
     assert shown["fault"] is None
     assert shown["asSent"]["id"] == f"{made.id}.1"
     assert ("mediaSessionId" in shown["asSent"], "status" in shown["asSent"]) == (not strict, not strict)
 
 
 def test_redeliver_by_name_then_again(
-    lost: Subscription, names: list[str], letters: Any, store: Store
+    lost: Subscription, names: list[str], dead_letters: Any, store: Store
 ) -> None:
-    done = letters("redeliver", names[0])
+    done = dead_letters("redeliver", names[0])
     assert (done.returncode, done.stdout.decode()) == (0, f"{names[0]}: redelivered\n")
-    again = letters("redeliver", names[0], names[1])
+    again = dead_letters("redeliver", names[0], names[1])
     assert again.returncode == 1
     assert f"{names[0]}: there is no such letter" in again.stderr.decode()
     assert again.stdout.decode() == f"{names[1]}: redelivered\n"
@@ -133,10 +133,10 @@ def test_redeliver_by_name_then_again(
     assert [item.event_number for item in claim.items] == [1, 2]
 
 
-def test_redeliver_by_filter_counts(lost: Subscription, letters: Any, store: Store) -> None:
-    assert letters("redeliver", "--reason", "refused").stdout == b"1 redelivered, 0 refused\n"
+def test_redeliver_by_filter_counts(lost: Subscription, dead_letters: Any, store: Store) -> None:
+    assert dead_letters("redeliver", "--reason", "refused").stdout == b"1 redelivered, 0 refused\n"
     store.registrations.put(Registration("r1", "d1", "another", None, None), expires_at_ms=None, end="")
-    done = letters("redeliver", "--all")
+    done = dead_letters("redeliver", "--all")
     assert done.returncode == 0
     assert done.stdout.decode().splitlines() == [
         "0 redelivered, 1 refused",
@@ -144,37 +144,37 @@ def test_redeliver_by_filter_counts(lost: Subscription, letters: Any, store: Sto
     ]
 
 
-def test_purge_asks_first(lost: Subscription, names: list[str], letters: Any) -> None:
-    declined = letters("purge", "--all", stdin=b"n\n")
+def test_purge_asks_first(lost: Subscription, names: list[str], dead_letters: Any) -> None:
+    declined = dead_letters("purge", "--all", stdin=b"n\n")
     assert declined.returncode == 1
     assert b"Remove 2 dead letters?" in declined.stderr
-    assert letters("purge", names[0], stdin=b"y\n").stdout == b"1 removed\n"
-    assert letters("purge", "--all", "--yes").stdout == b"1 removed\n"
-    assert letters("list").stdout == b""
+    assert dead_letters("purge", names[0], stdin=b"y\n").stdout == b"1 removed\n"
+    assert dead_letters("purge", "--all", "--yes").stdout == b"1 removed\n"
+    assert dead_letters("list").stdout == b""
 
 
 @pytest.mark.parametrize("command", ["redeliver", "purge"])
-def test_what_is_meant_must_be_said(command: str, letters: Any) -> None:
+def test_what_is_meant_must_be_said(command: str, dead_letters: Any) -> None:
     for arguments in ([], ["--all", "--reason", "x"], ["1-1-1", "--all"]):
-        done = letters(command, *arguments)
+        done = dead_letters(command, *arguments)
         assert done.returncode == 2
         assert b"one of the three" in done.stderr
 
 
 @pytest.mark.slow
-def test_nonsense_is_told(letters: Any) -> None:
+def test_nonsense_is_refused(dead_letters: Any) -> None:
     for arguments, word in (
         (["show", "nonsense"], b"no letter's id"),
         (["show", "1-1-1"], b"no such letter"),
         (["list", "--since", "yesterday"], b"neither a span"),
     ):
-        done = letters(*arguments)
+        done = dead_letters(*arguments)
         assert done.returncode in (1, 2)
         assert word in done.stderr
         assert b"Traceback" not in done.stderr
 
 
-def test_a_store_that_is_gone_is_told(environ: dict[str, str]) -> None:
+def test_a_store_that_is_gone_is_reported(environ: dict[str, str]) -> None:
     gone = clean_environ() | environ | {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:9/0"}
     done = run("dead-letters", "list", env=gone)
     assert done.returncode == 1
@@ -182,8 +182,8 @@ def test_a_store_that_is_gone_is_told(environ: dict[str, str]) -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_a_letter_without_its_payload_says_so(
-    store: Store, settings: Settings, letters: Any, raw_store: "redis.Redis"
+def test_a_dead_letter_without_its_payload_is_shown_as_such(
+    store: Store, settings: Settings, dead_letters: Any, raw_store: "redis.Redis"
 ) -> None:
     """Several outboxes had it in common, and the store had no room for a copy."""
     for _ in range(2):
@@ -195,9 +195,9 @@ def test_a_letter_without_its_payload_says_so(
     raw_store.config_set("maxmemory", round(raw_store.info("memory")["used_memory"] * 1.02))
     store.claims.settle([Settlement(claim, 1, dead=(DroppedEvent(1, "refused", ""),)) for claim in claims])
     raw_store.config_set("maxmemory", "0")
-    (name, _) = [str(letter.id) for letter in DeadLetters(store).oldest_first(DeadLetterFilter())]
-    assert "its payload was left out: the store was full" in letters("show", name).stdout.decode()
-    done = letters("redeliver", name)
+    (name, _) = [str(dead_letter.id) for dead_letter in DeadLetters(store).oldest_first(DeadLetterFilter())]
+    assert "its payload was left out: the store was full" in dead_letters("show", name).stdout.decode()
+    done = dead_letters("redeliver", name)
     assert done.returncode == 1
     assert "its payload was left out, as the store was full" in done.stderr.decode()
-    assert letters("purge", "--yes", name).returncode == 0
+    assert dead_letters("purge", "--yes", name).returncode == 0

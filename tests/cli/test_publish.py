@@ -118,8 +118,8 @@ def test_same_file_arrives_anew_each_time(
         done = run("publish", str(file), "--data-dir", str(data))
         counts = {"accepted": len(call), "notifications": len(expected) // 2 * len(call)}
         assert (done.returncode, done.stderr, done.stdout.decode()) == (0, b"", _summary(**counts))
-        for place, path in enumerate(expected):
-            expected[path] = expected[path] + (["Initial"], statuses)[place % 2]
+        for position, path in enumerate(expected):
+            expected[path] = expected[path] + (["Initial"], statuses)[position % 2]
     for path, states in expected.items():
         assert _states(_await_events(sink_client, data, path, len(states))) == states
 
@@ -169,7 +169,7 @@ def test_kept_ids_are_published_once(data: Path, api: HttpClient, sink_client: H
     assert len(times) == 2 * statuses
 
 
-def test_events_that_nobody_listens_to_are_told(data: Path) -> None:
+def test_events_that_nobody_subscribed_to_are_reported(data: Path) -> None:
     call = _call()
     for options, again in (((), "then publish again"), (("--keep-ids",), "then publish without --keep-ids")):
         done = _publish(data, call, *options)
@@ -322,20 +322,20 @@ def test_events_of_a_live_pipe_do_not_wait_for_a_full_batch(data: Path) -> None:
         assert process.wait(30) == 1
 
 
-def test_wrong_token_is_told(data: Path) -> None:
+def test_wrong_token_is_reported(data: Path) -> None:
     done = run("publish", "-", "--token", "nonsense", "--data-dir", str(data), stdin=_lines(_events()[:1]))
     assert done.returncode == 1
     assert b"401" in done.stderr
     assert b"Traceback" not in done.stderr
 
 
-def test_what_is_no_url_is_told(data: Path) -> None:
+def test_what_is_no_url_is_reported(data: Path) -> None:
     done = run("publish", "-", "--url", "nonsense", "--data-dir", str(data), stdin=_lines(_events()[:1]))
     assert done.returncode == 2
     assert b"must start with http" in done.stderr
 
 
-def test_absent_server_is_told(data: Path) -> None:
+def test_absent_server_is_reported(data: Path) -> None:
     url = "http://127.0.0.1:9/network/v0"
     done = run("publish", "-", "--url", url, "--data-dir", str(data), stdin=_lines(_events()[:1]))
     assert done.returncode == 1

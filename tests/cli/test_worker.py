@@ -22,7 +22,7 @@ def test_worker_names_every_fault_of_its_settings(environ: dict[str, str]) -> No
     assert b"short" not in done.stderr
 
 
-def test_worker_without_a_store_is_told(environ: dict[str, str]) -> None:
+def test_worker_without_a_store_is_reported(environ: dict[str, str]) -> None:
     done = run("worker", env=clean_environ() | environ | {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:9/0"})
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.clusters import Cluster, three_node_cluster
 from tests.harness.sinks import RecordingSink
-from tests.harness.valkeys import Cluster, three_node_cluster
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.store import Store

@@ -1,4 +1,4 @@
-"""Servers in front of the store: one speaks TLS, which Valkey does not here, one loses answers, one lies."""
+"""Relays between a client and the store: one adds TLS, one loses answers, one changes them."""
 
 import select
 import socket
@@ -41,11 +41,11 @@ class _Relay:
         ):
             while True:
                 pending = isinstance(outer, ssl.SSLSocket) and outer.pending()
-                for come in [outer] if pending else select.select([outer, inner], [], [])[0]:
-                    data = come.recv(65536)
-                    if not data or (come is inner and self._loses()):
+                for readable in [outer] if pending else select.select([outer, inner], [], [])[0]:
+                    data = readable.recv(65536)
+                    if not data or (readable is inner and self._loses()):
                         return
-                    if come is outer:
+                    if readable is outer:
                         inner.sendall(data)
                     else:
                         outer.sendall(self._edited(data))
@@ -72,7 +72,7 @@ class EditingRelay(_Relay):
 
 
 class LossyRelay(_Relay):
-    """Breaks a connection in place of passing on what the server sends, as often as it was told to."""
+    """Breaks a connection instead of relaying what the server sends, as often as `to_lose` says."""
 
     to_lose = 0
 

@@ -10,8 +10,10 @@ import pytest
 from tests.cluster.conftest import Build, Connect
 from tests.cluster.test_outages import claimed, one_of_each, works
 from tests.harness.builders import append, created, invitation
+from tests.harness.clusters import Cluster
+from tests.harness.sentinels import Sentinel, sentinel
 from tests.harness.sinks import RecordingSink
-from tests.harness.valkeys import CLOCK, Cluster, Sentinel, ValkeyServer, eventually, sentinel
+from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store

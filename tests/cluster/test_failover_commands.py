@@ -1,4 +1,4 @@
-"""The master dies while an operator's command runs: the command says so, and a repeat completes it."""
+"""The master dies while an operator's command runs: the command reports it, and a repeat completes it."""
 
 import dataclasses
 import os
@@ -14,7 +14,8 @@ import redis
 from tests.cluster.conftest import Connect
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation
-from tests.harness.valkeys import CLOCK, Sentinel, ValkeyServer, eventually, sentinel
+from tests.harness.sentinels import Sentinel, sentinel
+from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
 from webrtc_events.core.credentials import CredentialBox, sealing_key_id
 from webrtc_events.core.model import Credential
 from webrtc_events.core.setting_values import secret_keys
@@ -54,12 +55,12 @@ class Stage:
         give_up = CLOCK.monotonic() + 60
         while CLOCK.monotonic() < give_up:
             again = self._start(key, *arguments)
-            told, _ = again.communicate(timeout=60)
-            assert "Traceback" not in told
+            output, _ = again.communicate(timeout=60)
+            assert "Traceback" not in output
             if again.returncode == 0:
                 return
             CLOCK.sleep(0.2)
-        raise AssertionError(f"does not complete: {told}")
+        raise AssertionError(f"does not complete: {output}")
 
     def _start(self, key: str, *arguments: str) -> "subprocess.Popen[str]":
         environ = {
@@ -89,7 +90,7 @@ def stage(tmp_path: Path, connect: Connect) -> Iterator[Stage]:
 
 
 def given_up(store: Store, count: int) -> None:
-    """So many events of the one subscription are dead letters."""
+    """`count` events of one subscription are dead letters."""
     append(store, *(invitation(number) for number in range(1, count + 1)))
     outcome = "due"
     while outcome == "due":
@@ -156,8 +157,8 @@ def test_rotate_key(stage: Stage, connect: Connect) -> None:
     with stage.replica.client() as client:
         found = sealed_anew(client)
     assert len(found) == len(ids)
-    for number, (each, sealed) in enumerate(zip(ids, found, strict=True)):
-        assert new.open(sealed, each).access_token == f"token-{number}"
+    for number, (subscription_id, sealed) in enumerate(zip(ids, found, strict=True)):
+        assert new.open(sealed, subscription_id).access_token == f"token-{number}"
 
 
 def partition_of_id(subscription_id: str, kind: str) -> str:

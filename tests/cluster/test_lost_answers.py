@@ -41,18 +41,18 @@ def store(relay: LossyRelay, connect: Connect) -> Store:
     return store
 
 
-def claim(store: Store, most: int = 10) -> list[Claim]:
-    return store.claims.claim([P], subscriptions=most, events=8)
+def claim(store: Store, subscriptions: int = 10) -> list[Claim]:
+    return store.claims.claim([P], subscriptions=subscriptions, events=8)
 
 
 def ids(claims: list[Claim]) -> set[str]:
     return {leased.subscription_id for leased in claims}
 
 
-def lost_claim(store: Store, relay: LossyRelay, most: int = 10) -> None:
+def lost_claim(store: Store, relay: LossyRelay, subscriptions: int = 10) -> None:
     relay.to_lose = 1
     with pytest.raises(Unavailable):
-        claim(store, most)
+        claim(store, subscriptions)
     assert relay.to_lose <= 0
 
 
@@ -62,14 +62,14 @@ def test_what_a_lost_answer_had_claimed_is_in_the_next(store: Store, relay: Loss
     lost_claim(store, relay)
     claims = claim(store)
     assert ids(claims) == made
-    assert store.claims.settle([Settlement(each, 1) for each in claims]) == ["idle"] * 3
+    assert store.claims.settle([Settlement(leased, 1) for leased in claims]) == ["idle"] * 3
 
 
 def test_so_it_is_after_several_lost_answers(store: Store, relay: LossyRelay) -> None:
     made = {created(store).id for _ in range(3)}
     append(store, invitation(1))
     for _ in range(3):
-        lost_claim(store, relay, most=1)
+        lost_claim(store, relay, subscriptions=1)
     assert ids(claim(store)) == made
 
 
@@ -93,7 +93,7 @@ def test_what_is_held_stays_held(store: Store, relay: LossyRelay) -> None:
     again = claim(store)
     assert len(again) == 2
     assert not ids(again) & ids(held)
-    assert store.claims.settle([Settlement(each, 1) for each in [*held, *again]]) == ["idle"] * 3
+    assert store.claims.settle([Settlement(leased, 1) for leased in [*held, *again]]) == ["idle"] * 3
 
 
 def test_what_others_hold_stays_held(

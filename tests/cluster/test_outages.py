@@ -4,8 +4,9 @@ import pytest
 
 from tests.cluster.conftest import Build, Connect
 from tests.harness.builders import all_of, append, created, invitation
+from tests.harness.clusters import Cluster
 from tests.harness.sinks import Answer, RecordingSink
-from tests.harness.valkeys import CLOCK, Cluster, ValkeyServer, eventually
+from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.settlements import Settlement
@@ -119,9 +120,9 @@ def test_the_sweeper_does_what_it_can(
 
     def ended(wanted: list[str]) -> bool:
         store.expiry.sweep()
-        return [each.status for each in map(store.subscriptions.get, wanted) if each] == ["EXPIRED"] * len(
-            wanted
-        )
+        return [
+            subscription.status for subscription in map(store.subscriptions.get, wanted) if subscription
+        ] == ["EXPIRED"] * len(wanted)
 
     eventually(lambda: ended([ids[0], ids[2]]), "the others have ended")
     assert caplog.text.count("the store does not serve partitions") == 1
@@ -182,8 +183,8 @@ def test_deliveries_of_other_nodes_go_on(
     worker = build(cluster.url)
     cluster.masters[1].pause()
     for number in range(1, 21):
-        for each in (registrations[0], registrations[2]):
-            append(store, invitation(number, registration=each))
+        for name in (registrations[0], registrations[2]):
+            append(store, invitation(number, registration=name))
         sink.wait_for(2 * number)
     assert not works(store, registrations[1], 1)
     assert worker.alive() == {"dispatcher": True, "sweeper": True, "store watch": True}

@@ -11,8 +11,9 @@ from tests.cluster.conftest import Build, Connect
 from tests.cluster.test_failover import Gateway, numbers_at
 from tests.cluster.test_outages import claimed, works
 from tests.harness.builders import append, created, invitation
+from tests.harness.clusters import Cluster
 from tests.harness.sinks import RecordingSink
-from tests.harness.valkeys import Cluster, ValkeyServer, eventually
+from tests.harness.valkeys import ValkeyServer, eventually
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import partition_of
 
@@ -64,7 +65,7 @@ def test_hints_follow_a_slot(cluster: Cluster, connect: Connect) -> None:
     numbers = itertools.count(2)
 
     def heard() -> bool:
-        # Whoever comes to the old place learns of the new one, and the ears do with them.
+        # A client that asks the old node is redirected to the new one, and so are the subscriber connections.
         created(store)
         append(store, invitation(next(numbers)))
         return wakeups.wait(0.2) == partition_of("r1", 64).number
@@ -87,9 +88,9 @@ def moving_key_by_key(cluster: Cluster) -> Iterator[Callable[[str], None]]:
     yield move
     for key in here.execute_command("CLUSTER GETKEYSINSLOT", SLOT, 1000):
         move(key)
-    for each in (there, here):
-        each.execute_command("CLUSTER SETSLOT", SLOT, "NODE", node_id(there))
-        each.close()
+    for node in (there, here):
+        node.execute_command("CLUSTER SETSLOT", SLOT, "NODE", node_id(there))
+        node.close()
 
 
 def test_while_keys_move_one_by_one_their_partition_is_unavailable(

@@ -9,9 +9,11 @@ import pytest
 from tests.cluster.conftest import Connect
 from tests.cluster.relays import TlsRelay
 from tests.cluster.test_outages import one_of_each
+from tests.harness.authority import Authority
 from tests.harness.builders import append, created, invitation
-from tests.harness.sinks import Authority
-from tests.harness.valkeys import Cluster, Sentinel, ValkeyServer, form, sentinel
+from tests.harness.clusters import Cluster, form
+from tests.harness.sentinels import Sentinel, sentinel
+from tests.harness.valkeys import ValkeyServer
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.store import Store
 
@@ -34,8 +36,8 @@ def relay(authority: Authority) -> Iterator[Relay]:
         return made[-1]
 
     yield make
-    for subscription_id in made:
-        subscription_id.close()
+    for relay in made:
+        relay.close()
 
 
 def is_usable(store: Store, registration: str = "r1") -> bool:
@@ -77,10 +79,10 @@ def test_a_cluster_with_a_password(cluster: Cluster, connect: Connect) -> None:
 def test_one_node_that_answers_is_enough_to_find_a_cluster(cluster: Cluster, connect: Connect) -> None:
     _, second, third = one_of_each(cluster)
     store = connect(f"redis+cluster://127.0.0.1:1,{cluster.masters[1].address}")
-    assert all(is_usable(store, each) for each in (second, third))
+    assert all(is_usable(store, key) for key in (second, third))
 
 
-def test_a_server_that_is_no_cluster_is_told(tmp_path: Path, connect: Connect) -> None:
+def test_a_server_that_is_no_cluster_is_reported(tmp_path: Path, connect: Connect) -> None:
     with ValkeyServer(tmp_path) as server, pytest.raises(Unavailable) as caught:
         connect(f"redis+cluster://{server.address}")
     assert "Cluster mode is not enabled" in str(caught.value.__cause__)
@@ -93,12 +95,12 @@ def test_sentinels_and_servers_have_their_own_passwords(tmp_path: Path, connect:
             client.execute_command("ACL SETUSER", "default", ">hush")
         with master.client() as client:
             client.config_set("requirepass", "s3cret")
-        place = f"{watching.address}/{watching.service}"
-        assert is_usable(connect(f"redis+sentinel://:s3cret@{place}?sentinel_password=hush"))
+        address = f"{watching.address}/{watching.service}"
+        assert is_usable(connect(f"redis+sentinel://:s3cret@{address}?sentinel_password=hush"))
         with pytest.raises(Unavailable):
-            connect(f"redis+sentinel://:s3cret@{place}")
+            connect(f"redis+sentinel://:s3cret@{address}")
         with pytest.raises(Unavailable):
-            connect(f"redis+sentinel://{place}?sentinel_password=hush")
+            connect(f"redis+sentinel://{address}?sentinel_password=hush")
 
 
 # TLS
@@ -106,12 +108,12 @@ def test_sentinels_and_servers_have_their_own_passwords(tmp_path: Path, connect:
 
 def test_a_server_over_tls(tmp_path: Path, connect: Connect, relay: Relay, authority: Authority) -> None:
     with ValkeyServer(tmp_path) as server:
-        front = relay(server.port)
-        assert is_usable(connect(f"rediss://127.0.0.1:{front.port}?ssl_ca_certs={authority.ca_file}"))
+        tls_relay = relay(server.port)
+        assert is_usable(connect(f"rediss://127.0.0.1:{tls_relay.port}?ssl_ca_certs={authority.ca_file}"))
         # Its CA is none of the system's, and its name is not that one.
         for url in (
-            f"rediss://127.0.0.1:{front.port}",
-            f"rediss://localhost:{front.port}?ssl_ca_certs={authority.ca_file}",
+            f"rediss://127.0.0.1:{tls_relay.port}",
+            f"rediss://localhost:{tls_relay.port}?ssl_ca_certs={authority.ca_file}",
         ):
             with pytest.raises(Unavailable) as caught:
                 connect(url)
@@ -120,32 +122,32 @@ def test_a_server_over_tls(tmp_path: Path, connect: Connect, relay: Relay, autho
 
 @pytest.mark.slow
 def test_a_cluster_over_tls(tmp_path: Path, connect: Connect, relay: Relay, authority: Authority) -> None:
-    fronts = [relay() for _ in range(3)]
+    tls_relays = [relay() for _ in range(3)]
     with ExitStack() as stack:
         servers = [
-            ValkeyServer(tmp_path / str(number), cluster=True, announce_port=front.port)
-            for number, front in enumerate(fronts)
+            ValkeyServer(tmp_path / str(number), cluster=True, announce_port=tls_relay.port)
+            for number, tls_relay in enumerate(tls_relays)
         ]
-        for server, front in zip(servers, fronts, strict=True):
+        for server, tls_relay in zip(servers, tls_relays, strict=True):
             stack.enter_context(server)
-            front.target = server.port
+            tls_relay.target = server.port
         cluster = Cluster(servers, [])
         form(cluster, [stack.enter_context(server.patient_client()) for server in servers])
-        url = f"rediss+cluster://127.0.0.1:{fronts[0].port}?ssl_ca_certs={authority.ca_file}"
+        url = f"rediss+cluster://127.0.0.1:{tls_relays[0].port}?ssl_ca_certs={authority.ca_file}"
         store = connect(url)
         assert all(is_usable(store, key) for key in one_of_each(cluster))
-    assert all(front.secure > 0 for front in fronts)
+    assert all(tls_relay.secure > 0 for tls_relay in tls_relays)
 
 
 def test_sentinels_and_their_master_over_tls(
     tmp_path: Path, connect: Connect, relay: Relay, authority: Authority
 ) -> None:
     with ValkeyServer(tmp_path / "master") as master:
-        front = relay(master.port)
-        with Sentinel(tmp_path / "sentinel", front.port) as watching:
+        tls_relay = relay(master.port)
+        with Sentinel(tmp_path / "sentinel", tls_relay.port) as watching:
             watching.wait_for_replicas(0)
             before_it = relay(watching.port)
-            place = f"127.0.0.1:{before_it.port}/{watching.service}"
-            assert is_usable(connect(f"rediss+sentinel://{place}?ssl_ca_certs={authority.ca_file}"))
-    assert front.secure > 0
+            address = f"127.0.0.1:{before_it.port}/{watching.service}"
+            assert is_usable(connect(f"rediss+sentinel://{address}?ssl_ca_certs={authority.ca_file}"))
+    assert tls_relay.secure > 0
     assert before_it.secure > 0

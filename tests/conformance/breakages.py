@@ -1,6 +1,6 @@
 """Ways to break the service, each at one place, for the checks to find.
 
-A breakage stands in front of the real application. What it does not mean to break it passes on.
+A breakage wraps the real application. It relays what it does not mean to break.
 """
 
 import asyncio
@@ -89,11 +89,11 @@ class _Collected:
         self.messages.append(message)
 
     def answer(self) -> Answer:
-        start, *rest = self.messages
+        start, *bodies = self.messages
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]
         }
-        return Answer(start["status"], headers, b"".join(message.get("body", b"") for message in rest))
+        return Answer(start["status"], headers, b"".join(message.get("body", b"") for message in bodies))
 
 
 async def _read(receive: Receive) -> bytes:

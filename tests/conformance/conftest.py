@@ -68,7 +68,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`webrtc-events serve` on free ports, with its deliveries and the sink that judges them."""
+    """`webrtc-events serve` on free ports, with its deliveries and the sink that validates them."""
     home = tmp_path_factory.mktemp("serve")
     data = home / "data"
     ports = ("--port", "0", "--sink-port", "0")

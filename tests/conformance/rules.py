@@ -44,10 +44,10 @@ class Rules:
             "updateNotificationChannelSubscription": self._update,
             "publishEvents": self._event,
         }
-        self._turn = cycle((True, False))
+        self._on_existing = cycle((True, False))
 
     def mend(self, case: "Case[Any]") -> None:
-        """Replaces what a rule changes; Schemathesis then judges it anew."""
+        """Replaces what a rule changes; Schemathesis then checks it anew."""
         operation_id = self._ids[case.operation.label]
         mend = self._bodies.get(operation_id)
         if mend is not None and isinstance(case.body, dict):
@@ -56,8 +56,8 @@ class Rules:
             if body != case.body:
                 case.body = body
         on_what_is_there = ("endSubscription", "updateNotificationChannelSubscription")
-        if operation_id in on_what_is_there and next(self._turn):
-            # A generated id is nobody's; the other turns are on what is not there.
+        if operation_id in on_what_is_there and next(self._on_existing):
+            # A generated id is nobody's; every other request is on what is not there.
             case.path_parameters = {"subscriptionId": self._subscribe()}
 
     def _subscription(self, body: dict[str, Any]) -> None:

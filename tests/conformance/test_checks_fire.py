@@ -1,6 +1,6 @@
 """Each check of Schemathesis finds what it is for: the service, broken once for each.
 
-A check that never fails may be one that never looks; several are silent on a document in which
+A check that never fails may be one that never looks; several report nothing on a document in which
 something is left optional, or is said in another way (see document.py).
 """
 

@@ -73,7 +73,7 @@ def _assert_thorough(report: Report, contract: Contract, phases: Sequence[str]) 
 
 
 def _assert_valid_notifications(serve: Server) -> None:
-    """What the generated requests have sent to the sink by now; each deleted subscription is told of."""
+    """What the generated requests sent to the sink; each deleted subscription has its end notification."""
     with requests.Session() as session:
         session.trust_env = False
         received = session.get(f"{serve.sink}/_inbox?wait=5", verify=str(serve.ca), timeout=10).json()

@@ -70,8 +70,8 @@ def test_every_scenario_is_named(document: str) -> None:
 def test_every_rule_has_a_row(document: str) -> None:
     numbers = [number for number, _ in rules(document)]
     assert len(set(numbers)) == len(numbers)
-    told = {int(match[1]) for number in numbers if (match := _NUMBER.fullmatch(number))}
-    assert told == set(range(1, RULES + 1))
+    documented = {int(match[1]) for number in numbers if (match := _NUMBER.fullmatch(number))}
+    assert documented == set(range(1, RULES + 1))
 
 
 def test_every_rule_that_is_met_is_shown(document: str) -> None:

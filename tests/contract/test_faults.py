@@ -62,7 +62,7 @@ def test_value_that_is_checked_twice_is_one_fault() -> None:
 
 
 @pytest.mark.parametrize("names", [1, 12, 13, 5_000])
-def test_many_names_are_told_in_a_short_text(names: int) -> None:
+def test_many_names_make_a_short_text(names: int) -> None:
     schema = {"type": "object", "required": ["a"], "properties": {"a": {}}}
     instance = {f"x{number}": number for number in range(names)}
     (fault,) = Validator(schema, lambda _: frozenset("a")).faults(instance)
@@ -91,7 +91,7 @@ def test_no_value_is_repeated() -> None:
         assert secret not in summary([*PUBLIC.validator("SubscriptionRequest").faults(instance)])
 
 
-def test_of_very_many_faults_the_first_are_told() -> None:
+def test_of_very_many_faults_the_first_are_named() -> None:
     many = [Fault(f"$[{number}]", "type", "is wrong") for number in range(7)]
     assert summary(many[:5]).count("is wrong") == 5
     assert summary(many) == summary(many[:5]) + "; and 2 more"
@@ -109,7 +109,7 @@ def test_members_inside_a_batch_are_known() -> None:
     assert known_members(plain, schemas, ["x", 1]) is None
 
 
-def test_event_is_told_what_its_type_lacks() -> None:
+def test_fault_names_what_an_event_of_its_type_lacks() -> None:
     event = {
         "id": "1",
         "source": "/gateway",

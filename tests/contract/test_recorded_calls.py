@@ -321,8 +321,8 @@ def test_the_table_in_the_readme_tells_the_truth() -> None:
     rows = [
         [cell.strip(" `") for cell in line.split("|")[1:-1]] for line in readme.splitlines() if "| `" in line
     ]
-    told = {row[0]: (int(row[2]), row[3], row[4]) for row in rows}
-    assert told == {
+    documented = {row[0]: (int(row[2]), row[3], row[4]) for row in rows}
+    assert documented == {
         file.name: (len(call), call[0]["subject"], call[0]["data"]["mediaSessionId"])
         for file in FILES
         for call in [events(file)]

@@ -70,11 +70,11 @@ def test_clients_by_their_ids(raw: str, ids: set[str]) -> None:
     ],
 )
 def test_what_may_be_meant_otherwise_is_refused(raw: str, fault: str) -> None:
-    with pytest.raises(ValueError, match="must be true") as told:
+    with pytest.raises(ValueError, match="must be true") as raised:
         parse_client_choice(raw)
-    assert fault in str(told.value)
-    assert "true (every client), false (no client) or client ids separated by commas" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert fault in str(raised.value)
+    assert "true (every client), false (no client) or client ids separated by commas" in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_there_may_be_many() -> None:

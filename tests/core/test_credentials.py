@@ -1,4 +1,4 @@
-"""Sink credentials are sealed, bound to their subscription, and silent."""
+"""Sink credentials are sealed, bound to their subscription, and shown nowhere."""
 
 import pytest
 

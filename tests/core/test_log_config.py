@@ -26,10 +26,10 @@ def line(message: str, *args: object, correlator: str = "", client: str = "") ->
 
 
 def test_line_has_time_level_correlator_and_client() -> None:
-    told = "2026-03-10T09:00:00.124Z WARNING webrtc_events.x: lost 3"
-    assert line("lost %d", 3) == told
-    assert line("lost %d", 3, correlator="c-1") == f"{told} correlator=c-1"
-    assert line("lost %d", 3, correlator="c-1", client="app") == f"{told} correlator=c-1 client=app"
+    expected = "2026-03-10T09:00:00.124Z WARNING webrtc_events.x: lost 3"
+    assert line("lost %d", 3) == expected
+    assert line("lost %d", 3, correlator="c-1") == f"{expected} correlator=c-1"
+    assert line("lost %d", 3, correlator="c-1", client="app") == f"{expected} correlator=c-1 client=app"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_line_has_time_level_correlator_and_client() -> None:
         ("https://app.example/~a", "https://app.example/~a"),
     ],
 )
-def test_client_is_told_from_what_stands_around_it(client: str, shown: str) -> None:
+def test_client_is_distinct_from_what_stands_around_it(client: str, shown: str) -> None:
     assert line("x", correlator="c", client=client).endswith(f": x correlator=c client={shown}")
 
 
@@ -53,16 +53,16 @@ def test_what_somebody_sent_begins_no_line_and_moves_no_cursor(evil: str) -> Non
     assert len(shown.splitlines()) == 1
 
 
-def test_traceback_follows_in_lines_of_its_own() -> None:
+def test_traceback_follows_in_separate_lines() -> None:
     try:
         raise ZeroDivisionError("of nothing")
     except ZeroDivisionError as error:
         info = (type(error), error, error.__traceback__)
     record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), info)
-    first, *rest = LineFormatter().format(record).splitlines()
+    first, *lines = LineFormatter().format(record).splitlines()
     assert first.endswith("ERROR x: failed")
-    assert rest[0] == "Traceback (most recent call last):"
-    assert rest[-1] == "ZeroDivisionError: of nothing"
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "ZeroDivisionError: of nothing"
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def test_shipped_configuration_tells_warnings_of_all_and_more_of_the_service(
     for name in ("webrtc_events.a", "other"):
         for level in (logging.DEBUG, logging.INFO, logging.WARNING):
             logging.getLogger(name).log(level, "%s", level)
-    told = re.findall(r"Z (\w+) ([\w.]+):", capsys.readouterr().err)
-    assert told == [("INFO", "webrtc_events.a"), ("WARNING", "webrtc_events.a"), ("WARNING", "other")]
+    logged = re.findall(r"Z (\w+) ([\w.]+):", capsys.readouterr().err)
+    assert logged == [("INFO", "webrtc_events.a"), ("WARNING", "webrtc_events.a"), ("WARNING", "other")]
 
 
 def test_threads_that_work_for_a_request_log_its_client() -> None:
@@ -127,7 +127,7 @@ class SteppedClock:
         self.elapsed += seconds
 
 
-def test_of_one_kind_so_many_lines_a_minute_are_let_through_and_the_rest_is_counted() -> None:
+def test_lines_of_one_kind_above_the_limit_of_a_minute_are_counted() -> None:
     clock = SteppedClock()
     limit = LineLimit(clock, burst=3)
     assert [limit.admit("a") for _ in range(1_000)] == [0, 0, 0, *[None] * 997]

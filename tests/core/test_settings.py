@@ -1,4 +1,4 @@
-"""Settings are read whole, checked whole, and told to readers."""
+"""Settings are read whole, validated whole, and documented."""
 
 import dataclasses
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_the_least_environment_gets_the_documented_defaults() -> None:
     assert settings.deadline_ms(EventType.SESSION_INVITATION) == 120_000
 
 
-def test_every_fault_is_told_at_once_by_its_name() -> None:
+def test_every_fault_is_reported_at_once_by_its_name() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environ(
             {
@@ -131,7 +131,7 @@ ED25519 = ed25519.Ed25519PrivateKey.generate()
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "holds no private key in PEM"),
         (
@@ -148,14 +148,16 @@ ED25519 = ed25519.Ed25519PrivateKey.generate()
     ],
     ids=["empty", "damaged", "public", "with password", "other curve", "short"],
 )
-def test_what_is_no_signing_key_is_told_with_its_file(tmp_path: Path, content: bytes, told: str) -> None:
+def test_what_is_no_signing_key_is_reported_with_its_file(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     file = tmp_path / "key.pem"
     file.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
         Settings.from_environ(LEAST | {SIGNING: str(file)})
     [fault] = caught.value.faults
     assert fault.startswith(f"{SIGNING} names {str(file)!r}, which ")
-    assert told in fault
+    assert message in fault
 
 
 def test_a_signing_key_is_named_once(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_url_says_where_the_store_is(url: str, expected: StoreUrl) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
         ("", "must start with one of"),
         ("http://store", "must start with one of redis://, rediss://, unix://"),
@@ -97,8 +97,8 @@ def test_a_url_says_where_the_store_is(url: str, expected: StoreUrl) -> None:
         ("redis+sentinel:///events", "host:port"),
     ],
 )
-def test_what_says_nothing_of_use_is_refused(url: str, told: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_what_says_nothing_of_use_is_refused(url: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
         parse_store_url(url)
 
 

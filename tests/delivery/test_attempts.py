@@ -21,15 +21,14 @@ import redis
 
 from tests.conftest import everything
 from tests.delivery.conftest import LIMITS, DispatcherDriver
-from tests.harness.builders import append, created, invitation, subscription
+from tests.harness.authority import Authority, self_signed
+from tests.harness.builders import append, created, created_with_token, invitation
 from tests.harness.documents import Document
 from tests.harness.http2_sink import Http2Sink, refuse_stream
-from tests.harness.sinks import Answer, Authority, RecordingSink, plain_listener, read_request, self_signed
+from tests.harness.sinks import Answer, RecordingSink, plain_listener, read_request
 from webrtc_events.cli.dead_letter_text import as_text, in_full
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.log_masking import Masking, mask_logs
-from webrtc_events.core.model import Credential
 from webrtc_events.core.settings import Settings
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
@@ -42,6 +41,7 @@ Make = Callable[..., DispatcherDriver]
 PATIENT = SinkLimits()
 # A sink's address may hold a secret.
 SECRET = "s3cret-of-the-url"
+SINK_TOKEN = "t0ken-of-the-sink"
 PATH = f"/hook/{SECRET}?token={SECRET}"
 
 WORDS = Document("delivery-policy.md").table("What a failure's words mean")
@@ -130,7 +130,7 @@ class Causes:
             yield f"{sink.url}hook"
 
     @contextmanager
-    def silent(self) -> Iterator[str]:
+    def unresponsive(self) -> Iterator[str]:
         with RecordingSink(authority=self._authority, answer=lambda _: Answer(never=True)) as sink:
             yield sink.url_of(PATH)
 
@@ -166,7 +166,7 @@ CAUSES: dict[tuple[str, str], Callable[[Causes], Any]] = {
     ("connect", "unexpected eof while reading"): Causes.closed,
     ("connect", "refused the request, before an answer"): Causes.refusing,
     ("timeout", "Connection timed out"): Causes.deaf,
-    ("timeout", "Operation timed out"): Causes.silent,
+    ("timeout", "Operation timed out"): Causes.unresponsive,
     ("dns", "Name or service not known"): Causes.nameless,
     ("address_refused", "is not an address that sinks may have"): Causes.private,
     ("protocol", "Received HTTP/0.9"): Causes.no_http,
@@ -208,13 +208,6 @@ def attempted(
     raise AssertionError("no attempt was made")
 
 
-def with_token(store: Store, settings: Settings, url: str, origin: str | None) -> None:
-    credential = Credential("t0ken-of-the-sink", 4_000_000_000_000)
-    made = subscription(credential=credential, origin=origin)
-    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    assert store.subscriptions.create(made, sink=url, headers={}, sealed=sealed).outcome == "created"
-
-
 @pytest.mark.parametrize("origin", [None, "events.operator.example"], ids=["event", "handshake"])
 @pytest.mark.parametrize(("reason", "words"), CAUSES, ids=[cause.__name__ for cause in CAUSES.values()])
 def test_a_failed_attempt_says_why(
@@ -230,7 +223,7 @@ def test_a_failed_attempt_says_why(
 ) -> None:
     caplog.set_level(logging.INFO)
     with CAUSES[reason, words](causes) as url:
-        with_token(store, settings, url, origin)
+        created_with_token(store, settings, sink=url, token=SINK_TOKEN, origin=origin)
         append(store, invitation(1))
         line = attempted(make_driver(limits=LIMITS if reason == "timeout" else PATIENT), caplog)
     assert line["type"] == ("session-invitation" if origin is None else "handshake")
@@ -239,7 +232,7 @@ def test_a_failed_attempt_says_why(
     # It is kept as well, and neither tells what the request carried, nor to which path it went.
     kept = [json.loads(fields["attempt"]) for _, fields in raw_store.xrange(P.attempts)]
     assert {attempt["detail"] for attempt in kept} >= {line["detail"]}
-    assert not any(secret in caplog.text + repr(kept) for secret in (SECRET, "t0ken-of-the-sink", "/hook"))
+    assert not any(secret in caplog.text + repr(kept) for secret in (SECRET, SINK_TOKEN, "/hook"))
 
 
 def test_an_event_that_arrived_has_a_line_as_short_as_ever(
@@ -326,26 +319,28 @@ def test_a_certificate_cannot_speak_for_us(
         # What is settled in the same round is settled once.
         assert len(sink.requests) == 1
     tried, given_up = [line for line in lines(caplog) if line["event"] == f"{made.id}.1"]
-    letters = DeadLetters(store)
-    (letter,) = letters.newest_first(DeadLetterFilter())
-    shown = as_text(in_full(letter, store.subscriptions.get(made.id), letters.attempts(letter), settings))
+    dead_letters = DeadLetters(store)
+    (dead_letter,) = dead_letters.newest_first(DeadLetterFilter())
+    shown = as_text(
+        in_full(dead_letter, store.subscriptions.get(made.id), dead_letters.attempts(dead_letter), settings)
+    )
     assert (tried["outcome"], tried["reason"]) == ("retry", "tls")
     assert tried["detail"].startswith("SSL: certificate subject name '")
     assert len(tried["detail"]) <= 300
     assert (given_up["outcome"], given_up["reason"]) == ("drop", "deadline_exceeded")
-    assert letter.detail == f"tls: {tried['detail']}"
-    assert given_up["detail"] == letter.detail[:300]
-    assert letter.detail in shown
+    assert dead_letter.detail == f"tls: {tried['detail']}"
+    assert given_up["detail"] == dead_letter.detail[:300]
+    assert dead_letter.detail in shown
     assert f"({tried['detail']})" in shown
     assert shown.replace("\n", "").isprintable()
     # The event itself, which is kept in clear, has neither.
     for text in (caplog.text, everything(raw_store), shown):
         assert "s3cret" not in text
         assert "alice@ims" not in text
-    assert "+12025550100" not in letter.detail + tried["detail"]
+    assert "+12025550100" not in dead_letter.detail + tried["detail"]
 
 
-def test_addresses_in_a_certificate_are_shown_where_the_setting_says_so(
+def test_addresses_in_a_certificate_are_shown_where_the_setting_allows_it(
     sink: RecordingSink,
     store: Store,
     settings: Settings,
@@ -374,7 +369,7 @@ def test_the_end_that_is_given_up_says_why(
     raw_store: "redis.Redis",
 ) -> None:
     """Its sink refused the token, and then could not be reached: the end is tried once."""
-    with_token(store, settings, sink.url, None)
+    created_with_token(store, settings, sink=sink.url, token=SINK_TOKEN)
     append(store, invitation(1))
     sink.answer = [401]
     dispatcher = make_driver().dispatcher

@@ -85,7 +85,7 @@ def test_what_is_noticed_is_asked_for_also_while_others_are_in_vain() -> None:
     schedule.notice(7)
     numbers, share = schedule.next(1000, 0.0, max_partitions=1000)
     assert numbers == [7]
-    # By age and by turn.
+    # By age, and clients alternate.
     assert share >= 2
 
 
@@ -103,7 +103,7 @@ def test_once_claims_are_of_use_it_is_as_much_as_before() -> None:
 
 
 @pytest.mark.parametrize("room", [1, 2, 63, 64, 500])
-def test_no_more_is_asked_for_than_there_is_room_and_each_partition_has_its_turn(room: int) -> None:
+def test_no_more_is_asked_for_than_there_is_room_and_partitions_alternate(room: int) -> None:
     schedule = ClaimSchedule(64, 50)
     asked = set()
     for _ in range(64):
@@ -116,7 +116,7 @@ def test_no_more_is_asked_for_than_there_is_room_and_each_partition_has_its_turn
 
 
 def test_no_more_partitions_are_asked_than_may_be() -> None:
-    """What is held in bytes may be the bound, however much room there is. All have their turn."""
+    """The bytes held may be the bound, however much room there is. All partitions alternate."""
     schedule = ClaimSchedule(64, 50)
     schedule.ask_all()
     assert schedule.next(1000, 0.0, max_partitions=0) == ([], 0)
@@ -142,7 +142,7 @@ def test_partitions_share_the_room_in_whole_claims() -> None:
     assert (numbers, share, type(share)) == ([1, 2, 3], 6, int)
 
 
-def test_the_turn_goes_on_only_from_where_partitions_were_left_out() -> None:
+def test_the_next_round_begins_where_partitions_were_skipped() -> None:
     schedule = ClaimSchedule(4, 50)
     schedule.ask([1, 2])
     numbers, share = schedule.next(2, 0.0, max_partitions=1000)
@@ -163,7 +163,7 @@ def test_when_more_than_half_is_in_vain_half_as_much_is_asked_for_until_claims_a
     assert {type(share) for share in shares} == {int}
 
 
-def test_the_rest_after_claims_in_vain_becomes_shorter_as_time_passes() -> None:
+def test_the_pause_after_empty_claims_becomes_shorter_as_time_passes() -> None:
     schedule = ClaimSchedule(64, 50)
     schedule.ask([1])
     schedule.asked([1], 50, {1: 50}, 50, 10.0)

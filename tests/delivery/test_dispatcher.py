@@ -3,9 +3,7 @@
 import contextlib
 import dataclasses
 import json
-import logging
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
@@ -13,53 +11,28 @@ import pytest
 import redis
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.conftest import everything
-from tests.delivery.conftest import LIMITS, DispatcherDriver
-from tests.harness.builders import append, created, invitation, subscription, with_claims
+from tests.delivery.conftest import LIMITS
+from tests.delivery.deliveries import BreaksAtSettle, Make, P, dead_letters, sequence
+from tests.harness.builders import (
+    append,
+    created,
+    created_with_token,
+    invitation,
+    with_claims,
+)
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.core.model import Claim, Credential, OutboxItem, Status, Subscription, TerminationReason
-from webrtc_events.core.outcomes import Drop, SinkRequest
+from webrtc_events.core.model import Status
+from webrtc_events.core.outcomes import Drop
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.attempts import Attempts
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import DispatcherOptions
-from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter, Skipped
-from webrtc_events.sinks.client import SinkClient
-from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.signatures import Signer
 from webrtc_events.store.claims import Claims
-from webrtc_events.store.keys import partition_of
-from webrtc_events.store.settlements import Settlement, SettleOutcome
 from webrtc_events.store.store import Store
-
-P = partition_of("r1", 64)
-Make = Callable[..., DispatcherDriver]
-
-
-def with_token(
-    store: Store, settings: Settings, sink: RecordingSink, expires_at_ms: int = 4_000_000_000_000
-) -> Subscription:
-    """A subscription with a sink credential, sealed as the service does."""
-    credential = Credential("t0ken", expires_at_ms)
-    made = subscription(credential=credential)
-    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
-    return made
-
-
-def sequence(requests: Sequence[Received]) -> list[Any]:
-    """The sequence numbers received, an end by its reason."""
-    data = [request.json["data"] for request in requests]
-    return [fields.get("sequenceNumber", fields.get("terminationReason")) for fields in data]
-
-
-def dead_letters(raw_store: "redis.Redis") -> list[tuple[str, str]]:
-    return [(letter["reason"], letter["detail"]) for _, letter in raw_store.xrange(P.dead)]
 
 
 def test_a_notification_is_a_cloudevent_of_the_contract(
@@ -85,7 +58,7 @@ def test_a_notification_is_a_cloudevent_of_the_contract(
 def test_the_sink_credential_is_sent_as_a_bearer_token(
     store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
 ) -> None:
-    with_token(store, settings, sink)
+    created_with_token(store, settings, sink=sink.url)
     append(store, invitation(1))
     make_driver().run()
     assert sink.requests[0].header("authorization") == "Bearer t0ken"
@@ -137,65 +110,6 @@ def test_410_ends_the_subscription_and_nothing_more_is_sent(
     assert append(store, invitation(3)) == [(True, 0)]
 
 
-def test_401_to_a_credentialed_delivery_ends_it_and_the_end_is_tried_once(
-    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make, raw_store: "redis.Redis"
-) -> None:
-    with_token(store, settings, sink)
-    append(store, invitation(1), invitation(2))
-    sink.answer = [401]
-    make_driver().run()
-    assert sequence(sink.requests) == [1, "ACCESS_TOKEN_EXPIRED"]
-    assert [reason for reason, _ in dead_letters(raw_store)] == [
-        "refused",
-        "subscription_ended",
-        "end_refused",
-    ]
-    assert make_driver().dispatcher.idle
-
-
-def test_the_end_after_a_401_is_tried_once_whatever_is_answered(
-    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
-) -> None:
-    with_token(store, settings, sink)
-    append(store, invitation(1))
-    sink.answer = [401, 500, 204]
-    make_driver().run()
-    assert sequence(sink.requests) == [1, "ACCESS_TOKEN_EXPIRED"]
-
-
-def test_a_token_is_seen_by_the_sink_alone(
-    store: Store,
-    settings: Settings,
-    sink: RecordingSink,
-    make_driver: Make,
-    raw_store: "redis.Redis",
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    with_token(store, settings, sink)
-    append(store, invitation(1), invitation(2), invitation(3))
-    sink.answer = [204, 500, 400, 401]
-    make_driver().run()
-    assert [request.header("authorization") for request in sink.requests] == ["Bearer t0ken"] * 5
-    assert "http_500" in caplog.text
-    assert "t0ken" not in caplog.text + everything(raw_store)
-
-
-def test_an_expired_token_is_not_sent(
-    store: Store,
-    store_at: Callable[..., Store],
-    settings: Settings,
-    sink: RecordingSink,
-    make_driver: Make,
-    raw_store: "redis.Redis",
-) -> None:
-    with_token(store, settings, sink, expires_at_ms=round(SystemClock().now() * 1000) + 20_000)
-    append(store, invitation(1))
-    make_driver(store_at(21)).run()
-    assert sink.requests == []
-    assert dead_letters(raw_store) == [("access_token_expired", "")]
-
-
 def test_no_exchange_outlives_its_lease(
     store_at: Callable[..., Store], sink: RecordingSink, make_driver: Make
 ) -> None:
@@ -228,7 +142,7 @@ def test_no_exchange_outlives_its_lease(
 
 
 @pytest.mark.parametrize("off_s", [-3600.0, 3600.0])
-def test_a_date_to_come_back_at_is_judged_by_the_stores_time(
+def test_a_retry_after_date_is_compared_with_the_stores_time(
     store: Store, sink: RecordingSink, make_driver: Make, raw_store: "redis.Redis", off_s: float
 ) -> None:
     """A dispatcher whose wall clock is wrong comes neither an hour late nor at once."""
@@ -301,66 +215,7 @@ def test_what_cannot_be_signed_is_given_up_and_not_repeated(store: Store, settin
     assert written.outcome == Drop("unsendable", "HTTPMessageSignaturesException")
 
 
-def test_a_sink_that_hangs_delays_no_other(store: Store, sink: RecordingSink, make_driver: Make) -> None:
-    created(store, sink=sink.url_of("/hangs"))
-    created(store, sink=sink.url_of("/healthy"), registration="r2")
-    sink.answer = lambda request: Answer(never=request.path == "/hangs")
-    append(store, invitation(1))
-    append(store, *(invitation(number, registration="r2") for number in range(2, 12)))
-    dispatcher = make_driver().dispatcher
-    for _ in range(100):
-        dispatcher.step()
-        healthy = [request for request in sink.requests if request.path == "/healthy"]
-        if len(healthy) == 10:
-            break
-    assert sequence(healthy) == list(range(2, 12))
-    assert not dispatcher.idle
-
-
-@pytest.mark.slow
-def test_many_that_hang_delay_no_other(store: Store, sink: RecordingSink, make_driver: Make) -> None:
-    """More than a dispatcher keeps on its way to one host, and more than may wait for it."""
-    hanging = socket.create_server(("127.0.0.1", 0), backlog=512)
-    with hanging:
-        for _ in range(300):
-            created(store, sink=f"https://127.0.0.1:{hanging.getsockname()[1]}/")
-        created(store, sink=sink.url, registration="r2")
-        append(store, invitation(1))
-        limits = SinkLimits(connect_ms=8_000, total_ms=8_000)
-        options = DispatcherOptions(poll_s=0.02, limits=limits)
-        dispatcher = make_driver(options=options, limits=limits).dispatcher
-        dispatcher.step()
-        append(store, *(invitation(number, registration="r2") for number in range(2, 12)))
-        clock = SystemClock()
-        started = clock.monotonic()
-        while len(sink.requests) < 10 and clock.monotonic() < started + 7:
-            dispatcher.step()
-        assert sequence(sink.requests) == list(range(2, 12))
-        # Before the first of those that hang has run into its timeout of 8 s.
-        assert clock.monotonic() - started < 7
-
-
-def test_a_crowded_host_does_not_make_a_dispatcher_spin(
-    store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
-) -> None:
-    for number in range(8):
-        created(store, sink=sink.url, registration=f"r{number}")
-    sink.answer = lambda _: Answer(never=True)
-    for number in range(8):
-        append(store, invitation(number, registration=f"r{number}"))
-    options = DispatcherOptions(HostLimits(permits=4), poll_s=0.02, limits=LIMITS)
-    full = make_driver(options=options).dispatcher
-    clock = SystemClock()
-    started, rounds = clock.monotonic(), 0
-    while clock.monotonic() - started < 0.4:
-        full.step()
-        rounds += 1
-    # A host that has not answered yet is asked once.
-    assert len(sink.wait_for(1)) == 1
-    assert rounds < 60
-
-
-def test_answers_are_heard_while_the_store_is_away(
+def test_replies_are_processed_while_the_store_is_unavailable(
     settings: Settings, store: Store, sink: RecordingSink, make_driver: Make
 ) -> None:
     created(store, sink=sink.url)
@@ -374,8 +229,8 @@ def test_answers_are_heard_while_the_store_is_away(
         dispatcher.step()
     claims.cut = ["request"] * 50
     clock = SystemClock()
-    away_until = clock.monotonic() + LIMITS.total_ms / 1000 + 0.5
-    while clock.monotonic() < away_until:
+    unavailable_until = clock.monotonic() + LIMITS.total_ms / 1000 + 0.5
+    while clock.monotonic() < unavailable_until:
         with contextlib.suppress(Unavailable):
             dispatcher.step()
         claims.cut = ["request"] * 50
@@ -404,183 +259,6 @@ def test_a_dispatcher_that_stops_sends_nothing_new_and_settles_what_it_sent(
     assert sequence(sink.requests) == list(range(1, 9))
 
 
-def test_a_task_that_fails_by_a_bug_fails_alone(
-    store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    created(store, sink=sink.url_of("/bug"))
-    created(store, sink=sink.url_of("/fine"))
-    append(store, invitation(1))
-    replied = Attempts.replied
-
-    def buggy(self: Attempts, task: Any, reply: Any) -> bool:
-        if task.claim.sink.endswith("/bug"):
-            raise RuntimeError("a bug")
-        return replied(self, task, reply)
-
-    monkeypatch.setattr(Attempts, "replied", buggy)
-    dispatcher = make_driver().dispatcher
-    for _ in range(50):
-        dispatcher.step()
-        if dispatcher.idle and len(sink.requests) == 2:
-            break
-    assert dispatcher.idle
-    append(store, invitation(2))
-    for _ in range(20):
-        dispatcher.step()
-    assert [request.path for request in sink.requests].count("/fine") == 2
-
-
-def test_a_task_that_fails_by_a_bug_gives_its_permit_back(
-    store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    submit = SinkClient.submit
-    failed = []
-
-    def buggy(self: SinkClient[Any], token: Any, request: SinkRequest) -> None:
-        if request.url.endswith("/bug"):
-            failed.append(request)
-            raise RuntimeError("a bug")
-        submit(self, token, request)
-
-    monkeypatch.setattr(SinkClient, "submit", buggy)
-    created(store, sink=sink.url_of("/bug"))
-    created(store, sink=sink.url_of("/fine"), registration="r2")
-    append(store, invitation(1))
-    running = make_driver(options=DispatcherOptions(HostLimits(in_flight=1), poll_s=0.02, limits=LIMITS))
-    while not failed:
-        running.dispatcher.step()
-    append(store, invitation(2, registration="r2"))
-    for _ in range(50):
-        running.dispatcher.step()
-        if sink.requests:
-            break
-    assert [request.path for request in sink.requests] == ["/fine"]
-
-
-def test_a_task_that_fails_by_a_bug_leaves_its_host_to_those_that_wait(
-    store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It fails with the host's only permit, while another task waits for that."""
-    write = NotificationWriter.write
-
-    def buggy(self: NotificationWriter, claim: Claim, item: OutboxItem, now_ms: int) -> Any:
-        if claim.sink.endswith("/bug") and item.number == 2:
-            raise RuntimeError("a bug")
-        return write(self, claim, item, now_ms)
-
-    monkeypatch.setattr(NotificationWriter, "write", buggy)
-    sink.answer = lambda _: Answer(delay_s=0.3)
-    options = DispatcherOptions(HostLimits(in_flight=1, connections=1), poll_s=0.02, limits=LIMITS)
-    dispatcher = make_driver(options=options).dispatcher
-    # It is known to be quick, so that others wait for it.
-    created(store, sink=sink.url_of("/first"), max_events=1)
-    append(store, invitation(1))
-    while not dispatcher.idle or len(sink.requests) < 2:
-        dispatcher.step()
-    created(store, sink=sink.url_of("/bug"))
-    append(store, invitation(2), invitation(3))
-    while dispatcher.idle:
-        dispatcher.step()
-    created(store, sink=sink.url_of("/fine"))
-    append(store, invitation(4))
-    for _ in range(200):
-        dispatcher.step()
-        if dispatcher.idle and "/fine" in [request.path for request in sink.requests]:
-            break
-    assert [request.path for request in sink.requests][2:4] == ["/bug", "/fine"]
-    assert dispatcher.idle
-
-
-def test_nothing_is_sent_behind_an_end_after_a_crash(
-    store: Store, store_at: Callable[..., Store], sink: RecordingSink, make_driver: Make
-) -> None:
-    created(store, sink=sink.url, max_events=2)
-    append(store, invitation(1), invitation(2))
-    lost = store_at()
-    with_claims(lost, BreaksAtSettle).cut = ["request"] * 1000
-    dispatcher = make_driver(lost).dispatcher
-    while len(sink.requests) < 2:
-        with contextlib.suppress(Unavailable):
-            dispatcher.step()
-    # It dies here, with both delivered and nothing settled.
-    make_driver(store_at(31)).run()
-    assert sequence(sink.requests) == [1, 2, 1, 2, "MAX_EVENTS_REACHED"]
-
-
-def test_what_a_lost_dispatcher_had_claimed_is_sent_by_another_with_the_same_id(
-    store: Store, store_at: Callable[..., Store], sink: RecordingSink, make_driver: Make
-) -> None:
-    created(store, sink=sink.url)
-    append(store, invitation(1), invitation(2))
-    sink.answer = lambda _: Answer(never=len(sink.requests) == 1)
-    lost = make_driver()
-    for _ in range(20):
-        lost.dispatcher.step()
-        if sink.requests:
-            break
-    make_driver(store_at(31)).run()
-    assert sequence(sink.requests) == [1, 1, 2]
-    assert sink.requests[0].json["id"] == sink.requests[1].json["id"]
-
-
-class BreaksAtSettle(Claims):
-    """The real claims, cut off around some settles: before they reach it, or before the answer.
-
-    "node": only from the node that they are for.
-    """
-
-    cut: list[str]
-
-    def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
-        kind = self.cut.pop() if self.cut else ""
-        if kind == "request":
-            raise Unavailable
-        if kind == "node":
-            return [SettleOutcome.UNANSWERED] * len(settlements)
-        results = super().settle(settlements)
-        if kind == "answer":
-            raise Unavailable
-        return results
-
-
-@pytest.mark.parametrize("cut", ["request", "answer", "node"])
-def test_a_settle_that_failed_is_done_again_and_repeats_nothing(
-    settings: Settings, store: Store, sink: RecordingSink, make_driver: Make, cut: str
-) -> None:
-    created(store, sink=sink.url, max_events=2)
-    append(store, invitation(1))
-    broken = Store.connect(settings)
-    claims = with_claims(broken, BreaksAtSettle)
-    claims.cut = [cut]
-    dispatcher = make_driver(broken).dispatcher
-    for round_ in range(60):
-        dispatcher.step()
-        if round_ == 30:
-            append(store, invitation(2))
-    broken.close()
-    assert not claims.cut
-    assert sequence(sink.requests) == [1, 2, "MAX_EVENTS_REACHED"]
-
-
-def test_a_delete_in_mid_delivery_is_followed_by_its_end_only(
-    store: Store, sink: RecordingSink, make_driver: Make
-) -> None:
-    made = created(store, sink=sink.url)
-    append(store, *(invitation(number) for number in range(1, 41)))
-
-    def answer(_: Received) -> Answer:
-        if len(sink.requests) == 3:
-            store.subscriptions.end(
-                made.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
-            )
-        return Answer()
-
-    sink.answer = answer
-    make_driver().run()
-    # What was leased, sixteen at a time, is delivered; the rest is dropped.
-    assert sequence(sink.requests) == [*range(1, 17), "SUBSCRIPTION_DELETED"]
-
-
 def test_each_attempt_is_kept_for_a_while(
     store: Store, sink: RecordingSink, make_driver: Make, raw_store: "redis.Redis"
 ) -> None:
@@ -594,7 +272,7 @@ def test_each_attempt_is_kept_for_a_while(
     assert attempts[1]["outcome"] == "delivered"
 
 
-def test_a_sink_that_only_fails_is_told_once_that_its_subscription_ended(
+def test_a_sink_that_only_fails_gets_one_end_notification(
     store: Store, store_at: Callable[..., Store], sink: RecordingSink, make_driver: Make
 ) -> None:
     made = created(store, sink=sink.url)
@@ -612,7 +290,7 @@ def test_a_sink_that_only_fails_is_told_once_that_its_subscription_ended(
     assert store.subscriptions.get(made.id).status is Status.EXPIRED  # type: ignore[union-attr]
 
 
-def test_a_claim_takes_no_more_than_so_many_and_the_next_comes_at_once(
+def test_a_claim_takes_no_more_than_its_maximum_and_the_next_comes_at_once(
     store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A claim is a script that holds up the store for all."""
@@ -635,7 +313,7 @@ def test_a_claim_takes_no_more_than_so_many_and_the_next_comes_at_once(
     assert sum([size for size in sizes if size][:3]) == 12
 
 
-def test_a_dispatcher_holds_so_many_bytes(
+def test_the_bytes_that_a_dispatcher_holds_are_bounded(
     store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
 ) -> None:
     """What it has room for later, it leaves to others meanwhile; all is delivered in the end."""

@@ -35,12 +35,12 @@ class Load:
         self._lock = threading.Lock()
         self._pause = threading.Event()
         self.now = 0
-        self.most = 0
+        self.max_load = 0
 
     def __call__(self, _: Received) -> Answer:
         with self._lock:
             self.now += 1
-            self.most = max(self.most, self.now)
+            self.max_load = max(self.max_load, self.now)
         self._pause.wait(self._delay_s)
         with self._lock:
             self.now -= 1
@@ -86,7 +86,7 @@ def test_no_more_than_the_limit_is_with_a_sink_at_once(
     sink.answer = load = Load()
     make_driver(options=DispatcherOptions(HostLimits(in_flight=6), poll_s=0.02, limits=LIMITS)).run()
     assert len(sink.requests) == 80
-    assert 4 <= load.most <= 6
+    assert 4 <= load.max_load <= 6
 
 
 def test_no_more_connections_to_a_sink_than_the_limit_and_none_waits_for_one(
@@ -141,7 +141,9 @@ def test_a_sink_that_hangs_is_asked_by_one_at_a_time(
         tried = attempts(raw_store)
     assert 1 <= len(tried) <= 3
     assert {attempt["reason"] for attempt in tried} == {"timeout"}
-    counted = [int(raw_store.hget(P.subscription(made_id), "attempts") or 0) for made_id in made]
+    counted = [
+        int(raw_store.hget(P.subscription(subscription_id), "attempts") or 0) for subscription_id in made
+    ]
     assert sum(counted) <= len(tried)
 
 
@@ -155,12 +157,12 @@ def test_what_is_given_back_untouched_keeps_its_order(
     step_until(running, lambda: len(attempts(raw_store)) >= 2)
     sink.raw = None
     step_until(running, lambda: not raw_store.exists(P.due), 20)
-    for made_id in made:
-        events = [request.json for request in sink.requests if request.json["id"].startswith(made_id)]
+    for subscription_id in made:
+        events = [request.json for request in sink.requests if request.json["id"].startswith(subscription_id)]
         assert [event["data"]["sequenceNumber"] for event in events] == [1, 2, 3, 4, 5]
 
 
-def test_what_is_too_late_is_given_up_although_its_sink_is_silent(
+def test_what_is_too_late_is_given_up_although_its_sink_is_unreachable(
     store: Store, store_at: Callable[..., Store], make_driver: Make, raw_store: "redis.Redis"
 ) -> None:
     with hanging() as url:
@@ -170,13 +172,13 @@ def test_what_is_too_late_is_given_up_although_its_sink_is_silent(
         append(late, invitation(2))
         running = make_driver(late)
         step_until(running, lambda: raw_store.xlen(P.dead) == 20, 3)
-    letters = [letter for _, letter in raw_store.xrange(P.dead)]
-    assert {letter["reason"] for letter in letters} == {"deadline_exceeded"}
-    assert raw_store.llen(P.outbox(letters[0]["subscription"])) == 1
+    dead_letters = [dead_letter for _, dead_letter in raw_store.xrange(P.dead)]
+    assert {dead_letter["reason"] for dead_letter in dead_letters} == {"deadline_exceeded"}
+    assert raw_store.llen(P.outbox(dead_letters[0]["subscription"])) == 1
 
 
 @pytest.mark.slow
-def test_a_sink_that_is_silent_for_all_fails_for_each_of_them(
+def test_a_sink_that_is_unreachable_for_all_fails_for_each_of_them(
     store: Store, make_driver: Make, raw_store: "redis.Redis"
 ) -> None:
     """Of many subscriptions few are tried while their sink is unreachable; its days are counted for all."""
@@ -187,7 +189,10 @@ def test_a_sink_that_is_silent_for_all_fails_for_each_of_them(
         step_until(running, lambda: len(attempts(raw_store)) >= 1)
         step_until(
             running,
-            lambda: all(raw_store.hexists(P.subscription(made_id), "failing_since") for made_id in made),
+            lambda: all(
+                raw_store.hexists(P.subscription(subscription_id), "failing_since")
+                for subscription_id in made
+            ),
         )
 
 
@@ -228,7 +233,7 @@ def test_no_lease_runs_out_while_its_task_waits_for_a_permit(
     options = DispatcherOptions(HostLimits(in_flight=1), poll_s=0.02, limits=LIMITS)
     running = make_driver(store, options=options)
     running.run(2000)
-    assert load.most == 1
+    assert load.max_load == 1
     assert len({request.json["id"] for request in sink.requests}) == len(sink.requests) == 30
     assert "lease lost" not in caplog.text
 
@@ -249,19 +254,19 @@ def test_many_sinks_that_hang_leave_tasks_to_the_others(
     running = make_driver(options=options, limits=limits)
     running.dispatcher.step()
     clock = SystemClock()
-    took = []
+    durations_s = []
     for number in range(2, 22):
         append(store, invitation(number, registration="r2"))
         started = clock.monotonic()
         step_until(running, partial(received, sink, number - 1))
-        took.append(clock.monotonic() - started)
+        durations_s.append(clock.monotonic() - started)
     for listener in listeners:
         listener.close()
     # Every exchange with one of those that hang takes 5 s.
-    assert sorted(took)[10] < 1.5
+    assert sorted(durations_s)[10] < 1.5
 
 
-def test_what_waits_for_a_sink_that_falls_silent_leaves_its_room_to_the_others(
+def test_what_waits_for_a_sink_that_becomes_unreachable_leaves_its_room_to_the_others(
     store: Store, sink: RecordingSink, make_driver: Make
 ) -> None:
     """It was prompt until then, so all the room there was waited for it. An exchange takes 5 s here."""

@@ -188,7 +188,7 @@ def test_connections_bound_a_host_that_does_not_multiplex() -> None:
     assert (talk.health.limit, talk.health.max_limit) == (3, 3)
 
 
-def test_answers_are_timed_and_what_it_took_to_find_it_unreachable_is_not() -> None:
+def test_answers_are_timed_and_failures_to_reach_it_are_not() -> None:
     talk = Talk()
     for _ in range(3):
         probe = talk.start()
@@ -205,7 +205,7 @@ def test_answers_are_timed_and_what_it_took_to_find_it_unreachable_is_not() -> N
     assert talk.health.response_s == pytest.approx(0.35)
 
 
-def test_how_long_silence_took_is_part_of_how_long_answers_take() -> None:
+def test_the_time_of_an_unanswered_request_counts_as_answer_time() -> None:
     talk = Talk().answer()
     started = talk.start()
     talk.later(2)

@@ -18,7 +18,7 @@ def expected(status: int) -> HostSignal:
             return Healthy()
 
 
-def test_every_status_has_its_sign() -> None:
+def test_every_status_has_its_host_signal() -> None:
     for status in range(100, 1000):
         assert signal_of(SinkAnswer(status, None, 5), NOW_S) == expected(status)
 
@@ -47,5 +47,5 @@ def test_a_bad_answer_tells_nothing(reason: str) -> None:
     assert signal_of(SinkFailure(reason, "", 5), NOW_S) is None
 
 
-def test_a_multiplexed_answer_says_so() -> None:
+def test_a_multiplexed_answer_is_marked() -> None:
     assert signal_of(SinkAnswer(204, None, 5, multiplexed=True), NOW_S) == Healthy(multiplexed=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.harness.builders import append, invitation, subscription
+from tests.harness.builders import append, invitation, new_subscription
 from tests.harness.sinks import RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
@@ -49,17 +49,17 @@ def test_no_delivery_fails_while_keys_are_rotated(
     tokens = {}
     for number in range(SUBSCRIPTIONS):
         credential = Credential(f"token-{number}", 4_000_000_000_000)
-        made = dataclasses.replace(subscription(registration=f"r{number}"), credential=credential)
+        made = dataclasses.replace(new_subscription(registration=f"r{number}"), credential=credential)
         store.subscriptions.create(made, sink=sink.url, headers={}, sealed=box.seal(credential, made.id))
         tokens[made.id] = f"Bearer token-{number}"
     boxes = [CredentialBox(keys) for keys in (settings.secret_key[::-1], settings.secret_key)]
     resealed = []
-    for turn in range(ROTATIONS):
-        for event in range(turn * EVENTS_BETWEEN, (turn + 1) * EVENTS_BETWEEN):
+    for rotation in range(ROTATIONS):
+        for event in range(rotation * EVENTS_BETWEEN, (rotation + 1) * EVENTS_BETWEEN):
             for number in range(SUBSCRIPTIONS):
                 append(store, invitation(event, registration=f"r{number}"))
         # Between keys to and fro, while what was appended is on its way.
-        resealed.append(KeyRotation(store, boxes[turn % 2]).run(lambda _: None).resealed)
+        resealed.append(KeyRotation(store, boxes[rotation % 2]).run(lambda _: None).resealed)
     assert resealed == [SUBSCRIPTIONS] * ROTATIONS
     received = sink.wait_for(SUBSCRIPTIONS * EVENTS, 30)
     worker.stop()

@@ -35,7 +35,7 @@ def test_what_waited_for_long_goes_however_new_it_is() -> None:
     assert queue.next(anyone) == "late"
 
 
-def test_clients_go_by_turns_and_one_that_may_not_holds_up_no_other() -> None:
+def test_clients_alternate_and_one_that_may_not_holds_up_no_other() -> None:
     queue: NewHostQueue[str] = NewHostQueue(100, 10)
     for number in range(3):
         queue.add("a", number, f"a{number}", 0.0)

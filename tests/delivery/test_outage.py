@@ -64,10 +64,10 @@ class SimulatedClaims(Claims):
         offset_ms = round((self.clock.now() - SystemClock().now()) * 1000)
         return Store(self.store.client, self.settings, StoreOptions(offset_ms=offset_ms), shares=False)
 
-    def claim(self, partitions: Sequence[Partition], **most: int) -> list[Claim]:
+    def claim(self, partitions: Sequence[Partition], **limits: int) -> list[Claim]:
         # Nothing is in the others.
         asked = [partition for partition in partitions if partition.number == P.number]
-        claims = self.at().claims.claim(asked, **most)
+        claims = self.at().claims.claim(asked, **limits)
         self.claimed += len(claims)
         return claims
 
@@ -143,18 +143,27 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     # While it was down it was asked by one at a time, and the others came by seldom: to look whether
     # it is back, and at the deadline of an event. A rest is half of the longest at least, and what goes
     # out on a connection that was closed meanwhile goes out again.
-    rests = (BACK_S - DOWN_S) / (MAX_COOL_DOWN_S / 2)
-    assert asked_when_down <= rests + 2 * IN_FLIGHT
-    assert claimed_when_down <= SUBSCRIPTIONS * (rests + len(accepted_s))
+    cool_downs = (BACK_S - DOWN_S) / (MAX_COOL_DOWN_S / 2)
+    assert asked_when_down <= cool_downs + 2 * IN_FLIGHT
+    assert claimed_when_down <= SUBSCRIPTIONS * (cool_downs + len(accepted_s))
 
-    # When it was back: one at first, then never more than twice as many as it had answered before.
+    check_no_rush(arrivals)
+    late = {dead_letter["event"] for dead_letter in dead_letters(raw_store)}
+    check_each_event(arrivals, accepted_s, subscriptions, late)
+
+
+def check_no_rush(arrivals: Arrivals) -> None:
+    """When it was back: one at first, then never more than twice as many as it had answered before."""
     answered_before = arrivals.waves[0][1]
     for with_the_sink, answered in arrivals.waves:
         assert with_the_sink <= min(answered - answered_before + 1, IN_FLIGHT)
     assert max(with_the_sink for with_the_sink, _ in arrivals.waves) > IN_FLIGHT // 2
 
-    # Nothing too late was sent, nothing that had time enough was given up, and nothing was lost.
-    late = {letter["event"] for letter in dead_letters(raw_store)}
+
+def check_each_event(
+    arrivals: Arrivals, accepted_s: Sequence[float], subscriptions: Sequence[str], late: set[str]
+) -> None:
+    """Nothing too late was sent, nothing that had time enough was given up, and nothing was lost."""
     for number, moment in enumerate(accepted_s, 1):
         for subscription_id in subscriptions:
             event = f"{subscription_id}.{number}"
@@ -164,14 +173,14 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
                 assert arrivals.at_s[event] < moment + DEADLINE_S + STEP_S / 2
             else:
                 assert moment + DEADLINE_S < BACK_S + 2 * MAX_COOL_DOWN_S
-    for subscription in subscriptions:
-        times = [arrivals.at_s.get(f"{subscription}.{number}") for number in range(1, len(accepted_s) + 1)]
+    for subscription_id in subscriptions:
+        times = [arrivals.at_s.get(f"{subscription_id}.{number}") for number in range(1, len(accepted_s) + 1)]
         sent = [at for at in times if at is not None]
         assert sent == sorted(sent)
 
 
 def dead_letters(raw_store: "redis.Redis") -> Iterator[dict[str, str]]:
-    for _, letter in raw_store.xrange(P.dead):
-        number, _, _ = letter["entry"].partition(" ")
-        assert letter["reason"] == "deadline_exceeded"
-        yield letter | {"event": f"{letter['subscription']}.{number}"}
+    for _, dead_letter in raw_store.xrange(P.dead):
+        number, _, _ = dead_letter["entry"].partition(" ")
+        assert dead_letter["reason"] == "deadline_exceeded"
+        yield dead_letter | {"event": f"{dead_letter['subscription']}.{number}"}

@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from tests.delivery.conftest import DispatcherDriver
-from tests.delivery.test_dispatcher import dead_letters, sequence, with_token
-from tests.harness.builders import append, created, invitation
+from tests.delivery.deliveries import dead_letters, sequence
+from tests.harness.builders import append, created, created_with_token, invitation
 from tests.harness.documents import Document
 from tests.harness.sinks import Answer, RecordingSink
 from webrtc_events.core.model import EventType, Status, TerminationReason
@@ -46,8 +46,8 @@ class Row:
 
 
 ROWS = [
-    Row(tuple(re.findall(r"`(\w+)`", first)), "credential" in first, *rest)
-    for first, *rest in DOCUMENT.table("What an answer means")
+    Row(tuple(re.findall(r"`(\w+)`", first)), "credential" in first, *cells)
+    for first, *cells in DOCUMENT.table("What an answer means")
 ]
 
 
@@ -132,7 +132,11 @@ def test_a_real_sink_is_treated_as_its_row_says(
 ) -> None:
     answers = iter([Answer(status)])
     sink.answer = lambda _: next(answers, Answer(204))
-    made = with_token(store, settings, sink) if row.credentialed else created(store, sink=sink.url)
+    made = (
+        created_with_token(store, settings, sink=sink.url)
+        if row.credentialed
+        else created(store, sink=sink.url)
+    )
     append(store, invitation(1), invitation(2))
     make_driver().run()
     outcome, reason = said(row)

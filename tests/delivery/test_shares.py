@@ -39,22 +39,22 @@ def test_whoever_comes_finds_something_beside_those_who_take_all_they_may(
 
 
 @given(st.sampled_from([HostStanding.PROMPT, HostStanding.OWING]), st.integers(64, 4096), st.integers(2, 12))
-def test_the_same_is_left_for_all_that_take_by_turns(standing: HostStanding, size: int, clients: int) -> None:
+def test_the_same_is_left_for_all_that_alternate(standing: HostStanding, size: int, clients: int) -> None:
     """No client gets more while another that wants it has less, and there is room for it."""
     pool = Pool(size)
     accounts = [Account() for _ in range(clients)]
     prompt = standing is HostStanding.PROMPT
-    took = True
-    while took:
-        took = False
+    is_taken = True
+    while is_taken:
+        is_taken = False
         for account in accounts:
             if pool.room(prompt=prompt) and pool.may_take(account, standing, 0.0, first=False):
                 pool.take(account, prompt=prompt)
-                took = True
+                is_taken = True
     assert max(account.used for account in accounts) - min(account.used for account in accounts) <= 1
 
 
-def test_who_is_alone_has_most_of_it() -> None:
+def test_a_single_client_may_have_more_than_half() -> None:
     pool = Pool(2048)
     assert fill(pool, Account(), HostStanding.PROMPT) == pool.room_of_one + fill(
         Pool(2048), Account(), HostStanding.PROMPT
@@ -71,7 +71,7 @@ def test_hosts_that_owe_leave_a_reserve_to_new_ones_of_the_same_client() -> None
     assert fill(pool, account, HostStanding.NEW) >= 4
 
 
-def test_new_hosts_that_turn_out_unreachable_never_use_up_what_is_kept_for_the_next() -> None:
+def test_new_hosts_that_prove_unreachable_never_use_up_what_is_kept_for_the_next() -> None:
     """For two seconds new ones come without end; each keeps its permit for ten. Then it is one a tick."""
     pool, account = Pool(2048), Account()
     until_s: list[float] = []
@@ -109,7 +109,7 @@ def test_what_is_given_back_can_be_taken_again() -> None:
     assert fill(pool, account, HostStanding.PROMPT) == taken
 
 
-def test_one_host_may_have_a_whole_number_of_places_and_one_while_there_is_any() -> None:
+def test_one_host_may_have_a_whole_number_of_permits_and_one_while_there_is_any() -> None:
     pool, account = Pool(64), Account()
     shares = []
     for _ in range(65):

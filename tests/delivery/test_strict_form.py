@@ -86,9 +86,9 @@ def test_it_is_about_session_status_alone(
     """Other events are CloudEvents in either form, and are the same."""
     made = [created(store, sink=sink.url_of(f"/{client}"), client=client).id for client in ("app-1", "app-2")]
     append(store, invitation(1))
-    for made_id in made:
+    for subscription_id in made:
         store.subscriptions.end(
-            made_id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+            subscription_id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
         )
     make_driver(settings=chosen(settings, "app-1")).run()
     received_by: dict[str, list[Any]] = {"/app-1": [], "/app-2": []}
@@ -136,9 +136,9 @@ def test_a_redelivered_event_gets_the_form_of_its_client(
     assert raw_store.xlen(P.dead) == 2
     sink.clear()
     sink.answer = [204]
-    letters = DeadLetters(store)
-    for letter in letters.oldest_first(DeadLetterFilter()):
-        assert letters.redeliver(letter).outcome == "redelivered"
+    dead_letters = DeadLetters(store)
+    for dead_letter in dead_letters.oldest_first(DeadLetterFilter()):
+        assert dead_letters.redeliver(dead_letter).outcome == "redelivered"
     make_driver(settings=chosen(settings, "app-1")).run()
     assert {request.path: is_strict(request) for request in sink.requests} == {
         "/app-1": True,

@@ -9,7 +9,13 @@ import pytest
 import redis
 
 from tests.delivery.conftest import DispatcherDriver
-from tests.harness.builders import append, created, invitation, session_status, subscription
+from tests.harness.builders import (
+    append,
+    created,
+    created_with_token,
+    invitation,
+    session_status,
+)
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.contract.documents import load_next, load_public
 from webrtc_events.core.clock import SystemClock
@@ -92,11 +98,9 @@ def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(
 
 
 def with_token(store: Store, settings: Settings, sink: RecordingSink, life_ms: int = 600_000) -> Subscription:
-    credential = Credential("former", now_ms() + life_ms)
-    made = subscription(credential=credential)
-    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
-    store.subscriptions.create(made, sink=sink.url, headers={}, sealed=sealed)
-    return made
+    return created_with_token(
+        store, settings, sink=sink.url, token="former", expires_at_ms=now_ms() + life_ms
+    )
 
 
 def now_ms() -> int:

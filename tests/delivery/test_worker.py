@@ -117,7 +117,7 @@ class Ahead(SystemClock):
 def test_a_worker_that_waits_for_its_store_is_alive(
     tmp_path: Path, sink: RecordingSink, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However long the store is away: the process that asks is not to end."""
+    """However long the store is unavailable: the process that asks must not end."""
     server = Valkey(tmp_path, SystemClock())
     server.start()
     server.wait_ready()
@@ -160,7 +160,7 @@ def test_an_emptied_store_is_reported_and_works_on(
     eventually(lambda: raw_store.get("partitions") == "64", "it is written", 10)
 
 
-def test_whose_form_is_strict_is_told_at_the_start(
+def test_clients_with_the_strict_format_are_logged_at_the_start(
     store: Store, build: Callable[..., Worker], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A misspelt id is seen here or nowhere: which clients there are is the issuer's to know."""

@@ -1,4 +1,4 @@
-"""A headless Chromium that is told what to do by the DevTools protocol, over a pipe."""
+"""A headless Chromium, driven by the DevTools protocol over a pipe."""
 
 import json
 import os

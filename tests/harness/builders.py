@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from webrtc_events.contract.webrtc_events_types import HTTPSubscriptionResponse
+from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import (
     Caller,
@@ -14,6 +15,7 @@ from webrtc_events.core.model import (
     NetworkEvent,
     Subscription,
 )
+from webrtc_events.core.settings import Settings
 from webrtc_events.services.subscriptions import Subscriptions
 from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import new_subscription_id, partition_of
@@ -25,7 +27,7 @@ _Claims = TypeVar("_Claims", bound=Claims)
 SINK = "https://localhost:9443/inbox"
 
 
-def subscription(
+def new_subscription(
     *,
     registration: str = "r1",
     event_type: EventType = EventType.SESSION_INVITATION,
@@ -68,8 +70,26 @@ def created(
     **values: Any,
 ) -> Subscription:
     """A subscription that the store holds."""
-    made = subscription(**values)
+    made = new_subscription(**values)
     result = store.subscriptions.create(made, sink=sink, headers=headers or {}, sealed=sealed)
+    assert result.outcome == "created"
+    return made
+
+
+def created_with_token(
+    store: Store,
+    settings: Settings,
+    *,
+    sink: str = SINK,
+    token: str = "t0ken",
+    expires_at_ms: int = 4_000_000_000_000,
+    **values: Any,
+) -> Subscription:
+    """A subscription that the store holds, with a sink credential that is sealed as the service does."""
+    credential = Credential(token, expires_at_ms)
+    made = new_subscription(credential=credential, **values)
+    sealed = CredentialBox(settings.secret_key).seal(credential, made.id)
+    result = store.subscriptions.create(made, sink=sink, headers={}, sealed=sealed)
     assert result.outcome == "created"
     return made
 
@@ -142,7 +162,7 @@ def no_damage(damaged: Iterable[Sequence[str]]) -> None:
 
 
 class Interrupted:
-    """Scripts whose answers are lost after so many calls, as when the process dies."""
+    """Scripts whose answers are lost after a number of calls, as when the process dies."""
 
     def __init__(self, store: Store, calls: int) -> None:
         self._scripts = store.scripts

@@ -1,4 +1,4 @@
-"""Commands as people run them: processes with a data directory of their own."""
+"""Commands as people run them: processes with a separate data directory."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ def eventually(condition: Callable[[], Any], seconds: float = _BOUND_S) -> Any:
 
 
 class Running:
-    """A command that goes on until it is stopped; `output` is what it said so far."""
+    """A command that goes on until it is stopped; `output` is what it has printed."""
 
     def __init__(self, log: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
         self._log = log
@@ -68,9 +68,9 @@ class Running:
 
         eventually(said)
 
-    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
-            self.process.send_signal(sign)
+            self.process.send_signal(number)
         return self.process.wait(_BOUND_S)
 
 

@@ -21,7 +21,7 @@ from typing import IO
 
 from webrtc_events.core.clock import SystemClock
 
-__all__ = ["Sinks", "address", "silent_sinks", "slow_sinks", "worker_process"]
+__all__ = ["Sinks", "address", "slow_sinks", "unresponsive_sinks", "worker_process"]
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _BACKLOG = 4096
@@ -103,7 +103,7 @@ class Sinks:
 
 @contextmanager
 def slow_sinks(certificate: Path, delay_s: float) -> Iterator[int]:
-    """The port of sinks as above, in a process of their own: what they have to do delays nobody here."""
+    """The port of sinks as above, in a separate process: their work delays nobody here."""
     spawning = multiprocessing.get_context("spawn")
     ours, theirs = spawning.Pipe()
     process = spawning.Process(target=_serve, args=(certificate, delay_s, theirs), daemon=True)
@@ -125,7 +125,7 @@ def _serve(certificate: Path, delay_s: float, pipe: Connection) -> None:
 
 
 @contextmanager
-def silent_sinks() -> Iterator[int]:
+def unresponsive_sinks() -> Iterator[int]:
     """The port of hosts that take every connection and say nothing."""
     kept: list[socket.socket] = []
 

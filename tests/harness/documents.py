@@ -10,7 +10,7 @@ _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 
 
 class Document:
-    """A file below `docs/`. Headings are given without their signs."""
+    """A file below `docs/`. Headings are given without their number signs."""
 
     def __init__(self, name: str) -> None:
         self.text = (ROOT / "docs" / name).read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import StreamEnded
 
-from tests.harness.sinks import Authority
+from tests.harness.authority import Authority
 
 __all__ = ["Act", "Http2Sink", "go_away", "refuse_stream"]
 

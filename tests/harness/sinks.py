@@ -3,31 +3,23 @@
 import json
 import socket
 import ssl
-import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.harness.authority import Authority
 
 __all__ = [
     "Answer",
-    "Authority",
     "Received",
     "RecordingSink",
     "plain_listener",
     "read_request",
-    "self_signed",
 ]
 
 
@@ -54,7 +46,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Answer:
-    """`delay_s` passes before it is sent; `never` keeps the connection silent until the sink closes."""
+    """`delay_s` passes before it is sent; `never` leaves the request unanswered until the sink closes."""
 
     status: int = 204
     headers: tuple[tuple[str, str], ...] = ()
@@ -62,62 +54,6 @@ class Answer:
     delay_s: float = 0.0
     never: bool = False
     close: bool = False
-
-
-class Authority:
-    """A private CA. `ca_file` lives as long as this object."""
-
-    def __init__(self) -> None:
-        self._ca = trustme.CA()
-        self._directory = tempfile.TemporaryDirectory()
-        self.ca_file = Path(self._directory.name) / "ca.pem"
-        self._ca.cert_pem.write_to_path(str(self.ca_file))
-
-    def context(self, *names: str, not_after: datetime | None = None) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert(*names, not_after=not_after).configure_cert(context)
-        return context
-
-    def certificate(self, file: Path, *names: str) -> Path:
-        """A certificate with its key, for a sink in another process."""
-        self._ca.issue_cert(*names).private_key_and_cert_chain_pem.write_to_path(str(file))
-        return file
-
-    def old_context(self, *names: str) -> ssl.SSLContext:
-        """TLS 1.1 and nothing newer."""
-        context = self.context(*names)
-        context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-        return context
-
-    def close(self) -> None:
-        self._directory.cleanup()
-
-
-def self_signed(file: Path, subject: str, *names: str) -> ssl.SSLContext:
-    """A server with a certificate that it issued itself; `file` gets it and its key.
-
-    `subject` is its common name, which may be anything; `names` are those that it is good for.
-    """
-    key = ec.generate_private_key(ec.SECP256R1())
-    with warnings.catch_warnings():
-        # It is longer than X.520 has it.
-        warnings.simplefilter("ignore", UserWarning)
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject, _validate=False)])
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-    )
-    if names:
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        builder = builder.add_extension(alternatives, critical=False)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
 
 
 Answerer = Callable[[Received], Answer]
@@ -165,7 +101,7 @@ class RecordingSink:
 
     @answer.setter
     def answer(self, answer: Answerer | Sequence[int]) -> None:
-        self._answer = answer if callable(answer) else _in_turn(answer)
+        self._answer = answer if callable(answer) else _one_after_another(answer)
 
     @property
     def ca_file(self) -> Path:
@@ -355,13 +291,13 @@ def _encode(answer: Answer) -> bytes:
     return "\r\n".join([*head, "", ""]).encode("latin-1") + answer.body
 
 
-def _in_turn(statuses: Sequence[int]) -> Answerer:
-    rest = list(statuses)
+def _one_after_another(statuses: Sequence[int]) -> Answerer:
+    remaining = list(statuses)
     lock = threading.Lock()
 
     def answer(_: Received) -> Answer:
         with lock:
-            return Answer(rest.pop(0) if len(rest) > 1 else rest[0])
+            return Answer(remaining.pop(0) if len(remaining) > 1 else remaining[0])
 
     return answer
 

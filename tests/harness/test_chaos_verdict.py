@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from tests.chaos.verdict import END, Attempt, Expected, Verdict, judge
+from tests.chaos.verdict import END, Attempt, Expected, Verdict, check_deliveries
 
 S = "s1"
 EVENTS = 3
@@ -32,7 +32,7 @@ def verdict(
     steps: Sequence[Step], dead: Mapping[tuple[str, int], str] | None = None, **expected: object
 ) -> Verdict:
     values = {"at_least": EVENTS, "at_most": EVENTS, "ends": frozenset({"SUBSCRIPTION_DELETED"})} | expected
-    return judge([Expected(S, "/a", **values)], attempts(steps), dead or {})  # type: ignore[arg-type]
+    return check_deliveries([Expected(S, "/a", **values)], attempts(steps), dead or {})  # type: ignore[arg-type]
 
 
 def without(*events: int) -> list[Step]:
@@ -63,7 +63,7 @@ def test_a_dead_letter_is_not_lost() -> None:
     assert (found.given_up, found.delivered) == (1, 2)
 
 
-def test_an_event_before_its_turn_is_disordered() -> None:
+def test_an_event_out_of_order_is_disordered() -> None:
     first: list[Step] = [(2, 2), (2, 2, 204), (1, 1), (1, 1, 204)]
     assert len(verdict(first + GOOD[4:]).disordered) == 1
 
@@ -83,10 +83,10 @@ def test_a_repeat_is_counted_and_no_fault() -> None:
 def test_an_event_that_is_taken_twice_is_doubled() -> None:
     found = verdict([*GOOD[:4], (2, 2), (2, 2, 204), *GOOD[4:]])
     assert found.clean, found.details()
-    assert (found.repeated, found.doubled, found.most_doubled) == (1, 1, 1)
+    assert (found.repeated, found.doubled, found.max_doubled) == (1, 1, 1)
 
 
-def test_an_event_with_two_ids_is_told() -> None:
+def test_an_event_with_two_ids_is_reported() -> None:
     steps: list[Step] = [*GOOD[:4], (2, 3), (2, 3, 204), (3, 4), (3, 4, 204), (END, 5), (END, 5, 204)]
     assert len(verdict(steps).twins) == 1
 
@@ -94,7 +94,7 @@ def test_an_event_with_two_ids_is_told() -> None:
 def test_a_repeat_with_another_content_is_wrong() -> None:
     again = attempts([*GOOD[:2], (1, 1), (1, 1, 204)])
     again[1].body = b"other"
-    found = judge([Expected(S, "/a", 1, 1)], again, {})
+    found = check_deliveries([Expected(S, "/a", 1, 1)], again, {})
     assert len(found.wrong) == 1
 
 
@@ -139,7 +139,7 @@ def test_a_repeat_after_the_end_is_late() -> None:
 
 
 def test_more_than_the_maximum_is_wrong() -> None:
-    assert len(verdict(GOOD, most=2).wrong) == 1
+    assert len(verdict(GOOD, max_events=2).wrong) == 1
 
 
 def test_what_was_dropped_is_not_lost() -> None:
@@ -154,8 +154,8 @@ def test_what_comes_behind_something_dropped_is_disordered() -> None:
 
 
 def test_who_was_not_expected_is_wrong() -> None:
-    assert len(judge([], attempts(GOOD), {}).wrong) == 1
+    assert len(check_deliveries([], attempts(GOOD), {}).wrong) == 1
 
 
 def test_another_path_is_wrong() -> None:
-    assert len(judge([Expected(S, "/b", 1, 1)], attempts(GOOD[:2]), {}).wrong) == 1
+    assert len(check_deliveries([Expected(S, "/b", 1, 1)], attempts(GOOD[:2]), {}).wrong) == 1

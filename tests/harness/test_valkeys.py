@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.valkeys import ValkeyServer, _free_port
+from tests.harness.valkeys import ValkeyServer, free_port
 
 
 def test_no_port_is_given_twice() -> None:
-    ports = [_free_port() for _ in range(2000)]
+    ports = [free_port() for _ in range(2000)]
     assert len(set(ports)) == len(ports)
 
 

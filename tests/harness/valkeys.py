@@ -1,4 +1,4 @@
-"""Real Valkey servers on loopback TCP: alone, replicated, as a cluster, watched by a Sentinel.
+"""Real Valkey servers on loopback TCP, alone and replicated; see also `clusters` and `sentinels`.
 
 Each can be killed, paused and started again on its data and port. All are context
 managers that end their processes. Start them from the main thread, see
@@ -15,10 +15,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import redis
 from redis.backoff import NoBackoff
@@ -31,22 +30,18 @@ from webrtc_events.local.stack import child
 from webrtc_events.local.stack.valkey import Valkey
 
 __all__ = [
-    "Cluster",
-    "ClusterClient",
-    "Sentinel",
+    "CLOCK",
+    "ServerProcess",
     "ValkeyServer",
     "eventually",
-    "form",
+    "free_port",
     "quick_directory",
-    "sentinel",
-    "three_node_cluster",
+    "running_store",
 ]
 
 CLOCK = SystemClock()
-SLOTS = 16384
 # More than what a run of the tests writes.
 _MEMORY_BYTES = 4 * 1024**3
-SERVICE = "events"
 # Not the common generator: Hypothesis gives it the same seed in every test process.
 RANDOM = random.SystemRandom()
 _GIVEN_PORTS: set[int] = set()
@@ -68,7 +63,7 @@ def quick_directory(otherwise: Path) -> Iterator[Path]:
 
 @contextmanager
 def running_store(directory: Path) -> Iterator[str]:
-    """A store of its own, by its URL; what it holds stays in the directory."""
+    """A separate store, by its URL; what it holds stays in the directory."""
     server = Valkey(directory, CLOCK)
     server.start()
     try:
@@ -93,14 +88,14 @@ def eventually(
     raise TimeoutError(f"{what}: not within {timeout_s:.0f} s")
 
 
-class _Process:
+class ServerProcess:
     """One server process on a port that stays its own. `directory` is made if need be."""
 
     def __init__(self, directory: Path, binary: str = "") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._binary = binary or str(get_binary_path())
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -173,15 +168,15 @@ class _Process:
         assert self._process is not None, f"{self.address} is not running"
         resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
-    def _signal(self, sign: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None, f"{self.address} is not running"
-        self._process.send_signal(sign)
+        self._process.send_signal(number)
 
-    def _end(self, sign: signal.Signals) -> None:
+    def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is None:
             return
-        process.send_signal(sign)
+        process.send_signal(number)
         process.send_signal(signal.SIGCONT)
         try:
             process.wait(10)
@@ -202,11 +197,11 @@ class _Process:
         self.stop()
 
 
-class ValkeyServer(_Process):
+class ValkeyServer(ServerProcess):
     """A server with its data in `directory`.
 
     `maxmemory` is in bytes; nothing is ever evicted. A server with `aof="no"` keeps nothing
-    over a kill. Clients of a cluster are told of `announce_port`, if it is given. `options` are
+    over a kill. Clients of a cluster get `announce_port`, if it is given. `options` are
     further ones of its configuration, which hold from its next start. `binary` is another server.
     """
 
@@ -240,7 +235,7 @@ class ValkeyServer(_Process):
         if maxmemory is not None:
             self.options["maxmemory"] = str(maxmemory)
         if cluster:
-            self.bus_port = _free_port()
+            self.bus_port = free_port()
             self.options |= {
                 "cluster-enabled": "yes",
                 "cluster-port": str(self.bus_port),
@@ -265,176 +260,20 @@ class ValkeyServer(_Process):
         eventually(linked, f"{self.address} is a replica in sync")
 
 
-class ClusterClient(redis.RedisCluster):
-    """Looks at a cluster as if it were one server: redis-py asks one node only where no key is given."""
-
-    def keys(self, pattern: str = "*") -> list[str]:
-        return list(self.scan_iter(pattern))
-
-    def config_set(self, name: str, value: str | int) -> bool:
-        return all(server.config_set(name, value) for server in self.servers())
-
-    def servers(self) -> list["redis.Redis"]:
-        return [self.get_redis_connection(node) for node in self.get_nodes()]
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """`masters` share the slots evenly, in this order; `replicas` has one of each, or none."""
-
-    masters: Sequence[ValkeyServer]
-    replicas: Sequence[ValkeyServer]
-
-    @property
-    def nodes(self) -> Sequence[ValkeyServer]:
-        return [*self.masters, *self.replicas]
-
-    @property
-    def url(self) -> str:
-        return "redis+cluster://" + ",".join(node.address for node in self.nodes)
-
-    def client(self) -> "ClusterClient":
-        return ClusterClient(
-            startup_nodes=[redis.cluster.ClusterNode("127.0.0.1", node.port) for node in self.nodes],
-            decode_responses=True,
-            require_full_coverage=False,
-        )
-
-    def master_of(self, key: str) -> ValkeyServer:
-        """Whose the key was when the cluster was formed."""
-        slot = redis.crc.key_slot(key.encode())
-        return self.masters[slot * len(self.masters) // SLOTS]
-
-
-@contextmanager
-def three_node_cluster(
-    directory: Path, *, replicas: bool = False, aof: Literal["always", "everysec", "no"] = "always"
-) -> Iterator[Cluster]:
-    """Three masters, each with a replica if `replicas`; formed, and every node knows it."""
-    with ExitStack() as stack:
-
-        def nodes(kind: str) -> list[ValkeyServer]:
-            servers = [ValkeyServer(directory / f"{kind}-{n}", aof=aof, cluster=True) for n in range(3)]
-            return [stack.enter_context(server) for server in servers]
-
-        cluster = Cluster(nodes("master"), nodes("replica") if replicas else [])
-        clients = [stack.enter_context(node.patient_client()) for node in cluster.nodes]
-        form(cluster, clients)
-        yield cluster
-
-
-def form(cluster: Cluster, clients: Sequence["redis.Redis"]) -> None:
-    """Makes a cluster of servers that do not know each other; `clients` are theirs, in order."""
-    first = [-(-number * SLOTS // len(cluster.masters)) for number in range(len(cluster.masters) + 1)]
-    for epoch, client in enumerate(clients, start=1):
-        # Else the nodes settle who is who by collisions, which takes seconds.
-        client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
-    for number, client in enumerate(clients[: len(cluster.masters)]):
-        client.execute_command("CLUSTER", "ADDSLOTSRANGE", first[number], first[number + 1] - 1)
-    for node in cluster.nodes[1:]:
-        clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, node.bus_port)
-    for client in clients:
-        eventually(lambda client=client: len(_known(client)) == len(clients), "every node knows all")
-    for master, replica in zip(clients, clients[len(cluster.masters) :], strict=False):
-        replica.execute_command("CLUSTER", "REPLICATE", master.execute_command("CLUSTER", "MYID"))
-    for client in clients:
-        eventually(lambda client=client: _is_formed(client, cluster), "the cluster is formed")
-    for replica in cluster.replicas:
-        replica.wait_replicated()
-
-
-def _known(client: "redis.Redis") -> Mapping[str, Any]:
-    """The other nodes, as this one sees them, less those whose handshake is under way."""
-    nodes: Mapping[str, Any] = client.execute_command("CLUSTER NODES")
-    return {name: node for name, node in nodes.items() if "handshake" not in node["flags"]}
-
-
-def _is_formed(client: "redis.Redis", cluster: Cluster) -> bool:
-    info = client.execute_command("CLUSTER INFO")
-    replicas = [node for node in _known(client).values() if "slave" in node["flags"]]
-    return (
-        info["cluster_state"] == "ok"
-        and int(info["cluster_slots_ok"]) == SLOTS
-        and len(replicas) == len(cluster.replicas)
-    )
-
-
-class Sentinel(_Process):
-    """Watches the master at a port, by the name `SERVICE`, and is by itself a quorum."""
-
-    def __init__(self, directory: Path, port: int) -> None:
-        super().__init__(directory)
-        self.service = SERVICE
-        self._config = directory / "sentinel.conf"
-        # It keeps what it finds out in this file.
-        lines = (
-            f"port {self.port}",
-            "bind 127.0.0.1",
-            "dir .",
-            f"sentinel monitor {SERVICE} 127.0.0.1 {port} 1",
-            f"sentinel down-after-milliseconds {SERVICE} 500",
-            f"sentinel failover-timeout {SERVICE} 2000",
-            f"sentinel parallel-syncs {SERVICE} 1",
-        )
-        self._config.write_text("".join(f"{line}\n" for line in lines))
-
-    def arguments(self) -> Sequence[str]:
-        return [self._config.name, "--sentinel"]
-
-    @property
-    def url(self) -> str:
-        """Of the service that it watches."""
-        return f"redis+sentinel://{self.address}/{SERVICE}"
-
-    def client(self) -> "redis.Redis":
-        """The sentinel itself, not what it watches."""
-        return redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
-
-    def master_port(self) -> int:
-        with self.client() as client:
-            return int(client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
-
-    def wait_ready(self) -> None:
-        super().wait_ready()
-        with self.client() as client:
-            # It looks for replicas every 10 s, and demotes a former master after 8 s.
-            client.execute_command("SENTINEL DEBUG", "info-period", 200, "publish-period", 200)
-
-    def wait_for_replicas(self, count: int) -> None:
-        """Returns when it knows so many, all in sync: only these can be elected."""
-
-        def known() -> bool:
-            with self.client() as client:
-                replicas = client.execute_command("SENTINEL REPLICAS", SERVICE)
-                return sum(replica["master-link-status"] == "ok" for replica in replicas) == count
-
-        eventually(known, f"the sentinel knows {count} replicas")
-
-
-@contextmanager
-def sentinel(directory: Path, master: ValkeyServer, *replicas: ValkeyServer) -> Iterator[Sentinel]:
-    """A sentinel over running servers, once it knows them all."""
-    with Sentinel(directory, master.port) as watching:
-        for replica in replicas:
-            replica.wait_replicated()
-        watching.wait_for_replicas(len(replicas))
-        yield watching
-
-
-def _free_port() -> int:
+def free_port() -> int:
     """Free, and given to nobody else: below the range that the system gives to connections.
 
     Whoever gets it may bind it later, or again after a restart, so it is never given twice.
     """
-    # Test processes that run side by side take turns.
+    # Test processes that run side by side choose from different ports.
     first = 12_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     step = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     while True:
         port = RANDOM.randrange(first, 32_000, step)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                listener.bind(("127.0.0.1", port))
             except OSError:
                 continue
         if port not in _GIVEN_PORTS:

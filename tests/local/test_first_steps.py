@@ -151,8 +151,8 @@ def test_commands_of_the_banner_can_be_pasted_each_time(
         # Those made before are still there, and get the call too.
         expected = f"accepted 9, duplicate 0, rejected 0, notifications {count}, unmatched 8\n"
         assert shell(play) == expected
-    for times, subscription in enumerate(reversed(subscriptions), start=1):
-        _await_received(sink_client, data, subscription, [("/first", "session-invitation")] * times)
+    for times, subscription_id in enumerate(reversed(subscriptions), start=1):
+        _await_received(sink_client, data, subscription_id, [("/first", "session-invitation")] * times)
     assert "notifications came, valid and in order" in shell(demo)
 
 

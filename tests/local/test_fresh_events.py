@@ -34,7 +34,7 @@ def test_times_rise_where_the_clock_stands_still_or_goes_back() -> None:
     ]
 
 
-def test_each_run_has_ids_of_its_own_and_one_for_each_source_and_id() -> None:
+def test_each_run_has_new_ids_and_one_for_each_source_and_id() -> None:
     event = _CALL[0]
     runs = [FreshEvents(SystemClock()) for _ in range(2)]
     same = [run.renew(event)["id"] for run in runs for _ in range(2)]

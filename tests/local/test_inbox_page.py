@@ -86,11 +86,11 @@ def test_reader_keeps_what_is_open_and_where_it_is(chromium: Browser, sink: Sink
     page.run(f"window.read = {_SHOWN}[30]; read.open = true; read.scrollIntoView({{block: 'center'}})")
     page.until("read.querySelector('pre').textContent.includes('SUBSCRIPTION_EXPIRED')")
     page.run("getSelection().selectAllChildren(read.querySelector('pre'))")
-    place = page.run("read.getBoundingClientRect().top")
+    top = page.run("read.getBoundingClientRect().top")
     for _ in range(25):
         sink.post("/new")
     _await_rows(page, 85)
-    assert abs(page.run("read.getBoundingClientRect().top") - place) < 1
+    assert abs(page.run("read.getBoundingClientRect().top") - top) < 1
     assert page.run("read.isConnected && read.open")
     assert "SUBSCRIPTION_EXPIRED" in page.run("String(getSelection())")
     assert page.run("document.querySelector('#news').textContent") == "↑ 25 new"
@@ -102,15 +102,15 @@ def test_what_is_open_at_the_top_does_not_move_either(chromium: Browser, sink: S
     sink.post("/read")
     page = _open(chromium, sink)
     _await_rows(page, 1)
-    # So long that there is something to scroll.
+    # Long enough to scroll.
     page.run("document.body.style.minHeight = '300vh'")
     page.run(f"window.read = {_SHOWN}[0]; read.open = true")
     page.until("read.querySelector('pre').textContent.length > 9")
-    place = page.run("read.getBoundingClientRect().top")
+    top = page.run("read.getBoundingClientRect().top")
     for _ in range(5):
         sink.post("/new")
     _await_rows(page, 6)
-    assert abs(page.run("read.getBoundingClientRect().top") - place) < 1
+    assert abs(page.run("read.getBoundingClientRect().top") - top) < 1
 
 
 def test_filter_holds_for_what_comes_later_and_through_a_reload(chromium: Browser, sink: Sink) -> None:

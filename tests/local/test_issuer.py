@@ -96,7 +96,7 @@ def test_keys_are_kept_and_private(data: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()} == {0o600}
 
 
-def test_file_that_is_no_key_is_told(data: Path) -> None:
+def test_file_that_is_no_key_is_reported(data: Path) -> None:
     data.mkdir()
     (data / "issuer-key.pem").write_text("nothing")
     with pytest.raises(LocalError, match="issuer-key"):

@@ -23,7 +23,7 @@ def test_port_in_use_names_the_port_and_the_option(taken: int) -> None:
         listen_loopback(taken, "--sink-port")
 
 
-def test_unknown_host_is_told() -> None:
+def test_unknown_host_is_reported() -> None:
     with pytest.raises(LocalError, match="--host"):
         listen("no-such-host.invalid", 0, "--port")
 

@@ -39,12 +39,12 @@ def _publish(api: HttpClient, endpoints: Endpoints, event: Event) -> None:
     api.expect({202}, "POST", f"{endpoints.network}/events", json=event, headers=headers)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_stops_everything_in_order(
-    start_serve: Callable[[], Running], data: Path, sign: signal.Signals
+    start_serve: Callable[[], Running], data: Path, number: signal.Signals
 ) -> None:
     serve = start_serve()
-    assert serve.stop(sign) == 0
+    assert serve.stop(number) == 0
     assert "Traceback" not in serve.output
     assert "Stopping: requests, deliveries, sink, store" in serve.output
     assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
@@ -57,12 +57,12 @@ def test_second_signal_does_not_wait_for_deliveries(
     serve = start_serve()
     endpoints = Endpoints.read(data)
     (event, *_) = played_anew(load_recording("answered"), 1_800_000_000_000)
-    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        silent.settimeout(10)
-        sink = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(10)
+        sink = f"https://127.0.0.1:{listener.getsockname()[1]}/"
         _subscribe(api, endpoints, sink, _INVITATION, {"registrationId": event["subject"]})
         _publish(api, endpoints, event)
-        with closing(silent.accept()[0]):
+        with closing(listener.accept()[0]):
             serve.process.send_signal(signal.SIGINT)
             serve.await_output("Stopping")
             clock = SystemClock()
@@ -73,7 +73,7 @@ def test_second_signal_does_not_wait_for_deliveries(
 
 
 @pytest.mark.slow
-def test_port_in_use_is_told_and_nothing_is_started(data: Path) -> None:
+def test_port_in_use_is_reported_and_nothing_is_started(data: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = other.getsockname()[1]
         for option in ("--port", "--sink-port"):
@@ -95,7 +95,7 @@ def test_second_serve_on_the_same_data_is_refused(start_serve: Callable[[], Runn
     assert "another `webrtc-events serve` uses" in done.stderr.decode()
 
 
-def test_wrong_settings_are_all_told(data: Path) -> None:
+def test_wrong_settings_are_all_reported(data: Path) -> None:
     wrong = {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": "softphone,true", "WEBRTC_EVENTS_APIS": "private"}
     done = run(
         "serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data), env=clean_environ() | wrong
@@ -153,7 +153,7 @@ def test_accepted_event_outlives_a_killed_serve(
 
 
 @pytest.mark.slow
-def test_strict_form_passes_the_strict_second_opinion(
+def test_strict_format_passes_the_strict_second_validator(
     start_serve: Callable[..., Running], data: Path, api: HttpClient, sink_client: HttpClient
 ) -> None:
     start_serve(WEBRTC_EVENTS_STRICT_CLOUDEVENTS="true")
@@ -189,7 +189,11 @@ def test_one_client_has_the_strict_form_and_others_the_contracts(
 
     def both() -> dict[str, dict[str, object]] | None:
         received = sink_client.expect({200}, "GET", feed, params={"wait": "1"}).json()
-        return {item["path"]: item for item in received} if len(received) == 2 else None
+        return (
+            {received_item["path"]: received_item for received_item in received}
+            if len(received) == 2
+            else None
+        )
 
     received = eventually(both)
     assert [item["fault"] for item in received.values()] == [None, None]
@@ -202,7 +206,7 @@ def test_one_client_has_the_strict_form_and_others_the_contracts(
 
 
 @pytest.mark.slow
-def test_terminal_has_one_line_for_what_the_own_sink_took_and_the_log_for_all_else(
+def test_terminal_has_one_line_for_a_delivery_to_the_local_sink_and_the_log_for_all_else(
     start_serve: Callable[[], Running], start: Callable[..., Running], data: Path, api: HttpClient
 ) -> None:
     serve = start_serve()

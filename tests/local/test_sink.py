@@ -117,10 +117,10 @@ def test_what_is_received_is_never_a_page(url: str, path: str, sink_client: Http
     body = _event(type=hostile)
     sink_client.expect({400}, "POST", f"{url}{path}{hostile}", data=body, headers=_MEDIA_TYPE)
     (shown,) = _rows(sink_client, url, path)
-    for place in ("/", "/_inbox", "/_inbox/rows", f"/_inbox/{shown['number']}"):
-        answer = sink_client.expect({200}, "GET", f"{url}{place}")
+    for page_path in ("/", "/_inbox", "/_inbox/rows", f"/_inbox/{shown['number']}"):
+        answer = sink_client.expect({200}, "GET", f"{url}{page_path}")
         html = answer.headers["Content-Type"].startswith("text/html")
-        assert html == (place == "/")
+        assert html == (page_path == "/")
         assert (hostile in answer.text) != html
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         policy = answer.headers["Content-Security-Policy"].split("; ")
@@ -184,7 +184,7 @@ def test_inbox_is_cleared_for_its_own_page(url: str, path: str, sink_client: Htt
     assert _received(sink_client, url, path) == []
 
 
-def test_what_is_kept_no_longer_is_told(url: str, sink_client: HttpClient) -> None:
+def test_what_is_kept_no_longer_is_shown_as_such(url: str, sink_client: HttpClient) -> None:
     answer = sink_client.expect({404}, "GET", f"{url}/_inbox/{10**30}").json()
     assert answer["message"] == "It is no longer kept."
 
@@ -267,7 +267,7 @@ def test_sink_takes_each_form_that_some_client_may_get(
     assert [answer.status_code for answer in answers] == expected
 
 
-def test_a_setting_that_nobody_can_read_is_told(data: Path) -> None:
+def test_a_setting_that_nobody_can_read_is_reported(data: Path) -> None:
     env = clean_environ() | {"WEBRTC_EVENTS_STRICT_CLOUDEVENTS": "softphone,yes"}
     done = run("sink", "--port", "0", "--data-dir", str(data), env=env)
     assert done.returncode == 2

@@ -37,8 +37,8 @@ def test_start_page_leads_to_both_references_and_the_inbox(
         assert "Swagger UI" in requests.get(f"{endpoints.api}{link}", timeout=5).text
     inbox = sink_client.expect({200}, "GET", links[2]).text
     assert f"{endpoints.api}/" in _links(inbox)
-    for place in (endpoints.public, endpoints.network, f"{endpoints.sink}/…", endpoints.issuer, str(data)):
-        assert str(place) in page.text
+    for address in (endpoints.public, endpoints.network, f"{endpoints.sink}/…", endpoints.issuer, str(data)):
+        assert str(address) in page.text
 
 
 @pytest.mark.slow

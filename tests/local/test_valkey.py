@@ -161,7 +161,7 @@ def test_store_is_reached_by_its_owner_alone(start_valkey: Callable[[Path], Valk
     assert (data / "valkey").stat().st_mode & 0o777 == 0o700
 
 
-def test_server_that_cannot_start_is_told_with_its_log(
+def test_server_that_cannot_start_is_reported_with_its_log(
     start_valkey: Callable[[Path], Valkey], data: Path
 ) -> None:
     start_valkey(data).stop()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trustme
 
-from tests.harness.valkeys import _free_port as free_port
+from tests.harness.valkeys import free_port
 from tests.production.operations.proxy import nginx
 
 __all__ = ["LargeSink", "large_sink"]
@@ -47,7 +47,7 @@ class LargeSink:
         return f"https://127.0.0.1:{self.port}/{path}"
 
     def taken(self, least: int = 0) -> Counter[str]:
-        """How many of at least so many bytes came to each path."""
+        """How many notifications of at least this number of bytes came to each path."""
         lines = (self.directory / "taken.log").read_text().splitlines()
         found = (line.rpartition(" ") for line in lines)
         return Counter(path.removeprefix("/") for path, _, size in found if int(size) >= least)

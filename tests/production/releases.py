@@ -15,7 +15,7 @@ import pytest
 
 from tests.chaos.processes import Process
 from tests.chaos.service import APP, GUNICORN_CONF, Service
-from tests.harness.valkeys import _free_port as free_port
+from tests.harness.valkeys import free_port
 
 __all__ = ["Release", "build_wheel", "previous", "this"]
 
@@ -37,10 +37,10 @@ class Release:
         return worker
 
     def start_api(self, service: Service) -> tuple[Process, Service]:
-        """On the service's port, which it shares, and on one of its own: the service as asked there."""
+        """On the service's port, which it shares, and on another: the service as asked on the other port."""
         own = copy.copy(service)
         own._port = free_port()
-        binds = [part for each in (service, own) for part in ("-b", each.url.removeprefix("http://"))]
+        binds = [part for process in (service, own) for part in ("-b", process.url.removeprefix("http://"))]
         options = ["-c", self.gunicorn_conf, "--reuse-port", "--access-logfile", "-", *binds]
         api = service.run(f"api-{self.name}", *self.python("-m", "gunicorn", *options, APP))
         api.wait_output("Application startup complete")

@@ -10,7 +10,7 @@ from tests.chaos.processes import Process
 from tests.chaos.service import APP, GUNICORN_CONF, SCRIPTS
 from tests.harness.issuer import Issuer
 from tests.harness.sinks import RecordingSink
-from tests.harness.valkeys import CLOCK, ValkeyServer, _free_port, eventually
+from tests.harness.valkeys import CLOCK, ValkeyServer, eventually, free_port
 
 __all__ = ["TYPE", "Make", "Service", "environ_of", "event", "processes", "restarted"]
 
@@ -50,7 +50,7 @@ def environ_of(issuer: Issuer, store: str, ca_file: Path, **settings: str) -> di
 def processes(
     directory: Path, environ: dict[str, str], url: str, *, api_processes: int
 ) -> tuple[Process, Process]:
-    """gunicorn with so many, which listens at `url`, and a worker; neither is started."""
+    """gunicorn with this number of processes, which listens at `url`, and a worker; neither is started."""
     bind = url.removeprefix("http://")
     gunicorn = (str(SCRIPTS / "gunicorn"), "-c", GUNICORN_CONF, "-w", str(api_processes), "-b", bind)
     return (
@@ -65,7 +65,7 @@ class Service:
     def __init__(
         self, directory: Path, issuer: Issuer, store: str, sink: RecordingSink, **settings: str
     ) -> None:
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self._public = f"{self.url}/webrtc-events/v0.2/subscriptions"
         self._headers = {"Authorization": f"Bearer {issuer.token(CLOCK.now(), scope=SCOPE)}"}
         self._sink = sink

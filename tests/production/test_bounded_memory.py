@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import requests
 from tests.chaos.processes import Process
 from tests.harness.builders import created
 from tests.harness.issuer import Issuer
-from tests.harness.valkeys import CLOCK, ValkeyServer, _free_port, eventually
+from tests.harness.valkeys import CLOCK, ValkeyServer, eventually, free_port
 from tests.production.large_sink import LargeSink, large_sink
 from tests.production.service import environ_of, event, processes
 from webrtc_events.core.settings import Settings
@@ -27,15 +27,15 @@ MAXMEMORY = 200 * MB
 CROWD = 1_000
 # Of as many registrations, in most partitions.
 OTHERS = 120
-# An event with a name so long has just not more bytes than it may, as it is kept.
+# An event with a name of this length has just the greatest permitted size, as it is stored.
 LARGEST = 262_144 - 500
 
 
 class Service:
-    """An API and a worker, each a process of its own, on a store with little memory, and a sink."""
+    """An API and a worker in separate processes, on a store with little memory, and a sink."""
 
     def __init__(self, directory: Path, issuer: Issuer, store: ValkeyServer, sink: LargeSink) -> None:
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         token = issuer.token(CLOCK.now(), scope="webrtc-events:network", exp=CLOCK.now() + 3600)
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"
@@ -98,24 +98,42 @@ def taken(sink: LargeSink) -> Counter[str]:
     return found
 
 
-def most_resident(process: Process) -> int:
+def max_resident(process: Process) -> int:
     status = Path(f"/proc/{process.pid}/status").read_text()
     found = re.search(r"VmHWM:\s*(\d+) kB", status)
     assert found is not None
     return int(found[1]) * 1024
 
 
+def subscribe(service: Service, sink: LargeSink, names: Sequence[str]) -> None:
+    """A crowd of one registration, and one subscription to each of the others."""
+    store = Store.connect(Settings.from_environ(service.environ))
+    for number in range(CROWD):
+        created(store, registration="crowd", sink=sink.url(f"crowd-{number}"))
+    for name in (*names, "batches"):
+        created(store, registration=name, sink=sink.url(name))
+    store.close()
+
+
+def publish_until_full(service: Service, names: Sequence[str], numbers: Iterator[int]) -> dict[str, int]:
+    """How many events of each registration were accepted before the store was full."""
+    accepted = dict.fromkeys(names, 0)
+    for number in numbers:
+        name = names[number % OTHERS]
+        answer = service.publish(number, name)
+        if answer.status_code == 503:
+            break
+        assert answer.status_code == 202, answer.text
+        accepted[name] += 1
+    assert "store is full" in answer.json()["message"]
+    return accepted
+
+
 def test_a_store_that_was_filled_is_emptied_within_bounds(
     service: Service, server: ValkeyServer, sink: LargeSink
 ) -> None:
-    settings = Settings.from_environ(service.environ)
-    store = Store.connect(settings)
-    for number in range(CROWD):
-        created(store, registration="crowd", sink=sink.url(f"crowd-{number}"))
     names = [f"r{number}" for number in range(OTHERS)]
-    for name in (*names, "batches"):
-        created(store, registration=name, sink=sink.url(name))
-
+    subscribe(service, sink, names)
     # More than the largest is refused, and the largest is taken.
     assert service.publish(0, "crowd", LARGEST + 500).status_code == 400
     with server.client() as raw:
@@ -123,16 +141,8 @@ def test_a_store_that_was_filled_is_emptied_within_bounds(
         crowded = service.publish(1, "crowd")
         assert crowded.json()["results"] == [{"id": "e1", "status": "accepted", "subscriptions": CROWD}]
         grown = raw.info("memory")["used_memory"] - before
-        accepted = {"crowd": 1} | dict.fromkeys(names, 0)
         numbers = itertools.count(2)
-        for number in numbers:
-            name = names[number % OTHERS]
-            answer = service.publish(number, name)
-            if answer.status_code == 503:
-                break
-            assert answer.status_code == 202, answer.text
-            accepted[name] += 1
-        assert "store is full" in answer.json()["message"]
+        accepted = {"crowd": 1} | publish_until_full(service, names, numbers)
         refused_at = sum(accepted.values())
         assert service.publish(next(numbers), "crowd").status_code == 503
         with ThreadPoolExecutor(4) as gateways:
@@ -143,7 +153,7 @@ def test_a_store_that_was_filled_is_emptied_within_bounds(
         service.worker.start()
         service.worker.wait_output("Delivering.")
         started = CLOCK.monotonic()
-        while (answer := service.publish(next(numbers), names[0])).status_code == 503:
+        while service.publish(next(numbers), names[0]).status_code == 503:
             CLOCK.sleep(0.05)
         taken_again_s = CLOCK.monotonic() - started
         accepted[names[0]] += 1
@@ -157,7 +167,7 @@ def test_a_store_that_was_filled_is_emptied_within_bounds(
         f"{refused_at} events accepted, the first for {CROWD} subscriptions ({grown / MB:.1f} MB); "
         f"used {filled['used_memory'] / MB:.0f} MB, at most {emptied['used_memory_peak'] / MB:.0f} MB of "
         f"{MAXMEMORY / MB:.0f} MB, resident {emptied['used_memory_rss'] / MB:.0f} MB; the worker "
-        f"{most_resident(service.worker) / MB:.0f} MB; taken again after {taken_again_s:.1f} s, "
+        f"{max_resident(service.worker) / MB:.0f} MB; taken again after {taken_again_s:.1f} s, "
         f"{wanted} deliveries after {CLOCK.monotonic() - started:.1f} s"
     )
     assert taken(sink) == expected
@@ -165,7 +175,6 @@ def test_a_store_that_was_filled_is_emptied_within_bounds(
     # A copy for each subscription would be 262 MB.
     assert grown < 5 * MB
     assert emptied["used_memory_peak"] <= 1.1 * MAXMEMORY
-    assert most_resident(service.worker) <= 300 * MB
+    assert max_resident(service.worker) <= 300 * MB
     assert taken_again_s <= 5
     assert service.worker.running
-    store.close()

@@ -34,8 +34,8 @@ def test_every_process_says_which_store_it_is_and_that_it_lost_its_data(
 
     restarted(server)
     emptied = f"the store was emptied at {server.address}"
-    eventually(lambda: running.worker.output.count(emptied) == 1, "the worker says so", 20)
-    eventually(lambda: running.api.output.count(emptied) == 2, "both processes of the API say so", 20)
+    eventually(lambda: running.worker.output.count(emptied) == 1, "the worker logs it", 20)
+    eventually(lambda: running.api.output.count(emptied) == 2, "both processes of the API log it", 20)
     status, checks = running.ready()
     assert status == 200
     assert "The store lost all that it held" in checks["durability"]["detail"]
@@ -66,14 +66,14 @@ def test_where_the_store_must_be_durable_no_process_starts_on_another(
     done = subprocess.run(
         commands[command], env=running.environ, cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
-    told = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     # Of gunicorn it may be that of the process, or of a worker that could not start.
-    assert done.returncode in ({1, 3} if command == "gunicorn" else {1}), told
-    assert "WEBRTC_EVENTS_REQUIRE_DURABLE_STORE=true" in told
-    assert f"the store at {server.address} writes nothing to disk" in told
-    assert "Set `appendonly yes`" in told
-    assert "Traceback" not in told
-    assert sys.executable not in told
+    assert done.returncode in ({1, 3} if command == "gunicorn" else {1}), output
+    assert "WEBRTC_EVENTS_REQUIRE_DURABLE_STORE=true" in output
+    assert f"the store at {server.address} writes nothing to disk" in output
+    assert "Set `appendonly yes`" in output
+    assert "Traceback" not in output
+    assert sys.executable not in output
 
 
 @pytest.mark.slow

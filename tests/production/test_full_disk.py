@@ -1,4 +1,4 @@
-"""The store's disk is full: what gateways and load balancers are told, and that nothing accepted is lost."""
+"""The store's disk is full: what gateways and load balancers get, and that nothing accepted is lost."""
 
 import pytest
 
@@ -8,16 +8,16 @@ from tests.production.service import Make, Service, restarted
 pytestmark = pytest.mark.slow
 
 
-def publish_until_refused(running: Service, first: int, most: int = 2_000) -> list[str]:
+def publish_until_refused(running: Service, first: int, max_events: int = 2_000) -> list[str]:
     """The sessions of those that were accepted."""
     accepted = []
-    for number in range(first, first + most):
+    for number in range(first, first + max_events):
         answer = running.publish(number, session=f"m{number}")
         if answer.status_code == 503:
             return accepted
         assert answer.status_code == 202, answer.text
         accepted.append(f"m{number}")
-    raise AssertionError(f"{most} events were taken")
+    raise AssertionError(f"{max_events} events were taken")
 
 
 def delivered(running: Service) -> set[str]:
@@ -54,9 +54,9 @@ def test_a_store_that_syncs_always_and_ends_on_a_full_disk_loses_nothing(service
     running.start()
     assert running.subscribe().status_code == 201
     wanted: set[str] = set()
-    for turn in range(2):
-        server.limit_files((turn + 1) * 40_000)
-        wanted |= set(publish_until_refused(running, turn * 10_000))
+    for repeat in range(2):
+        server.limit_files((repeat + 1) * 40_000)
+        wanted |= set(publish_until_refused(running, repeat * 10_000))
         eventually(lambda: server._process is None or server._process.poll() is not None, "it ends", 20)
         assert "AOF write error" in server.log.read_text() or "write to the AOF" in server.log.read_text()
         eventually(lambda: is_ready(running, 503), "it is not ready", 10)

@@ -12,8 +12,7 @@ import requests
 from tests.chaos.processes import Process
 from tests.chaos.service import APP, GUNICORN_CONF
 from tests.harness.issuer import Issuer
-from tests.harness.valkeys import _free_port as free_port
-from tests.harness.valkeys import eventually
+from tests.harness.valkeys import eventually, free_port
 from tests.production.service import environ_of
 from webrtc_events.local.stack.valkey import Valkey
 

@@ -81,11 +81,11 @@ def fill(client: Client, name: str, raw: "redis.Redis", count: int, status: str)
 
 
 def children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def memory_mb(pid: int) -> float:
-    """The most that was ever resident of it."""
+    """The greatest resident memory of the process so far."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 
@@ -142,7 +142,7 @@ def test_a_full_quota_frees_itself_without_a_worker(
     assert "Traceback" not in (tmp_path / "api.log").read_text() + (tmp_path / "worker.log").read_text()
 
 
-def test_a_server_that_is_killed_while_it_creates_costs_no_place_for_good(
+def test_a_server_that_is_killed_while_it_creates_costs_no_quota_for_good(
     serving: Callable[..., Any], issuer: Issuer, raw_store: "redis.Redis"
 ) -> None:
     """Whatever it was about to do: a minute later exactly as many live as may."""
@@ -171,8 +171,10 @@ def test_a_server_that_is_killed_while_it_creates_costs_no_place_for_good(
         for thread in threads:
             thread.join()
         # A minute passes.
-        for each, score in raw_store.zrange(client_key("app"), 2**20, "+inf", byscore=True, withscores=True):
-            raw_store.zadd(client_key("app"), {each: score - 61})
+        for subscription_id, score in raw_store.zrange(
+            client_key("app"), 2**20, "+inf", byscore=True, withscores=True
+        ):
+            raw_store.zadd(client_key("app"), {subscription_id: score - 61})
         eventually(lambda: client.create().status_code == 429, "its quota is full", timeout_s=60)
         keys = list(raw_store.scan_iter(P.subscription("*")))
         living = [key for key in keys if raw_store.hget(key, "status") == "ACTIVE"]

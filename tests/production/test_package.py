@@ -29,7 +29,7 @@ def test_only_its_own_package_lands_in_site_packages(wheel: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "place"),
+    ("folder", "target"),
     [
         ("handlers", "webrtc_events/handlers"),
         ("spec", "webrtc_events/spec"),
@@ -39,14 +39,14 @@ def test_only_its_own_package_lands_in_site_packages(wheel: list[str]) -> None:
         ("webrtc_events/local/static", "webrtc_events/local/static"),
     ],
 )
-def test_what_the_package_reads_is_in_the_wheel_once(wheel: list[str], folder: str, place: str) -> None:
+def test_what_the_package_reads_is_in_the_wheel_once(wheel: list[str], folder: str, target: str) -> None:
     top = ROOT / folder
     files = sorted(
         str(path.relative_to(top)) for path in top.rglob("*") if path.is_file() and path.suffix != ".pyc"
     )
     assert files
-    assert sorted(name for name in wheel if name.startswith(f"{place}/")) == [
-        f"{place}/{name}" for name in files
+    assert sorted(name for name in wheel if name.startswith(f"{target}/")) == [
+        f"{target}/{name}" for name in files
     ]
 
 

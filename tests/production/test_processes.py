@@ -1,4 +1,4 @@
-"""The API under gunicorn and a worker of its own, as an operator runs them."""
+"""The API under gunicorn, and a worker, as an operator runs them."""
 
 import json
 import os
@@ -101,7 +101,7 @@ def test_events_pass_from_a_gunicorn_to_a_worker(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shown", [False, True], ids=["masked", "in clear"])
-def test_a_gunicorn_logs_personal_data_only_if_told_to(
+def test_gunicorn_logs_personal_data_only_where_the_setting_allows_it(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path, *, shown: bool
 ) -> None:
     """With its access log on, and with what is logged of an error."""
@@ -199,15 +199,15 @@ def test_a_gunicorn_without_settings_says_once_what_is_missing(tmp_path: Path, w
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
     done = subprocess.run(gunicorn("-w", workers), cwd=tmp_path, env=kept, capture_output=True, timeout=60)
     assert done.returncode == 2
-    told = done.stderr.decode()
+    output = done.stderr.decode()
     for name in ("OPENID_CONFIGURATION_URL", "SECRET_KEY"):
-        assert told.count(f"WEBRTC_EVENTS_{name} must be set") == 1
-    assert "Traceback" not in told
-    assert "Warning" not in told
+        assert output.count(f"WEBRTC_EVENTS_{name} must be set") == 1
+    assert "Traceback" not in output
+    assert "Warning" not in output
 
 
 @pytest.mark.slow
-def test_a_gunicorn_without_a_store_says_so_once(
+def test_gunicorn_without_a_store_reports_it_once(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path
 ) -> None:
     gone = os.environ | environ | settings_of(issuer) | {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:1/0"}
@@ -242,7 +242,7 @@ def test_a_worker_without_settings_says_what_is_missing(tmp_path: Path) -> None:
         assert f"WEBRTC_EVENTS_{name} must be set" in done.stderr.decode()
 
 
-def test_a_worker_without_a_store_says_so(environ: dict[str, str]) -> None:
+def test_a_worker_without_a_store_reports_it(environ: dict[str, str]) -> None:
     gone = os.environ | environ | {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:1/0"}
     command = [str(Path(sys.executable).parent / "webrtc-events"), "worker"]
     done = subprocess.run(command, env=gone, capture_output=True, timeout=30)
@@ -261,7 +261,7 @@ def test_the_command_line_tells_how_the_logs_call_an_address(environ: dict[str, 
 
 
 @pytest.mark.slow
-def test_an_api_process_that_ends_while_the_store_is_away_takes_no_other_with_it(
+def test_an_api_process_that_ends_while_the_store_is_unavailable_ends_no_other(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path
 ) -> None:
     """gunicorn starts another in its place, over and over, until the store is back."""

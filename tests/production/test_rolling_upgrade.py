@@ -46,7 +46,7 @@ def test_the_previous_release_is_what_runs(old: Release, tmp_path: Path) -> None
     show = "import webrtc_events, handlers; print(webrtc_events.__file__, handlers.__path__[0])"
     command = old.python("-c", show)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert all(Path(each).is_relative_to(str(old.code)) for each in done.stdout.split())
+    assert all(Path(folder).is_relative_to(str(old.code)) for folder in done.stdout.split())
 
 
 def test_a_rolling_upgrade_loses_nothing_and_keeps_order(run: Run, old: Release) -> None:
@@ -91,8 +91,8 @@ def test_a_rolling_upgrade_loses_nothing_and_keeps_order(run: Run, old: Release)
     assert all("POST /network/v0/events" in api.output for api in (old_api, new_api))
     for worker in (old_worker, new_worker):
         for made in (by_old, by_new):
-            assert delivered(worker) & {subscription.id for subscription in made.lasting}
-    assert delivered(new_worker) >= {each.id for each in (*by_old.lasting, *by_new.lasting)}
+            assert delivered(worker) & {subscriber.id for subscriber in made.lasting}
+    assert delivered(new_worker) >= {subscriber.id for subscriber in (*by_old.lasting, *by_new.lasting)}
 
 
 class Made:
@@ -105,7 +105,7 @@ class Made:
         self.lasting += run.subscribe(sessions)
         ending = run.channels(8, EVENTS // 6, subscribers=None)
         self.ended = run.subscribe(ending[:4])
-        run.ends(run.subscribe(ending[4:], most=10), "MAX_EVENTS_REACHED")
+        run.ends(run.subscribe(ending[4:], max_events=10), "MAX_EVENTS_REACHED")
         self.channels = lasting + sessions + ending
 
 
@@ -158,15 +158,17 @@ def test_an_old_worker_delivers_a_large_event_for_several(
 def test_an_old_worker_delivers_what_is_redelivered(
     only_old_worker: Process, store: Store, settings: Settings, sink: RecordingSink
 ) -> None:
-    """And its letters, which say less, can be redelivered. But it gives the event a new id."""
+    """And its dead letters, which say less, can be redelivered. But it gives the event a new id."""
     made = created(store, sink=sink.url)
     sink.answer = [400, 204]
     append(store, invitation(1), invitation(2))
     sink.wait_for(2)
-    letters = DeadLetters(store)
-    eventually(lambda: list(letters.newest_first(DeadLetterFilter(registration="r1"))), "there is a letter")
-    (letter,) = letters.newest_first(DeadLetterFilter(registration="r1"))
-    assert letters.redeliver(letter).outcome == "redelivered"
+    dead_letters = DeadLetters(store)
+    eventually(
+        lambda: list(dead_letters.newest_first(DeadLetterFilter(registration="r1"))), "there is a dead letter"
+    )
+    (dead_letter,) = dead_letters.newest_first(DeadLetterFilter(registration="r1"))
+    assert dead_letters.redeliver(dead_letter).outcome == "redelivered"
     append(store, invitation(3))
     received = [request.json for request in sink.wait_for(4)]
     assert [event["data"]["sequenceNumber"] for event in received] == [1, 2, 1, 3]

@@ -1,19 +1,18 @@
-"""What a subscription misses, and is told of, while its sink has not agreed yet."""
+"""What a subscription misses, and what it is notified of, while its sink has not agreed yet."""
 
 import dataclasses
 from typing import Any
 
 import pytest
 
+from tests.services.subscription_requests import APP
+from tests.services.world import INVITATION, REGISTRATION_ENDS, STATUS, World, ends, invitation, status
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.errors import NotFound
 from webrtc_events.core.model import EventType, OutboxKind
 from webrtc_events.core.outcomes import Agreed, Refused
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.store import Store
-
-from .test_lifecycle import INVITATION, REGISTRATION_ENDS, STATUS, World, ends, invitation, status
-from .test_subscriptions import APP
 
 WISHES = {"initialEvent": True}
 AGREED = Agreed(None)
@@ -50,7 +49,7 @@ def test_a_subscription_waits_for_its_sink(world: World, event_type: EventType) 
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
 
 
-def test_only_what_happens_after_the_agreement_is_told(world: World) -> None:
+def test_only_events_after_the_agreement_are_notified(world: World) -> None:
     made = world.subscribe(STATUS)
     assert world.publish(status("InProgress")) == [0]
     answered(world, made)
@@ -62,12 +61,12 @@ def test_an_initial_invitation_is_the_one_that_is_pending_at_the_agreement(world
     made = world.subscribe(config=WISHES)
     assert world.publish(invitation(session="s1"), invitation(session="s2")) == [0, 0]
     answered(world, made)
-    (told,) = world.payloads(made)
-    assert told["data"]["mediaSessionId"] == "s2"
+    (payload,) = world.payloads(made)
+    assert payload["data"]["mediaSessionId"] == "s2"
 
 
-def test_a_registration_that_ended_meanwhile_is_told_of_to_who_wishes_it(world: World) -> None:
-    wishing, other = (world.subscribe(REGISTRATION_ENDS, config=each) for each in (WISHES, {}))
+def test_a_registration_that_ended_meanwhile_is_an_initial_event(world: World) -> None:
+    wishing, other = (world.subscribe(REGISTRATION_ENDS, config=config) for config in (WISHES, {}))
     assert world.publish(ends()) == [0]
     claims = world.claims()
     for claim in claims.values():

@@ -59,7 +59,7 @@ def test_a_status_without_subject_reaches_every_registration_of_the_session(
     session = statuses[0]["data"]["mediaSessionId"]
     for registration in ("r1", "r2", "r3"):
         created(store, registration=registration, session=session, event_type=EventType.SESSION_STATUS)
-    assert len({partition_of(each, 64).number for each in ("r1", "r2", "r3")}) == 3
+    assert len({partition_of(registration, 64).number for registration in ("r1", "r2", "r3")}) == 3
     assert outcome(use_case.accept(statuses)) == [("accepted", 3)] * len(statuses)
     assert outcome(use_case.accept(statuses)) == [("duplicate", 0)] * len(statuses)
 

@@ -10,6 +10,7 @@ import redis
 
 from tests.conftest import everything, kept_keys
 from tests.harness.builders import listed
+from tests.services.subscription_requests import APP, SCOPES, credential, request
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import SystemClock, format_time, parse_time
 from webrtc_events.core.errors import NotFound, PermissionDenied, ServiceError, Unprocessable
@@ -19,34 +20,10 @@ from webrtc_events.services import subscription_requests
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.store import Store
 
-SCOPES = frozenset(f"webrtc-events:{each}:create" for each in EventType)
-APP = Caller("app", None, SCOPES)
-
 
 @pytest.fixture
 def subscriptions(store: Store, settings: Settings) -> Subscriptions:
     return Subscriptions(store, SubscriptionOptions.of(settings))
-
-
-def request(event_type: str = EventType.SESSION_INVITATION, **changes: Any) -> Any:
-    detail = {"registrationId": "r1", "deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2"}
-    detail |= changes.pop("detail", {})
-    config = {"subscriptionDetail": detail} | changes.pop("config", {})
-    return {
-        "protocol": "HTTP",
-        "sink": "https://sink.example.com/inbox",
-        "types": [str(event_type)],
-        "config": config,
-    } | changes
-
-
-def credential(expires: str = "2999-01-01T00:00:00Z", token: str = "s3cret") -> dict[str, str]:
-    return {
-        "credentialType": "ACCESSTOKEN",
-        "accessToken": token,
-        "accessTokenExpiresUtc": expires,
-        "accessTokenType": "bearer",
-    }
 
 
 def error(subscriptions: Subscriptions, asked: Any, caller: Caller = APP) -> tuple[int, str, str]:
@@ -136,13 +113,13 @@ def test_ids_that_no_gateway_can_name_are_refused(
 ) -> None:
     """They would match nothing, without a word."""
     detail = {"sessionId": "s1"} if name == "registrationId" else {}
-    for control, place in itertools.product(CONTROLS, ["{}a", "a{}b", "a{}"]):
-        bad = place.format(control)
+    for control, template in itertools.product(CONTROLS, ["{}a", "a{}b", "a{}"]):
+        bad = template.format(control)
         asked = request(EventType.SESSION_STATUS, detail=detail | {name: bad})
         status, code, message = error(subscriptions, asked)
         assert (status, code) == (400, "INVALID_ARGUMENT"), repr(bad)
-        told = r"\$\.config\.subscriptionDetail\.(registrationId|sessionId): holds a control"
-        assert re.match(told, message), repr(bad)
+        fault = r"\$\.config\.subscriptionDetail\.(registrationId|sessionId): holds a control"
+        assert re.match(fault, message), repr(bad)
         assert control not in message, repr(bad)
         assert kept_keys(raw_store) == ["partitions"], repr(bad)
 
@@ -197,8 +174,8 @@ def test_one_that_was_stored_with_a_line_end_is_still_shown_and_deleted(
 def test_what_the_schemas_cannot_say_is_checked(
     subscriptions: Subscriptions, raw_store: "redis.Redis", changes: dict[str, Any], code: str, path: str
 ) -> None:
-    status, told, message = error(subscriptions, request(**changes))
-    assert (status, told) == (400, code)
+    status, found_code, message = error(subscriptions, request(**changes))
+    assert (status, found_code) == (400, code)
     assert message.startswith(path)
     assert kept_keys(raw_store) == ["partitions"]
 
@@ -236,10 +213,10 @@ def test_times_are_read_in_any_zone(subscriptions: Subscriptions) -> None:
     assert subscriptions.create(APP, request(config={"subscriptionExpireTime": soon}))["expiresAt"] == soon
 
 
-@pytest.mark.parametrize("most", [5.0, 10**90])
-def test_any_json_integer_is_a_maximum(subscriptions: Subscriptions, most: float) -> None:
-    made = subscriptions.create(APP, request(config={"subscriptionMaxEvents": most}))
-    assert subscriptions.get(APP, made["id"])["config"]["subscriptionMaxEvents"] == most
+@pytest.mark.parametrize("max_events", [5.0, 10**90])
+def test_any_json_integer_is_a_maximum(subscriptions: Subscriptions, max_events: float) -> None:
+    made = subscriptions.create(APP, request(config={"subscriptionMaxEvents": max_events}))
+    assert subscriptions.get(APP, made["id"])["config"]["subscriptionMaxEvents"] == max_events
 
 
 def test_ports_of_sinks_are_those_of_the_setting(store: Store, settings: Settings) -> None:
@@ -248,10 +225,10 @@ def test_ports_of_sinks_are_those_of_the_setting(store: Store, settings: Setting
     )
     for port in (8443, 25):
         subscriptions.create(APP, request(sink=f"https://sink.example.com:{port}/"))
-    told = "$.sink: sink must use one of the ports 25, 8443"
+    fault = "$.sink: sink must use one of the ports 25, 8443"
     for authority in ("sink.example.com", "sink.example.com:9443"):
         asked = request(sink=f"https://{authority}/")
-        assert error(subscriptions, asked) == (400, "INVALID_SINK", told)
+        assert error(subscriptions, asked) == (400, "INVALID_SINK", fault)
 
 
 @pytest.mark.parametrize("name", ["Signature", "WebHook-Request-Origin", "X-Forwarded-For", "Host", "ce_id"])

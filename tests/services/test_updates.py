@@ -10,6 +10,8 @@ import redis
 
 from tests.conftest import everything
 from tests.harness.builders import listed
+from tests.services.subscription_requests import APP, SCOPES, credential, request
+from tests.services.world import STATUS, World, content, invitation, status, token
 from webrtc_events.contract.documents import load_next
 from webrtc_events.core.clock import SystemClock, format_time
 from webrtc_events.core.credentials import CredentialBox
@@ -21,9 +23,6 @@ from webrtc_events.services.subscriptions import SubscriptionOptions, Subscripti
 from webrtc_events.store.keys import partition_of, session_key
 from webrtc_events.store.settlements import DroppedEvent, Settlement
 from webrtc_events.store.store import Store
-
-from .test_lifecycle import STATUS, World, invitation, status, token, told
-from .test_subscriptions import APP, SCOPES, credential, request
 
 P = partition_of("r1", 64)
 At = Callable[[float], World]
@@ -60,7 +59,7 @@ def delivered(world: World, subscription: str) -> list[str]:
     """All that a sink is sent now, the end included."""
     sent: list[str] = []
     while claim := world.claims().get(subscription):
-        sent += [told(item) for item in claim.items]
+        sent += [content(item) for item in claim.items]
         world.settle(claim)
     return sent
 
@@ -235,7 +234,7 @@ def test_only_the_owner_renews(world: World) -> None:
     deleted = world.subscribe()
     world.subscriptions.delete(APP, deleted)
     update: Any = {"config": expiry(60)}
-    for caller, subscription in (
+    for caller, subscription_id in (
         (Caller("other", None, SCOPES), made),
         (Caller("app", "alice", SCOPES), made),
         (APP, deleted),
@@ -243,7 +242,7 @@ def test_only_the_owner_renews(world: World) -> None:
         (APP, "unknown"),
     ):
         with pytest.raises(NotFound):
-            world.subscriptions.update(caller, subscription, update)
+            world.subscriptions.update(caller, subscription_id, update)
     assert "expiresAt" not in world.subscriptions.get(APP, made)
 
 
@@ -319,8 +318,8 @@ def test_whatever_races_an_update_is_whole(world: World, environ: dict[str, str]
     threads = [
         threading.Thread(target=act, args=[work])
         for work in (
-            lambda each: others[0].subscriptions.update(APP, each, update),
-            lambda each: others[1].subscriptions.delete(APP, each),
+            lambda subscription_id: others[0].subscriptions.update(APP, subscription_id, update),
+            lambda subscription_id: others[1].subscriptions.delete(APP, subscription_id),
             others[2].network.endings.end,
         )
     ]
@@ -333,7 +332,7 @@ def test_whatever_races_an_update_is_whole(world: World, environ: dict[str, str]
     assert faults == []
     waiting = world.waiting()
     assert waiting.keys() == set(made)
-    assert all(len(told) == 1 for told in waiting.values())
+    assert all(len(contents) == 1 for contents in waiting.values())
 
 
 # Versions of the contract
@@ -353,12 +352,12 @@ def test_a_subscription_keeps_the_version_it_was_made_under(
     assert listed(old, APP) == listed(new, APP)
     assert len(listed(old, APP)) == 3
     # Renewed by either, it stays what it is.
-    for made_id in made.values():
-        assert old.get(APP, made_id) == new.get(APP, made_id)
-        new.update(APP, made_id, {"config": expiry(60)})  # type: ignore[typeddict-item]
+    for subscription_id in made.values():
+        assert old.get(APP, subscription_id) == new.get(APP, subscription_id)
+        new.update(APP, subscription_id, {"config": expiry(60)})  # type: ignore[typeddict-item]
     world.publish(invitation())
     claims = world.claims()
-    assert {name: claims[each].contract for name, each in made.items()} == {
+    assert {name: claims[subscription_id].contract for name, subscription_id in made.items()} == {
         "v0.2": "v0.2",
         "next": "next",
         "before": "v0.2",

@@ -124,7 +124,7 @@ def test_address_that_is_not_public_unicast_is_refused(address: str) -> None:
 
 
 @given(st.ip_addresses(v=4))
-def test_mapped_form_is_judged_as_its_ipv4_address(address: IPv4Address) -> None:
+def test_mapped_form_is_checked_as_its_ipv4_address(address: IPv4Address) -> None:
     policy = AddressPolicy((ip_network("10.1.0.0/16"),))
     assert policy.allows(f"::ffff:{address}") == policy.allows(str(address))
 
@@ -299,7 +299,7 @@ def test_every_spelling_of_a_refused_address_is_refused(host: str) -> None:
         check_sink_url(f"https://{host}/", PUBLIC)
 
 
-def test_allowed_network_admits_literal_addresses() -> None:
+def test_allowed_network_permits_literal_addresses() -> None:
     policy = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
     assert check_sink_url("https://127.1:9443/", policy) == "https://127.0.0.1:9443/"
     assert check_sink_url("https://[::1]:9443/", policy) == "https://[::1]:9443/"
@@ -394,7 +394,7 @@ def test_the_longest_url_and_the_longest_name_are_allowed() -> None:
     assert check_sink_url(f"https://{name}/", PUBLIC) == f"https://{name}/"
 
 
-def test_ports_are_told_in_runs() -> None:
+def test_ports_are_named_in_runs() -> None:
     policy = AddressPolicy(ports=frozenset({443, 1024, 2000, 2001, 2002}))
     with pytest.raises(ValueError, match=r"one of the ports 443, 1024, 2000-2002$"):
         check_sink_url("https://example.com:25/", policy)

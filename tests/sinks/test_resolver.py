@@ -253,5 +253,5 @@ def test_names_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         ("", None),
     ],
 )
-def test_names_are_told_from_addresses(url: str, host: NamedHost | None) -> None:
+def test_names_are_distinct_from_addresses(url: str, host: NamedHost | None) -> None:
     assert named_host(url) == host

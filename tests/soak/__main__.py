@@ -24,15 +24,15 @@ from tests.harness.valkeys import ValkeyServer
 from tests.soak.faults import FAULTS, Fault
 from tests.soak.growth import Growth
 from tests.soak.rounds import Round, figures_of
-from webrtc_events.core.model import EventType
+from tests.soak.subscribing import subscribe
 
 _FAULTS_A_ROUND = 3
 # After such a pause the store has forgotten what it keeps for a while (see below). Then it is measured.
 _ROUNDS_BETWEEN_PAUSES = 8
 _PAUSE_S = 130
-# Subscriptions at rest: a store that holds nothing would seem to grow by every byte.
-_CLIENTS_AT_REST = 10
-_AT_REST_A_CLIENT = 300
+# Idle subscriptions: an empty store would seem to grow by every byte.
+_IDLE_CLIENTS = 10
+_IDLE_OF_A_CLIENT = 300
 # Whatever is kept for a while is kept briefly, so that all bounds are reached within the first rounds.
 _SETTINGS = {
     "RETENTION_S": "30",
@@ -81,7 +81,7 @@ class Soak:
         self._first_forked = self._api.forked()[0]
         self._steady = self._service.start_worker(1)
         self._service.start_worker(2)
-        self._put_at_rest()
+        self._make_idle_subscriptions()
 
     @property
     def elapsed_s(self) -> float:
@@ -114,7 +114,7 @@ class Soak:
             verdict = run.finish(
                 failed=sum(fault.doubles for fault in faults), late=any(fault.late for fault in faults)
             )
-            damaged = run.damaged_letters()
+            damaged = run.damaged_entries()
             assert damaged == run.garbled, f"{damaged} entries were found damaged, not {run.garbled}"
             run.forget_all()
         totals, causes = self.totals, [fault.name for fault in faults if fault.doubles]
@@ -151,25 +151,22 @@ class Soak:
         # Without what connections need, and what an allocator holds back.
         return {"store, MB of data": memory["used_memory_dataset"] / 1024 / 1024}
 
-    def _put_at_rest(self) -> None:
+    def _make_idle_subscriptions(self) -> None:
         """Makes subscriptions for which no event comes."""
-        for client in range(_CLIENTS_AT_REST):
+        for client in range(_IDLE_CLIENTS):
             token = self._issuer.token(
-                CLOCK.now(), scope=SCOPES, exp=CLOCK.now() + 600, client_id=f"rest-{client}"
+                CLOCK.now(), scope=SCOPES, exp=CLOCK.now() + 600, client_id=f"idle-{client}"
             )
             with requests.Session() as session:
-                session.headers["Authorization"] = f"Bearer {token}"
-                for number in range(_AT_REST_A_CLIENT):
-                    body = {
-                        "protocol": "HTTP",
-                        "sink": f"https://sink.example/{client}/{number}",
-                        "types": [EventType.SESSION_INVITATION],
-                        "config": {"subscriptionDetail": {"registrationId": f"rest-{client}-{number}"}},
-                    }
-                    answer = session.post(self._service.public, json=body, timeout=30)
-                    while answer.status_code == 429:
-                        CLOCK.sleep(float(answer.headers["Retry-After"]))
-                        answer = session.post(self._service.public, json=body, timeout=30)
+                for number in range(_IDLE_OF_A_CLIENT):
+                    name = f"{client}-{number}"
+                    answer = subscribe(
+                        self._service.public,
+                        token,
+                        f"idle-{name}",
+                        f"https://sink.example/{name}",
+                        session=session,
+                    )
                     assert answer.status_code == 201, answer.text
 
 

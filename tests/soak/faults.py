@@ -25,7 +25,7 @@ _NEIGHBOURS_S = 8.0
 class Fault:
     """What is done, and what it may cost.
 
-    `doubles`: of one subscription, so many claims may be delivered twice. `late`: also after its end.
+    `doubles`: how many claims of one subscription may be delivered twice. `late`: also after its end.
     `unheard`: answers of the store are lost while it and the service go on.
     """
 
@@ -108,7 +108,7 @@ def sinks_fail(run: Round, _: Load) -> None:
     run.healthy_sinks()
 
 
-def sinks_away(run: Round, _: Load) -> None:
+def sinks_unreachable(run: Round, _: Load) -> None:
     """Requests that are under way end without an answer."""
     run.inbox.plan(open=False)
     CLOCK.sleep(_PAUSE_S)
@@ -136,7 +136,7 @@ def _begin(worker: Process) -> None:
 
 FAULTS = (
     Fault("worker killed", worker_killed, doubles=1),
-    Fault("worker told to end", worker_ended),
+    Fault("worker terminated", worker_ended),
     Fault("worker frozen", worker_frozen, doubles=1),
     Fault("API process killed", api_process_killed),
     Fault("store killed", store_killed, doubles=2),
@@ -146,6 +146,6 @@ FAULTS = (
     Fault("index damaged", index_damaged, doubles=1),
     Fault("entries damaged", entries_damaged),
     Fault("sinks fail", sinks_fail),
-    Fault("sinks away", sinks_away, doubles=1),
-    *(_neighbour(name, each) for name, each in NEIGHBOURS.items()),
+    Fault("sinks unreachable", sinks_unreachable, doubles=1),
+    *(_neighbour(name, cause) for name, cause in NEIGHBOURS.items()),
 )

@@ -10,10 +10,10 @@ __all__ = ["Growth", "Trend"]
 
 # Caches fill, and allocators take what they need: that is no growth.
 _WARM_UP = 0.25
-_LEAST_SAMPLES = 4
+_MIN_SAMPLES = 4
 # Percent.
-_MOST_AN_HOUR = 1.0
-_MOST_BRIEFLY = 10.0
+_MAX_AN_HOUR = 1.0
+_MAX_BRIEFLY = 10.0
 _LONG_S = 2400.0
 _TOO_BRIEF_S = 300.0
 
@@ -31,7 +31,7 @@ class Trend:
 
     @property
     def percent_an_hour(self) -> float:
-        """At that pace."""
+        """The growth at that rate, in percent."""
         return self.percent * 3600 / self.watched_s
 
     @property
@@ -40,9 +40,7 @@ class Trend:
         if self.watched_s < _TOO_BRIEF_S or self.percent / 100 * self.median <= self.noise:
             return False
         return (
-            self.percent_an_hour > _MOST_AN_HOUR
-            if self.watched_s >= _LONG_S
-            else self.percent > _MOST_BRIEFLY
+            self.percent_an_hour > _MAX_AN_HOUR if self.watched_s >= _LONG_S else self.percent > _MAX_BRIEFLY
         )
 
 
@@ -66,7 +64,7 @@ class Growth:
         found = []
         for name, samples in self._samples.items():
             kept = samples[int(len(samples) * _WARM_UP) :]
-            if len(kept) < _LEAST_SAMPLES:
+            if len(kept) < _MIN_SAMPLES:
                 continue
             middle = median(value for _, value in kept)
             slope = median(
@@ -75,6 +73,6 @@ class Growth:
             share = slope / middle * 100 if middle else 0.0
             watched_s = kept[-1][0] - kept[0][0]
             highest = max(value for _, value in kept)
-            noise = max((most for part, most in self._noise.items() if part in name), default=0.0)
+            noise = max((percent for part, percent in self._noise.items() if part in name), default=0.0)
             found.append(Trend(name, middle, highest, share * watched_s, watched_s, noise))
         return found

@@ -8,17 +8,18 @@ from contextlib import ExitStack
 
 import requests
 
-from tests.chaos.gateway import PREFIX, Channel
+from tests.chaos.gateway import Channel
+from tests.soak.subscribing import subscribe
 from webrtc_events.core.clock import SystemClock
 
 __all__ = ["NEIGHBOURS", "Neighbour"]
 
 CLOCK = SystemClock()
 _HALF_HEADS = 200
-_SILENT_SUBSCRIPTIONS = 40
+_HANGING_SUBSCRIPTIONS = 40
 
 Neighbour = Callable[["str", "str", "threading.Event"], None]
-"""Gets the API's address, an access token of its own, and goes on until it is told to stop."""
+"""Takes the API's address, its own access token, and goes on until the event is set."""
 
 
 def half_heads(url: str, _: str, stop: threading.Event) -> None:
@@ -54,42 +55,26 @@ def lists(url: str, token: str, stop: threading.Event) -> None:
     """Makes subscriptions to nothing, lists them over and over, and deletes them."""
     public = f"{url}/webrtc-events/v0.2/subscriptions"
     headers = {"Authorization": f"Bearer {token}"}
-    made = []
-    for number in range(100):
-        answer = _tried(
-            lambda number=number: requests.post(
-                public, json=_request(f"listed-{number}", "https://127.0.0.1:9/"), headers=headers, timeout=10
-            )
-        )
-        if answer is not None and answer.status_code == 201:
-            made.append(answer.json()["id"])
+    made = _subscribed(public, token, "listed", 100, "https://127.0.0.1:9/")
     while not stop.wait(0.02):
         _tried(lambda: requests.get(public, headers=headers, timeout=10))
     for subscription_id in made:
         _deleted(f"{public}/{subscription_id}", headers)
 
 
-def silent_sink(url: str, token: str, stop: threading.Event) -> None:
+def hanging_sink(url: str, token: str, stop: threading.Event) -> None:
     """Has events sent to a sink that accepts connections and never answers."""
     public = f"{url}/webrtc-events/v0.2/subscriptions"
     headers = {"Authorization": f"Bearer {token}"}
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as silent:
-        sink = f"https://127.0.0.1:{silent.getsockname()[1]}/"
-        made = []
-        for number in range(_SILENT_SUBSCRIPTIONS):
-            answer = _tried(
-                lambda number=number: requests.post(
-                    public, json=_request(f"silent-{number}", sink), headers=headers, timeout=10
-                )
-            )
-            if answer is not None and answer.status_code == 201:
-                made.append(answer.json()["id"])
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        sink = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        made = _subscribed(public, token, "hanging", _HANGING_SUBSCRIPTIONS, sink)
         # Of this run of it alone, so that no event is one that came before.
         source = f"/neighbour/{CLOCK.now()}"
-        turn = itertools.count(1)
+        numbers = itertools.count(1)
         while not stop.wait(0.1):
-            number = next(turn)
-            channel = Channel(f"silent-{number % _SILENT_SUBSCRIPTIONS}", "session-invitation", 0)
+            number = next(numbers)
+            channel = Channel(f"hanging-{number % _HANGING_SUBSCRIPTIONS}", "session-invitation", 0)
             event = channel.event(number, source, "")
             _tried(
                 lambda event=event: requests.post(
@@ -107,8 +92,17 @@ NEIGHBOURS: dict[str, Neighbour] = {
     "half heads": half_heads,
     "nonsense": nonsense,
     "lists without end": lists,
-    "a sink that is silent": silent_sink,
+    "a sink that hangs": hanging_sink,
 }
+
+
+def _subscribed(public: str, token: str, name: str, count: int, sink: str) -> list[str]:
+    """The ids of those that could be made, each to another registration."""
+    answers = [
+        _tried(lambda number=number: subscribe(public, token, f"{name}-{number}", sink))
+        for number in range(count)
+    ]
+    return [answer.json()["id"] for answer in answers if answer is not None and answer.status_code == 201]
 
 
 def _tried(ask: Callable[[], requests.Response]) -> requests.Response | None:
@@ -127,12 +121,3 @@ def _deleted(url: str, headers: dict[str, str]) -> None:
             return
         CLOCK.sleep(0.3)
     raise AssertionError(f"{url} is not deleted")
-
-
-def _request(registration: str, sink: str) -> dict[str, object]:
-    return {
-        "protocol": "HTTP",
-        "sink": sink,
-        "types": [f"{PREFIX}session-invitation"],
-        "config": {"subscriptionDetail": {"registrationId": registration}},
-    }

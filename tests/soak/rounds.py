@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.dead_letters import by_event
 from tests.chaos.inbox import Inbox
 from tests.chaos.processes import Process
-from tests.chaos.run import PARTITIONS, Run, by_event
+from tests.chaos.run import PARTITIONS, Run
 from tests.chaos.service import Service
 from tests.harness.valkeys import ValkeyServer
 from webrtc_events.store.keys import Partition
@@ -18,7 +19,7 @@ class Round(Run):
     """A run on what is there already.
 
     `steady` and `mortal` are its workers: only the second is done something to. `garbled` counts entries that
-    were damaged, `neighbours_token` is for clients that are not judged.
+    were damaged, `neighbours_token` is for clients that are not checked.
     """
 
     steady: Process
@@ -44,17 +45,17 @@ class Round(Run):
         """Of the subscriptions of this round, but for entries that were damaged on purpose."""
         ours = {subscriber.id for subscriber in self.subscribers}
         return by_event(
-            letter
-            for letter in self.letters()
-            if letter["subscription"] in ours and letter["reason"] != "damaged"
+            fields
+            for fields in self.dead_letter_fields()
+            if fields["subscription"] in ours and fields["reason"] != "damaged"
         )
 
-    def damaged_letters(self) -> int:
+    def damaged_entries(self) -> int:
         """How many entries became dead letters because they could not be read."""
-        return sum(letter["reason"] == "damaged" for letter in self.letters())
+        return sum(fields["reason"] == "damaged" for fields in self.dead_letter_fields())
 
     def forget_all(self) -> None:
-        """What the next round is not to find: letters, and what the sinks got."""
+        """Removes what the next round is not to find: dead letters, and what the sinks received."""
         with self.client() as client:
             for number in range(PARTITIONS):
                 client.delete(Partition(number).dead)

@@ -1,16 +1,23 @@
 """A subscription whose sink has to agree first, as the store keeps it."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis
 
 from tests.conftest import everything, kept_keys
-from tests.harness.builders import SINK, all_of, append, invitation, session_status, subscription
+from tests.harness.builders import (
+    SINK,
+    all_of,
+    append,
+    created_with_token,
+    invitation,
+    new_subscription,
+    session_status,
+)
+from tests.store.activations import ORIGIN, P, StoreAt, asked, claim_one
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import (
     Claim,
     Credential,
@@ -23,27 +30,10 @@ from webrtc_events.core.model import (
 from webrtc_events.core.outcomes import Agreed, Refused, ScheduledRetry
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.initial_events import InitialEvents
-from webrtc_events.store.keys import partition_of, rate_slots_key
 from webrtc_events.store.settlements import Settlement
 from webrtc_events.store.store import Store
 
-StoreAt = Callable[..., Store]
-P = partition_of("r1", 64)
-ORIGIN = "events.operator.example"
 REFUSED = Refused("http_405")
-
-
-def asked(store: Store, *, sealed: str | None = None, **values: Any) -> Subscription:
-    """A subscription that waits for its sink."""
-    initial = values.pop("initial_event", False)
-    made = dataclasses.replace(subscription(origin=ORIGIN, **values), initial_event=initial)
-    assert store.subscriptions.create(made, sink=SINK, headers={}, sealed=sealed).outcome == "created"
-    return made
-
-
-def claim_one(store: Store) -> Claim:
-    (found,) = store.claims.claim([P], subscriptions=9, events=8)
-    return found
 
 
 def claims(store: Store) -> list[Claim]:
@@ -77,7 +67,7 @@ def test_it_is_asked_first_and_alone(store: Store) -> None:
 
 
 def test_who_is_not_asked_is_active_at_once(store: Store) -> None:
-    made = subscription()
+    made = new_subscription()
     store.subscriptions.create(made, sink=SINK, headers={}, sealed=None)
     assert status_of(store, made) is Status.ACTIVE
     append(store, invitation(1))
@@ -111,9 +101,9 @@ def test_events_come_in_from_the_agreement_on(store: Store, store_at: StoreAt) -
 
 
 def test_a_refusal_ends_it_without_a_word(store: Store, raw_store: "redis.Redis", settings: Settings) -> None:
-    made = subscription(origin=ORIGIN, credential=Credential("t0ken", 4_000_000_000_000))
-    sealed = CredentialBox(settings.secret_key).seal(Credential("t0ken", 4_000_000_000_000), made.id)
-    store.subscriptions.create(made, sink=SINK, headers={}, sealed=sealed)
+    made = created_with_token(store, settings, origin=ORIGIN)
+    sealed = raw_store.hget(P.subscription(made.id), "credential")
+    assert sealed in everything(raw_store)
     assert settle(store, claim_one(store), REFUSED) == "ended"
     assert status_of(store, made) is Status.EXPIRED
     assert nothing_is_left_to_send(raw_store, made)
@@ -128,7 +118,7 @@ def test_a_refused_one_is_shown_until_its_retention_is_over(
     settle(store, claim_one(store), REFUSED)
     early, late = store_at(3_590), store_at(3_610)
     early.expiry.sweep()
-    assert [subscriber.status for subscriber in all_of(early)] == [Status.EXPIRED]
+    assert [subscription.status for subscription in all_of(early)] == [Status.EXPIRED]
     late.expiry.sweep()
     assert status_of(late, made) is None
     assert kept_keys(raw_store) in ([], ["partitions"])
@@ -359,99 +349,8 @@ def test_it_counts_towards_the_quota_until_it_is_refused(
 ) -> None:
     few = Store.connect(dataclasses.replace(settings, max_subscriptions=1))
     asked(few)
-    over = subscription(origin=ORIGIN)
+    over = new_subscription(origin=ORIGIN)
     assert few.subscriptions.create(over, sink=SINK, headers={}, sealed=None).outcome == "quota"
     settle(few, claim_one(few), REFUSED)
     assert few.subscriptions.create(over, sink=SINK, headers={}, sealed=None).outcome == "created"
     few.close()
-
-
-# The rate that a sink allows
-
-
-def waits(store: Store, claim: Claim, rate: int, times: int, patience_ms: int = 1_000_000) -> list[int]:
-    return [store.rate_limits.take_slot(claim, rate, patience_ms) for _ in range(times)]
-
-
-@pytest.fixture
-def paced(store: Store) -> Claim:
-    asked(store)
-    return claim_one(store)
-
-
-def other(claim: Claim, number: int) -> Claim:
-    return dataclasses.replace(claim, subscription_id=f"{number:032x}-00")
-
-
-@pytest.mark.parametrize(("rate", "apart_ms"), [(1, 60_000), (60, 1_000), (7, 60_000 / 7), (6_000, 10)])
-def test_moments_are_as_far_apart_as_the_rate_says(
-    store: Store, paced: Claim, rate: int, apart_ms: float
-) -> None:
-    found = waits(store, paced, rate, 5)
-    assert found[0] == 0
-    for index, wait_ms in enumerate(found):
-        assert index * apart_ms - 1_000 < wait_ms <= index * apart_ms + 1
-
-
-def test_all_subscriptions_of_a_sink_share_its_rate_and_those_of_others_do_not(
-    store: Store, paced: Claim
-) -> None:
-    assert waits(store, paced, 1, 1) == [0]
-    assert 59_000 < store.rate_limits.take_slot(other(paced, 1), 1, 10**6) <= 60_000
-    elsewhere = dataclasses.replace(paced, sink=f"{paced.sink}/elsewhere")
-    assert waits(store, elsewhere, 1, 1) == [0]
-
-
-def test_a_late_moment_is_kept_for_the_subscription(store: Store, store_at: StoreAt, paced: Claim) -> None:
-    first, second = other(paced, 1), other(paced, 2)
-    assert store.rate_limits.take_slot(paced, 1, 1_000) == 0
-    kept = [store.rate_limits.take_slot(each, 1, 1_000) for each in (first, second, first, second)]
-    assert [round(ms / 60_000) for ms in kept] == [1, 2, 1, 2]
-    # It is taken once its worker can wait for it.
-    nearly = store_at(59.5)
-    assert 0 < nearly.rate_limits.take_slot(first, 1, 1_000) <= 500
-    assert round(nearly.rate_limits.take_slot(second, 1, 1_000) / 60_000) == 1
-    assert round(nearly.rate_limits.take_slot(first, 1, 1_000) / 60_000) == 2
-
-
-def test_a_turn_that_comes_too_late_is_not_lost_if_nobody_has_the_next(
-    store: Store, store_at: StoreAt, paced: Claim
-) -> None:
-    store.rate_limits.take_slot(paced, 1, 100)
-    assert round(store.rate_limits.take_slot(paced, 1, 100) / 1000) == 60
-    assert store_at(61).rate_limits.take_slot(paced, 1, 100) == 0
-    assert round(store_at(62).rate_limits.take_slot(paced, 1, 100) / 1000) == 59
-
-
-def test_a_turn_that_comes_too_late_goes_to_the_end_if_somebody_has_the_next(
-    store: Store, store_at: StoreAt, paced: Claim
-) -> None:
-    first, second = other(paced, 1), other(paced, 2)
-    assert [round(store.rate_limits.take_slot(each, 1, 100) / 1000) for each in (paced, first, second)] == [
-        0,
-        60,
-        120,
-    ]
-    late = store_at(65)
-    assert round(late.rate_limits.take_slot(first, 1, 100) / 1000) == 120 + 60 - 65
-    assert round(late.rate_limits.take_slot(second, 1, 100) / 1000) == 120 - 65
-
-
-def test_moments_that_passed_unused_are_not_made_up_for(
-    store: Store, store_at: StoreAt, paced: Claim
-) -> None:
-    """Else all that were kept while no worker ran would be used at once."""
-    late = [other(paced, number) for number in range(5)]
-    for made_id in late:
-        store.rate_limits.take_slot(made_id, 60, 100)
-    after = store_at(30)
-    assert [
-        round(after.rate_limits.take_slot(subscription_id, 60, 100) / 1000) for subscription_id in late
-    ] == [0, 1, 2, 3, 4]
-
-
-def test_nothing_is_kept_of_a_sink_that_is_sent_nothing(
-    store: Store, paced: Claim, raw_store: "redis.Redis"
-) -> None:
-    store.rate_limits.take_slot(paced, 60, 1_000)
-    assert 0 < raw_store.pttl(rate_slots_key(paced.sink)) <= 2_000

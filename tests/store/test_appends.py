@@ -29,7 +29,7 @@ def test_a_session_status_is_matched_by_session_and_narrowed_by_registration(sto
     elsewhere = next(f"r{n}" for n in range(2, 9999) if partition_of(f"r{n}", 64).number == P.number)
     other = created(store, event_type=EventType.SESSION_STATUS, session="s1", registration=elsewhere)
     assert store.session_index.partitions_of(["s1", "s2"])[1] == []
-    assert [each.number for each in store.session_index.partitions_of(["s1"])[0]] == [P.number]
+    assert [partition.number for partition in store.session_index.partitions_of(["s1"])[0]] == [P.number]
     assert append(store, session_status(1), to=P.number) == [(True, 2)]
     assert append(store, session_status(2, registration="r1")) == [(True, 1)]
     assert append(store, session_status(3, session="s2"), to=P.number) == [(True, 0)]

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.conftest import contents, servers_of
-from tests.harness.builders import all_of, append, created, invitation, session_status, subscription
+from tests.harness.builders import all_of, append, created, invitation, new_subscription, session_status
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, Status
 from webrtc_events.core.outcomes import ScheduledRetry, SinkResult
@@ -46,9 +46,9 @@ def numbers(found: Claim) -> list[int]:
     return [item.number for item in found.items]
 
 
-def letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
+def dead_letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
     """Reason and outbox number of each."""
-    return [(each["reason"], int(each["entry"].split()[0])) for _, each in raw_store.xrange(P.dead)]
+    return [(fields["reason"], int(fields["entry"].split()[0])) for _, fields in raw_store.xrange(P.dead)]
 
 
 def settle(store: Store, found: Claim, **values: object) -> str:
@@ -67,7 +67,7 @@ def test_a_full_outbox_gives_up_its_oldest_event(
     created(store)
     assert append(store, *(invitation(number) for number in range(1, 7))) == [(True, 1)] * 6
     assert numbers(claim_one(store)) == [3, 4, 5, 6]
-    assert letters(raw_store) == [("outbox_full", 1), ("outbox_full", 2)]
+    assert dead_letters(raw_store) == [("outbox_full", 1), ("outbox_full", 2)]
 
 
 def test_what_is_on_its_way_is_not_given_up(bounded: Callable[..., Store], raw_store: "redis.Redis") -> None:
@@ -76,7 +76,7 @@ def test_what_is_on_its_way_is_not_given_up(bounded: Callable[..., Store], raw_s
     append(store, *(invitation(number) for number in range(1, 5)))
     leased = claim_one(store, events=2)
     append(store, invitation(5), invitation(6), invitation(7))
-    assert [number for _, number in letters(raw_store)] == [3, 4, 5]
+    assert [number for _, number in dead_letters(raw_store)] == [3, 4, 5]
     assert settle(store, leased, through=2) == "due"
     assert numbers(claim_one(store)) == [6, 7]
 
@@ -99,12 +99,12 @@ def test_a_lease_that_does_not_say_how_far_it_reaches_is_left_alone(
     append(store, invitation(1), invitation(2), invitation(3))
     settle(store, claim_one(store, events=1))
     claim_one(store)
-    # Another claim than the one that said so.
+    # Another claim than the one that wrote the lease.
     raw_store.hincrby(P.subscription(made.id), "fence", 1)
     append(store, invitation(4))
     raw_store.hdel(P.subscription(made.id), "leased_through", "leased_fence")
     append(store, invitation(5))
-    assert letters(raw_store) == []
+    assert dead_letters(raw_store) == []
 
 
 def test_an_event_that_waited_too_long_makes_room_for_the_next(
@@ -116,7 +116,7 @@ def test_an_event_that_waited_too_long_makes_room_for_the_next(
     append(bounded(50, outbox_age_s=100), invitation(3))
     append(later, invitation(4))
     assert numbers(claim_one(later)) == [3, 4]
-    assert letters(raw_store) == [("outbox_full", 1), ("outbox_full", 2)]
+    assert dead_letters(raw_store) == [("outbox_full", 1), ("outbox_full", 2)]
 
 
 def test_a_retry_keeps_its_delay_when_its_event_was_not_the_one_given_up(
@@ -169,7 +169,7 @@ def test_a_sink_that_only_fails_ends_its_subscription(
     end = claim_one(bounded(DAY_S))
     assert [(item.end, item.payload) for item in end.items] == [(True, "NETWORK_TERMINATED")]
     assert end.end_once
-    assert [reason for reason, _ in letters(raw_store)] == ["subscription_ended"] * 2
+    assert [reason for reason, _ in dead_letters(raw_store)] == ["subscription_ended"] * 2
 
 
 def test_one_event_taken_sets_its_time_to_nothing(bounded: Callable[..., Store]) -> None:
@@ -242,7 +242,7 @@ def test_dead_letters_and_attempts_are_capped(
     created(store)
     append(store, *(invitation(number) for number in range(1, 21)))
     drop_all(store)
-    assert [number for _, number in letters(raw_store)] == [16, 17, 18, 19, 20]
+    assert [number for _, number in dead_letters(raw_store)] == [16, 17, 18, 19, 20]
     assert raw_store.xlen(P.attempts) == 7
 
 
@@ -287,10 +287,10 @@ def test_above_its_watermark_the_store_takes_nothing_new(store: Store, raw_store
             store.session_states.record([session_status(3, registration="r1")])
         assert contents(raw_store) == before
         with pytest.raises(Unavailable, match="full"):
-            store.subscriptions.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
+            store.subscriptions.create(new_subscription(), sink="https://a.example/", headers={}, sealed=None)
         # Above it, everything gets out.
         assert settle(store, claim_one(store), through=1) == "idle"
-    assert [subscriber.id for subscriber in all_of(store)] == [made.id]
+    assert [subscription.id for subscription in all_of(store)] == [made.id]
 
 
 def test_below_its_watermark_the_store_takes_events(store: Store, raw_store: "redis.Redis") -> None:

@@ -1,4 +1,4 @@
-"""Where many are due, clients take turns, and so do the hosts of each."""
+"""Where many are due, clients alternate, and so do the hosts of each client."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ SLOW = "https://slow.example/"
 def due(
     store: Store, count: int, *, client: str = "greedy", sink: str = SLOW, registration: str = "r1"
 ) -> list[str]:
-    """So many that are due, of one registration."""
+    """`count` due subscriptions of one registration."""
     made = [created(store, client=client, sink=sink, registration=registration).id for _ in range(count)]
     append(store, invitation(1, registration=registration, source=f"/{registration}/{client}/{sink}"))
     return made
@@ -31,12 +31,12 @@ def others_of_partition(count: int) -> list[str]:
     return [next(found) for _ in range(count)]
 
 
-def claim(store: Store, most: int) -> list[Claim]:
-    return store.claims.claim([P], subscriptions=most, events=8)
+def claim(store: Store, subscriptions: int) -> list[Claim]:
+    return store.claims.claim([P], subscriptions=subscriptions, events=8)
 
 
 def clients_of(claims: Sequence[Claim]) -> Counter[str]:
-    return Counter(each.client for each in claims)
+    return Counter(leased.client for leased in claims)
 
 
 def listed(raw_store: "redis.Redis") -> list[str]:
@@ -63,13 +63,13 @@ def test_what_is_new_waits_behind_nobody_who_has_much_due(store: Store, client: 
     assert new in found
 
 
-def test_where_one_is_asked_for_each_half_has_its_turn(store: Store) -> None:
+def test_where_one_is_asked_for_the_halves_alternate(store: Store) -> None:
     flood(store)
     (new,) = due(store, 1, client="other")
     assert new in [leased.subscription_id for _ in range(2) for leased in claim(store, 1)]
 
 
-def test_clients_have_equal_parts_of_the_turns(store: Store) -> None:
+def test_clients_have_equal_shares_of_the_claims(store: Store) -> None:
     flood(store)
     for client in ("a", "b", "c"):
         due(store, 20, client=client, registration=others_of_partition(15)["abc".index(client) + 12])
@@ -78,12 +78,12 @@ def test_clients_have_equal_parts_of_the_turns(store: Store) -> None:
     assert found == {"greedy": 25, "a": 5, "b": 5, "c": 5}
 
 
-def test_a_host_of_which_much_is_due_leaves_the_turns_of_its_client_to_the_others(store: Store) -> None:
+def test_a_host_of_which_much_is_due_leaves_claims_of_its_client_to_the_others(store: Store) -> None:
     flood(store, sinks=[SLOW])
     sinks = [f"https://h{number}.example:8443/x" for number in range(4)]
     for sink, registration in zip(sinks, others_of_partition(16)[12:], strict=True):
         due(store, 2, sink=sink, registration=registration)
-    found = Counter(each.sink for each in claim(store, 20))
+    found = Counter(leased.sink for leased in claim(store, 20))
     assert [found[sink] for sink in sinks] == [2, 2, 2, 2]
 
 
@@ -170,7 +170,7 @@ def test_a_list_of_another_type_is_set_aside(store: Store, raw_store: "redis.Red
     raw_store.set(key, "x")
     assert claim(store, 10)
     due(store, 3, registration="r1")
-    assert len([each for _ in range(10) for each in claim(store, 100)]) == 593
+    assert len([leased for _ in range(10) for leased in claim(store, 100)]) == 593
     assert raw_store.exists(f"set-aside:{key}")
 
 

@@ -73,9 +73,13 @@ def test_a_dropped_event_is_kept_as_a_dead_letter(store: Store, raw_store: "redi
     made = created(store)
     append(store, invitation(1), invitation(2))
     assert settle(store, claim_one(store), dead=(DroppedEvent(1, "refused", "HTTP 400"),)) == "idle"
-    ((_, letter),) = raw_store.xrange(P.dead)
-    assert (letter["subscription"], letter["reason"], letter["detail"]) == (made.id, "refused", "HTTP 400")
-    assert '"sequenceNumber": 1' in letter["entry"]
+    ((_, dead_letter),) = raw_store.xrange(P.dead)
+    assert (dead_letter["subscription"], dead_letter["reason"], dead_letter["detail"]) == (
+        made.id,
+        "refused",
+        "HTTP 400",
+    )
+    assert '"sequenceNumber": 1' in dead_letter["entry"]
     assert raw_store.ttl(P.dead) > 0
 
 

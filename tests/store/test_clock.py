@@ -46,7 +46,7 @@ def test_what_waits_for_a_retry_waits_no_longer(store: Store, store_at: StoreAt)
     assert ahead.claims.settle([Settlement(found, 0, follow_up=ScheduledRetry(10_000, 1, 1))]) == ["due"]
     assert claim(store) == []
     assert claim(store_at(10)) == []
-    assert [each.attempts for each in claim(store_at(12))] == [1]
+    assert [leased.attempts for leased in claim(store_at(12))] == [1]
 
 
 def test_the_lease_of_a_dead_worker_runs_out_as_it_would(store: Store, store_at: StoreAt) -> None:
@@ -150,7 +150,7 @@ def test_time_does_not_go_back(jumps: list[int], settings: Settings, raw_store: 
         latest_s = max(latest_s, now_s)
 
 
-def test_the_operator_is_told_once_and_when_it_is_over(
+def test_it_is_logged_once_and_when_it_is_over(
     store: Store, store_at: StoreAt, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -160,10 +160,10 @@ def test_the_operator_is_told_once_and_when_it_is_over(
         behind = store_at(seconds)
         behind.expiry._time_log = store.expiry._time_log
         behind.expiry.sweep()
-    told = [record.message for record in caplog.records if "clock" in record.message]
-    assert len(told) == 1
-    assert "the store's clock is 3600 s behind the time that it gave before" in told[0]
-    assert "up to 10 h" in told[0]
+    messages = [record.message for record in caplog.records if "clock" in record.message]
+    assert len(messages) == 1
+    assert "the store's clock is 3600 s behind the time that it gave before" in messages[0]
+    assert "up to 10 h" in messages[0]
     right = store_at(HOUR_S + 120)
     right.expiry._time_log = store.expiry._time_log
     right.expiry.sweep()

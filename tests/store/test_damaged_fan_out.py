@@ -120,7 +120,7 @@ def test_a_registration_ends_beside_one_that_is_damaged(
 ) -> None:
     store = sliced()
     victim = created(store, event_type=kind)
-    told = [created(store, event_type=ENDS) for _ in range(2 * WORK)]
+    notified = [created(store, event_type=ENDS) for _ in range(2 * WORK)]
     others = [created(store) for _ in range(WORK)]
     harm(raw_store, victim, field)
     if expires:
@@ -129,12 +129,12 @@ def test_a_registration_ends_beside_one_that_is_damaged(
         for _ in range(4):
             later.expiry.sweep()
     else:
-        assert append(store, ends(1)) == [(True, len(told))]
-    assert [kinds(raw_store, subscription_id) for subscription_id in told] == [
+        assert append(store, ends(1)) == [(True, len(notified))]
+    assert [kinds(raw_store, subscription) for subscription in notified] == [
         ["event", "NETWORK_TERMINATED"]
-    ] * len(told)
+    ] * len(notified)
     assert [kinds(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
-    # Of one that is told of no end, some fields are not looked at.
+    # Of one that is notified of no end, some fields are not read.
     if kind is ENDS or field not in ("appended", "max_events", "status"):
         assert f"damaged subscription={victim.id}" in caplog.text
     assert kept(raw_store) == []
@@ -147,7 +147,7 @@ def expire_soon(store: Store, raw_store: "redis.Redis") -> None:
 
 
 def is_named(store: Store, key: str) -> bool:
-    return key in {each.key for each in DamagedRecords(store).find()}
+    return key in {record.key for record in DamagedRecords(store).find()}
 
 
 @pytest.mark.parametrize("kind", NO_SETS)
@@ -166,7 +166,7 @@ def test_who_is_left_cannot_be_read(
     put(raw_store, lacking, kind)
     assert is_named(store, lacking)
     append(store, invitation(1))
-    counts = sorted(len(kinds(raw_store, subscription_id)) for subscription_id in made)
+    counts = sorted(len(kinds(raw_store, subscription)) for subscription in made)
     assert counts == [1] * 2 * WORK + [2] * WORK
     assert raw_store.type(set_aside_key(lacking)) == kind
     assert "is a key of another type and was set aside" in caplog.text
@@ -185,7 +185,7 @@ def test_how_many_had_it_cannot_be_read(
     put(raw_store, matched, kind)
     assert is_named(store, matched) is (kind != "string")
     assert append(store, invitation(1)) == [(True, 2 * WORK)]
-    assert [kinds(raw_store, subscription_id) for subscription_id in made] == [["event"]] * len(made)
+    assert [kinds(raw_store, subscription) for subscription in made] == [["event"]] * len(made)
     assert raw_store.type(set_aside_key(matched)) == kind
     assert kept(raw_store) == []
 
@@ -203,7 +203,7 @@ def test_who_is_still_to_end_cannot_be_read(
     assert is_named(store, P.ending("r1"))
     for _ in range(3):
         later.expiry.sweep()
-    assert [kinds(raw_store, subscription_id) for subscription_id in made] == [
+    assert [kinds(raw_store, subscription) for subscription in made] == [
         ["event", "NETWORK_TERMINATED"]
     ] * len(made)
     assert raw_store.type(set_aside_key(P.ending("r1"))) == kind
@@ -243,10 +243,10 @@ def test_a_registration_expires_once_its_index_is_made_anew(
     expire_soon(store, raw_store)
     put(raw_store, P.registration(ENDS, "r1"), kind)
     sliced(61).expiry.sweep()
-    assert [kinds(raw_store, subscription_id) for subscription_id in made] == [[]] * len(made)
+    assert [kinds(raw_store, subscription) for subscription in made] == [[]] * len(made)
     for seconds in (130, 131, 132):
         sliced(seconds).expiry.sweep()
-    assert [kinds(raw_store, subscription_id) for subscription_id in made] == [
+    assert [kinds(raw_store, subscription) for subscription in made] == [
         ["event", "NETWORK_TERMINATED"]
     ] * len(made)
 

@@ -22,7 +22,7 @@ INVITATION_DEADLINE_MS = 120_000
 
 
 @pytest.fixture
-def letters(store: Store, settings: Settings) -> DeadLetters:
+def dead_letters(store: Store, settings: Settings) -> DeadLetters:
     return DeadLetters(store)
 
 
@@ -50,27 +50,33 @@ def event_ids(found: Claim) -> list[str]:
     return [f"{found.subscription_id}.{item.event_number}" for item in found.items]
 
 
-def the_letter(letters: DeadLetters) -> DeadLetter:
-    (letter,) = letters.newest_first(ALL)
-    return letter
+def the_dead_letter(dead_letters: DeadLetters) -> DeadLetter:
+    (dead_letter,) = dead_letters.newest_first(ALL)
+    return dead_letter
 
 
 # Reading
 
 
-def test_a_letter_tells_what_was_given_up_and_why(store: Store, letters: DeadLetters) -> None:
+def test_a_dead_letter_says_what_was_given_up_and_why(store: Store, dead_letters: DeadLetters) -> None:
     made = lost_event(store)
-    letter = the_letter(letters)
-    assert (letter.subscription_id, letter.registration, letter.event_id) == (made.id, "r1", f"{made.id}.1")
-    assert (letter.reason, letter.detail, letter.type) == (
+    dead_letter = the_dead_letter(dead_letters)
+    assert (dead_letter.subscription_id, dead_letter.registration, dead_letter.event_id) == (
+        made.id,
+        "r1",
+        f"{made.id}.1",
+    )
+    assert (dead_letter.reason, dead_letter.detail, dead_letter.type) == (
         "refused",
         "HTTP 400",
         EventType.SESSION_INVITATION,
     )
-    assert letters.get(DeadLetterId.parse(str(letter.id))) == letter
+    assert dead_letters.get(DeadLetterId.parse(str(dead_letter.id))) == dead_letter
 
 
-def test_letters_of_all_partitions_come_in_order_of_time(store: Store, letters: DeadLetters) -> None:
+def test_dead_letters_of_all_partitions_come_in_order_of_time(
+    store: Store, dead_letters: DeadLetters
+) -> None:
     registrations = ("r1", "r2", "r3")
     made = [created(store, registration=registration).id for registration in registrations]
     for number in (1, 2, 3):
@@ -78,34 +84,40 @@ def test_letters_of_all_partitions_come_in_order_of_time(store: Store, letters: 
             append(store, invitation(number, registration=registration))
             give_up(store, number, partition=partition_of(registration, 64))
     assert len({partition_of(registration, 64).number for registration in registrations}) == 3
-    oldest = list(letters.oldest_first(ALL))
-    assert list(letters.newest_first(ALL)) == oldest[::-1]
-    assert [letter.id.moment for letter in oldest] == sorted(letter.id.moment for letter in oldest)
-    numbers = [(leased.subscription_id, leased.item.number) for leased in oldest if leased.item]
+    oldest = list(dead_letters.oldest_first(ALL))
+    assert list(dead_letters.newest_first(ALL)) == oldest[::-1]
+    assert [dead_letter.id.moment for dead_letter in oldest] == sorted(
+        dead_letter.id.moment for dead_letter in oldest
+    )
+    numbers = [
+        (dead_letter.subscription_id, dead_letter.item.number) for dead_letter in oldest if dead_letter.item
+    ]
     assert sorted(numbers) == sorted(
         (subscription_id, number) for subscription_id in made for number in (1, 2, 3)
     )
 
 
-def test_more_letters_than_a_page_are_all_read(store: Store, letters: DeadLetters) -> None:
+def test_more_dead_letters_than_a_page_are_all_read(store: Store, dead_letters: DeadLetters) -> None:
     created(store)
     append(store, *(invitation(number) for number in range(1, 251)))
     for first in (1, 101, 201):
         give_up(store, *range(first, min(first + 100, 251)))
-    numbers = [letter.item.number for letter in letters.oldest_first(ALL) if letter.item]
+    numbers = [dead_letter.item.number for dead_letter in dead_letters.oldest_first(ALL) if dead_letter.item]
     assert numbers == list(range(1, 251))
-    assert [letter.item.number for letter in letters.newest_first(ALL) if letter.item] == numbers[::-1]
+    assert [
+        dead_letter.item.number for dead_letter in dead_letters.newest_first(ALL) if dead_letter.item
+    ] == numbers[::-1]
 
 
-def test_filters_narrow(store: Store, letters: DeadLetters, raw_store: "redis.Redis") -> None:
+def test_filters_narrow(store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis") -> None:
     first = lost_event(store)
     created(store, registration="r2")
     append(store, invitation(1, registration="r2"))
     give_up(store, 1, partition=partition_of("r2", 64), reason="deadline_exceeded")
-    newest, oldest = letters.newest_first(ALL)
+    newest, oldest = dead_letters.newest_first(ALL)
 
     def found(**wanted: object) -> list[DeadLetter]:
-        return list(letters.newest_first(DeadLetterFilter(**wanted)))  # type: ignore[arg-type]
+        return list(dead_letters.newest_first(DeadLetterFilter(**wanted)))  # type: ignore[arg-type]
 
     assert found(subscription=first.id) == found(registration="r1") == found(reason="refused") == [oldest]
     assert found(registration="r2") == found(reason="deadline_exceeded") == [newest]
@@ -115,38 +127,39 @@ def test_filters_narrow(store: Store, letters: DeadLetters, raw_store: "redis.Re
     assert found(since_ms=newest.id.ms + 1) == []
 
 
-def test_a_letter_of_the_first_release_is_found_by_its_subscriptions_registration(
-    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+def test_a_dead_letter_of_the_first_release_is_found_by_its_subscriptions_registration(
+    store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis"
 ) -> None:
     lost_event(store)
-    ((letter_id, fields),) = raw_store.xrange(P.dead)
-    raw_store.xdel(P.dead, letter_id)
+    ((dead_letter_id, fields),) = raw_store.xrange(P.dead)
+    raw_store.xdel(P.dead, dead_letter_id)
     del fields["registration"]
     raw_store.xadd(P.dead, fields)
-    assert [letter.registration for letter in letters.newest_first(DeadLetterFilter(registration="r1"))] == [
-        "r1"
-    ]
+    assert [
+        dead_letter.registration
+        for dead_letter in dead_letters.newest_first(DeadLetterFilter(registration="r1"))
+    ] == ["r1"]
 
 
 def test_an_entry_that_cannot_be_read_is_shown_as_such(
-    letters: DeadLetters, raw_store: "redis.Redis"
+    dead_letters: DeadLetters, raw_store: "redis.Redis"
 ) -> None:
     fields = {"subscription": "s", "at": "1", "reason": "unreadable_entry", "detail": "", "entry": "x"}
     raw_store.xadd(P.dead, fields)
-    letter = the_letter(letters)
-    assert (letter.item, letter.type, letter.registration) == (None, None, None)
-    assert letters.redeliver(letter).outcome == "not_redeliverable"
+    dead_letter = the_dead_letter(dead_letters)
+    assert (dead_letter.item, dead_letter.type, dead_letter.registration) == (None, None, None)
+    assert dead_letters.redeliver(dead_letter).outcome == "not_redeliverable"
 
 
 @pytest.mark.parametrize("text", ["", "1", "1-2", "a-1-1", "01-1-1", "1-1-1 ", "-1-1-1", f"1-{9**30}-1"])
-def test_what_is_no_letters_id_is_refused(text: str) -> None:
+def test_what_is_no_dead_letter_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no letter's id"):
         DeadLetterId.parse(text)
 
 
-def test_a_letter_of_a_partition_that_is_none_is_not_there(letters: DeadLetters) -> None:
-    assert letters.get(DeadLetterId(64, 1, 1)) is None
-    assert letters.get(DeadLetterId(0, 1, 1)) is None
+def test_a_dead_letter_of_an_unknown_partition_is_not_found(dead_letters: DeadLetters) -> None:
+    assert dead_letters.get(DeadLetterId(64, 1, 1)) is None
+    assert dead_letters.get(DeadLetterId(0, 1, 1)) is None
 
 
 # Redelivery
@@ -158,41 +171,41 @@ def test_a_redelivered_event_goes_to_the_tail_with_its_id_and_a_new_deadline(
     made = lost_event(store)
     append(store, invitation(2))
     later = store_at(300)
-    letters = DeadLetters(later)
-    assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
+    dead_letters = DeadLetters(later)
+    assert dead_letters.redeliver(the_dead_letter(dead_letters)).outcome == "redelivered"
     found = claim_one(later)
     assert event_ids(found) == [f"{made.id}.2", f"{made.id}.1"]
     assert [item.number for item in found.items] == [2, 3]
     assert 0 <= found.items[1].deadline_ms - found.now_ms <= INVITATION_DEADLINE_MS
     assert found.items[1].deadline_ms > found.now_ms + INVITATION_DEADLINE_MS - 5_000
-    assert list(letters.newest_first(ALL)) == []
+    assert list(dead_letters.newest_first(ALL)) == []
 
 
-def test_a_redelivery_wakes_the_dispatcher(store: Store, letters: DeadLetters) -> None:
+def test_a_redelivery_wakes_the_dispatcher(store: Store, dead_letters: DeadLetters) -> None:
     lost_event(store)
     wakeups = store.claims.wakeups()
     assert wakeups.wait(0.01) is None
-    letters.redeliver(the_letter(letters))
+    dead_letters.redeliver(the_dead_letter(dead_letters))
     assert wakeups.wait(5) == P.number
     wakeups.close()
 
 
 def test_a_repeated_redelivery_changes_nothing(
-    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+    store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis"
 ) -> None:
     lost_event(store)
-    letter = the_letter(letters)
-    assert letters.redeliver(letter).outcome == "redelivered"
+    dead_letter = the_dead_letter(dead_letters)
+    assert dead_letters.redeliver(dead_letter).outcome == "redelivered"
     before = contents(raw_store)
-    assert letters.redeliver(letter).outcome == "no_letter"
+    assert dead_letters.redeliver(dead_letter).outcome == "no_letter"
     assert contents(raw_store) == before
 
 
-def test_a_redelivery_does_not_count_towards_the_maximum(store: Store, letters: DeadLetters) -> None:
+def test_a_redelivery_does_not_count_towards_the_maximum(store: Store, dead_letters: DeadLetters) -> None:
     made = created(store, max_events=3)
     append(store, invitation(1))
     give_up(store, 1)
-    letters.redeliver(the_letter(letters))
+    dead_letters.redeliver(the_dead_letter(dead_letters))
     append(store, invitation(2))
     resource = store.subscriptions.get(made.id)
     assert resource is not None
@@ -204,35 +217,35 @@ def test_a_redelivery_does_not_count_towards_the_maximum(store: Store, letters: 
 
 
 def test_a_live_lease_and_its_settle_leave_a_redelivered_event_alone(
-    store: Store, letters: DeadLetters
+    store: Store, dead_letters: DeadLetters
 ) -> None:
     made = lost_event(store)
     append(store, invitation(2))
     leased = claim_one(store)
-    letters.redeliver(the_letter(letters))
+    dead_letters.redeliver(the_dead_letter(dead_letters))
     assert store.claims.claim([P], subscriptions=10, events=10) == []
     assert store.claims.settle([Settlement(leased, 2)]) == ["due"]
     assert event_ids(claim_one(store)) == [f"{made.id}.1"]
 
 
-def test_an_event_that_is_given_up_again_keeps_its_id(store: Store, letters: DeadLetters) -> None:
+def test_an_event_that_is_given_up_again_keeps_its_id(store: Store, dead_letters: DeadLetters) -> None:
     made = lost_event(store)
     append(store, invitation(2))
     for _ in range(2):
-        letters.redeliver(the_letter(letters))
+        dead_letters.redeliver(the_dead_letter(dead_letters))
         found = claim_one(store)
         last = found.items[-1].number
         store.claims.settle([Settlement(found, last, dead=(DroppedEvent(last, "refused", ""),))])
-        assert the_letter(letters).event_id == f"{made.id}.1"
+        assert the_dead_letter(dead_letters).event_id == f"{made.id}.1"
 
 
-def test_what_is_redelivered_meanwhile_is_not_met_again(store: Store, letters: DeadLetters) -> None:
+def test_what_is_redelivered_meanwhile_is_not_met_again(store: Store, dead_letters: DeadLetters) -> None:
     lost_event(store)
-    for met, letter in enumerate(letters.oldest_first(ALL)):
+    for met, dead_letter in enumerate(dead_letters.oldest_first(ALL)):
         assert met == 0
-        letters.redeliver(letter)
+        dead_letters.redeliver(dead_letter)
         give_up(store, 2)
-    assert the_letter(letters).event_id.endswith(".1")
+    assert the_dead_letter(dead_letters).event_id.endswith(".1")
 
 
 def delete(store: Store, made: Subscription) -> None:
@@ -241,31 +254,31 @@ def delete(store: Store, made: Subscription) -> None:
     )
 
 
-def refused(letters: DeadLetters, raw_store: "redis.Redis") -> tuple[str, str]:
-    """Why the letter is not redelivered; nothing is written."""
-    letter = the_letter(letters)
+def refused(dead_letters: DeadLetters, raw_store: "redis.Redis") -> tuple[str, str]:
+    """Why the dead letter is not redelivered; nothing is written."""
+    dead_letter = the_dead_letter(dead_letters)
     before = contents(raw_store)
-    result = letters.redeliver(letter)
+    result = dead_letters.redeliver(dead_letter)
     assert contents(raw_store) == before
     return result.outcome, result.reason
 
 
 def test_refused_once_the_subscription_was_deleted(
-    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+    store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis"
 ) -> None:
     made = lost_event(store)
     delete(store, made)
-    assert refused(letters, raw_store) == ("ended", "SUBSCRIPTION_DELETED")
+    assert refused(dead_letters, raw_store) == ("ended", "SUBSCRIPTION_DELETED")
     store.claims.settle([Settlement(claim_one(store), 2)])
     store.expiry.sweep()
-    assert refused(letters, raw_store) == ("gone", "")
+    assert refused(dead_letters, raw_store) == ("gone", "")
 
 
 def test_refused_once_the_maximum_was_reached(
-    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+    store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis"
 ) -> None:
     lost_event(store, max_events=1)
-    assert refused(letters, raw_store) == ("ended", "MAX_EVENTS_REACHED")
+    assert refused(dead_letters, raw_store) == ("ended", "MAX_EVENTS_REACHED")
 
 
 def test_refused_after_expiry_though_the_sweeper_has_not_come_by(
@@ -276,23 +289,23 @@ def test_refused_after_expiry_though_the_sweeper_has_not_come_by(
 
 
 def test_refused_when_the_registration_belongs_to_another(
-    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+    store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis"
 ) -> None:
     lost_event(store)
     store.registrations.put(Registration("r1", "d1", "another", None, None), expires_at_ms=None, end="")
-    assert refused(letters, raw_store) == ("not_owner", "")
+    assert refused(dead_letters, raw_store) == ("not_owner", "")
 
 
 def test_refused_when_the_session_is_known_as_others(
-    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+    store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis"
 ) -> None:
     created(store, event_type=EventType.SESSION_STATUS, session="s1")
     append(store, session_status(1), to=P.number)
     give_up(store, 1)
     store.session_states.record([session_status(2, registration="r9")])
-    assert refused(letters, raw_store) == ("others_session", "")
+    assert refused(dead_letters, raw_store) == ("others_session", "")
     store.session_states.record([session_status(2, registration="r1")])
-    assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
+    assert dead_letters.redeliver(the_dead_letter(dead_letters)).outcome == "redelivered"
 
 
 def test_refused_while_the_outbox_is_full(
@@ -302,56 +315,58 @@ def test_refused_while_the_outbox_is_full(
     append(store, *(invitation(number) for number in range(2, 18)))
     settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_OUTBOX_LENGTH": "16"})
     small = Store.connect(settings)
-    letters = DeadLetters(small)
-    assert refused(letters, raw_store) == ("full", "")
+    dead_letters = DeadLetters(small)
+    assert refused(dead_letters, raw_store) == ("full", "")
     store.claims.settle([Settlement(claim_one(store), 2)])
-    assert letters.redeliver(the_letter(letters)).outcome == "redelivered"
+    assert dead_letters.redeliver(the_dead_letter(dead_letters)).outcome == "redelivered"
     assert raw_store.llen(P.outbox(made.id)) == 16
     small.close()
 
 
 def test_a_full_store_takes_no_redelivery(
-    store: Store, letters: DeadLetters, raw_store: "redis.Redis"
+    store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis"
 ) -> None:
     lost_event(store)
-    letter = the_letter(letters)
+    dead_letter = the_dead_letter(dead_letters)
     raw_store.config_set("maxmemory", round(raw_store.info("memory")["used_memory"] / 0.95))
     try:
         with pytest.raises(Unavailable):
-            letters.redeliver(letter)
+            dead_letters.redeliver(dead_letter)
     finally:
         raw_store.config_set("maxmemory", "0")
-    assert letters.redeliver(letter).outcome == "redelivered"
+    assert dead_letters.redeliver(dead_letter).outcome == "redelivered"
 
 
 @pytest.mark.parametrize("reason", ["invalid_event", "unreadable_entry"])
 def test_refused_when_it_would_be_given_up_again(
-    store: Store, letters: DeadLetters, raw_store: "redis.Redis", reason: str
+    store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis", reason: str
 ) -> None:
     created(store)
     append(store, invitation(1))
     give_up(store, 1, reason=reason)
-    assert refused(letters, raw_store) == ("not_redeliverable", reason)
+    assert refused(dead_letters, raw_store) == ("not_redeliverable", reason)
 
 
-def test_an_end_is_never_redelivered(store: Store, letters: DeadLetters, raw_store: "redis.Redis") -> None:
+def test_an_end_is_never_redelivered(
+    store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis"
+) -> None:
     made = created(store)
     delete(store, made)
     give_up(store, 1, reason="end_refused")
-    assert the_letter(letters).type is EventType.SUBSCRIPTION_ENDED
-    assert refused(letters, raw_store) == ("end", "")
+    assert the_dead_letter(dead_letters).type is EventType.SUBSCRIPTION_ENDED
+    assert refused(dead_letters, raw_store) == ("end", "")
 
 
 # Purge
 
 
-def test_a_purge_removes_what_it_is_given_and_counts_it(store: Store, letters: DeadLetters) -> None:
+def test_a_purge_removes_what_it_is_given_and_counts_it(store: Store, dead_letters: DeadLetters) -> None:
     lost_event(store)
     created(store, registration="r2")
     append(store, invitation(1, registration="r2"))
     give_up(store, 1, partition=partition_of("r2", 64))
-    newest, oldest = letters.newest_first(ALL)
-    assert letters.purge([oldest.id, DeadLetterId(3, 1, 1)]) == 1
-    assert list(letters.newest_first(ALL)) == [newest]
-    assert letters.purge(letter.id for letter in letters.oldest_first(ALL)) == 1
-    assert list(letters.newest_first(ALL)) == []
+    newest, oldest = dead_letters.newest_first(ALL)
+    assert dead_letters.purge([oldest.id, DeadLetterId(3, 1, 1)]) == 1
+    assert list(dead_letters.newest_first(ALL)) == [newest]
+    assert dead_letters.purge(dead_letter.id for dead_letter in dead_letters.oldest_first(ALL)) == 1
+    assert list(dead_letters.newest_first(ALL)) == []

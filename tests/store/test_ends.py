@@ -91,8 +91,8 @@ def test_a_sink_that_is_gone_ends_the_subscription_without_a_word(
     resource = store.subscriptions.get(made.id)
     assert resource is not None
     assert resource.status is Status.EXPIRED
-    letters = [letter["reason"] for _, letter in raw_store.xrange(P.dead)]
-    assert letters == ["refused", "subscription_ended"]
+    dead_letters = [dead_letter["reason"] for _, dead_letter in raw_store.xrange(P.dead)]
+    assert dead_letters == ["refused", "subscription_ended"]
 
 
 def test_an_expired_token_ends_the_subscription_and_the_end_is_tried_once(store: Store) -> None:

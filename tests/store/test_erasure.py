@@ -106,7 +106,7 @@ def without(found: dict[str, Any], words: list[str]) -> dict[str, Any]:
     for key in filter(other, found):
         value = found[key]
         if isinstance(value, dict):
-            left[key] = {name: each for name, each in value.items() if other(name)}
+            left[key] = {name: member for name, member in value.items() if other(name)}
         else:
             left[key] = value if isinstance(value, str) else type(value)(filter(other, value))
     return left
@@ -149,7 +149,7 @@ def test_a_session_of_others_too_keeps_who_they_are(
     store: Store, erasure: Erasure, raw_store: "redis.Redis"
 ) -> None:
     store.session_states.record(
-        [session_status(1, session="s5", registration=each) for each in ("r1", OTHER)]
+        [session_status(1, session="s5", registration=registration) for registration in ("r1", OTHER)]
         + [session_status(1, session="s6", registration=OTHER)]
     )
     erase(erasure)
@@ -167,7 +167,7 @@ def test_a_session_that_names_nobody_is_found_by_whoever_subscribed(
     assert store.session_states.get("s8").latest is not None
 
 
-def test_letters_and_attempts_of_subscriptions_long_gone_are_found(
+def test_dead_letters_and_attempts_of_subscriptions_long_gone_are_found(
     store: Store, erasure: Erasure, raw_store: "redis.Redis", store_at: Callable[..., Store]
 ) -> None:
     created(store, max_events=1)
@@ -187,9 +187,11 @@ def test_those_of_the_first_release_are_found_by_their_subscription(
     store: Store, erasure: Erasure, raw_store: "redis.Redis"
 ) -> None:
     made, other = created(store), created(store, registration=OTHER)
-    for each in (made, other):
-        raw_store.xadd(P.dead, {"subscription": each.id, "at": 1, "reason": "", "detail": "", "entry": ""})
-        raw_store.xadd(P.attempts, {"subscription": each.id, "attempt": "{}"})
+    for subscription in (made, other):
+        raw_store.xadd(
+            P.dead, {"subscription": subscription.id, "at": 1, "reason": "", "detail": "", "entry": ""}
+        )
+        raw_store.xadd(P.attempts, {"subscription": subscription.id, "attempt": "{}"})
     erase(erasure)
     for stream in (P.dead, P.attempts):
         assert [fields["subscription"] for _, fields in raw_store.xrange(stream)] == [other.id]
@@ -200,7 +202,7 @@ class Interrupted(Exception):
 
 
 class Steps:
-    """What it stands for ends the process after so many calls of any of its methods."""
+    """Wraps an object whose process ends after a number of calls of its methods."""
 
     def __init__(self, of: Any, left: Iterator[int]) -> None:
         self._of = of

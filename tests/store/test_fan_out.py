@@ -14,9 +14,9 @@ from tests.harness.builders import (
     append,
     created,
     invitation,
+    new_subscription,
     no_damage,
     session_status,
-    subscription,
 )
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import (
@@ -78,8 +78,8 @@ def waiting(raw_store: "redis.Redis", made: Subscription) -> list[str]:
 
 
 def _name(payload: str) -> str:
-    _, found, rest = payload.partition('"sequenceNumber": ')
-    return "e" + rest.partition("}")[0] if found else "end of registration"
+    _, found, after = payload.partition('"sequenceNumber": ')
+    return "e" + after.partition("}")[0] if found else "end of registration"
 
 
 def ends(number: int) -> NetworkEvent:
@@ -100,7 +100,7 @@ def test_an_event_for_many_is_in_every_outbox_once_and_in_order(
     events = [invitation(number) for number in range(1, 6)]
     assert append(store, *events) == [(True, len(made))] * 5
     assert append(store, *events) == [(False, 0)] * 5
-    assert [waiting(raw_store, subscription_id) for subscription_id in made] == [
+    assert [waiting(raw_store, subscription) for subscription in made] == [
         ["e1", "e2", "e3", "e4", "e5"]
     ] * len(made)
     assert leftovers(raw_store) == []
@@ -115,14 +115,14 @@ def test_a_repeat_goes_on_where_an_answer_was_lost(
     events = [invitation(number) for number in range(1, 4)]
     # Three calls an event.
     interrupted(store, settings, calls, *events)
-    done, rest = divmod(calls, 3)
-    lengths = sorted(raw_store.llen(P.outbox(subscriber.id)) for subscriber in made)
-    assert lengths == sorted([done + 1] * min(rest * WORK, len(made)) + [done] * (len(made) - rest * WORK))
+    done, remainder = divmod(calls, 3)
+    lengths = sorted(raw_store.llen(P.outbox(subscription.id)) for subscription in made)
+    assert lengths == sorted(
+        [done + 1] * min(remainder * WORK, len(made)) + [done] * (len(made) - remainder * WORK)
+    )
     expected = [(False, 0)] * done + [(True, len(made))] * (3 - done)
     assert append(sliced(), *events) == expected
-    assert [waiting(raw_store, subscription_id) for subscription_id in made] == [["e1", "e2", "e3"]] * len(
-        made
-    )
+    assert [waiting(raw_store, subscription) for subscription in made] == [["e1", "e2", "e3"]] * len(made)
     assert leftovers(raw_store) == []
 
 
@@ -134,7 +134,7 @@ def test_an_event_that_began_is_not_begun_again_by_another_bound(
     made = [created(store) for _ in range(2 * WORK)]
     interrupted(store, settings, 1, invitation(1))
     assert append(sliced(work=100), invitation(1)) == [(True, len(made))]
-    assert [waiting(raw_store, subscription_id) for subscription_id in made] == [["e1"]] * len(made)
+    assert [waiting(raw_store, subscription) for subscription in made] == [["e1"]] * len(made)
     assert leftovers(raw_store) == []
 
 
@@ -148,7 +148,7 @@ def test_gateways_at_once_double_and_lose_nothing(
 
     def publish(index: int) -> None:
         start.wait()
-        # Each has one of its own, and all have one that they share.
+        # Each has a separate one, and all have one that they share.
         results[index] = append(stores[index], invitation(10 + index), invitation(1))
 
     threads = [threading.Thread(target=publish, args=(index,)) for index in range(len(stores))]
@@ -158,8 +158,8 @@ def test_gateways_at_once_double_and_lose_nothing(
         thread.join()
     assert [own for own, _ in results] == [(True, len(made))] * 4
     assert sorted(shared for _, shared in results) == [(False, 0)] * 3 + [(True, len(made))]
-    for subscription_id in made:
-        assert sorted(waiting(raw_store, subscription_id)) == ["e1", "e10", "e11", "e12", "e13"]
+    for subscription in made:
+        assert sorted(waiting(raw_store, subscription)) == ["e1", "e10", "e11", "e12", "e13"]
     assert leftovers(raw_store) == []
 
 
@@ -170,12 +170,12 @@ def test_who_comes_or_goes_between_two_slices(
     made = [created(store) for _ in range(3 * WORK)]
     interrupted(store, settings, 1, invitation(1))
     lacking = raw_store.smembers(P.lacking("/gateway", "e1"))
-    gone = next(subscriber for subscriber in made if subscriber.id in lacking)
+    gone = next(subscription for subscription in made if subscription.id in lacking)
     store.subscriptions.end(
         gone.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
     )
     late = created(store)
-    wishes = dataclasses.replace(subscription(), initial_event=True)
+    wishes = dataclasses.replace(new_subscription(), initial_event=True)
     store.subscriptions.create(wishes, sink=SINK, headers={}, sealed=None)
     assert waiting(raw_store, wishes) == ["e1"]
     assert append(store, invitation(1)) == [(True, len(made) - 1)]
@@ -188,8 +188,8 @@ def test_every_one_ends_at_its_maximum(sliced: Callable[..., Store], raw_store: 
     made = [created(store, max_events=2) for _ in range(2 * WORK + 1)]
     results = append(store, *(invitation(number) for number in range(1, 4)))
     assert results == [(True, len(made)), (True, len(made)), (True, 0)]
-    for subscription_id in made:
-        assert waiting(raw_store, subscription_id) == ["e1", "e2", "MAX_EVENTS_REACHED"]
+    for subscription in made:
+        assert waiting(raw_store, subscription) == ["e1", "e2", "MAX_EVENTS_REACHED"]
 
 
 def test_a_session_with_many_subscriptions(sliced: Callable[..., Store], raw_store: "redis.Redis") -> None:
@@ -199,9 +199,9 @@ def test_a_session_with_many_subscriptions(sliced: Callable[..., Store], raw_sto
         for registration in ["r1"] * (2 * WORK) + ["r1"]
     ]
     events = [session_status(1), session_status(2, registration="r1"), session_status(3, registration="r2")]
-    # What is told of another registration is no news to these.
+    # Events of another registration are not for these.
     assert append(store, *events, to=P.number) == [(True, len(made)), (True, len(made)), (True, 0)]
-    assert [waiting(raw_store, subscription_id) for subscription_id in made] == [["e1", "e2"]] * len(made)
+    assert [waiting(raw_store, subscription) for subscription in made] == [["e1", "e2"]] * len(made)
 
 
 @pytest.mark.parametrize("calls", [1, 2, 3])
@@ -209,14 +209,14 @@ def test_a_registration_ends_with_many_subscriptions(
     sliced: Callable[..., Store], settings: Settings, raw_store: "redis.Redis", calls: int
 ) -> None:
     store = sliced()
-    told = [created(store, event_type=ENDS) for _ in range(2 * WORK)]
+    notified = [created(store, event_type=ENDS) for _ in range(2 * WORK)]
     others = [created(store) for _ in range(2 * WORK)]
     interrupted(store, settings, calls, ends(1))
-    late = dataclasses.replace(subscription(event_type=ENDS), initial_event=True)
+    late = dataclasses.replace(new_subscription(event_type=ENDS), initial_event=True)
     store.subscriptions.create(late, sink=SINK, headers={}, sealed=None)
-    assert append(store, ends(1)) == [(True, len(told))]
-    for each in (*told, late):
-        assert waiting(raw_store, each) == ["end of registration", "NETWORK_TERMINATED"]
+    assert append(store, ends(1)) == [(True, len(notified))]
+    for subscription in (*notified, late):
+        assert waiting(raw_store, subscription) == ["end of registration", "NETWORK_TERMINATED"]
     assert [waiting(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
     assert leftovers(raw_store) == []
 
@@ -249,14 +249,14 @@ def expiring(store: Store, raw_store: "redis.Redis") -> None:
 def test_a_registration_with_many_subscriptions_expires(
     sliced: Callable[..., Store], raw_store: "redis.Redis"
 ) -> None:
-    told = [created(sliced(), event_type=ENDS) for _ in range(2 * WORK)]
+    notified = [created(sliced(), event_type=ENDS) for _ in range(2 * WORK)]
     others = [created(sliced()) for _ in range(WORK)]
     expiring(sliced(), raw_store)
     later = sliced(61)
     assert [later.expiry.sweep() for _ in range(4)] == [1, 1, 1, 0]
     assert [waiting(raw_store, other) for other in others] == [["NETWORK_TERMINATED"]] * len(others)
-    for line in told:
-        assert waiting(raw_store, line) == ["end of registration", "NETWORK_TERMINATED"]
+    for subscription in notified:
+        assert waiting(raw_store, subscription) == ["end of registration", "NETWORK_TERMINATED"]
     assert leftovers(raw_store) == []
     assert raw_store.zscore(P.ends, "registration:r1") is None
 
@@ -280,6 +280,6 @@ def test_subscriptions_that_end_at_the_same_moment_make_way_for_others(
     made = [created(sliced(), expires_at_ms=soon) for _ in range(3 * WORK)]
     later = sliced(61)
     assert [later.expiry.sweep() for _ in range(4)] == [WORK, WORK, WORK, 0]
-    assert [waiting(raw_store, subscription_id) for subscription_id in made] == [
-        ["SUBSCRIPTION_EXPIRED"]
-    ] * len(made)
+    assert [waiting(raw_store, subscription) for subscription in made] == [["SUBSCRIPTION_EXPIRED"]] * len(
+        made
+    )

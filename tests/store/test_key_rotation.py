@@ -62,11 +62,11 @@ def test_what_no_key_opens_is_named_and_left(store: Store, raw_store: "redis.Red
     broken = with_credential(store, FORMER)
     with_credential(store, FORMER)
     raw_store.hset(P.subscription(broken.id), "credential", stored(raw_store, broken)[:-8] + "AAAAAAA=")
-    before = [stored(raw_store, each) for each in (lost, broken)]
+    before = [stored(raw_store, subscription) for subscription in (lost, broken)]
     result = rotate(store)
     assert (result.resealed, dict(result.lacking)) == (1, {CredentialBox([LOST]).key_id: 1})
     assert result.damaged == [broken.id]
-    assert [stored(raw_store, each) for each in (lost, broken)] == before
+    assert [stored(raw_store, subscription) for subscription in (lost, broken)] == before
 
 
 def test_an_update_that_comes_between_wins(store: Store, raw_store: "redis.Redis") -> None:

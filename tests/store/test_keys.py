@@ -66,7 +66,7 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_the_turns_at_a_sink_have_a_key_of_its_own_whatever_its_address_holds() -> None:
+def test_the_rate_limit_slots_of_a_sink_have_a_separate_key_whatever_its_address_holds() -> None:
     keys = {rate_slots_key(f"https://a/{path}") for path in ("", "{", "}x{y}")}
     assert len(keys) == 3
     assert all(key.startswith("turns:{") and key.count("{") == key.count("}") == 1 for key in keys)
@@ -125,7 +125,7 @@ def test_an_id_names_a_partition_that_there_is_in_one_way(suffix: str) -> None:
     assert (found is not None) == (suffix == "3f")
 
 
-def test_the_note_of_an_end_has_the_bytes_of_its_client_in_front() -> None:
+def test_the_note_of_an_end_begins_with_the_length_of_its_client() -> None:
     assert end_note("app", "i1") == "3:app i1"
     assert end_note("\u00e4p", "i1") == "3:\u00e4p i1"
     assert end_note("\udcff", "i1") == "1:\udcff i1"

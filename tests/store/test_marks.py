@@ -62,7 +62,7 @@ def test_a_mark_is_written_only_behind_what_is_kept(
     late.expiry.sweep()
     late.claims.claim([Partition(0)], subscriptions=1, events=1)
     later = Marks(store_at(4))
-    assert [each.check() for each in (one, other, later)] == [[], [], []]
+    assert [marks.check() for marks in (one, other, later)] == [[], [], []]
     assert set(streams(raw_store).values()) == {2}
 
 
@@ -80,7 +80,7 @@ def test_however_many_have_something_kept_there_is_one_mark_a_second(
     assert max(streams(raw_store).values()) <= 2 + seconds
 
 
-def test_everybody_is_told_that_the_store_was_emptied_and_once(
+def test_every_process_learns_once_that_the_store_was_emptied(
     store_at: StoreAt, raw_store: "redis.Redis", nodes: int
 ) -> None:
     watchers = [Marks(store_at()) for _ in range(3)]
@@ -90,7 +90,7 @@ def test_everybody_is_told_that_the_store_was_emptied_and_once(
     for marks in watchers:
         assert kinds(marks) == [LossKind.EMPTIED] * nodes
         assert marks.check() == []
-    # Whoever comes now knows of nothing, and is told of the next time.
+    # A process that starts now knows of nothing, and learns of the next time.
     watchers.append(Marks(store_at()))
     assert watchers[-1].check() == []
     raw_store.flushall()
@@ -119,7 +119,7 @@ def put_back(raw_store: "redis.Redis", former: dict[str, list[tuple[str, dict[st
 
 
 @pytest.mark.parametrize("marked_since", [False, True])
-def test_everybody_is_told_of_latest_writes_that_are_lost(
+def test_every_process_learns_that_the_latest_writes_are_lost(
     store_at: StoreAt, raw_store: "redis.Redis", nodes: int, *, marked_since: bool
 ) -> None:
     """Who wrote them, and who only looks; also when somebody else made as many marks since."""
@@ -146,7 +146,9 @@ def test_everybody_is_told_of_latest_writes_that_are_lost(
     assert [marks.check() for marks in (writer, looker, behind)] == [[], [], []]
 
 
-def test_who_was_away_for_long_is_told_of_nothing(store_at: StoreAt, raw_store: "redis.Redis") -> None:
+def test_a_process_that_was_stopped_for_long_reports_nothing(
+    store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
     marks = Marks(store_at())
     marks.check()
     for key in raw_store.keys("*marks"):

@@ -1,100 +1,34 @@
 """A payload that several outboxes hold is kept once, and goes with the last entry that refers to it."""
 
 import dataclasses
-import json
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import redis
 
-from tests.conftest import contents, servers_of
-from tests.harness.builders import Interrupted, append, created, invitation, no_damage, subscription
-from tests.harness.valkeys import ValkeyServer
-from webrtc_events.core.errors import NewerRelease, Unavailable
-from webrtc_events.core.model import (
-    Claim,
-    Credential,
-    EventType,
-    NetworkEvent,
-    OutboxKind,
-    Registration,
-    Status,
-    Subscription,
-    TerminationReason,
+from tests.conftest import contents
+from tests.harness.builders import Interrupted, append, created, invitation, no_damage
+from tests.store.shared_payloads import (
+    SIZE,
+    P,
+    StoreWith,
+    claims,
+    dead_letters,
+    long,
+    payloads,
+    referred,
+    settle,
 )
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import Credential, OutboxKind, Status, Subscription, TerminationReason
 from webrtc_events.core.outcomes import End
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions, append_events
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.erasure import Erasure
-from webrtc_events.store.formats import BASE_FORMAT, FORMAT
-from webrtc_events.store.keys import partition_of
-from webrtc_events.store.outbox_entries import parse_entry, referred_payload
-from webrtc_events.store.redis.scripts import Call
-from webrtc_events.store.script_options import StoreOptions
-from webrtc_events.store.settlements import DroppedEvent, Settlement, SettleOutcome
+from webrtc_events.store.formats import BASE_FORMAT
+from webrtc_events.store.settlements import DroppedEvent
 from webrtc_events.store.store import Store
-
-P = partition_of("r1", 64)
-SIZE = 100_000
-StoreWith = Callable[..., Store]
-
-
-@pytest.fixture
-def store_with(settings: Settings) -> Iterator[StoreWith]:
-    """Opens the store with other settings, its clock shifted by some seconds."""
-    opened: list[Store] = []
-
-    def connect(seconds: float = 0, work: int = 50, **changes: Any) -> Store:
-        options = StoreOptions(offset_ms=round(seconds * 1000), work=work)
-        # So that a claim has several of a subscription.
-        changed = dataclasses.replace(settings, **({"event_bytes": 1_000_000} | changes))
-        opened.append(Store.connect(changed, options))
-        return opened[-1]
-
-    yield connect
-    for store in opened:
-        store.close()
-
-
-def long(number: int, size: int = SIZE, **values: Any) -> NetworkEvent:
-    event = invitation(number, **values)
-    padded = {**json.loads(event.payload), "padding": ""}
-    padded["padding"] = "x" * (size - len(json.dumps(padded)))
-    return dataclasses.replace(event, payload=json.dumps(padded))
-
-
-def payloads(raw_store: "redis.Redis") -> dict[str, set[str]]:
-    """Who holds each that is kept: subscription and outbox number. The index names just these."""
-    kept = {key.rpartition(":")[2]: set(raw_store.hkeys(key)) for key in raw_store.keys(P.payload("*"))}
-    assert set(raw_store.zrange(P.payloads, 0, -1)) == kept.keys()
-    return {sha: holders - {"payload"} for sha, holders in kept.items()}
-
-
-def referred(raw_store: "redis.Redis", made: Sequence[Subscription]) -> dict[str, set[str]]:
-    """What the outboxes of these say."""
-    found: dict[str, set[str]] = {}
-    for subscriber in made:
-        for entry in raw_store.lrange(P.outbox(subscriber.id), 0, -1):
-            if sha := referred_payload(entry):
-                found.setdefault(sha, set()).add(f"{subscriber.id}:{parse_entry(entry).number}")
-    return found
-
-
-def claims(store: Store, **limits: Any) -> list[Claim]:
-    return store.claims.claim([P], **({"subscriptions": 99, "events": 8} | limits))
-
-
-def settle(store: Store, found: Sequence[Claim], **values: Any) -> list[SettleOutcome]:
-    return store.claims.settle([Settlement(leased, leased.items[-1].number, **values) for leased in found])
-
-
-def letters(raw_store: "redis.Redis") -> list[tuple[str, int]]:
-    """Why, and how long its payload is."""
-    found = [fields for _, fields in raw_store.xrange(P.dead)]
-    return [(each["reason"], len(each["entry"].partition("\n")[2])) for each in found]
 
 
 def test_it_is_kept_once_and_every_claim_has_it(store: Store, raw_store: "redis.Redis") -> None:
@@ -103,7 +37,7 @@ def test_it_is_kept_once_and_every_claim_has_it(store: Store, raw_store: "redis.
     append(store, event)
     assert payloads(raw_store) == referred(raw_store, made)
     assert [len(holders) for holders in payloads(raw_store).values()] == [3]
-    assert all(raw_store.memory_usage(P.outbox(subscriber.id)) < 1_000 for subscriber in made)
+    assert all(raw_store.memory_usage(P.outbox(subscription.id)) < 1_000 for subscription in made)
     found = claims(store)
     assert [leased.items[0].payload for leased in found] == [event.payload] * 3
     settle(store, found[:2])
@@ -131,7 +65,7 @@ def test_what_is_cheaper_to_copy_is_copied(
     made = [created(store) for _ in range(matches)]
     append(store, long(1, size))
     assert payloads(raw_store) == {}
-    assert {raw_store.hget(P.subscription(subscriber.id), "format") for subscriber in made} == {
+    assert {raw_store.hget(P.subscription(subscription.id), "format") for subscription in made} == {
         str(BASE_FORMAT)
     }
 
@@ -205,15 +139,16 @@ def test_every_way_out_of_an_outbox(
     store = store_with(outbox_length=16)
     made = [created(store) for _ in range(3)]
     append(store, long(1), long(2), long(3))
-    for subscription_id in made:
-        way(store, subscription_id)
+    for subscription in made:
+        way(store, subscription)
         assert payloads(raw_store) == referred(raw_store, made)
         # The lease of those that were claimed beside it runs out.
-        store = store_with(31 * (made.index(subscription_id) + 1), outbox_length=16)
+        store = store_with(31 * (made.index(subscription) + 1), outbox_length=16)
     assert payloads(raw_store) == {}
     # The invitations that squeeze others out are short, and have theirs.
     assert all(
-        size == SIZE or (reason, size > 200) == ("outbox_full", True) for reason, size in letters(raw_store)
+        size == SIZE or (reason, size > 200) == ("outbox_full", True)
+        for reason, size in dead_letters(raw_store)
     )
 
 
@@ -231,7 +166,7 @@ def test_an_outbox_that_is_too_old_or_gets_no_time(store_with: StoreWith, raw_st
     assert all(raw_store.llen(P.outbox(token.id)) == 1 for token in tokens)
     append(store_with(90_000), invitation(3))
     assert payloads(raw_store) == {}
-    assert letters(raw_store) == [("access_token_expired", SIZE)] * 4 + [("outbox_full", SIZE)] * 2
+    assert dead_letters(raw_store) == [("access_token_expired", SIZE)] * 4 + [("outbox_full", SIZE)] * 2
 
 
 def test_a_registration_that_ends_and_one_that_is_erased(store: Store, raw_store: "redis.Redis") -> None:
@@ -255,14 +190,14 @@ def test_what_was_given_up_under_a_lease_that_runs_out_is_released_by_the_next_c
     made = [created(store) for _ in range(3)]
     append(store, long(1))
     claims(store)
-    for subscription_id in made:
-        deleted(store, subscription_id)
+    for subscription in made:
+        deleted(store, subscription)
     assert payloads(raw_store) == referred(raw_store, made) != {}
     assert [claim.items[0].kind for claim in claims(store_at(31))] == [OutboxKind.END] * 3
     assert payloads(raw_store) == {}
 
 
-def test_a_letter_has_a_copy_and_can_be_redelivered(
+def test_a_dead_letter_has_a_copy_and_can_be_redelivered(
     store: Store, settings: Settings, raw_store: "redis.Redis"
 ) -> None:
     for _ in range(2):
@@ -272,480 +207,9 @@ def test_a_letter_has_a_copy_and_can_be_redelivered(
     settle(store, found, dead=(DroppedEvent(1, "refused", ""),))
     assert payloads(raw_store) == {}
     kept = DeadLetters(store)
-    outcomes = [kept.redeliver(letter).outcome for letter in kept.oldest_first(DeadLetterFilter())]
+    outcomes = [kept.redeliver(dead_letter).outcome for dead_letter in kept.oldest_first(DeadLetterFilter())]
     assert outcomes == ["redelivered"] * 2
     again = claims(store)
-    assert [
-        (subscription_id.items[0].event_number, len(subscription_id.items[0].payload) > SIZE)
-        for subscription_id in again
-    ] == [(1, True)] * 2
-
-
-# Crashes
-
-
-def test_a_store_that_is_killed_has_both_or_neither(tmp_path: Path, environ: dict[str, str]) -> None:
-    with ValkeyServer(tmp_path / "store") as server, server.patient_client() as raw:
-        own = Settings.from_environ(environ | {"WEBRTC_EVENTS_REDIS_URL": f"redis://{server.address}/0"})
-        store = Store.connect(own)
-        made = [created(store) for _ in range(3)]
-        append(store, long(1), long(2))
-        settle(store, claims(store, events=1)[:1])
-        before = payloads(raw)
-        server.kill()
-        server.start()
-        server.wait_ready()
-        assert payloads(raw) == referred(raw, made) == before
-        later = Store(store.client, own, StoreOptions(offset_ms=31_000), shares=False)
-        while found := claims(later):
-            settle(later, found)
-        assert payloads(raw) == {}
-        store.close()
-
-
-def test_a_worker_that_is_killed_leaves_it_to_the_next(
-    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis"
-) -> None:
-    for _ in range(2):
-        created(store)
-    append(store, long(1))
-    lost = claims(store)
-    again = claims(store_at(31))
-    assert [leased.items for leased in again] == [leased.items for leased in lost]
-    assert settle(store_at(31), again) == ["idle"] * 2
-    assert settle(store, lost) == ["lost"] * 2
-    assert payloads(raw_store) == {}
-
-
-# Damage
-
-
-def other_type(raw_store: "redis.Redis", key: str) -> None:
-    raw_store.delete(key)
-    raw_store.set(key, "text")
-
-
-DAMAGES: list[Callable[["redis.Redis", str], Any]] = [
-    lambda raw_store, key: raw_store.delete(key),
-    lambda raw_store, key: raw_store.hdel(key, "payload"),
-    other_type,
-]
-
-
-@pytest.mark.parametrize("damage", DAMAGES, ids=["lost", "without text", "of another type"])
-def test_a_payload_that_is_lost_stops_nobody(
-    store: Store,
-    store_at: Callable[..., Store],
-    raw_store: "redis.Redis",
-    damage: Callable[["redis.Redis", str], Any],
-) -> None:
-    for _ in range(2):
-        created(store)
-    append(store, long(1), invitation(2))
-    (sha,) = payloads(raw_store)
-    damage(raw_store, P.payload(sha))
-    found = claims(store)
-    assert [[item.number for item in leased.items] for leased in found] == [[2], [2]]
-    assert [reason for reason, _ in letters(raw_store)] == ["damaged"] * 2
-    assert settle(store, found) == ["idle"] * 2
-    # It comes as a new one, whatever is in its place.
-    append(store, dataclasses.replace(long(1), id="again"))
-    assert {len(claim.items[0].payload) for claim in claims(store)} == {SIZE}
-    while store_at(100).expiry.sweep():
-        pass
-    assert set(raw_store.zrange(P.payloads, 0, -1)) == {sha}
-
-
-def test_a_holder_that_was_lost_holds_it_again_once_it_is_claimed(
-    store: Store, raw_store: "redis.Redis"
-) -> None:
-    made = [created(store) for _ in range(3)]
-    append(store, long(1))
-    (sha,) = payloads(raw_store)
-    raw_store.hdel(P.payload(sha), f"{made[0].id}:1", f"{made[1].id}:1")
-    found = claims(store)
-    assert payloads(raw_store) == referred(raw_store, made)
-    settle(store, found)
-    assert payloads(raw_store) == {}
-
-
-@pytest.mark.parametrize("holder", ["{id}:1", "{id}:99", "0-00:1", "no holder", ":"])
-def test_the_sweeper_forgets_who_holds_nothing(
-    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis", holder: str
-) -> None:
-    """As an older release leaves it, which takes an entry and knows of nothing else."""
-    made = [created(store) for _ in range(2)]
-    append(store, long(1), long(2))
-    settle(store, claims(store, events=1))
-    (sha,) = payloads(raw_store)
-    raw_store.hset(P.payload(sha), holder.format(id=made[0].id), "")
-    store_at(30).expiry.sweep()
-    assert payloads(raw_store) != referred(raw_store, made)
-    store_at(61).expiry.sweep()
-    assert payloads(raw_store) == referred(raw_store, made)
-    for subscriber in made:
-        raw_store.lpop(P.outbox(subscriber.id))
-    store_at(200).expiry.sweep()
-    assert payloads(raw_store) == {}
-
-
-def test_what_an_outbox_of_another_type_held_is_kept_until_it_is_discarded(
-    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis"
-) -> None:
-    made = [created(store) for _ in range(2)]
-    append(store, long(1))
-    other_type(raw_store, P.outbox(made[0].id))
-    settle(store, claims(store))
-    store_at(61).expiry.sweep()
-    assert [len(holders) for holders in payloads(raw_store).values()] == [1]
-    store.subscriptions.discard(made[0].id, "app")
-    store_at(200).expiry.sweep()
-    assert payloads(raw_store) == {}
-
-
-def test_an_index_of_payloads_is_made_anew(
-    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis"
-) -> None:
-    for _ in range(2):
-        created(store)
-    append(store, long(1))
-    other_type(raw_store, P.payloads)
-    append(store, long(2))
-    store.expiry.sweep()
-    assert len(payloads(raw_store)) == 2
-
-
-# Releases
-
-
-def test_a_store_that_0_1_0_used_is_not_made_to_share(
-    store_with: StoreWith, raw_store: "redis.Redis"
-) -> None:
-    """Its processes could not read it. An operator who has none left says so."""
-    raw_store.set("partitions", "64")
-    store = store_with()
-    for _ in range(2):
-        created(store)
-    append(store, long(1))
-    assert payloads(raw_store) == {}
-    append(store_with(shared_payloads="on"), long(2))
-    assert len(payloads(raw_store)) == 1
-    assert [len(claim.items[1].payload) for claim in claims(store)] == [SIZE] * 2
-
-
-def test_it_can_be_switched_off(store_with: StoreWith, raw_store: "redis.Redis") -> None:
-    store = store_with(shared_payloads="off")
-    for _ in range(2):
-        created(store)
-    append(store, long(1))
-    assert payloads(raw_store) == {}
-
-
-def test_a_release_that_does_not_know_it_leaves_such_an_outbox_alone(
-    store: Store, store_with: StoreWith, raw_store: "redis.Redis"
-) -> None:
-    made = [created(store) for _ in range(2)]
-    append(store, long(1))
-    formats = [raw_store.hget(P.subscription(subscriber.id), "format") for subscriber in made]
-    assert formats == [str(FORMAT)] * 2
-    older = store_with()
-    options = json.loads(older.scripts._options) | {"format": BASE_FORMAT}
-    older.scripts._options = json.dumps(options)
-    before = contents(raw_store)
-    assert claims(older) == []
-    with pytest.raises(NewerRelease):
-        append(older, invitation(2))
-    assert contents(raw_store) == before
-    settle(store, claims(store))
-    formats = [raw_store.hget(P.subscription(subscriber.id), "format") for subscriber in made]
-    assert formats == [str(BASE_FORMAT)] * 2
-    assert append(older, invitation(2)) == [(True, 2)]
-
-
-# Room
-
-
-def limited(raw_store: "redis.Redis", left: int) -> None:
-    """Sets maxmemory so that so many bytes are left up to the watermark of 90 %."""
-    for server in servers_of(raw_store):
-        server.config_set("maxmemory", round((server.info("memory")["used_memory"] + left) / 0.9))
-
-
-@pytest.fixture
-def limit(raw_store: "redis.Redis") -> Iterator[Callable[[int], None]]:
-    yield lambda left: limited(raw_store, left)
-    raw_store.config_set("maxmemory", "0")
-
-
-@pytest.mark.parametrize(("matches", "shares", "left"), [(20, "off", 1_500_000), (20, "on", 200_000)])
-def test_the_whole_growth_is_looked_at_before_anything_is_written(
-    store_with: StoreWith,
-    raw_store: "redis.Redis",
-    limit: Callable[[int], None],
-    matches: int,
-    shares: str,
-    left: int,
-) -> None:
-    store = store_with(shared_payloads=shares)
-    for _ in range(matches):
-        created(store)
-    append(store, invitation(1))
-    before = contents(raw_store)
-    limit(left)
-    with pytest.raises(Unavailable, match="full"):
-        append(store, long(2))
-    assert contents(raw_store) == before
-    assert append(store, invitation(3)) == [(True, matches)]
-    limit(4_000_000)
-    assert append(store, long(2)) == [(True, matches)]
-
-
-def test_the_first_step_of_a_cut_event_looks_at_the_whole(
-    store_with: StoreWith, raw_store: "redis.Redis", limit: Callable[[int], None]
-) -> None:
-    store = store_with(work=3, shared_payloads="off")
-    for _ in range(20):
-        created(store)
-    append(store, invitation(1))
-    before = contents(raw_store)
-    # Room for each step, and not for all.
-    limit(1_500_000)
-    with pytest.raises(Unavailable, match="full"):
-        append(store, long(2))
-    assert contents(raw_store) == before
-
-
-def test_what_can_never_fit_is_said_to(
-    store_with: StoreWith, raw_store: "redis.Redis", limit: Callable[[int], None]
-) -> None:
-    store = store_with(shared_payloads="off")
-    for _ in range(50):
-        created(store)
-    limit(8_000_000)
-    with pytest.raises(Unavailable, match=r"can never fit .* needs \d+ bytes.* maxmemory must be raised"):
-        append(store, long(1, 3_000_000))
-
-
-def test_a_state_that_would_not_fit_is_not_kept(
-    store: Store, raw_store: "redis.Redis", limit: Callable[[int], None]
-) -> None:
-    # The texts of scripts that the server does not have yet would take the room.
-    store.session_states.record([invitation(1)])
-    created(store)
-    raw_store.delete(*raw_store.keys("session:*"))
-    limit(50_000)
-    with pytest.raises(Unavailable, match="full"):
-        store.session_states.record([long(1)])
-    assert raw_store.keys("session:*") == []
-    made = dataclasses.replace(subscription(), initial_event=True)
-    raw_store.config_set("maxmemory", "0")
-    append(store, long(1))
-    limit(50_000)
-    # The subscription is made, and its initial event comes once there is room.
-    assert (
-        store.subscriptions.create(made, sink="https://a.example/", headers={}, sealed=None).outcome
-        == "created"
-    )
-    assert raw_store.llen(P.outbox(made.id)) == 0
-    raw_store.config_set("maxmemory", "0")
-    store.initial_events.append(made)
-    assert raw_store.llen(P.outbox(made.id)) == 1
-
-
-# Bounds
-
-
-def numbers(found: Claim) -> list[int]:
-    return [item.number for item in found.items]
-
-
-@pytest.mark.parametrize("subscriptions", [1, 2])
-def test_an_outbox_has_so_many_bytes(
-    store_with: StoreWith, raw_store: "redis.Redis", subscriptions: int
-) -> None:
-    """Its own copies and what it refers to; it gives up its oldest."""
-    store = store_with(outbox_bytes=350_000)
-    for _ in range(subscriptions):
-        created(store)
-    append(store, *(long(number) for number in range(1, 6)))
-    for found in claims(store):
-        assert numbers(found) == [3, 4, 5]
-        settle(store, [found])
-    assert letters(raw_store) == [("outbox_full", SIZE)] * 2 * subscriptions
-    append(store, *(long(number) for number in range(6, 9)))
-    assert [numbers(found) for found in claims(store)] == [[6, 7, 8]] * subscriptions
-
-
-def test_the_latest_stays_and_what_is_on_its_way(store_with: StoreWith) -> None:
-    store = store_with(outbox_bytes=100)
-    created(store)
-    append(store, long(1))
-    (leased,) = claims(store)
-    append(store, long(2), long(3))
-    assert numbers(leased) == [1]
-    assert settle(store, [leased]) == ["due"]
-    assert [numbers(found) for found in claims(store)] == [[3]]
-
-
-@pytest.mark.parametrize("popped", [0, 1, 2])
-@pytest.mark.parametrize("told", [None, "", "2 x", "7 100", "0 0"])
-def test_an_outbox_whose_size_is_not_known_is_summed_up(
-    store_with: StoreWith, raw_store: "redis.Redis", told: str | None, popped: int
-) -> None:
-    """As the release before leaves it."""
-    store = store_with(outbox_bytes=350_000)
-    made = created(store)
-    append(store, long(1), long(2))
-    for _ in range(popped):
-        raw_store.lpop(P.outbox(made.id))
-    if told is None:
-        raw_store.hdel(P.subscription(made.id), "outbox_size")
-    else:
-        raw_store.hset(P.subscription(made.id), "outbox_size", told)
-    append(store, long(3))
-    entries = raw_store.lrange(P.outbox(made.id), 0, -1)
-    size = raw_store.hget(P.subscription(made.id), "outbox_size")
-    assert size == f"{3 - popped} {sum(map(len, entries))}"
-
-
-def test_a_claim_takes_no_more_than_so_many_bytes(store: Store) -> None:
-    for _ in range(3):
-        created(store)
-    append(store, long(1), long(2), long(3))
-    found = claims(store, size=150_000)
-    assert [numbers(each) for each in found] == [[1]]
-    # Of one subscription no more than the largest event may have.
-    found += claims(store, size=350_000)
-    assert [numbers(each) for each in found] == [[1], [1, 2], [1]]
-    # What does not fit is not leased, and one at least is given.
-    assert claims(store, size=10) == []
-    settle(store, found)
-    assert [len(numbers(claim)) for claim in claims(store, size=10)] == [1]
-
-
-def test_dead_letters_have_so_many_bytes(store_with: StoreWith, raw_store: "redis.Redis") -> None:
-    store = store_with(dead_letters_bytes=350_000)
-    created(store)
-    for number in range(1, 7):
-        append(store, long(number))
-        settle(store, claims(store), dead=(DroppedEvent(number, "refused", ""),))
-    kept = [parse_entry(fields["entry"]).number for _, fields in raw_store.xrange(P.dead)]
-    assert kept == [4, 5, 6]
-    # Gaps do not count, nor do letters of the release before stay for ever.
-    ids = [each for each, _ in raw_store.xrange(P.dead)]
-    raw_store.xdel(P.dead, *ids[1:])
-    append(store, long(7), long(8))
-    for number in (7, 8):
-        settle(store, claims(store, events=1), dead=(DroppedEvent(number, "refused", ""),))
-    kept = [parse_entry(fields["entry"]).number for _, fields in raw_store.xrange(P.dead)]
-    assert kept == [4, 7, 8]
-
-
-def test_a_letter_of_a_full_store_has_no_payload(
-    store: Store, settings: Settings, raw_store: "redis.Redis", limit: Callable[[int], None]
-) -> None:
-    """Else what empties a full store would fill it: a payload that many hold would become as many."""
-    for _ in range(2):
-        created(store)
-    append(store, long(1))
-    found = claims(store)
-    limit(50_000)
-    settle(store, found, dead=(DroppedEvent(1, "refused", ""),))
-    assert payloads(raw_store) == {}
-    assert {size < 100 for _, size in letters(raw_store)} == {True}
-    raw_store.config_set("maxmemory", "0")
-    kept = DeadLetters(store)
-    (letter, _) = kept.oldest_first(DeadLetterFilter())
-    assert letter.detail == "its payload was left out: the store was full"
-    assert kept.redeliver(letter).outcome == "no_payload"
-
-
-def test_what_ends_with_its_registration_shares_nothing_that_is_short(
-    store: Store, raw_store: "redis.Redis"
-) -> None:
-    kind = EventType.REGISTRATION_ENDS
-    made = [created(store, event_type=kind) for _ in range(3)]
-    store.registrations.put(Registration("r1", "d", "app", None, None), expires_at_ms=None, end="")
-    event = dataclasses.replace(long(1), type=kind, session=None)
-    assert append(store, event) == [(True, 3)]
-    assert payloads(raw_store) == referred(raw_store, made)
-    while found := claims(store):
-        settle(store, found)
-    assert payloads(raw_store) == {}
-
-
-def test_an_event_that_is_refused_half_way_is_held_by_those_who_have_it(
-    store_with: StoreWith, settings: Settings, raw_store: "redis.Redis", limit: Callable[[int], None]
-) -> None:
-    """The store fills up between two steps of it. Whoever publishes it again completes it."""
-    store = store_with(work=2)
-    made = [created(store) for _ in range(7)]
-    with pytest.raises(Unavailable):
-        append_events(
-            Interrupted(store, 1),  # type: ignore[arg-type]
-            AppendOptions.of(settings, shared_from=65_536),
-            {P.number: [long(1)]},
-            no_damage,
-        )
-    limit(0)
-    with pytest.raises(Unavailable, match="full"):
-        append(store, long(1))
-    assert payloads(raw_store) == referred(raw_store, made)
-    assert [len(holders) for holders in payloads(raw_store).values()] == [2]
-    raw_store.config_set("maxmemory", "0")
-    assert append(store, long(1)) == [(True, 7)]
-    assert payloads(raw_store) == referred(raw_store, made)
-
-
-@pytest.mark.parametrize("damaged", [1, 3])
-def test_an_outbox_that_cannot_be_written_holds_nothing(
-    store: Store, raw_store: "redis.Redis", damaged: int
-) -> None:
-    made = [created(store) for _ in range(3)]
-    for subscriber in made[:damaged]:
-        other_type(raw_store, P.outbox(subscriber.id))
-    assert append(store, long(1)) == [(True, 3 - damaged)]
-    assert payloads(raw_store) == referred(raw_store, made[damaged:])
-
-
-@pytest.mark.parametrize("tail", ["@", "@5d", "@zz 100000", f"@{'0' * 40} 1", f"@{'0' * 40} 1\n"])
-def test_a_reference_that_is_damaged_is_a_dead_letter(
-    store: Store, store_at: Callable[..., Store], raw_store: "redis.Redis", tail: str
-) -> None:
-    made = [created(store) for _ in range(2)]
-    append(store, long(1), invitation(2))
-    head = raw_store.lindex(P.outbox(made[0].id), 0).partition("\n")[0]
-    raw_store.lset(P.outbox(made[0].id), 0, f"{head}\n{tail}")
-    found = {claim.subscription_id: numbers(claim) for claim in claims(store)}
-    assert found == {made[0].id: [2], made[1].id: [1, 2]}
-    assert [reason for reason, _ in letters(raw_store)] == ["damaged"]
-    # The sweeper finds out that nobody refers to it there.
-    settle(store_at(31), claims(store_at(31)))
-    store_at(100).expiry.sweep()
-    assert payloads(raw_store) == {}
-
-
-class Sized:
-    """Notes how many bytes each call of the scripts has."""
-
-    def __init__(self, store: Store) -> None:
-        self._scripts = store.scripts
-        self.sizes: list[int] = []
-
-    def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
-        self.sizes += [sum(len(str(part)) for part in call.args) for call in calls]
-        return self._scripts.run(calls, replicas=replicas)
-
-
-def test_a_batch_of_large_events_is_appended_in_calls_of_so_many_bytes(
-    store: Store, settings: Settings, raw_store: "redis.Redis"
-) -> None:
-    """However large a batch is, the store has no more of it in memory at once."""
-    made = created(store)
-    scripts = Sized(store)
-    batch = [long(1, 2_000_000), *(long(number, 250_000) for number in range(2, 21))]
-    append_events(scripts, AppendOptions.of(settings), {P.number: batch}, no_damage)  # type: ignore[arg-type]
-    assert scripts.sizes[0] > 2_000_000
-    assert max(scripts.sizes[1:]) < 1_100_000
-    entries = [parse_entry(entry) for entry in raw_store.lrange(P.outbox(made.id), 0, -1)]
-    assert [json.loads(item.payload)["data"]["sequenceNumber"] for item in entries] == list(range(1, 21))
+    assert [(leased.items[0].event_number, len(leased.items[0].payload) > SIZE) for leased in again] == [
+        (1, True)
+    ] * 2

@@ -1,4 +1,4 @@
-"""What goes wrong with the store, and what it is told as."""
+"""What goes wrong with the store, and as which error it is raised."""
 
 import pytest
 import redis

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from tests.conftest import contents
-from tests.harness.builders import all_of, append, created, invitation, subscription
+from tests.harness.builders import all_of, append, created, invitation, new_subscription
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import NewerRelease
 from webrtc_events.core.model import (
@@ -45,8 +45,8 @@ def upgrade(raw_store: "redis.Redis") -> Callable[[Subscription], None]:
 Upgrade = Callable[[Subscription], None]
 
 
-def claim(store: Store, most: int = 10) -> list[Claim]:
-    return store.claims.claim([P], subscriptions=most, events=8)
+def claim(store: Store, subscriptions: int = 10) -> list[Claim]:
+    return store.claims.claim([P], subscriptions=subscriptions, events=8)
 
 
 def test_what_is_stored_says_its_format(store: Store, raw_store: "redis.Redis") -> None:
@@ -61,8 +61,8 @@ def test_a_due_subscription_of_a_newer_release_is_not_claimed_and_stays_due(
 ) -> None:
     newer = [created(store) for _ in range(2)]
     append(store, invitation(1))
-    for letter in newer:
-        upgrade(letter)
+    for subscription in newer:
+        upgrade(subscription)
     before = contents(raw_store)
     with caplog.at_level(logging.WARNING):
         assert claim(store) == []
@@ -71,14 +71,16 @@ def test_a_due_subscription_of_a_newer_release_is_not_claimed_and_stays_due(
     assert caplog.text.count("written by a newer release") == 1
 
 
-@pytest.mark.parametrize("most", [1, 2, 100])
-def test_those_of_a_newer_release_do_not_stand_in_the_way(store: Store, upgrade: Upgrade, most: int) -> None:
+@pytest.mark.parametrize("subscriptions", [1, 2, 100])
+def test_those_of_a_newer_release_do_not_stand_in_the_way(
+    store: Store, upgrade: Upgrade, subscriptions: int
+) -> None:
     made = [created(store) for _ in range(7)]
     append(store, invitation(1))
-    for subscription_id in made[:5]:
-        upgrade(subscription_id)
-    found = [leased.subscription_id for _ in range(3) for leased in claim(store, most)]
-    assert sorted(found) == sorted(subscriber.id for subscriber in made[5:])
+    for subscription in made[:5]:
+        upgrade(subscription)
+    found = [leased.subscription_id for _ in range(3) for leased in claim(store, subscriptions)]
+    assert sorted(found) == sorted(subscription.id for subscription in made[5:])
 
 
 def test_an_event_for_it_is_left_to_a_newer_process(
@@ -136,13 +138,13 @@ def test_the_sweeper_leaves_it_and_goes_on_with_the_others(
 ) -> None:
     soon = raw_store.time()[0] * 1000 + 60_000
     made = [created(store, expires_at_ms=soon) for _ in range(6)]
-    for subscription_id in made[:4]:
-        upgrade(subscription_id)
+    for subscription in made[:4]:
+        upgrade(subscription)
     later = store_at(61)
     assert [later.expiry.sweep(limit=3), later.expiry.sweep(limit=3)] == [2, 0]
-    statuses = [raw_store.hget(P.subscription(subscriber.id), "status") for subscriber in made]
+    statuses = [raw_store.hget(P.subscription(subscription.id), "status") for subscription in made]
     assert statuses == ["ACTIVE"] * 4 + ["EXPIRED"] * 2
-    assert all(raw_store.zscore(P.ends, subscriber.id) == soon for subscriber in made[:4])
+    assert all(raw_store.zscore(P.ends, subscription.id) == soon for subscription in made[:4])
 
 
 def test_what_a_newer_release_ended_is_removed_by_it(
@@ -170,7 +172,7 @@ def test_an_initial_event_is_left_to_it(
     assert contents(raw_store) == before
 
 
-def test_its_owner_is_told_to_try_again(store: Store, upgrade: Upgrade, raw_store: "redis.Redis") -> None:
+def test_its_owner_is_asked_to_try_again(store: Store, upgrade: Upgrade, raw_store: "redis.Redis") -> None:
     made = created(store)
     upgrade(made)
     before = contents(raw_store)
@@ -196,7 +198,7 @@ def test_who_may_listen_is_for_the_release_that_keeps_the_registration(
     with pytest.raises(NewerRelease):
         append(store, invitation(1))
     with pytest.raises(NewerRelease):
-        store.subscriptions.create(subscription(), sink="https://a.example/", headers={}, sealed=None)
+        store.subscriptions.create(new_subscription(), sink="https://a.example/", headers={}, sealed=None)
 
 
 def test_an_operators_commands_leave_it(
@@ -209,9 +211,9 @@ def test_an_operators_commands_leave_it(
     raw_store.hset(P.subscription(made.id), "credential", box.seal(Credential("t", 1), made.id))
     upgrade(made)
     before = contents(raw_store)
-    letters = DeadLetters(store)
-    (letter,) = letters.newest_first(DeadLetterFilter())
-    assert letters.redeliver(letter).outcome == "newer"
+    dead_letters = DeadLetters(store)
+    (dead_letter,) = dead_letters.newest_first(DeadLetterFilter())
+    assert dead_letters.redeliver(dead_letter).outcome == "newer"
     result = KeyRotation(store, CredentialBox([bytes([1] * 32), *settings.secret_key])).run(lambda _: None)
     assert (result.newer, result.resealed) == (1, 0)
     assert contents(raw_store) == before

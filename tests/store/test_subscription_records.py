@@ -3,7 +3,7 @@
 import redis
 
 from tests.conftest import kept_keys
-from tests.harness.builders import all_of, append, created, invitation, subscription
+from tests.harness.builders import all_of, append, created, invitation, new_subscription
 from tests.store.claiming import claim_one, delete, now_ms
 from webrtc_events.core.model import Status
 from webrtc_events.store.store import Store
@@ -26,7 +26,7 @@ def test_an_id_that_is_none_is_not_found(store: Store) -> None:
 
 
 def test_repeating_a_create_keeps_the_first(store: Store) -> None:
-    made = subscription()
+    made = new_subscription()
     first = store.subscriptions.create(made, sink="https://a.example/", headers={}, sealed=None)
     append(store, invitation(1))
     assert store.subscriptions.create(made, sink="https://b.example/", headers={}, sealed=None) == first
@@ -36,7 +36,7 @@ def test_repeating_a_create_keeps_the_first(store: Store) -> None:
 def test_a_subscription_that_would_end_in_the_past_is_not_stored(
     store: Store, raw_store: "redis.Redis"
 ) -> None:
-    made = subscription(expires_at_ms=now_ms(raw_store))
+    made = new_subscription(expires_at_ms=now_ms(raw_store))
     result = store.subscriptions.create(made, sink="https://a.example/", headers={}, sealed=None)
     assert result.outcome == "expired"
     assert kept_keys(raw_store) == ["partitions"]

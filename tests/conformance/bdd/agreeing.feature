@@ -14,7 +14,7 @@ Feature: Asking the sink first
     And the sink is asked whether it agrees
     And the subscription is shown as ACTIVE
     And the answer is a valid Subscription
-    When the gateway tells of a <type>
+    When the gateway publishes a <type>
     Then the sink receives a <type>
     And the notification has the header "WebHook-Request-Origin" set to "webrtc.example.com"
 
@@ -31,7 +31,7 @@ Feature: Asking the sink first
     Then the answer is 202
     And the sink is asked whether it agrees
     And the subscription is shown as ACTIVATION_REQUESTED
-    When the gateway tells of a session-invitation
+    When the gateway publishes a session-invitation
     Then no subscription gets it
     When the subscription is deleted
     Then the answer is 204
@@ -44,7 +44,7 @@ Feature: Asking the sink first
     Then the answer is 202
     And the sink is asked whether it agrees
     And the subscription is shown as EXPIRED
-    When the gateway tells of a session-invitation
+    When the gateway publishes a session-invitation
     Then no subscription gets it
     And nothing else has come to the sink
 
@@ -73,7 +73,7 @@ Feature: Asking the sink first
     And the question carries the sink's token
 
   Scenario: The initial event follows the agreement
-    Given the gateway tells of the status "Ringing"
+    Given the gateway publishes the status "Ringing"
     And the sink agrees when it is asked
     And a request for session-status
     And the request has "config.initialEvent" set to true
@@ -84,10 +84,10 @@ Feature: Asking the sink first
   Scenario: A sink gets no more notifications than it allows
     Given the sink agrees to 60 notifications a minute
     And a subscription to session-status whose sink agreed
-    When the gateway tells of the status "Ringing"
-    And the gateway tells of the status "Connected"
-    And the gateway tells of the status "Terminated"
+    When the gateway publishes the status "Ringing"
+    And the gateway publishes the status "Connected"
+    And the gateway publishes the status "Terminated"
     Then the sink receives the status "Ringing" as number 1
     And the sink receives the status "Connected" as number 2
     And the sink receives the status "Terminated" as number 3
-    And the third of them came no sooner than 2 s after the gateway told of the first
+    And the third of them came no sooner than 2 s after the gateway published the first

@@ -1,7 +1,7 @@
 Feature: Who may do what
   Every operation asks for a valid access token, and for the scope of what it does.
 
-  Scenario Outline: Without valid credentials nothing is done, and not told why
+  Scenario Outline: Without valid credentials nothing is done, and the answer gives no reason
     Given a subscription to session-invitation
     When the client asks to <do> with <credentials>
     Then the error is 401 UNAUTHENTICATED

@@ -11,10 +11,12 @@ import pytest
 from pytest_bdd import given, parsers, then, when
 
 from tests.api.conftest import ALL_SCOPES, PREFIX, PUBLIC, Api
+from tests.conformance.bdd.members import has_member, member, repeats, set_member
 from tests.conformance.bdd.world import DEVICE, SUBSCRIPTIONS, Service, World, a_moment
+from tests.harness.authority import Authority
 from tests.harness.commands import Running
 from tests.harness.issuer import Issuer, SigningKeyPair
-from tests.harness.sinks import Answer, Authority, RecordingSink
+from tests.harness.sinks import Answer, RecordingSink
 from webrtc_events.contract.documents import load_public
 from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.sink.second_validator import SecondValidator
@@ -112,36 +114,6 @@ def world(service: Service, authority: Authority) -> Iterator[World]:
         yield made
 
 
-# Members of requests, answers and notifications are named by dotted paths.
-
-
-def member(value: Any, path: str) -> Any:
-    for name in path.split("."):
-        value = value[name]
-    return value
-
-
-def has_member(value: Any, path: str) -> bool:
-    try:
-        member(value, path)
-    except KeyError:
-        return False
-    return True
-
-
-def set_member(value: dict[str, Any], path: str, new: Any) -> None:
-    *parents, last = path.split(".")
-    for name in parents:
-        value = value.setdefault(name, {})
-    value[last] = new
-
-
-def repeats(resource: Any, request: Any) -> bool:
-    """Whether all that was asked for is in the resource, but for the credential."""
-    asked = {name: value for name, value in request.items() if name != "sinkCredential"}
-    return {name: resource.get(name) for name in asked} == asked
-
-
 # Given
 
 
@@ -216,13 +188,13 @@ def unknown_subscription(world: World) -> None:
     world.subscription = {"id": "0" * 32 + "-00"}
 
 
-@given(parsers.parse('the gateway has told that the registration belongs to "{owner}"'))
+@given(parsers.parse('the gateway has announced that the registration belongs to "{owner}"'))
 def owned_registration(world: World, owner: str) -> None:
     body = {"deviceId": DEVICE, "owner": owner}
     assert world.gateway("PUT", f"/registrations/{world.registration}", body).ok
 
 
-@given("the gateway has told that the registration belongs to the client")
+@given("the gateway has announced that the registration belongs to the client")
 def own_registration(world: World) -> None:
     owned_registration(world, world.client)
 
@@ -276,20 +248,20 @@ def ask_for_path(world: World, method: str, path: str) -> None:
     world.ask(method, f"{PUBLIC}{path}")
 
 
-@given(parsers.re("the gateway tells of (a|another) (?P<kind>[a-z-]+)"))
-@when(parsers.re("the gateway tells of (a|another) (?P<kind>[a-z-]+)"))
+@given(parsers.re("the gateway publishes (a|another) (?P<kind>[a-z-]+)"))
+@when(parsers.re("the gateway publishes (a|another) (?P<kind>[a-z-]+)"))
 def tell(world: World, kind: str) -> None:
     world.publish(kind)
 
 
-@given("the gateway tells of a session-invitation to another registration")
-@when("the gateway tells of a session-invitation to another registration")
+@given("the gateway publishes a session-invitation to another registration")
+@when("the gateway publishes a session-invitation to another registration")
 def tell_others(world: World) -> None:
     world.publish("session-invitation", subject=f"other-{world.name}")
 
 
-@given(parsers.parse('the gateway tells of the status "{status}"'))
-@when(parsers.parse('the gateway tells of the status "{status}"'))
+@given(parsers.parse('the gateway publishes the status "{status}"'))
+@when(parsers.parse('the gateway publishes the status "{status}"'))
 def tell_status(world: World, status: str) -> None:
     world.publish("session-status", data={"status": status})
 
@@ -375,7 +347,7 @@ def received_status(world: World, status: str, number: int) -> None:
     assert (data["status"], data["sequenceNumber"]) == (status, number)
 
 
-@then(parsers.parse("the sink is told that the subscription ended with {reason}"))
+@then(parsers.parse("the sink is notified that the subscription ended with {reason}"))
 def received_end(world: World, reason: str) -> None:
     event = world.receive()
     assert event["type"] == f"{PREFIX}subscription-ended"
@@ -387,13 +359,13 @@ def received_end(world: World, reason: str) -> None:
 
 @then("the notification has the time and the data of the gateway's event, and the subscription's id")
 def passed_on(world: World) -> None:
-    event, told = world.notification.json, world.event
+    event, published = world.notification.json, world.event
     added: dict[str, Any] = {"subscriptionId": world.subscription["id"]}
-    if "mediaSessionId" in told["data"]:
+    if "mediaSessionId" in published["data"]:
         added["sequenceNumber"] = 1
-    assert event["time"] == told["time"]
-    assert event["type"] == told["type"]
-    assert event["data"] == told["data"] | added
+    assert event["time"] == published["time"]
+    assert event["type"] == published["type"]
+    assert event["data"] == published["data"] | added
 
 
 @then("nothing else has come to the sink")

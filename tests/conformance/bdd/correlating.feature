@@ -20,7 +20,7 @@ Feature: Tying requests to answers
     When the client asks to <do>
     Then the error is 400 INVALID_ARGUMENT
     And the message names "x-correlator"
-    And the answer has an x-correlator of its own
+    And the answer has a new x-correlator
 
     Examples:
       | do     | value      |
@@ -33,7 +33,7 @@ Feature: Tying requests to answers
     Given a subscription to session-invitation
     And the request has no x-correlator
     When the client asks to <do>
-    Then the answer has an x-correlator of its own
+    Then the answer has a new x-correlator
 
     Examples:
       | do     |

@@ -1,5 +1,5 @@
 Feature: Making a subscription
-  An application asks for one type of event and is told at once what it got.
+  An application asks for one type of event, and the answer says at once what it got.
 
   Scenario Outline: A subscription of each type is made at once
     Given a request for <type>

@@ -1,5 +1,5 @@
 Feature: Deleting a subscription
-  The client ends it when it likes; the sink is told, and nothing else follows.
+  The client ends it when it likes; the sink is notified, and nothing else follows.
 
   Scenario Outline: A deleted subscription is gone at once
     Given a subscription to <type>
@@ -7,7 +7,7 @@ Feature: Deleting a subscription
     Then the answer is 204
     And the answer has no body
     And the answer has the x-correlator of the request
-    And the sink is told that the subscription ended with SUBSCRIPTION_DELETED
+    And the sink is notified that the subscription ended with SUBSCRIPTION_DELETED
     When the subscription is read
     Then the error is 404 NOT_FOUND
     When the subscription is deleted
@@ -22,13 +22,13 @@ Feature: Deleting a subscription
       | session-status     |
       | registration-ends  |
 
-  Scenario: What happens after the deletion is not told
+  Scenario: Events after the deletion are not notified
     Given a subscription to session-invitation
     When the subscription is deleted
     Then the answer is 204
-    When the gateway tells of a session-invitation
+    When the gateway publishes a session-invitation
     Then no subscription gets it
-    And the sink is told that the subscription ended with SUBSCRIPTION_DELETED
+    And the sink is notified that the subscription ended with SUBSCRIPTION_DELETED
 
   Scenario: A subscription with an expiry and a maximum can be deleted before either
     Given a request for session-invitation
@@ -37,7 +37,7 @@ Feature: Deleting a subscription
     And the request is sent
     When the subscription is deleted
     Then the answer is 204
-    And the sink is told that the subscription ended with SUBSCRIPTION_DELETED
+    And the sink is notified that the subscription ended with SUBSCRIPTION_DELETED
 
   Scenario: A subscription that nobody made is not found
     Given the id of a subscription that never was

@@ -89,6 +89,6 @@ Feature: Reading subscriptions
     Given a request for session-invitation
     And the request has "config.subscriptionMaxEvents" set to 1
     And the request is sent
-    When the gateway tells of a session-invitation
+    When the gateway publishes a session-invitation
     Then the subscription is shown as EXPIRED
     And the answer is a valid Subscription

@@ -107,7 +107,7 @@ Feature: Refusing a subscription
       | ["org.camaraproject.webrtc-events.v0.session-invitation", "org.camaraproject.webrtc-events.v0.registration-ends"] |
       | ["org.camaraproject.webrtc-events.v0.session-status", "org.camaraproject.webrtc-events.v0.session-status"]        |
 
-  Scenario: Of several faults the first in a fixed order is told
+  Scenario: Of several faults the answer names the first in a fixed order
     Given a request for session-invitation
     And the request has "config.subscriptionMaxEvents" set to 0
     And the request has "sink" set to "http://localhost/plain"
@@ -138,7 +138,7 @@ Feature: Refusing a subscription
     And the list is empty
 
   Scenario Outline: A registration that belongs to somebody else is a mismatch
-    Given the gateway has told that the registration belongs to "somebody-else"
+    Given the gateway has announced that the registration belongs to "somebody-else"
     And a request for <type>
     When the request is sent
     Then the error is 403 SUBSCRIPTION_MISMATCH
@@ -150,12 +150,12 @@ Feature: Refusing a subscription
       | registration-ends  |
 
   Scenario: Nobody listens in on a session of others
-    Given the gateway tells of a session-invitation to another registration
+    Given the gateway publishes a session-invitation to another registration
     And a request for session-status
     When the request is sent
     Then the error is 403 SUBSCRIPTION_MISMATCH
 
-  Scenario Outline: The service may be told to take known registrations only
+  Scenario Outline: The service may be set to take known registrations only
     Given a service with tight limits
     And a request for <type>
     When the request is sent
@@ -169,7 +169,7 @@ Feature: Refusing a subscription
 
   Scenario: A client has a quota of subscriptions
     Given a service with tight limits
-    And the gateway has told that the registration belongs to the client
+    And the gateway has announced that the registration belongs to the client
     And a subscription to session-invitation
     And a subscription to registration-ends
     And a request for session-invitation

@@ -39,7 +39,7 @@ class Step:
 class Entry:
     """One scenario or test. `outcome` is passed, failed or skipped; `why` tells of the latter two.
 
-    `notes` are what the test told by `record_property`, by name.
+    `notes` are what the test recorded by `record_property`, by name.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Section:
 
 
 class Reporter:
-    """Collects what the tests told, and writes the file when they are through."""
+    """Collects what the tests recorded, and writes the file when they are done."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

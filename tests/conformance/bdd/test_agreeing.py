@@ -30,7 +30,7 @@ def agrees_to(world: World, rate: int) -> None:
 
 
 @given("the sink does not answer when it is asked")
-def silent(world: World) -> None:
+def nothing_is_sent(world: World) -> None:
     world.sink_is_asked(Answer(never=True))
 
 
@@ -48,8 +48,8 @@ def agreed_subscription(world: World, kind: str) -> None:
     world.await_status("ACTIVE")
 
 
-@given('the gateway tells of the status "Ringing"', target_fixture="told_s")
-@when('the gateway tells of the status "Ringing"', target_fixture="told_s")
+@given('the gateway publishes the status "Ringing"', target_fixture="published_s")
+@when('the gateway publishes the status "Ringing"', target_fixture="published_s")
 def tell_and_look_at_the_clock(world: World) -> float:
     before_s = time.monotonic()
     world.publish("session-status", data={"status": "Ringing"})
@@ -70,7 +70,7 @@ def question_credentialed(world: World) -> None:
 
 
 @then(
-    parsers.parse("the third of them came no sooner than {seconds:d} s after the gateway told of the first")
+    parsers.parse("the third of them came no sooner than {seconds:d} s after the gateway published the first")
 )
-def held_back(told_s: float, seconds: int) -> None:
-    assert time.monotonic() - told_s >= seconds
+def held_back(published_s: float, seconds: int) -> None:
+    assert time.monotonic() - published_s >= seconds

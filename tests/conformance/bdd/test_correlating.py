@@ -19,7 +19,7 @@ def no_correlator(world: World) -> None:
     world.correlator = ""
 
 
-@then("the answer has an x-correlator of its own")
+@then("the answer has a new x-correlator")
 def own_correlator(world: World) -> None:
     assert uuid.UUID(world.answer.headers["x-correlator"])
     assert world.answer.headers["x-correlator"] != world.correlator

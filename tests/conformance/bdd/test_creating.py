@@ -5,7 +5,7 @@ import time
 
 from pytest_bdd import parsers, scenarios, then, when
 
-from tests.conformance.bdd.conftest import has_member, member, repeats
+from tests.conformance.bdd.members import has_member, member, repeats
 from tests.conformance.bdd.world import World, moments
 
 scenarios("creating.feature")
@@ -26,8 +26,10 @@ def began(world: World, under_way_ms: tuple[int, int]) -> None:
 
 @then("the answer expires when the request asked for it")
 def expires(world: World) -> None:
-    told, asked = moments(world.answer.json()["expiresAt"], world.request["config"]["subscriptionExpireTime"])
-    assert told == asked
+    shown, asked = moments(
+        world.answer.json()["expiresAt"], world.request["config"]["subscriptionExpireTime"]
+    )
+    assert shown == asked
 
 
 @then(parsers.parse('"{path}" is not {value} in the answer'))

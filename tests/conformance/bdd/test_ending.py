@@ -7,7 +7,7 @@ from tests.conformance.bdd.world import DEVICE, World, a_moment, moments
 scenarios("ending.feature")
 
 
-@given(parsers.parse("the gateway has told that the registration expires in {seconds:g} s"))
+@given(parsers.parse("the gateway has announced that the registration expires in {seconds:g} s"))
 def expiring_registration(world: World, seconds: float) -> None:
     world.event = {"time": a_moment(seconds)}
     body = {"deviceId": DEVICE, "owner": world.client, "expiresAt": world.event["time"]}

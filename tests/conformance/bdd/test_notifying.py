@@ -12,9 +12,9 @@ _ATTRIBUTES = {"id", "source", "specversion", "type", "time", "datacontenttype",
 _ANSWER_SDP = {"sdp": "v=0\r\no=- 2 2 IN IP4 192.0.2.2\r\ns=-\r\nt=0 0\r\n"}
 
 
-@given(parsers.parse("the sink answers {first:d}, then {rest:d}"))
-def sink_answers_in_turn(world: World, first: int, rest: int) -> None:
-    world.sink_answers(Answer(first), Answer(rest))
+@given(parsers.parse("the sink answers {first:d}, then {second:d}"))
+def sink_answers_in_turn(world: World, first: int, second: int) -> None:
+    world.sink_answers(Answer(first), Answer(second))
 
 
 @given(parsers.parse('the sink answers {status:d} to "{path}", then 204'))
@@ -32,12 +32,12 @@ def tell_again(world: World) -> None:
     world.publish("session-invitation", **world.event)
 
 
-@when(parsers.parse('the gateway tells of the status "{status}" as number {number:d}'))
+@when(parsers.parse('the gateway publishes the status "{status}" as number {number:d}'))
 def tell_numbered(world: World, status: str, number: int) -> None:
     world.publish("session-status", data={"status": status, "sequenceNumber": number})
 
 
-@when(parsers.parse('the gateway tells of the status "{status}" with an SDP answer'))
+@when(parsers.parse('the gateway publishes the status "{status}" with an SDP answer'))
 def tell_answer(world: World, status: str) -> None:
     world.publish("session-status", data={"status": status, "answer": _ANSWER_SDP})
 
@@ -73,7 +73,7 @@ def without_header(world: World, name: str) -> None:
     assert world.notification.header(name) is None
 
 
-@then("every notification has an id of its own")
+@then("every notification has a different id")
 def unique_ids(world: World) -> None:
     identities = [(request.json["source"], request.json["id"]) for request in world.sink.requests]
     assert len(set(identities)) == len(identities) == world.seen

@@ -29,9 +29,9 @@ def stranger_asks(world: World, stranger: str, does: str) -> None:
 
 @then("the error is the same as for a subscription that never was")
 def indistinguishable(world: World, stranger: str) -> None:
-    told = world.answer
-    world.ask(str(told.request.method), f"{SUBSCRIPTIONS}/{'0' * 32}-00", token=stranger)
-    assert (world.answer.status_code, world.answer.content) == (told.status_code, told.content)
+    first = world.answer
+    world.ask(str(first.request.method), f"{SUBSCRIPTIONS}/{'0' * 32}-00", token=stranger)
+    assert (world.answer.status_code, world.answer.content) == (first.status_code, first.content)
 
 
 @then("the answer is as when the subscription was made")
@@ -43,6 +43,6 @@ def unchanged(world: World) -> None:
 def listed(world: World, count: int) -> None:
     items = world.answer.json()
     validator = load_public().validator("Subscription")
-    assert [validator.first_fault(item) for item in items] == [None] * count
-    assert all(item["startsAt"] for item in items)
-    assert len({item["id"] for item in items}) == count
+    assert [validator.first_fault(resource) for resource in items] == [None] * count
+    assert all(resource["startsAt"] for resource in items)
+    assert len({resource["id"] for resource in items}) == count

@@ -11,8 +11,9 @@ from typing import Any
 import requests
 
 from tests.api.conftest import NETWORK, PREFIX, PUBLIC, Api, assert_error
+from tests.harness.authority import Authority
 from tests.harness.commands import eventually
-from tests.harness.sinks import Answer, Authority, Received, RecordingSink
+from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import format_time, parse_time
 from webrtc_events.local.sink.second_validator import SecondValidator
@@ -26,7 +27,7 @@ _CALLER, _CALLED = "tel:+12025550100", "tel:+12025550101"
 
 
 def a_moment(seconds: float) -> str:
-    """So many seconds from now, as RFC 3339 writes it."""
+    """This many seconds from now, as RFC 3339 writes it."""
     return format_time(round((time.time() + seconds) * 1000))
 
 
@@ -41,14 +42,14 @@ class Service:
 
     api: Api
     authority: Authority
-    opinion: SecondValidator
+    second_validator: SecondValidator
     strict: bool
 
     def fault(self, received: Received) -> str | None:
         """Why this is no valid notification, by the contract's schemas and by openapi-core."""
         validator = load_public(strict_cloudevents=self.strict).validator("CloudEvent")
         fault = validator.first_fault(received.json)
-        return str(fault) if fault else self.opinion.fault(received.headers, received.body)
+        return str(fault) if fault else self.second_validator.fault(received.headers, received.body)
 
 
 @dataclass
@@ -171,7 +172,7 @@ class World:
         assert self.answer.status_code in (201, 202), self.answer.text
 
     def publish(self, kind: str, **changes: Any) -> None:
-        """What the gateway tells; `matched` is the number of subscriptions that get it."""
+        """What the gateway publishes; `matched` is the number of subscriptions that get it."""
         self.event = self._network_event(kind, changes.pop("data", {})) | changes
         answer = self.gateway("POST", "/events", self.event, "application/cloudevents+json")
         assert answer.status_code == 202, answer.text
@@ -184,7 +185,7 @@ class World:
         return self.service.api(method, f"{NETWORK}{path}", data=data, headers={"Content-Type": media_type})
 
     def _network_event(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
-        told = {
+        required = {
             "session-invitation": {
                 "mediaSessionId": self.session,
                 "originatorAddress": _CALLER,
@@ -205,7 +206,7 @@ class World:
             "type": PREFIX + kind,
             "time": a_moment(0),
             "subject": self.registration,
-            "data": told | data,
+            "data": required | data,
         }
 
     def receive_question(self) -> Received:

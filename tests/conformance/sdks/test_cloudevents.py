@@ -29,7 +29,7 @@ from webrtc_events.store.store import Store
 
 HERE = Path(__file__).parent
 DOCUMENT = (HERE.parents[2] / "docs" / "subscribers.md").read_text(encoding="utf-8")
-SUBSCRIBABLE = [each for each in EventType if each is not EventType.SUBSCRIPTION_ENDED]
+SUBSCRIBABLE = [event_type for event_type in EventType if event_type is not EventType.SUBSCRIPTION_ENDED]
 SUBSCRIBABLE = [kind for kind in EventType if kind is not EventType.SUBSCRIPTION_ENDED]
 MOVED = {"mediaSessionId", "status"}
 
@@ -67,17 +67,17 @@ def sent(
         made = list(_subscribed(store, sink, call))
         results = Events(store, load_network()).accept(call)
         assert {result["status"] for result in results} == {"accepted"}
-        for subscription in made:
+        for subscription_id in made:
             store.subscriptions.end(
-                subscription, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+                subscription_id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
             )
     make_driver(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
     sent = Sent(
         *([request for request in sink.requests if request.path == path] for path in ("/strict", "/contract"))
     )
     for received in (sent.strict, sent.contract):
-        told = [_told(request.json) for request in received]
-        assert all(_told(event) in told for call in played for event in call)
+        happenings = [_happening(request.json) for request in received]
+        assert all(_happening(event) in happenings for call in played for event in call)
         assert {request.json["type"] for request in received} == set(EventType)
     assert not any(MOVED & request.json.keys() for request in sent.strict)
     assert all(request.json.keys() >= MOVED for request in sent.refusable)
@@ -100,7 +100,7 @@ def _subscribed(store: Store, sink: RecordingSink, call: list[dict[str, Any]]) -
                 ).id
 
 
-def _told(event: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _happening(event: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """What it says happened, without what the service adds."""
     added = {"subscriptionId"}
     return event["type"], {name: value for name, value in event["data"].items() if name not in added}
@@ -161,8 +161,8 @@ def test_javascript(sent: Sent) -> None:
 def test_the_document_names_the_versions_that_this_was_tried_with() -> None:
     manifest = json.loads((HERE / "node_modules" / "cloudevents" / "package.json").read_text())
     for language, installed in (("Python", version("cloudevents")), ("JavaScript", manifest["version"])):
-        told = set(re.findall(rf"^\| {language} `cloudevents` ([\d.]+),", DOCUMENT, re.MULTILINE))
-        assert told == {".".join(installed.split(".")[:2])}, language
+        documented = set(re.findall(rf"^\| {language} `cloudevents` ([\d.]+),", DOCUMENT, re.MULTILINE))
+        assert documented == {".".join(installed.split(".")[:2])}, language
 
 
 def _headers(received: Received) -> dict[str, str]:

@@ -6,7 +6,7 @@ import requests
 
 from tests.api.conftest import ALL_SCOPES, PREFIX, invitation, subscription_request
 from tests.harness.issuer import Issuer
-from tests.production.operations.conftest import AUDIENCE
+from tests.production.operations.tools import AUDIENCE
 from webrtc_events.core.clock import SystemClock
 
 __all__ = ["Client"]

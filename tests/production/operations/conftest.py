@@ -9,10 +9,10 @@ from tests.harness.documents import Document
 from tests.harness.issuer import Issuer, SigningKeyPair
 from tests.harness.sinks import RecordingSink
 from tests.harness.valkeys import ValkeyServer
+from tests.production.operations.token_server import BOUND, FOR_SECRETS, KEYS, SHORT, Server, started
 from tests.production.operations.tools import adapted, run_block
 from tests.production.operations.units import INSTALLED, SCRIPTS
-
-AUDIENCE = "https://events.operator.example"
+from webrtc_events.local.stack.valkey import Valkey
 
 
 class ConfiguredValkey(ValkeyServer):
@@ -45,6 +45,14 @@ def configured_valkey(tmp_path: Path) -> Iterator[ConfiguredValkey]:
 @pytest.fixture
 def sink() -> Iterator[RecordingSink]:
     with RecordingSink() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(valkey: Valkey) -> Iterator[Server]:
+    """A running API with every key that a token of the tests may be signed with."""
+    keys = dict.fromkeys([*KEYS.values(), SHORT, FOR_SECRETS, BOUND])
+    with started(valkey, *keys, NEXT="true") as running:
         yield running
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import requests
 import trustme
 
-from tests.harness.valkeys import _free_port as free_port
-from tests.harness.valkeys import eventually
+from tests.harness.valkeys import eventually, free_port
 from tests.production.operations.tools import adapted, tool
 from tests.production.operations.units import DEPLOY
 
@@ -119,8 +118,8 @@ def nginx(directory: Path, configuration: str, port: int) -> Iterator[None]:
 
     def listens() -> bool:
         assert process.poll() is None, log.read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
 
     try:
         eventually(listens, "nginx listens")

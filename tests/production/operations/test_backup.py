@@ -124,7 +124,7 @@ def site(
 def test_what_a_restore_brings_back_is_as_the_table_says(
     site: Site, sink: RecordingSink, document: Document
 ) -> None:
-    told = dict(document.table("Backup and restore"))
+    documented = dict(document.table("Backup and restore"))
     inbox = Inbox(down={"/waits"})
     sink.answer = inbox
     waits = site.client.subscribe(sink.url_of("/waits"), "waits")
@@ -135,8 +135,7 @@ def test_what_a_restore_brings_back_is_as_the_table_says(
     sink.wait_for(1, 20)
 
     site.run(document.block("Backup and restore"))
-    with site.valkey.client() as client:
-        # As it was before.
+    with site.valkey.client() as client:  # As it was before.
         assert client.config_get("auto-aof-rewrite-percentage") == {"auto-aof-rewrite-percentage": "100"}
 
     inbox.down.clear()
@@ -153,24 +152,30 @@ def test_what_a_restore_brings_back_is_as_the_table_says(
 
     site.run(document.block("Backup and restore", 1))
 
-    assert "with the ids that they had" in told["events that waited in the backup"]
+    assert "with the ids that they had" in documented["events that waited in the backup"]
     eventually(lambda: inbox.numbers(waits) == [1, 2, 1], "what waited is sent again")
-    assert "are duplicates" in told["events in the backup that the gateway publishes again"]
+    assert "are duplicates" in documented["events in the backup that the gateway publishes again"]
     assert site.client.publish(1, "waits") == "duplicate"
-    assert "accepted, and sent with new ids" in told["events accepted after the backup"]
+    assert "accepted, and sent with new ids" in documented["events accepted after the backup"]
     assert site.client.publish(2, "waits") == "accepted"
     eventually(lambda: len(inbox.numbers(waits)) == 4, "it is sent")
     assert inbox.numbers(waits)[-1] > 1_000_000
-    assert "404" in told["subscriptions made after the backup"]
+    assert "404" in documented["subscriptions made after the backup"]
     assert_error(site.client("GET", f"{SUBSCRIPTIONS}/{later}"), 404, "NOT_FOUND")
-    assert told["subscriptions ended after the backup"] == "are back"
-    assert "are back" in told["registrations erased after the backup"]
-    for each in (ended, erased):
-        assert site.client("GET", f"{SUBSCRIPTIONS}/{each}").json()["status"] == "ACTIVE"
+    assert documented["subscriptions ended after the backup"] == "are back"
+    assert "are back" in documented["registrations erased after the backup"]
+    for subscription_id in (ended, erased):
+        assert site.client("GET", f"{SUBSCRIPTIONS}/{subscription_id}").json()["status"] == "ACTIVE"
     site.erase("erased")
     assert_error(site.client("GET", f"{SUBSCRIPTIONS}/{erased}"), 404, "NOT_FOUND")
 
-    assert "need the key of that time" in told["sink credentials"]
+    assert "need the key of that time" in documented["sink credentials"]
+    check_credentials_need_their_key(site, sink, inbox, sealed, former)
+
+
+def check_credentials_need_their_key(
+    site: Site, sink: RecordingSink, inbox: Inbox, sealed: str, former: str
+) -> None:
     assert site.client.publish(3, "sealed") == "accepted"
     site.worker.wait_output(f"credential of subscription={sealed} cannot be opened")
     assert inbox.numbers(sealed) == []

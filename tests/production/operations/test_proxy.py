@@ -15,11 +15,10 @@ import requests
 from tests.api.conftest import NETWORK, PUBLIC, assert_error, invitation, subscription_request
 from tests.harness.documents import ROOT, Document
 from tests.harness.issuer import Issuer, SigningKeyPair
-from tests.harness.valkeys import ValkeyServer, eventually
-from tests.harness.valkeys import _free_port as free_port
+from tests.harness.valkeys import ValkeyServer, eventually, free_port
 from tests.production.operations.client import Client
-from tests.production.operations.conftest import AUDIENCE
 from tests.production.operations.proxy import FILE, NAME, Proxy, head, parsed, running
+from tests.production.operations.tools import AUDIENCE
 from tests.production.operations.units import DEPLOY, Unit, started
 from webrtc_events import app
 
@@ -244,7 +243,7 @@ def test_its_own_messages_are_those_of_the_api(stack: Stack) -> None:
     assert [own.json() for own, _ in pairs] == [theirs.json() for _, theirs in pairs]
 
 
-def test_http_without_tls_is_told_so(stack: Stack) -> None:
+def test_http_without_tls_gets_an_error(stack: Stack) -> None:
     request = f"GET {SUBSCRIPTIONS} HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode()
     assert_error(
         parsed(stack.proxy.exchange(request, stack.proxy.public, tls=False)), 400, "INVALID_ARGUMENT"

@@ -1,4 +1,4 @@
-"""What nginx, with the file of `deploy/`, sends to the API, and what it answers while that is away."""
+"""What nginx, with the file of `deploy/`, sends to the API, and its answers while the API is unavailable."""
 
 import re
 import socket
@@ -13,8 +13,7 @@ import trustme
 from tests.api.conftest import NETWORK, PUBLIC, assert_error
 from tests.harness.documents import Document
 from tests.harness.sinks import Received, read_request
-from tests.harness.valkeys import _free_port as free_port
-from tests.harness.valkeys import eventually
+from tests.harness.valkeys import eventually, free_port
 from tests.production.operations.proxy import FILE, NAME, Proxy, head, parsed, running
 from webrtc_events import gunicorn_conf
 
@@ -44,8 +43,8 @@ class Upstream:
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for each in self._open:
-            each.close()
+        for connection in self._open:
+            connection.close()
         self._thread.join()
 
     def _accept(self) -> None:

@@ -12,11 +12,10 @@ from tests.chaos.processes import Process
 from tests.harness.documents import Document
 from tests.harness.issuer import Issuer
 from tests.harness.sinks import RecordingSink
-from tests.harness.valkeys import _free_port as free_port
-from tests.harness.valkeys import eventually
+from tests.harness.valkeys import eventually, free_port
 from tests.production.operations.client import Client
-from tests.production.operations.conftest import AUDIENCE, Configure, ConfiguredValkey
-from tests.production.operations.tools import adapted, run_block
+from tests.production.operations.conftest import Configure, ConfiguredValkey
+from tests.production.operations.tools import AUDIENCE, adapted, run_block
 from tests.production.operations.units import DEPLOY, INSTALLED, SCRIPTS, Unit, environment_file, started
 from webrtc_events import gunicorn_conf
 from webrtc_events.core.settings import Settings
@@ -98,10 +97,10 @@ def test_the_settings_are_the_smallest_and_for_root_alone(
     # A shell reads them as systemd does.
     shown = run_block(f"set -a; . {settings}; set +a; env", tmp_path)
     assert set(shown.splitlines()) >= {f"{name}={value}" for name, value in values.items()}
-    # Each is told of in the line above it.
+    # The line above each explains it.
     lines = document.block("Settings").splitlines()
-    told = [lines[at - 1] for at, line in enumerate(lines) if line.startswith("WEBRTC_EVENTS_")]
-    assert [line for line in told if not line.startswith("# ")] == []
+    lines_above = [lines[at - 1] for at, line in enumerate(lines) if line.startswith("WEBRTC_EVENTS_")]
+    assert [line for line in lines_above if not line.startswith("# ")] == []
 
 
 def test_the_block_of_the_settings_never_replaces_a_key(
@@ -159,7 +158,7 @@ def status_of(unit: Unit, directory: Path, settings: Path) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-def test_readiness_tells_that_the_store_is_away_and_health_that_the_process_is_not(
+def test_readiness_shows_that_the_store_is_unavailable_and_health_that_the_process_runs(
     tmp_path: Path,
     configured_valkey: ConfiguredValkey,
     issuer: Issuer,
@@ -176,9 +175,9 @@ def test_readiness_tells_that_the_store_is_away_and_health_that_the_process_is_n
         assert client("GET", "/healthz", token=None).status_code == 200
         configured_valkey.stop()
         worker.wait_output("waits for the store: ")
-        away = client("GET", "/readyz", token=None)
-        assert (away.status_code, away.json()["status"]) == (503, "unavailable")
-        assert away.json()["checks"]["store"]["detail"]
+        unavailable = client("GET", "/readyz", token=None)
+        assert (unavailable.status_code, unavailable.json()["status"]) == (503, "unavailable")
+        assert unavailable.json()["checks"]["store"]["detail"]
         assert client("GET", "/healthz", token=None).status_code == 200
         configured_valkey.start()
         configured_valkey.wait_ready()
@@ -219,7 +218,7 @@ def test_two_kinds_of_api_processes_serve_one_side_each(
 
 
 def test_the_times_of_the_units_are_longer_than_those_of_the_processes(document: Document) -> None:
-    (stops,) = (told for what, told in document.table("Start") if what == "`systemctl stop`")
+    (stops,) = (effect for what, effect in document.table("Start") if what == "`systemctl stop`")
     requests_s, deliveries_s, *kills_s = map(float, re.findall(r"(\d+) s", stops))
     assert requests_s == gunicorn_conf.graceful_timeout
     assert deliveries_s == inspect.signature(Worker.stop).parameters["grace_s"].default

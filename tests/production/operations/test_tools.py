@@ -1,4 +1,4 @@
-"""Programs that are not installed: told where it may be so, a failure where it may not."""
+"""Programs that are not installed: a skip where that is allowed, a failure where it is not."""
 
 import pytest
 

@@ -39,15 +39,15 @@ def test_systemd_has_nothing_to_say_of_a_unit(unit: Path) -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem, indirect=True)
 def test_a_unit_is_as_closed_as_the_document_says(unit: Path, document: Document) -> None:
-    told = re.search(r"a score of at most (\d)\.(\d)", document.section("Start"))
-    assert told is not None
-    done = analyzed("security", "--offline=yes", f"--threshold={told[1]}{told[2]}", str(unit))
+    documented = re.search(r"a score of at most (\d)\.(\d)", document.section("Start"))
+    assert documented is not None
+    done = analyzed("security", "--offline=yes", f"--threshold={documented[1]}{documented[2]}", str(unit))
     assert done.returncode == 0, done.stdout[-200:]
     score = re.search(r"Overall exposure level for \S+: (\d\.\d)", done.stdout)
     assert score is not None, done.stdout
 
 
-def test_both_units_take_away_the_same() -> None:
+def test_both_units_are_confined_alike() -> None:
     api, worker = (Unit(path).settings() for path in UNITS)
     assert {key: api[key] for key in api if key not in OWN} == {
         key: worker[key] for key in worker if key not in OWN
@@ -57,7 +57,7 @@ def test_both_units_take_away_the_same() -> None:
 def test_the_document_names_every_unit_and_no_other(document: Document) -> None:
     names = {path.stem for path in UNITS}
     commands = [line for line in document.text.splitlines() if line.startswith("systemctl ")]
-    named = {each.strip("'") for line in commands for each in line.split() if "webrtc-events" in each}
+    named = {word.strip("'") for line in commands for word in line.split() if "webrtc-events" in word}
     # webrtc-events-network is made by a block of the document.
     kinds = {name.split("@")[0] + ("@" if "@" in name else "") for name in named} - {"webrtc-events-network"}
     assert kinds == names

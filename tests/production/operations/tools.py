@@ -1,4 +1,4 @@
-"""Programs of the system that tests here need, and texts with other names in them."""
+"""Programs of the system that tests here need, and the texts and names of docs/operations.md."""
 
 import os
 import shutil
@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["adapted", "run_block", "tool"]
+__all__ = ["AUDIENCE", "adapted", "run_block", "tool"]
+
+# As in the settings of docs/operations.md.
+AUDIENCE = "https://events.operator.example"
 
 
 def tool(package: str, *names: str) -> str:

@@ -60,7 +60,7 @@ class Unit:
     def environ(self, settings: Path) -> dict[str, str]:
         """Its own variables, and those of `settings` in the place of its file, which has the last word."""
         assert self.value("EnvironmentFile") == "/etc/webrtc-events/settings.env"
-        own = dict(each.split("=", 1) for each in self.values("Environment"))
+        own = dict(assignment.split("=", 1) for assignment in self.values("Environment"))
         return own | environment_file(settings)
 
 
@@ -83,7 +83,7 @@ def started(
     confined: bool = False,
     more: Mapping[str, str] | None = None,
 ) -> Iterator[Process]:
-    """The process of a unit, once it told that it is ready; at the end it is stopped as the unit says.
+    """The process of a unit, once it has reported itself ready; at the end it is stopped as the unit says.
 
     `confined`: with the system calls, address families and memory that the unit leaves it. `more` are
     further variables.
@@ -146,19 +146,19 @@ def _confinement(unit: Unit, directory: Path) -> list[str]:
 def _system_calls(group: str) -> list[str]:
     """Those of a group, as this machine's systemd has them."""
     command = [tool("systemd", "systemd-analyze"), "syscall-filter", "--no-pager"]
-    told = subprocess.run(command, env=os.environ | {"SYSTEMD_COLORS": "0"}, capture_output=True, check=True)
+    shown = subprocess.run(command, env=os.environ | {"SYSTEMD_COLORS": "0"}, capture_output=True, check=True)
     members: dict[str, list[str]] = {}
-    for line in told.stdout.decode().splitlines():
+    for line in shown.stdout.decode().splitlines():
         if line.startswith("@"):
             group_members = members.setdefault(line.strip(), [])
         elif line.startswith("    ") and not line.lstrip().startswith("#"):
             group_members.append(line.strip())
 
     def flat(name: str) -> Iterator[str]:
-        for each in members[name]:
-            if each.startswith("@"):
-                yield from flat(each)
+        for member in members[name]:
+            if member.startswith("@"):
+                yield from flat(member)
             else:
-                yield each
+                yield member
 
     return sorted(set(flat(group)))

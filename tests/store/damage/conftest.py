@@ -157,18 +157,18 @@ class Service:
         new = self.repeated(lambda: self.subscribe(marker, NEAR))
         shown = {resource["id"] for resource in listed(self.subscriptions, APP)}
         assert new in shown
-        for each in damaged:
+        for subscription_id in damaged:
             # It may be over by now.
             with suppress(NotFound):
                 try:
-                    self.subscriptions.get(APP, each)
+                    self.subscriptions.get(APP, subscription_id)
                 except DamagedRecord:
-                    assert each not in shown
+                    assert subscription_id not in shown
         self.store.expiry.sweep()
-        letters = DeadLetters(self.store)
-        for letter in letters.newest_first(DeadLetterFilter()):
-            letters.attempts(letter)
-            letters.redeliver(letter)
+        dead_letters = DeadLetters(self.store)
+        for dead_letter in dead_letters.newest_first(DeadLetterFilter()):
+            dead_letters.attempts(dead_letter)
+            dead_letters.redeliver(dead_letter)
         Erasure(self.store).find(NEAR)
         KeyRotation(self.store, CredentialBox(self.settings.secret_key)).run(lambda _: None)
         for name in damaged:
@@ -233,3 +233,11 @@ def other_types(raw: "redis.Redis", key: str | bytes) -> list[Callable[[], Any]]
         b"stream": put("xadd", {"a": "b"}),
     }
     return [way for kind, way in ways.items() if kind != raw.type(key)]
+
+
+def others(service: Service, case: int) -> tuple[str, ...]:
+    """Subscribes beside the damaged one: of its registration, of its partition, of another partition."""
+    paths = (f"/mate{case}", f"/neighbour{case}", f"/far{case}")
+    for path, registration in zip(paths, (NEAR, NEIGHBOUR, FAR), strict=True):
+        service.repeated(lambda path=path, registration=registration: service.subscribe(path, registration))
+    return paths

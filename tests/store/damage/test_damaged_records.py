@@ -1,6 +1,6 @@
 """One damaged record stops nobody: every kind of record of keys.py, damaged in every way, beside a worker."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.store.damage.conftest import (
     P,
     Service,
     other_types,
+    others,
 )
 from webrtc_events.core.errors import DamagedRecord
 from webrtc_events.core.model import EventType, Registration
@@ -44,17 +45,11 @@ FIELDS = (
 )
 
 
-def others(service: Service, turn: int) -> tuple[str, ...]:
-    """Subscribes beside the damaged one: of its registration, of its partition, of another partition."""
-    paths = (f"/mate{turn}", f"/neighbour{turn}", f"/far{turn}")
-    for path, registration in zip(paths, (NEAR, NEIGHBOUR, FAR), strict=True):
-        service.repeated(lambda path=path, registration=registration: service.subscribe(path, registration))
-    return paths
-
-
-def all_get_theirs(service: Service, turn: int, *damaged: str) -> None:
-    paths = others(service, turn)
-    assert [service.publish(each)["status"] for each in (NEAR, NEIGHBOUR, FAR)] == ["accepted"] * 3
+def all_get_theirs(service: Service, case: int, *damaged: str) -> None:
+    paths = others(service, case)
+    assert [service.publish(registration)["status"] for registration in (NEAR, NEIGHBOUR, FAR)] == [
+        "accepted"
+    ] * 3
     service.waits_for(*paths)
     service.is_well(*damaged)
 
@@ -105,97 +100,19 @@ def test_all_fields_of_subscriptions(service: Service, value: bytes | None) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("field", [*FIELDS, *OPTIONAL_FIELDS])
 def test_a_field_of_a_subscription(service: Service, field: str) -> None:
-    for turn, value in enumerate(VALUES.values()):
-        victim = damaged_subscription(service, f"/victim{turn}", field, value)
-        all_get_theirs(service, turn, victim)
+    for case, value in enumerate(VALUES.values()):
+        victim = damaged_subscription(service, f"/victim{case}", field, value)
+        all_get_theirs(service, case, victim)
 
 
 def test_a_subscription_of_another_type(service: Service) -> None:
-    probe = service.subscribe("/probe", NEAR)
-    for turn in range(len(other_types(service.raw, P.subscription(probe)))):
-        victim = service.subscribe(f"/victim{turn}", NEAR)
-        other_types(service.raw, P.subscription(victim))[turn]()
+    sample = service.subscribe("/probe", NEAR)
+    for case in range(len(other_types(service.raw, P.subscription(sample)))):
+        victim = service.subscribe(f"/victim{case}", NEAR)
+        other_types(service.raw, P.subscription(victim))[case]()
         service.raw.zadd(P.due, {victim: 1})
         service.raw.zadd(P.ends, {victim: 1})
-        all_get_theirs(service, turn, victim)
-
-
-ENTRIES = [
-    *GARBLED.values(),
-    b"1 0 5",
-    b"1 7 1 1 1\n{}",
-    b"x 0 1 1 1\n{}",
-    b"99999999999 0 1000 9999999999999 1\n{}",
-    b'1 0 1000 9999999999999 1\n{"type": "\xff"}',
-    b"1 0 1000 9999999999999 1\n" + b"[" * 100_000,
-    b"1 1 9" + b"9" * 30 + b" 99999999999999999999999999999999999 0\nSUBSCRIPTION_EXPIRED",
-    b"1 1 1000 9999999999999 0\nNO_REASON",
-    b"0 0 1000 9999999999999 1\n{}",
-]
-
-
-def damaged_outbox(service: Service, path: str, entry: bytes, place: str) -> str:
-    victim = service.subscribe(path, NEAR)
-    getattr(service.raw, place)(P.outbox(victim), entry)
-    service.raw.zadd(P.due, {victim: 1})
-    return victim
-
-
-def all_get_what_is_behind(service: Service, turn: int, damaged: Mapping[str, bytes]) -> None:
-    """`damaged` has the entry of each path."""
-    paths = others(service, turn)
-    # The number of the first may be that of the damaged one.
-    for registration in (NEAR, NEAR, NEIGHBOUR, FAR):
-        service.publish(registration)
-    lasting = [path for path, entry in damaged.items() if not entry.startswith(b"1 1 1000 ")]
-    service.waits_for(*paths, *lasting)
-
-
-PLACES = ("lpush", "rpush")
-
-
-def test_all_entries_of_outboxes(service: Service) -> None:
-    """An outbox for each, and for each end of it."""
-    cases = {f"/{place}{number}": (entry, place) for number, entry in enumerate(ENTRIES) for place in PLACES}
-    victims = [damaged_outbox(service, path, entry, place) for path, (entry, place) in cases.items()]
-    all_get_what_is_behind(service, 0, {path: entry for path, (entry, _) in cases.items()})
-    service.is_well(*victims)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("entry", ENTRIES, ids=range(len(ENTRIES)))
-def test_an_entry_of_an_outbox(service: Service, entry: bytes) -> None:
-    """Wherever it is in the outbox, what is behind it is delivered to its own subscription too."""
-    for turn, place in enumerate(PLACES):
-        victim = damaged_outbox(service, f"/victim{turn}", entry, place)
-        all_get_what_is_behind(service, turn, {f"/victim{turn}": entry})
-        service.is_well(victim)
-
-
-def test_a_damaged_entry_is_a_dead_letter_with_its_bytes(service: Service) -> None:
-    victim = service.subscribe("/victim", NEAR)
-    service.raw.rpush(P.outbox(victim), b"garbled \xff\x00 bytes")
-    service.raw.rpush(P.outbox(victim), b"x" * 1_000_000)
-    service.raw.zadd(P.due, {victim: 1})
-    service.publish(NEAR)
-    service.waits_for("/victim")
-    letters = [fields for _, fields in service.raw.xrange(P.dead)]
-    assert [letter[b"reason"] for letter in letters] == [b"damaged", b"damaged"]
-    assert letters[0][b"entry"] == b"garbled \xff\x00 bytes"
-    assert len(letters[1][b"entry"]) == 65536
-    assert victim in service.caplog.text
-
-
-def test_the_end_whose_entry_is_damaged_is_sent_all_the_same(service: Service) -> None:
-    victim = service.subscribe("/victim", NEAR)
-    service.raw.hset(
-        P.subscription(victim), mapping={"status": "EXPIRED", "end_reason": "NETWORK_TERMINATED"}
-    )
-    service.raw.rpush(P.outbox(victim), b"\xff\xff")
-    service.raw.zadd(P.due, {victim: 1})
-    service.waits_for("/victim")
-    (got,) = service.sink.requests
-    assert got.json["data"]["terminationReason"] == "NETWORK_TERMINATED"
+        all_get_theirs(service, case, victim)
 
 
 PARTITION_KEYS = {
@@ -220,7 +137,7 @@ PARTITION_KEYS = {
 
 
 def some_types(name: str, names: Iterable[str], types: int) -> Iterable[int]:
-    """So many of the five that a key can have instead; of one, another for each name."""
+    """This number of the five types that a key can have instead; of one, another for each name."""
     first = list(names).index(name)
     return [(first + number) % 5 for number in range(types)]
 
@@ -230,24 +147,24 @@ def some_types(name: str, names: Iterable[str], types: int) -> Iterable[int]:
 def test_a_shared_key_of_another_type(service: Service, name: str, types: int) -> None:
     """What it pointed to is found again: also the subscription that was made before."""
     key = PARTITION_KEYS[name]
-    for turn in some_types(name, PARTITION_KEYS, types):
-        early = service.subscribe(f"/early{turn}", NEAR)
-        other_types(service.raw, key)[turn]()
-        all_get_theirs(service, turn)
-        service.waits_for(f"/early{turn}")
+    for case in some_types(name, PARTITION_KEYS, types):
+        early = service.subscribe(f"/early{case}", NEAR)
+        other_types(service.raw, key)[case]()
+        all_get_theirs(service, case)
+        service.waits_for(f"/early{case}")
         assert early in {resource["id"] for resource in listed(service.subscriptions, APP)}
         service.subscriptions.delete(APP, early)
 
 
 def test_an_outbox_of_another_type(service: Service) -> None:
-    probe = service.subscribe("/probe", NEAR)
-    service.raw.rpush(P.outbox(probe), "x")
-    for turn in range(5):
-        victim = service.subscribe(f"/victim{turn}", NEAR)
+    sample = service.subscribe("/probe", NEAR)
+    service.raw.rpush(P.outbox(sample), "x")
+    for case in range(5):
+        victim = service.subscribe(f"/victim{case}", NEAR)
         service.raw.rpush(P.outbox(victim), "x")
-        other_types(service.raw, P.outbox(victim))[turn]()
+        other_types(service.raw, P.outbox(victim))[case]()
         service.raw.zadd(P.due, {victim: 1})
-        all_get_theirs(service, turn, victim)
+        all_get_theirs(service, case, victim)
 
 
 @ONE_OR_ALL_TYPES
@@ -256,15 +173,15 @@ def test_the_keys_of_a_session(service: Service, name: str, types: int) -> None:
     key = {"index": P.session(SESSION), "state": session_state_key(SESSION), "places": session_key(SESSION)}[
         name
     ]
-    for turn in some_types(name, ("index", "state", "places"), types):
-        service.subscribe(f"/early{turn}", NEAR, event_type=EventType.SESSION_STATUS)
+    for case in some_types(name, ("index", "state", "places"), types):
+        service.subscribe(f"/early{case}", NEAR, event_type=EventType.SESSION_STATUS)
         service.publish(NEAR, EventType.SESSION_STATUS)
-        service.waits_for(f"/early{turn}")
-        service.subscribe(f"/status{turn}", NEAR, event_type=EventType.SESSION_STATUS)
-        other_types(service.raw, key)[turn]()
+        service.waits_for(f"/early{case}")
+        service.subscribe(f"/status{case}", NEAR, event_type=EventType.SESSION_STATUS)
+        other_types(service.raw, key)[case]()
         service.publish(None if name == "places" else NEAR, EventType.SESSION_STATUS)
-        service.waits_for(f"/status{turn}")
-        all_get_theirs(service, turn)
+        service.waits_for(f"/status{case}")
+        all_get_theirs(service, case)
         if name != "state":
             assert service.raw.exists(set_aside_key(key))
 
@@ -272,15 +189,15 @@ def test_the_keys_of_a_session(service: Service, name: str, types: int) -> None:
 @BOTH_WAYS
 @pytest.mark.parametrize("field", ["at", "name", "payload", "count", "last"])
 def test_a_field_of_a_sessions_state(service: Service, field: str, *, together: bool) -> None:
-    for turn, value in enumerate(VALUES.values()):
+    for case, value in enumerate(VALUES.values()):
         service.publish(NEAR, EventType.SESSION_STATUS)
         key = session_state_key(SESSION)
         set_or_remove(service, key, field, value)
-        service.subscribe(f"/status{turn}", NEAR, event_type=EventType.SESSION_STATUS)
+        service.subscribe(f"/status{case}", NEAR, event_type=EventType.SESSION_STATUS)
         service.publish(NEAR, EventType.SESSION_STATUS)
-        service.waits_for(f"/status{turn}")
+        service.waits_for(f"/status{case}")
         if not together:
-            all_get_theirs(service, turn)
+            all_get_theirs(service, case)
     all_get_theirs(service, -1)
 
 
@@ -319,37 +236,37 @@ def test_all_fields_of_registrations(service: Service, value: bytes | None) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("field", REGISTRATION_FIELDS)
 def test_a_field_of_a_registration(service: Service, field: str) -> None:
-    for turn, value in enumerate(VALUES.values()):
-        victim = damaged_registration(service, "r-damaged", f"/victim{turn}", field, value)
-        all_get_theirs(service, turn, victim)
+    for case, value in enumerate(VALUES.values()):
+        victim = damaged_registration(service, "r-damaged", f"/victim{case}", field, value)
+        all_get_theirs(service, case, victim)
 
 
 def test_a_registration_of_another_type(service: Service) -> None:
-    """Whose it is cannot be told, so nobody gets its events until it is told anew; no other is held up."""
+    """Its owner is unknown, so nobody gets its events until it is registered anew; no other is held up."""
     register(service, NEIGHBOUR)
     key = P.registration_record(NEIGHBOUR)
-    for turn in range(5):
-        service.subscribe(f"/neighbour{turn}", NEIGHBOUR)
-        other_types(service.raw, key)[turn]()
-        service.subscribe(f"/mate{turn}", NEAR)
+    for case in range(5):
+        service.subscribe(f"/neighbour{case}", NEIGHBOUR)
+        other_types(service.raw, key)[case]()
+        service.subscribe(f"/mate{case}", NEAR)
         assert service.publish(NEIGHBOUR)["status"] == "accepted"
         service.publish(NEAR)
-        service.waits_for(f"/mate{turn}")
+        service.waits_for(f"/mate{case}")
         register(service, NEIGHBOUR)
         service.publish(NEIGHBOUR)
-        service.waits_for(f"/neighbour{turn}")
+        service.waits_for(f"/neighbour{case}")
         service.is_well()
 
 
 @BOTH_WAYS
 @pytest.mark.parametrize("kind", ["due", "ends", "ended", "initial"])
 def test_a_member_that_is_no_subscription(service: Service, kind: str, *, together: bool) -> None:
-    for turn, member in enumerate([*GARBLED.values(), b"registration:", b"registration:\xff"]):
+    for case, member in enumerate([*GARBLED.values(), b"registration:", b"registration:\xff"]):
         keys = {"due": P.due, "ends": P.ends, "ended": P.ended, "initial": P.initial}
         service.raw.zadd(keys[kind], {member: 1})
         service.raw.zadd(client_key("app"), {member: 1})
         if not together:
-            all_get_theirs(service, turn)
+            all_get_theirs(service, case)
     all_get_theirs(service, -1)
 
 
@@ -364,12 +281,12 @@ def test_a_field_of_a_dead_letter(service: Service, field: str, *, together: boo
         "entry": "",
         "registration": NEAR,
     }
-    for turn, value in enumerate(VALUES.values()):
-        letter = {**whole, field: value}
-        service.raw.xadd(P.dead, {name: each for name, each in letter.items() if each is not None})
+    for case, value in enumerate(VALUES.values()):
+        dead_letter = {**whole, field: value}
+        service.raw.xadd(P.dead, {name: member for name, member in dead_letter.items() if member is not None})
         service.raw.xadd(P.attempts, {"attempt": value or b"", "subscription": "x"})
         if not together:
-            all_get_theirs(service, turn)
+            all_get_theirs(service, case)
     all_get_theirs(service, -1)
 
 

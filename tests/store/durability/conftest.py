@@ -44,7 +44,7 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "webrtc_events")
 
 
-def told(caplog: pytest.LogCaptureFixture, least: int = logging.WARNING) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture, least: int = logging.WARNING) -> list[str]:
     """What was logged of that level or above, and is forgotten then."""
     found = [record.getMessage() for record in caplog.records if record.levelno >= least]
     caplog.clear()
@@ -61,8 +61,8 @@ def watch(clock: TurnableClock) -> Iterator[Watch]:
         return made[-1]
 
     yield begin
-    for subscription_id in made:
-        subscription_id.store.close()
+    for store_watch in made:
+        store_watch.store.close()
 
 
 @pytest.fixture
@@ -91,5 +91,5 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         return made[-1]
 
     yield begin
-    for subscription_id in made:
-        subscription_id.stop()
+    for server in made:
+        server.stop()

@@ -138,22 +138,22 @@ def test_what_is_not_known_is_said_and_not_guessed() -> None:
 
 
 def test_a_store_that_says_nothing_of_itself() -> None:
-    silent = NodeFacts(address="a", refused=("INFO", "CONFIG GET"))
-    info, unknown = find([silent])
+    refusing = NodeFacts(address="a", refused=("INFO", "CONFIG GET"))
+    info, unknown = find([refusing])
     assert (info.kind, info.bearing) == (Kind.INFO_REFUSED, Bearing.WRONG)
     assert "+info" in info.text
     assert (unknown.kind, unknown.bearing) == (Kind.NOT_LEARNT, Bearing.UNKNOWN)
-    assert described(silent) == "a server of an unknown version, how durable is not known"
+    assert described(refusing) == "a server of an unknown version, how durable is not known"
 
 
-def test_a_store_that_reads_its_data_is_told_so_and_nothing_else() -> None:
+def test_a_store_that_loads_its_data_has_that_finding_and_no_other() -> None:
     (found,) = find([node(loading=True)])
     assert (found.kind, found.bearing) == (Kind.LOADING, Bearing.NOTE)
     assert durability_condition([found], nodes=1, required=True).health is Health.OK
 
 
 @pytest.mark.parametrize(
-    ("changes", "told", "lost"),
+    ("changes", "description", "lost"),
     [
         ({}, "Valkey 9.1.2, AOF everysec", "the last two seconds"),
         ({"fsync": "always"}, "Valkey 9.1.2, AOF always", "nothing"),
@@ -179,8 +179,10 @@ def test_a_store_that_reads_its_data_is_told_so_and_nothing_else() -> None:
         ({"product": "Redis", "version": "7.0.15"}, "Redis 7.0.15, AOF everysec", "the last two seconds"),
     ],
 )
-def test_which_store_it_is_and_what_a_crash_costs(changes: dict[str, Any], told: str, lost: str) -> None:
-    assert described(node(**changes)) == told
+def test_which_store_it_is_and_what_a_crash_costs(
+    changes: dict[str, Any], description: str, lost: str
+) -> None:
+    assert described(node(**changes)) == description
     assert loss_by_crash(node(**changes)) == lost
 
 
@@ -229,20 +231,20 @@ def durability(*nodes: NodeFacts, required: bool = False, lost: str | None = Non
 
 def test_readiness_says_what_is_wrong_and_names_no_node() -> None:
     assert durability(GOOD) == (Health.OK, "")
-    told = "The store writes nothing to disk: a restart loses everything."
-    assert durability(node(aof=False)) == (Health.DEGRADED, told)
-    assert durability(node(aof=False), required=True) == (Health.UNAVAILABLE, told)
+    detail = "The store writes nothing to disk: a restart loses everything."
+    assert durability(node(aof=False)) == (Health.DEGRADED, detail)
+    assert durability(node(aof=False), required=True) == (Health.UNAVAILABLE, detail)
     some = "The store writes nothing to disk: a restart loses everything (1 of 3 nodes)."
-    nodes = [node(address=each) for each in "abc"]
+    nodes = [node(address=address) for address in "abc"]
     assert durability(*nodes[:2], node(aof=False), required=True) == (Health.UNAVAILABLE, some)
     # What is wrong and harms nothing that was accepted.
     assert durability(node(aof_rewritten=False), required=True)[0] is Health.DEGRADED
 
 
 def test_readiness_says_what_cannot_be_shown_only_where_it_must_be() -> None:
-    silent = node(fsync=None)
-    assert durability(silent) == (Health.OK, "")
-    assert durability(silent, required=True) == (
+    unknown_fsync = node(fsync=None)
+    assert durability(unknown_fsync) == (Health.OK, "")
+    assert durability(unknown_fsync, required=True) == (
         Health.UNAVAILABLE,
         "It cannot be shown that the store is durable.",
     )
@@ -253,8 +255,8 @@ def test_readiness_says_what_was_lost_lately() -> None:
     assert durability(GOOD, required=True, lost="It is gone.") == (Health.DEGRADED, "It is gone.")
 
 
-def test_a_clock_that_is_off_is_a_condition_of_its_own() -> None:
-    off = [node(address=each, clock=StoreClock(-40.0, 0.0)) for each in "ab"]
+def test_a_clock_that_is_off_is_a_separate_condition() -> None:
+    off = [node(address=address, clock=StoreClock(-40.0, 0.0)) for address in "ab"]
     assert durability(*off, required=True) == (Health.OK, "")
     condition = clock_condition(find(off))
     assert (condition.health, condition.detail) == (

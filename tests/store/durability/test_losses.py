@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.harness.builders import append, created, invitation
-from tests.harness.valkeys import ValkeyServer, eventually, sentinel
-from tests.store.durability.conftest import Later, Start, TurnableClock, Watch, told
+from tests.harness.sentinels import sentinel
+from tests.harness.valkeys import ValkeyServer, eventually
+from tests.store.durability.conftest import Later, Start, TurnableClock, Watch, logged
 from webrtc_events.core.conditions import Condition, Health
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.first_start import PartitionMismatch
@@ -44,20 +45,20 @@ def test_a_store_that_came_back_empty(
         created(watches[0].store)
     restarted(server)
     for store_watch in watches:
-        told(caplog)
+        logged(caplog)
         store_watch.step()
-        emptied, anew = told(caplog, logging.WARNING)
+        emptied, anew = logged(caplog, logging.WARNING)
         assert emptied.startswith(f"the store was emptied at {server.address}: the subscriptions and events")
         assert anew == f"the store at {server.address} was started anew; if it crashed, it lost everything"
         assert "The store lost all that it held, found out at 20" in store_watch.durability().detail
         store_watch.step()
-        assert told(caplog) == []
+        assert logged(caplog) == []
     # It is the service's again: with another number of partitions nobody joins.
     with pytest.raises(PartitionMismatch):
         watch(server.url, PARTITIONS="32")
     made = created(watches[1].store)
     assert watches[0].store.subscriptions.get(made.id) is not None
-    # Nothing mends it, so that it is told of for an hour.
+    # Nothing mends it, so that it is logged for an hour.
     later(watches[0], 3500)
     assert "lost" in watches[0].durability().detail
     later(watches[0], 200)
@@ -78,16 +79,16 @@ def test_a_store_that_came_back_with_an_old_snapshot(
     wait_marked(server, *watches)
     restarted(server)
     for watch in watches:
-        told(caplog)
+        logged(caplog)
         watch.step()
-        line, anew = told(caplog, logging.WARNING)
+        line, anew = logged(caplog, logging.WARNING)
         assert line.startswith(f"the store at {server.address} came back without its latest writes")
         assert "started anew" in anew
         condition = watch.durability()
         assert condition.health is Health.DEGRADED
         assert "The store lost its latest writes, found out at 20" in condition.detail
         watch.step()
-        assert told(caplog) == []
+        assert logged(caplog) == []
     assert store.subscriptions.get(kept.id) is not None
     assert store.subscriptions.get(lost.id) is None
 
@@ -103,15 +104,15 @@ def test_a_store_that_came_back_with_all_it_had_raises_no_alarm(
         made = created(store)
         wait_marked(server, *watches)
         restarted(server)
-        told(caplog)
-        for watching in watches:
-            watching.step()
-        assert told(caplog, logging.WARNING) == []
+        logged(caplog)
+        for store_watch in watches:
+            store_watch.step()
+        assert logged(caplog, logging.WARNING) == []
         assert store.subscriptions.get(made.id) is not None
     assert [watch.durability() for watch in watches] == [Condition.ok()] * 2
 
 
-def test_a_restart_that_broke_nothing_is_told(
+def test_a_restart_that_broke_nothing_is_logged(
     start: Start, watch: Watch, later: Later, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start(aof="always")
@@ -121,17 +122,17 @@ def test_a_restart_that_broke_nothing_is_told(
         client.config_set("appendfsync", "everysec")
     later(begun)
     restarted(server)
-    told(caplog)
+    logged(caplog)
     begun.step()
-    assert told(caplog) == [
+    assert logged(caplog) == [
         f"the store at {server.address} was started anew; if it crashed, it lost the last two seconds"
     ]
     begun.step()
     later(begun)
-    assert told(caplog) == []
+    assert logged(caplog) == []
 
 
-def test_a_store_that_is_away_is_no_store_that_lost_anything(
+def test_an_unavailable_store_has_lost_nothing(
     start: Start, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And what it is set to is looked at once it is back, not a minute later."""
@@ -149,7 +150,7 @@ def test_a_store_that_is_away_is_no_store_that_lost_anything(
     finally:
         begun.loop.ask_to_stop()
         assert begun.loop.join(5)
-    lines = told(caplog)
+    lines = logged(caplog)
     assert not [line for line in lines if "emptied" in line or "without its latest writes" in line]
 
 
@@ -191,10 +192,10 @@ def test_a_replica_that_had_fallen_behind_takes_over(
             behind.config_set("masterauth", "")
         eventually(lambda: watching.master_port() == replica.port, "the replica is the master")
         for watch in watches:
-            told(caplog)
+            logged(caplog)
             # Connections to the former master are found out to be dead first.
             eventually(lambda watch=watch: watch.step() or True, "it is there", 20, every_s=0.2)
-            eventually(lambda: "without its latest writes" in caplog.text, "it is told", 10)
+            eventually(lambda: "without its latest writes" in caplog.text, "it is logged", 10)
             assert caplog.text.count("without its latest writes") == 1
             assert "the store at events of" in caplog.text
         assert "are on replicas" in caplog.text

@@ -131,7 +131,7 @@ def info(text: str) -> dict[str, Any]:
     return parsed
 
 
-def told(facts: NodeFacts) -> dict[str, Any]:
+def reported(facts: NodeFacts) -> dict[str, Any]:
     return {
         name: value for name, value in asdict(facts).items() if value not in (None, ()) and name != "address"
     }
@@ -178,7 +178,7 @@ def told(facts: NodeFacts) -> dict[str, Any]:
 def test_each_release_is_read(text: str, release: tuple[int, int], expected: dict[str, Any]) -> None:
     facts = node_facts("a", info(text), CONFIG, None)
     assert facts.release == release
-    assert told(facts) | expected == told(facts)
+    assert reported(facts) | expected == reported(facts)
 
 
 def test_what_is_set_is_read() -> None:
@@ -202,13 +202,13 @@ def test_without_info_only_what_is_set_is_known() -> None:
 
 
 def test_without_both_nothing_is_known() -> None:
-    assert told(node_facts("a", None, None, None)) == {"refused": ("INFO", "CONFIG GET")}
+    assert reported(node_facts("a", None, None, None)) == {"refused": ("INFO", "CONFIG GET")}
 
 
 def test_an_answer_without_what_was_asked_is_no_guess() -> None:
-    """Services that speak the protocol answer CONFIG GET with nothing, and INFO with lines of their own."""
+    """Services that speak the protocol answer CONFIG GET with nothing, and INFO with other lines."""
     facts = node_facts(
         "a", info("# Server\r\nredis_version:df-v1\r\nmaxmemory_policy:eviction\r\n"), {}, None
     )
-    assert told(facts) == {"product": "Redis", "version": "df-v1", "policy": "eviction"}
+    assert reported(facts) == {"product": "Redis", "version": "df-v1", "policy": "eviction"}
     assert facts.release is None

@@ -1,4 +1,4 @@
-"""Stores of several nodes, and what stands in front of one."""
+"""Stores of several nodes, and of one behind a proxy."""
 
 import logging
 import re
@@ -11,8 +11,9 @@ import redis
 
 from tests.cluster.relays import EditingRelay
 from tests.harness.builders import created
-from tests.harness.valkeys import Cluster, ValkeyServer, eventually, form, three_node_cluster
-from tests.store.durability.conftest import Later, Start, Watch, told
+from tests.harness.clusters import Cluster, form, three_node_cluster
+from tests.harness.valkeys import ValkeyServer, eventually
+from tests.store.durability.conftest import Later, Start, Watch, logged
 from webrtc_events.core.conditions import Condition, Health
 from webrtc_events.store.durability.watch import UnfitStore
 
@@ -27,7 +28,7 @@ def test_a_cluster_is_named_in_one_line(
     cluster: Cluster, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun = watch(cluster.url, REQUIRE_DURABLE_STORE="true")
-    lines = [line for line in told(caplog, logging.INFO) if line.startswith("the store is Valkey")]
+    lines = [line for line in logged(caplog, logging.INFO) if line.startswith("the store is Valkey")]
     assert len(lines) == 1
     assert ", AOF always, at 127.0.0.1:" in lines[0]
     assert all(master.address in lines[0] for master in cluster.masters)
@@ -44,7 +45,7 @@ def test_the_one_node_that_is_not_durable_is_named(
         watch(cluster.url, REQUIRE_DURABLE_STORE="true")
     assert [master.address in str(refused.value) for master in cluster.masters] == [False, True, False]
     begun = watch(cluster.url)
-    (line,) = told(caplog)
+    (line,) = logged(caplog)
     assert line.startswith(f"the store at {bad.address} writes nothing to disk")
     assert begun.durability() == Condition(
         Health.DEGRADED, "The store writes nothing to disk: a restart loses everything (1 of 3 nodes)."
@@ -53,7 +54,7 @@ def test_the_one_node_that_is_not_durable_is_named(
     bad.pause()
     later(begun)
     later(begun)
-    assert not [line for line in told(caplog, logging.INFO) if "no longer so" in line]
+    assert not [line for line in logged(caplog, logging.INFO) if "no longer so" in line]
     assert begun.durability().health is Health.DEGRADED
     bad.resume()
     with bad.client() as client:
@@ -68,7 +69,7 @@ def test_what_is_wrong_with_all_is_one_line(
         with node.client() as client:
             client.config_set("appendfsync", "no")
     begun = watch(cluster.url)
-    (line,) = told(caplog)
+    (line,) = logged(caplog)
     assert all(master.address in line for master in cluster.masters)
     assert "nodes" not in begun.durability().detail
 
@@ -80,17 +81,17 @@ def test_the_node_that_lost_its_data_is_named(
     with cluster.masters[2].client() as client:
         client.flushall()
     for begun in watches:
-        told(caplog)
+        logged(caplog)
         begun.step()
-        (line,) = told(caplog)
+        (line,) = logged(caplog)
         assert line.startswith(f"the store was emptied at {cluster.masters[2].address}:")
         assert "A node of the store lost all that it held" in begun.durability().detail
 
 
-def test_a_node_that_is_away_and_comes_back_empty(
+def test_a_node_that_is_unavailable_and_comes_back_empty(
     cluster: Cluster, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not of the store any more while it is away, and remembered all the same."""
+    """While it is unavailable it is not of the store any more, and its marks are kept all the same."""
     begun = watch(cluster.url)
     begun.step()
     node = cluster.masters[0]
@@ -106,7 +107,7 @@ def test_a_node_that_is_away_and_comes_back_empty(
         begun.step()
         return f"the store was emptied at {node.address}" in caplog.text
 
-    eventually(said, "it is told", 30, every_s=0.2)
+    eventually(said, "it is logged", 30, every_s=0.2)
 
 
 def move_whole(source: "redis.Redis", target: "redis.Redis", key: str) -> None:
@@ -139,7 +140,7 @@ def test_a_slot_that_moves_raises_no_alarm(
     begun = watch(cluster.url)
     created(begun.store)
     begun.step()
-    told(caplog)
+    logged(caplog)
 
     def look() -> None:
         for _ in range(3):
@@ -153,7 +154,7 @@ def test_a_slot_that_moves_raises_no_alarm(
                 look()
                 move_key_by_key(there, here, key, look)
                 look()
-    assert told(caplog) == []
+    assert logged(caplog) == []
     assert begun.durability() == Condition.ok()
 
 
@@ -164,7 +165,7 @@ TIME = re.compile(rb"\*2\r\n\$10\r\n(\d{10})\r\n")
 
 
 def ahead(seconds: int) -> Callable[[bytes], bytes]:
-    """The answer to TIME, so many seconds ahead."""
+    """Edits the answer to TIME: `seconds` ahead."""
     return lambda data: TIME.sub(lambda match: b"*2\r\n$10\r\n%d\r\n" % (int(match[1]) + seconds), data)
 
 
@@ -177,11 +178,11 @@ def relay() -> Iterator[Callable[..., EditingRelay]]:
         return made[-1]
 
     yield make
-    for subscription_id in made:
-        subscription_id.close()
+    for relay in made:
+        relay.close()
 
 
-def test_a_server_with_a_clock_of_its_own(
+def test_a_server_with_another_clock(
     start: Start,
     relay: Callable[..., EditingRelay],
     watch: Watch,
@@ -189,12 +190,12 @@ def test_a_server_with_a_clock_of_its_own(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     server = start(aof="always")
-    front = relay(server.port, ahead(40))
-    begun = watch(f"redis://127.0.0.1:{front.port}", REQUIRE_DURABLE_STORE="true")
-    (line,) = told(caplog)
+    proxy = relay(server.port, ahead(40))
+    begun = watch(f"redis://127.0.0.1:{proxy.port}", REQUIRE_DURABLE_STORE="true")
+    (line,) = logged(caplog)
     assert re.search(r"has a clock that is (39\.9|40\.[01]) s ahead of this host's", line)
     assert begun.clocks().health is Health.DEGRADED
-    front.edit = bytes
+    proxy.edit = bytes
     later(begun)
     assert begun.clocks() == Condition.ok()
 
@@ -203,22 +204,22 @@ def test_the_node_of_a_cluster_whose_clock_is_off_is_named(
     tmp_path: Path, relay: Callable[..., EditingRelay], watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Against this host's and against the others'."""
-    front = relay()
+    proxy = relay()
     with ExitStack() as stack:
         masters = [
             stack.enter_context(
                 ValkeyServer(
-                    tmp_path / str(number), cluster=True, announce_port=front.port if number == 1 else None
+                    tmp_path / str(number), cluster=True, announce_port=proxy.port if number == 1 else None
                 )
             )
             for number in range(3)
         ]
-        front.target, front.edit = masters[1].port, ahead(-10)
+        proxy.target, proxy.edit = masters[1].port, ahead(-10)
         cluster = Cluster(masters, [])
         form(cluster, [stack.enter_context(master.patient_client()) for master in masters])
         begun = watch(f"redis+cluster://{masters[0].address}")
-        lines = told(caplog)
-        off = f"127.0.0.1:{front.port}"
+        lines = logged(caplog)
+        off = f"127.0.0.1:{proxy.port}"
         assert [
             line for line in lines if line.startswith(f"the store at {off} has a clock that is 10.0 s behind")
         ]
@@ -234,8 +235,8 @@ def test_a_server_that_is_too_old_is_refused(
     def aged(data: bytes) -> bytes:
         return re.sub(rb"(valkey|redis)_version:[79]", rb"\1_version:6", data)
 
-    front = relay(server.port, aged)
+    proxy = relay(server.port, aged)
     with pytest.raises(
-        UnfitStore, match=rf"the store at 127.0.0.1:{front.port} is (Valkey|Redis) 6[0-9.]+, and the"
+        UnfitStore, match=rf"the store at 127.0.0.1:{proxy.port} is (Valkey|Redis) 6[0-9.]+, and the"
     ):
-        watch(f"redis://127.0.0.1:{front.port}")
+        watch(f"redis://127.0.0.1:{proxy.port}")

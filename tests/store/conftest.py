@@ -1,0 +1,44 @@
+"""The store with other settings: a quota, or another clock."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.store.shared_payloads import StoreWith
+from webrtc_events.core.settings import Settings
+from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.store import Store
+
+
+@pytest.fixture
+def limited(settings: Settings) -> Iterator[Callable[..., Store]]:
+    """Opens the store with a quota."""
+    opened: list[Store] = []
+
+    def connect(max_subscriptions: int, **changes: int) -> Store:
+        changed = dataclasses.replace(settings, max_subscriptions=max_subscriptions, **changes)  # type: ignore[arg-type]
+        opened.append(Store.connect(changed))
+        return opened[-1]
+
+    yield connect
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store_with(settings: Settings) -> Iterator[StoreWith]:
+    """Opens the store with other settings, its clock shifted by some seconds."""
+    opened: list[Store] = []
+
+    def connect(seconds: float = 0, work: int = 50, **changes: Any) -> Store:
+        options = StoreOptions(offset_ms=round(seconds * 1000), work=work)
+        # So that a claim has several of a subscription.
+        changed = dataclasses.replace(settings, **({"event_bytes": 1_000_000} | changes))
+        opened.append(Store.connect(changed, options))
+        return opened[-1]
+
+    yield connect
+    for store in opened:
+        store.close()

@@ -1,0 +1,76 @@
+"""The pages of a client's subscriptions."""
+
+from hashlib import sha256
+
+import hypothesis
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.harness.builders import created
+from tests.store.client_indexes import INDEX, LONG_AGO, P
+from webrtc_events.store.client_index import PAGE
+from webrtc_events.store.keys import new_subscription_id
+from webrtc_events.store.standings import Standing, standing_call
+from webrtc_events.store.store import Store
+
+
+def ids_of_pages(store: Store) -> list[str]:
+    return [entry for page in store.client_index.pages("app") for entry in page]
+
+
+def test_pages_are_in_the_order_of_making_whatever_became_of_each(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    made = [created(store, registration=f"r{number % 7}").id for number in range(PAGE * 2 + 7)]
+    kinds = [Standing.LIVE, Standing.ENDED]
+    store.scripts.run(
+        [standing_call("app", {subscription_id: kinds[n % 2] for n, subscription_id in enumerate(made)})]
+    )
+    assert ids_of_pages(store) == made
+    assert [len(page) for page in store.client_index.pages("app")] == [PAGE, PAGE, 7]
+
+
+def test_many_that_were_named_in_one_second_are_all_there(store: Store, raw_store: "redis.Redis") -> None:
+    ids = [new_subscription_id(P) for _ in range(PAGE * 5)]
+    raw_store.zadd(INDEX, dict.fromkeys(ids, LONG_AGO))
+    assert ids_of_pages(store) == sorted(ids)
+    assert store.client_index.count("app") == len(ids)
+
+
+def test_a_last_page_that_is_full_is_the_last(store: Store, raw_store: "redis.Redis") -> None:
+    raw_store.zadd(INDEX, {new_subscription_id(P): LONG_AGO + n for n in range(PAGE)})
+    assert [len(page) for page in store.client_index.pages("app")] == [PAGE]
+    assert list(store.client_index.pages("nobody")) == []
+
+
+@hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture], max_examples=40)
+@given(st.data())
+def test_who_is_there_throughout_comes_once(
+    store: Store, raw_store: "redis.Redis", data: st.DataObject
+) -> None:
+    """Between two pages others end, are confirmed, are removed, are made."""
+    raw_store.flushall()
+    seconds = data.draw(st.lists(st.integers(0, 3), min_size=PAGE, max_size=PAGE * 3))
+    # The same each time: how many pages there are depends on their order, and so what is drawn.
+    ids = [f"{sha256(b'%d' % n).hexdigest()[:32]}-{n % 64:02x}" for n in range(len(seconds))]
+    raw_store.zadd(
+        INDEX, {subscription_id: LONG_AGO + at for subscription_id, at in zip(ids, seconds, strict=True)}
+    )
+    some = st.lists(st.sampled_from(ids), max_size=20)
+    found: list[str] = []
+    removed: set[str] = set()
+    for page in store.client_index.pages("app"):
+        found += page
+        for standing in Standing:
+            chosen = dict.fromkeys(data.draw(some), standing)
+            if chosen:
+                store.scripts.run([standing_call("app", chosen)])
+            if standing is Standing.GONE:
+                removed |= chosen.keys()
+    assert len(found) == len(set(found))
+    assert set(ids) - removed <= set(found)
+    order = dict(zip(ids, seconds, strict=True))
+    assert [(order[subscription_id], subscription_id) for subscription_id in found] == sorted(
+        (order[subscription_id], subscription_id) for subscription_id in found
+    )
