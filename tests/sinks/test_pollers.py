@@ -5,23 +5,20 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from ipaddress import ip_network
 
 import pycurl
 import pytest
 
-from tests.harness.sinks import Answer, Authority, RecordingSink
+from tests.harness.sinks import Answer, RecordingSink
+from tests.sinks.exchanges import MakeSink, request
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkRequest
+from webrtc_events.core.outcomes import SinkAnswer, SinkFailure
 from webrtc_events.sinks import curl_loop
-from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient, SinkPool
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.pollers import EpollPoller, Poller, SelectorPoller
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")
-
-
 LIMITS = SinkLimits(connect_ms=500, total_ms=10_000)
 
 
@@ -98,37 +95,19 @@ def test_another_socket_of_the_same_number_is_watched_anew(poller: Poller) -> No
         assert list(poller.ready(1)) == [(number, pycurl.CSELECT_IN)]
 
 
-@pytest.fixture(scope="module")
-def authority() -> Iterator[Authority]:
-    authority = Authority()
-    yield authority
-    authority.close()
-
-
-@pytest.fixture
-def server(authority: Authority) -> Iterator[RecordingSink]:
-    with RecordingSink(authority=authority) as server:
-        yield server
-
-
 @pytest.fixture
 def client(
-    authority: Authority, new_poller: Callable[[], Poller], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[SinkClient[int]]:
+    make: MakeSink, new_poller: Callable[[], Poller], monkeypatch: pytest.MonkeyPatch
+) -> SinkClient[int]:
     """It keeps two connections at most, so that it closes others by itself."""
     monkeypatch.setattr(curl_loop, "new_poller", new_poller)
-    policy = AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
-    client = SinkClient[int](
-        policy=policy, ca_file=authority.ca_file, clock=SystemClock(), limits=LIMITS, pool=SinkPool(idle=2)
-    )
-    yield client
-    client.close()
+    return make(limits=LIMITS, pool=SinkPool(idle=2))
 
 
 def answered(client: SinkClient[int], url: str, count: int) -> None:
     """That many at the same time, each within 5 s although a request may take 10."""
     for number in range(count):
-        client.submit(number, SinkRequest(url, (("Content-Type", "application/json"),), b"{}"))
+        client.submit(number, request(url))
     replies: dict[int, object] = {}
     while len(replies) < count:
         finished = client.poll(5)
@@ -167,7 +146,7 @@ def test_the_number_of_one_that_never_connected_is_used_again(
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         for _ in range(3):
-            client.submit(0, SinkRequest(f"https://127.0.0.1:{full.getsockname()[1]}/", (), b"{}"))
+            client.submit(0, request(f"https://127.0.0.1:{full.getsockname()[1]}/"))
             ((_, reply),) = client.poll(5)
             assert isinstance(reply, SinkFailure)
             answered(client, server.url, 1)
