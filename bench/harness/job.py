@@ -1,6 +1,7 @@
 """The work of a drain, the same for every contender: which events are posted where. Standard library only."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ _CANDIDATE = (
 
 @dataclass(frozen=True)
 class Job:
-    """`events` to each of `targets`; `socket` is the store's, `ca_file` the sink's CA."""
+    """`events` to each of `targets`; `socket` is the store's, `ca_file` the sink's CA.
+
+    `posts` is a file for the peers: a line `[url, body]` for each event, in the order of the queue.
+    """
 
     socket: str
     ca_file: str
+    posts: str
     urls: list[str]
     targets: int
     events: int
@@ -31,7 +36,16 @@ class Job:
         return cls(**json.loads(Path(path).read_text()))
 
     def write(self, path: Path) -> None:
+        """The job itself, and its posts."""
         path.write_text(json.dumps(asdict(self)))
+        with Path(self.posts).open("w") as posts:
+            for url, body in self.all_posts():
+                posts.write(json.dumps([url, body]) + "\n")
+
+    def all_posts(self) -> Iterator[tuple[str, str]]:
+        for number in range(1, self.events + 1):
+            for target in range(self.targets):
+                yield self.url(target), self.notification(target, number)
 
     def url(self, target: int) -> str:
         return f"{self.urls[target % len(self.urls)]}/inbox/{target}"

@@ -39,7 +39,8 @@ class StoreCounters:
 class BenchStore:
     """A running Valkey on a Unix socket, for one benchmark."""
 
-    def __init__(self, valkey: Valkey) -> None:
+    def __init__(self, valkey: Valkey, fsync: str) -> None:
+        self.fsync = fsync
         self.url = valkey.url
         self.socket = Path(unquote(urlsplit(valkey.url).path))
         self.client = redis.Redis.from_url(valkey.url, decode_responses=True)
@@ -52,7 +53,7 @@ class BenchStore:
         valkey.start()
         try:
             valkey.wait_ready()
-            store = cls(valkey)
+            store = cls(valkey, fsync)
             store.client.config_set("appendfsync", fsync)
             # A rewrite of the file forks, in the middle of some round and not of others.
             store.client.config_set("auto-aof-rewrite-percentage", "0")
