@@ -42,6 +42,8 @@ help:
 	@echo 'make fairness   measure whether sinks that never answer hold back the others, some minutes'
 	@echo 'make fanout   measure whether events for very many subscriptions hold back other clients, some minutes'
 	@echo 'make lists   measure whether long lists and full quotas of one client hold back others, some minutes'
+	@echo 'make bench-peers   install Celery, dramatiq, taskiq and BullMQ, each in an environment of its own,'
+	@echo '             for bench/drain.py --peers'
 	@echo 'make conformance   hold a running service against its contracts; ARGS="--seed 7" for other requests,'
 	@echo '             REPORT=html for build/conformance.html, a report to hand in'
 	@echo 'make check   lint, format, types, import directions, handlers against contracts'

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["cpu_s", "memory_bytes", "started", "tail"]
+__all__ = ["await_port", "clean_environ", "cpu_s", "memory_bytes", "started", "tail"]
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _END_S = 15.0
@@ -43,6 +45,21 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def await_port(port: int, timeout_s: float) -> None:
+    """Returns once somebody listens on the port of this machine.
+
+    Raises:
+        RuntimeError: nobody does in time.
+    """
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"nobody serves on port {port} after {timeout_s:.0f} s")
 
 
 def cpu_s(pid: int) -> float:
