@@ -23,16 +23,13 @@ from typing import Any
 import requests
 from harness.api_servers import ApiServer, bare_flask, service_api
 from harness.http_load import Request, load
-from harness.job import TYPE, Job
+from harness.job import Job
 from harness.processes import cpu_s
+from harness.publishing import BATCH, EVENTS, ONE, SUBSCRIPTIONS, network_event, subscription_request
 from harness.report import machine, median, paired_ratio, progress, show_machine, table, write_json
 from harness.round_trips import CountingProxy
 from harness.store import BenchStore
 
-EVENTS = "/network/v0/events"
-SUBSCRIPTIONS = "/webrtc-events/v0.2/subscriptions"
-BATCH = {"Content-Type": "application/cloudevents-batch+json"}
-ONE = {"Content-Type": "application/cloudevents+json"}
 TARGETS = 200
 LISTED = 1000
 CLIENTS = ("gateway", "lister", "creator")
@@ -67,36 +64,22 @@ _JOB = Job("", "", "", ["https://127.0.0.1:9443"], TARGETS, 1)
 _NUMBERS = count(1)
 
 
-def _event(number: int) -> str:
-    target = number % TARGETS
-    event = {
-        "id": f"event-{number}",
-        "source": "/bench",
-        "specversion": "1.0",
-        "type": TYPE,
-        "time": "2026-03-10T09:00:00.000Z",
-        "subject": f"registration-{target}",
-        "data": _JOB.data(target, number),
-    }
-    return json.dumps(event, separators=(",", ":"))
-
-
 def _batches(server: ApiServer) -> Iterator[Request]:
     headers = server.headers("gateway") | BATCH
     while True:
-        body = "[" + ",".join(_event(next(_NUMBERS)) for _ in range(100)) + "]"
+        body = "[" + ",".join(network_event(_JOB, next(_NUMBERS)) for _ in range(100)) + "]"
         yield Request("POST", server.url + EVENTS, 202, body.encode(), headers)
 
 
 def _singles(server: ApiServer) -> Iterator[Request]:
     headers = server.headers("gateway") | ONE
     for number in _NUMBERS:
-        yield Request("POST", server.url + EVENTS, 202, _event(number).encode(), headers)
+        yield Request("POST", server.url + EVENTS, 202, network_event(_JOB, number).encode(), headers)
 
 
 def _creates(server: ApiServer) -> Iterator[Request]:
     for number in _NUMBERS:
-        body = json.dumps(_subscription(f"created-{number}")).encode()
+        body = json.dumps(subscription_request(f"created-{number}")).encode()
         yield Request("POST", server.url + SUBSCRIPTIONS, 201, body, server.headers("creator"))
 
 
@@ -121,12 +104,6 @@ SCENARIOS = (
 )
 
 
-def _subscription(name: str) -> dict[str, Any]:
-    details = {"registrationId": f"registration-{name}", "mediaSessionId": f"session-{name}"}
-    config = {"subscriptionDetail": details}
-    return {"protocol": "HTTP", "sink": "https://127.0.0.1:9443/inbox", "types": [TYPE], "config": config}
-
-
 def _list(server: ApiServer) -> list[dict[str, Any]]:
     answer = requests.get(server.url + SUBSCRIPTIONS, headers=server.headers("lister"), timeout=60)
     answer.raise_for_status()
@@ -142,7 +119,7 @@ def _prepare(server: ApiServer) -> None:
         for client, name in names:
             answer = session.post(
                 server.url + SUBSCRIPTIONS,
-                json=_subscription(name),
+                json=subscription_request(name),
                 headers=server.headers(client),
                 timeout=60,
             )

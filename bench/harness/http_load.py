@@ -9,7 +9,7 @@ from itertools import islice
 
 import pycurl
 
-__all__ = ["Load", "Request", "load"]
+__all__ = ["Connection", "Load", "Request", "finished", "load"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class Load:
     p99: float
 
 
-class _Connection:
+class Connection:
+    """A handle of libcurl, which keeps its connection, with the request that it has under way."""
+
     def __init__(self) -> None:
         self.curl = pycurl.Curl()
         self.answer = BytesIO()
@@ -78,8 +80,8 @@ def load(
     """For so many seconds, or `count` requests, as many at once as there are connections."""
     requests = islice(requests, count)
     multi = pycurl.CurlMulti()
-    idle = [_Connection() for _ in range(connections)]
-    busy: dict[pycurl.Curl, _Connection] = {}
+    idle = [Connection() for _ in range(connections)]
+    busy: dict[pycurl.Curl, Connection] = {}
     took: list[float] = []
     started = time.perf_counter()
     until = started + seconds
@@ -93,13 +95,13 @@ def load(
             multi.add_handle(connection.curl)
             busy[connection.curl] = connection
         multi.perform()
-        finished = _finished(multi)
-        for curl in finished:
+        over = finished(multi)
+        for curl in over:
             multi.remove_handle(curl)
             connection = busy.pop(curl)
             took.append(connection.finish())
             idle.append(connection)
-        if not finished:
+        if not over:
             multi.select(1.0)
     ordered = sorted(took)
     return Load(
@@ -110,7 +112,12 @@ def load(
     )
 
 
-def _finished(multi: pycurl.CurlMulti) -> list[pycurl.Curl]:
+def finished(multi: pycurl.CurlMulti) -> list[pycurl.Curl]:
+    """The handles whose transfers are over.
+
+    Raises:
+        RuntimeError: one failed.
+    """
     done: list[pycurl.Curl] = []
     queued = 1
     while queued:
