@@ -22,6 +22,7 @@ from typing import Any
 
 import requests
 from harness.api_servers import ApiServer, bare_flask, service_api
+from harness.contenders import Release, release_in
 from harness.http_load import Request, load
 from harness.job import Job
 from harness.processes import cpu_s
@@ -205,35 +206,30 @@ def servers(
     Into `round_trips` goes how many there are for a request: by server and scenario.
     """
 
-    def service(name: str, folder: Path, **release: Any) -> ApiServer:
+    def service(name: str, folder: Path, release: Release | None = None) -> ApiServer:
         folder.mkdir()
         store = stack.enter_context(BenchStore.running(folder, options.fsync))
-        server = stack.enter_context(service_api(name, folder, store, CLIENTS, **release))
+        server = stack.enter_context(service_api(name, folder, store, CLIENTS, release))
         _prepare(server)
         round_trips[name] = _count_round_trips(name, folder, store, release)
         return server
 
     found = [service(SERVICE, folder / "own")]
     if options.compare:
-        code = Path(options.compare).resolve()
-        own = code / ".venv" / "bin" / "python"
-        python = options.python or (str(own) if own.exists() else sys.executable)
         name = f"{SERVICE} in {options.compare}"
-        found.append(service(name, folder / "other", code=code, python=python))
+        found.append(service(name, folder / "other", release_in(options.compare, options.python)))
     listed = _list(found[0])
     answers = {"one": listed[0], "list": listed}
     found.append(stack.enter_context(bare_flask(folder, CLIENTS, answers)))
     return found
 
 
-def _count_round_trips(
-    name: str, folder: Path, store: BenchStore, release: Mapping[str, Any]
-) -> dict[str, int]:
+def _count_round_trips(name: str, folder: Path, store: BenchStore, release: Release | None) -> dict[str, int]:
     """By scenario: the median of some requests, as the API looks after its connection now and then."""
     found = {}
     with (
         CountingProxy.before(store.socket, folder / "counted.sock") as proxy,
-        service_api(name, folder, store, CLIENTS, **release, store_url=f"unix://{proxy.path}") as server,
+        service_api(name, folder, store, CLIENTS, release, store_url=f"unix://{proxy.path}") as server,
     ):
         for scenario in SCENARIOS:
             requests_ = scenario.requests(server)

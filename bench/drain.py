@@ -13,9 +13,8 @@ the order.
 
 import argparse
 import sys
-from pathlib import Path
 
-from harness.contenders import Contender, libcurl, peers, service
+from harness.contenders import Contender, libcurl, peers, release_in, service
 from harness.report import machine, progress, show_machine, write_json
 from harness.rounds import drain_table, play, ratios
 from harness.scene import Scene, scene
@@ -67,11 +66,9 @@ def _contenders(options: argparse.Namespace, place: Scene) -> list[Contender]:
     worker = options.worker.split()
     found = [service(SERVICE, place.job, place.job_path, options=worker)]
     if options.compare:
-        folder = Path(options.compare).resolve()
-        own = folder / ".venv" / "bin" / "python"
-        python = options.python or (str(own) if own.exists() else sys.executable)
+        release = release_in(options.compare, options.python)
         name = f"{SERVICE} in {options.compare}"
-        found.append(service(name, place.job, place.job_path, folder, python, worker))
+        found.append(service(name, place.job, place.job_path, release, worker))
     beside = [libcurl(place.job_path)] if options.libcurl or options.peers else []
     if options.peers:
         beside += peers(place.job_path)

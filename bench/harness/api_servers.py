@@ -11,7 +11,7 @@ import requests
 from fanout import issuing
 from sinks import free_ports
 
-from harness.contenders import ROOT
+from harness.contenders import ROOT, Release
 from harness.processes import await_port, started
 from harness.store import BenchStore
 
@@ -56,19 +56,19 @@ def service_api(
     folder: Path,
     store: BenchStore,
     clients: Sequence[str],
-    code: Path = ROOT,
-    python: str = sys.executable,
+    release: Release | None = None,
     store_url: str | None = None,
 ) -> Iterator[ApiServer]:
-    """One API process of the checkout in `code`; `folder` is for its files.
+    """One API process, of this checkout if no other is given; `folder` is for its files.
 
     `store_url` is where it finds the store, if not at the store itself.
     """
     (port,) = free_ports(1)
-    command = (python, *_GUNICORN, "-c", "python:webrtc_events.gunicorn_conf")
+    release = release or Release(ROOT, sys.executable)
+    command = (release.python, *_GUNICORN, "-c", "python:webrtc_events.gunicorn_conf")
     application = ("--bind", f"127.0.0.1:{port}", "webrtc_events.app:create_app()")
     with issuing(folder) as issuer:
-        environ = settings(store_url or store.url, issuer.discovery_url) | {"PYTHONPATH": str(code)}
+        environ = settings(store_url or store.url, issuer.discovery_url) | {"PYTHONPATH": str(release.folder)}
         tokens = {client: issuer.mint(client=client) for client in clients}
         with started((*command, *application), environ, folder / "api.log", folder) as process:
             await_port(port, _READY_S)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.job import Job
 
-__all__ = ["PEERS", "ROOT", "Contender", "libcurl", "peers", "service", "service_environ"]
+__all__ = ["ROOT", "Contender", "Release", "libcurl", "peers", "release_in", "service", "service_environ"]
 
 _BENCH = Path(__file__).resolve().parents[1]
 ROOT = _BENCH.parent
@@ -17,7 +17,21 @@ _INSTALLED = ROOT / "build" / "peers"
 LIBCURL = "bare libcurl x64"
 BULLMQ = "BullMQ + undici x32"
 CELERY = "Celery prefork"
-PEERS = (BULLMQ, "taskiq", "dramatiq", CELERY)
+
+
+@dataclass(frozen=True)
+class Release:
+    """The code in `folder` with the interpreter and libraries of `python`."""
+
+    folder: Path
+    python: str
+
+
+def release_in(folder: str, python: str | None = None) -> Release:
+    """Another checkout, with its own environment if it has one."""
+    code = Path(folder).resolve()
+    own = code / ".venv" / "bin" / "python"
+    return Release(code, python or (str(own) if own.exists() else sys.executable))
 
 
 @dataclass(frozen=True)
@@ -41,16 +55,17 @@ def service(
     name: str,
     job: Job,
     path: Path,
-    folder: Path = ROOT,
-    python: str = sys.executable,
+    release: Release | None = None,
     options: Sequence[str] = (),
 ) -> Contender:
-    """One `webrtc-events worker` of the checkout in `folder`, with the libraries of `python`."""
+    """One `webrtc-events worker`, of this checkout if no other is given."""
+    release = release or Release(ROOT, sys.executable)
+    python = release.python
     return Contender(
         name=name,
         work=(python, "-P", "-m", "webrtc_events.cli", "worker", *options),
         fill=(python, "-P", str(_BENCH / "harness" / "fill.py")),
-        environ=service_environ(job) | {"PYTHONPATH": str(folder), "BENCH_JOB": str(path)},
+        environ=service_environ(job) | {"PYTHONPATH": str(release.folder), "BENCH_JOB": str(path)},
         ordered=True,
     )
 
