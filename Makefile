@@ -26,7 +26,7 @@ BULLMQ := bench/peers/bullmq
 BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all mutation chaos soak fairness fanout lists bench-peers conformance check types clean
+.PHONY: help serve demo test slow test-all mutation chaos soak fairness fanout lists bench bench-quick bench-peers conformance check types clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
@@ -42,6 +42,8 @@ help:
 	@echo 'make fairness   measure whether sinks that never answer hold back the others, some minutes'
 	@echo 'make fanout   measure whether events for very many subscriptions hold back other clients, some minutes'
 	@echo 'make lists   measure whether long lists and full quotas of one client hold back others, some minutes'
+	@echo 'make bench   measure everything beside its peers, twenty minutes or so: tables, JSON, plots in build/bench'
+	@echo 'make bench-quick   the ratios that matter, in a minute'
 	@echo 'make bench-peers   install Celery, dramatiq, taskiq and BullMQ, each in an environment of its own,'
 	@echo '             for bench/drain.py --peers'
 	@echo 'make conformance   hold a running service against its contracts; ARGS="--seed 7" for other requests,'
@@ -96,6 +98,12 @@ fanout: $(RUNS)
 
 lists: $(TESTS)
 	$(BIN)/python bench/lists.py $(ARGS)
+
+bench: $(TESTS) $(PEERS_MADE) $(BULLMQ_MODULES)
+	$(BIN)/python bench/everything.py $(ARGS)
+
+bench-quick: $(TESTS)
+	$(BIN)/python bench/quick.py
 
 bench-peers: $(PEERS_MADE) $(BULLMQ_MODULES)
 

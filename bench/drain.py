@@ -14,12 +14,10 @@ the order.
 import argparse
 import sys
 
-from harness.contenders import Contender, libcurl, peers, release_in, service
-from harness.report import machine, progress, show_machine, write_json
+from harness.contenders import SERVICE, Contender, libcurl, peers, release_in, service
+from harness.report import finish, machine, show_machine
 from harness.rounds import drain_table, play, ratios
 from harness.scene import Scene, scene
-
-SERVICE = "webrtc-events"
 
 
 def main() -> int:
@@ -31,13 +29,12 @@ def main() -> int:
         show_machine(found["machine"])
         print(place)
         rounds = play(_contenders(options, place), options.rounds, place)
-    found["load_at_end"] = machine()["load_1_min"]
     found["rounds"] = {name: [drained.as_json() for drained in drains] for name, drains in rounds.items()}
-    print(drain_table(rounds))
+    tables = [drain_table(rounds)]
     if len(rounds) > 1:
         shown, found["ratios"] = ratios(rounds)
-        print(f"\n{shown}")
-    progress(f"load {found['load_at_end']} at the end; {write_json(options.name, found)}")
+        tables.append(shown)
+    finish(options.name, found, tables)
     return 0
 
 

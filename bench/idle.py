@@ -1,8 +1,8 @@
 """What does a worker cost while nothing happens, and to start? `python bench/idle.py` measures it.
 
 CPU of an idle worker and of its store, in percent of a core, and what the worker asks the store: with an
-empty store, and with very many subscriptions that get nothing. Memory of the worker, and of the store for each
-subscription. The time until the worker delivers, and that of importing the API.
+empty store, and with very many subscriptions that get nothing. Memory of the worker, and of the store for
+each subscription. The time until the worker delivers, and that of importing the API.
 
     --compare DIR   another checkout beside this one, with the same store size, in turns
 """
@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from harness.contenders import ROOT, Release, release_in
+from harness.contenders import ROOT, SERVICE, Release, release_in
 from harness.processes import clean_environ, exact_cpu_s, resident_bytes, started, tail
-from harness.report import machine, median, progress, show_machine, table, write_json
+from harness.report import finish, machine, median, progress, show_machine, table
 from harness.store import BenchStore
 
 _FILL_S = 900.0
@@ -154,23 +154,18 @@ def main() -> int:
     report["rounds"] = {title: [asdict(idle) for idle in idles] for title, idles in found.items()}
     report["store_bytes_per_subscription"] = sizes
     report["import_s"] = imports
-    report["load_at_end"] = machine()["load_1_min"]
-    print(table(HEADS, _medians(found)))
-    print()
-    print(
-        table(
-            ("", "store B a subscription", "import of the API s"),
-            [(name, sizes[name], imports[name]) for name in sizes],
-        )
+    sizes_table = table(
+        ("", "store B a subscription", "import of the API s"),
+        [(name, sizes[name], imports[name]) for name in sizes],
     )
-    progress(f"load {report['load_at_end']} at the end; {write_json(options.name, report)}")
+    finish(options.name, report, [table(HEADS, _medians(found)), sizes_table])
     return 0
 
 
 def _releases(options: argparse.Namespace) -> dict[str, Release]:
-    found = {"webrtc-events": Release(ROOT, sys.executable)}
+    found = {SERVICE: Release(ROOT, sys.executable)}
     if options.compare:
-        found[f"webrtc-events in {options.compare}"] = release_in(options.compare, options.python)
+        found[f"{SERVICE} in {options.compare}"] = release_in(options.compare, options.python)
     return found
 
 

@@ -9,73 +9,23 @@ Nothing waits for the answer to anything else. The first second of each round is
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import count
 from typing import Any
 
-import requests
-from harness.api_servers import ApiServer, bare_flask, service_api, settings
-from harness.contenders import ROOT, peers
+from harness.api_servers import ApiServer, bare_flask
+from harness.contenders import SERVICE, peers
 from harness.http_load import Request
-from harness.pacing import Latencies, peer_latencies, request_at_rate, until_received
-from harness.processes import started
-from harness.publishing import EVENTS, ONE, SUBSCRIPTIONS, network_event, subscription_request
-from harness.report import machine, median, progress, show_machine, table, write_json
+from harness.pacing import Latencies, peer_latencies, request_at_rate
+from harness.publishing import EVENTS, ONE, network_event
+from harness.report import finish, machine, median, progress, show_machine, table
+from harness.running_service import RunningService
 from harness.scene import Scene, scene
-from sinks import forget_arrivals
 
-SERVICE = "webrtc-events"
 REQUEST = "one request, bare Flask"
 CLIENTS = ("gateway",)
 WARM_UP = 50
-
-
-class Service:
-    """The service, and a gateway that publishes for its subscriptions in turns."""
-
-    def __init__(self, place: Scene, stack: ExitStack) -> None:
-        self._place = place
-        store = place.store
-        self._api = stack.enter_context(service_api(SERVICE, place.folder, store, CLIENTS))
-        # The worker asks no issuer.
-        environ = settings(store.url, "http://127.0.0.1:1/") | {
-            "WEBRTC_EVENTS_SINK_CA_FILE": place.job.ca_file,
-            "PYTHONPATH": str(ROOT),
-        }
-        command = (sys.executable, "-P", "-m", "webrtc_events.cli", "worker")
-        stack.enter_context(started(command, environ, place.folder / "worker.log"))
-        self._ids = [self._subscribe(target) for target in range(place.job.targets)]
-        self._published = [0] * place.job.targets
-        self._numbers = count()
-        self.play(WARM_UP, WARM_UP)
-
-    def _subscribe(self, target: int) -> str:
-        request = subscription_request(str(target), self._place.job.url(target))
-        answer = requests.post(
-            self._api.url + SUBSCRIPTIONS, json=request, headers=self._api.headers("gateway"), timeout=60
-        )
-        answer.raise_for_status()
-        subscription_id: str = answer.json()["id"]
-        return subscription_id
-
-    def play(self, rate: float, events: int) -> Latencies:
-        forget_arrivals(self._place.folder)
-        order: list[str] = []
-        moments = request_at_rate(self._requests(order), rate, events)
-        sent = {name: begin for name, (begin, _) in zip(order, moments, strict=True)}
-        return until_received(sent, self._place)
-
-    def _requests(self, order: list[str]) -> Iterator[Request]:
-        """Adds to `order` the id that each notification will have."""
-        headers = self._api.headers("gateway") | ONE
-        for number in self._numbers:
-            target = number % len(self._ids)
-            self._published[target] += 1
-            order.append(f"{self._ids[target]}.{self._published[target]}")
-            body = network_event(self._place.job, number)
-            yield Request("POST", self._api.url + EVENTS, 202, body.encode(), headers)
 
 
 def request_latencies(flask: ApiServer, place: Scene, rate: float, events: int) -> Latencies:
@@ -98,7 +48,7 @@ def play(place: Scene, rate: float, seconds: float, rounds: int, *, with_peers: 
     for number in range(rounds):
         place.store.empty()
         with ExitStack() as stack:
-            found[SERVICE].append(Service(place, stack).play(rate, events))
+            found[SERVICE].append(RunningService(place, stack).play(rate, events))
         _show(number, rounds, rate, SERVICE, found)
         for peer in beside:
             found[peer.name].append(peer_latencies(peer, place, rate, events))
@@ -159,9 +109,7 @@ def main() -> int:
                 name: [asdict(latencies) for latencies in rounds] for name, rounds in found.items()
             }
             rows += latency_rows(rate, found)
-    report["load_at_end"] = machine()["load_1_min"]
-    print(table(HEADS, rows))
-    progress(f"load {report['load_at_end']} at the end; {write_json(options.name, report)}")
+    finish(options.name, report, [table(HEADS, rows)])
     return 0
 
 

@@ -7,13 +7,27 @@ from pathlib import Path
 
 from harness.job import Job
 
-__all__ = ["ROOT", "Contender", "Release", "libcurl", "peers", "release_in", "service", "service_environ"]
+__all__ = [
+    "BULLMQ",
+    "CELERY",
+    "LIBCURL",
+    "ROOT",
+    "SERVICE",
+    "Contender",
+    "Release",
+    "libcurl",
+    "peers",
+    "release_in",
+    "service",
+    "service_environ",
+]
 
 _BENCH = Path(__file__).resolve().parents[1]
 ROOT = _BENCH.parent
 # Where `make bench-peers` installs them.
 _INSTALLED = ROOT / "build" / "peers"
 
+SERVICE = "webrtc-events"
 LIBCURL = "bare libcurl x64"
 BULLMQ = "BullMQ + undici x32"
 CELERY = "Celery prefork"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,15 @@ class Job:
     socket: str
     ca_file: str
     posts: str
-    urls: list[str]
+    urls: tuple[str, ...]
     targets: int
     events: int
     body_bytes: int = 2500
 
     @classmethod
     def read(cls, path: str) -> "Job":
-        return cls(**json.loads(Path(path).read_text()))
+        found = json.loads(Path(path).read_text())
+        return cls(**found | {"urls": tuple(found["urls"])})
 
     def write(self, path: Path) -> None:
         """The job itself, and its posts."""
@@ -77,6 +79,7 @@ class Job:
         return json.dumps(event, separators=(",", ":"))
 
 
+@cache
 def _sdp(size: int) -> str:
     """A session description that takes about that many bytes in JSON."""
     lines = ["v=0", "o=- 7653101427345466561 2 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0"]

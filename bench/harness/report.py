@@ -10,10 +10,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["machine", "median", "paired_ratio", "progress", "show_machine", "table", "write_json"]
+import pycurl
 
-BUILD = Path(__file__).resolve().parents[2] / "build" / "bench"
-_LIBRARIES = ("redis", "hiredis", "pycurl", "connexion", "uvicorn", "gunicorn", "jsonschema-rs", "orjson")
+__all__ = ["BUILD", "finish", "machine", "median", "paired_ratio", "progress", "show_machine", "table"]
+
+_BENCH = Path(__file__).resolve().parents[1]
+_PEERS = _BENCH / "peers"
+BUILD = _BENCH.parent / "build" / "bench"
+_LIBRARIES = (
+    "redis",
+    "hiredis",
+    "connexion",
+    "uvicorn",
+    "gunicorn",
+    "jsonschema-rs",
+    "orjson",
+    "msgspec",
+    "uvloop",
+    "flask",
+)
 
 
 def machine() -> dict[str, Any]:
@@ -26,6 +41,8 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "load_1_min": round(os.getloadavg()[0], 2),
         "libraries": {name: found for name in _LIBRARIES if (found := _version(name))},
+        "libcurl": pycurl.version,
+        "peers": _peer_versions(),
     }
 
 
@@ -36,6 +53,16 @@ def _processor() -> str:
     return platform.machine()
 
 
+def _peer_versions() -> dict[str, str]:
+    """What `make bench-peers` installs: each pins its versions."""
+    found = {}
+    for path in sorted(_PEERS.glob("*/requirements.txt")):
+        pins = (line.split("==") for line in path.read_text().splitlines() if "==" in line)
+        found |= {name.partition("[")[0]: number for name, number in pins}
+    found |= json.loads((_PEERS / "bullmq" / "package.json").read_text())["dependencies"]
+    return found
+
+
 def _version(library: str) -> str | None:
     try:
         return version(library)
@@ -44,9 +71,17 @@ def _version(library: str) -> str | None:
 
 
 def show_machine(found: Mapping[str, Any]) -> None:
-    libraries = ", ".join(f"{name} {number}" for name, number in found["libraries"].items())
-    print(f"{found['processor']}, {found['cores']} cores, Linux {found['kernel']}, Python {found['python']}")
-    print(f"{libraries}; load {found['load_1_min']} at the start")
+    print("\n".join(_machine_lines(found)))
+
+
+def _machine_lines(found: Mapping[str, Any]) -> list[str]:
+    hardware = f"{found['processor']}, {found['cores']} cores, Linux {found['kernel']}"
+    return [
+        f"{found['time']}: {hardware}, Python {found['python']}; load {found['load_1_min']} at the start.",
+        ", ".join(f"{name} {number}" for name, number in found["libraries"].items()) + ".",
+        f"{found['libcurl']}.",
+        "Peers: " + ", ".join(f"{name} {number}" for name, number in found["peers"].items()) + ".",
+    ]
 
 
 def progress(text: str) -> None:
@@ -85,9 +120,13 @@ def paired_ratio(one: Sequence[float], other: Sequence[float]) -> float:
     return statistics.median(mine / theirs for mine, theirs in zip(one, other, strict=True))
 
 
-def write_json(name: str, found: Mapping[str, Any]) -> Path:
-    """Into build/bench/."""
+def finish(name: str, found: dict[str, Any], tables: Sequence[str]) -> None:
+    """Shows the tables; keeps them and all figures in build/bench/, as NAME.md and NAME.json."""
+    found["load_at_end"] = machine()["load_1_min"]
     BUILD.mkdir(parents=True, exist_ok=True)
-    path = BUILD / f"{name}.json"
-    path.write_text(json.dumps(found, indent=2) + "\n")
-    return path
+    (BUILD / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n")
+    text = "\n\n".join(tables)
+    about = [*_machine_lines(found["machine"]), f"Load {found['load_at_end']} at the end."]
+    (BUILD / f"{name}.md").write_text("\n".join([text, "", *about]) + "\n")
+    print(text)
+    progress(f"load {found['load_at_end']} at the end; {BUILD / name}.json")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from harness.contenders import Contender
+from harness.contenders import BULLMQ, CELERY, LIBCURL, Contender
 from harness.draining import Drained, drain
 from harness.report import median, paired_ratio, progress, table
 from harness.scene import Scene
@@ -23,7 +23,7 @@ HEADS = (
     "overtaken",
 )
 # Deliveries/s of the service, times those of the other at least.
-GOALS = {"BullMQ + undici x32": 3.0, "Celery prefork": 20.0, "bare libcurl x64": 0.3}
+GOALS = {BULLMQ: 3.0, CELERY: 20.0, LIBCURL: 0.3}
 
 
 def play(contenders: Sequence[Contender], rounds: int, scene: Scene) -> dict[str, list[Drained]]:

@@ -44,7 +44,7 @@ def scene(
         ca_file, certificate = certificates(folder)
         ports = free_ports(hosts)
         sink = stack.enter_context(healthy_sinks(folder, certificate, ports, http2=False))
-        urls = [f"https://127.0.0.1:{port}" for port in ports]
+        urls = tuple(f"https://127.0.0.1:{port}" for port in ports)
         posts = folder / "posts.ndjson"
         job = Job(str(store.socket), str(ca_file), str(posts), urls, targets, events)
         path = folder / "job.json"
