@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from harness.contenders import ROOT, SERVICE, Release, release_in
+from harness.contenders import ROOT, SERVICE, Release, release_in, script_of
 from harness.processes import clean_environ, exact_cpu_s, resident_bytes, started, tail
 from harness.report import finish, machine, median, progress, show_machine, table
 from harness.store import BenchStore
@@ -63,7 +63,7 @@ class Place:
     def fill(self, subscriptions: int) -> float:
         """Bytes of the store for each."""
         before = self.store.client.info("memory")["used_memory"]
-        script = ROOT / "bench" / "harness" / "fill_subscriptions.py"
+        script = script_of(self.release, "fill_subscriptions.py")
         environ = clean_environ(self.environ | {"BENCH_SUBSCRIPTIONS": str(subscriptions)})
         command = [self.release.python, "-P", str(script)]
         subprocess.run(command, env=environ, timeout=_FILL_S, check=True)

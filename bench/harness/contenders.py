@@ -18,6 +18,7 @@ __all__ = [
     "libcurl",
     "peers",
     "release_in",
+    "script_of",
     "service",
     "service_environ",
 ]
@@ -65,6 +66,12 @@ class Contender:
     pace: Sequence[str] = ()
 
 
+def script_of(release: Release, name: str) -> Path:
+    """A script of this folder that uses the release's code: its own, if it has one."""
+    own = release.folder / "bench" / "harness" / name
+    return own if own.exists() else _BENCH / "harness" / name
+
+
 def service(
     name: str,
     job: Job,
@@ -78,7 +85,7 @@ def service(
     return Contender(
         name=name,
         work=(python, "-P", "-m", "webrtc_events.cli", "worker", *options),
-        fill=(python, "-P", str(_BENCH / "harness" / "fill.py")),
+        fill=(python, "-P", str(script_of(release, "fill.py"))),
         environ=service_environ(job) | {"PYTHONPATH": str(release.folder), "BENCH_JOB": str(path)},
         ordered=True,
     )

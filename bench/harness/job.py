@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,9 @@ class Job:
     @classmethod
     def read(cls, path: str) -> "Job":
         found = json.loads(Path(path).read_text())
-        return cls(**found | {"urls": tuple(found["urls"])})
+        # Another release's benchmarks may have written more.
+        known = {field.name: found[field.name] for field in fields(cls) if field.name in found}
+        return cls(**known | {"urls": tuple(found["urls"])})
 
     def write(self, path: Path) -> None:
         """The job itself, and its posts."""
