@@ -19,7 +19,7 @@ CHECKS := $(VENV)/.checks
 SDKS := tests/conformance/sdks
 # npm's own note of what it has installed.
 NODE_MODULES := $(SDKS)/node_modules/.package-lock.json
-# What the benchmarks measure beside the service, each in an environment of its own.
+# What the benchmarks measure beside the service, each in a separate environment.
 PEERS := celery dramatiq taskiq bullmq
 PEERS_MADE := $(PEERS:%=build/peers/%/.made)
 BULLMQ := bench/peers/bullmq
@@ -44,7 +44,7 @@ help:
 	@echo 'make lists   measure whether long lists and full quotas of one client hold back others, some minutes'
 	@echo 'make bench   measure everything beside its peers, twenty minutes or so: tables, JSON, plots in build/bench'
 	@echo 'make bench-quick   the ratios that matter, in a minute'
-	@echo 'make bench-peers   install Celery, dramatiq, taskiq and BullMQ, each in an environment of its own,'
+	@echo 'make bench-peers   install Celery, dramatiq, taskiq and BullMQ, each in a separate environment,'
 	@echo '             for bench/drain.py --peers'
 	@echo 'make conformance   hold a running service against its contracts; ARGS="--seed 7" for other requests,'
 	@echo '             REPORT=html for build/conformance.html, a report to hand in'

@@ -5,7 +5,7 @@ gives the same JSON at the same paths and does nothing with it. Both are asked o
 libcurl in this process, on the same cores. No worker runs: what is accepted stays in the outboxes. A proxy
 counts round trips to the store before, one request after the other.
 
-    --compare DIR   another checkout beside this one, on a store of its own
+    --compare DIR   another checkout beside this one, on another store
 """
 
 import argparse

@@ -42,7 +42,7 @@ class Idle:
 
 @dataclass(frozen=True)
 class Place:
-    """A release with a store of its own."""
+    """A release, and a store that only it uses."""
 
     name: str
     release: Release

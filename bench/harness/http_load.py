@@ -77,7 +77,7 @@ class Connection:
 def load(
     requests: Iterator[Request], *, connections: int, seconds: float = math.inf, count: int | None = None
 ) -> Load:
-    """For so many seconds, or `count` requests, as many at once as there are connections."""
+    """Until `seconds` are over or `count` requests are answered; each connection has one under way."""
     requests = islice(requests, count)
     multi = pycurl.CurlMulti()
     idle = [Connection() for _ in range(connections)]

@@ -51,7 +51,7 @@ class RunningService:
         return subscription_id
 
     def play(self, rate: float, events: int) -> Latencies:
-        """Publishes so many events, one a request; from before each request to the receipt."""
+        """Publishes `events` events, one a request; from before each request to the receipt."""
         forget_arrivals(self._place.folder)
         order: list[str] = []
         moments = request_at_rate(self._requests(order), rate, events)

@@ -37,7 +37,7 @@ class Scene:
 def scene(
     *, fsync: str = "everysec", hosts: int = 1, targets: int = 200, events: int = 100
 ) -> Iterator[Scene]:
-    """`events` to each of `targets`, whose sinks are on so many `hosts`; `fsync` is Valkey's appendfsync."""
+    """`events` to each of `targets`, whose sinks are on `hosts` ports; `fsync` is Valkey's appendfsync."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         store = stack.enter_context(BenchStore.running(folder, fsync))
