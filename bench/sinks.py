@@ -23,7 +23,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["arrivals", "forget_arrivals", "healthy_sinks", "sick_sinks"]
+import trustme
+
+__all__ = [
+    "arrivals",
+    "arrivals_file",
+    "certificates",
+    "forget_arrivals",
+    "free_ports",
+    "healthy_sinks",
+    "sick_sinks",
+]
 
 _THIS = (sys.executable, str(Path(__file__).resolve()))
 _START_S = 20.0
@@ -31,7 +41,8 @@ _ID = re.compile(rb'"id":"([^"]+)"')
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
-# It answers once it has read the body, which the inner server makes it do, and notes the event's id.
+# It answers once it has read the body, which the mirror makes it do, and notes the event's id: a proxy that
+# reads it takes three times the CPU. The status page is what refuses a POST with the least work.
 _NGINX = """
 daemon off; {user} worker_processes 1; pid {folder}/pid; error_log {folder}/error.log crit;
 events {{ worker_connections 8192; }}
@@ -42,23 +53,45 @@ http {{
   ssl_certificate {certificate}; ssl_certificate_key {certificate};
   map $request_body $event {{ default -; '~"id":"(?<found>[^"]+)"' $found; }}
   log_format arrivals '$msec $event';
-  upstream inner {{ server unix:{folder}/inner; keepalive 16; }}
-  server {{ listen unix:{folder}/inner; access_log off; return 204; }}
+  keepalive_requests 1000000; keepalive_timeout 1h;
   server {{
     {listen}
-    access_log {arrivals} arrivals;
-    location / {{ proxy_pass http://inner; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    access_log {arrivals} arrivals buffer=32k flush=100ms;
+    location / {{ mirror /read; mirror_request_body on; stub_status; error_page 405 =204 @received; }}
+    location = /read {{ internal; access_log off; return 204; }}
+    location @received {{ return 204; }}
   }}
 }}
 """
 
 
+def certificates(folder: Path) -> tuple[Path, Path]:
+    """A CA, and a certificate for every sink of a benchmark: both as files, the latter with its key."""
+    ca = trustme.CA()
+    ca_file, certificate = folder / "ca.pem", folder / "sinks.pem"
+    ca.cert_pem.write_to_path(str(ca_file))
+    issued = ca.issue_cert("127.0.0.1", "*.bench.test")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    return ca_file, certificate
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
+
+
 @contextmanager
-def healthy_sinks(folder: Path, certificate: Path, ports: Sequence[int]) -> Iterator[str]:
+def healthy_sinks(
+    folder: Path, certificate: Path, ports: Sequence[int], *, http2: bool = True
+) -> Iterator[str]:
     """Serves them from another process; yields what it is: nginx, or else this module."""
     nginx = shutil.which("nginx")
     with ExitStack() as stack:
-        log = stack.enter_context(_arrivals_file(folder).open("ab"))
+        log = stack.enter_context(arrivals_file(folder).open("ab"))
         if nginx is None:
             stack.enter_context(_process((*_THIS, "healthy", str(certificate), *map(str, ports)), log, ports))
         else:
@@ -67,8 +100,8 @@ def healthy_sinks(folder: Path, certificate: Path, ports: Sequence[int]) -> Iter
                 _NGINX.format(
                     folder=folder,
                     certificate=certificate,
-                    listen=" ".join(f"listen 127.0.0.1:{port} ssl http2;" for port in ports),
-                    arrivals=_arrivals_file(folder),
+                    listen=" ".join(f"listen 127.0.0.1:{port} ssl{' http2' * http2};" for port in ports),
+                    arrivals=arrivals_file(folder),
                     user="user root;" if os.geteuid() == 0 else "",
                 )
             )
@@ -103,20 +136,21 @@ def _is_open(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _arrivals_file(folder: Path) -> Path:
+def arrivals_file(folder: Path) -> Path:
+    """Where a healthy sink notes what comes, in order."""
     return folder / "arrivals.log"
 
 
 def arrivals(folder: Path) -> list[tuple[float, str]]:
     """What came to healthy sinks so far: seconds since the epoch, event id. In order."""
-    lines = _arrivals_file(folder).read_text().splitlines()
+    lines = arrivals_file(folder).read_text().splitlines()
     found = (line.partition(" ") for line in lines)
     return sorted((float(moment), event) for moment, _, event in found if event not in ("", "-"))
 
 
 def forget_arrivals(folder: Path) -> None:
     """The writer goes on at the end of the file, which is its beginning now."""
-    os.truncate(_arrivals_file(folder), 0)
+    os.truncate(arrivals_file(folder), 0)
 
 
 class _Healthy(asyncio.Protocol):

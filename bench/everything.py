@@ -1,0 +1,45 @@
+"""All measurements, one after the other, and their plots: `make bench`. Some twenty minutes.
+
+Tables and figures are in build/bench/, each as NAME.md and NAME.json, together as report.md; plots are SVG.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.plots import draw_all
+from harness.report import BUILD, progress
+
+_HERE = Path(__file__).parent
+# Each with the options that it has besides --rounds.
+_PARTS = {"drain": ("--peers",), "api": (), "latency": (), "idle": ()}
+
+
+def main() -> int:
+    options = _options()
+    failed = []
+    for part, arguments in _PARTS.items():
+        progress(f"{part}: begins")
+        command = [sys.executable, str(_HERE / f"{part}.py"), *arguments, "--rounds", str(options.rounds)]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(part)
+    tables = [f"## {part}\n\n{(BUILD / f'{part}.md').read_text()}" for part in _PARTS if part not in failed]
+    report = BUILD / "report.md"
+    report.write_text("\n".join(tables))
+    plots = draw_all(BUILD, options.plots or BUILD)
+    progress(f"{report}; {', '.join(map(str, plots))}")
+    for part in failed:
+        print(f"{part}.py failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="of each contender, in each measurement")
+    parser.add_argument("--plots", type=Path, help="folder for the plots; build/bench/ by default")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

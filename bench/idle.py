@@ -1,0 +1,186 @@
+"""What does a worker cost while nothing happens, and to start? `python bench/idle.py` measures it.
+
+CPU of an idle worker and of its store, in percent of a core, and what the worker asks the store: with an
+empty store, and with very many subscriptions that get nothing. Memory of the worker, and of the store for
+each subscription. The time until the worker delivers, and that of importing the API.
+
+    --compare DIR   another checkout beside this one, with the same store size, in turns
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from harness.contenders import ROOT, SERVICE, Release, release_in, script_of
+from harness.processes import clean_environ, exact_cpu_s, resident_bytes, started, tail
+from harness.report import finish, machine, median, progress, show_machine, table
+from harness.store import BenchStore
+
+_FILL_S = 900.0
+_READY_S = 60.0
+_SETTLE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Idle:
+    """CPU in percent of a core; scripts and commands of the store a second; times in s, memory in MB."""
+
+    worker_cpu: float
+    store_cpu: float
+    scripts_per_s: float
+    commands_per_s: float
+    worker_mb: float
+    ready_s: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """A release, and a store that only it uses."""
+
+    name: str
+    release: Release
+    folder: Path
+    store: BenchStore
+
+    @property
+    def environ(self) -> dict[str, str]:
+        unlimited = ("SUBSCRIPTIONS", "REGISTRATION_SUBSCRIPTIONS", "SESSION_SUBSCRIPTIONS")
+        return {
+            "PYTHONPATH": str(self.release.folder),
+            "WEBRTC_EVENTS_REDIS_URL": self.store.url,
+            "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/",
+            "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+            **{f"WEBRTC_EVENTS_MAX_{name}": "0" for name in unlimited},
+        }
+
+    def fill(self, subscriptions: int) -> float:
+        """Bytes of the store for each."""
+        before = self.store.client.info("memory")["used_memory"]
+        script = script_of(self.release, "fill_subscriptions.py")
+        environ = clean_environ(self.environ | {"BENCH_SUBSCRIPTIONS": str(subscriptions)})
+        command = [self.release.python, "-P", str(script)]
+        subprocess.run(command, env=environ, timeout=_FILL_S, check=True)
+        return (self.store.client.info("memory")["used_memory"] - before) / subscriptions
+
+    def idle(self, seconds: float) -> Idle:
+        log = self.folder / "worker.log"
+        command = [self.release.python, "-P", "-m", "webrtc_events.cli", "worker"]
+        begun = time.monotonic()
+        with started(command, self.environ, log) as process:
+            ready_s = _await_line(log, "Delivering", begun)
+            time.sleep(_SETTLE_S)
+            cpu, before, at = exact_cpu_s(process.pid), self.store.counters(), time.monotonic()
+            time.sleep(seconds)
+            took = time.monotonic() - at
+            cpu, used = exact_cpu_s(process.pid) - cpu, self.store.counters().since(before)
+            return Idle(
+                worker_cpu=100 * cpu / took,
+                store_cpu=100 * used.cpu_s / took,
+                scripts_per_s=used.scripts / took,
+                commands_per_s=used.commands / took,
+                worker_mb=resident_bytes(process.pid) / 1e6,
+                ready_s=ready_s,
+            )
+
+    def import_s(self) -> float:
+        """Of the API, with compiled files."""
+        command = [self.release.python, "-P", "-c", "import webrtc_events.app"]
+        begun = time.monotonic()
+        subprocess.run(command, env=clean_environ(self.environ), check=True, timeout=_READY_S)
+        return time.monotonic() - begun
+
+
+def _await_line(log: Path, text: str, begun: float) -> float:
+    while time.monotonic() - begun < _READY_S:
+        if text in log.read_text(errors="replace"):
+            return time.monotonic() - begun
+        time.sleep(0.01)
+    raise RuntimeError(f"the worker is not ready after {_READY_S:.0f} s\n{tail(log)}")
+
+
+Rounds = dict[str, list[Idle]]
+
+
+def _play(places: Sequence[Place], title: str, rounds: int, seconds: float) -> Rounds:
+    found: Rounds = {f"{place.name}, {title}": [] for place in places}
+    for number in range(rounds):
+        for place in places if number % 2 == 0 else reversed(places):
+            idle = place.idle(seconds)
+            found[f"{place.name}, {title}"].append(idle)
+            progress(
+                f"round {number + 1} of {rounds}: {place.name}, {title}: worker {idle.worker_cpu:.2f} %, "
+                f"store {idle.store_cpu:.2f} %"
+            )
+    return found
+
+
+HEADS = ("", "worker CPU %", "store CPU %", "scripts/s", "commands/s", "worker MB", "ready s")
+
+
+def _medians(found: Rounds) -> list[tuple[object, ...]]:
+    names = [field.name for field in fields(Idle)]
+    return [
+        (title, *(median(getattr(idle, name) for idle in idles) for name in names))
+        for title, idles in found.items()
+    ]
+
+
+def main() -> int:
+    options = _options()
+    report: dict[str, Any] = {"machine": machine(), "options": vars(options)}
+    show_machine(report["machine"])
+    with ExitStack() as stack:
+        places = []
+        for name, release in _releases(options).items():
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+            store = stack.enter_context(BenchStore.running(folder))
+            places.append(Place(name, release, folder, store))
+        imports = {place.name: median(place.import_s() for _ in range(5)) for place in places}
+        found = _play(places, "empty store", options.rounds, options.seconds)
+        sizes = {}
+        for place in places:
+            progress(f"{place.name}: creating {options.subscriptions:,} subscriptions")
+            sizes[place.name] = place.fill(options.subscriptions)
+        found |= _play(
+            places, f"{options.subscriptions:,} idle subscriptions", options.rounds, options.seconds
+        )
+    report["rounds"] = {title: [asdict(idle) for idle in idles] for title, idles in found.items()}
+    report["store_bytes_per_subscription"] = sizes
+    report["import_s"] = imports
+    sizes_table = table(
+        ("", "store B a subscription", "import of the API s"),
+        [(name, sizes[name], imports[name]) for name in sizes],
+    )
+    finish(options.name, report, [table(HEADS, _medians(found)), sizes_table])
+    return 0
+
+
+def _releases(options: argparse.Namespace) -> dict[str, Release]:
+    found = {SERVICE: Release(ROOT, sys.executable)}
+    if options.compare:
+        found[f"{SERVICE} in {options.compare}"] = release_in(options.compare, options.python)
+    return found
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0, help="a round")
+    parser.add_argument("--subscriptions", type=int, default=100_000)
+    parser.add_argument("--compare", metavar="DIR", help="another checkout")
+    parser.add_argument("--python", metavar="PATH", help="the interpreter of the other checkout")
+    parser.add_argument("--name", default="idle", help="of the JSON file in build/bench/")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
