@@ -118,3 +118,18 @@ def test_one_host_may_have_a_whole_number_of_places_and_one_while_there_is_any()
     assert {type(share) for share in shares} == {int}
     assert shares == sorted(shares, reverse=True)
     assert shares[-4:] == [1, 1, 1, 0]
+
+
+def test_each_request_given_back_is_one_less() -> None:
+    pool, account = Pool(100), Account()
+    for prompt in (False, False, False, True):
+        pool.take(account, prompt=prompt)
+    pool.give(account, prompt=False)
+    assert (account.used, account.others) == (3, 2)
+    assert (pool.room(prompt=True), pool.room(prompt=False)) == (97, 48)
+
+
+def test_a_new_host_is_young_for_250_ms() -> None:
+    account = Account()
+    account.young = {"early": 1.0, "late": 1.125}
+    assert [account.young_at(now_s) for now_s in (1.0, 1.24, 1.25, 1.374, 1.375)] == [2, 2, 1, 1, 0]
