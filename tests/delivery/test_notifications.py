@@ -97,7 +97,10 @@ def test_a_notification_is_the_event_and_who_sends_it() -> None:
     assert "mé1".encode() in request.body
 
 
-@pytest.mark.parametrize(("contract", "client", "strict"), [("v0.2", "app", False), ("next", "app", True)])
+@pytest.mark.parametrize(
+    ("contract", "client", "strict"),
+    [("v0.2", "app", False), ("v0.2", "strict-client", True), ("next", "app", True)],
+)
 def test_its_form_is_that_of_its_contract(contract: str, client: str, strict: bool) -> None:
     data = {"mediaSessionId": "m1", "status": "Ringing"}
     time = "2026-03-10T09:00:00.000Z"

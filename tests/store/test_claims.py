@@ -1,5 +1,7 @@
 """Claims and settlements: leases, order, and what a stale lease may not do."""
 
+import json
+
 import redis
 
 from tests.conftest import contents
@@ -77,6 +79,15 @@ def test_a_dropped_event_is_kept_as_a_dead_letter(store: Store, raw_store: "redi
     assert (letter["subscription"], letter["reason"], letter["detail"]) == (made.id, "refused", "HTTP 400")
     assert '"sequenceNumber": 1' in letter["entry"]
     assert raw_store.ttl(P.dead) > 0
+
+
+def test_attempts_are_kept_as_they_were_noted(store: Store, raw_store: "redis.Redis") -> None:
+    created(store)
+    append(store, invitation(1))
+    tried = ({"attempt": 1, "detail": "\u00e9"}, {"attempt": 2, "status": None})
+    settle(store, claim_one(store), attempts=tried)
+    kept = [json.loads(entry["attempt"]) for _, entry in raw_store.xrange(P.attempts)]
+    assert kept == list(tried)
 
 
 def test_a_due_entry_without_its_keys_is_kept_for_later(
