@@ -90,6 +90,18 @@ def test_attempts_are_kept_as_they_were_noted(store: Store, raw_store: "redis.Re
     assert kept == list(tried)
 
 
+def test_entries_that_cannot_be_read_become_dead_letters_and_hold_back_nobody(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    damaged, sound = created(store), created(store)
+    append(store, invitation(1), invitation(2), invitation(3))
+    raw_store.lset(P.outbox(damaged.id), 1, "x")
+    assert [found.subscription_id for found in claim(store)] == [sound.id]
+    ((_, letter),) = raw_store.xrange(P.dead)
+    assert (letter["subscription"], letter["reason"], letter["entry"]) == (damaged.id, "damaged", "x")
+    assert numbers(claim_one(store)) == [1, 3]
+
+
 def test_a_due_entry_without_its_keys_is_kept_for_later(
     store: Store, store_at: StoreAt, raw_store: "redis.Redis"
 ) -> None:
