@@ -89,7 +89,9 @@ def test_a_host_alone_may_have_all_that_the_limit_allows(in_flight: int, permits
 
 
 def test_there_are_no_more_permits_than_sockets() -> None:
-    assert HostLimits.of(64, 64, descriptors=1024).permits == 512
+    assert HostLimits.of(64, 64, descriptors=1025) == HostLimits(64, 64, permits=512)
+    assert type(HostLimits.of(64, 64, descriptors=1025).permits) is int
+    assert HostLimits.of(64, 64, descriptors=1).permits == 1
 
 
 def test_what_waited_longest_goes_first() -> None:
@@ -607,7 +609,10 @@ class LimiterMachine(RuleBasedStateMachine):
         assert len(self.limiter._hosts) <= self.limits.hosts
 
 
-LimiterMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+# 150 games; `make mutation` plays fewer.
+LimiterMachine.TestCase.settings = settings(
+    max_examples=settings().max_examples * 3 // 2, stateful_step_count=60, deadline=None
+)
 TestLimiter = LimiterMachine.TestCase
 
 
