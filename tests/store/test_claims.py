@@ -2,12 +2,14 @@
 
 import json
 
+import pytest
 import redis
 
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation
-from tests.store.claiming import P, StoreAt, claim, claim_one, numbers, settle
+from tests.store.claiming import P, StoreAt, claim, claim_one, now_ms, numbers, settle
 from webrtc_events.core.outcomes import ScheduledRetry
+from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.settlements import DroppedEvent
 from webrtc_events.store.store import Store
 
@@ -100,6 +102,63 @@ def test_entries_that_cannot_be_read_become_dead_letters_and_hold_back_nobody(
     ((_, letter),) = raw_store.xrange(P.dead)
     assert (letter["subscription"], letter["reason"], letter["entry"]) == (damaged.id, "damaged", "x")
     assert numbers(claim_one(store)) == [1, 3]
+
+
+def test_a_claim_that_cannot_be_read_is_logged_and_holds_back_nobody(
+    store: Store, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged, sound = created(store), created(store)
+    append(store, invitation(1))
+    raw_store.hset(P.subscription(damaged.id), "headers", "[]")
+    assert [found.subscription_id for found in claim(store)] == [sound.id]
+    (line,) = caplog.messages
+    assert line.startswith(
+        f"damaged subscription={damaged.id}: what is needed to deliver cannot be read: TypeError."
+    )
+
+
+def test_what_is_damaged_when_it_is_settled_is_logged(
+    store: Store, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    made = created(store)
+    append(store, invitation(1))
+    found = claim_one(store)
+    raw_store.hset(P.subscription(made.id), "drop_before", "x")
+    assert settle(store, found) == "damaged"
+    (line,) = caplog.messages
+    assert line.startswith(f"damaged subscription={made.id}: its field drop_before is no number.")
+
+
+def test_a_claim_says_when_it_was_made_by_the_stores_time(
+    store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    store = store_at(5)
+    created(store)
+    append(store, invitation(1))
+    before = now_ms(raw_store)
+    found = claim_one(store)
+    assert before <= found.now_ms - 5_000 <= now_ms(raw_store)
+    assert found.lease_until_ms == found.now_ms + 30_000
+
+
+def test_what_a_newer_release_wrote_is_passed_over_and_said_once(
+    store: Store, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    made = created(store)
+    append(store, invitation(1))
+    raw_store.hset(P.subscription(made.id), "format", FORMAT + 1)
+    assert claim(store) == []
+    (line,) = caplog.messages
+    assert line.startswith("subscriptions were written by a newer release")
+
+
+def test_a_partition_gives_no_more_bytes_than_it_is_asked_for(store: Store) -> None:
+    for _ in range(3):
+        created(store)
+    append(store, invitation(1))
+    (first,) = store.claims.claim([P], subscriptions=10, events=8, size=1)
+    size = len(first.items[0].payload)
+    assert len(store.claims.claim([P], subscriptions=10, events=8, size=size * 5 // 2)) == 2
 
 
 def test_a_due_entry_without_its_keys_is_kept_for_later(
