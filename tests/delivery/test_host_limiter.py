@@ -219,6 +219,42 @@ def test_what_waits_for_a_host_that_is_prompt_no_longer_is_looked_at_again() -> 
     assert yard.limiter.room == Yard().limiter.room
 
 
+def test_of_several_hosts_that_are_prompt_no_longer_all_that_waits_is_looked_at() -> None:
+    yard = Yard()
+    for host in ("a", "b"):
+        yard.warm(host)
+    for host in ("a", "b"):
+        yard.permits(host)
+    yard.later(0.3)
+    assert len(yard.limiter.overdue(yard.now_s)) == 2
+
+
+def test_what_waits_for_a_prompt_host_goes_on_while_others_have_all_their_half() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=128)).warm("fine")
+    permits = yard.permits("fine")
+    for number in range(200):
+        yard.acquire(f"hangs-{number}", f"c{number}")
+    assert yard.acquire("hangs", "other") is None
+    yard.release(*permits[1:])
+    (permit,) = yard.resume("fine").values()
+    assert isinstance(permit, Permit)
+
+
+def test_what_waits_for_a_host_with_permits_is_not_its_first() -> None:
+    """A client may have twice as much where a host has none of it."""
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=512))
+    hosts = [f"h{number}" for number in range(200)]
+    for host in hosts:
+        yard.warm(host, seconds=0.001)
+    first, *others = yard.permits(hosts[0])
+    for host in hosts[1:]:
+        yard.permits(host)
+    yard.release(*others)
+    assert yard.limiter.next_waiting(hosts[0], yard.now_s) is None
+    yard.release(first)
+    assert yard.limiter.next_waiting(hosts[0], yard.now_s) is not None
+
+
 def test_hosts_that_do_not_answer_keep_little_waiting() -> None:
     yard = Yard()
     for number in range(100):

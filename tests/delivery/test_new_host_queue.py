@@ -71,3 +71,11 @@ def test_nothing_is_lost_and_nothing_comes_twice(steps: list[tuple[str, int, int
         assert bool(queue) == bool(inside)
     assert sorted(queue.clear()) == sorted(inside)
     assert not queue
+
+
+def test_once_it_is_cleared_there_is_room_for_as_many() -> None:
+    queue: NewHostQueue[int] = NewHostQueue(3, 2)
+    for _ in range(2):
+        assert [queue.add("x", number, number, 0.0) for number in range(2)] == [True, True]
+        assert queue.clear() == [0, 1]
+        assert not queue
