@@ -219,6 +219,45 @@ def test_what_waits_for_a_host_that_is_prompt_no_longer_is_looked_at_again() -> 
     assert yard.limiter.room == Yard().limiter.room
 
 
+def test_what_comes_to_a_host_that_cools_down_is_deferred_by_up_to_as_long_again() -> None:
+    """By a second at least; and one of what is deferred comes back each 2 ms."""
+    yard = Yard(random=0.5)
+    yard.break_off("silent")
+    for more_s in (0.002, 0.004):
+        assert yard.acquire("silent") == Deferred(pytest.approx(0.75 + 0.5 + more_s), unreachable=True)
+    permit = yard.warm("busy").acquire("busy")
+    assert isinstance(permit, Permit)
+    yard.release(permit, signal=Throttled(7))
+    assert yard.acquire("busy", "other") == Deferred(pytest.approx(7 + 3.5 + 0.002), unreachable=False)
+
+
+def test_one_new_host_too_many_is_deferred_by_about_a_second() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=2, waiting=16), random=0.25)
+    limiter = yard.limiter
+    assert isinstance(limiter.acquire("a", "c", 0, yard.now_s), Permit)
+    assert limiter.acquire("b", "c", 1, yard.now_s, accepted_ms=5) is None
+    assert limiter.has_new
+    late = limiter.acquire("d", "c", 2, yard.now_s, accepted_ms=4)
+    assert late == Deferred(pytest.approx(0.752), unreachable=False)
+    # The newer takes the place of the older.
+    assert limiter.acquire("e", "c", 3, yard.now_s, accepted_ms=6) is None
+    assert limiter.next_new(yard.now_s) == 1
+    assert limiter.next_new(yard.now_s) is None
+    assert limiter.clear() == [3]
+    assert not limiter.has_new
+
+
+def test_when_there_is_little_room_nothing_more_is_claimed() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=512, waiting=64))
+    assert yard.limiter.room == 51
+    yard.warm().permits()
+    for _ in range(46):
+        assert yard.acquire() is None
+    assert yard.limiter.room == 4
+    assert yard.acquire() is None
+    assert yard.limiter.room == 0
+
+
 def test_of_several_hosts_that_are_prompt_no_longer_all_that_waits_is_looked_at() -> None:
     yard = Yard()
     for host in ("a", "b"):
