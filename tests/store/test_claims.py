@@ -1,6 +1,8 @@
 """Claims and settlements: leases, order, and what a stale lease may not do."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import redis
@@ -8,8 +10,10 @@ import redis
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation
 from tests.store.claiming import P, StoreAt, claim, claim_one, now_ms, numbers, settle
+from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.outcomes import ScheduledRetry
 from webrtc_events.store.formats import FORMAT
+from webrtc_events.store.redis.scripts import Call, Scripts
 from webrtc_events.store.settlements import DroppedEvent
 from webrtc_events.store.store import Store
 
@@ -92,8 +96,30 @@ def test_attempts_are_kept_as_they_were_noted(store: Store, raw_store: "redis.Re
     assert kept == list(tried)
 
 
+def test_what_was_claimed_and_not_heard_of_is_given_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created(store)
+    append(store, invitation(1))
+    run_some = Scripts.run_some
+
+    def losing(scripts: Scripts, calls: Sequence[Call], *, repeats: bool = True) -> list[Any]:
+        assert repeats is False
+        run_some(scripts, calls, repeats=repeats)
+        return [Unavailable() for _ in calls]
+
+    with monkeypatch.context() as away:
+        away.setattr(Scripts, "run_some", losing)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                claim(store)
+    assert numbers(claim_one(store)) == [1]
+    # Once, however often it was lost.
+    assert claim(store) == []
+
+
 def test_entries_that_cannot_be_read_become_dead_letters_and_hold_back_nobody(
-    store: Store, raw_store: "redis.Redis"
+    store: Store, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
     damaged, sound = created(store), created(store)
     append(store, invitation(1), invitation(2), invitation(3))
@@ -101,6 +127,7 @@ def test_entries_that_cannot_be_read_become_dead_letters_and_hold_back_nobody(
     assert [found.subscription_id for found in claim(store)] == [sound.id]
     ((_, letter),) = raw_store.xrange(P.dead)
     assert (letter["subscription"], letter["reason"], letter["entry"]) == (damaged.id, "damaged", "x")
+    assert any(line.startswith(f"damaged subscription={damaged.id}: ") for line in caplog.messages)
     assert numbers(claim_one(store)) == [1, 3]
 
 
