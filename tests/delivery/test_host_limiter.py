@@ -247,6 +247,51 @@ def test_one_new_host_too_many_is_deferred_by_about_a_second() -> None:
     assert not limiter.has_new
 
 
+def test_new_hosts_that_waited_in_vain_are_deferred_and_wait_no_more() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=2, waiting=64))
+    assert isinstance(yard.acquire("first"), Permit)
+    assert [yard.acquire("a", "one"), yard.acquire("b", "other")] == [None, None]
+    yard.later(2.9)
+    assert yard.limiter.next_new(yard.now_s) is None
+    yard.later(0.1)
+    assert {yard.limiter.next_new(yard.now_s) for _ in range(2)} == {1, 2}
+    assert yard.limiter.next_new(yard.now_s) is None
+    assert not yard.limiter.has_new
+    for host, client in (("a", "one"), ("b", "other")):
+        deferred = yard.acquire(host, client)
+        assert isinstance(deferred, Deferred)
+        assert not deferred.unreachable
+
+
+def test_a_new_host_that_waits_gets_a_permit_once_the_others_of_its_client_are_not_young() -> None:
+    """Of 32 for hosts that are not prompt three at once, within 250 ms."""
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=64, waiting=64))
+    assert all(isinstance(yard.acquire(f"h{number}"), Permit) for number in range(3))
+    assert yard.acquire("h3") is None
+    assert yard.limiter.next_new(yard.now_s) is None
+    yard.later(0.25)
+    assert yard.limiter.next_new(yard.now_s) == 3
+    assert isinstance(yard.acquire("h3"), Permit)
+
+
+def test_a_new_host_that_waits_is_the_first_permit_of_its_host() -> None:
+    """A client may have twice as much where a host has none of it."""
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=512))
+    used = yard.limiter._clients.get("c").permits
+    hosts = [f"h{number}" for number in range(100)]
+    for host in hosts:
+        yard.warm(host, seconds=0.001)
+    for host in hosts:
+        while used.used < 415 and isinstance(yard.acquire(host), Permit):
+            pass
+    assert used.used == 415
+    new = 0
+    while isinstance(yard.acquire(f"new-{new}"), Permit):
+        new += 1
+    yard.later(0.25)
+    assert yard.limiter.next_new(yard.now_s) is not None
+
+
 def test_when_there_is_little_room_nothing_more_is_claimed() -> None:
     yard = Yard(HostLimits(in_flight=8, connections=8, permits=512, waiting=64))
     assert yard.limiter.room == 51
@@ -286,9 +331,12 @@ def test_what_waits_for_a_host_with_permits_is_not_its_first() -> None:
     for host in hosts:
         yard.warm(host, seconds=0.001)
     first, *others = yard.permits(hosts[0])
+    used = yard.limiter._clients.get("c").permits
     for host in hosts[1:]:
-        yard.permits(host)
+        while used.used < 430 and isinstance(yard.acquire(host), Permit):
+            pass
     yard.release(*others)
+    assert used.used == 423
     assert yard.limiter.next_waiting(hosts[0], yard.now_s) is None
     yard.release(first)
     assert yard.limiter.next_waiting(hosts[0], yard.now_s) is not None
