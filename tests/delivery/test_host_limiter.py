@@ -225,10 +225,20 @@ def test_what_comes_to_a_host_that_cools_down_is_deferred_by_up_to_as_long_again
     yard.break_off("silent")
     for more_s in (0.002, 0.004):
         assert yard.acquire("silent") == Deferred(pytest.approx(0.75 + 0.5 + more_s), unreachable=True)
+    # Another client is not behind them.
+    assert yard.acquire("silent", "other") == Deferred(pytest.approx(0.75 + 0.5 + 0.004), unreachable=True)
     permit = yard.warm("busy").acquire("busy")
     assert isinstance(permit, Permit)
     yard.release(permit, signal=Throttled(7))
     assert yard.acquire("busy", "other") == Deferred(pytest.approx(7 + 3.5 + 0.002), unreachable=False)
+
+
+def test_once_its_cool_down_is_over_a_host_is_deferred_for_another_reason() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=2))
+    yard.break_off("silent")
+    assert isinstance(yard.acquire("new"), Permit)
+    yard.later(1)
+    assert yard.acquire("silent") == Deferred(pytest.approx(1.002), unreachable=False)
 
 
 def test_one_new_host_too_many_is_deferred_by_about_a_second() -> None:

@@ -84,3 +84,12 @@ def test_a_client_has_no_more_than_its_part() -> None:
     assert waiting == 80
     assert queues.room_of_one == 0
     assert queues.has_room("h", ClientAccount(), 1000.0, prompt=True)
+
+
+def test_what_waits_for_hosts_that_are_not_prompt_takes_no_room_from_those_that_are() -> None:
+    clients = [ClientAccount() for _ in range(2)]
+    entries = [(f"h{number}", number, clients[number >= 32], False) for number in range(48)]
+    queues = queued(*entries, size=96)
+    for client in clients:
+        assert queues.has_room("fine", client, 1000.0, prompt=True)
+        assert not queues.has_room("slow", client, 1000.0, prompt=False)
