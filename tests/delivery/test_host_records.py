@@ -104,6 +104,7 @@ def test_none_comes_at_once_and_none_after_more_than_ten_seconds() -> None:
     assert answering_in(0.03125, answers=7).defer_s(0, 10.0, lambda: 1.0) == 0.1
     host = answering_in(0.5, answers=7)
     assert host.defer_s(152, 10.0, lambda: 0.5) == pytest.approx(9.5625)
+    assert answering_in(0.5, answers=7).defer_s(159, 10.0, lambda: 0.0) == 10
     assert [host.defer_s(160, 10.0, lambda random=random: random) for random in (0.0, 0.5, 1.0)] == [
         5,
         7.5,
