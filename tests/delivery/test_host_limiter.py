@@ -267,6 +267,7 @@ def test_new_hosts_that_waited_in_vain_are_deferred_and_wait_no_more() -> None:
     assert {yard.limiter.next_new(yard.now_s) for _ in range(2)} == {1, 2}
     assert yard.limiter.next_new(yard.now_s) is None
     assert not yard.limiter.has_new
+    assert yard.acquire("another", "third") is None
     for host, client in (("a", "one"), ("b", "other")):
         deferred = yard.acquire(host, client)
         assert isinstance(deferred, Deferred)
@@ -282,6 +283,23 @@ def test_a_new_host_that_waits_gets_a_permit_once_the_others_of_its_client_are_n
     yard.later(0.25)
     assert yard.limiter.next_new(yard.now_s) == 3
     assert isinstance(yard.acquire("h3"), Permit)
+
+
+def test_or_once_one_of_them_has_answered() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=64, waiting=64))
+    permits = [yard.acquire(f"h{number}") for number in range(3)]
+    assert yard.acquire("h3") is None
+    assert isinstance(permits[0], Permit)
+    yard.release(permits[0])
+    assert yard.limiter.next_new(yard.now_s) == 3
+
+
+def test_a_client_has_a_whole_number_of_new_hosts_that_wait() -> None:
+    """A sixteenth of 40 is two. The oldest makes room for a third."""
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=2, waiting=40))
+    assert isinstance(yard.acquire("first"), Permit)
+    assert [yard.acquire(host) for host in "abc"] == [None, None, None]
+    assert yard.limiter.next_new(yard.now_s) == 1
 
 
 def test_a_new_host_that_waits_is_the_first_permit_of_its_host() -> None:
