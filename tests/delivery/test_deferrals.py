@@ -37,3 +37,9 @@ def test_only_those_who_are_back_are_forgotten() -> None:
     assert [deferrals.delay_s(client, 0.0) for client in ("a", "b")] == [1, 2]
     # `a` is back, `b` is not.
     assert deferrals.delay_s("c", 1.5) == pytest.approx(2)
+
+
+def test_who_comes_back_at_this_moment_is_back() -> None:
+    deferrals = Deferrals(1, 60)
+    assert deferrals.delay_s("a", 0.0) == 1
+    assert deferrals.delay_s("b", 1.0) == 1

@@ -237,3 +237,12 @@ def test_what_was_started_before_any_later_silence_is_of_the_past() -> None:
         talk.hear(Unreachable())
     assert not any(talk.health.is_current(request) for request in started)
     assert talk.health.is_current(talk.start())
+
+
+def test_a_throttling_without_a_pause_does_not_keep_an_earlier_pause() -> None:
+    talk = Talk().answer()
+    refused, well, narrowed = talk.start(), talk.start(), talk.start()
+    talk.hear(Throttled(7), refused)
+    talk.hear(Throttled(0), narrowed)
+    talk.hear(Healthy(), well)
+    assert talk.cool_down_s == 0

@@ -32,7 +32,9 @@ def test_a_host_alone_may_have_all_that_the_limit_allows(in_flight: int, permits
 
 
 def test_there_are_no_more_permits_than_sockets() -> None:
-    assert HostLimits.of(64, 64, descriptors=1024).permits == 512
+    assert HostLimits.of(64, 64, descriptors=1025) == HostLimits(64, 64, permits=512)
+    assert type(HostLimits.of(64, 64, descriptors=1025).permits) is int
+    assert HostLimits.of(64, 64, descriptors=1).permits == 1
 
 
 def test_what_waited_longest_goes_first() -> None:
@@ -158,6 +160,157 @@ def test_what_waits_for_a_host_that_is_prompt_no_longer_is_looked_at_again() -> 
     assert len(yard.limiter.overdue(yard.now_s)) == 2
     assert yard.resume() == {}
     assert yard.limiter.room == Yard().limiter.room
+
+
+def test_what_comes_to_a_host_that_cools_down_is_deferred_by_up_to_as_long_again() -> None:
+    """By a second at least; and one of what is deferred comes back each 2 ms."""
+    yard = Yard(random=0.5)
+    yard.break_off("silent")
+    for more_s in (0.002, 0.004):
+        assert yard.acquire("silent") == Deferred(pytest.approx(0.75 + 0.5 + more_s), unreachable=True)
+    # Another client is not behind them.
+    assert yard.acquire("silent", "other") == Deferred(pytest.approx(0.75 + 0.5 + 0.004), unreachable=True)
+    permit = yard.warm("busy").acquire("busy")
+    assert isinstance(permit, Permit)
+    yard.release(permit, signal=Throttled(7))
+    assert yard.acquire("busy", "other") == Deferred(pytest.approx(7 + 3.5 + 0.002), unreachable=False)
+
+
+def test_once_its_cool_down_is_over_a_host_is_deferred_for_another_reason() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=2))
+    yard.break_off("silent")
+    assert isinstance(yard.acquire("new"), Permit)
+    yard.later(1)
+    assert yard.acquire("silent") == Deferred(pytest.approx(1.002), unreachable=False)
+
+
+def test_one_new_host_too_many_is_deferred_by_about_a_second() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=2, waiting=16), random=0.25)
+    limiter = yard.limiter
+    assert isinstance(limiter.acquire("a", "c", 0, yard.now_s), Permit)
+    assert limiter.acquire("b", "c", 1, yard.now_s, accepted_ms=5) is None
+    assert limiter.has_new
+    late = limiter.acquire("d", "c", 2, yard.now_s, accepted_ms=4)
+    assert late == Deferred(pytest.approx(0.752), unreachable=False)
+    # The newer takes the place of the older.
+    assert limiter.acquire("e", "c", 3, yard.now_s, accepted_ms=6) is None
+    assert limiter.next_new(yard.now_s) == 1
+    assert limiter.next_new(yard.now_s) is None
+    assert limiter.clear() == [3]
+    assert not limiter.has_new
+
+
+def test_new_hosts_that_waited_in_vain_are_deferred_and_wait_no_more() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=2, waiting=64))
+    assert isinstance(yard.acquire("first"), Permit)
+    assert [yard.acquire("a", "one"), yard.acquire("b", "other")] == [None, None]
+    yard.later(2.9)
+    assert yard.limiter.next_new(yard.now_s) is None
+    yard.later(0.1)
+    assert {yard.limiter.next_new(yard.now_s) for _ in range(2)} == {1, 2}
+    assert yard.limiter.next_new(yard.now_s) is None
+    assert not yard.limiter.has_new
+    assert yard.acquire("another", "third") is None
+    for host, client in (("a", "one"), ("b", "other")):
+        deferred = yard.acquire(host, client)
+        assert isinstance(deferred, Deferred)
+        assert not deferred.unreachable
+
+
+def test_a_new_host_that_waits_gets_a_permit_once_the_others_of_its_client_are_not_young() -> None:
+    """Of 32 for hosts that are not prompt three at once, within 250 ms."""
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=64, waiting=64))
+    assert all(isinstance(yard.acquire(f"h{number}"), Permit) for number in range(3))
+    assert yard.acquire("h3") is None
+    assert yard.limiter.next_new(yard.now_s) is None
+    yard.later(0.25)
+    assert yard.limiter.next_new(yard.now_s) == 3
+    assert isinstance(yard.acquire("h3"), Permit)
+
+
+def test_or_once_one_of_them_has_answered() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=64, waiting=64))
+    permits = [yard.acquire(f"h{number}") for number in range(3)]
+    assert yard.acquire("h3") is None
+    assert isinstance(permits[0], Permit)
+    yard.release(permits[0])
+    assert yard.limiter.next_new(yard.now_s) == 3
+
+
+def test_a_client_has_a_whole_number_of_new_hosts_that_wait() -> None:
+    """A sixteenth of 40 is two. The oldest makes room for a third."""
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=2, waiting=40))
+    assert isinstance(yard.acquire("first"), Permit)
+    assert [yard.acquire(host) for host in "abc"] == [None, None, None]
+    assert yard.limiter.next_new(yard.now_s) == 1
+
+
+def test_a_new_host_that_waits_is_the_first_permit_of_its_host() -> None:
+    """A client may have twice as much where a host has none of it."""
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=512))
+    used = yard.limiter._clients.get("c").permits
+    hosts = [f"h{number}" for number in range(100)]
+    for host in hosts:
+        yard.warm(host, seconds=0.001)
+    for host in hosts:
+        while used.used < 415 and isinstance(yard.acquire(host), Permit):
+            pass
+    assert used.used == 415
+    new = 0
+    while isinstance(yard.acquire(f"new-{new}"), Permit):
+        new += 1
+    yard.later(0.25)
+    assert yard.limiter.next_new(yard.now_s) is not None
+
+
+def test_when_there_is_little_room_nothing_more_is_claimed() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=512, waiting=64))
+    assert yard.limiter.room == 51
+    yard.warm().permits()
+    for _ in range(46):
+        assert yard.acquire() is None
+    assert yard.limiter.room == 4
+    assert yard.acquire() is None
+    assert yard.limiter.room == 0
+
+
+def test_of_several_hosts_that_are_prompt_no_longer_all_that_waits_is_looked_at() -> None:
+    yard = Yard()
+    for host in ("a", "b"):
+        yard.warm(host)
+    for host in ("a", "b"):
+        yard.permits(host)
+    yard.later(0.3)
+    assert len(yard.limiter.overdue(yard.now_s)) == 2
+
+
+def test_what_waits_for_a_prompt_host_goes_on_while_others_have_all_their_half() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=128)).warm("fine")
+    permits = yard.permits("fine")
+    for number in range(200):
+        yard.acquire(f"hangs-{number}", f"c{number}")
+    assert yard.acquire("hangs", "other") is None
+    yard.release(*permits[1:])
+    (permit,) = yard.resume("fine").values()
+    assert isinstance(permit, Permit)
+
+
+def test_what_waits_for_a_host_with_permits_is_not_its_first() -> None:
+    """A client may have twice as much where a host has none of it."""
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=512))
+    hosts = [f"h{number}" for number in range(200)]
+    for host in hosts:
+        yard.warm(host, seconds=0.001)
+    first, *others = yard.permits(hosts[0])
+    used = yard.limiter._clients.get("c").permits
+    for host in hosts[1:]:
+        while used.used < 430 and isinstance(yard.acquire(host), Permit):
+            pass
+    yard.release(*others)
+    assert used.used == 423
+    assert yard.limiter.next_waiting(hosts[0], yard.now_s) is None
+    yard.release(first)
+    assert yard.limiter.next_waiting(hosts[0], yard.now_s) is not None
 
 
 def test_hosts_that_do_not_answer_keep_little_waiting() -> None:

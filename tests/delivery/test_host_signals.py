@@ -25,7 +25,15 @@ def test_every_status_has_its_host_signal() -> None:
 
 @pytest.mark.parametrize(
     ("text", "pause_s"),
-    [("7", 7), ("0", 0), ("soon", 0), ("Fri, 15 Jan 2027 08:00:20 GMT", 20), ("9" * 5000, 366 * 24 * 3600)],
+    [
+        ("7", 7),
+        ("0", 0),
+        ("soon", 0),
+        ("Fri, 15 Jan 2027 08:00:20 GMT", 20),
+        ("Fri, 15 Jan 2027 07:59:00 GMT", 0),
+        ("Fri, 32 Jan 2027 08:00:20 GMT", 0),
+        ("9" * 5000, 366 * 24 * 3600),
+    ],
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_who_asks_for_less_may_say_for_how_long(status: int, text: str, pause_s: float) -> None:

@@ -71,3 +71,25 @@ def test_nothing_is_lost_and_nothing_comes_twice(steps: list[tuple[str, int, int
         assert bool(queue) == bool(inside)
     assert sorted(queue.clear()) == sorted(inside)
     assert not queue
+
+
+def test_once_it_is_cleared_there_is_room_for_as_many() -> None:
+    queue: NewHostQueue[int] = NewHostQueue(3, 2)
+    for _ in range(2):
+        assert [queue.add("x", number, number, 0.0) for number in range(2)] == [True, True]
+        assert queue.clear() == [0, 1]
+        assert not queue
+
+
+def test_once_it_is_full_no_other_client_finds_room() -> None:
+    queue: NewHostQueue[str] = NewHostQueue(4, 4)
+    assert [queue.add(client, 0, client, 0.0) for client in "abcde"] == [True, True, True, True, False]
+    assert queue.next(anyone) == "a"
+    assert queue.add("e", 0, "e", 0.0)
+
+
+def test_of_the_same_moment_what_came_last_is_the_newest() -> None:
+    queue: NewHostQueue[str] = NewHostQueue(10, 2)
+    assert all(queue.add("x", 5, task, 0.0) for task in ("first", "second", "third"))
+    assert queue.given_up(0.0) == ["first"]
+    assert [queue.next(anyone) for _ in range(3)] == ["third", "second", None]

@@ -174,3 +174,13 @@ class Interrupted:
         if self._left <= 0:
             raise Unavailable
         return answers
+
+
+def settings_without_store(**environ: str) -> Settings:
+    """Valid settings; the store and the issuer that they name are nowhere."""
+    least = {
+        "WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:1/0",
+        "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "http://127.0.0.1:1/.well-known/openid-configuration",
+        "WEBRTC_EVENTS_SECRET_KEY": "A" * 43,
+    }
+    return Settings.from_environ(least | environ)

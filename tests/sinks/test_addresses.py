@@ -398,3 +398,35 @@ def test_ports_are_named_in_runs() -> None:
     policy = AddressPolicy(ports=frozenset({443, 1024, 2000, 2001, 2002}))
     with pytest.raises(ValueError, match=r"one of the ports 443, 1024, 2000-2002$"):
         check_sink_url("https://example.com:25/", policy)
+
+
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("https://example.com/" + "a" * 2029, "have at most 2048 characters"),
+        ("https://example.com/" + "\u00e4" * 1000, "have at most 2048 characters once percent-encoded"),
+        ("https://example.com/a b", "not contain spaces or control characters"),
+        ("https://example.com/a\\b", "not contain a backslash"),
+        ("https://example.com/#a", "not have a fragment"),
+        ("http://example.com/", "be an https:// URL"),
+        ("https://user@example.com/", "not contain a user name or password"),
+        ("https://[::1/", "have a valid host and port"),
+        ("https:///", "have a host"),
+        ("https://a..example/", "have a valid host name"),
+        ("https://\u00e4\u0338.-\u05d0a/", "have a valid host name"),
+        ("https://[::x]/", "have a valid IPv6 address in its brackets"),
+        ("https://1.2.3.x9.9/", "have a valid IPv4 address"),
+        ("https://1.2.3.256/", "have a valid IPv4 address"),
+        ("https://127.0.0.1/", "not be at 127.0.0.1, which is not a public address"),
+        ("https://example.com:25/", "use one of the ports 443, 1024-65535"),
+        ("https://example.com/%4", "escape with % and two hexadecimal digits"),
+    ],
+)
+def test_a_refusal_says_which_rule_it_is_by(url: str, rule: str) -> None:
+    with pytest.raises(ValueError, match="sink") as caught:
+        check_sink_url(url, PUBLIC)
+    assert str(caught.value) == f"sink must {rule}"
+
+
+def test_a_part_of_an_address_may_be_255() -> None:
+    assert check_sink_url("https://1.255.3.255/", PUBLIC) == "https://1.255.3.255/"

@@ -69,3 +69,51 @@ def test_bearer_tokens_are_fine(token: str) -> None:
 def test_what_is_no_bearer_token_is_refused(token: str) -> None:
     with pytest.raises(ValueError, match="bearer token"):
         check_sink_token(token)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Host", "a"),
+        ("host", "a"),
+        ("x-app", "a\r\nb"),
+        ("x-app", "\u00e9"),
+        ("a b", "1"),
+        ("x: y", "1"),
+        ("", "1"),
+    ],
+)
+def test_what_would_break_a_request_is_not_sent(name: str, value: str) -> None:
+    assert not is_sendable_header(name, value)
+
+
+def test_what_is_just_short_enough_is_fine() -> None:
+    check_sink_token("a" * 8192)
+    check_sink_headers({"x" * 128: "1" * 2048})
+    check_sink_headers({f"x-{number}": "1" for number in range(32)})
+    check_sink_headers({f"x{number}": "1" * 2046 for number in range(8)})
+    with pytest.raises(ValueError, match="in all"):
+        check_sink_headers({f"x{number}": "1" * 2046 for number in range(7)} | {"x7": "1" * 2047})
+
+
+@pytest.mark.parametrize(
+    ("headers", "rule"),
+    [
+        ({f"x{number}": "1" for number in range(33)}, "more than 32 headers"),
+        ({f"x{number}": "1" * 2048 for number in range(9)}, "headers of more than 16384 characters in all"),
+        ({"x-a": "1", "X-A": "1"}, "a header is named twice"),
+        ({"a b": "1"}, "a header name is not a token of at most 128 characters"),
+        ({"Via": "1"}, "header 'Via' is set by the service"),
+        ({"x": "\n"}, "the value of header 'x' is not visible ASCII of at most 2048 characters"),
+    ],
+)
+def test_a_refusal_says_which_header_and_why(headers: dict[str, str], rule: str) -> None:
+    with pytest.raises(ValueError, match="header") as caught:
+        check_sink_headers(headers)
+    assert str(caught.value) == rule
+
+
+def test_a_refused_token_is_not_repeated() -> None:
+    with pytest.raises(ValueError, match="token") as caught:
+        check_sink_token("s3cret!")
+    assert str(caught.value) == "not a bearer token of at most 8192 characters (RFC 6750, 2.1)"

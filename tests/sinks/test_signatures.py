@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jwt
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from tests.harness.builders import settings_without_store
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.setting_values import PrivateKey
 from webrtc_events.sinks.signatures import Signer, UnsignableError, key_set
@@ -164,3 +165,13 @@ def test_the_thumbprint_is_that_of_the_rfc() -> None:
     seed = base64.urlsafe_b64decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
     key = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
     assert key_set([key])["keys"][0]["kid"] == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+
+
+def test_the_first_key_of_a_deployment_signs_and_without_one_nothing_is_signed() -> None:
+    settings = settings_without_store()
+    assert Signer.of(settings, At(0)) is None
+    keys = (KEYS["ES256"], KEYS["EdDSA"])
+    signer = Signer.of(replace(settings, signing_keys=keys), At(7))
+    assert signer is not None
+    added = signer.sign("POST", URL, HEADERS, BODY)
+    assert f'created=7;keyid="{key_set(keys)["keys"][0]["kid"]}"' in added["signature-input"]

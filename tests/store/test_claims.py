@@ -1,11 +1,19 @@
 """Claims and settlements: leases, order, and what a stale lease may not do."""
 
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
 import redis
 
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation
-from tests.store.claiming import P, StoreAt, claim, claim_one, numbers, settle
+from tests.store.claiming import P, StoreAt, claim, claim_one, now_ms, numbers, settle
+from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.outcomes import ScheduledRetry
+from webrtc_events.store.formats import FORMAT
+from webrtc_events.store.redis.scripts import Call, Scripts
 from webrtc_events.store.settlements import DroppedEvent
 from webrtc_events.store.store import Store
 
@@ -81,6 +89,107 @@ def test_a_dropped_event_is_kept_as_a_dead_letter(store: Store, raw_store: "redi
     )
     assert '"sequenceNumber": 1' in dead_letter["entry"]
     assert raw_store.ttl(P.dead) > 0
+
+
+def test_attempts_are_kept_as_they_were_noted(store: Store, raw_store: "redis.Redis") -> None:
+    created(store)
+    append(store, invitation(1))
+    tried = ({"attempt": 1, "detail": "\u00e9"}, {"attempt": 2, "status": None})
+    settle(store, claim_one(store), attempts=tried)
+    kept = [json.loads(entry["attempt"]) for _, entry in raw_store.xrange(P.attempts)]
+    assert kept == list(tried)
+
+
+def test_what_was_claimed_and_not_heard_of_is_given_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created(store)
+    append(store, invitation(1))
+    run_some = Scripts.run_some
+
+    def losing(scripts: Scripts, calls: Sequence[Call], *, repeats: bool = True) -> list[Any]:
+        assert repeats is False
+        run_some(scripts, calls, repeats=repeats)
+        return [Unavailable() for _ in calls]
+
+    with monkeypatch.context() as away:
+        away.setattr(Scripts, "run_some", losing)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                claim(store)
+    assert numbers(claim_one(store)) == [1]
+    # Once, however often it was lost.
+    assert claim(store) == []
+
+
+def test_entries_that_cannot_be_read_become_dead_letters_and_hold_back_nobody(
+    store: Store, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged, sound = created(store), created(store)
+    append(store, invitation(1), invitation(2), invitation(3))
+    raw_store.lset(P.outbox(damaged.id), 1, "x")
+    assert [found.subscription_id for found in claim(store)] == [sound.id]
+    ((_, letter),) = raw_store.xrange(P.dead)
+    assert (letter["subscription"], letter["reason"], letter["entry"]) == (damaged.id, "damaged", "x")
+    assert any(line.startswith(f"damaged subscription={damaged.id}: ") for line in caplog.messages)
+    assert numbers(claim_one(store)) == [1, 3]
+
+
+def test_a_claim_that_cannot_be_read_is_logged_and_holds_back_nobody(
+    store: Store, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged, sound = created(store), created(store)
+    append(store, invitation(1))
+    raw_store.hset(P.subscription(damaged.id), "headers", "[]")
+    assert [found.subscription_id for found in claim(store)] == [sound.id]
+    (line,) = caplog.messages
+    assert line.startswith(
+        f"damaged subscription={damaged.id}: what is needed to deliver cannot be read: TypeError."
+    )
+
+
+def test_what_is_damaged_when_it_is_settled_is_logged(
+    store: Store, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    made = created(store)
+    append(store, invitation(1))
+    found = claim_one(store)
+    raw_store.hset(P.subscription(made.id), "drop_before", "x")
+    assert settle(store, found) == "damaged"
+    (line,) = caplog.messages
+    assert line.startswith(f"damaged subscription={made.id}: its field drop_before is no number.")
+
+
+def test_a_claim_says_when_it_was_made_by_the_stores_time(
+    store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    store = store_at(5)
+    created(store)
+    append(store, invitation(1))
+    before = now_ms(raw_store)
+    found = claim_one(store)
+    assert before <= found.now_ms - 5_000 <= now_ms(raw_store)
+    assert found.lease_until_ms == found.now_ms + 30_000
+
+
+def test_what_a_newer_release_wrote_is_passed_over_and_said_once(
+    store: Store, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    made = created(store)
+    append(store, invitation(1))
+    raw_store.hset(P.subscription(made.id), "format", FORMAT + 1)
+    assert claim(store) == []
+    (line,) = caplog.messages
+    assert line.startswith("subscriptions were written by a newer release")
+
+
+def test_a_partition_gives_no_more_bytes_than_it_is_asked_for(store: Store) -> None:
+    for _ in range(3):
+        created(store)
+    append(store, invitation(1))
+    (first,) = store.claims.claim([P], subscriptions=10, events=8, size=1)
+    size = len(first.items[0].payload)
+    assert len(store.claims.claim([P], subscriptions=10, events=8, size=size * 5 // 2)) == 2
 
 
 def test_a_due_entry_without_its_keys_is_kept_for_later(

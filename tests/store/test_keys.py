@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 import redis
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.harness.builders import append, created, invitation
@@ -132,6 +132,8 @@ def test_the_note_of_an_end_begins_with_the_length_of_its_client() -> None:
 
 
 @given(st.text(max_size=20), st.text("0123456789abcdef-", min_size=1, max_size=40))
+@example("a:b", "i1")
+@example("a b", "i1")
 def test_a_note_of_an_end_is_read_as_it_was_written(client: str, subscription_id: str) -> None:
     note = end_note(client, subscription_id)
     assert read_end_note(note) == (client, subscription_id)

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import math
 from typing import Generic, TypeVar
 
 __all__ = ["DelayQueue"]
@@ -33,6 +34,4 @@ class DelayQueue(Generic[T]):
 
     def clear(self) -> list[T]:
         """Everything that waits; nothing does any longer."""
-        found = [item for _, _, item in sorted(self._heap, key=lambda entry: entry[:2])]
-        self._heap.clear()
-        return found
+        return self.due(math.inf)

@@ -160,7 +160,6 @@ class HostHealth:
         # Spread, so that several workers do not probe at once.
         self._not_before_s = now_s + cool_down_s * (0.5 + 0.5 * random())
         self._opened += 1
-        self._failures = 0
         self._epoch += 1
         self.answered = False
         self.limit = 1

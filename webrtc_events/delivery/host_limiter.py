@@ -163,9 +163,7 @@ class HostLimiter(Generic[T]):
 
     def _has_permit_for_new(self, client: str, now_s: float) -> bool:
         account = self._clients.get(client).permits
-        return self._permits.share(prompt=False) > 0 and self._permits.may_take(
-            account, HostStanding.NEW, now_s, first=True
-        )
+        return self._permits.may_take(account, HostStanding.NEW, now_s, first=True)
 
     def _defer(self, host: HostRecord, client: str, now_s: float) -> Deferred:
         cool_down_s = host.health.cool_down_s(now_s)

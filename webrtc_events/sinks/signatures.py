@@ -98,8 +98,8 @@ class Signer:
         # The library's own `sign` resolves and compares everything a second time, for signers elsewhere.
         signature = base64.b64encode(self._algorithm.sign(prepared.signature_base)).decode()
         added = {
-            "signature-input": f"{_LABEL}={prepared.signature_params}",
-            "signature": f"{_LABEL}=:{signature}:",
+            "signature-input": f"{prepared.label}={prepared.signature_params}",
+            "signature": f"{prepared.label}=:{signature}:",
         }
         return added if body is None else {"content-digest": message.headers["Content-Digest"]} | added
 

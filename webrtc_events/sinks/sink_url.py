@@ -145,7 +145,7 @@ def _parse_part(part: str) -> int:
     for pattern, base in ((_HEX_PART, 16), (_OCTAL_PART, 8), (_DECIMAL_PART, 10)):
         if pattern.fullmatch(part):
             return int(part, base)
-    raise ValueError(part)
+    raise ValueError
 
 
 def _check_rest(rest: str) -> str:
