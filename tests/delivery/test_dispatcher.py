@@ -266,10 +266,10 @@ def test_each_attempt_is_kept_for_a_while(
     append(store, invitation(1))
     sink.answer = [500, 204]
     make_driver().run()
-    attempts = [entry["attempt"] for _, entry in raw_store.xrange(P.attempts)]
+    attempts = [json.loads(entry["attempt"]) for _, entry in raw_store.xrange(P.attempts)]
     assert len(attempts) == 2
-    assert '"reason": "http_500"' in attempts[0]
-    assert '"outcome": "delivered"' in attempts[1]
+    assert attempts[0]["reason"] == "http_500"
+    assert attempts[1]["outcome"] == "delivered"
 
 
 def test_a_sink_that_only_fails_gets_one_end_notification(
