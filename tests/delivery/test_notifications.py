@@ -154,7 +154,7 @@ def test_at_its_deadline_an_event_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("payload", "error"),
     [
-        ("{", "JSONDecodeError"),
+        ("{", "DecodeError"),
         ("{}", "KeyError"),
         ("[]", "TypeError"),
         (INVITATION.replace("m\\u00e91", "m\udcff"), "UnicodeEncodeError"),
