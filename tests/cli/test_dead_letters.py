@@ -127,7 +127,7 @@ def test_redeliver_by_name_then_again(
     assert (done.returncode, done.stdout.decode()) == (0, f"{names[0]}: redelivered\n")
     again = dead_letters("redeliver", names[0], names[1])
     assert again.returncode == 1
-    assert f"{names[0]}: there is no such letter" in again.stderr.decode()
+    assert f"{names[0]}: there is no such dead letter" in again.stderr.decode()
     assert again.stdout.decode() == f"{names[1]}: redelivered\n"
     (claim,) = store.claims.claim([P], subscriptions=1, events=8)
     assert [item.event_number for item in claim.items] == [1, 2]
@@ -164,8 +164,8 @@ def test_what_is_meant_must_be_said(command: str, dead_letters: Any) -> None:
 @pytest.mark.slow
 def test_nonsense_is_refused(dead_letters: Any) -> None:
     for arguments, word in (
-        (["show", "nonsense"], b"no letter's id"),
-        (["show", "1-1-1"], b"no such letter"),
+        (["show", "nonsense"], b"no dead letter's id"),
+        (["show", "1-1-1"], b"no such dead letter"),
         (["list", "--since", "yesterday"], b"neither a span"),
     ):
         done = dead_letters(*arguments)

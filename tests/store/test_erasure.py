@@ -80,7 +80,7 @@ def test_nothing_stays(store: Store, erasure: Erasure, raw_store: "redis.Redis")
     raw_store.zadd(P.initial, {made[0].id: 1})
     traces = erase(erasure)
     assert sorted(traces.clients) == sorted(subscription.id for subscription in made)
-    assert (len(traces.letters), len(traces.attempts), len(traces.sequences)) == (2, 2, 1)
+    assert (len(traces.dead_letters), len(traces.attempts), len(traces.sequences)) == (2, 2, 1)
     assert traces.sessions == [session_state_key("s-r1"), session_state_key("s1")]
     assert len(traces.own) == 5
     assert kept(raw_store).keys() == {"partitions"}
@@ -179,7 +179,7 @@ def test_dead_letters_and_attempts_of_subscriptions_long_gone_are_found(
     store_at(3601).expiry.sweep()
     assert raw_store.keys("*:subscription:*") == []
     traces = erase(erasure)
-    assert (len(traces.letters), len(traces.attempts)) == (2, 2)
+    assert (len(traces.dead_letters), len(traces.attempts)) == (2, 2)
     assert (raw_store.xlen(P.dead), raw_store.xlen(P.attempts)) == (0, 0)
 
 

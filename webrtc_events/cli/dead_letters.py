@@ -291,7 +291,7 @@ def _chosen(
 
 
 _REDELIVERED = "redelivered"
-_NO_LETTER = "there is no such letter: it was redelivered, was purged or has expired"
+_NO_LETTER = "there is no such dead letter: it was redelivered, was purged or has expired"
 
 
 def _result(redelivery: "Redelivery") -> str:

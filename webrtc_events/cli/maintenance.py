@@ -147,7 +147,7 @@ def erase(registration: str, dry_run: bool, yes: bool) -> None:
 def _in_words(traces: "Traces") -> str:
     counts = {
         "subscriptions": len(traces.clients),
-        "dead letters": len(traces.letters),
+        "dead letters": len(traces.dead_letters),
         "delivery attempts": len(traces.attempts),
         "sequence numbers": len(traces.sequences),
         "states of sessions": len(traces.sessions),

@@ -41,7 +41,7 @@ class DeadLetterId:
         """
         match = _ID.fullmatch(text)
         if match is None:
-            raise ValueError(f"{text!r} is no letter's id")
+            raise ValueError(f"{text!r} is no dead letter's id")
         return cls(*map(int, match.groups()))
 
     @property

@@ -36,14 +36,14 @@ class Traces:
     """What is kept of a registration.
 
     `clients` has the client of each of its subscriptions, by id. `newer` are those that a newer
-    release wrote, and are skipped. `letters` and `attempts` are ids in their streams;
+    release wrote, and are skipped. `dead_letters` and `attempts` are ids in their streams;
     `sequences`, `sessions` and `own` (its record, its latest state, its indexes) are keys.
     """
 
     registration: str
     clients: dict[str, str]
     newer: list[str]
-    letters: list[str]
+    dead_letters: list[str]
     attempts: list[str]
     sequences: list[str]
     sessions: list[str]
@@ -51,7 +51,7 @@ class Traces:
 
     def __bool__(self) -> bool:
         """Whether there is something to erase."""
-        kept = (self.clients, self.letters, self.attempts, self.sequences, self.sessions, self.own)
+        kept = (self.clients, self.dead_letters, self.attempts, self.sequences, self.sessions, self.own)
         return any(map(bool, kept))
 
 
@@ -69,15 +69,15 @@ class Erasure:
         found = self._subscriptions(partition, registration)
         newer = [found_id for found_id, fields in found.items() if _format(fields["format"]) > FORMAT]
         mine = {found_id: fields for found_id, fields in found.items() if found_id not in newer}
-        letters = self._entries(partition.dead, registration, mine)
+        dead_letters = self._entries(partition.dead, registration, mine)
         attempts = self._entries(partition.attempts, registration, mine)
         led_to = {fields["session"] for fields in mine.values()}
-        led_to |= self._sessions_of_events(partition, registration, mine, letters)
+        led_to |= self._sessions_of_events(partition, registration, mine, dead_letters)
         return Traces(
             registration=registration,
             clients={subscription_id: fields["client"] for subscription_id, fields in mine.items()},
             newer=newer,
-            letters=[stream_id for stream_id, _ in letters],
+            dead_letters=[stream_id for stream_id, _ in dead_letters],
             attempts=[stream_id for stream_id, _ in attempts],
             sequences=self._sequences(partition, mine),
             sessions=self._sessions(registration, led_to),
@@ -97,7 +97,7 @@ class Erasure:
         partition = partition_of(traces.registration, self._partitions)
         with store_errors():
             pipe = self._redis.pipeline()
-            for stream, ids in ((partition.dead, traces.letters), (partition.attempts, traces.attempts)):
+            for stream, ids in ((partition.dead, traces.dead_letters), (partition.attempts, traces.attempts)):
                 if ids:
                     pipe.xdel(stream, *ids)
             for key in traces.sequences:
@@ -151,13 +151,13 @@ class Erasure:
         partition: Partition,
         registration: str,
         ids: Collection[str],
-        letters: Iterable[scans.Entry],
+        dead_letters: Iterable[scans.Entry],
     ) -> set[str]:
         """The sessions of its events that wait, that were given up, and of its latest invitation."""
         outboxes = [partition.outbox(subscription_id) for subscription_id in ids]
         waiting = self._ask_of(outboxes, "lrange", 0, -1)
         entries = [entry for outbox in waiting if isinstance(outbox, list) for entry in outbox]
-        entries += [fields.get("entry", "") for _, fields in letters]
+        entries += [fields.get("entry", "") for _, fields in dead_letters]
         shared = {sha for sha in map(referred_payload, entries) if sha is not None}
         payloads = self._ask_of([partition.payload(sha) for sha in shared], "hget", "payload")
         state = [partition.registration_state(registration)]
