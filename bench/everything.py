@@ -1,4 +1,4 @@
-"""All measurements, one after the other, and their plots: `make bench`. Some twenty minutes.
+"""All measurements, one after the other, and their plots: `make bench`. Half an hour or so.
 
 Tables and figures are in build/bench/, each as NAME.md and NAME.json, together as report.md; plots are SVG.
 """
