@@ -1,4 +1,4 @@
-"""All measurements, one after the other, and their plots: `make bench`. Some twenty minutes.
+"""All measurements, one after the other, and their plots: `make bench`. Half an hour or so.
 
 Tables and figures are in build/bench/, each as NAME.md and NAME.json, together as report.md; plots are SVG.
 """
@@ -12,19 +12,24 @@ from harness.plots import draw_all
 from harness.report import BUILD, progress
 
 _HERE = Path(__file__).parent
-# Each with the options that it has besides --rounds.
-_PARTS = {"drain": ("--peers",), "api": (), "latency": (), "idle": ()}
 
 
 def main() -> int:
     options = _options()
+    # Each with the options that it has besides --rounds.
+    parts = {
+        "drain": ("--peers", "--events", str(options.events)),
+        "api": (),
+        "latency": (),
+        "idle": ("--subscriptions", str(options.subscriptions)),
+    }
     failed = []
-    for part, arguments in _PARTS.items():
+    for part, arguments in parts.items():
         progress(f"{part}: begins")
         command = [sys.executable, str(_HERE / f"{part}.py"), *arguments, "--rounds", str(options.rounds)]
         if subprocess.run(command, check=False).returncode:
             failed.append(part)
-    tables = [f"## {part}\n\n{(BUILD / f'{part}.md').read_text()}" for part in _PARTS if part not in failed]
+    tables = [f"## {part}\n\n{(BUILD / f'{part}.md').read_text()}" for part in parts if part not in failed]
     report = BUILD / "report.md"
     report.write_text("\n".join(tables))
     plots = draw_all(BUILD, options.plots or BUILD)
@@ -37,6 +42,8 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="of each contender, in each measurement")
+    parser.add_argument("--events", type=int, default=100, help="to each of 200 subscriptions, to be drained")
+    parser.add_argument("--subscriptions", type=int, default=100_000, help="that are idle")
     parser.add_argument("--plots", type=Path, help="folder for the plots; build/bench/ by default")
     return parser.parse_args()
 

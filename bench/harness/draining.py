@@ -16,8 +16,8 @@ from harness.store import BenchStore
 
 __all__ = ["Drained", "drain"]
 
-_FILL_S = 300.0
-_DRAIN_S = 300.0
+_FILL_S = 600.0
+_DRAIN_S = 900.0
 _SETTLE_S = 10.0
 
 
