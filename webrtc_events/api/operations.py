@@ -5,13 +5,15 @@ What else Connexion does for a request it finds out anew each time: what a funct
 says. Here that is known from the start.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from inspect import Parameter, signature
 from typing import Any
 
 from connexion.jsonifier import JSONEncoder
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -24,31 +26,41 @@ __all__ = ["BoundOperation", "Operations"]
 
 _JSON = "application/json"
 _ENCODER = JSONEncoder()
+# How many functions run at once.
+_THREADS = 40
 
 
 class Operations:
-    """An ASGI application. `bound` has the operations of each contract by their ids, by the base path."""
+    """An ASGI application. `bound` has the operations of each contract by their ids, by the base path.
+
+    Their functions run in threads, at most 40 at once, and what they log names the request.
+    """
 
     def __init__(self, bound: Mapping[str, Mapping[str, "BoundOperation"]]) -> None:
         self._bound = bound
+        self._threads = ThreadPoolExecutor(_THREADS, "operation")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         routing = scope["extensions"]["connexion_routing"]
         operation_id = routing["operation_id"]
         if operation_id is None:
             raise NotFound
-        await self._bound[routing["api_base_path"]][operation_id](scope, receive, send)
+        bound = self._bound[routing["api_base_path"]][operation_id]
+        arguments = await bound.arguments(scope, receive)
+        work = partial(copy_context().run, bound.call, arguments)
+        response = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        await response(scope, receive, ConformingAnswer(bound.operation, send).send)
 
 
 class BoundOperation:
     """One operation and its function, which gets by name what binding.py says.
 
-    The function may block: it runs in a thread. It returns what the answer holds, or that with a status, or
-    with a status and headers, or a response. Without a status that is 200, or 204 for None.
+    It returns what the answer holds, or that with a status, or with a status and headers, or a response.
+    Without a status that is 200, or 204 for None.
     """
 
     def __init__(self, operation: Operation, function: Callable[..., Any]) -> None:
-        self._operation = operation
+        self.operation = operation
         self._function = function
         self._path_arguments = [(name, parameter_name(name)) for name in operation.parameters]
         taken = signature(function).parameters.values()
@@ -59,20 +71,27 @@ class BoundOperation:
         media_types = {media_type for contents in operation.responses.values() for media_type in contents}
         self._media_type = media_types.pop() if len(media_types) == 1 else _JSON
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        operation = self._operation
+    async def arguments(self, scope: Scope, receive: Receive) -> dict[str, Any]:
+        """What the function gets by name, of a request that conforms to the contract.
+
+        Raises:
+            InvalidArgument, UnsupportedMediaType: it does not.
+        """
         values = scope["path_params"]
-        check_path_parameters(operation, values)
+        check_path_parameters(self.operation, values)
         arguments = {argument: values[name] for name, argument in self._path_arguments}
-        if operation.bodies:
-            body, payload = await received_payload(operation, scope, receive)
+        if self.operation.bodies:
+            body, payload = await received_payload(self.operation, scope, receive)
             if body and self._takes_payload:
                 arguments["payload"] = payload
         context = scope["extensions"].get("connexion_context", {})
         if self._takes_caller and "caller" in context:
             arguments["caller"] = context["caller"]
-        result = await run_in_threadpool(partial(self._function, **arguments))
-        await self._response(result)(scope, receive, ConformingAnswer(operation, send).send)
+        return arguments
+
+    def call(self, arguments: Mapping[str, Any]) -> Response:
+        """Calls the function, which may block, and writes what it returns."""
+        return self._response(self._function(**arguments))
 
     def _response(self, result: Any) -> Response:
         if isinstance(result, Response):
