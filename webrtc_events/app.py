@@ -132,15 +132,19 @@ def _served(settings: Settings, store: Store, public: Contract, network: Contrac
     """The APIs that `settings.apis` names, each with its handlers and use case."""
     options = SubscriptionOptions.of(settings)
     subscriptions = Subscriptions(store, options, resources=public.validator("Subscription"))
+    # Where there is no limit nothing is counted, which would take a thread.
+    counts = settings.requests_per_s > 0
     apis = {
-        "public": [Api(public, subscription_handlers, subscriptions, subscriptions.count_request)],
+        "public": [
+            Api(public, subscription_handlers, subscriptions, subscriptions.count_request if counts else None)
+        ],
         "network": [Api(network, network_handlers, NetworkSide.of(store, network, settings.event_bytes))],
     }
     if settings.next:
         following = load_next()
         resources = following.validator("Subscription")
         latest = Subscriptions(store, options, ContractVersion.NEXT, resources)
-        apis["public"].append(Api(following, next_handlers, latest, latest.count_request))
+        apis["public"].append(Api(following, next_handlers, latest, latest.count_request if counts else None))
     return [api for name in apis if name in settings.apis for api in apis[name]]
 
 

@@ -1,5 +1,7 @@
 """What is JSON here, and what is not though the standard library takes it."""
 
+import json
+
 import pytest
 
 from webrtc_events.contract.strict_json import MAX_DEPTH, parse_json
@@ -25,6 +27,24 @@ def test_json_is_read(body: bytes, value: object) -> None:
 def test_brackets_within_strings_are_no_nesting() -> None:
     text = "[{" * 200
     assert parse_json(f'["{text}", "a\\"{text}"]'.encode()) == [text, f'a"{text}']
+
+
+@pytest.mark.parametrize("text", ["\\\\", '\\"', '\\\\\\"', "\\n\\\\", "]]}}", "\\u005c"])
+@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1])
+def test_no_string_hides_the_depth(text: str, depth: int) -> None:
+    """At each level a string, and behind it the next level; many more brackets than levels are in strings."""
+    body = f'["{text}","{"]" * 200}",' * depth + "1" + "]" * depth
+    if depth == MAX_DEPTH:
+        assert parse_json(body.encode()) == json.loads(body)
+    else:
+        with pytest.raises(InvalidArgument, match="levels deep"):
+            parse_json(body.encode())
+
+
+@pytest.mark.parametrize("rest", [b"", b'{"a":1,"a":1}', b"NaN", b"\xff", b"1e999", b'"\\ud800"', b'\\\\"]'])
+def test_depth_is_named_before_whatever_else_is_wrong(rest: bytes) -> None:
+    with pytest.raises(InvalidArgument, match="levels deep"):
+        parse_json(b"[" * (MAX_DEPTH + 1) + rest + b"]" * (MAX_DEPTH + 1))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""What goes wrong with the store, and as which error it is raised."""
+"""What goes wrong with the store, and as which error it is raised. What scripts share."""
+
+import re
+from importlib.resources import files
 
 import pytest
 import redis
@@ -8,7 +11,7 @@ from tests.store.claiming import claim_one, settle
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.redis.scripts import store_errors
+from webrtc_events.store.redis.scripts import _LAST_SHARED, _SHARED, store_errors
 from webrtc_events.store.store import Store
 
 
@@ -56,3 +59,21 @@ def test_scripts_that_the_store_forgot_are_sent_again(store: Store, raw_store: "
     assert append(store, invitation(1)) == [(True, 1)]
     raw_store.script_flush()
     assert settle(store, claim_one(store)) == "idle"
+
+
+@pytest.mark.parametrize("name", sorted(_LAST_SHARED))
+def test_short_script_uses_nothing_that_is_left_out_of_it(name: str) -> None:
+    folder = files("webrtc_events.store") / "lua"
+    left_out = _SHARED[_SHARED.index(_LAST_SHARED[name]) + 1 :]
+    named = re.compile(r"^local (?:function )?([\w, ]+)", re.MULTILINE)
+    names = {
+        word.strip()
+        for topic in left_out
+        for found in named.findall((folder / "shared" / f"{topic}.lua").read_text())
+        for word in found.split(",")
+    }
+    assert left_out
+    assert names
+    code = re.sub(r"--.*", "", (folder / f"{name}.lua").read_text())
+    own = set(re.findall(r"\blocal (?:function )?(\w+)", code))
+    assert not (names - own) & set(re.findall(r"\w+", code))

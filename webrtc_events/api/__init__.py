@@ -3,8 +3,9 @@
 http_protocol, gunicorn_worker   below ASGI: line ends, the time that a head may take
 middleware                       every request: x-correlator, bodies (bodies), the last resort for errors
 routes                           what a path and a method mean: operation, page, health, reference
-application                      Connexion, which binds the contracts' operations to the handlers:
-    bearer_auth                    access tokens (access_tokens, openid, issuer_keys) and scopes
+application                      Connexion, which finds the operation and lets the caller in:
+    bearer_auth                    access tokens (access_tokens, verified_tokens, openid, issuer_keys), scopes
+    operations                     an operation's request, function and answer
     validators                     requests and responses against the contract; error_codes names the error
     binding, paging                operationId to function; arrays that are written page by page
 failures                         which error answers a failed request, and what the log says of it

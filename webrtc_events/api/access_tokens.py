@@ -10,6 +10,7 @@ import jwt
 
 from webrtc_events.api.issuer_keys import IssuerKeys
 from webrtc_events.api.openid import ALGORITHMS, Issuer
+from webrtc_events.api.verified_tokens import VerifiedToken, VerifiedTokens
 from webrtc_events.contract.strict_json import parse_json
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.conditions import Condition
@@ -35,6 +36,7 @@ class TokenVerifier:
         self._clock = clock
         self._jws = jwt.PyJWS(algorithms=sorted(ALGORITHMS))
         self._keys = IssuerKeys(openid_configuration_url, clock)
+        self._verified = VerifiedTokens()
 
     async def caller(self, token: str) -> Caller:
         """Whom a bearer token stands for.
@@ -43,15 +45,33 @@ class TokenVerifier:
             InvalidToken: anything is wrong with the token.
             Unavailable: the issuer's keys have not been had yet.
         """
+        remembered = self._verified.find(token)
+        if remembered is not None:
+            # The keys are read anew as often as for a token that was never seen.
+            issuer = await self._keys.knowing(remembered.kid)
+            if issuer is remembered.issuer and remembered.begins_s <= self._clock.now() < remembered.ends_s:
+                return remembered.caller
+            self._verified.forget(token)
         kid, algorithm = self._header(token)
         issuer = await self._keys.knowing(kid)
         claims = self._verified_claims(token, issuer, kid, algorithm)
         try:
             self._check_claims(claims, issuer)
-            return _caller(claims)
+            caller = _caller(claims)
         except InvalidToken as error:
             error.client = _shown_client(claims)
             raise
+        self._remember(token, kid, issuer, claims, caller)
+        return caller
+
+    def _remember(
+        self, token: str, kid: str | None, issuer: Issuer, claims: Mapping[str, Any], caller: Caller
+    ) -> None:
+        """Without the leeway: what lies in it is verified each time."""
+        begins_s = max(_moment(claims, "nbf"), _moment(claims, "iat"))
+        ends_s = _moment(claims, "exp", required=True)
+        if begins_s <= self._clock.now() < ends_s:
+            self._verified.remember(token, VerifiedToken(kid, issuer, caller, begins_s, ends_s))
 
     async def condition(self) -> Condition:
         """How the issuer is doing."""

@@ -2,24 +2,25 @@
 
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from connexion import AsyncApp
-from connexion.lifecycle import ConnexionRequest, ConnexionResponse
+from connexion.middleware import ConnexionMiddleware
+from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.middleware.routing import RoutingMiddleware
+from connexion.middleware.security import SecurityMiddleware
+from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.bearer_auth import CountRequest, security_map
 from webrtc_events.api.binding import HandlerResolver, MissingHandlersError
-from webrtc_events.api.failures import FRAMEWORK_ERRORS, Failures
-from webrtc_events.api.responses import error_response
-from webrtc_events.api.validators import validator_map
+from webrtc_events.api.failures import Failures
+from webrtc_events.api.operations import BoundOperation, Operations
 from webrtc_events.contract.openapi import Contract
-from webrtc_events.core.errors import ServiceError
 from webrtc_events.core.log_masking import Masking
 
 __all__ = ["Api", "connexion_app"]
@@ -44,8 +45,9 @@ def connexion_app(
     failures: Failures,
     masking: Masking,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
-) -> AsyncApp:
-    """
+) -> ConnexionMiddleware:
+    """Errors are raised through it: middleware.py answers them.
+
     Raises:
         MissingHandlersError: some operation has no function; names all of them.
     """
@@ -57,11 +59,15 @@ def connexion_app(
         raise MissingHandlersError(missing)
     # It warns of the two media types of publishEvents several times with every request.
     logging.getLogger("connexion.operations.openapi3").setLevel(logging.ERROR)
-    app = AsyncApp(
-        "webrtc_events",
+    bound = {
+        api.contract.base_path: _bound(api, resolver) for api, resolver in zip(apis, resolvers, strict=True)
+    }
+    app = ConnexionMiddleware(
+        Operations(bound),
+        import_name="webrtc_events",
         lifespan=lifespan,
-        pythonic_params=True,
-        validate_responses=True,
+        # Those that operations.py does not replace.
+        middlewares=[SwaggerUIMiddleware, RoutingMiddleware, SecurityMiddleware, LifespanMiddleware],
         # The document itself is served by routes.py; Connexion would resolve it anew for every reader.
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
     )
@@ -70,18 +76,13 @@ def connexion_app(
             copy.deepcopy(api.contract.document),
             base_path=api.contract.base_path,
             resolver=resolver,
-            validator_map=validator_map(api.contract),
             security_map=security_map(verifier, masking, api.count_request),
         )
-    for kind in (ServiceError, *FRAMEWORK_ERRORS, Exception):
-        app.add_error_handler(kind, _answering(failures))
     return app
 
 
-def _answering(failures: Failures) -> Callable[[ConnexionRequest, Exception], Awaitable[ConnexionResponse]]:
-    async def answer(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-        response = error_response(failures.answer(error, request.scope))
-        headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-        return ConnexionResponse(response.status_code, body=response.body, headers=headers)
-
-    return answer
+def _bound(api: Api, resolver: HandlerResolver) -> dict[str, BoundOperation]:
+    return {
+        operation_id: BoundOperation(operation, resolver.functions[operation_id])
+        for operation_id, operation in api.contract.operations.items()
+    }

@@ -101,7 +101,7 @@ class HandlerResolver(Resolver):  # type: ignore[misc]
     def __init__(self, module: ModuleType, use_case: object, operation_ids: Iterable[str], cut: Cut) -> None:
         super().__init__()
         self.missing: list[str] = []
-        self._functions: Mapping[str, Callable[..., Any]] = {
+        self.functions: Mapping[str, Callable[..., Any]] = {
             operation_id: _answering(partial(function, use_case), cut)
             for operation_id in operation_ids
             if (function := self._function(module, operation_id)) is not None
@@ -116,7 +116,7 @@ class HandlerResolver(Resolver):  # type: ignore[misc]
         return function
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
-        return Resolution(self._functions[operation.operation_id], operation.operation_id)
+        return Resolution(self.functions[operation.operation_id], operation.operation_id)
 
 
 def _answering(function: Callable[..., Any], cut: Cut) -> Callable[..., Any]:

@@ -25,9 +25,7 @@ from webrtc_events.core.errors import (
 )
 from webrtc_events.core.log_limit import LineLimit
 
-__all__ = ["FRAMEWORK_ERRORS", "Failures"]
-
-FRAMEWORK_ERRORS = (ProblemException, HTTPException, werkzeug.exceptions.HTTPException)
+__all__ = ["Failures"]
 
 # Of a path, which is the client's.
 _SHOWN_CHARACTERS = 200

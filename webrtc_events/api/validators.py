@@ -1,26 +1,20 @@
-"""What Connexion validates requests and responses with: the compiled validators of a contract.
-
-Connexion makes an object of these classes for every request. They find their operation by
-the routing information in the ASGI scope, as the schemas that Connexion hands over have lost
-their names, and with them their discriminators.
-"""
+"""Holds requests and responses to their operation of the contract."""
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from connexion.datastructures import MediaTypeDict
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from webrtc_events.api.error_codes import refusal
-from webrtc_events.contract.openapi import Contract, Operation
+from webrtc_events.contract.openapi import Operation
 from webrtc_events.contract.strict_json import parse_json
 from webrtc_events.contract.validators import Validator
 from webrtc_events.core.errors import InvalidArgument, UnsupportedMediaType
 
-__all__ = ["NonConformingResponseError", "validator_map"]
+__all__ = ["ConformingAnswer", "NonConformingResponseError", "check_path_parameters", "received_payload"]
 
 _Result = TypeVar("_Result")
 
@@ -32,69 +26,59 @@ class NonConformingResponseError(Exception):
     """A handler's answer breaks the contract; a bug, answered with 500."""
 
 
-def validator_map(contract: Contract) -> dict[str, Any]:
-    """For Connexion's option of that name."""
-    return {
-        "parameter": partial(PathParameters, contract),
-        "body": MediaTypeDict({"*": partial(RequestBody, contract)}),
-        "response": MediaTypeDict({"*": partial(ResponseBody, contract)}),
-    }
+def check_path_parameters(operation: Operation, values: Mapping[str, Any]) -> None:
+    """x-correlator is checked for every request, see middleware.py.
+
+    Raises:
+        InvalidArgument: one breaks its schema.
+    """
+    for name, validator in operation.parameters.items():
+        fault = validator.first_fault(values[name])
+        if fault is not None:
+            raise InvalidArgument(f"{name}: {fault.message}")
 
 
-class PathParameters:
-    """The parameters in the path. x-correlator is checked for every request, see middleware.py."""
+async def received_payload(operation: Operation, scope: Scope, receive: Receive) -> tuple[bytes, Any]:
+    """The body and what it says, parsed strictly and valid. Of an empty body, where it may be, that is None.
 
-    def __init__(self, contract: Contract, *_: Any, **__: Any) -> None:
-        self._contract = contract
-
-    def validate(self, scope: Scope) -> None:
-        operation = _operation(self._contract, scope)
-        for name, validator in operation.parameters.items():
-            fault = validator.first_fault(scope["path_params"][name])
-            if fault is not None:
-                raise InvalidArgument(f"{name}: {fault.message}")
-
-
-class RequestBody:
-    """Parses the body strictly, validates it, and hands it to the handler as `payload`."""
-
-    def __init__(self, contract: Contract, **_: Any) -> None:
-        self._contract = contract
-
-    async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
-        operation = _operation(self._contract, scope)
-        body = await _read(receive)
-        validator = operation.bodies.get(_content_type(scope))
-        if not body and operation.body_required:
+    Raises:
+        InvalidArgument: it is missing, or breaks its schema.
+        UnsupportedMediaType: the operation takes no such body.
+    """
+    body = await _read(receive)
+    if not body:
+        if operation.body_required:
             raise InvalidArgument("A request body is required.")
-        if body:
-            if validator is None:
-                raise UnsupportedMediaType(f"Content-Type must be {' or '.join(operation.bodies)}.")
-            payload = await _in_thread_if_large(body, partial(_checked, operation, validator, body))
-            _context(scope)["payload"] = payload
-        return _replay(body, receive), scope
+        return body, None
+    validator = operation.bodies.get(_media_type(scope["headers"]))
+    if validator is None:
+        raise UnsupportedMediaType(f"Content-Type must be {' or '.join(operation.bodies)}.")
+    return body, await _in_thread_if_large(body, partial(_checked, operation, validator, body))
 
 
-class ResponseBody:
-    """Holds a handler's answer back until it is known to conform; of a paged array (pages.py), each page."""
+class ConformingAnswer:
+    """Holds an answer back until it is known to conform; of a paged array (paging.py), each page."""
 
-    def __init__(self, contract: Contract, scope: Scope, **_: Any) -> None:
-        self._operation = _operation(contract, scope)
+    def __init__(self, operation: Operation, send: Send) -> None:
+        self._operation = operation
+        self._send = send
         self._start: Message = {}
         self._sent = 0
 
-    def wrap_send(self, send: Send) -> Send:
-        async def send_valid(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._start = message
-                return
-            await self._conforms(message.get("body", b""), last=not message.get("more_body", False))
-            if not self._sent:
-                await send(self._start)
-            self._sent += 1
-            await send(message)
+    async def send(self, message: Message) -> None:
+        """For what the answer is sent by.
 
-        return send_valid
+        Raises:
+            NonConformingResponseError: it breaks the contract.
+        """
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        await self._conforms(message.get("body", b""), last=not message.get("more_body", False))
+        if not self._sent:
+            await self._send(self._start)
+        self._sent += 1
+        await self._send(message)
 
     async def _conforms(self, body: bytes, *, last: bool) -> None:
         if last and self._sent:
@@ -128,17 +112,6 @@ def _page(body: bytes, opening: bytes) -> bytes:
     return b"[" + body[1:] + b"]"
 
 
-def _operation(contract: Contract, scope: Scope) -> Operation:
-    return contract.operations[scope["extensions"]["connexion_routing"]["operation_id"]]
-
-
-def _context(scope: Scope) -> MutableMapping[str, Any]:
-    """What Connexion passes to a handler by the name of its argument."""
-    extensions: dict[str, Any] = scope.setdefault("extensions", {})
-    context: MutableMapping[str, Any] = extensions.setdefault("connexion_context", {})
-    return context
-
-
 def _checked(operation: Operation, validator: Validator, body: bytes) -> Any:
     payload = parse_json(body)
     if not validator.is_valid(payload):
@@ -163,19 +136,6 @@ async def _read(receive: Receive) -> bytes:
         pieces.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(pieces)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive_again() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return receive_again
-
-
-def _content_type(scope: Scope) -> str:
-    return _media_type(scope["headers"])
 
 
 def _media_type(headers: list[tuple[bytes, bytes]]) -> str:

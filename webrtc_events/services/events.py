@@ -1,6 +1,5 @@
 """Network events: each is read, and accepted once every matching outbox holds it."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from webrtc_events.contract.faults import summary
 from webrtc_events.contract.network_events_types import EventResult
 from webrtc_events.contract.openapi import Contract
+from webrtc_events.core.ascii_json import ascii_json
 from webrtc_events.core.clock import parse_time
 from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.core.model import EventType, NetworkEvent
@@ -104,8 +104,8 @@ def _log(raw: Any, result: EventResult) -> None:
 
 
 def event_payload(event_type: EventType, time: str, data: Mapping[str, Any]) -> str:
-    """An event as it is kept. In ASCII, so that a character is a byte."""
-    return json.dumps({"type": event_type, "time": time, "data": data}, separators=(",", ":"))
+    """An event as it is kept."""
+    return ascii_json({"type": event_type.value, "time": time, "data": data})
 
 
 def _accepted(event: NetworkEvent, result: AppendResult) -> EventResult:

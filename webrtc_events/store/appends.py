@@ -1,11 +1,11 @@
 """Appends network events to the outboxes of their partitions, in steps that are short for the store."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from webrtc_events.core.ascii_json import ascii_json
 from webrtc_events.core.model import EventType, NetworkEvent
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.deadlines import Deadlines
@@ -98,7 +98,7 @@ def _append_call(options: AppendOptions, partition: Partition, events: Sequence[
             options.deadlines.ms[event.type],
             event.payload,
             int(event.session is not None and not event.numbered),
-            json.dumps(event.involved) if is_status and event.involved else "",
+            ascii_json(event.involved) if is_status and event.involved else "",
             int(event.last) if is_status else "",
             event.time_ms,
         ]

@@ -96,7 +96,7 @@ _WRITE_NOTHING_TO_KEEP = frozenset(
     {"claim", "index_page", "mark", "sweep", "take_rate_slot", "take_rate_token"}
 )
 
-# What all scripts share, in this order.
+# What scripts share, in this order.
 _SHARED = (
     "common",
     "records",
@@ -107,6 +107,14 @@ _SHARED = (
     "client_index",
     "payloads",
 )
+# Of short scripts, which run very often, the last of them that they need: to make the functions of the others
+# takes longer than their work. Each may use those before it, so none is left out before the last.
+_LAST_SHARED = {
+    "record_session_state": "outboxes",
+    "register": "records",
+    "take_rate_slot": "common",
+    "take_rate_token": "common",
+}
 # See records.lua, which opens functions around what follows.
 _OPENED = "\nreturn (function()\n"
 # The scripts' own, see lua/append.lua and lua/shared/common.lua.
@@ -237,10 +245,11 @@ def _outcome(answer: Any) -> Any:
 
 
 def _load(name: str) -> _Script:
-    """The script's own first line (its flags), then what all scripts share, then the rest."""
+    """The script's own first line (its flags), then what it shares with others, then the rest."""
     folder = files("webrtc_events.store") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
-    shared = ((folder / "shared" / f"{topic}.lua").read_text() for topic in _SHARED)
+    topics = _SHARED[: _SHARED.index(_LAST_SHARED.get(name, _SHARED[-1])) + 1]
+    shared = ((folder / "shared" / f"{topic}.lua").read_text() for topic in topics)
     text = "\n".join((first, *shared, rest))
     text += "\nend)()" * text.count(_OPENED)
     return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
