@@ -153,7 +153,7 @@ def test_an_entry_that_cannot_be_read_is_shown_as_such(
 
 @pytest.mark.parametrize("text", ["", "1", "1-2", "a-1-1", "01-1-1", "1-1-1 ", "-1-1-1", f"1-{9**30}-1"])
 def test_what_is_no_dead_letter_id_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no letter's id"):
+    with pytest.raises(ValueError, match="no dead letter's id"):
         DeadLetterId.parse(text)
 
 
