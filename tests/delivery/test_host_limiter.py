@@ -22,6 +22,8 @@ def test_a_new_host_is_asked_once_before_it_answered() -> None:
 
 def test_no_more_than_the_limit_is_in_flight_to_one_host() -> None:
     assert len(Yard().warm().permits()) == LIMITS.in_flight
+    # Or its share of what is left.
+    assert len(Yard(HostLimits(in_flight=8, connections=8, permits=64)).warm().permits()) == 3
 
 
 @pytest.mark.parametrize(("in_flight", "permits"), [(1, 2048), (64, 2048), (500, 16_000)])
@@ -181,13 +183,15 @@ def test_once_its_cool_down_is_over_a_host_is_deferred_for_another_reason() -> N
     yard.break_off("silent")
     assert isinstance(yard.acquire("new"), Permit)
     yard.later(1)
-    assert yard.acquire("silent") == Deferred(pytest.approx(1.002), unreachable=False)
+    # Two of one client come one after the other; another client is not behind them.
+    for client, more_s in (("c", 0.002), ("c", 0.004), ("other", 0.004)):
+        assert yard.acquire("silent", client) == Deferred(pytest.approx(1 + more_s), unreachable=False)
 
 
 def test_one_new_host_too_many_is_deferred_by_about_a_second() -> None:
     yard = Yard(HostLimits(in_flight=8, connections=8, permits=2, waiting=16), random=0.25)
     limiter = yard.limiter
-    assert isinstance(limiter.acquire("a", "c", 0, yard.now_s), Permit)
+    assert isinstance(limiter.acquire("a", "c", 0, yard.now_s, accepted_ms=0), Permit)
     assert limiter.acquire("b", "c", 1, yard.now_s, accepted_ms=5) is None
     assert limiter.has_new
     late = limiter.acquire("d", "c", 2, yard.now_s, accepted_ms=4)
@@ -198,6 +202,8 @@ def test_one_new_host_too_many_is_deferred_by_about_a_second() -> None:
     assert limiter.next_new(yard.now_s) is None
     assert limiter.clear() == [3]
     assert not limiter.has_new
+    # There is room now, but what was deferred once does not wait.
+    assert isinstance(limiter.acquire("d", "c", 2, yard.now_s, accepted_ms=4), Deferred)
 
 
 def test_new_hosts_that_waited_in_vain_are_deferred_and_wait_no_more() -> None:
@@ -226,6 +232,15 @@ def test_a_new_host_that_waits_gets_a_permit_once_the_others_of_its_client_are_n
     yard.later(0.25)
     assert yard.limiter.next_new(yard.now_s) == 3
     assert isinstance(yard.acquire("h3"), Permit)
+
+
+def test_what_is_newer_gets_that_permit_before_what_comes_then() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=64, waiting=64))
+    assert all(isinstance(yard.acquire(f"h{number}"), Permit) for number in range(3))
+    assert yard.acquire("h3", accepted_ms=6) is None
+    yard.later(0.25)
+    assert yard.acquire("h4", accepted_ms=5) is None
+    assert yard.limiter.next_new(yard.now_s) == 3
 
 
 def test_or_once_one_of_them_has_answered() -> None:

@@ -69,7 +69,7 @@ class LimiterMachine(RuleBasedStateMachine):
         self.unreachable_since = dict.fromkeys(HOSTS, float("-inf"))
 
     def _acquire(self, host: str, task: int) -> Permit | None:
-        entry = self.limiter.acquire(host, client_of(task), task, self.now_s)
+        entry = self.limiter.acquire(host, client_of(task), task, self.now_s, accepted_ms=0)
         if isinstance(entry, Permit):
             assert self.now_s - self.unreachable_since[host] >= 0.5
             self.permits[entry] = host
@@ -209,7 +209,7 @@ class LimiterMachine(RuleBasedStateMachine):
         assert self.limiter._permits.room(prompt=True) == self.limits.permits
         assert self.limiter._permits.room(prompt=False) == (self.limits.permits + 1) // 2
         for number in range(len(HOSTS)):
-            permit = self.limiter.acquire(f"new-{number}", "c", next(self.tasks), self.now_s)
+            permit = self.limiter.acquire(f"new-{number}", "c", next(self.tasks), self.now_s, accepted_ms=0)
             assert isinstance(permit, Permit)
             self.limiter.release(permit, HEALTHY, self.now_s)
         assert len(self.limiter._hosts) <= self.limits.hosts

@@ -159,3 +159,26 @@ def test_those_idle_for_more_than_ten_minutes_go_two_at_a_time() -> None:
     assert len(hosts) == 4
     hosts.touch("e", 600.5)
     assert [name for name in "abcde" if name in hosts] == ["c", "d", "e"]
+
+
+def test_when_it_is_full_one_goes_that_is_behind_those_with_permits() -> None:
+    hosts = HostRecords(LIMITS)
+    for name in "ab":
+        hosts.touch(name, 0.0).grant("c", 0.0, prompt=True)
+    for name in "cd":
+        hosts.touch(name, 0.0)
+    assert [name for name in "abcd" if name in hosts] == ["a", "b", "d"]
+
+
+@pytest.mark.parametrize(("limits", "gone"), [(HostLimits(), ""), (HostLimits(permits=2, hosts=4), "c")])
+def test_no_more_are_looked_at_than_there_may_be_permits_and_one(limits: HostLimits, gone: str) -> None:
+    """While there is room two are looked at, and those with permits go behind the others."""
+    hosts = HostRecords(limits)
+    for name in "abcd":
+        hosts.touch(name, 0.0)
+    for name in "ab":
+        hosts[name].grant("c", 0.0, prompt=True)
+    hosts.touch("e", 601.0)
+    assert [name for name in "abcde" if name not in hosts] == [*gone]
+    hosts.touch("f", 601.0)
+    assert [name for name in "abcdef" if name not in hosts] == ["c", "d"]

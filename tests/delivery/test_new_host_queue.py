@@ -85,7 +85,7 @@ def test_once_it_is_full_no_other_client_finds_room() -> None:
     queue: NewHostQueue[str] = NewHostQueue(4, 4)
     assert [queue.add(client, 0, client, 0.0) for client in "abcde"] == [True, True, True, True, False]
     assert queue.next(anyone) == "a"
-    assert queue.add("e", 0, "e", 0.0)
+    assert [queue.add(client, 0, client, 0.0) for client in "ef"] == [True, False]
 
 
 def test_of_the_same_moment_what_came_last_is_the_newest() -> None:
@@ -93,3 +93,11 @@ def test_of_the_same_moment_what_came_last_is_the_newest() -> None:
     assert all(queue.add("x", 5, task, 0.0) for task in ("first", "second", "third"))
     assert queue.given_up(0.0) == ["first"]
     assert [queue.next(anyone) for _ in range(3)] == ["third", "second", None]
+
+
+def test_what_is_newer_is_of_the_same_client() -> None:
+    queue: NewHostQueue[str] = NewHostQueue(10, 10)
+    for accepted_ms in (5, 7):
+        queue.add("x", accepted_ms, "task", 0.0)
+    assert [queue.has_newer("x", accepted_ms) for accepted_ms in (6, 7)] == [True, False]
+    assert not queue.has_newer("y", 0)

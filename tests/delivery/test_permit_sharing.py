@@ -143,7 +143,7 @@ def test_a_burst_for_a_sink_that_nothing_is_known_of_is_soon_over() -> None:
     happens: list[tuple[float, int, int, Permit | None]] = [(0.0, next(order), task, None) for task in left]
 
     def go_on(task: int) -> None:
-        entry = limiter.acquire("h", "c", task, now_s)
+        entry = limiter.acquire("h", "c", task, now_s, accepted_ms=0)
         if isinstance(entry, Deferred):
             heappush(happens, (now_s + entry.delay_s, next(order), task, None))
         elif entry is not None:

@@ -83,8 +83,9 @@ def kept(raw: "redis.Redis") -> list[str]:
 
 def begun(store: Store, settings: Settings, *events: NetworkEvent) -> None:
     """Its first call only."""
+    options = AppendOptions.of(settings, shared_from=0)
     with pytest.raises(Unavailable):
-        append_events(Interrupted(store, 1), AppendOptions.of(settings), {P.number: events}, no_damage)  # type: ignore[arg-type]
+        append_events(Interrupted(store, 1), options, {P.number: events}, no_damage)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [WORK, 3 * WORK])

@@ -67,8 +67,9 @@ class Counted:
 
 
 def interrupted(store: Store, settings: Settings, calls: int, *events: NetworkEvent) -> None:
+    options = AppendOptions.of(settings, shared_from=0)
     with pytest.raises(Unavailable):
-        append_events(Interrupted(store, calls), AppendOptions.of(settings), {P.number: events}, no_damage)  # type: ignore[arg-type]
+        append_events(Interrupted(store, calls), options, {P.number: events}, no_damage)  # type: ignore[arg-type]
 
 
 def waiting(raw_store: "redis.Redis", made: Subscription) -> list[str]:
@@ -231,7 +232,7 @@ def test_a_long_payload_is_appended_to_fewer_at_once(
     for number, size in ((1, 100), (2, 50_000)):
         scripts = Counted(store)
         event = dataclasses.replace(invitation(number), payload="x" * size)
-        append_events(scripts, AppendOptions.of(settings), {P.number: [event]}, no_damage)  # type: ignore[arg-type]
+        append_events(scripts, AppendOptions.of(settings, shared_from=0), {P.number: [event]}, no_damage)  # type: ignore[arg-type]
         calls.append(scripts.calls)
     # 50,000 bytes are as much work as seven matches.
     assert calls == [1, 8]

@@ -312,7 +312,7 @@ def test_a_batch_of_large_events_is_appended_in_calls_of_bounded_bytes(
     made = created(store)
     scripts = Sized(store)
     batch = [long(1, 2_000_000), *(long(number, 250_000) for number in range(2, 21))]
-    append_events(scripts, AppendOptions.of(settings), {P.number: batch}, no_damage)  # type: ignore[arg-type]
+    append_events(scripts, AppendOptions.of(settings, shared_from=0), {P.number: batch}, no_damage)  # type: ignore[arg-type]
     assert scripts.sizes[0] > 2_000_000
     assert max(scripts.sizes[1:]) < 1_100_000
     entries = [parse_entry(entry) for entry in raw_store.lrange(P.outbox(made.id), 0, -1)]

@@ -1,14 +1,22 @@
 """How many requests a client may make: some at once, and then so many a second."""
 
+import dataclasses
+
 import redis
 
 from tests.store.claiming import StoreAt
+from webrtc_events.core.settings import Settings
 from webrtc_events.store.rate_limits import RateLimits, RequestRate
 from webrtc_events.store.store import Store
 
 
 def limits(store: Store, per_s: int, at_once: int) -> RateLimits:
     return RateLimits(store.rate_limits._connection, RequestRate(per_s, at_once))
+
+
+def test_the_rate_is_that_of_the_settings(settings: Settings) -> None:
+    changed = dataclasses.replace(settings, requests_per_s=7, requests_at_once=9)
+    assert RequestRate.of(changed) == RequestRate(per_s=7, at_once=9)
 
 
 def test_a_client_may_make_some_at_once_and_then_waits(store: Store, raw_store: "redis.Redis") -> None:

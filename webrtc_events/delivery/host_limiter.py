@@ -66,7 +66,7 @@ class HostLimiter(Generic[T]):
         return room if room >= self._limits.waiting // SHARE else 0
 
     def acquire(
-        self, name: str, client: str, task: T, now_s: float, *, accepted_ms: int = 0
+        self, name: str, client: str, task: T, now_s: float, *, accepted_ms: int
     ) -> Permit | Deferred | None:
         """A permit for one request to the host, to be given back by `release`.
 

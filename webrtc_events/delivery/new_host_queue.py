@@ -9,7 +9,8 @@ Times are seconds of one monotonic clock.
 
 from bisect import insort
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 __all__ = ["NewHostQueue"]
@@ -19,12 +20,11 @@ T = TypeVar("T")
 _MAX_WAIT_S = 3.0
 
 
-@dataclass(order=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Entry(Generic[T]):
     accepted_ms: int
-    number: int
-    since_s: float = field(compare=False)
-    task: T = field(compare=False)
+    since_s: float
+    task: T
 
 
 class NewHostQueue(Generic[T]):
@@ -34,8 +34,7 @@ class NewHostQueue(Generic[T]):
         self._size = size
         self._of_one = of_one
         self._count = 0
-        self._number = 0
-        # Those of each client, the newest last.
+        # Those of each client, the newest last; of the same moment, what came last.
         self._entries: dict[str, list[_Entry[T]]] = {}
         self._given_up: list[T] = []
 
@@ -49,9 +48,9 @@ class NewHostQueue(Generic[T]):
             if not of_client or accepted_ms < of_client[0].accepted_ms:
                 return False
             self._given_up.append(self._remove(client, 0))
-        self._number += 1
         self._count += 1
-        insort(self._entries.setdefault(client, []), _Entry(accepted_ms, self._number, now_s, task))
+        entries = self._entries.setdefault(client, [])
+        insort(entries, _Entry(accepted_ms, now_s, task), key=attrgetter("accepted_ms"))
         return True
 
     def has_newer(self, client: str, accepted_ms: int) -> bool:

@@ -32,7 +32,7 @@ class AppendOptions:
     shared_from: int
 
     @classmethod
-    def of(cls, settings: Settings, shared_from: int = 0) -> "AppendOptions":
+    def of(cls, settings: Settings, shared_from: int) -> "AppendOptions":
         return cls(Deadlines.of(settings), settings.ack_replicas, shared_from)
 
 
