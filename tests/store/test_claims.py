@@ -9,7 +9,7 @@ import redis
 
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation
-from tests.store.claiming import P, StoreAt, claim, claim_one, now_ms, numbers, settle
+from tests.store.claiming import P, StoreAt, claim, claim_one, delete, now_ms, numbers, settle
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.outcomes import ScheduledRetry
 from webrtc_events.store.formats import FORMAT
@@ -98,6 +98,34 @@ def test_attempts_are_kept_as_they_were_noted(store: Store, raw_store: "redis.Re
     settle(store, claim_one(store), attempts=tried)
     kept = [json.loads(entry["attempt"]) for _, entry in raw_store.xrange(P.attempts)]
     assert kept == list(tried)
+
+
+def test_what_goes_on_at_once_behind_a_retry_wakes_a_listener(store: Store) -> None:
+    """Who settled it would come back after the delay of an event that was given up meanwhile."""
+    made = created(store)
+    append(store, invitation(1), invitation(2))
+    found = claim_one(store)
+    delete(store, made.id)
+    wakeups = store.claims.wakeups()
+    assert wakeups.wait(0.01) is None
+    assert settle(store, found, through=0, follow_up=ScheduledRetry(60_000, 1, 1)) == "due"
+    assert wakeups.wait(5) == P.number
+    wakeups.close()
+    assert [item.end for item in claim_one(store).items] == [True]
+
+
+def test_what_stands_behind_an_entry_that_cannot_be_read_wakes_a_listener(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    made = created(store)
+    append(store, invitation(1))
+    raw_store.lpush(P.outbox(made.id), "no entry")
+    wakeups = store.claims.wakeups()
+    assert wakeups.wait(0.01) is None
+    assert claim(store) == []
+    assert wakeups.wait(5) == P.number
+    wakeups.close()
+    assert numbers(claim_one(store)) == [1]
 
 
 def test_what_was_claimed_and_not_heard_of_is_given_again(

@@ -158,6 +158,14 @@ local function settle()
     return false
   end
 
+  -- Whoever settles a retry asks again once its delay is over; all others ask at once by themselves.
+  local function due_now()
+    on_index('ZADD', due, now, id)
+    if ARGV[6] == 'retry' then
+      redis.call('SPUBLISH', tag .. ':wakeup', '1')
+    end
+  end
+
   take_delivered()
   if take_done(tonumber(of[2]), of[3]) then
     close(id)
@@ -175,7 +183,7 @@ local function settle()
       return 'ended'
     end
     redis.call('HSET', key, 'end_once', '1')
-    on_index('ZADD', due, now, id)
+    due_now()
     return 'due'
   end
 
@@ -193,7 +201,7 @@ local function settle()
     redis.call('HSET', key, 'attempts', ARGV[8])
     on_index('ZADD', due, now + tonumber(ARGV[7]), id)
   else
-    on_index('ZADD', due, now, id)
+    due_now()
     list_in_crowd(id)
   end
   return 'due'

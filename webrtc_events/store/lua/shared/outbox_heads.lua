@@ -24,6 +24,7 @@ end
 local function due_unless_empty(id)
   if redis.call('EXISTS', outbox_key(id)) == 1 then
     on_index('ZADD', tag .. ':due', 'XX', now, id)
+    redis.call('SPUBLISH', tag .. ':wakeup', '1')
   else
     on_index('ZREM', tag .. ':due', id)
   end
