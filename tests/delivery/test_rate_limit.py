@@ -1,12 +1,17 @@
 """Which slot is used now, waited for, or left to a later claim."""
 
+from math import ceil
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.delivery.claims import claim_of
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim
+from webrtc_events.delivery.claim_schedule import ClaimSchedule
+from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.rate_limit import RateLimiter, SlotAt, SlotLater, SlotNow
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.store.keys import Partition
@@ -81,6 +86,32 @@ def test_a_later_slot_is_claimed_for_ahead_of_it() -> None:
     assert task.slot_at_s is None
     limiter.slot(task, 5.01)
     assert len(slots.asked) == 2
+
+
+@pytest.mark.parametrize(("wait_ms", "delay_ms"), [(10_000, 9_500), (10_001, 6_501), (60_000, 56_500)])
+def test_a_slot_that_is_far_off_is_claimed_for_further_ahead(wait_ms: int, delay_ms: int) -> None:
+    limiter, task, _ = limited(wait_ms)
+    assert limiter.slot(task, 5.0) == SlotLater(delay_ms)
+
+
+@given(st.floats(0, 300), st.floats(0, DispatcherOptions().poll_s))
+def test_no_slot_is_missed_although_partitions_are_asked_now_and_then(slot_s: float, phase_s: float) -> None:
+    """A slot that is missed goes to others, and its subscription waits behind all of them."""
+    poll_s = DispatcherOptions().poll_s
+    now_s = 0.0
+    for _ in range(5):
+        wait_ms = ceil((slot_s - now_s) * 1000)
+        assert wait_ms >= 0
+        limiter, task, _ = limited(wait_ms)
+        found = limiter.slot(task, now_s)
+        if not isinstance(found, SlotLater):
+            return
+        due_s = now_s + found.delay_ms / 1000
+        schedule = ClaimSchedule(64, 50)
+        schedule.ask_later(0, found.delay_ms / 1000, now_s)
+        all_asked_s = phase_s + poll_s * ceil((due_s - phase_s) / poll_s)
+        now_s = min(now_s + schedule.wait_s(now_s), all_asked_s)
+    raise AssertionError("it is claimed over and over")
 
 
 def test_in_an_outage_the_store_is_asked_once_a_second() -> None:

@@ -10,6 +10,7 @@ from tests.delivery.conftest import LIMITS
 from tests.delivery.deliveries import BreaksAtSettle, Make, sequence
 from tests.harness.builders import append, created, invitation, with_claims
 from tests.harness.sinks import Answer, Received, RecordingSink
+from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, OutboxItem, Status, TerminationReason
 from webrtc_events.core.outcomes import SinkRequest
@@ -177,3 +178,26 @@ def test_a_delete_in_mid_delivery_is_followed_by_its_end_only(
     make_driver().run()
     # What was leased, sixteen at a time, is delivered; the rest is dropped.
     assert sequence(sink.requests) == [*range(1, 17), "SUBSCRIPTION_DELETED"]
+
+
+def test_a_claim_that_was_not_answered_is_soon_made_again(
+    store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody notices a second time what was noticed, and it is long until all partitions are asked."""
+    created(store, sink=sink.url)
+    append(store, invitation(1))
+    claim, outages = store.claims.claim, [Unavailable(), Unavailable()]
+
+    def claim_or_fail(*args: Any, **options: Any) -> list[Claim]:
+        if outages:
+            raise outages.pop()
+        return claim(*args, **options)
+
+    monkeypatch.setattr(store.claims, "claim", claim_or_fail)
+    dispatcher = make_driver(options=DispatcherOptions(poll_s=60, limits=LIMITS)).dispatcher
+    until_s = SystemClock().monotonic() + 20
+    while not sink.requests and SystemClock().monotonic() < until_s:
+        with contextlib.suppress(Unavailable):
+            dispatcher.step()
+    assert len(sink.requests) == 1
+    assert outages == []

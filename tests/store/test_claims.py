@@ -1,7 +1,10 @@
 """Claims and settlements: leases, order, and what a stale lease may not do."""
 
 import json
+import os
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from tests.harness.builders import append, created, invitation
 from tests.store.claiming import P, StoreAt, claim, claim_one, delete, now_ms, numbers, settle
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.outcomes import ScheduledRetry
+from webrtc_events.core.process import raise_descriptor_limit
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.redis.scripts import Call, Scripts
 from webrtc_events.store.settlements import DroppedEvent
@@ -98,6 +102,20 @@ def test_attempts_are_kept_as_they_were_noted(store: Store, raw_store: "redis.Re
     settle(store, claim_one(store), attempts=tried)
     kept = [json.loads(entry["attempt"]) for _, entry in raw_store.xrange(P.attempts)]
     assert kept == list(tried)
+
+
+def test_a_listener_hears_also_beside_more_than_a_thousand_connections(store: Store) -> None:
+    """As a worker has to sinks. Descriptors of 1,024 and above are too large for select(2)."""
+    assert raise_descriptor_limit() > 1_200
+    created(store)
+    with ExitStack() as stack, Path(os.devnull).open() as file:
+        for _ in range(1_100):
+            stack.callback(os.close, os.dup(file.fileno()))
+        wakeups = store.claims.wakeups()
+        stack.callback(wakeups.close)
+        assert wakeups.wait(0.01) is None
+        append(store, invitation(1))
+        assert wakeups.wait(5) == P.number
 
 
 def test_what_goes_on_at_once_behind_a_retry_wakes_a_listener(store: Store) -> None:

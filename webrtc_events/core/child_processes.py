@@ -104,9 +104,10 @@ class ChildProcesses:
 
     def _signal(self, number: signal.Signals) -> None:
         for place in self._places:
-            if place.process is not None:
-                # One that has ended, and was not waited for, still has its id.
-                place.process.send_signal(number)
+            # Another thread may be waiting for its end.
+            process = place.process
+            if process is not None:
+                process.send_signal(number)
 
     def _start(self, place: _Place) -> None:
         ours, theirs = socket.socketpair()

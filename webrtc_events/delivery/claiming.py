@@ -17,6 +17,9 @@ __all__ = ["Claimer"]
 
 log = logging.getLogger(__name__)
 
+# After an outage.
+_REPEAT_S = 0.2
+
 
 class Claimer:
     """Claims for one dispatcher, whose tasks `runner` begins. `events`: of one subscription at once."""
@@ -60,6 +63,10 @@ class Claimer:
         claims = self._calls.call(
             lambda: self._store.claims.claim(wanted, subscriptions=share, events=self._events, size=size)
         )
+        if claims is None:
+            # What was noticed is due all the same, and nobody says so again.
+            for number in numbers:
+                self._schedule.ask_later(number, _REPEAT_S, self._clock.monotonic())
         found = self._begin(claims or (), now_s)
         self._schedule.asked(
             numbers,

@@ -13,9 +13,12 @@ from webrtc_events.store.store import Store
 __all__ = ["RateLimiter", "SlotAt", "SlotLater", "SlotNow"]
 
 # A task waits this long at most for its slot; for a later one its subscription is claimed again, this
-# much ahead of it.
+# much ahead of it: what is further off than a dispatcher keeps in mind (claim_schedule.py) is found when all
+# partitions are asked, which may be 2 s late, and then has a shorter way to go.
 _MAX_WAIT_MS = 1_000
 _AHEAD_MS = 500
+_FAR_MS = 10_000
+_FAR_AHEAD_MS = 3_500
 # A slot that was missed by this much is lost: the next may have been taken.
 _SLOT_LASTS_S = 0.1
 # After an outage no slot is asked for this long.
@@ -61,7 +64,7 @@ class RateLimiter:
         if wait_ms <= 0:
             return _NOW
         if wait_ms > _MAX_WAIT_MS:
-            return SlotLater(wait_ms - _AHEAD_MS)
+            return SlotLater(wait_ms - (_AHEAD_MS if wait_ms <= _FAR_MS else _FAR_AHEAD_MS))
         task.slot_at_s = now_s + wait_ms / 1000
         return SlotAt(task.slot_at_s)
 

@@ -42,9 +42,16 @@ class Wakeups:
             self._listen()
             channel = self._next_channel()
             if channel is None and self._subscribers:
-                select.select(self._subscribers, [], [], timeout_s)
+                self._await_any(timeout_s)
                 channel = self._next_channel()
         return None if channel is None else self._numbers.get(channel)
+
+    def _await_any(self, timeout_s: float) -> None:
+        # Unlike select, poll takes descriptors of any number: the sinks' connections have many.
+        poller = select.poll()
+        for subscriber in self._subscribers:
+            poller.register(subscriber, select.POLLIN)
+        poller.poll(timeout_s * 1000)
 
     def close(self) -> None:
         while self._subscribers:
