@@ -302,9 +302,25 @@ def _one_after_another(statuses: Sequence[int]) -> Answerer:
     return answer
 
 
+# A service goes on with what it could not deliver to the sink of a test before: that is not for another test.
+_used_ports: set[int] = set()
+
+
+def _new_port() -> socket.socket:
+    """Listens on 127.0.0.1, on a port that no sink of this process had."""
+    with ExitStack() as used:
+        while True:
+            listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+            port = listener.getsockname()[1]
+            if port not in _used_ports:
+                _used_ports.add(port)
+                return listener
+            used.enter_context(listener)
+
+
 def _listen() -> list[socket.socket]:
     """One port on 127.0.0.1, and on ::1 where the host has it and the port is free there too."""
-    first = socket.create_server(("127.0.0.1", 0), backlog=512)
+    first = _new_port()
     port = first.getsockname()[1]
     try:
         return [first, socket.create_server(("::1", port), family=socket.AF_INET6, backlog=512)]
