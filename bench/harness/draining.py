@@ -1,6 +1,5 @@
 """One drain by one contender, measured: from the first arrival at the sink to the last."""
 
-import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from sinks import arrivals_file, forget_arrivals
 from harness.arrivals import Arrivals, verdict
 from harness.contenders import Contender
 from harness.job import Job
-from harness.processes import clean_environ, cpu_s, started, tail
+from harness.processes import clean_environ, cpu_s, run_logged, started, tail
 from harness.store import BenchStore
 
 __all__ = ["Drained", "drain"]
@@ -94,16 +93,5 @@ def _await_settled(store: BenchStore) -> None:
 
 
 def _fill(contender: Contender, folder: Path) -> None:
-    log = folder / "fill.log"
-    with log.open("wb") as output:
-        done = subprocess.run(
-            contender.fill,
-            env=clean_environ(contender.environ),
-            cwd=contender.cwd,
-            stdout=output,
-            stderr=output,
-            timeout=_FILL_S,
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(f"{contender.name} cannot fill its queue\n{tail(log)}")
+    environ, fault = clean_environ(contender.environ), f"{contender.name} cannot fill its queue"
+    run_logged(contender.fill, environ, contender.cwd, folder / "fill.log", _FILL_S, fault)

@@ -1,7 +1,6 @@
 """Latencies at a steady rate: a peer's way from enqueue to receipt, and HTTP requests that do not wait."""
 
 import json
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from sinks import arrivals_file, forget_arrivals
 from harness.arrivals import Arrivals
 from harness.contenders import Contender
 from harness.http_load import Connection, Request, finished
-from harness.processes import clean_environ, started, tail
+from harness.processes import clean_environ, run_logged, started
 from harness.scene import Scene
 
 __all__ = ["Latencies", "peer_latencies", "request_at_rate", "until_received"]
@@ -73,18 +72,7 @@ def _enqueue(peer: Contender, scene: Scene, rate: float, count: int) -> list[flo
     path, log = scene.folder / "sent.json", scene.folder / "pace.log"
     asked = {"BENCH_RATE": str(rate), "BENCH_COUNT": str(count), "BENCH_SENT": str(path)}
     environ = clean_environ({**peer.environ, **asked})
-    with log.open("wb") as output:
-        done = subprocess.run(
-            peer.pace,
-            env=environ,
-            cwd=peer.cwd,
-            stdout=output,
-            stderr=output,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(f"{peer.name} cannot enqueue\n{tail(log)}")
+    run_logged(peer.pace, environ, peer.cwd, log, _TIMEOUT_S, f"{peer.name} cannot enqueue")
     sent: list[float] = json.loads(path.read_text())
     return sent
 

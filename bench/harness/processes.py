@@ -9,7 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["await_port", "clean_environ", "cpu_s", "exact_cpu_s", "resident_bytes", "started", "tail"]
+__all__ = [
+    "await_port",
+    "clean_environ",
+    "cpu_s",
+    "exact_cpu_s",
+    "resident_bytes",
+    "run_logged",
+    "started",
+    "tail",
+]
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _END_S = 15.0
@@ -45,6 +54,27 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def run_logged(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    cwd: Path | None,
+    log: Path,
+    timeout_s: float,
+    fault: str,
+) -> None:
+    """Runs it to its end; what it says goes to `log`.
+
+    Raises:
+        RuntimeError: it failed: `fault`, and the end of the log.
+    """
+    with log.open("wb") as output:
+        done = subprocess.run(
+            command, env=environ, cwd=cwd, stdout=output, stderr=output, timeout=timeout_s, check=False
+        )
+    if done.returncode:
+        raise RuntimeError(f"{fault}\n{tail(log)}")
 
 
 def await_port(port: int, timeout_s: float) -> None:

@@ -15,16 +15,15 @@ from tests.api.tokens import (
     ED25519,
     ENCRYPTS,
     KEYS,
-    NOW,
     P256,
     P384,
     P521,
     RSA,
     SHORT,
     UNKNOWN,
-    SteppedClock,
     verifier,
 )
+from tests.harness.clocks import NOW, SteppedClock
 from tests.harness.issuer import AUDIENCE, Issuer, SigningKeyPair
 from webrtc_events.core.errors import InsufficientScope, InvalidToken, TokenFault, Unauthenticated
 from webrtc_events.core.model import Caller

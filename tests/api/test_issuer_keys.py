@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.tokens import ENCRYPTS, NOW, RSA, SECOND, SHORT, UNKNOWN, SteppedClock, verifier
+from tests.api.tokens import ENCRYPTS, RSA, SECOND, SHORT, UNKNOWN, verifier
+from tests.harness.clocks import NOW, SteppedClock
 from tests.harness.issuer import AUDIENCE, Issuer
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.core.conditions import Condition, Health
@@ -38,17 +39,23 @@ def test_new_key_is_fetched_but_not_too_often(own_issuer: Issuer) -> None:
     asyncio.run(scenario())
 
 
-def test_many_at_once_share_one_fetch_and_the_loop_goes_on(own_issuer: Issuer) -> None:
-    verifying = verifier(own_issuer)
-    token = own_issuer.token(NOW)
+def held_back(issuer: Issuer) -> threading.Event:
+    """The issuer's discovery document comes once the event is set."""
     answering = threading.Event()
-    discovery = own_issuer.documents["/.well-known/openid-configuration"]
+    discovery = issuer.documents["/.well-known/openid-configuration"]
 
     def slow() -> Any:
         assert answering.wait(10)
         return discovery()
 
-    own_issuer.documents["/.well-known/openid-configuration"] = slow
+    issuer.documents["/.well-known/openid-configuration"] = slow
+    return answering
+
+
+def test_many_at_once_share_one_fetch_and_the_loop_goes_on(own_issuer: Issuer) -> None:
+    verifying = verifier(own_issuer)
+    token = own_issuer.token(NOW)
+    answering = held_back(own_issuer)
 
     async def scenario() -> None:
         waiting: list[Awaitable[Caller]] = [asyncio.create_task(verifying.caller(token)) for _ in range(30)]
@@ -237,14 +244,7 @@ def test_issuer_that_hangs_while_its_keys_are_known_holds_nobody_up(own_issuer: 
 
 def test_issuer_that_hangs_does_not_hold_up_who_asks_how_it_is(own_issuer: Issuer) -> None:
     verifying = verifier(own_issuer)
-    answering = threading.Event()
-    discovery = own_issuer.documents["/.well-known/openid-configuration"]
-
-    def slow() -> Any:
-        assert answering.wait(10)
-        return discovery()
-
-    own_issuer.documents["/.well-known/openid-configuration"] = slow
+    answering = held_back(own_issuer)
 
     async def scenario() -> None:
         found = await asyncio.wait_for(verifying.condition(), 5)

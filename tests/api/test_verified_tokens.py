@@ -3,13 +3,13 @@
 import asyncio
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.harness.clocks import NOW, SteppedClock
 from tests.harness.issuer import AUDIENCE, Issuer, SigningKeyPair
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.openid import Issuer as ReadIssuer
@@ -17,24 +17,9 @@ from webrtc_events.api.verified_tokens import VerifiedToken, VerifiedTokens
 from webrtc_events.core.errors import InvalidToken, TokenFault
 from webrtc_events.core.model import Caller
 
-NOW = 1_800_000_000.0
 FIRST, SECOND = (SigningKeyPair.ec(kid, ec.SECP256R1()) for kid in ("first", "second"))
 READ = ReadIssuer("https://issuer.example", (), 0.0)
 CALLER = Caller("app", None, frozenset())
-
-
-@dataclass
-class SteppedClock:
-    elapsed: float = 0.0
-
-    def now(self) -> float:
-        return NOW + self.elapsed
-
-    def monotonic(self) -> float:
-        return self.elapsed
-
-    def sleep(self, seconds: float) -> None:
-        self.elapsed += seconds
 
 
 class Verifying:

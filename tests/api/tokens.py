@@ -2,10 +2,10 @@
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.harness.clocks import SteppedClock
 from tests.harness.issuer import AUDIENCE, Issuer, SigningKeyPair
 from webrtc_events.api.access_tokens import TokenVerifier
 
-NOW = 1_800_000_000.0
 RSA, SECOND, UNKNOWN = (SigningKeyPair.rsa(kid) for kid in ("rsa", "second", "unknown"))
 P256, P384, P521 = (
     SigningKeyPair.ec(curve.name, curve) for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())
@@ -15,22 +15,6 @@ BOUND = SigningKeyPair.rsa("bound", alg="PS256")
 ENCRYPTS = SigningKeyPair.rsa("encrypts", use="enc")
 SHORT = SigningKeyPair.rsa("short", 1024)
 KEYS = (RSA, P256, P384, P521, ED25519, BOUND, ENCRYPTS, SHORT)
-
-
-class SteppedClock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.elapsed = 0.0
-
-    def now(self) -> float:
-        return NOW + self.elapsed
-
-    def monotonic(self) -> float:
-        return self.elapsed
-
-    def sleep(self, seconds: float) -> None:
-        self.elapsed += seconds
 
 
 def verifier(issuer: Issuer, clock: SteppedClock | None = None) -> TokenVerifier:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.harness.clocks import SteppedClock
 from tests.harness.commands import eventually
 from webrtc_events.core.child_processes import ChildProcesses
 
@@ -14,32 +15,16 @@ READY = "import signal, socket, sys; socket.socket(fileno=int(sys.argv[-1])).sen
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + READY
 
 
-class HandClock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-
-    def now(self) -> float:
-        return self.seconds
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> SteppedClock:
+    return SteppedClock()
 
 
 Begin = Callable[..., ChildProcesses]
 
 
 @pytest.fixture
-def begin(clock: HandClock) -> Iterator[Begin]:
+def begin(clock: SteppedClock) -> Iterator[Begin]:
     begun: list[ChildProcesses] = []
 
     def make(program: str, count: int = 1) -> ChildProcesses:
@@ -74,7 +59,7 @@ def test_one_that_ends_at_once_is_not_started_again_and_again(begin: Begin) -> N
 
 
 def test_who_ends_over_and_over_is_started_less_and_less_often(
-    begin: Begin, clock: HandClock, caplog: pytest.LogCaptureFixture
+    begin: Begin, clock: SteppedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     children = begin(READY)
     until_ready(children)
@@ -82,15 +67,15 @@ def test_who_ends_over_and_over_is_started_less_and_less_often(
     def delay_after_a_kill() -> float:
         os.kill(children.pids[0], signal.SIGKILL)
         eventually(lambda: children.watch() is None and not children.pids)
-        before_s = clock.seconds
+        before_s = clock.elapsed
         while not children.pids:
-            clock.seconds += 0.25
+            clock.elapsed += 0.25
             assert children.watch() is None
-        return clock.seconds - before_s
+        return clock.elapsed - before_s
 
     assert [delay_after_a_kill() for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     # One that ran well for a while is replaced soon.
-    clock.seconds += 61
+    clock.elapsed += 61
     assert delay_after_a_kill() == 0.5
     assert "process 1 (pid" in caplog.text
     assert "ended by SIGKILL; another starts in 0.5 s" in caplog.text
@@ -106,7 +91,7 @@ def test_the_others_go_on_meanwhile(begin: Begin) -> None:
 
 
 def test_what_does_not_stop_is_killed(
-    begin: Begin, clock: HandClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    begin: Begin, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("webrtc_events.core.child_processes._KILL_AFTER_S", 0.2)
     children = begin(DEAF)

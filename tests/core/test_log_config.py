@@ -9,6 +9,7 @@ from contextvars import copy_context
 
 import pytest
 
+from tests.harness.clocks import SteppedClock
 from webrtc_events.core.log_config import LineFormatter, RequestFields, log_config
 from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.core.request_context import entered_request
@@ -111,20 +112,6 @@ def test_threads_that_work_for_a_request_log_its_client() -> None:
     copied.run(work)
     assert lines[0].endswith("correlator=c-9 client=late")
     assert lines[1].endswith(" x: m")
-
-
-class SteppedClock:
-    def __init__(self) -> None:
-        self.elapsed = 0.0
-
-    def now(self) -> float:
-        return self.elapsed
-
-    def monotonic(self) -> float:
-        return self.elapsed
-
-    def sleep(self, seconds: float) -> None:
-        self.elapsed += seconds
 
 
 def test_lines_of_one_kind_above_the_limit_of_a_minute_are_counted() -> None:

@@ -6,26 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from tests.harness.clocks import SteppedClock
 from webrtc_events.sinks.resolver import LookupResult, NamedHost, Resolver, named_host
 
 GONE = socket.gaierror(socket.EAI_NONAME, "no such name")
 AGAIN = socket.gaierror(socket.EAI_AGAIN, "try again")
-
-
-class Time:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def now(self) -> float:
-        return self.now_s
-
-    def monotonic(self) -> float:
-        return self.now_s
-
-    def sleep(self, seconds: float) -> None:
-        self.now_s += seconds
 
 
 class Directory:
@@ -49,7 +34,7 @@ class Desk:
     """A resolver, with a way to wait for what it finds."""
 
     def __init__(self) -> None:
-        self.time = Time()
+        self.time = SteppedClock()
         self.directory = Directory()
         self._woken = threading.Semaphore(0)
         self.resolver = Resolver(self.time, self._woken.release, self.directory)

@@ -14,16 +14,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from math import ceil
 
-__all__ = ["ClaimSchedule"]
+__all__ = ["HORIZON_S", "ClaimSchedule"]
 
 # One of them is of those that are due for longest, the other of the client that is next in turn.
 _MIN_SHARE = 2
 # What is claimed at once is begun at once, while sinks that answered wait.
 _MAX_AT_ONCE = 256
 _DEFERRED_PER_S = 500
-# Moments this close together are one; those further off are found when all partitions are asked.
+HORIZON_S = 10.0
+"""What is due later than this is not kept in mind: it is found when all partitions are asked."""
+
+# Moments this close together are one.
 _MOMENT_S = 0.05
-_HORIZON_S = 10.0
 
 
 class ClaimSchedule:
@@ -52,7 +54,7 @@ class ClaimSchedule:
 
     def ask_later(self, partition: int, delay_s: float, now_s: float) -> None:
         """It has something due once the delay is over."""
-        if delay_s > _HORIZON_S:
+        if delay_s > HORIZON_S:
             return
         moment = ceil((now_s + delay_s) / _MOMENT_S)
         if moment not in self._later:

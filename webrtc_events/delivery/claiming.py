@@ -7,7 +7,7 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.core.model import Claim
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.held_bytes import HeldBytes
-from webrtc_events.delivery.store_calls import StoreCalls
+from webrtc_events.delivery.store_calls import REPEAT_S, StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.store.keys import Partition, partition_of_subscription
@@ -16,9 +16,6 @@ from webrtc_events.store.store import Store
 __all__ = ["Claimer"]
 
 log = logging.getLogger(__name__)
-
-# After an outage.
-_REPEAT_S = 0.2
 
 
 class Claimer:
@@ -66,7 +63,7 @@ class Claimer:
         if claims is None:
             # What was noticed is due all the same, and nobody says so again.
             for number in numbers:
-                self._schedule.ask_later(number, _REPEAT_S, self._clock.monotonic())
+                self._schedule.ask_later(number, REPEAT_S, self._clock.monotonic())
         found = self._begin(claims or (), now_s)
         self._schedule.asked(
             numbers,

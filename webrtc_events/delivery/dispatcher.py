@@ -20,16 +20,13 @@ from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.notifications import NotificationWriter
 from webrtc_events.delivery.rate_limit import RateLimiter
 from webrtc_events.delivery.settling import Settler
-from webrtc_events.delivery.store_calls import StoreCalls
+from webrtc_events.delivery.store_calls import REPEAT_S, StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
 
 __all__ = ["Dispatcher", "DispatcherOptions", "DispatcherSettings"]
-
-# What an outage left, and what waits for a host that was prompt, is looked at this often.
-_REPEAT_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class Dispatcher:
         self._sink = sink
         self._clock = clock
         self._poll_s = options.poll_s
-        self._repeat_s = min(options.poll_s, _REPEAT_S)
+        self._repeat_s = min(options.poll_s, REPEAT_S)
         self._next_poll = self._next_repeat = 0.0
         self._calls = StoreCalls()
         self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once)

@@ -7,6 +7,7 @@ hands them out.
 from dataclasses import dataclass
 
 from webrtc_events.core.errors import Unavailable
+from webrtc_events.delivery.claim_schedule import HORIZON_S
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.store.store import Store
 
@@ -17,7 +18,7 @@ __all__ = ["RateLimiter", "SlotAt", "SlotLater", "SlotNow"]
 # partitions are asked, which may be 2 s late, and then has a shorter way to go.
 _MAX_WAIT_MS = 1_000
 _AHEAD_MS = 500
-_FAR_MS = 10_000
+_FAR_MS = round(1000 * HORIZON_S)
 _FAR_AHEAD_MS = 3_500
 # A slot that was missed by this much is lost: the next may have been taken.
 _SLOT_LASTS_S = 0.1

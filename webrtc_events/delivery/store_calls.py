@@ -5,7 +5,10 @@ from typing import TypeVar
 
 from webrtc_events.core.errors import Unavailable
 
-__all__ = ["StoreCalls"]
+__all__ = ["REPEAT_S", "StoreCalls"]
+
+REPEAT_S = 0.2
+"""What the store did not answer is asked again after this."""
 
 T = TypeVar("T")
 
