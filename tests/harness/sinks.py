@@ -331,7 +331,8 @@ def _listen() -> list[socket.socket]:
 
 def _hang_up(connection: socket.socket) -> None:
     try:
-        connection.shutdown(socket.SHUT_RDWR)
+        # SSLSocket.shutdown drops the TLS: what comes encrypted would be read as a request.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except OSError:
         connection.close()
 

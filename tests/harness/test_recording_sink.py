@@ -1,6 +1,8 @@
 """What tests rely on of their sinks."""
 
 import socket
+import ssl
+import threading
 
 import pytest
 
@@ -30,3 +32,26 @@ def test_a_port_that_a_sink_had_is_not_that_of_another(monkeypatch: pytest.Monke
         assert sink.port == used.asked[3]
         for port in used.asked[:3]:
             socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_a_sink_that_hangs_up_takes_nothing_encrypted_for_a_request() -> None:
+    """The peer's last words may still be unread then."""
+    left, read = threading.Event(), threading.Event()
+    heard: list[bytes] = []
+
+    def hang_up_and_read(connection: ssl.SSLSocket) -> None:
+        left.wait(5)
+        sink.hang_up()
+        heard.append(connection.recv(100))
+        read.set()
+
+    with RecordingSink(raw=hang_up_and_read) as sink:
+        context = ssl.create_default_context(cafile=str(sink.ca_file))
+        with (
+            socket.create_connection(("127.0.0.1", sink.port)) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as client,
+        ):
+            client.sendall(b"half a line")
+            left.set()
+            assert read.wait(5)
+    assert heard == [b"half a line"]
