@@ -20,13 +20,13 @@ from webrtc_events.sinks.signatures import Signer
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.sweeper import Sweeper
 
 __all__ = ["Worker"]
 
 log = logging.getLogger(__name__)
 
-_SWEEP_S = 1.0
-_LISTEN_S = 0.2
+_LISTEN_S = 0.5
 _PAUSE_S = 0.5
 
 
@@ -44,13 +44,14 @@ class Worker:
         self._wakeups: Wakeups = watch.store.claims.wakeups()
         self._listener = Loop("listener", self._listen, clock)
         self._dispatcher_loop = Loop("dispatcher", dispatcher.step, clock)
-        self._sweeper = Loop("sweeper", self._sweep, clock)
+        self._sweeper = Sweeper(watch.store, clock)
+        self._sweeper_loop = Loop("sweeper", self._sweep, clock)
         self._free_memory = free_memory_loop(clock)
 
     @property
     def _loops(self) -> tuple[Loop, ...]:
         """In the order in which they start and stop."""
-        return self._listener, self._dispatcher_loop, self._sweeper, self.watch.loop, self._free_memory
+        return self._listener, self._dispatcher_loop, self._sweeper_loop, self.watch.loop, self._free_memory
 
     @classmethod
     def build(
@@ -122,7 +123,7 @@ class Worker:
         """Whether each thread still makes its rounds."""
         loops = {
             "dispatcher": self._dispatcher_loop,
-            "sweeper": self._sweeper,
+            "sweeper": self._sweeper_loop,
             "store watch": self.watch.loop,
         }
         return {name: loop.alive() for name, loop in loops.items()}
@@ -147,5 +148,4 @@ class Worker:
             self._dispatcher.notice(missed)
 
     def _sweep(self) -> None:
-        if self._store.expiry.sweep() == 0:
-            self._sweeper.pause(_SWEEP_S)
+        self._sweeper_loop.pause(self._sweeper.step())

@@ -48,6 +48,15 @@ class Claimer:
             return float("inf")
         return self._schedule.wait_s(now_s)
 
+    def look(self) -> None:
+        """Has all partitions asked that may have something due."""
+        found = self._calls.call(lambda: self._store.claims.look(self._partitions))
+        if found is not None:
+            self._schedule.ask(found)
+            return
+        for partition in self._partitions:
+            self._schedule.ask_later(partition.number, REPEAT_S, self._clock.monotonic())
+
     def claim(self) -> None:
         """Claims what is due and begins it."""
         now_s = self._clock.monotonic()

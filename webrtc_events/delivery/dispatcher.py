@@ -142,11 +142,11 @@ class Dispatcher:
         self._calls.check()
 
     def _poll(self) -> None:
-        """Every `poll_s` all partitions are asked; more often, what the store did not answer."""
+        """Every `poll_s` all partitions are looked at; more often, what the store did not answer."""
         now_s = self._clock.monotonic()
         if now_s >= self._next_poll:
             self._next_poll = now_s + self._poll_s
-            self._schedule.ask_all()
+            self._claimer.look()
         if now_s >= self._next_repeat:
             self._next_repeat = now_s + self._repeat_s
             self._settler.repeat_unanswered()

@@ -13,7 +13,7 @@ from webrtc_events.store.connection import Connection, reached
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.records import UnreadableEntry, read_claim, reason_of_damage
-from webrtc_events.store.redis.scripts import Call
+from webrtc_events.store.redis.scripts import Call, store_errors
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.settlements import Settlement, SettleOutcome, settle_call
 
@@ -128,6 +128,23 @@ class Claims:
             self._connection.skipped.report(answer.skipped)
         self._mend(unreadable)
         return found
+
+    def look(self, partitions: Sequence[Partition]) -> list[int]:
+        """The numbers of those that may have something due; to claim in vain costs the store more.
+
+        Raises:
+            Unavailable: none of the partitions can be reached.
+        """
+        with store_errors():
+            pipe = self._connection.client.pipeline()
+            for partition in partitions:
+                pipe.exists(partition.due)
+            answers = pipe.execute(raise_on_error=False)
+            if all(isinstance(answer, Exception) for answer in answers):
+                raise answers[0]
+        # If one cannot be looked at, a claim says why.
+        looked_at = zip(partitions, answers, strict=True)
+        return [partition.number for partition, answer in looked_at if answer != 0]
 
     def _answers(self, partitions: Sequence[Partition], request: _ClaimRequest) -> list[Any]:
         number = request.number
