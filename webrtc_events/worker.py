@@ -16,7 +16,7 @@ from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, Dis
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient, SinkPool
-from webrtc_events.sinks.signatures import Signer
+from webrtc_events.sinks.signing import RequestSigner
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.script_options import StoreOptions
@@ -86,7 +86,7 @@ class Worker:
             store=watch.store,
             sink=sink,
             writer=NotificationWriter(
-                EventFormats.of(settings), NotificationSettings.of(settings), Signer.of(settings, clock)
+                EventFormats.of(settings), NotificationSettings.of(settings), _signer(settings, clock)
             ),
             settings=DispatcherSettings.of(settings),
             clock=clock,
@@ -149,3 +149,12 @@ class Worker:
 
     def _sweep(self) -> None:
         self._sweeper_loop.pause(self._sweeper.step())
+
+
+def _signer(settings: Settings, clock: Clock) -> RequestSigner | None:
+    """None: this deployment does not sign, and the worker does not load what it would sign with."""
+    if not settings.signing_keys:
+        return None
+    from webrtc_events.sinks.signatures import Signer
+
+    return Signer.of(settings, clock)
