@@ -73,7 +73,8 @@ class Claimer:
             now_s=self._clock.monotonic(),
         )
         # What is cut short by its bytes may have more as well.
-        self._schedule.ask(number for number, of_one in found.items() if self._held.may_be_cut(size, of_one))
+        cut = [number for number, of_one in found.items() if self._held.may_be_cut(size, of_one)]
+        self._schedule.ask(cut, self._clock.monotonic())
 
     def _begin(self, claims: Sequence[Claim], now_s: float) -> dict[int, list[Claim]]:
         """Begins each claim; returns them by partition."""

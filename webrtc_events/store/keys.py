@@ -12,6 +12,7 @@ import zlib
 
 __all__ = [
     "REGISTRATION_FIELD",
+    "WORKERS_KEY",
     "Partition",
     "bucket_key",
     "client_key",
@@ -154,6 +155,10 @@ class Partition:
     def ending(self, registration_id: str) -> str:
         """set with TTL: subscriptions that are still to end with that registration, which time ends."""
         return f"{self.tag}:ending:{registration_id}"
+
+
+WORKERS_KEY = "workers"
+"""zset with TTL: name of a running worker → when it is forgotten, ms. A hint."""
 
 
 def set_aside_key(key: str) -> str:
