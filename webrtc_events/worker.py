@@ -113,6 +113,7 @@ class Worker:
         if not all(ended):
             log.error("a thread of the worker does not stop; leaving it to the end of the process")
             return False
+        self._leave()
         drained = self._drain(until)
         self._wakeups.close()
         self._sink.close()
@@ -127,6 +128,12 @@ class Worker:
             "store watch": self.watch.loop,
         }
         return {name: loop.alive() for name, loop in loops.items()}
+
+    def _leave(self) -> None:
+        try:
+            self._dispatcher.leave()
+        except Unavailable:
+            log.warning("cannot say that this worker stops: the store does not answer; others notice it soon")
 
     def _drain(self, until: float) -> bool:
         while not self._dispatcher.idle:

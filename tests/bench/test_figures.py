@@ -61,7 +61,7 @@ def test_the_first_second_is_not_in_a_latency() -> None:
 
 def test_the_quick_table_has_its_rows() -> None:
     quick, draining = module("quick"), module("harness.draining")
-    drained = draining.Drained(6000.0, 0.1, 0.02, 2.0, 0.1, 0.1, 0, 0, 0)
+    drained = draining.Drained(6000.0, 6000.0, 0.1, 0.02, 2.0, 0.1, 0.1, 0, 0, 0)
     measured = module("harness.acceptance").Measured(5000.0, 1.0, 2.0, 0.1, 0.1, 20.0)
     accepted = {
         scenario.name: {quick.SERVICE: [measured], quick.acceptance.FLASK: [measured]}

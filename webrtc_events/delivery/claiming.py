@@ -1,7 +1,7 @@
 """Claiming: what is due becomes the dispatcher's tasks, as much of it as there is room for."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.model import Claim
@@ -48,14 +48,16 @@ class Claimer:
             return float("inf")
         return self._schedule.wait_s(now_s)
 
-    def look(self) -> None:
-        """Has all partitions asked that may have something due."""
-        found = self._calls.call(lambda: self._store.claims.look(self._partitions))
+    def look(self, numbers: Iterable[int]) -> None:
+        """Has those of these partitions asked that may have something due."""
+        wanted = [self._partitions[number] for number in numbers]
+        found = self._calls.call(lambda: self._store.claims.look(wanted))
+        now_s = self._clock.monotonic()
         if found is not None:
-            self._schedule.ask(found)
+            self._schedule.ask(found, now_s)
             return
-        for partition in self._partitions:
-            self._schedule.ask_later(partition.number, REPEAT_S, self._clock.monotonic())
+        for partition in wanted:
+            self._schedule.ask_later(partition.number, REPEAT_S, now_s)
 
     def claim(self) -> None:
         """Claims what is due and begins it."""
@@ -82,7 +84,8 @@ class Claimer:
             now_s=self._clock.monotonic(),
         )
         # What is cut short by its bytes may have more as well.
-        self._schedule.ask(number for number, of_one in found.items() if self._held.may_be_cut(size, of_one))
+        cut = [number for number, of_one in found.items() if self._held.may_be_cut(size, of_one)]
+        self._schedule.ask(cut, self._clock.monotonic())
 
     def _begin(self, claims: Sequence[Claim], now_s: float) -> dict[int, list[Claim]]:
         """Begins each claim; returns them by partition."""

@@ -4,6 +4,8 @@ A claim is worked off as a task: its events one after the other, so that order h
 many tasks share one thread.
 """
 
+import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -12,9 +14,10 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempts import Attempts
-from webrtc_events.delivery.claim_schedule import ClaimSchedule
+from webrtc_events.delivery.claim_schedule import HORIZON_S, ClaimSchedule
 from webrtc_events.delivery.claiming import Claimer
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
+from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.notifications import NotificationWriter
@@ -27,6 +30,8 @@ from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
 
 __all__ = ["Dispatcher", "DispatcherOptions", "DispatcherSettings"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +85,16 @@ class Dispatcher:
         self._clock = clock
         self._poll_s = options.poll_s
         self._repeat_s = min(options.poll_s, REPEAT_S)
-        self._next_poll = self._next_repeat = 0.0
+        self._next_poll = self._next_look_at_all = self._next_repeat = 0.0
         self._calls = StoreCalls()
-        self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once)
+        self._store = store
+        self._partitions = settings.partitions
+        self._home = HomePartitions(secrets.token_hex(8))
+        self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once, self._home)
         held = HeldBytes(settings.held)
-        self._settler = Settler(store, self._calls, held, self._schedule, clock)
+        self._settler = Settler(
+            store, self._calls, held=held, schedule=self._schedule, home=self._home, clock=clock
+        )
         self._runner = TaskRunner(
             sink=sink,
             writer=writer,
@@ -117,6 +127,14 @@ class Dispatcher:
         self._schedule.notice(partition)
         self._sink.wake()
 
+    def leave(self) -> None:
+        """Others ask at once for what was at home here.
+
+        Raises:
+            Unavailable: the store does not answer; they find out within seconds.
+        """
+        self._store.workers.leave(self._home.name)
+
     def step(self, *, claiming: bool = True) -> None:
         """One round: settle, claim, wait for sinks a little. Without claiming, tasks end early.
 
@@ -127,9 +145,10 @@ class Dispatcher:
         self._runner.draining = not claiming
         self._calls.begin_round()
         try:
-            self._poll()
+            self._repeat()
             self._settler.settle()
             if claiming:
+                self._poll()
                 self._claimer.claim()
             else:
                 self._runner.finish_waiting()
@@ -141,16 +160,34 @@ class Dispatcher:
         self._settler.settle()
         self._calls.check()
 
-    def _poll(self) -> None:
-        """Every `poll_s` all partitions are looked at; more often, what the store did not answer."""
+    def _repeat(self) -> None:
+        """What the store did not answer."""
         now_s = self._clock.monotonic()
-        if now_s >= self._next_poll:
-            self._next_poll = now_s + self._poll_s
-            self._claimer.look()
         if now_s >= self._next_repeat:
             self._next_repeat = now_s + self._repeat_s
             self._settler.repeat_unanswered()
             self._runner.resume_overdue()
+
+    def _poll(self) -> None:
+        """Every `poll_s` its own partitions are looked at, now and then all: a hint may have been lost."""
+        now_s = self._clock.monotonic()
+        if now_s >= self._next_poll:
+            self._next_poll = now_s + self._poll_s
+            self._share_partitions()
+            self._claimer.look(self._to_look_at(now_s))
+
+    def _to_look_at(self, now_s: float) -> list[int]:
+        if now_s < self._next_look_at_all:
+            return [number for number in range(self._partitions) if number in self._home]
+        self._next_look_at_all = now_s + HORIZON_S
+        return [*range(self._partitions)]
+
+    def _share_partitions(self) -> None:
+        """With the workers that are running; while the store does not say who is, with nobody."""
+        before = self._home.workers
+        self._home.share(self._calls.call(lambda: self._store.workers.beat(self._home.name)) or ())
+        if self._home.workers != before:
+            log.info("workers=%d share the partitions, before=%d", self._home.workers, before)
 
     def _wait_s(self) -> float:
         """What finished without any POST must be settled before a wait, and more may be due at once."""
