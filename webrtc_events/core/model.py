@@ -190,7 +190,7 @@ class OutboxItem:
 
     An event to deliver, the subscription-ended, or the question whether the sink agrees.
     `sequence` is the sequenceNumber to give it, 0 if it has its own or none. `first_number` is
-    the outbox number that a redelivered one had at first.
+    the outbox number that a redelivered one had at first. `size`: the bytes of its entry, with its payload.
     """
 
     number: int
@@ -200,6 +200,7 @@ class OutboxItem:
     sequence: int
     payload: str = field(repr=False)
     first_number: int | None = None
+    size: int = 0
 
     @property
     def end(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal
 from webrtc_events.core.model import TerminationReason
 
 __all__ = [
+    "DELIVERED",
     "Agreed",
     "Delivered",
     "Drop",
@@ -72,6 +73,9 @@ SinkReply = SinkAnswer | SinkFailure
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The sink took the event."""
+
+
+DELIVERED = Delivered()
 
 
 @dataclass(frozen=True, slots=True)
