@@ -123,13 +123,14 @@ class TaskRunner:
 
     def _go_on(self, task: DeliveryTask, now_s: float) -> None:
         """Sends the task's next event, lets it wait for its host, or finishes the task."""
-        while not task.exhausted and not self.draining:
+        claim = task.claim
+        while task.index < len(claim.items) and not self.draining:
             now_ms = task.now_ms(now_s)
-            if now_ms + self._exchange_ms >= task.claim.lease_until_ms:
+            if now_ms + self._exchange_ms >= claim.lease_until_ms:
                 # The rest goes back: an exchange may not outlive its lease.
                 break
             # What is too late is given up at once, however its host is.
-            if task.remaining_ms(now_ms) > 0 and not (
+            if claim.items[task.index].deadline_ms > now_ms and not (
                 self._has_permit(task, now_s, now_ms) and self._has_slot(task, now_s, now_ms)
             ):
                 return
