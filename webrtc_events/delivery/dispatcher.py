@@ -154,9 +154,11 @@ class Dispatcher:
                 self._runner.finish_waiting()
         finally:
             self._runner.resume()
+            self._runner.flush()
             # Whatever the store does: sinks that have answered are listened to.
             for task, reply in self._sink.poll(self._wait_s()):
                 self._runner.replied(task, reply)
+            self._runner.flush()
         self._settler.settle()
         self._calls.check()
 
