@@ -1,7 +1,8 @@
 """Delivery, round by round: settle what is finished, claim what is due, wait for sinks.
 
 A claim is worked off as a task: its events one after the other, so that order holds, while
-many tasks share one thread.
+many tasks share one thread. Settles and claims may be under way while sinks are waited for: their answers
+are taken in the next round (store_calls.py).
 """
 
 from collections.abc import Callable
@@ -75,13 +76,14 @@ class Dispatcher:
         clock: Clock,
         random: Callable[[], float],
         options: DispatcherOptions,
+        calls: StoreCalls | None = None,
     ) -> None:
         self._sink = sink
         self._clock = clock
         self._poll_s = options.poll_s
         self._repeat_s = min(options.poll_s, REPEAT_S)
         self._next_poll = self._next_repeat = 0.0
-        self._calls = StoreCalls()
+        self._calls = StoreCalls() if calls is None else calls
         self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once)
         held = HeldBytes(settings.held)
         self._settler = Settler(store, self._calls, held, self._schedule, clock)
@@ -109,8 +111,8 @@ class Dispatcher:
 
     @property
     def idle(self) -> bool:
-        """Nothing is in flight and nothing waits to be settled."""
-        return self._runner.idle and self._settler.idle
+        """Nothing is in flight, no claim is under way, and nothing waits to be settled."""
+        return self._runner.idle and self._claimer.idle and self._settler.idle
 
     def notice(self, partition: int) -> None:
         """Something became due in that partition. May be called from any thread."""
@@ -127,6 +129,7 @@ class Dispatcher:
         self._runner.draining = not claiming
         self._calls.begin_round()
         try:
+            self._calls.collect()
             self._poll()
             self._settler.settle()
             if claiming:
@@ -143,10 +146,14 @@ class Dispatcher:
         self._settler.settle()
         self._calls.check()
 
+    def close(self, grace_s: float) -> bool:
+        """Once idle. False: a call to the store is still at work after `grace_s`."""
+        return self._calls.close(grace_s)
+
     def _poll(self) -> None:
         """Every `poll_s` all partitions are asked; more often, what the store did not answer."""
         now_s = self._clock.monotonic()
-        if now_s >= self._next_poll:
+        if now_s >= self._next_poll and self._claimer.idle:
             self._next_poll = now_s + self._poll_s
             self._schedule.ask_all()
         if now_s >= self._next_repeat:
