@@ -18,6 +18,7 @@ from webrtc_events.contract import documents
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
+from webrtc_events.store.keys import SWEEPER_TURN
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.store import Store
 
@@ -153,10 +154,9 @@ def contents(client: "redis.Redis | ClusterClient") -> dict[str, Any]:
 
 
 def kept_keys(client: "redis.Redis | ClusterClient") -> list[str]:
-    """All keys but those of partitions' clocks, and the one that tells who may use the store."""
-    return sorted(
-        {key for key in client.scan_iter() if not key.endswith(":clock") and key != "shares-payloads"}
-    )
+    """All keys but those of partitions' clocks, whose turn it is to sweep, and who may use the store."""
+    passing = {"shares-payloads", SWEEPER_TURN}
+    return sorted({key for key in client.scan_iter() if not key.endswith(":clock") and key not in passing})
 
 
 def everything(client: "redis.Redis") -> str:

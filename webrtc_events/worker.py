@@ -17,17 +17,17 @@ from webrtc_events.delivery.notifications import NotificationSettings, Notificat
 from webrtc_events.delivery.store_calls import StoreThread
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient, SinkPool
-from webrtc_events.sinks.signatures import Signer
+from webrtc_events.sinks.signing import RequestSigner
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.sweeper import Sweeper
 
 __all__ = ["Worker"]
 
 log = logging.getLogger(__name__)
 
-_SWEEP_S = 1.0
-_LISTEN_S = 0.2
+_LISTEN_S = 0.5
 _PAUSE_S = 0.5
 
 
@@ -45,13 +45,14 @@ class Worker:
         self._wakeups: Wakeups = watch.store.claims.wakeups()
         self._listener = Loop("listener", self._listen, clock)
         self._dispatcher_loop = Loop("dispatcher", dispatcher.step, clock)
-        self._sweeper = Loop("sweeper", self._sweep, clock)
+        self._sweeper = Sweeper(watch.store, clock)
+        self._sweeper_loop = Loop("sweeper", self._sweep, clock)
         self._free_memory = free_memory_loop(clock)
 
     @property
     def _loops(self) -> tuple[Loop, ...]:
         """In the order in which they start and stop."""
-        return self._listener, self._dispatcher_loop, self._sweeper, self.watch.loop, self._free_memory
+        return self._listener, self._dispatcher_loop, self._sweeper_loop, self.watch.loop, self._free_memory
 
     @classmethod
     def build(
@@ -86,7 +87,7 @@ class Worker:
             store=watch.store,
             sink=sink,
             writer=NotificationWriter(
-                EventFormats.of(settings), NotificationSettings.of(settings), Signer.of(settings, clock)
+                EventFormats.of(settings), NotificationSettings.of(settings), _signer(settings, clock)
             ),
             settings=DispatcherSettings.of(settings),
             clock=clock,
@@ -114,6 +115,7 @@ class Worker:
         if not all(ended):
             log.error("a thread of the worker does not stop; leaving it to the end of the process")
             return False
+        self._dispatcher.leave()
         drained = self._drain(until)
         if not self._dispatcher.close(max(0.0, until - self._clock.monotonic())):
             log.error("the store has not answered the last call; leaving it to the end of the process")
@@ -127,7 +129,7 @@ class Worker:
         """Whether each thread still makes its rounds."""
         loops = {
             "dispatcher": self._dispatcher_loop,
-            "sweeper": self._sweeper,
+            "sweeper": self._sweeper_loop,
             "store watch": self.watch.loop,
         }
         return {name: loop.alive() for name, loop in loops.items()}
@@ -152,5 +154,13 @@ class Worker:
             self._dispatcher.notice(missed)
 
     def _sweep(self) -> None:
-        if self._store.expiry.sweep() == 0:
-            self._sweeper.pause(_SWEEP_S)
+        self._sweeper_loop.pause(self._sweeper.step())
+
+
+def _signer(settings: Settings, clock: Clock) -> RequestSigner | None:
+    """None: this deployment does not sign, and the worker does not load what it would sign with."""
+    if not settings.signing_keys:
+        return None
+    from webrtc_events.sinks.signatures import Signer
+
+    return Signer.of(settings, clock)

@@ -160,6 +160,8 @@ def test_an_outage_is_reported_by_the_round_that_takes_it_in(
     def claim(*_: Any, **__: Any) -> list[Claim]:
         raise Unavailable
 
+    created(store)
+    append(store, invitation(1))
     monkeypatch.setattr(store.claims, "claim", claim)
     driver, outages = make_driver(threaded=True), []
 

@@ -15,6 +15,7 @@ from webrtc_events.contract.documents import load_public
 from webrtc_events.core.clock import SystemClock, format_time, parse_time
 from webrtc_events.core.errors import NotFound, PermissionDenied, ServiceError, Unprocessable
 from webrtc_events.core.model import Caller, EventType
+from webrtc_events.core.port_set import PortSet
 from webrtc_events.core.settings import Settings
 from webrtc_events.services import subscription_requests
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
@@ -221,7 +222,7 @@ def test_any_json_integer_is_a_maximum(subscriptions: Subscriptions, max_events:
 
 def test_ports_of_sinks_are_those_of_the_setting(store: Store, settings: Settings) -> None:
     subscriptions = Subscriptions(
-        store, SubscriptionOptions.of(dataclasses.replace(settings, sink_ports=frozenset({8443, 25})))
+        store, SubscriptionOptions.of(dataclasses.replace(settings, sink_ports=PortSet.of(8443, 25)))
     )
     for port in (8443, 25):
         subscriptions.create(APP, request(sink=f"https://sink.example.com:{port}/"))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webrtc_events.core.port_set import PortSet
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.sink_url import check_sink_url
 
@@ -165,16 +166,16 @@ def test_allowed_network_permits_literal_addresses() -> None:
 @pytest.mark.parametrize(
     ("ports", "url", "named"),
     [
-        (frozenset({443}), "https://example.com:8443/", "443"),
-        (frozenset({8443, 9000, 9001}), "https://example.com/", "8443, 9000-9001"),
-        (frozenset({8443}), "https://example.com:443/", "8443"),
+        (PortSet.of(443), "https://example.com:8443/", "443"),
+        (PortSet.of(9001, 8443, 9000), "https://example.com/", "8443, 9000-9001"),
+        (PortSet.of(8443), "https://example.com:443/", "8443"),
         (PUBLIC.ports, "https://example.com:25/", "443, 1024-65535"),
     ],
 )
-def test_only_the_ports_of_the_policy_may_be_used(ports: frozenset[int], url: str, named: str) -> None:
+def test_only_the_ports_of_the_policy_may_be_used(ports: PortSet, url: str, named: str) -> None:
     with pytest.raises(ValueError, match=f"^sink must use one of the ports {named}$"):
         check_sink_url(url, AddressPolicy(ports=ports))
-    assert check_sink_url("https://example.com:25/", AddressPolicy(ports=frozenset({25})))
+    assert check_sink_url("https://example.com:25/", AddressPolicy(ports=PortSet.of(25)))
 
 
 @pytest.mark.parametrize(
@@ -250,7 +251,7 @@ def test_the_longest_url_and_the_longest_name_are_allowed() -> None:
 
 
 def test_ports_are_named_in_runs() -> None:
-    policy = AddressPolicy(ports=frozenset({443, 1024, 2000, 2001, 2002}))
+    policy = AddressPolicy(ports=PortSet.of(443, 1024, (2000, 2001), (2001, 2002)))
     with pytest.raises(ValueError, match=r"one of the ports 443, 1024, 2000-2002$"):
         check_sink_url("https://example.com:25/", policy)
 

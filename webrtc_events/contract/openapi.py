@@ -48,7 +48,11 @@ class Contract:
         self.base_path = urlsplit(document["servers"][0]["url"].replace("{apiRoot}", "")).path
         self._schemas = checked_schemas(document["components"]["schemas"])
         self._compiled: dict[str, Validator] = {}
-        self.operations = {operation.id: operation for operation in self._operations()}
+
+    @cached_property
+    def operations(self) -> dict[str, Operation]:
+        """By their ids. Who only builds notifications needs none of them compiled."""
+        return {operation.id: operation for operation in self._operations()}
 
     def validator(self, schema_name: str) -> Validator:
         """Of a schema under `components.schemas`.

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import jsonschema_rs
 
+from webrtc_events.core.port_set import PortSet
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -154,8 +156,8 @@ _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _PORT_FAULT = "must be ports and ranges from 1 to 65535 separated by commas, such as 443,1024-65535"
 
 
-def ports(raw: str) -> frozenset[int]:
-    found: set[int] = set()
+def ports(raw: str) -> PortSet:
+    spans: list[tuple[int, int]] = []
     for part in raw.split(","):
         match = _PORTS.fullmatch(part.strip())
         if match is None:
@@ -163,8 +165,8 @@ def ports(raw: str) -> frozenset[int]:
         first, last = int(match[1]), int(match[2] or match[1])
         if not 1 <= first <= last <= 65535:
             raise ValueError(_PORT_FAULT)
-        found.update(range(first, last + 1))
-    return frozenset(found)
+        spans.append((first, last))
+    return PortSet.of(*spans)
 
 
 _URI_REFERENCE = jsonschema_rs.Draft202012Validator({"format": "uri-reference"}, validate_formats=True)

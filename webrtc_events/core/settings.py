@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from webrtc_events.core import setting_values as read
 from webrtc_events.core.client_choice import ClientChoice, parse_client_choice
 from webrtc_events.core.model import EventType
+from webrtc_events.core.port_set import PortSet
 from webrtc_events.core.store_url import StoreUrl, parse_store_url
 
 __all__ = ["LEAST_WORKER_BYTES", "PREFIX", "Settings", "SettingsError"]
@@ -59,7 +60,7 @@ class Settings:
     sink_allowed_networks: tuple[read.IPNetwork, ...] = _setting(
         read.networks, "", "CIDRs that sinks may be in besides public addresses"
     )
-    sink_ports: frozenset[int] = _setting(read.ports, "443,1024-65535", "ports that sinks may use")
+    sink_ports: PortSet = _setting(read.ports, "443,1024-65535", "ports that sinks may use")
     sink_in_flight: int = _setting(
         read.count(1), "64", "notifications of a worker on their way to one sink at once"
     )

@@ -1,7 +1,7 @@
 """Claiming: what is due becomes the dispatcher's tasks, as much of it as there is room for."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.model import Claim
@@ -40,19 +40,36 @@ class Claimer:
         self._runner = runner
         self._clock = clock
         self._events = events
-        self._under_way = False
+        self._under_way = self._looking = False
         self._partitions = [Partition(number) for number in range(partitions)]
 
     @property
     def idle(self) -> bool:
-        """No claim is under way."""
-        return not self._under_way
+        """Nothing that was asked of the store is under way."""
+        return not self._under_way and not self._looking
 
     def wait_s(self, now_s: float) -> float:
         """How long there is nothing to claim, or no room for it; infinite if that is not known."""
         if self._under_way or self._runner.room <= 0 or self._held.partitions <= 0:
             return float("inf")
         return self._schedule.wait_s(now_s)
+
+    def look(self, numbers: Iterable[int]) -> None:
+        """Has those of these partitions asked that may have something due."""
+        wanted = [self._partitions[number] for number in numbers]
+        self._looking = True
+        self._calls.start(
+            lambda: self._store.claims.look(wanted), lambda answer: self._looked_at(wanted, answer)
+        )
+
+    def _looked_at(self, wanted: Sequence[Partition], answer: StoreAnswer[list[int]]) -> None:
+        self._looking = False
+        found, now_s = answer.get(), self._clock.monotonic()
+        if found is not None:
+            self._schedule.ask(found, now_s)
+            return
+        for partition in wanted:
+            self._schedule.ask_later(partition.number, REPEAT_S, now_s)
 
     def claim(self) -> None:
         """Claims what is due, and begins it once the store has answered; one claim at a time."""
@@ -97,7 +114,8 @@ class Claimer:
             now_s=self._clock.monotonic(),
         )
         # What is cut short by its bytes may have more as well.
-        self._schedule.ask(number for number, of_one in found.items() if self._held.may_be_cut(size, of_one))
+        cut = [number for number, of_one in found.items() if self._held.may_be_cut(size, of_one)]
+        self._schedule.ask(cut, self._clock.monotonic())
 
     def _begin(self, claims: Sequence[Claim], now_s: float) -> dict[int, list[Claim]]:
         """Begins each claim; returns them by partition."""

@@ -18,7 +18,7 @@ from webrtc_events.core.random_uuids import random_uuids
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.cloud_event import EventFormats, build_event
 from webrtc_events.delivery.sink_validation import origin_header
-from webrtc_events.sinks.signatures import Signer, UnsignableError
+from webrtc_events.sinks.signing import RequestSigner, UnsignableError
 
 __all__ = ["Notification", "NotificationSettings", "NotificationWriter", "Skipped"]
 
@@ -66,7 +66,7 @@ class NotificationWriter:
     """Writes notifications of every contract version, with the sink's credential; `signer` signs them."""
 
     def __init__(
-        self, formats: EventFormats, settings: NotificationSettings, signer: Signer | None = None
+        self, formats: EventFormats, settings: NotificationSettings, signer: RequestSigner | None = None
     ) -> None:
         self._formats = formats
         self._signer = signer

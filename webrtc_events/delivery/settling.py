@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from webrtc_events.core.clock import Clock
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.held_bytes import HeldBytes
+from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.store_calls import StoreAnswer, StoreCalls
 from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.store.keys import Partition
 from webrtc_events.store.settlements import SettleOutcome
 from webrtc_events.store.store import Store
 
@@ -20,12 +22,20 @@ class Settler:
     """Keeps finished tasks until they are settled, or left to their leases."""
 
     def __init__(
-        self, store: Store, calls: StoreCalls, held: HeldBytes, schedule: ClaimSchedule, clock: Clock
+        self,
+        store: Store,
+        calls: StoreCalls,
+        *,
+        held: HeldBytes,
+        schedule: ClaimSchedule,
+        home: HomePartitions,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._calls = calls
         self._held = held
         self._schedule = schedule
+        self._home = home
         self._clock = clock
         self._finished: list[DeliveryTask] = []
         self._under_way: list[DeliveryTask] = []
@@ -74,6 +84,7 @@ class Settler:
             self._take(zip(tasks, results, strict=True))
 
     def _take(self, results: Iterable[tuple[DeliveryTask, SettleOutcome]]) -> None:
+        away: set[int] = set()
         for task, result in results:
             if result is SettleOutcome.UNANSWERED:
                 self._unanswered.append(task)
@@ -87,10 +98,20 @@ class Settler:
                 log.info("%s subscription=%s", result, task.claim.subscription_id)
             elif result is SettleOutcome.DUE:
                 self._ask_again(task)
+                if task.retry is None and task.partition.number not in self._home:
+                    away.add(task.partition.number)
+        if away:
+            # Where they are at home nobody knows yet that they have more.
+            self._calls.start(lambda: self._store.claims.wake(map(Partition, sorted(away))), _woken)
 
     def _ask_again(self, task: DeliveryTask) -> None:
-        number = task.partition.number
+        number, now_s = task.partition.number, self._clock.monotonic()
         if task.retry is None:
-            self._schedule.ask([number])
+            self._schedule.ask([number], now_s)
         else:
-            self._schedule.ask_later(number, task.retry.delay_ms / 1000, self._clock.monotonic())
+            self._schedule.ask_later(number, task.retry.delay_ms / 1000, now_s)
+
+
+def _woken(answer: StoreAnswer[list[int]]) -> None:
+    """In an outage nobody heard of it: they look by themselves."""
+    answer.get()

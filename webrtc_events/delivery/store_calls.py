@@ -103,6 +103,7 @@ class StoreThread(StoreCalls):
         self._calls.put(None)
         if self._thread.ident is not None:
             self._thread.join(grace_s)
+        self.collect()
         return not self._thread.is_alive()
 
     def _run(self) -> None:

@@ -10,6 +10,8 @@ Source: IANA IPv4 and IPv6 Special-Purpose Address Registries, IANA IPv6 Global 
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from webrtc_events.core.port_set import PortSet
+
 __all__ = ["SINK_PORTS", "AddressPolicy"]
 
 _REFUSED_4 = tuple(
@@ -53,7 +55,7 @@ _REFUSED_6 = tuple(
 _MAPPED_6 = IPv6Network("::ffff:0:0/96")
 _NAT64_6 = IPv6Network("64:ff9b::/96")
 
-SINK_PORTS = frozenset({443, *range(1024, 65536)})
+SINK_PORTS = PortSet.of(443, (1024, 65535))
 """The default: HTTPS, and the unprivileged ones. Keeps mail, SSH and the like out of reach."""
 
 
@@ -72,7 +74,7 @@ class AddressPolicy:
     def __init__(
         self,
         allowed_networks: tuple[IPv4Network | IPv6Network, ...] = (),
-        ports: frozenset[int] = SINK_PORTS,
+        ports: PortSet = SINK_PORTS,
     ) -> None:
         self._allowed = allowed_networks
         self.ports = ports

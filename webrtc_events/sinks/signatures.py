@@ -24,8 +24,9 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.core.jwk import public_jwk
 from webrtc_events.core.setting_values import PrivateKey
 from webrtc_events.core.settings import Settings
+from webrtc_events.sinks.signing import UnsignableError
 
-__all__ = ["Signer", "UnsignableError", "key_set"]
+__all__ = ["Signer", "key_set"]
 
 _LABEL = "sig1"
 _TAG = "webrtc-events"
@@ -41,10 +42,6 @@ _HEADERS = (
     "webhook-request-origin",
     "webhook-request-rate",
 )
-
-
-class UnsignableError(ValueError):
-    """A request that is no valid one, such as one for a malformed URL; the text repeats none of it."""
 
 
 @dataclass(slots=True)
@@ -72,13 +69,7 @@ class Signer:
         return cls(settings.signing_keys[0], clock) if settings.signing_keys else None
 
     def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> dict[str, str]:
-        """The headers to add to a request: its signature, and its digest if it has a body.
-
-        `headers` are the service's own, by lower-case names; a subscriber's are not covered.
-
-        Raises:
-            UnsignableError: the request is not valid, so it could not be sent either.
-        """
+        """See `RequestSigner`."""
         message = _Message(method, url, dict(headers))
         created = datetime.fromtimestamp(self._clock.now(), UTC)
         digested = {*headers, "content-digest"} if body is not None else headers

@@ -70,19 +70,8 @@ def _split_authority(authority: str) -> tuple[str, str | None]:
 def _check_port(port: str | None, policy: AddressPolicy) -> str:
     given = _HTTPS if port is None else port
     if not _PORT.fullmatch(given) or int(given) not in policy.ports:
-        raise ValueError(f"sink must use one of the ports {_spans(policy.ports)}")
+        raise ValueError(f"sink must use one of the ports {policy.ports}")
     return "" if given == _HTTPS else f":{given}"
-
-
-def _spans(ports: frozenset[int]) -> str:
-    """Such as `443, 1024-65535`: the ports as ranges."""
-    runs: list[list[int]] = []
-    for port in sorted(ports):
-        if runs and port == runs[-1][1] + 1:
-            runs[-1][1] = port
-        else:
-            runs.append([port, port])
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def _check_host(host: str, policy: AddressPolicy) -> str:

@@ -7,15 +7,16 @@ from typing import Any
 
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.client_index import ClientIndex
-from webrtc_events.store.connection import Connection, reached
+from webrtc_events.store.connection import Connection
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, end_note
 from webrtc_events.store.rebuild import Rebuild
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.subscription_reads import read_subscriptions
+from webrtc_events.store.sweep_schedule import Look
 from webrtc_events.store.time_log import TimeLog
 
-__all__ = ["Expiry"]
+__all__ = ["Expiry", "Sweep"]
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ class _Swept:
     `removable` has id and client of each subscription that is to be removed. `pending` are the ids of those
     whose initial event is pending. `skipped` were written by a newer release. `broken_indexes` are to be
     made anew. `ahead_ms`: how far the partition's time is ahead of the store's clock, which went back.
-    `end_notes` are of those that are over and still count in their client's index.
+    `end_notes` are of those that are over and still count in their client's index. `time_ms`: the
+    partition's time.
     """
 
     touched: int
@@ -42,12 +44,24 @@ class _Swept:
     broken_indexes: Sequence[str]
     ahead_ms: int
     end_notes: Sequence[str]
+    time_ms: int
 
     @classmethod
     def parse(cls, raw: Sequence[Any]) -> "_Swept":
-        touched, removable, pending, skipped, damaged, indexes, ahead_ms, notes = raw
+        touched, removable, pending, skipped, damaged, indexes, ahead_ms, notes, time_ms = raw
         pairs = tuple(zip(removable[::2], removable[1::2], strict=True))
-        return cls(touched, pairs, pending, skipped, damaged, indexes, ahead_ms, notes)
+        return cls(touched, pairs, pending, skipped, damaged, indexes, ahead_ms, notes, time_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """How much was done, so that a caller knows to come again at once; the time of each partition, ms.
+
+    What could not be reached has no time here.
+    """
+
+    count: int
+    times_ms: Mapping[int, int]
 
 
 class Expiry:
@@ -66,35 +80,61 @@ class Expiry:
         self._initial_events = initial_events
         self._time_log = TimeLog()
         self._unreached: Set[int] = frozenset()
+        # By how much the time of each partition was ahead of the store's clock, ms.
+        self._ahead_ms: dict[int, int] = {}
 
     def sweep(self, limit: int = 100) -> int:
-        """Does what time does, in every partition that can be reached: see sweep.lua.
-
-        Returns how much it did, so that a caller knows to come again at once.
+        """Does what time does, in every partition that can be reached. Returns how much it did.
 
         Raises:
-            Unavailable: no partition can be reached.
+            Unavailable: see `sweep_some`.
         """
+        return self.sweep_some(range(self._connection.partition_count), limit).count
+
+    def look(self) -> dict[int, Look]:
+        """What each partition that can be looked at has to be done; see sweep.lua, which does it."""
         partitions = self._connection.partitions
+        pipe = self._connection.client.pipeline()
+        for partition in partitions:
+            pipe.zrange(partition.ends, 0, 0, withscores=True)
+            pipe.exists(*partition.kept_for_sweeper)
+        answers = pipe.execute(raise_on_error=False)
+        return {
+            partition.number: Look(first[0][1] if first else None, kept > 0)
+            for partition, first, kept in zip(partitions, answers[::2], answers[1::2], strict=True)
+            if not isinstance(first, Exception) and not isinstance(kept, Exception)
+        }
+
+    def sweep_some(self, numbers: Sequence[int], limit: int) -> Sweep:
+        """Does what time does in these partitions, where they can be reached: see sweep.lua.
+
+        Raises:
+            Unavailable: no partition of all can be reached.
+        """
+        partitions = [Partition(number) for number in numbers]
         answers = self._answers(partitions, limit)
-        self._report_unreached(answers)
+        self._report_unreached(numbers, answers)
         total = 0
-        max_ahead_ms = 0
         pending: list[str] = []
         end_notes: dict[int, Sequence[str]] = {}
-        for partition, raw in reached(partitions, answers):
+        times_ms: dict[int, int] = {}
+        for partition, raw in zip(partitions, answers, strict=True):
+            if isinstance(raw, Unavailable):
+                continue
             swept = _Swept.parse(raw)
             total += self._follow(partition, swept)
-            max_ahead_ms = max(max_ahead_ms, swept.ahead_ms)
+            self._ahead_ms[partition.number] = swept.ahead_ms
+            times_ms[partition.number] = swept.time_ms
             pending += swept.pending
             end_notes[partition.number] = swept.end_notes
-        self._time_log.report(max_ahead_ms)
+        self._time_log.report(max(self._ahead_ms.values(), default=0))
         # After all removals, which a full store needs most.
         for found in read_subscriptions(self._connection, pending):
             _is_done(self._initial_events.complete, found)
         settled = self._settle_notes(end_notes)
         # Where there may be more, it is worth coming again at once.
-        return total + (settled if any(len(notes) == limit for notes in end_notes.values()) else 0)
+        is_cut = any(len(notes) == limit for notes in end_notes.values())
+        return Sweep(total + (settled if is_cut else 0), times_ms)
 
     def _answers(self, partitions: Sequence[Partition], limit: int) -> list[Any]:
         """What sweep.lua answers for each; Unavailable for what cannot be reached.
@@ -142,21 +182,30 @@ class Expiry:
             # What has been done stays so; the next sweep finds the rest.
             return 0
 
-    def _report_unreached(self, answers: Sequence[Any]) -> None:
-        """Logs which partitions can be reached no longer, or again."""
-        unreached = {
-            number: answer for number, answer in enumerate(answers) if isinstance(answer, Unavailable)
+    def _report_unreached(self, numbers: Sequence[int], answers: Sequence[Any]) -> None:
+        """Logs which partitions can be reached no longer, or again.
+
+        Raises:
+            Unavailable: none can be.
+        """
+        failures = {
+            number: answer
+            for number, answer in zip(numbers, answers, strict=True)
+            if isinstance(answer, Unavailable)
         }
-        if unreached.keys() == self._unreached:
+        unreached = (self._unreached - set(numbers)) | failures.keys()
+        if failures and len(unreached) == self._connection.partition_count:
+            raise next(iter(failures.values()))
+        if unreached == self._unreached:
             return
-        self._unreached = unreached.keys()
-        if unreached:
-            numbers = ", ".join(map(str, unreached))
-            reason = next(iter(unreached.values())).__cause__
+        self._unreached = unreached
+        if failures:
+            named = ", ".join(map(str, sorted(unreached)))
+            reason = next(iter(failures.values())).__cause__
             log.warning(
-                "the store does not serve partitions %s: %s: %s", numbers, type(reason).__name__, reason
+                "the store does not serve partitions %s: %s: %s", named, type(reason).__name__, reason
             )
-        else:
+        elif not unreached:
             log.info("the store serves every partition again")
 
 

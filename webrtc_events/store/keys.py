@@ -12,6 +12,8 @@ import zlib
 
 __all__ = [
     "REGISTRATION_FIELD",
+    "SWEEPER_TURN",
+    "WORKERS_KEY",
     "Partition",
     "bucket_key",
     "client_key",
@@ -106,6 +108,11 @@ class Partition:
         """zset: notes of subscriptions that are over and still count in their client's index → 0."""
         return f"{self.tag}:ended"
 
+    @property
+    def kept_for_sweeper(self) -> tuple[str, ...]:
+        """What is there only while the sweeper has work with it."""
+        return self.rebuild, self.initial, self.ended, self.payloads
+
     def subscription(self, subscription_id: str) -> str:
         """hash: the subscription, its counters, lease and fence."""
         return f"{self.tag}:subscription:{subscription_id}"
@@ -154,6 +161,13 @@ class Partition:
     def ending(self, registration_id: str) -> str:
         """set with TTL: subscriptions that are still to end with that registration, which time ends."""
         return f"{self.tag}:ending:{registration_id}"
+
+
+SWEEPER_TURN = "sweeper-turn"
+"""string with TTL: whose turn it is to look what time does. A hint."""
+
+WORKERS_KEY = "workers"
+"""zset with TTL: name of a running worker → when it is forgotten, ms. A hint."""
 
 
 def set_aside_key(key: str) -> str:

@@ -22,6 +22,7 @@ from webrtc_events.store.rate_limits import RateLimits, RequestRate
 from webrtc_events.store.rebuild import Rebuild
 from webrtc_events.store.redis.scripts import Client, Scripts, connect, store_errors
 from webrtc_events.store.registrations import RegistrationRecords
+from webrtc_events.store.running_workers import RunningWorkers
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions, script_options
 from webrtc_events.store.session_index import SessionIndex
 from webrtc_events.store.session_states import SessionStates
@@ -76,6 +77,7 @@ class Store:
         self.claims = Claims(connection, ClaimLimits.of(settings), self.initial_events)
         self.expiry = Expiry(connection, self.rebuild, self.client_index, self.initial_events)
         self.registrations = RegistrationRecords(connection)
+        self.workers = RunningWorkers(connection)
         self.rate_limits = RateLimits(connection, RequestRate.of(settings))
 
     @classmethod

@@ -31,6 +31,7 @@ __all__ = ["Call", "Client", "Scripts", "WrongType", "answers_of", "connect", "s
 
 _NAMES = (
     "append",
+    "beat",
     "claim",
     "create",
     "discard",
@@ -93,7 +94,7 @@ _PASSING = re.compile(
 
 # What these write may be lost: it is done anew, or made up for.
 _WRITE_NOTHING_TO_KEEP = frozenset(
-    {"claim", "index_page", "mark", "sweep", "take_rate_slot", "take_rate_token"}
+    {"beat", "claim", "index_page", "mark", "sweep", "take_rate_slot", "take_rate_token"}
 )
 
 # What scripts share, in this order.
@@ -110,6 +111,7 @@ _SHARED = (
 # Of short scripts, which run very often, the last of them that they need: to make the functions of the others
 # takes longer than their work. Each may use those before it, so none is left out before the last.
 _LAST_SHARED = {
+    "beat": "common",
     "record_session_state": "outboxes",
     "register": "records",
     "take_rate_slot": "common",
