@@ -41,6 +41,7 @@ _NAMES = (
     "initial",
     "mark",
     "mend",
+    "read_records",
     "record_session_state",
     "redeliver",
     "register",
@@ -94,26 +95,30 @@ _PASSING = re.compile(
 
 # What these write may be lost: it is done anew, or made up for.
 _WRITE_NOTHING_TO_KEEP = frozenset(
-    {"beat", "claim", "index_page", "mark", "sweep", "take_rate_slot", "take_rate_token"}
+    {"beat", "claim", "index_page", "mark", "read_records", "sweep", "take_rate_slot", "take_rate_token"}
 )
 
 # What scripts share, in this order.
 _SHARED = (
     "common",
+    "client_index",
     "records",
     "outboxes",
     "endings",
     "appending",
     "outbox_heads",
-    "client_index",
     "payloads",
 )
 # Of short scripts, which run very often, the last of them that they need: to make the functions of the others
 # takes longer than their work. Each may use those before it, so none is left out before the last.
 _LAST_SHARED = {
     "beat": "common",
+    "index_page": "client_index",
+    "read_records": "common",
     "record_session_state": "outboxes",
     "register": "records",
+    "reserve": "client_index",
+    "standing": "client_index",
     "take_rate_slot": "common",
     "take_rate_token": "common",
 }
