@@ -49,7 +49,7 @@ class Store:
         shares: bool,
     ) -> None:
         self.client = client
-        self.scripts = Scripts(client, script_options(settings, options))
+        self.scripts = Scripts(client, script_options(settings, options), options.offset_ms)
         self.guard = Guard()
         self.damage = DamageLog(clock or SystemClock())
         self.partitions = settings.partitions

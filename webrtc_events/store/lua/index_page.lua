@@ -2,7 +2,7 @@
 -- The next subscriptions of a client's index, in the order in which they were named, whatever their standing is:
 -- one whose standing changes keeps its place.
 -- KEYS: 1 the client's index
--- ARGV: 1 '' (unused: the key is whole)  2 options (shared/common.lua)
+-- ARGV: 1 '' (unused: the key is whole)  2 offset_ms (shared/common.lua)
 --       3 when the last one that was read was named, as it was returned, or '' to begin  4 its id  5 how many
 -- Returns {how many the index has in all, when the last of these was named, or '', id...}; fewer ids than (5) are
 --   the last ones.

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Fields of some subscriptions of a partition, one after the other, until those that were read come to some bytes.
 -- KEYS: 1... their hashes
--- ARGV: 1 '' (unused: the keys are whole)  2 options (shared/common.lua)
+-- ARGV: 1 '' (unused: the keys are whole)  2 offset_ms (shared/common.lua)
 --       3 how many bytes of fields in all  4 '1': the first one however large it is  5... the fields
 -- Returns for each of the first of them its fields, false where it has none, or 'WRONGTYPE' for a key that is no
 --   hash; false where there is no such key. Those that are left out are to be asked for again.
