@@ -1,7 +1,8 @@
 """Delivery, round by round: settle what is finished, claim what is due, wait for sinks.
 
 A claim is worked off as a task: its events one after the other, so that order holds, while
-many tasks share one thread.
+many tasks share one thread. Settles and claims may be under way while sinks are waited for: their answers
+are taken in the next round (store_calls.py).
 """
 
 import logging
@@ -23,7 +24,7 @@ from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.notifications import NotificationWriter
 from webrtc_events.delivery.rate_limit import RateLimiter
 from webrtc_events.delivery.settling import Settler
-from webrtc_events.delivery.store_calls import REPEAT_S, StoreCalls
+from webrtc_events.delivery.store_calls import REPEAT_S, StoreAnswer, StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.limits import SinkLimits
@@ -80,13 +81,14 @@ class Dispatcher:
         clock: Clock,
         random: Callable[[], float],
         options: DispatcherOptions,
+        calls: StoreCalls | None = None,
     ) -> None:
         self._sink = sink
         self._clock = clock
         self._poll_s = options.poll_s
         self._repeat_s = min(options.poll_s, REPEAT_S)
         self._next_poll = self._next_look_at_all = self._next_repeat = 0.0
-        self._calls = StoreCalls()
+        self._calls = StoreCalls() if calls is None else calls
         self._store = store
         self._partitions = settings.partitions
         self._home = HomePartitions(secrets.token_hex(8))
@@ -119,8 +121,8 @@ class Dispatcher:
 
     @property
     def idle(self) -> bool:
-        """Nothing is in flight and nothing waits to be settled."""
-        return self._runner.idle and self._settler.idle
+        """Nothing is in flight, no claim is under way, and nothing waits to be settled."""
+        return self._runner.idle and self._claimer.idle and self._settler.idle
 
     def notice(self, partition: int) -> None:
         """Something became due in that partition. May be called from any thread."""
@@ -128,12 +130,8 @@ class Dispatcher:
         self._sink.wake()
 
     def leave(self) -> None:
-        """Others ask at once for what was at home here.
-
-        Raises:
-            Unavailable: the store does not answer; they find out within seconds.
-        """
-        self._store.workers.leave(self._home.name)
+        """Others ask at once for what was at home here; if the store does not answer, within seconds."""
+        self._calls.start(lambda: self._store.workers.leave(self._home.name), _left)
 
     def step(self, *, claiming: bool = True) -> None:
         """One round: settle, claim, wait for sinks a little. Without claiming, tasks end early.
@@ -145,6 +143,7 @@ class Dispatcher:
         self._runner.draining = not claiming
         self._calls.begin_round()
         try:
+            self._calls.collect()
             self._repeat()
             self._settler.settle()
             if claiming:
@@ -162,6 +161,10 @@ class Dispatcher:
         self._settler.settle()
         self._calls.check()
 
+    def close(self, grace_s: float) -> bool:
+        """Once idle. False: a call to the store is still at work after `grace_s`."""
+        return self._calls.close(grace_s)
+
     def _repeat(self) -> None:
         """What the store did not answer."""
         now_s = self._clock.monotonic()
@@ -173,7 +176,7 @@ class Dispatcher:
     def _poll(self) -> None:
         """Every `poll_s` its own partitions are looked at, now and then all: a hint may have been lost."""
         now_s = self._clock.monotonic()
-        if now_s >= self._next_poll:
+        if now_s >= self._next_poll and self._claimer.idle:
             self._next_poll = now_s + self._poll_s
             self._share_partitions()
             self._claimer.look(self._to_look_at(now_s))
@@ -186,8 +189,11 @@ class Dispatcher:
 
     def _share_partitions(self) -> None:
         """With the workers that are running; while the store does not say who is, with nobody."""
+        self._calls.start(lambda: self._store.workers.beat(self._home.name), self._shared)
+
+    def _shared(self, running: StoreAnswer[list[str]]) -> None:
         before = self._home.workers
-        self._home.share(self._calls.call(lambda: self._store.workers.beat(self._home.name)) or ())
+        self._home.share(running.get() or ())
         if self._home.workers != before:
             log.info("workers=%d share the partitions, before=%d", self._home.workers, before)
 
@@ -200,3 +206,9 @@ class Dispatcher:
         if not self._runner.draining:
             waits_s.append(self._claimer.wait_s(now_s))
         return max(0.0, min(waits_s))
+
+
+def _left(answer: StoreAnswer[None]) -> None:
+    answer.get()
+    if answer.error is not None:
+        log.warning("cannot say that this worker stops: the store does not answer; others notice it soon")

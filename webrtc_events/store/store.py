@@ -27,6 +27,7 @@ from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions, sc
 from webrtc_events.store.session_index import SessionIndex
 from webrtc_events.store.session_states import SessionStates
 from webrtc_events.store.skipped_log import SkippedLog
+from webrtc_events.store.subscription_lists import SubscriptionLists
 from webrtc_events.store.subscriptions import SubscriptionLimits, SubscriptionRecords
 
 __all__ = ["Store"]
@@ -48,7 +49,7 @@ class Store:
         shares: bool,
     ) -> None:
         self.client = client
-        self.scripts = Scripts(client, script_options(settings, options))
+        self.scripts = Scripts(client, script_options(settings, options), options.offset_ms)
         self.guard = Guard()
         self.damage = DamageLog(clock or SystemClock())
         self.partitions = settings.partitions
@@ -68,6 +69,7 @@ class Store:
             self.session_index,
             self.initial_events,
         )
+        self.subscription_lists = SubscriptionLists(connection, self.client_index)
         self.events = NetworkEvents(
             connection,
             self.session_states,
