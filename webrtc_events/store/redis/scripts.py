@@ -38,6 +38,7 @@ _NAMES = (
     "erase",
     "index_page",
     "initial",
+    "join_session",
     "mark",
     "mend",
     "read_records",
@@ -112,6 +113,7 @@ _SHARED = (
 # takes longer than their work. Each may use those before it, so none is left out before the last.
 _LAST_SHARED = {
     "index_page": "client_index",
+    "join_session": "common",
     "read_records": "common",
     "record_session_state": "outboxes",
     "register": "records",
