@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from webrtc_events.core.model import (
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.keys import REGISTRATION_FIELD
 from webrtc_events.store.outbox_entries import parse_entry
+from webrtc_events.store.packed_requests import whole
 
 __all__ = [
     "FIELDS_OF_SUBSCRIPTION",
@@ -54,6 +56,7 @@ FIELDS_OF_SUBSCRIPTION = (
     "initial_pending",
     "contract",
     "origin",
+    "sink",
 )
 
 
@@ -65,6 +68,7 @@ def read_subscription(subscription_id: str, fields: Any) -> Subscription | Damag
     """
     if isinstance(fields, Exception):
         return DamagedRecord(subscription_id, "it is a key of another type")
+    fields = _with_whole_request(fields)
     found = _read_at_once(subscription_id, fields)
     if found is None:
         try:
@@ -72,6 +76,15 @@ def read_subscription(subscription_id: str, fields: Any) -> Subscription | Damag
         except _BadField as error:
             return DamagedRecord(subscription_id, str(error))
     return None if found.status is Status.DELETED else found
+
+
+def _with_whole_request(fields: Mapping[str, str]) -> Mapping[str, str]:
+    """One that cannot be made whole is left as it is, which is no JSON."""
+    text = fields.get("request", "")
+    with suppress(KeyError):
+        unpacked = whole(text, fields)
+        return fields if unpacked is text else {**fields, "request": unpacked}
+    return fields
 
 
 # What stands before the entries. Source: lua/claim.lua.

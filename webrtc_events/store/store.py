@@ -15,7 +15,7 @@ from webrtc_events.store.damage_log import DamageLog
 from webrtc_events.store.deadlines import Deadlines
 from webrtc_events.store.events import NetworkEvents
 from webrtc_events.store.expiry import Expiry
-from webrtc_events.store.first_start import check_partition_count, shares_payloads
+from webrtc_events.store.first_start import check_partition_count, packs_requests, shares_payloads
 from webrtc_events.store.guard import Guard
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.rate_limits import RateLimits, RequestRate
@@ -37,7 +37,7 @@ __all__ = ["Store"]
 class Store:
     """What is new is taken while `guard` permits it. `damage` logs records that cannot be read.
 
-    `shares`: outboxes may share payloads.
+    `shares`: outboxes may share payloads. `packs`: requests are kept packed.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Store:
         clock: Clock | None = None,
         *,
         shares: bool,
+        packs: bool = False,
     ) -> None:
         self.client = client
         self.scripts = Scripts(client, script_options(settings, options), options.offset_ms)
@@ -74,6 +75,7 @@ class Store:
                 must_be_known=settings.require_known_registration,
             ),
             self.initial_events,
+            packs=packs,
         )
         self.subscription_lists = SubscriptionLists(connection, self.client_index)
         self.events = NetworkEvents(
@@ -99,7 +101,9 @@ class Store:
         client = connect(settings.redis_url)
         try:
             check_partition_count(client, settings.partitions)
-            return cls(client, settings, options, shares=shares_payloads(client, settings.shared_payloads))
+            shares = shares_payloads(client, settings.shared_payloads)
+            packs = packs_requests(client, settings.shared_payloads)
+            return cls(client, settings, options, shares=shares, packs=packs)
         except BaseException:
             client.close()
             raise

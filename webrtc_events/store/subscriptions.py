@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -15,6 +15,7 @@ from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, client_key, partition_of_subscription
+from webrtc_events.store.packed_requests import packed, whole
 from webrtc_events.store.records import reason_of_damage
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.session_index import SessionIndex
@@ -119,13 +120,17 @@ class SubscriptionRecords:
         session_index: SessionIndex,
         session_joins: SessionJoins,
         initial_events: InitialEvents,
+        *,
+        packs: bool,
     ) -> None:
+        """`packs`: no process of the release before, which reads whole requests, uses the store."""
         self._connection = connection
         self._limits = limits
         self._client_index = client_index
         self._session_index = session_index
         self._session_joins = session_joins
         self._initial_events = initial_events
+        self._packs = packs
 
     def create(
         self,
@@ -151,7 +156,7 @@ class SubscriptionRecords:
             call = _create_call(
                 partition,
                 subscription,
-                _fields(subscription, sink, headers, sealed),
+                _fields(subscription, self._kept(subscription, {"sink": sink}), sink, headers, sealed),
                 self._limits,
                 session_room=self._session_room(subscription, partition, joined),
                 session_over=joined is not None and joined.state.is_over,
@@ -170,6 +175,12 @@ class SubscriptionRecords:
             except (DamagedRecord, Unavailable):
                 log.warning("the initial event of subscription=%s is left to the sweeper", subscription.id)
         return result
+
+    def _kept(self, subscription: Subscription, known: Mapping[str, str]) -> str:
+        """Its request, as it is kept; `known`: further fields of its record."""
+        if not self._packs:
+            return json.dumps(subscription.request)
+        return packed(subscription.request, {**_record_of(subscription), **known})
 
     def _reserved(
         self, subscription: Subscription, partition: Partition
@@ -222,8 +233,10 @@ class SubscriptionRecords:
         partition = self._connection.partition_of_known(subscription.id)
         # Before the subscription lives longer, what leads to it must.
         self._session_index.add(replace(subscription, expires_at_ms=expires_at_ms), partition)
-        call = _update_call(partition, subscription, expires_at_ms=expires_at_ms, sealed=sealed)
-        return _update_result(self._connection.run(call))
+        record = _record_of(subscription)
+        request = self._kept(subscription, {})
+        call = _update_call(partition, subscription, request, expires_at_ms=expires_at_ms, sealed=sealed)
+        return _update_result(self._connection.run(call), record)
 
     def get(self, subscription_id: str) -> Subscription | None:
         """The subscription without its credential, or None if there is none (any more).
@@ -278,11 +291,11 @@ class SubscriptionRecords:
 
 
 def _fields(
-    subscription: Subscription, sink: str, headers: Mapping[str, str], sealed: str | None
+    subscription: Subscription, request: str, sink: str, headers: Mapping[str, str], sealed: str | None
 ) -> dict[str, str | int]:
     """Of its hash, those that the script takes as they are."""
     fields: dict[str, str | int] = {
-        "request": json.dumps(subscription.request),
+        "request": request,
         "max_events": "" if subscription.max_events is None else subscription.max_events,
         "sink": sink,
         "headers": json.dumps(dict(headers)),
@@ -328,23 +341,39 @@ def _create_result(answer: tuple[str, str | int, str | int]) -> CreateResult:
     return CreateResult(CreateOutcome(outcome), int(now_ms), int(expires_at) if expires_at else None)
 
 
+def _record_of(subscription: Subscription) -> dict[str, str]:
+    """Fields of its record, under their names there. How its sink is written there is not known."""
+    return {
+        "type": subscription.type,
+        "registration": subscription.registration,
+        "session": subscription.session or "",
+    }
+
+
 def _update_call(
-    partition: Partition, subscription: Subscription, *, expires_at_ms: int | None, sealed: str | None
+    partition: Partition,
+    subscription: Subscription,
+    request: str,
+    *,
+    expires_at_ms: int | None,
+    sealed: str | None,
 ) -> Call:
     """Source: lua/update.lua."""
     credential = subscription.credential
     args: list[str | int] = [
         subscription.id,
         "" if expires_at_ms is None else expires_at_ms,
-        "" if expires_at_ms is None else json.dumps(subscription.request),
+        "" if expires_at_ms is None else request,
         "" if sealed is None or credential is None else credential.expires_at_ms,
         sealed or "",
     ]
     return Call("update", [partition.subscription(subscription.id)], partition.tag, args)
 
 
-def _update_result(answer: tuple[str, str, str]) -> UpdateResult:
-    outcome, expires_at, request = answer
-    if outcome != UpdateOutcome.UPDATED:
-        return UpdateResult(UpdateOutcome(outcome))
-    return UpdateResult(UpdateOutcome.UPDATED, int(expires_at) if expires_at else None, json.loads(request))
+def _update_result(answer: Sequence[str], record: Mapping[str, str]) -> UpdateResult:
+    """`record`: fields that the update has not changed."""
+    if answer[0] != UpdateOutcome.UPDATED:
+        return UpdateResult(UpdateOutcome(answer[0]))
+    _, expires_at, request, sink = answer
+    shown = json.loads(whole(request, {**record, "sink": sink}))
+    return UpdateResult(UpdateOutcome.UPDATED, int(expires_at) if expires_at else None, shown)

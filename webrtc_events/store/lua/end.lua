@@ -19,7 +19,7 @@ local function end_it()
     unreadable('its status is not known')
   end
   local answer = 'already'
-  if end_unless_over(id, ARGV[4], status) then
+  if end_unless_over(id, of[1], ARGV[4], status) then
     answer = 'ended'
   end
   if status == 'DELETED' then

@@ -116,17 +116,23 @@ end
 -- subscriptions. The newest comes first, and goes behind all others each time that it is taken. The lists are
 -- hints: `due` alone says what is due. Whose sink fails is not listed: it waits by its age.
 local CROWD, MAX_QUEUE = 2, 1000
+-- What this script has found out, or done: where many are due, who is in a round, which partition was woken.
+local crowded, listed, woken = {}, {}, {}
 local function list_in_crowd(id)
-  if (on_index('ZCOUNT', tag .. ':due', '-inf', now) or 0) <= CROWD then
+  crowded[tag] = crowded[tag] or (on_index('ZCOUNT', tag .. ':due', '-inf', now) or 0) > CROWD
+  if not crowded[tag] then
     return
   end
   local of = redis.call('HMGET', subscription_key(id), 'client', 'sink', 'failing_since')
   local host = of[2] and string.match(of[2], '^%a+://([^/?#]+)')
   if of[1] and host and not of[3] then
     host = string.lower(host)
-    write('ZADD', tag .. ':clients', 'NX', -now, of[1])
-    write('ZADD', tag .. ':hosts:' .. of[1], 'NX', -now, host)
     local queue = tag .. ':queue:' .. of[1] .. ' ' .. host
+    if not listed[queue] then
+      write('ZADD', tag .. ':clients', 'NX', -now, of[1])
+      write('ZADD', tag .. ':hosts:' .. of[1], 'NX', -now, host)
+      listed[queue] = true
+    end
     if write('RPUSH', queue, id) > MAX_QUEUE then
       -- It comes by its age; so does all where no worker knows of the lists yet.
       redis.call('LPOP', queue)
@@ -138,6 +144,9 @@ end
 local function make_due(id)
   if on_index('ZADD', tag .. ':due', 'NX', now, id) == 1 then
     list_in_crowd(id)
-    redis.call('SPUBLISH', tag .. ':wakeup', '1')
+    if not woken[tag] then
+      redis.call('SPUBLISH', tag .. ':wakeup', '1')
+      woken[tag] = true
+    end
   end
 end
