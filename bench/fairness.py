@@ -80,9 +80,14 @@ class Scene:
         self._redis = redis.Redis.from_url(valkey.url)
         stack.callback(self._redis.close)
         self.ca_file, certificate = certificates(folder)
-        ports = iter(free_ports(options.hosts + 3 * options.sick_hosts))
+        ports = iter(free_ports(options.hosts + 3 * options.sick_hosts + 1))
         self.healthy_ports = list(islice(ports, options.hosts))
-        self.served_by = stack.enter_context(healthy_sinks(folder, certificate, self.healthy_ports))
+        silent_port = next(ports) if options.same_hosts else None
+        if silent_port is not None:
+            stack.enter_context(sick_sinks("silent", certificate, [silent_port]))
+        self.served_by = stack.enter_context(
+            healthy_sinks(folder, certificate, self.healthy_ports, silent_port=silent_port)
+        )
         self.names = _Names.if_possible(folder, stack)
         self.kinds = KINDS if self.names else KINDS[:3]
         self.sick_ports = {kind: list(islice(ports, options.sick_hosts)) for kind in KINDS[:3]}
@@ -117,12 +122,18 @@ class Scene:
             made.append(Target(subscription_id, registration, url, is_healthy))
         return made
 
-    def _healthy_url(self, number: int) -> str:
+    @property
+    def sick_hosts(self) -> str:
+        return f"{len(self.kinds) * self.options.sick_hosts} that hang: {', '.join(self.kinds)}"
+
+    def _healthy_url(self, number: int, folder: str = "inbox") -> str:
         host = number % len(self.healthy_ports)
         name = self.names.healthy(host) if self.names else "127.0.0.1"
-        return f"https://{name}:{self.healthy_ports[host]}/inbox/{number}"
+        return f"https://{name}:{self.healthy_ports[host]}/{folder}/{number}"
 
     def _sick_url(self, number: int) -> str:
+        if self.options.same_hosts:
+            return self._healthy_url(number, "hang")
         kind = self.kinds[number % len(self.kinds)]
         host = number // len(self.kinds) % self.options.sick_hosts
         if kind == "nameless":
@@ -309,6 +320,7 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, default=20, help="healthy hosts")
     parser.add_argument("--share", type=float, default=0.05, help="share of subscriptions on sinks that hang")
     parser.add_argument("--sick-hosts", type=int, default=4, help="hosts of each kind that hangs")
+    parser.add_argument("--same-hosts", action="store_true", help="what hangs are paths of the healthy hosts")
     parser.add_argument(
         "--events", type=int, default=40, help="events for each subscription, for deliveries/s"
     )
@@ -320,6 +332,7 @@ def main() -> int:
     parser.add_argument("--max-latency", type=float, default=2.0, help="greatest ratio of the p99 latencies")
     options = parser.parse_args()
     rounds: dict[bool, list[Round]] = {False: [], True: []}
+    where = "paths of them that hang" if options.same_hosts else None
     titles = {False: "none hangs", True: f"{options.share:.0%} hang"}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
@@ -328,7 +341,7 @@ def main() -> int:
         print(
             f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
             f"{options.subscriptions} subscriptions on {options.hosts} healthy hosts ({scene.served_by}), "
-            f"{len(sick)} on {len(scene.kinds) * options.sick_hosts} that hang: {', '.join(scene.kinds)}"
+            f"{len(sick)} on {where or scene.sick_hosts}"
         )
         if scene.names is None:
             print("no host names that hang: they need root and unshare")

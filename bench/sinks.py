@@ -60,8 +60,12 @@ http {{
     location / {{ mirror /read; mirror_request_body on; stub_status; error_page 405 =204 @received; }}
     location = /read {{ internal; access_log off; return 204; }}
     location @received {{ return 204; }}
+    {hanging}
   }}
 }}
+"""
+_HANGING = """
+    location /hang/ {{ access_log off; proxy_pass http://127.0.0.1:{silent_port}; proxy_read_timeout 1h; }}
 """
 
 
@@ -86,12 +90,22 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def healthy_sinks(
-    folder: Path, certificate: Path, ports: Sequence[int], *, http2: bool = True
+    folder: Path,
+    certificate: Path,
+    ports: Sequence[int],
+    *,
+    http2: bool = True,
+    silent_port: int | None = None,
 ) -> Iterator[str]:
-    """Serves them from another process; yields what it is: nginx, or else this module."""
+    """Serves them from another process; yields what it is: nginx, or else this module.
+
+    With `silent_port`, paths below /hang/ never answer: nginx asks there, where a silent sink is.
+    """
     nginx = shutil.which("nginx")
     with ExitStack() as stack:
         log = stack.enter_context(arrivals_file(folder).open("ab"))
+        if nginx is None and silent_port is not None:
+            raise RuntimeError("paths that hang beside others take nginx")
         if nginx is None:
             stack.enter_context(_process((*_THIS, "healthy", str(certificate), *map(str, ports)), log, ports))
         else:
@@ -102,6 +116,7 @@ def healthy_sinks(
                     certificate=certificate,
                     listen=" ".join(f"listen 127.0.0.1:{port} ssl{' http2' * http2};" for port in ports),
                     arrivals=arrivals_file(folder),
+                    hanging="" if silent_port is None else _HANGING.format(silent_port=silent_port),
                     user="user root;" if os.geteuid() == 0 else "",
                 )
             )
