@@ -19,7 +19,7 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.store.keys import SWEEPER_TURN
-from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions
 from webrtc_events.store.store import Store
 
 # How long an example takes says more about the machine than about the code.
@@ -185,7 +185,7 @@ def store_at(settings: Settings) -> Iterator[Callable[..., Store]]:
     """Opens the store, its clock shifted by some seconds."""
     opened: list[Store] = []
 
-    def connect(seconds: float = 0, *, lease_ms: int = 30_000) -> Store:
+    def connect(seconds: float = 0, *, lease_ms: int = DEFAULT_OPTIONS.lease_ms) -> Store:
         opened.append(
             Store.connect(settings, StoreOptions(lease_ms=lease_ms, offset_ms=round(seconds * 1000)))
         )

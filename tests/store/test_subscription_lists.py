@@ -12,6 +12,7 @@ from tests.store.client_indexes import INDEX, LONG_AGO
 from webrtc_events.core.errors import NewerRelease
 from webrtc_events.store import subscription_lists
 from webrtc_events.store.keys import Partition, new_subscription_id
+from webrtc_events.store.packed_requests import whole
 from webrtc_events.store.redis.client import Batch
 from webrtc_events.store.store import Store
 from webrtc_events.store.subscription_lists import PAGE
@@ -40,7 +41,8 @@ def listed(store: Store) -> list[str]:
 
 
 def grown(raw: "redis.Redis", subscription_id: str, size: int) -> None:
-    request = json.loads(raw.hget(key_of(subscription_id), "request") or "")
+    record = raw.hgetall(key_of(subscription_id))
+    request = json.loads(whole(record["request"], record))
     request["config"]["subscriptionDetail"]["deviceId"] = "x" * size
     raw.hset(key_of(subscription_id), "request", json.dumps(request))
 
