@@ -18,7 +18,7 @@ from webrtc_events.api import http_protocol as protocol
 from webrtc_events.contract.documents import load_next, load_public
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import client_key, new_subscription_id, partition_of
-from webrtc_events.store.subscription_lists import PAGE, SubscriptionList, SubscriptionLists
+from webrtc_events.store.subscription_lists import PAGE, SubscriptionLists
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 P = partition_of("r1", 64)
@@ -150,20 +150,16 @@ def test_a_short_list_is_one_request(api_with: ApiWith, raw_store: "redis.Redis"
 @pytest.fixture
 def breaking(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Exception], None]:
     """A list fails at its n-th page."""
-    list_of = SubscriptionLists.of
+    pages_of = SubscriptionLists.pages_of
 
     def arm(number: int, error: Exception) -> None:
-        def failing(pages: Any) -> Any:
-            for at, page in enumerate(pages):
+        def failing(lists: SubscriptionLists, client: str) -> Any:
+            for at, page in enumerate(pages_of(lists, client)):
                 if at == number:
                     raise error
                 yield page
 
-        def of(lists: SubscriptionLists, client: str) -> SubscriptionList:
-            found = list_of(lists, client)
-            return SubscriptionList(found.count, failing(found.pages))
-
-        monkeypatch.setattr(SubscriptionLists, "of", of)
+        monkeypatch.setattr(SubscriptionLists, "pages_of", failing)
 
     return arm
 

@@ -95,7 +95,7 @@ def created_with_token(
 
 def all_of(store: Store, client: str = "app") -> list[Subscription]:
     """Every subscription of a client."""
-    return [subscription for page in store.subscription_lists.of(client).pages for subscription in page]
+    return [subscription for page in store.subscription_lists.pages_of(client) for subscription in page]
 
 
 def listed(subscriptions: Subscriptions, caller: Caller) -> list[HTTPSubscriptionResponse]:

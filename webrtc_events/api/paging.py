@@ -18,9 +18,10 @@ from webrtc_events.contract.validators import Validator
 
 __all__ = ["ArrayPage", "Cut", "PagedArray", "paged"]
 
-# After each of the first pages others have the process for as long as the page had it, from then on for three
-# times as long: who makes long answers in a loop leaves three quarters of it.
+# After each of the first pages others have the process for half as long as the page had it, from then on for
+# three times as long: who makes long answers in a loop leaves three quarters of it.
 _QUICK_PAGES = 10
+_QUICK_PAUSES = 0.5
 _PAUSES = 3
 _MAX_PAUSE_S = 0.05
 
@@ -63,7 +64,7 @@ class PagedArray(StreamingResponse):
             async for text in self.body_iterator:
                 took_s = now_s() - began_s
                 await send({"type": "http.response.body", "body": text, "more_body": True})
-                pauses = 1 if next(numbers) <= _QUICK_PAGES else _PAUSES
+                pauses = _QUICK_PAUSES if next(numbers) <= _QUICK_PAGES else _PAUSES
                 await asyncio.sleep(min(pauses * took_s, _MAX_PAUSE_S))
                 began_s = now_s()
         except Exception as error:  # noqa: BLE001 (whatever it is, it is logged, and nothing else can be done)

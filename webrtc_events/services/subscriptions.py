@@ -169,9 +169,9 @@ class Subscriptions:
         Raises:
             TooManyRequests: the client's rate is used up; before the first of them.
         """
-        found = self._store.subscription_lists.of(caller.client)
-        self._pay_for_list(caller.client, found.count)
-        return self._resources.of_pages(found.pages, caller, self._store.damage.report)
+        self._pay_for_list(caller.client)
+        pages = self._store.subscription_lists.pages_of(caller.client)
+        return self._resources.of_pages(pages, caller, self._store.damage.report)
 
     def get(self, caller: Caller, subscription_id: str) -> HTTPSubscriptionResponse:
         """
@@ -238,9 +238,11 @@ class Subscriptions:
             raise NotFound
         return found
 
-    def _pay_for_list(self, client: str, count: int) -> None:
+    def _pay_for_list(self, client: str) -> None:
         """More than the one request that every request is counted as."""
-        more = min(count // _LISTED_A_REQUEST, self._requests_at_once - 1)
+        if not self._store.rate_limits.limits_requests:
+            return
+        more = min(self._store.client_index.count(client) // _LISTED_A_REQUEST, self._requests_at_once - 1)
         if more > 0:
             self._pay(client, more, f"The list counts as {more + 1} requests; try again later.")
 

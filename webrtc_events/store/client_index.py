@@ -104,24 +104,26 @@ class ClientIndex:
             pipe.zrem(client_key(client), subscription_id)
             answers_of(pipe)
 
-    def ids(self, client: str) -> tuple[int, Iterator[list[str]]]:
-        """How many there are, ended ones too; the ids of all, oldest first, up to `IDS_AT_ONCE` at once.
+    def count(self, client: str) -> int:
+        """How many there are, ended ones too."""
+        try:
+            with store_errors():
+                return int(self._redis.zcard(client_key(client)))
+        except WrongType:
+            self.mend(client)
+            return self.count(client)
 
-        Each that is there throughout comes once.
-        """
-        count, named, *ids = self._page(client, "", "")
-        return count, self._pages(client, named, ids)
-
-    def _pages(self, client: str, named: str, ids: list[str]) -> Iterator[list[str]]:
-        while ids:
-            yield ids
+    def pages(self, client: str) -> Iterator[list[str]]:
+        """The ids of all, oldest first, some at once. Each that is there throughout comes once."""
+        named, last = "", ""
+        while True:
+            call = Call("index_page", [client_key(client)], "", [named, last, IDS_AT_ONCE])
+            ((named, *ids),) = self._run_beside(client, call, [])
+            if ids:
+                yield ids
             if len(ids) < IDS_AT_ONCE:
                 return
-            _, named, *ids = self._page(client, named, ids[-1])
-
-    def _page(self, client: str, named: str, last: str) -> Any:
-        call = Call("index_page", [client_key(client)], "", [named, last, IDS_AT_ONCE])
-        return self._run_beside(client, call, [])[0]
+            last = ids[-1]
 
     def settle_notes(self, notes: Mapping[int, Sequence[str]]) -> int:
         """Writes into the indexes what notes of each partition say; returns how many are done with.

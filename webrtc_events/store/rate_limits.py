@@ -30,9 +30,14 @@ class RateLimits:
         self._connection = connection
         self._requests = requests
 
+    @property
+    def limits_requests(self) -> bool:
+        """Whether requests are counted at all."""
+        return self._requests.per_s > 0
+
     def take_token(self, client: str, cost: int = 1) -> int:
         """Counts `cost` requests of `client`: 0, or after how many ms it may try again."""
-        if not self._requests.per_s:
+        if not self.limits_requests:
             return 0
         args = [self._requests.per_s, self._requests.at_once, cost]
         return int(self._connection.run(Call("take_rate_token", [bucket_key(client)], "", args)))

@@ -1,7 +1,6 @@
 """Reads all subscriptions of a client, oldest first, in few round trips and bounded memory."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
@@ -14,7 +13,7 @@ from webrtc_events.store.records import read_subscription
 from webrtc_events.store.redis.scripts import Call, WrongType
 from webrtc_events.store.subscription_reads import FIELDS, named_fields
 
-__all__ = ["PAGE", "SubscriptionList", "SubscriptionLists"]
+__all__ = ["PAGE", "SubscriptionLists"]
 
 # To make a page takes a process some 1 ms, in which its other requests wait.
 PAGE = 100
@@ -27,17 +26,6 @@ _AT_FIRST, _AT_ONCE = 1_000, 500
 _RECORDS_A_SCRIPT = 100
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionList:
-    """`count` is how many the client's index names, ended ones and some that are not there too.
-
-    `pages` are read as they are taken, and may raise `errors.Unavailable` and `errors.NewerRelease`.
-    """
-
-    count: int
-    pages: Iterator[list[Subscription]]
-
-
 class SubscriptionLists:
     """Every method may raise `errors.Unavailable`."""
 
@@ -45,14 +33,14 @@ class SubscriptionLists:
         self._connection = connection
         self._client_index = client_index
 
-    def of(self, client: str) -> SubscriptionList:
-        """Every subscription of a client. One that cannot be read is named in the log only."""
-        count, ids = self._client_index.ids(client)
-        return SubscriptionList(count, self._pages(ids))
+    def pages_of(self, client: str) -> Iterator[list[Subscription]]:
+        """Every subscription of a client, page by page. One that cannot be read is named in the log only.
 
-    def _pages(self, ids_at_once: Iterator[list[str]]) -> Iterator[list[Subscription]]:
+        Raises:
+            NewerRelease: a newer release wrote one of them.
+        """
         size = _AT_FIRST
-        for ids in ids_at_once:
+        for ids in self._client_index.pages(client):
             for records in self._records(ids, size):
                 for first in range(0, len(records), PAGE):
                     yield list(self._readable(records[first : first + PAGE]))

@@ -4,8 +4,7 @@
 -- KEYS: 1 the client's index
 -- ARGV: 1 '' (unused: the key is whole)  2 offset_ms (shared/common.lua)
 --       3 when the last one that was read was named, as it was returned, or '' to begin  4 its id  5 how many
--- Returns {how many the index has in all, when the last of these was named, or '', id...}; fewer ids than (5) are
---   the last ones.
+-- Returns {when the last of these was named, or '', id...}; fewer ids than (5) are the last ones.
 
 local key, count = KEYS[1], tonumber(ARGV[5])
 
@@ -54,8 +53,7 @@ local function advance(members)
 end
 
 -- The standings are behind one another, in this order.
-local all = redis.call('ZCARD', key)
-local ends = {rank_of_score(0), rank_of_score(FIRST_PENDING), all}
+local ends = {rank_of_score(0), rank_of_score(FIRST_PENDING), redis.call('ZCARD', key)}
 local several = {}
 for number, standing in ipairs(STANDINGS) do
   local rank = ends[number - 1] or 0
@@ -69,8 +67,8 @@ for number, standing in ipairs(STANDINGS) do
   end
 end
 
-local page, last_named = {all, ''}, nil
-while #page < count + 2 and #several > 0 do
+local page, last_named = {''}, nil
+while #page <= count and #several > 0 do
   local first = 1
   for other = 2, #several do
     local a, b = several[other], several[first]
@@ -86,6 +84,6 @@ while #page < count + 2 and #several > 0 do
   end
 end
 if last_named then
-  page[2] = string.format('%.17g', last_named)
+  page[1] = string.format('%.17g', last_named)
 end
 return page
