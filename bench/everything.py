@@ -16,17 +16,20 @@ _HERE = Path(__file__).parent
 
 def main() -> int:
     options = _options()
-    # Each with the options that it has besides --rounds.
-    parts = {
-        "drain": ("--peers", "--events", str(options.events)),
-        "api": (),
-        "latency": (),
-        "idle": ("--subscriptions", str(options.subscriptions)),
+    rounds = ("--rounds", str(options.rounds))
+    parts: dict[str, tuple[str, ...]] = {
+        "drain": ("--peers", "--events", str(options.events), *rounds),
+        "api": rounds,
+        "latency": rounds,
+        "idle": ("--subscriptions", str(options.subscriptions), *rounds),
+        "workers": ("--events", str(options.events), *rounds),
+        # From the figures of drain and api.
+        "scale_model": (),
     }
     failed = []
     for part, arguments in parts.items():
         progress(f"{part}: begins")
-        command = [sys.executable, str(_HERE / f"{part}.py"), *arguments, "--rounds", str(options.rounds)]
+        command = [sys.executable, str(_HERE / f"{part}.py"), *arguments]
         if subprocess.run(command, check=False).returncode:
             failed.append(part)
     tables = [f"## {part}\n\n{(BUILD / f'{part}.md').read_text()}" for part in parts if part not in failed]

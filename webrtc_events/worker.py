@@ -14,6 +14,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
+from webrtc_events.delivery.store_calls import StoreThread
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient, SinkPool
 from webrtc_events.sinks.signing import RequestSigner
@@ -92,6 +93,7 @@ class Worker:
             clock=clock,
             random=random.random,
             options=options,
+            calls=StoreThread(sink.wake),
         )
         return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock)
 
@@ -113,7 +115,11 @@ class Worker:
         if not all(ended):
             log.error("a thread of the worker does not stop; leaving it to the end of the process")
             return False
+        self._dispatcher.leave()
         drained = self._drain(until)
+        if not self._dispatcher.close(max(0.0, until - self._clock.monotonic())):
+            log.error("the store has not answered the last call; leaving it to the end of the process")
+            return False
         self._wakeups.close()
         self._sink.close()
         self._store.close()

@@ -1,6 +1,7 @@
 """One drain by one contender, measured: from the first arrival at the sink to the last."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,13 @@ _SETTLE_S = 10.0
 
 @dataclass(frozen=True)
 class Drained:
-    """CPU in s for 1,000 deliveries; commands, scripts and round trips of the store for one delivery."""
+    """CPU in s for 1,000 deliveries; commands, scripts and round trips of the store for one delivery.
+
+    `steady_per_s` leaves out the first and the last fifth, in which not all workers may be busy.
+    """
 
     per_s: float
+    steady_per_s: float
     worker_cpu: float
     store_cpu: float
     commands: float
@@ -72,7 +77,8 @@ def drain(contender: Contender, job: Job, store: BenchStore, folder: Path) -> Dr
     # The samples began a moment after the first arrival.
     sampled = max(1, sum(moment >= begun for moment, _ in came))
     return Drained(
-        per_s=len(came) / max(0.001, came[-1][0] - came[0][0]),
+        per_s=_rate([moment for moment, _ in came]),
+        steady_per_s=_rate(sorted(moment for moment, _ in came)[len(came) // 5 : -(len(came) // 5) or None]),
         worker_cpu=worker_cpu / sampled * 1000,
         store_cpu=used.cpu_s / sampled * 1000,
         commands=used.commands / sampled,
@@ -82,6 +88,10 @@ def drain(contender: Contender, job: Job, store: BenchStore, folder: Path) -> Dr
         doubled=found.doubled,
         overtaken=found.overtaken,
     )
+
+
+def _rate(moments: Sequence[float]) -> float:
+    return len(moments) / max(0.001, moments[-1] - moments[0])
 
 
 def _await_settled(store: BenchStore) -> None:

@@ -43,7 +43,7 @@ def play(contenders: Sequence[Contender], rounds: int, scene: Scene) -> dict[str
 
 def drain_table(rounds: Mapping[str, Sequence[Drained]]) -> str:
     """The medians of all rounds."""
-    names = [field.name for field in fields(Drained) if field.name != "lost"]
+    names = [field.name for field in fields(Drained) if field.name not in ("steady_per_s", "lost")]
     return table(
         HEADS,
         [

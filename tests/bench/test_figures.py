@@ -1,27 +1,11 @@
 """What the benchmarks make of what they have seen: nothing lost, doubled or overtaken goes unnoticed."""
 
-import sys
-from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.harness.documents import ROOT
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _benchmarks() -> Iterator[None]:
-    """They are programs: what they share is found from their folder."""
-    sys.path.insert(0, str(ROOT / "bench"))
-    yield
-    sys.path.remove(str(ROOT / "bench"))
-
-
-def module(name: str) -> Any:
-    return import_module(name)
+from tests.bench.programs import module
 
 
 @pytest.mark.parametrize(
@@ -61,7 +45,7 @@ def test_the_first_second_is_not_in_a_latency() -> None:
 
 def test_the_quick_table_has_its_rows() -> None:
     quick, draining = module("quick"), module("harness.draining")
-    drained = draining.Drained(6000.0, 0.1, 0.02, 2.0, 0.1, 0.1, 0, 0, 0)
+    drained = draining.Drained(6000.0, 6000.0, 0.1, 0.02, 2.0, 0.1, 0.1, 0, 0, 0)
     measured = module("harness.acceptance").Measured(5000.0, 1.0, 2.0, 0.1, 0.1, 20.0)
     accepted = {
         scenario.name: {quick.SERVICE: [measured], quick.acceptance.FLASK: [measured]}

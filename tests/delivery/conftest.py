@@ -13,6 +13,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
+from webrtc_events.delivery.store_calls import StoreThread
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.limits import SinkLimits
@@ -64,7 +65,9 @@ def make_driver(
         options: DispatcherOptions | None = None,
         random: Callable[[], float] = lambda: 0.0,
         limits: SinkLimits = LIMITS,
+        threaded: bool = False,
     ) -> DispatcherDriver:
+        """`threaded`: it calls the store in a thread, as a worker's does, so answers come in later steps."""
         http: SinkClient[Any] = SinkClient(
             policy=AddressPolicy(settings.sink_allowed_networks),
             ca_file=sink.ca_file,
@@ -81,10 +84,12 @@ def make_driver(
             clock=clock or SystemClock(),
             random=random,
             options=options or DispatcherOptions(poll_s=0.02, limits=LIMITS),
+            calls=StoreThread(http.wake) if threaded else None,
         )
         made.append(DispatcherDriver(dispatcher, http, raw_store))
         return made[-1]
 
     yield make
     for running in made:
+        assert running.dispatcher.close(10)
         running.sink.close()

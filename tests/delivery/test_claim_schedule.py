@@ -3,6 +3,7 @@
 import pytest
 
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
+from webrtc_events.delivery.home_partitions import HomePartitions
 
 
 def drained(schedule: ClaimSchedule, now_s: float) -> int:
@@ -20,7 +21,7 @@ def drained(schedule: ClaimSchedule, now_s: float) -> int:
 
 
 def test_what_is_noticed_is_asked_for_at_once() -> None:
-    schedule = ClaimSchedule(64, 50)
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
     assert schedule.next(1000, 0.0, max_partitions=1000) == ([], 0)
     assert schedule.wait_s(0.0) == float("inf")
     schedule.notice(7)
@@ -29,8 +30,8 @@ def test_what_is_noticed_is_asked_for_at_once() -> None:
 
 
 def test_a_partition_that_gave_all_it_was_asked_for_is_asked_again() -> None:
-    schedule = ClaimSchedule(64, 50)
-    schedule.ask([1, 2])
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask([1, 2], 0.0)
     numbers, share = schedule.next(20, 0.0, max_partitions=1000)
     assert (numbers, share) == ([1, 2], 10)
     schedule.asked(numbers, share, {1: 10, 2: 9}, 0, 0.0)
@@ -42,7 +43,7 @@ def asked_at(schedule: ClaimSchedule, now_s: float) -> list[int]:
 
 
 def test_what_is_due_later_is_asked_for_then_and_not_before() -> None:
-    schedule = ClaimSchedule(64, 50)
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
     for partition, delay_s in ((3, 1.0), (5, 1.001), (3, 1.002), (7, 4.0)):
         schedule.ask_later(partition, delay_s, 100.0)
     assert asked_at(schedule, 100.99) == []
@@ -55,7 +56,7 @@ def test_what_is_due_later_is_asked_for_then_and_not_before() -> None:
 
 
 def test_many_that_are_due_later_take_little_room() -> None:
-    schedule = ClaimSchedule(64, 50)
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
     for number in range(100_000):
         schedule.ask_later(number % 64, number / 1_000, 0.0)
     assert sum(len(partitions) for partitions in schedule._later.values()) <= 64 * 10 / 0.05 + 64
@@ -67,20 +68,20 @@ def test_many_that_are_due_later_take_little_room() -> None:
 
 
 def test_claims_in_vain_become_few_and_rare() -> None:
-    schedule = ClaimSchedule(64, 50)
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
     claimed = 0
     for tick in range(1000):
-        schedule.ask_all()
+        schedule.ask(range(64), 0.0)
         claimed += drained(schedule, tick / 100)
     # In ten seconds: 500 a second, and what it took to find out.
     assert claimed <= 5_000 + 256
 
 
 def test_what_is_noticed_is_asked_for_also_while_others_are_in_vain() -> None:
-    schedule = ClaimSchedule(64, 50)
-    schedule.ask_all()
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask(range(64), 0.0)
     drained(schedule, 0.0)
-    schedule.ask_all()
+    schedule.ask(range(64), 0.0)
     assert 0 < schedule.wait_s(0.0) <= 0.6
     schedule.notice(7)
     numbers, share = schedule.next(1000, 0.0, max_partitions=1000)
@@ -90,8 +91,8 @@ def test_what_is_noticed_is_asked_for_also_while_others_are_in_vain() -> None:
 
 
 def test_once_claims_are_of_use_it_is_as_much_as_before() -> None:
-    schedule = ClaimSchedule(64, 50)
-    schedule.ask_all()
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask(range(64), 0.0)
     drained(schedule, 0.0)
     for _ in range(6):
         schedule.notice(7)
@@ -104,10 +105,10 @@ def test_once_claims_are_of_use_it_is_as_much_as_before() -> None:
 
 @pytest.mark.parametrize("room", [1, 2, 63, 64, 500])
 def test_no_more_is_asked_for_than_there_is_room_and_partitions_alternate(room: int) -> None:
-    schedule = ClaimSchedule(64, 50)
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
     asked = set()
     for _ in range(64):
-        schedule.ask_all()
+        schedule.ask(range(64), 0.0)
         numbers, share = schedule.next(room, 0.0, max_partitions=room)
         assert 0 < len(numbers) * share <= room
         asked.update(numbers)
@@ -117,8 +118,8 @@ def test_no_more_is_asked_for_than_there_is_room_and_partitions_alternate(room: 
 
 def test_no_more_partitions_are_asked_than_may_be() -> None:
     """The bytes held may be the bound, however much room there is. All partitions alternate."""
-    schedule = ClaimSchedule(64, 50)
-    schedule.ask_all()
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask(range(64), 0.0)
     assert schedule.next(1000, 0.0, max_partitions=0) == ([], 0)
     asked: list[int] = []
     for _ in range(22):
@@ -130,29 +131,29 @@ def test_no_more_partitions_are_asked_than_may_be() -> None:
 
 
 def test_without_room_nothing_is_asked_for() -> None:
-    schedule = ClaimSchedule(64, 50)
-    schedule.ask_all()
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask(range(64), 0.0)
     assert schedule.next(0, 0.0, max_partitions=5) == ([], 0)
 
 
 def test_partitions_share_the_room_in_whole_claims() -> None:
-    schedule = ClaimSchedule(64, 50)
-    schedule.ask([1, 2, 3])
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask([1, 2, 3], 0.0)
     numbers, share = schedule.next(20, 0.0, max_partitions=1000)
     assert (numbers, share, type(share)) == ([1, 2, 3], 6, int)
 
 
 def test_the_next_round_begins_where_partitions_were_skipped() -> None:
-    schedule = ClaimSchedule(4, 50)
-    schedule.ask([1, 2])
+    schedule = ClaimSchedule(4, 50, HomePartitions("one"))
+    schedule.ask([1, 2], 0.0)
     numbers, share = schedule.next(2, 0.0, max_partitions=1000)
     schedule.asked(numbers, share, {}, 0, 0.0)
-    schedule.ask([0, 3])
+    schedule.ask([0, 3], 0.0)
     assert schedule.next(2, 0.0, max_partitions=1000)[0] == [0, 3]
 
 
 def test_when_more_than_half_is_in_vain_half_as_much_is_asked_for_until_claims_are_of_use() -> None:
-    schedule = ClaimSchedule(64, 51)
+    schedule = ClaimSchedule(64, 51, HomePartitions("one"))
     shares = []
     for in_vain in (5, 6, 0, 0, 0):
         schedule.notice(1)
@@ -164,8 +165,8 @@ def test_when_more_than_half_is_in_vain_half_as_much_is_asked_for_until_claims_a
 
 
 def test_the_pause_after_empty_claims_becomes_shorter_as_time_passes() -> None:
-    schedule = ClaimSchedule(64, 50)
-    schedule.ask([1])
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask([1], 0.0)
     schedule.asked([1], 50, {1: 50}, 50, 10.0)
     assert schedule.wait_s(10.0) == pytest.approx(0.1)
     assert schedule.wait_s(10.06) == pytest.approx(0.04)

@@ -12,6 +12,7 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.dispatcher import DispatcherOptions
+from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.rate_limit import RateLimiter, SlotAt, SlotLater, SlotNow
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.store.keys import Partition
@@ -107,7 +108,7 @@ def test_no_slot_is_missed_although_partitions_are_asked_now_and_then(slot_s: fl
         if not isinstance(found, SlotLater):
             return
         due_s = now_s + found.delay_ms / 1000
-        schedule = ClaimSchedule(64, 50)
+        schedule = ClaimSchedule(64, 50, HomePartitions("one"))
         schedule.ask_later(0, found.delay_ms / 1000, now_s)
         all_asked_s = phase_s + poll_s * ceil((due_s - phase_s) / poll_s)
         now_s = min(now_s + schedule.wait_s(now_s), all_asked_s)

@@ -31,10 +31,10 @@ def test_a_task_that_fails_by_a_bug_fails_alone(
     append(store, invitation(1))
     replied = Attempts.replied
 
-    def buggy(self: Attempts, task: Any, reply: Any) -> bool:
+    def buggy(self: Attempts, task: Any, *reply: Any) -> bool:
         if task.claim.sink.endswith("/bug"):
             raise RuntimeError("a bug")
-        return replied(self, task, reply)
+        return replied(self, task, *reply)
 
     monkeypatch.setattr(Attempts, "replied", buggy)
     dispatcher = make_driver().dispatcher

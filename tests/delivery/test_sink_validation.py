@@ -1,7 +1,6 @@
 """Whether a sink agrees to be sent notifications."""
 
-from dataclasses import replace
-
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,5 +133,5 @@ def test_no_other_text_passes_for_our_origin(text: str) -> None:
 
 
 def test_a_date_to_ask_again_at_is_kept() -> None:
-    reply = replace(answer(status=503), retry_after="Fri, 15 Jan 2027 08:00:20 GMT")
+    reply = msgspec.structs.replace(answer(status=503), retry_after="Fri, 15 Jan 2027 08:00:20 GMT")
     assert decided(reply) == Retry(20_000, "http_503")

@@ -1,47 +1,107 @@
-"""A round in which no call was answered is an outage; one answer is enough."""
+"""A round in which no call was answered is an outage; one answer is enough. Who calls in a thread goes on."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from tests.harness.valkeys import eventually
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.delivery.store_calls import StoreCalls
+from webrtc_events.delivery.store_calls import StoreAnswer, StoreCalls, StoreThread
 
 
 def away() -> list[int]:
     raise Unavailable
 
 
-def test_a_round_without_calls_or_with_answers_is_none() -> None:
-    calls = StoreCalls()
-    calls.check()
-    calls.begin_round()
-    assert calls.call(lambda: [1]) == [1]
-    calls.check()
+class Rounds:
+    """Calls, and what was taken of their answers. `ask` waits until the answer has been taken."""
+
+    def __init__(self, calls: StoreCalls) -> None:
+        self.calls = calls
+        self.taken: list[Any] = []
+
+    def start(self, method: Callable[[], list[int]]) -> None:
+        self.calls.start(method, self._take)
+
+    def _take(self, answer: StoreAnswer[list[int]]) -> None:
+        self.taken.append(answer)
+
+    def ask(self, method: Callable[[], list[int]]) -> list[int] | None:
+        count = len(self.taken)
+        self.start(method)
+        eventually(lambda: self.calls.collect() or len(self.taken) > count, "the answer comes")
+        found: list[int] | None = self.taken[-1].get()
+        return found
+
+
+@pytest.fixture(params=["at once", "in a thread"])
+def rounds(request: pytest.FixtureRequest) -> Iterator[Rounds]:
+    calls = StoreCalls() if request.param == "at once" else StoreThread(lambda: None)
+    yield Rounds(calls)
+    assert calls.close(10)
+
+
+def test_a_round_without_calls_or_with_answers_is_none(rounds: Rounds) -> None:
+    rounds.calls.check()
+    rounds.calls.begin_round()
+    assert rounds.ask(lambda: [1]) == [1]
+    rounds.calls.check()
 
 
 @pytest.mark.parametrize("order", ["first", "last"])
-def test_one_answer_is_enough(order: str) -> None:
-    calls = StoreCalls()
+def test_one_answer_is_enough(rounds: Rounds, order: str) -> None:
     methods = [away, list[int]] if order == "first" else [list[int], away]
-    assert [calls.call(method) for method in methods] == [
+    assert [rounds.ask(method) for method in methods] == [
         None if method is away else [] for method in methods
     ]
-    calls.check()
+    rounds.calls.check()
 
 
-def test_a_round_that_had_no_answer_says_so_and_the_next_begins_anew() -> None:
-    calls = StoreCalls()
-    assert calls.call(away) is None
+def test_a_round_that_had_no_answer_says_so_and_the_next_begins_anew(rounds: Rounds) -> None:
+    assert rounds.ask(away) is None
     with pytest.raises(Unavailable):
-        calls.check()
-    calls.call(list[int])
-    calls.begin_round()
-    assert calls.call(away) is None
+        rounds.calls.check()
+    rounds.ask(list[int])
+    rounds.calls.begin_round()
+    assert rounds.ask(away) is None
     with pytest.raises(Unavailable):
-        calls.check()
-    calls.begin_round()
-    calls.check()
+        rounds.calls.check()
+    rounds.calls.begin_round()
+    rounds.calls.check()
 
 
-def test_what_is_no_outage_is_raised() -> None:
+def test_what_is_no_outage_is_raised_where_the_answer_is_taken(rounds: Rounds) -> None:
     with pytest.raises(ZeroDivisionError):
-        StoreCalls().call(lambda: [1 // 0])
+        rounds.ask(lambda: [1 // 0])
+    # The next call is made all the same.
+    assert rounds.ask(lambda: [2]) == [2]
+
+
+def test_calls_in_a_thread_are_made_in_order_and_hold_nobody_up() -> None:
+    woken: list[int] = []
+    calls = StoreThread(lambda: woken.append(1))
+    rounds, go_on = Rounds(calls), threading.Event()
+
+    def slow() -> list[int]:
+        assert go_on.wait(30)
+        return [1]
+
+    rounds.start(slow)
+    rounds.start(lambda: [2])
+    calls.collect()
+    assert rounds.taken == []
+    go_on.set()
+    eventually(lambda: len(woken) == 2, "both are answered")
+    calls.collect()
+    assert [answer.get() for answer in rounds.taken] == [[1], [2]]
+    assert calls.close(10)
+
+
+def test_a_thread_that_waits_for_the_store_is_not_waited_for_longer_than_that() -> None:
+    calls, go_on = StoreThread(lambda: None), threading.Event()
+    Rounds(calls).start(lambda: [1] * go_on.wait(30))
+    assert not calls.close(0.01)
+    go_on.set()
+    assert calls.close(10)

@@ -8,13 +8,15 @@ is the filter that gives its records `correlator` and `client`.
 
 import logging
 import logging.config
-from typing import Any
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, TextIO
 
 from webrtc_events.core.clock import format_time
 from webrtc_events.core.one_line import key_values
 from webrtc_events.core.request_context import current_request
 
-__all__ = ["LineFormatter", "RequestFields", "log_config", "log_to_stderr"]
+__all__ = ["LineFormatter", "LineHandler", "RequestFields", "log_config", "log_to_stderr"]
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # A line break in what somebody sent must not begin a line of the log, nor an escape sequence move the cursor.
@@ -48,6 +50,22 @@ class LineFormatter(logging.Formatter):
         return f"{line} {key_values(fields)}" if fields else line
 
 
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes records, and lines that are whole already, to standard error."""
+
+    def write_lines(self, lines: Sequence[str]) -> None:
+        """Their times and names stand in them."""
+        joined = "".join(lines)
+        if not joined.isprintable():
+            lines = [line.translate(_CONTROLS) for line in lines]
+        with self.lock or nullcontext():
+            try:
+                self.stream.write("\n".join([*lines, ""]))
+                self.flush()
+            except Exception:  # noqa: BLE001 (as logging does: a log call never fails)
+                self.handleError(logging.makeLogRecord({"msg": "%d lines", "args": (len(lines),)}))
+
+
 def log_config() -> dict[str, Any]:
     """For `logging.config.dictConfig`: warnings of all, and from INFO on what this service says."""
     return {
@@ -55,9 +73,7 @@ def log_config() -> dict[str, Any]:
         "disable_existing_loggers": False,
         "filters": {"request": {"()": RequestFields}},
         "formatters": {"line": {"()": LineFormatter}},
-        "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}
-        },
+        "handlers": {"stderr": {"()": LineHandler, "formatter": "line", "filters": ["request"]}},
         "loggers": {"webrtc_events": {"level": "INFO"}},
         "root": {"level": "WARNING", "handlers": ["stderr"]},
     }

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+import msgspec
+
 __all__ = [
     "Caller",
     "Claim",
@@ -184,13 +186,12 @@ class OutboxKind(IntEnum):
     HANDSHAKE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxItem:
+class OutboxItem(msgspec.Struct, frozen=True):
     """What is to be done next at a subscription's sink, numbered from 1.
 
     An event to deliver, the subscription-ended, or the question whether the sink agrees.
     `sequence` is the sequenceNumber to give it, 0 if it has its own or none. `first_number` is
-    the outbox number that a redelivered one had at first.
+    the outbox number that a redelivered one had at first. `size`: the bytes of its entry, with its payload.
     """
 
     number: int
@@ -198,8 +199,13 @@ class OutboxItem:
     accepted_ms: int
     deadline_ms: int
     sequence: int
-    payload: str = field(repr=False)
+    payload: str
     first_number: int | None = None
+    size: int = 0
+
+    def __repr__(self) -> str:
+        # The payload is the subscriber's.
+        return f"OutboxItem(number={self.number}, kind={self.kind!r}, size={self.size})"
 
     @property
     def end(self) -> bool:

@@ -6,9 +6,10 @@ what did not happen, sequences that a terminal obeys, halves of characters that 
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-__all__ = ["key_values", "one_line"]
+__all__ = ["key_values", "one_line", "shown"]
 
 # libcurl's words are 255 bytes at most, and here its code comes behind them.
 _MAX_CHARACTERS = 300
@@ -31,9 +32,11 @@ def key_values(record: Mapping[str, Any]) -> str:
     joined = "\n".join(texts)
     # One look at all: hardly ever is there a value that needs its own.
     if _ALL_BARE.fullmatch(joined) is None or joined.count("\n") >= len(texts):
-        texts = [_value(text) for text in texts]
+        texts = [shown(text) for text in texts]
     return " ".join([f"{name}={text}" for name, text in zip(record, texts, strict=True)])
 
 
-def _value(text: str) -> str:
+@lru_cache(maxsize=4096)
+def shown(text: str) -> str:
+    """A value as it stands behind its name: in double quotes where it would not stand alone."""
     return text if _BARE.fullmatch(text) else f'"{one_line(text)}"'

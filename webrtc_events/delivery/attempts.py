@@ -4,9 +4,18 @@ import logging
 from collections.abc import Callable
 
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.log_lines import LogLines
 from webrtc_events.core.one_line import key_values
-from webrtc_events.core.outcomes import Agreed, Delivered, Outcome, SinkAnswer, SinkReply, SinkResult
-from webrtc_events.delivery.retry_policy import decide
+from webrtc_events.core.outcomes import (
+    DELIVERED,
+    Agreed,
+    Delivered,
+    Outcome,
+    SinkAnswer,
+    SinkReply,
+    SinkResult,
+)
+from webrtc_events.delivery.retry_policy import decide, is_delivered
 from webrtc_events.delivery.sink_validation import decide_agreement
 from webrtc_events.delivery.tasks import DeliveryTask
 
@@ -16,37 +25,50 @@ log = logging.getLogger(__name__)
 
 
 class Attempts:
-    """`mask` takes personal data out of details; `random`: uniform in [0, 1)."""
+    """`mask` takes personal data out of details; `random`: uniform in [0, 1).
+
+    Lines are written by `flush`.
+    """
 
     def __init__(self, clock: Clock, mask: Callable[[str], str], random: Callable[[], float]) -> None:
-        self._clock = clock
         self._mask = mask
         self._random = random
+        self._lines = LogLines(log, mask, clock)
+        self.flush = self._lines.flush
 
-    def replied(self, task: DeliveryTask, reply: SinkReply) -> bool:
+    def replied(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> bool:
         """Takes in the reply to the task's event; True if the claim goes on with the next."""
-        outcome = self._decide(task, reply)
+        if is_delivered(reply) and not task.is_handshake:
+            task.result = SinkResult.DELIVERED
+            self._lines.add(logging.INFO, task.note_delivered(reply.status, reply.elapsed_ms, now_s))
+            return task.apply(DELIVERED)
+        outcome = self._decide(task, reply, now_s)
         if task.result is not SinkResult.DELIVERED and not task.is_handshake:
-            delivered = isinstance(outcome, Delivered)
-            task.result = SinkResult.DELIVERED if delivered else SinkResult.FAILED
+            task.result = SinkResult.FAILED
         status = reply.status if isinstance(reply, SinkAnswer) else None
-        return self.apply(task, outcome, status=status, elapsed_ms=reply.elapsed_ms)
+        return self.apply(task, outcome, now_s, status=status, elapsed_ms=reply.elapsed_ms)
 
     def apply(
-        self, task: DeliveryTask, outcome: Outcome, *, status: int | None = None, elapsed_ms: int = 0
+        self,
+        task: DeliveryTask,
+        outcome: Outcome,
+        now_s: float,
+        *,
+        status: int | None = None,
+        elapsed_ms: int = 0,
     ) -> bool:
         """Takes in the outcome of the task's event; True if the claim goes on with the next."""
         outcome = task.fitting(outcome, self._mask)
-        record = task.note(outcome, status, elapsed_ms, self._clock.monotonic())
+        record = task.note(outcome, status, elapsed_ms, now_s)
         level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
-        log.log(level, "attempt %s", key_values(record))
+        self._lines.add(level, f"attempt {key_values(record)}")
         return task.apply(outcome)
 
-    def _decide(self, task: DeliveryTask, reply: SinkReply) -> Outcome:
-        now_ms = task.now_ms(self._clock.monotonic())
+    def _decide(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> Outcome:
+        now_ms = task.now_ms(now_s)
         remaining_ms = task.remaining_ms(now_ms)
         # By the store's time too: this host's wall clock may be wrong.
-        now_s = now_ms / 1000
+        moment_s = now_ms / 1000
         if task.is_handshake:
             return decide_agreement(
                 reply,
@@ -54,7 +76,7 @@ class Attempts:
                 attempt=task.attempt,
                 remaining_ms=remaining_ms,
                 random=self._random,
-                now_s=now_s,
+                now_s=moment_s,
             )
         return decide(
             reply,
@@ -62,5 +84,5 @@ class Attempts:
             remaining_ms=remaining_ms,
             credentialed=task.claim.credential is not None,
             random=self._random,
-            now_s=now_s,
+            now_s=moment_s,
         )

@@ -1,10 +1,10 @@
 """The schedule of claims: which partitions a dispatcher asks, when, for how much. Pure.
 
 Those are asked that were noticed, that gave all they were asked for, that have something due by then, and
-once in a while all. Where most
-of what was claimed was deferred at once, because its hosts are busy or unreachable, less is asked for, and
-only after a pause: a claim in vain takes time from the others. A partition that is noticed is asked at once
-all the same. Where most could be used, more is asked for again.
+once in a while all. Those at home with another worker are asked a moment later. Where most of what was
+claimed was deferred at once, because its hosts are busy or unreachable, less is asked for, and only after a
+pause: a claim in vain takes time from the others. A partition that is noticed is asked at once all the same.
+Where most could be used, more is asked for again.
 
 Times are seconds of one monotonic clock.
 """
@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from math import ceil
+
+from webrtc_events.delivery.home_partitions import AWAY_S, HomePartitions
 
 __all__ = ["HORIZON_S", "ClaimSchedule"]
 
@@ -31,8 +33,11 @@ _MOMENT_S = 0.05
 class ClaimSchedule:
     """Not thread-safe but for `notice`. A partition is asked for at most `claims_at_once`."""
 
-    def __init__(self, partitions: int, claims_at_once: int) -> None:
+    def __init__(self, partitions: int, claims_at_once: int, home: HomePartitions) -> None:
         self._partitions = partitions
+        self._home = home
+        # Those at home elsewhere that are to be asked later: once for all that was noticed by then.
+        self._away: set[int] = set()
         self._claims_at_once = claims_at_once
         self._noticed: deque[int] = deque()
         self._fresh: set[int] = set()
@@ -48,9 +53,18 @@ class ClaimSchedule:
         """Something became due there. From any thread."""
         self._noticed.append(partition)
 
-    def ask(self, partitions: Iterable[int]) -> None:
+    def ask(self, partitions: Iterable[int], now_s: float) -> None:
         """They may have something due."""
-        self._eager.update(partitions)
+        for partition in partitions:
+            if partition in self._home:
+                self._eager.add(partition)
+            else:
+                self._ask_away(partition, now_s)
+
+    def _ask_away(self, partition: int, now_s: float) -> None:
+        if partition not in self._away:
+            self._away.add(partition)
+            self.ask_later(partition, AWAY_S, now_s)
 
     def ask_later(self, partition: int, delay_s: float, now_s: float) -> None:
         """It has something due once the delay is over."""
@@ -61,9 +75,6 @@ class ClaimSchedule:
             self._later[moment] = set()
             heappush(self._moments, moment)
         self._later[moment].add(partition)
-
-    def ask_all(self) -> None:
-        self._eager.update(range(self._partitions))
 
     def wait_s(self, now_s: float) -> float:
         """How long there is nothing to ask for; infinite if that is not known."""
@@ -76,9 +87,15 @@ class ClaimSchedule:
     def next(self, room: int, now_s: float, *, max_partitions: int) -> tuple[list[int], int]:
         """Which to ask, and for how many subscriptions each. `room`: for how many there is room in all."""
         while self._noticed:
-            self._fresh.add(self._noticed.popleft())
+            noticed = self._noticed.popleft()
+            if noticed in self._home:
+                self._fresh.add(noticed)
+            else:
+                self._ask_away(noticed, now_s)
         while self._moments and self._moments[0] * _MOMENT_S <= now_s:
-            self._eager |= self._later.pop(heappop(self._moments))
+            due = self._later.pop(heappop(self._moments))
+            self._eager |= due
+            self._away -= due
         wanted = self._fresh if now_s < self._pause_until_s else self._fresh | self._eager
         if room <= 0 or max_partitions <= 0 or not wanted:
             return [], 0
@@ -97,7 +114,7 @@ class ClaimSchedule:
         self._fresh.difference_update(numbers)
         self._eager.difference_update(numbers)
         # A partition that gave all it was asked for may have more.
-        self._eager.update(number for number, count in found.items() if count >= share)
+        self.ask((number for number, count in found.items() if count >= share), now_s)
         if 2 * deferred > sum(found.values()):
             self._max_share = max(_MIN_SHARE, min(share, self._max_share) // 2)
             self._pause_until_s = now_s + deferred / _DEFERRED_PER_S

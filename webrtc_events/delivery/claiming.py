@@ -1,13 +1,13 @@
 """Claiming: what is due becomes the dispatcher's tasks, as much of it as there is room for."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.model import Claim
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.held_bytes import HeldBytes
-from webrtc_events.delivery.store_calls import REPEAT_S, StoreCalls
+from webrtc_events.delivery.store_calls import REPEAT_S, StoreAnswer, StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.store.keys import Partition, partition_of_subscription
@@ -40,40 +40,72 @@ class Claimer:
         self._runner = runner
         self._clock = clock
         self._events = events
+        self._under_way = self._looking = False
         self._partitions = [Partition(number) for number in range(partitions)]
+
+    @property
+    def idle(self) -> bool:
+        """Nothing that was asked of the store is under way."""
+        return not self._under_way and not self._looking
 
     def wait_s(self, now_s: float) -> float:
         """How long there is nothing to claim, or no room for it; infinite if that is not known."""
-        if self._runner.room <= 0 or self._held.partitions <= 0:
+        if self._under_way or self._runner.room <= 0 or self._held.partitions <= 0:
             return float("inf")
         return self._schedule.wait_s(now_s)
 
-    def look(self) -> None:
-        """Has all partitions asked that may have something due."""
-        found = self._calls.call(lambda: self._store.claims.look(self._partitions))
+    def look(self, numbers: Iterable[int]) -> None:
+        """Has those of these partitions asked that may have something due."""
+        wanted = [self._partitions[number] for number in numbers]
+        self._looking = True
+        self._calls.start(
+            lambda: self._store.claims.look(wanted), lambda answer: self._looked_at(wanted, answer)
+        )
+
+    def _looked_at(self, wanted: Sequence[Partition], answer: StoreAnswer[list[int]]) -> None:
+        self._looking = False
+        found, now_s = answer.get(), self._clock.monotonic()
         if found is not None:
-            self._schedule.ask(found)
+            self._schedule.ask(found, now_s)
             return
-        for partition in self._partitions:
-            self._schedule.ask_later(partition.number, REPEAT_S, self._clock.monotonic())
+        for partition in wanted:
+            self._schedule.ask_later(partition.number, REPEAT_S, now_s)
 
     def claim(self) -> None:
-        """Claims what is due and begins it."""
+        """Claims what is due, and begins it once the store has answered; one claim at a time."""
+        if self._under_way:
+            return
         now_s = self._clock.monotonic()
         numbers, share = self._schedule.next(self._runner.room, now_s, max_partitions=self._held.partitions)
         if not numbers:
             return
-        deferred_before = self._runner.deferred
+        self._under_way = True
         wanted = [self._partitions[number] for number in numbers]
         size = self._held.share(len(numbers))
-        claims = self._calls.call(
-            lambda: self._store.claims.claim(wanted, subscriptions=share, events=self._events, size=size)
-        )
-        if claims is None:
+
+        def claimed() -> tuple[float, list[Claim]]:
+            # The moment before: the store's time goes on from there at the earliest.
+            asked_s = self._clock.monotonic()
+            return asked_s, self._store.claims.claim(
+                wanted, subscriptions=share, events=self._events, size=size
+            )
+
+        self._calls.start(claimed, lambda answer: self._claimed(numbers, share, size, answer))
+
+    def _claimed(
+        self, numbers: list[int], share: int, size: int, answer: StoreAnswer[tuple[float, list[Claim]]]
+    ) -> None:
+        self._under_way = False
+        found: dict[int, list[Claim]] = {}
+        deferred_before = self._runner.deferred
+        claimed = answer.get()
+        if claimed is None:
             # What was noticed is due all the same, and nobody says so again.
             for number in numbers:
                 self._schedule.ask_later(number, REPEAT_S, self._clock.monotonic())
-        found = self._begin(claims or (), now_s)
+        else:
+            asked_s, claims = claimed
+            found = self._begin(claims, asked_s)
         self._schedule.asked(
             numbers,
             share,
@@ -82,7 +114,8 @@ class Claimer:
             now_s=self._clock.monotonic(),
         )
         # What is cut short by its bytes may have more as well.
-        self._schedule.ask(number for number, of_one in found.items() if self._held.may_be_cut(size, of_one))
+        cut = [number for number, of_one in found.items() if self._held.may_be_cut(size, of_one)]
+        self._schedule.ask(cut, self._clock.monotonic())
 
     def _begin(self, claims: Sequence[Claim], now_s: float) -> dict[int, list[Claim]]:
         """Begins each claim; returns them by partition."""

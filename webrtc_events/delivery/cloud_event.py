@@ -16,6 +16,7 @@ from webrtc_events.core.settings import Settings
 
 __all__ = ["EventFormat", "EventFormats", "build_event"]
 
+_decode = msgspec.json.Decoder().decode
 _ENDED = {
     TerminationReason.MAX_EVENTS_REACHED: "The maximum number of events was reached.",
     TerminationReason.NETWORK_TERMINATED: "The network ended the subscription.",
@@ -80,7 +81,7 @@ def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: 
             "data": {"terminationReason": reason.value, "terminationDescription": _ENDED[reason]},
         }
     else:
-        content = msgspec.json.decode(item.payload)
+        content = _decode(item.payload)
     data = {**content["data"], "subscriptionId": subscription_id}
     if item.sequence:
         data["sequenceNumber"] = item.sequence

@@ -1,9 +1,12 @@
 """Delivery, round by round: settle what is finished, claim what is due, wait for sinks.
 
 A claim is worked off as a task: its events one after the other, so that order holds, while
-many tasks share one thread.
+many tasks share one thread. Settles and claims may be under way while sinks are waited for: their answers
+are taken in the next round (store_calls.py).
 """
 
+import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -12,21 +15,24 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempts import Attempts
-from webrtc_events.delivery.claim_schedule import ClaimSchedule
+from webrtc_events.delivery.claim_schedule import HORIZON_S, ClaimSchedule
 from webrtc_events.delivery.claiming import Claimer
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
+from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.notifications import NotificationWriter
 from webrtc_events.delivery.rate_limit import RateLimiter
 from webrtc_events.delivery.settling import Settler
-from webrtc_events.delivery.store_calls import REPEAT_S, StoreCalls
+from webrtc_events.delivery.store_calls import REPEAT_S, StoreAnswer, StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
 
 __all__ = ["Dispatcher", "DispatcherOptions", "DispatcherSettings"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +81,22 @@ class Dispatcher:
         clock: Clock,
         random: Callable[[], float],
         options: DispatcherOptions,
+        calls: StoreCalls | None = None,
     ) -> None:
         self._sink = sink
         self._clock = clock
         self._poll_s = options.poll_s
         self._repeat_s = min(options.poll_s, REPEAT_S)
-        self._next_poll = self._next_repeat = 0.0
-        self._calls = StoreCalls()
-        self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once)
+        self._next_poll = self._next_look_at_all = self._next_repeat = 0.0
+        self._calls = StoreCalls() if calls is None else calls
+        self._store = store
+        self._partitions = settings.partitions
+        self._home = HomePartitions(secrets.token_hex(8))
+        self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once, self._home)
         held = HeldBytes(settings.held)
-        self._settler = Settler(store, self._calls, held, self._schedule, clock)
+        self._settler = Settler(
+            store, self._calls, held=held, schedule=self._schedule, home=self._home, clock=clock
+        )
         self._runner = TaskRunner(
             sink=sink,
             writer=writer,
@@ -109,13 +121,17 @@ class Dispatcher:
 
     @property
     def idle(self) -> bool:
-        """Nothing is in flight and nothing waits to be settled."""
-        return self._runner.idle and self._settler.idle
+        """Nothing is in flight, no claim is under way, and nothing waits to be settled."""
+        return self._runner.idle and self._claimer.idle and self._settler.idle
 
     def notice(self, partition: int) -> None:
         """Something became due in that partition. May be called from any thread."""
         self._schedule.notice(partition)
         self._sink.wake()
+
+    def leave(self) -> None:
+        """Others ask at once for what was at home here; if the store does not answer, within seconds."""
+        self._calls.start(lambda: self._store.workers.leave(self._home.name), _left)
 
     def step(self, *, claiming: bool = True) -> None:
         """One round: settle, claim, wait for sinks a little. Without claiming, tasks end early.
@@ -127,30 +143,59 @@ class Dispatcher:
         self._runner.draining = not claiming
         self._calls.begin_round()
         try:
-            self._poll()
+            self._calls.collect()
+            self._repeat()
             self._settler.settle()
             if claiming:
+                self._poll()
                 self._claimer.claim()
             else:
                 self._runner.finish_waiting()
         finally:
             self._runner.resume()
+            self._runner.flush()
             # Whatever the store does: sinks that have answered are listened to.
             for task, reply in self._sink.poll(self._wait_s()):
                 self._runner.replied(task, reply)
+            self._runner.flush()
         self._settler.settle()
         self._calls.check()
 
-    def _poll(self) -> None:
-        """Every `poll_s` all partitions are looked at; more often, what the store did not answer."""
+    def close(self, grace_s: float) -> bool:
+        """Once idle. False: a call to the store is still at work after `grace_s`."""
+        return self._calls.close(grace_s)
+
+    def _repeat(self) -> None:
+        """What the store did not answer."""
         now_s = self._clock.monotonic()
-        if now_s >= self._next_poll:
-            self._next_poll = now_s + self._poll_s
-            self._claimer.look()
         if now_s >= self._next_repeat:
             self._next_repeat = now_s + self._repeat_s
             self._settler.repeat_unanswered()
             self._runner.resume_overdue()
+
+    def _poll(self) -> None:
+        """Every `poll_s` its own partitions are looked at, now and then all: a hint may have been lost."""
+        now_s = self._clock.monotonic()
+        if now_s >= self._next_poll and self._claimer.idle:
+            self._next_poll = now_s + self._poll_s
+            self._share_partitions()
+            self._claimer.look(self._to_look_at(now_s))
+
+    def _to_look_at(self, now_s: float) -> list[int]:
+        if now_s < self._next_look_at_all:
+            return [number for number in range(self._partitions) if number in self._home]
+        self._next_look_at_all = now_s + HORIZON_S
+        return [*range(self._partitions)]
+
+    def _share_partitions(self) -> None:
+        """With the workers that are running; while the store does not say who is, with nobody."""
+        self._calls.start(lambda: self._store.workers.beat(self._home.name), self._shared)
+
+    def _shared(self, running: StoreAnswer[list[str]]) -> None:
+        before = self._home.workers
+        self._home.share(running.get() or ())
+        if self._home.workers != before:
+            log.info("workers=%d share the partitions, before=%d", self._home.workers, before)
 
     def _wait_s(self) -> float:
         """What finished without any POST must be settled before a wait, and more may be due at once."""
@@ -161,3 +206,9 @@ class Dispatcher:
         if not self._runner.draining:
             waits_s.append(self._claimer.wait_s(now_s))
         return max(0.0, min(waits_s))
+
+
+def _left(answer: StoreAnswer[None]) -> None:
+    answer.get()
+    if answer.error is not None:
+        log.warning("cannot say that this worker stops: the store does not answer; others notice it soon")

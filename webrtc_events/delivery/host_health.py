@@ -19,7 +19,8 @@ Times are seconds of one monotonic clock.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from webrtc_events.delivery.host_signals import Error, Healthy, HostSignal, Throttled, Unreachable
 
@@ -37,8 +38,7 @@ _LAST_GROWTH = 4
 _SMOOTHING = 0.125
 
 
-@dataclass(frozen=True, slots=True)
-class StartedRequest:
+class StartedRequest(msgspec.Struct, frozen=True):
     """When a request was started: the host's epoch, its number in it, the time."""
 
     epoch: int
@@ -98,6 +98,10 @@ class HostHealth:
     def cool_down_s(self, now_s: float) -> float:
         """For how long the host must not be asked; 0 if it may be."""
         return max(0.0, self._not_before_s - now_s)
+
+    def cools_down(self, now_s: float) -> bool:
+        """Whether the host must not be asked."""
+        return self._not_before_s > now_s
 
     @property
     def unreachable(self) -> bool:

@@ -73,7 +73,7 @@ class HostLimiter(Generic[T]):
         None: the task waits, see `next_waiting` and `next_new`. `accepted_ms`: since when it is to be sent.
         """
         host, account = self._hosts.touch(name, now_s), self._clients.get(client)
-        if host.health.cool_down_s(now_s) > 0:
+        if host.health.cools_down(now_s):
             return self._defer(host, client, now_s)
         standing = host.standing(now_s)
         prompt = standing is HostStanding.PROMPT

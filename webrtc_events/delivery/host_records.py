@@ -5,11 +5,12 @@ Times are seconds of one monotonic clock.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from math import exp2
 from urllib.parse import urlsplit
+
+import msgspec
 
 from webrtc_events.delivery.host_health import HostHealth, StartedRequest
 from webrtc_events.delivery.host_limits import HostLimits
@@ -39,8 +40,7 @@ def host_of(url: str) -> str:
     return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or 443}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Permit:
+class Permit(msgspec.Struct, frozen=True, eq=False):
     """Allows one request to a host. `prompt`: the host was prompt when it was granted."""
 
     host: str
@@ -74,11 +74,11 @@ class HostRecord:
     def prompt(self, now_s: float) -> bool:
         """Whether it answers soon, and does not take far longer at the moment than it usually does."""
         usual_s = self.health.response_s
-        return (
-            self.health.answered
-            and usual_s < PROMPT_S
-            and self.age_s(now_s) < min(PROMPT_S, max(_HICCUP_S, 4 * usual_s))
-        )
+        if not self.health.answered or usual_s >= PROMPT_S:
+            return False
+        age_s = self.age_s(now_s)
+        # Most answers come at once, which needs no look at how long they usually take.
+        return age_s < _HICCUP_S or age_s < min(PROMPT_S, 4 * usual_s)
 
     def age_s(self, now_s: float) -> float:
         """For how long it has not answered the oldest request in flight."""

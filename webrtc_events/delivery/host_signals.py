@@ -61,6 +61,9 @@ class Unreachable:
 HostSignal = Healthy | Error | Throttled | Unreachable
 
 
+_HEALTHY = (Healthy(), Healthy(multiplexed=True))
+
+
 def signal_of(reply: SinkReply, now_s: float) -> HostSignal | None:
     """None if it says nothing. `now_s`: the store's time, seconds since the epoch, for Retry-After."""
     if not isinstance(reply, SinkAnswer):
@@ -69,4 +72,4 @@ def signal_of(reply: SinkReply, now_s: float) -> HostSignal | None:
         return Throttled(retry_after_ms(reply.retry_after, now_s) / 1000)
     if 500 <= reply.status < 600:
         return Error()
-    return Healthy(reply.multiplexed)
+    return _HEALTHY[reply.multiplexed]

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # contract version that is not known here is known to a newer process.
 _ELSEWHERE_RETRY_MS = 30_000
 _HANDSHAKE = "handshake"
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,7 @@ class NotificationSettings:
         return cls(settings.source, settings.secret_key)
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(msgspec.Struct, frozen=True):
     """What is to be sent; `type` is the CloudEvent's, or `handshake`, `correlator` its x-correlator."""
 
     request: SinkRequest
@@ -98,15 +98,18 @@ class NotificationWriter:
             return Skipped(authorization, event_type)
         correlator = next(self._correlators)
         headers = {"content-type": "application/cloudevents+json", "x-correlator": correlator}
-        body = msgspec.json.encode(event)
-        try:
-            headers |= self._signature(claim.sink, headers, body)
-        except UnsignableError as error:
-            return Skipped(Drop("unsendable", str(error)), event_type)
+        body = _encode(event)
+        if self._signer is not None:
+            try:
+                headers |= self._signer.sign("POST", claim.sink, headers, body)
+            except UnsignableError as error:
+                return Skipped(Drop("unsendable", str(error)), event_type)
         if claim.origin:
             headers |= origin_header(claim.origin)
-        lines = _lines(headers | authorization, claim)
-        return Notification(SinkRequest(claim.sink, lines, body, client=claim.client), event_type, correlator)
+        if authorization:
+            headers |= authorization
+        request = SinkRequest(claim.sink, _lines(headers, claim), body, client=claim.client)
+        return Notification(request, event_type, correlator)
 
     def _question(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Skipped:
         """Does the sink agree? Asked with the headers of its notifications: they may be needed to get in."""
@@ -119,9 +122,6 @@ class NotificationWriter:
         headers = {"x-correlator": correlator} | origin_header(claim.origin) | authorization
         request = SinkRequest(claim.sink, _lines(headers, claim), b"", "OPTIONS", claim.client)
         return Notification(request, _HANDSHAKE, correlator)
-
-    def _signature(self, sink: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
-        return {} if self._signer is None else self._signer.sign("POST", sink, headers, body)
 
     def _authorization(self, claim: Claim, item: OutboxItem, now_ms: int) -> dict[str, str] | Outcome | None:
         """The sink's credential as a header, if it has one; else as `Skipped.outcome`."""
@@ -143,6 +143,8 @@ class NotificationWriter:
 
 def _lines(headers: Mapping[str, str], claim: Claim) -> tuple[tuple[str, str], ...]:
     """With the subscriber's headers. It may have set one that the service has claimed since."""
+    if not claim.headers:
+        return tuple(headers.items())
     subscribers = ((name, value) for name, value in claim.headers.items() if name.lower() not in headers)
     return (*headers.items(), *subscribers)
 

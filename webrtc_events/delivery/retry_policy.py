@@ -17,12 +17,13 @@ A sink's Retry-After (RFC 9110, 10.2.3) is the least delay. No delay goes beyond
 """
 
 from collections.abc import Callable
+from typing import TypeGuard
 
 from webrtc_events.core.model import TerminationReason
-from webrtc_events.core.outcomes import Delivered, Drop, End, Outcome, Retry, SinkAnswer, SinkReply
+from webrtc_events.core.outcomes import DELIVERED, Drop, End, Outcome, Retry, SinkAnswer, SinkReply
 from webrtc_events.delivery.retry_after import retry_after_ms
 
-__all__ = ["decide"]
+__all__ = ["decide", "is_delivered"]
 
 _RETRYABLE = frozenset({404, 408, 425, 429, *range(500, 600)})
 _FIRST_DELAY_MS = 1_000
@@ -52,8 +53,8 @@ def decide(
     """
     if not isinstance(reply, SinkAnswer):
         return _retry(reply.reason, reply.detail, _backoff_ms(attempt, random), remaining_ms)
-    if 200 <= reply.status < 300:
-        return Delivered()
+    if is_delivered(reply):
+        return DELIVERED
     if reply.status == 410:
         return End(TerminationReason.NETWORK_TERMINATED, notify=False)
     if reply.status == 401 and credentialed:
@@ -62,6 +63,11 @@ def decide(
         return Drop("refused", f"HTTP {reply.status}")
     delay_ms = max(_backoff_ms(attempt, random), retry_after_ms(reply.retry_after, now_s))
     return _retry(f"http_{reply.status}", "", delay_ms, remaining_ms)
+
+
+def is_delivered(reply: SinkReply) -> TypeGuard[SinkAnswer]:
+    """Whether the sink took the event."""
+    return isinstance(reply, SinkAnswer) and 200 <= reply.status < 300
 
 
 def _retry(reason: str, detail: str, delay_ms: int, remaining_ms: int) -> Retry | Drop:

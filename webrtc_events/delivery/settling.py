@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from webrtc_events.core.clock import Clock
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.held_bytes import HeldBytes
-from webrtc_events.delivery.store_calls import StoreCalls
+from webrtc_events.delivery.home_partitions import HomePartitions
+from webrtc_events.delivery.store_calls import StoreAnswer, StoreCalls
 from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.store.keys import Partition
 from webrtc_events.store.settlements import SettleOutcome
 from webrtc_events.store.store import Store
 
@@ -20,25 +22,34 @@ class Settler:
     """Keeps finished tasks until they are settled, or left to their leases."""
 
     def __init__(
-        self, store: Store, calls: StoreCalls, held: HeldBytes, schedule: ClaimSchedule, clock: Clock
+        self,
+        store: Store,
+        calls: StoreCalls,
+        *,
+        held: HeldBytes,
+        schedule: ClaimSchedule,
+        home: HomePartitions,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._calls = calls
         self._held = held
         self._schedule = schedule
+        self._home = home
         self._clock = clock
         self._finished: list[DeliveryTask] = []
+        self._under_way: list[DeliveryTask] = []
         self._unanswered: list[DeliveryTask] = []
 
     @property
     def idle(self) -> bool:
         """Nothing waits to be settled."""
-        return not self._finished and not self._unanswered
+        return not self._finished and not self._under_way and not self._unanswered
 
     @property
     def has_finished(self) -> bool:
-        """Whether something waits that the store was not asked to settle yet."""
-        return bool(self._finished)
+        """Whether something waits that the store can be asked to settle at once."""
+        return bool(self._finished) and not self._under_way
 
     def add(self, task: DeliveryTask) -> None:
         """The task is finished."""
@@ -50,25 +61,30 @@ class Settler:
         self._unanswered = []
 
     def settle(self) -> None:
-        if not self._finished:
+        """Asks the store to settle what is finished. What finishes meanwhile waits for its answer."""
+        if not self.has_finished:
             return
+        tasks, self._under_way, self._finished = self._finished, self._finished, []
+        self._calls.start(
+            lambda: self._store.claims.settle([task.settlement() for task in tasks]), self._settled
+        )
+
+    def _settled(self, answer: StoreAnswer[list[SettleOutcome]]) -> None:
+        tasks, self._under_way = self._under_way, []
         try:
-            results = self._calls.call(
-                lambda: self._store.claims.settle([task.settlement() for task in self._finished])
-            )
+            results = answer.get()
         except Exception:
             # A bug, which would come back with every round: the leases take care of them.
-            log.exception("%d claims could not be settled and are left to their leases", len(self._finished))
-            self._held.give(*self._finished)
-            self._finished.clear()
+            log.exception("%d claims could not be settled and are left to their leases", len(tasks))
+            self._held.give(*tasks)
             return
-        finished, self._finished = self._finished, []
         if results is None:
-            self._unanswered += finished
+            self._unanswered += tasks
         else:
-            self._take(zip(finished, results, strict=True))
+            self._take(zip(tasks, results, strict=True))
 
     def _take(self, results: Iterable[tuple[DeliveryTask, SettleOutcome]]) -> None:
+        away: set[int] = set()
         for task, result in results:
             if result is SettleOutcome.UNANSWERED:
                 self._unanswered.append(task)
@@ -82,10 +98,20 @@ class Settler:
                 log.info("%s subscription=%s", result, task.claim.subscription_id)
             elif result is SettleOutcome.DUE:
                 self._ask_again(task)
+                if task.retry is None and task.partition.number not in self._home:
+                    away.add(task.partition.number)
+        if away:
+            # Where they are at home nobody knows yet that they have more.
+            self._calls.start(lambda: self._store.claims.wake(map(Partition, sorted(away))), _woken)
 
     def _ask_again(self, task: DeliveryTask) -> None:
-        number = task.partition.number
+        number, now_s = task.partition.number, self._clock.monotonic()
         if task.retry is None:
-            self._schedule.ask([number])
+            self._schedule.ask([number], now_s)
         else:
-            self._schedule.ask_later(number, task.retry.delay_ms / 1000, self._clock.monotonic())
+            self._schedule.ask_later(number, task.retry.delay_ms / 1000, now_s)
+
+
+def _woken(answer: StoreAnswer[list[int]]) -> None:
+    """In an outage nobody heard of it: they look by themselves."""
+    answer.get()

@@ -1,11 +1,17 @@
-"""Whether the store answers within one round of a dispatcher; an outage may be of some of its nodes only."""
+"""The dispatcher's calls to the store, and whether it answers; an outage may be of some of its nodes only.
 
+While the store is at work, `StoreThread` lets the dispatcher's thread go on with its sinks.
+"""
+
+import threading
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
 
 from webrtc_events.core.errors import Unavailable
 
-__all__ = ["REPEAT_S", "StoreCalls"]
+__all__ = ["REPEAT_S", "StoreAnswer", "StoreCalls", "StoreThread"]
 
 REPEAT_S = 0.2
 """What the store did not answer is asked again after this."""
@@ -13,8 +19,28 @@ REPEAT_S = 0.2
 T = TypeVar("T")
 
 
+class StoreAnswer(Generic[T]):
+    """What came of a call."""
+
+    __slots__ = ("_found", "error")
+
+    def __init__(self, method: Callable[[], T]) -> None:
+        self._found: T | None = None
+        self.error: Exception | None = None
+        try:
+            self._found = method()
+        except Exception as error:  # noqa: BLE001 (`get` raises it, where the answer is taken)
+            self.error = error
+
+    def get(self) -> T | None:
+        """What the store answered; None for an outage. Raises what is none."""
+        if self.error is not None and not isinstance(self.error, Unavailable):
+            raise self.error
+        return self._found
+
+
 class StoreCalls:
-    """The calls to the store of the current round, and whether any was answered."""
+    """Calls in the caller's thread. An answer is taken at once."""
 
     def __init__(self) -> None:
         self._outage: Unavailable | None = None
@@ -23,20 +49,65 @@ class StoreCalls:
     def begin_round(self) -> None:
         self._outage, self._answered = None, False
 
-    def call(self, method: Callable[[], list[T]]) -> list[T] | None:
-        """What the store answers; None for an outage."""
-        try:
-            found = method()
-        except Unavailable as error:
-            self._outage = error
-            return None
-        self._answered = True
-        return found
+    def start(self, method: Callable[[], T], take: Callable[[StoreAnswer[T]], None]) -> None:
+        """Calls the store; `take` gets its answer, in the caller's thread, from here or from `collect`."""
+        self._hand_over(StoreAnswer(method), take)
+
+    def collect(self) -> None:
+        """Hands over the answers that have come since. Raises what is raised by who takes them."""
 
     def check(self) -> None:
         """
         Raises:
-            Unavailable: there were calls in this round, and none was answered.
+            Unavailable: answers were due in this round, and there was none.
         """
         if self._outage is not None and not self._answered:
             raise self._outage
+
+    def close(self, grace_s: float) -> bool:
+        """No more calls. False: one is still at work after `grace_s`."""
+        return grace_s >= 0
+
+    def _hand_over(self, answer: StoreAnswer[T], take: Callable[[StoreAnswer[T]], None]) -> None:
+        if isinstance(answer.error, Unavailable):
+            self._outage = answer.error
+        elif answer.error is None:
+            self._answered = True
+        take(answer)
+
+
+class StoreThread(StoreCalls):
+    """Calls in a thread, one after the other. `wake` is called from there when an answer has come.
+
+    The thread begins with the first call.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        super().__init__()
+        self._wake = wake
+        self._calls: SimpleQueue[tuple[Callable[[], Any], Callable[[StoreAnswer[Any]], None]] | None]
+        self._calls = SimpleQueue()
+        self._answers: deque[tuple[StoreAnswer[Any], Callable[[StoreAnswer[Any]], None]]] = deque()
+        self._thread = threading.Thread(target=self._run, name="dispatcher's store", daemon=True)
+
+    def start(self, method: Callable[[], T], take: Callable[[StoreAnswer[T]], None]) -> None:
+        if self._thread.ident is None:
+            self._thread.start()
+        self._calls.put((method, take))
+
+    def collect(self) -> None:
+        while self._answers:
+            self._hand_over(*self._answers.popleft())
+
+    def close(self, grace_s: float) -> bool:
+        self._calls.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(grace_s)
+        self.collect()
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            method, take = call
+            self._answers.append((StoreAnswer(method), take))
+            self._wake()

@@ -78,19 +78,25 @@ class TaskRunner:
     def begin(self, task: DeliveryTask) -> None:
         self._tasks.add(task)
         self._held.take(task, task.claim)
-        self._guarded(self._go_on, task)
+        self._guarded(self._go_on, task, self._now_s())
+
+    def flush(self) -> None:
+        """Writes the lines of attempts."""
+        self._attempts.flush()
 
     def resume(self) -> None:
         """Goes on with what has its rate-limit slot now, and with what may go to a new host."""
-        for task in self._delayed.due(self._now_s()):
-            self._guarded(self._go_on, task)
-        while (newcomer := self._limiter.next_new(self._now_s())) is not None:
-            self._guarded(self._go_on, newcomer)
+        now_s = self._now_s()
+        for task in self._delayed.due(now_s):
+            self._guarded(self._go_on, task, now_s)
+        while (newcomer := self._limiter.next_new(now_s)) is not None:
+            self._guarded(self._go_on, newcomer, now_s)
 
     def resume_overdue(self) -> None:
         """Goes on with what waits for a host that is no longer prompt."""
-        for task in self._limiter.overdue(self._now_s()):
-            self._guarded(self._go_on, task)
+        now_s = self._now_s()
+        for task in self._limiter.overdue(now_s):
+            self._guarded(self._go_on, task, now_s)
 
     def finish_waiting(self) -> None:
         """Finishes every task that waits; only those in flight are left."""
@@ -99,45 +105,47 @@ class TaskRunner:
 
     def replied(self, task: DeliveryTask, reply: SinkReply) -> None:
         """Takes in the reply to the task's request, and goes on with it and with what waits for its host."""
-        self._guarded(self._take_reply, task, reply)
+        now_s = self._now_s()
+        self._guarded(self._take_reply, task, now_s, reply)
         # After a bug too: by now the task has given its permit back, whatever became of it.
-        while (waiting := self._limiter.next_waiting(task.host, self._now_s())) is not None:
-            self._guarded(self._go_on, waiting)
+        while (waiting := self._limiter.next_waiting(task.host, now_s)) is not None:
+            self._guarded(self._go_on, waiting, now_s)
 
-    def _guarded(self, act: Callable[..., None], task: DeliveryTask, *more: Any) -> None:
+    def _guarded(self, act: Callable[..., None], task: DeliveryTask, now_s: float, *more: Any) -> None:
         """A task that fails by a bug fails alone: it is left to its lease."""
         try:
-            act(task, *more)
+            act(task, now_s, *more)
         except Exception:
             log.exception("subscription=%s failed and is left to its lease", task.claim.subscription_id)
-            self._release(task)
+            self._release(task, now_s)
             self._tasks.discard(task)
             self._held.give(task)
 
-    def _go_on(self, task: DeliveryTask) -> None:
+    def _go_on(self, task: DeliveryTask, now_s: float) -> None:
         """Sends the task's next event, lets it wait for its host, or finishes the task."""
-        while not task.exhausted and not self.draining:
-            now_ms = task.now_ms(self._now_s())
-            if now_ms + self._exchange_ms >= task.claim.lease_until_ms:
+        claim = task.claim
+        while task.index < len(claim.items) and not self.draining:
+            now_ms = task.now_ms(now_s)
+            if now_ms + self._exchange_ms >= claim.lease_until_ms:
                 # The rest goes back: an exchange may not outlive its lease.
                 break
             # What is too late is given up at once, however its host is.
-            if task.remaining_ms(now_ms) > 0 and not (
-                self._has_permit(task, now_ms) and self._has_slot(task, now_ms)
+            if claim.items[task.index].deadline_ms > now_ms and not (
+                self._has_permit(task, now_s, now_ms) and self._has_slot(task, now_s, now_ms)
             ):
                 return
-            written = self._written(task, now_ms)
+            written = self._written(task, now_s, now_ms)
             if isinstance(written, Notification):
                 self._sink.submit(task, written.request)
                 return
-            if written.outcome is None or not self._attempts.apply(task, written.outcome):
+            if written.outcome is None or not self._attempts.apply(task, written.outcome, now_s):
                 break
         self._finish(task)
 
-    def _has_permit(self, task: DeliveryTask, now_ms: int) -> bool:
+    def _has_permit(self, task: DeliveryTask, now_s: float, now_ms: int) -> bool:
         """Whether the task has a permit for its host; else it waits for one, or is finished."""
         entry = self._limiter.acquire(
-            task.host, task.claim.client, task, self._now_s(), accepted_ms=task.item.accepted_ms
+            task.host, task.claim.client, task, now_s, accepted_ms=task.item.accepted_ms
         )
         if isinstance(entry, Deferred):
             self.deferred += 1
@@ -149,15 +157,17 @@ class TaskRunner:
         task.permit = entry
         return entry is not None
 
-    def _has_slot(self, task: DeliveryTask, now_ms: int) -> bool:
+    def _has_slot(self, task: DeliveryTask, now_s: float, now_ms: int) -> bool:
         """Whether the sink's rate allows the task's next event now; else it waits, or is finished.
 
         It has its permit already: a slot is used at once or not at all.
         """
+        if task.claim.rate is None:
+            return True
         slot = self._rate_limiter.slot(task, self._now_s())
         if isinstance(slot, SlotNow):
             return True
-        self._release(task)
+        self._release(task, now_s)
         match slot:
             case SlotAt(moment_s):
                 self._delayed.put(task, moment_s)
@@ -166,26 +176,25 @@ class TaskRunner:
                 self._finish(task)
         return False
 
-    def _written(self, task: DeliveryTask, now_ms: int) -> Notification | Skipped:
+    def _written(self, task: DeliveryTask, now_s: float, now_ms: int) -> Notification | Skipped:
         """The task's next event; the permit is released unless it can be sent."""
         written = self._writer.write(task.claim, task.item, now_ms)
         if not isinstance(written, Notification):
-            self._release(task)
+            self._release(task, now_s)
         task.event_type = written.type
         task.correlator = written.correlator if isinstance(written, Notification) else ""
         return written
 
-    def _take_reply(self, task: DeliveryTask, reply: SinkReply) -> None:
-        self._release(task, reply)
-        if self._attempts.replied(task, reply):
-            self._go_on(task)
+    def _take_reply(self, task: DeliveryTask, now_s: float, reply: SinkReply) -> None:
+        self._release(task, now_s, reply)
+        if self._attempts.replied(task, reply, now_s):
+            self._go_on(task, now_s)
         else:
             self._finish(task)
 
-    def _release(self, task: DeliveryTask, reply: SinkReply | None = None) -> None:
+    def _release(self, task: DeliveryTask, now_s: float, reply: SinkReply | None = None) -> None:
         """Gives the task's permit back, if it has one."""
         if task.permit is not None:
-            now_s = self._now_s()
             signal = signal_of(reply, task.now_ms(now_s) / 1000) if reply is not None else None
             self._limiter.release(task.permit, signal, now_s)
             task.permit = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from webrtc_events.core.model import Claim, OutboxItem, OutboxKind
+from webrtc_events.core.one_line import key_values, shown
 from webrtc_events.core.outcomes import (
     Agreed,
     Delivered,
@@ -16,6 +17,7 @@ from webrtc_events.core.outcomes import (
     ScheduledRetry,
     SinkResult,
 )
+from webrtc_events.delivery.delivered_run import DeliveredRun
 from webrtc_events.delivery.host_records import Permit, host_of
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.settlements import DroppedEvent, Settlement
@@ -41,7 +43,7 @@ class DeliveryTask:
     correlator: str = ""
     event_type: str = ""
     dropped: list[DroppedEvent] = field(default_factory=list)
-    attempts: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[dict[str, Any] | DeliveredRun] = field(default_factory=list)
     retry: ScheduledRetry | None = None
     end: End | None = None
     result: SinkResult = SinkResult.NOT_ASKED
@@ -106,6 +108,23 @@ class DeliveryTask:
         self.attempts.append(record)
         return record
 
+    def note_delivered(self, status: int, elapsed_ms: int, now_s: float) -> str:
+        """The same of an event that was delivered; returns its line. Most attempts are such."""
+        if self.attempt > 1:
+            return f"attempt {key_values(self.note(Delivered(), status, elapsed_ms, now_s))}"
+        kind = self.event_type.rpartition(".")[2]
+        run = self.attempts[-1] if self.attempts else None
+        subscription_id, number = self.claim.subscription_id, self.item.event_number
+        if not isinstance(run, DeliveredRun) or run.status != status or run.type != kind:
+            run = DeliveredRun(subscription_id, self.host, kind, status)
+            self.attempts.append(run)
+        at_ms = self.now_ms(now_s)
+        run.add(number, elapsed_ms, at_ms, self.correlator)
+        return (
+            f"attempt event={subscription_id}.{number} type={kind} attempt=1 outcome=delivered reason= "
+            f"status={status} ms={elapsed_ms} at={at_ms} host={shown(self.host)} correlator={self.correlator}"
+        )
+
     def apply(self, outcome: Outcome) -> bool:
         """Takes in the outcome of its event; True if the claim goes on with the next."""
         match outcome:
@@ -142,7 +161,9 @@ class DeliveryTask:
             claim=self.claim,
             through=done[-1].number if done else self.claim.items[0].number - 1,
             dead=tuple(self.dropped),
-            attempts=tuple(self.attempts),
+            attempts=tuple(
+                attempt if isinstance(attempt, dict) else attempt.record() for attempt in self.attempts
+            ),
             follow_up=self.answer or self.end or self.retry,
             sink=self.result,
         )

@@ -5,11 +5,11 @@ Requests come here valid by the contract; what the contract cannot say is checke
 
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlsplit
 
+from webrtc_events.contract.conforming_pages import ConformingPages
 from webrtc_events.contract.validators import Validator
 from webrtc_events.contract.webrtc_events_types import (
     HTTPSubscriptionRequest,
@@ -166,7 +166,7 @@ class Subscriptions:
             origin=self._origin,
         )
 
-    def list(self, caller: Caller) -> Iterator[list[HTTPSubscriptionResponse]]:
+    def list(self, caller: Caller) -> ConformingPages[HTTPSubscriptionResponse]:
         """The caller's subscriptions, oldest first, some at once; ended ones too while they are kept.
 
         Each hundred that the client has counts as a request.
@@ -174,11 +174,9 @@ class Subscriptions:
         Raises:
             TooManyRequests: the client's rate is used up; before the first of them.
         """
-        self._pay_for_list(caller.client)
-        for found in self._store.subscriptions.pages_of(caller.client):
-            page = self._resources.readable(found, caller, self._store.damage.report)
-            if page:
-                yield page
+        found = self._store.subscription_lists.of(caller.client)
+        self._pay_for_list(caller.client, found.count)
+        return self._resources.of_pages(found.pages, caller, self._store.damage.report)
 
     def get(self, caller: Caller, subscription_id: str) -> HTTPSubscriptionResponse:
         """
@@ -259,9 +257,9 @@ class Subscriptions:
             raise NotFound
         return found
 
-    def _pay_for_list(self, client: str) -> None:
+    def _pay_for_list(self, client: str, count: int) -> None:
         """More than the one request that every request is counted as."""
-        more = min(self._store.client_index.count(client) // _LISTED_A_REQUEST, self._requests_at_once - 1)
+        more = min(count // _LISTED_A_REQUEST, self._requests_at_once - 1)
         if more > 0:
             self._pay(client, more, f"The list counts as {more + 1} requests; try again later.")
 

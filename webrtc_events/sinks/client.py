@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
+import msgspec
 import pycurl
 
 from webrtc_events.core.clock import Clock
@@ -60,8 +61,7 @@ def _unsendable(error: Exception) -> str:
     return str(error) if isinstance(error, RefusedError) else f"not sendable: {type(error).__name__}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _InFlight(Generic[T]):
+class _InFlight(msgspec.Struct, Generic[T], frozen=True, eq=False):
     transfer: Transfer
     token: T
     started_s: float

@@ -15,7 +15,7 @@ from webrtc_events.sinks.limits import SinkLimits
 __all__ = ["Callbacks", "RefusedError", "new_handle", "set_callbacks", "set_pins", "set_request", "set_time"]
 
 # libcurl would add these; a name without a value takes one out.
-_UNWANTED = {"accept": "Accept:", "content-type": "Content-Type:"}
+_UNWANTED = (("accept", "Accept:"), ("content-type", "Content-Type:"))
 
 
 class RefusedError(Exception):
@@ -63,8 +63,9 @@ def set_callbacks(curl: Any, callbacks: Callbacks) -> None:
     curl.setopt(pycurl.PREREQFUNCTION, callbacks.on_request)
 
 
-def set_request(curl: Any, request: SinkRequest) -> None:
-    """
+def set_request(curl: Any, request: SinkRequest, former_method: str = "") -> None:
+    """Sets the request. `former_method`: of the request before it on this handle, '' for the first.
+
     Raises:
         RefusedError: a header that must not be sent.
         pycurl.error, ValueError, TypeError: libcurl or its binding takes no such URL or header.
@@ -72,7 +73,8 @@ def set_request(curl: Any, request: SinkRequest) -> None:
     curl.setopt(pycurl.URL, request.url)
     curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
     if request.method == "POST":
-        curl.unsetopt(pycurl.CUSTOMREQUEST)
+        if former_method not in ("", "POST"):
+            curl.unsetopt(pycurl.CUSTOMREQUEST)
         curl.setopt(pycurl.POSTFIELDS, request.body)
     else:
         # A GET by another name: no body goes out, and one that comes is read to its end.
@@ -93,15 +95,17 @@ def set_pins(curl: Any, pins: Sequence[str]) -> None:
 
 def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
     lines = []
-    unwanted = dict(_UNWANTED)
+    names = set()
     for name, value in headers:
         if not is_sendable_header(name, value):
             # Never the value: it may be a credential.
             raise RefusedError("a header is malformed or not the caller's to set")
-        unwanted.pop(name.lower(), None)
+        names.add(name.lower())
         # libcurl drops a header without a value unless it ends in a semicolon.
-        lines.append(f"{name}: {value}" if value.strip() else f"{name};")
-    lines += unwanted.values()
+        lines.append(f"{name}: {value}" if value and not value.isspace() else f"{name};")
+    for name, without in _UNWANTED:
+        if name not in names:
+            lines.append(without)
     return lines
 
 

@@ -77,6 +77,7 @@ class Transfer:
         self._limits = limits
         self._policy = policy
         self._shortened = False
+        self._method = ""
         self._restart()
 
     def _restart(self) -> None:
@@ -103,7 +104,8 @@ class Transfer:
             RefusedError, pycurl.error, ValueError, TypeError: see `curl_options.set_request`.
         """
         self._restart()
-        set_request(self.curl, request)
+        set_request(self.curl, request, self._method)
+        self._method = request.method
         # Of an answer to OPTIONS the headers are what was asked for.
         self._whole_head = request.method != "POST"
         if self._shortened:

@@ -2,7 +2,7 @@
 
 import itertools
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from webrtc_events.store.connection import Connection, reached
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.records import UnreadableEntry, read_claim, reason_of_damage
-from webrtc_events.store.redis.scripts import Call, store_errors
+from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.settlements import Settlement, SettleOutcome, settle_call
 
@@ -140,7 +140,7 @@ class Claims:
             for partition in partitions:
                 pipe.exists(partition.due)
             answers = pipe.execute(raise_on_error=False)
-            if all(isinstance(answer, Exception) for answer in answers):
+            if answers and all(isinstance(answer, Exception) for answer in answers):
                 raise answers[0]
         # If one cannot be looked at, a claim says why.
         looked_at = zip(partitions, answers, strict=True)
@@ -201,6 +201,18 @@ class Claims:
             self._connection.damage.report(subscription_id, why)
             return SettleOutcome.DAMAGED
         return SettleOutcome(answer)
+
+    def wake(self, partitions: Iterable[Partition]) -> list[int]:
+        """Tells all workers that something is due in each of these; returns how many heard of each.
+
+        Raises:
+            Unavailable: the store cannot be reached.
+        """
+        with store_errors():
+            pipe = self._connection.client.pipeline()
+            for partition in partitions:
+                pipe.spublish(partition.wakeup, "1")
+            return answers_of(pipe)
 
     def wakeups(self) -> Wakeups:
         """A listener for partitions in which something became due."""

@@ -28,11 +28,10 @@ from webrtc_events.store.rebuild import Rebuild
 from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
 from webrtc_events.store.standings import Standing, standing_call, standing_of
 
-__all__ = ["PAGE", "ClientIndex"]
+__all__ = ["IDS_AT_ONCE", "ClientIndex"]
 
-# Subscriptions that are read at once: what a reader holds in memory. To read them takes a process some
-# 2 ms, in which its other requests wait.
-PAGE = 25
+# Ids that are read at once: a script's work of 1 to 2 ms, in which the store's other clients wait.
+IDS_AT_ONCE = 2000
 # One that was named this long ago and is not there was never made.
 _CREATE_TAKES_S = 60
 # How many are looked at in one step to find room: of those that are known to have been made, few, as it is
@@ -94,25 +93,23 @@ class ClientIndex:
             pipe.zrem(client_key(client), subscription_id)
             answers_of(pipe)
 
-    def count(self, client: str) -> int:
-        """How many there are, ended ones too."""
-        try:
-            with store_errors():
-                return int(self._redis.zcard(client_key(client)))
-        except WrongType:
-            self.mend(client)
-            return self.count(client)
+    def ids(self, client: str) -> tuple[int, Iterator[list[str]]]:
+        """How many there are, ended ones too; the ids of all, oldest first, up to `IDS_AT_ONCE` at once.
 
-    def pages(self, client: str) -> Iterator[list[str]]:
-        """The ids of all, oldest first, up to `PAGE` at once. Each that is there throughout comes once."""
-        named, last = "", ""
-        while True:
-            named, *ids = self._run("index_page", client, [named, last, PAGE])
-            if ids:
-                yield ids
-            if len(ids) < PAGE:
+        Each that is there throughout comes once.
+        """
+        count, named, *ids = self._page(client, "", "")
+        return count, self._pages(client, named, ids)
+
+    def _pages(self, client: str, named: str, ids: list[str]) -> Iterator[list[str]]:
+        while ids:
+            yield ids
+            if len(ids) < IDS_AT_ONCE:
                 return
-            last = ids[-1]
+            _, named, *ids = self._page(client, named, ids[-1])
+
+    def _page(self, client: str, named: str, last: str) -> Any:
+        return self._run("index_page", client, [named, last, IDS_AT_ONCE])
 
     def settle_notes(self, notes: Mapping[int, Sequence[str]]) -> int:
         """Writes into the indexes what notes of each partition say; returns how many are done with.

@@ -13,6 +13,7 @@ from typing import Any
 from webrtc_events.core.errors import DamagedRecord, NewerRelease
 from webrtc_events.core.model import EventType, OutboxItem
 from webrtc_events.store import scans
+from webrtc_events.store.attempt_records import read_attempts
 from webrtc_events.store.keys import Partition, partition_of, partition_of_subscription
 from webrtc_events.store.outbox_entries import keep_event_number, parse_entry, referred_payload
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
@@ -194,8 +195,9 @@ class DeadLetters:
         partition = Partition(letter.id.partition)
         found: list[dict[str, Any]] = []
         for page in scans.oldest_first(self._redis, partition.attempts):
-            records = [_attempt(fields) for _, fields in page]
-            found += [record for record in records if record.get("event") == letter.event_id]
+            for _, fields in page:
+                tried = read_attempts(fields)
+                found += [attempt for attempt in tried if attempt["event"] == letter.event_id]
         return found
 
     def redeliver(self, letter: DeadLetter) -> Redelivery:
@@ -294,19 +296,6 @@ def _redeliver_call(letter: DeadLetter, item: OutboxItem, deadline_ms: int) -> C
     ]
     keys = [partition.subscription(letter.subscription_id), partition.dead]
     return Call("redeliver", keys, partition.tag, args)
-
-
-# What an attempt has, of which there may be more.
-_ATTEMPT = {"event", "at", "attempt", "outcome", "reason", "status", "ms", "correlator"}
-
-
-def _attempt(fields: dict[str, str]) -> dict[str, Any]:
-    """Empty if it cannot be read."""
-    try:
-        attempt = json.loads(fields["attempt"])
-    except (KeyError, RecursionError, ValueError):
-        return {}
-    return attempt if isinstance(attempt, dict) and attempt.keys() >= _ATTEMPT else {}
 
 
 # The end of the year 9999.

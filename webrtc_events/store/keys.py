@@ -13,6 +13,7 @@ import zlib
 __all__ = [
     "REGISTRATION_FIELD",
     "SWEEPER_TURN",
+    "WORKERS_KEY",
     "Partition",
     "bucket_key",
     "client_key",
@@ -164,6 +165,9 @@ class Partition:
 
 SWEEPER_TURN = "sweeper-turn"
 """string with TTL: whose turn it is to look what time does. A hint."""
+
+WORKERS_KEY = "workers"
+"""zset with TTL: name of a running worker → when it is forgotten, ms. A hint."""
 
 
 def set_aside_key(key: str) -> str:

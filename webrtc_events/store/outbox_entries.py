@@ -40,6 +40,8 @@ def parse_entry(entry: str) -> OutboxItem:
         int(sequence),
         payload,
         first_number=int(kept[1]) if kept else None,
+        # Entries are ASCII, so a character is a byte.
+        size=len(entry),
     )
 
 

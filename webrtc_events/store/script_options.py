@@ -1,4 +1,4 @@
-"""The options that every Lua script gets."""
+"""The options that every Lua script has in its text."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,6 @@ def script_options(settings: Settings, options: StoreOptions) -> dict[str, int]:
     """Source: lua/shared/common.lua."""
     return {
         "format": FORMAT,
-        "offset_ms": options.offset_ms,
         "work": options.work,
         "lease_ms": options.lease_ms,
         "end_deadline_ms": settings.deadline_ms(EventType.SUBSCRIPTION_ENDED),

@@ -66,11 +66,20 @@ def settle_call(partition: Partition, settlement: Settlement) -> Call:
         settlement.through,
         *_verdict(settlement),
         settlement.sink,
+        *_done(settlement),
         len(settlement.dead),
         *(part for event in settlement.dead for part in (event.number, event.reason, event.detail)),
         *(msgspec.json.encode(attempt) for attempt in settlement.attempts),
     ]
     return Call("settle", keys, partition.tag, args)
+
+
+def _done(settlement: Settlement) -> tuple[int, int]:
+    """How many of the claimed events all are done with, and how many bytes their entries have."""
+    items = settlement.claim.items
+    if settlement.through < items[-1].number:
+        items = tuple([item for item in items if item.number <= settlement.through])
+    return len(items), sum([item.size for item in items])
 
 
 def _verdict(settlement: Settlement) -> tuple[str | int, str | int, int, int]:

@@ -22,10 +22,12 @@ from webrtc_events.store.rate_limits import RateLimits, RequestRate
 from webrtc_events.store.rebuild import Rebuild
 from webrtc_events.store.redis.scripts import Client, Scripts, connect, store_errors
 from webrtc_events.store.registrations import RegistrationRecords
+from webrtc_events.store.running_workers import RunningWorkers
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions, script_options
 from webrtc_events.store.session_index import SessionIndex
 from webrtc_events.store.session_states import SessionStates
 from webrtc_events.store.skipped_log import SkippedLog
+from webrtc_events.store.subscription_lists import SubscriptionLists
 from webrtc_events.store.subscriptions import SubscriptionLimits, SubscriptionRecords
 
 __all__ = ["Store"]
@@ -48,7 +50,7 @@ class Store:
         packs: bool = False,
     ) -> None:
         self.client = client
-        self.scripts = Scripts(client, script_options(settings, options))
+        self.scripts = Scripts(client, script_options(settings, options), options.offset_ms)
         self.guard = Guard()
         self.damage = DamageLog(clock or SystemClock())
         self.partitions = settings.partitions
@@ -69,6 +71,7 @@ class Store:
             self.initial_events,
             packs=packs,
         )
+        self.subscription_lists = SubscriptionLists(connection, self.client_index)
         self.events = NetworkEvents(
             connection,
             self.session_states,
@@ -78,6 +81,7 @@ class Store:
         self.claims = Claims(connection, ClaimLimits.of(settings), self.initial_events)
         self.expiry = Expiry(connection, self.rebuild, self.client_index, self.initial_events)
         self.registrations = RegistrationRecords(connection)
+        self.workers = RunningWorkers(connection)
         self.rate_limits = RateLimits(connection, RequestRate.of(settings))
 
     @classmethod

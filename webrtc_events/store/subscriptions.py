@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -224,20 +224,6 @@ class SubscriptionRecords:
         if isinstance(found, DamagedRecord):
             raise found
         return found
-
-    def pages_of(self, client: str) -> Iterator[list[Subscription]]:
-        """Every subscription of a client, oldest first, page by page.
-
-        One that cannot be read is named in the log only.
-        """
-        for ids in self._client_index.pages(client):
-            page = []
-            for found in read_subscriptions(self._connection, ids):
-                if isinstance(found, DamagedRecord):
-                    self._connection.damage.report(found.name, found.why)
-                else:
-                    page.append(found)
-            yield page
 
     def owner_of_damaged(self, subscription_id: str, client: str) -> tuple[bool, str | None]:
         """Whether one that cannot be read is the client's; the subject that it is of, if that is known."""

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Writes what became of a claim, if the claim is still the latest.
 -- KEYS: 1 the subscription's hash  2 its outbox  3 the partition's due zset
--- ARGV: 1 tag  2 options (shared/common.lua)  3 id  4 fence
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 fence
 --       5 the outbox number up to which all are done with
 --       6 what is next: 'next' go on, 'retry' the first one left, 'end' the subscription; after a
 --         handshake 'agree' or 'refuse'
@@ -9,8 +9,9 @@
 --       8 retry: failed attempts of that one; end: '1' if the sink is still notified (once)
 --       9 retry: the outbox number of that one
 --       10 what the sink did: 'delivered' (some event), 'failed' (to take any), '' (it was not asked)
---       11 how many dead letters, then for each: outbox number, reason, detail
---       then each attempt as JSON
+--       11 how many of the claimed events all are done with  12 how many bytes their entries have, as they were claimed
+--       13 how many dead letters, then for each: outbox number, reason, detail
+--       then each attempt, or run of deliveries, as JSON
 -- Returns 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox empty),
 --   'due' (more to send, now or later), 'ended' (the end is settled, or the sink refused), 'active' (the
 --   sink agreed; what its subscription missed meanwhile is to be looked up), 'damaged: <why>' (the subscription
@@ -21,7 +22,7 @@ local key, outbox, due = KEYS[1], KEYS[2], KEYS[3]
 
 local function settle()
   local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence',
-    'format', 'registration', 'outbox_size')
+    'format', 'registration', 'outbox_size', 'failing_since')
   if of[1] ~= ARGV[4] or of[4] or is_newer(of[7]) then
     return 'lost'
   end
@@ -29,8 +30,8 @@ local function settle()
   local through, verdict = tonumber(ARGV[5]), ARGV[6]
 
   local dead = {}
-  local at = 12
-  for _ = 1, tonumber(ARGV[11]) do
+  local at = 14
+  for _ = 1, tonumber(ARGV[13]) do
     dead[tonumber(ARGV[at])] = {ARGV[at + 1], ARGV[at + 2]}
     at = at + 3
   end
@@ -73,11 +74,29 @@ local function settle()
   end
 
   local taken, taken_bytes = 0, 0
+  local done = tonumber(ARGV[11])
+  -- The first entry of the outbox, once it is known: false if there is none.
+  local head = nil
+  local function read_head()
+    head = redis.call('LINDEX', outbox, 0)
+  end
 
-  -- Takes what was delivered from the head, all at once: at most one event for each attempt.
-  local function take_delivered()
+  -- Takes what was delivered from the head, all at once, where it is still just what was claimed. The one that was
+  -- delivered last shows it: numbers grow.
+  local function take_claimed()
+    local around = redis.call('LRANGE', outbox, done - 1, done)
+    local last = around[1]
+    if last and entry_number(last) == through and not entry_is_end(last) then
+      redis.call('LTRIM', outbox, done, -1)
+      taken, taken_bytes = done, tonumber(ARGV[12])
+      head = around[2] or false
+    end
+  end
+
+  -- The same, where entries may refer to payloads: each is looked at, and what it refers to is released.
+  local function take_referring()
     local delivered = {}
-    for _, entry in ipairs(#attempts > 0 and redis.call('LRANGE', outbox, 0, #attempts - 1) or {}) do
+    for _, entry in ipairs(redis.call('LRANGE', outbox, 0, done - 1)) do
       local number = entry_number(entry)
       if not number or number > through or dead[number] or entry_is_end(entry) then
         break
@@ -96,7 +115,6 @@ local function settle()
   -- Takes what is done with, and what was given up meanwhile, from the head. True: the end was among it.
   local function take_done(drop_before, drop_reason)
     local end_settled = false
-    local head = redis.call('LINDEX', outbox, 0)
     local number = head and (entry_number(head) or 0)
     while head and (number <= through or number < drop_before) do
       redis.call('LPOP', outbox)
@@ -112,7 +130,7 @@ local function settle()
         release(id, head)
       end
       end_settled = end_settled or (entry_is_end(head) and number <= through)
-      head = redis.call('LINDEX', outbox, 0)
+      read_head()
       number = head and (entry_number(head) or 0)
     end
     return end_settled
@@ -120,6 +138,9 @@ local function settle()
 
   -- '' if it is not known any more.
   local function size_left()
+    if not head then
+      return '0 0'
+    end
     local entries, bytes = string.match(of[9] or '', OUTBOX_SIZE)
     if not entries or tonumber(entries) < taken or tonumber(bytes) < taken_bytes then
       return ''
@@ -130,14 +151,14 @@ local function settle()
   -- Nothing but the end may still go to this sink: the rest is dead-lettered.
   local function clear_for_end(reason)
     local queued_end = nil
-    local head = redis.call('LPOP', outbox)
-    while head do
-      if entry_is_end(head) then
-        queued_end = head
+    local entry = redis.call('LPOP', outbox)
+    while entry do
+      if entry_is_end(entry) then
+        queued_end = entry
       else
-        dead_letter(id, head, 'subscription_ended', reason)
+        dead_letter(id, entry, 'subscription_ended', reason)
       end
-      head = redis.call('LPOP', outbox)
+      entry = redis.call('LPOP', outbox)
     end
     if of[5] == 'ACTIVE' then
       queue_end(id, reason, 'EXPIRED')
@@ -149,7 +170,9 @@ local function settle()
   -- Whether the sink has failed continuously for too long.
   local function failed_too_long()
     if ARGV[10] == 'delivered' then
-      redis.call('HDEL', key, 'failing_since')
+      if of[10] then
+        redis.call('HDEL', key, 'failing_since')
+      end
     elseif ARGV[10] == 'failed' then
       redis.call('HSETNX', key, 'failing_since', now)
       local since = whole(redis.call('HGET', key, 'failing_since'), 'failing_since')
@@ -166,7 +189,14 @@ local function settle()
     end
   end
 
-  take_delivered()
+  if done > 0 and tonumber(of[7]) == REFERRING then
+    take_referring()
+  elseif done > 0 and not next(dead) then
+    take_claimed()
+  end
+  if head == nil then
+    read_head()
+  end
   if take_done(tonumber(of[2]), of[3]) then
     close(id)
     return 'ended'
@@ -187,7 +217,6 @@ local function settle()
     return 'due'
   end
 
-  local head = redis.call('LINDEX', outbox, 0)
   if not head then
     on_index('ZREM', due, id)
     if tonumber(of[7]) == REFERRING then

@@ -4,7 +4,7 @@
 -- what is to be removed or completed from outside.
 -- It makes way for others when it has done some work; the next call goes on.
 -- KEYS: 1 the partition's ends zset
--- ARGV: 1 tag  2 options (shared/common.lua)  3 maximum of each
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 maximum of each
 -- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...},
 --   how many a newer release wrote, which are skipped, {name, why} of each that is damaged, {index to be made anew...},
 --   by how many ms the partition's time is ahead of the store's clock, which went back, {note of one that is over and still counts

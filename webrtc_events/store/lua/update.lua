@@ -2,7 +2,7 @@
 -- Gives a subscription that is not over a new expiry, a new sink credential, or both. A live lease is not
 -- broken: it ends with what it has, and the next claim has the new credential.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 options (shared/common.lua)  3 id
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id
 --       4 expires_at, ms, or '' to leave it  5 the request that says so, as it is kept (packed_requests.py), with (4) only
 --       6 the sink token's expiry, ms, or '' to leave the credential  7 the sealed credential, with (6) only
 -- Returns {'updated', expires_at or '', the request as it is kept, the sink}, or {why not, '', ''}: 'gone' when there is

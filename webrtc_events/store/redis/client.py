@@ -261,6 +261,9 @@ class _Exchange:
 
     def _answer(self, name: str, options: Mapping[str, Any]) -> Any:
         try:
+            if name in _SCRIPTS:
+                # redis-py does nothing with what a script returns, after a long look at whether it does.
+                return self._connection.read_response()
             return self._client.parse_response(self._connection, name, **options)
         except ResponseError as error:
             return error

@@ -1,0 +1,175 @@
+"""A dispatcher that calls the store in a thread claims ahead, settles behind, and promises the same."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from tests.delivery.conftest import LIMITS, DispatcherDriver
+from tests.delivery.deliveries import BreaksAtSettle, Make, sequence
+from tests.harness.builders import append, created, invitation, with_claims
+from tests.harness.sinks import RecordingSink
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import Claim
+from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.dispatcher import DispatcherOptions
+from webrtc_events.store.claims import Claims
+from webrtc_events.store.keys import Partition
+from webrtc_events.store.settlements import Settlement, SettleOutcome
+from webrtc_events.store.store import Store
+
+
+class Holds(Claims):
+    """The real claims; answers of claims, or of settles, that have something in them are held back."""
+
+    held: str
+    asked: threading.Event
+    go_on: threading.Event
+
+    def claim(self, partitions: Sequence[Partition], **limits: Any) -> list[Claim]:
+        found = super().claim(partitions, **limits)
+        return self._hold("claim", found)
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
+        return self._hold("settle", super().settle(settlements))
+
+    def _hold(self, kind: str, found: list[Any]) -> list[Any]:
+        if found and kind == self.held:
+            self.asked.set()
+            assert self.go_on.wait(30)
+        return found
+
+
+@pytest.fixture
+def hold(settings: Settings) -> Callable[[str], tuple[Store, Holds]]:
+    def of(kind: str) -> tuple[Store, Holds]:
+        store = Store.connect(settings)
+        claims = with_claims(store, Holds)
+        claims.held, claims.asked, claims.go_on = kind, threading.Event(), threading.Event()
+        return store, claims
+
+    return of
+
+
+def step_until(driver: DispatcherDriver, reached: Callable[[], bool], *, claiming: bool = True) -> None:
+    until_s = SystemClock().monotonic() + 30
+    while not reached():
+        assert SystemClock().monotonic() < until_s
+        with contextlib.suppress(Unavailable):
+            driver.dispatcher.step(claiming=claiming)
+
+
+def test_all_is_delivered_in_order_and_settled_once(
+    store: Store, sink: RecordingSink, make_driver: Make
+) -> None:
+    made = [created(store, sink=sink.url_of(f"/{number}"), max_events=40) for number in range(5)]
+    append(store, *(invitation(number) for number in range(1, 41)))
+    driver = make_driver(threaded=True)
+    step_until(driver, lambda: driver.dispatcher.idle and not driver.raw_store.keys("*:due"))
+    for number in range(len(made)):
+        requests = [request for request in sink.requests if request.path == f"/{number}"]
+        assert sequence(requests) == [*range(1, 41), "MAX_EVENTS_REACHED"]
+
+
+@pytest.mark.parametrize("kind", ["claim", "settle"])
+def test_sinks_go_on_while_the_store_holds_an_answer_back(
+    store: Store,
+    sink: RecordingSink,
+    make_driver: Make,
+    hold: Callable[[str], tuple[Store, Holds]],
+    kind: str,
+) -> None:
+    created(store, sink=sink.url_of("/first"))
+    created(store, sink=sink.url_of("/second"), registration="r2")
+    append(store, *(invitation(number) for number in range(1, 17)))
+    slow, claims = hold("")
+    driver = make_driver(slow, threaded=True)
+    step_until(driver, lambda: bool(sink.requests))
+    claims.held = kind
+    append(store, invitation(1, registration="r2"))
+    # Whatever is held back, the sixteen of the first claim are delivered.
+    step_until(driver, lambda: claims.asked.is_set() and len(sink.requests) >= 16)
+    assert not driver.dispatcher.idle
+    claims.go_on.set()
+    step_until(driver, lambda: driver.dispatcher.idle and len(sink.requests) == 17)
+    assert sequence([request for request in sink.requests if request.path == "/first"]) == [*range(1, 17)]
+    slow.close()
+
+
+def test_a_claim_that_is_under_way_when_it_stops_is_given_back_at_once(
+    store: Store, sink: RecordingSink, make_driver: Make, hold: Callable[[str], tuple[Store, Holds]]
+) -> None:
+    created(store, sink=sink.url)
+    append(store, invitation(1), invitation(2))
+    slow, claims = hold("claim")
+    stopping = make_driver(slow, threaded=True)
+    step_until(stopping, claims.asked.is_set)
+    stopping.dispatcher.step(claiming=False)
+    assert not stopping.dispatcher.idle
+    assert sink.requests == []
+    claims.go_on.set()
+    step_until(stopping, lambda: stopping.dispatcher.idle, claiming=False)
+    assert sink.requests == []
+    # Its lease is not waited for.
+    make_driver().run()
+    assert sequence(sink.requests) == [1, 2]
+    slow.close()
+
+
+@pytest.mark.parametrize("cut", ["request", "answer", "node"])
+def test_a_settle_that_failed_is_done_again_and_repeats_nothing(
+    settings: Settings, store: Store, sink: RecordingSink, make_driver: Make, cut: str
+) -> None:
+    created(store, sink=sink.url, max_events=2)
+    append(store, invitation(1))
+    broken = Store.connect(settings)
+    claims = with_claims(broken, BreaksAtSettle)
+    claims.cut = [cut]
+    driver = make_driver(broken, threaded=True)
+    step_until(driver, lambda: not claims.cut and driver.dispatcher.idle)
+    append(store, invitation(2))
+    step_until(driver, lambda: driver.dispatcher.idle and not driver.raw_store.keys("*:due"))
+    broken.close()
+    assert sequence(sink.requests) == [1, 2, "MAX_EVENTS_REACHED"]
+
+
+def test_a_claim_that_was_not_answered_is_soon_made_again(
+    store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created(store, sink=sink.url)
+    append(store, invitation(1))
+    claim, outages = store.claims.claim, [Unavailable(), Unavailable()]
+
+    def claim_or_fail(*args: Any, **options: Any) -> list[Claim]:
+        if outages:
+            raise outages.pop()
+        return claim(*args, **options)
+
+    monkeypatch.setattr(store.claims, "claim", claim_or_fail)
+    driver = make_driver(options=DispatcherOptions(poll_s=60, limits=LIMITS), threaded=True)
+    step_until(driver, lambda: bool(sink.requests))
+    assert outages == []
+
+
+def test_an_outage_is_reported_by_the_round_that_takes_it_in(
+    store: Store, make_driver: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def claim(*_: Any, **__: Any) -> list[Claim]:
+        raise Unavailable
+
+    created(store)
+    append(store, invitation(1))
+    monkeypatch.setattr(store.claims, "claim", claim)
+    driver, outages = make_driver(threaded=True), []
+
+    def step() -> bool:
+        try:
+            driver.dispatcher.step()
+        except Unavailable as error:
+            outages.append(error)
+        return bool(outages)
+
+    step_until(driver, step)

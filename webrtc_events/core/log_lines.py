@@ -1,0 +1,65 @@
+"""Lines of one logger that are written together: one write for many."""
+
+import logging
+from collections.abc import Callable
+
+from webrtc_events.core.clock import Clock, format_time
+from webrtc_events.core.log_config import LineHandler
+
+__all__ = ["LogLines"]
+
+
+class LogLines:
+    """Keeps lines until `flush`, which gives all of them its time. For one thread.
+
+    They look as if each had been logged. Where that is by this service's own handlers, no record is made for
+    a line: it costs several times as much as the line. Filters of the logger, and handlers of others, get
+    records.
+    `mask`: what is done with the text of a record, see log_masking.py.
+    """
+
+    def __init__(self, logger: logging.Logger, mask: Callable[[str], str], clock: Clock) -> None:
+        self._logger = logger
+        self._mask = mask
+        self._clock = clock
+        self._lines: list[tuple[int, str]] = []
+
+    def add(self, level: int, text: str) -> None:
+        if self._logger.isEnabledFor(level):
+            self._lines.append((level, text))
+
+    def flush(self) -> None:
+        """Writes what was added. A process that is killed before loses it."""
+        if not self._lines:
+            return
+        lines, self._lines = self._lines, []
+        handlers = _own_handlers(self._logger)
+        if not handlers:
+            for level, text in lines:
+                self._logger.log(level, "%s", text)
+            return
+        texts = [text for _, text in lines]
+        joined = "\n".join(texts)
+        if self._mask(joined) != joined:
+            texts = [self._mask(text) for text in texts]
+        time = format_time(round(self._clock.now() * 1000))
+        heads = {
+            level: f"{time} {logging.getLevelName(level)} {self._logger.name}: "
+            for level in {level for level, _ in lines}
+        }
+        shown = [heads[level] + text for (level, _), text in zip(lines, texts, strict=True)]
+        for handler in handlers:
+            handler.write_lines(shown)
+
+
+def _own_handlers(logger: logging.Logger) -> list[LineHandler]:
+    """The handlers that get the logger's records; none if records are filtered, or others get them."""
+    found: list[LineHandler] = []
+    at: logging.Logger | None = None if logger.filters else logger
+    while at is not None:
+        for handler in at.handlers:
+            if type(handler) is not LineHandler or handler.level:
+                return []
+            found.append(handler)
+        at = at.parent if at.propagate else None
+    return found
