@@ -2,7 +2,7 @@
 
 JSON text has no control characters. So each of some stands for a piece of the text: for a value that another
 field of the record has too, or for members that nearly all requests have. A text without any is as it is.
-Whose meaning is in use does not change. Source: docs/decisions/0023-small-records.md.
+Whose meaning is in use does not change. Source: docs/decisions/0021-small-records.md.
 """
 
 import json

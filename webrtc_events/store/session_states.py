@@ -1,6 +1,6 @@
 """What is known of media sessions: the registrations they involve and their latest status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from webrtc_events.core.model import EventType, NetworkEvent, SessionState
 from webrtc_events.store.connection import Connection
@@ -38,11 +38,16 @@ class SessionStates:
         Raises:
             Unavailable: the store does not answer.
         """
-        key = session_state_key(session)
         try:
             with store_errors():
-                fields = self._connection.client.hgetall(key)
-        except WrongType:
+                return self.read(session, self._connection.client.hgetall(session_state_key(session)))
+        except WrongType as error:
+            return self.read(session, error)
+
+    def read(self, session: str, fields: Mapping[str, str] | WrongType) -> SessionState:
+        """The same, from the fields of its hash."""
+        key = session_state_key(session)
+        if isinstance(fields, WrongType):
             self._connection.damage.report(key, "it is a key of another type")
             fields = {}
         state, fault = read_session_state(fields)

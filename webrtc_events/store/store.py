@@ -25,6 +25,7 @@ from webrtc_events.store.registrations import RegistrationRecords
 from webrtc_events.store.running_workers import RunningWorkers
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions, script_options
 from webrtc_events.store.session_index import SessionIndex
+from webrtc_events.store.session_joins import SessionJoins
 from webrtc_events.store.session_states import SessionStates
 from webrtc_events.store.skipped_log import SkippedLog
 from webrtc_events.store.subscription_lists import SubscriptionLists
@@ -68,6 +69,11 @@ class Store:
             SubscriptionLimits.of(settings),
             self.client_index,
             self.session_index,
+            SessionJoins(
+                self.session_states,
+                self.session_index,
+                must_be_known=settings.require_known_registration,
+            ),
             self.initial_events,
             packs=packs,
         )

@@ -19,6 +19,7 @@ from webrtc_events.store.packed_requests import packed, whole
 from webrtc_events.store.records import reason_of_damage
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.session_index import SessionIndex
+from webrtc_events.store.session_joins import JoinedSession, JoinRefusal, SessionJoins
 from webrtc_events.store.subscription_reads import read_subscriptions
 
 __all__ = [
@@ -38,7 +39,7 @@ class CreateOutcome(StrEnum):
     """CREATED, or why not. Source: lua/create.lua.
 
     The quotas say that there are as many subscriptions as there may be: of the client, to the registration,
-    or to the session.
+    or to the session. The session ones are found out before: lua/join_session.lua.
     """
 
     CREATED = "created"
@@ -46,6 +47,8 @@ class CreateOutcome(StrEnum):
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - an outcome, no token
     MISMATCH = "mismatch"
     UNKNOWN_REGISTRATION = "unknown_registration"
+    SESSION_MISMATCH = "session_mismatch"
+    UNKNOWN_SESSION = "unknown_session"
     QUOTA = "quota"
     REGISTRATION_QUOTA = "registration_quota"
     SESSION_QUOTA = "session_quota"
@@ -115,6 +118,7 @@ class SubscriptionRecords:
         limits: SubscriptionLimits,
         client_index: ClientIndex,
         session_index: SessionIndex,
+        session_joins: SessionJoins,
         initial_events: InitialEvents,
         *,
         packs: bool,
@@ -124,6 +128,7 @@ class SubscriptionRecords:
         self._limits = limits
         self._client_index = client_index
         self._session_index = session_index
+        self._session_joins = session_joins
         self._initial_events = initial_events
         self._packs = packs
 
@@ -134,35 +139,32 @@ class SubscriptionRecords:
         sink: str,
         headers: Mapping[str, str],
         sealed: str | None,
-        session_over: bool = False,
     ) -> CreateResult:
         """Stores a subscription; `starts_at_ms` and `status` of the argument are ignored.
 
         `sink` is the address to POST to, which may be written otherwise than in the request. With an
-        `origin` the subscription is not active until the sink has agreed.
-        `session_over`: its session has had its last status.
+        `origin` the subscription is not active until the sink has agreed. Nobody listens in: a session that
+        is known to involve others only is refused.
         """
         self._connection.guard.check()
         partition = self._connection.partition_of_known(subscription.id)
-        fields: dict[str, str | int] = {
-            "request": self._kept(subscription, {"sink": sink}),
-            "max_events": "" if subscription.max_events is None else subscription.max_events,
-            "sink": sink,
-            "headers": json.dumps(dict(headers)),
-            "contract": subscription.contract,
-        }
-        if sealed is not None:
-            fields["credential"] = sealed
-        room = self._session_room(subscription, partition)
-        call = _create_call(
-            partition, subscription, fields, self._limits, session_room=room, session_over=session_over
-        )
-        if not self._client_index.reserve(subscription.client, subscription.id, self._limits.per_client):
-            return CreateResult(CreateOutcome.QUOTA)
-        self._session_index.add(subscription, partition)
-        result = _create_result(self._connection.run(call))
+        reserved, joined = self._reserved(subscription, partition)
+        result = CreateResult(self._session_outcome(subscription, joined))
+        if result.outcome is CreateOutcome.CREATED:
+            if not reserved:
+                return CreateResult(CreateOutcome.QUOTA)
+            call = _create_call(
+                partition,
+                subscription,
+                _fields(subscription, self._kept(subscription, {"sink": sink}), sink, headers, sealed),
+                self._limits,
+                session_room=self._session_room(subscription, partition, joined),
+                session_over=joined is not None and joined.state.is_over,
+            )
+            result = _create_result(self._connection.run(call))
         if result.outcome is not CreateOutcome.CREATED:
-            self._client_index.remove(subscription.client, subscription.id)
+            if reserved:
+                self._client_index.remove(subscription.client, subscription.id)
             return result
         # The subscription is there; to say otherwise would have it made twice. The sweeper confirms it later.
         with suppress(Unavailable):
@@ -180,16 +182,38 @@ class SubscriptionRecords:
             return json.dumps(subscription.request)
         return packed(subscription.request, {**_record_of(subscription), **known})
 
-    def _session_room(self, subscription: Subscription, partition: Partition) -> int | None:
+    def _reserved(
+        self, subscription: Subscription, partition: Partition
+    ) -> tuple[bool, JoinedSession | None]:
+        """Whether its client's index had room and names it now; its session, which leads to it now."""
+        reserved, answers = self._client_index.reserve_beside(
+            subscription.client,
+            subscription.id,
+            self._limits.per_client,
+            self._session_joins.calls(subscription, partition),
+        )
+        return reserved, self._session_joins.joined(subscription, partition, answers)
+
+    def _session_outcome(self, subscription: Subscription, joined: JoinedSession | None) -> CreateOutcome:
+        """CREATED, or why there is to be none to its session."""
+        match joined and self._session_joins.refused(subscription, joined):
+            case JoinRefusal.OF_OTHERS:
+                return CreateOutcome.SESSION_MISMATCH
+            case JoinRefusal.UNKNOWN:
+                return CreateOutcome.UNKNOWN_SESSION
+        return CreateOutcome.CREATED
+
+    def _session_room(
+        self, subscription: Subscription, partition: Partition, joined: JoinedSession | None
+    ) -> int | None:
         """How many subscriptions to its session may be in its partition; None: there is no limit.
 
         Of several that are made at once in several partitions, a few too many may get in.
         """
         limit = self._limits.per_session
-        if subscription.session is None or not limit:
+        if subscription.session is None or joined is None or not limit:
             return None
-        (partitions,) = self._session_index.partitions_of([subscription.session])
-        others = [other for other in partitions if other.number != partition.number]
+        others = [other for other in joined.partitions if other.number != partition.number]
         with store_errors():
             pipe = self._connection.client.pipeline()
             for other in others:
@@ -264,6 +288,22 @@ class SubscriptionRecords:
         if why is not None:
             raise DamagedRecord(subscription_id, why)
         return EndOutcome(answer)
+
+
+def _fields(
+    subscription: Subscription, request: str, sink: str, headers: Mapping[str, str], sealed: str | None
+) -> dict[str, str | int]:
+    """Of its hash, those that the script takes as they are."""
+    fields: dict[str, str | int] = {
+        "request": request,
+        "max_events": "" if subscription.max_events is None else subscription.max_events,
+        "sink": sink,
+        "headers": json.dumps(dict(headers)),
+        "contract": subscription.contract,
+    }
+    if sealed is not None:
+        fields["credential"] = sealed
+    return fields
 
 
 def _create_call(
