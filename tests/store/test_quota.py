@@ -14,7 +14,7 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import EventType, Registration, Status, Subscription, TerminationReason
 from webrtc_events.store.erasure import Erasure
-from webrtc_events.store.keys import Partition, end_note, new_subscription_id
+from webrtc_events.store.keys import Partition, client_key, end_note, new_subscription_id
 from webrtc_events.store.store import Store
 
 
@@ -85,9 +85,11 @@ def test_the_sweeper_settles_notes_and_leaves_none(store: Store, raw_store: "red
         ended_by_the_operator(store, subscription)
     assert sum(raw_store.zcard(Partition(number).ended) for number in range(64)) == 3
     store.expiry.sweep()
-    assert standings(raw_store) == {
-        subscription.id: "ended" if subscription in made[:3] else "live" for subscription in made
-    }
+    # The last one is confirmed by the next.
+    expected = ["ended", "ended", "ended", "live", "pending"]
+    assert standings(raw_store) == dict(
+        zip((subscription.id for subscription in made), expected, strict=True)
+    )
     assert sum(raw_store.zcard(Partition(number).ended) for number in range(64)) == 0
     # Ended ones are shown for as long as they are kept.
     assert {subscription.id for subscription in all_of(store)} == {subscription.id for subscription in made}
@@ -149,17 +151,22 @@ def test_a_crash_before_the_subscription_takes_quota_for_a_minute(
     assert raw_store.zscore(INDEX, lost[1]) is None
 
 
+def test_what_was_made_is_confirmed_by_the_next_create(store: Store, raw_store: "redis.Redis") -> None:
+    first, other = created(store), created(store, client="other")
+    assert standings(raw_store) == {first.id: "pending"}
+    second = created(store)
+    assert standings(raw_store) == {first.id: "live", second.id: "pending"}
+    assert outcome(store, expires_at_ms=1) == "expired"
+    assert standings(raw_store) == {first.id: "live", second.id: "live"}
+    assert raw_store.zscore(client_key("other"), other.id) > 2**20
+
+
 def test_a_crash_before_it_was_confirmed_costs_nothing(
-    limited: Callable[..., Store], raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+    limited: Callable[..., Store], raw_store: "redis.Redis"
 ) -> None:
+    """Of a process that makes no other."""
     store = limited(2)
-
-    def crash(*_: object) -> None:
-        raise Unavailable
-
-    with monkeypatch.context() as context:
-        context.setattr(store.client_index, "confirm", crash)
-        made = created(store)
+    made = created(limited(2))
     assert standings(raw_store) == {made.id: "pending"}
     assert [subscription.id for subscription in all_of(store)] == [made.id]
     raw_store.zadd(INDEX, {made.id: LONG_AGO})
@@ -174,10 +181,11 @@ def test_a_confirmation_that_comes_late_brings_nothing_back(store: Store, raw_st
     made = created(store)
     ended_by_the_operator(store, made)
     store.expiry.sweep()
-    store.client_index.confirm("app", made.id)
+    assert outcome(store, expires_at_ms=1) == "expired"
     assert standings(raw_store) == {made.id: "ended"}
     store.client_index.remove("app", made.id)
     store.client_index.confirm("app", made.id)
+    assert outcome(store, expires_at_ms=1) == "expired"
     assert standings(raw_store) == {}
 
 
@@ -194,7 +202,7 @@ def test_a_crash_before_a_note_is_settled_leaves_it_to_the_next(
     with monkeypatch.context() as context:
         context.setattr(store.client_index, "settle_notes", crash)
         store.expiry.sweep()
-    assert standings(raw_store) == {made.id: "live"}
+    assert standings(raw_store) == {made.id: "pending"}
     assert outcome(store) == "created"
     assert standings(raw_store)[made.id] == "ended"
 
@@ -233,7 +241,8 @@ def test_creates_at_once_are_as_many_as_may_be(
     for thread in threads:
         thread.join()
     assert Counter(outcomes) == {"created": 5, "quota": 31}
-    assert Counter(standings(raw_store).values()) == {"live": 5}
+    assert len(standings(raw_store)) == 5
+    assert "ended" not in standings(raw_store).values()
 
 
 def test_ends_and_creates_at_once_keep_the_count(

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from tests.harness.builders import created, invitation, session_status
-from webrtc_events.core.errors import NewerRelease
+from webrtc_events.core.errors import NewerRelease, Unavailable
 from webrtc_events.core.model import EventType
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import Partition, partition_of, session_state_key
@@ -37,7 +37,7 @@ def runs(raw_store: "redis.Redis") -> int:
 
 
 def test_the_registrations_are_of_different_partitions() -> None:
-    assert len(set(PARTITIONS.values())) == len(REGISTRATIONS)
+    assert len({partition.number for partition in PARTITIONS.values()}) == len(REGISTRATIONS)
 
 
 def test_each_partition_gets_its_events_in_order_and_once(store: Store, raw_store: "redis.Redis") -> None:
@@ -58,7 +58,65 @@ def test_where_there_are_no_slots_all_are_in_one_run(store: Store, raw_store: "r
         pytest.skip("a cluster has slots")
     before = runs(raw_store)
     accept(store, 2)
-    assert runs(raw_store) - before == 2
+    assert runs(raw_store) - before == 1
+    for registration in REGISTRATIONS:
+        assert set(store.session_states.get(f"s-{registration}").registrations) == {registration}
+
+
+def test_a_session_of_two_partitions_has_the_state_of_its_latest_event(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    """Its states are recorded in the order of the events, all before any of them is appended."""
+    batch = [
+        session_status(number, session="s1", registration=registration)
+        for number, registration in enumerate(("r1", "r2", "r1"), 1)
+    ]
+    store.events.accept(batch)
+    assert raw_store.hget(session_state_key("s1"), "name") == "/gateway e3"
+    assert set(store.session_states.get("s1").registrations) == {"r1", "r2"}
+
+
+def test_events_of_one_partition_take_one_run_with_their_sessions(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    created(store, registration="r1", event_type=EventType.SESSION_STATUS, session="s1")
+    batch = [session_status(number, session="s1", registration="r1") for number in range(1, 61)]
+    batch = [dataclasses.replace(event, time_ms=number) for number, event in enumerate(batch)]
+    batch.append(dataclasses.replace(invitation(61), time_ms=99))
+    # The store has the script's text then.
+    store.events.accept([invitation(0)])
+    before = 0 if store.client.nodes.has_slots else runs(raw_store)
+    results = store.events.accept(batch)
+    assert [(result.new, result.subscriptions) for result in results] == [(True, 1)] * 60 + [(True, 0)]
+    # Two, as one gets to fifty events.
+    assert store.client.nodes.has_slots or runs(raw_store) - before == 2
+    state = store.session_states.get("s1")
+    assert set(state.registrations) == {"r1"}
+    assert raw_store.hmget(session_state_key("s1"), "name", "at") == ["/gateway e60", "59"]
+    store.events.accept([dataclasses.replace(batch[0], id="e62", registration="r2")])
+    assert set(store.session_states.get("s1").registrations) == {"r1", "r2"}
+
+
+def test_a_session_without_a_status_is_known_to_involve_its_registration(store: Store) -> None:
+    store.events.accept([invitation(1, registration="r7")])
+    state = store.session_states.get("s1")
+    assert set(state.registrations) == {"r7"}
+
+
+def test_what_does_not_fit_leaves_no_state(
+    store: Store, settings: Settings, raw_store: "redis.Redis"
+) -> None:
+    created(store)
+    event = dataclasses.replace(session_status(1, registration="r1"), payload="x" * 1_000_000)
+    if store.client.nodes.has_slots:
+        pytest.skip("its nodes fill up each for itself")
+    raw_store.config_set("maxmemory", raw_store.info("memory")["used_memory"] + 1_000_000)
+    try:
+        with pytest.raises(Unavailable):
+            store.events.accept([event])
+    finally:
+        raw_store.config_set("maxmemory", 0)
+    assert raw_store.exists(session_state_key("s1")) == 0
 
 
 def test_what_a_newer_release_wrote_stops_its_own_partition_only(
@@ -109,6 +167,11 @@ def test_a_cluster_that_was_taken_for_a_single_server_is_found_out(store: Store)
     assert accept(store, 1) == [(True, 1)] * 4
     assert store.client.nodes.has_slots == has_slots
     assert accept(store, 1) == [(False, 0)] * 4
+    # By a single event too.
+    store.client.nodes.has_slots = False
+    (result,) = store.events.accept([invitation(2)])
+    assert (result.new, result.subscriptions) == (True, 1)
+    assert store.client.nodes.has_slots == has_slots
 
 
 def test_states_of_many_sessions_are_recorded_each_for_itself(store: Store, raw_store: "redis.Redis") -> None:

@@ -30,13 +30,14 @@ def parse_json(body: bytes) -> Any:
             number too long or beyond a double, a lone surrogate, or too deep. The message
             never repeats the content.
     """
-    if _depth_of_valid(body) > MAX_DEPTH:
-        _refuse_depth(body)
     try:
-        return _parsed(body)
-    except InvalidArgument:
+        value = _parsed(body)
+    except (InvalidArgument, RecursionError):
         _refuse_depth(body)
         raise
+    if _is_deeper(value, MAX_DEPTH):
+        raise _too_deep()
+    return value
 
 
 def _parsed(body: bytes) -> Any:
@@ -59,22 +60,29 @@ def _parsed(body: bytes) -> Any:
     return value
 
 
-def _depth_of_valid(body: bytes) -> int:
-    """The nesting of `body` as far as it is valid JSON, which is as far as a parser gets.
-
-    Found without recursion. Once escaped backslashes and quotes are gone, strings lie between quotes.
-    """
-    if len(body.translate(None, _NOT_BRACKETS)) <= MAX_DEPTH:
-        return 0
-    if b"\\" in body:
-        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return _deepest(b"".join(body.split(b'"')[::2]))
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether `value` has more levels than that. Found without recursion, a level at a time."""
+    containers = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        containers = [
+            item
+            for container in containers
+            for item in (container.values() if type(container) is dict else container)
+            if type(item) is dict or type(item) is list
+        ]
+        if not containers:
+            return False
+    return True
 
 
 def _refuse_depth(body: bytes) -> None:
     """Whatever else is wrong with a text, its depth is named first. As slow as a search for strings is."""
     if _deepest(_STRING.sub(b"", body)) > MAX_DEPTH:
-        raise InvalidArgument(f"The JSON text is nested more than {MAX_DEPTH} levels deep.")
+        raise _too_deep()
+
+
+def _too_deep() -> InvalidArgument:
+    return InvalidArgument(f"The JSON text is nested more than {MAX_DEPTH} levels deep.")
 
 
 def _deepest(outside_strings: bytes) -> int:

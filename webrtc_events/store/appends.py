@@ -10,7 +10,7 @@ from webrtc_events.core.model import EventType, NetworkEvent
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.deadlines import Deadlines
 from webrtc_events.store.event_runs import MAX_EVENTS, first_of, runs_of
-from webrtc_events.store.keys import Partition
+from webrtc_events.store.keys import Partition, session_state_key
 from webrtc_events.store.redis.scripts import Part, Scripts
 
 __all__ = ["AppendOptions", "AppendResult", "append_events"]
@@ -45,14 +45,18 @@ def append_events(
     options: AppendOptions,
     batches: Mapping[int, Sequence[NetworkEvent]],
     report_damaged: Callable[[Iterable[Sequence[str]]], None],
+    *,
+    records: bool = False,
 ) -> dict[int, list[AppendResult]]:
     """Appends each partition's events, in order; returns when all outboxes hold them.
 
     How far an event has come is kept in the store, so whoever gives it again goes on from there.
-    `report_damaged` gets name and reason of each record that is damaged, and so was passed over.
+    `report_damaged` gets name and reason of each record that is damaged, and so was passed over. `records`:
+    in a store without slots, what events say of their sessions is recorded first.
 
     Raises:
         Unavailable: some outbox may lack some event.
+        SlotsFound: with `records`; the store has slots.
     """
     results: dict[int, list[AppendResult]] = {number: [] for number in batches}
     sizes = dict.fromkeys(batches, MAX_EVENTS)
@@ -68,7 +72,10 @@ def append_events(
         answers = scripts.run_parts(
             "append",
             [options.shared_from],
-            [[_part(options, Partition(number), parts[number]) for number in run] for run in runs],
+            [
+                [_part(options, Partition(number), parts[number], records=records) for number in run]
+                for run in runs
+            ],
             replicas=options.replicas,
         )
         for number, answer in zip(chain.from_iterable(runs), answers, strict=True):
@@ -82,7 +89,9 @@ def append_events(
     return results
 
 
-def _part(options: AppendOptions, partition: Partition, events: Sequence[NetworkEvent]) -> Part:
+def _part(
+    options: AppendOptions, partition: Partition, events: Sequence[NetworkEvent], *, records: bool
+) -> Part:
     """Source: lua/append.lua."""
     args: list[str | int] = [partition.tag, len(events)]
     for event in events:
@@ -99,7 +108,8 @@ def _part(options: AppendOptions, partition: Partition, events: Sequence[Network
             int(event.last) if is_status else "",
             event.time_ms,
         ]
-    return Part(partition.due, partition.tag, args)
+    sessions = [event.session for event in events if event.session is not None] if records else []
+    return Part(partition.due, partition.tag, args, [session_state_key(session) for session in sessions])
 
 
 def _read_answer(raw: Sequence[Any]) -> tuple[list[AppendResult], Sequence[Sequence[str]]]:

@@ -27,6 +27,7 @@ from webrtc_events.store.keys import (
 from webrtc_events.store.rebuild import Rebuild
 from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
 from webrtc_events.store.standings import Standing, standing_call, standing_of
+from webrtc_events.store.unconfirmed import Unconfirmed
 
 __all__ = ["IDS_AT_ONCE", "ClientIndex"]
 
@@ -59,6 +60,7 @@ class ClientIndex:
         self._partitions = connection.partition_count
         self._damage = connection.damage
         self._rebuild = rebuild
+        self._unconfirmed = Unconfirmed()
 
     def reserve(self, client: str, subscription_id: str, limit: int) -> bool:
         """Names a subscription that is about to be made; False: the client has `limit` that count.
@@ -75,7 +77,7 @@ class ClientIndex:
 
         They may be run twice.
         """
-        call = _reserve_call(client, subscription_id, limit)
+        call = _reserve_call(client, subscription_id, limit, self._unconfirmed.take(client))
         answer, *answers = self._run_beside(client, call, others)
         while True:
             outcome, *ids = answer
@@ -86,11 +88,14 @@ class ClientIndex:
                 self._look_at(client, ids)
             elif not self._settle_notes_of(client) and not self._look_at(client, ids):
                 return False, answers
-            (answer,) = self._run_beside(client, _reserve_call(client, subscription_id, limit), [])
+            (answer,) = self._run_beside(client, _reserve_call(client, subscription_id, limit, []), [])
 
     def confirm(self, client: str, subscription_id: str) -> None:
-        """It was made. Without this it counts all the same, and is looked at before others are kept out."""
-        self._scripts.run([standing_call(client, {subscription_id: Standing.LIVE})])
+        """It was made. The client's next create writes that down.
+
+        Without this it counts all the same, and is looked at before others are kept out.
+        """
+        self._unconfirmed.add(client, subscription_id)
 
     def remove(self, client: str, subscription_id: str) -> None:
         """It is not there, or will not be. What is no index holds nothing of it."""
@@ -207,8 +212,8 @@ class ClientIndex:
                 return self._scripts.run([call, *others])
 
 
-def _reserve_call(client: str, subscription_id: str, limit: int) -> Call:
+def _reserve_call(client: str, subscription_id: str, limit: int, made: Sequence[str]) -> Call:
     """Source: lua/reserve.lua."""
     args = [subscription_id, limit or "", _CREATE_TAKES_S]
-    args += [_PENDING_AT_ONCE, _LIVE_AT_ONCE, secrets.randbelow(_RANDOM)]
+    args += [_PENDING_AT_ONCE, _LIVE_AT_ONCE, secrets.randbelow(_RANDOM), *made]
     return Call("reserve", [client_key(client)], "", args)

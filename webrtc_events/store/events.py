@@ -8,6 +8,7 @@ from webrtc_events.core.model import NetworkEvent
 from webrtc_events.store.appends import AppendOptions, AppendResult, append_events
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import Partition, partition_of
+from webrtc_events.store.redis.scripts import SlotsFound
 from webrtc_events.store.session_index import SessionIndex
 from webrtc_events.store.session_states import SessionStates
 
@@ -36,26 +37,54 @@ class NetworkEvents:
 
         An event is new unless every partition that it may match has seen it before.
         """
-        routes = self._routes(self._with_involved(events))
+        records = self._are_recorded_as_appended(events)
+        routes = self._routes(events if records else self._with_involved(events))
         batches: dict[int, list[NetworkEvent]] = defaultdict(list)
         for event, partitions in routes:
             for partition in partitions:
                 batches[partition.number].append(event)
-        answers = {number: iter(results) for number, results in self.append(batches).items()}
+        try:
+            appended = self.append(batches, records=records)
+        except SlotsFound:
+            return self.accept(events)
+        answers = {number: iter(results) for number, results in appended.items()}
         return [
             _combined([next(answers[partition.number]) for partition in partitions])
             for _, partitions in routes
         ]
 
-    def append(self, batches: Mapping[int, Sequence[NetworkEvent]]) -> dict[int, list[AppendResult]]:
+    def append(
+        self, batches: Mapping[int, Sequence[NetworkEvent]], *, records: bool = False
+    ) -> dict[int, list[AppendResult]]:
         """Appends events to every matching outbox: for each partition number, in order.
 
-        Returns once all hold their events, on as many replicas as `ack_replicas` asks for.
+        Returns once all hold their events, on as many replicas as `ack_replicas` asks for. `records`: see
+        `append_events`.
         """
         self._connection.guard.check()
         return append_events(
-            self._connection.scripts, self._options, batches, self._connection.report_damaged
+            self._connection.scripts,
+            self._options,
+            batches,
+            self._connection.report_damaged,
+            records=records,
         )
+
+    def _are_recorded_as_appended(self, events: Sequence[NetworkEvent]) -> bool:
+        """Whether the runs that append the events may also record what they say of their sessions.
+
+        Each session is of one partition then: so its states are recorded in the order of the events.
+        """
+        if self._connection.client.nodes.has_slots:
+            return False
+        partitions: dict[str, int] = {}
+        for event in events:
+            if event.registration is None:
+                return False
+            number = partition_of(event.registration, self._connection.partition_count).number
+            if event.session is not None and partitions.setdefault(event.session, number) != number:
+                return False
+        return True
 
     def _with_involved(self, events: Sequence[NetworkEvent]) -> list[NetworkEvent]:
         """The events, each that names no registration with those that its session is then known to involve.

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -166,9 +165,7 @@ class SubscriptionRecords:
             if reserved:
                 self._client_index.remove(subscription.client, subscription.id)
             return result
-        # The subscription is there; to say otherwise would have it made twice. The sweeper confirms it later.
-        with suppress(Unavailable):
-            self._client_index.confirm(subscription.client, subscription.id)
+        self._client_index.confirm(subscription.client, subscription.id)
         if subscription.initial_event and subscription.origin is None:
             try:
                 self._initial_events.append(subscription)

@@ -7,7 +7,8 @@
 -- So whoever calls goes on where the last call stopped, whose answer may be lost.
 -- A call may be for several partitions, where the store has no slots: each for itself, one after the other. What such a
 -- call may go through is for all of them, so those at its end may get nothing done.
--- KEYS: the due zset of each partition
+-- KEYS: the due zset of each partition; behind them, if the store has no slots, may be the state hash of the session of each
+--       event that has one, in order: what the events say of their sessions is recorded before any of them is matched
 -- ARGV: 1 tag of the first  2 offset_ms (shared/common.lua)
 --       3 a payload is kept once for all its outboxes if that saves this many bytes, and the payload has a sixteenth
 --         of that: a short one costs less where it is copied; 0: never
@@ -280,22 +281,50 @@ local function append_all(first, last)
   return results
 end
 
+-- Records the states of the events' sessions, whose keys come behind those of the parts. Error OOM, with nothing written.
+local function record_states(parts)
+  local events = {}
+  for _, part in ipairs(parts) do
+    for at = part + 2, part + 1 + ARGV[part + 1] * ARGUMENTS, ARGUMENTS do
+      if ARGV[at + 3] ~= '' then
+        events[#events + 1] = at
+        left_room = left_room - growth(1, #ARGV[at + 5], 1)
+      end
+    end
+  end
+  if left_room < 0 then
+    error(redis.error_reply(FULL))
+  end
+  for number, at in ipairs(events) do
+    local name = ARGV[at + 1] == 'session-status' and ARGV[at] or ''
+    record_session_state(KEYS[#parts + number], ARGV[at + 2], ARGV[at + 9], name, ARGV[at + 5], ARGV[at + 6], ARGV[at + 8])
+  end
+end
+
 if left_room < 0 then
   return redis.error_reply(FULL)
 end
-local answers, at = {}, 4
-for number = 1, #KEYS do
+-- Where the arguments of each partition begin.
+local parts, next_part = {}, 4
+while next_part <= #ARGV do
+  parts[#parts + 1] = next_part
+  next_part = next_part + 2 + ARGV[next_part + 1] * ARGUMENTS
+end
+if #KEYS > #parts then
+  record_states(parts)
+end
+local answers = {}
+for number, at in ipairs(parts) do
   if number > 1 then
     enter_partition(ARGV[at])
     damaged = {}
   end
-  local first, last = at + 2, at + 1 + ARGV[at + 1] * ARGUMENTS
-  local done, answer = pcall(append_all, first, last)
+  local done, answer = pcall(append_all, at + 2, at + 1 + ARGV[at + 1] * ARGUMENTS)
   if not done then
     answer = redis.error_reply(type(answer) == 'table' and answer.err or tostring(answer))
   elseif #damaged > 0 then
     answer[#answer + 1] = damaged
   end
-  answers[number], at = answer, last + 1
+  answers[number] = answer
 end
 return answers

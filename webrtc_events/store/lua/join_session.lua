@@ -2,7 +2,7 @@
 -- Leads a media session to a partition that is about to have a subscription to it, unless the session is known to
 -- involve other registrations only: nobody listens in.
 -- KEYS: 1 the session's index, a set of partitions  2 the session's state
--- ARGV: 1 '' (unused: the keys are whole)  2 options (shared/common.lua)  3 the partition's number
+-- ARGV: 1 '' (unused: the keys are whole)  2 offset_ms (shared/common.lua)  3 the partition's number
 --       4 registrationId, as a field of the state names it  5 what such fields begin with
 --       6 '1' if the session must be known  7 how long the index is kept, s
 --       8 until when it is kept at least, ms, or ''

@@ -21,26 +21,6 @@ local function involved(key)
   return registrations
 end
 
-local function record(key, registration, time, name, payload, count, last)
-  local fields = {}
-  local kept = write('HMGET', key, 'at', 'r:' .. registration)
-  if registration ~= '' and not kept[2] then
-    fields = {'r:' .. registration, '1'}
-  end
-  -- A time that cannot be read is replaced.
-  local at = tonumber(kept[1] or nil)
-  if name ~= '' and (not at or at <= tonumber(time)) then
-    for _, value in ipairs({'at', time, 'name', name, 'payload', payload, 'count', count, 'last', last}) do
-      fields[#fields + 1] = value
-    end
-  end
-  if #fields > 0 then
-    redis.call('HSET', key, unpack(fields))
-  end
-  redis.call('PEXPIRE', key, options.state_ms)
-  return registration == '' and involved(key) or {}
-end
-
 local needed = 0
 for at = FIRST, #ARGV, ARGUMENTS do
   needed = needed + growth(1, #ARGV[at + 3], 1)
@@ -51,6 +31,7 @@ end
 local answers = {}
 for number, key in ipairs(KEYS) do
   local at = FIRST + (number - 1) * ARGUMENTS
-  answers[number] = record(key, unpack(ARGV, at, at + ARGUMENTS - 1))
+  record_session_state(key, unpack(ARGV, at, at + ARGUMENTS - 1))
+  answers[number] = ARGV[at] == '' and involved(key) or {}
 end
 return answers

@@ -28,7 +28,17 @@ from webrtc_events.core.store_url import StoreUrl
 from webrtc_events.store.redis.client import Batch, Client
 from webrtc_events.store.redis.topology import open_nodes
 
-__all__ = ["Call", "Client", "Part", "Scripts", "WrongType", "answers_of", "connect", "store_errors"]
+__all__ = [
+    "Call",
+    "Client",
+    "Part",
+    "Scripts",
+    "SlotsFound",
+    "WrongType",
+    "answers_of",
+    "connect",
+    "store_errors",
+]
 
 _NAMES = (
     "append",
@@ -78,11 +88,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a run of a script does in one slot, of which a run may have several. See lua/append.lua."""
+    """What a run of a script does in one slot, of which a run may have several. See lua/append.lua.
+
+    `more_keys` of other slots may follow those of all parts; only where the store has none.
+    """
 
     key: str
     tag: str
     args: Sequence[str | int | bytes]
+    more_keys: Sequence[str] = ()
 
 
 def connect(url: StoreUrl) -> Client:
@@ -115,6 +129,7 @@ _SHARED = (
     "client_index",
     "records",
     "outboxes",
+    "session_states",
     "endings",
     "appending",
     "payloads",
@@ -128,7 +143,7 @@ _LAST_SHARED = {
     "index_page": "client_index",
     "join_session": "common",
     "read_records": "common",
-    "record_session_state": "outboxes",
+    "record_session_state": "session_states",
     "register": "records",
     "reserve": "client_index",
     "standing": "client_index",
@@ -143,6 +158,10 @@ _OPENED = "\nreturn (function()\n"
 _NEVER_FITS = re.compile(r"the event needs (\d+) bytes of (\d+)")
 _NEWER = re.compile(r"NEWER\b")
 _DAMAGED = re.compile(r"DAMAGED (.*)", re.DOTALL)
+
+
+class SlotsFound(Exception):
+    """What was taken for a single server is a node of a cluster; nothing was done."""
 
 
 class WrongType(ResponseError):
@@ -236,13 +255,14 @@ class Scripts:
 
         Raises:
             Unavailable: some may have run and some not.
+            SlotsFound: parts with more keys must be given without them.
         """
         if self._client.nodes.has_slots:
             runs = [[part] for parts in runs for part in parts]
         calls = [
             Call(
                 script,
-                [part.key for part in parts],
+                [*(part.key for part in parts), *chain.from_iterable(part.more_keys for part in parts)],
                 parts[0].tag,
                 [*args, *chain.from_iterable(part.args for part in parts)],
             )
@@ -250,9 +270,11 @@ class Scripts:
         ]
         try:
             answers = self.run(calls, replicas=replicas)
-        except ClusterCrossSlotError:
+        except ClusterCrossSlotError as error:
             # A node of a cluster that was taken for a single server.
             self._client.nodes.has_slots = True
+            if any(part.more_keys for parts in runs for part in parts):
+                raise SlotsFound from error
             return self.run_parts(script, args, runs, replicas=replicas)
         outcomes = [_outcome(answer) for answer in chain.from_iterable(answers)]
         for outcome in outcomes:
