@@ -67,16 +67,14 @@ end
 -- What is read of a subscription that is about to end.
 local function read_for_end(id)
   return redis.call('HMGET', subscription_key(id), 'type', 'registration', 'session', 'client', 'initial_pending',
-    'number', 'token_cut_at')
+    'number', 'token_cut_at', 'epoch', 'outbox_size')
 end
 
--- A subscription that ends gets its last status, and goes out of every index. That of its client is elsewhere: a
--- note stays until it is known there.
-local function unindex(id, of, reason, status)
-  local key = subscription_key(id)
-  redis.call('HSET', key, 'status', status, 'end_reason', reason)
+-- A subscription that ends goes out of every index. That of its client is elsewhere: a note stays until it is known
+-- there.
+local function unindex(id, of)
   if of[5] then
-    redis.call('HDEL', key, 'initial_pending')
+    redis.call('HDEL', subscription_key(id), 'initial_pending')
   end
   if of[1] and of[2] then
     on_index('SREM', tag .. ':registration:' .. of[1] .. ':' .. of[2], id)
@@ -95,16 +93,15 @@ end
 -- With a sink token, time comes back at half its lead, to make room for the end.
 local function queue_end(id, reason, status)
   local of = read_for_end(id)
-  -- What would fail, fails before the status says that the end is queued.
-  whole(of[6], 'number')
-  redis.call('LLEN', outbox_key(id))
-  unindex(id, of, reason, status)
+  -- What would fail, fails in here, before anything is written. The status is written with the entry.
+  push_to({id = id, epoch = of[8], number = of[6], outbox_size = of[9]}, END, options.end_deadline_ms, 0, reason, nil,
+    'status', status, 'end_reason', reason)
+  unindex(id, of)
   if tonumber(of[7] or nil) then
     on_index('ZADD', tag .. ':ends', of[7], id)
   else
     on_index('ZREM', tag .. ':ends', id)
   end
-  push_entry(id, END, options.end_deadline_ms, 0, reason)
   make_due(id)
 end
 
@@ -136,7 +133,9 @@ end
 -- Ends a subscription whose sink has not agreed, so at once: it has been sent nothing, and is sent no end.
 -- A handshake that is under way finds nothing left to settle.
 local function cancel(id, reason, status)
-  unindex(id, read_for_end(id), reason, status)
+  local of = read_for_end(id)
+  redis.call('HSET', subscription_key(id), 'status', status, 'end_reason', reason)
+  unindex(id, of)
   close(id)
 end
 
