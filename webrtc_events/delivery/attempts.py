@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_lines import LogLines
-from webrtc_events.core.one_line import key_values
+from webrtc_events.core.one_line import key_values, shown
 from webrtc_events.core.outcomes import (
     DELIVERED,
     Agreed,
@@ -33,6 +34,7 @@ class Attempts:
     def __init__(self, clock: Clock, mask: Callable[[str], str], random: Callable[[], float]) -> None:
         self._mask = mask
         self._random = random
+        self._shown = lru_cache(maxsize=4096)(lambda host: shown(mask(host)))
         self._lines = LogLines(log, mask, clock)
         self.flush = self._lines.flush
 
@@ -40,7 +42,9 @@ class Attempts:
         """Takes in the reply to the task's event; True if the claim goes on with the next."""
         if is_delivered(reply) and not task.is_handshake:
             task.result = SinkResult.DELIVERED
-            self._lines.add(logging.INFO, task.note_delivered(reply.status, reply.elapsed_ms, now_s))
+            line = task.note_delivered(reply.status, reply.elapsed_ms, now_s, self._shown(task.host))
+            # The rest of it are numbers, and words of this service.
+            self._lines.add(logging.INFO, line, masked=True)
             return task.apply(DELIVERED)
         outcome = self._decide(task, reply, now_s)
         if task.result is not SinkResult.DELIVERED and not task.is_handshake:
