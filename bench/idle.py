@@ -23,7 +23,7 @@ from harness.processes import clean_environ, exact_cpu_s, resident_bytes, starte
 from harness.report import finish, machine, median, progress, show_machine, table
 from harness.store import BenchStore
 
-_FILL_S = 900.0
+_FILL_S = 3600.0
 _READY_S = 60.0
 _SETTLE_S = 2.0
 
@@ -60,11 +60,12 @@ class Place:
             **{f"WEBRTC_EVENTS_MAX_{name}": "0" for name in unlimited},
         }
 
-    def fill(self, subscriptions: int) -> float:
-        """Bytes of the store for each."""
+    def fill(self, subscriptions: int, first: int = 0) -> float:
+        """Bytes of the store for each. `first` is the number of the first of them."""
         before = self.store.client.info("memory")["used_memory"]
         script = script_of(self.release, "fill_subscriptions.py")
-        environ = clean_environ(self.environ | {"BENCH_SUBSCRIPTIONS": str(subscriptions)})
+        asked = {"BENCH_SUBSCRIPTIONS": str(subscriptions), "BENCH_FIRST": str(first)}
+        environ = clean_environ(self.environ | asked)
         command = [self.release.python, "-P", str(script)]
         subprocess.run(command, env=environ, timeout=_FILL_S, check=True)
         return (self.store.client.info("memory")["used_memory"] - before) / subscriptions

@@ -34,7 +34,7 @@ from webrtc_events.handlers import webrtc_events as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
 from webrtc_events.services.network_side import NetworkSide
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
-from webrtc_events.sinks.signatures import key_set
+from webrtc_events.sinks.signing_keys import key_set
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.store import Store
 

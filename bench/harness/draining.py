@@ -14,7 +14,7 @@ from harness.job import Job
 from harness.processes import clean_environ, cpu_s, run_logged, started, tail
 from harness.store import BenchStore
 
-__all__ = ["Drained", "drain"]
+__all__ = ["Drained", "drain", "fill"]
 
 _FILL_S = 600.0
 _DRAIN_S = 900.0
@@ -52,7 +52,7 @@ def drain(contender: Contender, job: Job, store: BenchStore, folder: Path) -> Dr
     store.empty()
     forget_arrivals(folder)
     if contender.fill:
-        _fill(contender, folder)
+        fill(contender, folder)
     count = job.targets * job.events
     log = folder / "worker.log"
     arrivals = Arrivals(arrivals_file(folder))
@@ -102,6 +102,7 @@ def _await_settled(store: BenchStore) -> None:
         time.sleep(0.1)
 
 
-def _fill(contender: Contender, folder: Path) -> None:
+def fill(contender: Contender, folder: Path) -> None:
+    """Fills its queue with the job's events."""
     environ, fault = clean_environ(contender.environ), f"{contender.name} cannot fill its queue"
     run_logged(contender.fill, environ, contender.cwd, folder / "fill.log", _FILL_S, fault)

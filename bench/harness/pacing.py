@@ -43,10 +43,10 @@ class Latencies:
         return cls(len(counted) / span_s, took[len(took) // 2], took[int(len(took) * 0.99)])
 
 
-def until_received(sent: Mapping[str, float], scene: Scene) -> Latencies:
-    """Waits for everything that was sent, by the ids of its events."""
+def until_received(sent: Mapping[str, float], scene: Scene, others: int = 0) -> Latencies:
+    """Waits for everything that was sent, by the ids of its events, and for as many others."""
     arrivals = Arrivals(arrivals_file(scene.folder))
-    arrivals.wait(len(sent), _TIMEOUT_S)
+    arrivals.wait(len(sent) + others, _TIMEOUT_S)
     received: dict[str, float] = {}
     for moment, event in arrivals.all():
         received.setdefault(event, moment)

@@ -14,6 +14,7 @@ __all__ = [
     "clean_environ",
     "cpu_s",
     "exact_cpu_s",
+    "kill",
     "resident_bytes",
     "run_logged",
     "started",
@@ -54,6 +55,11 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def kill(pid: int) -> None:
+    """A program that `started` started, and all that it started: they write no last word."""
+    os.killpg(pid, signal.SIGKILL)
 
 
 def run_logged(

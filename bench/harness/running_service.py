@@ -9,7 +9,7 @@ import requests
 from sinks import forget_arrivals
 
 from harness.api_servers import service_api, settings
-from harness.contenders import ROOT, SERVICE
+from harness.contenders import ROOT, SERVICE, Release
 from harness.http_load import Request
 from harness.pacing import Latencies, request_at_rate, until_received
 from harness.processes import started
@@ -25,16 +25,17 @@ _WARM_UP = 50
 class RunningService:
     """The service, and a gateway that publishes for its subscriptions in turns."""
 
-    def __init__(self, place: Scene, stack: ExitStack) -> None:
+    def __init__(self, place: Scene, stack: ExitStack, release: Release | None = None) -> None:
         self._place = place
+        release = release or Release(ROOT, sys.executable)
         store = place.store
-        self._api = stack.enter_context(service_api(SERVICE, place.folder, store, (_GATEWAY,)))
+        self._api = stack.enter_context(service_api(SERVICE, place.folder, store, (_GATEWAY,), release))
         # The worker asks no issuer.
         environ = settings(store.url, "http://127.0.0.1:1/") | {
             "WEBRTC_EVENTS_SINK_CA_FILE": place.job.ca_file,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(release.folder),
         }
-        command = (sys.executable, "-P", "-m", "webrtc_events.cli", "worker")
+        command = (release.python, "-P", "-m", "webrtc_events.cli", "worker")
         stack.enter_context(started(command, environ, place.folder / "worker.log"))
         self._ids = [self._subscribe(target) for target in range(place.job.targets)]
         self._published = [0] * place.job.targets
@@ -50,13 +51,16 @@ class RunningService:
         subscription_id: str = answer.json()["id"]
         return subscription_id
 
-    def play(self, rate: float, events: int) -> Latencies:
-        """Publishes `events` events, one a request; from before each request to the receipt."""
+    def play(self, rate: float, events: int, others: int = 0) -> Latencies:
+        """Publishes `events` events, one a request; from before each request to the receipt.
+
+        `others`: how many notifications come that were not published here.
+        """
         forget_arrivals(self._place.folder)
         order: list[str] = []
         moments = request_at_rate(self._requests(order), rate, events)
         sent = {name: begin for name, (begin, _) in zip(order, moments, strict=True)}
-        return until_received(sent, self._place)
+        return until_received(sent, self._place, others)
 
     def _requests(self, order: list[str]) -> Iterator[Request]:
         """Adds to `order` the id that each notification will have."""

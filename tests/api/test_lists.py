@@ -17,13 +17,13 @@ from tests.harness.valkeys import eventually
 from webrtc_events.api import http_protocol as protocol
 from webrtc_events.contract.documents import load_next, load_public
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.store.client_index import PAGE, ClientIndex
 from webrtc_events.store.keys import client_key, new_subscription_id, partition_of
+from webrtc_events.store.subscription_lists import PAGE, SubscriptionList, SubscriptionLists
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 P = partition_of("r1", 64)
 # A list of this length does not fit into the buffers between the server and a client that does not read.
-MANY = 12_000
+MANY = 20_000
 ApiWith = Callable[..., Api]
 
 COPIES = """
@@ -149,17 +149,21 @@ def test_a_short_list_is_one_request(api_with: ApiWith, raw_store: "redis.Redis"
 
 @pytest.fixture
 def breaking(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Exception], None]:
-    """The index fails at its n-th page."""
-    pages = ClientIndex.pages
+    """A list fails at its n-th page."""
+    list_of = SubscriptionLists.of
 
     def arm(number: int, error: Exception) -> None:
-        def failing(index: ClientIndex, client: str) -> Any:
-            for at, page in enumerate(pages(index, client)):
+        def failing(pages: Any) -> Any:
+            for at, page in enumerate(pages):
                 if at == number:
                     raise error
                 yield page
 
-        monkeypatch.setattr(ClientIndex, "pages", failing)
+        def of(lists: SubscriptionLists, client: str) -> SubscriptionList:
+            found = list_of(lists, client)
+            return SubscriptionList(found.count, failing(found.pages))
+
+        monkeypatch.setattr(SubscriptionLists, "of", of)
 
     return arm
 

@@ -300,3 +300,64 @@ def test_what_is_no_http_is_an_error_info(api: Api) -> None:
             broken.sendall(nonsense)
             assert_error(answer(read_to_end(broken)), 400, "INVALID_ARGUMENT")
     assert api("PUT", f"{NETWORK}/registrations/r", json={}).status_code == 400
+
+
+GOOD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def statuses(received: bytes) -> list[bytes]:
+    return [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]]
+
+
+def test_requests_that_come_at_once_are_answered_in_turn(api: Api) -> None:
+    body = json.dumps(subscription_request()).encode()
+    create = head(api, f"Content-Length: {len(body)}") + body
+    chunked = head(api, "Transfer-Encoding: chunked") + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    unknown = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with connect(api) as client:
+        client.sendall(GOOD + create + chunked + GOOD + unknown + GOOD)
+        assert statuses(read_to_end(client)) == [b"200", b"201", b"201", b"200", b"404"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"POST /healthz HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nx-a: b\r\n c\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost : x\r\n\r\n",
+        b"GET /healthz HTTP/3.0\r\nHost: x\r\n\r\n",
+        b"GET /h\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nx-a: " + b"b" * 40_000 + b"\r\n\r\n",
+    ],
+)
+def test_a_head_that_may_be_read_in_two_ways_is_refused(api: Api, request_: bytes) -> None:
+    with connect(api) as client:
+        client.sendall(GOOD + request_)
+        received = read_to_end(client)
+        assert statuses(received) == [b"200", b"400"]
+        assert_error(answer(received[received.index(b"HTTP/1.1 400") :]), 400, "INVALID_ARGUMENT")
+
+
+def test_who_asks_for_another_protocol_is_answered_in_this_one(api: Api) -> None:
+    """As Java's client does with each first request."""
+    body = json.dumps(subscription_request()).encode()
+    upgrade = (
+        "Connection: Upgrade, HTTP2-Settings",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+    )
+    last = GOOD.replace(b"Host", b"Connection: close\r\nHost")
+    with connect(api) as client:
+        client.sendall(head(api, *upgrade, f"Content-Length: {len(body)}") + body + last)
+        assert statuses(read_to_end(client)) == [b"201", b"200"]
+
+
+def test_a_tunnel_is_refused(api: Api) -> None:
+    with connect(api) as client:
+        client.sendall(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n" + GOOD)
+        assert answer(read_to_end(client)).status_code in (400, 404)

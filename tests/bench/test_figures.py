@@ -77,3 +77,11 @@ def test_a_plot_is_svg_with_a_bar_for_each_value(tmp_path: Path) -> None:
     path.write_text(module("harness.plots").bars("A < B", "note", [("webrtc-events", 3.0), ("other", 1.5)]))
     bars = ElementTree.parse(path).findall("{http://www.w3.org/2000/svg}rect")[1:]  # noqa: S314 (our own)
     assert [float(bar.attrib["width"]) for bar in bars] == [370.0, 185.0]
+
+
+def test_what_comes_again_is_in_order_if_it_came_first_in_order() -> None:
+    recovery, arrivals = module("recovery"), module("harness.arrivals")
+    came = [(1.0, "a.1"), (1.1, "a.2"), (14.0, "a.1"), (14.1, "a.2"), (14.2, "a.3")]
+    assert arrivals.verdict(recovery.firsts(came), 1, 3) == arrivals.Verdict(0, 0, 0)
+    came = [(1.0, "a.1"), (14.0, "a.3"), (14.1, "a.2")]
+    assert arrivals.verdict(recovery.firsts(came), 1, 3) == arrivals.Verdict(0, 0, 1)

@@ -4,7 +4,6 @@ Every script gets `offset_ms`, which the service sets once, at its start, and to
 that calls `turn_store` it follows a dial.
 """
 
-import json
 from typing import Any
 
 from tests.chaos.dials import Dials
@@ -13,20 +12,19 @@ from webrtc_events.store.redis.scripts import Scripts
 __all__ = ["turn_store"]
 
 
-class _Options:
-    """In place of the attribute that holds the scripts' options."""
+class _Offset:
+    """In place of the attribute that holds the scripts' offset."""
 
     def __init__(self, dials: Dials) -> None:
         self._dials = dials
 
-    def __set__(self, scripts: Scripts, options: str) -> None:
-        scripts.__dict__["own_options"] = json.loads(options)
+    def __set__(self, scripts: Scripts, offset_ms: int) -> None:
+        pass
 
-    def __get__(self, scripts: Scripts, _: Any = None) -> str:
-        offset_ms = round(self._dials.time_s * 1000)
-        return json.dumps({**scripts.__dict__["own_options"], "offset_ms": offset_ms})
+    def __get__(self, scripts: Scripts, _: Any = None) -> int:
+        return round(self._dials.time_s * 1000)
 
 
 def turn_store(dials: Dials) -> None:
     """For every store that this process opens from now on."""
-    Scripts._options = _Options(dials)  # type: ignore[assignment]
+    Scripts.offset_ms = _Offset(dials)  # type: ignore[assignment]

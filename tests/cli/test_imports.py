@@ -49,6 +49,14 @@ def test_commands_of_production_import_nothing_of_local(
     assert modules & _EXTRA == set()
 
 
+def test_a_worker_imports_nothing_of_the_api(environ: dict[str, str]) -> None:
+    """Nor what signs, where a deployment does not sign."""
+    run = "from webrtc_events.cli.main import main; main(['worker'])"
+    modules = _imported(run, environ | _NO_STORE)
+    assert not modules & {"connexion", "http_message_signatures", "jwt", "starlette", "uvicorn"}
+    assert not {name for name in modules if name.startswith(("webrtc_events.api", "webrtc_events.services"))}
+
+
 def test_the_api_imports_nothing_of_local(environ: dict[str, str]) -> None:
     code = "import webrtc_events.gunicorn_conf; from webrtc_events.app import create_app; create_app()"
     modules = _imported(code, environ)

@@ -19,7 +19,6 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.services.subscriptions import Subscriptions
 from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import new_subscription_id, partition_of
-from webrtc_events.store.redis.scripts import Call
 from webrtc_events.store.store import Store
 
 _Claims = TypeVar("_Claims", bound=Claims)
@@ -96,7 +95,7 @@ def created_with_token(
 
 def all_of(store: Store, client: str = "app") -> list[Subscription]:
     """Every subscription of a client."""
-    return [subscription for page in store.subscriptions.pages_of(client) for subscription in page]
+    return [subscription for page in store.subscription_lists.of(client).pages for subscription in page]
 
 
 def listed(subscriptions: Subscriptions, caller: Caller) -> list[HTTPSubscriptionResponse]:
@@ -168,8 +167,8 @@ class Interrupted:
         self._scripts = store.scripts
         self._left = calls
 
-    def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
-        answers = self._scripts.run(calls, replicas=replicas)
+    def run_parts(self, *args: Any, **options: Any) -> list[Any]:
+        answers = self._scripts.run_parts(*args, **options)
         self._left -= 1
         if self._left <= 0:
             raise Unavailable

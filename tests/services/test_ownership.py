@@ -16,10 +16,10 @@ from tests.services.world import (
     status,
 )
 from webrtc_events.core.errors import SubscriptionMismatch, Unprocessable
-from webrtc_events.core.model import Caller, EventType
+from webrtc_events.core.model import Caller, EventType, Subscription
 from webrtc_events.core.settings import Settings
+from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.store import Store
-from webrtc_events.store.subscriptions import SubscriptionRecords
 
 
 @pytest.mark.parametrize("event_type", [INVITATION, STATUS, REGISTRATION_ENDS])
@@ -82,13 +82,13 @@ def test_who_owns_a_registration_may_become_known_later_and_may_change(
 def test_a_session_that_became_others_is_no_initial_event(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = SubscriptionRecords.create
+    append = InitialEvents.append
 
-    def meanwhile(self: SubscriptionRecords, *args: Any, **values: Any) -> Any:
+    def meanwhile(self: InitialEvents, made: Subscription) -> None:
         world.publish(invitation("theirs", "s1"), status("Ringing", subject="theirs"))
-        return create(self, *args, **values)
+        append(self, made)
 
-    monkeypatch.setattr(SubscriptionRecords, "create", meanwhile)
+    monkeypatch.setattr(InitialEvents, "append", meanwhile)
     world.subscribe(STATUS, config={"initialEvent": True})
     assert world.waiting() == {}
 

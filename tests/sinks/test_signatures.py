@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from tests.harness.builders import settings_without_store
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.setting_values import PrivateKey
-from webrtc_events.sinks.signatures import Signer, key_set
+from webrtc_events.sinks.signatures import Signer
 from webrtc_events.sinks.signing import UnsignableError
+from webrtc_events.sinks.signing_keys import key_set
 
 URL = "https://sink.example:8443/inbox/a%20b?c=%2F&d"
 HEADERS = {"content-type": "application/cloudevents+json", "x-correlator": "c-1"}

@@ -11,7 +11,7 @@ from tests.harness.builders import invitation, session_status
 from webrtc_events.core.model import EventType, NetworkEvent
 from webrtc_events.store.appends import AppendOptions, AppendResult, append_events
 from webrtc_events.store.deadlines import Deadlines
-from webrtc_events.store.redis.scripts import Call
+from webrtc_events.store.redis.scripts import Part
 
 DEADLINES = Deadlines({event_type: 1000 + number for number, event_type in enumerate(EventType)})
 OPTIONS = AppendOptions(DEADLINES, replicas=2, shared_from=700)
@@ -22,23 +22,31 @@ NAMES = (
 
 
 class Answering:
-    """In the place of scripts: answers calls in turn, as lua/append.lua may; all new if nothing is said."""
+    """In the place of scripts: answers parts in turn, as lua/append.lua may; all new if nothing is said."""
 
     def __init__(self, *answers: list[Any]) -> None:
-        self.rounds: list[list[Call]] = []
+        self.rounds: list[list[list[Part]]] = []
         self._answers = list(answers)
 
-    def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
-        assert replicas == OPTIONS.replicas
-        self.rounds.append(list(calls))
-        return [self._answers.pop(0) if self._answers else [1, 4] * len(events_of(call)) for call in calls]
+    def run_parts(
+        self, script: str, args: Sequence[Any], runs: Sequence[Sequence[Part]], *, replicas: int
+    ) -> list[Any]:
+        assert (script, args, replicas) == ("append", [OPTIONS.shared_from], OPTIONS.replicas)
+        self.rounds.append([list(parts) for parts in runs])
+        return [
+            self._answers.pop(0) if self._answers else [1, 4] * len(events_of(part))
+            for parts in runs
+            for part in parts
+        ]
 
 
-def events_of(call: Call) -> list[dict[str, Any]]:
+def events_of(part: Part) -> list[dict[str, Any]]:
     """The arguments of each event, by their names in lua/append.lua."""
-    first, *args = call.args
-    assert first == OPTIONS.shared_from
-    return [dict(zip(NAMES, args[at : at + 10], strict=True)) for at in range(0, len(args), 10)]
+    tag, count, *args = part.args
+    assert tag == part.tag
+    events = [dict(zip(NAMES, args[at : at + 10], strict=True)) for at in range(0, len(args), 10)]
+    assert count == len(events)
+    return events
 
 
 def appended(
@@ -52,9 +60,9 @@ def appended(
 def sent(event: NetworkEvent) -> dict[str, Any]:
     scripts = Answering()
     appended(scripts, {5: [event]})
-    ((call,),) = scripts.rounds
-    assert (call.script, call.keys, call.tag) == ("append", ["{5}:due"], "{5}")
-    (found,) = events_of(call)
+    (((part,),),) = scripts.rounds
+    assert (part.key, part.tag) == ("{5}:due", "{5}")
+    (found,) = events_of(part)
     return found
 
 
@@ -93,12 +101,30 @@ def test_each_partition_is_given_its_events_fifty_at_a_time() -> None:
     results, damaged = appended(scripts, batches)
     assert results == {3: [AppendResult(True, 4)] * 60, 8: [AppendResult(True, 4)] * 2}
     assert damaged == []
-    assert [[(call.tag, len(events_of(call))) for call in calls] for calls in scripts.rounds] == [
-        [("{3}", 50), ("{8}", 2)],
-        [("{3}", 10)],
-    ]
-    names = [event["name"] for calls in scripts.rounds for call in calls[:1] for event in events_of(call)]
+    assert shapes(scripts) == [[[("{3}", 50)], [("{8}", 2)]], [[("{3}", 10)]]]
+    names = [event["name"] for runs in scripts.rounds for event in events_of(runs[0][0])]
     assert names == [f"/gateway e{number}" for number in range(60)]
+
+
+def shapes(scripts: Answering) -> list[list[list[tuple[str, int]]]]:
+    """Of each part of each run of each round, its partition and how many events it has."""
+    return [
+        [[(part.tag, len(events_of(part))) for part in parts] for parts in runs] for runs in scripts.rounds
+    ]
+
+
+def test_partitions_with_few_events_share_a_run() -> None:
+    scripts = Answering()
+    appended(scripts, {at: [invitation(number) for number in range(20)] for at in (3, 8, 9, 12)})
+    assert shapes(scripts) == [[[("{3}", 20), ("{8}", 20)], [("{9}", 20), ("{12}", 20)]]]
+
+
+def test_what_a_shared_run_does_not_get_to_is_given_again_partition_by_partition() -> None:
+    scripts = Answering([1, 9], [])
+    batches = {number: [invitation(1), invitation(2)] for number in (3, 8)}
+    results, _ = appended(scripts, batches)
+    assert shapes(scripts) == [[[("{3}", 2), ("{8}", 2)]], [[("{3}", 1)], [("{8}", 1)]], [[("{8}", 1)]]]
+    assert results == {3: [AppendResult(True, 9), AppendResult(True, 4)], 8: [AppendResult(True, 4)] * 2}
 
 
 def test_what_a_call_does_not_get_to_is_given_again_with_twice_as_many_as_it_did() -> None:
@@ -108,7 +134,7 @@ def test_what_a_call_does_not_get_to_is_given_again_with_twice_as_many_as_it_did
         *([AppendResult(True, 9)] + [AppendResult(False, 0)] * 3),
         *(AppendResult(True, 2), AppendResult(True, 4)),
     ]
-    sizes = [len(events_of(call)) for calls in scripts.rounds for call in calls]
+    sizes = [len(events_of(part)) for runs in scripts.rounds for (part,) in runs]
     assert sizes == [50, 3, 7, 1, 3, 7, 15, 31, 19]
     assert len(results[3]) == 80
 
@@ -120,7 +146,7 @@ def test_a_call_has_a_mebibyte_of_payloads_or_one_event() -> None:
     scripts = Answering()
     sizes = (524_288, 524_288, 1, 1_048_576, 2_000_000, 2_000_000)
     appended(scripts, {3: [of_size(number, size) for number, size in enumerate(sizes)]})
-    assert [[len(event["payload"]) for event in events_of(call)] for (call,) in scripts.rounds] == [
+    assert [[len(event["payload"]) for event in events_of(part)] for ((part,),) in scripts.rounds] == [
         [524_288, 524_288],
         *([1], [1_048_576], [2_000_000], [2_000_000]),
     ]
@@ -135,8 +161,8 @@ def test_what_is_damaged_comes_last_in_an_answer() -> None:
 
 def test_an_answer_that_is_lacking_is_a_bug() -> None:
     class Lacking(Answering):
-        def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
-            return super().run(calls, replicas=replicas)[1:]
+        def run_parts(self, *args: Any, **options: Any) -> list[Any]:
+            return super().run_parts(*args, **options)[1:]
 
     with pytest.raises(ValueError, match="zip"):
         appended(Lacking(), {3: [invitation(1)]})

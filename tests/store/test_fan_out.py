@@ -31,7 +31,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions, append_events
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.outbox_entries import parse_entry
-from webrtc_events.store.redis.scripts import Call
+from webrtc_events.store.redis.scripts import Part
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.store import Store
 
@@ -61,9 +61,9 @@ class Counted:
         self._scripts = store.scripts
         self.calls = 0
 
-    def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
-        self.calls += len(calls)
-        return self._scripts.run(calls, replicas=replicas)
+    def run_parts(self, script: str, args: Any, runs: Sequence[Sequence[Part]], **options: Any) -> list[Any]:
+        self.calls += len(runs)
+        return self._scripts.run_parts(script, args, runs, **options)
 
 
 def interrupted(store: Store, settings: Settings, calls: int, *events: NetworkEvent) -> None:

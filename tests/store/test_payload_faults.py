@@ -1,7 +1,6 @@
 """Shared payloads after crashes and damage, and between releases."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,8 @@ from tests.store.shared_payloads import (
 from webrtc_events.core.errors import NewerRelease
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.formats import BASE_FORMAT, FORMAT
-from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.redis.scripts import Scripts
+from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions, script_options
 from webrtc_events.store.store import Store
 
 
@@ -181,15 +181,15 @@ def test_it_can_be_switched_off(store_with: StoreWith, raw_store: "redis.Redis")
 
 
 def test_a_release_that_does_not_know_it_leaves_such_an_outbox_alone(
-    store: Store, store_with: StoreWith, raw_store: "redis.Redis"
+    store: Store, store_with: StoreWith, settings: Settings, raw_store: "redis.Redis"
 ) -> None:
     made = [created(store) for _ in range(2)]
     append(store, long(1))
     formats = [raw_store.hget(P.subscription(subscription.id), "format") for subscription in made]
     assert formats == [str(FORMAT)] * 2
     older = store_with()
-    options = json.loads(older.scripts._options) | {"format": BASE_FORMAT}
-    older.scripts._options = json.dumps(options)
+    options = script_options(settings, DEFAULT_OPTIONS) | {"format": BASE_FORMAT}
+    older.scripts._scripts = Scripts(older.client, options)._scripts
     before = contents(raw_store)
     assert claims(older) == []
     with pytest.raises(NewerRelease):

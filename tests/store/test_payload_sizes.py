@@ -28,7 +28,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions, append_events
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.outbox_entries import parse_entry
-from webrtc_events.store.redis.scripts import Call
+from webrtc_events.store.redis.scripts import Part
 from webrtc_events.store.settlements import DroppedEvent
 from webrtc_events.store.store import Store
 
@@ -300,9 +300,9 @@ class Sized:
         self._scripts = store.scripts
         self.sizes: list[int] = []
 
-    def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
-        self.sizes += [sum(len(str(part)) for part in call.args) for call in calls]
-        return self._scripts.run(calls, replicas=replicas)
+    def run_parts(self, script: str, args: Any, runs: Sequence[Sequence[Part]], **options: Any) -> list[Any]:
+        self.sizes += [sum(len(str(arg)) for part in parts for arg in part.args) for parts in runs]
+        return self._scripts.run_parts(script, args, runs, **options)
 
 
 def test_a_batch_of_large_events_is_appended_in_calls_of_bounded_bytes(

@@ -1,7 +1,9 @@
 """What goes wrong with the store, and as which error it is raised. What scripts share."""
 
 import re
+from collections.abc import Iterable
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import pytest
 import redis
@@ -11,7 +13,7 @@ from tests.store.claiming import claim_one, settle
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.redis.scripts import _LAST_SHARED, _SHARED, store_errors
+from webrtc_events.store.redis.scripts import _LAST_SHARED, _SELDOM, _SHARED, store_errors
 from webrtc_events.store.store import Store
 
 
@@ -61,19 +63,38 @@ def test_scripts_that_the_store_forgot_are_sent_again(store: Store, raw_store: "
     assert settle(store, claim_one(store)) == "idle"
 
 
-@pytest.mark.parametrize("name", sorted(_LAST_SHARED))
-def test_short_script_uses_nothing_that_is_left_out_of_it(name: str) -> None:
-    folder = files("webrtc_events.store") / "lua"
-    left_out = _SHARED[_SHARED.index(_LAST_SHARED[name]) + 1 :]
+LUA = files("webrtc_events.store") / "lua"
+
+
+def top_names(topics: Iterable[str]) -> set[str]:
+    """What these shared files define for the scripts."""
     named = re.compile(r"^local (?:function )?([\w, ]+)", re.MULTILINE)
-    names = {
+    return {
         word.strip()
-        for topic in left_out
-        for found in named.findall((folder / "shared" / f"{topic}.lua").read_text())
+        for topic in topics
+        for found in named.findall((LUA / "shared" / f"{topic}.lua").read_text())
         for word in found.split(",")
     }
-    assert left_out
+
+
+def words(path: Traversable) -> set[str]:
+    """What it uses and does not define itself."""
+    code = re.sub(r"--.*", "", path.read_text())
+    return set(re.findall(r"\w+", code)) - set(re.findall(r"\blocal (?:function )?(\w+)", code))
+
+
+@pytest.mark.parametrize("name", sorted(_LAST_SHARED))
+def test_short_script_uses_nothing_that_is_left_out_of_it(name: str) -> None:
+    left_out = _SHARED[_SHARED.index(_LAST_SHARED[name]) + 1 :]
+    names = top_names(left_out)
     assert names
-    code = re.sub(r"--.*", "", (folder / f"{name}.lua").read_text())
-    own = set(re.findall(r"\blocal (?:function )?(\w+)", code))
-    assert not (names - own) & set(re.findall(r"\w+", code))
+    assert not names & words(LUA / f"{name}.lua")
+
+
+@pytest.mark.parametrize(
+    ("name", "topic"), [(name, topic) for name, seldom in _SELDOM.items() for topic in seldom]
+)
+def test_what_a_script_seldom_needs_has_all_that_it_uses(name: str, topic: str) -> None:
+    behind = _SHARED[_SHARED.index(topic) + 1 : _SHARED.index(_LAST_SHARED[name]) + 1]
+    used = words(LUA / f"{name}.lua").union(*(words(LUA / "shared" / f"{other}.lua") for other in behind))
+    assert top_names([topic]) & used == set(_SELDOM[name][topic])

@@ -14,6 +14,7 @@ from connexion.middleware.routing import RoutingMiddleware
 from connexion.middleware.security import SecurityMiddleware
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.bearer_auth import CountRequest, security_map
@@ -23,7 +24,7 @@ from webrtc_events.api.operations import BoundOperation, Operations
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.log_masking import Masking
 
-__all__ = ["Api", "connexion_app"]
+__all__ = ["Api", "ConnexionApp", "connexion_app"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,32 @@ class Api:
     count_request: CountRequest | None = None
 
 
+class ConnexionApp:
+    """An ASGI application: all of Connexion, for the reference and the lifespan.
+
+    `operations` is what is behind its router: it asks for the token and calls the operation. It is for a
+    request whose scope has path parameters and operation, as routes.py finds them.
+    """
+
+    def __init__(self, app: ConnexionMiddleware) -> None:
+        self._app = app
+        # As its first call does it.
+        app.app, app.middleware_stack = app._build_middleware_stack()
+        self.operations: ASGIApp = next(
+            layer for layer in app.middleware_stack if isinstance(layer, SecurityMiddleware)
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
 def connexion_app(
     apis: Sequence[Api],
     verifier: TokenVerifier,
     failures: Failures,
     masking: Masking,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
-) -> ConnexionMiddleware:
+) -> ConnexionApp:
     """Errors are raised through it: middleware.py answers them.
 
     Raises:
@@ -78,7 +98,7 @@ def connexion_app(
             resolver=resolver,
             security_map=security_map(verifier, masking, api.count_request),
         )
-    return app
+    return ConnexionApp(app)
 
 
 def _bound(api: Api, resolver: HandlerResolver) -> dict[str, BoundOperation]:

@@ -10,4 +10,4 @@ __all__ = ["ApiWorker"]
 
 
 class ApiWorker(UvicornWorker):  # type: ignore[misc]
-    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": "auto", "http": HttpProtocol}
+    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": "asyncio", "http": HttpProtocol}

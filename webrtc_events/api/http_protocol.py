@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it by h11, with strict line ends and a deadline for each head.
+"""HTTP/1.1 as uvicorn speaks it by httptools, with strict heads and a deadline for each.
 
 What goes wrong before there is a request never gets to an application: it is answered here, with
 an ErrorInfo as everywhere, and the connection is closed.
@@ -6,14 +6,17 @@ an ErrorInfo as everywhere, and the connection is closed.
 
 import asyncio
 import json
+import re
 import uuid
+from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
-import h11
-from h11._receivebuffer import ReceiveBuffer
-from uvicorn.protocols.http.h11_impl import H11Protocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from webrtc_events.api.request_framing import Framing, InvalidFramingError
 from webrtc_events.api.responses import error_info
 from webrtc_events.core.errors import InvalidArgument, RequestTimeout, ServiceError
 
@@ -24,22 +27,52 @@ _DEADLINE_S = 10.0
 _READER_DEADLINE_S = 30.0
 # asyncio reads 256 KiB at once: what a thousand clients send before anybody looks at their requests.
 _READ_BYTES = 16 * 1024
+# Java's client asks for HTTP/2 by it. Nobody has to heed it (RFC 9110, 7.8), and llhttp would skip the body.
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
 
 
-class HttpProtocol(H11Protocol):
+class _Awaited(Enum):
+    """What a client is given 10 s for."""
+
+    HEAD = auto()
+    REST_OF_BODY = auto()
+
+
+class _Cycle(RequestResponseCycle):
+    """A request and its answer. A client of HTTP/1.0 knows no chunks, and reads to the connection's end."""
+
+    _ends_with_connection = False
+
+    async def send(self, message: Any) -> None:
+        if self.scope["http_version"] == "1.0":
+            self._delimit(message)
+        await super().send(message)
+
+    def _delimit(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            names = {name.lower() for name, _ in message.get("headers", ())}
+            self._ends_with_connection = b"content-length" not in names
+        if self._ends_with_connection:
+            # As uvicorn has it for an answer whose length is known: of this piece it is.
+            self.chunked_encoding = False
+            self.expected_content_length = len(message.get("body", b""))
+
+
+class HttpProtocol(HttpToolsProtocol):
     """For uvicorn's option `http`.
 
     The head of a request has 10 s from its first byte, that of the first request from the
     connection's start; so has what is left of a body when its request is answered already. A client
     that does not read its answer is given up after 30 s. uvicorn by itself limits the time between two
     requests only. Bodies on their way are in bodies.py.
+
+    A request is read once the one before it is answered, so what is wrong with it is said after that answer.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # h11 has no option for it.
-        self.conn._receive_buffer = _StrictLines()
-        self._awaited: Any = None
+        self._framing = Framing()
+        self._awaited: _Awaited | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
@@ -49,16 +82,90 @@ class HttpProtocol(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.SEND_RESPONSE:
+        self._unset_keepalive_if_required()
+        self._framing.add(data)
+        self._read_on()
+        if self._framing.in_body and not self._is_answered:
             # The next piece of a body comes once this one is asked for.
             self.flow.pause_reading()
         self._watch()
+
+    @property
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _read_on(self) -> None:
+        """Gives the parser what has come, up to the end of a request that is not answered."""
+        try:
+            while not self.transport.is_closing():
+                if not self._framing.in_body and not self._is_answered:
+                    self.flow.pause_reading()
+                    return
+                in_head = not self._framing.in_body
+                piece = self._framing.piece()
+                if not piece:
+                    return
+                self.parser.feed_data(_UPGRADE.sub(b"", piece) if in_head else piece)
+        except (httptools.HttpParserError, InvalidFramingError):
+            self.logger.warning("Invalid HTTP request received.")
+            self._refuse(InvalidArgument("The request is not valid HTTP."))
+        except httptools.HttpParserUpgrade:
+            # CONNECT. It is answered, and the parser takes nothing more.
+            self._framing.close()
+            self.cycle.keep_alive = False
+
+    def on_headers_complete(self) -> None:
+        """
+        Raises:
+            InvalidFramingError: a head that RFC 9112 wants refused, and llhttp takes.
+        """
+        version = self.parser.get_http_version()
+        hosts, length, is_chunked = self._framing_headers()
+        if hosts > 1 or (hosts == 0 and version == "1.1") or (is_chunked and version == "1.0"):
+            raise InvalidFramingError
+        path, _, self.scope["query_string"] = self.url.partition(b"?")
+        self.scope["raw_path"] = self.root_path.encode("ascii") + path
+        self.scope["path"] = self.root_path + unquote(path.decode("ascii"))
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version
+        self._framing.begin_body(length, is_chunked=is_chunked)
+        self.cycle = _Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._unset_keepalive_if_required()
+        self._start_asgi_task(self.cycle, self.app)
+
+    def _framing_headers(self) -> tuple[int, int, bool]:
+        """How many hosts are named, how long the body is, whether it is chunked. llhttp has checked both."""
+        hosts, length, is_chunked = 0, 0, False
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                length = int(value)
+            elif name == b"transfer-encoding":
+                is_chunked = True
+        return hosts, length, is_chunked
+
+    def on_message_complete(self) -> None:
+        self._framing.end_body()
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         # Nobody reads what has come of a body whose request is answered.
         self.cycle.body.clear()
         super().on_response_complete()
+        self._read_on()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -78,56 +185,37 @@ class HttpProtocol(H11Protocol):
         self._read()
         super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's words are not an ErrorInfo)
-        self._refuse(InvalidArgument("The request is not valid HTTP."))
-
     def _watch(self) -> None:
-        state = self.conn.their_state
-        late = state is h11.IDLE or (state is h11.SEND_BODY and self.conn.our_state is h11.DONE)
-        self._await(state if late and not self.transport.is_closing() else None)
+        late = _Awaited.REST_OF_BODY if self._framing.in_body else _Awaited.HEAD
+        self._await(late if self._is_answered and not self.transport.is_closing() else None)
 
-    def _await(self, state: Any) -> None:
-        """The deadline of a state is that of its first moment, whatever comes in it."""
-        if state is self._awaited:
+    def _await(self, what: _Awaited | None) -> None:
+        """The deadline is that of the first moment, whatever comes."""
+        if what is self._awaited:
             return
-        self._awaited = state
+        self._awaited = what
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if state is None else self.loop.call_later(_DEADLINE_S, self._is_late)
+        self._deadline = None if what is None else self.loop.call_later(_DEADLINE_S, self._is_late)
 
     def _is_late(self) -> None:
-        if self._awaited is h11.IDLE and self.conn.trailing_data[0]:
+        if self._awaited is _Awaited.HEAD and self._framing.has_begun:
             self._refuse(RequestTimeout())
         else:
             self.transport.close()
 
     def _refuse(self, error: ServiceError) -> None:
         """Answers, unless an answer is on its way already, and closes the connection."""
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        between = not self._framing.in_body and self._is_answered
+        if between or not (self.cycle is None or self.cycle.response_started):
             body = json.dumps(error_info(error)).encode()
-            headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-                (b"connection", b"close"),
-                (b"x-correlator", str(uuid.uuid4()).encode()),
-            ]
-            response = h11.Response(
-                status_code=error.status, headers=headers, reason=HTTPStatus(error.status).phrase.encode()
+            head = (
+                b"content-type: application/json\r\nconnection: close\r\n"
+                b"content-length: %d\r\nx-correlator: %b\r\n\r\n" % (len(body), str(uuid.uuid4()).encode())
             )
-            for event in (response, h11.Data(data=body), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
+            self.transport.write(STATUS_LINE[HTTPStatus(error.status)] + head + body)
+        if not self._is_answered:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._framing.close()
         self.transport.close()
-
-
-class _StrictLines(ReceiveBuffer):
-    """Lines of heads and trailers end in CR LF; h11 takes a bare LF too.
-
-    What is in front may see one line where there are two, and with it another request (RFC 9112, 2.2).
-    """
-
-    def maybe_extract_lines(self) -> list[bytearray] | None:
-        before = len(self)
-        lines = super().maybe_extract_lines()
-        if lines is not None and before - len(self) != sum(len(line) + 2 for line in lines) + 2:
-            raise h11.LocalProtocolError("a line does not end in CR LF")
-        return lines

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from webrtc_events.api.binding import parameter_name
+from webrtc_events.api.paging import ArrayPage, PagedArray
 from webrtc_events.api.validators import ConformingAnswer, check_path_parameters, received_payload
 from webrtc_events.contract.openapi import Operation
 from webrtc_events.core.errors import NotFound
@@ -49,7 +50,8 @@ class Operations:
         arguments = await bound.arguments(scope, receive)
         work = partial(copy_context().run, bound.call, arguments)
         response = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        await response(scope, receive, ConformingAnswer(bound.operation, send).send)
+        items = response.held_to if isinstance(response, ArrayPage | PagedArray) else None
+        await response(scope, receive, ConformingAnswer(bound.operation, send, items).send)
 
 
 class BoundOperation:

@@ -1,7 +1,7 @@
 """What a path and a method mean, before Connexion sees them.
 
 Connexion's own router redirects paths with another trailing slash, runs GET for HEAD and
-names one method in `Allow`; here the contract decides.
+names one method in `Allow`; here the contract decides. What is found here it need not find again.
 """
 
 import json
@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from webrtc_events.api.application import ConnexionApp
 from webrtc_events.api.health import Check, healthy, ready
 from webrtc_events.api.responses import json_response
 from webrtc_events.contract.openapi import Contract, Operation
@@ -57,7 +59,7 @@ class Routes:
 
     def __init__(
         self,
-        api: ASGIApp,
+        api: ConnexionApp,
         contracts: Sequence[Contract],
         documents: Mapping[str, Mapping[str, Any]],
         checks: Mapping[str, Check],
@@ -96,10 +98,18 @@ class Routes:
             _allow(scope, _READ)
             await self._api(scope, receive, send)
         else:
-            operation = self._operation(base, path, scope)
-            await self._api(_plain(scope, operation), receive, send)
+            operation, values = self._operation(base, path, scope)
+            plain = _plain(scope, operation)
+            if values is None:
+                await self._api(plain, receive, send)
+                return
+            routed = {"api_base_path": base, "operation_id": operation.id}
+            plain["path_params"] = values
+            plain["extensions"] = {**scope.get("extensions", {}), ROUTING_CONTEXT: routed}
+            await self._api.operations(plain, receive, send)
 
-    def _operation(self, base: str, path: str, scope: Scope) -> Operation:
+    def _operation(self, base: str, path: str, scope: Scope) -> tuple[Operation, Mapping[str, str] | None]:
+        """The operation and its path parameters; None where not all are text, and Connexion reads them."""
         for template in self._paths[base]:
             plain = template.values(path)
             values = template.values_with_slashes(base, scope) if plain is None else plain
@@ -107,17 +117,21 @@ class Routes:
                 continue
             _allow(scope, tuple(template.operations))
             operation = template.operations[scope["method"]]
+            are_text = True
             for name, value in values.items():
                 if not value:
                     raise InvalidArgument(f"Expected property is missing: {name}")
                 fault = operation.parameters[name].first_fault(value)
+                if fault is None:
+                    continue
                 # A number is still text here; Connexion reads it as what it is to be.
-                if fault is not None and fault.rule != "type":
+                are_text = False
+                if fault.rule != "type":
                     raise InvalidArgument(f"{name}: {fault.message}")
             if plain is None:
                 # Connexion's router would take the slash for one of the path; nothing has such an id.
                 raise NotFound
-            return operation
+            return operation, values if are_text else None
         raise NotFound
 
     async def _page(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:

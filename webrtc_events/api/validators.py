@@ -57,9 +57,13 @@ async def received_payload(operation: Operation, scope: Scope, receive: Receive)
 
 
 class ConformingAnswer:
-    """Holds an answer back until it is known to conform; of a paged array (paging.py), each page."""
+    """Holds an answer back until it is known to conform; of a paged array (paging.py), each page.
 
-    def __init__(self, operation: Operation, send: Send) -> None:
+    `items` is what each item of an array was held to already, None if to nothing.
+    """
+
+    def __init__(self, operation: Operation, send: Send, items: Validator | None = None) -> None:
+        self._items = items
         self._operation = operation
         self._send = send
         self._start: Message = {}
@@ -100,6 +104,8 @@ class ConformingAnswer:
         validator = contents.get(_media_type(start["headers"]))
         if validator is None:
             raise NonConformingResponseError(f"{described}: the contract has no such media type")
+        if self._items is not None and validator.items is self._items:
+            return
         fault = validator.first_fault(parse_json(body))
         if fault is not None:
             raise NonConformingResponseError(f"{described}: {fault}")

@@ -13,6 +13,9 @@ from webrtc_events.contract.validators import Validator
 
 __all__ = ["METHODS", "Contract", "Operation", "resolved"]
 
+# Of items that any number of which make an array.
+_ANY_NUMBER = {"type": "array", "minItems": 0, "items": {}}
+
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -72,8 +75,13 @@ class Contract:
             plain = json_schema(dict(schema))
             root = {**plain, "components": {"schemas": self._schemas}}
             known = partial(self._known_members, plain)
-            validator = self._compiled[key] = Validator(root, known)
+            validator = self._compiled[key] = Validator(root, known, self._items(schema))
         return validator
+
+    def _items(self, schema: Mapping[str, Any]) -> Validator | None:
+        """The validator of an array's items, if its schema says nothing else of the array."""
+        says_no_more = {**schema, "items": {}} in ({"type": "array", "items": {}}, _ANY_NUMBER)
+        return self.validator_for(schema["items"]) if says_no_more else None
 
     def _known_members(self, schema: Mapping[str, Any], path: Sequence[str | int]) -> frozenset[str] | None:
         return known_members(schema, self._reference_schemas, path)

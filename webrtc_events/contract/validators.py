@@ -13,10 +13,17 @@ __all__ = ["Validator"]
 class Validator:
     """A compiled schema; formats are checked. Safe to share between threads.
 
-    `known` tells the members that a fault compares names with.
+    `known` tells the members that a fault compares names with. `items` is that of an array's items, where an
+    array of which each item conforms does too; else None.
     """
 
-    def __init__(self, schema: Mapping[str, Any], known: KnownMembers = lambda _: None) -> None:
+    def __init__(
+        self,
+        schema: Mapping[str, Any],
+        known: KnownMembers = lambda _: None,
+        items: "Validator | None" = None,
+    ) -> None:
+        self.items = items
         self._known = known
         self._compiled = jsonschema_rs.Draft202012Validator(
             dict(schema), validate_formats=True, mask="the value"

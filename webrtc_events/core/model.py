@@ -161,6 +161,11 @@ class SessionState:
         """Whether it is known to involve other registrations only: nobody listens in."""
         return bool(self.registrations) and registration not in self.registrations
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has had its last status."""
+        return self.latest is not None and self.latest.last
+
 
 @dataclass(frozen=True, slots=True)
 class InitialEvent:

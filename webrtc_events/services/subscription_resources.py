@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import cast
 
+from webrtc_events.contract.conforming_pages import ConformingPages
 from webrtc_events.contract.validators import Validator
 from webrtc_events.contract.webrtc_events_types import Config, HTTPSubscriptionResponse
 from webrtc_events.core.clock import format_time
@@ -29,10 +30,16 @@ class Resources:
             raise DamagedRecord(subscription.id, f"what is shown of it breaks the contract at {fault.path}")
         return resource
 
-    def readable(
+    def of_pages(
+        self, pages: Iterable[Iterable[Subscription]], caller: Caller, tell: Callable[[str, str], None]
+    ) -> ConformingPages[HTTPSubscriptionResponse]:
+        """Those of the caller. Of one that is damaged `tell` gets name and why."""
+        shown = (self._readable(found, caller, tell) for found in pages)
+        return ConformingPages(filter(None, shown), self._validator)
+
+    def _readable(
         self, found: Iterable[Subscription], caller: Caller, tell: Callable[[str, str], None]
     ) -> list[HTTPSubscriptionResponse]:
-        """Those of the caller. Of one that is damaged `tell` gets name and why."""
         page = []
         for subscription in found:
             if owns(caller, subscription):

@@ -5,11 +5,11 @@ Requests come here valid by the contract; what the contract cannot say is checke
 
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlsplit
 
+from webrtc_events.contract.conforming_pages import ConformingPages
 from webrtc_events.contract.validators import Validator
 from webrtc_events.contract.webrtc_events_types import (
     HTTPSubscriptionRequest,
@@ -67,7 +67,6 @@ class SubscriptionOptions:
     policy: AddressPolicy
     box: CredentialBox
     origin: str | None
-    require_known_registration: bool
     requests_at_once: int
 
     @classmethod
@@ -76,7 +75,6 @@ class SubscriptionOptions:
             policy=AddressPolicy(settings.sink_allowed_networks, settings.sink_ports),
             box=CredentialBox(settings.secret_key),
             origin=settings.origin if settings.sink_validation else None,
-            require_known_registration=settings.require_known_registration,
             requests_at_once=settings.requests_at_once,
         )
 
@@ -98,7 +96,6 @@ class Subscriptions:
         self._resources = Resources(resources)
         self._store = store
         self._contract = contract
-        self._require_known = options.require_known_registration
         self._origin = options.origin
         self._policy = options.policy
         self._box = options.box
@@ -125,13 +122,11 @@ class Subscriptions:
         require_any_scope(caller, [f"webrtc-events:{requested_type(request)}:create"])
         parsed = SubscriptionRequest.parse(request, self._policy)
         subscription = self._subscription(caller, parsed)
-        session_over = self._checked_session(subscription)
         result = self._store.subscriptions.create(
             subscription,
             sink=parsed.sink,
             headers=parsed.headers,
             sealed=self._sealed(subscription),
-            session_over=session_over,
         )
         if result.outcome is not CreateOutcome.CREATED:
             raise _refusal(result.outcome)
@@ -166,7 +161,7 @@ class Subscriptions:
             origin=self._origin,
         )
 
-    def list(self, caller: Caller) -> Iterator[list[HTTPSubscriptionResponse]]:
+    def list(self, caller: Caller) -> ConformingPages[HTTPSubscriptionResponse]:
         """The caller's subscriptions, oldest first, some at once; ended ones too while they are kept.
 
         Each hundred that the client has counts as a request.
@@ -174,11 +169,9 @@ class Subscriptions:
         Raises:
             TooManyRequests: the client's rate is used up; before the first of them.
         """
-        self._pay_for_list(caller.client)
-        for found in self._store.subscriptions.pages_of(caller.client):
-            page = self._resources.readable(found, caller, self._store.damage.report)
-            if page:
-                yield page
+        found = self._store.subscription_lists.of(caller.client)
+        self._pay_for_list(caller.client, found.count)
+        return self._resources.of_pages(found.pages, caller, self._store.damage.report)
 
     def get(self, caller: Caller, subscription_id: str) -> HTTPSubscriptionResponse:
         """
@@ -229,20 +222,6 @@ class Subscriptions:
             self._store.subscriptions.discard(subscription_id, caller.client)
         log.info("deleted subscription=%s", subscription_id)
 
-    def _checked_session(self, subscription: Subscription) -> bool:
-        """Nobody listens in: a session that is known to involve others only is refused.
-
-        Returns whether the session has had its last status.
-        """
-        if subscription.session is None:
-            return False
-        state = self._store.session_states.get(subscription.session)
-        if state.is_of_others(subscription.registration):
-            raise SubscriptionMismatch
-        if self._require_known and not state.registrations:
-            raise Unprocessable("The session is not known.", code="SERVICE_NOT_APPLICABLE")
-        return state.latest is not None and state.latest.last
-
     def _sealed(self, subscription: Subscription) -> str | None:
         credential = subscription.credential
         return None if credential is None else self._box.seal(credential, subscription.id)
@@ -259,9 +238,9 @@ class Subscriptions:
             raise NotFound
         return found
 
-    def _pay_for_list(self, client: str) -> None:
+    def _pay_for_list(self, client: str, count: int) -> None:
         """More than the one request that every request is counted as."""
-        more = min(self._store.client_index.count(client) // _LISTED_A_REQUEST, self._requests_at_once - 1)
+        more = min(count // _LISTED_A_REQUEST, self._requests_at_once - 1)
         if more > 0:
             self._pay(client, more, f"The list counts as {more + 1} requests; try again later.")
 
@@ -282,10 +261,12 @@ def _refusal(outcome: CreateOutcome | UpdateOutcome) -> ServiceError:
             return InvalidArgument("$.config.subscriptionExpireTime is not in the future")
         case CreateOutcome.TOKEN_EXPIRED | UpdateOutcome.TOKEN_EXPIRED:
             return InvalidArgument("$.sinkCredential.accessTokenExpiresUtc is not in the future")
-        case CreateOutcome.MISMATCH:
+        case CreateOutcome.MISMATCH | CreateOutcome.SESSION_MISMATCH:
             return SubscriptionMismatch()
         case CreateOutcome.UNKNOWN_REGISTRATION:
             return Unprocessable("The registration is not known.", code="SERVICE_NOT_APPLICABLE")
+        case CreateOutcome.UNKNOWN_SESSION:
+            return Unprocessable("The session is not known.", code="SERVICE_NOT_APPLICABLE")
         case CreateOutcome.QUOTA:
             return TooManyRequests(
                 "The client has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"

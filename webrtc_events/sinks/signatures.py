@@ -6,13 +6,11 @@ before it signs.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from http_message_signatures import (
     HTTPMessageSignaturesException,
     HTTPMessageSigner,
@@ -21,13 +19,20 @@ from http_message_signatures import (
 )
 
 from webrtc_events.core.clock import Clock
-from webrtc_events.core.jwk import public_jwk
 from webrtc_events.core.setting_values import PrivateKey
 from webrtc_events.core.settings import Settings
 from webrtc_events.sinks.signing import UnsignableError
+from webrtc_events.sinks.signing_keys import signing_jwk
 
-__all__ = ["Signer", "key_set"]
+__all__ = ["Signer"]
 
+# By the JOSE name of just that way to sign (RFC 9421, 3.3; RFC 7518, 3.1).
+_ALGORITHMS: dict[str, type[HTTPSignatureAlgorithm]] = {
+    "EdDSA": algorithms.ED25519,
+    "ES256": algorithms.ECDSA_P256_SHA256,
+    "ES384": algorithms.ECDSA_P384_SHA384,
+    "PS512": algorithms.RSA_PSS_SHA512,
+}
 _LABEL = "sig1"
 _TAG = "webrtc-events"
 # An exchange takes seconds and every attempt is signed anew: the rest is room for clocks that differ.
@@ -58,8 +63,9 @@ class Signer:
 
     def __init__(self, key: PrivateKey, clock: Clock) -> None:
         self._clock = clock
-        algorithm, _ = _algorithm(key)
-        self._kid = _jwk(key)["kid"]
+        jwk = signing_jwk(key)
+        algorithm = _ALGORITHMS[jwk["alg"]]
+        self._kid = jwk["kid"]
         self._algorithm = algorithm(private_key=key)
         self._signer = HTTPMessageSigner(signature_algorithm=algorithm)
 
@@ -93,22 +99,3 @@ class Signer:
             "signature": f"{prepared.label}=:{signature}:",
         }
         return added if body is None else {"content-digest": message.headers["Content-Digest"]} | added
-
-
-def key_set(keys: Sequence[PrivateKey]) -> dict[str, Any]:
-    """The public halves as a JWK Set (RFC 7517, 5), in the same order."""
-    return {"keys": [_jwk(key) for key in keys]}
-
-
-def _jwk(key: PrivateKey) -> dict[str, str]:
-    return public_jwk(key.public_key(), _algorithm(key)[1])
-
-
-def _algorithm(key: PrivateKey) -> tuple[type[HTTPSignatureAlgorithm], str]:
-    """How a kind of key signs, and the JOSE name of just that (RFC 9421, 3.3; RFC 7518, 3.1)."""
-    if isinstance(key, Ed25519PrivateKey):
-        return algorithms.ED25519, "EdDSA"
-    if isinstance(key, EllipticCurvePrivateKey):
-        small = isinstance(key.curve, SECP256R1)
-        return (algorithms.ECDSA_P256_SHA256, "ES256") if small else (algorithms.ECDSA_P384_SHA384, "ES384")
-    return algorithms.RSA_PSS_SHA512, "PS512"

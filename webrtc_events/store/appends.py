@@ -2,22 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import chain
 from typing import Any
 
 from webrtc_events.core.ascii_json import ascii_json
 from webrtc_events.core.model import EventType, NetworkEvent
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.deadlines import Deadlines
+from webrtc_events.store.event_runs import MAX_EVENTS, first_of, runs_of
 from webrtc_events.store.keys import Partition
-from webrtc_events.store.redis.scripts import Call, Scripts
+from webrtc_events.store.redis.scripts import Part, Scripts
 
 __all__ = ["AppendOptions", "AppendResult", "append_events"]
-
-# What a call gets to where events match few subscriptions. Where they match many it stops earlier.
-_EVENTS_PER_CALL = 50
-# Of their payloads: the store has a call in memory before it knows whether there is room for what it says.
-_BYTES_PER_CALL = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +55,36 @@ def append_events(
         Unavailable: some outbox may lack some event.
     """
     results: dict[int, list[AppendResult]] = {number: [] for number in batches}
-    sizes = dict.fromkeys(batches, _EVENTS_PER_CALL)
+    sizes = dict.fromkeys(batches, MAX_EVENTS)
+    together = True
     while left := {
         number: events[len(results[number]) :]
         for number, events in batches.items()
         if len(events) > len(results[number])
     }:
-        # One call of each partition at a time: if it is refused, none that follows may overtake it.
-        calls = [
-            _append_call(options, Partition(number), _first(events, sizes[number]))
-            for number, events in left.items()
-        ]
-        for number, raw in zip(left, scripts.run(calls, replicas=options.replicas), strict=True):
-            done, damaged = _read_answer(raw)
+        # One part of each partition at a time: if it is refused, none that follows may overtake it.
+        parts = {number: first_of(events, sizes[number]) for number, events in left.items()}
+        runs = runs_of(parts, parts.__getitem__) if together else [[number] for number in parts]
+        answers = scripts.run_parts(
+            "append",
+            [options.shared_from],
+            [[_part(options, Partition(number), parts[number]) for number in run] for run in runs],
+            replicas=options.replicas,
+        )
+        for number, answer in zip(chain.from_iterable(runs), answers, strict=True):
+            done, damaged = _read_answer(answer)
             report_damaged(damaged)
             results[number] += done
             # What a call does not get to need not be sent with it.
-            sizes[number] = min(_EVENTS_PER_CALL, 2 * len(done) + 1)
+            sizes[number] = min(MAX_EVENTS, 2 * len(done) + 1)
+        # What one run does not get to, each partition gets to in its own.
+        together = False
     return results
 
 
-def _first(events: Sequence[NetworkEvent], count: int) -> Sequence[NetworkEvent]:
-    """Up to `count` of them, and no more than fit into a call; at least one."""
-    sizes = accumulate(len(event.payload) for event in events[:count])
-    return events[: max(1, sum(size <= _BYTES_PER_CALL for size in sizes))]
-
-
-def _append_call(options: AppendOptions, partition: Partition, events: Sequence[NetworkEvent]) -> Call:
+def _part(options: AppendOptions, partition: Partition, events: Sequence[NetworkEvent]) -> Part:
     """Source: lua/append.lua."""
-    args: list[str | int] = [options.shared_from]
+    args: list[str | int] = [partition.tag, len(events)]
     for event in events:
         is_status = event.type is EventType.SESSION_STATUS
         args += [
@@ -102,7 +99,7 @@ def _append_call(options: AppendOptions, partition: Partition, events: Sequence[
             int(event.last) if is_status else "",
             event.time_ms,
         ]
-    return Call("append", [partition.due], partition.tag, args)
+    return Part(partition.due, partition.tag, args)
 
 
 def _read_answer(raw: Sequence[Any]) -> tuple[list[AppendResult], Sequence[Sequence[str]]]:

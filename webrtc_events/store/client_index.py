@@ -28,11 +28,10 @@ from webrtc_events.store.rebuild import Rebuild
 from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
 from webrtc_events.store.standings import Standing, standing_call, standing_of
 
-__all__ = ["PAGE", "ClientIndex"]
+__all__ = ["IDS_AT_ONCE", "ClientIndex"]
 
-# Subscriptions that are read at once: what a reader holds in memory. To read them takes a process some
-# 2 ms, in which its other requests wait.
-PAGE = 25
+# Ids that are read at once: a script's work of 1 to 2 ms, in which the store's other clients wait.
+IDS_AT_ONCE = 2000
 # One that was named this long ago and is not there was never made.
 _CREATE_TAKES_S = 60
 # How many are looked at in one step to find room: of those that are known to have been made, few, as it is
@@ -67,21 +66,27 @@ class ClientIndex:
         0 is no limit. Without room it looks for some that should not count: all that were being made long
         ago, as everything is that the release before named, all whose end was noted, and a few of the others.
         """
+        return self.reserve_beside(client, subscription_id, limit, [])[0]
+
+    def reserve_beside(
+        self, client: str, subscription_id: str, limit: int, others: Sequence[Call]
+    ) -> tuple[bool, list[Any]]:
+        """As `reserve`, and what the other scripts returned, which are run in its first round trip.
+
+        They may be run twice.
+        """
+        call = _reserve_call(client, subscription_id, limit)
+        answer, *answers = self._run_beside(client, call, others)
         while True:
-            outcome, ids = self._reserve(client, subscription_id, limit)
-            if outcome is _ReserveOutcome.RESERVED:
-                return True
+            outcome, *ids = answer
+            if outcome == _ReserveOutcome.RESERVED:
+                return True, answers
             # Each round leaves fewer that are pending, then fewer notes.
-            if outcome is _ReserveOutcome.PENDING:
+            if outcome == _ReserveOutcome.PENDING:
                 self._look_at(client, ids)
             elif not self._settle_notes_of(client) and not self._look_at(client, ids):
-                return False
-
-    def _reserve(self, client: str, subscription_id: str, limit: int) -> tuple[_ReserveOutcome, list[str]]:
-        args = [subscription_id, limit or "", _CREATE_TAKES_S]
-        args += [_PENDING_AT_ONCE, _LIVE_AT_ONCE, secrets.randbelow(_RANDOM)]
-        outcome, *ids = self._run("reserve", client, args)
-        return _ReserveOutcome(outcome), ids
+                return False, answers
+            (answer,) = self._run_beside(client, _reserve_call(client, subscription_id, limit), [])
 
     def confirm(self, client: str, subscription_id: str) -> None:
         """It was made. Without this it counts all the same, and is looked at before others are kept out."""
@@ -94,25 +99,24 @@ class ClientIndex:
             pipe.zrem(client_key(client), subscription_id)
             answers_of(pipe)
 
-    def count(self, client: str) -> int:
-        """How many there are, ended ones too."""
-        try:
-            with store_errors():
-                return int(self._redis.zcard(client_key(client)))
-        except WrongType:
-            self.mend(client)
-            return self.count(client)
+    def ids(self, client: str) -> tuple[int, Iterator[list[str]]]:
+        """How many there are, ended ones too; the ids of all, oldest first, up to `IDS_AT_ONCE` at once.
 
-    def pages(self, client: str) -> Iterator[list[str]]:
-        """The ids of all, oldest first, up to `PAGE` at once. Each that is there throughout comes once."""
-        named, last = "", ""
-        while True:
-            named, *ids = self._run("index_page", client, [named, last, PAGE])
-            if ids:
-                yield ids
-            if len(ids) < PAGE:
+        Each that is there throughout comes once.
+        """
+        count, named, *ids = self._page(client, "", "")
+        return count, self._pages(client, named, ids)
+
+    def _pages(self, client: str, named: str, ids: list[str]) -> Iterator[list[str]]:
+        while ids:
+            yield ids
+            if len(ids) < IDS_AT_ONCE:
                 return
-            last = ids[-1]
+            _, named, *ids = self._page(client, named, ids[-1])
+
+    def _page(self, client: str, named: str, last: str) -> Any:
+        call = Call("index_page", [client_key(client)], "", [named, last, IDS_AT_ONCE])
+        return self._run_beside(client, call, [])[0]
 
     def settle_notes(self, notes: Mapping[int, Sequence[str]]) -> int:
         """Writes into the indexes what notes of each partition say; returns how many are done with.
@@ -192,12 +196,19 @@ class ClientIndex:
                 self._rebuild.client(client)
                 self._damage.report(key, "it is a key of another type and was made anew")
 
-    def _run(self, script: str, client: str, args: Sequence[str | int]) -> Any:
-        call = Call(script, [client_key(client)], "", args)
+    def _run_beside(self, client: str, call: Call, others: Sequence[Call]) -> list[Any]:
+        """What each returns. All are run again if the client's index had to be made anew."""
         try:
             with store_errors():
-                return self._scripts.run([call])[0]
+                return self._scripts.run([call, *others])
         except WrongType:
             self.mend(client)
             with store_errors():
-                return self._scripts.run([call])[0]
+                return self._scripts.run([call, *others])
+
+
+def _reserve_call(client: str, subscription_id: str, limit: int) -> Call:
+    """Source: lua/reserve.lua."""
+    args = [subscription_id, limit or "", _CREATE_TAKES_S]
+    args += [_PENDING_AT_ONCE, _LIVE_AT_ONCE, secrets.randbelow(_RANDOM)]
+    return Call("reserve", [client_key(client)], "", args)

@@ -58,7 +58,7 @@ class NetworkEvents:
         )
 
     def _with_involved(self, events: Sequence[NetworkEvent]) -> list[NetworkEvent]:
-        """The events, each with the registrations that its session is then known to involve.
+        """The events, each that names no registration with those that its session is then known to involve.
 
         State is written before anything is appended, so that a subscription made meanwhile finds the event in
         one of the two places.

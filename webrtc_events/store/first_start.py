@@ -5,7 +5,13 @@ import logging
 from webrtc_events.core.start_faults import CannotStart
 from webrtc_events.store.redis.scripts import Client, store_errors
 
-__all__ = ["PartitionMismatch", "check_partition_count", "record_partition_count", "shares_payloads"]
+__all__ = [
+    "PartitionMismatch",
+    "check_partition_count",
+    "packs_requests",
+    "record_partition_count",
+    "shares_payloads",
+]
 
 log = logging.getLogger(__name__)
 
@@ -51,3 +57,11 @@ def shares_payloads(client: Client, setting: str) -> bool:
         return setting == "on"
     with store_errors():
         return client.get(_SHARES) is not None
+
+
+def packs_requests(client: Client, setting: str) -> bool:
+    """Whether requests are kept packed: in a store that 0.1.0 never used, unless `setting` is off.
+
+    What is packed stays so, and 0.1.0 cannot read it. So it is not enough that no process of 0.1.0 is left.
+    """
+    return setting != "off" and shares_payloads(client, "auto")

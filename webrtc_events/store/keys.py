@@ -27,6 +27,7 @@ __all__ = [
     "session_key",
     "session_state_key",
     "set_aside_key",
+    "shares_slot",
 ]
 
 _ID = re.compile(r"[0-9a-f]{32}-([0-9a-f]{2,8})")
@@ -178,6 +179,11 @@ def set_aside_key(key: str) -> str:
 def session_key(media_session_id: str) -> str:
     """set: the partitions that hold subscriptions to that session."""
     return f"session:{{{media_session_id}}}"
+
+
+def shares_slot(media_session_id: str) -> bool:
+    """Whether both keys of a session are in one slot of a cluster: `{}` is no hash tag."""
+    return not media_session_id.startswith("}")
 
 
 # In front of a registration's id, in the state of a session that involves it.

@@ -1,4 +1,4 @@
-"""The options that every Lua script gets."""
+"""The options that every Lua script has in its text."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class StoreOptions:
     for others. `shared_from`: a payload is kept once for all its outboxes if that saves this many bytes.
     """
 
-    lease_ms: int = 30_000
+    lease_ms: int = 12_500
     offset_ms: int = 0
     work: int = 50
     shared_from: int = 65_536
@@ -30,7 +30,6 @@ def script_options(settings: Settings, options: StoreOptions) -> dict[str, int]:
     """Source: lua/shared/common.lua."""
     return {
         "format": FORMAT,
-        "offset_ms": options.offset_ms,
         "work": options.work,
         "lease_ms": options.lease_ms,
         "end_deadline_ms": settings.deadline_ms(EventType.SUBSCRIPTION_ENDED),

@@ -8,10 +8,10 @@ from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import Partition, session_key, set_aside_key
 from webrtc_events.store.redis.scripts import WrongType, answers_of, store_errors
 
-__all__ = ["SessionIndex"]
+__all__ = ["TTL_S", "SessionIndex"]
 
 # Counted from the latest subscription to the session or event of it: no call lasts that long.
-_TTL_S = 30 * 24 * 3600
+TTL_S = 30 * 24 * 3600
 
 
 class SessionIndex:
@@ -33,10 +33,10 @@ class SessionIndex:
         with store_errors():
             pipe = self._redis.pipeline()
             pipe.sadd(key, partition.number)
-            pipe.expire(key, _TTL_S, nx=True)
-            pipe.expire(key, _TTL_S, gt=True)
+            pipe.expire(key, TTL_S, nx=True)
+            pipe.expire(key, TTL_S, gt=True)
             if subscription.expires_at_ms is not None:
-                pipe.pexpireat(key, subscription.expires_at_ms + _TTL_S * 1000, gt=True)
+                pipe.pexpireat(key, subscription.expires_at_ms + TTL_S * 1000, gt=True)
             answers = answers_of(pipe)
         if any(isinstance(answer, WrongType) for answer in answers):
             # Of one that is made anew, every partition is among those it leads to.
@@ -50,12 +50,12 @@ class SessionIndex:
             pipe = self._redis.pipeline()
             for session in sessions:
                 pipe.smembers(session_key(session))
-                pipe.expire(session_key(session), _TTL_S, gt=True)
+                pipe.expire(session_key(session), TTL_S, gt=True)
             found = answers_of(pipe)[::2]
-        return [self._named(session, numbers) for session, numbers in zip(sessions, found, strict=True)]
+        return [self.read(session, numbers) for session, numbers in zip(sessions, found, strict=True)]
 
-    def _named(self, session: str, numbers: Any) -> list[Partition]:
-        """The partitions that a session's index names."""
+    def read(self, session: str, numbers: Any) -> list[Partition]:
+        """The partitions that a session's index names. One that cannot be read is made anew."""
         if isinstance(numbers, Exception) or not all(number.isdecimal() for number in numbers):
             self._mend(session)
             return self._connection.partitions
@@ -75,5 +75,5 @@ class SessionIndex:
         with store_errors():
             self._redis.rename(key, set_aside_key(key))
             self._redis.sadd(key, *range(self._connection.partition_count))
-            self._redis.expire(key, _TTL_S)
+            self._redis.expire(key, TTL_S)
         self._connection.damage.report(key, "it is no set of partitions and was made anew")

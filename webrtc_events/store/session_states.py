@@ -1,12 +1,13 @@
 """What is known of media sessions: the registrations they involve and their latest status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from webrtc_events.core.model import EventType, NetworkEvent, SessionState
 from webrtc_events.store.connection import Connection
+from webrtc_events.store.event_runs import runs_of
 from webrtc_events.store.keys import session_state_key
 from webrtc_events.store.records import read_session_state
-from webrtc_events.store.redis.scripts import Call, WrongType, store_errors
+from webrtc_events.store.redis.scripts import Part, WrongType, store_errors
 
 __all__ = ["SessionStates"]
 
@@ -20,13 +21,15 @@ class SessionStates:
     def record(self, events: Sequence[NetworkEvent]) -> list[tuple[str, ...]]:
         """Records what events say of their sessions; returns, for each, the registrations then known.
 
-        Only events with a session are to be given.
+        Only events with a session are to be given. For one that names its registration nothing is returned:
+        it is for that alone.
 
         Raises:
             Unavailable: nothing new is taken, or some may be recorded and some not.
         """
         self._connection.guard.check()
-        answers = self._connection.scripts.run([_record_call(event) for event in events])
+        runs = [[_record_part(event) for event in run] for run in runs_of(events, lambda event: [event])]
+        answers = self._connection.scripts.run_parts("record_session_state", [], runs)
         return [tuple(registrations) for registrations in answers]
 
     def get(self, session: str) -> SessionState:
@@ -35,11 +38,16 @@ class SessionStates:
         Raises:
             Unavailable: the store does not answer.
         """
-        key = session_state_key(session)
         try:
             with store_errors():
-                fields = self._connection.client.hgetall(key)
-        except WrongType:
+                return self.read(session, self._connection.client.hgetall(session_state_key(session)))
+        except WrongType as error:
+            return self.read(session, error)
+
+    def read(self, session: str, fields: Mapping[str, str] | WrongType) -> SessionState:
+        """The same, from the fields of its hash."""
+        key = session_state_key(session)
+        if isinstance(fields, WrongType):
             self._connection.damage.report(key, "it is a key of another type")
             fields = {}
         state, fault = read_session_state(fields)
@@ -48,17 +56,15 @@ class SessionStates:
         return state
 
 
-def _record_call(event: NetworkEvent) -> Call:
+def _record_part(event: NetworkEvent) -> Part:
     """Source: lua/record_session_state.lua."""
-    status_name = event.name if event.type is EventType.SESSION_STATUS else ""
-    return Call(
-        "record_session_state",
-        [session_state_key(event.session or "")],
+    return Part(
+        session_state_key(event.session or ""),
         "",
         [
             event.registration or "",
             event.time_ms,
-            status_name,
+            event.name if event.type is EventType.SESSION_STATUS else "",
             event.payload,
             int(not event.numbered),
             int(event.last),

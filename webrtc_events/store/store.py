@@ -15,7 +15,7 @@ from webrtc_events.store.damage_log import DamageLog
 from webrtc_events.store.deadlines import Deadlines
 from webrtc_events.store.events import NetworkEvents
 from webrtc_events.store.expiry import Expiry
-from webrtc_events.store.first_start import check_partition_count, shares_payloads
+from webrtc_events.store.first_start import check_partition_count, packs_requests, shares_payloads
 from webrtc_events.store.guard import Guard
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.rate_limits import RateLimits, RequestRate
@@ -25,8 +25,10 @@ from webrtc_events.store.registrations import RegistrationRecords
 from webrtc_events.store.running_workers import RunningWorkers
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions, script_options
 from webrtc_events.store.session_index import SessionIndex
+from webrtc_events.store.session_joins import SessionJoins
 from webrtc_events.store.session_states import SessionStates
 from webrtc_events.store.skipped_log import SkippedLog
+from webrtc_events.store.subscription_lists import SubscriptionLists
 from webrtc_events.store.subscriptions import SubscriptionLimits, SubscriptionRecords
 
 __all__ = ["Store"]
@@ -35,7 +37,7 @@ __all__ = ["Store"]
 class Store:
     """What is new is taken while `guard` permits it. `damage` logs records that cannot be read.
 
-    `shares`: outboxes may share payloads.
+    `shares`: outboxes may share payloads. `packs`: requests are kept packed.
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class Store:
         clock: Clock | None = None,
         *,
         shares: bool,
+        packs: bool = False,
     ) -> None:
         self.client = client
-        self.scripts = Scripts(client, script_options(settings, options))
+        self.scripts = Scripts(client, script_options(settings, options), options.offset_ms)
         self.guard = Guard()
         self.damage = DamageLog(clock or SystemClock())
         self.partitions = settings.partitions
@@ -66,8 +69,15 @@ class Store:
             SubscriptionLimits.of(settings),
             self.client_index,
             self.session_index,
+            SessionJoins(
+                self.session_states,
+                self.session_index,
+                must_be_known=settings.require_known_registration,
+            ),
             self.initial_events,
+            packs=packs,
         )
+        self.subscription_lists = SubscriptionLists(connection, self.client_index)
         self.events = NetworkEvents(
             connection,
             self.session_states,
@@ -91,7 +101,9 @@ class Store:
         client = connect(settings.redis_url)
         try:
             check_partition_count(client, settings.partitions)
-            return cls(client, settings, options, shares=shares_payloads(client, settings.shared_payloads))
+            shares = shares_payloads(client, settings.shared_payloads)
+            packs = packs_requests(client, settings.shared_payloads)
+            return cls(client, settings, options, shares=shares, packs=packs)
         except BaseException:
             client.close()
             raise

@@ -10,10 +10,10 @@ from webrtc_events.store.keys import partition_of_subscription
 from webrtc_events.store.records import FIELDS_OF_SUBSCRIPTION, read_subscription
 from webrtc_events.store.redis.scripts import answers_of, store_errors
 
-__all__ = ["read_subscriptions"]
+__all__ = ["FIELDS", "named_fields", "read_subscriptions"]
 
 # As they are sent, for they are sent very often.
-_FIELDS = [name.encode() for name in FIELDS_OF_SUBSCRIPTION]
+FIELDS = [name.encode() for name in FIELDS_OF_SUBSCRIPTION]
 
 
 def read_subscriptions(connection: Connection, ids: Iterable[str]) -> Iterator[Subscription | DamagedRecord]:
@@ -35,8 +35,8 @@ def read_subscriptions(connection: Connection, ids: Iterable[str]) -> Iterator[S
     with store_errors():
         pipe = connection.client.pipeline()
         for key in keys.values():
-            pipe.hmget(key, _FIELDS)
-        hashes = dict(zip(keys, map(_named_fields, answers_of(pipe)), strict=True))
+            pipe.hmget(key, FIELDS)
+        hashes = dict(zip(keys, map(named_fields, answers_of(pipe)), strict=True))
         without = [subscription_id for subscription_id, fields in hashes.items() if fields == {}]
         for subscription_id in without:
             pipe.exists(keys[subscription_id])
@@ -48,7 +48,7 @@ def read_subscriptions(connection: Connection, ids: Iterable[str]) -> Iterator[S
             yield found
 
 
-def _named_fields(values: Any) -> Any:
+def named_fields(values: Any) -> Any:
     """What a hash has of a subscription's fields, or what the store said in its place."""
     if isinstance(values, Exception):
         return values

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -15,9 +15,11 @@ from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, client_key, partition_of_subscription
+from webrtc_events.store.packed_requests import packed, whole
 from webrtc_events.store.records import reason_of_damage
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.session_index import SessionIndex
+from webrtc_events.store.session_joins import JoinedSession, JoinRefusal, SessionJoins
 from webrtc_events.store.subscription_reads import read_subscriptions
 
 __all__ = [
@@ -37,7 +39,7 @@ class CreateOutcome(StrEnum):
     """CREATED, or why not. Source: lua/create.lua.
 
     The quotas say that there are as many subscriptions as there may be: of the client, to the registration,
-    or to the session.
+    or to the session. The session ones are found out before: lua/join_session.lua.
     """
 
     CREATED = "created"
@@ -45,6 +47,8 @@ class CreateOutcome(StrEnum):
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - an outcome, no token
     MISMATCH = "mismatch"
     UNKNOWN_REGISTRATION = "unknown_registration"
+    SESSION_MISMATCH = "session_mismatch"
+    UNKNOWN_SESSION = "unknown_session"
     QUOTA = "quota"
     REGISTRATION_QUOTA = "registration_quota"
     SESSION_QUOTA = "session_quota"
@@ -114,13 +118,19 @@ class SubscriptionRecords:
         limits: SubscriptionLimits,
         client_index: ClientIndex,
         session_index: SessionIndex,
+        session_joins: SessionJoins,
         initial_events: InitialEvents,
+        *,
+        packs: bool,
     ) -> None:
+        """`packs`: no process of the release before, which reads whole requests, uses the store."""
         self._connection = connection
         self._limits = limits
         self._client_index = client_index
         self._session_index = session_index
+        self._session_joins = session_joins
         self._initial_events = initial_events
+        self._packs = packs
 
     def create(
         self,
@@ -129,35 +139,32 @@ class SubscriptionRecords:
         sink: str,
         headers: Mapping[str, str],
         sealed: str | None,
-        session_over: bool = False,
     ) -> CreateResult:
         """Stores a subscription; `starts_at_ms` and `status` of the argument are ignored.
 
         `sink` is the address to POST to, which may be written otherwise than in the request. With an
-        `origin` the subscription is not active until the sink has agreed.
-        `session_over`: its session has had its last status.
+        `origin` the subscription is not active until the sink has agreed. Nobody listens in: a session that
+        is known to involve others only is refused.
         """
         self._connection.guard.check()
         partition = self._connection.partition_of_known(subscription.id)
-        fields: dict[str, str | int] = {
-            "request": json.dumps(subscription.request),
-            "max_events": "" if subscription.max_events is None else subscription.max_events,
-            "sink": sink,
-            "headers": json.dumps(dict(headers)),
-            "contract": subscription.contract,
-        }
-        if sealed is not None:
-            fields["credential"] = sealed
-        room = self._session_room(subscription, partition)
-        call = _create_call(
-            partition, subscription, fields, self._limits, session_room=room, session_over=session_over
-        )
-        if not self._client_index.reserve(subscription.client, subscription.id, self._limits.per_client):
-            return CreateResult(CreateOutcome.QUOTA)
-        self._session_index.add(subscription, partition)
-        result = _create_result(self._connection.run(call))
+        reserved, joined = self._reserved(subscription, partition)
+        result = CreateResult(self._session_outcome(subscription, joined))
+        if result.outcome is CreateOutcome.CREATED:
+            if not reserved:
+                return CreateResult(CreateOutcome.QUOTA)
+            call = _create_call(
+                partition,
+                subscription,
+                _fields(subscription, self._kept(subscription, {"sink": sink}), sink, headers, sealed),
+                self._limits,
+                session_room=self._session_room(subscription, partition, joined),
+                session_over=joined is not None and joined.state.is_over,
+            )
+            result = _create_result(self._connection.run(call))
         if result.outcome is not CreateOutcome.CREATED:
-            self._client_index.remove(subscription.client, subscription.id)
+            if reserved:
+                self._client_index.remove(subscription.client, subscription.id)
             return result
         # The subscription is there; to say otherwise would have it made twice. The sweeper confirms it later.
         with suppress(Unavailable):
@@ -169,16 +176,44 @@ class SubscriptionRecords:
                 log.warning("the initial event of subscription=%s is left to the sweeper", subscription.id)
         return result
 
-    def _session_room(self, subscription: Subscription, partition: Partition) -> int | None:
+    def _kept(self, subscription: Subscription, known: Mapping[str, str]) -> str:
+        """Its request, as it is kept; `known`: further fields of its record."""
+        if not self._packs:
+            return json.dumps(subscription.request)
+        return packed(subscription.request, {**_record_of(subscription), **known})
+
+    def _reserved(
+        self, subscription: Subscription, partition: Partition
+    ) -> tuple[bool, JoinedSession | None]:
+        """Whether its client's index had room and names it now; its session, which leads to it now."""
+        reserved, answers = self._client_index.reserve_beside(
+            subscription.client,
+            subscription.id,
+            self._limits.per_client,
+            self._session_joins.calls(subscription, partition),
+        )
+        return reserved, self._session_joins.joined(subscription, partition, answers)
+
+    def _session_outcome(self, subscription: Subscription, joined: JoinedSession | None) -> CreateOutcome:
+        """CREATED, or why there is to be none to its session."""
+        match joined and self._session_joins.refused(subscription, joined):
+            case JoinRefusal.OF_OTHERS:
+                return CreateOutcome.SESSION_MISMATCH
+            case JoinRefusal.UNKNOWN:
+                return CreateOutcome.UNKNOWN_SESSION
+        return CreateOutcome.CREATED
+
+    def _session_room(
+        self, subscription: Subscription, partition: Partition, joined: JoinedSession | None
+    ) -> int | None:
         """How many subscriptions to its session may be in its partition; None: there is no limit.
 
         Of several that are made at once in several partitions, a few too many may get in.
         """
         limit = self._limits.per_session
-        if subscription.session is None or not limit:
+        if subscription.session is None or joined is None or not limit:
             return None
-        (partitions,) = self._session_index.partitions_of([subscription.session])
-        others = [other for other in partitions if other.number != partition.number]
+        others = [other for other in joined.partitions if other.number != partition.number]
         with store_errors():
             pipe = self._connection.client.pipeline()
             for other in others:
@@ -198,8 +233,10 @@ class SubscriptionRecords:
         partition = self._connection.partition_of_known(subscription.id)
         # Before the subscription lives longer, what leads to it must.
         self._session_index.add(replace(subscription, expires_at_ms=expires_at_ms), partition)
-        call = _update_call(partition, subscription, expires_at_ms=expires_at_ms, sealed=sealed)
-        return _update_result(self._connection.run(call))
+        record = _record_of(subscription)
+        request = self._kept(subscription, {})
+        call = _update_call(partition, subscription, request, expires_at_ms=expires_at_ms, sealed=sealed)
+        return _update_result(self._connection.run(call), record)
 
     def get(self, subscription_id: str) -> Subscription | None:
         """The subscription without its credential, or None if there is none (any more).
@@ -211,20 +248,6 @@ class SubscriptionRecords:
         if isinstance(found, DamagedRecord):
             raise found
         return found
-
-    def pages_of(self, client: str) -> Iterator[list[Subscription]]:
-        """Every subscription of a client, oldest first, page by page.
-
-        One that cannot be read is named in the log only.
-        """
-        for ids in self._client_index.pages(client):
-            page = []
-            for found in read_subscriptions(self._connection, ids):
-                if isinstance(found, DamagedRecord):
-                    self._connection.damage.report(found.name, found.why)
-                else:
-                    page.append(found)
-            yield page
 
     def owner_of_damaged(self, subscription_id: str, client: str) -> tuple[bool, str | None]:
         """Whether one that cannot be read is the client's; the subject that it is of, if that is known."""
@@ -267,6 +290,22 @@ class SubscriptionRecords:
         return EndOutcome(answer)
 
 
+def _fields(
+    subscription: Subscription, request: str, sink: str, headers: Mapping[str, str], sealed: str | None
+) -> dict[str, str | int]:
+    """Of its hash, those that the script takes as they are."""
+    fields: dict[str, str | int] = {
+        "request": request,
+        "max_events": "" if subscription.max_events is None else subscription.max_events,
+        "sink": sink,
+        "headers": json.dumps(dict(headers)),
+        "contract": subscription.contract,
+    }
+    if sealed is not None:
+        fields["credential"] = sealed
+    return fields
+
+
 def _create_call(
     partition: Partition,
     subscription: Subscription,
@@ -302,23 +341,39 @@ def _create_result(answer: tuple[str, str | int, str | int]) -> CreateResult:
     return CreateResult(CreateOutcome(outcome), int(now_ms), int(expires_at) if expires_at else None)
 
 
+def _record_of(subscription: Subscription) -> dict[str, str]:
+    """Fields of its record, under their names there. How its sink is written there is not known."""
+    return {
+        "type": subscription.type,
+        "registration": subscription.registration,
+        "session": subscription.session or "",
+    }
+
+
 def _update_call(
-    partition: Partition, subscription: Subscription, *, expires_at_ms: int | None, sealed: str | None
+    partition: Partition,
+    subscription: Subscription,
+    request: str,
+    *,
+    expires_at_ms: int | None,
+    sealed: str | None,
 ) -> Call:
     """Source: lua/update.lua."""
     credential = subscription.credential
     args: list[str | int] = [
         subscription.id,
         "" if expires_at_ms is None else expires_at_ms,
-        "" if expires_at_ms is None else json.dumps(subscription.request),
+        "" if expires_at_ms is None else request,
         "" if sealed is None or credential is None else credential.expires_at_ms,
         sealed or "",
     ]
     return Call("update", [partition.subscription(subscription.id)], partition.tag, args)
 
 
-def _update_result(answer: tuple[str, str, str]) -> UpdateResult:
-    outcome, expires_at, request = answer
-    if outcome != UpdateOutcome.UPDATED:
-        return UpdateResult(UpdateOutcome(outcome))
-    return UpdateResult(UpdateOutcome.UPDATED, int(expires_at) if expires_at else None, json.loads(request))
+def _update_result(answer: Sequence[str], record: Mapping[str, str]) -> UpdateResult:
+    """`record`: fields that the update has not changed."""
+    if answer[0] != UpdateOutcome.UPDATED:
+        return UpdateResult(UpdateOutcome(answer[0]))
+    _, expires_at, request, sink = answer
+    shown = json.loads(whole(request, {**record, "sink": sink}))
+    return UpdateResult(UpdateOutcome.UPDATED, int(expires_at) if expires_at else None, shown)

@@ -121,6 +121,8 @@ class Valkey:
             "appendfsync": "always",
             "save": "",
             "maxmemory-policy": "noeviction",
+            # A subscription's hash in its small form takes half the memory; see docs/store.md.
+            "hash-max-listpack-value": "1024",
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         child = Path(__file__).with_name("child.py")

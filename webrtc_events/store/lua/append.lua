@@ -5,22 +5,24 @@
 -- An event for more subscriptions than one call may go through is cut: it is matched once, with those that
 -- there are at its first call; whom it is still to be appended to is kept, and each call takes some of them.
 -- So whoever calls goes on where the last call stopped, whose answer may be lost.
--- KEYS: 1 the partition's due zset
--- ARGV: 1 tag  2 options (shared/common.lua)
+-- A call may be for several partitions, where the store has no slots: each for itself, one after the other. What such a
+-- call may go through is for all of them, so those at its end may get nothing done.
+-- KEYS: the due zset of each partition
+-- ARGV: 1 tag of the first  2 offset_ms (shared/common.lua)
 --       3 a payload is kept once for all its outboxes if that saves this many bytes, and the payload has a sixteenth
 --         of that: a short one costs less where it is copied; 0: never
---       4... ten for each event:
+--       4... for each partition its tag and how many events it has, then ten for each event:
 --         name for dedupe, type (last part of it), registrationId or '', mediaSessionId or '',
 --         deadline_ms, payload, '1' to count its sequence number,
 --         the registrations that the session is known to involve as a JSON array or '',
 --         whether it is a session's last status: '1', '0', or '' for other events, its time, ms
--- Returns for each event that is done with, in order, two values: 1 if new or 0 if seen within the window; the
---   number of subscriptions that it was appended to, by whatever call (0 when seen before). The others are
---   to be given again, first those that are left. Last comes a list of {name, why} for what is damaged, if
---   anything is: it is passed over. Error OOM when an event, with all the subscriptions that it matches, would bring the
---   store above its watermark: '... needs <bytes> of <bytes>' if it could never fit. Error NEWER when one meets what a
---   newer release wrote. With either, the events before that one may be appended, and some of it if it was cut
---   before; the others are not.
+-- Returns for each partition a list, or its error. In a list are, for each event that is done with, in order, two values:
+--   1 if new or 0 if seen within the window; the number of subscriptions that it was appended to, by whatever call (0 when
+--   seen before). The others are to be given again, first those that are left. Last comes a list of {name, why} for what
+--   is damaged, if anything is: it is passed over. Error OOM when an event, with all the subscriptions that it matches,
+--   would bring the store above its watermark: '... needs <bytes> of <bytes>' if it could never fit. Error NEWER when one
+--   meets what a newer release wrote. With either, the events before that one may be appended, and some of it if it was
+--   cut before; the others of its partition are not. Error OOM for the whole call: nothing was done.
 
 local PREFIX = 'org.camaraproject.webrtc-events.v0.'
 -- A long payload takes its time too, each time that it is written.
@@ -49,32 +51,32 @@ local function indexes_of(event)
   return {tag .. ':registration:' .. PREFIX .. event.kind .. ':' .. event.registration}
 end
 
-local function matches(id, event)
-  local of = redis.call('HMGET', subscription_key(id), 'registration', 'initial_seen', 'initial_time', 'format', 'type')
-  refuse_newer(of[4])
-  if not (of[1] or of[4] or of[5]) then
+-- Whether a subscription that was read takes the event.
+local function matches(of, event)
+  refuse_newer(of.format)
+  if not (of.registration or of.format or of.type) then
     return false
   end
-  if event.registration ~= '' and of[1] ~= event.registration then
+  if event.registration ~= '' and of.registration ~= event.registration then
     if event.kind ~= 'session-status' then
       unreadable('its field registration is not that of the index that has it')
     end
     return false
   end
-  if of[5] ~= PREFIX .. event.kind then
-    if event.kind ~= 'registration-ends' or of[5] ~= PREFIX .. 'session-invitation' then
+  if of.type ~= PREFIX .. event.kind then
+    if event.kind ~= 'registration-ends' or of.type ~= PREFIX .. 'session-invitation' then
       unreadable('its field type is not that of the index that has it')
     end
     return false
   end
-  if event.involved and not event.involved[of[1]] then
+  if event.involved and not event.involved[of.registration] then
     return false
   end
   -- What happened before the state that the subscription began with is no news to it.
-  if of[3] and event.kind == 'session-status' and event.time < whole(of[3], 'initial_time') then
+  if of.initial_time and event.kind == 'session-status' and event.time < whole(of.initial_time, 'initial_time') then
     return false
   end
-  return of[2] ~= event.name and takes_events(id)
+  return of.initial_seen ~= event.name and is_usable(of, 'ACTIVE')
 end
 
 -- For initial events of those that come from now on.
@@ -90,15 +92,20 @@ local function keep_state(event)
   end
 end
 
--- Which of these it matches. All are looked at before anything is written for one.
+-- Those of these that it matches, as they were read. All are looked at before anything is written for one.
 local function matched_of(ids, event)
   local matched = {}
   for_each(ids, function(id)
-    if matches(id, event) then
-      matched[#matched + 1] = id
+    local of = read_subscription(id)
+    if matches(of, event) then
+      matched[#matched + 1] = of
     end
   end, report_damaged)
   return matched
+end
+
+local function report_read(of, why)
+  report_damaged(of.id, why)
 end
 
 -- Returns to how many. Whoever cannot be given the end of its registration ends with it all the same.
@@ -107,10 +114,10 @@ local function append_to(ids, matched, event)
   if event.sha and #matched > 0 then
     payloads().keep(event.sha, event.payload)
   end
-  for_each(matched, function(id)
-    append_event(id, event)
+  for_each(matched, function(of)
+    append_read(of, event)
     appended = appended + 1
-  end, report_damaged)
+  end, report_read)
   if event.sha then
     payloads().drop_unheld(event.sha)
   end
@@ -171,15 +178,34 @@ local function publish_some(event, lacking, weight, has_room)
   return nil
 end
 
+-- The subscriptions in these indexes if one call may go through them, and how many they are in all. Where there is
+-- one index, which is nearly always, one command tells both.
+local function some_of(indexes)
+  if #indexes > 1 then
+    local count = members_of(indexes)
+    return count <= options.work and redis.call('SUNION', unpack(indexes)) or {}, count
+  end
+  local ids = on_index('SRANDMEMBER', indexes[1], options.work + 1)
+  if ids and #ids <= options.work then
+    return ids, #ids
+  end
+  return {}, members_of(indexes)
+end
+
 -- Returns how many it was appended to by now, or nil if it is not done with, and how much work that was.
--- Nothing is done if that is more than is left, unless nothing was done before in this call.
-local function publish(event, left)
+-- Nothing is done if that is more than is left, unless nothing was done before in this call. is_known: it may
+-- have been cut.
+local function publish(event, left, is_known)
   local lacking = tag .. ':lacking:' .. event.name
   local indexes = indexes_of(event)
   -- Where it cannot be read who is left, the event begins anew: some may get it twice, and nobody misses it.
-  local some = write('SCARD', lacking)
-  local cut = some > 0
-  local count = math.max(1, cut and some or members_of(indexes))
+  local lacks = is_known and write('SCARD', lacking) or 0
+  local cut = lacks > 0
+  local ids, members = {}, lacks
+  if not cut then
+    ids, members = some_of(indexes)
+  end
+  local count = math.max(1, members)
   local long = math.floor(#event.payload / BYTES_AS_LONG_AS_A_MATCH)
   event.sha = shared(event, count, cut)
   local weight = event.sha and 1 or 1 + long
@@ -189,7 +215,6 @@ local function publish(event, left)
   end
   local states = event.kind == 'session-status' and 0 or 1
   if not cut and count * weight <= options.work then
-    local ids = redis.call('SUNION', unpack(indexes))
     local matched = matched_of(ids, event)
     event.sha = saves(event, #matched) and event.sha or nil
     take_room(event, #matched, states)
@@ -206,35 +231,71 @@ local function publish(event, left)
   return publish_some(event, lacking, weight, not cut), math.min(work, options.work)
 end
 
+-- Of each event.
+local ARGUMENTS = 10
+
+-- Whether the partition knows any of these events, as done or as cut. Most often it knows none, and is not asked for each.
+local function knows_any(first, last)
+  local keys = {}
+  for at = first, last, ARGUMENTS do
+    keys[#keys + 1] = tag .. ':seen:' .. ARGV[at]
+    keys[#keys + 1] = tag .. ':lacking:' .. ARGV[at]
+  end
+  return redis.call('EXISTS', unpack(keys)) > 0
+end
+
+local left = options.work
+
+-- Appends the events of a partition, whose arguments are these; returns what is said of them.
+local function append_all(first, last)
+  local results, known, named = {}, knows_any(first, last), {}
+  for at = first, last, ARGUMENTS do
+    local name = ARGV[at]
+    local seen = tag .. ':seen:' .. name
+    local is_known = known or named[name]
+    local new, matched, work = 1, 0, nil
+    if is_known and redis.call('EXISTS', seen) == 1 then
+      new = 0
+      left = left - 1
+      -- A write, so that WAIT after a repeat speaks of the first append too.
+      redis.call('PEXPIRE', seen, options.dedupe_ms)
+    else
+      matched, work = publish({
+        name = name, kind = ARGV[at + 1], registration = ARGV[at + 2], session = ARGV[at + 3],
+        deadline_ms = tonumber(ARGV[at + 4]), payload = ARGV[at + 5],
+        count = ARGV[at + 6] == '1' and ARGV[at + 3] or '',
+        involved = involved(ARGV[at + 7]), last = ARGV[at + 8],
+        time = tonumber(ARGV[at + 9]),
+      }, left, is_known)
+      left = left - work
+      if not matched then
+        break
+      end
+      redis.call('SET', seen, '1', 'PX', options.dedupe_ms)
+      named[name] = true
+    end
+    results[#results + 1] = new
+    results[#results + 1] = matched
+  end
+  return results
+end
+
 if left_room < 0 then
   return redis.error_reply(FULL)
 end
-local results, left = {}, options.work
-for first = 4, #ARGV, 10 do
-  local seen = tag .. ':seen:' .. ARGV[first]
-  local new, matched, work = 1, 0, 1
-  if redis.call('EXISTS', seen) == 1 then
-    new = 0
-    -- A write, so that WAIT after a repeat speaks of the first append too.
-    redis.call('PEXPIRE', seen, options.dedupe_ms)
-  else
-    matched, work = publish({
-      name = ARGV[first], kind = ARGV[first + 1], registration = ARGV[first + 2], session = ARGV[first + 3],
-      deadline_ms = tonumber(ARGV[first + 4]), payload = ARGV[first + 5],
-      count = ARGV[first + 6] == '1' and ARGV[first + 3] or '',
-      involved = involved(ARGV[first + 7]), last = ARGV[first + 8],
-      time = tonumber(ARGV[first + 9]),
-    }, left)
-    if not matched then
-      break
-    end
-    redis.call('SET', seen, '1', 'PX', options.dedupe_ms)
+local answers, at = {}, 4
+for number = 1, #KEYS do
+  if number > 1 then
+    enter_partition(ARGV[at])
+    damaged = {}
   end
-  left = left - work
-  results[#results + 1] = new
-  results[#results + 1] = matched
+  local first, last = at + 2, at + 1 + ARGV[at + 1] * ARGUMENTS
+  local done, answer = pcall(append_all, first, last)
+  if not done then
+    answer = redis.error_reply(type(answer) == 'table' and answer.err or tostring(answer))
+  elseif #damaged > 0 then
+    answer[#answer + 1] = damaged
+  end
+  answers[number], at = answer, last + 1
 end
-if #damaged > 0 then
-  results[#results + 1] = damaged
-end
-return results
+return answers

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- A worker says that it is running, or that it ends.
 -- KEYS: 1 the running workers: zset, name of a worker -> when it is forgotten unless it says so again, ms
--- ARGV: 1 '' (unused: the key is whole)  2 options (shared/common.lua)  3 the worker's name
+-- ARGV: 1 '' (unused: the key is whole)  2 offset_ms (shared/common.lua)  3 the worker's name
 --       4 after how many ms it is forgotten; 0: at once
 -- Returns the names of all that are running.
 

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Leases due subscriptions of one partition, each with the head of its outbox.
 -- KEYS: 1 the partition's due zset
--- ARGV: 1 tag  2 options (shared/common.lua)  3 maximum of subscriptions  4 maximum of events of each
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 maximum of subscriptions  4 maximum of events of each
 --       5 who claims  6 the number of this claim, counted by who claims
 --       7 the number of the first claim of this partition whose answer did not arrive; (6) if all did
 --       8 maximum of bytes of all that is claimed  9 maximum of bytes of each subscription, so that one whose

@@ -1,7 +1,7 @@
 #!lua
 -- Stores a new subscription and puts it into the indexes of its partition.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 options (shared/common.lua)  3 id  4 type  5 registrationId  6 mediaSessionId or ''
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 type  5 registrationId  6 mediaSessionId or ''
 --       7 expires_at, ms, or ''  8 the sink token's expiry, ms, or ''
 --       9 client  10 subject or ''  11 '1' if the registration must be known
 --       12 '1' if an initial event is wanted  13 '1' if its session is known to be over

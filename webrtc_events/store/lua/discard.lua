@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Removes what is kept of a subscription that cannot be read, as far as that is known. Nothing is sent.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 options (shared/common.lua)  3 id
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id
 -- Returns 1 if there was something, else 0.
 
 local id = ARGV[3]

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Ends a subscription for a cause other than time or the maximum.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 options (shared/common.lua)  3 id  4 terminationReason
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 terminationReason
 --       5 the status it gets: EXPIRED or DELETED  6 '1' to drop what is not delivered yet
 -- Returns 'ended'; 'already' when another cause came first (its reason stays; a DELETE still hides
 --   it and drops what is pending); 'gone' when there is none; 'damaged: <why>' when it cannot be read.
@@ -19,7 +19,7 @@ local function end_it()
     unreadable('its status is not known')
   end
   local answer = 'already'
-  if end_unless_over(id, ARGV[4], status) then
+  if end_unless_over(id, of[1], ARGV[4], status) then
     answer = 'ended'
   end
   if status == 'DELETED' then

@@ -2,7 +2,7 @@
 -- Removes a subscription without a trace and without a word to its sink. A claim of it that is under way
 -- settles as 'lost'.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 options (shared/common.lua)  3 id  4 registrationId
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 registrationId
 -- Returns 'erased'; 'gone' when there is none to that registration; 'newer' when a newer release wrote it: it is skipped.
 
 local id, registration = ARGV[3], ARGV[4]

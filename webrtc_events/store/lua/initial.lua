@@ -2,7 +2,7 @@
 -- Settles a subscription's wish for an initial event, once. One whose sink had to agree first, and that
 -- wishes none, comes by to learn whether its session is over by now.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 options (shared/common.lua)  3 id
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id
 --       4 name of the event, or '' if there is none  5 deadline_ms  6 payload
 --       7 session to count its sequence number for, or ''
 --       8 whether it is a session's last status: '1', '0', or '' for other events

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Marks how far the writes of a node have come, and says whether a mark that was seen before is still there.
 -- KEYS: 1 a stream of marks on that node
--- ARGV: 1 tag  2 options (shared/common.lua)  3 the mark that the caller saw last, or ''
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 the mark that the caller saw last, or ''
 --       4 '1' to write a mark, unless the latest is younger than MARK_EVERY_MS
 --       5 a random name for the stream if there is none yet, which then gets its first mark
 -- Returns {the latest mark, the stream's name, 1 if (3) is there or 0, the latest mark before (3) or '',

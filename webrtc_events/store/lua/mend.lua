@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Takes what cannot be read out of the head of an outbox: it becomes dead letters. A claim of it is over.
 -- KEYS: 1 the subscription's hash  2 its outbox  3 the partition's due zset
--- ARGV: 1 tag  2 options (shared/common.lua)  3 id  4 the claim's fence  5 how many entries were claimed
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 the claim's fence  5 how many entries were claimed
 -- Returns {name, why} of each entry, for the log. With another fence nothing is done.
 
 local id = ARGV[3]

@@ -2,7 +2,7 @@
 -- Sends a dead letter again: its event goes to the tail of its subscription's outbox, uncounted and with a
 -- new deadline, and the letter is removed.
 -- KEYS: 1 the subscription's hash  2 the partition's dead letters
--- ARGV: 1 tag  2 options (shared/common.lua)  3 subscription id  4 the letter's id in the stream  5 deadline_ms
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 subscription id  4 the letter's id in the stream  5 deadline_ms
 --       6 sequence number or 0  7 payload, which keeps the event's number (outbox_entries.py)
 -- Returns {'redelivered', ''}, or with nothing written {why not, terminationReason or ''}: 'no_letter',
 --   'gone' when the subscription is not kept any more, 'not_owner' when its registration is another's,

@@ -1,7 +1,7 @@
 #!lua
 -- Stores what the gateway says of a registration, in place of what was known.
 -- KEYS: 1 the registration's record, a hash
--- ARGV: 1 tag  2 options (shared/common.lua)  3 registrationId  4 its expiry, ms, or ''
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 registrationId  4 its expiry, ms, or ''
 --       5... the fields of the record, name and value in turn
 -- Returns 1 if nothing was known before, else 0.
 

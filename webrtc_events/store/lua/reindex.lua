@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Replaces an index that is a key of another type. That one is renamed, for an operator to look at.
 -- KEYS: 1 the index
--- ARGV: 1 tag  2 options (shared/common.lua)  3 the type that it should have, as TYPE names it
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 the type that it should have, as TYPE names it
 --       4 a key whose content becomes the index, or ''
 -- Returns 1 if it was of another type, else 0, and then (4) is dropped: somebody was faster.
 

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Replaces a sealed credential by the same one under another key, unless it was replaced meanwhile.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 options (shared/common.lua)  3 the sealed credential that was read  4 what replaces it
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 the sealed credential that was read  4 what replaces it
 -- Returns 'resealed'; 'replaced' if another credential, or none, is there by now; 'newer' when a newer
 --   release wrote it: it is skipped; 'damaged' when the subscription cannot be read.
 

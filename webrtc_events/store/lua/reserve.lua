@@ -1,7 +1,7 @@
 #!lua
 -- Names a subscription that is about to be made in its client's index, if the client may have one more.
 -- KEYS: 1 the client's index
--- ARGV: 1 '' (unused: the key is whole)  2 options (shared/common.lua)  3 id
+-- ARGV: 1 '' (unused: the key is whole)  2 offset_ms (shared/common.lua)  3 id
 --       4 how many a client may have that are not over, or '' for no limit
 --       5 after how many s one that is being made was made or never will be
 --       6 how many to name of those that were being made, 7 how many of those that live

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Writes what became of a claim, if the claim is still the latest.
 -- KEYS: 1 the subscription's hash  2 its outbox  3 the partition's due zset
--- ARGV: 1 tag  2 options (shared/common.lua)  3 id  4 fence
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 fence
 --       5 the outbox number up to which all are done with
 --       6 what is next: 'next' go on, 'retry' the first one left, 'end' the subscription; after a
 --         handshake 'agree' or 'refuse'

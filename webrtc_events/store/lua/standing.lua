@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Writes into a client's index what is known of its subscriptions.
 -- KEYS: 1 the client's index
--- ARGV: 1 '' (unused: the key is whole)  2 options (shared/common.lua)
+-- ARGV: 1 '' (unused: the key is whole)  2 offset_ms (shared/common.lua)
 --       3... in turn an id and what it is: 'live', 'ended' (for good), 'gone' (it leaves the index)
 -- Returns how many count no longer. What is not in the index stays out of it, and an index that is a key of another
 -- type as it is: it is made anew from the subscriptions. Repeating it changes nothing.

@@ -4,7 +4,7 @@
 -- what is to be removed or completed from outside.
 -- It makes way for others when it has done some work; the next call goes on.
 -- KEYS: 1 the partition's ends zset
--- ARGV: 1 tag  2 options (shared/common.lua)  3 maximum of each
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 maximum of each
 -- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...},
 --   how many a newer release wrote, which are skipped, {name, why} of each that is damaged, {index to be made anew...},
 --   by how many ms the partition's time is ahead of the store's clock, which went back, {note of one that is over and still counts
@@ -91,10 +91,10 @@ local function end_registration(registration)
   return true
 end
 
-local function end_if_due(id)
-  local moment, reason = end_by_time(id)
+local function end_if_due(id, status, moments)
+  local moment, reason = first_of(moments)
   if moment and moment <= now then
-    end_unless_over(id, reason, 'EXPIRED')
+    end_unless_over(id, status, reason, 'EXPIRED')
   else
     schedule(id)
   end
@@ -112,7 +112,7 @@ local function keep_time(member)
   if registration then
     return end_registration(registration)
   end
-  local of = redis.call('HMGET', subscription_key(member), 'status', 'ended_at', 'client', 'format')
+  local of = redis.call('HMGET', subscription_key(member), 'status', 'ended_at', 'client', 'format', unpack(MOMENTS))
   if is_newer(of[4]) then
     return false
   end
@@ -123,7 +123,7 @@ local function keep_time(member)
     removable[#removable + 1] = member
     removable[#removable + 1] = of[3] or ''
   elseif of[1] == 'ACTIVE' or of[1] == 'ACTIVATION_REQUESTED' then
-    end_if_due(member)
+    end_if_due(member, of[1], {of[5], of[6], of[7], of[8]})
   else
     if of[1] then
       -- The token's last half lead has begun: only the end still goes out.

@@ -2,7 +2,7 @@
 -- Takes a rate-limit slot at a sink that limits the notifications a minute. Every notification takes one,
 -- whichever subscription and worker it comes from.
 -- KEYS: 1 the sink's slots, a zset: subscription → the slot kept for it, ms; 'used' → the latest that was used
--- ARGV: 1 the sink's hash tag (unused: the key is whole)  2 options (shared/common.lua)
+-- ARGV: 1 the sink's hash tag (unused: the key is whole)  2 offset_ms (shared/common.lua)
 --       3 subscription id  4 ms from one slot to the next  5 how long its worker can wait, ms
 -- Returns after how many ms its slot comes. Up to (5) the worker uses it; beyond that it is kept for the
 --   subscription, which asks again before it. A slot that passes unused goes to whoever asks next.

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Takes a token from a client's bucket, for one more request, or several for one that counts as several.
 -- KEYS: 1 the client's bucket, a hash
--- ARGV: 1 the client's hash tag (unused: the key is whole)  2 options (shared/common.lua)
+-- ARGV: 1 the client's hash tag (unused: the key is whole)  2 offset_ms (shared/common.lua)
 --       3 requests a second  4 requests at once  5 how many tokens it takes: no more than (4)
 -- Returns 0 if it may, else after how many ms it may try again.
 

@@ -2,10 +2,10 @@
 -- Gives a subscription that is not over a new expiry, a new sink credential, or both. A live lease is not
 -- broken: it ends with what it has, and the next claim has the new credential.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 options (shared/common.lua)  3 id
---       4 expires_at, ms, or '' to leave it  5 the request as JSON that says so, with (4) only
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id
+--       4 expires_at, ms, or '' to leave it  5 the request that says so, as it is kept (packed_requests.py), with (4) only
 --       6 the sink token's expiry, ms, or '' to leave the credential  7 the sealed credential, with (6) only
--- Returns {'updated', expires_at or '', the request as JSON}, or {why not, '', ''}: 'gone' when there is
+-- Returns {'updated', expires_at or '', the request as it is kept, the sink}, or {why not, '', ''}: 'gone' when there is
 --   none, 'ended' when it is over or no longer takes events, 'expired' when (4) is not in the
 --   future, 'token_expired' when (6) is not. Repeating an update changes nothing more.
 -- Error DAMAGED: the subscription cannot be read.
@@ -39,8 +39,8 @@ local function act()
     redis.call('HSET', key, 'credential', ARGV[7], 'credential_fence', of[3])
   end
   schedule(id)
-  local now_has = redis.call('HMGET', key, 'expires_at', 'request')
-  return {'updated', now_has[1], now_has[2]}
+  local now_has = redis.call('HMGET', key, 'expires_at', 'request', 'sink')
+  return {'updated', now_has[1], now_has[2], now_has[3] or ''}
 end
 
 local done, answer = guarded(act)

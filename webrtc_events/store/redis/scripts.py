@@ -4,17 +4,18 @@ What goes wrong with the store is `errors.Unavailable` here and above, whatever 
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 import redis
 from redis.exceptions import (
     AskError,
+    ClusterCrossSlotError,
     ClusterDownError,
     MasterDownError,
     NoScriptError,
@@ -27,7 +28,7 @@ from webrtc_events.core.store_url import StoreUrl
 from webrtc_events.store.redis.client import Batch, Client
 from webrtc_events.store.redis.topology import open_nodes
 
-__all__ = ["Call", "Client", "Scripts", "WrongType", "answers_of", "connect", "store_errors"]
+__all__ = ["Call", "Client", "Part", "Scripts", "WrongType", "answers_of", "connect", "store_errors"]
 
 _NAMES = (
     "append",
@@ -39,8 +40,10 @@ _NAMES = (
     "erase",
     "index_page",
     "initial",
+    "join_session",
     "mark",
     "mend",
+    "read_records",
     "record_session_state",
     "redeliver",
     "register",
@@ -73,6 +76,15 @@ class Call:
     args: Sequence[str | int | bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a run of a script does in one slot, of which a run may have several. See lua/append.lua."""
+
+    key: str
+    tag: str
+    args: Sequence[str | int | bytes]
+
+
 def connect(url: StoreUrl) -> Client:
     """A client for `url`.
 
@@ -94,29 +106,37 @@ _PASSING = re.compile(
 
 # What these write may be lost: it is done anew, or made up for.
 _WRITE_NOTHING_TO_KEEP = frozenset(
-    {"beat", "claim", "index_page", "mark", "sweep", "take_rate_slot", "take_rate_token"}
+    {"beat", "claim", "index_page", "mark", "read_records", "sweep", "take_rate_slot", "take_rate_token"}
 )
 
 # What scripts share, in this order.
 _SHARED = (
     "common",
+    "client_index",
     "records",
     "outboxes",
     "endings",
     "appending",
-    "outbox_heads",
-    "client_index",
     "payloads",
+    "outbox_heads",
 )
 # Of short scripts, which run very often, the last of them that they need: to make the functions of the others
 # takes longer than their work. Each may use those before it, so none is left out before the last.
 _LAST_SHARED = {
+    "append": "payloads",
     "beat": "common",
+    "index_page": "client_index",
+    "join_session": "common",
+    "read_records": "common",
     "record_session_state": "outboxes",
     "register": "records",
+    "reserve": "client_index",
+    "standing": "client_index",
     "take_rate_slot": "common",
     "take_rate_token": "common",
 }
+# What a script uses of those that it seldom needs, which are made when it needs the first of them.
+_SELDOM = {"append": {"endings": ("dead_letter", "queue_end", "schedule")}}
 # See records.lua, which opens functions around what follows.
 _OPENED = "\nreturn (function()\n"
 # The scripts' own, see lua/append.lua and lua/shared/common.lua.
@@ -181,16 +201,17 @@ def _outage(error: Exception) -> ServiceError | None:
 
 
 class Scripts:
-    """The scripts of `lua/`, each given the same options (see lua/shared/common.lua).
+    """The scripts of `lua/`, with the same options in each (see lua/shared/common.lua).
 
-    `kept` grows whenever one is run that writes what is to be kept.
+    `kept` grows whenever one is run that writes what is to be kept. `offset_ms` shifts the store's clock.
     """
 
-    def __init__(self, client: Client, options: Mapping[str, int]) -> None:
+    def __init__(self, client: Client, options: Mapping[str, int], offset_ms: int = 0) -> None:
         self.kept = 0
+        self.offset_ms = offset_ms
         self._client = client
-        self._options = json.dumps(options)
-        self._scripts = {name: _load(name) for name in _NAMES}
+        written = _options_text(options)
+        self._scripts = {name: _load(name, written) for name in _NAMES}
 
     def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
         """Runs them, those of one partition in order, in one round trip; returns what each returned.
@@ -205,6 +226,39 @@ class Scripts:
             if isinstance(answer, Unavailable):
                 raise answer
         return answers
+
+    def run_parts(
+        self, script: str, args: Sequence[str | int], runs: Sequence[Sequence[Part]], *, replicas: int = 0
+    ) -> list[Any]:
+        """Runs a script for the parts of each run, in one round trip; returns what is said of each part.
+
+        Where the store has slots each part is a run. `args` come first in each.
+
+        Raises:
+            Unavailable: some may have run and some not.
+        """
+        if self._client.nodes.has_slots:
+            runs = [[part] for parts in runs for part in parts]
+        calls = [
+            Call(
+                script,
+                [part.key for part in parts],
+                parts[0].tag,
+                [*args, *chain.from_iterable(part.args for part in parts)],
+            )
+            for parts in runs
+        ]
+        try:
+            answers = self.run(calls, replicas=replicas)
+        except ClusterCrossSlotError:
+            # A node of a cluster that was taken for a single server.
+            self._client.nodes.has_slots = True
+            return self.run_parts(script, args, runs, replicas=replicas)
+        outcomes = [_outcome(answer) for answer in chain.from_iterable(answers)]
+        for outcome in outcomes:
+            if isinstance(outcome, Unavailable):
+                raise outcome
+        return outcomes
 
     def run_some(self, calls: Sequence[Call], *, replicas: int = 0, repeats: bool = True) -> list[Any]:
         """The same, but what may not have run, for an outage, is Unavailable in place of its answer."""
@@ -225,7 +279,7 @@ class Scripts:
         pipe = self._client.pipeline()
         for call in calls:
             script = self._scripts[call.script]
-            rest = (len(call.keys), *call.keys, call.tag, self._options, *call.args)
+            rest = (len(call.keys), *call.keys, call.tag, self.offset_ms, *call.args)
             if by_text:
                 pipe.eval(script.text, *rest)
             else:
@@ -246,12 +300,31 @@ def _outcome(answer: Any) -> Any:
     return outage
 
 
-def _load(name: str) -> _Script:
-    """The script's own first line (its flags), then what it shares with others, then the rest."""
+def _options_text(options: Mapping[str, int]) -> str:
+    """For the text of a script, as they do not change: what comes with each call is read with each call."""
+    return f"local options = {{{', '.join(f'{name} = {value}' for name, value in options.items())}}}"
+
+
+def _load(name: str, options: str) -> _Script:
+    """The script's own first line (its flags), options, then what it shares with others, then the rest."""
     folder = files("webrtc_events.store") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
     topics = _SHARED[: _SHARED.index(_LAST_SHARED.get(name, _SHARED[-1])) + 1]
-    shared = ((folder / "shared" / f"{topic}.lua").read_text() for topic in topics)
-    text = "\n".join((first, *shared, rest))
+    seldom = _SELDOM.get(name, {})
+    shared = (
+        _shared((folder / "shared" / f"{topic}.lua").read_text(), seldom.get(topic)) for topic in topics
+    )
+    text = "\n".join((first, options, *shared, rest))
     text += "\nend)()" * text.count(_OPENED)
     return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _shared(text: str, seldom: Sequence[str] | None) -> str:
+    """A shared file; of one that is seldom needed, functions of these names, which make the others first."""
+    if seldom is None:
+        return text
+    made = ", ".join(seldom)
+    lines = [f"local {made}", "local function make()", text, f"return {made}", "end"]
+    for name in seldom:
+        lines += [f"{name} = function(...)", f"{made} = make()", f"return {name}(...)", "end"]
+    return "\n".join(lines)

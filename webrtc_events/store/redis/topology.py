@@ -45,6 +45,9 @@ class Nodes(Protocol):
     version: int
     """Changes whenever `of` may give other nodes than before."""
 
+    has_slots: bool
+    """Whether a script must stay in one slot. A single server may turn out to be a node of a cluster."""
+
     def of(self, key: str) -> Node:
         """The node that has the key.
 
@@ -120,6 +123,7 @@ class _OneNode:
 
     def __init__(self, client: Any, address: str) -> None:
         self.version = 0
+        self.has_slots = False
         self._lock = threading.Lock()
         self._node = Node("0", client, address)
         self._away = False
@@ -216,6 +220,7 @@ class _ClusterNodes:
 
     def __init__(self, url: StoreUrl) -> None:
         self.version = 0
+        self.has_slots = True
         self._options = _options(url)
         self._lock = threading.Lock()
         self._silent: set[str] = set()

@@ -1,16 +1,27 @@
 -- Appending: which subscriptions take an event, and what follows from one.
 
+-- What is known of a registration: owner, subject, format. Read once in a script.
+local known_registrations = {}
+local function known_of(registration)
+  local record = tag .. ':registration-record:' .. registration
+  local known = known_registrations[record]
+  if not known then
+    known = redis.pcall('HMGET', record, 'owner', 'subject', 'format')
+    if known.err then
+      if not damage_of(known.err) then
+        error(known)
+      end
+      unreadable('the record of its registration is a key of another type')
+    end
+    known_registrations[record] = known
+  end
+  return known
+end
+
 -- Whether a registration may be listened to: nothing is known of it, or it is that client's, and that
 -- subject's where both name one. What is known may change after a subscription was made.
 local function may_listen(registration, client, subject)
-  local record = tag .. ':registration-record:' .. registration
-  local known = redis.pcall('HMGET', record, 'owner', 'subject', 'format')
-  if known.err then
-    if not damage_of(known.err) then
-      error(known)
-    end
-    unreadable('the record of its registration is a key of another type')
-  end
+  local known = known_of(registration)
   refuse_newer(known[3])
   if not known[1] then
     if known[2] or known[3] then
@@ -21,20 +32,34 @@ local function may_listen(registration, client, subject)
   return known[1] == client and (known[2] == '' or subject == '' or known[2] == subject)
 end
 
+-- What is read of a subscription, once for each event, for all that decides about it.
+local function read_subscription(id)
+  local of = redis.call('HMGET', subscription_key(id), 'status', 'expires_at', 'token_stop_at', 'registration', 'client',
+    'subject', 'format', 'type', 'initial_seen', 'initial_time', 'max_events', 'appended', 'linger_at',
+    'epoch', 'number', 'outbox_size')
+  return {
+    id = id, status = of[1], expires_at = of[2], token_stop_at = of[3], registration = of[4], client = of[5],
+    subject = of[6], format = of[7], type = of[8], initial_seen = of[9], initial_time = of[10], max_events = of[11],
+    appended = of[12], linger_at = of[13], epoch = of[14], number = of[15], outbox_size = of[16],
+  }
+end
+
 local STATUSES = {ACTIVATION_REQUESTED = true, ACTIVE = true, EXPIRED = true, INACTIVE = true, DELETED = true}
 
--- Whether a subscription that has that status may be used: not for others' registrations, after expiry, or
--- once the sink token's lead began.
-local function is_good(id, status)
-  local of = redis.call('HMGET', subscription_key(id), 'status', 'expires_at', 'token_stop_at',
-    'registration', 'client', 'subject')
-  if not STATUSES[of[1]] and (of[1] or of[4] or of[5]) then
+-- Whether a subscription that was read has that status and may be used: not for others' registrations, after expiry,
+-- or once the sink token's lead began.
+local function is_usable(of, status)
+  if not STATUSES[of.status] and (of.status or of.registration or of.client) then
     unreadable('its status is not known')
   end
-  return of[1] == status
-    and may_listen(of[4], of[5], of[6])
-    and (of[2] == '' or whole(of[2], 'expires_at') > now)
-    and (of[3] == '' or whole(of[3], 'token_stop_at') > now)
+  return of.status == status
+    and may_listen(of.registration, of.client, of.subject)
+    and (of.expires_at == '' or whole(of.expires_at, 'expires_at') > now)
+    and (of.token_stop_at == '' or whole(of.token_stop_at, 'token_stop_at') > now)
+end
+
+local function is_good(id, status)
+  return is_usable(read_subscription(id), status)
 end
 
 -- Whether events may come in.
@@ -79,6 +104,9 @@ end
 -- are not leased become dead letters. The failures of the first entry go on counting for what takes its
 -- place: its sink failed.
 local function bound_outbox(id, length, bytes)
+  if length == 1 then
+    return
+  end
   local outbox, oldest = outbox_key(id), now - options.outbox_age_ms
   local is_within = length <= options.outbox_length and bytes <= options.outbox_bytes
   if is_within and (entry_accepted(redis.call('LINDEX', outbox, 0)) or now) >= oldest then
@@ -102,23 +130,28 @@ local function bound_outbox(id, length, bytes)
   redis.call('HSET', subscription_key(id), 'outbox_size', length .. ' ' .. bytes)
 end
 
--- Appends one event to one subscription that takes events, and ends it at its maximum.
+-- Appends one event to one subscription, as it was read, that takes events, and ends it at its maximum.
 -- event: {payload, deadline_ms, count (session to count sequence numbers for, or ''), last, sha (nil: the
 -- payload is not kept yet)}
-local function append_event(id, event)
-  local key = subscription_key(id)
-  local max_events = redis.call('HGET', key, 'max_events')
-  max_events = max_events == '' and math.huge or whole(max_events, 'max_events')
+local function append_read(of, event)
+  local id = of.id
+  local max_events = of.max_events == '' and math.huge or whole(of.max_events, 'max_events')
   -- What cannot be counted is not appended.
-  local appended = redis.call('HINCRBY', key, 'appended', 1)
+  local appended = (of.appended and whole(of.appended, 'appended') or 0) + 1
   local sequence = next_sequence(id, event.count)
-  bound_outbox(id, push_entry(id, EVENT, event.deadline_ms, sequence, event.payload, event.sha))
+  bound_outbox(id, push_to(of, EVENT, event.deadline_ms, sequence, event.payload, event.sha, 'appended', appended))
   if appended >= max_events then
     queue_end(id, 'MAX_EVENTS_REACHED', 'EXPIRED')
   else
-    linger(id, event.last)
+    if event.last == '1' or of.linger_at then
+      linger(id, event.last)
+    end
     make_due(id)
   end
+end
+
+local function append_event(id, event)
+  append_read(read_subscription(id), event)
 end
 
 -- The indexes of subscriptions that end with their registration.

@@ -1,16 +1,17 @@
--- What each script begins with: its options and the partition's time. scripts.py puts the files of this folder in
+-- What each script begins with: the partition's time. scripts.py puts the files of this folder in
 -- front of each script.
 --
 -- Every script gets
 --   ARGV: 1 tag, the partition's hash tag: every other key is derived from it
---         2 options as JSON, in ms: offset_ms (0 outside tests), lease_ms, end_deadline_ms,
+--         2 the option that may change from call to call: offset_ms, by which the store's clock is shifted, 0 outside tests
+-- and in front of its text, from scripts.py, `options`, in ms: lease_ms, end_deadline_ms,
 --           registration_ends_deadline_ms, dedupe_ms, retention_ms, token_lead_ms, linger_ms,
 --           state_ms, max_lifetime_ms (0: none), outbox_age_ms, dead_letters_ms, attempts_ms,
 --           sink_failure_ms (0: never), sink_validation_ms; counts: outbox_length, dead_letters,
 --           attempts, work (subscriptions that a script goes through before it makes way for
 --           others); bytes: outbox_bytes, dead_letters_bytes; watermark, percent of maxmemory;
---           format, the newest stored format that is known here
--- and may answer the error NEWER, before anything is written: a newer release wrote what it would touch; or
+--           format, the newest stored format that is known here.
+-- It may answer the error NEWER, before anything is written: a newer release wrote what it would touch; or
 -- REBUILD: an index is a key of another type, which the sweeper is about to make anew (rebuild.py).
 --
 -- Every record is read on its own: what cannot be read is reported in `damaged`, and the others go on.
@@ -21,7 +22,6 @@
 -- In place of the payload of an event '@<sha1 of it> <bytes of it>' may stand: it is kept once (payloads.lua).
 
 local tag = ARGV[1]
-local options = cjson.decode(ARGV[2])
 
 -- What is done with payloads that outboxes share. To make its functions takes longer than most scripts'
 -- work, and most scripts need none of them.
@@ -33,7 +33,7 @@ end
 
 -- The store's own time in ms, so that no host's clock decides anything.
 local time = redis.call('TIME')
-local store_ms = time[1] * 1000 + math.floor(time[2] / 1000) + options.offset_ms
+local store_ms = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2]
 
 -- The store's clock may go back: it is set, or another node takes over whose clock is behind. Then what waits
 -- for a moment would wait all the longer. The time of a partition does not go back: it goes on from where
@@ -64,3 +64,9 @@ end
 
 -- Scripts for a client or a sink have no partition.
 local now = tag == '' and store_ms or partition_time()
+
+-- For a script that works for one partition after the other.
+local function enter_partition(other)
+  tag = other
+  now = partition_time()
+end

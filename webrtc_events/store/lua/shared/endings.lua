@@ -6,15 +6,19 @@
 local MOMENTS = {'expires_at', 'token_stop_at', 'linger_at', 'agree_by'}
 local REASONS = {'SUBSCRIPTION_EXPIRED', 'ACCESS_TOKEN_EXPIRED', 'NETWORK_TERMINATED', 'SINK_REFUSED'}
 
-local function end_by_time(id)
+-- `moments` are these fields of it, in their order.
+local function first_of(moments)
   local moment, reason = nil, nil
-  local moments = redis.call('HMGET', subscription_key(id), unpack(MOMENTS))
   for number, at in ipairs(moments) do
     if at and at ~= '' and (moment == nil or whole(at, MOMENTS[number]) < moment) then
       moment, reason = whole(at, MOMENTS[number]), REASONS[number]
     end
   end
   return moment, reason
+end
+
+local function end_by_time(id)
+  return first_of(redis.call('HMGET', subscription_key(id), unpack(MOMENTS)))
 end
 
 -- Puts that moment into the ends zset.
@@ -60,13 +64,20 @@ local function end_note(id, client)
   return #client .. ':' .. client .. ' ' .. id
 end
 
+-- What is read of a subscription that is about to end.
+local function read_for_end(id)
+  return redis.call('HMGET', subscription_key(id), 'type', 'registration', 'session', 'client', 'initial_pending',
+    'number', 'token_cut_at')
+end
+
 -- A subscription that ends gets its last status, and goes out of every index. That of its client is elsewhere: a
 -- note stays until it is known there.
-local function unindex(id, reason, status)
+local function unindex(id, of, reason, status)
   local key = subscription_key(id)
-  local of = redis.call('HMGET', key, 'type', 'registration', 'session', 'client')
   redis.call('HSET', key, 'status', status, 'end_reason', reason)
-  redis.call('HDEL', key, 'initial_pending')
+  if of[5] then
+    redis.call('HDEL', key, 'initial_pending')
+  end
   if of[1] and of[2] then
     on_index('SREM', tag .. ':registration:' .. of[1] .. ':' .. of[2], id)
   end
@@ -83,13 +94,13 @@ end
 -- subscription-ended behind what is in the outbox.
 -- With a sink token, time comes back at half its lead, to make room for the end.
 local function queue_end(id, reason, status)
+  local of = read_for_end(id)
   -- What would fail, fails before the status says that the end is queued.
-  whole(redis.call('HGET', subscription_key(id), 'number'), 'number')
+  whole(of[6], 'number')
   redis.call('LLEN', outbox_key(id))
-  unindex(id, reason, status)
-  local token_cut_at = redis.call('HGET', subscription_key(id), 'token_cut_at')
-  if tonumber(token_cut_at) then
-    on_index('ZADD', tag .. ':ends', token_cut_at, id)
+  unindex(id, of, reason, status)
+  if tonumber(of[7] or nil) then
+    on_index('ZADD', tag .. ':ends', of[7], id)
   else
     on_index('ZREM', tag .. ':ends', id)
   end
@@ -125,13 +136,12 @@ end
 -- Ends a subscription whose sink has not agreed, so at once: it has been sent nothing, and is sent no end.
 -- A handshake that is under way finds nothing left to settle.
 local function cancel(id, reason, status)
-  unindex(id, reason, status)
+  unindex(id, read_for_end(id), reason, status)
   close(id)
 end
 
--- Ends what is not over yet, for the cause that came first. True: this was it.
-local function end_unless_over(id, reason, status)
-  local was = redis.call('HGET', subscription_key(id), 'status')
+-- Ends what is not over yet, for the cause that came first. True: this was it. `was`: the status that it has.
+local function end_unless_over(id, was, reason, status)
   if was == 'ACTIVE' then
     queue_end(id, reason, status)
   elseif was == 'ACTIVATION_REQUESTED' then

@@ -79,23 +79,24 @@ local OUTBOX_SIZE = '^(%d+) (%d+)$'
 -- The format of a subscription whose outbox may refer to payloads: a release that knows of none skips it.
 local REFERRING = 2
 
--- The payload is in the entry, or, where `sha` is given, kept under it already.
+-- The payload is in the entry, or, where `sha` is given, kept under it already. `of`: the subscription's id, epoch,
+-- number and outbox_size, as they are. Further fields of it, name and value in turn, are written in the same step.
 -- Returns how many entries, and how many bytes, the outbox then has.
-local function push_entry(id, kind, deadline_ms, sequence, payload, sha)
+local function push_to(of, kind, deadline_ms, sequence, payload, sha, ...)
+  local id = of.id
   local key = subscription_key(id)
-  local of = redis.call('HMGET', key, 'epoch', 'number', 'outbox_size')
-  local number = next_number(of[1], of[2])
+  local number = next_number(of.epoch, of.number)
   local head = string.format('%s %d %.0f %.0f %d\n', number, kind, now, now + deadline_ms, sequence)
   local entry = head .. (sha and payloads().reference(sha, payload) or payload)
   local length = redis.call('RPUSH', outbox_key(id), entry)
-  local entries, bytes = string.match(of[3] or '0 0', OUTBOX_SIZE)
+  local entries, bytes = string.match(of.outbox_size or '0 0', OUTBOX_SIZE)
   if tonumber(entries) == length - 1 then
     bytes = tonumber(bytes) + entry_bytes(entry)
   else
     bytes = payloads().summed(id, length)
   end
-  redis.call('HSET', key, 'number', number, 'outbox_size', length .. ' ' .. bytes)
-  if of[1] ~= store_epoch() then
+  redis.call('HSET', key, 'number', number, 'outbox_size', length .. ' ' .. bytes, ...)
+  if of.epoch ~= store_epoch() then
     redis.call('HSET', key, 'epoch', store_epoch())
   end
   if sha then
@@ -105,22 +106,33 @@ local function push_entry(id, kind, deadline_ms, sequence, payload, sha)
   return length, bytes
 end
 
+local function push_entry(id, kind, deadline_ms, sequence, payload)
+  local of = redis.call('HMGET', subscription_key(id), 'epoch', 'number', 'outbox_size')
+  return push_to({id = id, epoch = of[1], number = of[2], outbox_size = of[3]}, kind, deadline_ms, sequence, payload)
+end
+
 -- Where many are due, what becomes due is listed by client and host too, for claims to go round (claim.lua):
 -- `clients` has their places in the round, `hosts:<client>` those of its hosts, `queue:<client> <host>` the
 -- subscriptions. The newest comes first, and goes behind all others each time that it is taken. The lists are
 -- hints: `due` alone says what is due. Whose sink fails is not listed: it waits by its age.
 local CROWD, MAX_QUEUE = 2, 1000
+-- What this script has found out, or done: where many are due, who is in a round, which partition was woken.
+local crowded, listed, woken = {}, {}, {}
 local function list_in_crowd(id)
-  if (on_index('ZCOUNT', tag .. ':due', '-inf', now) or 0) <= CROWD then
+  crowded[tag] = crowded[tag] or (on_index('ZCOUNT', tag .. ':due', '-inf', now) or 0) > CROWD
+  if not crowded[tag] then
     return
   end
   local of = redis.call('HMGET', subscription_key(id), 'client', 'sink', 'failing_since')
   local host = of[2] and string.match(of[2], '^%a+://([^/?#]+)')
   if of[1] and host and not of[3] then
     host = string.lower(host)
-    write('ZADD', tag .. ':clients', 'NX', -now, of[1])
-    write('ZADD', tag .. ':hosts:' .. of[1], 'NX', -now, host)
     local queue = tag .. ':queue:' .. of[1] .. ' ' .. host
+    if not listed[queue] then
+      write('ZADD', tag .. ':clients', 'NX', -now, of[1])
+      write('ZADD', tag .. ':hosts:' .. of[1], 'NX', -now, host)
+      listed[queue] = true
+    end
     if write('RPUSH', queue, id) > MAX_QUEUE then
       -- It comes by its age; so does all where no worker knows of the lists yet.
       redis.call('LPOP', queue)
@@ -132,6 +144,9 @@ end
 local function make_due(id)
   if on_index('ZADD', tag .. ':due', 'NX', now, id) == 1 then
     list_in_crowd(id)
-    redis.call('SPUBLISH', tag .. ':wakeup', '1')
+    if not woken[tag] then
+      redis.call('SPUBLISH', tag .. ':wakeup', '1')
+      woken[tag] = true
+    end
   end
 end

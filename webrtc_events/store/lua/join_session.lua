@@ -1,0 +1,39 @@
+#!lua
+-- Leads a media session to a partition that is about to have a subscription to it, unless the session is known to
+-- involve other registrations only: nobody listens in.
+-- KEYS: 1 the session's index, a set of partitions  2 the session's state
+-- ARGV: 1 '' (unused: the keys are whole)  2 options (shared/common.lua)  3 the partition's number
+--       4 registrationId, as a field of the state names it  5 what such fields begin with
+--       6 '1' if the session must be known  7 how long the index is kept, s
+--       8 until when it is kept at least, ms, or ''
+-- Returns {the state's fields and values in turn, the partitions that were in the index before}, each 'WRONGTYPE' if
+--   it is a key of another type. Repeating it changes nothing.
+
+local index = KEYS[1]
+
+local function read(command, key)
+  local answer = redis.pcall(command, key)
+  if not answer.err then
+    return answer
+  elseif string.find(answer.err, '^WRONGTYPE') then
+    return 'WRONGTYPE'
+  end
+  error(answer)
+end
+
+local state, partitions = read('HGETALL', KEYS[2]), read('SMEMBERS', index)
+local known, own = false, false
+for at = 1, type(state) == 'table' and #state or 0, 2 do
+  known = known or string.sub(state[at], 1, #ARGV[5]) == ARGV[5]
+  own = own or state[at] == ARGV[4]
+end
+local joins = own or not known and ARGV[6] ~= '1'
+if joins and partitions ~= 'WRONGTYPE' then
+  redis.call('SADD', index, ARGV[3])
+  redis.call('EXPIRE', index, ARGV[7], 'NX')
+  redis.call('EXPIRE', index, ARGV[7], 'GT')
+  if ARGV[8] ~= '' then
+    redis.call('PEXPIREAT', index, ARGV[8], 'GT')
+  end
+end
+return {state, partitions}

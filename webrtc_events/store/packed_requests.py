@@ -1,0 +1,72 @@
+"""The request of a subscription as it is kept: characters stand for what other fields, or most requests, say.
+
+JSON text has no control characters. So each of some stands for a piece of the text: for a value that another
+field of the record has too, or for members that nearly all requests have. A text without any is as it is.
+Whose meaning is in use does not change. Source: docs/decisions/0021-small-records.md.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["FIELDS", "packed", "whole"]
+
+FIELDS = {"\x01": "sink", "\x02": "type", "\x03": "registration", "\x04": "session"}
+"""The characters that stand for the value of a field."""
+
+# Longer ones first: they have others in them.
+_MEMBERS = {
+    "\x07": '"],"config":{"subscriptionDetail":{"registrationId":"',
+    "\x0e": '"},"subscriptionExpireTime":"',
+    "\x05": '{"protocol":"HTTP","sink":"',
+    "\x0f": '"subscriptionExpireTime":"',
+    "\x10": '"subscriptionMaxEvents":',
+    "\x11": '"subscriptionDetail":{',
+    "\x08": '","mediaSessionId":"',
+    "\x12": '"registrationId":"',
+    "\x13": '"mediaSessionId":"',
+    "\x14": '"protocol":"HTTP"',
+    "\x15": '"initialEvent":',
+    "\x06": '","types":["',
+    "\x16": '"types":["',
+    "\x17": '"config":{',
+    "\x18": '"sink":"',
+}
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+# What JSON writes as it is.
+_PLAIN = re.compile(r"[ !#-\[\]-~]*")
+# A shorter value is not worth the search.
+_MIN_VALUE = 4
+
+
+def packed(request: Mapping[str, Any], record: Mapping[str, str]) -> str:
+    """`record` has the fields of its record that are known here: to others the text does not refer."""
+    text = _ENCODER.encode(request)
+    for character, members in _MEMBERS.items():
+        text = text.replace(members, character)
+    for character, name in FIELDS.items():
+        value = _in_json(record.get(name, ""))
+        if len(value) >= _MIN_VALUE:
+            text = text.replace(value, character)
+    return text
+
+
+def whole(text: str, record: Mapping[str, str]) -> str:
+    """The JSON text of a request.
+
+    Raises:
+        KeyError: the record lacks a field that the text refers to.
+    """
+    if text.isprintable():
+        return text
+    for character, name in FIELDS.items():
+        if character in text:
+            text = text.replace(character, _in_json(record[name]))
+    for character, members in _MEMBERS.items():
+        text = text.replace(character, members)
+    return text
+
+
+def _in_json(value: str) -> str:
+    return value if _PLAIN.fullmatch(value) else json.dumps(value)[1:-1]
