@@ -23,24 +23,27 @@ class LogLines:
         self._mask = mask
         self._clock = clock
         self._lines: list[tuple[int, str]] = []
+        self._to_mask = False
 
-    def add(self, level: int, text: str) -> None:
+    def add(self, level: int, text: str, *, masked: bool = False) -> None:
+        """`masked`: nothing in it can be personal any more."""
         if self._logger.isEnabledFor(level):
             self._lines.append((level, text))
+            self._to_mask = self._to_mask or not masked
 
     def flush(self) -> None:
         """Writes what was added. A process that is killed before loses it."""
         if not self._lines:
             return
         lines, self._lines = self._lines, []
+        to_mask, self._to_mask = self._to_mask, False
         handlers = _own_handlers(self._logger)
         if not handlers:
             for level, text in lines:
                 self._logger.log(level, "%s", text)
             return
         texts = [text for _, text in lines]
-        joined = "\n".join(texts)
-        if self._mask(joined) != joined:
+        if to_mask:
             texts = [self._mask(text) for text in texts]
         time = format_time(round(self._clock.now() * 1000))
         heads = {

@@ -83,6 +83,9 @@ class Settings:
         "PEM files of private keys: the first signs notifications, all are published",
         secret=True,
     )
+    log_deliveries: int = _setting(
+        read.count(0), "1", "one of this many deliveries has a line in the log, with 0 none"
+    )
     log_personal_data: bool = _setting(read.flag, "false", "log addresses and names in clear")
     strict_cloudevents: ClientChoice = _setting(
         parse_client_choice,

@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_lines import LogLines
-from webrtc_events.core.one_line import key_values
+from webrtc_events.core.one_line import key_values, shown
 from webrtc_events.core.outcomes import (
     DELIVERED,
     Agreed,
@@ -27,12 +28,18 @@ log = logging.getLogger(__name__)
 class Attempts:
     """`mask` takes personal data out of details; `random`: uniform in [0, 1).
 
-    Lines are written by `flush`.
+    Lines are written by `flush`. Of `log_every` deliveries one is logged, none if it is 0. Whatever else
+    comes of an attempt always is.
     """
 
-    def __init__(self, clock: Clock, mask: Callable[[str], str], random: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: Clock, mask: Callable[[str], str], random: Callable[[], float], *, log_every: int
+    ) -> None:
+        self._log_every = log_every
+        self._delivered = 0
         self._mask = mask
         self._random = random
+        self._shown = lru_cache(maxsize=4096)(lambda host: shown(mask(host)))
         self._lines = LogLines(log, mask, clock)
         self.flush = self._lines.flush
 
@@ -40,7 +47,12 @@ class Attempts:
         """Takes in the reply to the task's event; True if the claim goes on with the next."""
         if is_delivered(reply) and not task.is_handshake:
             task.result = SinkResult.DELIVERED
-            self._lines.add(logging.INFO, task.note_delivered(reply.status, reply.elapsed_ms, now_s))
+            task.note_delivered(reply.status, reply.elapsed_ms, now_s)
+            self._delivered += 1
+            if self._log_every and self._delivered % self._log_every == 0:
+                line = task.delivered_line(reply.status, reply.elapsed_ms, now_s, self._shown(task.host))
+                # The rest of it are numbers, and words of this service.
+                self._lines.add(logging.INFO, line, masked=True)
             return task.apply(DELIVERED)
         outcome = self._decide(task, reply, now_s)
         if task.result is not SinkResult.DELIVERED and not task.is_handshake:

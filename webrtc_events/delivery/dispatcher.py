@@ -37,15 +37,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DispatcherSettings:
-    """What a deployment sets of a dispatcher. `masking`: of the details of attempts."""
+    """What a deployment sets of a dispatcher.
+
+    `masking`: of the details of attempts. `log_every`: of this many deliveries one is logged, see `Attempts`.
+    """
 
     partitions: int
     held: HeldLimits
     masking: Masking
+    log_every: int
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        return cls(settings.partitions, HeldLimits.of(settings), Masking.of(settings))
+        return cls(
+            settings.partitions, HeldLimits.of(settings), Masking.of(settings), settings.log_deliveries
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ class Dispatcher:
             writer=writer,
             limiter=HostLimiter(options.hosts, random),
             rate_limiter=RateLimiter(store),
-            attempts=Attempts(clock, settings.masking.text, random),
+            attempts=Attempts(clock, settings.masking.text, random, log_every=settings.log_every),
             held=held,
             clock=clock,
             exchange_ms=options.limits.total_ms,

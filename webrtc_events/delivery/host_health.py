@@ -113,6 +113,14 @@ class HostHealth:
     ) -> None:
         """Learns from the end of a request. `random`: uniform in [0, 1)."""
         match signal:
+            case Healthy():
+                # First, as most are.
+                self._answer(started, now_s)
+                if started.number > self._paused_at:
+                    self._not_before_s = now_s
+                connections = self._in_flight if signal.multiplexed else self._connections
+                self.max_limit = min(self._in_flight, connections)
+                self.limit = min(self.limit + 1, self.max_limit)
             case Unreachable():
                 self._smooth(now_s - started.at_s)
                 self._fail(started, now_s, random)
@@ -121,12 +129,6 @@ class HostHealth:
                 self._throttle(started, now_s, pause_s)
             case Error():
                 self._answer(started, now_s)
-            case Healthy(multiplexed):
-                self._answer(started, now_s)
-                if started.number > self._paused_at:
-                    self._not_before_s = now_s
-                self.max_limit = self._in_flight if multiplexed else min(self._in_flight, self._connections)
-                self.limit = min(self.limit + 1, self.max_limit)
 
     def _answer(self, started: StartedRequest, now_s: float) -> None:
         if self.answered:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from webrtc_events.core.model import Claim, OutboxItem, OutboxKind
-from webrtc_events.core.one_line import key_values, shown
 from webrtc_events.core.outcomes import (
+    DELIVERED,
     Agreed,
     Delivered,
     Drop,
@@ -108,21 +108,25 @@ class DeliveryTask:
         self.attempts.append(record)
         return record
 
-    def note_delivered(self, status: int, elapsed_ms: int, now_s: float) -> str:
-        """The same of an event that was delivered; returns its line. Most attempts are such."""
+    def note_delivered(self, status: int, elapsed_ms: int, now_s: float) -> None:
+        """The same of an event that was delivered. Most attempts are such."""
         if self.attempt > 1:
-            return f"attempt {key_values(self.note(Delivered(), status, elapsed_ms, now_s))}"
+            self.note(DELIVERED, status, elapsed_ms, now_s)
+            return
         kind = self.event_type.rpartition(".")[2]
         run = self.attempts[-1] if self.attempts else None
-        subscription_id, number = self.claim.subscription_id, self.item.event_number
         if not isinstance(run, DeliveredRun) or run.status != status or run.type != kind:
-            run = DeliveredRun(subscription_id, self.host, kind, status)
+            run = DeliveredRun(self.claim.subscription_id, self.host, kind, status)
             self.attempts.append(run)
+        run.add(self.item.event_number, elapsed_ms, self.now_ms(now_s), self.correlator)
+
+    def delivered_line(self, status: int, elapsed_ms: int, now_s: float, host: str) -> str:
+        """How it is logged; `host` as it is shown there."""
         at_ms = self.now_ms(now_s)
-        run.add(number, elapsed_ms, at_ms, self.correlator)
         return (
-            f"attempt event={subscription_id}.{number} type={kind} attempt=1 outcome=delivered reason= "
-            f"status={status} ms={elapsed_ms} at={at_ms} host={shown(self.host)} correlator={self.correlator}"
+            f"attempt event={self.claim.subscription_id}.{self.item.event_number} "
+            f"type={self.event_type.rpartition('.')[2]} attempt={self.attempt} outcome=delivered reason= "
+            f"status={status} ms={elapsed_ms} at={at_ms} host={host} correlator={self.correlator}"
         )
 
     def apply(self, outcome: Outcome) -> bool:

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import pycurl
@@ -30,6 +31,10 @@ _MAX_RETRY_AFTER = 64
 _MAX_PERMISSION = 300
 _ALLOWED_ORIGIN = b"webhook-allowed-origin"
 _ALLOWED_RATE = b"webhook-allowed-rate"
+
+# The first bytes of the end of a head, of Retry-After and of WebHook-Allowed-*.
+_LOOKED_AT = frozenset(b"\r\nRrWw")
+_MAX_KNOWN_LINE = 64
 
 _UNANSWERED = "the connection ended, or refused the request, before an answer"
 
@@ -127,8 +132,11 @@ class Transfer:
         if not self._in_head:
             self._in_head = True
             self.retry_after, self.permission = None, {}
-            status = _parse_status(line)
+            status = _known_status(line) if len(line) <= _MAX_KNOWN_LINE else _parse_status(line)
             self.status = status if status is None or status >= 200 else None
+        elif line[0] not in _LOOKED_AT:
+            # Most lines of a head. The others are looked at closer.
+            return None if self.overflow is None else -1
         elif line in (b"\r\n", b"\n"):
             self._in_head = False
             if self.status is not None:
@@ -231,6 +239,12 @@ class Transfer:
         if code == pycurl.E_OK:
             return SinkFailure("protocol", "the answer has no final status", elapsed_ms)
         return curl_failure(self.curl, code, message, elapsed_ms)
+
+
+@lru_cache(maxsize=256)
+def _known_status(line: bytes) -> int | None:
+    """Nearly all answers begin with one of a few lines."""
+    return _parse_status(line)
 
 
 def _parse_status(line: bytes) -> int | None:
