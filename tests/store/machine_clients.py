@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
+    invariant,
     precondition,
     rule,
 )
@@ -51,19 +52,32 @@ class ClientSteps(RuleBasedStateMachine):
         self.raw.flushall()
         self.now = 0
         self.clock_ms = 0
+        self.taken_ms = 0
         self.published = 0
         self.models: list[Model] = []
         self.leases: list[Lease] = []
         self.cut: Cut | None = None
-        seconds, micros = self.raw.time()
-        self.start_ms = seconds * 1000 + micros // 1000
+        self.start_ms = self.store_ms()
         self.at(0)
+
+    def store_ms(self) -> int:
+        seconds, micros = self.raw.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    @invariant()
+    def only_steps_take_time(self) -> None:
+        """What a game takes on a busy machine is no part of its time."""
+        taken_ms = self.store_ms() - self.start_ms
+        # A clock that goes back by less than 5 s is followed.
+        if taken_ms - self.taken_ms > 1000:
+            self.taken_ms = taken_ms
+            self.store.scripts.offset_ms = self.clock_ms - taken_ms
 
     def at(self, step: int) -> None:
         self.now = step
         options = StoreOptions(
             lease_ms=LEASE_STEPS * STEP_MS - STEP_MS // 2,
-            offset_ms=self.clock_ms,
+            offset_ms=self.clock_ms - self.taken_ms,
             work=WORK,
             shared_from=SHARED_FROM,
         )

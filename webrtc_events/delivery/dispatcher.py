@@ -15,7 +15,7 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempts import Attempts
-from webrtc_events.delivery.claim_schedule import HORIZON_S, ClaimSchedule
+from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.claiming import Claimer
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
 from webrtc_events.delivery.home_partitions import HomePartitions
@@ -33,6 +33,9 @@ from webrtc_events.store.store import Store
 __all__ = ["Dispatcher", "DispatcherOptions", "DispatcherSettings"]
 
 log = logging.getLogger(__name__)
+
+# One in so many looks is at all partitions, the others are at those at home here.
+_LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +193,7 @@ class Dispatcher:
     def _to_look_at(self, now_s: float) -> list[int]:
         if now_s < self._next_look_at_all:
             return [number for number in range(self._partitions) if number in self._home]
-        self._next_look_at_all = now_s + HORIZON_S
+        self._next_look_at_all = now_s + _LOOKS * self._poll_s
         return [*range(self._partitions)]
 
     def _share_partitions(self) -> None:
