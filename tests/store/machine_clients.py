@@ -1,7 +1,10 @@
 """Steps of the state machine that come from outside: of clients, of gateways, and of time."""
 
 import contextlib
+import hashlib
+import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import redis
@@ -10,7 +13,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
 )
 
@@ -28,6 +30,7 @@ from tests.store.machine_model import (
     Model,
     P,
 )
+from tests.store.machine_steps import when
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import (
     EventType,
@@ -36,7 +39,6 @@ from webrtc_events.core.model import (
 )
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions, append_events
-from webrtc_events.store.keys import new_subscription_id
 from webrtc_events.store.redis.scripts import Client
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.store import Store
@@ -53,12 +55,17 @@ class ClientSteps(RuleBasedStateMachine):
         self.now = 0
         self.clock_ms = 0
         self.taken_ms = 0
+        self.ids = itertools.count(1)
         self.published = 0
         self.models: list[Model] = []
         self.leases: list[Lease] = []
         self.cut: Cut | None = None
         self.start_ms = self.store_ms()
         self.at(0)
+
+    def new_id(self) -> str:
+        """In no order, but the same in each run of a game: the store may go by it."""
+        return f"{hashlib.sha256(b'%d' % next(self.ids)).hexdigest()[:32]}-{P.number:02x}"
 
     def store_ms(self) -> int:
         seconds, micros = self.raw.time()
@@ -83,7 +90,7 @@ class ClientSteps(RuleBasedStateMachine):
         )
         self.store = Store(self.client, self.settings, options, shares=True)
         # Something happens in a partition all the time.
-        self.delete_id(new_subscription_id(P))
+        self.delete_id(self.new_id())
 
     # What clients and gateways do
 
@@ -92,13 +99,15 @@ class ClientSteps(RuleBasedStateMachine):
         self.create(maximum, lasts, asks=False)
         self.append(2, repeat=False)
 
-    @precondition(lambda self: sum(model.ended_at is None for model in self.models) < 3)
     @rule(maximum=st.none() | st.integers(1, 9), lasts=st.none() | st.integers(2, 9), asks=st.booleans())
+    @when(lambda self: sum(model.ended_at is None for model in self.models) < 3)
     def create(self, maximum: int | None, lasts: int | None, asks: bool) -> None:
         expires = None if lasts is None else self.now + lasts
         expires_at_ms = None if expires is None else self.start_ms + expires * STEP_MS - STEP_MS // 2
         origin = "here.example" if asks else None
-        made = new_subscription(max_events=maximum, expires_at_ms=expires_at_ms, origin=origin)
+        made = replace(
+            new_subscription(max_events=maximum, expires_at_ms=expires_at_ms, origin=origin), id=self.new_id()
+        )
         assert self.store.subscriptions.create(made, sink=SINK, headers={}, sealed=None).outcome == "created"
         model = Model(made, maximum, expires, self.now + VALIDATION_STEPS + LEASE_STEPS if asks else None)
         if asks:
@@ -131,16 +140,16 @@ class ClientSteps(RuleBasedStateMachine):
             model.end(self.now, TerminationReason.MAX_EVENTS_REACHED, Status.EXPIRED)
         return True
 
-    @precondition(lambda self: self.cut is None and len(self.indexed()) > WORK)
     @rule(calls=st.integers(1, 3))
+    @when(lambda self: self.cut is None and len(self.indexed()) > WORK)
     def append_and_disconnect(self, calls: int) -> None:
         """After a number of steps the process dies, or an answer is lost."""
         self.published += 1
         self.cut = Cut(invitation(self.published), self.indexed())
         self.go_on(calls)
 
-    @precondition(lambda self: self.cut is not None)
     @rule(calls=st.integers(1, 3))
+    @when(lambda self: self.cut is not None)
     def go_on(self, calls: int) -> None:
         assert self.cut is not None
         interrupted: Any = Interrupted(self.store, calls)
@@ -154,8 +163,8 @@ class ClientSteps(RuleBasedStateMachine):
         lacking = self.raw.smembers(P.lacking("/gateway", self.cut.event.id))
         self.serve(self.cut, self.cut.found - lacking)
 
-    @precondition(lambda self: self.cut is not None)
     @rule()
+    @when(lambda self: self.cut is not None)
     def publish_again(self) -> None:
         """Whoever completes it, the answer tells of all."""
         assert self.cut is not None
@@ -176,13 +185,13 @@ class ClientSteps(RuleBasedStateMachine):
         """Those that the event is looked up for: not over, or over by time and not swept yet."""
         return frozenset(self.raw.smembers(P.registration(EventType.SESSION_INVITATION, "r1")))
 
-    @precondition(lambda self: self.models)
     @rule(pick=PICK)
+    @when(lambda self: self.models)
     def delete(self, pick: int) -> None:
         self.delete_one(self.models[pick % len(self.models)])
 
-    @precondition(lambda self: self.waiting())
     @rule(pick=PICK)
+    @when(lambda self: self.waiting())
     def delete_while_something_waits(self, pick: int) -> None:
         self.delete_one(self.waiting()[pick % len(self.waiting())])
 
@@ -226,8 +235,8 @@ class ClientSteps(RuleBasedStateMachine):
         self.clock_ms = min(until * STEP_MS, self.clock_ms + math.ceil(steps * STEP_MS / 0.9))
         self.at(until)
 
-    @precondition(lambda self: self.now > 0)
     @rule(steps=st.integers(1, 30))
+    @when(lambda self: self.now > 0)
     def jump_back(self, steps: int) -> None:
         """As when another node takes over, whose clock is behind: for whoever waits nothing changes."""
         self.clock_ms -= steps * STEP_MS
@@ -235,8 +244,8 @@ class ClientSteps(RuleBasedStateMachine):
         # What was due a moment ago may be so in a moment only.
         self.pass_time(1)
 
-    @precondition(lambda self: self.clock_ms < (self.now - 6) * STEP_MS)
     @rule()
+    @when(lambda self: self.clock_ms < (self.now - 6) * STEP_MS)
     def set_right(self) -> None:
         """The clock is up with time again, at once: by more than a minute."""
         self.clock_ms = self.now * STEP_MS

@@ -28,9 +28,9 @@ SHARED_FROM = 1
 PICK = st.integers(0, 11)
 VERDICT = st.sampled_from(["next", "retry", "next", "end", "end quietly"])
 LONG = profile(
-    max_examples=100, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
 )
-SHORT = profile(LONG, max_examples=8, stateful_step_count=30)
+SHORT = profile(LONG, max_examples=8, stateful_step_count=40)
 P = partition_of("r1", 64)
 # Is said to hold payloads, by damage.
 NOBODY = f"{'0' * 32}-{P.number:02x}:1"

@@ -2,12 +2,12 @@
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    precondition,
     rule,
 )
 
 from tests.store.machine_clients import ClientSteps
 from tests.store.machine_model import LEASE_STEPS, NOBODY, PICK, STEP_MS, VERDICT, Lease, P
+from tests.store.machine_steps import when
 from webrtc_events.core.model import (
     OutboxKind,
     Status,
@@ -27,8 +27,8 @@ class WorkerSteps(ClientSteps):
 
     # What workers do; one that crashes is a lease that nobody asks for again
 
-    @precondition(lambda self: self.postable())
     @rule(pick=PICK, count=st.integers(0, 2), verdict=VERDICT, delay=st.integers(1, 4))
+    @when(lambda self: self.postable())
     def delete_while_leased(self, pick: int, count: int, verdict: str, delay: int) -> None:
         lease = self.postable()[pick % len(self.postable())]
         self.delete_one(lease.of)
@@ -67,8 +67,8 @@ class WorkerSteps(ClientSteps):
             self.post_of(lease, count)
             self.settle_one(lease, verdict, delay, repeat=False)
 
-    @precondition(lambda self: any(model.asked() and (model.due or 0) <= self.now for model in self.models))
     @rule(verdict=VERDICT, repeat=st.booleans())
+    @when(lambda self: any(model.asked() and (model.due or 0) <= self.now for model in self.models))
     def ask_and_settle(self, verdict: str, repeat: bool) -> None:
         before = list(self.leases)
         self.claim(1)
@@ -76,8 +76,8 @@ class WorkerSteps(ClientSteps):
             self.post_of(lease, 1)
             self.settle_one(lease, verdict, 1, repeat=repeat)
 
-    @precondition(lambda self: self.postable())
     @rule(pick=PICK, count=st.integers(1, 3))
+    @when(lambda self: self.postable())
     def post(self, pick: int, count: int) -> None:
         self.post_of(self.postable()[pick % len(self.postable())], count)
 
@@ -93,8 +93,8 @@ class WorkerSteps(ClientSteps):
             if lease.posted < len(lease.claim.items) and (self.now < lease.until and lease.of.lease is lease)
         ]
 
-    @precondition(lambda self: self.leases)
     @rule(pick=PICK, verdict=VERDICT, delay=st.integers(0, 4), repeat=st.booleans())
+    @when(lambda self: self.leases)
     def settle(self, pick: int, verdict: str, delay: int, repeat: bool) -> None:
         self.settle_one(self.leases[pick % len(self.leases)], verdict, delay, repeat=repeat)
 
