@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from harness.held import can_hold
 from harness.plots import draw_all
 from harness.report import BUILD, progress
 
@@ -22,7 +23,8 @@ def main() -> int:
         "api": rounds,
         "latency": rounds,
         "idle": ("--subscriptions", str(options.subscriptions), *rounds),
-        "workers": ("--events", str(options.events), *rounds),
+        # Where workers cannot be held, they share the cores as they come.
+        "workers": ("--events", str(options.events), *rounds, *(() if can_hold() else ("--share", "0"))),
         # From the figures of drain and api.
         "scale_model": (),
     }

@@ -82,7 +82,7 @@ def _publish(server: ApiServer, store: BenchStore, subscriptions: int) -> Publis
 def _batches(server: ApiServer, subscriptions: int) -> Iterator[Request]:
     """For as many of the subscriptions, whatever there are: what is new to a session costs more."""
     job = Job("", "", "", ("https://127.0.0.1:9443",), subscriptions, 1)
-    targets = cycle(random.Random(subscriptions).sample(range(subscriptions), _TARGETS))
+    targets = cycle(random.Random(subscriptions).sample(range(subscriptions), min(_TARGETS, subscriptions)))
     rounds = count(1)
     headers = server.headers(_GATEWAY) | BATCH
     while True:

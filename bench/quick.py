@@ -4,6 +4,7 @@ Drain beside bare libcurl, acceptance beside bare Flask, and the way of an event
 the rest, and more rounds.
 """
 
+import argparse
 import sys
 import tempfile
 import time
@@ -32,6 +33,9 @@ SCENARIOS = [scenario for scenario in acceptance.SCENARIOS if scenario.name.star
 
 
 def main() -> int:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     begun = time.monotonic()
     report: dict[str, Any] = {"machine": machine()}
     show_machine(report["machine"])

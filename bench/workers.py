@@ -26,8 +26,8 @@ _ONE, _PROCESSES = "1 worker", "--processes {}"
 
 def main() -> int:
     options = _options()
-    if not can_hold():
-        print("holding a worker to a share of a core takes root and control groups", file=sys.stderr)
+    if options.share and not can_hold():
+        print("Holding a worker to a share of a core takes root and control groups: --share 0 does without.")
         return 2
     with scene(hosts=options.hosts, targets=options.subscriptions, events=options.events) as place:
         report = {"machine": machine(), "store": place.store.version, "options": vars(options)}
@@ -87,7 +87,10 @@ def _options() -> argparse.Namespace:
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
+    numbers = [int(number) for number in text.split(",")]
+    if numbers[0] != 1 or min(numbers) < 1:
+        raise argparse.ArgumentTypeError("1 comes first: the others are compared with it")
+    return numbers
 
 
 if __name__ == "__main__":

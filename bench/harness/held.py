@@ -18,7 +18,8 @@ __all__ = ["can_hold"]
 # So short that a program held to a third of a core never pauses for longer than a few ms.
 _PERIOD_US = 10_000
 _V1, _V2 = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
-_END_S = 15.0
+# Less than who started this waits for it.
+_END_S = 10.0
 _POLL_S = 0.05
 
 
@@ -53,23 +54,32 @@ def _group(share: float) -> Iterator[Path]:
         group.rmdir()
 
 
+def _start(command: Sequence[str], share: float, stack: ExitStack) -> "subprocess.Popen[bytes]":
+    """The group is left, and removed, once the program has ended."""
+    group = stack.enter_context(_group(share)) if share else None
+    process = subprocess.Popen(command)
+    stack.callback(_wait, process)
+    if group:
+        # All threads of a process that has just begun, and what it starts.
+        (group / "cgroup.procs").write_text(str(process.pid))
+    return process
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
-def _copy(command: Sequence[str], share: float) -> "Iterator[subprocess.Popen[bytes]]":
-    with ExitStack() as stack:
-        group = stack.enter_context(_group(share)) if share else None
-        process = subprocess.Popen(command)
-        try:
-            if group:
-                # All threads of a process that has just begun, and what it starts.
-                (group / "cgroup.procs").write_text(str(process.pid))
-            yield process
-        finally:
+def _ending(processes: "Sequence[subprocess.Popen[bytes]]") -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for process in processes:
             process.terminate()
-            try:
-                process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def _asked_to_end(*_: object) -> None:
@@ -79,9 +89,13 @@ def _asked_to_end(*_: object) -> None:
 def main(arguments: Sequence[str]) -> int:
     copies, share, command = int(arguments[0]), float(arguments[1]), arguments[2:]
     signal.signal(signal.SIGTERM, _asked_to_end)
+    processes: list[subprocess.Popen[bytes]] = []
     with ExitStack() as stack:
+        # All are asked to end before one is waited for.
+        waits = stack.enter_context(ExitStack())
+        stack.enter_context(_ending(processes))
         try:
-            processes = [stack.enter_context(_copy(command, share)) for _ in range(copies)]
+            processes.extend(_start(command, share, waits) for _ in range(copies))
             while all(process.poll() is None for process in processes):
                 time.sleep(_POLL_S)
         except KeyboardInterrupt:
