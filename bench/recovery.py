@@ -167,16 +167,19 @@ def main() -> int:
             backlogs.append(backlog(bench, options.outage))
             progress(f"round {number} of {options.rounds}: {drains[-1].per_s:,.0f}/s, {backlogs[-1]}")
     report |= {
-        "kill": [asdict(one) for one in kills],
-        "outage": [asdict(one) for one in backlogs],
-        "drain": [asdict(one) for one in drains],
+        "kill": [asdict(killing) for killing in kills],
+        "outage": [asdict(outage) for outage in backlogs],
+        "drain": [asdict(drain) for drain in drains],
     }
     finish(options.name, report, [_kill_table(kills), _outage_table(drains, backlogs)])
-    return int(any(one.lost or one.overtaken for one in (*kills, *backlogs, *drains)))
+    return int(any(found.lost or found.overtaken for found in (*kills, *backlogs, *drains)))
 
 
 def _kill_table(kills: Sequence[Killed]) -> str:
-    row = ("kill -9 of the worker", *(median(one[name] for one in map(asdict, kills)) for name in _KILL))
+    row = (
+        "kill -9 of the worker",
+        *(median(figures[name] for figures in map(asdict, kills)) for name in _KILL),
+    )
     return table(
         ("", "nothing arrives for, s", "all served again after, s", "sent again", "lost", "overtaken"), [row]
     )
@@ -186,9 +189,9 @@ _KILL = ("gap_s", "all_on_s", "repeated", "lost", "overtaken")
 
 
 def _outage_table(drains: Sequence[Backlog], backlogs: Sequence[Backlog]) -> str:
-    rates = [[one.per_s for one in found] for found in (backlogs, drains)]
+    rates = [[drain.per_s for drain in found] for found in (backlogs, drains)]
     rows = [
-        (name, *(median(one[figure] for one in map(asdict, found)) for figure in _OUTAGE), ratio)
+        (name, *(median(figures[figure] for figures in map(asdict, found)) for figure in _OUTAGE), ratio)
         for name, found, ratio in (
             ("no outage", drains, "-"),
             ("after an outage", backlogs, f"x {paired_ratio(*rates):.2f}"),

@@ -70,7 +70,7 @@ def _cost(given: float | None, option: str, rounds: Sequence[Mapping[str, float]
         return given / 1000
     if not rounds:
         raise SystemExit(f"{option} is not measured yet: run bench/drain.py and bench/api.py, or give it")
-    return median(one[figure] for one in rounds) / 1000
+    return median(figures[figure] for figures in rounds) / 1000
 
 
 def _carried(costs: Costs, options: argparse.Namespace) -> str:
@@ -82,7 +82,7 @@ def _carried(costs: Costs, options: argparse.Namespace) -> str:
             for workers in options.workers
         ]
         rows.append(
-            (_count(masters, "master"), *(f"{_NUMBER.format(one.per_s)} ({one.saturated})" for one in found))
+            (_count(masters, "master"), *(f"{_NUMBER.format(run.per_s)} ({run.saturated})" for run in found))
         )
     heads = (
         f"deliveries/s, {options.partitions} partitions",
