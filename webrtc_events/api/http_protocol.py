@@ -85,8 +85,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._framing.add(data)
         self._read_on()
-        if self._framing.in_body and not self._is_answered:
-            # The next piece of a body comes once this one is asked for.
+        if self._framing.in_body and not self._is_answered and self.cycle.body:
+            # The next piece of a body comes once this one is asked for. Who waits for the first does not
+            # ask again: the size of a chunk alone is no reason to pause.
             self.flow.pause_reading()
         self._watch()
 
