@@ -115,6 +115,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._framing.close()
             self.cycle.keep_alive = False
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers are dropped: the application may have checked the headers already (RFC 9110, 6.5.1).
+        if not self._framing.in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """
         Raises:
