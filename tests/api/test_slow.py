@@ -361,3 +361,77 @@ def test_a_tunnel_is_refused(api: Api) -> None:
     with connect(api) as client:
         client.sendall(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n" + GOOD)
         assert answer(read_to_end(client)).status_code in (400, 404)
+
+
+class Reads:
+    """How many bytes a server has read, from all its clients."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._bytes = 0
+
+    def add(self, count: int) -> None:
+        with self._changed:
+            self._bytes += count
+            self._changed.notify_all()
+
+    def send(self, connection: socket.socket, data: bytes) -> None:
+        """Returns once it is read, and has got to an application that waits for it."""
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        last = self._bytes + len(data)
+        connection.sendall(data)
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._bytes >= last, 10), data
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    counted = Reads()
+    read = protocol.HttpProtocol.data_received
+
+    def data_received(self: protocol.HttpProtocol, data: bytes) -> None:
+        read(self, data)
+        self.loop.call_soon(counted.add, len(data))
+
+    monkeypatch.setattr(protocol.HttpProtocol, "data_received", data_received)
+    return counted
+
+
+CHUNKS = b"5;a=b\r\n\r\n\r\n{\r\n0C\r\n0\r\n\r\nGET / }\r\n0\r\nx-a: b\r\n\r\n"
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        return
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message["body"]
+        more = message["more_body"]
+    length = b"%d" % len(body)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def test_chunks_arrive_wherever_they_are_cut(issuer: Issuer, reads: Reads) -> None:
+    """Not every piece brings some of the body, though the application waits for it."""
+    start = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serving(echo, issuer) as api, connect(api) as client:
+        for pieces in [(CHUNKS[:cut], CHUNKS[cut:]) for cut in range(1, len(CHUNKS))]:
+            for piece in (start, *pieces):
+                reads.send(client, piece)
+            response = HTTPResponse(client)
+            response.begin()
+            assert response.read() == b"\r\n\r\n{0\r\n\r\nGET / }", pieces
+
+
+def test_a_create_arrives_byte_by_byte(api: Api, reads: Reads) -> None:
+    body = json.dumps(subscription_request()).encode()
+    half = len(body) // 2
+    parts = (body[:half], body[half:], b"")
+    create = head(api, "Transfer-Encoding: chunked", "Connection: close")
+    create += b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    with connect(api) as client:
+        for at in range(len(create)):
+            reads.send(client, create[at : at + 1])
+        assert statuses(read_to_end(client)) == [b"201"]
