@@ -363,6 +363,15 @@ def test_a_tunnel_is_refused(api: Api) -> None:
         assert answer(read_to_end(client)).status_code in (400, 404)
 
 
+def test_a_client_of_http_1_0_is_not_asked_for_the_body(api: Api) -> None:
+    """It would take that for the answer."""
+    body = json.dumps(subscription_request()).encode()
+    create = head(api, "Expect: 100-continue", f"Content-Length: {len(body)}") + body
+    with connect(api) as client:
+        client.sendall(create.replace(b" HTTP/1.1", b" HTTP/1.0", 1))
+        assert statuses(read_to_end(client)) == [b"201"]
+
+
 class Reads:
     """How many bytes a server has read, from all its clients."""
 
