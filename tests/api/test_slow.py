@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import select
 import socket
 import threading
@@ -331,6 +332,24 @@ def test_requests_that_come_at_once_are_answered_in_turn(api: Api) -> None:
         b"GET /healthz HTTP/1.1\r\nHost: x\r\nx-a: b\r\n c\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost : x\r\n\r\n",
         b"GET /healthz HTTP/3.0\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.2\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/0.9\r\nHost: x\r\n\r\n",
+        b"GET /healthz\r\nHost: x\r\n\r\n",
+        b"GET /healthz\r\n\r\n",
+        b"GET /healthz RTSP/1.0\r\nHost: x\r\n\r\n",
+        b"SOURCE /healthz ICE/1.0\r\nHost: x\r\n\r\n",
+        b"GET  /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1 \r\nHost: x\r\n\r\n",
+        b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nx-a: b\r\n \r\nx-c: d\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nUpgrade: a\r\n \r\nx-c: d\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nUpgrade: a\0b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nUpgrade: a\x7fb\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nUpgrade: a\0b\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nUpgrade: a\rx-c: d\r\n\r\n",
         b"GET /h\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: x\r\nx-a: " + b"b" * 40_000 + b"\r\n\r\n",
     ],
@@ -361,6 +380,18 @@ def test_a_tunnel_is_refused(api: Api) -> None:
     with connect(api) as client:
         client.sendall(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n" + GOOD)
         assert answer(read_to_end(client)).status_code in (400, 404)
+
+
+def test_blanks_behind_a_value_are_no_part_of_it(api: Api) -> None:
+    body = json.dumps(subscription_request()).encode()
+    create = head(api, f"Content-Length: {len(body)} \t", "x-correlator: abc ") + body
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    chunked = head(api, "Transfer-Encoding: Chunked\t", "x-correlator: \t a ", "Connection: close ") + chunks
+    with connect(api) as client:
+        client.sendall(create + chunked)
+        received = read_to_end(client)
+    assert statuses(received) == [b"201", b"201"]
+    assert re.findall(rb"(?i)x-correlator: *([^\r]*)", received) == [b"abc", b"a"]
 
 
 def test_a_client_of_http_1_0_is_not_asked_for_the_body(api: Api) -> None:
