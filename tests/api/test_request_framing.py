@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webrtc_events.api.request_framing import _MAX_HEAD_BYTES, Framing, InvalidFramingError
+from webrtc_events.api.request_framing import _MAX_BYTES, Framing, InvalidFramingError
 
 HEAD = b"POST /a HTTP/1.1\r\nHost: x\r\n\r\n"
 CUTS = st.lists(st.integers(0, 80), max_size=8)
@@ -18,7 +18,7 @@ def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 def parts_of(data: bytes, cuts: list[int], length: int | None) -> list[bytes]:
-    """Heads, and bodies of `length` bytes; None: they are chunked, and end as `0` and an empty line do."""
+    """Heads, and bodies of `length` bytes; None: they are chunked, and have a trailer."""
     framing = Framing()
     parts: list[bytes] = []
     body = b""
@@ -31,7 +31,7 @@ def parts_of(data: bytes, cuts: list[int], length: int | None) -> list[bytes]:
                 body = b""
             else:
                 body += piece
-            if len(body) == length or (length is None and body.endswith(b"\r\n0\r\n\r\n")):
+            if len(body) == length or (length is None and body.endswith(b"0\r\nx: y\r\n\r\n")):
                 parts.append(body)
                 framing.end_body()
     assert not framing.has_begun
@@ -45,9 +45,42 @@ def test_a_body_of_known_length_ends_where_it_says(cuts: list[int]) -> None:
 
 
 @given(cuts=CUTS)
-def test_chunks_end_at_an_empty_line(cuts: list[int]) -> None:
-    body = b"4\r\n\r\n\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+def test_chunks_end_behind_their_trailers(cuts: list[int]) -> None:
+    body = b"4\r\n\r\n\r\n\r\n5;a=b\r\n0\r\n\r\n\r\n02\r\n{}\r\n0\r\nx: y\r\n\r\n"
     assert parts_of((HEAD + body) * 2, cuts, None) == [HEAD, body] * 2
+
+
+def chunked(*come: bytes) -> Framing:
+    framing = Framing()
+    framing.begin_body(0, is_chunked=True)
+    for data in come:
+        framing.add(data)
+    return framing
+
+
+def test_chunks_are_given_out_together_whatever_is_in_them() -> None:
+    """A piece for each empty line in them would cost more than all else that is done with them."""
+    data = b"\r\n\r\n" * 1000
+    chunks = b"%x\r\n%b\r\n" % (len(data), data) * 3
+    assert chunked(chunks).piece() == chunks
+
+
+@pytest.mark.parametrize(
+    "size", [b"x", b"+5", b"-0", b"0x5", b"5 ", b" 5", b"", b"5\n", b"5;a\n", b"5;a\rb", b"5\r\r", b"0" * 21]
+)
+def test_what_is_no_size_of_a_chunk_is_refused_as_soon_as_it_shows(size: bytes) -> None:
+    framing = chunked(b"2\r\n{}\r\n", size or b"\r\n")
+    with pytest.raises(InvalidFramingError):
+        framing.piece()
+
+
+@pytest.mark.parametrize("begin", [b"1;", b"0;", b"0\r\nx: ", b"0\r\n"])
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\r\n\r\n"])
+def test_what_is_around_chunks_is_bounded(begin: bytes, end: bytes) -> None:
+    framing = chunked(b"2\r\n{}\r\n", begin, (b"a: b\r\n" if begin.endswith(b"\n") else b"aaaaaa") * 6000)
+    framing.add(end + (end and b"1"))
+    with pytest.raises(InvalidFramingError):
+        framing.piece()
 
 
 @given(cuts=CUTS)
@@ -75,7 +108,7 @@ def test_what_begins_no_request_is_refused_as_soon_as_it_shows(head: bytes, cuts
 @pytest.mark.parametrize("rest", [b"", b"\r\n\r\n"])
 def test_a_head_is_bounded(rest: bytes) -> None:
     framing = Framing()
-    framing.add(HEAD[:-4] + b"\r\nx: " + b"x" * _MAX_HEAD_BYTES + rest)
+    framing.add(HEAD[:-4] + b"\r\nx: " + b"x" * _MAX_BYTES + rest)
     with pytest.raises(InvalidFramingError):
         framing.piece()
 

@@ -1,4 +1,4 @@
-"""Clients that are slow, or hold much, or mince HTTP: each is answered, or let go, and holds nobody up."""
+"""Clients that are slow, or hold much: each is answered, or let go, and holds nobody up."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import pytest
 import requests
 from starlette.types import Receive, Scope, Send
 
-from tests.api.conftest import NETWORK, PUBLIC, Api, serving
+from tests.api.conftest import PUBLIC, Api, serving
 from tests.api.test_operations import assert_error, subscription_request
 from tests.harness.issuer import Issuer
 from tests.production.operations.proxy import parsed
@@ -246,118 +246,3 @@ def test_a_body_is_read_in_small_pieces_as_it_is_asked_for(issuer: Issuer) -> No
         assert api("POST", "/", data=b"x" * 1_000_000).status_code == 204
     assert sum(pieces) == 1_000_000
     assert max(pieces) <= 2 * protocol._READ_BYTES
-
-
-BARE = [
-    b"GET /healthz HTTP/1.1\nHost: x\r\n\r\n",
-    b"GET /healthz HTTP/1.1\r\nHost: x\n\r\n",
-    b"GET /healthz HTTP/1.1\r\nHost: x\r\n\n",
-    b"GET /healthz HTTP/1.1\nHost: x\n\n",
-    b"GET /healthz HTTP/1.1\r\nHost: x\r\nx-a: b\nx-c: d\r\n\r\n",
-    b"\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
-]
-
-
-@pytest.mark.parametrize("request_", BARE)
-def test_a_bare_line_feed_in_a_head_is_refused(api: Api, request_: bytes) -> None:
-    with connect(api) as bare:
-        bare.sendall(request_)
-        assert_error(answer(read_to_end(bare)), 400, "INVALID_ARGUMENT")
-    # Byte by byte, and behind a request that is in order.
-    good = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-    with connect(api) as bare:
-        drip(bare, request_).join(10)
-        assert_error(answer(read_to_end(bare)), 400, "INVALID_ARGUMENT")
-    with connect(api) as bare:
-        bare.sendall(good + request_)
-        received = read_to_end(bare)
-        assert received.startswith(b"HTTP/1.1 200")
-        assert_error(answer(received[received.index(b"HTTP/1.1 400") :]), 400, "INVALID_ARGUMENT")
-
-
-@pytest.mark.parametrize("end", [b"0\r\n\n", b"0\r\nx-a: b\n\r\n", b"0\n\r\n", b"0\r\nx-a: b\r\n\n"])
-def test_a_bare_line_feed_at_the_end_of_chunks_ends_no_body(api: Api, end: bytes) -> None:
-    with connect(api) as bare:
-        bare.sendall(head(api, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n" + end)
-        bare.shutdown(socket.SHUT_WR)
-        # Whatever is said of it, the connection ends, and nothing behind it is a request.
-        received = read_to_end(bare)
-    assert b"HTTP/1.1 2" not in received
-
-
-def test_line_ends_in_a_body_are_the_clients(api: Api) -> None:
-    body = json.dumps(subscription_request(), indent=1).encode()
-    assert b"\n" in body
-    headers = {"Content-Type": "application/json"}
-    assert api("POST", SUBSCRIPTIONS, data=body, headers=headers).status_code == 201
-    chunks = (body[at : at + 7] for at in range(0, len(body), 7))
-    assert api("POST", SUBSCRIPTIONS, data=chunks, headers=headers).status_code == 201
-
-
-def test_what_is_no_http_is_an_error_info(api: Api) -> None:
-    for nonsense in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"x" * 70_000, b"\x16\x03\x01"):
-        with connect(api) as broken:
-            broken.sendall(nonsense)
-            assert_error(answer(read_to_end(broken)), 400, "INVALID_ARGUMENT")
-    assert api("PUT", f"{NETWORK}/registrations/r", json={}).status_code == 400
-
-
-GOOD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def statuses(received: bytes) -> list[bytes]:
-    return [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]]
-
-
-def test_requests_that_come_at_once_are_answered_in_turn(api: Api) -> None:
-    body = json.dumps(subscription_request()).encode()
-    create = head(api, f"Content-Length: {len(body)}") + body
-    chunked = head(api, "Transfer-Encoding: chunked") + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-    unknown = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    with connect(api) as client:
-        client.sendall(GOOD + create + chunked + GOOD + unknown + GOOD)
-        assert statuses(read_to_end(client)) == [b"200", b"201", b"201", b"200", b"404"]
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\n\r\n",
-        b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
-        b"POST /healthz HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\nx-a: b\r\n c\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost : x\r\n\r\n",
-        b"GET /healthz HTTP/3.0\r\nHost: x\r\n\r\n",
-        b"GET /h\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\nx-a: " + b"b" * 40_000 + b"\r\n\r\n",
-    ],
-)
-def test_a_head_that_may_be_read_in_two_ways_is_refused(api: Api, request_: bytes) -> None:
-    with connect(api) as client:
-        client.sendall(GOOD + request_)
-        received = read_to_end(client)
-        assert statuses(received) == [b"200", b"400"]
-        assert_error(answer(received[received.index(b"HTTP/1.1 400") :]), 400, "INVALID_ARGUMENT")
-
-
-def test_who_asks_for_another_protocol_is_answered_in_this_one(api: Api) -> None:
-    """As Java's client does with each first request."""
-    body = json.dumps(subscription_request()).encode()
-    upgrade = (
-        "Connection: Upgrade, HTTP2-Settings",
-        "Upgrade: h2c",
-        "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
-    )
-    last = GOOD.replace(b"Host", b"Connection: close\r\nHost")
-    with connect(api) as client:
-        client.sendall(head(api, *upgrade, f"Content-Length: {len(body)}") + body + last)
-        assert statuses(read_to_end(client)) == [b"201", b"200"]
-
-
-def test_a_tunnel_is_refused(api: Api) -> None:
-    with connect(api) as client:
-        client.sendall(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n" + GOOD)
-        assert answer(read_to_end(client)).status_code in (400, 404)

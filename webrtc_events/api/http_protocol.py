@@ -27,8 +27,13 @@ _DEADLINE_S = 10.0
 _READER_DEADLINE_S = 30.0
 # asyncio reads 256 KiB at once: what a thousand clients send before anybody looks at their requests.
 _READ_BYTES = 16 * 1024
+# RFC 9112, 3. llhttp takes HTTP/0.9, HTTP/2.0, RTSP and ICE too, and more than one space.
+_REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[01]\r\n")
+# It is no part of a value (RFC 9110, 5.5). A line of nothing else stays: empty, it would end the head.
+_TRAILING_SPACE = re.compile(rb"(?<=[^\r\n\t ])[\t ]+(?=\r\n)")
 # Java's client asks for HTTP/2 by it. Nobody has to heed it (RFC 9110, 7.8), and llhttp would skip the body.
-_UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
+# What may not be in a value stays, and is refused.
+_UPGRADE = re.compile(rb"\r\nupgrade:[\t -~\x80-\xff]*", re.IGNORECASE)
 
 
 class _Awaited(Enum):
@@ -58,6 +63,19 @@ class _Cycle(RequestResponseCycle):
             self.expected_content_length = len(message.get("body", b""))
 
 
+def _normalized(head: bytes) -> bytes:
+    """The head, without what llhttp does not read as RFC 9110 has it.
+
+    Raises:
+        InvalidFramingError: its first line is not one of HTTP/1.1 or HTTP/1.0.
+    """
+    if not _REQUEST_LINE.match(head):
+        raise InvalidFramingError
+    if b" \r" in head or b"\t\r" in head:
+        head = _TRAILING_SPACE.sub(b"", head)
+    return _UPGRADE.sub(b"", head)
+
+
 class HttpProtocol(HttpToolsProtocol):
     """For uvicorn's option `http`.
 
@@ -85,8 +103,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._framing.add(data)
         self._read_on()
-        if self._framing.in_body and not self._is_answered:
-            # The next piece of a body comes once this one is asked for.
+        if self._framing.in_body and not self._is_answered and self.cycle.body:
+            # The next piece of a body comes once this one is asked for. Who waits for the first does not
+            # ask again: the size of a chunk alone is no reason to pause.
             self.flow.pause_reading()
         self._watch()
 
@@ -105,7 +124,7 @@ class HttpProtocol(HttpToolsProtocol):
                 piece = self._framing.piece()
                 if not piece:
                     return
-                self.parser.feed_data(_UPGRADE.sub(b"", piece) if in_head else piece)
+                self.parser.feed_data(_normalized(piece) if in_head else piece)
         except (httptools.HttpParserError, InvalidFramingError):
             self.logger.warning("Invalid HTTP request received.")
             self._refuse(InvalidArgument("The request is not valid HTTP."))
@@ -114,21 +133,28 @@ class HttpProtocol(HttpToolsProtocol):
             self._framing.close()
             self.cycle.keep_alive = False
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers are dropped: the application may have checked the headers already (RFC 9110, 6.5.1).
+        if not self._framing.in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """
         Raises:
             InvalidFramingError: a head that RFC 9112 wants refused, and llhttp takes.
         """
         version = self.parser.get_http_version()
-        hosts, length, is_chunked = self._framing_headers()
-        if hosts > 1 or (hosts == 0 and version == "1.1") or (is_chunked and version == "1.0"):
+        hosts, length, codings = self._framing_headers()
+        if hosts > 1 or (hosts == 0 and version == "1.1"):
+            raise InvalidFramingError
+        if codings and (version == "1.0" or codings != [b"chunked"]):
             raise InvalidFramingError
         path, _, self.scope["query_string"] = self.url.partition(b"?")
         self.scope["raw_path"] = self.root_path.encode("ascii") + path
         self.scope["path"] = self.root_path + unquote(path.decode("ascii"))
         self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["http_version"] = version
-        self._framing.begin_body(length, is_chunked=is_chunked)
+        self._framing.begin_body(length, is_chunked=bool(codings))
         self.cycle = _Cycle(
             scope=self.scope,
             transport=self.transport,
@@ -138,24 +164,25 @@ class HttpProtocol(HttpToolsProtocol):
             access_log=self.access_log,
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
+            # RFC 9110, 10.1.1: HTTP/1.0 does not know it.
+            expect_100_continue=self.expect_100_continue and version != "1.0",
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
         self._unset_keepalive_if_required()
         self._start_asgi_task(self.cycle, self.app)
 
-    def _framing_headers(self) -> tuple[int, int, bool]:
-        """How many hosts are named, how long the body is, whether it is chunked. llhttp has checked both."""
-        hosts, length, is_chunked = 0, 0, False
+    def _framing_headers(self) -> tuple[int, int, list[bytes]]:
+        """How many hosts are named, how long the body is, how it is coded. llhttp has checked the length."""
+        hosts, length, codings = 0, 0, []
         for name, value in self.headers:
             if name == b"host":
                 hosts += 1
             elif name == b"content-length":
                 length = int(value)
             elif name == b"transfer-encoding":
-                is_chunked = True
-        return hosts, length, is_chunked
+                codings.append(value.lower())
+        return hosts, length, codings
 
     def on_message_complete(self) -> None:
         self._framing.end_body()

@@ -1,17 +1,23 @@
 """Where heads and bodies end in what comes over a connection: a parser is given one after the other."""
 
+import re
+
 __all__ = ["Framing", "InvalidFramingError"]
 
-_MAX_HEAD_BYTES = 32 * 1024
-_END = b"\r\n\r\n"
+# Of a head, of the line that says how long a chunk is, of trailers.
+_MAX_BYTES = 32 * 1024
+_LINE_END = b"\r\n"
+_END = _LINE_END * 2
 # Of an end, what may have come with the piece before.
 _OVERLAP = len(_END) - 1
 # No request begins with less: control characters, a space, an empty line.
 _FIRST_VISIBLE = 0x21
+# RFC 9112, 7.1. The line may not be whole yet.
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\r\n]*)?(?:\r\n|\r?\Z)")
 
 
 class InvalidFramingError(Exception):
-    """A head is too long, or not as RFC 9112 has it."""
+    """A head, or what is around chunks, is too long or not as RFC 9112 has it."""
 
 
 class Framing:
@@ -24,12 +30,11 @@ class Framing:
     def __init__(self) -> None:
         self.in_body = False
         self._unparsed = bytearray()
-        # Of a head that is not complete, so many bytes have been looked at.
+        # How many bytes of a head that is not complete have been looked at.
         self._seen = 0
-        # Of the body. None: it is chunked.
-        self._left: int | None = 0
-        # The last bytes of chunks that were given out.
-        self._tail = b""
+        self._is_chunked = False
+        # Of the body, or of the chunk and the line end behind it.
+        self._left = 0
         self._closed = False
 
     @property
@@ -49,8 +54,8 @@ class Framing:
     def begin_body(self, length: int, *, is_chunked: bool) -> None:
         """A head was complete; its body has `length` bytes unless it is chunked."""
         self.in_body = True
-        self._left = None if is_chunked else length
-        self._tail = b""
+        self._is_chunked = is_chunked
+        self._left = 0 if is_chunked else length
 
     def end_body(self) -> None:
         self.in_body = False
@@ -58,14 +63,16 @@ class Framing:
     def piece(self) -> bytes:
         """What is to be parsed next: a head, or what there is of its body; nothing if more has to come.
 
+        Of a chunked body, lines that are not whole stay here.
+
         Raises:
-            InvalidFramingError: it begins no request.
+            InvalidFramingError: it begins no request, or no chunk.
         """
         if not self._unparsed:
             return b""
         if not self.in_body:
             return self._head()
-        if self._left is None:
+        if self._is_chunked:
             return self._taken(self._end_of_chunks())
         taken = self._taken(self._left)
         self._left -= len(taken)
@@ -75,7 +82,7 @@ class Framing:
         head = self._unparsed
         found = head.find(_END, max(0, self._seen - _OVERLAP))
         end = len(head) if found < 0 else found + len(_END)
-        if head[0] < _FIRST_VISIBLE or end > _MAX_HEAD_BYTES or self._has_bare_line_feed(end):
+        if head[0] < _FIRST_VISIBLE or end > _MAX_BYTES or self._has_bare_line_feed(end):
             raise InvalidFramingError
         self._seen = end if found < 0 else 0
         return b"" if found < 0 else self._taken(end)
@@ -87,10 +94,34 @@ class Framing:
         return self._unparsed.count(b"\n", max(first, self._seen), end) != pairs
 
     def _end_of_chunks(self) -> int:
-        """Up to what may be their end: if it is, the parser says so, and what follows is another request."""
-        found = (self._tail + self._unparsed).find(_END)
-        end = len(self._unparsed) if found < 0 else found + len(_END) - len(self._tail)
-        self._tail = b"" if found >= 0 else bytes(self._tail + self._unparsed[:end])[-_OVERLAP:]
+        """Up to the end of the body, or as far as lines are whole. The parser checks what is between them."""
+        at, come = 0, len(self._unparsed)
+        while at < come and self._is_chunked:
+            if not self._left:
+                begin = self._begin_chunk(at)
+                if begin == at:
+                    break
+                at = begin
+            passed = min(self._left, come - at)
+            self._left -= passed
+            at += passed
+        return at
+
+    def _begin_chunk(self, at: int) -> int:
+        """Where its data begins, or the trailers of the last one end; `at` itself if more has to come."""
+        size = _CHUNK_SIZE.match(self._unparsed, at)
+        if size is None:
+            raise InvalidFramingError
+        octets = int(size[1], 16)
+        mark = _LINE_END if octets else _END
+        found = self._unparsed.find(mark, size.end(1))
+        end = len(self._unparsed) if found < 0 else found + len(mark)
+        if end - at > _MAX_BYTES:
+            raise InvalidFramingError
+        if found < 0:
+            return at
+        self._is_chunked = octets > 0
+        self._left = octets + len(_LINE_END) if octets else 0
         return end
 
     def _taken(self, count: int) -> bytes:
