@@ -169,6 +169,28 @@ def test_a_subscription_whose_client_is_out_of_reach_is_removed_later(
     assert store.subscriptions.get(other.id) is not None
 
 
+def test_a_create_at_a_session_that_is_out_of_reach_takes_no_quota(
+    cluster: Cluster, connect: Connect
+) -> None:
+    store = connect(cluster.url, MAX_SUBSCRIPTIONS="2")
+    registration, _, _ = one_of_each(cluster)
+    client = client_on(cluster, cluster.masters[0])
+    session = session_on(cluster, cluster.masters[1])
+    cluster.masters[1].kill()
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            created(
+                store,
+                registration=registration,
+                client=client,
+                session=session,
+                event_type=EventType.SESSION_STATUS,
+            )
+    for _ in range(2):
+        created(store, registration=registration, client=client)
+    assert len(all_of(store, client)) == 2
+
+
 def test_there_is_no_subscription_that_its_session_cannot_lead_to(
     cluster: Cluster, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,12 +66,14 @@ class SessionJoins:
     def joined(
         self, subscription: Subscription, partition: Partition, answers: Sequence[Any]
     ) -> JoinedSession | None:
-        """`answers` are those of `calls`. None: the subscription is to no session."""
+        """`answers` are those of `calls`, or why there are none. None: the subscription is to no session."""
         session = subscription.session
         if session is None:
             return None
         if not answers:
             return self._joined_apart(subscription, session, partition)
+        if isinstance(answers[0], Unavailable):
+            raise answers[0]
         fields, numbers = (WrongType() if part == "WRONGTYPE" else part for part in answers[0])
         if not isinstance(fields, WrongType):
             fields = dict(zip(fields[::2], fields[1::2], strict=True))

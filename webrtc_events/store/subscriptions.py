@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -194,12 +195,18 @@ class SubscriptionRecords:
             self._limits.per_client,
             self._session_joins.calls(subscription, partition),
         )
-        joined = self._session_joins.joined(subscription, partition, answers)
-        outcome = self._session_outcome(subscription, joined)
-        if outcome is CreateOutcome.CREATED and not reserved:
-            outcome = CreateOutcome.QUOTA
-        may_be = outcome is CreateOutcome.CREATED
-        room = self._session_room(subscription, partition, joined) if may_be else None
+        try:
+            joined = self._session_joins.joined(subscription, partition, answers)
+            outcome = self._session_outcome(subscription, joined)
+            if outcome is CreateOutcome.CREATED and not reserved:
+                outcome = CreateOutcome.QUOTA
+            may_be = outcome is CreateOutcome.CREATED
+            room = self._session_room(subscription, partition, joined) if may_be else None
+        except Unavailable:
+            # It will not be made. Where its client's index is out too, it counts for a minute.
+            with suppress(Unavailable):
+                self._client_index.remove(subscription.client, subscription.id)
+            raise
         return outcome, joined, room
 
     def _session_outcome(self, subscription: Subscription, joined: JoinedSession | None) -> CreateOutcome:
