@@ -1,14 +1,17 @@
 """A cluster of which a part is out: that part is unavailable, and nothing else is."""
 
+from typing import Any
+
 import pytest
 
 from tests.cluster.conftest import Build, Connect
-from tests.harness.builders import all_of, append, created, invitation
+from tests.harness.builders import SINK, all_of, append, created, invitation, new_subscription
 from tests.harness.clusters import Cluster
 from tests.harness.sinks import Answer, RecordingSink
 from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.store.keys import Partition, partition_of
+from webrtc_events.core.model import EventType
+from webrtc_events.store.keys import Partition, partition_of, session_key
 from webrtc_events.store.settlements import Settlement
 from webrtc_events.store.store import Store
 
@@ -35,6 +38,11 @@ def one_of_each(cluster: Cluster) -> list[str]:
 def client_on(cluster: Cluster, master: ValkeyServer) -> str:
     """A client whose index is the master's."""
     return next(f"c{n}" for n in range(99) if cluster.master_of(f"client:{{c{n}}}") is master)
+
+
+def session_on(cluster: Cluster, master: ValkeyServer) -> str:
+    """A session whose index is the master's."""
+    return next(f"m{n}" for n in range(99) if cluster.master_of(session_key(f"m{n}")) is master)
 
 
 def works(store: Store, registration: str, number: int) -> bool:
@@ -159,6 +167,55 @@ def test_a_subscription_whose_client_is_out_of_reach_is_removed_later(
     eventually(lambda: store.expiry.sweep() == 1, "it is removed")
     assert store.subscriptions.get(made.id) is None
     assert store.subscriptions.get(other.id) is not None
+
+
+def test_a_create_at_a_session_that_is_out_of_reach_takes_no_quota(
+    cluster: Cluster, connect: Connect
+) -> None:
+    store = connect(cluster.url, MAX_SUBSCRIPTIONS="2")
+    registration, _, _ = one_of_each(cluster)
+    client = client_on(cluster, cluster.masters[0])
+    session = session_on(cluster, cluster.masters[1])
+    cluster.masters[1].kill()
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            created(
+                store,
+                registration=registration,
+                client=client,
+                session=session,
+                event_type=EventType.SESSION_STATUS,
+            )
+    for _ in range(2):
+        created(store, registration=registration, client=client)
+    assert len(all_of(store, client)) == 2
+
+
+def test_there_is_no_subscription_that_its_session_cannot_lead_to(
+    cluster: Cluster, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session's node goes out after the first round trip of the create."""
+    store = connect(cluster.url)
+    registration, _, _ = one_of_each(cluster)
+    client = client_on(cluster, cluster.masters[0])
+    session = session_on(cluster, cluster.masters[1])
+    joins = store.subscriptions._session_joins
+    run_create = joins.run_create
+
+    def when_out(*args: Any) -> Any:
+        cluster.masters[1].kill()
+        return run_create(*args)
+
+    monkeypatch.setattr(joins, "run_create", when_out)
+    made = new_subscription(
+        registration=registration, client=client, session=session, event_type=EventType.SESSION_STATUS
+    )
+    with pytest.raises(Unavailable):
+        store.subscriptions.create(made, sink=SINK, headers={}, sealed=None)
+    assert store.subscriptions.get(made.id) is None
+    partition = partition_of(registration, 64)
+    assert not store.client.exists(partition.session(session))
+    assert not store.client.exists(partition.registration(made.type, registration))
 
 
 def test_a_store_that_is_out_as_a_whole_is_unavailable(cluster: Cluster, connect: Connect) -> None:

@@ -28,6 +28,25 @@ def test_who_falls_silent_is_forgotten(store: Store, store_at: StoreAt) -> None:
     assert store_at(7).workers.beat("one") == ["one"]
 
 
+def test_who_falls_silent_is_forgotten_when_the_clock_goes_back(store: Store, store_at: StoreAt) -> None:
+    ahead = store_at(3600)
+    ahead.workers.beat("killed")
+    assert set(ahead.workers.beat("one")) == {"killed", "one"}
+    # The others say again that they are running.
+    assert store.workers.beat("one") == ["one"]
+    assert set(store.workers.beat("two")) == {"one", "two"}
+    store.workers.leave("two")
+    assert store.workers.beat("one") == ["one"]
+
+
+def test_leaving_removes_nobody_else(store: Store) -> None:
+    store.workers.beat("one")
+    store.workers.leave("two")
+    store.workers.beat("three")
+    store.workers.leave("three")
+    assert set(store.workers.beat("four")) == {"one", "four"}
+
+
 def test_when_all_are_gone_nothing_of_them_stays(store: Store, raw_store: "redis.Redis") -> None:
     store.workers.beat("one")
     assert 0 < raw_store.pttl(WORKERS_KEY) <= 6000

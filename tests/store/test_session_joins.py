@@ -1,20 +1,25 @@
 """A create at a media session: who may, and what leads the session to it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 import redis
 
-from tests.harness.builders import created
+from tests.harness.builders import SINK, created, new_subscription
 from tests.store.client_indexes import outcome, standings
-from webrtc_events.core.model import EventType
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import EventType, Registration
 from webrtc_events.store.keys import partition_of, session_key, session_state_key, set_aside_key
 from webrtc_events.store.redis.client import Batch
+from webrtc_events.store.redis.scripts import Call
 from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
 OF_SESSION = {"event_type": EventType.SESSION_STATUS, "session": "m1"}
 DAY_S = 24 * 3600
+FAR_MS = 4_000_000_000_000
 
 
 def test_a_create_takes_two_round_trips(
@@ -37,11 +42,11 @@ def test_a_create_takes_two_round_trips(
     assert sent == [1, 1]
     sent.clear()
     created(store, **OF_SESSION)
-    assert sent == [2, 1]
+    assert sent == [2, 2]
     sent.clear()
     # Those in other partitions are counted.
     created(store, registration="r2", **OF_SESSION)
-    assert sent == [2, 1, 1]
+    assert sent == [2, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +89,110 @@ def test_the_way_to_a_session_lasts_as_long_as_a_subscription_may_need_it(
     assert 79 * DAY_S < raw_store.ttl(session_key("m1")) <= 80 * DAY_S
     created(store, **OF_SESSION)
     assert 79 * DAY_S < raw_store.ttl(session_key("m1")) <= 80 * DAY_S
+
+
+@pytest.mark.parametrize("session", ["m1", "}m1"])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, "quota"),
+        ({"client": "b", "registration": "r2"}, "mismatch"),
+        ({"client": "b"}, "registration_quota"),
+        ({"client": "b", "expires_at_ms": 1}, "expired"),
+    ],
+)
+def test_a_create_that_is_refused_leaves_nothing_of_its_session_for_long(
+    limited: Callable[..., Store],
+    raw_store: "redis.Redis",
+    session: str,
+    values: Mapping[str, object],
+    expected: str,
+) -> None:
+    store = limited(1, max_registration_subscriptions=1)
+    store.registrations.put(Registration("r2", "d1", "other", None, None), expires_at_ms=FAR_MS, end="")
+    created(store)
+    of_session = {"event_type": EventType.SESSION_STATUS, "session": session, "expires_at_ms": FAR_MS}
+    for _ in range(2):
+        assert outcome(store, **of_session | values) == expected
+        assert raw_store.ttl(session_key(session)) <= 120
+
+
+def test_a_full_store_keeps_nothing_of_a_session_for_long(
+    store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is full from between the two round trips of the create."""
+    run_create = store.subscriptions._session_joins.run_create
+
+    def when_full(*args: Any) -> object:
+        raw_store.config_set("maxmemory", raw_store.info("memory")["used_memory"] + 50_000)
+        return run_create(*args)
+
+    monkeypatch.setattr(store.subscriptions._session_joins, "run_create", when_full)
+    try:
+        with pytest.raises(Unavailable, match="full"):
+            outcome(store, **OF_SESSION)
+    finally:
+        raw_store.config_set("maxmemory", "0")
+    assert 0 < raw_store.ttl(session_key("m1")) <= 120
+    assert standings(raw_store) == {}
+
+
+def test_a_create_that_is_refused_changes_nothing_of_a_session_that_others_have(
+    limited: Callable[..., Store], raw_store: "redis.Redis"
+) -> None:
+    store = limited(1, max_session_subscriptions=1)
+    made = created(store, **OF_SESSION, expires_at_ms=round(SystemClock().now() * 1000) + DAY_S * 1000)
+    expires = raw_store.pexpiretime(session_key("m1"))
+    for values in ({}, {"client": "b"}):
+        assert outcome(store, **OF_SESSION | values, expires_at_ms=FAR_MS) in ("quota", "session_quota")
+        assert raw_store.pexpiretime(session_key("m1")) == expires
+    # One that is not to go does not go for it.
+    raw_store.persist(session_key("m1"))
+    assert outcome(store, **OF_SESSION) == "quota"
+    assert raw_store.ttl(session_key("m1")) == -1
+    assert raw_store.smembers(session_key("m1")) == {str(P.number)}
+    assert store.subscriptions.get(made.id)
+
+
+@pytest.mark.parametrize("made_ends_later", [True, False])
+def test_a_create_that_is_refused_beside_one_that_is_made(
+    store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch, made_ends_later: bool
+) -> None:
+    """The one is made when the session leads to the other, which is refused then."""
+    soon_ms = round(SystemClock().now() * 1000) + DAY_S * 1000
+    index = store.session_index
+    shorten = index.shorten
+
+    def after_another(*args: Any) -> None:
+        created(store, **OF_SESSION, expires_at_ms=soon_ms if made_ends_later else None)
+        shorten(*args)
+
+    monkeypatch.setattr(index, "shorten", after_another)
+    assert outcome(store, **OF_SESSION, expires_at_ms=1) == "expired"
+    wanted = 31 * DAY_S if made_ends_later else 30 * DAY_S
+    assert raw_store.ttl(session_key("m1")) >= wanted - 600
+
+
+def test_a_session_leads_to_a_subscription_before_it_is_there(
+    store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends, or the store, between the two."""
+    run_some = store.scripts.run_some
+
+    def crash(calls: Sequence[Call], **options: Any) -> list[Any]:
+        if calls[-1].script == "create":
+            run_some(calls[:1])
+            raise Unavailable
+        return run_some(calls, **options)
+
+    monkeypatch.setattr(store.scripts, "run_some", crash)
+    made = new_subscription(**OF_SESSION, expires_at_ms=FAR_MS)  # type: ignore[arg-type]
+    with pytest.raises(Unavailable):
+        store.subscriptions.create(made, sink=SINK, headers={}, sealed=None)
+    assert raw_store.exists(P.subscription(made.id)) == 0
+    assert raw_store.pexpiretime(session_key("m1")) > FAR_MS
+    # It may be there, as far as is known here.
+    assert standings(raw_store) == {made.id: "pending"}
 
 
 def test_a_session_whose_keys_are_of_another_type(

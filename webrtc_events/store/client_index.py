@@ -75,7 +75,7 @@ class ClientIndex:
     ) -> tuple[bool, list[Any]]:
         """As `reserve`, and what the other scripts returned, which are run in its first round trip.
 
-        They may be run twice.
+        They may be run twice. What may not have run, for an outage, is Unavailable in place of its answer.
         """
         call = _reserve_call(client, subscription_id, limit, self._unconfirmed.take(client))
         answer, *answers = self._run_beside(client, call, others)
@@ -204,14 +204,19 @@ class ClientIndex:
                 self._damage.report(key, "it is a key of another type and was made anew")
 
     def _run_beside(self, client: str, call: Call, others: Sequence[Call]) -> list[Any]:
-        """What each returns. All are run again if the client's index had to be made anew."""
+        """What each returns, of the others also Unavailable. All are run again if the client's index had to
+        be made anew.
+        """
         try:
             with store_errors():
-                return self._scripts.run([call, *others])
+                answers = self._scripts.run_some([call, *others])
         except WrongType:
             self.mend(client)
             with store_errors():
-                return self._scripts.run([call, *others])
+                answers = self._scripts.run_some([call, *others])
+        if isinstance(answers[0], Unavailable):
+            raise answers[0]
+        return answers
 
 
 def _reserve_call(client: str, subscription_id: str, limit: int, made: Sequence[str]) -> Call:

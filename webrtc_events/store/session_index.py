@@ -6,12 +6,14 @@ from typing import Any
 from webrtc_events.core.model import Subscription
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import Partition, session_key, set_aside_key
-from webrtc_events.store.redis.scripts import WrongType, answers_of, store_errors
+from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
 
-__all__ = ["TTL_S", "SessionIndex"]
+__all__ = ["SessionIndex"]
 
 # Counted from the latest subscription to the session or event of it: no call lasts that long.
-TTL_S = 30 * 24 * 3600
+_TTL_S = 30 * 24 * 3600
+# From when a create joins a session to when the subscription is there. One that is refused leaves no more.
+_CREATE_TAKES_S = 120
 
 
 class SessionIndex:
@@ -29,18 +31,38 @@ class SessionIndex:
         """
         if subscription.session is None:
             return
-        key = session_key(subscription.session)
-        with store_errors():
-            pipe = self._redis.pipeline()
-            pipe.sadd(key, partition.number)
-            pipe.expire(key, TTL_S, nx=True)
-            pipe.expire(key, TTL_S, gt=True)
-            if subscription.expires_at_ms is not None:
-                pipe.pexpireat(key, subscription.expires_at_ms + TTL_S * 1000, gt=True)
-            answers = answers_of(pipe)
-        if any(isinstance(answer, WrongType) for answer in answers):
-            # Of one that is made anew, every partition is among those it leads to.
+        call = self.prolong_call(subscription, subscription.session, partition)
+        if not self._connection.run(call):
             self._mend(subscription.session)
+            self._connection.run(call)
+
+    def join_call(
+        self, session: str, partition: Partition, state_key: str | None, *judged: str | int
+    ) -> Call:
+        """Leads the session to the partition for as long as a create may take; `judged` by its state.
+
+        Source: lua/join_session.lua.
+        """
+        keys = [session_key(session)] if state_key is None else [session_key(session), state_key]
+        return Call("join_session", keys, "", [partition.number, *judged, _CREATE_TAKES_S])
+
+    def prolong_call(self, subscription: Subscription, session: str, partition: Partition) -> Call:
+        """Does what `add` does, unless the index is of another type: then it answers nothing.
+
+        Source: lua/prolong_session.lua.
+        """
+        until_ms = None if subscription.expires_at_ms is None else subscription.expires_at_ms + _TTL_S * 1000
+        args: list[str | int] = [partition.number, _TTL_S, "" if until_ms is None else until_ms]
+        return Call("prolong_session", [session_key(session)], "", args)
+
+    def shorten(self, session: str, prolonged: Sequence[int]) -> None:
+        """The subscription was not made that the index was prolonged for, which was answered `prolonged`.
+
+        Source: lua/shorten_session.lua.
+        """
+        if prolonged:
+            args = [*prolonged, _CREATE_TAKES_S]
+            self._connection.run(Call("shorten_session", [session_key(session)], "", args))
 
     def partitions_of(self, sessions: Sequence[str]) -> list[list[Partition]]:
         """For each mediaSessionId, the partitions that hold subscriptions to it."""
@@ -50,7 +72,7 @@ class SessionIndex:
             pipe = self._redis.pipeline()
             for session in sessions:
                 pipe.smembers(session_key(session))
-                pipe.expire(session_key(session), TTL_S, gt=True)
+                pipe.expire(session_key(session), _TTL_S, gt=True)
             found = answers_of(pipe)[::2]
         return [self.read(session, numbers) for session, numbers in zip(sessions, found, strict=True)]
 
@@ -75,5 +97,5 @@ class SessionIndex:
         with store_errors():
             self._redis.rename(key, set_aside_key(key))
             self._redis.sadd(key, *range(self._connection.partition_count))
-            self._redis.expire(key, TTL_S)
+            self._redis.expire(key, _TTL_S)
         self._connection.damage.report(key, "it is no set of partitions and was made anew")

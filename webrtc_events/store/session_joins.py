@@ -1,20 +1,22 @@
 """A media session at a create: what is known of it, and that it leads to one partition more."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
+from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import SessionState, Subscription
+from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import (
     REGISTRATION_FIELD,
     Partition,
-    session_key,
     session_state_key,
     shares_slot,
 )
-from webrtc_events.store.redis.scripts import Call, WrongType
-from webrtc_events.store.session_index import TTL_S, SessionIndex
+from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
+from webrtc_events.store.session_index import SessionIndex
 from webrtc_events.store.session_states import SessionStates
 
 __all__ = ["JoinRefusal", "JoinedSession", "SessionJoins"]
@@ -42,8 +44,14 @@ class SessionJoins:
     """
 
     def __init__(
-        self, session_states: SessionStates, session_index: SessionIndex, *, must_be_known: bool
+        self,
+        connection: Connection,
+        session_states: SessionStates,
+        session_index: SessionIndex,
+        *,
+        must_be_known: bool,
     ) -> None:
+        self._connection = connection
         self._session_states = session_states
         self._session_index = session_index
         self._must_be_known = must_be_known
@@ -53,17 +61,19 @@ class SessionJoins:
         session = subscription.session
         if session is None or not shares_slot(session):
             return []
-        return [_join_call(subscription, session, partition, must_be_known=self._must_be_known)]
+        return [self._join_call(subscription, session, partition, session_state_key(session))]
 
     def joined(
         self, subscription: Subscription, partition: Partition, answers: Sequence[Any]
     ) -> JoinedSession | None:
-        """`answers` are those of `calls`. None: the subscription is to no session."""
+        """`answers` are those of `calls`, or why there are none. None: the subscription is to no session."""
         session = subscription.session
         if session is None:
             return None
         if not answers:
             return self._joined_apart(subscription, session, partition)
+        if isinstance(answers[0], Unavailable):
+            raise answers[0]
         fields, numbers = (WrongType() if part == "WRONGTYPE" else part for part in answers[0])
         if not isinstance(fields, WrongType):
             fields = dict(zip(fields[::2], fields[1::2], strict=True))
@@ -79,25 +89,65 @@ class SessionJoins:
             return JoinRefusal.UNKNOWN
         return None
 
+    def run_create(self, subscription: Subscription, partition: Partition, create: Call) -> Any:
+        """What `create` returned (lua/create.lua), run once its session leads to it for as long as it may be.
+
+        Of one that is refused the session's index keeps nothing for long. Where the session cannot be led to
+        it, it must not be: it would be without events.
+        """
+        session = subscription.session
+        if session is None:
+            return self._connection.run(create)
+        prolong = self._session_index.prolong_call(subscription, session, partition)
+        prolonged, answer = self._connection.scripts.run_some([prolong, create])
+        if isinstance(answer, Unavailable):
+            # It may be there.
+            raise answer
+        is_led = bool(prolonged) and not isinstance(prolonged, Unavailable)
+        if answer[0] != "created":
+            if is_led:
+                # What is left otherwise goes in its time.
+                with suppress(Unavailable):
+                    self._session_index.shorten(session, prolonged)
+        elif not is_led:
+            # Its index is of another type, or its node went out meanwhile.
+            try:
+                self._session_index.add(subscription, partition)
+            except Unavailable:
+                key = partition.subscription(subscription.id)
+                with suppress(Unavailable):
+                    self._connection.run(Call("discard", [key], partition.tag, [subscription.id]))
+                raise
+        return answer
+
+    def elsewhere(self, subscription: Subscription, partition: Partition, joined: JoinedSession) -> int:
+        """How many subscriptions to its session other partitions hold."""
+        session = subscription.session or ""
+        others = [other for other in joined.partitions if other.number != partition.number]
+        with store_errors():
+            pipe = self._connection.client.pipeline()
+            for other in others:
+                pipe.scard(other.session(session))
+            answers = answers_of(pipe) if others else []
+        # One that cannot be read is made anew once an event meets it, and counts nothing until then.
+        return sum(answer for answer in answers if isinstance(answer, int))
+
     def _joined_apart(self, subscription: Subscription, session: str, partition: Partition) -> JoinedSession:
-        (partitions,) = self._session_index.partitions_of([session])
-        joined = JoinedSession(self._session_states.get(session), partitions)
-        if self.refused(subscription, joined) is None:
-            self._session_index.add(subscription, partition)
-        return joined
+        joined = JoinedSession(self._session_states.get(session), [])
+        if self.refused(subscription, joined) is not None:
+            return joined
+        _, numbers = self._connection.run(self._join_call(subscription, session, partition, None))
+        found = WrongType() if numbers == "WRONGTYPE" else numbers
+        return replace(joined, partitions=self._session_index.read(session, found))
 
-
-def _join_call(
-    subscription: Subscription, session: str, partition: Partition, *, must_be_known: bool
-) -> Call:
-    """Source: lua/join_session.lua."""
-    until_ms = None if subscription.expires_at_ms is None else subscription.expires_at_ms + TTL_S * 1000
-    args: list[str | int] = [
-        partition.number,
-        f"{REGISTRATION_FIELD}{subscription.registration}",
-        REGISTRATION_FIELD,
-        int(must_be_known),
-        TTL_S,
-        "" if until_ms is None else until_ms,
-    ]
-    return Call("join_session", [session_key(session), session_state_key(session)], "", args)
+    def _join_call(
+        self, subscription: Subscription, session: str, partition: Partition, state_key: str | None
+    ) -> Call:
+        return self._session_index.join_call(
+            session,
+            partition,
+            state_key,
+            f"{REGISTRATION_FIELD}{subscription.registration}",
+            REGISTRATION_FIELD,
+            int(self._must_be_known and state_key is not None),
+        )

@@ -70,6 +70,7 @@ class Store:
             self.client_index,
             self.session_index,
             SessionJoins(
+                connection,
                 self.session_states,
                 self.session_index,
                 must_be_known=settings.require_known_registration,

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -16,7 +17,7 @@ from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, client_key, partition_of_subscription
 from webrtc_events.store.packed_requests import packed, whole
 from webrtc_events.store.records import reason_of_damage
-from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
+from webrtc_events.store.redis.scripts import Call, answers_of, store_errors, store_is_full
 from webrtc_events.store.session_index import SessionIndex
 from webrtc_events.store.session_joins import JoinedSession, JoinRefusal, SessionJoins
 from webrtc_events.store.subscription_reads import read_subscriptions
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class CreateOutcome(StrEnum):
-    """CREATED, or why not. Source: lua/create.lua.
+    """CREATED, or why not. Source: lua/create.lua. FULL is raised, as `errors.Unavailable`.
 
     The quotas say that there are as many subscriptions as there may be: of the client, to the registration,
     or to the session. The session ones are found out before: lua/join_session.lua.
@@ -51,6 +52,7 @@ class CreateOutcome(StrEnum):
     QUOTA = "quota"
     REGISTRATION_QUOTA = "registration_quota"
     SESSION_QUOTA = "session_quota"
+    FULL = "full"
 
 
 class UpdateOutcome(StrEnum):
@@ -147,23 +149,24 @@ class SubscriptionRecords:
         """
         self._connection.guard.check()
         partition = self._connection.partition_of_known(subscription.id)
-        reserved, joined = self._reserved(subscription, partition)
-        result = CreateResult(self._session_outcome(subscription, joined))
-        if result.outcome is CreateOutcome.CREATED:
-            if not reserved:
-                return CreateResult(CreateOutcome.QUOTA)
+        outcome, joined, room = self._joined(subscription, partition)
+        if outcome is CreateOutcome.QUOTA:
+            return CreateResult(outcome)
+        result = CreateResult(outcome)
+        if outcome is CreateOutcome.CREATED:
             call = _create_call(
                 partition,
                 subscription,
                 _fields(subscription, self._kept(subscription, {"sink": sink}), sink, headers, sealed),
                 self._limits,
-                session_room=self._session_room(subscription, partition, joined),
+                session_room=room,
                 session_over=joined is not None and joined.state.is_over,
             )
-            result = _create_result(self._connection.run(call))
+            result = _create_result(self._session_joins.run_create(subscription, partition, call))
         if result.outcome is not CreateOutcome.CREATED:
-            if reserved:
-                self._client_index.remove(subscription.client, subscription.id)
+            self._client_index.remove(subscription.client, subscription.id)
+            if result.outcome is CreateOutcome.FULL:
+                raise store_is_full()
             return result
         self._client_index.confirm(subscription.client, subscription.id)
         if subscription.initial_event and subscription.origin is None:
@@ -179,17 +182,32 @@ class SubscriptionRecords:
             return json.dumps(subscription.request)
         return packed(subscription.request, {**_record_of(subscription), **known})
 
-    def _reserved(
+    def _joined(
         self, subscription: Subscription, partition: Partition
-    ) -> tuple[bool, JoinedSession | None]:
-        """Whether its client's index had room and names it now; its session, which leads to it now."""
+    ) -> tuple[CreateOutcome, JoinedSession | None, int | None]:
+        """CREATED if it may be made, or why not; its session, which leads to it now, and `_session_room`.
+
+        Its client's index names it now, unless the client has no room for it: QUOTA.
+        """
         reserved, answers = self._client_index.reserve_beside(
             subscription.client,
             subscription.id,
             self._limits.per_client,
             self._session_joins.calls(subscription, partition),
         )
-        return reserved, self._session_joins.joined(subscription, partition, answers)
+        try:
+            joined = self._session_joins.joined(subscription, partition, answers)
+            outcome = self._session_outcome(subscription, joined)
+            if outcome is CreateOutcome.CREATED and not reserved:
+                outcome = CreateOutcome.QUOTA
+            may_be = outcome is CreateOutcome.CREATED
+            room = self._session_room(subscription, partition, joined) if may_be else None
+        except Unavailable:
+            # It will not be made. Where its client's index is out too, it counts for a minute.
+            with suppress(Unavailable):
+                self._client_index.remove(subscription.client, subscription.id)
+            raise
+        return outcome, joined, room
 
     def _session_outcome(self, subscription: Subscription, joined: JoinedSession | None) -> CreateOutcome:
         """CREATED, or why there is to be none to its session."""
@@ -208,16 +226,9 @@ class SubscriptionRecords:
         Of several that are made at once in several partitions, a few too many may get in.
         """
         limit = self._limits.per_session
-        if subscription.session is None or joined is None or not limit:
+        if joined is None or not limit:
             return None
-        others = [other for other in joined.partitions if other.number != partition.number]
-        with store_errors():
-            pipe = self._connection.client.pipeline()
-            for other in others:
-                pipe.scard(other.session(subscription.session))
-            answers = answers_of(pipe) if others else []
-        # One that cannot be read is made anew once an event meets it, and counts nothing until then.
-        return limit - sum(answer for answer in answers if isinstance(answer, int))
+        return limit - self._session_joins.elsewhere(subscription, partition, joined)
 
     def update(
         self, subscription: Subscription, *, expires_at_ms: int | None, sealed: str | None

@@ -14,6 +14,8 @@ end
 if lasting_ms > 0 then
   redis.call('ZADD', key, now + lasting_ms, ARGV[3])
   redis.call('PEXPIRE', key, lasting_ms)
+  -- Of these the store's clock has gone back since: who of them is running says so again.
+  redis.call('ZREMRANGEBYSCORE', key, string.format('(%.0f', now + lasting_ms), '+inf')
 else
   redis.call('ZREM', key, ARGV[3])
 end

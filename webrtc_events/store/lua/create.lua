@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Stores a new subscription and puts it into the indexes of its partition.
 -- KEYS: 1 the subscription's hash
 -- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 type  5 registrationId  6 mediaSessionId or ''
@@ -12,8 +12,8 @@
 -- With (14) it is not active until its sink has agreed (settle.lua), and an initial event waits for that.
 -- Returns {'created', starts_at, expires_at or ''}, or {why not, now, ''}: 'expired' when (7) is not in
 --   the future, 'token_expired' when (8) is not, 'mismatch' when the registration is another's,
---   'unknown_registration', 'registration_quota' and 'session_quota' by (15) and (16). Repeating a create of the
---   same id changes nothing. Error OOM, with nothing written, when the store is above its watermark.
+--   'unknown_registration', 'registration_quota' and 'session_quota' by (15) and (16), 'full' when the store is
+--   above its watermark. Repeating a create of the same id changes nothing.
 
 local id, registration, session = ARGV[3], ARGV[5], ARGV[6]
 local expires_at, token_expires_at, subject = ARGV[7], ARGV[8], ARGV[10]
@@ -53,7 +53,7 @@ if ARGV[16] ~= '' and in_session >= tonumber(ARGV[16]) then
 end
 
 if above_watermark() then
-  return redis.error_reply(FULL)
+  return {'full', now, ''}
 end
 expires_at = limited_expiry(expires_at, now)
 local asks = ARGV[14] ~= ''

@@ -38,6 +38,7 @@ __all__ = [
     "answers_of",
     "connect",
     "store_errors",
+    "store_is_full",
 ]
 
 _NAMES = (
@@ -53,6 +54,7 @@ _NAMES = (
     "join_session",
     "mark",
     "mend",
+    "prolong_session",
     "read_records",
     "record_session_state",
     "redeliver",
@@ -61,6 +63,7 @@ _NAMES = (
     "reseal",
     "reserve",
     "settle",
+    "shorten_session",
     "standing",
     "sweep",
     "take_rate_slot",
@@ -142,10 +145,12 @@ _LAST_SHARED = {
     "beat": "common",
     "index_page": "client_index",
     "join_session": "common",
+    "prolong_session": "common",
     "read_records": "common",
     "record_session_state": "session_states",
     "register": "records",
     "reserve": "client_index",
+    "shorten_session": "common",
     "standing": "client_index",
     "take_rate_slot": "common",
     "take_rate_token": "common",
@@ -193,6 +198,11 @@ def answers_of(pipe: Batch) -> list[Any]:
     return answers
 
 
+def store_is_full() -> Unavailable:
+    """Nothing was written."""
+    return Unavailable("The store is full at the moment; try again later.")
+
+
 def _outage(error: Exception) -> ServiceError | None:
     """The error as callers know it; None if it is a bug."""
     match error:
@@ -204,7 +214,7 @@ def _outage(error: Exception) -> ServiceError | None:
                 f"and the store may have {needed[2]} up to its watermark; its maxmemory must be raised."
             )
         case redis.OutOfMemoryError():
-            return Unavailable("The store is full at the moment; try again later.")
+            return store_is_full()
         case redis.ReadOnlyError() | ClusterDownError() | MasterDownError():
             return Unavailable("The store takes no writes at the moment; try again.")
         # Keys on their way to another node. A script must not follow them: it would find only some.
