@@ -93,7 +93,7 @@ class Worker:
             clock=clock,
             random=random.random,
             options=options,
-            calls=StoreThread(sink.wake),
+            calls=StoreThread(sink.wake, clock),
         )
         return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock)
 

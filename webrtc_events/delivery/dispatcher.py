@@ -146,8 +146,8 @@ class Dispatcher:
         """One round: settle, claim, wait for sinks a little. Without claiming, tasks end early.
 
         Raises:
-            Unavailable: whatever was asked of the store in this round, it did not answer. Nothing
-                is lost: what could not be settled is kept, and the lease guards it.
+            Unavailable: the store does not answer, see `StoreCalls.check`. Nothing is lost: what could
+                not be settled is kept, and the lease guards it.
         """
         self._runner.draining = not claiming
         self._calls.begin_round()
