@@ -126,11 +126,16 @@ class TaskRunner:
         claim = task.claim
         while task.index < len(claim.items) and not self.draining:
             now_ms = task.now_ms(now_s)
+            in_time = claim.items[task.index].deadline_ms > now_ms
             if now_ms + self._exchange_ms >= claim.lease_until_ms:
                 # The rest goes back: an exchange may not outlive its lease.
+                if in_time and task.index == 0:
+                    # It was claimed in vain, and would be again: it waited for its host all the time.
+                    self._defer(task, self._limiter.defer(task.host, claim.client, now_s), now_ms)
+                    return
                 break
             # What is too late is given up at once, however its host is.
-            if claim.items[task.index].deadline_ms > now_ms and not (
+            if in_time and not (
                 self._has_permit(task, now_s, now_ms) and self._has_slot(task, now_s, now_ms)
             ):
                 return
@@ -148,14 +153,17 @@ class TaskRunner:
             task.host, task.claim.client, task, now_s, accepted_ms=task.item.accepted_ms
         )
         if isinstance(entry, Deferred):
-            self.deferred += 1
-            task.postpone(round(entry.delay_s * 1000), now_ms)
-            if entry.unreachable and task.result is SinkResult.NOT_ASKED:
-                task.result = SinkResult.FAILED
-            self._finish(task)
+            self._defer(task, entry, now_ms)
             return False
         task.permit = entry
         return entry is not None
+
+    def _defer(self, task: DeliveryTask, deferred: Deferred, now_ms: int) -> None:
+        self.deferred += 1
+        task.postpone(round(deferred.delay_s * 1000), now_ms)
+        if deferred.unreachable and task.result is SinkResult.NOT_ASKED:
+            task.result = SinkResult.FAILED
+        self._finish(task)
 
     def _has_slot(self, task: DeliveryTask, now_s: float, now_ms: int) -> bool:
         """Whether the sink's rate allows the task's next event now; else it waits, or is finished.
