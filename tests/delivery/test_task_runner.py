@@ -1,4 +1,4 @@
-"""What becomes of tasks that wait for their hosts longer than their leases allow."""
+"""What becomes of tasks that wait for their hosts, or the store, longer than their leases allow."""
 
 from collections import Counter
 from typing import Any, cast
@@ -13,7 +13,7 @@ from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.notifications import Notification
-from webrtc_events.delivery.rate_limit import RateLimiter
+from webrtc_events.delivery.rate_limit import RateLimiter, SlotAt, SlotNow
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.sinks.limits import SinkLimits
@@ -107,3 +107,40 @@ def test_what_has_used_its_lease_to_send_goes_on_at_once(runs: Runs) -> None:
     runs.reply(task)
     assert runs.done == [task]
     assert (task.index, task.retry, runs.runner.deferred) == (1, None, 0)
+
+
+class Slots:
+    """What the store answers of slots, one after the other, and how many seconds each answer takes."""
+
+    def __init__(self, *answers: tuple[float, SlotNow | SlotAt]) -> None:
+        self.answers = list(answers)
+        self.runs = Runs(self)
+
+    def slot(self, task: DeliveryTask, now_s: float) -> SlotNow | SlotAt:
+        assert task.now_ms(now_s) < task.claim.lease_until_ms
+        seconds, answer = self.answers.pop(0)
+        self.runs.clock.sleep(seconds)
+        return answer
+
+
+def test_no_exchange_begins_that_the_store_left_no_time_for() -> None:
+    slots = Slots((3.0, SlotNow()), (0.0, SlotNow()))
+    runs = slots.runs
+    late = runs.begin("h", "s-1", rate=60)
+    assert (runs.sink.sent, runs.done) == ([], [late])
+    # Its permit is free again.
+    assert late.permit is None
+    punctual = runs.begin("h", "s-2", rate=60)
+    assert runs.sink.sent == [punctual]
+
+
+def test_each_task_of_one_round_goes_by_its_own_time() -> None:
+    slots = Slots((0.0, SlotAt(0.1)), (0.0, SlotAt(0.1)), (2.0, SlotNow()), (0.0, SlotNow()))
+    runs = slots.runs
+    first, second = (runs.begin(f"h{number}", f"s-{number}", rate=60) for number in range(2))
+    runs.clock.sleep(1)
+    # The store takes two seconds to answer the first, which leaves no time for either.
+    runs.runner.resume()
+    assert (runs.sink.sent, runs.done) == ([], [first, second])
+    # The second did not ask for a slot that it cannot use.
+    assert len(slots.answers) == 1
