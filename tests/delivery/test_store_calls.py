@@ -160,3 +160,32 @@ def test_a_thread_that_waits_for_the_store_is_not_waited_for_longer_than_that() 
     assert not calls.close(0.01)
     go_on.set()
     assert calls.close(10)
+
+
+def test_whoever_has_no_grace_left_finds_a_thread_without_work_ended() -> None:
+    for _ in range(20):
+        calls = StoreThread(lambda: None, SteppedClock())
+        Rounds(calls).ask(list[int])
+        assert calls.close(0)
+
+
+class Broken(BaseException):
+    """What no answer takes in."""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_is_alive_until_it_ends_by_a_bug_or_is_closed() -> None:
+    def ends() -> list[int]:
+        raise Broken
+
+    for end in (ends, None):
+        calls = StoreThread(lambda: None, SteppedClock())
+        rounds = Rounds(calls)
+        assert calls.alive()
+        rounds.ask(list[int])
+        assert calls.alive()
+        if end is not None:
+            rounds.start(end)
+            eventually(lambda calls=calls: not calls.alive(), "it has ended")
+        assert calls.close(10)
+        assert not calls.alive()

@@ -133,6 +133,10 @@ class Dispatcher:
         """Nothing is in flight, no claim is under way, and nothing waits to be settled."""
         return self._runner.idle and self._claimer.idle and self._settler.idle
 
+    def alive(self) -> bool:
+        """Whether its calls to the store are made. Its rounds are those of who calls `step`."""
+        return self._calls.alive()
+
     def notice(self, partition: int) -> None:
         """Something became due in that partition. May be called from any thread."""
         self._schedule.notice(partition)

@@ -18,6 +18,7 @@ REPEAT_S = 0.2
 """What the store did not answer is asked again after this."""
 
 _OUTAGE_S = 3.0
+_MIN_GRACE_S = 0.1
 
 T = TypeVar("T")
 
@@ -67,8 +68,12 @@ class StoreCalls:
         if self._outage is not None and not self._answered:
             raise self._outage
 
+    def alive(self) -> bool:
+        """Whether calls are made, or would be."""
+        return True
+
     def close(self, grace_s: float) -> bool:
-        """No more calls. False: one is still at work after `grace_s`."""
+        """No more calls. False: one is still at work after `grace_s`, or a moment at least."""
         return grace_s >= 0
 
     def _hand_over(self, answer: StoreAnswer[T], take: Callable[[StoreAnswer[T]], None]) -> None:
@@ -122,10 +127,14 @@ class StoreThread(StoreCalls):
         ):
             raise self._outage
 
+    def alive(self) -> bool:
+        return self._thread.ident is None or self._thread.is_alive()
+
     def close(self, grace_s: float) -> bool:
         self._calls.put(None)
         if self._thread.ident is not None:
-            self._thread.join(grace_s)
+            # Whoever has used up the grace before finds a thread that only has to end.
+            self._thread.join(max(grace_s, _MIN_GRACE_S))
         self.collect()
         return not self._thread.is_alive()
 
