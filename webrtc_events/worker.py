@@ -93,7 +93,7 @@ class Worker:
             clock=clock,
             random=random.random,
             options=options,
-            calls=StoreThread(sink.wake),
+            calls=StoreThread(sink.wake, clock),
         )
         return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock)
 
@@ -126,13 +126,14 @@ class Worker:
         return drained
 
     def alive(self) -> dict[str, bool]:
-        """Whether each thread still makes its rounds."""
+        """Whether each thread still makes its rounds, the dispatcher's with the thread of its calls."""
         loops = {
             "dispatcher": self._dispatcher_loop,
             "sweeper": self._sweeper_loop,
             "store watch": self.watch.loop,
         }
-        return {name: loop.alive() for name, loop in loops.items()}
+        alive = {name: loop.alive() for name, loop in loops.items()}
+        return alive | {"dispatcher": alive["dispatcher"] and self._dispatcher.alive()}
 
     def _drain(self, until: float) -> bool:
         while not self._dispatcher.idle:

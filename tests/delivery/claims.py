@@ -3,12 +3,13 @@
 from typing import Any
 
 from webrtc_events.core.model import Claim, ContractVersion, OutboxItem, OutboxKind
+from webrtc_events.store.script_options import DEFAULT_OPTIONS
 
 _VALUES: dict[str, Any] = {
     "subscription_id": "s-1",
     "fence": 3,
     "now_ms": 10_000,
-    "lease_until_ms": 40_000,
+    "lease_until_ms": 10_000 + DEFAULT_OPTIONS.lease_ms,
     "sink": "https://sink.example/inbox",
     "headers": {},
     "credential": None,
@@ -35,5 +36,5 @@ def item_of(
 
 
 def claim_of(*items: OutboxItem, **values: Any) -> Claim:
-    """A claim that the store gave at 10 s, by its time, for 30 s."""
+    """A claim that the store gave at 10 s, by its time, for as long as a lease lasts."""
     return Claim(**(_VALUES | values), items=items or (item_of(),))

@@ -84,7 +84,7 @@ def make_driver(
             clock=clock or SystemClock(),
             random=random,
             options=options or DispatcherOptions(poll_s=0.02, limits=LIMITS),
-            calls=StoreThread(http.wake) if threaded else None,
+            calls=StoreThread(http.wake, clock or SystemClock()) if threaded else None,
         )
         made.append(DispatcherDriver(dispatcher, http, raw_store))
         return made[-1]

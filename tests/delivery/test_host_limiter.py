@@ -10,6 +10,7 @@ from webrtc_events.delivery.host_health import FAILURES_TO_OPEN
 from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.host_records import Permit, host_of
 from webrtc_events.delivery.host_signals import Throttled, Unreachable
+from webrtc_events.delivery.new_host_queue import MAX_WAIT_S
 
 
 def test_a_new_host_is_asked_once_before_it_answered() -> None:
@@ -210,7 +211,7 @@ def test_new_hosts_that_waited_in_vain_are_deferred_and_wait_no_more() -> None:
     yard = Yard(HostLimits(in_flight=8, connections=8, permits=2, waiting=64))
     assert isinstance(yard.acquire("first"), Permit)
     assert [yard.acquire("a", "one"), yard.acquire("b", "other")] == [None, None]
-    yard.later(2.9)
+    yard.later(MAX_WAIT_S - 0.1)
     assert yard.limiter.next_new(yard.now_s) is None
     yard.later(0.1)
     assert {yard.limiter.next_new(yard.now_s) for _ in range(2)} == {1, 2}

@@ -10,6 +10,7 @@ import pytest
 from tests.delivery.conftest import LIMITS, DispatcherDriver
 from tests.delivery.deliveries import BreaksAtSettle, Make, sequence
 from tests.harness.builders import append, created, invitation, with_claims
+from tests.harness.clocks import SteppedClock
 from tests.harness.sinks import RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.errors import Unavailable
@@ -154,22 +155,32 @@ def test_a_claim_that_was_not_answered_is_soon_made_again(
     assert outages == []
 
 
-def test_an_outage_is_reported_by_the_round_that_takes_it_in(
-    store: Store, make_driver: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def claim(*_: Any, **__: Any) -> list[Claim]:
-        raise Unavailable
+def unanswered(*_: Any, **__: Any) -> list[Any]:
+    raise Unavailable
 
-    created(store)
-    append(store, invitation(1))
-    monkeypatch.setattr(store.claims, "claim", claim)
-    driver, outages = make_driver(threaded=True), []
 
-    def step() -> bool:
+def rounds_until_outage(driver: DispatcherDriver, clock: SteppedClock) -> int | None:
+    """Of half a second each; None if there is none within 30 s."""
+    for number in range(60):
         try:
             driver.dispatcher.step()
-        except Unavailable as error:
-            outages.append(error)
-        return bool(outages)
+        except Unavailable:
+            return number
+        clock.sleep(0.5)
+    return None
 
-    step_until(driver, step)
+
+def test_an_outage_is_reported(store: Store, make_driver: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part, name in ((store.claims, "claim"), (store.claims, "look"), (store.workers, "beat")):
+        monkeypatch.setattr(part, name, unanswered)
+    clock = SteppedClock()
+    assert rounds_until_outage(make_driver(threaded=True, clock=clock), clock) is not None
+
+
+def test_what_one_node_does_not_answer_holds_up_no_round(
+    store: Store, make_driver: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers come in other rounds than their calls: here most rounds have that of the node that is out."""
+    monkeypatch.setattr(store.workers, "beat", unanswered)
+    clock = SteppedClock()
+    assert rounds_until_outage(make_driver(threaded=True, clock=clock), clock) is None

@@ -12,6 +12,7 @@ from tests.harness.sinks import Answer, RecordingSink
 from tests.harness.valkeys import eventually
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.store_calls import StoreAnswer
 from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
@@ -103,6 +104,19 @@ def test_a_worker_outlives_its_store(
     store.close()
     assert worker.stop() is True
     again.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dispatcher_without_its_store_thread_is_not_alive(
+    build: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: StoreAnswer[object], method: object) -> None:
+        raise SystemExit
+
+    worker = build()
+    eventually(lambda: all(worker.alive().values()), "all are alive")
+    monkeypatch.setattr(StoreAnswer, "__init__", fails)
+    eventually(lambda: worker.alive() == {"dispatcher": False, "sweeper": True, "store watch": True}, "seen")
 
 
 class Ahead(SystemClock):

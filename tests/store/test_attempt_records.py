@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from webrtc_events.delivery.delivered_run import DeliveredRun
-from webrtc_events.store.attempt_records import read_attempts
+from webrtc_events.store.attempt_records import count_attempts, read_attempts
 
 
 def run_of(*numbers: int) -> dict[str, Any]:
@@ -42,6 +42,10 @@ def test_one_delivery_is_an_attempt_as_any_other() -> None:
 
 def test_a_run_is_an_attempt_for_each_event_in_order() -> None:
     assert read(run_of(4, 5, 9)) == [attempt(4), attempt(5), attempt(9)]
+
+
+def test_each_delivery_of_a_run_counts() -> None:
+    assert [count_attempts(run_of(4)), count_attempts(run_of(4, 5, 9))] == [1, 3]
 
 
 @pytest.mark.parametrize(

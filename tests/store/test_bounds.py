@@ -1,8 +1,10 @@
 """The store stays bounded: outboxes, dead letters, attempts, memory."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import redis
@@ -245,6 +247,33 @@ def test_dead_letters_and_attempts_are_capped(
     drop_all(store)
     assert [number for _, number in dead_letters(raw_store)] == [16, 17, 18, 19, 20]
     assert raw_store.xlen(P.attempts) == 7
+
+
+def run_of(numbers: Sequence[int]) -> dict[str, Any]:
+    return {"numbers": list(numbers)} if len(numbers) > 1 else {"event": str(numbers[0])}
+
+
+def test_of_runs_each_attempt_counts(bounded: Callable[..., Store], raw_store: "redis.Redis") -> None:
+    store = bounded(attempts=20)
+    created(store)
+    append(store, invitation(1))
+    # As a release before wrote them: what they have is their number.
+    for number in range(3):
+        raw_store.xadd(P.attempts, {"subscription": "s", "attempt": f'{{"event": "old-{number}"}}'})
+
+    def keep(*runs: Sequence[int]) -> list[list[Any]]:
+        settle(store, claim_one(store), attempts=tuple(map(run_of, runs)))
+        kept = [json.loads(fields["attempt"]) for _, fields in raw_store.xrange(P.attempts)]
+        return [record.get("numbers", record.get("event")) for record in kept]
+
+    assert keep([1], range(2, 7)) == ["old-0", "old-1", "old-2", "1", [2, 3, 4, 5, 6]]
+    raw_store.xtrim(P.attempts, maxlen=2, approximate=False)
+    # Without the oldest there are twenty still, without the second not.
+    assert keep(range(7, 23)) == [[2, 3, 4, 5, 6], [*range(7, 23)]]
+    assert keep([23], [24], [25]) == [[2, 3, 4, 5, 6], [*range(7, 23)], "23", "24", "25"]
+    assert keep([26]) == [[*range(7, 23)], "23", "24", "25", "26"]
+    assert keep(range(27, 43), range(43, 59)) == [[*range(27, 43)], [*range(43, 59)]]
+    assert keep(*([number] for number in range(60, 80)))[0] == "60"
 
 
 def test_old_ones_go_even_when_nothing_new_comes(

@@ -133,6 +133,10 @@ class Dispatcher:
         """Nothing is in flight, no claim is under way, and nothing waits to be settled."""
         return self._runner.idle and self._claimer.idle and self._settler.idle
 
+    def alive(self) -> bool:
+        """Whether its calls to the store are made. Its rounds are those of who calls `step`."""
+        return self._calls.alive()
+
     def notice(self, partition: int) -> None:
         """Something became due in that partition. May be called from any thread."""
         self._schedule.notice(partition)
@@ -146,8 +150,8 @@ class Dispatcher:
         """One round: settle, claim, wait for sinks a little. Without claiming, tasks end early.
 
         Raises:
-            Unavailable: whatever was asked of the store in this round, it did not answer. Nothing
-                is lost: what could not be settled is kept, and the lease guards it.
+            Unavailable: the store does not answer, see `StoreCalls.check`. Nothing is lost: what could
+                not be settled is kept, and the lease guards it.
         """
         self._runner.draining = not claiming
         self._calls.begin_round()

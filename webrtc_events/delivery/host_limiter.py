@@ -91,6 +91,10 @@ class HostLimiter(Generic[T]):
         host.passed_over = not host.permits
         return self._defer(host, client, now_s)
 
+    def defer(self, name: str, client: str, now_s: float) -> Deferred:
+        """For a task that may wait for the host no longer."""
+        return self._defer(self._hosts.touch(name, now_s), client, now_s)
+
     def release(self, permit: Permit, signal: HostSignal | None, now_s: float) -> None:
         """Gives a permit back, with what its request said about the host; None: nothing."""
         host, account = self._hosts[permit.host], self._clients.get(permit.client).permits

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Generic, TypeVar
 
-__all__ = ["NewHostQueue"]
+__all__ = ["MAX_WAIT_S", "NewHostQueue"]
 
 T = TypeVar("T")
 
-_MAX_WAIT_S = 3.0
+MAX_WAIT_S = 2.0
+"""Then it still has the time for an exchange within its lease, should it get its permit after all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +62,7 @@ class NewHostQueue(Generic[T]):
     def given_up(self, now_s: float) -> list[T]:
         """What has waited in vain; it no longer waits."""
         for client in list(self._entries):
-            late = [entry for entry in self._entries[client] if now_s - entry.since_s >= _MAX_WAIT_S]
+            late = [entry for entry in self._entries[client] if now_s - entry.since_s >= MAX_WAIT_S]
             for entry in late:
                 self._given_up.append(self._remove(client, self._entries[client].index(entry)))
         found, self._given_up = self._given_up, []

@@ -9,12 +9,16 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import Unavailable
 
 __all__ = ["REPEAT_S", "StoreAnswer", "StoreCalls", "StoreThread"]
 
 REPEAT_S = 0.2
 """What the store did not answer is asked again after this."""
+
+_OUTAGE_S = 3.0
+_MIN_GRACE_S = 0.1
 
 T = TypeVar("T")
 
@@ -59,13 +63,17 @@ class StoreCalls:
     def check(self) -> None:
         """
         Raises:
-            Unavailable: answers were due in this round, and there was none.
+            Unavailable: the store did not answer, neither this call nor the others of late.
         """
         if self._outage is not None and not self._answered:
             raise self._outage
 
+    def alive(self) -> bool:
+        """Whether calls are made, or would be."""
+        return True
+
     def close(self, grace_s: float) -> bool:
-        """No more calls. False: one is still at work after `grace_s`."""
+        """No more calls. False: one is still at work after `grace_s`, or a moment at least."""
         return grace_s >= 0
 
     def _hand_over(self, answer: StoreAnswer[T], take: Callable[[StoreAnswer[T]], None]) -> None:
@@ -79,12 +87,16 @@ class StoreCalls:
 class StoreThread(StoreCalls):
     """Calls in a thread, one after the other. `wake` is called from there when an answer has come.
 
+    Answers come in later rounds than their calls, often one alone, and that of a node that is out says
+    nothing of the others. So an outage is one once no call was answered for `_OUTAGE_S`, and until one is.
     The thread begins with the first call.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], clock: Clock) -> None:
         super().__init__()
         self._wake = wake
+        self._now_s = clock.monotonic
+        self._silent_since_s: float | None = None
         self._calls: SimpleQueue[tuple[Callable[[], Any], Callable[[StoreAnswer[Any]], None]] | None]
         self._calls = SimpleQueue()
         self._answers: deque[tuple[StoreAnswer[Any], Callable[[StoreAnswer[Any]], None]]] = deque()
@@ -95,14 +107,34 @@ class StoreThread(StoreCalls):
             self._thread.start()
         self._calls.put((method, take))
 
+    def begin_round(self) -> None:
+        """What is known of the store is so in the next round too."""
+
     def collect(self) -> None:
         while self._answers:
-            self._hand_over(*self._answers.popleft())
+            answer, take = self._answers.popleft()
+            if answer.error is None:
+                self._outage = self._silent_since_s = None
+            elif isinstance(answer.error, Unavailable) and self._silent_since_s is None:
+                self._silent_since_s = self._now_s()
+            self._hand_over(answer, take)
+
+    def check(self) -> None:
+        if (
+            self._outage is not None
+            and self._silent_since_s is not None
+            and self._now_s() - self._silent_since_s >= _OUTAGE_S
+        ):
+            raise self._outage
+
+    def alive(self) -> bool:
+        return self._thread.ident is None or self._thread.is_alive()
 
     def close(self, grace_s: float) -> bool:
         self._calls.put(None)
         if self._thread.ident is not None:
-            self._thread.join(grace_s)
+            # Whoever has used up the grace before finds a thread that only has to end.
+            self._thread.join(max(grace_s, _MIN_GRACE_S))
         self.collect()
         return not self._thread.is_alive()
 

@@ -78,7 +78,7 @@ class TaskRunner:
     def begin(self, task: DeliveryTask) -> None:
         self._tasks.add(task)
         self._held.take(task, task.claim)
-        self._guarded(self._go_on, task, self._now_s())
+        self._guarded(self._go_on, task)
 
     def flush(self) -> None:
         """Writes the lines of attempts."""
@@ -86,17 +86,15 @@ class TaskRunner:
 
     def resume(self) -> None:
         """Goes on with what has its rate-limit slot now, and with what may go to a new host."""
-        now_s = self._now_s()
-        for task in self._delayed.due(now_s):
-            self._guarded(self._go_on, task, now_s)
-        while (newcomer := self._limiter.next_new(now_s)) is not None:
-            self._guarded(self._go_on, newcomer, now_s)
+        for task in self._delayed.due(self._now_s()):
+            self._guarded(self._go_on, task)
+        while (newcomer := self._limiter.next_new(self._now_s())) is not None:
+            self._guarded(self._go_on, newcomer)
 
     def resume_overdue(self) -> None:
         """Goes on with what waits for a host that is no longer prompt."""
-        now_s = self._now_s()
-        for task in self._limiter.overdue(now_s):
-            self._guarded(self._go_on, task, now_s)
+        for task in self._limiter.overdue(self._now_s()):
+            self._guarded(self._go_on, task)
 
     def finish_waiting(self) -> None:
         """Finishes every task that waits; only those in flight are left."""
@@ -105,36 +103,39 @@ class TaskRunner:
 
     def replied(self, task: DeliveryTask, reply: SinkReply) -> None:
         """Takes in the reply to the task's request, and goes on with it and with what waits for its host."""
-        now_s = self._now_s()
-        self._guarded(self._take_reply, task, now_s, reply)
+        self._guarded(self._take_reply, task, reply)
         # After a bug too: by now the task has given its permit back, whatever became of it.
-        while (waiting := self._limiter.next_waiting(task.host, now_s)) is not None:
-            self._guarded(self._go_on, waiting, now_s)
+        while (waiting := self._limiter.next_waiting(task.host, self._now_s())) is not None:
+            self._guarded(self._go_on, waiting)
 
-    def _guarded(self, act: Callable[..., None], task: DeliveryTask, now_s: float, *more: Any) -> None:
+    def _guarded(self, act: Callable[..., None], task: DeliveryTask, *more: Any) -> None:
         """A task that fails by a bug fails alone: it is left to its lease."""
         try:
-            act(task, now_s, *more)
+            act(task, *more)
         except Exception:
             log.exception("subscription=%s failed and is left to its lease", task.claim.subscription_id)
-            self._release(task, now_s)
+            self._release(task, self._now_s())
             self._tasks.discard(task)
             self._held.give(task)
 
-    def _go_on(self, task: DeliveryTask, now_s: float) -> None:
+    def _go_on(self, task: DeliveryTask) -> None:
         """Sends the task's next event, lets it wait for its host, or finishes the task."""
-        claim = task.claim
-        while task.index < len(claim.items) and not self.draining:
+        while not task.exhausted and not self.draining:
+            # Each time anew: the task before may have waited for the store to give it a slot.
+            now_s = self._now_s()
             now_ms = task.now_ms(now_s)
-            if now_ms + self._exchange_ms >= claim.lease_until_ms:
+            in_time = task.item.deadline_ms > now_ms
+            if not self._fits(task, now_ms):
                 # The rest goes back: an exchange may not outlive its lease.
+                if in_time and task.index == 0:
+                    # It was claimed in vain, and would be again: it waited for its host all the time.
+                    self._defer(task, self._limiter.defer(task.host, task.claim.client, now_s), now_ms)
+                    return
                 break
             # What is too late is given up at once, however its host is.
-            if claim.items[task.index].deadline_ms > now_ms and not (
-                self._has_permit(task, now_s, now_ms) and self._has_slot(task, now_s, now_ms)
-            ):
+            if in_time and not (self._has_permit(task, now_s, now_ms) and self._has_slot(task)):
                 return
-            written = self._written(task, now_s, now_ms)
+            written = self._written(task)
             if isinstance(written, Notification):
                 self._sink.submit(task, written.request)
                 return
@@ -142,22 +143,29 @@ class TaskRunner:
                 break
         self._finish(task)
 
+    def _fits(self, task: DeliveryTask, now_ms: int) -> bool:
+        """Whether an exchange ends before the lease does."""
+        return now_ms + self._exchange_ms < task.claim.lease_until_ms
+
     def _has_permit(self, task: DeliveryTask, now_s: float, now_ms: int) -> bool:
         """Whether the task has a permit for its host; else it waits for one, or is finished."""
         entry = self._limiter.acquire(
             task.host, task.claim.client, task, now_s, accepted_ms=task.item.accepted_ms
         )
         if isinstance(entry, Deferred):
-            self.deferred += 1
-            task.postpone(round(entry.delay_s * 1000), now_ms)
-            if entry.unreachable and task.result is SinkResult.NOT_ASKED:
-                task.result = SinkResult.FAILED
-            self._finish(task)
+            self._defer(task, entry, now_ms)
             return False
         task.permit = entry
         return entry is not None
 
-    def _has_slot(self, task: DeliveryTask, now_s: float, now_ms: int) -> bool:
+    def _defer(self, task: DeliveryTask, deferred: Deferred, now_ms: int) -> None:
+        self.deferred += 1
+        task.postpone(round(deferred.delay_s * 1000), now_ms)
+        if deferred.unreachable and task.result is SinkResult.NOT_ASKED:
+            task.result = SinkResult.FAILED
+        self._finish(task)
+
+    def _has_slot(self, task: DeliveryTask) -> bool:
         """Whether the sink's rate allows the task's next event now; else it waits, or is finished.
 
         It has its permit already: a slot is used at once or not at all.
@@ -165,10 +173,15 @@ class TaskRunner:
         if task.claim.rate is None:
             return True
         slot = self._rate_limiter.slot(task, self._now_s())
-        if isinstance(slot, SlotNow):
+        # The store may have taken its time.
+        now_s = self._now_s()
+        now_ms = task.now_ms(now_s)
+        if isinstance(slot, SlotNow) and self._fits(task, now_ms):
             return True
         self._release(task, now_s)
         match slot:
+            case SlotNow():
+                self._finish(task)
             case SlotAt(moment_s):
                 self._delayed.put(task, moment_s)
             case SlotLater(delay_ms):
@@ -176,19 +189,21 @@ class TaskRunner:
                 self._finish(task)
         return False
 
-    def _written(self, task: DeliveryTask, now_s: float, now_ms: int) -> Notification | Skipped:
+    def _written(self, task: DeliveryTask) -> Notification | Skipped:
         """The task's next event; the permit is released unless it can be sent."""
-        written = self._writer.write(task.claim, task.item, now_ms)
+        now_s = self._now_s()
+        written = self._writer.write(task.claim, task.item, task.now_ms(now_s))
         if not isinstance(written, Notification):
             self._release(task, now_s)
         task.event_type = written.type
         task.correlator = written.correlator if isinstance(written, Notification) else ""
         return written
 
-    def _take_reply(self, task: DeliveryTask, now_s: float, reply: SinkReply) -> None:
+    def _take_reply(self, task: DeliveryTask, reply: SinkReply) -> None:
+        now_s = self._now_s()
         self._release(task, now_s, reply)
         if self._attempts.replied(task, reply, now_s):
-            self._go_on(task, now_s)
+            self._go_on(task)
         else:
             self._finish(task)
 

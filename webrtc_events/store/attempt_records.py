@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["read_attempts"]
+__all__ = ["count_attempts", "read_attempts"]
 
 # What an attempt has, of which there may be more.
 _ATTEMPT = {"event", "at", "attempt", "outcome", "reason", "status", "ms", "correlator"}
@@ -20,6 +20,11 @@ def read_attempts(fields: Mapping[str, str]) -> list[dict[str, Any]]:
         return [attempt for attempt in attempts if attempt.keys() >= _ATTEMPT]
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return []
+
+
+def count_attempts(record: Mapping[str, Any]) -> int:
+    """How many an entry that is to be kept has."""
+    return len(record.get("numbers", (1,)))
 
 
 def _of_run(subscription_id: str, run: dict[str, Any]) -> list[dict[str, Any]]:

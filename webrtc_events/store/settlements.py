@@ -8,6 +8,7 @@ import msgspec
 
 from webrtc_events.core.model import Claim
 from webrtc_events.core.outcomes import Agreed, End, Refused, ScheduledRetry, SinkResult
+from webrtc_events.store.attempt_records import count_attempts
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.redis.scripts import Call
 
@@ -69,7 +70,11 @@ def settle_call(partition: Partition, settlement: Settlement) -> Call:
         *_done(settlement),
         len(settlement.dead),
         *(part for event in settlement.dead for part in (event.number, event.reason, event.detail)),
-        *(msgspec.json.encode(attempt) for attempt in settlement.attempts),
+        *(
+            part
+            for attempt in settlement.attempts
+            for part in (count_attempts(attempt), msgspec.json.encode(attempt))
+        ),
     ]
     return Call("settle", keys, partition.tag, args)
 

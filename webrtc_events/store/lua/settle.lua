@@ -11,7 +11,7 @@
 --       10 what the sink did: 'delivered' (some event), 'failed' (to take any), '' (it was not asked)
 --       11 how many of the claimed events all are done with  12 how many bytes their entries have, as they were claimed
 --       13 how many dead letters, then for each: outbox number, reason, detail
---       then each attempt, or run of deliveries, as JSON
+--       then for each attempt, or run of deliveries: how many attempts it is, and it as JSON
 -- Returns 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox empty),
 --   'due' (more to send, now or later), 'ended' (the end is settled, or the sink refused), 'active' (the
 --   sink agreed; what its subscription missed meanwhile is to be looked up), 'damaged: <why>' (the subscription
@@ -19,6 +19,41 @@
 
 local id = ARGV[3]
 local key, outbox, due = KEYS[1], KEYS[2], KEYS[3]
+
+-- How many attempts the entries up to this one have. What a release before wrote does not say.
+local function count_up_to(entry)
+  for index = 1, #entry[2], 2 do
+    if entry[2][index] == 'count' then
+      return tonumber(entry[2][index + 1])
+    end
+  end
+end
+
+-- Keeps attempts from ARGV[at] on. A run has many, so they are counted, not their entries: the oldest entry goes
+-- once those after it have as many as are kept.
+local function keep_attempts(at, registration)
+  if at > #ARGV then
+    return
+  end
+  local stream = tag .. ':attempts'
+  local latest = write('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  local count = latest and (count_up_to(latest) or redis.call('XLEN', stream)) or 0
+  local entries = {}
+  for index = at, #ARGV, 2 do
+    count = count + tonumber(ARGV[index])
+    entries[#entries + 1] = {'subscription', id, 'attempt', ARGV[index + 1], 'registration', registration,
+      'count', string.format('%.0f', count)}
+  end
+  add_all_bounded(stream, options.attempts, options.attempts_ms, entries)
+  while true do
+    local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+    local up_to = count_up_to(oldest)
+    if not up_to or count - up_to < options.attempts then
+      return
+    end
+    redis.call('XDEL', stream, oldest[1])
+  end
+end
 
 local function settle()
   local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence',
@@ -35,11 +70,7 @@ local function settle()
     dead[tonumber(ARGV[at])] = {ARGV[at + 1], ARGV[at + 2]}
     at = at + 3
   end
-  local attempts = {}
-  for index = at, #ARGV do
-    attempts[#attempts + 1] = {'subscription', id, 'attempt', ARGV[index], 'registration', of[8] or ''}
-  end
-  add_all_bounded(tag .. ':attempts', options.attempts, options.attempts_ms, attempts)
+  keep_attempts(at, of[8] or '')
 
   -- The token that the sink refused was replaced while the claim was under way (update.lua): what was
   -- refused with it is sent again with the new one.
