@@ -10,7 +10,7 @@ from contextvars import copy_context
 import pytest
 
 from tests.harness.clocks import SteppedClock
-from webrtc_events.core.log_config import LineFormatter, RequestFields, log_config
+from webrtc_events.core.log_config import LineFormatter, LineHandler, RequestFields, log_config
 from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.core.request_context import entered_request
 
@@ -82,7 +82,9 @@ def test_shipped_configuration_tells_warnings_of_all_and_more_of_the_service(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     handler = logging.getLogger().handlers[0]
-    assert isinstance(handler, logging.StreamHandler)
+    assert isinstance(handler, LineHandler)
+    # Lines that are written together need no records.
+    assert handler.is_plain
     import sys
 
     handler.setStream(sys.stderr)

@@ -1,6 +1,7 @@
 """Lines that are written together are what the same records would be, one by one."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -88,6 +89,29 @@ def test_a_filter_and_a_handler_of_others_get_records(logger: logging.Logger, se
     lines.add(logging.INFO, "kept")
     lines.flush()
     assert [record.getMessage() for record in records] == ["kept"]
+
+
+class Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps({"message": record.getMessage()})
+
+
+def test_the_form_and_the_filters_of_an_operator_hold(logger: logging.Logger, settings: Settings) -> None:
+    handler = LineHandler()
+    stream = shown_by(handler, logger)
+    handler.addFilter(lambda record: "hidden" not in record.getMessage())
+    lines = LogLines(logger, Masking.of(settings).text, SteppedClock())
+    for text in ("hidden", "seen"):
+        lines.add(logging.INFO, text)
+    lines.flush()
+    assert without_time(stream.getvalue()) == ["INFO webrtc_events.lines: seen"]
+    stream.truncate(0)
+    stream.seek(0)
+    handler.filters.clear()
+    handler.setFormatter(Json())
+    lines.add(logging.INFO, "seen")
+    lines.flush()
+    assert stream.getvalue() == '{"message": "seen"}\n'
 
 
 def test_a_stream_that_takes_nothing_is_reported(

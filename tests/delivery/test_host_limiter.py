@@ -213,7 +213,7 @@ def test_new_hosts_that_waited_in_vain_are_deferred_and_wait_no_more() -> None:
     assert [yard.acquire("a", "one"), yard.acquire("b", "other")] == [None, None]
     yard.later(MAX_WAIT_S - 0.1)
     assert yard.limiter.next_new(yard.now_s) is None
-    yard.later(0.1)
+    yard.later(0.2)
     assert {yard.limiter.next_new(yard.now_s) for _ in range(2)} == {1, 2}
     assert yard.limiter.next_new(yard.now_s) is None
     assert not yard.limiter.has_new

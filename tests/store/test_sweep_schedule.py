@@ -25,9 +25,7 @@ class Clocks:
 
     def round(self, now_s: float, found: Mapping[int, Look] | None = None) -> list[int]:
         numbers = self.schedule.due(looks(found or {}), now_s)
-        self.clock_was_set = self.schedule.swept(
-            {number: round((now_s + self.ahead_s) * 1000) for number in numbers}, now_s
-        )
+        self.clock_was_set = self.schedule.swept(dict.fromkeys(numbers, self.ahead_s * 1000))
         return numbers
 
     def ms(self, now_s: float) -> float:
@@ -73,7 +71,7 @@ def test_what_cannot_be_looked_at_is_swept_for_its_sweep_to_say_why() -> None:
 def test_what_could_not_be_reached_is_swept_in_the_next_round_again() -> None:
     clocks = Clocks()
     clocks.round(0.0)
-    assert not clocks.schedule.swept({40: None}, 0.0)
+    assert not clocks.schedule.swept({40: None})
     assert 40 in clocks.round(1.0)
 
 

@@ -1,6 +1,7 @@
 """When a worker's sweeper does what time does, and how several take turns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import redis
@@ -8,8 +9,10 @@ import redis
 from tests.harness.builders import append, created, invitation
 from tests.harness.clocks import SteppedClock
 from tests.store.claiming import P, StoreAt, claim_one, delete, now_ms, settle
+from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.model import Status
 from webrtc_events.store.keys import SWEEPER_TURN
+from webrtc_events.store.redis.scripts import Call
 from webrtc_events.store.store import Store
 from webrtc_events.store.sweep_schedule import WHOLE_ROUND_S
 from webrtc_events.store.sweeper import Sweeper
@@ -138,3 +141,42 @@ def test_partitions_where_nothing_waits_are_not_claimed_from(store: Store) -> No
     assert store.claims.look([P]) == []
     append(store, invitation(1))
     assert store.claims.look([P]) == [P.number]
+
+
+class PassesWithEachBatch:
+    """A clock that goes with the store's, by `seconds` more with each batch that the store sweeps."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.ahead_s = 0.0
+        self.swept: list[int] = []
+        run_some = store.scripts.run_some
+
+        def slow(calls: Sequence[Call]) -> list[Any]:
+            self.ahead_s += seconds
+            found = run_some(calls)
+            self.swept.append(len(calls))
+            # The store's time has passed as well.
+            return [[*answer[:-1], answer[-1] + round(self.ahead_s * 1000)] for answer in found]
+
+        monkeypatch.setattr(store.scripts, "run_some", slow)
+
+    def monotonic(self) -> float:
+        return SystemClock().monotonic() + self.ahead_s
+
+    def now(self) -> float:
+        return SystemClock().now() + self.ahead_s
+
+    def sleep(self, seconds: float) -> None:
+        self.ahead_s += seconds
+
+
+def test_a_sweep_that_takes_long_is_not_taken_for_a_clock_that_was_set(
+    store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = PassesWithEachBatch(store, monkeypatch, 1.5)
+    sweeper = Sweeper(store, clock)
+    for _ in range(8):
+        raw_store.delete(SWEEPER_TURN)
+        sweeper.step()
+    # All at first, which took 12 s, then a few in each round.
+    assert sum(clock.swept) == store.partitions + 7 * 4

@@ -53,6 +53,16 @@ class LineFormatter(logging.Formatter):
 class LineHandler(logging.StreamHandler[TextIO]):
     """Writes records, and lines that are whole already, to standard error."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a record without a request is shown as its line, and none is left out: see `log_config`."""
+        return (
+            type(self) is LineHandler
+            and not self.level
+            and type(self.formatter) is LineFormatter
+            and all(type(found) is RequestFields for found in self.filters)
+        )
+
     def write_lines(self, lines: Sequence[str]) -> None:
         """Their times and names stand in them."""
         joined = "".join(lines)

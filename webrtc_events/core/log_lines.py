@@ -12,9 +12,9 @@ __all__ = ["LogLines"]
 class LogLines:
     """Keeps lines until `flush`, which gives all of them its time. For one thread.
 
-    They look as if each had been logged. Where that is by this service's own handlers, no record is made for
-    a line: it costs several times as much as the line. Filters of the logger, and handlers of others, get
-    records.
+    They look as if each had been logged. Where that is by this service's own handlers, as `log_config` makes
+    them, no record is made for a line: it costs several times as much as the line. Filters and formatters of
+    others, and their handlers, get records.
     `mask`: what is done with the text of a record, see log_masking.py.
     """
 
@@ -61,7 +61,7 @@ def _own_handlers(logger: logging.Logger) -> list[LineHandler]:
     at: logging.Logger | None = None if logger.filters else logger
     while at is not None:
         for handler in at.handlers:
-            if type(handler) is not LineHandler or handler.level:
+            if not isinstance(handler, LineHandler) or not handler.is_plain:
                 return []
             found.append(handler)
         at = at.parent if at.propagate else None

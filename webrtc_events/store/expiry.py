@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
@@ -55,13 +56,14 @@ class _Swept:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How much was done, so that a caller knows to come again at once; the time of each partition, ms.
+    """How much was done, so that a caller knows to come again at once.
 
-    What could not be reached has no time here.
+    `ahead_ms`: how far the time of each partition that was reached is ahead of the monotonic clock, ms, by
+    the moment of its answer: a sweep of all may take seconds.
     """
 
     count: int
-    times_ms: Mapping[int, int]
+    ahead_ms: Mapping[int, float]
 
 
 class Expiry:
@@ -89,7 +91,7 @@ class Expiry:
         Raises:
             Unavailable: see `sweep_some`.
         """
-        return self.sweep_some(range(self._connection.partition_count), limit).count
+        return self.sweep_some(range(self._connection.partition_count), limit, SystemClock()).count
 
     def look(self) -> dict[int, Look]:
         """What each partition that can be looked at has to be done; see sweep.lua, which does it."""
@@ -105,26 +107,26 @@ class Expiry:
             if not isinstance(first, Exception) and not isinstance(kept, Exception)
         }
 
-    def sweep_some(self, numbers: Sequence[int], limit: int) -> Sweep:
+    def sweep_some(self, numbers: Sequence[int], limit: int, clock: Clock) -> Sweep:
         """Does what time does in these partitions, where they can be reached: see sweep.lua.
 
         Raises:
             Unavailable: no partition of all can be reached.
         """
         partitions = [Partition(number) for number in numbers]
-        answers = self._answers(partitions, limit)
+        answers, answered_s = self._answers(partitions, limit, clock)
         self._report_unreached(numbers, answers)
         total = 0
         pending: list[str] = []
         end_notes: dict[int, Sequence[str]] = {}
-        times_ms: dict[int, int] = {}
-        for partition, raw in zip(partitions, answers, strict=True):
+        ahead_ms: dict[int, float] = {}
+        for partition, raw, at_s in zip(partitions, answers, answered_s, strict=True):
             if isinstance(raw, Unavailable):
                 continue
             swept = _Swept.parse(raw)
             total += self._follow(partition, swept)
             self._ahead_ms[partition.number] = swept.ahead_ms
-            times_ms[partition.number] = swept.time_ms
+            ahead_ms[partition.number] = swept.time_ms - at_s * 1000
             pending += swept.pending
             end_notes[partition.number] = swept.end_notes
         self._time_log.report(max(self._ahead_ms.values(), default=0))
@@ -134,24 +136,28 @@ class Expiry:
         settled = self._settle_notes(end_notes)
         # Where there may be more, it is worth coming again at once.
         is_cut = any(len(notes) == limit for notes in end_notes.values())
-        return Sweep(total + (settled if is_cut else 0), times_ms)
+        return Sweep(total + (settled if is_cut else 0), ahead_ms)
 
-    def _answers(self, partitions: Sequence[Partition], limit: int) -> list[Any]:
-        """What sweep.lua answers for each; Unavailable for what cannot be reached.
+    def _answers(
+        self, partitions: Sequence[Partition], limit: int, clock: Clock
+    ) -> tuple[list[Any], list[float]]:
+        """What sweep.lua answers for each, Unavailable for what cannot be reached; and when.
 
         A server runs what comes in one batch before it serves others. So a batch is of a few partitions, and
         of one while there is much to do.
         """
         answers: list[Any] = []
+        answered_s: list[float] = []
         size = _PARTITIONS_AT_ONCE
         while left := partitions[len(answers) :]:
             calls = [Call("sweep", [partition.ends], partition.tag, [limit]) for partition in left[:size]]
             found = self._connection.scripts.run_some(calls)
             answers += found
+            answered_s += [clock.monotonic()] * len(found)
             touched = [int(answer[0]) for answer in found if not isinstance(answer, Unavailable)]
             # An outage is waited for once more, and not with every batch.
             size = _batch_size(sum(touched)) if touched else len(left)
-        return answers
+        return answers, answered_s
 
     def _follow(self, partition: Partition, swept: _Swept) -> int:
         """Does in one partition what must be done from outside; returns how much was done in all."""

@@ -46,17 +46,17 @@ class SweepSchedule:
             if number in anyway or ahead_ms is None or _is_due(looks.get(number), ahead_ms + now_s * 1000)
         )
 
-    def swept(self, times_ms: Mapping[int, int | None], now_s: float) -> bool:
-        """These were: the time of each at that moment, None if it could not be reached.
+    def swept(self, ahead_ms: Mapping[int, float | None]) -> bool:
+        """These were: how far the time of each is ahead of the monotonic clock, ms; None: it was not reached.
 
         Returns whether some clock was set: then the time of none is known any more.
         """
         was_set = False
-        for number, time_ms in times_ms.items():
-            former = self._ahead_ms.pop(number)
-            self._ahead_ms[number] = ahead_ms = None if time_ms is None else time_ms - now_s * 1000
-            if former is not None and ahead_ms is not None:
-                was_set = was_set or abs(ahead_ms - former) > _STEP_MS
+        for number, latest_ms in ahead_ms.items():
+            former_ms = self._ahead_ms.pop(number)
+            self._ahead_ms[number] = latest_ms
+            if former_ms is not None and latest_ms is not None:
+                was_set = was_set or abs(latest_ms - former_ms) > _STEP_MS
         if was_set:
             self._ahead_ms = dict.fromkeys(self._ahead_ms)
         return was_set

@@ -37,13 +37,10 @@ class Sweeper:
             return wait_s
         expiry = self._store.expiry
         looks = expiry.look()
-        now_s = self._clock.monotonic()
-        numbers = self._schedule.due(looks, now_s)
+        numbers = self._schedule.due(looks, self._clock.monotonic())
         self._has_more = False
-        swept = expiry.sweep_some(numbers, _LIMIT)
-        clock_was_set = self._schedule.swept(
-            {number: swept.times_ms.get(number) for number in numbers}, now_s
-        )
+        swept = expiry.sweep_some(numbers, _LIMIT, self._clock)
+        clock_was_set = self._schedule.swept({number: swept.ahead_ms.get(number) for number in numbers})
         self._has_more = swept.count > 0 or clock_was_set
         return 0.0 if self._has_more else _ROUND_S
 
