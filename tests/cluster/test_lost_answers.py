@@ -146,5 +146,5 @@ def test_nothing_waits_for_a_lease_that_nobody_has(
     for number in range(1, 6):
         relay.to_lose = 2
         append(store, invitation(number))
-        # A lease is 12.5 s long.
+        # A lease is 13.2 s long.
         sink.wait_for(20 * number, timeout_s=8)

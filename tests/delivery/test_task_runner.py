@@ -124,7 +124,7 @@ class Slots:
 
 
 def test_no_exchange_begins_that_the_store_left_no_time_for() -> None:
-    slots = Slots((3.0, SlotNow()), (0.0, SlotNow()))
+    slots = Slots((4.0, SlotNow()), (0.0, SlotNow()))
     runs = slots.runs
     late = runs.begin("h", "s-1", rate=60)
     assert (runs.sink.sent, runs.done) == ([], [late])
@@ -135,11 +135,11 @@ def test_no_exchange_begins_that_the_store_left_no_time_for() -> None:
 
 
 def test_each_task_of_one_round_goes_by_its_own_time() -> None:
-    slots = Slots((0.0, SlotAt(0.1)), (0.0, SlotAt(0.1)), (2.0, SlotNow()), (0.0, SlotNow()))
+    slots = Slots((0.0, SlotAt(0.1)), (0.0, SlotAt(0.1)), (3.0, SlotNow()), (0.0, SlotNow()))
     runs = slots.runs
     first, second = (runs.begin(f"h{number}", f"s-{number}", rate=60) for number in range(2))
     runs.clock.sleep(1)
-    # The store takes two seconds to answer the first, which leaves no time for either.
+    # The store takes three seconds to answer the first, which leaves no time for either.
     runs.runner.resume()
     assert (runs.sink.sent, runs.done) == ([], [first, second])
     # The second did not ask for a slot that it cannot use.

@@ -215,7 +215,7 @@ def test_a_claim_says_when_it_was_made_by_the_stores_time(
     before = now_ms(raw_store)
     found = claim_one(store)
     assert before <= found.now_ms - 5_000 <= now_ms(raw_store)
-    assert found.lease_until_ms == found.now_ms + 12_500
+    assert found.lease_until_ms == found.now_ms + 13_200
 
 
 def test_what_a_newer_release_wrote_is_passed_over_and_said_once(

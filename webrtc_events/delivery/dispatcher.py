@@ -68,7 +68,7 @@ class DispatcherOptions:
     hosts: HostLimits = field(default_factory=HostLimits)
     events_per_claim: int = 16
     claims_at_once: int = 50
-    poll_s: float = 2.0
+    poll_s: float = 1.5
     limits: SinkLimits = field(default_factory=SinkLimits)
 
     @classmethod

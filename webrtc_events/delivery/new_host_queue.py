@@ -17,7 +17,7 @@ __all__ = ["MAX_WAIT_S", "NewHostQueue"]
 
 T = TypeVar("T")
 
-MAX_WAIT_S = 2.4
+MAX_WAIT_S = 3.0
 """Then it still has the time for an exchange within its lease, should it get its permit after all."""
 
 

@@ -17,7 +17,7 @@ class StoreOptions:
     for others. `shared_from`: a payload is kept once for all its outboxes if that saves this many bytes.
     """
 
-    lease_ms: int = 12_500
+    lease_ms: int = 13_200
     offset_ms: int = 0
     work: int = 50
     shared_from: int = 65_536
