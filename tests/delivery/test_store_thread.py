@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.conftest import LIMITS, DispatcherDriver
+from tests.delivery.conftest import DispatcherDriver
 from tests.delivery.deliveries import BreaksAtSettle, Make, sequence
 from tests.harness.builders import append, created, invitation, with_claims
 from tests.harness.clocks import SteppedClock
@@ -16,7 +16,6 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.settlements import Settlement, SettleOutcome
@@ -135,24 +134,6 @@ def test_a_settle_that_failed_is_done_again_and_repeats_nothing(
     step_until(driver, lambda: driver.dispatcher.idle and not driver.raw_store.keys("*:due"))
     broken.close()
     assert sequence(sink.requests) == [1, 2, "MAX_EVENTS_REACHED"]
-
-
-def test_a_claim_that_was_not_answered_is_soon_made_again(
-    store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    created(store, sink=sink.url)
-    append(store, invitation(1))
-    claim, outages = store.claims.claim, [Unavailable(), Unavailable()]
-
-    def claim_or_fail(*args: Any, **options: Any) -> list[Claim]:
-        if outages:
-            raise outages.pop()
-        return claim(*args, **options)
-
-    monkeypatch.setattr(store.claims, "claim", claim_or_fail)
-    driver = make_driver(options=DispatcherOptions(poll_s=60, limits=LIMITS), threaded=True)
-    step_until(driver, lambda: bool(sink.requests))
-    assert outages == []
 
 
 def unanswered(*_: Any, **__: Any) -> list[Any]:

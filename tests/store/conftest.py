@@ -8,6 +8,7 @@ import pytest
 
 from tests.store.shared_payloads import StoreWith
 from webrtc_events.core.settings import Settings
+from webrtc_events.store.redis.client import Batch
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.store import Store
 
@@ -42,3 +43,18 @@ def store_with(settings: Settings) -> Iterator[StoreWith]:
     yield connect
     for store in opened:
         store.close()
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many commands were sent in each round trip of scripts."""
+    counts: list[int] = []
+    execute = Batch.execute
+
+    def counted(batch: Batch, **options: bool) -> list[object]:
+        counts.append(len(batch._commands))
+        answers: list[object] = execute(batch, **options)
+        return answers
+
+    monkeypatch.setattr(Batch, "execute", counted)
+    return counts

@@ -13,7 +13,6 @@ from webrtc_events.core.errors import NewerRelease
 from webrtc_events.store import subscription_lists
 from webrtc_events.store.keys import Partition, new_subscription_id
 from webrtc_events.store.packed_requests import whole
-from webrtc_events.store.redis.client import Batch
 from webrtc_events.store.store import Store
 from webrtc_events.store.subscription_lists import PAGE
 
@@ -45,21 +44,6 @@ def grown(raw: "redis.Redis", subscription_id: str, size: int) -> None:
     request = json.loads(whole(record["request"], record))
     request["config"]["subscriptionDetail"]["deviceId"] = "x" * size
     raw.hset(key_of(subscription_id), "request", json.dumps(request))
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many commands were sent in each round trip of scripts."""
-    counts: list[int] = []
-    execute = Batch.execute
-
-    def counted(batch: Batch, **options: bool) -> list[object]:
-        counts.append(len(batch._commands))
-        answers: list[object] = execute(batch, **options)
-        return answers
-
-    monkeypatch.setattr(Batch, "execute", counted)
-    return counts
 
 
 @contextmanager
