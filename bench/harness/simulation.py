@@ -1,8 +1,8 @@
 """A simulation of workers that drain masters, in steps: claim, deliver, settle.
 
-A master serves one call at a time. A worker works on one step at a time, on its share of a core, and waits
-for a master's answer before it goes on. Partitions are spread over masters as a cluster spreads them, and
-over workers as home_partitions.py does.
+A master serves one call at a time. A worker works on one step at a time, on its share of a core, while a
+master settles the one before and claims the next. Partitions are spread over masters as a cluster spreads
+them, and over workers as home_partitions.py does.
 """
 
 import random
@@ -92,5 +92,6 @@ def simulate(
         work_s = costs.batch * costs.worker_s * chance.gammavariate(_SHAPE, 1 / _SHAPE)
         worker_busy[worker] += work_s / share
         delivered += costs.batch
-        heappush(asking, (answered + costs.round_trip_s / 2 + work_s / share, worker))
+        # What it has from the step before it works on meanwhile (docs/decisions/0025).
+        heappush(asking, (max(answered + costs.round_trip_s / 2, at + work_s / share), worker))
     return Simulated(delivered / seconds, max(worker_busy) / seconds, max(master_busy) / seconds)
