@@ -14,7 +14,6 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, OutboxItem, Status, TerminationReason
 from webrtc_events.core.outcomes import SinkRequest
-from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempts import Attempts
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_limits import HostLimits
@@ -140,25 +139,6 @@ def test_what_a_lost_dispatcher_had_claimed_is_sent_by_another_with_the_same_id(
     make_driver(store_at(31)).run()
     assert sequence(sink.requests) == [1, 1, 2]
     assert sink.requests[0].json["id"] == sink.requests[1].json["id"]
-
-
-@pytest.mark.parametrize("cut", ["request", "answer", "node"])
-def test_a_settle_that_failed_is_done_again_and_repeats_nothing(
-    settings: Settings, store: Store, sink: RecordingSink, make_driver: Make, cut: str
-) -> None:
-    created(store, sink=sink.url, max_events=2)
-    append(store, invitation(1))
-    broken = Store.connect(settings)
-    claims = with_claims(broken, BreaksAtSettle)
-    claims.cut = [cut]
-    dispatcher = make_driver(broken).dispatcher
-    for round_ in range(60):
-        dispatcher.step()
-        if round_ == 30:
-            append(store, invitation(2))
-    broken.close()
-    assert not claims.cut
-    assert sequence(sink.requests) == [1, 2, "MAX_EVENTS_REACHED"]
 
 
 def test_a_delete_in_mid_delivery_is_followed_by_its_end_only(

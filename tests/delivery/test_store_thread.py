@@ -119,16 +119,17 @@ def test_a_claim_that_is_under_way_when_it_stops_is_given_back_at_once(
     slow.close()
 
 
+@pytest.mark.parametrize("threaded", [False, True], ids=["in the thread of the dispatcher", "in another"])
 @pytest.mark.parametrize("cut", ["request", "answer", "node"])
 def test_a_settle_that_failed_is_done_again_and_repeats_nothing(
-    settings: Settings, store: Store, sink: RecordingSink, make_driver: Make, cut: str
+    settings: Settings, store: Store, sink: RecordingSink, make_driver: Make, cut: str, *, threaded: bool
 ) -> None:
     created(store, sink=sink.url, max_events=2)
     append(store, invitation(1))
     broken = Store.connect(settings)
     claims = with_claims(broken, BreaksAtSettle)
     claims.cut = [cut]
-    driver = make_driver(broken, threaded=True)
+    driver = make_driver(broken, threaded=threaded)
     step_until(driver, lambda: not claims.cut and driver.dispatcher.idle)
     append(store, invitation(2))
     step_until(driver, lambda: driver.dispatcher.idle and not driver.raw_store.keys("*:due"))
