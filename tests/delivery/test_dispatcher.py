@@ -122,9 +122,9 @@ def test_no_exchange_outlives_its_lease(
     started: list[float] = []
 
     class Watched(Claims):
-        def claim(self, *args: Any, **values: Any) -> Any:
-            found = super().claim(*args, **values)
-            claims.extend([clock.monotonic()] * len(found))
+        def claim_round(self, *args: Any, **values: Any) -> Any:
+            found = super().claim_round(*args, **values)
+            claims.extend([clock.monotonic()] * len(found.claims))
             return found
 
     def answer(_: Received) -> Answer:
@@ -297,14 +297,14 @@ def test_a_claim_takes_no_more_than_its_maximum_and_the_next_comes_at_once(
     for _ in range(12):
         created(store, sink=sink.url)
     append(store, invitation(1))
-    claim, sizes = store.claims.claim, []
+    claim_round, sizes = store.claims.claim_round, []
 
     def recorded(*args: Any, **options: Any) -> Any:
-        found = claim(*args, **options)
-        sizes.append(len(found))
+        found = claim_round(*args, **options)
+        sizes.append(len(found.claims))
         return found
 
-    monkeypatch.setattr(store.claims, "claim", recorded)
+    monkeypatch.setattr(store.claims, "claim_round", recorded)
     # No poll comes within the test, so the first round's claim must be followed by others by itself.
     make_driver(options=DispatcherOptions(poll_s=60, limits=LIMITS, claims_at_once=5)).run()
     assert len(sink.requests) == 12

@@ -4,6 +4,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
+from typing import Any
 
 import pytest
 import redis
@@ -12,12 +13,11 @@ from tests.delivery.conftest import LIMITS, DispatcherDriver
 from tests.harness.builders import append, created, invitation, with_claims
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.model import Claim
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_health import MAX_COOL_DOWN_S
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.store.claims import Claims
+from webrtc_events.store.claims import ClaimRound, Claims
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.settlements import Settlement, SettleOutcome
@@ -64,12 +64,12 @@ class SimulatedClaims(Claims):
         offset_ms = round((self.clock.now() - SystemClock().now()) * 1000)
         return Store(self.store.client, self.settings, StoreOptions(offset_ms=offset_ms), shares=False)
 
-    def claim(self, partitions: Sequence[Partition], **limits: int) -> list[Claim]:
+    def claim_round(self, partitions: Sequence[Partition], **limits: Any) -> ClaimRound:
         # Nothing is in the others.
         asked = [partition for partition in partitions if partition.number == P.number]
-        claims = self.at().claims.claim(asked, **limits)
-        self.claimed += len(claims)
-        return claims
+        found = self.at().claims.claim_round(asked, **limits)
+        self.claimed += len(found.claims)
+        return found
 
     def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
         return self.at().claims.settle(settlements)

@@ -19,6 +19,7 @@ from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.notifications import NotificationWriter
 from webrtc_events.sinks.client import SinkClient
+from webrtc_events.store.claims import ClaimRound
 from webrtc_events.store.store import Store
 
 
@@ -167,14 +168,14 @@ def test_a_claim_that_was_not_answered_is_soon_made_again(
     """Nobody notices a second time what was noticed, and it is long until all partitions are asked."""
     created(store, sink=sink.url)
     append(store, invitation(1))
-    claim, outages = store.claims.claim, [Unavailable(), Unavailable()]
+    claim_round, outages = store.claims.claim_round, [Unavailable(), Unavailable()]
 
-    def claim_or_fail(*args: Any, **options: Any) -> list[Claim]:
+    def claim_or_fail(*args: Any, **options: Any) -> ClaimRound:
         if outages:
             raise outages.pop()
-        return claim(*args, **options)
+        return claim_round(*args, **options)
 
-    monkeypatch.setattr(store.claims, "claim", claim_or_fail)
+    monkeypatch.setattr(store.claims, "claim_round", claim_or_fail)
     dispatcher = make_driver(
         options=DispatcherOptions(poll_s=60, limits=LIMITS), threaded=threaded
     ).dispatcher

@@ -14,9 +14,8 @@ from tests.harness.clocks import SteppedClock
 from tests.harness.sinks import RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.core.model import Claim
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.claims import Claims
+from webrtc_events.store.claims import ClaimRound, Claims
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.settlements import Settlement, SettleOutcome
 from webrtc_events.store.store import Store
@@ -29,18 +28,20 @@ class Holds(Claims):
     asked: threading.Event
     go_on: threading.Event
 
-    def claim(self, partitions: Sequence[Partition], **limits: Any) -> list[Claim]:
-        found = super().claim(partitions, **limits)
-        return self._hold("claim", found)
+    def claim_round(self, partitions: Sequence[Partition], **limits: Any) -> ClaimRound:
+        found = super().claim_round(partitions, **limits)
+        self._hold("claim", found.claims)
+        return found
 
     def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
-        return self._hold("settle", super().settle(settlements))
+        found = super().settle(settlements)
+        self._hold("settle", found)
+        return found
 
-    def _hold(self, kind: str, found: list[Any]) -> list[Any]:
+    def _hold(self, kind: str, found: Sequence[Any]) -> None:
         if found and kind == self.held:
             self.asked.set()
             assert self.go_on.wait(30)
-        return found
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def rounds_until_outage(driver: DispatcherDriver, clock: SteppedClock) -> int | 
 
 
 def test_an_outage_is_reported(store: Store, make_driver: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    for part, name in ((store.claims, "claim"), (store.claims, "look"), (store.workers, "beat")):
+    for part, name in ((store.claims, "claim_round"), (store.claims, "look"), (store.workers, "beat")):
         monkeypatch.setattr(part, name, unanswered)
     clock = SteppedClock()
     assert rounds_until_outage(make_driver(threaded=True, clock=clock), clock) is not None

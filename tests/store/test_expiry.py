@@ -1,11 +1,14 @@
 """What time does to a subscription."""
 
+from itertools import count, islice
+
 import redis
 
 from tests.conftest import kept_keys
 from tests.harness.builders import all_of, append, created, invitation, session_status
 from tests.store.claiming import P, StoreAt, claim_one, delete, end_reason, now_ms, numbers, settle
 from webrtc_events.core.model import EventType, Status
+from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
 
@@ -49,3 +52,47 @@ def test_a_deleted_subscription_leaves_nothing_at_once(store: Store, raw_store: 
     assert settle(store, claim_one(store)) == "ended"
     assert store.expiry.sweep() == 1
     assert kept_keys(raw_store) == ["partitions"]
+
+
+MANY = 120
+# What one call of the script may go through: of that many nobody has to wait.
+AT_ONCE = 50
+
+
+def ended_together(store: Store, store_at: StoreAt, raw_store: "redis.Redis") -> tuple[list[str], Store]:
+    """The ids of MANY that expired at once, and the store after the sweeps that ended them."""
+    expires_at_ms = now_ms(raw_store) + 10_000
+    names = map("registration-{}".format, count())
+    registrations = islice((name for name in names if partition_of(name, 64).number == P.number), MANY)
+    ids = [created(store, expires_at_ms=expires_at_ms, registration=name).id for name in registrations]
+    later = store_at(11)
+    while later.expiry.sweep():
+        pass
+    return ids, later
+
+
+def test_many_that_end_at_once_are_sent_their_ends_over_a_while(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    ids, later = ended_together(store, store_at, raw_store)
+    assert {subscription.status for subscription in all_of(later)} == {Status.EXPIRED}
+    due_ms = [raw_store.zscore(P.due, subscription_id) or 0 for subscription_id in ids]
+    now = now_ms(raw_store) + 11_000
+    waiting = sorted(round(at - now) for at in due_ms if at > now)
+    assert MANY - AT_ONCE - 1 <= len(waiting) <= MANY - AT_ONCE
+    # Evenly, 40 in a second, and none waits for longer than all of them take.
+    assert waiting[-1] <= MANY * 25
+    assert len({at // 100 for at in waiting}) > len(waiting) // 8
+
+
+def test_an_event_does_not_wait_behind_many_ends(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    awake = created(store, expires_at_ms=now_ms(raw_store) + 3_600_000)
+    _, later = ended_together(store, store_at, raw_store)
+    append(later, invitation(1))
+    found = later.claims.claim_round([P], subscriptions=MANY, events=8)
+    assert awake.id in [claimed.subscription_id for claimed in found.claims]
+    assert len(found.claims) <= AT_ONCE + 2
+    # Whoever claimed knows when the next of them is due.
+    assert 0 <= found.due_in_ms[P.number] <= 1_500

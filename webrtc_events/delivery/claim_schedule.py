@@ -26,6 +26,8 @@ _DEFERRED_PER_S = 500
 HORIZON_S = 10.0
 """What is due later than this is not kept in mind: it is found when all partitions are asked."""
 
+# What becomes due by and by is claimed together, this much of it.
+_SOON_S = 0.2
 # Moments this close together are one.
 _MOMENT_S = 0.05
 
@@ -75,6 +77,12 @@ class ClaimSchedule:
             self._later[moment] = set()
             heappush(self._moments, moment)
         self._later[moment].add(partition)
+
+    def ask_soon(self, delays_s: Mapping[int, float], now_s: float) -> None:
+        """The next is due there after this. At home elsewhere, others know."""
+        for partition, delay_s in delays_s.items():
+            if partition in self._home:
+                self.ask_later(partition, max(delay_s, _SOON_S), now_s)
 
     def wait_s(self, now_s: float) -> float:
         """How long there is nothing to ask for; infinite if that is not known."""

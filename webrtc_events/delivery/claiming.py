@@ -1,7 +1,7 @@
 """Claiming: what is due becomes the dispatcher's tasks, as much of it as there is room for."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.model import Claim
@@ -10,6 +10,7 @@ from webrtc_events.delivery.held_bytes import HeldBytes
 from webrtc_events.delivery.store_calls import REPEAT_S, StoreAnswer, StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.store.claims import ClaimRound
 from webrtc_events.store.keys import Partition, partition_of_subscription
 from webrtc_events.store.store import Store
 
@@ -83,20 +84,21 @@ class Claimer:
         wanted = [self._partitions[number] for number in numbers]
         size = self._held.share(len(numbers))
 
-        def claimed() -> tuple[float, list[Claim]]:
+        def claimed() -> tuple[float, ClaimRound]:
             # The moment before: the store's time goes on from there at the earliest.
             asked_s = self._clock.monotonic()
-            return asked_s, self._store.claims.claim(
+            return asked_s, self._store.claims.claim_round(
                 wanted, subscriptions=share, events=self._events, size=size
             )
 
         self._calls.start(claimed, lambda answer: self._claimed(numbers, share, size, answer))
 
     def _claimed(
-        self, numbers: list[int], share: int, size: int, answer: StoreAnswer[tuple[float, list[Claim]]]
+        self, numbers: list[int], share: int, size: int, answer: StoreAnswer[tuple[float, ClaimRound]]
     ) -> None:
         self._under_way = False
         found: dict[int, list[Claim]] = {}
+        due_in_ms: Mapping[int, int] = {}
         deferred_before = self._runner.deferred
         claimed = answer.get()
         if claimed is None:
@@ -104,8 +106,8 @@ class Claimer:
             for number in numbers:
                 self._schedule.ask_later(number, REPEAT_S, self._clock.monotonic())
         else:
-            asked_s, claims = claimed
-            found = self._begin(claims, asked_s)
+            asked_s, round_ = claimed
+            found, due_in_ms = self._begin(round_.claims, asked_s), round_.due_in_ms
         self._schedule.asked(
             numbers,
             share,
@@ -115,7 +117,9 @@ class Claimer:
         )
         # What is cut short by its bytes may have more as well.
         cut = [number for number, of_one in found.items() if self._held.may_be_cut(size, of_one)]
-        self._schedule.ask(cut, self._clock.monotonic())
+        now_s = self._clock.monotonic()
+        self._schedule.ask(cut, now_s)
+        self._schedule.ask_soon({number: ms / 1000 for number, ms in due_in_ms.items()}, now_s)
 
     def _begin(self, claims: Sequence[Claim], now_s: float) -> dict[int, list[Claim]]:
         """Begins each claim; returns them by partition."""

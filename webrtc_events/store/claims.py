@@ -2,7 +2,8 @@
 
 import itertools
 import secrets
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,11 @@ from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.settlements import Settlement, SettleOutcome, settle_call
 
-__all__ = ["ClaimLimits", "Claims"]
+__all__ = ["ClaimLimits", "ClaimRound", "Claims"]
+
+
+# Claims of a partition in one run of the script: a run holds up the store's other clients for a ms or two.
+_SETTLED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +66,27 @@ class _ClaimRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimRound:
+    """What some partitions gave. `due_in_ms`: by number, of those where more is due within a moment."""
+
+    claims: Sequence[Claim]
+    due_in_ms: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class _ClaimAnswer:
     """What claim.lua returned. `skipped` were written by a newer release."""
 
     now_ms: int
     skipped: int
     damaged: Sequence[Sequence[str]]
+    due_in_ms: int
     claims: Sequence[Sequence[Any]]
 
     @classmethod
     def parse(cls, raw: Sequence[Any]) -> "_ClaimAnswer":
-        now_ms, skipped, damaged, *claims = raw
-        return cls(int(now_ms), skipped, damaged, claims)
+        now_ms, skipped, damaged, due_in_ms, *claims = raw
+        return cls(int(now_ms), skipped, damaged, due_in_ms, claims)
 
 
 class Claims:
@@ -90,6 +104,13 @@ class Claims:
     def claim(
         self, partitions: Sequence[Partition], *, subscriptions: int, events: int, size: int | None = None
     ) -> list[Claim]:
+        """As `claim_round`: what was leased."""
+        round_ = self.claim_round(partitions, subscriptions=subscriptions, events=events, size=size)
+        return list(round_.claims)
+
+    def claim_round(
+        self, partitions: Sequence[Partition], *, subscriptions: int, events: int, size: int | None = None
+    ) -> ClaimRound:
         """Leases up to `subscriptions` due ones of each partition, with up to `events` events each.
 
         Those of a partition have up to `size` bytes, or `claim_bytes`, those of a subscription `event_bytes`;
@@ -112,9 +133,12 @@ class Claims:
             ),
         )
         found: list[Claim] = []
+        due_in_ms: dict[int, int] = {}
         unreadable: list[UnreadableEntry] = []
-        for _, raw_answer in reached(partitions, answers):
+        for partition, raw_answer in reached(partitions, answers):
             answer = _ClaimAnswer.parse(raw_answer)
+            if answer.due_in_ms >= 0:
+                due_in_ms[partition.number] = answer.due_in_ms
             self._connection.report_damaged(answer.damaged)
             for raw in answer.claims:
                 match read_claim(answer.now_ms, raw):
@@ -127,7 +151,7 @@ class Claims:
                         self._connection.damage.report(error.name, error.why)
             self._connection.skipped.report(answer.skipped)
         self._mend(unreadable)
-        return found
+        return ClaimRound(found, due_in_ms)
 
     def look(self, partitions: Sequence[Partition]) -> list[int]:
         """The numbers of those that may have something due; to claim in vain costs the store more.
@@ -176,12 +200,13 @@ class Claims:
         Raises:
             Unavailable: none of the partitions can be reached.
         """
-        calls = [
-            settle_call(self._connection.partition_of_known(settlement.claim.subscription_id), settlement)
-            for settlement in settlements
-        ]
-        answers = self._connection.scripts.run_some(calls)
-        found = dict(reached(range(len(answers)), answers))
+        runs = self._settle_runs(settlements)
+        answers = self._connection.scripts.run_some(
+            [settle_call(partition, [settlements[index] for index in run]) for partition, run in runs]
+        )
+        found: dict[int, str] = {}
+        for (_, run), answered in reached(runs, answers):
+            found.update(zip(run, answered, strict=True))
         outcomes = []
         active = []
         for index, settlement in enumerate(settlements):
@@ -192,6 +217,16 @@ class Claims:
         if active:
             self._initial_events.catch_up(active)
         return outcomes
+
+    def _settle_runs(self, settlements: Sequence[Settlement]) -> list[tuple[Partition, list[int]]]:
+        """Which of them go into one run of the script: those of one partition, a bounded number of them."""
+        runs: dict[tuple[int, int], list[int]] = {}
+        met: Counter[int] = Counter()
+        for index, settlement in enumerate(settlements):
+            number = self._connection.partition_of_known(settlement.claim.subscription_id).number
+            runs.setdefault((number, met[number] // _SETTLED_AT_ONCE), []).append(index)
+            met[number] += 1
+        return [(Partition(number), run) for (number, _), run in runs.items()]
 
     def _outcome(self, subscription_id: str, answer: str | None) -> SettleOutcome:
         if answer is None:

@@ -1,5 +1,6 @@
 """What became of a claim, as it is written back to the store."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -57,12 +58,22 @@ class Settlement:
     sink: SinkResult = SinkResult.NOT_ASKED
 
 
-def settle_call(partition: Partition, settlement: Settlement) -> Call:
-    """Source: lua/settle.lua."""
-    subscription_id = settlement.claim.subscription_id
-    keys = [partition.subscription(subscription_id), partition.outbox(subscription_id), partition.due]
-    args: list[str | int | bytes] = [
-        subscription_id,
+def settle_call(partition: Partition, settlements: Sequence[Settlement]) -> Call:
+    """Of claims of one partition. Source: lua/settle.lua."""
+    keys = [partition.due]
+    args: list[str | int | bytes] = []
+    for settlement in settlements:
+        subscription_id = settlement.claim.subscription_id
+        keys += [partition.subscription(subscription_id), partition.outbox(subscription_id)]
+        of_one = _arguments(settlement)
+        args.append(len(of_one))
+        args += of_one
+    return Call("settle", keys, partition.tag, args)
+
+
+def _arguments(settlement: Settlement) -> list[str | int | bytes]:
+    return [
+        settlement.claim.subscription_id,
         settlement.claim.fence,
         settlement.through,
         *_verdict(settlement),
@@ -76,7 +87,6 @@ def settle_call(partition: Partition, settlement: Settlement) -> Call:
             for part in (count_attempts(attempt), msgspec.json.encode(attempt))
         ),
     ]
-    return Call("settle", keys, partition.tag, args)
 
 
 def _done(settlement: Settlement) -> tuple[int, int]:

@@ -7,7 +7,7 @@
 --       8 maximum of bytes of all that is claimed  9 maximum of bytes of each subscription, so that one whose
 --       sink hangs keeps little from the others; the first event is claimed also if it alone has more
 -- Returns {now_ms, how many that are due were written by a newer release, and skipped, {name, why} of each that is
---   damaged,
+--   damaged, in how many ms the next is due or -1 if none is within SOON_MS,
 --   claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', the name under
@@ -55,7 +55,10 @@ local function release_lost()
   for_each(redis.call('ZRANGE', KEYS[1], '(' .. now, now + options.lease_ms, 'BYSCORE'), release, report_damaged)
 end
 
-local claims = {now, 0, damaged}
+-- What is due later is found by a look at all.
+local SOON_MS = 1500
+
+local claims = {now, 0, damaged, -1}
 local HEAD = #claims
 local left_bytes, full = tonumber(ARGV[8]), false
 local MAX_SUBSCRIPTION_BYTES = tonumber(ARGV[9])
@@ -234,4 +237,8 @@ repeat
   skipped = skipped + met
 until met == 0 or full
 claims[2] = skipped
+local soon = redis.call('ZRANGE', KEYS[1], '(' .. now, now + SOON_MS, 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+if soon[2] then
+  claims[4] = math.ceil(tonumber(soon[2]) - now)
+end
 return claims

@@ -1,24 +1,24 @@
 #!lua flags=allow-oom
--- Writes what became of a claim, if the claim is still the latest.
--- KEYS: 1 the subscription's hash  2 its outbox  3 the partition's due zset
--- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 fence
---       5 the outbox number up to which all are done with
---       6 what is next: 'next' go on, 'retry' the first one left, 'end' the subscription; after a
+-- Writes what became of some claims of one partition, of each if it is still the latest of its subscription.
+-- KEYS: 1 the partition's due zset, then for each claim: its subscription's hash, its outbox
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua), then for each claim: how many arguments follow for it, and these:
+--       1 id  2 fence
+--       3 the outbox number up to which all are done with
+--       4 what is next: 'next' go on, 'retry' the first one left, 'end' the subscription; after a
 --         handshake 'agree' or 'refuse'
---       7 retry: delay_ms; end: the terminationReason; agree: the notifications a minute that it allows, or ''
---       8 retry: failed attempts of that one; end: '1' if the sink is still notified (once)
---       9 retry: the outbox number of that one
---       10 what the sink did: 'delivered' (some event), 'failed' (to take any), '' (it was not asked)
---       11 how many of the claimed events all are done with  12 how many bytes their entries have, as they were claimed
---       13 how many dead letters, then for each: outbox number, reason, detail
+--       5 retry: delay_ms; end: the terminationReason; agree: the notifications a minute that it allows, or ''
+--       6 retry: failed attempts of that one; end: '1' if the sink is still notified (once)
+--       7 retry: the outbox number of that one
+--       8 what the sink did: 'delivered' (some event), 'failed' (to take any), '' (it was not asked)
+--       9 how many of the claimed events all are done with  10 how many bytes their entries have, as they were claimed
+--       11 how many dead letters, then for each: outbox number, reason, detail
 --       then for each attempt, or run of deliveries: how many attempts it is, and it as JSON
--- Returns 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox empty),
---   'due' (more to send, now or later), 'ended' (the end is settled, or the sink refused), 'active' (the
+-- Returns for each claim 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox
+--   empty), 'due' (more to send, now or later), 'ended' (the end is settled, or the sink refused), 'active' (the
 --   sink agreed; what its subscription missed meanwhile is to be looked up), 'damaged: <why>' (the subscription
 --   cannot be read; what was done with before that was found stays written).
 
-local id = ARGV[3]
-local key, outbox, due = KEYS[1], KEYS[2], KEYS[3]
+local due = KEYS[1]
 
 -- How many attempts the entries up to this one have. What a release before wrote does not say.
 local function count_up_to(entry)
@@ -29,19 +29,19 @@ local function count_up_to(entry)
   end
 end
 
--- Keeps attempts from ARGV[at] on. A run has many, so they are counted, not their entries: the oldest entry goes
--- once those after it have as many as are kept.
-local function keep_attempts(at, registration)
-  if at > #ARGV then
+-- Keeps the attempts that `given` has from `at` on. A run has many, so they are counted, not their entries: the oldest
+-- entry goes once those after it have as many as are kept.
+local function keep_attempts(id, given, at, registration)
+  if at > #given then
     return
   end
   local stream = tag .. ':attempts'
   local latest = write('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
   local count = latest and (count_up_to(latest) or redis.call('XLEN', stream)) or 0
   local entries = {}
-  for index = at, #ARGV, 2 do
-    count = count + tonumber(ARGV[index])
-    entries[#entries + 1] = {'subscription', id, 'attempt', ARGV[index + 1], 'registration', registration,
+  for index = at, #given, 2 do
+    count = count + tonumber(given[index])
+    entries[#entries + 1] = {'subscription', id, 'attempt', given[index + 1], 'registration', registration,
       'count', string.format('%.0f', count)}
   end
   add_all_bounded(stream, options.attempts, options.attempts_ms, entries)
@@ -55,27 +55,28 @@ local function keep_attempts(at, registration)
   end
 end
 
-local function settle()
+local function settle(key, outbox, given)
+  local id = given[1]
   local of = redis.call('HMGET', key, 'fence', 'drop_before', 'drop_reason', 'ended_at', 'status', 'credential_fence',
     'format', 'registration', 'outbox_size', 'failing_since')
-  if of[1] ~= ARGV[4] or of[4] or is_newer(of[7]) then
+  if of[1] ~= given[2] or of[4] or is_newer(of[7]) then
     return 'lost'
   end
   whole(of[2], 'drop_before')
-  local through, verdict = tonumber(ARGV[5]), ARGV[6]
+  local through, verdict = tonumber(given[3]), given[4]
 
   local dead = {}
-  local at = 14
-  for _ = 1, tonumber(ARGV[13]) do
-    dead[tonumber(ARGV[at])] = {ARGV[at + 1], ARGV[at + 2]}
+  local at = 12
+  for _ = 1, tonumber(given[11]) do
+    dead[tonumber(given[at])] = {given[at + 1], given[at + 2]}
     at = at + 3
   end
-  keep_attempts(at, of[8] or '')
+  keep_attempts(id, given, at, of[8] or '')
 
   -- The token that the sink refused was replaced while the claim was under way (update.lua): what was
   -- refused with it is sent again with the new one.
-  local blames_token = verdict == 'end' and ARGV[7] == 'ACCESS_TOKEN_EXPIRED' and of[5] == 'ACTIVE'
-  if (blames_token or verdict == 'refuse') and of[6] == ARGV[4] then
+  local blames_token = verdict == 'end' and given[5] == 'ACCESS_TOKEN_EXPIRED' and of[5] == 'ACTIVE'
+  if (blames_token or verdict == 'refuse') and of[6] == given[2] then
     dead[through] = nil
     through, verdict = through - 1, 'next'
   end
@@ -101,11 +102,11 @@ local function settle()
       cancel(id, reason, 'EXPIRED')
       return 'ended'
     end
-    activate(ARGV[7])
+    activate(given[5])
   end
 
   local taken, taken_bytes = 0, 0
-  local done = tonumber(ARGV[11])
+  local done = tonumber(given[9])
   -- The first entry of the outbox, once it is known: false if there is none.
   local head = nil
   local function read_head()
@@ -119,7 +120,7 @@ local function settle()
     local last = around[1]
     if last and entry_number(last) == through and not entry_is_end(last) then
       redis.call('LTRIM', outbox, done, -1)
-      taken, taken_bytes = done, tonumber(ARGV[12])
+      taken, taken_bytes = done, tonumber(given[10])
       head = around[2] or false
     end
   end
@@ -200,11 +201,11 @@ local function settle()
 
   -- Whether the sink has failed continuously for too long.
   local function failed_too_long()
-    if ARGV[10] == 'delivered' then
+    if given[8] == 'delivered' then
       if of[10] then
         redis.call('HDEL', key, 'failing_since')
       end
-    elseif ARGV[10] == 'failed' then
+    elseif given[8] == 'failed' then
       redis.call('HSETNX', key, 'failing_since', now)
       local since = whole(redis.call('HGET', key, 'failing_since'), 'failing_since')
       return options.sink_failure_ms > 0 and now - since >= options.sink_failure_ms
@@ -215,7 +216,7 @@ local function settle()
   -- Whoever settles a retry asks again once its delay is over; all others ask at once by themselves.
   local function due_now()
     on_index('ZADD', due, now, id)
-    if ARGV[6] == 'retry' then
+    if given[4] == 'retry' then
       redis.call('SPUBLISH', tag .. ':wakeup', '1')
     end
   end
@@ -233,7 +234,7 @@ local function settle()
     return 'ended'
   end
   redis.call('HSET', key, 'lease_until', 0, 'attempts', 0, 'outbox_size', size_left())
-  local reason, notify = ARGV[7], ARGV[8] == '1'
+  local reason, notify = given[5], given[6] == '1'
   if failed_too_long() and verdict ~= 'end' and of[5] == 'ACTIVE' then
     verdict, reason, notify = 'end', 'NETWORK_TERMINATED', true
   end
@@ -257,9 +258,9 @@ local function settle()
     return verdict == 'agree' and 'active' or 'idle'
   end
   -- What was given up in the meantime took the failed event along: its delay means nothing to the next.
-  if verdict == 'retry' and entry_number(head) == tonumber(ARGV[9]) then
-    redis.call('HSET', key, 'attempts', ARGV[8])
-    on_index('ZADD', due, now + tonumber(ARGV[7]), id)
+  if verdict == 'retry' and entry_number(head) == tonumber(given[7]) then
+    redis.call('HSET', key, 'attempts', given[6])
+    on_index('ZADD', due, now + tonumber(given[5]), id)
   else
     due_now()
     list_in_crowd(id)
@@ -267,10 +268,16 @@ local function settle()
   return 'due'
 end
 
-local done, answer = guarded(settle)
-if done then
-  return answer
+local outcomes, at = {}, 3
+for claim = 1, (#KEYS - 1) / 2 do
+  local given = {unpack(ARGV, at + 1, at + ARGV[at])}
+  at = at + 1 + ARGV[at]
+  local done, answer = guarded(settle, KEYS[2 * claim], KEYS[2 * claim + 1], given)
+  if not done then
+    -- The lease guards it; then it may have been repaired.
+    on_index('ZADD', due, 'XX', now + DEFERRED_MS, given[1])
+    answer = 'damaged: ' .. answer
+  end
+  outcomes[claim] = answer
 end
--- The lease guards it; then it may have been repaired.
-on_index('ZADD', due, 'XX', now + DEFERRED_MS, id)
-return 'damaged: ' .. answer
+return outcomes

@@ -17,8 +17,13 @@ local PREFIX = 'org.camaraproject.webrtc-events.v0.'
 
 rebuild_is_damage = true
 
--- How many subscriptions and entries it went through.
-local work = 0
+-- Where more end at once than one call may go through, their subscribers are notified over a while, evenly: events of
+-- others do not wait behind all of them.
+local END_EVERY_MS = 25
+local MAX_SPREAD_MS = 40000
+
+-- How many subscriptions and entries it went through, and how many moments have come that it has not attended to.
+local work, left = 0, 0
 
 -- Whom the end of the registration still concerns: all, or, if they are more than one call may go through, some
 -- of those that were there when the first call came by.
@@ -94,7 +99,8 @@ end
 local function end_if_due(id, status, moments)
   local moment, reason = first_of(moments)
   if moment and moment <= now then
-    end_unless_over(id, status, reason, 'EXPIRED')
+    local after_ms = left > options.work and left * END_EVERY_MS % MAX_SPREAD_MS or 0
+    end_unless_over(id, status, reason, 'EXPIRED', after_ms)
   else
     schedule(id)
   end
@@ -149,6 +155,7 @@ end
 work = work + payloads().check()
 
 local readable = on_index('ZRANGE', KEYS[1], 0, 0)
+left = readable and redis.call('ZCOUNT', KEYS[1], '-inf', now) or 0
 repeat
   local met = 0
   -- What is skipped, and what is removable, stays where it is.
@@ -159,6 +166,7 @@ repeat
     else
       met = met + 1
     end
+    left = left - 1
     if work >= options.work then
       break
     end

@@ -91,18 +91,20 @@ end
 -- The first cause wins: the status leaves ACTIVE here and nowhere else. Queues the one
 -- subscription-ended behind what is in the outbox.
 -- With a sink token, time comes back at half its lead, to make room for the end.
-local function queue_end(id, reason, status)
+-- `after_ms`: an end with nothing before it is sent after this only. Where a token has little time left, at once.
+local function queue_end(id, reason, status, after_ms)
   local of = read_for_end(id)
   -- What would fail, fails in here, before anything is written. The status is written with the entry.
   push_to({id = id, epoch = of[8], number = of[6], outbox_size = of[9]}, END, options.end_deadline_ms, 0, reason, nil,
     'status', status, 'end_reason', reason)
   unindex(id, of)
-  if tonumber(of[7] or nil) then
+  local cut_at = tonumber(of[7] or nil)
+  if cut_at then
     on_index('ZADD', tag .. ':ends', of[7], id)
   else
     on_index('ZREM', tag .. ':ends', id)
   end
-  make_due(id)
+  make_due(id, not cut_at and after_ms)
 end
 
 -- For the entries up to a place of an outbox, which are about to go unseen.
@@ -140,9 +142,10 @@ local function cancel(id, reason, status)
 end
 
 -- Ends what is not over yet, for the cause that came first. True: this was it. `was`: the status that it has.
-local function end_unless_over(id, was, reason, status)
+-- `after_ms`: see queue_end.
+local function end_unless_over(id, was, reason, status, after_ms)
   if was == 'ACTIVE' then
-    queue_end(id, reason, status)
+    queue_end(id, reason, status, after_ms)
   elseif was == 'ACTIVATION_REQUESTED' then
     cancel(id, reason, status)
   else

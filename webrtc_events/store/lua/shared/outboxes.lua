@@ -141,7 +141,12 @@ local function list_in_crowd(id)
 end
 
 -- Makes the subscription due now, unless it is due, leased or waiting for a retry already.
-local function make_due(id)
+-- `after_ms`: in a while, when workers find it by themselves; it is not listed with what is due now.
+local function make_due(id, after_ms)
+  if after_ms and after_ms > 0 then
+    on_index('ZADD', tag .. ':due', 'NX', now + after_ms, id)
+    return
+  end
   if on_index('ZADD', tag .. ':due', 'NX', now, id) == 1 then
     list_in_crowd(id)
     if not woken[tag] then
