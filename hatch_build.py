@@ -50,12 +50,12 @@ def _compile(root: Path, modules: Sequence[str], generated: Path, built: Path) -
     """Writes C for the modules into `generated`, and binaries into `built`.
 
     Raises:
-        RuntimeError: the modules do not compile; what is wrong with them is on standard output.
+        RuntimeError: they do not compile, or there is no compiler.
     """
     # Installed for a build that compiles only.
     from mypyc.build import mypycify
     from setuptools import Distribution
-    from setuptools.errors import BaseError
+    from setuptools.errors import BaseError, CCompilerError
 
     generated.mkdir()
     with chdir(root):
@@ -63,14 +63,18 @@ def _compile(root: Path, modules: Sequence[str], generated: Path, built: Path) -
             extensions = mypycify(
                 [*_MYPY_OPTIONS, *modules], debug_level="0", target_dir=str(generated), group_name=_LIBRARY
             )
-            command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
-            command.build_lib = str(built)
-            command.build_temp = str(generated)
-            command.parallel = os.cpu_count()
+        except SystemExit as error:
+            raise RuntimeError("mypyc refuses the delivery path, for what it says above") from error
+        command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
+        command.build_lib = str(built)
+        command.build_temp = str(generated)
+        command.parallel = os.cpu_count()
+        try:
             command.ensure_finalized()
             command.run()
-        except (SystemExit, BaseError) as error:
+        except (BaseError, CCompilerError) as error:
             raise RuntimeError(
-                f"the delivery path cannot be compiled: {error}. It takes a C compiler and the headers of "
-                "Python; without HATCH_BUILD_HOOKS_ENABLE=1 nothing is compiled"
+                f"the delivery path is not compiled: {error}\n"
+                "It takes a C compiler and the headers of Python (Debian: gcc, python3-dev). "
+                "Without HATCH_BUILD_HOOKS_ENABLE=1 nothing is compiled."
             ) from error

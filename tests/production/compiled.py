@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.documents import ROOT
+from tests.production.operations.tools import tool
 
 __all__ = ["MODULES", "compiled_package", "environ_with"]
 
@@ -26,6 +27,7 @@ _BOUND_S = 600
 
 def compiled_package(factory: pytest.TempPathFactory) -> Path:
     """The folder with the wheel and what is in it; the first process that asks for it builds it."""
+    tool("build-essential", "cc")
     folder = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
