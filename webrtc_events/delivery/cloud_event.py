@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -16,8 +16,8 @@ from webrtc_events.core.settings import Settings
 
 __all__ = ["EventFormat", "EventFormats", "build_event"]
 
-_decode = msgspec.json.Decoder().decode
-_ENDED = {
+_decode: Final = msgspec.json.Decoder().decode
+_ENDED: Final = {
     TerminationReason.MAX_EVENTS_REACHED: "The maximum number of events was reached.",
     TerminationReason.NETWORK_TERMINATED: "The network ended the subscription.",
     TerminationReason.SUBSCRIPTION_EXPIRED: "The subscription's time is over.",

@@ -19,31 +19,33 @@ Times are seconds of one monotonic clock.
 """
 
 from collections.abc import Callable
-
-import msgspec
+from typing import Final
 
 from webrtc_events.delivery.host_signals import Error, Healthy, HostSignal, Throttled, Unreachable
 
 __all__ = ["FAILURES_TO_OPEN", "MAX_COOL_DOWN_S", "HostHealth", "StartedRequest"]
 
-FAILURES_TO_OPEN = 5
+FAILURES_TO_OPEN: Final = 5
 """Failures in a row, with no answer in between, that open the circuit of a host that did answer."""
 
-MAX_COOL_DOWN_S = 15.0
+MAX_COOL_DOWN_S: Final = 15.0
 """A call rings for a minute or two: a host that recovers must be found well within it."""
 
-_FIRST_COOL_DOWN_S = 1.0
+_FIRST_COOL_DOWN_S: Final = 1.0
 # After opening this often in a row the cool-down no longer grows.
-_LAST_GROWTH = 4
-_SMOOTHING = 0.125
+_LAST_GROWTH: Final = 4
+_SMOOTHING: Final = 0.125
 
 
-class StartedRequest(msgspec.Struct, frozen=True):
+class StartedRequest:
     """When a request was started: the host's epoch, its number in it, the time."""
 
-    epoch: int
-    number: int
-    at_s: float
+    __slots__ = ("at_s", "epoch", "number")
+
+    def __init__(self, epoch: int, number: int, at_s: float) -> None:
+        self.epoch: Final = epoch
+        self.number: Final = number
+        self.at_s: Final = at_s
 
 
 class HostHealth:

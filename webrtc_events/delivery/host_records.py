@@ -8,9 +8,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
 from math import exp2
+from typing import Final
 from urllib.parse import urlsplit
-
-import msgspec
 
 from webrtc_events.delivery.host_health import HostHealth, StartedRequest
 from webrtc_events.delivery.host_limits import HostLimits
@@ -18,18 +17,18 @@ from webrtc_events.delivery.shares import HostStanding
 
 __all__ = ["PROMPT_S", "HostRecord", "HostRecords", "Permit", "host_of"]
 
-PROMPT_S = 1.0
+PROMPT_S: Final = 1.0
 """A host whose answers take longer is not prompt."""
 
-_HICCUP_S = 0.25
+_HICCUP_S: Final = 0.25
 # Of doublings; any limit is reached by then.
-_MAX_ROUNDS = 30.0
+_MAX_ROUNDS: Final = 30.0
 # A host of which nothing is known yet is taken to answer as fast as this.
-_GUESSED_RESPONSE_S = 0.05
-_MIN_RESPONSE_S = 0.001
-_MIN_DEFERRAL_S = 0.1
-_MAX_DEFERRAL_S = 10.0
-_IDLE_S = 600.0
+_GUESSED_RESPONSE_S: Final = 0.05
+_MIN_RESPONSE_S: Final = 0.001
+_MIN_DEFERRAL_S: Final = 0.1
+_MAX_DEFERRAL_S: Final = 10.0
+_IDLE_S: Final = 600.0
 
 
 @lru_cache(maxsize=20_000)
@@ -40,13 +39,16 @@ def host_of(url: str) -> str:
     return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or 443}"
 
 
-class Permit(msgspec.Struct, frozen=True, eq=False):
+class Permit:
     """Allows one request to a host. `prompt`: the host was prompt when it was granted."""
 
-    host: str
-    client: str
-    started: StartedRequest
-    prompt: bool
+    __slots__ = ("client", "host", "prompt", "started")
+
+    def __init__(self, host: str, client: str, started: StartedRequest, prompt: bool) -> None:
+        self.host: Final = host
+        self.client: Final = client
+        self.started: Final = started
+        self.prompt: Final = prompt
 
 
 class HostRecord:

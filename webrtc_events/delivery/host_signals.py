@@ -14,6 +14,7 @@ HTTP, or is too large, says neither. What failed before any status line did so f
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from webrtc_events.core.outcomes import SinkAnswer, SinkReply
 from webrtc_events.delivery.retry_after import retry_after_ms
@@ -28,10 +29,10 @@ __all__ = [
     "signal_of",
 ]
 
-UNREACHABLE_REASONS = frozenset({"dns", "connect", "tls", "timeout", "address_refused"})
+UNREACHABLE_REASONS: Final = frozenset({"dns", "connect", "tls", "timeout", "address_refused"})
 """Failures of a host, not of what was asked of it."""
 
-_THROTTLED = frozenset({429, 503})
+_THROTTLED: Final = frozenset({429, 503})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Unreachable:
 HostSignal = Healthy | Error | Throttled | Unreachable
 
 
-_HEALTHY = (Healthy(), Healthy(multiplexed=True))
+_HEALTHY: Final = (Healthy(), Healthy(multiplexed=True))
 
 
 def signal_of(reply: SinkReply, now_s: float) -> HostSignal | None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 # A credential that cannot be opened here may be opened by a process with the right key, and a
 # contract version that is not known here is known to a newer process.
-_ELSEWHERE_RETRY_MS = 30_000
-_HANDSHAKE = "handshake"
-_encode = msgspec.json.Encoder().encode
+_ELSEWHERE_RETRY_MS: Final = 30_000
+_HANDSHAKE: Final = "handshake"
+_encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,15 @@ class NotificationSettings:
         return cls(settings.source, settings.secret_key)
 
 
-class Notification(msgspec.Struct, frozen=True):
+class Notification:
     """What is to be sent; `type` is the CloudEvent's, or `handshake`, `correlator` its x-correlator."""
 
-    request: SinkRequest
-    type: str
-    correlator: str
+    __slots__ = ("correlator", "request", "type")
+
+    def __init__(self, request: SinkRequest, type_: str, correlator: str) -> None:
+        self.request: Final = request
+        self.type: Final = type_
+        self.correlator: Final = correlator
 
 
 @dataclass(frozen=True, slots=True)

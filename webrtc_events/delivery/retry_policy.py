@@ -17,7 +17,7 @@ A sink's Retry-After (RFC 9110, 10.2.3) is the least delay. No delay goes beyond
 """
 
 from collections.abc import Callable
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 from webrtc_events.core.model import TerminationReason
 from webrtc_events.core.outcomes import DELIVERED, Drop, End, Outcome, Retry, SinkAnswer, SinkReply
@@ -25,11 +25,11 @@ from webrtc_events.delivery.retry_after import retry_after_ms
 
 __all__ = ["decide", "is_delivered"]
 
-_RETRYABLE = frozenset({404, 408, 425, 429, *range(500, 600)})
-_FIRST_DELAY_MS = 1_000
-_MAX_DELAY_MS = 60_000
+_RETRYABLE: Final = frozenset({404, 408, 425, 429, *range(500, 600)})
+_FIRST_DELAY_MS: Final = 1_000
+_MAX_DELAY_MS: Final = 60_000
 # From this attempt on the delay no longer grows; it also keeps the shift small.
-_LAST_GROWTH = 7
+_LAST_GROWTH: Final = 7
 
 
 def decide(

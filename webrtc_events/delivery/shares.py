@@ -18,21 +18,25 @@ Times are seconds of one monotonic clock.
 """
 
 from enum import Enum, auto
+from typing import Final
 
 __all__ = ["SHARE", "Account", "HostStanding", "Pool"]
 
-SHARE = 16
+SHARE: Final = 16
 """A host may have one part in this many of what is left, less a reserve of one part of all."""
 
 # Times what is left: of all, for a host that has none of it, and of the half of hosts that are not prompt.
-_MAX, _MAX_FIRST, _MAX_OTHERS = 4, 8, 2
-_RESERVE = 4
+_MAX: Final = 4
+_MAX_FIRST: Final = 8
+_MAX_OTHERS: Final = 2
+_RESERVE: Final = 4
 # So slowly that what is left is not used up before the first requests to unreachable hosts time out.
-_YOUNG = 16
+_YOUNG: Final = 16
 # The last of these parts of all is for clients that have little.
-_LAST, _LITTLE = 16, 8
+_LAST: Final = 16
+_LITTLE: Final = 8
 # An answer that takes longer comes from a host that is not well, or far away.
-_YOUNG_S = 0.25
+_YOUNG_S: Final = 0.25
 
 
 class HostStanding(Enum):

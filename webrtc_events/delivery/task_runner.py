@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.outcomes import SinkReply, SinkResult
@@ -22,7 +22,7 @@ __all__ = ["TaskRunner"]
 log = logging.getLogger(__name__)
 
 # How often it is seen whether a new host may be asked.
-_NEW_WAIT_S = 0.02
+_NEW_WAIT_S: Final = 0.02
 
 
 class TaskRunner:

@@ -10,9 +10,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
-import msgspec
 import pycurl
 
 from webrtc_events.core.clock import Clock
@@ -33,7 +32,7 @@ T = TypeVar("T")
 
 _IDLE_CONNECTIONS = 1024
 # Easy handles kept for reuse: setting one up costs more than a delivery.
-_SPARE_HANDLES = 1024
+_SPARE_HANDLES: Final = 1024
 _CLOSE_S = 1.0
 _LIMITS = SinkLimits()
 
@@ -61,10 +60,13 @@ def _unsendable(error: Exception) -> str:
     return str(error) if isinstance(error, RefusedError) else f"not sendable: {type(error).__name__}"
 
 
-class _InFlight(msgspec.Struct, Generic[T], frozen=True, eq=False):
-    transfer: Transfer
-    token: T
-    started_s: float
+class _InFlight(Generic[T]):
+    __slots__ = ("started_s", "token", "transfer")
+
+    def __init__(self, transfer: Transfer, token: T, started_s: float) -> None:
+        self.transfer: Final = transfer
+        self.token: Final = token
+        self.started_s: Final = started_s
 
 
 class SinkClient(Generic[T]):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import pycurl
 
@@ -15,7 +15,7 @@ from webrtc_events.sinks.limits import SinkLimits
 __all__ = ["Callbacks", "RefusedError", "new_handle", "set_callbacks", "set_pins", "set_request", "set_time"]
 
 # libcurl would add these; a name without a value takes one out.
-_UNWANTED = (("accept", "Accept:"), ("content-type", "Content-Type:"))
+_UNWANTED: Final = (("accept", "Accept:"), ("content-type", "Content-Type:"))
 
 
 class RefusedError(Exception):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 __all__ = ["FRAMING_HEADERS", "check_sink_headers", "check_sink_token", "is_sendable_header"]
 
@@ -12,8 +13,8 @@ _MAX_TOTAL = 16_384
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|", re.ASCII)
 # RFC 9110: a token; visible ASCII, spaces and tabs.
-_SENDABLE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_SENDABLE_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_SENDABLE_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SENDABLE_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 # Source: RFC 6750, section 2.1.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 _MAX_TOKEN = 8192

@@ -25,18 +25,18 @@ from webrtc_events.sinks.limits import SinkLimits
 __all__ = ["Transfer"]
 
 # This host's trouble, not that of the peer.
-_NO_SOCKETS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_MAX_RETRY_AFTER = 64
+_NO_SOCKETS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_MAX_RETRY_AFTER: Final = 64
 # Longer than any name or number that is looked for: what was cut off is equal to none of them.
-_MAX_PERMISSION = 300
-_ALLOWED_ORIGIN = b"webhook-allowed-origin"
-_ALLOWED_RATE = b"webhook-allowed-rate"
+_MAX_PERMISSION: Final = 300
+_ALLOWED_ORIGIN: Final = b"webhook-allowed-origin"
+_ALLOWED_RATE: Final = b"webhook-allowed-rate"
 
 # The first bytes of the end of a head, of Retry-After and of WebHook-Allowed-*.
-_LOOKED_AT = frozenset(b"\r\nRrWw")
-_MAX_KNOWN_LINE = 64
+_LOOKED_AT: Final = frozenset(b"\r\nRrWw")
+_MAX_KNOWN_LINE: Final = 64
 
-_UNANSWERED = "the connection ended, or refused the request, before an answer"
+_UNANSWERED: Final = "the connection ended, or refused the request, before an answer"
 
 
 _SOCKET_BAD: Final[int] = pycurl.SOCKET_BAD

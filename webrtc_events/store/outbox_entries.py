@@ -18,6 +18,8 @@ _HEAD = re.compile(r"([0-9]+) ([012]) ([0-9]+) ([0-9]+) ([0-9]+)")
 _MAX_HEAD = 69
 _REFERENCE = re.compile(r"@([0-9a-f]{40}) [0-9]{1,16}")
 _MAX_REFERENCE = 160
+# To call an enumeration takes as long as the rest of a head.
+_KINDS = {str(kind.value): kind for kind in OutboxKind}
 _KEPT = re.compile(r'\{"number":(\d{1,16}),')
 
 
@@ -34,7 +36,7 @@ def parse_entry(entry: str) -> OutboxItem:
     kept = _KEPT.match(payload)
     return OutboxItem(
         int(number),
-        OutboxKind(int(kind)),
+        _KINDS[kind],
         int(accepted_ms),
         int(deadline_ms),
         int(sequence),
