@@ -55,7 +55,7 @@ def test_a_deleted_subscription_leaves_nothing_at_once(store: Store, raw_store: 
 
 
 MANY = 120
-# What one call of the script may go through: of that many nobody has to wait.
+# Of no more than this nobody has to wait: see sweep.lua.
 AT_ONCE = 50
 
 

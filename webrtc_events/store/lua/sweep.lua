@@ -17,8 +17,9 @@ local PREFIX = 'org.camaraproject.webrtc-events.v0.'
 
 rebuild_is_damage = true
 
--- Where more end at once than one call may go through, their subscribers are notified over a while, evenly: events of
--- others do not wait behind all of them.
+-- Where many end at once, their subscribers are notified over a while, evenly: events of others do not wait behind all
+-- of them.
+local MANY_ENDS = 50
 local END_EVERY_MS = 25
 local MAX_SPREAD_MS = 40000
 
@@ -99,7 +100,7 @@ end
 local function end_if_due(id, status, moments)
   local moment, reason = first_of(moments)
   if moment and moment <= now then
-    local after_ms = left > options.work and left * END_EVERY_MS % MAX_SPREAD_MS or 0
+    local after_ms = left > MANY_ENDS and left * END_EVERY_MS % MAX_SPREAD_MS or 0
     end_unless_over(id, status, reason, 'EXPIRED', after_ms)
   else
     schedule(id)
