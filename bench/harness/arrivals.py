@@ -27,14 +27,16 @@ class Arrivals:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._text = ""
-        self._offset = 0
+        self._offset = self._count = 0
 
     def _read(self) -> int:
         with self._path.open() as file:
             file.seek(self._offset)
-            self._text += file.read()
+            more = file.read()
             self._offset = file.tell()
-        return self._text.count("\n")
+        self._text += more
+        self._count += more.count("\n")
+        return self._count
 
     def wait(self, count: int, timeout_s: float, failed: Callable[[], str | None] = lambda: None) -> None:
         """Returns once `count` requests have come.

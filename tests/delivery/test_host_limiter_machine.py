@@ -115,7 +115,12 @@ class LimiterMachine(RuleBasedStateMachine):
 
     def _release(self, permit: Permit, signal: HostSignal | None) -> list[Permit]:
         host = self.permits.pop(permit)
-        self.limiter.release(permit, signal, self.now_s)
+        was_back = self.unreachable_since[host] == float("-inf")
+        to_probe = self.limiter.release(permit, signal, self.now_s)
+        # Others that are unreachable, and only where this one was too.
+        assert not to_probe or not (was_back or isinstance(signal, Unreachable | None))
+        assert len(to_probe) <= 2
+        assert host not in to_probe
         self._note(host, permit, signal)
         return list(self._go_on(host))
 

@@ -4,28 +4,22 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import Any
 
 import pytest
 import redis
 
 from tests.delivery.conftest import LIMITS, DispatcherDriver
-from tests.harness.builders import append, created, invitation, with_claims
+from tests.delivery.simulated_time import P, SimulatedClock, simulated
+from tests.harness.builders import append, created, invitation
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_health import MAX_COOL_DOWN_S
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.store.claims import ClaimRound, Claims
-from webrtc_events.store.keys import Partition, partition_of
-from webrtc_events.store.script_options import StoreOptions
-from webrtc_events.store.settlements import Settlement, SettleOutcome
-from webrtc_events.store.store import Store
 
 pytestmark = pytest.mark.slow
 
-P = partition_of("r1", 64)
 SUBSCRIPTIONS = 15
 EVERY_S = 10.0
 DOWN_S, BACK_S, END_S = 10.0, 610.0, 700.0
@@ -33,46 +27,6 @@ DEADLINE_S = 120.0
 IN_FLIGHT = 8
 STEP_S = 1.0
 SEED = 7
-
-
-class SimulatedClock:
-    """Stands still until it is moved. `started_s` is the store's time at its zero."""
-
-    def __init__(self, started_s: float) -> None:
-        self.started_s = started_s
-        self.elapsed_s = 0.0
-
-    def now(self) -> float:
-        return self.started_s + self.elapsed_s
-
-    def monotonic(self) -> float:
-        return self.elapsed_s
-
-    def sleep(self, seconds: float) -> None:
-        self.elapsed_s += seconds
-
-
-class SimulatedClaims(Claims):
-    """The real claims, by the simulated clock's time."""
-
-    store: Store
-    settings: Settings
-    clock: SimulatedClock
-    claimed = 0
-
-    def at(self) -> Store:
-        offset_ms = round((self.clock.now() - SystemClock().now()) * 1000)
-        return Store(self.store.client, self.settings, StoreOptions(offset_ms=offset_ms), shares=False)
-
-    def claim_round(self, partitions: Sequence[Partition], **limits: Any) -> ClaimRound:
-        # Nothing is in the others.
-        asked = [partition for partition in partitions if partition.number == P.number]
-        found = self.at().claims.claim_round(asked, **limits)
-        self.claimed += len(found.claims)
-        return found
-
-    def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
-        return self.at().claims.settle(settlements)
 
 
 class Arrivals:
@@ -108,9 +62,7 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
 ) -> None:
     clock = SimulatedClock(SystemClock().now())
     settings = dataclasses.replace(settings, dead_letters=10_000)
-    store = Store.connect(settings)
-    claims = with_claims(store, SimulatedClaims)
-    claims.store, claims.settings, claims.clock = store, settings, clock
+    store, claims = simulated(settings, clock)
     subscriptions = [created(store, sink=sink.url).id for _ in range(SUBSCRIPTIONS)]
     options = DispatcherOptions(HostLimits(in_flight=IN_FLIGHT), poll_s=0.01, limits=LIMITS)
     running = make_driver(store, clock=clock, options=options, random=Random(SEED).random)

@@ -1,4 +1,4 @@
-"""What becomes of tasks that wait for their hosts, or the store, longer than their leases allow."""
+"""What becomes of tasks that wait for their hosts, or the store, and of those whose hosts do not answer."""
 
 from collections import Counter
 from typing import Any, cast
@@ -7,11 +7,12 @@ import pytest
 
 from tests.delivery.claims import claim_of, item_of
 from tests.harness.clocks import SteppedClock
-from webrtc_events.core.outcomes import SinkAnswer, SinkRequest
+from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkRequest
 from webrtc_events.delivery.attempts import Attempts
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
+from webrtc_events.delivery.host_returns import HostReturns
 from webrtc_events.delivery.notifications import Notification
 from webrtc_events.delivery.rate_limit import RateLimiter, SlotAt, SlotNow
 from webrtc_events.delivery.task_runner import TaskRunner
@@ -49,6 +50,7 @@ class Runs:
             sink=cast("Any", self.sink),
             writer=cast("Any", Writer()),
             limiter=HostLimiter(LIMITS, lambda: 0.5),
+            returns=HostReturns(),
             rate_limiter=cast("RateLimiter", rate_limiter),
             attempts=Attempts(self.clock, lambda text: text, lambda: 0.5, log_every=0),
             held=HeldBytes(HeldLimits(10**9, 10**6, 10**6)),
@@ -71,6 +73,9 @@ class Runs:
 
     def reply(self, task: DeliveryTask) -> None:
         self.runner.replied(task, SinkAnswer(204, None, elapsed_ms=100))
+
+    def time_out(self, task: DeliveryTask) -> None:
+        self.runner.replied(task, SinkFailure("timeout", "", elapsed_ms=100))
 
 
 @pytest.fixture
@@ -144,3 +149,34 @@ def test_each_task_of_one_round_goes_by_its_own_time() -> None:
     assert (runs.sink.sent, runs.done) == ([], [first, second])
     # The second did not ask for a slot that it cannot use.
     assert len(slots.answers) == 1
+
+
+def test_who_waits_because_the_host_is_unreachable_awaits_it(runs: Runs) -> None:
+    probe, behind = runs.begin("h", "s-1"), runs.begin("h", "s-2")
+    runs.time_out(probe)
+    assert runs.done == [probe, behind]
+    assert [task.awaits_host for task in runs.done] == [True, True]
+    # While the circuit is open, and while a probe is under way.
+    assert runs.begin("h", "s-3").awaits_host
+    runs.clock.sleep(1)
+    probe = runs.begin("h", "s-4")
+    for number in range(5, 40):
+        runs.begin("h", f"s-{number}")
+    assert runs.sink.sent[-1] is probe
+    assert all(task.awaits_host for task in runs.done)
+
+
+def test_a_path_that_hangs_on_a_host_that_answers_waits_for_its_own_retry(runs: Runs) -> None:
+    runs.reply(runs.begin("h", "s-1"))
+    hangs = runs.begin("h", "s-2")
+    runs.time_out(hangs)
+    assert hangs.retry is not None
+    assert not hangs.awaits_host
+
+
+def test_who_waits_because_the_host_asked_for_a_pause_does_not_await_its_return(runs: Runs) -> None:
+    asked = runs.begin("h", "s-1")
+    runs.runner.replied(asked, SinkAnswer(503, "30", elapsed_ms=100))
+    behind = runs.begin("h", "s-2")
+    assert [task.retry is None for task in (asked, behind)] == [False, False]
+    assert [task.awaits_host for task in (asked, behind)] == [False, False]

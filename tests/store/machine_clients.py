@@ -59,6 +59,8 @@ class ClientSteps(RuleBasedStateMachine):
         self.published = 0
         self.models: list[Model] = []
         self.leases: list[Lease] = []
+        # Those settled, the latest last.
+        self.settlements: list[Lease] = []
         self.cut: Cut | None = None
         self.start_ms = self.store_ms()
         self.at(0)

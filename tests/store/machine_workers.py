@@ -14,6 +14,7 @@ from webrtc_events.core.model import (
     TerminationReason,
 )
 from webrtc_events.core.outcomes import Agreed, End, Refused, ScheduledRetry
+from webrtc_events.store.retries import WaitingRetry
 from webrtc_events.store.settlements import Settlement
 
 
@@ -115,11 +116,27 @@ class WorkerSteps(ClientSteps):
             follow_up = End(TerminationReason.NETWORK_TERMINATED, verdict == "end")
         settlement = Settlement(lease.claim, through, follow_up=follow_up)
         expected = self.settled(lease, through, (delay, retried) if retries else None, settlement)
+        self.settlements.append(lease)
         (outcome,) = self.store.claims.settle([settlement])
         assert outcome == expected
         if repeat:
             (again,) = self.store.claims.settle([settlement])
             assert again == ("lost" if expected == "ended" else expected)
+
+    @rule(pick=PICK, other=PICK)
+    @when(lambda self: self.settlements)
+    def hasten(self, pick: int, other: int) -> None:
+        """The host of two subscriptions answers again; what is known of them may be old."""
+        leases = [self.settlements[-1 - number % len(self.settlements)] for number in {pick, other}]
+        retries = [WaitingRetry(lease.claim.subscription_id, lease.claim.fence) for lease in leases]
+        expected = []
+        for lease in leases:
+            model = lease.of
+            waits = model.lease is lease and lease.until == 0 and (model.due or 0) > self.now
+            expected.append(waits)
+            if waits:
+                model.due = self.now
+        assert self.store.retries.hasten(retries) == expected
 
     def settled(
         self,

@@ -17,6 +17,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempts import Attempts
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.claiming import Claimer
+from webrtc_events.delivery.hastening import Hastener
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
 from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.host_limiter import HostLimiter
@@ -26,6 +27,7 @@ from webrtc_events.delivery.rate_limit import RateLimiter
 from webrtc_events.delivery.settling import Settler
 from webrtc_events.delivery.store_calls import REPEAT_S, StoreAnswer, StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
+from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
@@ -92,24 +94,25 @@ class Dispatcher:
         options: DispatcherOptions,
         calls: StoreCalls | None = None,
     ) -> None:
-        self._sink = sink
-        self._clock = clock
+        self._store, self._sink, self._clock = store, sink, clock
         self._poll_s = options.poll_s
         self._repeat_s = min(options.poll_s, REPEAT_S)
         self._next_poll = self._next_look_at_all = self._next_repeat = 0.0
-        self._calls = StoreCalls() if calls is None else calls
-        self._store = store
+        self._calls = calls = StoreCalls() if calls is None else calls
         self._partitions = settings.partitions
         self._home = HomePartitions(secrets.token_hex(8))
         self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once, self._home)
         held = HeldBytes(settings.held)
+        limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
+        self._hastener = Hastener(store, calls, limiter=limiter, schedule=self._schedule, clock=clock)
         self._settler = Settler(
-            store, self._calls, held=held, schedule=self._schedule, home=self._home, clock=clock
+            store, calls, self._hastener, held=held, schedule=self._schedule, home=self._home, clock=clock
         )
         self._runner = TaskRunner(
             sink=sink,
             writer=writer,
-            limiter=HostLimiter(options.hosts, random),
+            limiter=limiter,
+            returns=self._hastener.returns,
             rate_limiter=RateLimiter(store),
             attempts=Attempts(clock, settings.masking.text, random, log_every=settings.log_every),
             held=held,
@@ -131,7 +134,8 @@ class Dispatcher:
     @property
     def idle(self) -> bool:
         """Nothing is in flight, no claim is under way, and nothing waits to be settled."""
-        return self._runner.idle and self._claimer.idle and self._settler.idle
+        parts = (self._runner, self._claimer, self._settler, self._hastener)
+        return all(part.idle for part in parts)
 
     def alive(self) -> bool:
         """Whether its calls to the store are made. Its rounds are those of who calls `step`."""
@@ -161,6 +165,7 @@ class Dispatcher:
             self._settler.settle()
             if claiming:
                 self._poll()
+                self._hastener.hasten()
                 self._claimer.claim()
             else:
                 self._runner.finish_waiting()
@@ -217,7 +222,7 @@ class Dispatcher:
         now_s = self._clock.monotonic()
         waits_s = [self._repeat_s, self._runner.wait_s(now_s)]
         if not self._runner.draining:
-            waits_s.append(self._claimer.wait_s(now_s))
+            waits_s += [self._claimer.wait_s(now_s), self._hastener.wait_s(now_s)]
         return max(0.0, min(waits_s))
 
 

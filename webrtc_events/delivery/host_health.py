@@ -7,9 +7,10 @@
 | is unreachable: the probe failed, or several in a row (the circuit is open) | nothing during a cool-down |
 | throttles by Retry-After | nothing until then, within bounds |
 
-Each cool-down in a row is longer than the last. A host that recovers does not get all that waited for
-it at once: from one on, the limit doubles with each round trip. Any answer proves that the host is
-there; any failure of a host that never answered opens the circuit.
+Each cool-down in a row is longer than the last. One ends early where a host that became unreachable at the
+same time is back (host_outages.py). A host that recovers does not get all that waited for it at once: from
+one on, the limit doubles with each round trip. Any answer proves that the host is there; any failure of a
+host that never answered opens the circuit.
 
 A request counts for the epoch in which it was started; an epoch ends when the circuit opens. What was
 started before that and fails afterwards says nothing new. A Retry-After is taken back when a request
@@ -32,6 +33,7 @@ MAX_COOL_DOWN_S: Final = 15.0
 """A call rings for a minute or two: a host that recovers must be found well within it."""
 
 _FIRST_COOL_DOWN_S: Final = 1.0
+_LEAST_COOL_DOWN_S: Final = 0.5 * _FIRST_COOL_DOWN_S
 # After opening this often in a row the cool-down no longer grows.
 _LAST_GROWTH: Final = 4
 _SMOOTHING: Final = 0.125
@@ -52,7 +54,8 @@ class HostHealth:
     """Of one host. At most `in_flight` requests, and, unless it multiplexes, `connections`.
 
     `limit`: the adaptive limit, at most `max_limit`. `answered`: it has answered since it was new, or
-    since the circuit last opened. `response_s`: how long its answers take.
+    since the circuit last opened. `response_s`: how long its answers take. `unreachable_since_s`: since when
+    it is unreachable, or was the last time.
     """
 
     __slots__ = (
@@ -63,12 +66,14 @@ class HostHealth:
         "_not_before_s",
         "_number",
         "_opened",
+        "_opened_at_s",
         "_paused_at",
         "_throttled_at",
         "answered",
         "limit",
         "max_limit",
         "response_s",
+        "unreachable_since_s",
     )
 
     def __init__(self, *, in_flight: int, connections: int) -> None:
@@ -83,7 +88,7 @@ class HostHealth:
         self._failures = 0
         # How often the circuit opened since the last answer.
         self._opened = 0
-        self._not_before_s = float("-inf")
+        self.unreachable_since_s = self._opened_at_s = self._not_before_s = float("-inf")
         # The numbers of the requests that the latest Retry-After, and the latest narrowing, count for.
         self._paused_at = 0
         self._throttled_at = 0
@@ -104,6 +109,10 @@ class HostHealth:
     def cools_down(self, now_s: float) -> bool:
         """Whether the host must not be asked."""
         return self._not_before_s > now_s
+
+    def end_cool_down(self, now_s: float) -> None:
+        """It may be asked now, if it has been left alone for as long as any host that fails."""
+        self._not_before_s = min(self._not_before_s, max(now_s, self._opened_at_s + _LEAST_COOL_DOWN_S))
 
     @property
     def unreachable(self) -> bool:
@@ -167,6 +176,9 @@ class HostHealth:
         cool_down_s = min(MAX_COOL_DOWN_S, _FIRST_COOL_DOWN_S * 2 ** min(self._opened, _LAST_GROWTH))
         # Spread, so that several workers do not probe at once.
         self._not_before_s = now_s + cool_down_s * (0.5 + 0.5 * random())
+        self._opened_at_s = now_s
+        if not self._opened:
+            self.unreachable_since_s = now_s
         self._opened += 1
         self._epoch += 1
         self.answered = False

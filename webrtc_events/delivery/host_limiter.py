@@ -4,6 +4,7 @@ A host that does not answer keeps what is in flight to it until it times out. Wh
 of a dispatcher free for the others:
 
 - Each host has an adaptive limit, a circuit breaker (host_health.py), and fixed limits (host_limits.py).
+- Where hosts became unreachable together, others are probed once one is back (host_outages.py).
 - Hosts that do not answer promptly (new, unreachable, or slow) share half of the permits.
 - The fewer permits are left, the fewer a host may have, and the last are for hosts that have none: so
   hosts that become unreachable together leave some to the others. The same holds for clients (shares.py), and
@@ -16,12 +17,14 @@ waits is looked at when a reply comes. What waits because its host is new has it
 (new_host_queue.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Generic, TypeVar
 
 from webrtc_events.delivery.client_accounts import ClientAccount, ClientAccounts
 from webrtc_events.delivery.deferrals import Deferrals, Deferred
 from webrtc_events.delivery.host_limits import HostLimits
+from webrtc_events.delivery.host_outages import HostOutages
 from webrtc_events.delivery.host_queues import HostQueues
 from webrtc_events.delivery.host_records import PROMPT_S, HostRecord, HostRecords, Permit
 from webrtc_events.delivery.host_signals import HostSignal
@@ -35,6 +38,8 @@ T = TypeVar("T")
 # Deferring a task and claiming it again costs about as much as a delivery.
 _DEFERRED_PER_S = 500
 _MAX_QUEUE_DEFERRAL_S = 60.0
+# Times the limit of a host that is back: what may come for it. The limit doubles while that comes.
+_AHEAD = 4
 
 
 class HostLimiter(Generic[T]):
@@ -48,6 +53,7 @@ class HostLimiter(Generic[T]):
         self._random = random
         self._hosts = HostRecords(limits)
         self._clients = ClientAccounts(limits.hosts)
+        self._outages = HostOutages(limits.hosts)
         self._permits = Pool(limits.permits)
         self._queues: HostQueues[T] = HostQueues(limits.waiting)
         self._new: NewHostQueue[tuple[str, T]] = NewHostQueue(limits.waiting, limits.waiting // SHARE)
@@ -64,6 +70,19 @@ class HostLimiter(Generic[T]):
         """How many more may come, whatever their hosts; 0 when that is too few to be worth a claim."""
         room = self._queues.room_of_one
         return room if room >= self._limits.waiting // SHARE else 0
+
+    def unreachable(self, name: str) -> bool:
+        """Whether the latest that is known of the host is that it does not answer."""
+        return name in self._hosts and self._hosts[name].health.unreachable
+
+    def room_of(self, name: str, now_s: float) -> int:
+        """How many more may come for a host that answers, beside those that wait; 0 if it does not."""
+        if name not in self._hosts or not self.room:
+            return 0
+        host = self._hosts[name]
+        if not host.health.answered or host.health.cools_down(now_s):
+            return 0
+        return min(_AHEAD * host.health.limit, ceil(host.per_second(now_s))) - self._queues.count(name)
 
     def acquire(
         self, name: str, client: str, task: T, now_s: float, *, accepted_ms: int
@@ -95,17 +114,32 @@ class HostLimiter(Generic[T]):
         """For a task that may wait for the host no longer."""
         return self._defer(self._hosts.touch(name, now_s), client, now_s)
 
-    def release(self, permit: Permit, signal: HostSignal | None, now_s: float) -> None:
-        """Gives a permit back, with what its request said about the host; None: nothing."""
+    def release(self, permit: Permit, signal: HostSignal | None, now_s: float) -> Sequence[str]:
+        """Gives a permit back, with what its request said about the host; None: nothing.
+
+        Returns the hosts that are worth a probe by that: they may be asked now.
+        """
         host, account = self._hosts[permit.host], self._clients.get(permit.client).permits
         del host.permits[permit]
         account.young.pop(permit, None)
         self._permits.give(account, prompt=permit.prompt)
-        was_current = host.health.is_current(permit.started)
+        was_current, was_unreachable = host.health.is_current(permit.started), host.health.unreachable
         host.current -= was_current
         host.health.record(permit.started, signal, now_s, self._random)
         if was_current and not host.health.is_current(permit.started):
             host.current = 0
+        return self._circuit_changed(host, now_s) if host.health.unreachable != was_unreachable else ()
+
+    def _circuit_changed(self, host: HostRecord, now_s: float) -> Sequence[str]:
+        """It has become unreachable, or is back. Returns the hosts that are worth a probe by that."""
+        if host.health.unreachable:
+            self._outages.begin(host.name, now_s)
+            return ()
+        to_probe = self._outages.end(host.name, host.health.unreachable_since_s)
+        for name in to_probe:
+            if name in self._hosts:
+                self._hosts[name].health.end_cool_down(now_s)
+        return to_probe
 
     def next_waiting(self, name: str, now_s: float) -> T | None:
         """What has waited longest for the host, of those that need not wait on; it is to `acquire` again."""

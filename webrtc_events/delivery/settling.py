@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
+from webrtc_events.delivery.hastening import Hastener
 from webrtc_events.delivery.held_bytes import HeldBytes
 from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.store_calls import StoreAnswer, StoreCalls
@@ -25,6 +26,7 @@ class Settler:
         self,
         store: Store,
         calls: StoreCalls,
+        hastener: Hastener,
         *,
         held: HeldBytes,
         schedule: ClaimSchedule,
@@ -33,6 +35,7 @@ class Settler:
     ) -> None:
         self._store = store
         self._calls = calls
+        self._hastener = hastener
         self._held = held
         self._schedule = schedule
         self._home = home
@@ -110,6 +113,8 @@ class Settler:
             self._schedule.ask([number], now_s)
         else:
             self._schedule.ask_later(number, task.retry.delay_ms / 1000, now_s)
+            if task.awaits_host:
+                self._hastener.settled(task)
 
 
 def _woken(answer: StoreAnswer[list[int]]) -> None:

@@ -11,7 +11,8 @@ from webrtc_events.delivery.deferrals import Deferred
 from webrtc_events.delivery.delay_queue import DelayQueue
 from webrtc_events.delivery.held_bytes import HeldBytes
 from webrtc_events.delivery.host_limiter import HostLimiter
-from webrtc_events.delivery.host_signals import signal_of
+from webrtc_events.delivery.host_returns import HostReturns
+from webrtc_events.delivery.host_signals import HostSignal, Unreachable, signal_of
 from webrtc_events.delivery.notifications import Notification, NotificationWriter, Skipped
 from webrtc_events.delivery.rate_limit import RateLimiter, SlotAt, SlotLater, SlotNow
 from webrtc_events.delivery.tasks import DeliveryTask
@@ -38,6 +39,7 @@ class TaskRunner:
         sink: SinkClient[Any],
         writer: NotificationWriter,
         limiter: HostLimiter[DeliveryTask],
+        returns: HostReturns,
         rate_limiter: RateLimiter,
         attempts: Attempts,
         held: HeldBytes,
@@ -50,6 +52,7 @@ class TaskRunner:
         self._sink = sink
         self._writer = writer
         self._limiter = limiter
+        self._returns = returns
         self._rate_limiter = rate_limiter
         self._attempts = attempts
         self._held = held
@@ -77,6 +80,7 @@ class TaskRunner:
 
     def begin(self, task: DeliveryTask) -> None:
         self._tasks.add(task)
+        self._returns.came(task.claim.subscription_id)
         self._held.take(task, task.claim)
         self._guarded(self._go_on, task)
 
@@ -163,6 +167,7 @@ class TaskRunner:
         task.postpone(round(deferred.delay_s * 1000), now_ms)
         if deferred.unreachable and task.result is SinkResult.NOT_ASKED:
             task.result = SinkResult.FAILED
+        task.awaits_host = self._limiter.unreachable(task.host)
         self._finish(task)
 
     def _has_slot(self, task: DeliveryTask) -> bool:
@@ -201,18 +206,23 @@ class TaskRunner:
 
     def _take_reply(self, task: DeliveryTask, reply: SinkReply) -> None:
         now_s = self._now_s()
-        self._release(task, now_s, reply)
+        signal = self._release(task, now_s, reply)
         if self._attempts.replied(task, reply, now_s):
             self._go_on(task)
         else:
+            # A path that hangs on a host that answers is no matter of the host.
+            task.awaits_host = isinstance(signal, Unreachable) and self._limiter.unreachable(task.host)
             self._finish(task)
 
-    def _release(self, task: DeliveryTask, now_s: float, reply: SinkReply | None = None) -> None:
-        """Gives the task's permit back, if it has one."""
+    def _release(self, task: DeliveryTask, now_s: float, reply: SinkReply | None = None) -> HostSignal | None:
+        """Gives the task's permit back, if it has one. Returns what the reply says about the host."""
+        signal = signal_of(reply, task.now_ms(now_s) / 1000) if reply is not None else None
         if task.permit is not None:
-            signal = signal_of(reply, task.now_ms(now_s) / 1000) if reply is not None else None
-            self._limiter.release(task.permit, signal, now_s)
+            to_probe = self._limiter.release(task.permit, signal, now_s)
             task.permit = None
+            if signal is not None:
+                self._returns.replied(task.host, signal, to_probe)
+        return signal
 
     def _finish(self, task: DeliveryTask) -> None:
         self._tasks.discard(task)

@@ -30,7 +30,8 @@ class DeliveryTask:
     """One claim, its events tried one after the other, and what came of them.
 
     `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic clock. `permit`: the one that it holds
-    for its host. `slot_at_s`: when its rate-limit slot is, if it has one.
+    for its host. `slot_at_s`: when its rate-limit slot is, if it has one. `awaits_host`: its retry waits
+    because the host is unreachable.
     """
 
     claim: Claim
@@ -45,6 +46,7 @@ class DeliveryTask:
     dropped: list[DroppedEvent] = field(default_factory=list)
     attempts: list[dict[str, Any] | DeliveredRun] = field(default_factory=list)
     retry: ScheduledRetry | None = None
+    awaits_host: bool = False
     end: End | None = None
     result: SinkResult = SinkResult.NOT_ASKED
     answer: Agreed | Refused | None = None

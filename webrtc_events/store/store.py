@@ -22,6 +22,7 @@ from webrtc_events.store.rate_limits import RateLimits, RequestRate
 from webrtc_events.store.rebuild import Rebuild
 from webrtc_events.store.redis.scripts import Client, Scripts, connect, store_errors
 from webrtc_events.store.registrations import RegistrationRecords
+from webrtc_events.store.retries import Retries
 from webrtc_events.store.running_workers import RunningWorkers
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions, script_options
 from webrtc_events.store.session_index import SessionIndex
@@ -64,17 +65,14 @@ class Store:
         self.session_states = SessionStates(connection)
         self.session_index = SessionIndex(connection)
         self.initial_events = InitialEvents(connection, self.session_states, self.deadlines)
+        must_be_known = settings.require_known_registration
+        joins = SessionJoins(connection, self.session_states, self.session_index, must_be_known=must_be_known)
         self.subscriptions = SubscriptionRecords(
             connection,
             SubscriptionLimits.of(settings),
             self.client_index,
             self.session_index,
-            SessionJoins(
-                connection,
-                self.session_states,
-                self.session_index,
-                must_be_known=settings.require_known_registration,
-            ),
+            joins,
             self.initial_events,
             packs=packs,
         )
@@ -86,6 +84,7 @@ class Store:
             AppendOptions.of(settings, options.shared_from if shares else 0),
         )
         self.claims = Claims(connection, ClaimLimits.of(settings), self.initial_events)
+        self.retries = Retries(connection)
         self.expiry = Expiry(connection, self.rebuild, self.client_index, self.initial_events)
         self.registrations = RegistrationRecords(connection)
         self.workers = RunningWorkers(connection)

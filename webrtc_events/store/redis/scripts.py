@@ -49,6 +49,7 @@ _NAMES = (
     "discard",
     "end",
     "erase",
+    "hasten",
     "index_page",
     "initial",
     "join_session",
@@ -123,7 +124,17 @@ _PASSING = re.compile(
 
 # What these write may be lost: it is done anew, or made up for.
 _WRITE_NOTHING_TO_KEEP = frozenset(
-    {"beat", "claim", "index_page", "mark", "read_records", "sweep", "take_rate_slot", "take_rate_token"}
+    {
+        "beat",
+        "claim",
+        "hasten",
+        "index_page",
+        "mark",
+        "read_records",
+        "sweep",
+        "take_rate_slot",
+        "take_rate_token",
+    }
 )
 
 # What scripts share, in this order.
@@ -143,6 +154,7 @@ _SHARED = (
 _LAST_SHARED = {
     "append": "payloads",
     "beat": "common",
+    "hasten": "outboxes",
     "index_page": "client_index",
     "join_session": "common",
     "prolong_session": "common",

@@ -114,18 +114,18 @@ end
 -- Where many are due, what becomes due is listed by client and host too, for claims to go round (claim.lua):
 -- `clients` has their places in the round, `hosts:<client>` those of its hosts, `queue:<client> <host>` the
 -- subscriptions. The newest comes first, and goes behind all others each time that it is taken. The lists are
--- hints: `due` alone says what is due. Whose sink fails is not listed: it waits by its age.
+-- hints: `due` alone says what is due. Whose sink fails is not listed: it waits by its age, unless it `answers` again.
 local CROWD, MAX_QUEUE = 2, 1000
 -- What this script has found out, or done: where many are due, who is in a round, which partition was woken.
 local crowded, listed, woken = {}, {}, {}
-local function list_in_crowd(id)
+local function list_in_crowd(id, answers)
   crowded[tag] = crowded[tag] or (on_index('ZCOUNT', tag .. ':due', '-inf', now) or 0) > CROWD
   if not crowded[tag] then
     return
   end
   local of = redis.call('HMGET', subscription_key(id), 'client', 'sink', 'failing_since')
   local host = of[2] and string.match(of[2], '^%a+://([^/?#]+)')
-  if of[1] and host and not of[3] then
+  if of[1] and host and (answers or not of[3]) then
     host = string.lower(host)
     local queue = tag .. ':queue:' .. of[1] .. ' ' .. host
     if not listed[queue] then
