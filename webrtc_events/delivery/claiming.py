@@ -82,29 +82,27 @@ class Claimer:
         self._under_way = True
         wanted = [self._partitions[number] for number in numbers]
         size = self._held.share(len(numbers))
-
-        def claimed() -> tuple[float, list[Claim]]:
-            # The moment before: the store's time goes on from there at the earliest.
-            asked_s = self._clock.monotonic()
-            return asked_s, self._store.claims.claim(
-                wanted, subscriptions=share, events=self._events, size=size
-            )
-
-        self._calls.start(claimed, lambda answer: self._claimed(numbers, share, size, answer))
+        claims, limits = self._store.claims, {"subscriptions": share, "events": self._events, "size": size}
+        # The moment before: the store's time goes on from there at the earliest.
+        asked_s = self._clock.monotonic()
+        self._calls.start(
+            lambda: claims.claim(wanted, **limits),
+            lambda answer: self._claimed(numbers, share, size, asked_s, answer),
+            lambda: claims.claiming(wanted, **limits),
+        )
 
     def _claimed(
-        self, numbers: list[int], share: int, size: int, answer: StoreAnswer[tuple[float, list[Claim]]]
+        self, numbers: list[int], share: int, size: int, asked_s: float, answer: StoreAnswer[list[Claim]]
     ) -> None:
         self._under_way = False
         found: dict[int, list[Claim]] = {}
         deferred_before = self._runner.deferred
-        claimed = answer.get()
-        if claimed is None:
+        claims = answer.get()
+        if claims is None:
             # What was noticed is due all the same, and nobody says so again.
             for number in numbers:
                 self._schedule.ask_later(number, REPEAT_S, self._clock.monotonic())
         else:
-            asked_s, claims = claimed
             found = self._begin(claims, asked_s)
         self._schedule.asked(
             numbers,

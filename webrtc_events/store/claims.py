@@ -4,6 +4,7 @@ import itertools
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from webrtc_events.core.errors import DamagedRecord, Unavailable
@@ -15,6 +16,7 @@ from webrtc_events.store.keys import Partition
 from webrtc_events.store.records import UnreadableEntry, read_claim, reason_of_damage
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.redis.wakeups import Wakeups
+from webrtc_events.store.script_steps import Rest, ScriptStep
 from webrtc_events.store.settlements import Settlement, SettleOutcome, settle_call
 
 __all__ = ["ClaimLimits", "Claims"]
@@ -100,17 +102,35 @@ class Claims:
         Raises:
             Unavailable: none of the partitions can be reached.
         """
-        answers = self._answers(
-            partitions,
-            _ClaimRequest(
-                max_subscriptions=subscriptions,
-                max_events=events,
-                claimer=self._claimer,
-                number=next(self._numbers),
-                max_bytes=self._limits.partition_bytes if size is None else size,
-                max_subscription_bytes=self._limits.subscription_bytes,
-            ),
+        return self.claiming(partitions, subscriptions=subscriptions, events=events, size=size).run()
+
+    def claiming(
+        self, partitions: Sequence[Partition], *, subscriptions: int, events: int, size: int | None = None
+    ) -> ScriptStep[list[Claim]]:
+        """The same as a step; until it is taken, no other is begun."""
+        request = _ClaimRequest(
+            max_subscriptions=subscriptions,
+            max_events=events,
+            claimer=self._claimer,
+            number=next(self._numbers),
+            max_bytes=self._limits.partition_bytes if size is None else size,
+            max_subscription_bytes=self._limits.subscription_bytes,
         )
+        calls = [
+            request.call(partition, self._unanswered.get(partition.number, request.number))
+            for partition in partitions
+        ]
+        take = partial(self._claimed, partitions, request.number)
+        return ScriptStep(self._connection.scripts, calls, take, repeats=False)
+
+    def _claimed(
+        self, partitions: Sequence[Partition], number: int, answers: list[Any]
+    ) -> tuple[list[Claim], Rest | None]:
+        for partition, answer in zip(partitions, answers, strict=True):
+            if isinstance(answer, Unavailable):
+                self._unanswered.setdefault(partition.number, number)
+            else:
+                self._unanswered.pop(partition.number, None)
         found: list[Claim] = []
         unreadable: list[UnreadableEntry] = []
         for _, raw_answer in reached(partitions, answers):
@@ -126,8 +146,7 @@ class Claims:
                         # Its lease keeps it from coming back at once.
                         self._connection.damage.report(error.name, error.why)
             self._connection.skipped.report(answer.skipped)
-        self._mend(unreadable)
-        return found
+        return found, partial(self._mend, unreadable) if unreadable else None
 
     def look(self, partitions: Sequence[Partition]) -> list[int]:
         """The numbers of those that may have something due; to claim in vain costs the store more.
@@ -146,20 +165,6 @@ class Claims:
         looked_at = zip(partitions, answers, strict=True)
         return [partition.number for partition, answer in looked_at if answer != 0]
 
-    def _answers(self, partitions: Sequence[Partition], request: _ClaimRequest) -> list[Any]:
-        number = request.number
-        calls = [
-            request.call(partition, self._unanswered.get(partition.number, number))
-            for partition in partitions
-        ]
-        answers = self._connection.scripts.run_some(calls, repeats=False)
-        for partition, answer in zip(partitions, answers, strict=True):
-            if isinstance(answer, Unavailable):
-                self._unanswered.setdefault(partition.number, number)
-            else:
-                self._unanswered.pop(partition.number, None)
-        return answers
-
     def _mend(self, unreadable: Sequence[UnreadableEntry]) -> None:
         """Takes entries that cannot be read out of their outboxes."""
         calls = [
@@ -176,11 +181,19 @@ class Claims:
         Raises:
             Unavailable: none of the partitions can be reached.
         """
+        return self.settling(settlements).run()
+
+    def settling(self, settlements: Sequence[Settlement]) -> ScriptStep[list[SettleOutcome]]:
+        """The same as a step."""
         calls = [
             settle_call(self._connection.partition_of_known(settlement.claim.subscription_id), settlement)
             for settlement in settlements
         ]
-        answers = self._connection.scripts.run_some(calls)
+        return ScriptStep(self._connection.scripts, calls, partial(self._settled, settlements))
+
+    def _settled(
+        self, settlements: Sequence[Settlement], answers: list[Any]
+    ) -> tuple[list[SettleOutcome], Rest | None]:
         found = dict(reached(range(len(answers)), answers))
         outcomes = []
         active = []
@@ -189,9 +202,7 @@ class Claims:
             outcomes.append(self._outcome(subscription_id, found.get(index)))
             if outcomes[-1] is SettleOutcome.ACTIVE:
                 active.append(subscription_id)
-        if active:
-            self._initial_events.catch_up(active)
-        return outcomes
+        return outcomes, partial(self._initial_events.catch_up, active) if active else None
 
     def _outcome(self, subscription_id: str, answer: str | None) -> SettleOutcome:
         if answer is None:
