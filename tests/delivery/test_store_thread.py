@@ -62,12 +62,13 @@ def step_until(driver: DispatcherDriver, reached: Callable[[], bool], *, claimin
             driver.dispatcher.step(claiming=claiming)
 
 
+@pytest.mark.parametrize("calls", ["in a thread", "in the loop"])
 def test_all_is_delivered_in_order_and_settled_once(
-    store: Store, sink: RecordingSink, make_driver: Make
+    store: Store, sink: RecordingSink, make_driver: Make, calls: str
 ) -> None:
     made = [created(store, sink=sink.url_of(f"/{number}"), max_events=40) for number in range(5)]
     append(store, *(invitation(number) for number in range(1, 41)))
-    driver = make_driver(calls="in a thread")
+    driver = make_driver(calls=calls)
     step_until(driver, lambda: driver.dispatcher.idle and not driver.raw_store.keys("*:due"))
     for number in range(len(made)):
         requests = [request for request in sink.requests if request.path == f"/{number}"]

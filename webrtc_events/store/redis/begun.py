@@ -116,7 +116,11 @@ class KeptConnections:
                 connection = found.pop()
             try:
                 # Nothing is under way: whatever came is its end, or not to be understood.
-                if connection.is_connected and not connection.can_read(0):
+                if (
+                    connection.is_connected
+                    and not connection.should_reconnect()
+                    and not connection.can_read(0)
+                ):
                     return connection
             except redis.ConnectionError:
                 pass
@@ -174,9 +178,9 @@ class Begun:
         """Whether each command has an answer that is no error: nothing is to be asked again."""
         return all(
             part.error is None
-                and part.is_over
-                and not any(isinstance(answer, Exception) for answer in part.answers)
-                for part in self._parts
+            and part.is_over
+            and not any(isinstance(answer, Exception) for answer in part.answers)
+            for part in self._parts
         )
 
     @property
