@@ -105,7 +105,6 @@ class Claimer:
         else:
             found = self._begin(claims, asked_s)
         self._schedule.asked(
-            numbers,
             share,
             found={number: len(of_one) for number, of_one in found.items()},
             deferred=self._runner.deferred - deferred_before,
