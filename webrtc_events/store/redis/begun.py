@@ -11,7 +11,10 @@ from redis.exceptions import RedisError, ResponseError
 from webrtc_events.store.redis.packing import pack_commands
 from webrtc_events.store.redis.topology import Node
 
-__all__ = ["Begun", "KeptConnections"]
+__all__ = ["Begun", "KeptConnections", "drop"]
+
+# For a claim and a settle, which may be under way at once.
+_ENOUGH = 2
 
 Command = tuple[tuple[Any, ...], Mapping[str, Any]]
 
@@ -90,13 +93,13 @@ class KeptConnections:
         self._idle: defaultdict[Node, list[Any]] = defaultdict(list)
 
     def add(self, nodes: Iterable[Node]) -> None:
-        """One more to each of these that has none. It may have to be made.
+        """One more to each of these that has few. It may have to be made.
 
         Raises:
             redis.ConnectionError, redis.TimeoutError: a node does not let it be made.
         """
         for node in nodes:
-            if self._idle.get(node):
+            if len(self._idle.get(node, ())) >= _ENOUGH:
                 continue
             pool = node.client.connection_pool
             connection = pool.get_connection()

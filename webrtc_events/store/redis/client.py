@@ -15,7 +15,7 @@ from redis.commands import CoreCommands
 from redis.exceptions import MovedError, RedisError, ResponseError
 
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.store.redis.begun import Begun, KeptConnections
+from webrtc_events.store.redis.begun import Begun, KeptConnections, drop
 from webrtc_events.store.redis.packing import pack_commands
 from webrtc_events.store.redis.topology import Node, Nodes
 
@@ -136,7 +136,12 @@ class Client(_RedisCommands):  # type: ignore[misc]
                     self._kept.keep(other, unused)
                 return None
             connections[node] = connection
-        return Begun(commands, groups, connections)
+        try:
+            return Begun(commands, groups, connections)
+        except BaseException:
+            for node, connection in connections.items():
+                drop(node, connection)
+            raise
 
     def end(self, begun: Begun) -> None:
         """Its connections carry what is begun next, or are closed if answers are still to come."""
