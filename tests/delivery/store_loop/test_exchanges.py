@@ -1,5 +1,6 @@
 """The store is awaited with the sinks: whatever becomes of an exchange, they go on, and nothing is lost."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,14 +9,16 @@ import pytest
 import redis
 
 from tests.cluster.relays import HalvingRelay, TlsRelay
+from tests.delivery.asking import ORIGIN, agreeing
 from tests.delivery.conftest import CALLS, LIMITS, DispatcherDriver
 from tests.delivery.deliveries import Make, sequence
 from tests.delivery.test_store_thread import step_until
 from tests.harness.authority import Authority
-from tests.harness.builders import append, created, invitation
+from tests.harness.builders import append, created, invitation, new_subscription, session_status
 from tests.harness.clocks import SteppedClock
 from tests.harness.sinks import RecordingSink
 from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import EventType
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.store_loop import StoreLoop
@@ -206,6 +209,38 @@ def test_a_store_that_is_away_is_an_outage_and_then_none(
     relay.target = path_of(valkey)
     settled(warm, sink, 2)
     assert sequence(sink.requests) == [1, 2]
+
+
+def test_what_came_before_a_sink_agreed_follows_it(
+    store: Store, sink: RecordingSink, warm: DispatcherDriver
+) -> None:
+    """The answer to a settle says that there is more to ask of the store: its thread does so."""
+    latest = session_status(1, registration="r1", status="Connected")
+    store.session_states.record([latest])
+    wishing = dataclasses.replace(
+        new_subscription(event_type=EventType.SESSION_STATUS, session="s1", origin=ORIGIN), initial_event=True
+    )
+    sink.answer = agreeing()
+    store.subscriptions.create(wishing, sink=sink.url_of("/asked"), headers={}, sealed=None)
+    settled(warm, sink, 3)
+    assert [(request.method, request.path) for request in sink.requests[1:]] == [
+        ("OPTIONS", "/asked"),
+        ("POST", "/asked"),
+    ]
+
+
+def test_what_cannot_be_read_is_taken_out_and_the_rest_delivered(
+    raw_store: "redis.Redis", store: Store, sink: RecordingSink, warm: DispatcherDriver
+) -> None:
+    """So does the answer to a claim."""
+    victim = created(store, sink=sink.url_of("/second"), registration="r2")
+    partition = partition_of("r2", 64)
+    append(store, invitation(1, registration="r2"))
+    raw_store.lset(partition.outbox(victim.id), 0, "garbled")
+    append(store, invitation(2, registration="r2"))
+    settled(warm, sink, 2)
+    assert [request.path for request in sink.requests] == ["/first", "/second"]
+    assert [entry["reason"] for _, entry in raw_store.xrange(partition.dead)] == ["damaged"]
 
 
 def test_over_tls(
