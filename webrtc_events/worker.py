@@ -14,7 +14,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
-from webrtc_events.delivery.store_calls import StoreThread
+from webrtc_events.delivery.store_loop import StoreLoop
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient, SinkPool
 from webrtc_events.sinks.signing import RequestSigner
@@ -93,7 +93,7 @@ class Worker:
             clock=clock,
             random=random.random,
             options=options,
-            calls=StoreThread(sink.wake, clock),
+            calls=StoreLoop(sink, clock),
         )
         return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock)
 

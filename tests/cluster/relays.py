@@ -1,4 +1,4 @@
-"""Relays between a client and the store: one adds TLS, one loses answers, one changes them."""
+"""Relays between a client and the store: one adds TLS, others hold answers up, lose or change them."""
 
 import select
 import socket
@@ -7,16 +7,19 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-__all__ = ["EditingRelay", "LossyRelay", "TlsRelay"]
+__all__ = ["EditingRelay", "HalvingRelay", "LossyRelay", "TlsRelay"]
 
 # Source: RFC 8446, section 5.1.
 _TLS_HANDSHAKE = b"\x16"
 
 
 class _Relay:
-    """Listens on a free loopback port and passes on to `target`, a port that may be set later."""
+    """Listens on a free loopback port and passes on to `target`, which may be set later.
 
-    def __init__(self, target: int) -> None:
+    It is a port, or the path of a socket.
+    """
+
+    def __init__(self, target: int | str) -> None:
         self.target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -37,7 +40,7 @@ class _Relay:
         with (
             suppress(OSError),
             self._wrapped(plain) as outer,
-            socket.create_connection(("127.0.0.1", self.target)) as inner,
+            self._connected() as inner,
         ):
             while True:
                 pending = isinstance(outer, ssl.SSLSocket) and outer.pending()
@@ -48,7 +51,17 @@ class _Relay:
                     if readable is outer:
                         inner.sendall(data)
                     else:
-                        outer.sendall(self._edited(data))
+                        self._answer(outer, self._edited(data))
+
+    def _connected(self) -> socket.socket:
+        if isinstance(self.target, int):
+            return socket.create_connection(("127.0.0.1", self.target))
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self.target)
+        return connection
+
+    def _answer(self, outer: socket.socket, data: bytes) -> None:
+        outer.sendall(data)
 
     def _wrapped(self, plain: socket.socket) -> socket.socket:
         return plain
@@ -71,6 +84,32 @@ class EditingRelay(_Relay):
         return self.edit(data)
 
 
+class HalvingRelay(_Relay):
+    """Stops in the middle of each answer that has `mark` in it, until `go_on` is set; then it may break off.
+
+    `halved` is set once a first half was sent.
+    """
+
+    def __init__(self, target: int | str) -> None:
+        self.mark = b""
+        self.breaks_off = False
+        self.halved, self.go_on = threading.Event(), threading.Event()
+        super().__init__(target)
+
+    def _answer(self, outer: socket.socket, data: bytes) -> None:
+        if not self.mark or self.mark not in data:
+            outer.sendall(data)
+            return
+        self.mark = b""
+        half = len(data) // 2
+        outer.sendall(data[:half])
+        self.halved.set()
+        self.go_on.wait(30)
+        if self.breaks_off:
+            raise ConnectionAbortedError
+        outer.sendall(data[half:])
+
+
 class LossyRelay(_Relay):
     """Breaks a connection instead of relaying what the server sends, as often as `to_lose` says."""
 
@@ -84,7 +123,7 @@ class LossyRelay(_Relay):
 class TlsRelay(_Relay):
     """Who speaks no TLS is passed on too; `secure` counts the connections of the others."""
 
-    def __init__(self, context: ssl.SSLContext, target: int = 0) -> None:
+    def __init__(self, context: ssl.SSLContext, target: int | str = 0) -> None:
         self.secure = 0
         self._context = context
         super().__init__(target)

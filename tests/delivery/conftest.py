@@ -13,13 +13,20 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
-from webrtc_events.delivery.store_calls import StoreThread
+from webrtc_events.delivery.store_calls import StoreCalls, StoreThread
+from webrtc_events.delivery.store_loop import StoreLoop
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
 
 LIMITS = SinkLimits(connect_ms=500, total_ms=1_000)
+
+CALLS: dict[str, Callable[[SinkClient[Any], Clock], StoreCalls]] = {
+    "at once": lambda sink, clock: StoreCalls(),  # noqa: ARG005
+    "in a thread": lambda sink, clock: StoreThread(sink.wake, clock),
+    "in the loop": StoreLoop,
+}
 
 
 @dataclass
@@ -65,9 +72,9 @@ def make_driver(
         options: DispatcherOptions | None = None,
         random: Callable[[], float] = lambda: 0.0,
         limits: SinkLimits = LIMITS,
-        threaded: bool = False,
+        calls: str = "at once",
     ) -> DispatcherDriver:
-        """`threaded`: it calls the store in a thread, as a worker's does, so answers come in later steps."""
+        """`calls`: where the store is waited for, see CALLS; in a worker it is in the loop."""
         http: SinkClient[Any] = SinkClient(
             policy=AddressPolicy(settings.sink_allowed_networks),
             ca_file=sink.ca_file,
@@ -84,7 +91,7 @@ def make_driver(
             clock=clock or SystemClock(),
             random=random,
             options=options or DispatcherOptions(poll_s=0.02, limits=LIMITS),
-            calls=StoreThread(http.wake, clock or SystemClock()) if threaded else None,
+            calls=CALLS[calls](http, clock or SystemClock()),
         )
         made.append(DispatcherDriver(dispatcher, http, raw_store))
         return made[-1]

@@ -15,7 +15,7 @@ def drained(schedule: ClaimSchedule, now_s: float) -> int:
             return claimed
         found = dict.fromkeys(numbers, share)
         in_vain = sum(found.values())
-        schedule.asked(numbers, share, found, in_vain, now_s)
+        schedule.asked(share, found, in_vain, now_s)
         claimed += in_vain
     raise AssertionError("it claims without end")
 
@@ -34,8 +34,18 @@ def test_a_partition_that_gave_all_it_was_asked_for_is_asked_again() -> None:
     schedule.ask([1, 2], 0.0)
     numbers, share = schedule.next(20, 0.0, max_partitions=1000)
     assert (numbers, share) == ([1, 2], 10)
-    schedule.asked(numbers, share, {1: 10, 2: 9}, 0, 0.0)
+    schedule.asked(share, {1: 10, 2: 9}, 0, 0.0)
     assert schedule.next(20, 0.0, max_partitions=1000)[0] == [1]
+
+
+def test_what_becomes_due_while_its_partition_is_asked_is_asked_for_again() -> None:
+    """A settle may run after the claim that is under way, and be answered before it."""
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.notice(7)
+    _, share = schedule.next(1000, 0.0, max_partitions=1000)
+    schedule.ask([7], 0.0)
+    schedule.asked(share, {}, 0, 0.0)
+    assert schedule.next(1000, 0.0, max_partitions=1000)[0] == [7]
 
 
 def asked_at(schedule: ClaimSchedule, now_s: float) -> list[int]:
@@ -50,7 +60,7 @@ def test_what_is_due_later_is_asked_for_then_and_not_before() -> None:
     assert 1.0 <= schedule.wait_s(100.0) <= 1.1
     # Moments that are close together are one, which is none of them too early.
     assert asked_at(schedule, 101.1) == [3, 5]
-    schedule.asked([3, 5], 50, {}, 0, 101.1)
+    schedule.asked(50, {}, 0, 101.1)
     assert asked_at(schedule, 103.9) == []
     assert asked_at(schedule, 104.1) == [7]
 
@@ -60,9 +70,9 @@ def test_many_that_are_due_later_take_little_room() -> None:
     for number in range(100_000):
         schedule.ask_later(number % 64, number / 1_000, 0.0)
     assert sum(len(partitions) for partitions in schedule._later.values()) <= 64 * 10 / 0.05 + 64
-    assert asked_at(schedule, 60.0) == list(range(64))
     assert schedule.wait_s(60.0) == 0.0
-    schedule.asked(range(64), 50, {}, 0, 60.0)
+    assert asked_at(schedule, 60.0) == list(range(64))
+    schedule.asked(50, {}, 0, 60.0)
     # What is further off is found when all are asked.
     assert schedule.wait_s(60.0) == float("inf")
 
@@ -96,11 +106,11 @@ def test_once_claims_are_of_use_it_is_as_much_as_before() -> None:
     drained(schedule, 0.0)
     for _ in range(6):
         schedule.notice(7)
-        numbers, share = schedule.next(1000, 1.0, max_partitions=1000)
-        schedule.asked(numbers, share, {7: share}, 0, 1.0)
+        _, share = schedule.next(1000, 1.0, max_partitions=1000)
+        schedule.asked(share, {7: share}, 0, 1.0)
     schedule.notice(7)
-    assert schedule.next(1000, 1.0, max_partitions=1000)[1] == 50
     assert schedule.wait_s(1.0) == 0
+    assert schedule.next(1000, 1.0, max_partitions=1000)[1] == 50
 
 
 @pytest.mark.parametrize("room", [1, 2, 63, 64, 500])
@@ -112,7 +122,7 @@ def test_no_more_is_asked_for_than_there_is_room_and_partitions_alternate(room: 
         numbers, share = schedule.next(room, 0.0, max_partitions=room)
         assert 0 < len(numbers) * share <= room
         asked.update(numbers)
-        schedule.asked(numbers, share, {}, 0, 0.0)
+        schedule.asked(share, {}, 0, 0.0)
     assert asked == set(range(64))
 
 
@@ -125,7 +135,7 @@ def test_no_more_partitions_are_asked_than_may_be() -> None:
     for _ in range(22):
         numbers, share = schedule.next(1000, 0.0, max_partitions=3)
         assert len(numbers) <= 3
-        schedule.asked(numbers, share, {}, 0, 0.0)
+        schedule.asked(share, {}, 0, 0.0)
         asked += numbers
     assert asked == list(range(64))
 
@@ -146,8 +156,8 @@ def test_partitions_share_the_room_in_whole_claims() -> None:
 def test_the_next_round_begins_where_partitions_were_skipped() -> None:
     schedule = ClaimSchedule(4, 50, HomePartitions("one"))
     schedule.ask([1, 2], 0.0)
-    numbers, share = schedule.next(2, 0.0, max_partitions=1000)
-    schedule.asked(numbers, share, {}, 0, 0.0)
+    _, share = schedule.next(2, 0.0, max_partitions=1000)
+    schedule.asked(share, {}, 0, 0.0)
     schedule.ask([0, 3], 0.0)
     assert schedule.next(2, 0.0, max_partitions=1000)[0] == [0, 3]
 
@@ -157,9 +167,9 @@ def test_when_more_than_half_is_in_vain_half_as_much_is_asked_for_until_claims_a
     shares = []
     for in_vain in (5, 6, 0, 0, 0):
         schedule.notice(1)
-        numbers, share = schedule.next(1000, 0.0, max_partitions=1000)
+        _, share = schedule.next(1000, 0.0, max_partitions=1000)
         shares.append(share)
-        schedule.asked(numbers, share, {1: 10}, in_vain, 0.0)
+        schedule.asked(share, {1: 10}, in_vain, 0.0)
     assert shares == [51, 51, 25, 50, 51]
     assert {type(share) for share in shares} == {int}
 
@@ -167,6 +177,6 @@ def test_when_more_than_half_is_in_vain_half_as_much_is_asked_for_until_claims_a
 def test_the_pause_after_empty_claims_becomes_shorter_as_time_passes() -> None:
     schedule = ClaimSchedule(64, 50, HomePartitions("one"))
     schedule.ask([1], 0.0)
-    schedule.asked([1], 50, {1: 50}, 50, 10.0)
+    schedule.asked(50, {1: 50}, 50, 10.0)
     assert schedule.wait_s(10.0) == pytest.approx(0.1)
     assert schedule.wait_s(10.06) == pytest.approx(0.04)

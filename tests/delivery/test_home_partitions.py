@@ -43,7 +43,7 @@ def shared() -> tuple[ClaimSchedule, int, int]:
 
 def asked(schedule: ClaimSchedule, now_s: float) -> list[int]:
     numbers, share = schedule.next(1000, now_s, max_partitions=1000)
-    schedule.asked(numbers, share, {}, 0, now_s)
+    schedule.asked(share, {}, 0, now_s)
     return numbers
 
 
@@ -71,7 +71,7 @@ def test_what_is_left_away_from_home_is_gone_on_with_a_moment_later() -> None:
     assert asked(schedule, 0.0) == []
     numbers, share = schedule.next(1000, 0.3, max_partitions=1000)
     assert numbers == [theirs]
-    schedule.asked(numbers, share, {theirs: share}, 0, 0.3)
+    schedule.asked(share, {theirs: share}, 0, 0.3)
     assert asked(schedule, 0.4) == []
     assert asked(schedule, 0.7) == [theirs]
 

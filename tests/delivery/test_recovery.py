@@ -161,9 +161,9 @@ def test_a_delete_in_mid_delivery_is_followed_by_its_end_only(
     assert sequence(sink.requests) == [*range(1, 17), "SUBSCRIPTION_DELETED"]
 
 
-@pytest.mark.parametrize("threaded", [False, True], ids=["in the thread of the dispatcher", "in another"])
+@pytest.mark.parametrize("calls", ["at once", "in a thread"])
 def test_a_claim_that_was_not_answered_is_soon_made_again(
-    store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch, *, threaded: bool
+    store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch, calls: str
 ) -> None:
     """Nobody notices a second time what was noticed, and it is long until all partitions are asked."""
     created(store, sink=sink.url)
@@ -176,9 +176,7 @@ def test_a_claim_that_was_not_answered_is_soon_made_again(
         return claim_round(*args, **options)
 
     monkeypatch.setattr(store.claims, "claim_round", claim_or_fail)
-    dispatcher = make_driver(
-        options=DispatcherOptions(poll_s=60, limits=LIMITS), threaded=threaded
-    ).dispatcher
+    dispatcher = make_driver(options=DispatcherOptions(poll_s=60, limits=LIMITS), calls=calls).dispatcher
     until_s = SystemClock().monotonic() + 20
     while not sink.requests and SystemClock().monotonic() < until_s:
         with contextlib.suppress(Unavailable):

@@ -63,12 +63,13 @@ def step_until(driver: DispatcherDriver, reached: Callable[[], bool], *, claimin
             driver.dispatcher.step(claiming=claiming)
 
 
+@pytest.mark.parametrize("calls", ["in a thread", "in the loop"])
 def test_all_is_delivered_in_order_and_settled_once(
-    store: Store, sink: RecordingSink, make_driver: Make
+    store: Store, sink: RecordingSink, make_driver: Make, calls: str
 ) -> None:
     made = [created(store, sink=sink.url_of(f"/{number}"), max_events=40) for number in range(5)]
     append(store, *(invitation(number) for number in range(1, 41)))
-    driver = make_driver(threaded=True)
+    driver = make_driver(calls=calls)
     step_until(driver, lambda: driver.dispatcher.idle and not driver.raw_store.keys("*:due"))
     for number in range(len(made)):
         requests = [request for request in sink.requests if request.path == f"/{number}"]
@@ -87,7 +88,7 @@ def test_sinks_go_on_while_the_store_holds_an_answer_back(
     created(store, sink=sink.url_of("/second"), registration="r2")
     append(store, *(invitation(number) for number in range(1, 17)))
     slow, claims = hold("")
-    driver = make_driver(slow, threaded=True)
+    driver = make_driver(slow, calls="in a thread")
     step_until(driver, lambda: bool(sink.requests))
     claims.held = kind
     append(store, invitation(1, registration="r2"))
@@ -106,7 +107,7 @@ def test_a_claim_that_is_under_way_when_it_stops_is_given_back_at_once(
     created(store, sink=sink.url)
     append(store, invitation(1), invitation(2))
     slow, claims = hold("claim")
-    stopping = make_driver(slow, threaded=True)
+    stopping = make_driver(slow, calls="in a thread")
     step_until(stopping, claims.asked.is_set)
     stopping.dispatcher.step(claiming=False)
     assert not stopping.dispatcher.idle
@@ -120,17 +121,17 @@ def test_a_claim_that_is_under_way_when_it_stops_is_given_back_at_once(
     slow.close()
 
 
-@pytest.mark.parametrize("threaded", [False, True], ids=["in the thread of the dispatcher", "in another"])
+@pytest.mark.parametrize("calls", ["at once", "in a thread"])
 @pytest.mark.parametrize("cut", ["request", "answer", "node"])
 def test_a_settle_that_failed_is_done_again_and_repeats_nothing(
-    settings: Settings, store: Store, sink: RecordingSink, make_driver: Make, cut: str, *, threaded: bool
+    settings: Settings, store: Store, sink: RecordingSink, make_driver: Make, cut: str, calls: str
 ) -> None:
     created(store, sink=sink.url, max_events=2)
     append(store, invitation(1))
     broken = Store.connect(settings)
     claims = with_claims(broken, BreaksAtSettle)
     claims.cut = [cut]
-    driver = make_driver(broken, threaded=threaded)
+    driver = make_driver(broken, calls=calls)
     step_until(driver, lambda: not claims.cut and driver.dispatcher.idle)
     append(store, invitation(2))
     step_until(driver, lambda: driver.dispatcher.idle and not driver.raw_store.keys("*:due"))
@@ -157,7 +158,7 @@ def test_an_outage_is_reported(store: Store, make_driver: Make, monkeypatch: pyt
     for part, name in ((store.claims, "claim_round"), (store.claims, "look"), (store.workers, "beat")):
         monkeypatch.setattr(part, name, unanswered)
     clock = SteppedClock()
-    assert rounds_until_outage(make_driver(threaded=True, clock=clock), clock) is not None
+    assert rounds_until_outage(make_driver(calls="in a thread", clock=clock), clock) is not None
 
 
 def test_what_one_node_does_not_answer_holds_up_no_round(
@@ -166,4 +167,4 @@ def test_what_one_node_does_not_answer_holds_up_no_round(
     """Answers come in other rounds than their calls: here most rounds have that of the node that is out."""
     monkeypatch.setattr(store.workers, "beat", unanswered)
     clock = SteppedClock()
-    assert rounds_until_outage(make_driver(threaded=True, clock=clock), clock) is None
+    assert rounds_until_outage(make_driver(calls="in a thread", clock=clock), clock) is None

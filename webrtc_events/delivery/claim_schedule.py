@@ -10,7 +10,7 @@ Times are seconds of one monotonic clock.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
 from math import ceil
 
@@ -93,7 +93,10 @@ class ClaimSchedule:
         return max(0.0, self._moments[0] * _MOMENT_S - now_s) if self._moments else float("inf")
 
     def next(self, room: int, now_s: float, *, max_partitions: int) -> tuple[list[int], int]:
-        """Which to ask, and for how many subscriptions each. `room`: for how many there is room in all."""
+        """Which are asked now, and for how many subscriptions each.
+
+        `room`: for how many there is room in all.
+        """
         while self._noticed:
             noticed = self._noticed.popleft()
             if noticed in self._home:
@@ -112,15 +115,14 @@ class ClaimSchedule:
             numbers = numbers[: min(room, max_partitions)]
             # The others are asked first next time.
             self._cursor = (numbers[-1] + 1) % self._partitions
+        # Now: what becomes due there while they are asked may not be in the answer.
+        self._fresh.difference_update(numbers)
+        self._eager.difference_update(numbers)
         share = min(room, max(_MAX_AT_ONCE, len(numbers))) // len(numbers)
         return numbers, min(share, self._max_share)
 
-    def asked(
-        self, numbers: Sequence[int], share: int, found: Mapping[int, int], deferred: int, now_s: float
-    ) -> None:
+    def asked(self, share: int, found: Mapping[int, int], deferred: int, now_s: float) -> None:
         """What they gave: how many claims each, and how many of all were deferred at once."""
-        self._fresh.difference_update(numbers)
-        self._eager.difference_update(numbers)
         # A partition that gave all it was asked for may have more.
         self.ask((number for number, count in found.items() if count >= share), now_s)
         if 2 * deferred > sum(found.values()):

@@ -83,18 +83,17 @@ class Claimer:
         self._under_way = True
         wanted = [self._partitions[number] for number in numbers]
         size = self._held.share(len(numbers))
-
-        def claimed() -> tuple[float, ClaimRound]:
-            # The moment before: the store's time goes on from there at the earliest.
-            asked_s = self._clock.monotonic()
-            return asked_s, self._store.claims.claim_round(
-                wanted, subscriptions=share, events=self._events, size=size
-            )
-
-        self._calls.start(claimed, lambda answer: self._claimed(numbers, share, size, answer))
+        claims, limits = self._store.claims, {"subscriptions": share, "events": self._events, "size": size}
+        # The moment before: the store's time goes on from there at the earliest.
+        asked_s = self._clock.monotonic()
+        self._calls.start(
+            lambda: claims.claim_round(wanted, **limits),
+            lambda answer: self._claimed(numbers, share, size, asked_s, answer),
+            lambda: claims.claiming(wanted, **limits),
+        )
 
     def _claimed(
-        self, numbers: list[int], share: int, size: int, answer: StoreAnswer[tuple[float, ClaimRound]]
+        self, numbers: list[int], share: int, size: int, asked_s: float, answer: StoreAnswer[ClaimRound]
     ) -> None:
         self._under_way = False
         found: dict[int, list[Claim]] = {}
@@ -106,10 +105,8 @@ class Claimer:
             for number in numbers:
                 self._schedule.ask_later(number, REPEAT_S, self._clock.monotonic())
         else:
-            asked_s, round_ = claimed
-            found, due_in_ms = self._begin(round_.claims, asked_s), round_.due_in_ms
+            found, due_in_ms = self._begin(claimed.claims, asked_s), claimed.due_in_ms
         self._schedule.asked(
-            numbers,
             share,
             found={number: len(of_one) for number, of_one in found.items()},
             deferred=self._runner.deferred - deferred_before,

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import Unavailable
+from webrtc_events.store.script_steps import ScriptStep
 
 __all__ = ["REPEAT_S", "StoreAnswer", "StoreCalls", "StoreThread"]
 
@@ -53,8 +54,16 @@ class StoreCalls:
     def begin_round(self) -> None:
         self._outage, self._answered = None, False
 
-    def start(self, method: Callable[[], T], take: Callable[[StoreAnswer[T]], None]) -> None:
-        """Calls the store; `take` gets its answer, in the caller's thread, from here or from `collect`."""
+    def start(
+        self,
+        method: Callable[[], T],
+        take: Callable[[StoreAnswer[T]], None],
+        plan: Callable[[], ScriptStep[T]] | None = None,  # noqa: ARG002 (see store_loop.py)
+    ) -> None:
+        """Calls the store; `take` gets its answer, in the caller's thread, from here or from `collect`.
+
+        `plan`: the same as `method`, for calls that wait for nothing.
+        """
         self._hand_over(StoreAnswer(method), take)
 
     def collect(self) -> None:
@@ -102,7 +111,12 @@ class StoreThread(StoreCalls):
         self._answers: deque[tuple[StoreAnswer[Any], Callable[[StoreAnswer[Any]], None]]] = deque()
         self._thread = threading.Thread(target=self._run, name="dispatcher's store", daemon=True)
 
-    def start(self, method: Callable[[], T], take: Callable[[StoreAnswer[T]], None]) -> None:
+    def start(
+        self,
+        method: Callable[[], T],
+        take: Callable[[StoreAnswer[T]], None],
+        plan: Callable[[], ScriptStep[T]] | None = None,  # noqa: ARG002
+    ) -> None:
         if self._thread.ident is None:
             self._thread.start()
         self._calls.put((method, take))

@@ -7,7 +7,7 @@ transfer.py.
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, Self, TypeVar
@@ -180,6 +180,18 @@ class SinkClient(Generic[T]):
         """Makes a running or the next `poll` return. From any thread, also after `close`."""
         self._woken = True
         self._loop.wake()
+
+    def watch(self, fd: int, readable: Callable[[], None]) -> None:
+        """Has `poll` call this as long as that descriptor of someone else can be read; see `interrupt`."""
+        self._loop.watch(fd, readable)
+
+    def forget(self, fd: int) -> None:
+        """No more; to be called before the descriptor is closed."""
+        self._loop.forget(fd)
+
+    def interrupt(self) -> None:
+        """Makes the `poll` that runs return. From what `poll` calls; `wake` is for other threads."""
+        self._woken = True
 
     def _cut_bodies(self) -> None:
         """Finishes what is answered but for a body that takes too long; its connection is dropped with it."""

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -38,6 +39,8 @@ class CurlLoop:
         # What each socket is awaited for, and what those are kept for that are not.
         self._awaited: dict[int, int] = {}
         self._kept: dict[int, int] = {}
+        # What others wait for here, and whom to call.
+        self._others: dict[int, Callable[[], None]] = {}
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
 
@@ -50,6 +53,8 @@ class CurlLoop:
                 self._multi.socket_action(fd, events)
             elif fd == self._wake_fd:
                 self._drain()
+            elif (readable := self._others.get(fd)) is not None:
+                readable()
             else:
                 self._kept.pop(fd, None)
                 self._poller.forget(fd)
@@ -58,6 +63,18 @@ class CurlLoop:
     def opening(self) -> None:
         """libcurl is about to open a socket: its number may be that of one that it has closed."""
         self._kept.clear()
+
+    def watch(self, fd: int, readable: Callable[[], None]) -> None:
+        """Calls `readable` from `step` as long as the descriptor can be read; it is not one of libcurl's."""
+        # libcurl may have closed a socket of this number.
+        self._kept.pop(fd, None)
+        self._others[fd] = readable
+        self._poller.watch(fd, pycurl.POLL_IN)
+
+    def forget(self, fd: int) -> None:
+        """No more. Before the descriptor is closed; one that is not watched is none."""
+        if self._others.pop(fd, None) is not None:
+            self._poller.forget(fd)
 
     def _wait_s(self, timeout_s: float) -> float:
         if self._timer_s is None:

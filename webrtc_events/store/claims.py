@@ -5,6 +5,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from webrtc_events.core.errors import DamagedRecord, Unavailable
@@ -16,6 +17,7 @@ from webrtc_events.store.keys import Partition
 from webrtc_events.store.records import UnreadableEntry, read_claim, reason_of_damage
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.redis.wakeups import Wakeups
+from webrtc_events.store.script_steps import Rest, ScriptStep
 from webrtc_events.store.settlements import Settlement, SettleOutcome, settle_call
 
 __all__ = ["ClaimLimits", "ClaimRound", "Claims"]
@@ -121,17 +123,35 @@ class Claims:
         Raises:
             Unavailable: none of the partitions can be reached.
         """
-        answers = self._answers(
-            partitions,
-            _ClaimRequest(
-                max_subscriptions=subscriptions,
-                max_events=events,
-                claimer=self._claimer,
-                number=next(self._numbers),
-                max_bytes=self._limits.partition_bytes if size is None else size,
-                max_subscription_bytes=self._limits.subscription_bytes,
-            ),
+        return self.claiming(partitions, subscriptions=subscriptions, events=events, size=size).run()
+
+    def claiming(
+        self, partitions: Sequence[Partition], *, subscriptions: int, events: int, size: int | None = None
+    ) -> ScriptStep[ClaimRound]:
+        """The same as a step; until it is taken, no other is begun."""
+        request = _ClaimRequest(
+            max_subscriptions=subscriptions,
+            max_events=events,
+            claimer=self._claimer,
+            number=next(self._numbers),
+            max_bytes=self._limits.partition_bytes if size is None else size,
+            max_subscription_bytes=self._limits.subscription_bytes,
         )
+        calls = [
+            request.call(partition, self._unanswered.get(partition.number, request.number))
+            for partition in partitions
+        ]
+        take = partial(self._claimed, partitions, request.number)
+        return ScriptStep(self._connection.scripts, calls, take, repeats=False)
+
+    def _claimed(
+        self, partitions: Sequence[Partition], number: int, answers: list[Any]
+    ) -> tuple[ClaimRound, Rest | None]:
+        for partition, answer in zip(partitions, answers, strict=True):
+            if isinstance(answer, Unavailable):
+                self._unanswered.setdefault(partition.number, number)
+            else:
+                self._unanswered.pop(partition.number, None)
         found: list[Claim] = []
         due_in_ms: dict[int, int] = {}
         unreadable: list[UnreadableEntry] = []
@@ -150,8 +170,7 @@ class Claims:
                         # Its lease keeps it from coming back at once.
                         self._connection.damage.report(error.name, error.why)
             self._connection.skipped.report(answer.skipped)
-        self._mend(unreadable)
-        return ClaimRound(found, due_in_ms)
+        return ClaimRound(found, due_in_ms), partial(self._mend, unreadable) if unreadable else None
 
     def look(self, partitions: Sequence[Partition]) -> list[int]:
         """The numbers of those that may have something due; to claim in vain costs the store more.
@@ -170,20 +189,6 @@ class Claims:
         looked_at = zip(partitions, answers, strict=True)
         return [partition.number for partition, answer in looked_at if answer != 0]
 
-    def _answers(self, partitions: Sequence[Partition], request: _ClaimRequest) -> list[Any]:
-        number = request.number
-        calls = [
-            request.call(partition, self._unanswered.get(partition.number, number))
-            for partition in partitions
-        ]
-        answers = self._connection.scripts.run_some(calls, repeats=False)
-        for partition, answer in zip(partitions, answers, strict=True):
-            if isinstance(answer, Unavailable):
-                self._unanswered.setdefault(partition.number, number)
-            else:
-                self._unanswered.pop(partition.number, None)
-        return answers
-
     def _mend(self, unreadable: Sequence[UnreadableEntry]) -> None:
         """Takes entries that cannot be read out of their outboxes."""
         calls = [
@@ -200,10 +205,20 @@ class Claims:
         Raises:
             Unavailable: none of the partitions can be reached.
         """
+        return self.settling(settlements).run()
+
+    def settling(self, settlements: Sequence[Settlement]) -> ScriptStep[list[SettleOutcome]]:
+        """The same as a step."""
         runs = self._settle_runs(settlements)
-        answers = self._connection.scripts.run_some(
-            [settle_call(partition, [settlements[index] for index in run]) for partition, run in runs]
-        )
+        calls = [settle_call(partition, [settlements[index] for index in run]) for partition, run in runs]
+        return ScriptStep(self._connection.scripts, calls, partial(self._settled, settlements, runs))
+
+    def _settled(
+        self,
+        settlements: Sequence[Settlement],
+        runs: Sequence[tuple[Partition, list[int]]],
+        answers: list[Any],
+    ) -> tuple[list[SettleOutcome], Rest | None]:
         found: dict[int, str] = {}
         for (_, run), answered in reached(runs, answers):
             found.update(zip(run, answered, strict=True))
@@ -214,9 +229,7 @@ class Claims:
             outcomes.append(self._outcome(subscription_id, found.get(index)))
             if outcomes[-1] is SettleOutcome.ACTIVE:
                 active.append(subscription_id)
-        if active:
-            self._initial_events.catch_up(active)
-        return outcomes
+        return outcomes, partial(self._initial_events.catch_up, active) if active else None
 
     def _settle_runs(self, settlements: Sequence[Settlement]) -> list[tuple[Partition, list[int]]]:
         """Which of them go into one run of the script: those of one partition, a bounded number of them."""

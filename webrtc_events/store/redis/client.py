@@ -15,6 +15,7 @@ from redis.commands import CoreCommands
 from redis.exceptions import MovedError, RedisError, ResponseError
 
 from webrtc_events.core.errors import Unavailable
+from webrtc_events.store.redis.begun import Begun, KeptConnections, drop
 from webrtc_events.store.redis.packing import pack_commands
 from webrtc_events.store.redis.topology import Node, Nodes
 
@@ -47,6 +48,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
 
     def __init__(self, nodes: Nodes) -> None:
         self.nodes = nodes
+        self._kept = KeptConnections()
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         (answer,) = self.run([(args, options)])
@@ -113,21 +115,72 @@ class Client(_RedisCommands):  # type: ignore[misc]
         return found
 
     def close(self) -> None:
+        self._kept.retain(())
         self.nodes.close()
 
-    def run(self, commands: Sequence[_Command], *, replicas: int = 0, repeats: bool = True) -> _Answers:
+    def begin(self, commands: Sequence[_Command]) -> Begun | None:
+        """Sends commands, and waits for nothing; `run` goes on with it. None: not without a wait.
+
+        Source of what can be begun: `keep`. Whoever begins must see to `end`.
+        """
+        if not self._kept.are_plain:
+            return None
+        groups = self._by_node(commands, range(len(commands)), [None] * len(commands))
+        if sum(map(len, groups.values())) < len(commands):
+            return None
+        connections: dict[Node, Any] = {}
+        for node in groups:
+            connection = self._kept.take(node)
+            if connection is None:
+                for other, unused in connections.items():
+                    self._kept.keep(other, unused)
+                return None
+            connections[node] = connection
+        try:
+            return Begun(commands, groups, connections)
+        except BaseException:
+            for node, connection in connections.items():
+                drop(node, connection)
+            raise
+
+    def end(self, begun: Begun) -> None:
+        """Its connections carry what is begun next, or are closed if answers are still to come."""
+        begun.close(self._kept)
+
+    def keep(self, commands: Sequence[_Command]) -> None:
+        """Sees to connections for `begin`, to the nodes of these commands. It may take a while."""
+        if not self._kept.are_plain:
+            return
+        groups = self._by_node(commands, range(len(commands)), [None] * len(commands))
+        self._kept.retain(self.nodes.all())
+        with suppress(redis.ConnectionError, redis.TimeoutError):
+            self._kept.add(groups)
+
+    def run(
+        self,
+        commands: Sequence[_Command],
+        *,
+        replicas: int = 0,
+        repeats: bool = True,
+        begun: Begun | None = None,
+    ) -> _Answers:
         """What each is answered, or the exception that says why it is not.
 
         The commands of a node run in their order. With `replicas`, those count as answered only if
         as many replicas of their node hold what was written. Without `repeats`, they are not sent
-        again when a connection breaks.
+        again when a connection breaks. What is `begun` is not sent at first, only awaited.
         """
         answers: _Answers = [None] * len(commands)
         left = list(range(len(commands)))
         for round_ in range(_ROUNDS):
-            groups = self._by_node(commands, left, answers)
-            sent = {node: [commands[index] for index in indexes] for node, indexes in groups.items()}
-            for node, result in _exchange(sent, replicas).items():
+            results: Mapping[Node, _Answers | RedisError]
+            if begun is not None and round_ == 0:
+                groups, results = begun.groups, begun.results()
+            else:
+                groups = self._by_node(commands, left, answers)
+                sent = {node: [commands[index] for index in indexes] for node, indexes in groups.items()}
+                results = _exchange(sent, replicas)
+            for node, result in results.items():
                 found = result if isinstance(result, list) else [result] * len(groups[node])
                 for index, answer in zip(groups[node], found, strict=True):
                     answers[index] = answer
@@ -142,7 +195,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
         return answers
 
     def _by_node(
-        self, commands: Sequence[_Command], wanted: Sequence[int], answers: _Answers
+        self, commands: Sequence[_Command], wanted: Iterable[int], answers: _Answers
     ) -> dict[Node, list[int]]:
         """Which to send where; what has no node is answered with the reason."""
         groups: dict[Node, list[int]] = {}

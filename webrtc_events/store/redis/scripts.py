@@ -25,6 +25,7 @@ from redis.exceptions import (
 
 from webrtc_events.core.errors import DamagedRecord, NewerRelease, ServiceError, Unavailable
 from webrtc_events.core.store_url import StoreUrl
+from webrtc_events.store.redis.begun import Begun
 from webrtc_events.store.redis.client import Batch, Client
 from webrtc_events.store.redis.topology import open_nodes
 
@@ -175,6 +176,7 @@ _OPENED = "\nreturn (function()\n"
 _NEVER_FITS = re.compile(r"the event needs (\d+) bytes of (\d+)")
 _NEWER = re.compile(r"NEWER\b")
 _DAMAGED = re.compile(r"DAMAGED (.*)", re.DOTALL)
+_NO_OPTIONS: dict[str, Any] = {}
 
 
 class SlotsFound(Exception):
@@ -304,11 +306,24 @@ class Scripts:
                 raise outcome
         return outcomes
 
-    def run_some(self, calls: Sequence[Call], *, replicas: int = 0, repeats: bool = True) -> list[Any]:
-        """The same, but what may not have run, for an outage, is Unavailable in place of its answer."""
+    def run_some(
+        self,
+        calls: Sequence[Call],
+        *,
+        replicas: int = 0,
+        repeats: bool = True,
+        begun: Begun | None = None,
+    ) -> list[Any]:
+        """The same, but what may not have run, for an outage, is Unavailable in place of its answer.
+
+        Calls that were `begun` are not sent at first, only awaited.
+        """
         if not calls:
             return []
-        answers = self._execute(calls, by_text=False, replicas=replicas, repeats=repeats)
+        if begun is None:
+            answers = self._execute(calls, by_text=False, replicas=replicas, repeats=repeats)
+        else:
+            answers = self._client.run(begun.commands, replicas=replicas, repeats=repeats, begun=begun)
         forgotten = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if forgotten:
             # The store was restarted or its scripts were flushed: send the texts.
@@ -318,17 +333,38 @@ class Scripts:
                 answers[index] = answer
         return [_outcome(answer) for answer in answers]
 
+    def begin(self, calls: Sequence[Call]) -> Begun | None:
+        """See `Client.begin`; `run_some` goes on with it."""
+        begun = self._client.begin(self._commands(calls, by_text=False))
+        if begun is not None:
+            self._count_kept(calls)
+        return begun
+
+    def end(self, begun: Begun) -> None:
+        """See `Client.end`."""
+        self._client.end(begun)
+
+    def keep(self, calls: Sequence[Call]) -> None:
+        """See `Client.keep`."""
+        self._client.keep(self._commands(calls, by_text=False))
+
     def _execute(self, calls: Sequence[Call], *, by_text: bool, replicas: int, repeats: bool) -> list[Any]:
-        self.kept += sum(call.script not in _WRITE_NOTHING_TO_KEEP for call in calls)
-        pipe = self._client.pipeline()
+        self._count_kept(calls)
+        return self._client.run(self._commands(calls, by_text=by_text), replicas=replicas, repeats=repeats)
+
+    def _count_kept(self, calls: Sequence[Call]) -> None:
+        self.kept += sum([call.script not in _WRITE_NOTHING_TO_KEEP for call in calls])
+
+    def _commands(
+        self, calls: Sequence[Call], *, by_text: bool
+    ) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        found = []
         for call in calls:
             script = self._scripts[call.script]
-            rest = (len(call.keys), *call.keys, call.tag, self.offset_ms, *call.args)
-            if by_text:
-                pipe.eval(script.text, *rest)
-            else:
-                pipe.evalsha(script.sha, *rest)
-        return pipe.execute(raise_on_error=False, replicas=replicas, repeats=repeats)
+            name, what = ("EVAL", script.text) if by_text else ("EVALSHA", script.sha)
+            args = (name, what, len(call.keys), *call.keys, call.tag, self.offset_ms, *call.args)
+            found.append((args, _NO_OPTIONS))
+        return found
 
 
 def _outcome(answer: Any) -> Any:
