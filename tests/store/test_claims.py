@@ -153,9 +153,9 @@ def test_what_was_claimed_and_not_heard_of_is_given_again(
     append(store, invitation(1))
     run_some = Scripts.run_some
 
-    def losing(scripts: Scripts, calls: Sequence[Call], *, repeats: bool = True) -> list[Any]:
+    def losing(scripts: Scripts, calls: Sequence[Call], *, repeats: bool, begun: None) -> list[Any]:
         assert repeats is False
-        run_some(scripts, calls, repeats=repeats)
+        run_some(scripts, calls, repeats=repeats, begun=begun)
         return [Unavailable() for _ in calls]
 
     with monkeypatch.context() as away:
