@@ -143,6 +143,7 @@ _SHARED = (
 _LAST_SHARED = {
     "append": "payloads",
     "beat": "common",
+    "create": "payloads",
     "index_page": "client_index",
     "join_session": "common",
     "prolong_session": "common",
