@@ -153,6 +153,15 @@ def test_a_head_is_written_in_one_piece_with_its_body() -> None:
     assert writes.done == [b"head body", b" and more", b"closed"]
 
 
+def test_an_empty_piece_sends_the_head() -> None:
+    writes = _Writes()
+    held = protocol._HeldHead(writes)  # type: ignore[arg-type]
+    held.hold_next()
+    held.write(b"head")
+    held.write(b"")
+    assert writes.done == [b"head"]
+
+
 @pytest.mark.parametrize(
     "request_",
     [

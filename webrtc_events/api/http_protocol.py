@@ -44,7 +44,10 @@ class _Awaited(Enum):
 
 
 class _HeldHead(asyncio.Transport):
-    """Writes the head of an answer with the first bytes behind it: one call of the system, one packet."""
+    """Writes the head of an answer with the first piece of its body: one call of the system, one packet.
+
+    Who has nothing to say yet and wants the head to be read sends an empty piece.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         super().__init__()
