@@ -67,6 +67,13 @@ def post_fork(_server: Any, worker: Any) -> None:
             sys.exit(1)
 
 
+def post_worker_init(_worker: Any) -> None:
+    """The application is loaded, and nothing is under way yet."""
+    from webrtc_events.core.process import spare_what_is_loaded
+
+    spare_what_is_loaded()
+
+
 def _log_as_the_service_does(server: Any) -> None:
     """Everything in one form, gunicorn's own lines too, unless the operator set logging up.
 

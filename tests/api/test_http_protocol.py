@@ -87,6 +87,81 @@ def test_requests_that_come_at_once_are_answered_in_turn(api: Api) -> None:
         assert statuses(read_to_end(client)) == [b"200", b"201", b"201", b"200", b"404"]
 
 
+def test_who_closes_its_side_after_asking_is_answered(api: Api) -> None:
+    body = json.dumps(subscription_request()).encode()
+    create = head(api, f"Content-Length: {len(body)}") + body
+    listed = head(api, method="GET")
+    for asked, expected in ((create, [b"201"]), (listed, [b"200"]), (GOOD + create, [b"200", b"201"])):
+        with connect(api) as client:
+            client.sendall(asked)
+            client.shutdown(socket.SHUT_WR)
+            assert statuses(read_to_end(client)) == expected
+
+
+def test_who_closes_its_side_in_mid_body_gets_nothing(api: Api) -> None:
+    with connect(api) as client:
+        client.sendall(head(api, "Content-Length: 100") + b"{")
+        client.shutdown(socket.SHUT_WR)
+        assert read_to_end(client) == b""
+
+
+def test_a_head_without_a_body_is_written_too(api: Api) -> None:
+    made = api("POST", SUBSCRIPTIONS, json=subscription_request())
+    asked = head(api, method="HEAD", path="/healthz")
+    asked += head(api, method="DELETE", path=f"{SUBSCRIPTIONS}/{made.json()['id']}")
+    with connect(api) as client:
+        client.sendall(asked + head(api, "Connection: close", method="HEAD", path="/healthz"))
+        assert statuses(read_to_end(client)) == [b"200", b"204", b"200"]
+
+
+async def head_then_failure(scope: Scope, receive: Receive, send: Send) -> None:
+    del receive
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("no body")
+
+
+def test_a_head_is_written_if_its_body_fails(issuer: Issuer) -> None:
+    """With it the client sees that the answer was cut off, and is not simply without one."""
+    with serving(head_then_failure, issuer) as api, connect(api) as client:
+        client.sendall(GOOD)
+        assert statuses(read_to_end(client)) == [b"200"]
+
+
+class _Writes:
+    """What a transport was asked to do."""
+
+    def __init__(self) -> None:
+        self.done: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.done.append(data)
+
+    def close(self) -> None:
+        self.done.append(b"closed")
+
+
+def test_a_head_is_written_in_one_piece_with_its_body() -> None:
+    writes = _Writes()
+    held = protocol._HeldHead(writes)  # type: ignore[arg-type]
+    held.hold_next()
+    held.write(b"head ")
+    assert writes.done == []
+    held.write(b"body")
+    held.write(b" and more")
+    held.close()
+    assert writes.done == [b"head body", b" and more", b"closed"]
+
+
+def test_an_empty_piece_sends_the_head() -> None:
+    writes = _Writes()
+    held = protocol._HeldHead(writes)  # type: ignore[arg-type]
+    held.hold_next()
+    held.write(b"head")
+    held.write(b"")
+    assert writes.done == [b"head"]
+
+
 @pytest.mark.parametrize(
     "request_",
     [

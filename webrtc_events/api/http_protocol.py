@@ -43,14 +43,49 @@ class _Awaited(Enum):
     REST_OF_BODY = auto()
 
 
+class _HeldHead(asyncio.Transport):
+    """Writes the head of an answer with the first piece of its body: one call of the system, one packet.
+
+    Who has nothing to say yet and wants the head to be read sends an empty piece.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._head = b""
+        self._holds_next = False
+
+    def hold_next(self) -> None:
+        """What is written next waits for what is written then, or for the end."""
+        self._holds_next = True
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        if self._holds_next:
+            self._head, self._holds_next = data, False
+            return
+        self._transport.write(self._head + data)
+        self._head = b""
+
+    def close(self) -> None:
+        if self._head:
+            self.write(b"")
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+
 class _Cycle(RequestResponseCycle):
     """A request and its answer. A client of HTTP/1.0 knows no chunks, and reads to the connection's end."""
 
+    transport: _HeldHead
     _ends_with_connection = False
 
     async def send(self, message: Any) -> None:
         if self.scope["http_version"] == "1.0":
             self._delimit(message)
+        if message["type"] == "http.response.start" and self.scope["method"] != "HEAD":
+            self.transport.hold_next()
         await super().send(message)
 
     def _delimit(self, message: Any) -> None:
@@ -118,7 +153,8 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             while not self.transport.is_closing():
                 if not self._framing.in_body and not self._is_answered:
-                    self.flow.pause_reading()
+                    if self._framing.has_begun:
+                        self.flow.pause_reading()
                     return
                 in_head = not self._framing.in_body
                 piece = self._framing.piece()
@@ -157,7 +193,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._framing.begin_body(length, is_chunked=bool(codings))
         self.cycle = _Cycle(
             scope=self.scope,
-            transport=self.transport,
+            transport=_HeldHead(self.transport),
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,
@@ -206,6 +242,13 @@ class HttpProtocol(HttpToolsProtocol):
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that closes its side once it has asked gets its answer, and then the connection's end."""
+        is_answered_yet = self._is_answered or self._framing.in_body
+        if not is_answered_yet:
+            self.cycle.keep_alive = False
+        return not is_answered_yet
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._await(None)

@@ -3,7 +3,6 @@
 Sources: CAMARA API design guide, sections 3 (errors) and 5 (x-correlator).
 """
 
-import uuid
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +13,7 @@ from webrtc_events.api.failures import Failures
 from webrtc_events.api.responses import error_response
 from webrtc_events.contract.validators import Validator
 from webrtc_events.core.errors import InvalidArgument
+from webrtc_events.core.random_uuids import random_uuids
 from webrtc_events.core.request_context import entered_request
 
 __all__ = ["Middleware"]
@@ -43,7 +43,8 @@ class Middleware:
         self._lifespan = lifespan
         self._correlator = correlator
         self._failures = failures
-        self._limits = limits
+        self._correlators = random_uuids()
+        self._limits = [(f"{prefix}/", limit) for prefix, limit in limits.items()]
         self._default_limit = default_limit
         self._bodies = Bodies()
 
@@ -58,7 +59,7 @@ class Middleware:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER and value]
         valid = len(given) == 1 and self._correlator.is_valid(given[0])
-        correlator = given[0] if valid else str(uuid.uuid4())
+        correlator = given[0] if valid else next(self._correlators)
         with entered_request(correlator):
             await self._answered(scope, receive, _Answer(send, correlator), valid=valid or not given)
 
@@ -77,8 +78,8 @@ class Middleware:
             await error_response(failure)(scope, receive, answer.send)
 
     def _limit(self, path: str) -> int:
-        for prefix, limit in self._limits.items():
-            if path.startswith(f"{prefix}/"):
+        for prefix, limit in self._limits:
+            if path.startswith(prefix):
                 return limit
         return self._default_limit
 
@@ -105,7 +106,10 @@ class _Answer:
 
 def _check_path(scope: Scope) -> None:
     """Bytes that are no UTF-8 were replaced on the way here: two paths would look like one."""
+    path: bytes = scope["raw_path"]
+    if b"%" not in path and path.isascii():
+        return
     try:
-        unquote_to_bytes(scope["raw_path"]).decode("utf-8")
+        unquote_to_bytes(path).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidArgument("The path is not UTF-8.") from None

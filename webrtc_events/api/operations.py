@@ -5,10 +5,7 @@ What else Connexion does for a request it finds out anew each time: what a funct
 says. Here that is known from the start.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from functools import partial
 from inspect import Parameter, signature
 from typing import Any
@@ -18,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from webrtc_events.api.binding import parameter_name
+from webrtc_events.api.operation_threads import OperationThreads
 from webrtc_events.api.paging import ArrayPage, PagedArray
 from webrtc_events.api.validators import ConformingAnswer, check_path_parameters, received_payload
 from webrtc_events.contract.openapi import Operation
@@ -39,7 +37,7 @@ class Operations:
 
     def __init__(self, bound: Mapping[str, Mapping[str, "BoundOperation"]]) -> None:
         self._bound = bound
-        self._threads = ThreadPoolExecutor(_THREADS, "operation")
+        self._threads = OperationThreads(_THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         routing = scope["extensions"]["connexion_routing"]
@@ -48,8 +46,7 @@ class Operations:
             raise NotFound
         bound = self._bound[routing["api_base_path"]][operation_id]
         arguments = await bound.arguments(scope, receive)
-        work = partial(copy_context().run, bound.call, arguments)
-        response = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        response = await self._threads.run(partial(bound.call, arguments))
         items = response.held_to if isinstance(response, ArrayPage | PagedArray) else None
         await response(scope, receive, ConformingAnswer(bound.operation, send, items).send)
 

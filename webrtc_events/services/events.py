@@ -34,14 +34,16 @@ class Events:
         self._event_bytes = event_bytes
         self._validator = contract.validator("NetworkEvent")
 
-    def accept(self, events: Sequence[Any]) -> list[EventResult]:
+    def accept(self, events: Sequence[Any], *, conform: bool = False) -> list[EventResult]:
         """One result for each event, in order; a bad event never stops the good ones.
+
+        `conform`: each was held to the contract's NetworkEvent already.
 
         Raises:
             Unavailable: some outbox may lack some event. To give all again completes it and changes nothing
                 else.
         """
-        read = [self._read(event) for event in events]
+        read = [self._read(event, conforms=conform) for event in events]
         valid = [event for event in read if isinstance(event, NetworkEvent)]
         accepted = map(_accepted, valid, self._store.events.accept(valid))
         results = [next(accepted) if isinstance(event, NetworkEvent) else event for event in read]
@@ -50,8 +52,8 @@ class Events:
                 _log(raw, result)
         return results
 
-    def _read(self, raw: Any) -> NetworkEvent | EventResult:
-        if not self._validator.is_valid(raw):
+    def _read(self, raw: Any, *, conforms: bool) -> NetworkEvent | EventResult:
+        if not conforms and not self._validator.is_valid(raw):
             return _rejected(raw, summary(list(self._validator.faults(raw))))
         event_type, data, subject = EventType(raw["type"]), raw["data"], raw.get("subject")
         if event_type is EventType.REGISTRATION_ENDS and subject not in (None, data["registrationId"]):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self, TypedDict, cast
 
 from webrtc_events.contract.webrtc_events_types import (
@@ -26,6 +27,8 @@ __all__ = ["Renewal", "SubscriptionRequest", "SubscriptionUpdate", "requested_ty
 _MAX_REGISTRATION_CHARACTERS = 256
 _MAX_SESSION_CHARACTERS = 512
 _CONTROL = re.compile(r"[\x00-\x1F\x7F]")
+# Of which it is remembered that they may be, each of 2,048 characters at most.
+_SINKS = 512
 # The largest count that Lua keeps exactly.
 _MAX_EVENTS = 2**53
 
@@ -165,9 +168,15 @@ def _checked_headers(request: HTTPSubscriptionRequest) -> dict[str, str]:
 
 def _checked_sink(request: HTTPSubscriptionRequest, policy: AddressPolicy) -> str:
     try:
-        return check_sink_url(request["sink"], policy)
+        return _sink_url(request["sink"], policy)
     except ValueError as error:
         raise InvalidArgument(f"$.sink: {error}", code="INVALID_SINK") from None
+
+
+@lru_cache(_SINKS)
+def _sink_url(url: str, policy: AddressPolicy) -> str:
+    """A client has many subscriptions to the same sink, and what is said of a URL does not change."""
+    return check_sink_url(url, policy)
 
 
 def _credential(given: AccessTokenCredential | None) -> Credential | None:

@@ -155,6 +155,7 @@ _SHARED = (
 _LAST_SHARED = {
     "append": "payloads",
     "beat": "common",
+    "create": "payloads",
     "hasten": "outboxes",
     "index_page": "client_index",
     "join_session": "common",
