@@ -1,14 +1,14 @@
 """The store with other settings: a quota, or another clock."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from tests.store.shared_payloads import StoreWith
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.redis.client import Batch
+from webrtc_events.store.redis.client import Client
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.store import Store
 
@@ -47,14 +47,13 @@ def store_with(settings: Settings) -> Iterator[StoreWith]:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many commands were sent in each round trip of scripts."""
+    """How many commands were sent in each round trip."""
     counts: list[int] = []
-    execute = Batch.execute
+    run = Client.run
 
-    def counted(batch: Batch, **options: bool) -> list[object]:
-        counts.append(len(batch._commands))
-        answers: list[object] = execute(batch, **options)
-        return answers
+    def counted(client: Client, commands: Sequence[Any], **options: Any) -> list[Any]:
+        counts.append(len(commands))
+        return run(client, commands, **options)
 
-    monkeypatch.setattr(Batch, "execute", counted)
+    monkeypatch.setattr(Client, "run", counted)
     return counts

@@ -3,12 +3,10 @@
 What goes wrong with the store is `errors.Unavailable` here and above, whatever it was.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import chain
 from typing import Any
 
@@ -27,6 +25,7 @@ from webrtc_events.core.errors import DamagedRecord, NewerRelease, ServiceError,
 from webrtc_events.core.store_url import StoreUrl
 from webrtc_events.store.redis.begun import Begun
 from webrtc_events.store.redis.client import Batch, Client
+from webrtc_events.store.redis.script_texts import load_scripts
 from webrtc_events.store.redis.topology import open_nodes
 
 __all__ = [
@@ -41,44 +40,6 @@ __all__ = [
     "store_errors",
     "store_is_full",
 ]
-
-_NAMES = (
-    "append",
-    "beat",
-    "claim",
-    "create",
-    "discard",
-    "end",
-    "erase",
-    "hasten",
-    "index_page",
-    "initial",
-    "join_session",
-    "mark",
-    "mend",
-    "prolong_session",
-    "read_records",
-    "record_session_state",
-    "redeliver",
-    "register",
-    "reindex",
-    "reseal",
-    "reserve",
-    "settle",
-    "shorten_session",
-    "standing",
-    "sweep",
-    "take_rate_slot",
-    "take_rate_token",
-    "unregister",
-    "update",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Script:
-    text: str
-    sha: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,41 +99,6 @@ _WRITE_NOTHING_TO_KEEP = frozenset(
     }
 )
 
-# What scripts share, in this order.
-_SHARED = (
-    "common",
-    "client_index",
-    "records",
-    "outboxes",
-    "session_states",
-    "endings",
-    "appending",
-    "payloads",
-    "outbox_heads",
-)
-# Of short scripts, which run very often, the last of them that they need: to make the functions of the others
-# takes longer than their work. Each may use those before it, so none is left out before the last.
-_LAST_SHARED = {
-    "append": "payloads",
-    "beat": "common",
-    "create": "payloads",
-    "hasten": "outboxes",
-    "index_page": "client_index",
-    "join_session": "common",
-    "prolong_session": "common",
-    "read_records": "common",
-    "record_session_state": "session_states",
-    "register": "records",
-    "reserve": "client_index",
-    "shorten_session": "common",
-    "standing": "client_index",
-    "take_rate_slot": "common",
-    "take_rate_token": "common",
-}
-# What a script uses of those that it seldom needs, which are made when it needs the first of them.
-_SELDOM = {"append": {"endings": ("dead_letter", "queue_end", "schedule")}}
-# See records.lua, which opens functions around what follows.
-_OPENED = "\nreturn (function()\n"
 # The scripts' own, see lua/append.lua and lua/shared/common.lua.
 _NEVER_FITS = re.compile(r"the event needs (\d+) bytes of (\d+)")
 _NEWER = re.compile(r"NEWER\b")
@@ -254,8 +180,7 @@ class Scripts:
         self.kept = 0
         self.offset_ms = offset_ms
         self._client = client
-        written = _options_text(options)
-        self._scripts = {name: _load(name, written) for name in _NAMES}
+        self._scripts = load_scripts(options)
 
     def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
         """Runs them, those of one partition in order, in one round trip; returns what each returned.
@@ -379,33 +304,3 @@ def _outcome(answer: Any) -> Any:
     if isinstance(outage, DamagedRecord):
         raise outage
     return outage
-
-
-def _options_text(options: Mapping[str, int]) -> str:
-    """For the text of a script, as they do not change: what comes with each call is read with each call."""
-    return f"local options = {{{', '.join(f'{name} = {value}' for name, value in options.items())}}}"
-
-
-def _load(name: str, options: str) -> _Script:
-    """The script's own first line (its flags), options, then what it shares with others, then the rest."""
-    folder = files("webrtc_events.store") / "lua"
-    first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
-    topics = _SHARED[: _SHARED.index(_LAST_SHARED.get(name, _SHARED[-1])) + 1]
-    seldom = _SELDOM.get(name, {})
-    shared = (
-        _shared((folder / "shared" / f"{topic}.lua").read_text(), seldom.get(topic)) for topic in topics
-    )
-    text = "\n".join((first, options, *shared, rest))
-    text += "\nend)()" * text.count(_OPENED)
-    return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-def _shared(text: str, seldom: Sequence[str] | None) -> str:
-    """A shared file; of one that is seldom needed, functions of these names, which make the others first."""
-    if seldom is None:
-        return text
-    made = ", ".join(seldom)
-    lines = [f"local {made}", "local function make()", text, f"return {made}", "end"]
-    for name in seldom:
-        lines += [f"{name} = function(...)", f"{made} = make()", f"return {name}(...)", "end"]
-    return "\n".join(lines)

@@ -1,10 +1,10 @@
--- What each script begins with: the partition's time. scripts.py puts the files of this folder in
+-- What each script begins with: the partition's time. script_texts.py puts the files of this folder in
 -- front of each script.
 --
 -- Every script gets
 --   ARGV: 1 tag, the partition's hash tag: every other key is derived from it
 --         2 the option that may change from call to call: offset_ms, by which the store's clock is shifted, 0 outside tests
--- and in front of its text, from scripts.py, `options`, in ms: lease_ms, end_deadline_ms,
+-- and in front of its text, from script_texts.py, `options`, in ms: lease_ms, end_deadline_ms,
 --           registration_ends_deadline_ms, dedupe_ms, retention_ms, token_lead_ms, linger_ms,
 --           state_ms, max_lifetime_ms (0: none), outbox_age_ms, dead_letters_ms, attempts_ms,
 --           sink_failure_ms (0: never), sink_validation_ms; counts: outbox_length, dead_letters,

@@ -2,7 +2,7 @@
 
 -- To make a function, Lua looks for each variable that it uses among those of the function right around it, one
 -- after the other; what is further out it has at hand. So what follows is in functions of its own, which
--- scripts.py closes. Measured: a fifth of a short script.
+-- script_texts.py closes. Measured: a fifth of a short script.
 return (function()
 
 local function subscription_key(id)

@@ -1,0 +1,121 @@
+"""The texts of the scripts: each file of `lua/`, with options and the shared functions that it needs."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+__all__ = ["Script", "load_scripts"]
+
+_NAMES = (
+    "append",
+    "beat",
+    "claim",
+    "create",
+    "discard",
+    "end",
+    "erase",
+    "hasten",
+    "index_page",
+    "initial",
+    "join_session",
+    "mark",
+    "mend",
+    "prolong_session",
+    "read_records",
+    "record_session_state",
+    "redeliver",
+    "register",
+    "reindex",
+    "reseal",
+    "reserve",
+    "settle",
+    "shorten_session",
+    "standing",
+    "sweep",
+    "take_rate_slot",
+    "take_rate_token",
+    "unregister",
+    "update",
+)
+
+
+# What scripts share, in this order.
+_SHARED = (
+    "common",
+    "client_index",
+    "records",
+    "outboxes",
+    "session_states",
+    "endings",
+    "appending",
+    "payloads",
+    "outbox_heads",
+)
+# Of short scripts, which run very often, the last of them that they need: to make the functions of the others
+# takes longer than their work. Each may use those before it, so none is left out before the last.
+_LAST_SHARED = {
+    "append": "payloads",
+    "beat": "common",
+    "create": "payloads",
+    "hasten": "outboxes",
+    "index_page": "client_index",
+    "join_session": "common",
+    "prolong_session": "common",
+    "read_records": "common",
+    "record_session_state": "session_states",
+    "register": "records",
+    "reserve": "client_index",
+    "shorten_session": "common",
+    "standing": "client_index",
+    "take_rate_slot": "common",
+    "take_rate_token": "common",
+}
+# What a script uses of those that it seldom needs, which are made when it needs the first of them.
+_SELDOM = {"append": {"endings": ("dead_letter", "queue_end", "schedule")}}
+# See records.lua, which opens functions around what follows.
+_OPENED = "\nreturn (function()\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What is sent once, and what names it from then on."""
+
+    text: str
+    sha: str
+
+
+def load_scripts(options: Mapping[str, int]) -> dict[str, Script]:
+    """Every script, by its name, with these options."""
+    written = _options_text(options)
+    return {name: _load(name, written) for name in _NAMES}
+
+
+def _options_text(options: Mapping[str, int]) -> str:
+    """For the text of a script, as they do not change: what comes with each call is read with each call."""
+    return f"local options = {{{', '.join(f'{name} = {value}' for name, value in options.items())}}}"
+
+
+def _load(name: str, options: str) -> Script:
+    """The script's own first line (its flags), options, then what it shares with others, then the rest."""
+    folder = files("webrtc_events.store") / "lua"
+    first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
+    topics = _SHARED[: _SHARED.index(_LAST_SHARED.get(name, _SHARED[-1])) + 1]
+    seldom = _SELDOM.get(name, {})
+    shared = (
+        _shared((folder / "shared" / f"{topic}.lua").read_text(), seldom.get(topic)) for topic in topics
+    )
+    text = "\n".join((first, options, *shared, rest))
+    text += "\nend)()" * text.count(_OPENED)
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _shared(text: str, seldom: Sequence[str] | None) -> str:
+    """A shared file; of one that is seldom needed, functions of these names, which make the others first."""
+    if seldom is None:
+        return text
+    made = ", ".join(seldom)
+    lines = [f"local {made}", "local function make()", text, f"return {made}", "end"]
+    for name in seldom:
+        lines += [f"{name} = function(...)", f"{made} = make()", f"return {name}(...)", "end"]
+    return "\n".join(lines)
