@@ -65,11 +65,13 @@ def worker(processes: int, link: int | None) -> None:
 
 def _run(settings: "Settings", parent: ParentLink | None) -> None:
     """One process that delivers, until a signal, or until its parent is gone."""
+    from webrtc_events.core.process import spare_what_is_loaded
     from webrtc_events.core.stop_signals import StopSignals
     from webrtc_events.worker import Worker
 
     with StopSignals() as signals:
         running = Worker.build(settings, SystemClock())
+        spare_what_is_loaded()
         running.start()
         if parent is not None:
             parent.is_ready()
