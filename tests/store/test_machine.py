@@ -1,7 +1,7 @@
 """The store against a model of plain lists: random steps, jumps of time and crashes.
 
-A step of the model's time is ten seconds; every span ends halfway between two steps, so that
-the few ms which really pass decide nothing. The store's clock goes back now and then; time does not.
+A step of the model's time is ten seconds. Between steps the store's clock stands still (machine_time.py), so
+what a game takes decides nothing. The clock goes back now and then; time does not.
 """
 
 import dataclasses
