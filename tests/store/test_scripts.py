@@ -13,7 +13,8 @@ from tests.store.claiming import claim_one, settle
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.redis.scripts import _LAST_SHARED, _SELDOM, _SHARED, store_errors
+from webrtc_events.store.redis.script_texts import _LAST_SHARED, _SELDOM, _SHARED
+from webrtc_events.store.redis.scripts import store_errors
 from webrtc_events.store.store import Store
 
 

@@ -19,7 +19,7 @@ REPEAT_S = 0.2
 """What the store did not answer is asked again after this."""
 
 _OUTAGE_S = 3.0
-_MIN_GRACE_S = 0.1
+_MIN_GRACE_S = 1.0
 
 T = TypeVar("T")
 
