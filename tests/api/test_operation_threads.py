@@ -1,7 +1,11 @@
 import asyncio
+import contextlib
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,3 +111,50 @@ def test_the_next_event_loop_is_served_whatever_the_one_before_left() -> None:
     asyncio.run(left())
     gate.set()
     assert run(threads, lambda: 1, lambda: 2) == [1, 2]
+
+
+class Payload:
+    """What an operation was called with."""
+
+
+def test_an_error_keeps_nothing_of_its_operation() -> None:
+    """No circle is left: the collector may come late, and a payload may have megabytes."""
+    threads = OperationThreads(1)
+
+    def fail(_: Payload) -> None:
+        raise KeyError("x")
+
+    async def failed() -> "weakref.ref[Payload]":
+        payload = Payload()
+        with contextlib.suppress(KeyError):
+            await threads.run(partial(fail, payload))
+        return weakref.ref(payload)
+
+    async def kept() -> list[Payload]:
+        references = [await failed() for _ in range(5)]
+        # A thread lets go of the last once it waits for the next.
+        await threads.run(list[int])
+        return [payload for reference in references if (payload := reference()) is not None]
+
+    gc.disable()
+    try:
+        assert asyncio.run(kept()) == []
+    finally:
+        gc.enable()
+
+
+def test_threads_that_cannot_be_started_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = OperationThreads(2)
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", cannot_start)
+        found = run(threads, *[lambda: 1] * 5)
+        assert [type(error) for error in found] == [RuntimeError] * 5
+    assert run(threads, lambda: 1) == [1]
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", cannot_start)
+        assert run(threads, lambda: 1, lambda: 2) == [1, 2]
+    assert run(threads, *[lambda: 1] * 5) == [1] * 5
+
+
+def cannot_start(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")

@@ -93,6 +93,20 @@ def test_what_waits_only_now_for_a_host_that_answers_by_now_is_hastened() -> Non
     assert returns.next() == ["late"]
 
 
+@pytest.mark.parametrize("signal", [HEALTHY, Unreachable()], ids=["good", "bad"])
+def test_once_all_have_come_there_is_nothing_to_wait_for(signal: HostSignal) -> None:
+    """A wait of no time, again and again, would keep a core busy."""
+    returns = Returns().keep(2).replied()
+    while hastened := returns.next():
+        for subscription_id in hastened:
+            returns.of.came(subscription_id)
+        returns.replied(signal=signal)
+    for _ in range(3):
+        returns.now_s += 1
+        assert returns.next() == []
+    assert returns.of.wait_s(returns.now_s) == float("inf")
+
+
 def test_there_is_a_pause_between_calls() -> None:
     returns = Returns(room=1).keep(2).replied()
     assert returns.next() == ["s-0"]

@@ -14,11 +14,11 @@ from tests.conftest import contents
 from tests.harness.builders import append, created, invitation
 from tests.store.claiming import P, StoreAt, claim, claim_one, delete, now_ms, numbers, settle
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.core.outcomes import ScheduledRetry
+from webrtc_events.core.outcomes import End, ScheduledRetry, SinkResult
 from webrtc_events.core.process import raise_descriptor_limit
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.redis.scripts import Call, Scripts
-from webrtc_events.store.settlements import DroppedEvent
+from webrtc_events.store.settlements import DroppedEvent, Settlement
 from webrtc_events.store.store import Store
 
 
@@ -261,3 +261,29 @@ def test_what_becomes_due_wakes_a_listener(store: Store) -> None:
     assert sorted(wakeups.missed()) == list(range(64))
     assert wakeups.missed() == []
     wakeups.close()
+
+
+def test_what_may_empty_an_outbox_is_settled_in_a_run_of_its_own(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may make a dead letter of each event that waits, which takes long."""
+    for _ in range(6):
+        created(store)
+    append(store, invitation(1))
+    claims = claim(store)
+    runs: list[int] = []
+    run_some = store.scripts.run_some
+
+    def counted(calls: Sequence[Call], **options: Any) -> list[Any]:
+        runs.extend((len(call.keys) - 1) // 2 for call in calls)
+        return run_some(calls, **options)
+
+    monkeypatch.setattr(store.scripts, "run_some", counted)
+    settlements = [Settlement(found, 1) for found in claims[:4]]
+    settlements.insert(2, Settlement(claims[4], 0, follow_up=End("NETWORK_TERMINATED", notify=True)))
+    retry = ScheduledRetry(1_000, 1, 1)
+    settlements.insert(1, Settlement(claims[5], 0, follow_up=retry, sink=SinkResult.FAILED))
+    outcomes = store.claims.settle(settlements)
+    assert sorted(runs) == [1, 1, 4]
+    # Each has its own, in their order.
+    assert outcomes == ["idle", "due", "idle", "due", "idle", "idle"]

@@ -1,5 +1,6 @@
 """What time does to a subscription."""
 
+from collections.abc import Callable
 from itertools import count, islice
 
 import redis
@@ -7,6 +8,7 @@ import redis
 from tests.conftest import kept_keys
 from tests.harness.builders import all_of, append, created, invitation, session_status
 from tests.store.claiming import P, StoreAt, claim_one, delete, end_reason, now_ms, numbers, settle
+from tests.store.shared_payloads import StoreWith
 from webrtc_events.core.model import EventType, Status
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
@@ -59,7 +61,9 @@ MANY = 120
 AT_ONCE = 50
 
 
-def ended_together(store: Store, store_at: StoreAt, raw_store: "redis.Redis") -> tuple[list[str], Store]:
+def ended_together(
+    store: Store, store_at: Callable[[float], Store], raw_store: "redis.Redis"
+) -> tuple[list[str], Store]:
     """The ids of MANY that expired at once, and the store after the sweeps that ended them."""
     expires_at_ms = now_ms(raw_store) + 10_000
     names = map("registration-{}".format, count())
@@ -96,3 +100,13 @@ def test_an_event_does_not_wait_behind_many_ends(
     assert len(found.claims) <= AT_ONCE + 2
     # Whoever claimed knows when the next of them is due.
     assert 0 <= found.due_in_ms[P.number] <= 1_500
+
+
+def test_half_of_its_deadline_is_left_when_an_end_is_due(
+    store: Store, store_with: StoreWith, raw_store: "redis.Redis"
+) -> None:
+    ids, _ = ended_together(
+        store, lambda seconds: store_with(seconds, subscription_ended_deadline_s=1), raw_store
+    )
+    now = now_ms(raw_store) + 11_000
+    assert max(raw_store.zscore(P.due, subscription_id) or 0 for subscription_id in ids) <= now + 500

@@ -244,11 +244,15 @@ class HttpProtocol(HttpToolsProtocol):
             self._unread = None
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """A client that closes its side once it has asked gets its answer, and then the connection's end."""
+        """A client that closes its side once it has asked gets its answer, and then the connection's end.
+
+        What it sent behind a request that is still under way is not read. One of TLS cannot stay open
+        for one side.
+        """
         is_answered_yet = self._is_answered or self._framing.in_body
         if not is_answered_yet:
             self.cycle.keep_alive = False
-        return not is_answered_yet
+        return not is_answered_yet and self.scheme != "https"
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._await(None)

@@ -4,14 +4,18 @@ As `run_in_executor`, without a future of the thread beside that of the loop, an
 """
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 __all__ = ["OperationThreads"]
+
+log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -44,12 +48,32 @@ class OperationThreads:
         if loop is not self._loop:
             self._enter(loop)
         future: asyncio.Future[_T] = loop.create_future()
+        self._see_to_threads()
         self._under_way += 1
         self._jobs.put((future, copy_context(), work))
-        if self._started < min(self._under_way, self._max_threads):
+        try:
+            return await future
+        finally:
+            # An error's traceback has this frame, and the future has the error.
+            del future
+
+    def _see_to_threads(self) -> None:
+        """One more, if there are fewer than what is under way with one that is about to come.
+
+        Raises:
+            RuntimeError: the system lets no thread be started, and there is none.
+        """
+        if self._started > min(self._under_way, self._max_threads - 1):
+            return
+        thread = threading.Thread(target=self._work, name=f"operation_{self._started + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._started:
+                raise
+            log.warning("no thread can be started beside %d others", self._started)
+        else:
             self._started += 1
-            threading.Thread(target=self._work, name=f"operation_{self._started}", daemon=True).start()
-        return await future
 
     def _work(self) -> None:
         while True:
@@ -78,7 +102,9 @@ class OperationThreads:
         self._results.append((future, result, error))
         if not self._is_called:
             self._is_called = True
-            loop.call_soon_threadsafe(self._hand_out)
+            # The loop may be closed by now.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._hand_out)
 
     def _hand_out(self) -> None:
         """On the event loop: all that has come, for one call of it."""

@@ -16,7 +16,7 @@ __all__ = [
 _PR_SET_DUMPABLE = 4
 _M_ARENA_MAX = -8
 _MAX_DESCRIPTORS = 65_536
-# Python's own is 700, which requests under way exceed all the time.
+# Python's own is 700, which requests, or deliveries, under way exceed all the time.
 _YOUNG_OBJECTS = 5_000
 
 

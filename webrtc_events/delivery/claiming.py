@@ -84,11 +84,17 @@ class Claimer:
         wanted = [self._partitions[number] for number in numbers]
         size = self._held.share(len(numbers))
         claims, limits = self._store.claims, {"subscriptions": share, "events": self._events, "size": size}
-        # The moment before: the store's time goes on from there at the earliest.
-        asked_s = self._clock.monotonic()
+        # The moment before it is asked: the store's time goes on from there at the earliest.
+        asked_s = [self._clock.monotonic()]
+
+        def claim() -> ClaimRound:
+            # It may have waited for other calls.
+            asked_s[0] = self._clock.monotonic()
+            return claims.claim_round(wanted, **limits)
+
         self._calls.start(
-            lambda: claims.claim_round(wanted, **limits),
-            lambda answer: self._claimed(numbers, share, size, asked_s, answer),
+            claim,
+            lambda answer: self._claimed(numbers, share, size, asked_s[0], answer),
             lambda: claims.claiming(wanted, **limits),
         )
 

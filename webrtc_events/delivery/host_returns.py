@@ -85,7 +85,10 @@ class HostReturns:
 
     def next(self, now_s: float, room_of: Callable[[str], int]) -> list[WaitingRetry]:
         """What is to be hastened now. `room_of`: how many may come for a host that answers well."""
-        if now_s < self._next_s or not (self._back or self._probes or self._under_way):
+        if now_s < self._next_s:
+            return []
+        if not (self._back or self._probes or self._under_way):
+            self._may_find = False
             return []
         self._next_s = now_s + _PAUSE_S
         self._give_up(now_s)

@@ -90,10 +90,22 @@ class StoreLoop(StoreThread):
         elif not begun.is_sent or begun.is_over:
             super().start(partial(step.run, begun), take)
         else:
-            under_way = _UnderWay(step, begun, take, self._now_s() + step.timeout_s)
-            self._under_way.append(under_way)
+            self._watch(_UnderWay(step, begun, take, self._now_s() + step.timeout_s))
+
+    def _watch(self, under_way: _UnderWay[Any]) -> None:
+        try:
             for fd in under_way.watched:
-                self._sink.watch(fd, partial(self._receive, under_way))
+                self._sink.watch(fd, partial(self._readable, under_way))
+        except BaseException:
+            self._forget(under_way)
+            under_way.step.end(under_way.begun)
+            raise
+        self._under_way.append(under_way)
+
+    def _readable(self, under_way: _UnderWay[Any]) -> None:
+        """Something came, if only a part of an answer: a long one may take its time."""
+        under_way.until_s = self._now_s() + under_way.step.timeout_s
+        self._receive(under_way)
 
     def _receive(self, under_way: _UnderWay[Any]) -> None:
         """Takes what has come of it."""
@@ -106,8 +118,7 @@ class StoreLoop(StoreThread):
             self._answer(received, under_way.take)
         elif under_way.begun.is_over:
             self._over(under_way)
-        elif received.get():
-            under_way.until_s = self._now_s() + under_way.step.timeout_s
+        else:
             self._forget_but(under_way, under_way.begun.descriptors)
 
     def _over(self, under_way: _UnderWay[Any]) -> None:

@@ -18,12 +18,13 @@ from webrtc_events.store.records import UnreadableEntry, read_claim, reason_of_d
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.script_steps import Rest, ScriptStep
-from webrtc_events.store.settlements import Settlement, SettleOutcome, settle_call
+from webrtc_events.store.settlements import Settlement, SettleOutcome, may_be_long, settle_call
 
 __all__ = ["ClaimLimits", "ClaimRound", "Claims"]
 
 
 # Claims of a partition in one run of the script: a run holds up the store's other clients for a ms or two.
+# One that may empty an outbox into dead letters has a run to itself.
 _SETTLED_AT_ONCE = 16
 
 
@@ -237,8 +238,11 @@ class Claims:
         met: Counter[int] = Counter()
         for index, settlement in enumerate(settlements):
             number = self._connection.partition_of_known(settlement.claim.subscription_id).number
-            runs.setdefault((number, met[number] // _SETTLED_AT_ONCE), []).append(index)
-            met[number] += 1
+            if may_be_long(settlement):
+                runs[number, -1 - index] = [index]
+            else:
+                runs.setdefault((number, met[number] // _SETTLED_AT_ONCE), []).append(index)
+                met[number] += 1
         return [(Partition(number), run) for (number, _), run in runs.items()]
 
     def _outcome(self, subscription_id: str, answer: str | None) -> SettleOutcome:

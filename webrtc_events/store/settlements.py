@@ -13,7 +13,7 @@ from webrtc_events.store.attempt_records import count_attempts
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.redis.scripts import Call
 
-__all__ = ["DroppedEvent", "SettleOutcome", "Settlement", "settle_call"]
+__all__ = ["DroppedEvent", "SettleOutcome", "Settlement", "may_be_long", "settle_call"]
 
 
 class SettleOutcome(StrEnum):
@@ -56,6 +56,11 @@ class Settlement:
     attempts: tuple[dict[str, Any], ...] = ()
     follow_up: ScheduledRetry | End | Agreed | Refused | None = None
     sink: SinkResult = SinkResult.NOT_ASKED
+
+
+def may_be_long(settlement: Settlement) -> bool:
+    """Whether more than was claimed may leave the outbox, as dead letters: the subscription may end."""
+    return isinstance(settlement.follow_up, End | Refused) or settlement.sink is SinkResult.FAILED
 
 
 def settle_call(partition: Partition, settlements: Sequence[Settlement]) -> Call:

@@ -21,7 +21,8 @@ rebuild_is_damage = true
 -- of them.
 local MANY_ENDS = 50
 local END_EVERY_MS = 25
-local MAX_SPREAD_MS = 40000
+-- Whatever an end has until its deadline, half of it is left once it is due.
+local MAX_SPREAD_MS = math.min(40000, options.end_deadline_ms / 2)
 
 -- How many subscriptions and entries it went through, and how many moments have come that it has not attended to.
 local work, left = 0, 0
@@ -100,7 +101,7 @@ end
 local function end_if_due(id, status, moments)
   local moment, reason = first_of(moments)
   if moment and moment <= now then
-    local after_ms = left > MANY_ENDS and left * END_EVERY_MS % MAX_SPREAD_MS or 0
+    local after_ms = left > MANY_ENDS and math.floor(left * END_EVERY_MS % MAX_SPREAD_MS) or 0
     end_unless_over(id, status, reason, 'EXPIRED', after_ms)
   else
     schedule(id)

@@ -153,7 +153,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
             return
         groups = self._by_node(commands, range(len(commands)), [None] * len(commands))
         self._kept.retain(self.nodes.all())
-        with suppress(redis.ConnectionError, redis.TimeoutError):
+        with suppress(RedisError):
             self._kept.add(groups)
 
     def run(
