@@ -1,7 +1,7 @@
 """What sinks received, what was given up, and claims that break at a settle."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 
@@ -10,6 +10,8 @@ from tests.harness.sinks import Received
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import partition_of
+from webrtc_events.store.redis.begun import Begun
+from webrtc_events.store.script_steps import ScriptStep
 from webrtc_events.store.settlements import Settlement, SettleOutcome
 
 P = partition_of("r1", 64)
@@ -26,6 +28,25 @@ def dead_letters(raw_store: "redis.Redis") -> list[tuple[str, str]]:
     return [(dead_letter["reason"], dead_letter["detail"]) for _, dead_letter in raw_store.xrange(P.dead)]
 
 
+T = TypeVar("T")
+
+
+class WaitedFor(ScriptStep[T]):
+    """A step that cannot be begun: `do` is done in place of it, by who waits for it."""
+
+    def __init__(self, do: Callable[[], T]) -> None:
+        self._do = do
+
+    def begin(self) -> None:
+        return None
+
+    def run(self, begun: Begun | None = None) -> T:  # noqa: ARG002 (there is none)
+        return self._do()
+
+    def keep(self) -> None:
+        """It has no connection."""
+
+
 class BreaksAtSettle(Claims):
     """The real claims, cut off around some settles: before they reach it, or before the answer.
 
@@ -34,13 +55,18 @@ class BreaksAtSettle(Claims):
 
     cut: list[str]
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
+    def settling(self, settlements: Sequence[Settlement]) -> ScriptStep[list[SettleOutcome]]:
+        step = super().settling(settlements)
         kind = self.cut.pop() if self.cut else ""
-        if kind == "request":
-            raise Unavailable
-        if kind == "node":
-            return [SettleOutcome.UNANSWERED] * len(settlements)
-        results = super().settle(settlements)
-        if kind == "answer":
-            raise Unavailable
-        return results
+
+        def run() -> list[SettleOutcome]:
+            if kind == "request":
+                raise Unavailable
+            if kind == "node":
+                return [SettleOutcome.UNANSWERED] * len(settlements)
+            results = step.run()
+            if kind == "answer":
+                raise Unavailable
+            return results
+
+        return WaitedFor(run) if kind else step

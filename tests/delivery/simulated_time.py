@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tests.delivery.deliveries import WaitedFor
 from tests.harness.builders import with_claims
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
@@ -10,6 +11,7 @@ from webrtc_events.store.claims import ClaimRound, Claims
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.retries import Retries, WaitingRetry
 from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.script_steps import ScriptStep
 from webrtc_events.store.settlements import Settlement, SettleOutcome
 from webrtc_events.store.store import Store
 
@@ -45,15 +47,20 @@ class SimulatedClaims(Claims):
         offset_ms = round((self.clock.now() - SystemClock().now()) * 1000)
         return Store(self.store.client, self.settings, StoreOptions(offset_ms=offset_ms), shares=False)
 
-    def claim_round(self, partitions: Sequence[Partition], **limits: Any) -> ClaimRound:
+    def claiming(self, partitions: Sequence[Partition], **limits: Any) -> ScriptStep[ClaimRound]:
         # Nothing is in the others.
         asked = [partition for partition in partitions if partition.number == P.number]
-        found = self.at().claims.claim_round(asked, **limits)
-        self.claimed += len(found.claims)
-        return found
+        step = self.at().claims.claiming(asked, **limits)
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
-        return self.at().claims.settle(settlements)
+        def run() -> ClaimRound:
+            found = step.run()
+            self.claimed += len(found.claims)
+            return found
+
+        return WaitedFor(run)
+
+    def settling(self, settlements: Sequence[Settlement]) -> ScriptStep[list[SettleOutcome]]:
+        return self.at().claims.settling(settlements)
 
 
 class SimulatedRetries(Retries):

@@ -12,6 +12,7 @@ import redis
 
 from tests.conftest import everything
 from tests.delivery.asking import ORIGIN, Make, P, agreeing, allowing, asked
+from tests.delivery.deliveries import WaitedFor
 from tests.harness.builders import (
     append,
     created,
@@ -33,6 +34,7 @@ from webrtc_events.core.model import (
 )
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.claims import Claims
+from webrtc_events.store.script_steps import ScriptStep
 from webrtc_events.store.settlements import SettleOutcome
 from webrtc_events.store.store import Store
 
@@ -264,8 +266,11 @@ def test_a_delete_while_the_sink_is_asked_ends_it(
 
 
 class LosesSettles(Claims):
-    def settle(self, *_: Any) -> list[SettleOutcome]:
-        raise Unavailable
+    def settling(self, *_: Any) -> ScriptStep[list[SettleOutcome]]:
+        def run() -> list[SettleOutcome]:
+            raise Unavailable
+
+        return WaitedFor(run)
 
 
 def test_after_a_crash_before_the_answer_is_settled_the_sink_is_asked_again(

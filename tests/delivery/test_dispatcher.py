@@ -12,7 +12,7 @@ import redis
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.delivery.conftest import LIMITS
-from tests.delivery.deliveries import BreaksAtSettle, Make, P, dead_letters, sequence
+from tests.delivery.deliveries import BreaksAtSettle, Make, P, WaitedFor, dead_letters, sequence
 from tests.harness.builders import (
     append,
     created,
@@ -31,7 +31,7 @@ from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter, Skipped
 from webrtc_events.sinks.signatures import Signer
-from webrtc_events.store.claims import Claims
+from webrtc_events.store.claims import ClaimRound, Claims
 from webrtc_events.store.store import Store
 
 
@@ -122,10 +122,15 @@ def test_no_exchange_outlives_its_lease(
     started: list[float] = []
 
     class Watched(Claims):
-        def claim_round(self, *args: Any, **values: Any) -> Any:
-            found = super().claim_round(*args, **values)
-            claims.extend([clock.monotonic()] * len(found.claims))
-            return found
+        def claiming(self, *args: Any, **values: Any) -> Any:
+            step = super().claiming(*args, **values)
+
+            def run() -> ClaimRound:
+                found = step.run()
+                claims.extend([clock.monotonic()] * len(found.claims))
+                return found
+
+            return WaitedFor(run)
 
     def answer(_: Received) -> Answer:
         started.append(clock.monotonic() - claims[-1])
@@ -297,14 +302,19 @@ def test_a_claim_takes_no_more_than_its_maximum_and_the_next_comes_at_once(
     for _ in range(12):
         created(store, sink=sink.url)
     append(store, invitation(1))
-    claim_round, sizes = store.claims.claim_round, []
+    claiming, sizes = store.claims.claiming, []
 
     def recorded(*args: Any, **options: Any) -> Any:
-        found = claim_round(*args, **options)
-        sizes.append(len(found.claims))
-        return found
+        step = claiming(*args, **options)
 
-    monkeypatch.setattr(store.claims, "claim_round", recorded)
+        def run() -> ClaimRound:
+            found = step.run()
+            sizes.append(len(found.claims))
+            return found
+
+        return WaitedFor(run)
+
+    monkeypatch.setattr(store.claims, "claiming", recorded)
     # No poll comes within the test, so the first round's claim must be followed by others by itself.
     make_driver(options=DispatcherOptions(poll_s=60, limits=LIMITS, claims_at_once=5)).run()
     assert len(sink.requests) == 12

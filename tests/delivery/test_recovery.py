@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.conftest import LIMITS
-from tests.delivery.deliveries import BreaksAtSettle, Make, sequence
+from tests.delivery.deliveries import BreaksAtSettle, Make, WaitedFor, sequence
 from tests.harness.builders import append, created, invitation, with_claims
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
@@ -20,6 +20,7 @@ from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.notifications import NotificationWriter
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.store.claims import ClaimRound
+from webrtc_events.store.script_steps import ScriptStep
 from webrtc_events.store.store import Store
 
 
@@ -168,14 +169,15 @@ def test_a_claim_that_was_not_answered_is_soon_made_again(
     """Nobody notices a second time what was noticed, and it is long until all partitions are asked."""
     created(store, sink=sink.url)
     append(store, invitation(1))
-    claim_round, outages = store.claims.claim_round, [Unavailable(), Unavailable()]
+    claiming, outages = store.claims.claiming, [Unavailable(), Unavailable()]
 
-    def claim_or_fail(*args: Any, **options: Any) -> ClaimRound:
-        if outages:
+    def claim_or_fail(*args: Any, **options: Any) -> ScriptStep[ClaimRound]:
+        def fail() -> ClaimRound:
             raise outages.pop()
-        return claim_round(*args, **options)
 
-    monkeypatch.setattr(store.claims, "claim_round", claim_or_fail)
+        return WaitedFor(fail) if outages else claiming(*args, **options)
+
+    monkeypatch.setattr(store.claims, "claiming", claim_or_fail)
     dispatcher = make_driver(options=DispatcherOptions(poll_s=60, limits=LIMITS), calls=calls).dispatcher
     until_s = SystemClock().monotonic() + 20
     while not sink.requests and SystemClock().monotonic() < until_s:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.conftest import DispatcherDriver
-from tests.delivery.deliveries import BreaksAtSettle, Make, sequence
+from tests.delivery.deliveries import BreaksAtSettle, Make, WaitedFor, sequence
 from tests.harness.builders import append, created, invitation, with_claims
 from tests.harness.clocks import SteppedClock
 from tests.harness.sinks import RecordingSink
@@ -17,6 +17,7 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.claims import ClaimRound, Claims
 from webrtc_events.store.keys import Partition
+from webrtc_events.store.script_steps import ScriptStep
 from webrtc_events.store.settlements import Settlement, SettleOutcome
 from webrtc_events.store.store import Store
 
@@ -28,15 +29,25 @@ class Holds(Claims):
     asked: threading.Event
     go_on: threading.Event
 
-    def claim_round(self, partitions: Sequence[Partition], **limits: Any) -> ClaimRound:
-        found = super().claim_round(partitions, **limits)
-        self._hold("claim", found.claims)
-        return found
+    def claiming(self, partitions: Sequence[Partition], **limits: Any) -> ScriptStep[ClaimRound]:
+        step = super().claiming(partitions, **limits)
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
-        found = super().settle(settlements)
-        self._hold("settle", found)
-        return found
+        def run() -> ClaimRound:
+            found = step.run()
+            self._hold("claim", found.claims)
+            return found
+
+        return WaitedFor(run)
+
+    def settling(self, settlements: Sequence[Settlement]) -> ScriptStep[list[SettleOutcome]]:
+        step = super().settling(settlements)
+
+        def run() -> list[SettleOutcome]:
+            found = step.run()
+            self._hold("settle", found)
+            return found
+
+        return WaitedFor(run)
 
     def _hold(self, kind: str, found: Sequence[Any]) -> None:
         if found and kind == self.held:
@@ -155,7 +166,7 @@ def rounds_until_outage(driver: DispatcherDriver, clock: SteppedClock) -> int | 
 
 
 def test_an_outage_is_reported(store: Store, make_driver: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    for part, name in ((store.claims, "claim_round"), (store.claims, "look"), (store.workers, "beat")):
+    for part, name in ((store.claims, "claiming"), (store.claims, "look"), (store.workers, "beat")):
         monkeypatch.setattr(part, name, unanswered)
     clock = SteppedClock()
     assert rounds_until_outage(make_driver(calls="in a thread", clock=clock), clock) is not None

@@ -85,17 +85,10 @@ class Claimer:
         size = self._held.share(len(numbers))
         claims, limits = self._store.claims, {"subscriptions": share, "events": self._events, "size": size}
         # The moment before it is asked: the store's time goes on from there at the earliest.
-        asked_s = [self._clock.monotonic()]
-
-        def claim() -> ClaimRound:
-            # It may have waited for other calls.
-            asked_s[0] = self._clock.monotonic()
-            return claims.claim_round(wanted, **limits)
-
-        self._calls.start(
-            claim,
-            lambda answer: self._claimed(numbers, share, size, asked_s[0], answer),
+        asked_s = self._clock.monotonic()
+        self._calls.step(
             lambda: claims.claiming(wanted, **limits),
+            lambda answer: self._claimed(numbers, share, size, asked_s, answer),
         )
 
     def _claimed(

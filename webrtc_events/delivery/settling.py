@@ -11,7 +11,7 @@ from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.store_calls import StoreAnswer, StoreCalls
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.store.keys import Partition
-from webrtc_events.store.settlements import Settlement, SettleOutcome
+from webrtc_events.store.settlements import SettleOutcome
 from webrtc_events.store.store import Store
 
 __all__ = ["Settler"]
@@ -68,14 +68,8 @@ class Settler:
         if not self.has_finished:
             return
         tasks, self._under_way, self._finished = self._finished, self._finished, []
-
-        def settlements() -> list[Settlement]:
-            return [task.settlement() for task in tasks]
-
         claims = self._store.claims
-        self._calls.start(
-            lambda: claims.settle(settlements()), self._settled, lambda: claims.settling(settlements())
-        )
+        self._calls.step(lambda: claims.settling([task.settlement() for task in tasks]), self._settled)
 
     def _settled(self, answer: StoreAnswer[list[SettleOutcome]]) -> None:
         tasks, self._under_way = self._under_way, []

@@ -54,17 +54,13 @@ class StoreCalls:
     def begin_round(self) -> None:
         self._outage, self._answered = None, False
 
-    def start(
-        self,
-        method: Callable[[], T],
-        take: Callable[[StoreAnswer[T]], None],
-        plan: Callable[[], ScriptStep[T]] | None = None,  # noqa: ARG002 (see store_loop.py)
-    ) -> None:
-        """Calls the store; `take` gets its answer, in the caller's thread, from here or from `collect`.
-
-        `plan`: the same as `method`, for calls that wait for nothing.
-        """
+    def start(self, method: Callable[[], T], take: Callable[[StoreAnswer[T]], None]) -> None:
+        """Calls the store; `take` gets its answer, in the caller's thread, from here or from `collect`."""
         self._hand_over(StoreAnswer(method), take)
+
+    def step(self, plan: Callable[[], ScriptStep[T]], take: Callable[[StoreAnswer[T]], None]) -> None:
+        """The same for a step, which need not be waited for: see store_loop.py."""
+        self.start(lambda: plan().run(), take)
 
     def collect(self) -> None:
         """Hands over the answers that have come since. Raises what is raised by who takes them."""
@@ -111,12 +107,7 @@ class StoreThread(StoreCalls):
         self._answers: deque[tuple[StoreAnswer[Any], Callable[[StoreAnswer[Any]], None]]] = deque()
         self._thread = threading.Thread(target=self._run, name="dispatcher's store", daemon=True)
 
-    def start(
-        self,
-        method: Callable[[], T],
-        take: Callable[[StoreAnswer[T]], None],
-        plan: Callable[[], ScriptStep[T]] | None = None,  # noqa: ARG002
-    ) -> None:
+    def start(self, method: Callable[[], T], take: Callable[[StoreAnswer[T]], None]) -> None:
         if self._thread.ident is None:
             self._thread.start()
         self._calls.put((method, take))

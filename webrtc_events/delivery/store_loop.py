@@ -49,15 +49,7 @@ class StoreLoop(StoreThread):
         self._sink = sink
         self._under_way: list[_UnderWay[Any]] = []
 
-    def start(
-        self,
-        method: Callable[[], T],
-        take: Callable[[StoreAnswer[T]], None],
-        plan: Callable[[], ScriptStep[T]] | None = None,
-    ) -> None:
-        if plan is None:
-            super().start(method, take)
-            return
+    def step(self, plan: Callable[[], ScriptStep[T]], take: Callable[[StoreAnswer[T]], None]) -> None:
         begun = StoreAnswer(partial(self._begin, plan, take))
         if begun.error is not None:
             self._answers.append((StoreAnswer(begun.get), take))
@@ -86,9 +78,9 @@ class StoreLoop(StoreThread):
         step = plan()
         begun = step.begin()
         if begun is None:
-            super().start(partial(_run_and_keep, step), take)
+            self.start(partial(_run_and_keep, step), take)
         elif not begun.is_sent or begun.is_over:
-            super().start(partial(step.run, begun), take)
+            self.start(partial(step.run, begun), take)
         else:
             self._watch(_UnderWay(step, begun, take, self._now_s() + step.timeout_s))
 

@@ -36,9 +36,9 @@ class CountedLoop(StoreLoop):
 
     threaded = 0
 
-    def start(self, method: Any, take: Any, plan: Any = None) -> None:
-        self.threaded += plan is None
-        super().start(method, take, plan)
+    def start(self, method: Any, take: Any) -> None:
+        self.threaded += 1
+        super().start(method, take)
 
 
 def path_of(valkey: Valkey) -> str:
