@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.store.call_notes import AT, LIMITS, Note, accepted, attempt, recorded, recorder_of
 from webrtc_events.core.call_trace import CallOutcome, GapEntry, TraceEntry, encode_entry, in_order
 from webrtc_events.store.call_traces import CallFilter, CallTraces
+from webrtc_events.store.damaged_records import DamagedRecords
 from webrtc_events.store.keys import RECENT_CALLS_KEY, call_trace_key
 from webrtc_events.store.store import Store
 from webrtc_events.store.trace_writes import TraceLimits
@@ -168,6 +169,18 @@ def test_a_key_of_another_type_is_no_trace_and_stops_no_other(
     assert len(traces.read("s2").entries) == 2
     assert sessions(traces) == ["s2"]
     assert raw_store.get(call_trace_key("s1")) == "x"
+
+
+def test_keys_of_another_type_are_found_and_dropped(store: Store, raw_store: "redis.Redis") -> None:
+    records = DamagedRecords(store)
+    recorded(store, accepted("s1"))
+    assert list(records.find()) == []
+    for key in (call_trace_key("s2"), RECENT_CALLS_KEY):
+        raw_store.set(key, "x")
+        (found,) = records.find()
+        assert found.key == key
+        assert records.drop(found.name)
+        assert list(records.find()) == []
 
 
 def test_an_index_of_another_type_is_made_anew(
