@@ -10,7 +10,7 @@ from webrtc_events.console.subscriptions.changes import add_changes
 from webrtc_events.console.subscriptions.filters import STATUSES, TYPES, ListFilters
 from webrtc_events.console.subscriptions.one import SubscriptionPages
 from webrtc_events.core.errors import InvalidArgument
-from webrtc_events.store.subscription_search import Cursor, SubscriptionSearch
+from webrtc_events.store.subscription_search import PAGE, Cursor, SubscriptionSearch
 
 __all__ = ["blueprint"]
 
@@ -36,6 +36,7 @@ def blueprint(parts: ConsoleParts) -> Blueprint:
             "subscriptions/index.html",
             filters=filters,
             page=page,
+            per_page=PAGE,
             types=TYPES,
             statuses=STATUSES,
             is_first=cursor == Cursor(),
