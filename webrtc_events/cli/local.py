@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from webrtc_events.cli.error_handling import handle_local_errors
-from webrtc_events.cli.local_extra import needs_local_extra
+from webrtc_events.cli.extras import needs_extra
 from webrtc_events.cli.options import data_option
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_config import log_to_stderr
@@ -35,27 +35,29 @@ _STRICT = "WEBRTC_EVENTS_STRICT_CLOUDEVENTS"
     type=click.IntRange(0, 65535),
     help="Port of the HTTPS sink on localhost; 0 takes a free one.",
 )
+@click.option("--open", "open_console", is_flag=True, help="Open the console in a browser.")
 @data_option
-@needs_local_extra
+@needs_extra("local")
 @handle_local_errors
-def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
+def serve(host: str, port: int, sink_port: int, open_console: bool, data_dir: Path | None) -> None:
     """Run everything on this machine.
 
     Starts a store (an embedded Valkey, unless WEBRTC_EVENTS_REDIS_URL is set), the API, the
-    gateway side, a worker, an OIDC issuer for local tokens, and an HTTPS sink that validates
-    and prints what it receives. Ctrl-C stops everything in order. Start it again on the same
+    gateway side, a worker, the console, an OIDC issuer for local tokens, and an HTTPS sink that
+    validates and prints what it receives. Ctrl-C stops everything in order. Start it again on the same
     data directory to continue.
 
     \b
     Examples:
-      webrtc-events serve
+      webrtc-events serve --open
       webrtc-events serve --port 8080 --sink-port 8443 --data-dir ./data
     """
     log_to_stderr()
     from webrtc_events.local.stack.serve import ServeOptions
     from webrtc_events.local.stack.serve import serve as run
 
-    options = ServeOptions(host=host, port=port, sink_port=sink_port, data=_data(data_dir))
+    data = _data(data_dir)
+    options = ServeOptions(host=host, port=port, sink_port=sink_port, data=data, open_console=open_console)
     run(options, os.environ, SystemClock(), click.echo)
 
 
@@ -70,7 +72,7 @@ def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
     f"{_STRICT} says; both forms if it lists client ids]",
 )
 @data_option
-@needs_local_extra
+@needs_extra("local")
 @handle_local_errors
 def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     """Run the local HTTPS sink alone.
@@ -97,7 +99,7 @@ def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     help="Start a `serve` for it on free ports with temporary data, and stop it afterwards.",
 )
 @data_option
-@needs_local_extra
+@needs_extra("local")
 @handle_local_errors
 def demo(fresh: bool, data_dir: Path | None) -> None:
     """Play a recorded call through a running `serve` and check every notification.
