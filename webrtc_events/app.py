@@ -20,6 +20,7 @@ from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes, published_document
 from webrtc_events.contract.documents import load_network, load_next, load_public
 from webrtc_events.contract.openapi import Contract
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.conditions import Condition
 from webrtc_events.core.free_memory import free_memory_loop
@@ -36,6 +37,7 @@ from webrtc_events.services.network_side import NetworkSide
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.sinks.signing_keys import key_set
 from webrtc_events.store.durability.watch import StoreWatch
+from webrtc_events.store.reporter import Reporter
 from webrtc_events.store.store import Store
 
 __all__ = ["create_app"]
@@ -86,12 +88,14 @@ def _composed(
     mask_logs(masking)
     watch = given_watch or StoreWatch.connect(settings, clock)
     public, network = _public(settings), load_network()
-    served = _served(settings, watch.store, public, network)
+    activity = Activity()
+    served = _served(settings, watch.store, public, network, activity)
     verifier = TokenVerifier(
         openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
     failures = Failures(clock)
-    lifespan = _running(watch if given_watch is None else None, free_memory_loop(clock))
+    reporter = Reporter(watch, activity, clock, role="api")
+    lifespan = _running(watch if given_watch is None else None, free_memory_loop(clock), reporter.loop)
     api = connexion_app(served, verifier, failures, masking, lifespan)
     contracts = [side.contract for side in served]
     issuer_url = settings.openid_configuration_url
@@ -128,17 +132,20 @@ def _public(settings: Settings) -> Contract:
     return load_public(strict_cloudevents=strict.every, by_client=bool(strict.ids))
 
 
-def _served(settings: Settings, store: Store, public: Contract, network: Contract) -> list[Api]:
+def _served(
+    settings: Settings, store: Store, public: Contract, network: Contract, activity: Activity
+) -> list[Api]:
     """The APIs that `settings.apis` names, each with its handlers and use case."""
     options = SubscriptionOptions.of(settings)
     subscriptions = Subscriptions(store, options, resources=public.validator("Subscription"))
     # Where there is no limit nothing is counted, which would take a thread.
     counts = settings.requests_per_s > 0
+    network_side = NetworkSide.of(store, network, settings.event_bytes, activity)
     apis = {
         "public": [
             Api(public, subscription_handlers, subscriptions, subscriptions.count_request if counts else None)
         ],
-        "network": [Api(network, network_handlers, NetworkSide.of(store, network, settings.event_bytes))],
+        "network": [Api(network, network_handlers, network_side)],
     }
     if settings.next:
         following = load_next()
@@ -153,18 +160,15 @@ def _key_set(settings: Settings) -> Mapping[str, Any] | None:
     return key_set(settings.signing_keys) if settings.signing_keys and "public" in settings.apis else None
 
 
-def _running(watch: StoreWatch | None, free_memory: Loop) -> Any:
-    """The watch and `free_memory` run while the server does; then the watch's store is closed.
+def _running(watch: StoreWatch | None, free_memory: Loop, reporter: Loop) -> Any:
+    """The watch and the other loops run while the server does; then the watch's store is closed.
 
-    Without a watch they run elsewhere.
+    Without a watch it and `free_memory` run elsewhere.
     """
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        if watch is None:
-            yield
-            return
-        loops = (watch.loop, free_memory)
+        loops = [reporter] if watch is None else [watch.loop, free_memory, reporter]
         try:
             for loop in loops:
                 loop.start()
@@ -174,7 +178,8 @@ def _running(watch: StoreWatch | None, free_memory: Loop) -> Any:
                 loop.ask_to_stop()
             # Together, so that the stop takes no longer than one of them may.
             await asyncio.gather(*(asyncio.to_thread(loop.join, _STOP_S) for loop in loops))
-            watch.store.close()
+            if watch is not None:
+                watch.store.close()
 
     return lifespan
 

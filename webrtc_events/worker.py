@@ -4,12 +4,13 @@ import logging
 import random
 from typing import Any, Self
 
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
-from webrtc_events.core.process import raise_descriptor_limit
+from webrtc_events.core.process import is_compiled, raise_descriptor_limit
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
@@ -20,6 +21,7 @@ from webrtc_events.sinks.client import SinkClient, SinkPool
 from webrtc_events.sinks.signing import RequestSigner
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
+from webrtc_events.store.reporter import Reporter
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.sweeper import Sweeper
 
@@ -35,7 +37,13 @@ class Worker:
     """Delivers and sweeps for every partition. Any number of workers may share a store."""
 
     def __init__(
-        self, *, watch: StoreWatch, dispatcher: Dispatcher, sink: SinkClient[Any], clock: Clock
+        self,
+        *,
+        watch: StoreWatch,
+        dispatcher: Dispatcher,
+        sink: SinkClient[Any],
+        clock: Clock,
+        activity: Activity,
     ) -> None:
         self.watch = watch
         self._store = watch.store
@@ -48,6 +56,15 @@ class Worker:
         self._sweeper = Sweeper(watch.store, clock)
         self._sweeper_loop = Loop("sweeper", self._sweep, clock)
         self._free_memory = free_memory_loop(clock)
+        self._reporter = Reporter(
+            watch,
+            activity,
+            clock,
+            role="worker",
+            compiled=is_compiled("webrtc_events.delivery.task_runner"),
+            still=lambda: [name for name, alive in self.alive().items() if not alive],
+            worker=lambda: dispatcher.report,
+        )
 
     @property
     def _loops(self) -> tuple[Loop, ...]:
@@ -83,6 +100,7 @@ class Worker:
             limits=options.limits,
             pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
         )
+        activity = Activity()
         dispatcher = Dispatcher(
             store=watch.store,
             sink=sink,
@@ -94,11 +112,12 @@ class Worker:
             random=random.random,
             options=options,
             calls=StoreLoop(sink, clock),
+            activity=activity,
         )
-        return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock)
+        return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, activity=activity)
 
     def start(self) -> None:
-        for loop in self._loops:
+        for loop in (*self._loops, self._reporter.loop):
             loop.start()
 
     def stop(self, grace_s: float = 15.0) -> bool:
@@ -117,8 +136,13 @@ class Worker:
             return False
         self._dispatcher.leave()
         drained = self._drain(until)
+        # It counts what was drained.
+        self._reporter.loop.ask_to_stop()
         if not self._dispatcher.close(max(0.0, until - self._clock.monotonic())):
             log.error("the store has not answered the last call; leaving it to the end of the process")
+            return False
+        if not self._reporter.loop.join(max(0.0, until - self._clock.monotonic())):
+            log.warning("the store does not take the last report; leaving it to the end of the process")
             return False
         self._wakeups.close()
         self._sink.close()

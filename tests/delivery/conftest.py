@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from tests.harness.sinks import RecordingSink
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.cloud_event import EventFormats
@@ -73,6 +74,7 @@ def make_driver(
         random: Callable[[], float] = lambda: 0.0,
         limits: SinkLimits = LIMITS,
         calls: str = "at once",
+        activity: Activity | None = None,
     ) -> DispatcherDriver:
         """`calls`: where the store is waited for, see CALLS; in a worker it is in the loop."""
         http: SinkClient[Any] = SinkClient(
@@ -92,6 +94,7 @@ def make_driver(
             random=random,
             options=options or DispatcherOptions(poll_s=0.02, limits=LIMITS),
             calls=CALLS[calls](http, clock or SystemClock()),
+            activity=activity,
         )
         made.append(DispatcherDriver(dispatcher, http, raw_store))
         return made[-1]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from functools import lru_cache
 
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_lines import LogLines
 from webrtc_events.core.one_line import key_values, shown
@@ -11,7 +12,10 @@ from webrtc_events.core.outcomes import (
     DELIVERED,
     Agreed,
     Delivered,
+    Drop,
+    End,
     Outcome,
+    Retry,
     SinkAnswer,
     SinkReply,
     SinkResult,
@@ -29,12 +33,19 @@ class Attempts:
     """`mask` takes personal data out of details; `random`: uniform in [0, 1).
 
     Lines are written by `flush`. Of `log_every` deliveries one is logged, none if it is 0. Whatever else
-    comes of an attempt always is.
+    comes of an attempt always is. `activity` counts them.
     """
 
     def __init__(
-        self, clock: Clock, mask: Callable[[str], str], random: Callable[[], float], *, log_every: int
+        self,
+        clock: Clock,
+        mask: Callable[[str], str],
+        random: Callable[[], float],
+        *,
+        log_every: int,
+        activity: Activity,
     ) -> None:
+        self._activity = activity
         self._log_every = log_every
         self._delivered = 0
         self._mask = mask
@@ -49,6 +60,7 @@ class Attempts:
             task.result = SinkResult.DELIVERED
             task.note_delivered(reply.status, reply.elapsed_ms, now_s)
             self._delivered += 1
+            self._activity.delivered += 1
             if self._log_every and self._delivered % self._log_every == 0:
                 line = task.delivered_line(reply.status, reply.elapsed_ms, now_s, self._shown(task.host))
                 # The rest of it are numbers, and words of this service.
@@ -74,6 +86,10 @@ class Attempts:
         record = task.note(outcome, status, elapsed_ms, now_s)
         level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
         self._lines.add(level, f"attempt {key_values(record)}")
+        if isinstance(outcome, Retry):
+            self._activity.retried += 1
+        elif isinstance(outcome, Drop | End):
+            self._activity.given_up += 1
         return task.apply(outcome)
 
     def _decide(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> Outcome:

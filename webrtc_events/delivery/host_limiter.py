@@ -21,12 +21,14 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Generic, TypeVar
 
+from webrtc_events.core.process_report import HostReport
 from webrtc_events.delivery.client_accounts import ClientAccount, ClientAccounts
 from webrtc_events.delivery.deferrals import Deferrals, Deferred
 from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.host_outages import HostOutages
 from webrtc_events.delivery.host_queues import HostQueues
 from webrtc_events.delivery.host_records import PROMPT_S, HostRecord, HostRecords, Permit
+from webrtc_events.delivery.host_reports import unwell_hosts
 from webrtc_events.delivery.host_signals import HostSignal
 from webrtc_events.delivery.new_host_queue import NewHostQueue
 from webrtc_events.delivery.shares import SHARE, HostStanding, Pool
@@ -83,6 +85,10 @@ class HostLimiter(Generic[T]):
         if not host.health.answered or host.health.cools_down(now_s):
             return 0
         return min(_AHEAD * host.health.limit, ceil(host.per_second(now_s))) - self._queues.count(name)
+
+    def unwell(self, now_s: float) -> tuple[list[HostReport], int]:
+        """See `unwell_hosts`."""
+        return unwell_hosts(self._hosts.latest_first(), now_s)
 
     def acquire(
         self, name: str, client: str, task: T, now_s: float, *, accepted_ms: int
