@@ -94,7 +94,7 @@ def make_driver(
             random=random,
             options=options or DispatcherOptions(poll_s=0.02, limits=LIMITS),
             calls=CALLS[calls](http, clock or SystemClock()),
-            activity=activity,
+            activity=activity or Activity(),
         )
         made.append(DispatcherDriver(dispatcher, http, raw_store))
         return made[-1]

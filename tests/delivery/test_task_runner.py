@@ -53,7 +53,7 @@ class Runs:
             limiter=HostLimiter(LIMITS, lambda: 0.5),
             returns=HostReturns(),
             rate_limiter=cast("RateLimiter", rate_limiter),
-            attempts=Attempts(self.clock, lambda text: text, lambda: 0.5, log_every=0, activity=Activity()),
+            attempts=Attempts(self.clock, Activity(), lambda text: text, lambda: 0.5, log_every=0),
             held=HeldBytes(HeldLimits(10**9, 10**6, 10**6)),
             clock=self.clock,
             exchange_ms=SinkLimits().total_ms,

@@ -74,7 +74,8 @@ def test_of_very_many_a_thousand_are_looked_at(store: Store, raw_store: "redis.R
     raw_store.zadd(partition_of("r1", 64).due, {made.id: now})
     found = store.backlog.read()
     assert (found.subscriptions, found.exact) == (2501, False)
-    assert found.events == 5 + (2501 - MAX_LOOKED_AT)
+    at_least = 2501 - MAX_LOOKED_AT
+    assert at_least + 5 <= found.events < at_least + 50
 
 
 @pytest.mark.parametrize("what", ["due", "outbox", "subscription"])

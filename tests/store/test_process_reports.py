@@ -86,12 +86,12 @@ def test_a_key_of_another_type_is_counted_and_made_anew(store: Store, raw_store:
     raw_store.sadd(PROCESSES_KEY, "x")
     raw_store.set(activity_key(5), "x")
     assert store.processes.read().damaged == 1
-    assert [minute.damaged for minute in store.activity.read(5, 2)] == [0, 1]
+    assert [minute.damaged for minute in store.processes.minutes(5, 2)] == [0, 1]
     said = report(store.processes.now_ms())
     for _ in range(2):
         store.processes.say("one", said, {5: {"one": b'{"accepted":1}'}})
     assert dict(store.processes.read().reports) == {"one": said}
-    assert store.activity.read(5, 1)[0].counts == {"accepted": 1}
+    assert store.processes.minutes(5, 1)[0].counts == {"accepted": 1}
 
 
 def test_a_report_of_a_newer_release_is_read_as_far_as_it_is_known(

@@ -55,7 +55,7 @@ def minutes(store: Store) -> dict[int, Minute]:
     now = store.processes.now_ms() // 60_000
     return {
         minute.number - now: minute
-        for minute in store.activity.read(now + 5, 70)
+        for minute in store.processes.minutes(now + 5, 70)
         if minute.by_process or minute.waiting is not None
     }
 
@@ -186,7 +186,7 @@ def test_a_value_that_cannot_be_read_is_counted_and_the_others_add_up(
     one.reporter.step()
     (number,) = (minute.number for minute in minutes(store).values())
     raw_store.hset(activity_key(number), mapping={"x": "{", "y": '{"accepted":"1"}', "z": '{"later":3}'})
-    found = store.activity.read(number, 1)[0]
+    found = store.processes.minutes(number, 1)[0]
     assert (found.counts["accepted"], found.damaged) == (2, 2)
 
 

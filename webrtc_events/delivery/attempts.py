@@ -39,11 +39,11 @@ class Attempts:
     def __init__(
         self,
         clock: Clock,
+        activity: Activity,
         mask: Callable[[str], str],
         random: Callable[[], float],
         *,
         log_every: int,
-        activity: Activity,
     ) -> None:
         self._activity = activity
         self._log_every = log_every

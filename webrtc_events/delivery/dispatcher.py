@@ -84,7 +84,10 @@ class DispatcherOptions:
 
 
 class Dispatcher:
-    """Delivers. Not thread-safe but for `notice`; one thread calls `step` over and over."""
+    """Delivers. Not thread-safe but for `notice` and `report`; one thread calls `step` over and over.
+
+    `report`: what was in hand a moment ago.
+    """
 
     def __init__(
         self,
@@ -96,43 +99,31 @@ class Dispatcher:
         clock: Clock,
         random: Callable[[], float],
         options: DispatcherOptions,
+        activity: Activity,
         calls: StoreCalls | None = None,
-        activity: Activity | None = None,
     ) -> None:
-        activity = Activity() if activity is None else activity
         self._store, self._sink, self._clock = store, sink, clock
         self._poll_s = options.poll_s
         self._repeat_s = min(options.poll_s, REPEAT_S)
         self._next_poll = self._next_look_at_all = self._next_repeat = self._next_report = 0.0
         self.report = WorkerReport()
-        """What was in hand a moment ago. May be read from any thread."""
         self._calls = calls = StoreCalls() if calls is None else calls
         self._partitions = settings.partitions
-        self._home = HomePartitions(secrets.token_hex(8))
-        self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once, self._home)
+        self._home = home = HomePartitions(secrets.token_hex(8))
+        self._schedule = schedule = ClaimSchedule(settings.partitions, options.claims_at_once, home)
         held = HeldBytes(settings.held)
-        limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
-        self._limiter = limiter
-        self._hastener = Hastener(store, calls, limiter=limiter, schedule=self._schedule, clock=clock)
+        self._limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
+        self._hastener = Hastener(store, calls, limiter=self._limiter, schedule=schedule, clock=clock)
         self._settler = Settler(
-            store,
-            calls,
-            self._hastener,
-            held=held,
-            schedule=self._schedule,
-            home=self._home,
-            clock=clock,
-            activity=activity,
+            store, calls, self._hastener, activity, held=held, schedule=schedule, home=home, clock=clock
         )
         self._runner = TaskRunner(
             sink=sink,
             writer=writer,
-            limiter=limiter,
+            limiter=self._limiter,
             returns=self._hastener.returns,
             rate_limiter=RateLimiter(store),
-            attempts=Attempts(
-                clock, settings.masking.text, random, log_every=settings.log_every, activity=activity
-            ),
+            attempts=Attempts(clock, activity, settings.masking.text, random, log_every=settings.log_every),
             held=held,
             clock=clock,
             exchange_ms=options.limits.total_ms,
@@ -140,8 +131,8 @@ class Dispatcher:
         )
         self._claimer = Claimer(
             store,
-            self._calls,
-            schedule=self._schedule,
+            calls,
+            schedule=schedule,
             held=held,
             runner=self._runner,
             clock=clock,

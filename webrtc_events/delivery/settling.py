@@ -28,12 +28,12 @@ class Settler:
         store: Store,
         calls: StoreCalls,
         hastener: Hastener,
+        activity: Activity,
         *,
         held: HeldBytes,
         schedule: ClaimSchedule,
         home: HomePartitions,
         clock: Clock,
-        activity: Activity,
     ) -> None:
         self._store = store
         self._calls = calls

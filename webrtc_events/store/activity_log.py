@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 
-from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import activity_key
-from webrtc_events.store.redis.scripts import is_wrong_type, store_errors
+from webrtc_events.store.redis.scripts import Client, is_wrong_type, store_errors
 
-__all__ = ["ActivityLog", "Minute", "counts_text", "waiting_field"]
+__all__ = ["Minute", "counts_text", "read_minutes", "waiting_field"]
 
 _WAITING = "waiting"
 _decode = msgspec.json.Decoder(dict[str, int]).decode
@@ -33,27 +32,21 @@ class Minute:
     is_known: bool = True
 
 
-class ActivityLog:
-    """Written by the reports of processes, see process_reports.py."""
+def read_minutes(client: Client, last: int, minutes: int) -> list[Minute]:
+    """That many up to `last`, the oldest first.
 
-    def __init__(self, connection: Connection) -> None:
-        self._client = connection.client
-
-    def read(self, last: int, minutes: int) -> list[Minute]:
-        """That many minutes up to `last`, the oldest first.
-
-        Raises:
-            Unavailable: the store cannot be reached.
-        """
-        numbers = range(last - minutes + 1, last + 1)
-        pipe = self._client.pipeline()
-        for number in numbers:
-            pipe.hgetall(activity_key(number))
-        with store_errors():
-            answers = pipe.execute(raise_on_error=False)
-            if all(isinstance(answer, Exception) and not is_wrong_type(answer) for answer in answers):
-                raise answers[0]
-        return [_minute(number, answer) for number, answer in zip(numbers, answers, strict=True)]
+    Raises:
+        Unavailable: the store cannot be reached.
+    """
+    numbers = range(last - minutes + 1, last + 1)
+    pipe = client.pipeline()
+    for number in numbers:
+        pipe.hgetall(activity_key(number))
+    with store_errors():
+        answers = pipe.execute(raise_on_error=False)
+        if all(isinstance(answer, Exception) and not is_wrong_type(answer) for answer in answers):
+            raise answers[0]
+    return [_minute(number, answer) for number, answer in zip(numbers, answers, strict=True)]
 
 
 def counts_text(counts: Mapping[str, int]) -> bytes:

@@ -17,6 +17,7 @@ MAX_LOOKED_AT: Final = 1000
 """Of how many subscriptions the outboxes are looked at."""
 
 
+_MEANWHILE: Final = 16
 _PORT = re.compile(r":[0-9]+$")
 
 
@@ -72,19 +73,28 @@ class Backlog:
         """
         sizes = self._sizes()
         known = {number: size for number, size in enumerate(sizes) if isinstance(size, _Size)}
-        shares = shared_out(MAX_LOOKED_AT, {number: size.due for number, size in known.items() if size.due})
+        # A few more may have become due meanwhile.
+        wanted = {number: size.due + _MEANWHILE for number, size in known.items() if size.due}
+        shares = shared_out(MAX_LOOKED_AT, wanted)
         calls = [Call("backlog", [Partition(number).due], "", [share]) for number, share in shares.items()]
         answers = self._connection.scripts.run_some(calls)
-        looks = [_Look.parse(raw) for raw in answers if not isinstance(raw, Unavailable)]
-        subscriptions = sum(size.due for size in known.values())
+        looked = {
+            number: _Look.parse(raw)
+            for number, raw in zip(shares, answers, strict=True)
+            if not isinstance(raw, Unavailable)
+        }
+        looks = list(looked.values())
+        subscriptions = sum(
+            looked[number].due if number in looked else size.due for number, size in known.items()
+        )
         looked_at = sum(look.looked_at for look in looks)
         late_ms = max((look.now_ms - look.first_ms for look in looks if look.first_ms is not None), default=0)
         oldest_ms = [look.now_ms - look.oldest_ms for look in looks if look.oldest_ms is not None]
         return Waiting(
             subscriptions=subscriptions,
             # Whoever was not looked at has one at least.
-            events=sum(look.events for look in looks) + max(0, subscriptions - looked_at),
-            exact=subscriptions <= looked_at,
+            events=sum(look.events for look in looks) + subscriptions - looked_at,
+            exact=subscriptions == looked_at,
             bytes=sum(look.bytes for look in looks),
             oldest_ms=max(0, *oldest_ms) if oldest_ms else None,
             late_ms=late_ms if late_ms > 0 else None,
@@ -147,6 +157,7 @@ class _Look:
     """What backlog.lua returned of a partition."""
 
     now_ms: int
+    due: int
     first_ms: int | None
     looked_at: int
     events: int
@@ -156,9 +167,10 @@ class _Look:
 
     @classmethod
     def parse(cls, raw: Sequence[Any]) -> "_Look":
-        now_ms, first_ms, looked_at, events, size, oldest_ms, hosts = raw
+        now_ms, due, first_ms, looked_at, events, size, oldest_ms, hosts = raw
         return cls(
             now_ms,
+            due,
             first_ms if first_ms >= 0 else None,
             looked_at,
             events,

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from webrtc_events.core.process_report import ProcessReport
+from webrtc_events.store.activity_log import Minute, read_minutes
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import PROCESSES_KEY, activity_key, process_key
 from webrtc_events.store.redis.scripts import WrongType, answers_of, store_errors
@@ -75,6 +76,14 @@ class ProcessReports:
                 # A key of another type, and of no worth: the next report makes it anew.
                 self._client.delete(at)
         return _ms(time)
+
+    def minutes(self, last: int, minutes: int) -> list[Minute]:
+        """What was counted in that many minutes up to `last`, the oldest first.
+
+        Raises:
+            Unavailable: the store cannot be reached.
+        """
+        return read_minutes(self._client, last, minutes)
 
     def leave(self, name: str) -> None:
         """The process ends as it should.

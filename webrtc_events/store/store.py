@@ -7,7 +7,6 @@ the store's own, in ms since the epoch.
 
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.activity_log import ActivityLog
 from webrtc_events.store.appends import AppendOptions
 from webrtc_events.store.backlog import Backlog
 from webrtc_events.store.claims import ClaimLimits, Claims
@@ -92,7 +91,6 @@ class Store:
         self.registrations = RegistrationRecords(connection)
         self.workers = RunningWorkers(connection)
         self.processes = ProcessReports(connection)
-        self.activity = ActivityLog(connection)
         self.backlog = Backlog(connection)
         self.rate_limits = RateLimits(connection, RequestRate.of(settings))
 

@@ -91,7 +91,7 @@ def read_figures(store: Store, watermark: int) -> Figures:
     minutes = None
     if now_ms is not None:
         last = now_ms // _MINUTE_MS
-        minutes = _known(lambda: store.activity.read(last, MINUTES + 1))
+        minutes = _known(lambda: store.processes.minutes(last, MINUTES + 1))
     processes = None if said is None else _processes(said, minutes or ())
     waiting = _known(store.backlog.read)
     return Figures(

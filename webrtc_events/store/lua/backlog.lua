@@ -3,9 +3,9 @@
 -- KEYS: 1 the partition's due zset
 -- ARGV: 1 '' (unused: nothing is written, and ages go by the store's clock)  2 offset_ms (shared/common.lua)
 --       3 maximum of subscriptions that are looked at, those that are due first
--- Returns {now_ms, when the first was or is due, ms, or -1, how many were looked at, their events, bytes of these, when
---   the oldest of them was accepted, ms, or -1, {host of their sinks, as these write it, how many of the subscriptions
---   have it, their events...}}. What cannot be read counts for nothing.
+-- Returns {now_ms, how many are due, when the first was or is due, ms, or -1, how many were looked at, their events,
+--   bytes of these, when the oldest of them was accepted, ms, or -1, {host of their sinks, as these write it, how many
+--   of the subscriptions have it, their events...}}. What cannot be read counts for nothing.
 
 local place = string.match(KEYS[1], '^{%d+}')
 local due = redis.call('ZRANGE', KEYS[1], 0, ARGV[3] - 1, 'WITHSCORES')
@@ -40,4 +40,4 @@ for at = 1, #due, 2 do
     oldest = math.min(oldest, tonumber(accepted) or oldest)
   end
 end
-return {now, tonumber(due[2]) or -1, #due / 2, events, bytes, oldest < math.huge and oldest or -1, hosts}
+return {now, redis.call('ZCARD', KEYS[1]), tonumber(due[2]) or -1, #due / 2, events, bytes, oldest < math.huge and oldest or -1, hosts}
