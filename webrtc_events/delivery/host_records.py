@@ -4,7 +4,7 @@ Times are seconds of one monotonic clock.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
 from math import exp2
@@ -150,10 +150,6 @@ class HostRecords:
 
     def __getitem__(self, name: str) -> HostRecord:
         return self._hosts[name]
-
-    def latest_first(self) -> Iterator[HostRecord]:
-        """By when they were last needed; not to be touched meanwhile."""
-        return reversed(self._hosts.values())
 
     def touch(self, name: str, now_s: float) -> HostRecord:
         """The host's record, a new one if it is not known."""

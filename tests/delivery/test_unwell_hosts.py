@@ -35,7 +35,7 @@ def test_an_unreachable_host_has_an_open_circuit_for_as_long_as_it_is() -> None:
     assert unwell(yard) == []
 
 
-def test_a_host_that_asks_for_less_is_throttled_until_then() -> None:
+def test_a_host_that_asks_for_less_is_throttled_until_it_takes_something() -> None:
     yard = Yard().warm("a")
     permit = yard.acquire("a")
     assert isinstance(permit, Permit)
@@ -43,6 +43,18 @@ def test_a_host_that_asks_for_less_is_throttled_until_then() -> None:
     yard.later(3)
     assert unwell(yard) == [HostReport("a", HostState.THROTTLED, 5.0, 0)]
     yard.later(5)
+    # It has yet to take something.
+    assert unwell(yard) == [HostReport("a", HostState.THROTTLED, 0.0, 0)]
+    yard.warm("a", answers=1)
+    assert unwell(yard) == []
+
+
+def test_a_host_that_asked_for_less_and_is_needed_no_more_is_forgotten() -> None:
+    yard = Yard().warm("a")
+    permit = yard.acquire("a")
+    assert isinstance(permit, Permit)
+    yard.release(permit, signal=Throttled(8.0))
+    yard.later(61)
     assert unwell(yard) == []
 
 
@@ -61,13 +73,11 @@ def test_a_host_whose_answers_take_longer_than_a_second_is_slow_while_it_is_need
     assert unwell(yard) == []
 
 
-def test_a_host_that_has_yet_to_answer_is_slow_once_that_takes_long() -> None:
-    yard = Yard().warm("a")
+def test_a_slow_host_that_has_yet_to_answer_is_as_slow_as_that_takes() -> None:
+    yard = Yard().warm("a", answers=1, seconds=1.5)
     assert isinstance(yard.acquire("a"), Permit)
-    yard.later(0.9)
-    assert unwell(yard) == []
-    yard.later(0.2)
-    assert unwell(yard) == [HostReport("a", HostState.SLOW, 1.1, 1)]
+    yard.later(4)
+    assert unwell(yard) == [HostReport("a", HostState.SLOW, 4.0, 1)]
 
 
 def test_the_worst_come_first_and_of_very_many_some_are_named() -> None:
@@ -88,3 +98,12 @@ def test_what_nobody_needed_for_a_quarter_of_an_hour_is_not_looked_at(idle_s: fl
     yard.break_off("a")
     yard.later(idle_s)
     assert len(unwell(yard)) == (idle_s < 900)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    yard = Yard(HostLimits(in_flight=8, connections=8, permits=512, waiting=1024, hosts=60))
+    for number in range(500):
+        yard.break_off(f"h{number}")
+    found, more = yard.limiter.unwell(yard.now_s)
+    assert found[0].host == "h499"
+    assert len(found) + more <= 60
