@@ -18,6 +18,7 @@ MAX_LOOKED_AT: Final = 1000
 
 
 _MEANWHILE: Final = 16
+_AT_ONCE: Final = 120
 _PORT = re.compile(r":[0-9]+$")
 
 
@@ -75,17 +76,10 @@ class Backlog:
         known = {number: size for number, size in enumerate(sizes) if isinstance(size, _Size)}
         # A few more may have become due meanwhile.
         wanted = {number: size.due + _MEANWHILE for number, size in known.items() if size.due}
-        shares = shared_out(MAX_LOOKED_AT, wanted)
-        calls = [Call("backlog", [Partition(number).due], "", [share]) for number, share in shares.items()]
-        answers = self._connection.scripts.run_some(calls)
-        looked = {
-            number: _Look.parse(raw)
-            for number, raw in zip(shares, answers, strict=True)
-            if not isinstance(raw, Unavailable)
-        }
-        looks = list(looked.values())
+        looked = self._looks(shared_out(MAX_LOOKED_AT, wanted))
+        looks = [look for of_partition in looked.values() for look in of_partition]
         subscriptions = sum(
-            looked[number].due if number in looked else size.due for number, size in known.items()
+            looked[number][-1].due if number in looked else size.due for number, size in known.items()
         )
         looked_at = sum(look.looked_at for look in looks)
         late_ms = max((look.now_ms - look.first_ms for look in looks if look.first_ms is not None), default=0)
@@ -93,8 +87,8 @@ class Backlog:
         return Waiting(
             subscriptions=subscriptions,
             # Whoever was not looked at has one at least.
-            events=sum(look.events for look in looks) + subscriptions - looked_at,
-            exact=subscriptions == looked_at,
+            events=sum(look.events for look in looks) + max(0, subscriptions - looked_at),
+            exact=subscriptions <= looked_at,
             bytes=sum(look.bytes for look in looks),
             oldest_ms=max(0, *oldest_ms) if oldest_ms else None,
             late_ms=late_ms if late_ms > 0 else None,
@@ -103,6 +97,30 @@ class Backlog:
             unreached=sum(size is _Missing.UNREACHED for size in sizes),
             damaged=sum(size is _Missing.DAMAGED for size in sizes),
         )
+
+    def _looks(self, shares: Mapping[int, int]) -> "dict[int, list[_Look]]":
+        """At that many subscriptions of each partition, of those that can be reached.
+
+        A server runs what comes in one batch before it serves others: a batch takes it a ms or two.
+        """
+        steps = [
+            (number, first, min(_AT_ONCE, share - first))
+            for number, share in shares.items()
+            for first in range(0, share, _AT_ONCE)
+        ]
+        found: dict[int, list[_Look]] = {}
+        while steps:
+            batch, size = [], 0
+            while steps and size + steps[0][2] <= _AT_ONCE:
+                batch.append(steps.pop(0))
+                size += batch[-1][2]
+            calls = [
+                Call("backlog", [Partition(number).due], "", [first, count]) for number, first, count in batch
+            ]
+            for (number, *_), raw in zip(batch, self._connection.scripts.run_some(calls), strict=True):
+                if not isinstance(raw, Unavailable):
+                    found.setdefault(number, []).append(_Look.parse(raw))
+        return found
 
     def _sizes(self) -> "list[_Size | _Missing]":
         """Of each partition, in order."""

@@ -2,13 +2,13 @@
 -- What waits in some outboxes of one partition.
 -- KEYS: 1 the partition's due zset
 -- ARGV: 1 '' (unused: nothing is written, and ages go by the store's clock)  2 offset_ms (shared/common.lua)
---       3 maximum of subscriptions that are looked at, those that are due first
--- Returns {now_ms, how many are due, when the first was or is due, ms, or -1, how many were looked at, their events,
+--       3 how many subscriptions to pass over, of those that are due first  4 how many to look at behind these
+-- Returns {now_ms, how many are due, when the first of these was or is due, ms, or -1, how many were looked at, their events,
 --   bytes of these, when the oldest of them was accepted, ms, or -1, {host of their sinks, as these write it, how many
 --   of the subscriptions have it, their events...}}. What cannot be read counts for nothing.
 
 local place = string.match(KEYS[1], '^{%d+}')
-local due = redis.call('ZRANGE', KEYS[1], 0, ARGV[3] - 1, 'WITHSCORES')
+local due = redis.call('ZRANGE', KEYS[1], ARGV[3], ARGV[3] + ARGV[4] - 1, 'WITHSCORES')
 local events, bytes, oldest = 0, 0, math.huge
 local places, hosts = {}, {}
 
