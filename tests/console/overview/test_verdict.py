@@ -118,6 +118,14 @@ def test_without_any_worker_nothing_is_delivered() -> None:
     assert found[0].action == "3 subscriptions wait. Start one: webrtc-events worker"
 
 
+def test_workers_of_an_earlier_release_are_no_outage() -> None:
+    text = "2 workers of an earlier release run, of which nothing is known here."
+    assert said(well(processes=[process("api")], workers=2)) == [(FAIR, text)]
+    # It was killed a moment ago, and still counts.
+    processes = [process("api"), process("worker", 12_000)]
+    assert said(well(processes=processes, workers=0))[0][0] is BAD
+
+
 def test_without_any_api_nothing_is_accepted() -> None:
     assert said(well(processes=[process("worker")])) == [(BAD, "No API process runs: nothing is accepted.")]
 

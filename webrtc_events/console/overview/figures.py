@@ -45,13 +45,15 @@ class Process:
 class Figures:
     """What is None could not be read. `store` None: the store does not answer, and nothing could.
 
-    `minutes`: the last is the one that goes on. `hosts`: see `sink_hosts`. `damaged`: reports and counts
-    that cannot be read.
+    `workers`: how many share the partitions, also those of a release that reports nothing. `minutes`: the
+    last is the one that goes on. `hosts`: see `sink_hosts`. `damaged`: reports and counts that cannot be
+    read.
     """
 
     now_ms: int | None = None
     store: StoreStatus | None = None
     processes: Sequence[Process] | None = None
+    workers: int | None = None
     minutes: Sequence[Minute] | None = None
     waiting: Waiting | None = None
     hosts: Sequence[SinkHost] = ()
@@ -98,6 +100,7 @@ def read_figures(store: Store, watermark: int) -> Figures:
         now_ms=now_ms,
         store=status,
         processes=processes,
+        workers=_known(store.workers.count),
         minutes=minutes,
         waiting=waiting,
         hosts=sink_hosts(_workers(processes or ()), waiting.hosts if waiting else {}),

@@ -101,7 +101,12 @@ def _processes(figures: Figures) -> Iterator[Problem]:
             threads = ", ".join(process.report.still)
             text = f"{_name(process)} runs, but these of its threads stand still: {threads}."
             yield Problem(Severity.BAD, text, "Restart it; its log says why.")
-    if not figures.running("worker"):
+    if figures.workers and not figures.running("worker"):
+        text = (
+            f"{plural(figures.workers, 'worker')} of an earlier release run, of which nothing is known here."
+        )
+        yield Problem(Severity.FAIR, text, "Upgrade them.")
+    elif not figures.running("worker"):
         waiting = figures.waiting.subscriptions if figures.waiting else 0
         more = f"{plural(waiting, 'subscription waits', 'subscriptions wait')}. " if waiting else ""
         text = "No worker runs: nothing is delivered."
