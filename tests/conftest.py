@@ -18,7 +18,7 @@ from webrtc_events.contract import documents
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
-from webrtc_events.store.keys import SWEEPER_TURN
+from webrtc_events.store.keys import PROCESSES_KEY, SWEEPER_TURN, process_key
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions
 from webrtc_events.store.store import Store
 
@@ -154,9 +154,16 @@ def contents(client: "redis.Redis | ClusterClient") -> dict[str, Any]:
 
 
 def kept_keys(client: "redis.Redis | ClusterClient") -> list[str]:
-    """All keys but those of partitions' clocks, whose turn it is to sweep, and who may use the store."""
-    passing = {"shares-payloads", SWEEPER_TURN}
-    return sorted({key for key in client.scan_iter() if not key.endswith(":clock") and key not in passing})
+    """All keys but those of clocks, whose turn it is to sweep, who may use the store, and reports."""
+    passing = {"shares-payloads", SWEEPER_TURN, PROCESSES_KEY}
+    reports = (process_key(""), "activity:")
+    return sorted(
+        {
+            key
+            for key in client.scan_iter()
+            if not key.endswith(":clock") and not key.startswith(reports) and key not in passing
+        }
+    )
 
 
 def everything(client: "redis.Redis") -> str:

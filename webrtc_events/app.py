@@ -20,6 +20,7 @@ from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes, published_document
 from webrtc_events.contract.documents import load_network, load_next, load_public
 from webrtc_events.contract.openapi import Contract
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.conditions import Condition
 from webrtc_events.core.free_memory import free_memory_loop
@@ -37,6 +38,7 @@ from webrtc_events.services.network_side import NetworkSide
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.sinks.signing_keys import key_set
 from webrtc_events.store.durability.watch import StoreWatch
+from webrtc_events.store.reporter import Reporter
 from webrtc_events.store.store import Store
 from webrtc_events.store.trace_recorder import TraceRecorder
 
@@ -88,15 +90,18 @@ def _composed(
     mask_logs(masking)
     watch = given_watch or StoreWatch.connect(settings, clock)
     public, network = _public(settings), load_network()
+    activity = Activity()
     takes_events = "network" in settings.apis
     recorder = TraceRecorder.of(settings, watch.store.connection, clock) if takes_events else None
     notes = None if recorder is None else EventNotes(recorder)
-    served = _served(settings, watch.store, public, network, notes)
+    served = _served(settings, watch.store, public, network, activity, notes)
     verifier = TokenVerifier(
         openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
     failures = Failures(clock)
-    loops = [] if given_watch is not None else [watch.loop, free_memory_loop(clock)]
+    loops = [Reporter(watch, activity, clock, role="api").loop]
+    if given_watch is None:
+        loops += [watch.loop, free_memory_loop(clock)]
     if recorder is not None:
         loops.append(recorder.loop)
     lifespan = _running(loops, watch.store if given_watch is None else None)
@@ -137,20 +142,24 @@ def _public(settings: Settings) -> Contract:
 
 
 def _served(
-    settings: Settings, store: Store, public: Contract, network: Contract, notes: EventNotes | None
+    settings: Settings,
+    store: Store,
+    public: Contract,
+    network: Contract,
+    activity: Activity,
+    notes: EventNotes | None,
 ) -> list[Api]:
     """The APIs that `settings.apis` names, each with its handlers and use case."""
     options = SubscriptionOptions.of(settings)
     subscriptions = Subscriptions(store, options, resources=public.validator("Subscription"))
     # Where there is no limit nothing is counted, which would take a thread.
     counts = settings.requests_per_s > 0
+    network_side = NetworkSide.of(store, network, settings.event_bytes, notes, activity)
     apis = {
         "public": [
             Api(public, subscription_handlers, subscriptions, subscriptions.count_request if counts else None)
         ],
-        "network": [
-            Api(network, network_handlers, NetworkSide.of(store, network, settings.event_bytes, notes))
-        ],
+        "network": [Api(network, network_handlers, network_side)],
     }
     if settings.next:
         following = load_next()

@@ -4,12 +4,13 @@ import logging
 import random
 from typing import Any, Self
 
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
-from webrtc_events.core.process import raise_descriptor_limit
+from webrtc_events.core.process import is_compiled, raise_descriptor_limit
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.delivery.cloud_event import EventFormats
@@ -21,6 +22,7 @@ from webrtc_events.sinks.client import SinkClient, SinkPool
 from webrtc_events.sinks.signing import RequestSigner
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
+from webrtc_events.store.reporter import Reporter
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.sweeper import Sweeper
 from webrtc_events.store.trace_recorder import TraceRecorder
@@ -45,6 +47,7 @@ class Worker:
         dispatcher: Dispatcher,
         sink: SinkClient[Any],
         clock: Clock,
+        activity: Activity,
         recorder: TraceRecorder | None = None,
     ) -> None:
         self.watch = watch
@@ -59,6 +62,15 @@ class Worker:
         self._sweeper_loop = Loop("sweeper", self._sweep, clock)
         self._free_memory = free_memory_loop(clock)
         self._traces = None if recorder is None else recorder.loop
+        self._reporter = Reporter(
+            watch,
+            activity,
+            clock,
+            role="worker",
+            compiled=is_compiled("webrtc_events.delivery.task_runner"),
+            still=lambda: [name for name, alive in self.alive().items() if not alive],
+            worker=lambda: dispatcher.report,
+        )
 
     @property
     def _loops(self) -> tuple[Loop, ...]:
@@ -95,6 +107,7 @@ class Worker:
             pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
         )
         recorder = TraceRecorder.of(settings, watch.store.connection, clock)
+        activity = Activity()
         dispatcher = Dispatcher(
             store=watch.store,
             sink=sink,
@@ -107,11 +120,14 @@ class Worker:
             options=options,
             calls=StoreLoop(sink, clock),
             notes=None if recorder is None else AttemptNotes(recorder),
+            activity=activity,
         )
-        return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, recorder=recorder)
+        return cls(
+            watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, activity=activity, recorder=recorder
+        )
 
     def start(self) -> None:
-        for loop in self._loops:
+        for loop in (*self._loops, self._reporter.loop):
             loop.start()
         if self._traces is not None:
             self._traces.start()
@@ -132,10 +148,15 @@ class Worker:
             return False
         self._dispatcher.leave()
         drained = self._drain(until)
+        # It counts what was drained.
+        self._reporter.loop.ask_to_stop()
         if not self._dispatcher.close(max(0.0, until - self._clock.monotonic())):
             log.error("the store has not answered the last call; leaving it to the end of the process")
             return False
         self._stop_traces()
+        if not self._reporter.loop.join(max(0.0, until - self._clock.monotonic())):
+            log.warning("the store does not take the last report; leaving it to the end of the process")
+            return False
         self._wakeups.close()
         self._sink.close()
         self._store.close()

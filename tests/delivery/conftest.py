@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from tests.harness.sinks import RecordingSink
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempt_notes import AttemptNotes
@@ -75,6 +76,7 @@ def make_driver(
         limits: SinkLimits = LIMITS,
         calls: str = "at once",
         notes: AttemptNotes | None = None,
+        activity: Activity | None = None,
     ) -> DispatcherDriver:
         """`calls`: where the store is waited for, see CALLS; in a worker it is in the loop."""
         http: SinkClient[Any] = SinkClient(
@@ -95,6 +97,7 @@ def make_driver(
             options=options or DispatcherOptions(poll_s=0.02, limits=LIMITS),
             calls=CALLS[calls](http, clock or SystemClock()),
             notes=notes,
+            activity=activity or Activity(),
         )
         made.append(DispatcherDriver(dispatcher, http, raw_store))
         return made[-1]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.delivery.claims import claim_of, item_of
 from tests.harness.clocks import SteppedClock
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkRequest
 from webrtc_events.delivery.attempts import Attempts
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
@@ -52,7 +53,7 @@ class Runs:
             limiter=HostLimiter(LIMITS, lambda: 0.5),
             returns=HostReturns(),
             rate_limiter=cast("RateLimiter", rate_limiter),
-            attempts=Attempts(self.clock, lambda text: text, lambda: 0.5, log_every=0),
+            attempts=Attempts(self.clock, Activity(), lambda text: text, lambda: 0.5, log_every=0),
             held=HeldBytes(HeldLimits(10**9, 10**6, 10**6)),
             clock=self.clock,
             exchange_ms=SinkLimits().total_ms,

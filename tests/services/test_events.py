@@ -9,6 +9,7 @@ import pytest
 
 from tests.harness.builders import created
 from webrtc_events.contract.documents import load_network
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import EventType
 from webrtc_events.core.settings import Settings
@@ -161,3 +162,13 @@ def test_a_full_batch_keeps_its_order(use_case: Events, store: Store, calls: Pat
         numbers += [json.loads(item.payload)["data"]["sequenceNumber"] for item in claims[0].items]
         store.claims.settle([Settlement(claims[0], claims[0].items[-1].number)])
     assert numbers == list(range(1000))
+
+
+def test_what_became_of_events_is_counted(store: Store, calls: Path) -> None:
+    activity = Activity()
+    use_case = Events(store, load_network(), activity=activity)
+    call = events(calls, "answered")
+    use_case.accept(call)
+    assert activity == Activity(accepted=len(call))
+    use_case.accept([call[0], *bad_events(call[1])])
+    assert activity == Activity(accepted=len(call), duplicates=1, rejected=len(bad_events(call[1])))

@@ -22,6 +22,17 @@ def test_whoever_says_so_is_running_until_it_leaves(store: Store) -> None:
     assert store.workers.beat("three") == ["three"]
 
 
+def test_they_are_counted(store: Store, raw_store: "redis.Redis") -> None:
+    assert store.workers.count() == 0
+    store.workers.beat("one")
+    store.workers.beat("two")
+    assert store.workers.count() == 2
+    store.workers.leave("one")
+    assert store.workers.count() == 1
+    raw_store.set(WORKERS_KEY, "x")
+    assert store.workers.count() == 0
+
+
 def test_who_falls_silent_is_forgotten(store: Store, store_at: StoreAt) -> None:
     store.workers.beat("killed")
     assert set(store_at(5).workers.beat("one")) == {"killed", "one"}

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -47,14 +46,15 @@ def worker(processes: int, link: int | None) -> None:
       webrtc-events worker --processes 4
     """
     log_to_stderr()
-    from webrtc_events.core.process import prepare_process
+    from webrtc_events.core.process import is_compiled, prepare_process
     from webrtc_events.core.settings import Settings
 
     prepare_process()
     settings = Settings.from_environ(os.environ)
     if link is None:
         # Once: the processes of one parent run the same.
-        log.info("delivery is %s", "compiled" if _is_compiled() else "not compiled")
+        compiled = is_compiled("webrtc_events.delivery.task_runner")
+        log.info("delivery is %s", "compiled" if compiled else "not compiled")
     if processes > 1:
         from webrtc_events.cli.worker_processes import run_processes
 
@@ -88,12 +88,6 @@ def _run(settings: "Settings", parent: ParentLink | None) -> None:
         signals.finish(running.stop)
     if signals.hurried():
         os._exit(130)
-
-
-def _is_compiled() -> bool:
-    """Whether the busiest modules are machine code, of which this is one: see hatch_build.py."""
-    spec = find_spec("webrtc_events.delivery.task_runner")
-    return spec is not None and not str(spec.origin).endswith(".py")
 
 
 def _notify_service_manager(state: str) -> None:

@@ -46,6 +46,11 @@ class Loop:
         """Makes the current round the last one."""
         self._stopping.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the current round is the last one."""
+        return self._stopping.is_set()
+
     def join(self, grace_s: float) -> bool:
         """Waits for the last round; False if it did not end within `grace_s`."""
         if not self.started:

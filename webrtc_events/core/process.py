@@ -4,8 +4,10 @@ import ctypes
 import gc
 import resource
 import sys
+from importlib.util import find_spec
 
 __all__ = [
+    "is_compiled",
     "prepare_process",
     "raise_descriptor_limit",
     "refuse_core_dumps",
@@ -57,6 +59,12 @@ def spare_what_is_loaded() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
+
+
+def is_compiled(module: str) -> bool:
+    """Whether the module is machine code, see hatch_build.py. It is not imported for that."""
+    spec = find_spec(module)
+    return spec is not None and not str(spec.origin).endswith(".py")
 
 
 def raise_descriptor_limit() -> int:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from functools import lru_cache
 
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_lines import LogLines
 from webrtc_events.core.one_line import key_values, shown
@@ -11,7 +12,10 @@ from webrtc_events.core.outcomes import (
     DELIVERED,
     Agreed,
     Delivered,
+    Drop,
+    End,
     Outcome,
+    Retry,
     SinkAnswer,
     SinkReply,
     SinkResult,
@@ -30,18 +34,21 @@ class Attempts:
     """`mask` takes personal data out of details; `random`: uniform in [0, 1).
 
     Lines are written by `flush`. Of `log_every` deliveries one is logged, none if it is 0. Whatever else
-    comes of an attempt always is. `notes`: for traces of calls; `keeps_content`: they need the task's `body`.
+    comes of an attempt always is. `activity` counts them. `notes`: for traces of calls; `keeps_content`: they
+    need the task's `body`.
     """
 
     def __init__(
         self,
         clock: Clock,
+        activity: Activity,
         mask: Callable[[str], str],
         random: Callable[[], float],
         *,
         log_every: int,
         notes: AttemptNotes | None = None,
     ) -> None:
+        self._activity = activity
         self._log_every = log_every
         self._notes = notes
         self.keeps_content = notes is not None and notes.keeps_content
@@ -60,6 +67,7 @@ class Attempts:
             if self._notes is not None:
                 self._notes.add(task, DELIVERED, reply.status, reply.elapsed_ms, now_s)
             self._delivered += 1
+            self._activity.delivered += 1
             if self._log_every and self._delivered % self._log_every == 0:
                 line = task.delivered_line(reply.status, reply.elapsed_ms, now_s, self._shown(task.host))
                 # The rest of it are numbers, and words of this service.
@@ -90,6 +98,10 @@ class Attempts:
             self._notes.add(task, outcome, status, elapsed_ms, now_s)
         level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
         self._lines.add(level, f"attempt {key_values(record)}")
+        if isinstance(outcome, Retry):
+            self._activity.retried += 1
+        elif isinstance(outcome, Drop | End):
+            self._activity.given_up += 1
         return task.apply(outcome)
 
     def _decide(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> Outcome:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_masking import Masking
+from webrtc_events.core.process_report import WorkerReport
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.delivery.attempts import Attempts
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 
 # One in so many looks is at all partitions, the others are at those at home here.
 _LOOKS = 5
+# How often it is written down what is in hand, for people.
+_REPORT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,9 @@ class DispatcherOptions:
 
 
 class Dispatcher:
-    """Delivers. Not thread-safe but for `notice`; one thread calls `step` over and over.
+    """Delivers. Not thread-safe but for `notice` and `report`; one thread calls `step` over and over.
 
-    `notes`: for traces of calls.
+    `notes`: for traces of calls. `report`: what was in hand a moment ago.
     """
 
     def __init__(
@@ -96,28 +100,30 @@ class Dispatcher:
         clock: Clock,
         random: Callable[[], float],
         options: DispatcherOptions,
+        activity: Activity,
         calls: StoreCalls | None = None,
         notes: AttemptNotes | None = None,
     ) -> None:
         self._store, self._sink, self._clock = store, sink, clock
         self._poll_s, self._repeat_s = options.poll_s, min(options.poll_s, REPEAT_S)
-        self._next_poll = self._next_look_at_all = self._next_repeat = 0.0
+        self._next_poll = self._next_look_at_all = self._next_repeat = self._next_report = 0.0
+        self.report = WorkerReport()
         self._calls = calls = StoreCalls() if calls is None else calls
         self._partitions = settings.partitions
-        self._home = HomePartitions(secrets.token_hex(8))
-        self._schedule = ClaimSchedule(settings.partitions, options.claims_at_once, self._home)
+        self._home = home = HomePartitions(secrets.token_hex(8))
+        self._schedule = schedule = ClaimSchedule(settings.partitions, options.claims_at_once, home)
         held = HeldBytes(settings.held)
-        limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
-        self._hastener = Hastener(store, calls, limiter=limiter, schedule=self._schedule, clock=clock)
+        self._limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
+        self._hastener = Hastener(store, calls, limiter=self._limiter, schedule=schedule, clock=clock)
         self._settler = Settler(
-            store, calls, self._hastener, held=held, schedule=self._schedule, home=self._home, clock=clock
+            store, calls, self._hastener, activity, held=held, schedule=schedule, home=home, clock=clock
         )
         mask, log_every = settings.masking.text, settings.log_every
-        attempts = Attempts(clock, mask, random, log_every=log_every, notes=notes)
+        attempts = Attempts(clock, activity, mask, random, log_every=log_every, notes=notes)
         self._runner = TaskRunner(
             sink=sink,
             writer=writer,
-            limiter=limiter,
+            limiter=self._limiter,
             returns=self._hastener.returns,
             rate_limiter=RateLimiter(store),
             attempts=attempts,
@@ -128,8 +134,8 @@ class Dispatcher:
         )
         self._claimer = Claimer(
             store,
-            self._calls,
-            schedule=self._schedule,
+            calls,
+            schedule=schedule,
             held=held,
             runner=self._runner,
             clock=clock,
@@ -182,6 +188,7 @@ class Dispatcher:
             for task, reply in self._sink.poll(self._wait_s()):
                 self._runner.replied(task, reply)
             self._runner.flush()
+            self._report()
         self._settler.settle()
         self._calls.check()
 
@@ -196,6 +203,13 @@ class Dispatcher:
             self._next_repeat = now_s + self._repeat_s
             self._settler.repeat_unanswered()
             self._runner.resume_overdue()
+
+    def _report(self) -> None:
+        now_s = self._clock.monotonic()
+        if now_s >= self._next_report:
+            self._next_report = now_s + _REPORT_S
+            hosts, more = self._limiter.unwell(now_s)
+            self.report = WorkerReport(self._runner.claimed, self._sink.in_flight, tuple(hosts), more)
 
     def _poll(self) -> None:
         """Every `poll_s` its own partitions are looked at, now and then all: a hint may have been lost."""

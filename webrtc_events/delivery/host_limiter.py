@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Generic, TypeVar
 
+from webrtc_events.core.process_report import HostReport
 from webrtc_events.delivery.client_accounts import ClientAccount, ClientAccounts
 from webrtc_events.delivery.deferrals import Deferrals, Deferred
 from webrtc_events.delivery.host_limits import HostLimits
@@ -30,6 +31,7 @@ from webrtc_events.delivery.host_records import PROMPT_S, HostRecord, HostRecord
 from webrtc_events.delivery.host_signals import HostSignal
 from webrtc_events.delivery.new_host_queue import NewHostQueue
 from webrtc_events.delivery.shares import SHARE, HostStanding, Pool
+from webrtc_events.delivery.unwell_hosts import UnwellHosts
 
 __all__ = ["HostLimiter"]
 
@@ -54,6 +56,7 @@ class HostLimiter(Generic[T]):
         self._hosts = HostRecords(limits)
         self._clients = ClientAccounts(limits.hosts)
         self._outages = HostOutages(limits.hosts)
+        self._unwell = UnwellHosts(limits.hosts)
         self._permits = Pool(limits.permits)
         self._queues: HostQueues[T] = HostQueues(limits.waiting)
         self._new: NewHostQueue[tuple[str, T]] = NewHostQueue(limits.waiting, limits.waiting // SHARE)
@@ -83,6 +86,10 @@ class HostLimiter(Generic[T]):
         if not host.health.answered or host.health.cools_down(now_s):
             return 0
         return min(_AHEAD * host.health.limit, ceil(host.per_second(now_s))) - self._queues.count(name)
+
+    def unwell(self, now_s: float) -> tuple[list[HostReport], int]:
+        """See `UnwellHosts.report`."""
+        return self._unwell.report(self._hosts, now_s)
 
     def acquire(
         self, name: str, client: str, task: T, now_s: float, *, accepted_ms: int
@@ -126,6 +133,7 @@ class HostLimiter(Generic[T]):
         was_current, was_unreachable = host.health.is_current(permit.started), host.health.unreachable
         host.current -= was_current
         host.health.record(permit.started, signal, now_s, self._random)
+        self._unwell.note(host, now_s)
         if was_current and not host.health.is_current(permit.started):
             host.current = 0
         return self._circuit_changed(host, now_s) if host.health.unreachable != was_unreachable else ()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.hastening import Hastener
@@ -20,13 +21,14 @@ log = logging.getLogger(__name__)
 
 
 class Settler:
-    """Keeps finished tasks until they are settled, or left to their leases."""
+    """Keeps finished tasks until they are settled, or left to their leases. `activity` counts ends."""
 
     def __init__(
         self,
         store: Store,
         calls: StoreCalls,
         hastener: Hastener,
+        activity: Activity,
         *,
         held: HeldBytes,
         schedule: ClaimSchedule,
@@ -40,6 +42,7 @@ class Settler:
         self._schedule = schedule
         self._home = home
         self._clock = clock
+        self._activity = activity
         self._finished: list[DeliveryTask] = []
         self._under_way: list[DeliveryTask] = []
         self._unanswered: list[DeliveryTask] = []
@@ -98,6 +101,7 @@ class Settler:
                 )
             elif result in (SettleOutcome.ENDED, SettleOutcome.ACTIVE):
                 log.info("%s subscription=%s", result, task.claim.subscription_id)
+                self._activity.ended += result is SettleOutcome.ENDED
             elif result is SettleOutcome.DUE:
                 self._ask_again(task)
                 if task.retry is None and task.partition.number not in self._home:

@@ -68,6 +68,11 @@ class TaskRunner:
         return not self._tasks
 
     @property
+    def claimed(self) -> int:
+        """How many there are."""
+        return len(self._tasks)
+
+    @property
     def room(self) -> int:
         """How many more tasks may come, whatever their hosts."""
         return self._limiter.room

@@ -1,12 +1,14 @@
 """Network events: each is read, and accepted once every matching outbox holds it."""
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from webrtc_events.contract.faults import summary
 from webrtc_events.contract.network_events_types import EventResult
 from webrtc_events.contract.openapi import Contract
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.ascii_json import ascii_json
 from webrtc_events.core.clock import parse_time
 from webrtc_events.core.log_masking import PersonalData
@@ -28,7 +30,10 @@ _LAST_STATUSES = frozenset(
 
 
 class Events:
-    """`event_bytes`: how many bytes an event may have as it is kept; None: any. `notes`: for traces."""
+    """`event_bytes`: how many bytes an event may have as it is kept; None: any.
+
+    `activity` counts them. `notes`: for traces.
+    """
 
     def __init__(
         self,
@@ -36,7 +41,10 @@ class Events:
         contract: Contract,
         event_bytes: int | None = None,
         notes: EventNotes | None = None,
+        activity: Activity | None = None,
     ) -> None:
+        self._activity = Activity() if activity is None else activity
+        self._counting = threading.Lock()
         self._store = store
         self._event_bytes = event_bytes
         self._notes = notes
@@ -60,10 +68,18 @@ class Events:
             self._notes.add(came_s, given, valid, appended)
         accepted = map(_accepted, valid, appended)
         results = [next(accepted) if isinstance(event, NetworkEvent) else event for event in read]
+        self._count([result["status"] for result in results])
         if log.isEnabledFor(logging.DEBUG):
             for raw, result in zip(events, results, strict=True):
                 _log(raw, result)
         return results
+
+    def _count(self, statuses: list[str]) -> None:
+        # Requests are worked on by several threads.
+        with self._counting:
+            self._activity.accepted += statuses.count("accepted")
+            self._activity.duplicates += statuses.count("duplicate")
+            self._activity.rejected += statuses.count("rejected")
 
     def _read(self, raw: Any, *, conforms: bool) -> NetworkEvent | EventResult:
         if not conforms and not self._validator.is_valid(raw):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from webrtc_events.contract.openapi import Contract
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.errors import NotFound
 from webrtc_events.core.model import Status, TerminationReason
 from webrtc_events.services.event_notes import EventNotes
@@ -48,7 +49,8 @@ class NetworkSide:
         contract: Contract,
         event_bytes: int | None = None,
         notes: EventNotes | None = None,
+        activity: Activity | None = None,
     ) -> "NetworkSide":
-        """`event_bytes`, `notes`: see `Events`."""
-        events = Events(store, contract, event_bytes, notes)
+        """`event_bytes`, `notes`, `activity`: see `Events`."""
+        events = Events(store, contract, event_bytes, notes, activity)
         return cls(events, Registrations(store), SubscriptionEndings(store))

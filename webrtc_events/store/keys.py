@@ -11,11 +11,13 @@ import secrets
 import zlib
 
 __all__ = [
+    "PROCESSES_KEY",
     "RECENT_CALLS_KEY",
     "REGISTRATION_FIELD",
     "SWEEPER_TURN",
     "WORKERS_KEY",
     "Partition",
+    "activity_key",
     "bucket_key",
     "call_trace_key",
     "client_key",
@@ -24,6 +26,7 @@ __all__ = [
     "new_subscription_id",
     "partition_of",
     "partition_of_subscription",
+    "process_key",
     "rate_slots_key",
     "read_end_note",
     "session_key",
@@ -172,6 +175,19 @@ SWEEPER_TURN = "sweeper-turn"
 
 WORKERS_KEY = "workers"
 """zset with TTL: name of a running worker → when it is forgotten, ms. A hint."""
+
+PROCESSES_KEY = "processes"
+"""zset with TTL: name of a process → when it last said what it does, ms. For people, as the next two."""
+
+
+def process_key(name: str) -> str:
+    """string with TTL: what the process said of itself last, JSON (core/process_report.py)."""
+    return f"process:{name}"
+
+
+def activity_key(minute: int) -> str:
+    """hash with TTL: name of a process → what it counted in that minute since the epoch (activity_log.py)."""
+    return f"activity:{minute}"
 
 
 RECENT_CALLS_KEY = "trace-sessions"

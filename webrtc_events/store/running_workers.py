@@ -2,7 +2,7 @@
 
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import WORKERS_KEY
-from webrtc_events.store.redis.scripts import Call
+from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 
 __all__ = ["RunningWorkers"]
 
@@ -30,6 +30,16 @@ class RunningWorkers:
             Unavailable: the store cannot be reached.
         """
         self._say(name, 0)
+
+    def count(self) -> int:
+        """How many are running, or were some seconds ago. Any thread may ask.
+
+        Raises:
+            Unavailable: the store cannot be reached.
+        """
+        with store_errors():
+            (count,) = answers_of(self._connection.client.pipeline().zcard(WORKERS_KEY))
+        return count if isinstance(count, int) else 0
 
     def _say(self, name: str, lasting_ms: int) -> list[str]:
         """Source: lua/beat.lua."""

@@ -8,6 +8,7 @@ the store's own, in ms since the epoch.
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions
+from webrtc_events.store.backlog import Backlog
 from webrtc_events.store.call_traces import CallTraces
 from webrtc_events.store.claims import ClaimLimits, Claims
 from webrtc_events.store.client_index import ClientIndex
@@ -19,6 +20,7 @@ from webrtc_events.store.expiry import Expiry
 from webrtc_events.store.first_start import check_partition_count, packs_requests, shares_payloads
 from webrtc_events.store.guard import Guard
 from webrtc_events.store.initial_events import InitialEvents
+from webrtc_events.store.process_reports import ProcessReports
 from webrtc_events.store.rate_limits import RateLimits, RequestRate
 from webrtc_events.store.rebuild import Rebuild
 from webrtc_events.store.redis.scripts import Client, Scripts, connect, store_errors
@@ -89,6 +91,8 @@ class Store:
         self.expiry = Expiry(connection, self.rebuild, self.client_index, self.initial_events)
         self.registrations = RegistrationRecords(connection)
         self.workers = RunningWorkers(connection)
+        self.processes = ProcessReports(connection)
+        self.backlog = Backlog(connection)
         self.rate_limits = RateLimits(connection, RequestRate.of(settings))
         self.call_traces = CallTraces(connection)
 

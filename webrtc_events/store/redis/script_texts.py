@@ -9,6 +9,7 @@ __all__ = ["Script", "load_scripts"]
 
 _NAMES = (
     "append",
+    "backlog",
     "beat",
     "claim",
     "create",
@@ -58,6 +59,7 @@ _SHARED = (
 # takes longer than their work. Each may use those before it, so none is left out before the last.
 _LAST_SHARED = {
     "append": "payloads",
+    "backlog": "common",
     "beat": "common",
     "create": "payloads",
     "hasten": "outboxes",

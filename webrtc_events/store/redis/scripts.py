@@ -37,6 +37,7 @@ __all__ = [
     "WrongType",
     "answers_of",
     "connect",
+    "is_wrong_type",
     "store_errors",
     "store_is_full",
 ]
@@ -87,6 +88,7 @@ _PASSING = re.compile(
 # What these write may be lost: it is done anew, or made up for.
 _WRITE_NOTHING_TO_KEEP = frozenset(
     {
+        "backlog",
         "beat",
         "claim",
         "hasten",
@@ -124,17 +126,22 @@ def store_errors() -> Iterator[None]:
     except redis.RedisError as error:
         outage = _outage(error)
         if outage is None:
-            if str(error).startswith("WRONGTYPE"):
+            if is_wrong_type(error):
                 raise WrongType(str(error)) from error
             raise
         raise outage from error
+
+
+def is_wrong_type(answer: Any) -> bool:
+    """Whether the answer to a command is that its key is of another type."""
+    return isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE")
 
 
 def answers_of(pipe: Batch) -> list[Any]:
     """What each command is answered; WrongType where its key is of another type. Within `store_errors`."""
     answers = pipe.execute(raise_on_error=False)
     for index, answer in enumerate(answers):
-        if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
+        if is_wrong_type(answer):
             answers[index] = WrongType(str(answer))
         elif isinstance(answer, Exception):
             raise answer

@@ -1,0 +1,40 @@
+"""What a process does with events, as counts: the interface between who counts and who shows or exports."""
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+__all__ = ["COUNTS", "Activity"]
+
+
+@dataclass(slots=True)
+class Activity:
+    """Counts since the process started. They only grow: what happened is the difference of two looks.
+
+    Plain numbers: one thread adds to each, or several under a lock of theirs. Any thread may read.
+
+    - `accepted`: network events that were accepted, for the first time, whether or not anybody subscribed.
+    - `duplicates`: those that had been accepted before, by their source and id.
+    - `rejected`: those that were refused for what they are: members of batches, and single events that cannot
+      be kept. A request that was refused whole before that (no token, no JSON, no store) counts nowhere.
+    - `delivered`: notifications that their sinks took, those of ends among them.
+    - `retried`: attempts that failed and are made again.
+    - `given_up`: notifications that a worker gave up, which become dead letters. What the store gives up by
+      itself does not count: an outbox that had no room, what waited when a client ended its subscription.
+    - `ended`: subscriptions that are over: their last notification is settled.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    delivered: int = 0
+    retried: int = 0
+    given_up: int = 0
+    ended: int = 0
+
+    def values(self) -> dict[str, int]:
+        """All of them by name, as they are now."""
+        return {name: getattr(self, name) for name in COUNTS}
+
+
+COUNTS: Final = tuple(field.name for field in fields(Activity))
+"""The names of the counts."""
