@@ -32,6 +32,7 @@ _ORDER = (
     "local/sink",
     "local/demo",
     "console",
+    "console/ladder",
     "stubs",
     "handlers",
     "api",
