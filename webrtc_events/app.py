@@ -5,7 +5,7 @@ gunicorn -c python:webrtc_events.gunicorn_conf 'webrtc_events.app:create_app()'
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -32,11 +32,13 @@ from webrtc_events.core.start_faults import exit_one_of_many
 from webrtc_events.handlers import network_events as network_handlers
 from webrtc_events.handlers import webrtc_events as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
+from webrtc_events.services.event_notes import EventNotes
 from webrtc_events.services.network_side import NetworkSide
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.sinks.signing_keys import key_set
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.store import Store
+from webrtc_events.store.trace_recorder import TraceRecorder
 
 __all__ = ["create_app"]
 
@@ -86,12 +88,18 @@ def _composed(
     mask_logs(masking)
     watch = given_watch or StoreWatch.connect(settings, clock)
     public, network = _public(settings), load_network()
-    served = _served(settings, watch.store, public, network)
+    takes_events = "network" in settings.apis
+    recorder = TraceRecorder.of(settings, watch.store.connection, clock) if takes_events else None
+    notes = None if recorder is None else EventNotes(recorder)
+    served = _served(settings, watch.store, public, network, notes)
     verifier = TokenVerifier(
         openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
     failures = Failures(clock)
-    lifespan = _running(watch if given_watch is None else None, free_memory_loop(clock))
+    loops = [] if given_watch is not None else [watch.loop, free_memory_loop(clock)]
+    if recorder is not None:
+        loops.append(recorder.loop)
+    lifespan = _running(loops, watch.store if given_watch is None else None)
     api = connexion_app(served, verifier, failures, masking, lifespan)
     contracts = [side.contract for side in served]
     issuer_url = settings.openid_configuration_url
@@ -128,7 +136,9 @@ def _public(settings: Settings) -> Contract:
     return load_public(strict_cloudevents=strict.every, by_client=bool(strict.ids))
 
 
-def _served(settings: Settings, store: Store, public: Contract, network: Contract) -> list[Api]:
+def _served(
+    settings: Settings, store: Store, public: Contract, network: Contract, notes: EventNotes | None
+) -> list[Api]:
     """The APIs that `settings.apis` names, each with its handlers and use case."""
     options = SubscriptionOptions.of(settings)
     subscriptions = Subscriptions(store, options, resources=public.validator("Subscription"))
@@ -138,7 +148,9 @@ def _served(settings: Settings, store: Store, public: Contract, network: Contrac
         "public": [
             Api(public, subscription_handlers, subscriptions, subscriptions.count_request if counts else None)
         ],
-        "network": [Api(network, network_handlers, NetworkSide.of(store, network, settings.event_bytes))],
+        "network": [
+            Api(network, network_handlers, NetworkSide.of(store, network, settings.event_bytes, notes))
+        ],
     }
     if settings.next:
         following = load_next()
@@ -153,18 +165,11 @@ def _key_set(settings: Settings) -> Mapping[str, Any] | None:
     return key_set(settings.signing_keys) if settings.signing_keys and "public" in settings.apis else None
 
 
-def _running(watch: StoreWatch | None, free_memory: Loop) -> Any:
-    """The watch and `free_memory` run while the server does; then the watch's store is closed.
-
-    Without a watch they run elsewhere.
-    """
+def _running(loops: Sequence[Loop], store: Store | None) -> Any:
+    """The loops run while the server does; then the store is closed, if there is one to close."""
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        if watch is None:
-            yield
-            return
-        loops = (watch.loop, free_memory)
         try:
             for loop in loops:
                 loop.start()
@@ -174,7 +179,8 @@ def _running(watch: StoreWatch | None, free_memory: Loop) -> Any:
                 loop.ask_to_stop()
             # Together, so that the stop takes no longer than one of them may.
             await asyncio.gather(*(asyncio.to_thread(loop.join, _STOP_S) for loop in loops))
-            watch.store.close()
+            if store is not None:
+                store.close()
 
     return lifespan
 

@@ -11,6 +11,7 @@ from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.process import raise_descriptor_limit
 from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
@@ -22,6 +23,7 @@ from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.sweeper import Sweeper
+from webrtc_events.store.trace_recorder import TraceRecorder
 
 __all__ = ["Worker"]
 
@@ -29,13 +31,21 @@ log = logging.getLogger(__name__)
 
 _LISTEN_S = 0.5
 _PAUSE_S = 0.5
+# To write the last entries of traces.
+_WRITE_S = 3.0
 
 
 class Worker:
     """Delivers and sweeps for every partition. Any number of workers may share a store."""
 
     def __init__(
-        self, *, watch: StoreWatch, dispatcher: Dispatcher, sink: SinkClient[Any], clock: Clock
+        self,
+        *,
+        watch: StoreWatch,
+        dispatcher: Dispatcher,
+        sink: SinkClient[Any],
+        clock: Clock,
+        recorder: TraceRecorder | None = None,
     ) -> None:
         self.watch = watch
         self._store = watch.store
@@ -48,6 +58,7 @@ class Worker:
         self._sweeper = Sweeper(watch.store, clock)
         self._sweeper_loop = Loop("sweeper", self._sweep, clock)
         self._free_memory = free_memory_loop(clock)
+        self._traces = None if recorder is None else recorder.loop
 
     @property
     def _loops(self) -> tuple[Loop, ...]:
@@ -83,6 +94,7 @@ class Worker:
             limits=options.limits,
             pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
         )
+        recorder = TraceRecorder.of(settings, watch.store.connection, clock)
         dispatcher = Dispatcher(
             store=watch.store,
             sink=sink,
@@ -94,12 +106,15 @@ class Worker:
             random=random.random,
             options=options,
             calls=StoreLoop(sink, clock),
+            notes=None if recorder is None else AttemptNotes(recorder),
         )
-        return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock)
+        return cls(watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, recorder=recorder)
 
     def start(self) -> None:
         for loop in self._loops:
             loop.start()
+        if self._traces is not None:
+            self._traces.start()
 
     def stop(self, grace_s: float = 15.0) -> bool:
         """Stops claiming, lets requests in flight end and settles them, then closes.
@@ -120,6 +135,7 @@ class Worker:
         if not self._dispatcher.close(max(0.0, until - self._clock.monotonic())):
             log.error("the store has not answered the last call; leaving it to the end of the process")
             return False
+        self._stop_traces()
         self._wakeups.close()
         self._sink.close()
         self._store.close()
@@ -134,6 +150,13 @@ class Worker:
         }
         alive = {name: loop.alive() for name, loop in loops.items()}
         return alive | {"dispatcher": alive["dispatcher"] and self._dispatcher.alive()}
+
+    def _stop_traces(self) -> None:
+        """Once all is delivered: what is not written by then is not missed."""
+        if self._traces is not None:
+            self._traces.ask_to_stop()
+            if not self._traces.join(_WRITE_S):
+                log.warning("the traces of calls lack their last entries: the store does not answer")
 
     def _drain(self, until: float) -> bool:
         while not self._dispatcher.idle:

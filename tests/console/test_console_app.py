@@ -4,7 +4,8 @@ import pytest
 from flask import Blueprint, render_template_string
 from flask.testing import FlaskClient
 
-from webrtc_events.console.console_app import console_app
+from webrtc_events.console.access import MachineAccess
+from webrtc_events.console.console_app import ConsoleOptions, console_app
 from webrtc_events.console.section import Section
 
 _PAGE = """
@@ -26,7 +27,8 @@ def section(name: str) -> Section:
 
 @pytest.fixture
 def client() -> FlaskClient:
-    return console_app([section("calls"), section("sinks")]).test_client()
+    options = ConsoleOptions(session_key=b"k" * 32, access=MachineAccess())
+    return console_app(options, [section("calls"), section("sinks")]).test_client()
 
 
 def test_the_console_leads_to_its_first_section(client: FlaskClient) -> None:

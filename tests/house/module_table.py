@@ -32,6 +32,7 @@ _ORDER = (
     "local/sink",
     "local/demo",
     "console",
+    "console/subscriptions",
     "console/ladder",
     "stubs",
     "handlers",

@@ -231,6 +231,7 @@ class Claim:
     `credential` is still sealed. `end_once`: a subscription-ended is not tried again. `contract`:
     see `Subscription`. `origin` is the name under which the sink is asked, '' if it is not; `rate` the
     notifications a minute that it allows, None if it named no limit. `client` is the subscription's owner.
+    `registration` and `session` are what the subscription is to, '' for no session.
     """
 
     subscription_id: str
@@ -247,3 +248,5 @@ class Claim:
     rate: int | None
     client: str
     items: tuple[OutboxItem, ...]
+    registration: str = ""
+    session: str = ""

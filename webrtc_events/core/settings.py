@@ -143,6 +143,15 @@ class Settings:
     dead_letters_s: int = _setting(read.count(1), "604800", "seconds for which dead letters are kept")
     attempts: int = _setting(read.count(1), "1000", "delivery attempts kept, in each partition")
     attempts_s: int = _setting(read.count(1), "604800", "seconds for which delivery attempts are kept")
+    call_traces: str = _setting(
+        read.choice("off", "metadata", "full"),
+        "off",
+        "keep what happened to the events of each media session, for the console; `full`: with their content",
+    )
+    call_traces_kept: int = _setting(read.count(1), "10000", "media sessions of which a trace is kept")
+    call_traces_s: int = _setting(
+        read.count(1), "86400", "seconds for which a trace is kept after its last entry"
+    )
     event_bytes: int = _setting(read.count(4096), "262144", "bytes that one event may have, as it is kept")
     claim_bytes: int = _setting(
         read.count(65_536), "4194304", "bytes of events that a worker takes from a partition at once"

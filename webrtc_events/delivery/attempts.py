@@ -16,6 +16,7 @@ from webrtc_events.core.outcomes import (
     SinkReply,
     SinkResult,
 )
+from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.delivery.retry_policy import decide, is_delivered
 from webrtc_events.delivery.sink_validation import decide_agreement
 from webrtc_events.delivery.tasks import DeliveryTask
@@ -29,13 +30,21 @@ class Attempts:
     """`mask` takes personal data out of details; `random`: uniform in [0, 1).
 
     Lines are written by `flush`. Of `log_every` deliveries one is logged, none if it is 0. Whatever else
-    comes of an attempt always is.
+    comes of an attempt always is. `notes`: for traces of calls; `keeps_content`: they need the task's `body`.
     """
 
     def __init__(
-        self, clock: Clock, mask: Callable[[str], str], random: Callable[[], float], *, log_every: int
+        self,
+        clock: Clock,
+        mask: Callable[[str], str],
+        random: Callable[[], float],
+        *,
+        log_every: int,
+        notes: AttemptNotes | None = None,
     ) -> None:
         self._log_every = log_every
+        self._notes = notes
+        self.keeps_content = notes is not None and notes.keeps_content
         self._delivered = 0
         self._mask = mask
         self._random = random
@@ -48,6 +57,8 @@ class Attempts:
         if is_delivered(reply) and not task.is_handshake:
             task.result = SinkResult.DELIVERED
             task.note_delivered(reply.status, reply.elapsed_ms, now_s)
+            if self._notes is not None:
+                self._notes.add(task, DELIVERED, reply.status, reply.elapsed_ms, now_s)
             self._delivered += 1
             if self._log_every and self._delivered % self._log_every == 0:
                 line = task.delivered_line(reply.status, reply.elapsed_ms, now_s, self._shown(task.host))
@@ -67,11 +78,16 @@ class Attempts:
         now_s: float,
         *,
         status: int | None = None,
-        elapsed_ms: int = 0,
+        elapsed_ms: int | None = None,
     ) -> bool:
-        """Takes in the outcome of the task's event; True if the claim goes on with the next."""
+        """Takes in the outcome of the task's event; True if the claim goes on with the next.
+
+        `elapsed_ms` None: it was not tried.
+        """
         outcome = task.fitting(outcome, self._mask)
-        record = task.note(outcome, status, elapsed_ms, now_s)
+        record = task.note(outcome, status, elapsed_ms or 0, now_s)
+        if self._notes is not None:
+            self._notes.add(task, outcome, status, elapsed_ms, now_s)
         level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
         self._lines.add(level, f"attempt {key_values(record)}")
         return task.apply(outcome)

@@ -14,6 +14,7 @@ from typing import Any, Self
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.delivery.attempts import Attempts
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.claiming import Claimer
@@ -80,7 +81,10 @@ class DispatcherOptions:
 
 
 class Dispatcher:
-    """Delivers. Not thread-safe but for `notice`; one thread calls `step` over and over."""
+    """Delivers. Not thread-safe but for `notice`; one thread calls `step` over and over.
+
+    `notes`: for traces of calls.
+    """
 
     def __init__(
         self,
@@ -93,10 +97,10 @@ class Dispatcher:
         random: Callable[[], float],
         options: DispatcherOptions,
         calls: StoreCalls | None = None,
+        notes: AttemptNotes | None = None,
     ) -> None:
         self._store, self._sink, self._clock = store, sink, clock
-        self._poll_s = options.poll_s
-        self._repeat_s = min(options.poll_s, REPEAT_S)
+        self._poll_s, self._repeat_s = options.poll_s, min(options.poll_s, REPEAT_S)
         self._next_poll = self._next_look_at_all = self._next_repeat = 0.0
         self._calls = calls = StoreCalls() if calls is None else calls
         self._partitions = settings.partitions
@@ -108,13 +112,15 @@ class Dispatcher:
         self._settler = Settler(
             store, calls, self._hastener, held=held, schedule=self._schedule, home=self._home, clock=clock
         )
+        mask, log_every = settings.masking.text, settings.log_every
+        attempts = Attempts(clock, mask, random, log_every=log_every, notes=notes)
         self._runner = TaskRunner(
             sink=sink,
             writer=writer,
             limiter=limiter,
             returns=self._hastener.returns,
             rate_limiter=RateLimiter(store),
-            attempts=Attempts(clock, settings.masking.text, random, log_every=settings.log_every),
+            attempts=attempts,
             held=held,
             clock=clock,
             exchange_ms=options.limits.total_ms,

@@ -202,6 +202,8 @@ class TaskRunner:
             self._release(task, now_s)
         task.event_type = written.type
         task.correlator = written.correlator if isinstance(written, Notification) else ""
+        if self._attempts.keeps_content:
+            task.body = written.request.body if isinstance(written, Notification) else b""
         return written
 
     def _take_reply(self, task: DeliveryTask, reply: SinkReply) -> None:

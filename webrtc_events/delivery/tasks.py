@@ -31,7 +31,7 @@ class DeliveryTask:
 
     `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic clock. `permit`: the one that it holds
     for its host. `slot_at_s`: when its rate-limit slot is, if it has one. `awaits_host`: its retry waits
-    because the host is unreachable.
+    because the host is unreachable. `body`: what is sent of its event, where a trace is to have it.
     """
 
     claim: Claim
@@ -43,6 +43,7 @@ class DeliveryTask:
     attempt: int = field(init=False)
     correlator: str = ""
     event_type: str = ""
+    body: bytes = b""
     dropped: list[DroppedEvent] = field(default_factory=list)
     attempts: list[dict[str, Any] | DeliveredRun] = field(default_factory=list)
     retry: ScheduledRetry | None = None

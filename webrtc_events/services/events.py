@@ -11,6 +11,7 @@ from webrtc_events.core.ascii_json import ascii_json
 from webrtc_events.core.clock import parse_time
 from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.core.model import EventType, NetworkEvent
+from webrtc_events.services.event_notes import EventNotes
 from webrtc_events.store.appends import AppendResult
 from webrtc_events.store.store import Store
 
@@ -27,11 +28,18 @@ _LAST_STATUSES = frozenset(
 
 
 class Events:
-    """`event_bytes`: how many bytes an event may have as it is kept; None: any."""
+    """`event_bytes`: how many bytes an event may have as it is kept; None: any. `notes`: for traces."""
 
-    def __init__(self, store: Store, contract: Contract, event_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        contract: Contract,
+        event_bytes: int | None = None,
+        notes: EventNotes | None = None,
+    ) -> None:
         self._store = store
         self._event_bytes = event_bytes
+        self._notes = notes
         self._validator = contract.validator("NetworkEvent")
 
     def accept(self, events: Sequence[Any], *, conform: bool = False) -> list[EventResult]:
@@ -43,9 +51,14 @@ class Events:
             Unavailable: some outbox may lack some event. To give all again completes it and changes nothing
                 else.
         """
+        came_s = 0.0 if self._notes is None else self._notes.now_s()
         read = [self._read(event, conforms=conform) for event in events]
         valid = [event for event in read if isinstance(event, NetworkEvent)]
-        accepted = map(_accepted, valid, self._store.events.accept(valid))
+        appended = self._store.events.accept(valid)
+        if self._notes is not None:
+            given = [raw for raw, event in zip(events, read, strict=True) if isinstance(event, NetworkEvent)]
+            self._notes.add(came_s, given, valid, appended)
+        accepted = map(_accepted, valid, appended)
         results = [next(accepted) if isinstance(event, NetworkEvent) else event for event in read]
         if log.isEnabledFor(logging.DEBUG):
             for raw, result in zip(events, results, strict=True):

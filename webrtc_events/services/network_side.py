@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.errors import NotFound
 from webrtc_events.core.model import Status, TerminationReason
+from webrtc_events.services.event_notes import EventNotes
 from webrtc_events.services.events import Events
 from webrtc_events.services.registrations import Registrations
 from webrtc_events.store.store import Store
@@ -41,6 +42,13 @@ class NetworkSide:
     endings: SubscriptionEndings
 
     @classmethod
-    def of(cls, store: Store, contract: Contract, event_bytes: int | None = None) -> "NetworkSide":
-        """`event_bytes`: how many bytes an event may have as it is kept; None: any."""
-        return cls(Events(store, contract, event_bytes), Registrations(store), SubscriptionEndings(store))
+    def of(
+        cls,
+        store: Store,
+        contract: Contract,
+        event_bytes: int | None = None,
+        notes: EventNotes | None = None,
+    ) -> "NetworkSide":
+        """`event_bytes`, `notes`: see `Events`."""
+        events = Events(store, contract, event_bytes, notes)
+        return cls(events, Registrations(store), SubscriptionEndings(store))

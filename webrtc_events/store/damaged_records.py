@@ -46,7 +46,7 @@ _OF_PARTITION = {
 }
 _PARTITION_KEY = re.compile(r"\{(\d{1,9})\}:([a-z-]+)(?::(.*))?", re.DOTALL)
 _OTHER_KEYS = (
-    (re.compile(r"session:\{.*\}:state", re.DOTALL), "hash"),
+    (re.compile(r"session:\{.*\}:(state|trace)", re.DOTALL), "hash"),
     (re.compile(r"session:\{.*\}", re.DOTALL), "set"),
     (re.compile(r"client:\{.*\}", re.DOTALL), "zset"),
 )

@@ -11,11 +11,13 @@ import secrets
 import zlib
 
 __all__ = [
+    "RECENT_CALLS_KEY",
     "REGISTRATION_FIELD",
     "SWEEPER_TURN",
     "WORKERS_KEY",
     "Partition",
     "bucket_key",
+    "call_trace_key",
     "client_key",
     "end_note",
     "end_notes_of",
@@ -171,6 +173,10 @@ WORKERS_KEY = "workers"
 """zset with TTL: name of a running worker → when it is forgotten, ms. A hint."""
 
 
+RECENT_CALLS_KEY = "trace-sessions"
+"""zset with TTL: media session that has a trace → when something was last written to it, ms. A hint."""
+
+
 def set_aside_key(key: str) -> str:
     """What was found in place of a key, of another type: kept until an operator drops it."""
     return f"set-aside:{key}"
@@ -186,13 +192,18 @@ def shares_slot(media_session_id: str) -> bool:
     return not media_session_id.startswith("}")
 
 
-# In front of a registration's id, in the state of a session that involves it.
+# In front of a registration's id, in the state of a session that involves it, and in its trace.
 REGISTRATION_FIELD = "r:"
 
 
 def session_state_key(media_session_id: str) -> str:
     """hash with TTL: the session's latest status and the registrations it involves."""
     return f"session:{{{media_session_id}}}:state"
+
+
+def call_trace_key(media_session_id: str) -> str:
+    """hash with TTL: the entries of the session's trace, by number, and what they come to (trace.lua)."""
+    return f"session:{{{media_session_id}}}:trace"
 
 
 def bucket_key(client: str) -> str:

@@ -88,7 +88,7 @@ def _with_whole_request(fields: Mapping[str, str]) -> Mapping[str, str]:
 
 
 # What stands before the entries. Source: lua/claim.lua.
-_FIELDS_OF_CLAIM = 12
+_FIELDS_OF_CLAIM = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +284,7 @@ _STATUSES = {str(status): status for status in Status}
 
 def _claim(now_ms: int, raw: Sequence[Any], items: tuple[OutboxItem, ...]) -> Claim:
     subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract = raw[:9]
-    origin, rate, client = raw[9:_FIELDS_OF_CLAIM]
+    origin, rate, client, registration, session = raw[9:_FIELDS_OF_CLAIM]
     _check_text(subscription_id, sink, headers, credential, contract, origin, client)
     own_headers = json.loads(headers)
     if not isinstance(own_headers, dict) or not all(isinstance(value, str) for value in own_headers.values()):
@@ -306,4 +306,6 @@ def _claim(now_ms: int, raw: Sequence[Any], items: tuple[OutboxItem, ...]) -> Cl
         rate=int(rate) if rate else None,
         client=client,
         items=items,
+        registration=registration,
+        session=session,
     )

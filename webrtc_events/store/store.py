@@ -8,6 +8,7 @@ the store's own, in ms since the epoch.
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions
+from webrtc_events.store.call_traces import CallTraces
 from webrtc_events.store.claims import ClaimLimits, Claims
 from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
@@ -57,7 +58,7 @@ class Store:
         self.damage = DamageLog(clock or SystemClock())
         self.partitions = settings.partitions
         self.deadlines = Deadlines.of(settings)
-        connection = Connection(
+        self.connection = connection = Connection(
             client, self.scripts, settings.partitions, self.guard, self.damage, SkippedLog()
         )
         self.rebuild = Rebuild(connection, settings.retention_s * 1000)
@@ -89,6 +90,7 @@ class Store:
         self.registrations = RegistrationRecords(connection)
         self.workers = RunningWorkers(connection)
         self.rate_limits = RateLimits(connection, RequestRate.of(settings))
+        self.call_traces = CallTraces(connection)
 
     @classmethod
     def connect(cls, settings: Settings, options: StoreOptions = DEFAULT_OPTIONS) -> "Store":

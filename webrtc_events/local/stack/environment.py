@@ -25,6 +25,7 @@ def local_environ(
     filled.setdefault(f"{PREFIX}REDIS_URL", redis_url)
     filled.setdefault(f"{PREFIX}OPENID_CONFIGURATION_URL", openid_configuration_url)
     filled.setdefault(f"{PREFIX}SECRET_KEY", secret_key)
+    filled.setdefault(f"{PREFIX}CALL_TRACES", "full")
     filled[f"{PREFIX}SINK_CA_FILE"] = str(_ca_file(environ.get(f"{PREFIX}SINK_CA_FILE"), ca))
     if f"{PREFIX}SOURCE" not in environ:
         filled.setdefault(f"{PREFIX}SINK_VALIDATION_ORIGIN", "localhost")

@@ -11,7 +11,8 @@
 --   claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', the name under
---    which the sink is asked or '', the notifications a minute that it allows or '', client, entry...}
+--    which the sink is asked or '', the notifications a minute that it allows or '', client, registration,
+--    mediaSessionId or '', entry...}
 -- Half of them are those that are due for longest. The others are of clients in a round robin, and of a client's hosts
 --   in another, where many are due (list_in_crowd): so whoever has little due waits behind nobody who has much.
 -- A missing key never removes a due entry: only a settle that saw the outbox empty does.
@@ -100,7 +101,8 @@ end
 local function lease(id)
   local key = subscription_key(id)
   local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason',
-    'contract', 'format', 'fence', 'leased_fence', 'origin', 'rate', 'client', 'number')
+    'contract', 'format', 'fence', 'leased_fence', 'origin', 'rate', 'client', 'number',
+    'registration', 'session')
   if is_newer(of[9]) then
     return false
   end
@@ -160,7 +162,7 @@ local function lease(id)
       'leased_fence', fence, 'claim', ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. fence)
     redis.call('ZADD', KEYS[1], 'XX', lease_until, id)
     claims[#claims + 1] = {id, fence, lease_until, of[1], of[2], of[3] or '', tonumber(of[4]), of[5] or '',
-      of[8] or '', of[12] or '', of[13] or '', of[14] or '', unpack(entries)}
+      of[8] or '', of[12] or '', of[13] or '', of[14] or '', of[16] or '', of[17] or '', unpack(entries)}
     left_bytes = left
   end
   return true

@@ -17,6 +17,7 @@ _NAMES = (
     "erase",
     "hasten",
     "index_page",
+    "index_traces",
     "initial",
     "join_session",
     "mark",
@@ -35,6 +36,7 @@ _NAMES = (
     "sweep",
     "take_rate_slot",
     "take_rate_token",
+    "trace",
     "unregister",
     "update",
 )
@@ -60,6 +62,7 @@ _LAST_SHARED = {
     "create": "payloads",
     "hasten": "outboxes",
     "index_page": "client_index",
+    "index_traces": "common",
     "join_session": "common",
     "prolong_session": "common",
     "read_records": "common",
@@ -70,6 +73,7 @@ _LAST_SHARED = {
     "standing": "client_index",
     "take_rate_slot": "common",
     "take_rate_token": "common",
+    "trace": "common",
 }
 # What a script uses of those that it seldom needs, which are made when it needs the first of them.
 _SELDOM = {"append": {"endings": ("dead_letter", "queue_end", "schedule")}}

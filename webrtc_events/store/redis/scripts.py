@@ -91,11 +91,13 @@ _WRITE_NOTHING_TO_KEEP = frozenset(
         "claim",
         "hasten",
         "index_page",
+        "index_traces",
         "mark",
         "read_records",
         "sweep",
         "take_rate_slot",
         "take_rate_token",
+        "trace",
     }
 )
 
