@@ -33,6 +33,7 @@ _ORDER = (
     "local/demo",
     "console",
     "console/subscriptions",
+    "console/calls",
     "console/ladder",
     "stubs",
     "handlers",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from webrtc_events.console.calls import pages as calls
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.console.section import Section
 from webrtc_events.console.subscriptions import pages as subscriptions
@@ -11,4 +12,7 @@ __all__ = ["sections"]
 
 def sections(parts: ConsoleParts) -> Sequence[Section]:
     """`local` puts its own behind them."""
-    return [Section("Subscriptions", "subscriptions.index", subscriptions.blueprint(parts))]
+    return [
+        Section("Calls", "calls.recent", calls.blueprint(parts)),
+        Section("Subscriptions", "subscriptions.index", subscriptions.blueprint(parts)),
+    ]

@@ -52,7 +52,7 @@ def gone(place: int, accepted_at: int) -> list[Json]:
     """Is there for two events, and then says that it is gone."""
     if place < 4:
         return healthy(place, accepted_at)
-    if place == 2:
+    if place == 4:
         return [
             {"at": accepted_at + 21, "ms": 18, "outcome": "end", "reason": "NETWORK_TERMINATED", "http": 410}
         ]

@@ -1,6 +1,6 @@
 """Draws a ladder as SVG: its heads and its body, which a page shows apart and a file together.
 
-Colours, fonts and lines are in `static/ladder-drawing.css`.
+Colours, fonts and lines are in `static/calls/ladder-drawing.css`.
 """
 
 from collections.abc import Callable

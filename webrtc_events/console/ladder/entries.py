@@ -13,9 +13,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from webrtc_events.contract.strict_json import parse_json
+from webrtc_events.core.errors import InvalidArgument
 from webrtc_events.core.plain_text import printable
 
-__all__ = ["Accepted", "Attempt", "AttemptOutcome", "Entry", "Gap", "Item", "Unreadable", "read_entries"]
+__all__ = [
+    "Accepted",
+    "Attempt",
+    "AttemptOutcome",
+    "Entry",
+    "Gap",
+    "Item",
+    "Unreadable",
+    "notification_in",
+    "read_entries",
+]
 
 # 9999-12-31T23:59:59.999Z, the last moment that RFC 3339 can write.
 _MAX_AT_MS = 253_402_300_799_999
@@ -110,6 +122,17 @@ class Item:
     repeated: bool
 
 
+def notification_in(body: object) -> dict[str, Any] | None:
+    """The JSON object that an entry's `body` holds as text; None if it holds none."""
+    if not isinstance(body, str):
+        return None
+    try:
+        event = parse_json(body.encode("utf-8", "surrogatepass"))
+    except InvalidArgument:
+        return None
+    return event if isinstance(event, dict) else None
+
+
 def read_entries(stored: Iterable[object]) -> list[Item]:
     """The entries in the order in which they are stored."""
     items: list[Item] = []
@@ -183,7 +206,7 @@ def _attempt(members: Mapping[str, Any]) -> Attempt:
         delay_ms=_number(members, "delay_ms"),
         host=_text(members, "host"),
         last=members.get("last") is True,
-        bodies=_bodies(_sent_data(members.get("body"))),
+        bodies=_bodies((notification_in(members.get("body")) or {}).get("data")),
     )
 
 
@@ -192,17 +215,6 @@ def _outcome(value: object) -> AttemptOutcome:
         return AttemptOutcome(value)  # type: ignore[arg-type]
     except ValueError:
         return AttemptOutcome.UNKNOWN
-
-
-def _sent_data(body: object) -> object:
-    """`data` of a notification that is kept as text."""
-    if not isinstance(body, str):
-        return None
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return event.get("data") if isinstance(event, dict) else None
 
 
 def _bodies(data: object) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from webrtc_events.console.ladder.ladder import Mark
 
-__all__ = ["sign"]
+__all__ = ["LEGEND", "sign"]
 
 # Within a square of 10 pixels around its middle; a class that is drawn, and one that is filled.
 _TICK = Markup('<path class="l-sign" d="M-4 0l3 3.5l5 -7"/>')
@@ -26,6 +26,17 @@ _SIGNS = {
     Mark.REFUSED: _CROSS,
     Mark.UNKNOWN: _RING,
 }
+
+
+LEGEND = {
+    Mark.ACCEPTED: "accepted",
+    Mark.DELIVERED: "delivered",
+    Mark.RETRY: "tried again",
+    Mark.DROP: "given up",
+    Mark.END: "ends the subscription",
+    Mark.DUPLICATE: "duplicate",
+}
+"""What a reader should know of; the others speak for themselves."""
 
 
 def sign(mark: Mark, x: float, y: float) -> Markup:

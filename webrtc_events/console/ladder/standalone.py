@@ -28,8 +28,8 @@ def standalone_svg(ladder: Ladder, session: str) -> str:
     height = _TITLE_HEIGHT + HEAD_HEIGHT + layout.height
     title = f"Call {session}"
     parts = [
-        Markup('<title id="l-title">{}</title>').format(title),
-        Markup('<desc id="l-desc">{}</desc>').format(description(ladder)),
+        element("title", "l-tip", title, id="l-title"),
+        element("desc", "l-tip", description(ladder), id="l-desc"),
         Markup("<style>{}</style>").format(Markup(_style())),  # noqa: S704 (files of the package)
         element("rect", "l-ground", width="100%", height="100%"),
         text(12, 28, fitted(title, layout.width - 24, _TITLE_PX), "l-caption"),
@@ -62,5 +62,5 @@ def _style() -> str:
     console = (static / "console.css").read_text(encoding="utf-8")
     root = _ROOT.search(console)
     colours = dict(_TOKEN.findall(root[1] if root else ""))
-    style = (static / "ladder-drawing.css").read_text(encoding="utf-8")
+    style = (static / "calls" / "ladder-drawing.css").read_text(encoding="utf-8")
     return _USE.sub(lambda used: str(colours[used[1]]), style)

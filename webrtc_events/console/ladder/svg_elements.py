@@ -1,9 +1,12 @@
-"""Elements of SVG as markup: what is not markup already is escaped."""
+"""Elements of SVG as markup: what is not markup already is escaped, and has no character that XML has not."""
 
 from markupsafe import Markup, escape
 
+from webrtc_events.core.plain_text import printable
+
 __all__ = ["element", "full_head", "line", "open_head", "text"]
 
+_MAX_CHARACTERS = 10_000
 _HEAD = 9.0
 _HALF_HEAD = 4.5
 
@@ -11,12 +14,17 @@ _HALF_HEAD = 4.5
 def element(name: str, classes: str, *content: str | Markup, **attributes: str | float) -> Markup:
     """`name` with a class, attributes and content. An underscore in an attribute's name is a hyphen."""
     written = "".join(
-        f' {attribute.replace("_", "-")}="{escape(value if isinstance(value, str) else f"{value:g}")}"'
+        f' {attribute.replace("_", "-")}="{_escaped(value if isinstance(value, str) else f"{value:g}")}"'
         for attribute, value in attributes.items()
     )
-    inside = "".join(escape(part) for part in content)
+    inside = "".join(_escaped(part) for part in content)
     # Every value is escaped, and no name comes from outside.
     return Markup(f'<{name} class="{escape(classes)}"{written}>{inside}</{name}>')  # noqa: S704
+
+
+def _escaped(part: str | Markup) -> Markup:
+    """Source: XML 1.0, section 2.2. What may be printed is less than what a text may have."""
+    return part if isinstance(part, Markup) else escape(printable(part, _MAX_CHARACTERS))
 
 
 def text(x: float, y: float, words: str | Markup, classes: str) -> Markup:
