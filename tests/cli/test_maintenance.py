@@ -2,6 +2,7 @@
 
 from tests.harness.builders import append, created, invitation
 from tests.harness.commands import clean_environ, run
+from tests.store.call_notes import accepted, recorded
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import Credential
 from webrtc_events.core.setting_values import secret_keys
@@ -42,8 +43,11 @@ def test_erase_says_what_there_is_asks_and_removes_it(store: Store, environ: dic
     append(store, invitation(1))
     command = ("erase", "--registration", "r1")
     env = clean_environ() | environ
+    recorded(store, accepted(registration="r1"))
     there_is = "1 subscriptions, 0 dead letters, 0 delivery attempts, 0 sequence numbers"
-    assert there_is in run(*command, "--dry-run", env=env).stdout.decode()
+    found = run(*command, "--dry-run", env=env).stdout.decode()
+    assert there_is in found
+    assert ", 1 traces of calls, " in found
     declined = run(*command, env=env, stdin=b"n\n")
     assert declined.returncode == 1
     assert there_is in declined.stderr.decode()

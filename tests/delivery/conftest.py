@@ -10,6 +10,7 @@ import redis
 from tests.harness.sinks import RecordingSink
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
@@ -73,6 +74,7 @@ def make_driver(
         random: Callable[[], float] = lambda: 0.0,
         limits: SinkLimits = LIMITS,
         calls: str = "at once",
+        notes: AttemptNotes | None = None,
     ) -> DispatcherDriver:
         """`calls`: where the store is waited for, see CALLS; in a worker it is in the loop."""
         http: SinkClient[Any] = SinkClient(
@@ -92,6 +94,7 @@ def make_driver(
             random=random,
             options=options or DispatcherOptions(poll_s=0.02, limits=LIMITS),
             calls=CALLS[calls](http, clock or SystemClock()),
+            notes=notes,
         )
         made.append(DispatcherDriver(dispatcher, http, raw_store))
         return made[-1]

@@ -9,11 +9,18 @@ import redis
 
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation, session_status
+from tests.store.call_notes import accepted, recorded
 from webrtc_events.core.model import EventType, NetworkEvent, Registration, Subscription
 from webrtc_events.core.outcomes import ScheduledRetry, SinkResult
 from webrtc_events.store.erasure import Erasure, Traces
 from webrtc_events.store.formats import FORMAT
-from webrtc_events.store.keys import Partition, partition_of, session_state_key
+from webrtc_events.store.keys import (
+    RECENT_CALLS_KEY,
+    Partition,
+    call_trace_key,
+    partition_of,
+    session_state_key,
+)
 from webrtc_events.store.settlements import DroppedEvent, Settlement
 from webrtc_events.store.store import Store
 
@@ -84,6 +91,39 @@ def test_nothing_stays(store: Store, erasure: Erasure, raw_store: "redis.Redis")
     assert traces.sessions == [session_state_key("s-r1"), session_state_key("s1")]
     assert len(traces.own) == 5
     assert kept(raw_store).keys() == {"partitions"}
+
+
+def test_the_traces_of_its_calls_go_and_those_of_others_stay(
+    store: Store, erasure: Erasure, raw_store: "redis.Redis"
+) -> None:
+    recorded(
+        store,
+        accepted("mine", registration="r1"),
+        accepted("shared", registration="r1"),
+        accepted("shared", registration=OTHER),
+        accepted("others", registration=OTHER),
+        accepted("anonymous"),
+        accepted("others-too"),
+    )
+    created(store, event_type=EventType.SESSION_STATUS, session="anonymous")
+    created(store, event_type=EventType.SESSION_STATUS, session="others")
+    traces = erase(erasure)
+    assert traces.calls == [call_trace_key(session) for session in ("anonymous", "mine", "shared")]
+    left = {"others", "others-too"}
+    assert set(raw_store.keys("session:*:trace")) == {call_trace_key(session) for session in left}
+    assert set(raw_store.zrange(RECENT_CALLS_KEY, 0, -1)) == left
+    assert not erase(erasure)
+
+
+def test_a_trace_alone_is_something_to_erase(
+    store: Store, erasure: Erasure, raw_store: "redis.Redis"
+) -> None:
+    recorded(store, accepted("mine", registration="r1"))
+    raw_store.set(call_trace_key("broken"), "x")
+    traces = erase(erasure)
+    assert traces
+    assert traces.calls == [call_trace_key("mine")]
+    assert not erase(erasure)
 
 
 def test_the_others_are_untouched(store: Store, erasure: Erasure, raw_store: "redis.Redis") -> None:

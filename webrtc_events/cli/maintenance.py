@@ -109,8 +109,9 @@ def erase(registration: str, dry_run: bool, yes: bool) -> None:
     """Remove the data of a registration.
 
     Removes its record and latest state, its subscriptions with their outboxes, its dead letters
-    and delivery attempts, and the state of its sessions. The sinks of its subscriptions get no
-    notification of the end. The command may be repeated, also after an interruption.
+    and delivery attempts, the state of its sessions, and the traces of its calls. The sinks of its
+    subscriptions get no notification of the end. The command may be repeated, also after an
+    interruption.
 
     End the registration at the gateway first: the service stores what is published or subscribed
     to afterwards. docs/commands.md, "Erase a registration", says what expires and what is stored
@@ -151,6 +152,7 @@ def _in_words(traces: "Traces") -> str:
         "delivery attempts": len(traces.attempts),
         "sequence numbers": len(traces.sequences),
         "states of sessions": len(traces.sessions),
+        "traces of calls": len(traces.calls),
         "records of the registration": len(traces.own),
     }
     return ", ".join(f"{count} {name}" for name, count in counts.items())

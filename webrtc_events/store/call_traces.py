@@ -15,7 +15,8 @@ __all__ = ["CallFilter", "CallPage", "CallSummary", "CallTraces", "TracePage"]
 # As many as a trace has at most: see trace_writes.py.
 _PAGE = 500
 _CALLS = 50
-# Of the calls that a page passes over because the filter does not want them.
+# Where a filter chooses, so many calls are looked at at once, and so many for one page.
+_LOOKED_AT = 200
 _MAX_LOOKED_AT = 1000
 _COUNTED = ("accepted", "duplicate", "delivered", "retry", "drop", "end", "agreed", "refused", "gap")
 _FIELDS = ("first", "last", "status", "level", "from", *_COUNTED)
@@ -131,12 +132,13 @@ class CallTraces:
         self, cursor: str | None = None, limit: int = _CALLS, wanted: CallFilter | None = None
     ) -> CallPage:
         """Up to `limit` calls. A page that the filter keeps whole takes two round trips."""
+        step = limit if wanted is None else max(limit, _LOOKED_AT)
         wanted = wanted or CallFilter()
         calls: list[CallSummary] = []
         looked_at = 0
         place = _place(cursor)
         while len(calls) < limit and looked_at < _MAX_LOOKED_AT:
-            found = self._older(place, max(limit, _CALLS))
+            found = self._older(place, step)
             if not found:
                 return CallPage(calls, None)
             looked_at += len(found)
@@ -169,6 +171,8 @@ class CallTraces:
 
     def _summaries(self, sessions: Sequence[tuple[str, int]], wanted: CallFilter) -> list[CallSummary | None]:
         """The call of each; None: it has no trace any more, or is not wanted."""
+        if not sessions:
+            return []
         involved = [] if wanted.registration is None else [REGISTRATION_FIELD + wanted.registration]
         with store_errors():
             pipe = self._redis.pipeline()

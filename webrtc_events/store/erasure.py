@@ -10,10 +10,13 @@ from webrtc_events.core.model import EventType
 from webrtc_events.store import scans
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.keys import (
+    RECENT_CALLS_KEY,
     REGISTRATION_FIELD,
     Partition,
+    call_trace_key,
     client_key,
     partition_of,
+    session_of_trace,
     session_state_key,
     set_aside_key,
 )
@@ -37,7 +40,8 @@ class Traces:
 
     `clients` has the client of each of its subscriptions, by id. `newer` are those that a newer
     release wrote, and are skipped. `dead_letters` and `attempts` are ids in their streams;
-    `sequences`, `sessions` and `own` (its record, its latest state, its indexes) are keys.
+    `sequences`, `sessions`, `calls` (traces of its media sessions) and `own` (its record, its latest state,
+    its indexes) are keys.
     """
 
     registration: str
@@ -47,12 +51,13 @@ class Traces:
     attempts: list[str]
     sequences: list[str]
     sessions: list[str]
+    calls: list[str]
     own: list[str]
 
     def __bool__(self) -> bool:
         """Whether there is something to erase."""
-        kept = (self.clients, self.dead_letters, self.attempts, self.sequences, self.sessions, self.own)
-        return any(map(bool, kept))
+        kept = (self.clients, self.dead_letters, self.attempts, self.sequences, self.sessions)
+        return any(map(bool, (*kept, self.calls, self.own)))
 
 
 class Erasure:
@@ -81,6 +86,7 @@ class Erasure:
             attempts=[stream_id for stream_id, _ in attempts],
             sequences=self._sequences(partition, mine),
             sessions=self._sessions(registration, led_to),
+            calls=self._calls(registration, led_to),
             own=[] if newer else self._own(partition, registration),
         )
 
@@ -105,7 +111,11 @@ class Erasure:
             for key in traces.sessions:
                 # A hash without fields is gone.
                 pipe.hdel(key, *_LATEST_STATUS, REGISTRATION_FIELD + traces.registration)
+            for key in traces.calls:
+                pipe.unlink(key)
             pipe.execute()
+            for key in traces.calls:
+                pipe.zrem(RECENT_CALLS_KEY, session_of_trace(key))
             for subscription_id, client in traces.clients.items():
                 pipe.zrem(client_key(client or ""), subscription_id)
             # Indexes of another type hold nothing of them.
@@ -183,6 +193,20 @@ class Erasure:
                 named = {field for field in fields if field.startswith(REGISTRATION_FIELD)}
                 if REGISTRATION_FIELD + registration in named or (not named and key in anonymous):
                     found.add(key)
+        return sorted(found)
+
+    def _calls(self, registration: str, led_to: Collection[str]) -> list[str]:
+        """Traces of sessions that involve it, and of those it led to that involve nobody by name."""
+        field = REGISTRATION_FIELD + registration
+        found = set()
+        for keys in pages_of_keys(self._redis, call_trace_key("*")):
+            answers = zip(keys, self._ask_of(keys, "hexists", field), strict=True)
+            found |= {key for key, there in answers if there and not isinstance(there, Exception)}
+        anonymous = [call_trace_key(session) for session in led_to]
+        for key, fields in zip(anonymous, self._ask_of(anonymous, "hkeys"), strict=True):
+            names = [] if isinstance(fields, Exception) else fields
+            if names and not any(name.startswith(REGISTRATION_FIELD) for name in names):
+                found.add(key)
         return sorted(found)
 
     def _own(self, partition: Partition, registration: str) -> list[str]:

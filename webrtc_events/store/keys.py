@@ -27,6 +27,7 @@ __all__ = [
     "rate_slots_key",
     "read_end_note",
     "session_key",
+    "session_of_trace",
     "session_state_key",
     "set_aside_key",
     "shares_slot",
@@ -204,6 +205,11 @@ def session_state_key(media_session_id: str) -> str:
 def call_trace_key(media_session_id: str) -> str:
     """hash with TTL: the entries of the session's trace, by number, and what they come to (trace.lua)."""
     return f"session:{{{media_session_id}}}:trace"
+
+
+def session_of_trace(key: str) -> str:
+    """The mediaSessionId in a key that `call_trace_key` made."""
+    return key.removeprefix("session:{").removesuffix("}:trace")
 
 
 def bucket_key(client: str) -> str:

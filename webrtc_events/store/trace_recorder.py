@@ -131,7 +131,7 @@ class TraceRecorder:
         while entries > _MAX_UNANSWERED and len(self._unanswered) > 1:
             batch = self._unanswered.pop(0)
             entries -= batch.entries
-            self._buffer.lose(batch.session, batch.entries, "the store does not answer")
+            self._buffer.lose(batch.session, batch.stands_for, "the store does not answer")
         if len(self._to_list) > _MAX_UNANSWERED:
             self._to_list = {}
 

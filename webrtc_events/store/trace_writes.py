@@ -55,11 +55,15 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class TraceBatch:
-    """What one run of a script adds to the trace of a session. `last_ms`: the moment of its last entry."""
+    """What one run of a script adds to the trace of a session. `last_ms`: the moment of its last entry.
+
+    `stands_for`: its entries, with those that gaps among them stand for.
+    """
 
     session: str
     last_ms: int
     entries: int
+    stands_for: int
     call: Call
 
 
@@ -137,7 +141,8 @@ class TraceWrites:
             *texts,
         ]
         call = Call("trace", [call_trace_key(session)], "", args)
-        return TraceBatch(session, max(moments), len(texts), call)
+        stands_for = sum(one.entry.count if isinstance(one.entry, GapEntry) else 1 for one in noted)
+        return TraceBatch(session, max(moments), len(texts), stands_for, call)
 
 
 def _in_turn(pairs: Mapping[str, int]) -> Iterator[str | int]:

@@ -10,7 +10,7 @@
 --       9, 10 the first and the last moment of the entries, ms  11, 12 the session's status, or '', and its moment
 --       13 how many counts, then for each its name and by how much it grows, then
 --       how many registrations, then each, then the entries, at least one
--- Returns 'written', 'repeated' (this batch is there already, and nothing was written), or 'left' (a newer release
+-- Returns 'written', 'repeated' (this batch, or a later one of who writes, is there already: nothing was written), or 'left' (a newer release
 --   wrote the trace, or it is a key of another type: nothing was written).
 
 local key, writer = KEYS[1], 'batch:' .. ARGV[3]
@@ -24,7 +24,8 @@ end
 if (tonumber(of[1]) or 1) > options.format then
   return 'left'
 end
-if of[2] == ARGV[4] then
+-- Batches are sent in order, and again in order.
+if (tonumber(of[2]) or 0) >= tonumber(ARGV[4]) then
   return 'repeated'
 end
 
