@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.console.ladder.hostile import entries
 from tests.console.ladder.traces import failing, gone, hanging, healthy, played
@@ -197,6 +197,7 @@ def test_of_a_very_long_call_the_beginning_and_the_end_are_drawn() -> None:
     assert ladder.rows[-1].at == 2_999
 
 
+@settings(max_examples=40)
 @given(entries())
 def test_every_entry_is_shown_or_counted(stored: list[Any]) -> None:
     items = read_entries(stored)

@@ -5,7 +5,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.console.ladder.hostile import entries
 from tests.console.ladder.traces import failing, gone, hanging, healthy, played
@@ -106,6 +106,7 @@ def test_what_went_wrong_differs_in_more_than_colour() -> None:
     assert all(first.isdisjoint(second) for first, second in pairwise(drawn))
 
 
+@settings(max_examples=40)
 @given(entries())
 def test_whatever_was_recorded_the_picture_is_well_formed_and_runs_nothing(stored: list[Any]) -> None:
     ladder = ladder_of(stored)
@@ -120,6 +121,7 @@ def test_whatever_was_recorded_the_picture_is_well_formed_and_runs_nothing(store
 _ELEMENTS = {"svg", "title", "desc", "style", "rect", "line", "path", "circle", "text", "tspan", "g", "a"}
 
 
+@settings(max_examples=40)
 @given(entries(max_size=4))
 def test_every_row_is_in_the_picture(stored: list[Any]) -> None:
     ladder = ladder_of(stored)
