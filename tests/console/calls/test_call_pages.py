@@ -110,7 +110,7 @@ def test_news_are_what_came_since(store: Store, client: FlaskClient) -> None:
     keep(store, trace[3:])
     news = client.get(f"/calls/{session}/-/news?after={cursor}").json
     assert news is not None
-    assert set(news["parts"]) == {"facts", "ladder", "table"}
+    assert set(news["parts"]) == {"facts", "notes", "ladder", "table"}
     assert "Declined" in news["parts"]["ladder"]
     assert client.get(f"/calls/{session}/-/news?after={news['cursor']}").status_code == 204
 

@@ -42,7 +42,8 @@ def test_a_recorded_call_is_drawn_whole(name: str) -> None:
     shown = texts(picture)
     for entry in trace:
         if entry["kind"] == "accepted":
-            assert f"{entry.get('status', entry['type'])}#{entry['sequence']}" in shown
+            title = entry["status"] if entry["type"] == "session-status" else entry["type"]
+            assert f"{title}#{entry['sequence']}" in shown
     assert "410 · 18 ms" in shown or name != "answered"
 
 

@@ -26,7 +26,7 @@ def one(**members: Any) -> Item:
 def test_an_accepted_event_is_read() -> None:
     item = read_entries(played("declined"))[0]
     assert isinstance(item.entry, Accepted)
-    assert (item.entry.type, item.entry.status, item.entry.sequence) == ("session-invitation", "", 1)
+    assert (item.entry.type, item.entry.status, item.entry.sequence) == ("session-invitation", "Initial", 1)
     assert item.entry.bodies == ("offer",)
     assert item.entry.subscriptions == 1
 

@@ -58,17 +58,12 @@ class _Calls:
     def call(self, session: str) -> str | tuple[str, int]:
         """The page is there before the call is: it shows the call as it comes."""
         found = read_call(self._traces, session)
-        view = self._view(found) if found else None
         page = render_template(
             "calls/call.html",
             session=session,
-            call=found,
-            view=view,
-            outcome=outcome_of(view.items) if view else None,
             level=self._level,
-            revealed=self._revealing.is_revealed(session),
-            may_reveal=current_operator().may_change,
             png_name=file_name(session, "png"),
+            **(self._shown_parts(found) if found else {}),
         )
         return page if found else (page, 404)
 
@@ -78,12 +73,23 @@ class _Calls:
         if not has_news(self._traces, session, after):
             return Response(status=204)
         found = self._found(session)
-        view = self._view(found)
+        shown = self._shown_parts(found)
         parts = {
-            name: render_template(f"calls/_{name}.html", view=view, outcome=outcome_of(view.items))
-            for name in ("facts", "ladder", "table")
+            name: render_template(f"calls/_{name}.html", session=session, **shown)
+            for name in ("facts", "notes", "ladder", "table")
         }
         return jsonify({"cursor": found.cursor, "parts": parts})
+
+    def _shown_parts(self, found: TracedCall) -> dict[str, Any]:
+        """What the parts of the page are rendered from."""
+        view = self._view(found)
+        return {
+            "call": found,
+            "view": view,
+            "outcome": outcome_of(view.items),
+            "revealed": self._revealing.is_revealed(found.session),
+            "may_reveal": current_operator().may_change,
+        }
 
     def svg(self, session: str) -> AnyResponse:
         picture = standalone_svg(self._view(self._found(session)).ladder, session)

@@ -86,7 +86,7 @@ def _arrow(item: Item, accepted: Accepted, lanes: Lanes) -> Row:
         mark=Mark.DUPLICATE if accepted.duplicate else Mark.ACCEPTED,
         source=lanes.of_gateway(accepted),
         target=lanes.service,
-        title=accepted.status or accepted.type or "event",
+        title=_named(accepted.type, accepted.status) or "event",
         facts=_numbered(accepted.sequence),
         result=result,
         bodies=accepted.bodies,
@@ -133,7 +133,12 @@ def _title(attempt: Attempt) -> str:
         return "subscription-ended"
     if attempt.type == _HANDSHAKE:
         return "OPTIONS"
-    return attempt.status or attempt.type or "notification"
+    return _named(attempt.type, attempt.status) or "notification"
+
+
+def _named(event_type: str, status: str) -> str:
+    """Events of a session are told apart by its status, the others by their type."""
+    return status if status and event_type in ("", _SESSION_STATUS) else event_type
 
 
 def _numbered(sequence: int | None) -> tuple[str, ...]:
@@ -155,7 +160,9 @@ def _consequence(attempt: Attempt) -> str:
     if attempt.outcome is AttemptOutcome.DELIVERED:
         return ""
     if attempt.outcome is AttemptOutcome.RETRY:
-        return "tried again" if attempt.delay_ms is None else f"again in {duration(attempt.delay_ms)}"
+        if attempt.delay_ms is None:
+            return "tried again"
+        return f"again in {duration(attempt.delay_ms)}" if attempt.delay_ms else "again at once"
     words = _CONSEQUENCES[attempt.outcome]
     # Without an answer the reason is the result.
     return words if attempt.http is None or not attempt.reason else f"{words}, {_reason(attempt)}"
