@@ -83,7 +83,9 @@ def played(name: str, sinks: Iterable[Sink] = (healthy,), *, full: bool = True) 
             accepted["status"] = event["data"]["status"]
         entries.append(accepted)
         # The first subscription is to the invitation, the others to what follows.
-        wanted = [(1, chosen[0])] if event_type == "session-invitation" else list(enumerate(chosen, start=1))[1:]
+        wanted = (
+            [(1, chosen[0])] if event_type == "session-invitation" else list(enumerate(chosen, start=1))[1:]
+        )
         accepted["subscriptions"] = len(wanted)
         for number, sink in wanted:
             for attempt, made in enumerate(sink(place, accepted_at), start=1):
