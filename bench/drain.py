@@ -8,12 +8,14 @@ the order.
 
     --compare DIR   another checkout beside this one, run by DIR/.venv/bin/python, or by --python
     --compiled      this checkout, compiled, beside it as it is (`make bench-compiled` compiles it first)
+    --traces        with traces of calls, `metadata` and `full`, beside none
     --peers         Celery, dramatiq, taskiq and BullMQ beside it (`make bench-peers` installs them), and
                     bare libcurl, which is the limit of wire and sink
 """
 
 import argparse
 import sys
+from dataclasses import replace
 
 from harness.contenders import SERVICE, Contender, compiled, libcurl, peers, release_in, service
 from harness.report import finish, machine, show_machine
@@ -51,6 +53,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--compare", metavar="DIR", help="another checkout")
     parser.add_argument("--python", metavar="PATH", help="the interpreter of the other checkout")
     parser.add_argument("--compiled", action="store_true", help="with its delivery path compiled")
+    parser.add_argument("--traces", action="store_true", help="with traces of calls")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--libcurl", action="store_true", help="bare libcurl beside it, without other peers")
     parser.add_argument(
@@ -70,11 +73,18 @@ def _contenders(options: argparse.Namespace, place: Scene) -> list[Contender]:
         found.append(service(name, place.job, place.job_path, release, worker))
     if options.compiled:
         found.append(service(f"{SERVICE}, compiled", place.job, place.job_path, compiled(), worker))
+    if options.traces:
+        found += [_traced(found[0], level) for level in ("metadata", "full")]
     beside = [libcurl(place.job_path)] if options.libcurl or options.peers else []
     if options.peers:
         beside += peers(place.job_path)
     wanted = options.only.lower().split(",")
     return found + [peer for peer in beside if any(text in peer.name.lower() for text in wanted)]
+
+
+def _traced(contender: Contender, level: str) -> Contender:
+    environ = {**contender.environ, "WEBRTC_EVENTS_CALL_TRACES": level}
+    return replace(contender, name=f"{contender.name}, traces {level}", environ=environ)
 
 
 if __name__ == "__main__":

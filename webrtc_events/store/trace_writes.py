@@ -2,7 +2,7 @@
 
 import itertools
 import secrets
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -165,16 +165,16 @@ def _latest_status(entries: Iterable[TraceEntry]) -> tuple[str, int]:
     return found
 
 
-def _counted(entries: Iterable[TraceEntry]) -> Counter[str]:
+def _counted(entries: Iterable[TraceEntry]) -> dict[str, int]:
     """Source of the names: call_traces.py."""
-    counts: Counter[str] = Counter()
+    counts: defaultdict[str, int] = defaultdict(int)
     for entry in entries:
-        match entry:
-            case AcceptedEntry(duplicate=duplicate):
-                counts["accepted"] += 1
-                counts["duplicate"] += duplicate
-            case AttemptEntry(outcome=outcome):
-                counts[outcome] += 1
-            case GapEntry(count=count):
-                counts["gap"] += count
-    return +counts
+        if isinstance(entry, AttemptEntry):
+            counts[entry.outcome] += 1
+        elif isinstance(entry, GapEntry):
+            counts["gap"] += entry.count
+        else:
+            counts["accepted"] += 1
+            if entry.duplicate:
+                counts["duplicate"] += 1
+    return counts

@@ -26,6 +26,8 @@ def local_environ(
     filled.setdefault(f"{PREFIX}OPENID_CONFIGURATION_URL", openid_configuration_url)
     filled.setdefault(f"{PREFIX}SECRET_KEY", secret_key)
     filled.setdefault(f"{PREFIX}CALL_TRACES", "full")
+    # With all that is said in it, a call takes 150 kB: this is a machine with other work.
+    filled.setdefault(f"{PREFIX}CALL_TRACES_KEPT", "1000")
     filled[f"{PREFIX}SINK_CA_FILE"] = str(_ca_file(environ.get(f"{PREFIX}SINK_CA_FILE"), ca))
     if f"{PREFIX}SOURCE" not in environ:
         filled.setdefault(f"{PREFIX}SINK_VALIDATION_ORIGIN", "localhost")
