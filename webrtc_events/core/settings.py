@@ -83,6 +83,13 @@ class Settings:
         "PEM files of private keys: the first signs notifications, all are published",
         secret=True,
     )
+    console_url: str | None = _setting(
+        read.console_url, "", "the console's address in browsers, https://<host>; with it people log in"
+    )
+    console_client_id: str | None = _setting(read.text, "", "the console's client id at the token issuer")
+    console_client_secret: str | None = _setting(
+        read.text, "", "the console's client secret; a public client has none", secret=True
+    )
     log_deliveries: int = _setting(
         read.count(0), "1", "one of this many deliveries has a line in the log, with 0 none"
     )
@@ -206,6 +213,9 @@ class Settings:
         if settings.sink_validation and settings.origin is None:
             name = f"{PREFIX}SINK_VALIDATION_ORIGIN"
             raise SettingsError([f"{name} must be set: {PREFIX}SOURCE has no DNS name to ask sinks under"])
+        if (settings.console_url is None) != (settings.console_client_id is None):
+            both = f"{PREFIX}CONSOLE_URL and {PREFIX}CONSOLE_CLIENT_ID"
+            raise SettingsError([f"{both} must be set together: people log in with both"])
         holders = ("outbox_bytes", "claim_bytes", "worker_bytes")
         small = [holder for holder in holders if getattr(settings, holder) < settings.event_bytes]
         if small:

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.production.operations.tools import adapted, tool
 from tests.production.operations.units import DEPLOY, INSTALLED, SCRIPTS, Unit
 
 UNITS = sorted(DEPLOY.glob("*.service"))
-# What tells the two apart; all else is the same.
+# What tells them apart; all else is the same.
 OWN = {"Description", "Environment", "ExecStart", "TimeoutStopSec"}
 
 
@@ -47,11 +48,15 @@ def test_a_unit_is_as_closed_as_the_document_says(unit: Path, document: Document
     assert score is not None, done.stdout
 
 
-def test_both_units_are_confined_alike() -> None:
-    api, worker = (Unit(path).settings() for path in UNITS)
-    assert {key: api[key] for key in api if key not in OWN} == {
-        key: worker[key] for key in worker if key not in OWN
-    }
+def test_all_units_are_confined_alike() -> None:
+    first, *others = ({key: value for key, value in unit.items() if key not in OWN} for unit in _settings())
+    assert len(others) == 2
+    assert others == [first, first]
+
+
+def _settings() -> Iterator[Mapping[str, str]]:
+    for path in UNITS:
+        yield Unit(path).settings()
 
 
 def test_the_document_names_every_unit_and_no_other(document: Document) -> None:
@@ -61,5 +66,10 @@ def test_the_document_names_every_unit_and_no_other(document: Document) -> None:
     # webrtc-events-network is made by a block of the document.
     kinds = {name.split("@")[0] + ("@" if "@" in name else "") for name in named} - {"webrtc-events-network"}
     assert kinds == names
-    (install,) = (line for line in document.block("Start").splitlines() if line.startswith("install "))
-    assert set(re.findall(r"deploy/(\S+)", install)) == {path.name for path in UNITS}
+    installs = [
+        line
+        for section in ("Start", "Console")
+        for line in document.block(section).splitlines()
+        if line.startswith("install ")
+    ]
+    assert set(re.findall(r"deploy/(\S+)", " ".join(installs))) == {path.name for path in UNITS}

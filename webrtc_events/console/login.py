@@ -1,0 +1,207 @@
+"""The login: an authorization code with PKCE from the deployment's token issuer, then a session cookie.
+
+Sources: OpenID Connect Core 1.0, section 3.1; RFC 7636 (PKCE); RFC 9700, section 2.1.1.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import jwt
+import requests
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.flask_client import FlaskIntegration, FlaskOAuth2App
+from authlib.integrations.requests_client import OAuth2Session
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
+from joserfc.errors import JoseError
+from werkzeug.wrappers import Response
+
+from webrtc_events.console.access import Operator
+from webrtc_events.console.audit import record_change
+from webrtc_events.core.clock import Clock
+from webrtc_events.core.errors import PermissionDenied, Unauthenticated, Unavailable
+from webrtc_events.core.log_masking import PersonalData
+
+__all__ = ["SCOPE", "LoginAccess", "LoginOptions"]
+
+log = logging.getLogger(__name__)
+
+SCOPE: Final = "webrtc-events:operate"
+"""Who has it sees the console, and changes what it can change."""
+
+_PREFIX: Final = "/login"
+_DONE: Final = "/done"
+_SESSION_S: Final = 3600
+_TIMEOUT_S: Final = 5.0
+_SESSION_KEY: Final = "operator"
+_BEGAN_AT: Final = "path"
+_MAX_PATH: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LoginOptions:
+    """`url`: where browsers find the console. `client_secret` None: a public client."""
+
+    url: str
+    configuration_url: str
+    client_id: str
+    client_secret: str | None
+
+
+class _IssuerSession(OAuth2Session):
+    """No proxies, .netrc or CA bundles from the environment."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.trust_env = False
+
+
+class _Issuer(FlaskOAuth2App):
+    """Authlib keeps state, nonce and code verifier in the session, and checks them."""
+
+    client_cls = _IssuerSession
+
+
+class LoginAccess:
+    """Pages for those who have logged in with the scope, for an hour; then they log in again.
+
+    The name under which an operator stands in the log is the `sub` of the issuer.
+    """
+
+    def __init__(self, options: LoginOptions, clock: Clock) -> None:
+        self._options = options
+        self._clock = clock
+        self._host = urlsplit(options.url).netloc
+        self._issuer = _Issuer(
+            FlaskIntegration("issuer"),
+            "issuer",
+            client_id=options.client_id,
+            client_secret=options.client_secret,
+            server_metadata_url=options.configuration_url,
+            client_kwargs={
+                "scope": f"openid profile {SCOPE}",
+                "code_challenge_method": "S256",
+                "default_timeout": _TIMEOUT_S,
+            },
+        )
+        self.pages = self._blueprint()
+
+    def enter(self) -> Operator | Response:
+        if request.host.lower() != self._host:
+            abort(400, f"Open the console at {self._options.url}.")
+        operator = self._operator()
+        if operator is not None:
+            return operator
+        if request.blueprint == self.pages.name:
+            return Operator("", may_change=False)
+        if request.method == "GET" and request.accept_mimetypes.accept_html:
+            return redirect(url_for("login.begin", path=request.full_path.rstrip("?")[:_MAX_PATH]))
+        raise Unauthenticated
+
+    def _operator(self) -> Operator | None:
+        """Who has logged in, less than an hour ago."""
+        found = session.get(_SESSION_KEY)
+        if not isinstance(found, dict) or self._clock.now() >= found.get("until", 0):
+            return None
+        return Operator(found["name"], may_change=True, logged_in=True, shown=found["shown"])
+
+    def _blueprint(self) -> Blueprint:
+        pages = Blueprint("login", __name__, url_prefix=_PREFIX)
+
+        @pages.get("/")
+        def begin() -> Response:
+            session.clear()
+            session[_BEGAN_AT] = _local_path(request.args.get("path", ""))
+            try:
+                answer: Response = self._issuer.authorize_redirect(f"{self._options.url}{_PREFIX}{_DONE}")
+            except (requests.RequestException, RuntimeError) as error:
+                raise _out_of_reach(error) from error
+            return answer
+
+        @pages.get(_DONE)
+        def done() -> Response:
+            if self._operator() is not None:
+                # Several tabs had begun, and another was first.
+                return redirect(url_for("home"))
+            path = _local_path(session.get(_BEGAN_AT, ""))
+            operator, until = self._logged_in(), round(self._clock.now()) + _SESSION_S
+            # A session from before the login is worth nothing after it.
+            session.clear()
+            session[_SESSION_KEY] = {**operator, "until": until}
+            log.info("operator=%s logged in", operator["name"])
+            return redirect(path)
+
+        @pages.post("/out")
+        def logout() -> Response:
+            record_change("logout", "done")
+            session.clear()
+            return redirect(url_for(".out"), 303)
+
+        @pages.get("/out")
+        def out() -> str:
+            return render_template("logged_out.html")
+
+        return pages
+
+    def _logged_in(self) -> dict[str, str]:
+        """Name and shown name of who comes back from the issuer.
+
+        Raises:
+            PermissionDenied: the issuer refused, what it said is not valid, or the scope is not granted.
+            Unavailable: the issuer does not answer.
+        """
+        try:
+            token = self._issuer.authorize_access_token(
+                claims_options={
+                    "iss": {"essential": True, "value": self._issuer.load_server_metadata().get("issuer")},
+                    "aud": {"essential": True, "value": self._options.client_id},
+                }
+            )
+        except requests.RequestException as error:
+            raise _out_of_reach(error) from error
+        except (AuthlibBaseError, JoseError, ValueError) as error:
+            log.warning("a login was refused: %s", error)
+            raise PermissionDenied(f"The login did not succeed ({_code_of(error)}). Log in again.") from error
+        claims = token.get("userinfo")
+        if claims is None:
+            raise PermissionDenied("The issuer says nothing of who logged in: it gave no id_token.")
+        name = str(claims["sub"])
+        if SCOPE not in _granted(token):
+            log.warning("a login was refused: operator=%s lacks the scope %s", PersonalData(name), SCOPE)
+            raise PermissionDenied(
+                f"You have logged in, but the issuer did not grant you the scope {SCOPE}. "
+                "Ask whoever manages accounts there for it."
+            )
+        return {"name": name, "shown": str(claims.get("preferred_username") or claims.get("name") or name)}
+
+
+def _granted(token: dict[str, Any]) -> frozenset[str]:
+    """The scopes that the issuer says it granted, in its answer or in the access token, which came with it.
+
+    One that says nothing of them grants none here, where RFC 6749, 5.1, means all that was asked for.
+    """
+    said = token.get("scope")
+    if said is None:
+        try:
+            claims = jwt.decode(token["access_token"], options={"verify_signature": False})
+        except jwt.PyJWTError:
+            return frozenset()
+        said = claims.get("scope", claims.get("scp", ""))
+    return frozenset(said.split() if isinstance(said, str) else map(str, said))
+
+
+def _local_path(path: str) -> str:
+    """Where a login leads back to: a page of the console, and never another site."""
+    is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if is_local else "/"
+
+
+def _code_of(error: Exception) -> str:
+    """The error's name, such as `access_denied`: what it says besides may be anybody's words."""
+    return str(getattr(error, "error", None) or type(error).__name__)[:60]
+
+
+def _out_of_reach(error: Exception) -> Unavailable:
+    log.warning("the token issuer is out of reach for a login: %s", error)
+    return Unavailable("The token issuer cannot be reached: nobody can log in. Try again later.")

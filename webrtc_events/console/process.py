@@ -1,0 +1,135 @@
+"""`webrtc-events console`: the console as a process of its own, under gunicorn."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from webrtc_events.console.access import Access, MachineAccess
+from webrtc_events.console.console_app import ConsoleOptions, console_app, session_key
+from webrtc_events.console.console_parts import ConsoleParts
+from webrtc_events.console.health import with_health
+from webrtc_events.console.login import LoginAccess, LoginOptions
+from webrtc_events.console.sections import sections
+from webrtc_events.core.clock import Clock
+from webrtc_events.core.log_config import LineFormatter, RequestFields
+from webrtc_events.core.log_masking import Masking, mask_logs
+from webrtc_events.core.settings import PREFIX, Settings
+from webrtc_events.core.start_faults import CannotStart, exit_one_of_many
+from webrtc_events.gunicorn_conf import post_fork
+from webrtc_events.store.store import Store
+
+__all__ = ["ConsoleProcess", "build"]
+
+_THREADS: Final = 8
+_GRACE_S: Final = 10
+# gunicorn's Arbiter.WORKER_BOOT_ERROR
+_BOOT_ERROR: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleProcess:
+    """`port` 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def run(self, settings: Settings, clock: Clock) -> None:
+        """Serves until SIGTERM or SIGINT; requests under way may end.
+
+        Raises:
+            CannotStart: another address than loopback without a login.
+            Unavailable, PartitionMismatch: see `Store.connect`.
+        """
+        if settings.console_url is None and not _is_loopback(self.host):
+            raise CannotStart(
+                f"without a login the console listens on loopback only, not on {self.host}: set "
+                f"{PREFIX}CONSOLE_URL and {PREFIX}CONSOLE_CLIENT_ID, or leave --host out"
+            )
+        # What cannot work is said here, once.
+        Store.connect(settings).close()
+        _Server(settings, clock, f"{_in_url(self.host)}:{self.port}").run()
+
+
+def build(settings: Settings, clock: Clock) -> Any:
+    """The WSGI application, over a store that is open as long as the process runs."""
+    mask_logs(Masking.of(settings))
+    store = Store.connect(settings)
+    url = settings.console_url
+    options = ConsoleOptions(
+        session_key=session_key(settings.secret_key[0]),
+        access=_access(settings, clock),
+        secure=url is not None and url.startswith("https:"),
+    )
+    pages = console_app(options, sections(ConsoleParts(store, settings, clock)))
+    return with_health(pages, store.ping)
+
+
+def _access(settings: Settings, clock: Clock) -> Access:
+    if settings.console_url is None or settings.console_client_id is None:
+        return MachineAccess()
+    login = LoginOptions(
+        settings.console_url,
+        settings.openid_configuration_url,
+        settings.console_client_id,
+        settings.console_client_secret,
+    )
+    return LoginAccess(login, clock)
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """One process that serves, in threads: people are few, and most of a page is waiting for the store.
+
+    gunicorn's parent replaces it should it hang or crash, and tells systemd when it listens.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, bind: str) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._bind = bind
+        super().__init__()
+
+    def load_config(self) -> None:
+        options: Mapping[str, Any] = {
+            "bind": self._bind,
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": _THREADS,
+            "graceful_timeout": _GRACE_S,
+            "control_socket_disable": True,
+            # Addresses may name a registration.
+            "accesslog": None,
+            "errorlog": "-",
+            "logger_class": _Log,
+            "post_fork": post_fork,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        with exit_one_of_many(_BOOT_ERROR, self._clock):
+            return build(self._settings, self._clock)
+
+
+class _Log(Logger):  # type: ignore[misc]
+    """gunicorn's lines, in the form of all others."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(LineFormatter())
+            handler.addFilter(RequestFields())
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
