@@ -160,6 +160,8 @@ def test_nobody_reveals_without_the_right_to_it_or_from_elsewhere(
     store: Store, settings: Settings, client: FlaskClient, session: str
 ) -> None:
     class OnlyLooking:
+        pages = None
+
         def enter(self) -> Operator:
             return Operator("guest", may_change=False)
 

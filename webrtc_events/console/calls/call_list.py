@@ -69,7 +69,7 @@ def _row(call: CallSummary) -> CallRow:
     return CallRow(
         session=call.session,
         shown=printable(call.session, _MAX_CHARACTERS),
-        first_seen=date_time(call.first_ms),
+        first_seen=date_time(call.first_ms).removesuffix(" UTC"),
         lasted=duration(max(call.last_ms - call.first_ms, 0)),
         status=printable(call.status, 60),
         outcome=call.outcome,

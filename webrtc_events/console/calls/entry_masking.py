@@ -112,7 +112,7 @@ class EntryMasking:
 
     def _sink(self, sink: Any, host: Any) -> str:
         """The path of a sink may name a person, or be a secret."""
-        return f"{host}/{_MASKED}" if isinstance(host, str) and isinstance(sink, str) else _MASKED
+        return f"{host}/…" if isinstance(host, str) and isinstance(sink, str) else _MASKED
 
     def _pseudonym(self, text: str) -> str:
         return text if not text or _PSEUDONYM.fullmatch(text) else self._masking.pseudonym(text)

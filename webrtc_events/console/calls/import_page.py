@@ -44,6 +44,7 @@ def add(pages: Blueprint, masking: EntryMasking) -> None:
         return render_template(
             "calls/imported.html",
             session=session,
+            imported=True,
             exported_at=printable(read.exported_at, 40),
             level=read.level,
             view=view,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from webrtc_events.console.audit import current_operator
@@ -30,7 +30,7 @@ def blueprint(parts: ConsoleParts) -> Blueprint:
     pages = Blueprint("calls", __name__, url_prefix="/calls")
     calls = _Calls(parts)
     import_page.add(pages, EntryMasking(parts.masking))
-    pages.context_processor(lambda: {"legend": LEGEND, "sign": sign})
+    pages.context_processor(lambda: {"legend": LEGEND, "sign": sign, "has_subscriptions": _has_subscriptions})
     pages.add_url_rule("/", "recent", calls.recent)
     pages.add_url_rule(_CALL, "call", calls.call)
     pages.add_url_rule(f"{_CALL}/-/news", "news", calls.news)
@@ -40,6 +40,11 @@ def blueprint(parts: ConsoleParts) -> Blueprint:
     pages.add_url_rule(f"{_CALL}/-/reveal", "reveal", calls.reveal, methods=["POST"])
     pages.add_url_rule(f"{_CALL}/-/hide", "hide", calls.hide, methods=["POST"])
     return pages
+
+
+def _has_subscriptions() -> bool:
+    """Whether this console has pages of subscriptions to link to."""
+    return "subscriptions" in current_app.blueprints
 
 
 class _Calls:
