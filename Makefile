@@ -15,6 +15,7 @@ REPORT ?=
 MADE := $(VENV)/.made
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
+BROWSES := $(VENV)/.browses
 MUTATES := $(VENV)/.mutates
 CONFORMS := $(VENV)/.conforms
 CHECKS := $(VENV)/.checks
@@ -31,7 +32,7 @@ BULLMQ := bench/peers/bullmq
 BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
+.PHONY: help serve demo test slow test-all test-browser mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
   conformance check types clean
 
 help:
@@ -40,6 +41,7 @@ help:
 	@echo 'make test    run the tests, but the slow ones: two minutes or so'
 	@echo 'make slow    run the tests that take seconds each, or a machine: full installs, failovers, crowds'
 	@echo 'make test-all   run both'
+	@echo 'make test-browser   look at the pages as people do, in the Chromium of this machine (Debian: apt install chromium)'
 	@echo 'make mutation   change pure modules a little at a time: is there a test that fails?'
 	@echo 'make chaos   kill, pause and empty what a running service consists of, and count what is lost;'
 	@echo '             ARGS="--seed 7" repeats a run, ARGS="--events 50000" makes a longer one;'
@@ -86,6 +88,10 @@ slow: $(TESTS)
 
 test-all: $(TESTS)
 	$(PYTEST) -n auto $(ARGS)
+
+# CHROMIUM=/path/to/it where it is not in PATH; ARGS="--screenshots docs/images" writes those of the README anew.
+test-browser: $(BROWSES)
+	$(PYTEST) tests/browser $(ARGS)
 
 # The modules and their tests are in pyproject.toml; ARGS="webrtc_events.store.keys*" for some of them.
 mutation: $(MUTATES)
@@ -161,6 +167,11 @@ $(RUNS): pyproject.toml $(MADE)
 $(TESTS): $(RUNS)
 	@echo 'Installing what the tests need'
 	@$(PIP) install --group test
+	@touch $@
+
+$(BROWSES): $(RUNS)
+	@echo 'Installing what drives a browser'
+	@PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 $(PIP) install --group browser
 	@touch $@
 
 $(MUTATES): $(RUNS)

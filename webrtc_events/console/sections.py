@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from webrtc_events.console.calls import pages as calls
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.console.overview import pages as overview
 from webrtc_events.console.section import Section
@@ -14,5 +15,6 @@ def sections(parts: ConsoleParts) -> Sequence[Section]:
     """`local` puts its own behind them."""
     return [
         Section("Overview", "overview.index", overview.blueprint(parts)),
+        Section("Calls", "calls.recent", calls.blueprint(parts)),
         Section("Subscriptions", "subscriptions.index", subscriptions.blueprint(parts)),
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from webrtc_events.contract.strict_json import parse_json
 from webrtc_events.core.errors import InvalidArgument
-from webrtc_events.local.plain_text import escaped, printable
+from webrtc_events.core.plain_text import escaped, printable
 from webrtc_events.local.sink.received import Received
 
 __all__ = ["full_text", "row"]

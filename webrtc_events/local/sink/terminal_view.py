@@ -2,7 +2,7 @@
 
 import click
 
-from webrtc_events.local.plain_text import printable
+from webrtc_events.core.plain_text import printable
 from webrtc_events.local.sink.received import Received
 
 __all__ = ["describe", "styled"]

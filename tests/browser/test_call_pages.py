@@ -1,0 +1,316 @@
+"""The pages of calls as people see and use them."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.visitor import Scheme, Visitor
+from tests.console.ladder.traces import failing, gone, hanging, healthy, played
+from tests.console.traced import keep
+from webrtc_events.store.store import Store
+
+Visit = Callable[..., Visitor]
+SINKS = [healthy, healthy, failing, hanging, gone]
+WIDTHS = [360, 768, 1280, 1920, 2560]
+
+# Texts of one SVG element that lie on each other, by their boxes.
+OVERLAPS = """() => {
+  const found = [];
+  for (const picture of document.querySelectorAll("svg.ladder")) {
+    const texts = [...picture.querySelectorAll("text")];
+    const boxes = texts.map((text) => [text.textContent, text.getBoundingClientRect()]);
+    for (const [index, [text, box]] of boxes.entries()) {
+      for (const [other, there] of boxes.slice(index + 1)) {
+        const beside = box.right <= there.left + 1 || there.right <= box.left + 1;
+        const apart = box.bottom <= there.top + 3 || there.bottom <= box.top + 3;
+        if (!beside && !apart) found.push(`${text} / ${other}`);
+      }
+    }
+  }
+  return found;
+}"""
+# Texts that reach out of the head of their lane.
+OUTSIDE = """() => [...document.querySelectorAll(".l-lane")].flatMap((lane) => {
+  const box = lane.querySelector("rect").getBoundingClientRect();
+  return [...lane.querySelectorAll("text")].filter((text) => {
+    const inside = text.getBoundingClientRect();
+    return inside.left < box.left || inside.right > box.right || inside.bottom > box.bottom;
+  }).map((text) => text.textContent);
+})"""
+
+
+@pytest.fixture
+def session(store: Store) -> str:
+    return keep(store, played("answered", SINKS))
+
+
+@pytest.fixture
+def call_url(console_url: str, session: str) -> str:
+    return f"{console_url}/calls/{session}"
+
+
+def rows(page: Page) -> Locator:
+    return page.locator(".ladder-body a[data-key]")
+
+
+def visible_rows(page: Page) -> Locator:
+    return page.locator(".ladder-body a[data-key]:not(.is-later)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(
+    store: Store, visit: Visit, console_url: str, call_url: str, scheme: Scheme, screenshots: Path
+) -> None:
+    keep(store, played("hold-resume", [healthy, failing]))
+    keep(store, played("declined", [healthy, healthy]))
+    calls = visit(f"{console_url}/calls/", scheme=scheme)
+    assert calls.faults() == []
+    calls.picture(screenshots / f"calls-{scheme}.png")
+    call = visit(call_url, scheme=scheme, width=1600, height=1000)
+    expect(call.page.locator(".replay")).to_be_visible()
+    assert call.faults() == []
+    call.picture(screenshots / f"call-ladder-{scheme}.png")
+    rows(call.page).nth(3).click()
+    call.page.locator(".as-table > summary").click()
+    expect(call.page.locator(".panel")).to_contain_text("SDP offer")
+    assert call.faults() == []
+    call.picture(screenshots / f"call-entry-{scheme}.png")
+    entry = rows(call.page).nth(3).get_attribute("href")
+    assert visit(f"{console_url}{entry}", scheme=scheme).faults() == []
+    assert visit(f"{console_url}/calls/unknown", scheme=scheme).faults() == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_width_has_room(
+    visit: Visit, call_url: str, console_url: str, width: int, screenshots: Path
+) -> None:
+    call = visit(call_url, width=width)
+    expect(call.page.locator(".replay")).to_be_visible()
+    assert call.overflow() <= 0
+    assert call.run(OVERLAPS) == []
+    assert call.run(OUTSIDE) == []
+    call.picture(screenshots / f"call-{width}.png")
+    rows(call.page).first.click()
+    expect(call.page.locator(".panel")).to_be_visible()
+    assert call.overflow() <= 0
+    assert visit(f"{console_url}/calls/", width=width).overflow() <= 0
+
+
+def test_fifty_lanes_scroll(store: Store, visit: Visit, console_url: str) -> None:
+    session = keep(store, played("declined", [healthy] * 51))
+    call = visit(f"{console_url}/calls/{session}")
+    assert call.overflow() <= 0
+    assert call.run(OVERLAPS) == []
+    assert call.run("document.querySelector('.ladder-scroll').scrollWidth") > 12_000
+
+
+def test_without_script_the_whole_call_is_there(visit: Visit, call_url: str) -> None:
+    page = visit(call_url, script=False).page
+    assert rows(page).count() > 40
+    expect(page.locator(".replay")).to_be_hidden()
+    rows(page).nth(1).click()
+    expect(page.locator("main")).to_contain_text("SDP offer")
+    expect(page.locator("main")).to_contain_text("originatorName")
+
+
+def test_an_entry_opens_beside_the_ladder_by_mouse_and_keyboard(visit: Visit, call_url: str) -> None:
+    page = visit(call_url).page
+    panel = page.locator(".panel")
+    rows(page).nth(1).click()
+    expect(panel).to_contain_text("session-invitation #1")
+    expect(rows(page).nth(1)).to_have_attribute("aria-current", "true")
+    # The ladder stays usable.
+    rows(page).nth(2).click()
+    expect(panel).to_contain_text("InProgress #2")
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(rows(page).nth(2)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(rows(page).nth(3)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(panel).to_contain_text("Request took")
+    expect(panel.locator(".panel-title")).to_be_focused()
+    panel.get_by_role("button", name="Close").click()
+    expect(rows(page).nth(3)).to_be_focused()
+
+
+def test_the_ladder_is_one_stop_of_the_tab_key(visit: Visit, call_url: str) -> None:
+    page = visit(call_url).page
+    expect(page.locator(".replay")).to_be_visible()
+    assert page.locator('.ladder-body a[data-key][tabindex="0"]').count() == 1
+
+
+def test_replay_steps_plays_and_ends(visit: Visit, call_url: str) -> None:
+    page = visit(call_url).page
+    everything = rows(page).count()
+    slider = page.get_by_role("slider", name="Moment of the call")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(visible_rows(page)).to_have_count(everything - 1)
+    slider.fill("0")
+    expect(visible_rows(page)).to_have_count(1)
+    page.keyboard.press("ArrowRight")
+    expect(visible_rows(page)).to_have_count(2)
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^09:14:02\.359, 2 of \d+$"))
+    page.get_by_role("button", name="One row back").click()
+    expect(visible_rows(page)).to_have_count(1)
+    page.get_by_label("Speed").select_option("60")
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    # What is played is kept in sight.
+    expect(visible_rows(page)).to_have_count(everything, timeout=60_000)
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    assert page.evaluate("document.querySelector('.ladder-scroll').scrollTop") > 1_000
+
+
+def test_replay_can_be_paused(visit: Visit, call_url: str) -> None:
+    page = visit(call_url).page
+    page.get_by_role("slider", name="Moment of the call").fill("0")
+    page.get_by_role("button", name="Play").click()
+    expect(visible_rows(page).nth(2)).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    paused = visible_rows(page).count()
+    assert 3 <= paused < rows(page).count()
+    page.get_by_role("button", name="One row on").click()
+    expect(visible_rows(page).nth(paused)).to_be_visible()
+
+
+def test_personal_data_is_revealed_and_hidden_again(visit: Visit, call_url: str) -> None:
+    page = visit(call_url).page
+    panel = page.locator(".panel")
+    rows(page).first.click()
+    expect(panel).to_contain_text("masked: audio, video")
+    expect(panel).not_to_contain_text("Alice Meyer")
+    panel.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Reveal personal data").click()
+    rows(page).first.click()
+    expect(panel).to_contain_text("Alice Meyer")
+    expect(panel).to_contain_text("m=audio")
+    panel.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Hide").click()
+    rows(page).first.click()
+    expect(panel).not_to_contain_text("Alice Meyer")
+
+
+def drawn(page: Page) -> str:
+    """The picture, without what a file has not: addresses, and marks of the page's script."""
+    markup = page.locator(".ladder-body").evaluate("element => element.innerHTML")
+    return re.sub(r' (href|data-key|tabindex|aria-current)="[^"]*"', "", markup)
+
+
+@pytest.mark.parametrize("revealed", [False, True])
+def test_an_exported_call_is_imported_as_the_same_ladder(
+    visit: Visit, call_url: str, tmp_path: Path, *, revealed: bool
+) -> None:
+    visitor = visit(call_url)
+    page = visitor.page
+    if revealed:
+        page.get_by_role("button", name="Reveal personal data").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="JSON").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert ("Alice Meyer" in file.read_text()) is revealed
+    assert json.loads(file.read_text())["format"] == "webrtc-events call trace"
+    exported = drawn(page)
+    page.goto(call_url.rpartition("/")[0] + "/")
+    page.get_by_label("File").set_input_files(file)
+    if revealed:
+        page.get_by_label("Show personal data").check()
+    page.locator(".import button").click()
+    expect(page.locator(".imported")).to_contain_text("Imported, not stored")
+    assert drawn(page) == exported
+    rows(page).nth(1).click()
+    expect(page.locator(".panel")).to_contain_text("Alice Meyer" if revealed else "masked: audio, video")
+    assert visitor.faults() == []
+
+
+# How many pixels of a picture have a colour of those that a delivered notification has.
+GREEN = """async (picture) => {
+  const bytes = Uint8Array.from(atob(picture), (character) => character.charCodeAt(0));
+  const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  const { data } = context.getImageData(0, 0, image.width, image.height);
+  let green = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    if (data[at] === 0x1b && data[at + 1] === 0x77 && data[at + 2] === 0x42) green += 1;
+  }
+  return [image.width, image.height, green];
+}"""
+
+
+def test_the_ladder_is_saved_as_png_and_svg(
+    visit: Visit, call_url: str, session: str, tmp_path: Path
+) -> None:
+    visitor = visit(call_url)
+    page = visitor.page
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    assert download.value.suggested_filename == f"call-{session}.png"
+    picture = tmp_path / "call.png"
+    download.value.save_as(picture)
+    width, height, green = visitor.run(GREEN, b64encode(picture.read_bytes()).decode())
+    assert (width > 2_000, height > 3_000, green > 1_000) == (True, True, True)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="SVG").click()
+    assert download.value.suggested_filename == f"call-{session}.svg"
+
+
+def test_an_imported_call_is_saved_as_a_picture_too(visit: Visit, call_url: str, tmp_path: Path) -> None:
+    page = visit(call_url).page
+    with page.expect_download() as download:
+        page.get_by_role("link", name="JSON").click()
+    file = tmp_path / "call.json"
+    download.value.save_as(file)
+    page.goto(call_url.rpartition("/")[0] + "/")
+    page.get_by_label("File").set_input_files(file)
+    page.locator(".import button").click()
+    for name in ("PNG", "SVG"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name).click()
+        assert download.value.suggested_filename.endswith(name.lower())
+
+
+def test_news_leave_the_reader_in_place(store: Store, visit: Visit, console_url: str) -> None:
+    trace = played("answered", SINKS)
+    session = keep(store, trace[:25])
+    page = visit(f"{console_url}/calls/{session}", height=700).page
+    before = rows(page).count()
+    rows(page).nth(5).click()
+    expect(page.locator(".panel")).to_be_visible()
+    page.evaluate("document.querySelector('.ladder-scroll').scrollTop = 120")
+    text = page.locator(".panel").inner_text()
+    keep(store, trace[25:])
+    expect(rows(page).nth(before + 10)).to_be_attached()
+    assert page.evaluate("document.querySelector('.ladder-scroll').scrollTop") == 120
+    assert page.locator(".panel").inner_text() == text
+    expect(rows(page).nth(5)).to_have_attribute("aria-current", "true")
+
+
+def test_who_looks_at_the_end_sees_what_comes(store: Store, visit: Visit, console_url: str) -> None:
+    trace = played("answered", SINKS)
+    session = keep(store, trace[:25])
+    page = visit(f"{console_url}/calls/{session}", height=700).page
+    expect(page.locator(".replay")).to_be_visible()
+    page.evaluate("document.querySelector('.ladder-scroll').scrollTop = 1e6")
+    keep(store, trace[25:])
+    expect(rows(page).filter(has_text="Terminated").last).to_be_in_viewport()
+
+
+def test_what_comes_during_a_replay_does_not_disturb_it(store: Store, visit: Visit, console_url: str) -> None:
+    trace = played("answered", SINKS)
+    session = keep(store, trace[:25])
+    page = visit(f"{console_url}/calls/{session}").page
+    before = rows(page).count()
+    page.get_by_role("slider", name="Moment of the call").fill("0")
+    expect(visible_rows(page)).to_have_count(1)
+    keep(store, trace[25:])
+    expect(rows(page).nth(before + 10)).to_be_attached()
+    expect(visible_rows(page)).to_have_count(1)
