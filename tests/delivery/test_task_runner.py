@@ -7,8 +7,10 @@ import pytest
 
 from tests.delivery.claims import claim_of, item_of
 from tests.harness.clocks import SteppedClock
+from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkRequest
 from webrtc_events.delivery.attempts import Attempts
+from webrtc_events.delivery.channel_delivery import ChannelDelivery
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
@@ -46,13 +48,15 @@ class Runs:
         self.clock = SteppedClock()
         self.sink = Sink()
         self.done: list[DeliveryTask] = []
+        attempts = Attempts(self.clock, lambda text: text, lambda: 0.5, log_every=0)
         self.runner = TaskRunner(
             sink=cast("Any", self.sink),
             writer=cast("Any", Writer()),
             limiter=HostLimiter(LIMITS, lambda: 0.5),
             returns=HostReturns(),
             rate_limiter=cast("RateLimiter", rate_limiter),
-            attempts=Attempts(self.clock, lambda text: text, lambda: 0.5, log_every=0),
+            attempts=attempts,
+            channels=ChannelDelivery(ChannelUrls(None), cast("Any", Writer()), attempts, self.clock),
             held=HeldBytes(HeldLimits(10**9, 10**6, 10**6)),
             clock=self.clock,
             exchange_ms=SinkLimits().total_ms,

@@ -152,5 +152,6 @@ def _in_words(traces: "Traces") -> str:
         "sequence numbers": len(traces.sequences),
         "states of sessions": len(traces.sessions),
         "records of the registration": len(traces.own),
+        "events in channels": sum(map(len, traces.channel_events.values())),
     }
     return ", ".join(f"{count} {name}" for name, count in counts.items())

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempts import Attempts
+from webrtc_events.delivery.channel_delivery import ChannelDelivery
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.claiming import Claimer
 from webrtc_events.delivery.hastening import Hastener
@@ -44,18 +46,24 @@ _LOOKS = 5
 class DispatcherSettings:
     """What a deployment sets of a dispatcher.
 
-    `masking`: of the details of attempts. `log_every`: of this many deliveries one is logged, see `Attempts`.
+    `channels`: the sinks that are no web servers. `masking`: of the details of attempts. `log_every`: of
+    this many deliveries one is logged, see `Attempts`.
     """
 
     partitions: int
     held: HeldLimits
     masking: Masking
     log_every: int
+    channels: ChannelUrls = field(default_factory=lambda: ChannelUrls(None))
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         return cls(
-            settings.partitions, HeldLimits.of(settings), Masking.of(settings), settings.log_deliveries
+            settings.partitions,
+            HeldLimits.of(settings),
+            Masking.of(settings),
+            settings.log_deliveries,
+            ChannelUrls(settings.channels_url),
         )
 
 
@@ -108,13 +116,15 @@ class Dispatcher:
         self._settler = Settler(
             store, calls, self._hastener, held=held, schedule=self._schedule, home=self._home, clock=clock
         )
+        attempts = Attempts(clock, settings.masking.text, random, log_every=settings.log_every)
         self._runner = TaskRunner(
             sink=sink,
             writer=writer,
             limiter=limiter,
             returns=self._hastener.returns,
             rate_limiter=RateLimiter(store),
-            attempts=Attempts(clock, settings.masking.text, random, log_every=settings.log_every),
+            attempts=attempts,
+            channels=ChannelDelivery(settings.channels, writer, attempts, clock),
             held=held,
             clock=clock,
             exchange_ms=options.limits.total_ms,

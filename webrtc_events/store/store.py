@@ -8,6 +8,8 @@ the store's own, in ms since the epoch.
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions
+from webrtc_events.store.channel_logs import ChannelLogs
+from webrtc_events.store.channel_records import ChannelRecords
 from webrtc_events.store.claims import ClaimLimits, Claims
 from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
@@ -89,6 +91,8 @@ class Store:
         self.registrations = RegistrationRecords(connection)
         self.workers = RunningWorkers(connection)
         self.rate_limits = RateLimits(connection, RequestRate.of(settings))
+        self.channels = ChannelRecords(connection, settings)
+        self.channel_logs = ChannelLogs(connection, self.channels.idle_ms)
 
     @classmethod
     def connect(cls, settings: Settings, options: StoreOptions = DEFAULT_OPTIONS) -> "Store":

@@ -92,6 +92,7 @@ _WRITE_NOTHING_TO_KEEP = frozenset(
         "hasten",
         "index_page",
         "mark",
+        "read_channel",
         "read_records",
         "sweep",
         "take_rate_slot",
