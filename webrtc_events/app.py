@@ -14,12 +14,16 @@ from starlette.types import ASGIApp
 
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, connexion_app
+from webrtc_events.api.cors import Cors
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
 from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes, published_document
-from webrtc_events.contract.documents import load_network, load_next, load_public
+from webrtc_events.channels.channel_side import ChannelSide
+from webrtc_events.channels.readers import Readers
+from webrtc_events.contract.documents import load_channels, load_network, load_next, load_public
 from webrtc_events.contract.openapi import Contract
+from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.conditions import Condition
 from webrtc_events.core.free_memory import free_memory_loop
@@ -29,6 +33,7 @@ from webrtc_events.core.model import ContractVersion
 from webrtc_events.core.process import prepare_process
 from webrtc_events.core.settings import Settings
 from webrtc_events.core.start_faults import exit_one_of_many
+from webrtc_events.handlers import channels as channel_handlers
 from webrtc_events.handlers import network_events as network_handlers
 from webrtc_events.handlers import webrtc_events as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
@@ -86,12 +91,13 @@ def _composed(
     mask_logs(masking)
     watch = given_watch or StoreWatch.connect(settings, clock)
     public, network = _public(settings), load_network()
-    served = _served(settings, watch.store, public, network)
+    readers = _readers(settings, watch.store, clock)
+    served = _served(settings, watch.store, public, network, readers)
     verifier = TokenVerifier(
         openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
     failures = Failures(clock)
-    lifespan = _running(watch if given_watch is None else None, free_memory_loop(clock))
+    lifespan = _running(watch if given_watch is None else None, free_memory_loop(clock), readers)
     api = connexion_app(served, verifier, failures, masking, lifespan)
     contracts = [side.contract for side in served]
     issuer_url = settings.openid_configuration_url
@@ -103,7 +109,7 @@ def _composed(
         pages=pages,
         key_set=_key_set(settings),
     )
-    return Middleware(
+    app = Middleware(
         routes,
         lifespan=api,
         correlator=public.validator("XCorrelator"),
@@ -111,6 +117,15 @@ def _composed(
         limits={network.base_path: _NETWORK_LIMIT_BYTES},
         default_limit=_PUBLIC_LIMIT_BYTES,
     )
+    pages_of = [contract.base_path for contract in contracts if contract is not network]
+    return Cors(app, pages_of, settings.cors_origins) if settings.cors_origins else app
+
+
+def _readers(settings: Settings, store: Store, clock: Clock) -> Readers | None:
+    """None: this process serves no channels."""
+    if settings.channels_url is None or "public" not in settings.apis:
+        return None
+    return Readers(store, clock, settings.channel_readers)
 
 
 def _checks(watch: StoreWatch, verifier: TokenVerifier) -> dict[str, Check]:
@@ -128,7 +143,9 @@ def _public(settings: Settings) -> Contract:
     return load_public(strict_cloudevents=strict.every, by_client=bool(strict.ids))
 
 
-def _served(settings: Settings, store: Store, public: Contract, network: Contract) -> list[Api]:
+def _served(
+    settings: Settings, store: Store, public: Contract, network: Contract, readers: Readers | None
+) -> list[Api]:
     """The APIs that `settings.apis` names, each with its handlers and use case."""
     options = SubscriptionOptions.of(settings)
     subscriptions = Subscriptions(store, options, resources=public.validator("Subscription"))
@@ -145,6 +162,10 @@ def _served(settings: Settings, store: Store, public: Contract, network: Contrac
         resources = following.validator("Subscription")
         latest = Subscriptions(store, options, ContractVersion.NEXT, resources)
         apis["public"].append(Api(following, next_handlers, latest, latest.count_request if counts else None))
+    if readers is not None:
+        side = ChannelSide.of(store, ChannelUrls(settings.channels_url), readers)
+        count = subscriptions.count_request if counts else None
+        apis["public"].append(Api(load_channels(), channel_handlers, side, count))
     return [api for name in apis if name in settings.apis for api in apis[name]]
 
 
@@ -153,14 +174,27 @@ def _key_set(settings: Settings) -> Mapping[str, Any] | None:
     return key_set(settings.signing_keys) if settings.signing_keys and "public" in settings.apis else None
 
 
-def _running(watch: StoreWatch | None, free_memory: Loop) -> Any:
+def _running(watch: StoreWatch | None, free_memory: Loop, readers: Readers | None) -> Any:
     """The watch and `free_memory` run while the server does; then the watch's store is closed.
 
-    Without a watch they run elsewhere.
+    Without a watch they run elsewhere. `readers` are served here in either case.
     """
 
     @asynccontextmanager
-    async def lifespan(_: Any) -> AsyncIterator[None]:
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        if readers is None:
+            async with watched(app):
+                yield
+            return
+        async with watched(app):
+            readers.start()
+            try:
+                yield
+            finally:
+                await readers.stop()
+
+    @asynccontextmanager
+    async def watched(_: Any) -> AsyncIterator[None]:
         if watch is None:
             yield
             return

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-__all__ = ["CHANNEL_ID", "ChannelUrls"]
+__all__ = ["CHANNEL_ID", "NO_CHANNELS", "ChannelUrls"]
 
 CHANNEL_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -28,3 +28,6 @@ class ChannelUrls:
             return None
         name = url.removeprefix(f"{self.base}/channels/")
         return name if CHANNEL_ID.fullmatch(name) else None
+
+
+NO_CHANNELS = ChannelUrls(None)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from webrtc_events.core.channel_urls import ChannelUrls
+from webrtc_events.core.channel_urls import NO_CHANNELS, ChannelUrls
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.settings import Settings
@@ -54,7 +54,7 @@ class DispatcherSettings:
     held: HeldLimits
     masking: Masking
     log_every: int
-    channels: ChannelUrls = field(default_factory=lambda: ChannelUrls(None))
+    channels: ChannelUrls = NO_CHANNELS
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

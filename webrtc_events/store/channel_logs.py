@@ -43,7 +43,7 @@ class LogEvent:
 class LogPage:
     """The next events of a log, oldest first; `more`: there are others after them.
 
-    `after`: the number after which was read. `missed`: how many events were removed unread behind that, at
+    `after`: the number after which they follow. `missed`: how many events were removed unread before that, at
     least.
     """
 
@@ -168,7 +168,7 @@ def _page(answer: Sequence[Any]) -> LogPage:
         for number, type_, body in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
     )
     more = bool(events) and events[-1].number < latest
-    return LogPage(after, events, _missed(after, gone), more=more)
+    return LogPage(max(after, gone), events, _missed(after, gone), more=more)
 
 
 def _missed(after: int, gone: int) -> int:
