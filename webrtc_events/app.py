@@ -30,7 +30,7 @@ from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.model import ContractVersion
-from webrtc_events.core.process import prepare_process
+from webrtc_events.core.process import prepare_process, raise_descriptor_limit
 from webrtc_events.core.settings import Settings
 from webrtc_events.core.start_faults import exit_one_of_many
 from webrtc_events.handlers import channels as channel_handlers
@@ -125,6 +125,8 @@ def _readers(settings: Settings, store: Store, clock: Clock) -> Readers | None:
     """None: this process serves no channels."""
     if settings.channels_url is None or "public" not in settings.apis:
         return None
+    # Each reader is a connection.
+    raise_descriptor_limit()
     return Readers(store, clock, settings.channel_readers)
 
 

@@ -92,13 +92,13 @@ class Stack:
         subscription_id: str = answer.json()["id"]
         return subscription_id
 
-    def publish(self, count: int, registration: str = "r1") -> list[int]:
-        """So many invitations; returns their sequence numbers."""
+    def publish(self, count: int, registration: str = "r1", sdp: str = "v=0") -> list[int]:
+        """So many invitations, each with this offer; returns their sequence numbers."""
         numbers = [*range(self._published + 1, self._published + count + 1)]
         self._published += count
         events = [invitation(number, subject=registration) for number in numbers]
         for event, number in zip(events, numbers, strict=True):
-            event["data"] = event["data"] | {"sequenceNumber": number}
+            event["data"] = event["data"] | {"sequenceNumber": number, "offer": {"sdp": sdp}}
         headers = {"Content-Type": "application/cloudevents-batch+json"}
         answer = self.api("POST", f"{NETWORK}/events", json=events, headers=headers)
         assert answer.status_code == 202, answer.text

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class SentEvent:
 class StreamReader:
     """Reads in a thread until the stream ends or it is closed. `status` is known at once.
 
-    `takes`: without it nothing is read behind the head.
+    `takes`: without it nothing is read behind the head before `start`.
     """
 
     def __init__(
@@ -42,6 +43,9 @@ class StreamReader:
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+        if not takes:
+            # So that little of what it does not take is on its way.
+            self._connection.sock = _narrow(parts.hostname, parts.port or 80)
         sent = {"Authorization": f"Bearer {token}", **(headers or {})}
         if last_id:
             sent["Last-Event-ID"] = last_id
@@ -56,7 +60,11 @@ class StreamReader:
         self.ended = False
         self._thread = threading.Thread(target=self._read, daemon=True)
         if self.status == 200 and takes:
-            self._thread.start()
+            self.start()
+
+    def start(self) -> None:
+        """Begins to read."""
+        self._thread.start()
 
     @property
     def last_id(self) -> str:
@@ -116,3 +124,12 @@ class StreamReader:
             # The connection was cut, here or there.
             pass
         self.ended = True
+
+
+def _narrow(host: str, port: int) -> socket.socket:
+    """A connection that takes in little before it is read from."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.settimeout(60)
+    made.connect((host, port))
+    return made
