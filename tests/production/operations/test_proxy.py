@@ -63,6 +63,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             f"WEBRTC_EVENTS_OPENID_CONFIGURATION_URL={issuer.discovery_url}\n"
             f"WEBRTC_EVENTS_AUDIENCE={AUDIENCE}\n"
             f"WEBRTC_EVENTS_SECRET_KEY={'A' * 43}\n"
+            "WEBRTC_EVENTS_CHANNELS_URL=https://events.operator.example/channels/v0\n"
         )
         own = {"GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}", "WEB_CONCURRENCY": "1"}
         with started(API, folder, settings, more=own):
@@ -221,6 +222,25 @@ def test_a_bare_line_feed_does_not_get_past_it(stack: Stack) -> None:
 def test_half_a_head_is_let_go_also_without_it(stack: Stack) -> None:
     half = f"GET {SUBSCRIPTIONS} HTTP/1.1\r\nHost: {NAME}\r\n".encode()
     assert_error(ask_directly(stack, half), 408, "REQUEST_TIMEOUT")
+
+
+def test_a_channel_is_read_through_it_as_events_come(stack: Stack) -> None:
+    """It holds no event back, and a reader that leaves is forgotten behind it."""
+    scopes = " ".join(f"webrtc-events:channels:{what}" for what in ("read", "write"))
+    token = stack.api.token(scope=scopes)
+    made = stack.api("POST", "/channels/v0/channels", token=token).json()
+    path = f"/channels/v0/channels/{made['id']}"
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    url = f"https://localhost:{stack.proxy.public}{path}/events"
+    with requests.get(
+        url, headers=headers, stream=True, timeout=20, verify=str(stack.proxy.ca_file)
+    ) as stream:
+        assert stream.status_code == 200
+        lines = stream.iter_lines()
+        assert next(lines) == b"retry: 2000"
+        # The stream goes on: what comes after is sent when it comes.
+        assert stack.api("DELETE", path, token=token).status_code == 204
+        assert [line for line in lines if line] == [b"event: end", b"data: {}"]
 
 
 def test_its_own_answers_repeat_the_correlator_if_it_is_one(stack: Stack) -> None:
