@@ -14,22 +14,27 @@ from starlette.types import ASGIApp
 
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, connexion_app
+from webrtc_events.api.cors import Cors
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
 from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes, published_document
-from webrtc_events.contract.documents import load_network, load_next, load_public
+from webrtc_events.channels.channel_side import ChannelSide
+from webrtc_events.channels.readers import Readers
+from webrtc_events.contract.documents import load_channels, load_network, load_next, load_public
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.activity import Activity
+from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.conditions import Condition
 from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.model import ContractVersion
-from webrtc_events.core.process import prepare_process
+from webrtc_events.core.process import prepare_process, raise_descriptor_limit
 from webrtc_events.core.settings import Settings
 from webrtc_events.core.start_faults import exit_one_of_many
+from webrtc_events.handlers import channels as channel_handlers
 from webrtc_events.handlers import network_events as network_handlers
 from webrtc_events.handlers import webrtc_events as subscription_handlers
 from webrtc_events.handlers import webrtc_events_next as next_handlers
@@ -94,7 +99,9 @@ def _composed(
     takes_events = "network" in settings.apis
     recorder = TraceRecorder.of(settings, watch.store.connection, clock) if takes_events else None
     notes = None if recorder is None else EventNotes(recorder)
-    served = _served(settings, watch.store, public, network, activity, notes)
+    readers = _readers(settings, watch.store, clock)
+    network_side = NetworkSide.of(watch.store, network, settings.event_bytes, notes, activity)
+    served = _served(settings, watch.store, public, Api(network, network_handlers, network_side), readers)
     verifier = TokenVerifier(
         openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
@@ -104,7 +111,7 @@ def _composed(
         loops += [watch.loop, free_memory_loop(clock)]
     if recorder is not None:
         loops.append(recorder.loop)
-    lifespan = _running(loops, watch.store if given_watch is None else None)
+    lifespan = _running(loops, readers, watch.store if given_watch is None else None)
     api = connexion_app(served, verifier, failures, masking, lifespan)
     contracts = [side.contract for side in served]
     issuer_url = settings.openid_configuration_url
@@ -116,7 +123,7 @@ def _composed(
         pages=pages,
         key_set=_key_set(settings),
     )
-    return Middleware(
+    app = Middleware(
         routes,
         lifespan=api,
         correlator=public.validator("XCorrelator"),
@@ -124,6 +131,17 @@ def _composed(
         limits={network.base_path: _NETWORK_LIMIT_BYTES},
         default_limit=_PUBLIC_LIMIT_BYTES,
     )
+    pages_of = [contract.base_path for contract in contracts if contract is not network]
+    return Cors(app, pages_of, settings.cors_origins) if settings.cors_origins else app
+
+
+def _readers(settings: Settings, store: Store, clock: Clock) -> Readers | None:
+    """None: this process serves no channels."""
+    if settings.channels_url is None or "public" not in settings.apis:
+        return None
+    # Each reader is a connection.
+    raise_descriptor_limit()
+    return Readers(store, clock, settings.channel_readers)
 
 
 def _checks(watch: StoreWatch, verifier: TokenVerifier) -> dict[str, Check]:
@@ -142,30 +160,28 @@ def _public(settings: Settings) -> Contract:
 
 
 def _served(
-    settings: Settings,
-    store: Store,
-    public: Contract,
-    network: Contract,
-    activity: Activity,
-    notes: EventNotes | None,
+    settings: Settings, store: Store, public: Contract, network: Api, readers: Readers | None
 ) -> list[Api]:
     """The APIs that `settings.apis` names, each with its handlers and use case."""
     options = SubscriptionOptions.of(settings)
     subscriptions = Subscriptions(store, options, resources=public.validator("Subscription"))
     # Where there is no limit nothing is counted, which would take a thread.
     counts = settings.requests_per_s > 0
-    network_side = NetworkSide.of(store, network, settings.event_bytes, notes, activity)
     apis = {
         "public": [
             Api(public, subscription_handlers, subscriptions, subscriptions.count_request if counts else None)
         ],
-        "network": [Api(network, network_handlers, network_side)],
+        "network": [network],
     }
     if settings.next:
         following = load_next()
         resources = following.validator("Subscription")
         latest = Subscriptions(store, options, ContractVersion.NEXT, resources)
         apis["public"].append(Api(following, next_handlers, latest, latest.count_request if counts else None))
+    if readers is not None:
+        side = ChannelSide.of(store, ChannelUrls(settings.channels_url), readers)
+        count = subscriptions.count_request if counts else None
+        apis["public"].append(Api(load_channels(), channel_handlers, side, count))
     return [api for name in apis if name in settings.apis for api in apis[name]]
 
 
@@ -174,16 +190,20 @@ def _key_set(settings: Settings) -> Mapping[str, Any] | None:
     return key_set(settings.signing_keys) if settings.signing_keys and "public" in settings.apis else None
 
 
-def _running(loops: Sequence[Loop], store: Store | None) -> Any:
-    """The loops run while the server does; then the store is closed, if there is one to close."""
+def _running(loops: Sequence[Loop], readers: Readers | None, store: Store | None) -> Any:
+    """The loops and `readers` run while the server does; then the store is closed, if it is to be."""
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         try:
             for loop in loops:
                 loop.start()
+            if readers is not None:
+                readers.start()
             yield
         finally:
+            if readers is not None:
+                await readers.stop()
             for loop in loops:
                 loop.ask_to_stop()
             # Together, so that the stop takes no longer than one of them may.

@@ -20,7 +20,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 SPEC = Path(__file__).parents[2] / "spec"
 PUBLIC, NETWORK, ERRATA = "webrtc-events.yaml", "network-events.yaml", "errata.yaml"
 NEXT = "webrtc-events-next.yaml"
-DOCUMENTS = (PUBLIC, NETWORK, NEXT)
+CHANNELS = "channels.yaml"
+DOCUMENTS = (PUBLIC, NETWORK, NEXT, CHANNELS)
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 A_TIME = "2024-11-05T05:40:23Z"
 WIRE_FINGERPRINT = "535874406abdddf5aa6cc16f639a0faca86a82c18b5ec1b2a899b5fa139b9d86"

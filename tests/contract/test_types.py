@@ -13,7 +13,11 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 @pytest.mark.parametrize(
     ("spec", "types"),
-    [("webrtc-events.yaml", "webrtc_events_types.py"), ("network-events.yaml", "network_events_types.py")],
+    [
+        ("webrtc-events.yaml", "webrtc_events_types.py"),
+        ("network-events.yaml", "network_events_types.py"),
+        ("channels.yaml", "channels_types.py"),
+    ],
 )
 def test_types_are_not_stale(spec: str, types: str, tmp_path: Path) -> None:
     """If this fails: `make types`."""

@@ -8,8 +8,9 @@ import pytest
 from tests.delivery.claims import claim_of, item_of
 from tests.harness.clocks import SteppedClock
 from webrtc_events.core.activity import Activity
+from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkRequest
-from webrtc_events.delivery.attempts import Attempts
+from webrtc_events.delivery.attempts import AttemptLog, Attempts
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
@@ -47,13 +48,15 @@ class Runs:
         self.clock = SteppedClock()
         self.sink = Sink()
         self.done: list[DeliveryTask] = []
+        logged = AttemptLog(lambda text: text, 0)
         self.runner = TaskRunner(
             sink=cast("Any", self.sink),
             writer=cast("Any", Writer()),
             limiter=HostLimiter(LIMITS, lambda: 0.5),
             returns=HostReturns(),
             rate_limiter=cast("RateLimiter", rate_limiter),
-            attempts=Attempts(self.clock, Activity(), lambda text: text, lambda: 0.5, log_every=0),
+            attempts=Attempts(self.clock, Activity(), logged, lambda: 0.5),
+            channels=ChannelUrls(None),
             held=HeldBytes(HeldLimits(10**9, 10**6, 10**6)),
             clock=self.clock,
             exchange_ms=SinkLimits().total_ms,

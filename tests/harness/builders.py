@@ -66,11 +66,14 @@ def created(
     sink: str = SINK,
     headers: dict[str, str] | None = None,
     sealed: str | None = None,
+    channel: str | None = None,
     **values: Any,
 ) -> Subscription:
     """A subscription that the store holds."""
     made = new_subscription(**values)
-    result = store.subscriptions.create(made, sink=sink, headers=headers or {}, sealed=sealed)
+    result = store.subscriptions.create(
+        made, sink=sink, headers=headers or {}, sealed=sealed, channel=channel
+    )
     assert result.outcome == "created"
     return made
 

@@ -9,6 +9,7 @@ import redis
 
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation, session_status
+from tests.harness.channels import listening, new_channel, page_of
 from tests.store.call_notes import accepted, recorded
 from webrtc_events.core.model import EventType, NetworkEvent, Registration, Subscription
 from webrtc_events.core.outcomes import ScheduledRetry, SinkResult
@@ -21,7 +22,7 @@ from webrtc_events.store.keys import (
     partition_of,
     session_state_key,
 )
-from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.settlements import ChannelEvent, DroppedEvent, Settlement
 from webrtc_events.store.store import Store
 
 P = partition_of("r1", 64)
@@ -134,6 +135,22 @@ def test_the_others_are_untouched(store: Store, erasure: Erasure, raw_store: "re
     mine = [*(subscription.id for subscription in made[:3]), "'r1'", ":r1'", "s-r1"]
     assert kept(raw_store) == without(before, mine)
     assert len(kept(raw_store)) > 15
+
+
+def test_events_in_channels_go_and_those_of_others_stay(store: Store, erasure: Erasure) -> None:
+    channel = new_channel(store)
+    for registration in ("r1", OTHER):
+        listening(store, channel, registration=registration)
+        append(store, *(uncounted(number, registration) for number in (1, 2)))
+    for claim in store.claims.claim([P], subscriptions=9, events=9):
+        events = [ChannelEvent(item.number, "t", item.payload.encode()) for item in claim.items]
+        settlement = Settlement(claim, events[-1].number, channel=channel.id, events=tuple(events))
+        store.claims.settle([settlement])
+    assert len(page_of(store, channel, P).events) == 4
+    traces = erase(erasure)
+    assert [len(ids) for ids in traces.channel_events.values()] == [2]
+    assert erasure.find("r1").channel_events == {}
+    assert len(page_of(store, channel, P).events) == 2
 
 
 def without(found: dict[str, Any], words: list[str]) -> dict[str, Any]:

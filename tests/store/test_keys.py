@@ -9,10 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.harness.builders import append, created, invitation
+from tests.harness.channels import listening, new_channel
 from tests.store.claiming import P, claim_one, now_ms
-from webrtc_events.core.model import EventType
+from webrtc_events.core.model import EventType, Status, Subscription, TerminationReason
+from webrtc_events.store.channel_records import Channel
 from webrtc_events.store.keys import (
     Partition,
+    channel_key,
+    client_channels_key,
     client_key,
     end_note,
     end_notes_of,
@@ -23,7 +27,7 @@ from webrtc_events.store.keys import (
     read_end_note,
     session_key,
 )
-from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.settlements import ChannelEvent, DroppedEvent, Settlement
 from webrtc_events.store.store import Store
 
 
@@ -61,6 +65,9 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
         p.seen("{a}", "{b}"),
         p.payloads,
         p.payload("5d"),
+        p.channel("5d"),
+        p.channel_log("5d"),
+        p.channel_news,
     ]
     assert all(key.startswith("{7}:") for key in keys)
     assert len(set(keys)) == len(keys)
@@ -74,11 +81,27 @@ def test_the_rate_limit_slots_of_a_sink_have_a_separate_key_whatever_its_address
 
 def test_keys_of_sessions_and_clients_are_tagged_by_them() -> None:
     assert (session_key("s"), client_key("c")) == ("session:{s}", "client:{c}")
+    assert (channel_key("i"), client_channels_key("c")) == ("channel:{i}", "channels:{c}")
+
+
+def channel_that_was_written(store: Store) -> tuple[Channel, Subscription]:
+    """A channel with an event in its log, and the subscription that it was for, which has ended."""
+    channel = new_channel(store)
+    heard = listening(store, channel)
+    append(store, invitation(0))
+    told = Settlement(claim_one(store), 1, channel=channel.id, events=(ChannelEvent(1, "t", b"{}"),))
+    store.claims.settle([told])
+    store.subscriptions.end(
+        heard.id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+    )
+    store.claims.settle([Settlement(claim_one(store), 2)])
+    return channel, heard
 
 
 def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_store: "redis.Redis") -> None:
     """A key that only Lua knows would be missed by whoever reads keys.py."""
     status = created(store, event_type=EventType.SESSION_STATUS, session="s1")
+    channel, heard = channel_that_was_written(store)
     made = created(store, expires_at_ms=now_ms(raw_store) + 60_000)
     append(store, invitation(1), invitation(2))
     settlement = Settlement(claim_one(store), 1, dead=(DroppedEvent(1, "refused", ""),), attempts=({"n": 1},))
@@ -90,6 +113,12 @@ def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_sto
     expected = {
         "partitions",
         "shares-payloads",
+        "channels:{app}",
+        f"channel:{{{channel.id}}}",
+        part.ended,
+        part.channel(channel.id),
+        part.channel_log(channel.id),
+        part.subscription(heard.id),
         part.payloads,
         part.payload(hashlib.sha1(long.payload.encode(), usedforsecurity=False).hexdigest()),
         part.subscription(twin.id),
@@ -108,6 +137,7 @@ def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_sto
         part.registration(EventType.SESSION_INVITATION, "r1"),
         part.registration(EventType.SESSION_STATUS, "r1"),
         part.session("s1"),
+        part.seen("/gateway", "e0"),
         part.seen("/gateway", "e1"),
         part.seen("/gateway", "e2"),
         part.registration_state("r1"),

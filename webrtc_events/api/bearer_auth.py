@@ -10,7 +10,7 @@ from connexion.security import AbstractSecurityHandler
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.core.errors import InvalidToken, Unauthenticated
 from webrtc_events.core.log_masking import Masking
-from webrtc_events.core.model import Caller
+from webrtc_events.core.model import Caller, ReaderToken
 from webrtc_events.core.request_context import current_request
 from webrtc_events.core.scopes import require_any_scope
 
@@ -25,7 +25,7 @@ def security_map(
     verifier: TokenVerifier, masking: Masking, count_request: CountRequest | None
 ) -> dict[str, Any]:
     """For Connexion's option of that name. `masking` writes the client into the log."""
-    return {"openIdConnect": lambda: OpenIdConnect(verifier, masking, count_request)}
+    return {"openIdConnect": lambda: OpenIdConnect(verifier, masking, count_request), "bearer": ReaderTokens}
 
 
 class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
@@ -60,6 +60,24 @@ class OpenIdConnect(AbstractSecurityHandler):  # type: ignore[misc]
             return {"sub": caller.subject or caller.client}
 
         return verify
+
+
+class ReaderTokens(AbstractSecurityHandler):  # type: ignore[misc]
+    """Tokens of readers, which are no access tokens: the use case compares them.
+
+    The handler gets one as `caller`.
+    """
+
+    def get_fn(
+        self, security_scheme: Mapping[str, Any], required_scopes: list[str]
+    ) -> Callable[[ConnexionRequest], Awaitable[dict[str, Any]]]:
+        del security_scheme, required_scopes
+
+        async def take(request: ConnexionRequest) -> dict[str, Any]:
+            request.context["caller"] = ReaderToken(_bearer_token(request))
+            return {}
+
+        return take
 
 
 def _log_client(client: str) -> None:

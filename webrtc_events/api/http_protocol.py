@@ -29,6 +29,8 @@ _READER_DEADLINE_S = 30.0
 _READ_BYTES = 16 * 1024
 # RFC 9112, 3. llhttp takes HTTP/0.9, HTTP/2.0, RTSP and ICE too, and more than one space.
 _REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[01]\r\n")
+# Server-Sent Events, which go on for as long as somebody reads.
+_EVENT_STREAM = b"text/event-stream"
 # It is no part of a value (RFC 9110, 5.5). A line of nothing else stays: empty, it would end the head.
 _TRAILING_SPACE = re.compile(rb"(?<=[^\r\n\t ])[\t ]+(?=\r\n)")
 # Java's client asks for HTTP/2 by it. Nobody has to heed it (RFC 9110, 7.8), and llhttp would skip the body.
@@ -80,13 +82,32 @@ class _Cycle(RequestResponseCycle):
 
     transport: _HeldHead
     _ends_with_connection = False
+    _is_stream = False
+    _is_to_end = False
 
     async def send(self, message: Any) -> None:
         if self.scope["http_version"] == "1.0":
             self._delimit(message)
-        if message["type"] == "http.response.start" and self.scope["method"] != "HEAD":
-            self.transport.hold_next()
+        if message["type"] == "http.response.start":
+            self._is_stream = any(
+                name == b"content-type" and value.startswith(_EVENT_STREAM)
+                for name, value in message.get("headers", ())
+            )
+            if self._is_to_end:
+                self.message_event.set()
+            if self.scope["method"] != "HEAD":
+                self.transport.hold_next()
         await super().send(message)
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        return {"type": "http.disconnect"} if self._is_to_end and self._is_stream else message
+
+    def ask_to_end(self) -> None:
+        """The server stops: an answer that has no end by itself is to be ended, as if its reader had left."""
+        self._is_to_end = True
+        if self._is_stream:
+            self.message_event.set()
 
     def _delimit(self, message: Any) -> None:
         if message["type"] == "http.response.start":
@@ -229,6 +250,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.body.clear()
         super().on_response_complete()
         self._read_on()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if isinstance(self.cycle, _Cycle) and not self._is_answered:
+            self.cycle.ask_to_end()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from webrtc_events.api.binding import parameter_name
 from webrtc_events.api.operation_threads import OperationThreads
 from webrtc_events.api.paging import ArrayPage, PagedArray
+from webrtc_events.api.streams import EventStream
 from webrtc_events.api.validators import ConformingAnswer, check_path_parameters, received_payload
 from webrtc_events.contract.openapi import Operation
 from webrtc_events.core.errors import NotFound
@@ -47,6 +48,9 @@ class Operations:
         bound = self._bound[routing["api_base_path"]][operation_id]
         arguments = await bound.arguments(scope, receive)
         response = await self._threads.run(partial(bound.call, arguments))
+        if isinstance(response, EventStream):
+            await response(scope, receive, send)
+            return
         items = response.held_to if isinstance(response, ArrayPage | PagedArray) else None
         await response(scope, receive, ConformingAnswer(bound.operation, send, items).send)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from webrtc_events.local.sink.received import Received
     from webrtc_events.local.stack.issuer import LocalIssuer
 
-__all__ = ["demo", "publish", "serve", "sink", "token"]
+__all__ = ["client_of", "demo", "publish", "serve", "sink", "token"]
 
 _STRICT = "WEBRTC_EVENTS_STRICT_CLOUDEVENTS"
 
@@ -267,6 +267,14 @@ def _local_issuer(data_dir: Path | None) -> "LocalIssuer":
     with setup_lock(data, clock):
         key = TokenSigningKey.load_or_make(data)
     return LocalIssuer(endpoints.issuer, key, endpoints.audience, clock)
+
+
+def client_of(
+    stack: ExitStack, data_dir: Path | None, access_token: str | None
+) -> "tuple[Endpoints, HttpClient]":
+    """The local `serve`, and a client with a token of its issuer, unless another is given."""
+    client = _client(stack, data_dir) if access_token is None else _client_with(stack, access_token)
+    return _endpoints(data_dir), client
 
 
 def _client(stack: ExitStack, data_dir: Path | None) -> "HttpClient":

@@ -7,6 +7,7 @@ import click
 from webrtc_events.cli.console import console
 from webrtc_events.cli.damaged import damaged
 from webrtc_events.cli.dead_letters import dead_letters
+from webrtc_events.cli.listening import forward, listen
 from webrtc_events.cli.local import demo, publish, serve, sink, token
 from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
 from webrtc_events.cli.stubs import stubs
@@ -28,6 +29,8 @@ def main() -> None:
     By hand, beside a running `serve`:
       webrtc-events token             prints an access token for curl
       webrtc-events publish FILE      publishes network events from a file of NDJSON
+      webrtc-events listen            prints notifications as they come
+      webrtc-events forward           POSTs notifications to an application on this machine
     In production:
       webrtc-events worker            delivers; the API runs under gunicorn
       webrtc-events console           pages for operators: subscriptions, deliveries, dead letters
@@ -51,6 +54,8 @@ for command in (
     demo,
     token,
     publish,
+    listen,
+    forward,
     worker,
     console,
     dead_letters,

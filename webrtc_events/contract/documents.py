@@ -8,7 +8,7 @@ import yaml
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.contract.overlay import apply_overlay
 
-__all__ = ["load_network", "load_next", "load_public", "read_document"]
+__all__ = ["load_channels", "load_network", "load_next", "load_public", "read_document"]
 
 
 def load_public(*, strict_cloudevents: bool = False, by_client: bool = False) -> Contract:
@@ -38,6 +38,11 @@ def load_next() -> Contract:
 def load_network() -> Contract:
     """The API of the gateways, network-events.yaml."""
     return Contract(_load("network-events.yaml"))
+
+
+def load_channels() -> Contract:
+    """The API of notification channels, channels.yaml."""
+    return Contract(_load("channels.yaml"))
 
 
 def _departures(when: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ __all__ = [
     "NetworkEvent",
     "OutboxItem",
     "OutboxKind",
+    "ReaderToken",
     "Registration",
     "SessionState",
     "Status",
@@ -74,6 +75,13 @@ class Caller:
     subject: str | None
     scopes: frozenset[str]
     is_user: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderToken:
+    """What a reader of a channel came with; nobody has compared it yet."""
+
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ __all__ = [
     "IPNetwork",
     "PrivateKey",
     "apis",
+    "channels_url",
     "choice",
     "console_url",
     "count",
@@ -31,6 +32,7 @@ __all__ = [
     "flag",
     "networks",
     "openid_url",
+    "origins",
     "ports",
     "secret_keys",
     "signing_keys",
@@ -97,6 +99,31 @@ def apis(raw: str) -> frozenset[str]:
     if not apis <= {"public", "network"}:
         raise ValueError("must be `public`, `network` or both separated by a comma")
     return apis
+
+
+def channels_url(raw: str) -> str:
+    """An absolute https URL without anything that two programs may write in two ways; no final slash."""
+    if not _CHANNELS_URL.fullmatch(raw):
+        raise ValueError("must be an https URL in lower case, with a path, without a final slash")
+    return raw
+
+
+def origins(raw: str) -> frozenset[str]:
+    """Web origins, as browsers send them; of loopback hosts the port may be `*`."""
+    found = frozenset(part.strip() for part in raw.split(",") if part.strip())
+    for origin in found:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"names {origin!r}; an origin is such as https://app.example, and of loopback hosts "
+                "also http://localhost:*"
+            )
+    return found
+
+
+_CHANNELS_URL = re.compile(r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)+")
+_ORIGIN = re.compile(
+    r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?|https?://(localhost|127\.0\.0\.1|\[::1\]):\*"
+)
 
 
 def file(raw: str) -> Path:

@@ -135,6 +135,24 @@ class Settings:
     dedupe_window_s: int = _setting(
         read.count(1), "86400", "seconds in which a repeated (source, id) is a duplicate"
     )
+    channels_url: str | None = _setting(
+        read.channels_url, "", "public https URL of the channels' API; without it there are no channels"
+    )
+    max_channels: int = _setting(read.count(0), "1000", "notification channels of a client; 0: no limit")
+    channel_idle_s: int = _setting(
+        read.count(1), "86400", "seconds after which a channel ends that nobody uses"
+    )
+    channel_length: int = _setting(read.count(1), "1000", "events kept in each log of a channel")
+    channel_bytes: int = _setting(
+        read.count(4096), "4194304", "bytes of events kept in each log of a channel"
+    )
+    channel_age_s: int = _setting(read.count(1), "86400", "seconds for which a channel keeps an event")
+    channel_readers: int = _setting(
+        read.count(1), "10000", "readers of channels that an API process serves at once"
+    )
+    cors_origins: frozenset[str] = _setting(
+        read.origins, "", "web origins whose pages may use the public API and the channels"
+    )
     retention_s: int = _setting(
         read.count(1), "3600", "seconds for which an ended subscription is still shown"
     )
@@ -200,7 +218,7 @@ class Settings:
             if raw is None:
                 faults.append(f"{name} must be set: {setting.metadata['help']}")
             elif not raw and setting.metadata["default"] == "":
-                values[setting.name] = () if setting.metadata["parse"] in _LISTS else None
+                values[setting.name] = _EMPTY.get(setting.metadata["parse"])
             else:
                 try:
                     values[setting.name] = setting.metadata["parse"](raw)
@@ -247,8 +265,8 @@ class Settings:
         )
 
 
-# What of these is not set is empty, of others it is none.
-_LISTS = frozenset({read.networks, read.signing_keys})
+# What is not set is none, but for these, of which it is empty.
+_EMPTY: Mapping[Any, Any] = {read.networks: (), read.signing_keys: (), read.origins: frozenset()}
 
 # Read by the command line before there are settings, see cli/options.py.
 _ELSEWHERE = frozenset({"DATA_DIR"})

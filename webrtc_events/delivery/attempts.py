@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 from webrtc_events.core.activity import Activity
@@ -25,35 +26,42 @@ from webrtc_events.delivery.retry_policy import decide, is_delivered
 from webrtc_events.delivery.sink_validation import decide_agreement
 from webrtc_events.delivery.tasks import DeliveryTask
 
-__all__ = ["Attempts"]
+__all__ = ["AttemptLog", "Attempts"]
 
 log = logging.getLogger(__name__)
 
 
-class Attempts:
-    """`mask` takes personal data out of details; `random`: uniform in [0, 1).
+@dataclass(frozen=True, slots=True)
+class AttemptLog:
+    """How attempts are logged. `mask` takes personal data out of details.
 
-    Lines are written by `flush`. Of `log_every` deliveries one is logged, none if it is 0. Whatever else
-    comes of an attempt always is. `activity` counts them. `notes`: for traces of calls; `keeps_content`: they
-    need the task's `body`.
+    Of `every` deliveries one is logged, none if it is 0. Whatever else comes of an attempt always is.
+    """
+
+    mask: Callable[[str], str]
+    every: int
+
+
+class Attempts:
+    """`random`: uniform in [0, 1). Lines are written by `flush`.
+
+    `activity` counts them. `notes`: for traces of calls; `keeps_content`: they need the task's `body`.
     """
 
     def __init__(
         self,
         clock: Clock,
         activity: Activity,
-        mask: Callable[[str], str],
+        logged: AttemptLog,
         random: Callable[[], float],
-        *,
-        log_every: int,
         notes: AttemptNotes | None = None,
     ) -> None:
         self._activity = activity
-        self._log_every = log_every
+        self._log_every = logged.every
         self._notes = notes
         self.keeps_content = notes is not None and notes.keeps_content
         self._delivered = 0
-        self._mask = mask
+        self._mask = mask = logged.mask
         self._random = random
         self._shown = lru_cache(maxsize=4096)(lambda host: shown(mask(host)))
         self._lines = LogLines(log, mask, clock)

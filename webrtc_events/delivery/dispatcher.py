@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from webrtc_events.core.activity import Activity
+from webrtc_events.core.channel_urls import NO_CHANNELS, ChannelUrls
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.process_report import WorkerReport
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempt_notes import AttemptNotes
-from webrtc_events.delivery.attempts import Attempts
+from webrtc_events.delivery.attempts import AttemptLog, Attempts
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.claiming import Claimer
 from webrtc_events.delivery.hastening import Hastener
@@ -49,18 +50,21 @@ _REPORT_S = 2.0
 class DispatcherSettings:
     """What a deployment sets of a dispatcher.
 
-    `masking`: of the details of attempts. `log_every`: of this many deliveries one is logged, see `Attempts`.
+    `channels`: the sinks that are no web servers. `logged`: how attempts are.
     """
 
     partitions: int
     held: HeldLimits
-    masking: Masking
-    log_every: int
+    logged: AttemptLog
+    channels: ChannelUrls = NO_CHANNELS
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         return cls(
-            settings.partitions, HeldLimits.of(settings), Masking.of(settings), settings.log_deliveries
+            settings.partitions,
+            HeldLimits.of(settings),
+            AttemptLog(Masking.of(settings).text, settings.log_deliveries),
+            ChannelUrls(settings.channels_url),
         )
 
 
@@ -104,12 +108,11 @@ class Dispatcher:
         calls: StoreCalls | None = None,
         notes: AttemptNotes | None = None,
     ) -> None:
-        self._store, self._sink, self._clock = store, sink, clock
+        self._store, self._sink, self._clock, self._partitions = store, sink, clock, settings.partitions
         self._poll_s, self._repeat_s = options.poll_s, min(options.poll_s, REPEAT_S)
         self._next_poll = self._next_look_at_all = self._next_repeat = self._next_report = 0.0
         self.report = WorkerReport()
         self._calls = calls = StoreCalls() if calls is None else calls
-        self._partitions = settings.partitions
         self._home = home = HomePartitions(secrets.token_hex(8))
         self._schedule = schedule = ClaimSchedule(settings.partitions, options.claims_at_once, home)
         held = HeldBytes(settings.held)
@@ -118,15 +121,14 @@ class Dispatcher:
         self._settler = Settler(
             store, calls, self._hastener, activity, held=held, schedule=schedule, home=home, clock=clock
         )
-        mask, log_every = settings.masking.text, settings.log_every
-        attempts = Attempts(clock, activity, mask, random, log_every=log_every, notes=notes)
         self._runner = TaskRunner(
             sink=sink,
             writer=writer,
             limiter=self._limiter,
             returns=self._hastener.returns,
             rate_limiter=RateLimiter(store),
-            attempts=attempts,
+            attempts=Attempts(clock, activity, settings.logged, random, notes),
+            channels=settings.channels,
             held=held,
             clock=clock,
             exchange_ms=options.limits.total_ms,

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -20,7 +20,7 @@ from webrtc_events.delivery.cloud_event import EventFormats, build_event
 from webrtc_events.delivery.sink_validation import origin_header
 from webrtc_events.sinks.signing import RequestSigner, UnsignableError
 
-__all__ = ["Notification", "NotificationSettings", "NotificationWriter", "Skipped"]
+__all__ = ["Notification", "NotificationSettings", "NotificationWriter", "Skipped", "StoredNotification"]
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,15 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredNotification:
+    """What is to be written into a channel's log; `type` is the CloudEvent's, `body` its JSON in one line."""
+
+    type: str
+    body: bytes
+    correlator: str
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """What becomes of an item that is not POSTed. No outcome: it goes back, to be claimed again.
 
@@ -81,21 +90,10 @@ class NotificationWriter:
         """The notification of an item of a claim, or the question. `now_ms` is the store's time."""
         if item.kind is OutboxKind.HANDSHAKE:
             return self._question(claim, item, now_ms)
-        event_format = self._formats.get(claim.contract, claim.client)
-        if event_format is None:
-            return _unknown_contract(claim, item, now_ms)
-        try:
-            event = build_event(item, claim.subscription_id, source=self._source, strict=event_format.strict)
-        except (KeyError, RecursionError, TypeError, ValueError, msgspec.DecodeError) as error:
-            # Not written by this service: it would come back with every claim. The class alone: the
-            # text may repeat what is in the entry, which the dead letter keeps.
-            return Skipped(Drop("unreadable_entry", type(error).__name__))
+        event = self._event(claim, item, now_ms)
+        if isinstance(event, Skipped):
+            return event
         event_type = event["type"]
-        if now_ms >= item.deadline_ms:
-            return Skipped(Drop("deadline_exceeded"), event_type)
-        fault = event_format.validator.first_fault(event)
-        if fault is not None:
-            return Skipped(Drop("invalid_event", f"{fault.path}: {fault.message}"), event_type)
         authorization = self._authorization(claim, item, now_ms)
         if not isinstance(authorization, dict):
             return Skipped(authorization, event_type)
@@ -113,6 +111,32 @@ class NotificationWriter:
             headers |= authorization
         request = SinkRequest(claim.sink, _lines(headers, claim), body, client=claim.client)
         return Notification(request, event_type, correlator)
+
+    def stored(self, claim: Claim, item: OutboxItem, now_ms: int) -> StoredNotification | Skipped:
+        """The same for a sink that is a channel: nothing is sent, so there are no headers."""
+        event = self._event(claim, item, now_ms)
+        if isinstance(event, Skipped):
+            return event
+        return StoredNotification(event["type"], _encode(event), next(self._correlators))
+
+    def _event(self, claim: Claim, item: OutboxItem, now_ms: int) -> dict[str, Any] | Skipped:
+        """The CloudEvent of an item, valid by its contract."""
+        event_format = self._formats.get(claim.contract, claim.client)
+        if event_format is None:
+            return _unknown_contract(claim, item, now_ms)
+        try:
+            event = build_event(item, claim.subscription_id, source=self._source, strict=event_format.strict)
+        except (KeyError, RecursionError, TypeError, ValueError, msgspec.DecodeError) as error:
+            # Not written by this service: it would come back with every claim. The class alone: the
+            # text may repeat what is in the entry, which the dead letter keeps.
+            return Skipped(Drop("unreadable_entry", type(error).__name__))
+        event_type = event["type"]
+        if now_ms >= item.deadline_ms:
+            return Skipped(Drop("deadline_exceeded"), event_type)
+        fault = event_format.validator.first_fault(event)
+        if fault is not None:
+            return Skipped(Drop("invalid_event", f"{fault.path}: {fault.message}"), event_type)
+        return event
 
     def _question(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Skipped:
         """Does the sink agree? Asked with the headers of its notifications: they may be needed to get in."""

@@ -4,9 +4,11 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.outcomes import SinkReply, SinkResult
 from webrtc_events.delivery.attempts import Attempts
+from webrtc_events.delivery.channel_delivery import ChannelDelivery
 from webrtc_events.delivery.deferrals import Deferred
 from webrtc_events.delivery.delay_queue import DelayQueue
 from webrtc_events.delivery.held_bytes import HeldBytes
@@ -42,6 +44,7 @@ class TaskRunner:
         returns: HostReturns,
         rate_limiter: RateLimiter,
         attempts: Attempts,
+        channels: ChannelUrls,
         held: HeldBytes,
         clock: Clock,
         exchange_ms: int,
@@ -55,6 +58,7 @@ class TaskRunner:
         self._returns = returns
         self._rate_limiter = rate_limiter
         self._attempts = attempts
+        self._channels = ChannelDelivery(channels, writer, attempts, clock)
         self._held = held
         self._now_s = clock.monotonic
         self._exchange_ms = exchange_ms
@@ -87,7 +91,12 @@ class TaskRunner:
         self._tasks.add(task)
         self._returns.came(task.claim.subscription_id)
         self._held.take(task, task.claim)
-        self._guarded(self._go_on, task)
+        self._guarded(self._to_channel if self._channels.is_for(task) else self._go_on, task)
+
+    def _to_channel(self, task: DeliveryTask) -> None:
+        """No host, so no permit and no slot; nothing is waited for."""
+        self._channels.deliver(task)
+        self._finish(task)
 
     def flush(self) -> None:
         """Writes the lines of attempts."""

@@ -20,7 +20,7 @@ from webrtc_events.core.outcomes import (
 from webrtc_events.delivery.delivered_run import DeliveredRun
 from webrtc_events.delivery.host_records import Permit, host_of
 from webrtc_events.store.keys import Partition
-from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.settlements import ChannelEvent, DroppedEvent, Settlement
 
 __all__ = ["DeliveryTask"]
 
@@ -31,7 +31,8 @@ class DeliveryTask:
 
     `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic clock. `permit`: the one that it holds
     for its host. `slot_at_s`: when its rate-limit slot is, if it has one. `awaits_host`: its retry waits
-    because the host is unreachable. `body`: what is sent of its event, where a trace is to have it.
+    because the host is unreachable. `channel`: the one that is its sink, if one is; `stored`: the events for
+    its log. `body`: what is sent of its event, where a trace is to have it.
     """
 
     claim: Claim
@@ -52,6 +53,8 @@ class DeliveryTask:
     result: SinkResult = SinkResult.NOT_ASKED
     answer: Agreed | Refused | None = None
     slot_at_s: float | None = None
+    channel: str = ""
+    stored: list[ChannelEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.host = host_of(self.claim.sink)
@@ -173,6 +176,8 @@ class DeliveryTask:
             ),
             follow_up=self.answer or self.end or self.retry,
             sink=self.result,
+            channel=self.channel,
+            events=tuple(self.stored),
         )
 
 

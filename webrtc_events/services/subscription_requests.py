@@ -13,6 +13,7 @@ from webrtc_events.contract.webrtc_events_types import (
     HTTPSubscriptionRequest,
     WebrtcSubscriptionDetail,
 )
+from webrtc_events.core.channel_urls import NO_CHANNELS, ChannelUrls
 from webrtc_events.core.clock import parse_time
 from webrtc_events.core.credentials import token_expiry_ms
 from webrtc_events.core.errors import InvalidArgument, Unprocessable
@@ -21,7 +22,7 @@ from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.headers import check_sink_headers, check_sink_token
 from webrtc_events.sinks.sink_url import check_sink_url
 
-__all__ = ["Renewal", "SubscriptionRequest", "SubscriptionUpdate", "requested_type"]
+__all__ = ["Renewal", "SubscriptionRequest", "SubscriptionUpdate", "no_such_channel", "requested_type"]
 
 # Source: network-events.yaml, NetworkRegistrationId and mediaSessionId: no other could ever match.
 _MAX_REGISTRATION_CHARACTERS = 256
@@ -50,7 +51,7 @@ class SubscriptionRequest:
 
     `sink` is the address to POST to, which may be written otherwise than in the request. `shown` is the
     request as it is stored and shown again: without its secret, and without members that the contract
-    does not know.
+    does not know. `channel`: the notification channel that `sink` is the URL of, if it is one.
     """
 
     type: EventType
@@ -64,14 +65,18 @@ class SubscriptionRequest:
     max_events: int | None
     initial_event: bool
     shown: dict[str, Any] = field(repr=False)
+    channel: str | None = None
 
     @classmethod
-    def parse(cls, request: HTTPSubscriptionRequest, policy: AddressPolicy) -> Self:
+    def parse(
+        cls, request: HTTPSubscriptionRequest, policy: AddressPolicy, channels: ChannelUrls = NO_CHANNELS
+    ) -> Self:
         """
         Raises:
             InvalidArgument: what the contract cannot say: see the checks below.
             Unprocessable: more than one event type.
         """
+        channel = _channel(request, channels)
         event_type = requested_type(request)
         config = request["config"]
         detail = config["subscriptionDetail"]
@@ -82,7 +87,8 @@ class SubscriptionRequest:
             device=detail.get("deviceId"),
             headers=_checked_headers(request),
             credential=_credential(request.get("sinkCredential")),
-            sink=_checked_sink(request, policy),
+            sink=_checked_sink(request, policy) if channel is None else request["sink"],
+            channel=channel,
             shown=_shown(request),
             expires_at_ms=_expire_time(config.get("subscriptionExpireTime")),
             max_events=_max_events(request),
@@ -164,6 +170,23 @@ def _checked_headers(request: HTTPSubscriptionRequest) -> dict[str, str]:
     except ValueError as error:
         raise InvalidArgument(f"$.protocolSettings.headers: {error}") from None
     return headers
+
+
+def _channel(request: HTTPSubscriptionRequest, channels: ChannelUrls) -> str | None:
+    """The channel that is to be the sink; None: a web server is."""
+    if not channels.covers(request["sink"]):
+        return None
+    channel = channels.id_of(request["sink"])
+    if channel is None:
+        raise no_such_channel()
+    if "sinkCredential" in request:
+        raise InvalidArgument("$.sinkCredential: a channel takes none", code="INVALID_CREDENTIAL")
+    return channel
+
+
+def no_such_channel() -> InvalidArgument:
+    """The sink looks like the URL of a channel. The answer is the same for another client's."""
+    return InvalidArgument("$.sink: there is no such channel of this client", code="INVALID_SINK")
 
 
 def _checked_sink(request: HTTPSubscriptionRequest, policy: AddressPolicy) -> str:

@@ -15,6 +15,7 @@ from webrtc_events.contract.webrtc_events_types import (
     HTTPSubscriptionRequest,
     HTTPSubscriptionResponse,
 )
+from webrtc_events.core.channel_urls import NO_CHANNELS, ChannelUrls
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import (
     DamagedRecord,
@@ -40,6 +41,7 @@ from webrtc_events.services.subscription_requests import (
     Renewal,
     SubscriptionRequest,
     SubscriptionUpdate,
+    no_such_channel,
     requested_type,
 )
 from webrtc_events.services.subscription_resources import Resources, owns, resource_of
@@ -60,14 +62,15 @@ _LISTED_A_REQUEST = 100
 class SubscriptionOptions:
     """What the settings say of subscriptions.
 
-    `policy` decides which sinks are allowed. `box` seals sink credentials. `origin` is the name under which
-    sinks are asked whether they agree; None: they are not asked.
+    `policy` decides which sinks are allowed, and `channels` which are no web servers. `box` seals sink
+    credentials. `origin` is the name under which sinks are asked whether they agree; None: they are not.
     """
 
     policy: AddressPolicy
     box: CredentialBox
     origin: str | None
     requests_at_once: int
+    channels: ChannelUrls = NO_CHANNELS
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -76,6 +79,7 @@ class SubscriptionOptions:
             box=CredentialBox(settings.secret_key),
             origin=settings.origin if settings.sink_validation else None,
             requests_at_once=settings.requests_at_once,
+            channels=ChannelUrls(settings.channels_url),
         )
 
 
@@ -98,6 +102,7 @@ class Subscriptions:
         self._contract = contract
         self._origin = options.origin
         self._policy = options.policy
+        self._channels = options.channels
         self._box = options.box
         self._requests_at_once = options.requests_at_once
 
@@ -120,13 +125,16 @@ class Subscriptions:
             Unavailable: the store does not answer.
         """
         require_any_scope(caller, [f"webrtc-events:{requested_type(request)}:create"])
-        parsed = SubscriptionRequest.parse(request, self._policy)
+        parsed = SubscriptionRequest.parse(request, self._policy, self._channels)
         subscription = self._subscription(caller, parsed)
+        if parsed.channel is not None:
+            self._join_channel(caller, parsed.channel, subscription)
         result = self._store.subscriptions.create(
             subscription,
             sink=parsed.sink,
             headers=parsed.headers,
             sealed=self._sealed(subscription),
+            channel=parsed.channel,
         )
         if result.outcome is not CreateOutcome.CREATED:
             raise _refusal(result.outcome)
@@ -142,7 +150,24 @@ class Subscriptions:
         started = replace(subscription, starts_at_ms=result.now_ms, expires_at_ms=result.expires_at_ms)
         return resource_of(started, caller)
 
+    def _join_channel(self, caller: Caller, channel_id: str, subscription: Subscription) -> None:
+        """The channel has a log where the subscription is about to be: first the log, then the record.
+
+        Raises:
+            InvalidArgument: there is no such channel of this owner.
+        """
+        found = self._store.channels.get(channel_id)
+        if found is None or (found.client, found.subject) != (caller.client, caller.subject):
+            raise no_such_channel()
+        partition = partition_of(subscription.registration, self._store.partitions)
+        self._store.channel_logs.make(channel_id, partition)
+        if self._store.channels.join(channel_id, partition.number) is None:
+            self._store.channel_logs.remove(channel_id, [partition.number])
+            raise no_such_channel()
+
     def _subscription(self, caller: Caller, request: SubscriptionRequest) -> Subscription:
+        # A channel is not asked: its owner made it here.
+        origin = self._origin if request.channel is None else None
         return Subscription(
             id=new_subscription_id(partition_of(request.registration, self._store.partitions)),
             client=caller.client,
@@ -157,8 +182,8 @@ class Subscriptions:
             credential=request.credential,
             initial_event=request.initial_event,
             contract=self._contract,
-            status=Status.ACTIVE if self._origin is None else Status.ACTIVATION_REQUESTED,
-            origin=self._origin,
+            status=Status.ACTIVE if origin is None else Status.ACTIVATION_REQUESTED,
+            origin=origin,
         )
 
     def list(self, caller: Caller) -> ConformingPages[HTTPSubscriptionResponse]:
@@ -269,6 +294,8 @@ def _refusal(outcome: CreateOutcome | UpdateOutcome) -> ServiceError:
             return Unprocessable("The registration is not known.", code="SERVICE_NOT_APPLICABLE")
         case CreateOutcome.UNKNOWN_SESSION:
             return Unprocessable("The session is not known.", code="SERVICE_NOT_APPLICABLE")
+        case CreateOutcome.NO_CHANNEL:
+            return no_such_channel()
         case CreateOutcome.QUOTA:
             return TooManyRequests(
                 "The client has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"

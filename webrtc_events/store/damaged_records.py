@@ -24,6 +24,8 @@ __all__ = ["Damaged", "DamagedRecords", "escaped"]
 # The type of every key, by what stands behind its hash tag. Source: keys.py.
 _OF_PARTITION = {
     "attempts": "stream",
+    "channel": "hash",
+    "channel-log": "stream",
     "clients": "zset",
     "clock": "string",
     "dead": "stream",
@@ -55,6 +57,8 @@ _OTHER_KEYS = (
     (re.compile(r"session:\{.*\}", re.DOTALL), "set"),
     (re.compile(r"client:\{.*\}", re.DOTALL), "zset"),
     (re.compile(RECENT_CALLS_KEY), "zset"),
+    (re.compile(r"channel:\{.*\}", re.DOTALL), "hash"),
+    (re.compile(r"channels:\{.*\}", re.DOTALL), "zset"),
 )
 _SET_ASIDE = "set-aside:"
 # Whose content the sweeper or a request makes anew from the records.

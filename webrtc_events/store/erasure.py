@@ -39,9 +39,9 @@ class Traces:
     """What is kept of a registration.
 
     `clients` has the client of each of its subscriptions, by id. `newer` are those that a newer
-    release wrote, and are skipped. `dead_letters` and `attempts` are ids in their streams;
-    `sequences`, `sessions`, `calls` (traces of its media sessions) and `own` (its record, its latest state,
-    its indexes) are keys.
+    release wrote, and are skipped. `dead_letters` and `attempts` are ids in their streams, `channel_events`
+    those in the logs of channels, by the log's key. `sequences`, `sessions`, `calls` (traces of its media
+    sessions) and `own` (its record, its latest state, its indexes) are keys.
     """
 
     registration: str
@@ -49,6 +49,7 @@ class Traces:
     newer: list[str]
     dead_letters: list[str]
     attempts: list[str]
+    channel_events: dict[str, list[str]]
     sequences: list[str]
     sessions: list[str]
     calls: list[str]
@@ -56,8 +57,8 @@ class Traces:
 
     def __bool__(self) -> bool:
         """Whether there is something to erase."""
-        kept = (self.clients, self.dead_letters, self.attempts, self.sequences, self.sessions)
-        return any(map(bool, (*kept, self.calls, self.own)))
+        kept = (self.clients, self.dead_letters, self.attempts, self.channel_events, self.sequences)
+        return any(map(bool, (*kept, self.sessions, self.calls, self.own)))
 
 
 class Erasure:
@@ -84,6 +85,7 @@ class Erasure:
             newer=newer,
             dead_letters=[stream_id for stream_id, _ in dead_letters],
             attempts=[stream_id for stream_id, _ in attempts],
+            channel_events=self._channel_events(partition, registration),
             sequences=self._sequences(partition, mine),
             sessions=self._sessions(registration, led_to),
             calls=self._calls(registration, led_to),
@@ -106,6 +108,8 @@ class Erasure:
             for stream, ids in ((partition.dead, traces.dead_letters), (partition.attempts, traces.attempts)):
                 if ids:
                     pipe.xdel(stream, *ids)
+            for log, ids in traces.channel_events.items():
+                pipe.xdel(log, *ids)
             for key in traces.sequences:
                 pipe.delete(key)
             for key in traces.sessions:
@@ -155,6 +159,21 @@ class Erasure:
             for entry_id, fields in page
             if fields.get("registration") == registration or fields.get("subscription") in ids
         ]
+
+    def _channel_events(self, partition: Partition, registration: str) -> dict[str, list[str]]:
+        """The events in logs of channels. Source of the field: lua/shared/channels.lua."""
+        found = {}
+        for keys in pages_of_keys(self._redis, partition.channel_log("*")):
+            for log in keys:
+                ids = [
+                    entry_id
+                    for page in scans.oldest_first(self._redis, log)
+                    for entry_id, fields in page
+                    if fields.get("r") == registration
+                ]
+                if ids:
+                    found[log] = ids
+        return found
 
     def _sessions_of_events(
         self,

@@ -20,6 +20,8 @@ __all__ = [
     "activity_key",
     "bucket_key",
     "call_trace_key",
+    "channel_key",
+    "client_channels_key",
     "client_key",
     "end_note",
     "end_notes_of",
@@ -169,6 +171,19 @@ class Partition:
         """set with TTL: subscriptions that are still to end with that registration, which time ends."""
         return f"{self.tag}:ending:{registration_id}"
 
+    def channel(self, channel_id: str) -> str:
+        """hash with TTL: the counters of a channel's log here. Without it nothing is written to the log."""
+        return f"{self.tag}:channel:{channel_id}"
+
+    def channel_log(self, channel_id: str) -> str:
+        """stream with TTL: the events of a channel's subscriptions in this partition, capped."""
+        return f"{self.tag}:channel-log:{channel_id}"
+
+    @property
+    def channel_news(self) -> str:
+        """sharded channel: the id of a channel whose log here has something new, or that has ended."""
+        return f"{self.tag}:channel-news"
+
 
 SWEEPER_TURN = "sweeper-turn"
 """string with TTL: whose turn it is to look what time does. A hint."""
@@ -244,6 +259,16 @@ def client_key(client: str) -> str:
     Some may not exist.
     """
     return f"client:{{{client}}}"
+
+
+def channel_key(channel_id: str) -> str:
+    """hash with TTL: a channel: its owner, the hash of its token, the partitions with a log of it."""
+    return f"channel:{{{channel_id}}}"
+
+
+def client_channels_key(client: str) -> str:
+    """zset with TTL: channel of that client → when it is forgotten unless it is used before, ms."""
+    return f"channels:{{{client}}}"
 
 
 def end_note(client: str, subscription_id: str) -> str:

@@ -51,4 +51,7 @@ def script_options(settings: Settings, options: StoreOptions) -> dict[str, int]:
         "sink_failure_ms": settings.sink_failure_s * 1000,
         "sink_validation_ms": settings.sink_validation_s * 1000,
         "watermark": settings.store_watermark,
+        "channel_length": settings.channel_length,
+        "channel_bytes": settings.channel_bytes,
+        "channel_age_ms": settings.channel_age_s * 1000,
     }

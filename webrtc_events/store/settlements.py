@@ -13,7 +13,7 @@ from webrtc_events.store.attempt_records import count_attempts
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.redis.scripts import Call
 
-__all__ = ["DroppedEvent", "SettleOutcome", "Settlement", "may_be_long", "settle_call"]
+__all__ = ["ChannelEvent", "DroppedEvent", "SettleOutcome", "Settlement", "may_be_long", "settle_call"]
 
 
 class SettleOutcome(StrEnum):
@@ -43,11 +43,21 @@ class DroppedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelEvent:
+    """An event for the log of a channel: its outbox number, its CloudEvents type, the CloudEvent as JSON."""
+
+    number: int
+    type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What became of a claim.
 
     `through` is the outbox number up to which all are done with. `follow_up` None means: go on with what is
-    left. `Agreed` and `Refused` answer a handshake.
+    left. `Agreed` and `Refused` answer a handshake. `channel` is the one that is the sink, if one is, and
+    `events` are written into its log by this very settle.
     """
 
     claim: Claim
@@ -56,6 +66,8 @@ class Settlement:
     attempts: tuple[dict[str, Any], ...] = ()
     follow_up: ScheduledRetry | End | Agreed | Refused | None = None
     sink: SinkResult = SinkResult.NOT_ASKED
+    channel: str = ""
+    events: tuple[ChannelEvent, ...] = ()
 
 
 def may_be_long(settlement: Settlement) -> bool:
@@ -84,6 +96,9 @@ def _arguments(settlement: Settlement) -> list[str | int | bytes]:
         *_verdict(settlement),
         settlement.sink,
         *_done(settlement),
+        settlement.channel,
+        len(settlement.events),
+        *(part for event in settlement.events for part in (event.number, event.type, event.body)),
         len(settlement.dead),
         *(part for event in settlement.dead for part in (event.number, event.reason, event.detail)),
         *(

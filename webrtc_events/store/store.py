@@ -10,6 +10,8 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions
 from webrtc_events.store.backlog import Backlog
 from webrtc_events.store.call_traces import CallTraces
+from webrtc_events.store.channel_logs import ChannelLogs
+from webrtc_events.store.channel_records import ChannelRecords
 from webrtc_events.store.claims import ClaimLimits, Claims
 from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
@@ -91,10 +93,22 @@ class Store:
         self.expiry = Expiry(connection, self.rebuild, self.client_index, self.initial_events)
         self.registrations = RegistrationRecords(connection)
         self.workers = RunningWorkers(connection)
-        self.processes = ProcessReports(connection)
-        self.backlog = Backlog(connection)
         self.rate_limits = RateLimits(connection, RequestRate.of(settings))
-        self.call_traces = CallTraces(connection)
+        self.channels = ChannelRecords(connection, settings)
+        self.channel_logs = ChannelLogs(connection, self.channels.idle_ms)
+
+    @property
+    def processes(self) -> ProcessReports:
+        """For people, as the next two, which keep nothing of their own."""
+        return ProcessReports(self.connection)
+
+    @property
+    def backlog(self) -> Backlog:
+        return Backlog(self.connection)
+
+    @property
+    def call_traces(self) -> CallTraces:
+        return CallTraces(self.connection)
 
     @classmethod
     def connect(cls, settings: Settings, options: StoreOptions = DEFAULT_OPTIONS) -> "Store":

@@ -39,7 +39,8 @@ class CreateOutcome(StrEnum):
     """CREATED, or why not. Source: lua/create.lua. FULL is raised, as `errors.Unavailable`.
 
     The quotas say that there are as many subscriptions as there may be: of the client, to the registration,
-    or to the session. The session ones are found out before: lua/join_session.lua.
+    or to the session. The session ones are found out before: lua/join_session.lua. NO_CHANNEL: the channel
+    that is to be the sink has no log in the partition (any more).
     """
 
     CREATED = "created"
@@ -52,6 +53,7 @@ class CreateOutcome(StrEnum):
     QUOTA = "quota"
     REGISTRATION_QUOTA = "registration_quota"
     SESSION_QUOTA = "session_quota"
+    NO_CHANNEL = "no_channel"
     FULL = "full"
 
 
@@ -140,12 +142,13 @@ class SubscriptionRecords:
         sink: str,
         headers: Mapping[str, str],
         sealed: str | None,
+        channel: str | None = None,
     ) -> CreateResult:
         """Stores a subscription; `starts_at_ms` and `status` of the argument are ignored.
 
-        `sink` is the address to POST to, which may be written otherwise than in the request. With an
-        `origin` the subscription is not active until the sink has agreed. Nobody listens in: a session that
-        is known to involve others only is refused.
+        `sink` is the address to POST to, which may be written otherwise than in the request. `channel`: it is
+        the URL of that one. With an `origin` the subscription is not active until the sink has agreed. Nobody
+        listens in: a session that is known to involve others only is refused.
         """
         self._connection.guard.check()
         partition = self._connection.partition_of_known(subscription.id)
@@ -161,6 +164,7 @@ class SubscriptionRecords:
                 self._limits,
                 session_room=room,
                 session_over=joined is not None and joined.state.is_over,
+                channel=channel,
             )
             result = _create_result(self._session_joins.run_create(subscription, partition, call))
         if result.outcome is not CreateOutcome.CREATED:
@@ -322,6 +326,7 @@ def _create_call(
     *,
     session_room: int | None,
     session_over: bool,
+    channel: str | None,
 ) -> Call:
     """Source: lua/create.lua."""
     args: list[str | int] = [
@@ -339,6 +344,7 @@ def _create_call(
         subscription.origin or "",
         limits.per_registration or "",
         "" if session_room is None else session_room,
+        channel or "",
         *(part for pair in fields.items() for part in pair),
     ]
     return Call("create", [partition.subscription(subscription.id)], partition.tag, args)

@@ -17,6 +17,7 @@ __all__ = ["Target", "shipped_targets", "target"]
 _TYPES = {
     "webrtc-events.yaml": "webrtc_events_types",
     "network-events.yaml": "network_events_types",
+    "channels.yaml": "channels_types",
 }
 """The module of generated types, by the document's name. There are none for other documents."""
 

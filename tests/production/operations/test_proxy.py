@@ -63,6 +63,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             f"WEBRTC_EVENTS_OPENID_CONFIGURATION_URL={issuer.discovery_url}\n"
             f"WEBRTC_EVENTS_AUDIENCE={AUDIENCE}\n"
             f"WEBRTC_EVENTS_SECRET_KEY={'A' * 43}\n"
+            "WEBRTC_EVENTS_CHANNELS_URL=https://events.operator.example/channels/v0\n"
         )
         own = {"GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}", "WEB_CONCURRENCY": "1"}
         with started(API, folder, settings, more=own):

@@ -11,6 +11,11 @@ from webrtc_events.local.local_error import LocalError
 __all__ = ["LOOPBACK", "local_environ", "possible_forms"]
 
 LOOPBACK = "127.0.0.0/8,::1/128"
+# A name for channels, which nothing connects to. It stays the same if `serve` gets another port.
+_CHANNELS_URL = "https://channels.localhost/channels/v0"
+_ORIGINS = ",".join(
+    f"{scheme}://{host}:*" for scheme in ("http", "https") for host in ("localhost", "127.0.0.1")
+)
 
 
 def local_environ(
@@ -29,6 +34,8 @@ def local_environ(
     # With all that is said in it, a call takes 150 kB: this is a machine with other work.
     filled.setdefault(f"{PREFIX}CALL_TRACES_KEPT", "1000")
     filled[f"{PREFIX}SINK_CA_FILE"] = str(_ca_file(environ.get(f"{PREFIX}SINK_CA_FILE"), ca))
+    filled.setdefault(f"{PREFIX}CHANNELS_URL", _CHANNELS_URL)
+    filled.setdefault(f"{PREFIX}CORS_ORIGINS", _ORIGINS)
     if f"{PREFIX}SOURCE" not in environ:
         filled.setdefault(f"{PREFIX}SINK_VALIDATION_ORIGIN", "localhost")
     networks = environ.get(f"{PREFIX}SINK_ALLOWED_NETWORKS")

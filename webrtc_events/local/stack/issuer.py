@@ -22,6 +22,8 @@ SCOPES = (
     "webrtc-events:update",
     "webrtc-events:delete",
     "webrtc-events:network",
+    "webrtc-events:channels:read",
+    "webrtc-events:channels:write",
 )
 DEFAULT_CLIENT = "local"
 TOKEN_LIFETIME_S = 3600

@@ -8,12 +8,13 @@
 --       14 the name under which its sink is asked whether it agrees, or '' not to ask
 --       15 how many subscriptions its registration may have that are not over, or '' for no limit
 --       16 how many its session may have in this partition, or ''
---       17... further fields of the hash, name and value in turn
+--       17 the channel that is its sink, or ''
+--       18... further fields of the hash, name and value in turn
 -- With (14) it is not active until its sink has agreed (settle.lua), and an initial event waits for that.
 -- Returns {'created', starts_at, expires_at or ''}, or {why not, now, ''}: 'expired' when (7) is not in
 --   the future, 'token_expired' when (8) is not, 'mismatch' when the registration is another's,
---   'unknown_registration', 'registration_quota' and 'session_quota' by (15) and (16), 'full' when the store is
---   above its watermark. Repeating a create of the same id changes nothing.
+--   'unknown_registration', 'registration_quota' and 'session_quota' by (15) and (16), 'no_channel' when (17) has no log
+--   here (any more), 'full' when the store is above its watermark. Repeating a create of the same id changes nothing.
 
 local id, registration, session = ARGV[3], ARGV[5], ARGV[6]
 local expires_at, token_expires_at, subject = ARGV[7], ARGV[8], ARGV[10]
@@ -34,6 +35,10 @@ if not may_listen(registration, ARGV[9], subject) then
 end
 if ARGV[11] == '1' and redis.call('EXISTS', tag .. ':registration-record:' .. registration) == 0 then
   return {'unknown_registration', now, ''}
+end
+
+if ARGV[17] ~= '' and redis.call('EXISTS', tag .. ':channel:' .. ARGV[17]) == 0 then
+  return {'no_channel', now, ''}
 end
 
 -- An index that is made anew from the records could miss this one.
@@ -61,7 +66,7 @@ local status = asks and 'ACTIVATION_REQUESTED' or 'ACTIVE'
 redis.call('HSET', key, 'format', 1, 'status', status, 'type', ARGV[4], 'registration', registration,
   'session', session, 'client', ARGV[9], 'subject', subject, 'starts_at', now, 'expires_at', expires_at,
   'epoch', store_epoch(), 'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '',
-  unpack(ARGV, 17))
+  unpack(ARGV, 18))
 set_token_expiry(id, token_expires_at)
 if ARGV[12] == '1' then
   redis.call('HSET', key, 'initial_pending', '1')

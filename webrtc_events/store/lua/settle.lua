@@ -11,14 +11,19 @@
 --       7 retry: the outbox number of that one
 --       8 what the sink did: 'delivered' (some event), 'failed' (to take any), '' (it was not asked)
 --       9 how many of the claimed events all are done with  10 how many bytes their entries have, as they were claimed
---       11 how many dead letters, then for each: outbox number, reason, detail
+--       11 the channel that is the sink, or ''  12 how many events are for its log, then for each: outbox number, type, event
+--       then how many dead letters, then for each: outbox number, reason, detail
 --       then for each attempt, or run of deliveries: how many attempts it is, and it as JSON
 -- Returns for each claim 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox
 --   empty), 'due' (more to send, now or later), 'ended' (the end is settled, or the sink refused), 'active' (the
 --   sink agreed; what its subscription missed meanwhile is to be looked up), 'damaged: <why>' (the subscription
 --   cannot be read; what was done with before that was found stays written).
+-- What is for a channel is written into its log here, and so is delivered once. A channel that is gone is as a sink that
+--   answers 410; while the store is above its watermark nothing is written to a log, and the events wait.
 
 local due = KEYS[1]
+
+local FULL_DELAY_MS = 1000
 
 -- How many attempts the entries up to this one have. What a release before wrote does not say.
 local function count_up_to(entry)
@@ -65,11 +70,43 @@ local function settle(key, outbox, given)
   whole(of[2], 'drop_before')
   local through, verdict = tonumber(given[3]), given[4]
 
-  local dead = {}
-  local at = 12
-  for _ = 1, tonumber(given[11]) do
+  local events, at = {}, 13
+  for index = 1, tonumber(given[12]) do
+    events[index] = {tonumber(given[at]), given[at + 1], given[at + 2]}
+    at = at + 3
+  end
+  local dead, done = {}, tonumber(given[9])
+  local count = tonumber(given[at])
+  at = at + 1
+  for _ = 1, count do
     dead[tonumber(given[at])] = {given[at + 1], given[at + 2]}
     at = at + 3
+  end
+
+  -- Writes what is for the channel. What has left the outbox was written by this very settle, which is repeated.
+  local function store_events()
+    local first = redis.call('LINDEX', outbox, 0)
+    local number = first and (entry_number(first) or 0)
+    local unwritten = {}
+    for _, event in ipairs(events) do
+      if number and event[1] >= number then
+        unwritten[#unwritten + 1] = event
+      end
+    end
+    local answer = append_to_channel(given[11], id, of[8] or '', unwritten)
+    if answer ~= 'written' then
+      -- Nothing came of the claim.
+      dead, done, through, given[8], at = {}, 0, (number or 1) - 1, '', #given + 1
+      if answer == 'gone' then
+        verdict, given[5], given[6] = 'end', 'NETWORK_TERMINATED', ''
+      else
+        verdict, given[5], given[6], given[7] = 'retry', FULL_DELAY_MS, 0, number
+      end
+    end
+  end
+
+  if given[11] ~= '' then
+    store_events()
   end
   keep_attempts(id, given, at, of[8] or '')
 
@@ -106,7 +143,6 @@ local function settle(key, outbox, given)
   end
 
   local taken, taken_bytes = 0, 0
-  local done = tonumber(given[9])
   -- The first entry of the outbox, once it is known: false if there is none.
   local head = nil
   local function read_head()
@@ -216,7 +252,7 @@ local function settle(key, outbox, given)
   -- Whoever settles a retry asks again once its delay is over; all others ask at once by themselves.
   local function due_now()
     on_index('ZADD', due, now, id)
-    if given[4] == 'retry' then
+    if verdict == 'retry' then
       redis.call('SPUBLISH', tag .. ':wakeup', '1')
     end
   end

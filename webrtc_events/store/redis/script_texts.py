@@ -8,6 +8,7 @@ from importlib.resources import files
 __all__ = ["Script", "load_scripts"]
 
 _NAMES = (
+    "acknowledge_channel",
     "append",
     "backlog",
     "beat",
@@ -21,9 +22,12 @@ _NAMES = (
     "index_traces",
     "initial",
     "join_session",
+    "keep_channel",
+    "make_channel",
     "mark",
     "mend",
     "prolong_session",
+    "read_channel",
     "read_records",
     "record_session_state",
     "redeliver",
@@ -31,6 +35,7 @@ _NAMES = (
     "reindex",
     "reseal",
     "reserve",
+    "reserve_channel",
     "settle",
     "shorten_session",
     "standing",
@@ -40,6 +45,7 @@ _NAMES = (
     "trace",
     "unregister",
     "update",
+    "use_channel",
 )
 
 
@@ -54,10 +60,12 @@ _SHARED = (
     "appending",
     "payloads",
     "outbox_heads",
+    "channels",
 )
 # Of short scripts, which run very often, the last of them that they need: to make the functions of the others
 # takes longer than their work. Each may use those before it, so none is left out before the last.
 _LAST_SHARED = {
+    "acknowledge_channel": "records",
     "append": "payloads",
     "backlog": "common",
     "beat": "common",
@@ -66,19 +74,30 @@ _LAST_SHARED = {
     "index_page": "client_index",
     "index_traces": "common",
     "join_session": "common",
+    "keep_channel": "channels",
+    "make_channel": "common",
     "prolong_session": "common",
+    "read_channel": "common",
     "read_records": "common",
     "record_session_state": "session_states",
     "register": "records",
     "reserve": "client_index",
+    "reserve_channel": "common",
+    "settle": "channels",
     "shorten_session": "common",
     "standing": "client_index",
     "take_rate_slot": "common",
     "take_rate_token": "common",
     "trace": "common",
+    "use_channel": "common",
 }
+# Of all others.
+_LAST = "outbox_heads"
 # What a script uses of those that it seldom needs, which are made when it needs the first of them.
-_SELDOM = {"append": {"endings": ("dead_letter", "queue_end", "schedule")}}
+_SELDOM: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "append": {"endings": ("dead_letter", "queue_end", "schedule")},
+    "settle": {"channels": ("append_to_channel",)},
+}
 # See records.lua, which opens functions around what follows.
 _OPENED = "\nreturn (function()\n"
 
@@ -106,7 +125,7 @@ def _load(name: str, options: str) -> Script:
     """The script's own first line (its flags), options, then what it shares with others, then the rest."""
     folder = files("webrtc_events.store") / "lua"
     first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
-    topics = _SHARED[: _SHARED.index(_LAST_SHARED.get(name, _SHARED[-1])) + 1]
+    topics = _SHARED[: _SHARED.index(_LAST_SHARED.get(name, _LAST)) + 1]
     seldom = _SELDOM.get(name, {})
     shared = (
         _shared((folder / "shared" / f"{topic}.lua").read_text(), seldom.get(topic)) for topic in topics

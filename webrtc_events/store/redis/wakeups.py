@@ -1,10 +1,11 @@
-"""Hints, from `SPUBLISH`, of partitions that have something due.
+"""Hints, from `SPUBLISH`: of partitions that have something due, and whatever else partitions tell.
 
-Losing one costs only time: workers also ask by themselves, now and then.
+Losing one costs only time: who listens also looks by itself, now and then.
 """
 
 import select
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import redis
@@ -14,15 +15,18 @@ from webrtc_events.store.keys import Partition
 from webrtc_events.store.redis.scripts import store_errors
 from webrtc_events.store.redis.topology import TIMEOUT_S, Node, Nodes
 
-__all__ = ["Wakeups"]
+__all__ = ["PartitionMessages", "Wakeups"]
 
 
-class Wakeups:
-    """Listens to every node that can be reached. Not thread-safe."""
+class PartitionMessages:
+    """What is published to some sharded channels, one of each partition. Not thread-safe.
 
-    def __init__(self, nodes: Nodes, partitions: int) -> None:
+    Listens to every node that can be reached. `numbers` has the partition of each channel.
+    """
+
+    def __init__(self, nodes: Nodes, numbers: Mapping[str, int]) -> None:
         self._nodes = nodes
-        self._numbers = {Partition(number).wakeup: number for number in range(partitions)}
+        self._numbers = numbers
         self._subscribers: deque[_Subscriber] = deque()
         self._version: int | None = None
         self._missed: list[int] = []
@@ -32,19 +36,21 @@ class Wakeups:
         missed, self._missed = self._missed, []
         return missed
 
-    def wait(self, timeout_s: float) -> int | None:
-        """The number of a partition that has something due, or None after `timeout_s`.
+    def next(self, timeout_s: float) -> tuple[int, str] | None:
+        """The number of a partition, and what was published there; None after `timeout_s`.
 
         Raises:
             Unavailable: no node can be listened to.
         """
         with store_errors():
             self._listen()
-            channel = self._next_channel()
-            if channel is None and self._subscribers:
+            message = self._next_message()
+            if message is None and self._subscribers:
                 self._await_any(timeout_s)
-                channel = self._next_channel()
-        return None if channel is None else self._numbers.get(channel)
+                message = self._next_message()
+        if message is None or message[0] not in self._numbers:
+            return None
+        return self._numbers[message[0]], message[1]
 
     def _await_any(self, timeout_s: float) -> None:
         # Unlike select, poll takes descriptors of any number: the sinks' connections have many.
@@ -92,20 +98,20 @@ class Wakeups:
                 trouble = error
         return found, trouble
 
-    def _next_channel(self) -> str | None:
-        """The channel of a message that has come, from one subscriber after the other."""
+    def _next_message(self) -> tuple[str, str] | None:
+        """Channel and text of a message that has come, from one subscriber after the other."""
         for _ in range(len(self._subscribers)):
             subscriber = self._subscribers[0]
             self._subscribers.rotate(-1)
             try:
-                channel = subscriber.next_channel()
+                message = subscriber.next_message()
             except redis.RedisError:
                 # It is opened anew, and what is wrong with the node comes out then.
                 self._drop(subscriber)
                 self._version = None
             else:
-                if channel is not None:
-                    return channel
+                if message is not None:
+                    return message
         return None
 
     def _drop(self, subscriber: "_Subscriber") -> None:
@@ -117,6 +123,22 @@ class Wakeups:
             self._nodes.moved(error)
         elif isinstance(error, redis.ConnectionError | redis.TimeoutError):
             self._nodes.silent(node, error)
+
+
+class Wakeups(PartitionMessages):
+    """Of partitions that have something due."""
+
+    def __init__(self, nodes: Nodes, partitions: int) -> None:
+        super().__init__(nodes, {Partition(number).wakeup: number for number in range(partitions)})
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The number of a partition that has something due, or None after `timeout_s`.
+
+        Raises:
+            Unavailable: no node can be listened to.
+        """
+        message = self.next(timeout_s)
+        return None if message is None else message[0]
 
 
 class _Subscriber:
@@ -147,11 +169,11 @@ class _Subscriber:
         """For select; redis-py offers no way to wait for several connections at once."""
         return int(self._pubsub.connection._sock.fileno())
 
-    def next_channel(self) -> str | None:
+    def next_message(self) -> tuple[str, str] | None:
         while self._pubsub.connection.can_read():
             message = self._pubsub.get_message(timeout=0)
             if message is not None and message["type"] == "smessage":
-                return str(message["channel"])
+                return str(message["channel"]), str(message["data"])
         return None
 
     def close(self) -> None:

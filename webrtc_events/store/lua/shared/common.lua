@@ -7,9 +7,9 @@
 -- and in front of its text, from script_texts.py, `options`, in ms: lease_ms, end_deadline_ms,
 --           registration_ends_deadline_ms, dedupe_ms, retention_ms, token_lead_ms, linger_ms,
 --           state_ms, max_lifetime_ms (0: none), outbox_age_ms, dead_letters_ms, attempts_ms,
---           sink_failure_ms (0: never), sink_validation_ms; counts: outbox_length, dead_letters,
---           attempts, work (subscriptions that a script goes through before it makes way for
---           others); bytes: outbox_bytes, dead_letters_bytes; watermark, percent of maxmemory;
+--           sink_failure_ms (0: never), sink_validation_ms, channel_age_ms; counts: outbox_length, dead_letters,
+--           attempts, channel_length, work (subscriptions that a script goes through before it makes way for
+--           others); bytes: outbox_bytes, dead_letters_bytes, channel_bytes; watermark, percent of maxmemory;
 --           format, the newest stored format that is known here.
 -- It may answer the error NEWER, before anything is written: a newer release wrote what it would touch; or
 -- REBUILD: an index is a key of another type, which the sweeper is about to make anew (rebuild.py).

@@ -1,0 +1,77 @@
+"""Answers to browsers: pages of which web origins may use the API.
+
+There are no cookies here: a page sends a token or gets nothing. So this protects no session, it only permits.
+Source: Fetch Standard, 3.2 (CORS protocol).
+"""
+
+from collections.abc import Collection, Sequence
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Cors"]
+
+Header = tuple[bytes, bytes]
+
+_PREFLIGHT: Sequence[Header] = (
+    (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
+    (b"access-control-allow-headers", b"Authorization, Content-Type, Last-Event-ID, x-correlator"),
+    (b"access-control-max-age", b"600"),
+)
+_EXPOSED = (b"access-control-expose-headers", b"x-correlator, Retry-After, WWW-Authenticate")
+_VARY = (b"vary", b"Origin")
+
+
+class Cors:
+    """`prefixes` are the paths that pages may use; `origins` as `setting_values.origins` reads them."""
+
+    def __init__(self, app: ASGIApp, prefixes: Collection[str], origins: Collection[str]) -> None:
+        self._app = app
+        self._prefixes = tuple(f"{prefix}/" for prefix in prefixes)
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(self._prefixes):
+            await self._app(scope, receive, send)
+            return
+        origin = self._allowed(scope["headers"])
+        if origin is not None and _is_preflight(scope):
+            await _permit(origin, send)
+            return
+        await self._app(scope, receive, _Answer(send, origin).send)
+
+    def _allowed(self, headers: Sequence[Header]) -> bytes | None:
+        """The origin of the page that asks, if its pages may."""
+        given = [value for name, value in headers if name == b"origin"]
+        if len(given) != 1:
+            return None
+        origin = given[0].decode("latin-1")
+        host, _, port = origin.rpartition(":")
+        any_port = f"{host}:*" if port.isdecimal() else origin
+        return given[0] if origin in self._origins or any_port in self._origins else None
+
+
+class _Answer:
+    """The way back to a page, or to whoever else asks."""
+
+    def __init__(self, send: Send, origin: bytes | None) -> None:
+        self._send = send
+        self._origin = origin
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            more = [_VARY]
+            if self._origin is not None:
+                more += [(b"access-control-allow-origin", self._origin), _EXPOSED]
+            message = {**message, "headers": [*message.get("headers", []), *more]}
+        await self._send(message)
+
+
+def _is_preflight(scope: Scope) -> bool:
+    asks = any(name == b"access-control-request-method" for name, _ in scope["headers"])
+    return bool(scope["method"] == "OPTIONS" and asks)
+
+
+async def _permit(origin: bytes, send: Send) -> None:
+    headers = [(b"access-control-allow-origin", origin), *_PREFLIGHT, _VARY]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

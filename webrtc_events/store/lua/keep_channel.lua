@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+-- Makes the log of a channel in one partition, or lets it live on; what has become too old goes.
+-- KEYS: 1 the hash with its counters
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 the channel  4 how long both keys live from now on, ms
+--       5 '1' to make it if it is not there
+-- Returns 1, or 0 if there is none.
+
+local channel = ARGV[3]
+if ARGV[5] == '1' and redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[1], 'number', 0, 'bytes', 0, 'gone', 0, 'acked', 0, 'epoch', store_epoch())
+end
+local bytes = redis.call('HGET', KEYS[1], 'bytes')
+if not bytes then
+  return 0
+end
+trim_channel(channel, whole(bytes, 'bytes'))
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('PEXPIRE', channel_log_key(channel), ARGV[4])
+return 1
