@@ -8,6 +8,7 @@ from webrtc_events.cli.damaged import damaged
 from webrtc_events.cli.dead_letters import dead_letters
 from webrtc_events.cli.local import demo, publish, serve, sink, token
 from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
+from webrtc_events.cli.simulate import simulate
 from webrtc_events.cli.stubs import stubs
 from webrtc_events.cli.worker import worker
 
@@ -27,6 +28,7 @@ def main() -> None:
     By hand, beside a running `serve`:
       webrtc-events token             prints an access token for curl
       webrtc-events publish FILE      publishes network events from a file of NDJSON
+      webrtc-events simulate          plays calls, recorded or composed, one or many
     In production:
       webrtc-events worker            delivers; the API runs under gunicorn
       webrtc-events dead-letters      events that were given up: list, show, redeliver, purge
@@ -49,6 +51,7 @@ for command in (
     demo,
     token,
     publish,
+    simulate,
     worker,
     dead_letters,
     damaged,

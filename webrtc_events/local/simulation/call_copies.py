@@ -1,16 +1,26 @@
 """The same call several times, each under names of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID, uuid5
 
 from webrtc_events.core.clock import parse_time
 from webrtc_events.core.model import EventType
-from webrtc_events.local.recordings import Event
+from webrtc_events.local.recordings import Event, load_recording
+from webrtc_events.local.simulation.compose import compose
 from webrtc_events.local.simulation.request import SimulationRequest
 
-__all__ = ["CallCopies"]
+__all__ = ["ALWAYS_THE_SAME", "CallCopies", "copies_of"]
+
+ALWAYS_THE_SAME = UUID(int=0)
+"""A `run` whose names depend on the call alone."""
 
 _CORRELATORS = ("clientCorrelator", "serverCorrelator", "callObjectRef")
+
+
+def copies_of(request: SimulationRequest, run: UUID) -> "CallCopies":
+    """The calls that the request asks for. `run`: see `CallCopies`."""
+    events = load_recording(request.call) if isinstance(request.call, str) else compose(request.call)
+    return CallCopies(events, request, run)
 
 
 class CallCopies:
@@ -26,6 +36,7 @@ class CallCopies:
         self._events = sorted(played, key=_time)
         self._run = run
         self._session = request.session
+        self._recorded_session = self._events[0]["data"]["mediaSessionId"]
         self._called = self._events[0]["subject"]
         self.registration: str = request.registration or self._called
 
@@ -37,7 +48,11 @@ class CallCopies:
 
     def session(self, copy: int) -> str:
         """The copy's mediaSessionId."""
-        return self._session or uuid5(self._run, f"{copy}").hex.upper()
+        return self._session or uuid5(self._run, f"{copy} {self._recorded_session}").hex.upper()
+
+    def call(self, copy: int) -> Iterator[Event]:
+        """All events of a copy, in their order."""
+        return (self.event(copy, index) for index in range(len(self._events)))
 
     def event(self, copy: int, index: int) -> Event:
         event = self._events[index]

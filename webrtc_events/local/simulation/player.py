@@ -9,7 +9,7 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.local.demo.http_client import ApiError
 from webrtc_events.local.demo.publish_results import LineResult, LineStatus
 from webrtc_events.local.demo.publisher import EventPublisher
-from webrtc_events.local.local_error import LocalError
+from webrtc_events.local.local_error import LocalError, UnreachableError
 from webrtc_events.local.simulation.call_copies import CallCopies
 from webrtc_events.local.simulation.progress import Progress, State
 from webrtc_events.local.simulation.request import SimulationRequest
@@ -63,7 +63,8 @@ class Player:
     """`run` once, in a thread; `stop` and `progress` from any other.
 
     An event that is refused, or a batch that is not answered, counts as failed, and the rest goes on. Only a
-    service that answers nothing of use five times in a row ends a simulation early.
+    service that answers nothing of use five times in a row, or is not there at the first event, ends a
+    simulation early.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Player:
         self._message = ""
         self._sessions: deque[str] = deque(maxlen=_SESSIONS)
         self._unanswered = 0
+        self._is_reached = False
 
     def run(self, connect: Connect) -> None:
         """Returns when the simulation is over."""
@@ -157,13 +159,15 @@ class Player:
         except LocalError as error:
             with self._lock:
                 self._failed += len(due)
-                self._unanswered += 1
+                is_absent = isinstance(error, UnreachableError) and not self._is_reached
+                self._unanswered += _GIVE_UP_AFTER if is_absent else 1
                 self._message = _words(error)
         else:
             self._count(results)
 
     def _count(self, results: Sequence[LineResult]) -> None:
         with self._lock:
+            self._is_reached = True
             self._unanswered = 0
             for result in results:
                 self._notifications += result.subscriptions

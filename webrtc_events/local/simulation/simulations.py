@@ -10,9 +10,7 @@ from webrtc_events.local.demo.fresh_events import FreshEvents
 from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.demo.publisher import EventPublisher
 from webrtc_events.local.local_error import LocalError
-from webrtc_events.local.recordings import load_recording
-from webrtc_events.local.simulation.call_copies import CallCopies
-from webrtc_events.local.simulation.compose import compose
+from webrtc_events.local.simulation.call_copies import copies_of
 from webrtc_events.local.simulation.player import Player, StopRequest
 from webrtc_events.local.simulation.progress import Progress
 from webrtc_events.local.simulation.request import SimulationRequest
@@ -52,9 +50,8 @@ class Simulations:
         Raises:
             LocalError: as many run as may.
         """
-        name, run = uuid.uuid4().hex[:12], uuid.uuid4()
-        events = load_recording(request.call) if isinstance(request.call, str) else compose(request.call)
-        copies = CallCopies(events, request, run)
+        name = uuid.uuid4().hex[:12]
+        copies = copies_of(request, uuid.uuid4())
         player = Player(name, request, copies, self._clock, self._stop_request())
         thread = threading.Thread(target=self._play, args=(player,), name=f"simulation {name}", daemon=True)
         with self._lock:
