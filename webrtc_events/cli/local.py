@@ -45,6 +45,8 @@ def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
     and prints what it receives. Ctrl-C stops everything in order. Start it again on the same
     data directory to continue.
 
+    The sink can be made to fail at a path: see `webrtc-events sink --help`.
+
     \b
     Examples:
       webrtc-events serve
@@ -76,6 +78,19 @@ def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
 
     The sink takes notifications at any path. It validates them against the contract, prints a
     line for each, and shows them in its inbox, the page at its root.
+
+    It can be made to fail, to see what the service does: with any status, with no answer
+    (hang), with a closed connection (drop), with one byte a second (drip). The inbox has a form
+    for it, and programs set it by path, for all requests or for the next few:
+
+    \b
+      curl --cacert CA -X PUT https://localhost:9443/_behaviours/my-app \\
+        -d '{"answer": 429, "retryAfter": 5, "count": 3}'
+      curl --cacert CA -X PUT https://localhost:9443/_behaviours/my-app -d '{"answer": "hang"}'
+      curl --cacert CA -X DELETE https://localhost:9443/_behaviours
+
+    GET /_behaviours lists what is set; "handshake": true answers OPTIONS so too. On the next port,
+    9444 here, the same sink has a certificate that nobody trusts.
 
     \b
     Example:

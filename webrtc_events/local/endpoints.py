@@ -16,11 +16,15 @@ _FILE = "serve.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Base URLs without a final slash. `issuer` is None if `serve` trusts an issuer elsewhere."""
+    """Base URLs without a final slash. `issuer` is None if `serve` trusts an issuer elsewhere.
+
+    `untrusted_sink` is the sink with a certificate that nobody trusts.
+    """
 
     api: str = f"http://127.0.0.1:{API_PORT}"
     issuer: str | None = f"http://127.0.0.1:{API_PORT}/issuer"
     sink: str = f"https://localhost:{SINK_PORT}"
+    untrusted_sink: str = f"https://localhost:{SINK_PORT + 1}"
     audience: str = "webrtc-events"
 
     @property
