@@ -32,6 +32,7 @@ _ORDER = (
     "local/sink",
     "local/demo",
     "local/simulation",
+    "console",
     "stubs",
     "handlers",
     "api",

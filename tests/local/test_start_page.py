@@ -32,10 +32,10 @@ def test_start_page_leads_to_both_references_and_the_inbox(
     endpoints = Endpoints.read(data)
     page = _page(data)
     links = _links(page.text)
-    assert links == ["/webrtc-events/v0.2/ui/", "/network/v0/ui/", f"{endpoints.sink}/"]
-    for link in links[:2]:
+    assert links == ["/console/", "/webrtc-events/v0.2/ui/", "/network/v0/ui/", f"{endpoints.sink}/"]
+    for link in links[1:3]:
         assert "Swagger UI" in requests.get(f"{endpoints.api}{link}", timeout=5).text
-    inbox = sink_client.expect({200}, "GET", links[2]).text
+    inbox = sink_client.expect({200}, "GET", links[3]).text
     assert f"{endpoints.api}/" in _links(inbox)
     for address in (endpoints.public, endpoints.network, f"{endpoints.sink}/…", endpoints.issuer, str(data)):
         assert str(address) in page.text
@@ -76,8 +76,9 @@ def test_start_page_shows_only_what_is_served(start_serve: Callable[..., Running
     endpoints = Endpoints.read(data)
     page = _page(data).text
     links = _links(page)
-    assert links == ["/webrtc-events/v0.2/ui/", "/webrtc-events/vwip/ui/", f"{endpoints.sink}/"]
-    assert all(requests.get(f"{endpoints.api}{link}", timeout=5).status_code == 200 for link in links[:2])
+    apis = ["/webrtc-events/v0.2/ui/", "/webrtc-events/vwip/ui/"]
+    assert links == ["/console/", *apis, f"{endpoints.sink}/"]
+    assert all(requests.get(f"{endpoints.api}{link}", timeout=5).status_code == 200 for link in links[:3])
     # Nobody can publish here, so there is nothing to paste.
     assert "<pre>" not in page
     assert "publish" not in serve.output

@@ -34,29 +34,31 @@ _STRICT = "WEBRTC_EVENTS_STRICT_CLOUDEVENTS"
     type=click.IntRange(0, 65535),
     help="Port of the HTTPS sink on localhost; 0 takes a free one.",
 )
+@click.option("--open", "open_console", is_flag=True, help="Open the console in a browser.")
 @data_option
 @needs_local_extra
 @handle_local_errors
-def serve(host: str, port: int, sink_port: int, data_dir: Path | None) -> None:
+def serve(host: str, port: int, sink_port: int, open_console: bool, data_dir: Path | None) -> None:
     """Run everything on this machine.
 
     Starts a store (an embedded Valkey, unless WEBRTC_EVENTS_REDIS_URL is set), the API, the
-    gateway side, a worker, an OIDC issuer for local tokens, and an HTTPS sink that validates
-    and prints what it receives. Ctrl-C stops everything in order. Start it again on the same
+    gateway side, a worker, the console, an OIDC issuer for local tokens, and an HTTPS sink that
+    validates and prints what it receives. Ctrl-C stops everything in order. Start it again on the same
     data directory to continue.
 
     The sink can be made to fail at a path: see `webrtc-events sink --help`.
 
     \b
     Examples:
-      webrtc-events serve
+      webrtc-events serve --open
       webrtc-events serve --port 8080 --sink-port 8443 --data-dir ./data
     """
     log_to_stderr()
     from webrtc_events.local.stack.serve import ServeOptions
     from webrtc_events.local.stack.serve import serve as run
 
-    options = ServeOptions(host=host, port=port, sink_port=sink_port, data=data_directory(data_dir))
+    data = data_directory(data_dir)
+    options = ServeOptions(host=host, port=port, sink_port=sink_port, data=data, open_console=open_console)
     run(options, os.environ, SystemClock(), click.echo)
 
 

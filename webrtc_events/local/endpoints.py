@@ -35,6 +35,10 @@ class Endpoints:
     def network(self) -> str:
         return f"{self.api}/network/v0"
 
+    @property
+    def console(self) -> str:
+        return f"{self.api}/console/"
+
     @classmethod
     def read(cls, data: Path) -> "Endpoints":
         """What the last `serve` wrote, running or not; the defaults if there was none.

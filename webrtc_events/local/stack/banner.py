@@ -15,6 +15,7 @@ _STEPS = 3
 def banner(stack: LocalStack) -> str:
     endpoints = stack.endpoints
     places = {
+        "console": endpoints.console,
         "start page": f"{endpoints.api}/",
         "API": f"{endpoints.public}  (Swagger UI: /ui/)" if "public" in stack.apis else "",
         "gateway side": f"{endpoints.network}  (Swagger UI: /ui/)" if "network" in stack.apis else "",
@@ -24,7 +25,10 @@ def banner(stack: LocalStack) -> str:
         "store": stack.store,
         "data": str(stack.data),
     }
-    lines = [f"webrtc-events {version('webrtc-events')} is ready. Start at {endpoints.api}/", ""]
+    lines = [
+        f"webrtc-events {version('webrtc-events')} is ready. See what happens at {endpoints.console}",
+        "",
+    ]
     lines += [f"  {name:<14}{place}" for name, place in places.items() if place]
     lines.append("")
     if stack.complete:

@@ -42,12 +42,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """Port 0 takes a free one."""
+    """Port 0 takes a free one. `open_console`: a browser shows the console once it is there."""
 
     host: str
     port: int
     sink_port: int
     data: Path
+    open_console: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def serve(options: ServeOptions, environ: Mapping[str, str], clock: Clock, say: 
         api_sockets = _closing(stack, listen(options.host, options.port, "--port"))
         sink_sockets = SinkSockets.listen(options.sink_port, "--sink-port")
         _closing(stack, sink_sockets.all)
-        _Serve(data, environ, clock, say, signals).run(stack, api_sockets, sink_sockets)
+        running = _Serve(data, environ, clock, say, signals, open_console=options.open_console)
+        running.run(stack, api_sockets, sink_sockets)
     if signals.hurried():
         # What was not awaited must not hold up the process now.
         os._exit(130)
@@ -104,13 +106,21 @@ def serve_sink(port: int, data: Path, *, strict: Sequence[bool], clock: Clock, s
 
 class _Serve:
     def __init__(
-        self, data: Path, environ: Mapping[str, str], clock: Clock, say: Say, signals: StopSignals
+        self,
+        data: Path,
+        environ: Mapping[str, str],
+        clock: Clock,
+        say: Say,
+        signals: StopSignals,
+        *,
+        open_console: bool,
     ) -> None:
         self._data = data
         self._environ = environ
         self._clock = clock
         self._say = say
         self._signals = signals
+        self._open_console = open_console
         self._embedded_store = f"{PREFIX}REDIS_URL" not in environ
         self._local_issuer = f"{PREFIX}OPENID_CONFIGURATION_URL" not in environ
         self._valkey = Valkey(data, clock)
@@ -187,6 +197,14 @@ class _Serve:
         from webrtc_events.local.stack.banner import banner
 
         self._say(banner(shown))
+        if self._open_console:
+            self._open(shown.endpoints.console)
+
+    def _open(self, url: str) -> None:
+        import webbrowser
+
+        if not webbrowser.open(url):
+            self._say(f"No browser was found to open {url}")
 
 
 _StartService = Callable[[ExitStack, StopSignals, list[socket], Callable[[], bool]], HttpServer]
@@ -196,6 +214,7 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
     """Imports what API and worker need, and returns what starts them once the store is there."""
     from webrtc_events.api.health import in_thread
     from webrtc_events.app import create_app
+    from webrtc_events.local.stack.console_pages import CONSOLE_PATH, console_pages
     from webrtc_events.local.stack.issuer import LocalIssuer
     from webrtc_events.local.stack.issuer_pages import issuer_app
     from webrtc_events.local.stack.start_page import start_page
@@ -212,7 +231,8 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
             worker.stop(_DRAIN_S if store_alive() else _DRAIN_WITHOUT_STORE_S)
 
         stack.callback(signals.finish, drain)
-        pages = {"/": start_page(shown)}
+        console = console_pages(worker.watch.store, settings, clock)
+        pages = {"/": start_page(shown), CONSOLE_PATH: console}
         if shown.endpoints.issuer is not None:
             issuer = LocalIssuer(shown.endpoints.issuer, prepared.key, settings.audience, clock)
             pages["/issuer"] = asgi(issuer_app(issuer))

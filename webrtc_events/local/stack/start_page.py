@@ -60,7 +60,9 @@ def start_page(stack: LocalStack) -> ASGIApp:
 
 def _places(stack: LocalStack) -> list[_Place]:
     endpoints = stack.endpoints
-    places = []
+    about = "For people: what happens to calls, subscriptions and notifications."
+    console = _link_here("Open", endpoints.console)
+    places = [_Place("Console", about, endpoints.console, (console,))]
     if "public" in stack.apis:
         links = [_link_here("Swagger UI", f"{endpoints.public}/ui/")]
         if stack.next:
