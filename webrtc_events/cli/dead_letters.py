@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         DeadLetterFilter,
         DeadLetterId,
         DeadLetters,
-        Redelivery,
     )
     from webrtc_events.store.store import Store
 
@@ -187,9 +186,11 @@ def _subscription_of(store: "Store", letter: "DeadLetter") -> "Subscription | No
 
 
 def _existing(letters: "DeadLetters", text: str) -> "DeadLetter":
+    from webrtc_events.store.redelivery_text import NO_LETTER
+
     letter = letters.get(_letter_id(text))
     if letter is None:
-        raise click.ClickException(f"{text}: {_NO_LETTER}")
+        raise click.ClickException(f"{text}: {NO_LETTER}")
     return letter
 
 
@@ -224,26 +225,30 @@ def redeliver(letter_ids: tuple[str, ...], all_: bool, type_: str | None, **give
       webrtc-events dead-letters redeliver --subscription 0f6c...-2a
       webrtc-events dead-letters redeliver --reason deadline_exceeded --since 1d
     """
+    from webrtc_events.store.redelivery_text import NO_LETTER, REDELIVERED, redelivery_text
+
     wanted = _Wanted(type=type_, **given)
     _check_choice(letter_ids, wanted, all_)
     results: Counter[str] = Counter()
     with _opened() as (_, _, letters):
         for text, letter in _chosen(letters, letter_ids, wanted):
-            result = _NO_LETTER if letter is None else _result(letters.redeliver(letter))
+            result = NO_LETTER if letter is None else redelivery_text(letters.redeliver(letter))
             results[result] += 1
             if letter_ids:
-                click.echo(f"{text}: {result}", err=result != _REDELIVERED)
+                click.echo(f"{text}: {result}", err=result != REDELIVERED)
     if not letter_ids:
         _say_counts(results)
-    if letter_ids and results.keys() - {_REDELIVERED}:
+    if letter_ids and results.keys() - {REDELIVERED}:
         sys.exit(1)
 
 
 def _say_counts(results: "Counter[str]") -> None:
-    refused = results.total() - results[_REDELIVERED]
-    click.echo(f"{results['redelivered']} redelivered, {refused} refused")
+    from webrtc_events.store.redelivery_text import REDELIVERED
+
+    refused = results.total() - results[REDELIVERED]
+    click.echo(f"{results[REDELIVERED]} redelivered, {refused} refused")
     for result, count in results.most_common():
-        if result != _REDELIVERED:
+        if result != REDELIVERED:
             click.echo(f"  {count}: {result}")
 
 
@@ -288,39 +293,3 @@ def _chosen(
         return
     for letter in letters.oldest_first(wanted.filter(letters.now_ms())):
         yield str(letter.id), letter
-
-
-_REDELIVERED = "redelivered"
-_NO_LETTER = "there is no such dead letter: it was redelivered, was purged or has expired"
-
-
-def _result(redelivery: "Redelivery") -> str:
-    """`_REDELIVERED`, or why not."""
-    from webrtc_events.store.dead_letters import RedeliveryOutcome as Outcome
-
-    match redelivery.outcome:
-        case Outcome.REDELIVERED:
-            return _REDELIVERED
-        case Outcome.NO_LETTER:
-            return _NO_LETTER
-        case Outcome.GONE:
-            return "its subscription is no longer stored: it was deleted, or ended some time ago"
-        case Outcome.ENDED:
-            why = f"it ended with {redelivery.reason}" if redelivery.reason else "its time is over"
-            return f"its subscription takes no more events: {why}"
-        case Outcome.NOT_OWNER:
-            return "its registration no longer belongs to the subscriber"
-        case Outcome.OTHERS_SESSION:
-            return "its session turned out to involve other registrations only"
-        case Outcome.FULL:
-            return "its subscription's outbox is full: the sink takes too little; try again later"
-        case Outcome.NEWER:
-            return "a newer release wrote its subscription; run the command of that release"
-        case Outcome.DAMAGED:
-            return "its subscription is damaged; see `webrtc-events damaged list`"
-        case Outcome.NOT_REDELIVERABLE:
-            return f"it was given up as {redelivery.reason}, and would be again"
-        case Outcome.NO_PAYLOAD:
-            return "its payload was left out, as the store was full; give the store more memory"
-        case Outcome.END:
-            return "it is a subscription-ended, and nothing follows the end of a subscription"

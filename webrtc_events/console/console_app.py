@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from webrtc_events.api.responses import error_info
 from webrtc_events.console.access import Access, Operator
+from webrtc_events.console.display import register_display
 from webrtc_events.console.request_origin import change_token, check_origin
 from webrtc_events.console.section import Section
 from webrtc_events.core.errors import ServiceError, by_status
@@ -71,6 +72,7 @@ def console_app(options: ConsoleOptions, sections: Sequence[Section]) -> Flask:
     )
     for section in sections:
         app.register_blueprint(section.pages)
+    register_display(app)
     _guard(app, options.access)
     _answer_errors(app)
 

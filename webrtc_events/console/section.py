@@ -6,7 +6,8 @@ itself: GET asks (`confirmation.ask`), POST does it, writes it down (`audit.reco
 console_app.py lets a POST through only if the operator may change something and one of our pages sent it. So
 each form has `<input type="hidden" name="csrf_token" value="{{ csrf_token() }}">`, and a script sends what
 `<meta name="csrf-token">` says as `X-CSRF-Token`. `ServiceError`, `abort` and bugs become a page, or
-ErrorInfo for who accepts only JSON. Personal data is shown as `parts.masking.pseudonym(...)`; to reveal it is a POST.
+ErrorInfo for who accepts only JSON. Personal data is shown as `parts.masking.pseudonym(...)`; to reveal
+it is a POST.
 """
 
 from dataclasses import dataclass

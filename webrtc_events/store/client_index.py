@@ -117,13 +117,21 @@ class ClientIndex:
         """The ids of all, oldest first, some at once. Each that is there throughout comes once."""
         named, last = "", ""
         while True:
-            call = Call("index_page", [client_key(client)], "", [named, last, IDS_AT_ONCE])
-            ((named, *ids),) = self._run_beside(client, call, [])
+            named, ids = self.page(client, named, last, IDS_AT_ONCE)
             if ids:
                 yield ids
             if len(ids) < IDS_AT_ONCE:
                 return
             last = ids[-1]
+
+    def page(self, client: str, named: str, last: str, count: int) -> tuple[str, list[str]]:
+        """Up to `count` ids behind `last`, and when the last of them was named, for the next page.
+
+        `named` and `last` are empty at first. Fewer than `count` are the last ones.
+        """
+        call = Call("index_page", [client_key(client)], "", [named, last, count])
+        ((named, *ids),) = self._run_beside(client, call, [])
+        return named, ids
 
     def settle_notes(self, notes: Mapping[int, Sequence[str]]) -> int:
         """Writes into the indexes what notes of each partition say; returns how many are done with.

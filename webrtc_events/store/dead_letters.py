@@ -163,10 +163,13 @@ class DeadLetters:
             seconds, micros = self._redis.time()
         return int(seconds * 1000 + micros // 1000)
 
-    def newest_first(self, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
+    def newest_first(self, wanted: DeadLetterFilter, max_pages: int | None = None) -> Iterator[DeadLetter]:
+        """Of `max_pages` pages of each partition that may have some; None: of all."""
         found = [
             self._filtered(
-                partition, wanted, scans.newest_first(self._redis, partition.dead, wanted.since_ms)
+                partition,
+                wanted,
+                islice(scans.newest_first(self._redis, partition.dead, wanted.since_ms), max_pages),
             )
             for partition in self._partitions(wanted)
         ]

@@ -3,28 +3,58 @@
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from webrtc_events.console.audit import record_change
 from webrtc_events.console.console_parts import ConsoleParts
-from webrtc_events.core.errors import NotFound
+from webrtc_events.console.personal_data import PersonalView
+from webrtc_events.console.subscriptions.changes import add_changes
+from webrtc_events.console.subscriptions.filters import STATUSES, TYPES, ListFilters
+from webrtc_events.console.subscriptions.one import SubscriptionPages
+from webrtc_events.core.errors import InvalidArgument
+from webrtc_events.store.subscription_search import Cursor, SubscriptionSearch
 
 __all__ = ["blueprint"]
 
 
 def blueprint(parts: ConsoleParts) -> Blueprint:
     pages = Blueprint("subscriptions", __name__, url_prefix="/subscriptions")
-    records = parts.store.subscriptions
+    search = SubscriptionSearch(parts.store, parts.clock)
+    masking = parts.masking
 
     @pages.get("/")
     def index() -> str | Response:
-        wanted = request.args.get("id", "").strip()
-        if wanted:
-            return redirect(url_for(".one", subscription_id=wanted))
-        return render_template("subscriptions/index.html")
+        wanted_id = request.args.get("id", "").strip()
+        if wanted_id:
+            return redirect(url_for(".one", subscription_id=wanted_id))
+        filters = ListFilters.of(request.args)
+        wanted = filters.wanted(masking)
+        try:
+            cursor = Cursor.parse(request.args["after"]) if "after" in request.args else Cursor()
+            page = search.page(wanted, cursor)
+        except ValueError as error:
+            raise InvalidArgument("This place in the list is not known. Begin at the first page.") from error
+        return render_template(
+            "subscriptions/index.html",
+            filters=filters,
+            page=page,
+            types=TYPES,
+            statuses=STATUSES,
+            is_first=cursor == Cursor(),
+            leaves_out_ended=search.is_by_registration(wanted) and not wanted.statuses,
+            personal=PersonalView(masking, revealed=False),
+        )
 
+    _add_one(pages, SubscriptionPages(parts))
+    add_changes(pages, parts)
+    return pages
+
+
+def _add_one(pages: Blueprint, shown: SubscriptionPages) -> None:
     @pages.get("/<subscription_id>")
     def one(subscription_id: str) -> str:
-        found = records.get(subscription_id)
-        if found is None:
-            raise NotFound
-        return render_template("subscriptions/one.html", subscription=found)
+        return shown.page(subscription_id, revealed=False)
 
-    return pages
+    @pages.post("/<subscription_id>")
+    def reveal(subscription_id: str) -> str:
+        text = shown.page(subscription_id, revealed=True)
+        record_change("reveal", "shown", subscription=subscription_id)
+        return text
