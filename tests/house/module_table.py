@@ -32,6 +32,7 @@ _ORDER = (
     "local/sink",
     "local/demo",
     "local/simulation",
+    "local/simulation_pages",
     "console",
     "stubs",
     "handlers",

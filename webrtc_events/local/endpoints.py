@@ -7,8 +7,10 @@ from pathlib import Path
 from webrtc_events.local.data_directory import write_private
 from webrtc_events.local.local_error import LocalError
 
-__all__ = ["API_PORT", "SINK_PORT", "Endpoints"]
+__all__ = ["API_PORT", "DEFAULT_CLIENT", "SINK_PORT", "Endpoints"]
 
+DEFAULT_CLIENT = "local"
+"""The client of local access tokens, if nobody says another."""
 API_PORT = 9091
 SINK_PORT = 9443
 _FILE = "serve.json"

@@ -214,6 +214,7 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
     """Imports what API and worker need, and returns what starts them once the store is there."""
     from webrtc_events.api.health import in_thread
     from webrtc_events.app import create_app
+    from webrtc_events.local.simulation_pages.simulate_section import simulate_section
     from webrtc_events.local.stack.console_pages import CONSOLE_PATH, console_pages
     from webrtc_events.local.stack.issuer import LocalIssuer
     from webrtc_events.local.stack.issuer_pages import issuer_app
@@ -231,11 +232,14 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
             worker.stop(_DRAIN_S if store_alive() else _DRAIN_WITHOUT_STORE_S)
 
         stack.callback(signals.finish, drain)
-        console = console_pages(worker.watch.store, settings, clock)
-        pages = {"/": start_page(shown), CONSOLE_PATH: console}
+        pages = {"/": start_page(shown)}
+        own_sections = []
         if shown.endpoints.issuer is not None:
             issuer = LocalIssuer(shown.endpoints.issuer, prepared.key, settings.audience, clock)
             pages["/issuer"] = asgi(issuer_app(issuer))
+            if shown.complete:
+                own_sections.append(simulate_section(stack, shown.endpoints, issuer.mint, clock))
+        pages[CONSOLE_PATH] = console_pages(worker.watch.store, settings, clock, own_sections)
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
         app = create_app(settings, clock=clock, pages=pages, checks=checks, watch=worker.watch)
         api = HttpServer("API", app, sockets)
