@@ -31,6 +31,8 @@ _ORDER = (
     "local/stack",
     "local/sink",
     "local/demo",
+    "local/simulation",
+    "local/simulation_pages",
     "console",
     "console/subscriptions",
     "console/calls",

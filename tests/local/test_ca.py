@@ -4,12 +4,13 @@ import socket
 import ssl
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.local.stack.ca import ServerCertificate, server_certificate
+from webrtc_events.local.stack.ca import ServerCertificate, server_certificate, untrusted_certificate
 
 _DAY_S = 86_400
 
@@ -86,3 +87,23 @@ def test_broken_certificate_is_replaced(tmp_path: Path) -> None:
     files = server_certificate(tmp_path, SystemClock())
     files.certificate.write_text("broken")
     _handshake(server_certificate(tmp_path, SystemClock()), "localhost")
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+def test_untrusted_certificate_is_for_the_same_names_and_signed_by_itself(tmp_path: Path, name: str) -> None:
+    trusted, untrusted = (
+        make(tmp_path, SystemClock()) for make in (server_certificate, untrusted_certificate)
+    )
+    with pytest.raises(ssl.SSLCertVerificationError, match="self-signed certificate"):
+        _handshake(replace(untrusted, ca=trusted.ca), name)
+    again = untrusted_certificate(tmp_path, SystemClock())
+    assert again.certificate.read_bytes() == untrusted.certificate.read_bytes()
+
+
+def test_untrusted_certificate_is_renewed_before_it_expires(tmp_path: Path) -> None:
+    before = untrusted_certificate(tmp_path, SystemClock()).certificate.read_bytes()
+    later = untrusted_certificate(tmp_path, _LaterClock(300))
+    assert later.certificate.read_bytes() != before
+    # Nothing but trust is wrong with it.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(later.certificate, later.key)

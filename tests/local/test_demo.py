@@ -73,7 +73,14 @@ _EXPECTED = Expected(
 def _received(number: int, event: dict[str, Any], **data: Any) -> Received:
     event = event | {"id": f"s-1.{number}", "data": event["data"] | {"subscriptionId": "s-1"} | data}
     return Received(
-        number=number, at_ms=0, path="/p", correlator=None, event=event, fault=None, repeated=False
+        number=number,
+        at_ms=0,
+        path="/p",
+        correlator=None,
+        event=event,
+        fault=None,
+        repeated=False,
+        answered=204,
     )
 
 

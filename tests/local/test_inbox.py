@@ -25,7 +25,7 @@ def _inbox() -> Inbox:
 
 def _take(inbox: Inbox, event: Any = _EVENT, *, path: str = "/x", fault: str | None = None) -> Received:
     body = event if isinstance(event, bytes) else json.dumps(event).encode()
-    return inbox.take(path, None, body, fault)
+    return inbox.take(path, None, body, fault, 204 if fault is None else 400)
 
 
 def _numbers(inbox: Inbox, after: int | None) -> list[int]:

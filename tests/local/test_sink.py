@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from tests.harness.commands import Running, clean_environ, run
+from tests.local.notifications import MEDIA_TYPE, notification, received, sink_url
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.local_error import UnreachableError
-
-_MEDIA_TYPE = {"Content-Type": "application/cloudevents+json", "x-correlator": "c-1"}
 
 
 @pytest.fixture(scope="module")
@@ -34,35 +33,12 @@ def sink(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Runni
 
 @pytest.fixture
 def url(sink: Running) -> str:
-    return _url(sink)
+    return sink_url(sink)
 
 
 @pytest.fixture
 def path() -> str:
     return f"/{uuid.uuid4()}"
-
-
-def _url(sink: Running) -> str:
-    return sink.output.split("listens on ")[1].split("/ ")[0]
-
-
-def _event(**changes: Any) -> bytes:
-    event = {
-        "id": str(uuid.uuid4()),
-        "source": "/webrtc-events",
-        "specversion": "1.0",
-        "type": "org.camaraproject.webrtc-events.v0.subscription-ended",
-        "time": "2026-01-01T00:00:00Z",
-        "data": {"subscriptionId": "s-1", "terminationReason": "SUBSCRIPTION_EXPIRED"},
-    }
-    return json.dumps(event | changes).encode()
-
-
-def _received(client: HttpClient, url: str, path: str) -> list[dict[str, Any]]:
-    received: list[dict[str, Any]] = client.expect(
-        {200}, "GET", f"{url}/_inbox", params={"path": path}
-    ).json()
-    return received
 
 
 def _rows(client: HttpClient, url: str, path: str) -> list[dict[str, Any]]:
@@ -74,12 +50,12 @@ def _rows(client: HttpClient, url: str, path: str) -> list[dict[str, Any]]:
 def test_valid_notification_is_taken_and_shown(
     sink: Running, url: str, path: str, sink_client: HttpClient
 ) -> None:
-    body = _event(id="first.1")
-    answer = sink_client.expect({204}, "POST", f"{url}{path}", data=body, headers=_MEDIA_TYPE)
+    body = notification(id="first.1")
+    answer = sink_client.expect({204}, "POST", f"{url}{path}", data=body, headers=MEDIA_TYPE)
     assert answer.headers["x-correlator"] == "c-1"
-    (received,) = _received(sink_client, url, path)
-    assert (received["path"], received["fault"], received["xCorrelator"]) == (path, None, "c-1")
-    assert received["event"] == json.loads(body)
+    (found,) = received(sink_client, url, path)
+    assert (found["path"], found["fault"], found["xCorrelator"]) == (path, None, "c-1")
+    assert found["event"] == json.loads(body)
     (shown,) = _rows(sink_client, url, path)
     assert (shown["state"], shown["subscription"], shown["valid"]) == ("SUBSCRIPTION_EXPIRED", "s-1", True)
     whole = sink_client.expect({200}, "GET", f"{url}/_inbox/{shown['number']}")
@@ -90,32 +66,32 @@ def test_valid_notification_is_taken_and_shown(
 def test_invalid_notification_is_refused_with_the_reason(
     sink: Running, url: str, path: str, sink_client: HttpClient
 ) -> None:
-    body = _event(data={"subscriptionId": "s-1", "terminationReason": "BORED"})
-    answer = sink_client.expect({400}, "POST", f"{url}{path}", data=body, headers=_MEDIA_TYPE).json()
+    body = notification(data={"subscriptionId": "s-1", "terminationReason": "BORED"})
+    answer = sink_client.expect({400}, "POST", f"{url}{path}", data=body, headers=MEDIA_TYPE).json()
     assert (answer["status"], answer["code"]) == (400, "INVALID_ARGUMENT")
     assert "terminationReason" in answer["message"]
     assert "INVALID: data.terminationReason" in sink.output
-    (received,) = _received(sink_client, url, path)
-    assert received["fault"] == answer["message"]
+    (found,) = received(sink_client, url, path)
+    assert found["fault"] == answer["message"]
 
 
 def test_repeated_notification_is_marked(url: str, path: str, sink_client: HttpClient) -> None:
-    body = _event()
+    body = notification()
     for _ in range(2):
-        sink_client.expect({204}, "POST", f"{url}{path}", data=body, headers=_MEDIA_TYPE)
-    assert [item["repeated"] for item in _received(sink_client, url, path)] == [False, True]
+        sink_client.expect({204}, "POST", f"{url}{path}", data=body, headers=MEDIA_TYPE)
+    assert [item["repeated"] for item in received(sink_client, url, path)] == [False, True]
 
 
 def test_chunked_notification_is_read_whole(url: str, path: str, sink_client: HttpClient) -> None:
-    body = _event()
+    body = notification()
     parts = iter([body[:20], body[20:]])
-    sink_client.expect({204}, "POST", f"{url}{path}", data=parts, headers=_MEDIA_TYPE)
+    sink_client.expect({204}, "POST", f"{url}{path}", data=parts, headers=MEDIA_TYPE)
 
 
 def test_what_is_received_is_never_a_page(url: str, path: str, sink_client: HttpClient) -> None:
     hostile = "<script>alert(1)</script>"
-    body = _event(type=hostile)
-    sink_client.expect({400}, "POST", f"{url}{path}{hostile}", data=body, headers=_MEDIA_TYPE)
+    body = notification(type=hostile)
+    sink_client.expect({400}, "POST", f"{url}{path}{hostile}", data=body, headers=MEDIA_TYPE)
     (shown,) = _rows(sink_client, url, path)
     for page_path in ("/", "/_inbox", "/_inbox/rows", f"/_inbox/{shown['number']}"):
         answer = sink_client.expect({200}, "GET", f"{url}{page_path}")
@@ -140,14 +116,14 @@ def test_page_loads_nothing_from_elsewhere(url: str, sink_client: HttpClient) ->
 
 
 def test_inbox_is_cleared(url: str, path: str, sink_client: HttpClient) -> None:
-    body = _event()
-    sink_client.expect({204}, "POST", f"{url}{path}", data=body, headers=_MEDIA_TYPE)
-    (before,) = _received(sink_client, url, path)
+    body = notification()
+    sink_client.expect({204}, "POST", f"{url}{path}", data=body, headers=MEDIA_TYPE)
+    (before,) = received(sink_client, url, path)
     sink_client.expect({204}, "DELETE", f"{url}/_inbox")
-    assert _received(sink_client, url, path) == []
+    assert received(sink_client, url, path) == []
     assert _rows(sink_client, url, path) == []
-    sink_client.expect({204}, "POST", f"{url}{path}", data=body, headers=_MEDIA_TYPE)
-    (after,) = _received(sink_client, url, path)
+    sink_client.expect({204}, "POST", f"{url}{path}", data=body, headers=MEDIA_TYPE)
+    (after,) = received(sink_client, url, path)
     assert after["number"] > before["number"]
     # Who reads on from where they were misses nothing.
     reading = {"path": path, "after": before["number"] - 1}
@@ -168,20 +144,20 @@ def test_inbox_is_cleared(url: str, path: str, sink_client: HttpClient) -> None:
 def test_inbox_is_not_cleared_for_another_site(
     url: str, path: str, sink_client: HttpClient, headers: dict[str, str]
 ) -> None:
-    sink_client.expect({204}, "POST", f"{url}{path}", data=_event(), headers=_MEDIA_TYPE)
+    sink_client.expect({204}, "POST", f"{url}{path}", data=notification(), headers=MEDIA_TYPE)
     refused = sink_client.expect({403}, "DELETE", f"{url}/_inbox", headers=headers).json()
     assert refused["code"] == "PERMISSION_DENIED"
-    assert len(_received(sink_client, url, path)) == 1
+    assert len(received(sink_client, url, path)) == 1
     # A browser asks before it lets another site send a DELETE; the answer does not allow it.
     asked = sink_client.request("OPTIONS", f"{url}/_inbox", headers=headers)
     assert not [name for name in asked.headers if name.lower().startswith("access-control-")]
 
 
 def test_inbox_is_cleared_for_its_own_page(url: str, path: str, sink_client: HttpClient) -> None:
-    sink_client.expect({204}, "POST", f"{url}{path}", data=_event(), headers=_MEDIA_TYPE)
+    sink_client.expect({204}, "POST", f"{url}{path}", data=notification(), headers=MEDIA_TYPE)
     headers = {"Origin": url, "Sec-Fetch-Site": "same-origin"}
     sink_client.expect({204}, "DELETE", f"{url}/_inbox", headers=headers)
-    assert _received(sink_client, url, path) == []
+    assert received(sink_client, url, path) == []
 
 
 def test_what_is_kept_no_longer_is_shown_as_such(url: str, sink_client: HttpClient) -> None:
@@ -193,7 +169,7 @@ def test_other_requests_get_an_error_info(url: str, path: str, sink_client: Http
     refused = sink_client.request("GET", f"{url}{path}")
     assert (refused.status_code, refused.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert "POST" in refused.headers["Allow"]
-    too_large = sink_client.request("POST", f"{url}{path}", data=b"x" * 5_000_000, headers=_MEDIA_TYPE)
+    too_large = sink_client.request("POST", f"{url}{path}", data=b"x" * 5_000_000, headers=MEDIA_TYPE)
     assert (too_large.status_code, too_large.json()["code"]) == (413, "CONTENT_TOO_LARGE")
 
 
@@ -218,7 +194,7 @@ def test_sink_stops_at_once_while_somebody_waits(
 ) -> None:
     sink = start("sink", "--port", "0", "--data-dir", str(data))
     sink.await_output("The sink listens")
-    feed = f"{_url(sink)}/_inbox"
+    feed = f"{sink_url(sink)}/_inbox"
     waiting = threading.Thread(
         target=sink_client.request, args=("GET", feed), kwargs={"params": {"wait": "5"}}
     )
@@ -235,7 +211,7 @@ def test_sink_stops_at_once_while_somebody_waits(
 def _status(**changes: Any) -> bytes:
     """A session-status in the strict form."""
     data = {"subscriptionId": "s-1", "mediaSessionId": "m-1", "status": "Ringing"}
-    return _event(type="org.camaraproject.webrtc-events.v0.session-status", data=data, **changes)
+    return notification(type="org.camaraproject.webrtc-events.v0.session-status", data=data, **changes)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +238,7 @@ def test_sink_takes_each_form_that_some_client_may_get(
     sink.await_output("The sink listens")
     bodies = [_status(mediaSessionId="m-1", status="Ringing"), _status()]
     answers = [
-        sink_client.request("POST", f"{_url(sink)}/", data=body, headers=_MEDIA_TYPE) for body in bodies
+        sink_client.request("POST", f"{sink_url(sink)}/", data=body, headers=MEDIA_TYPE) for body in bodies
     ]
     assert [answer.status_code for answer in answers] == expected
 

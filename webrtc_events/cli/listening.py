@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from webrtc_events.cli.error_handling import handle_local_errors
-from webrtc_events.cli.local import client_of
+from webrtc_events.cli.local_access import client_of, client_with, endpoints_of
 from webrtc_events.cli.options import data_option
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ def _listener(
         raise click.UsageError("name a --registration, a --session, or both")
     if url is not None and not url.startswith(("http://", "https://")):
         raise click.BadParameter("must start with http:// or https://", param_hint="--url")
-    endpoints, http = client_of(stack, data_dir, access_token)
+    endpoints = endpoints_of(data_dir)
+    http = client_of(stack, data_dir) if access_token is None else client_with(stack, access_token)
     client = ChannelClient((url or endpoints.api).rstrip("/"), http)
     return client, Listener(client, Wanted(registration, session), SystemClock())
 

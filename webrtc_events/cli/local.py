@@ -10,6 +10,7 @@ import click
 
 from webrtc_events.cli.error_handling import handle_local_errors
 from webrtc_events.cli.extras import needs_extra
+from webrtc_events.cli.local_access import client_of, client_with, data_directory, endpoints_of, local_issuer
 from webrtc_events.cli.options import data_option
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_config import log_to_stderr
@@ -17,11 +18,9 @@ from webrtc_events.core.log_config import log_to_stderr
 if TYPE_CHECKING:
     from webrtc_events.local.demo.http_client import HttpClient
     from webrtc_events.local.demo.publish_results import Summary
-    from webrtc_events.local.endpoints import Endpoints
     from webrtc_events.local.sink.received import Received
-    from webrtc_events.local.stack.issuer import LocalIssuer
 
-__all__ = ["client_of", "demo", "publish", "serve", "sink", "token"]
+__all__ = ["demo", "publish", "serve", "sink", "token"]
 
 _STRICT = "WEBRTC_EVENTS_STRICT_CLOUDEVENTS"
 
@@ -47,6 +46,8 @@ def serve(host: str, port: int, sink_port: int, open_console: bool, data_dir: Pa
     validates and prints what it receives. Ctrl-C stops everything in order. Start it again on the same
     data directory to continue.
 
+    The sink can be made to fail at a path: see `webrtc-events sink --help`.
+
     \b
     Examples:
       webrtc-events serve --open
@@ -56,7 +57,7 @@ def serve(host: str, port: int, sink_port: int, open_console: bool, data_dir: Pa
     from webrtc_events.local.stack.serve import ServeOptions
     from webrtc_events.local.stack.serve import serve as run
 
-    data = _data(data_dir)
+    data = data_directory(data_dir)
     options = ServeOptions(host=host, port=port, sink_port=sink_port, data=data, open_console=open_console)
     run(options, os.environ, SystemClock(), click.echo)
 
@@ -80,6 +81,19 @@ def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     The sink takes notifications at any path. It validates them against the contract, prints a
     line for each, and shows them in its inbox, the page at its root.
 
+    It can be made to fail, to see what the service does: with any status, with no answer
+    (hang), with a closed connection (drop), with one byte a second (drip). The inbox has a form
+    for it, and programs set it by path, for all requests or for the next few:
+
+    \b
+      curl --cacert CA -X PUT https://localhost:9443/_behaviours/my-app \\
+        -d '{"answer": 429, "retryAfter": 5, "count": 3}'
+      curl --cacert CA -X PUT https://localhost:9443/_behaviours/my-app -d '{"answer": "hang"}'
+      curl --cacert CA -X DELETE https://localhost:9443/_behaviours
+
+    GET /_behaviours lists what is set; "handshake": true answers OPTIONS so too. On the next port,
+    9444 here, the same sink has a certificate that nobody trusts.
+
     \b
     Example:
       webrtc-events sink --port 8443
@@ -89,7 +103,7 @@ def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     from webrtc_events.local.stack.serve import serve_sink
 
     forms = possible_forms(os.environ) if strict is None else (strict,)
-    serve_sink(port, _data(data_dir), strict=forms, clock=SystemClock(), say=click.echo)
+    serve_sink(port, data_directory(data_dir), strict=forms, clock=SystemClock(), say=click.echo)
 
 
 @click.command()
@@ -118,13 +132,15 @@ def demo(fresh: bool, data_dir: Path | None) -> None:
 
     clock = SystemClock()
     with ExitStack() as stack:
-        directory = stack.enter_context(temporary_serve(os.environ, clock)) if fresh else _data(data_dir)
-        api = _client(stack, directory)
+        directory = (
+            stack.enter_context(temporary_serve(os.environ, clock)) if fresh else data_directory(data_dir)
+        )
+        api = client_of(stack, directory)
         from webrtc_events.local.demo.http_client import HttpClient
 
         inbox = HttpClient(ca=directory / "ca" / "ca.pem")
         stack.callback(inbox.close)
-        run = Demo(_endpoints(directory), api, inbox, clock, Show(_step, _notification))
+        run = Demo(endpoints_of(directory), api, inbox, clock, Show(_step, _notification))
         started = clock.monotonic()
         faults = run.run()
         took_s = clock.monotonic() - started
@@ -161,10 +177,11 @@ def token(
     from webrtc_events.local.endpoints import Endpoints
     from webrtc_events.local.stack.issuer import SCOPES
 
-    issuer = _local_issuer(data_dir)
-    if not Endpoints.exists(_data(data_dir)):
+    issuer = local_issuer(data_dir)
+    data = data_directory(data_dir)
+    if not Endpoints.exists(data):
         click.echo(
-            f"No `serve` has run on {_data(data_dir)} yet; this token is for one at the default address.",
+            f"No `serve` has run on {data} yet; this token is for one at the default address.",
             err=True,
         )
     click.echo(issuer.mint(client=client, subject=subject, scopes=scopes or SCOPES, expires_in_s=expires_in))
@@ -204,8 +221,8 @@ def publish(
     if url is not None and not url.startswith(("http://", "https://")):
         raise click.BadParameter("must start with http:// or https://", param_hint="--url")
     with ExitStack() as stack:
-        client = _client(stack, data_dir) if access_token is None else _client_with(stack, access_token)
-        summary = _publish(file, url or _endpoints(data_dir).network, client, keep_ids=keep_ids)
+        client = client_of(stack, data_dir) if access_token is None else client_with(stack, access_token)
+        summary = _publish(file, url or endpoints_of(data_dir).network, client, keep_ids=keep_ids)
     for hint in summary.hints(kept_ids=keep_ids):
         click.echo(hint, err=True)
     if summary.rejected:
@@ -238,60 +255,6 @@ def _publish(file: BinaryIO, url: str, client: "HttpClient", *, keep_ids: bool) 
                 click.echo(rejection, err=True)
             click.echo(str(summary))
     return summary
-
-
-def _data(given: Path | None) -> Path:
-    from webrtc_events.local.data_directory import default_data_directory
-
-    return given or default_data_directory()
-
-
-def _endpoints(data_dir: Path | None) -> "Endpoints":
-    from webrtc_events.local.endpoints import Endpoints
-
-    return Endpoints.read(_data(data_dir))
-
-
-def _local_issuer(data_dir: Path | None) -> "LocalIssuer":
-    from webrtc_events.local.data_directory import open_data_directory, setup_lock
-    from webrtc_events.local.endpoints import Endpoints
-    from webrtc_events.local.local_error import LocalError
-    from webrtc_events.local.stack.issuer import LocalIssuer
-    from webrtc_events.local.stack.key_files import TokenSigningKey
-
-    data = open_data_directory(_data(data_dir))
-    endpoints = Endpoints.read(data)
-    if endpoints.issuer is None:
-        raise LocalError(f"the `serve` on {data} takes tokens of another issuer; get a token there")
-    clock = SystemClock()
-    with setup_lock(data, clock):
-        key = TokenSigningKey.load_or_make(data)
-    return LocalIssuer(endpoints.issuer, key, endpoints.audience, clock)
-
-
-def client_of(
-    stack: ExitStack, data_dir: Path | None, access_token: str | None
-) -> "tuple[Endpoints, HttpClient]":
-    """The local `serve`, and a client with a token of its issuer, unless another is given."""
-    client = _client(stack, data_dir) if access_token is None else _client_with(stack, access_token)
-    return _endpoints(data_dir), client
-
-
-def _client(stack: ExitStack, data_dir: Path | None) -> "HttpClient":
-    """A client of the local `serve` with every scope."""
-    from webrtc_events.local.demo.http_client import HttpClient
-
-    client = HttpClient(_local_issuer(data_dir).mint)
-    stack.callback(client.close)
-    return client
-
-
-def _client_with(stack: ExitStack, access_token: str) -> "HttpClient":
-    from webrtc_events.local.demo.http_client import HttpClient
-
-    client = HttpClient(lambda: access_token)
-    stack.callback(client.close)
-    return client
 
 
 def _step(text: str) -> None:

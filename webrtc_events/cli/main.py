@@ -10,6 +10,7 @@ from webrtc_events.cli.dead_letters import dead_letters
 from webrtc_events.cli.listening import forward, listen
 from webrtc_events.cli.local import demo, publish, serve, sink, token
 from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
+from webrtc_events.cli.simulate import simulate
 from webrtc_events.cli.stubs import stubs
 from webrtc_events.cli.worker import worker
 
@@ -31,6 +32,7 @@ def main() -> None:
       webrtc-events publish FILE      publishes network events from a file of NDJSON
       webrtc-events listen            prints notifications as they come
       webrtc-events forward           POSTs notifications to an application on this machine
+      webrtc-events simulate          plays calls, recorded or composed, one or many
     In production:
       webrtc-events worker            delivers; the API runs under gunicorn
       webrtc-events console           pages for operators: subscriptions, deliveries, dead letters
@@ -56,6 +58,7 @@ for command in (
     publish,
     listen,
     forward,
+    simulate,
     worker,
     console,
     dead_letters,

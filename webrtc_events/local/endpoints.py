@@ -7,8 +7,10 @@ from pathlib import Path
 from webrtc_events.local.data_directory import write_private
 from webrtc_events.local.local_error import LocalError
 
-__all__ = ["API_PORT", "SINK_PORT", "Endpoints"]
+__all__ = ["API_PORT", "DEFAULT_CLIENT", "SINK_PORT", "Endpoints"]
 
+DEFAULT_CLIENT = "local"
+"""The client of local access tokens, if nobody says another."""
 API_PORT = 9091
 SINK_PORT = 9443
 _FILE = "serve.json"
@@ -16,11 +18,15 @@ _FILE = "serve.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Base URLs without a final slash. `issuer` is None if `serve` trusts an issuer elsewhere."""
+    """Base URLs without a final slash. `issuer` is None if `serve` trusts an issuer elsewhere.
+
+    `untrusted_sink` is the sink with a certificate that nobody trusts.
+    """
 
     api: str = f"http://127.0.0.1:{API_PORT}"
     issuer: str | None = f"http://127.0.0.1:{API_PORT}/issuer"
     sink: str = f"https://localhost:{SINK_PORT}"
+    untrusted_sink: str = f"https://localhost:{SINK_PORT + 1}"
     audience: str = "webrtc-events"
 
     @property

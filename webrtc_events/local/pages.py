@@ -2,13 +2,13 @@
 
 import json
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from webrtc_events.api.responses import error_info
 from webrtc_events.core.errors import ServiceError, by_status
 
-__all__ = ["error", "page_app"]
+__all__ = ["error", "from_here", "page_app"]
 
 # What the browser may load, and from where: the pages show what others sent.
 _POLICY = "; ".join(
@@ -49,3 +49,10 @@ def page_app() -> Flask:
 
 def error(error: ServiceError) -> Response:
     return Response(json.dumps(error_info(error)), error.status, content_type="application/json")
+
+
+def from_here() -> bool:
+    """Whether a page of this server asks, or a program that is no browser. Source: Fetch, Origin header."""
+    origin = request.headers.get("Origin")
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    return origin in (None, request.host_url.rstrip("/")) and site in ("none", "same-origin")

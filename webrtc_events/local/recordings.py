@@ -9,9 +9,23 @@ from typing import Any
 
 from webrtc_events.core.clock import format_time, parse_time
 
-__all__ = ["Event", "load_recording", "played_anew", "recording_path", "registration_of"]
+__all__ = [
+    "Event",
+    "load_recording",
+    "played_anew",
+    "recording_names",
+    "recording_path",
+    "registration_of",
+]
 
 Event = dict[str, Any]
+
+
+def recording_names() -> tuple[str, ...]:
+    """What `load_recording` takes, in alphabetical order."""
+    calls = files("webrtc_events").joinpath("local", "calls")
+    names = (entry.name for entry in calls.iterdir())
+    return tuple(sorted(name.removesuffix(".ndjson") for name in names if name.endswith(".ndjson")))
 
 
 def recording_path(name: str) -> Path:

@@ -9,11 +9,10 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.core.model import EventType, TerminationReason
 from webrtc_events.local.demo.expectation import Expected, faults
 from webrtc_events.local.demo.http_client import HttpClient
-from webrtc_events.local.endpoints import Endpoints
+from webrtc_events.local.endpoints import DEFAULT_CLIENT, Endpoints
 from webrtc_events.local.local_error import LocalError
 from webrtc_events.local.recordings import Event, load_recording, played_anew
 from webrtc_events.local.sink.received import Received
-from webrtc_events.local.stack.issuer import DEFAULT_CLIENT
 
 __all__ = ["Demo", "Show"]
 

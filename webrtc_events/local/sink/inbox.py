@@ -10,6 +10,7 @@ from typing import Any
 from webrtc_events.contract.strict_json import parse_json
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import InvalidArgument
+from webrtc_events.local.sink.behaviours import Answer
 from webrtc_events.local.sink.received import Received
 
 __all__ = ["Inbox"]
@@ -44,7 +45,9 @@ class Inbox:
         self._closed = False
         self._changed = threading.Condition()
 
-    def take(self, path: str, correlator: str | None, body: bytes, fault: str | None) -> Received:
+    def take(
+        self, path: str, correlator: str | None, body: bytes, fault: str | None, answered: Answer
+    ) -> Received:
         event = _object(body)
         with self._changed:
             self._last += 1
@@ -56,6 +59,7 @@ class Inbox:
                 event=event,
                 fault=fault,
                 repeated=self._is_repeated(event),
+                answered=answered,
             )
             self._keep(_Kept(received, body))
             self._report(received)

@@ -4,17 +4,30 @@ from flask import Flask, Response, jsonify, render_template, request
 
 from webrtc_events.core.errors import NotFound, PermissionDenied
 from webrtc_events.core.model import EventType
-from webrtc_events.local.pages import error
+from webrtc_events.local.pages import error, from_here
+from webrtc_events.local.sink.behaviours import Behaviours, Misbehaviour
 from webrtc_events.local.sink.inbox import Inbox
 from webrtc_events.local.sink.page_view import full_text, row
+from webrtc_events.local.sink.sink_places import SinkPlaces
 
 __all__ = ["add_inbox"]
 
 _MAX_WAIT_S = 5.0
+# What the page offers; any other status can be typed.
+_ANSWERS = {
+    "500": "500 Internal Server Error",
+    "503": "503 Service Unavailable",
+    "429": "429 Too Many Requests",
+    "401": "401 Unauthorized",
+    "410": "410 Gone",
+    Misbehaviour.HANG: "hang: no answer",
+    Misbehaviour.DROP: "drop: close the connection",
+    Misbehaviour.DRIP: "drip: one byte a second",
+}
 
 
-def add_inbox(app: Flask, inbox: Inbox, home: str | None) -> None:
-    """Adds `GET /`, the page. `home` is the address of a start page, if there is one.
+def add_inbox(app: Flask, inbox: Inbox, behaviours: Behaviours, places: SinkPlaces) -> None:
+    """Adds `GET /`, the page.
 
     `GET /_inbox?after=N&path=/x&wait=S` is for programs: what came after the number N at paths that
     begin with /x. It waits up to S seconds (5 at most) for the first. Without `after` it is what came
@@ -24,7 +37,9 @@ def add_inbox(app: Flask, inbox: Inbox, home: str | None) -> None:
     @app.get("/")
     def page() -> str:
         types = [event_type.rpartition(".")[2] for event_type in EventType]
-        return render_template("inbox.html", home=home, types=types, here=request.url_root)
+        return render_template(
+            "inbox.html", places=places, types=types, here=request.url_root, answers=_ANSWERS
+        )
 
     @app.get("/_inbox")
     def feed() -> Response:
@@ -37,7 +52,10 @@ def add_inbox(app: Flask, inbox: Inbox, home: str | None) -> None:
         """For the page: it asks often, and must not hold a thread that notifications need."""
         after = max(request.args.get("after", 0, int), inbox.cleared)
         found = [row(received) for received in inbox.after(after)]
-        return jsonify({"inbox": inbox.identity, "cleared": inbox.cleared, "rows": found})
+        set_now = [behaviour.as_json() for behaviour in behaviours.all()]
+        return jsonify(
+            {"inbox": inbox.identity, "cleared": inbox.cleared, "rows": found, "behaviours": set_now}
+        )
 
     @app.get("/_inbox/<int:number>")
     def whole(number: int) -> Response:
@@ -48,14 +66,7 @@ def add_inbox(app: Flask, inbox: Inbox, home: str | None) -> None:
 
     @app.delete("/_inbox")
     def clear() -> Response:
-        if not _from_here():
+        if not from_here():
             return error(PermissionDenied("Another site asked for it."))
         inbox.clear()
         return Response(status=204)
-
-
-def _from_here() -> bool:
-    """Whether a page of the sink asks, or a program that is no browser. Source: Fetch, Origin header."""
-    origin = request.headers.get("Origin")
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    return origin in (None, request.host_url.rstrip("/")) and site in ("none", "same-origin")

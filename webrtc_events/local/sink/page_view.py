@@ -29,6 +29,8 @@ def row(received: Received) -> dict[str, Any]:
         "receivedAt": received.time,
         "valid": received.fault is None,
         "repeated": received.repeated,
+        "answered": received.answered,
+        "behaved": received.behaved,
         **{name: printable(value, _MAX_CHARACTERS) for name, value in shown.items()},
     }
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webrtc_events.core.clock import format_time, parse_time
+from webrtc_events.local.sink.behaviours import Answer, Misbehaviour
 
 __all__ = ["Received"]
 
@@ -12,7 +13,8 @@ __all__ = ["Received"]
 class Received:
     """One POST. `number` counts from 1; `fault` is None for a valid notification.
 
-    `event` is the body when it is a JSON object. `repeated`: the same `id` came before.
+    `event` is the body when it is a JSON object. `repeated`: the same `id` came before. `answered` is the
+    status of the answer, or what came in place of one.
     """
 
     number: int
@@ -22,6 +24,7 @@ class Received:
     event: dict[str, Any] | None
     fault: str | None
     repeated: bool
+    answered: Answer
 
     @property
     def type(self) -> str:
@@ -43,10 +46,19 @@ class Received:
         return format_time(self.at_ms)
 
     @property
+    def behaved(self) -> bool:
+        """Whether a behaviour of the sink answered, and not its verdict."""
+        return self.answered != (204 if self.fault is None else 400)
+
+    @property
     def result(self) -> str:
-        """Whether it is valid; its fault if it is not."""
+        """Whether it is valid; its fault if it is not; what a behaviour answered."""
         word = "ok" if self.fault is None else f"INVALID: {self.fault}"
-        return f"{word} (repeated)" if self.repeated else word
+        notes = [
+            *(["repeated"] if self.repeated else []),
+            *([f"answered {self.answered}"] if self.behaved else []),
+        ]
+        return f"{word} ({', '.join(notes)})" if notes else word
 
     @classmethod
     def from_json(cls, item: dict[str, Any]) -> "Received":
@@ -59,6 +71,7 @@ class Received:
             event=item["event"],
             fault=item["fault"],
             repeated=item["repeated"],
+            answered=_answer(item["answered"]),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -70,4 +83,9 @@ class Received:
             "event": self.event,
             "fault": self.fault,
             "repeated": self.repeated,
+            "answered": self.answered,
         }
+
+
+def _answer(given: int | str) -> Answer:
+    return given if isinstance(given, int) else Misbehaviour(given)

@@ -1,4 +1,4 @@
-"""The local CA and the certificate that it signs for the HTTPS sink.
+"""The certificates of the local HTTPS sink: one that the local CA signed, and one that nobody trusts.
 
 The CA is constrained to loopback names: whoever trusts it trusts it for nothing else.
 """
@@ -19,7 +19,7 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.local.data_directory import write_private
 from webrtc_events.local.stack.key_files import load_private_key, private_pem
 
-__all__ = ["ServerCertificate", "server_certificate"]
+__all__ = ["ServerCertificate", "server_certificate", "untrusted_certificate"]
 
 _CA_LIFETIME = timedelta(days=3650)
 _LEAF_LIFETIME = timedelta(days=397)
@@ -52,6 +52,20 @@ def server_certificate(data: Path, clock: Clock) -> ServerCertificate:
         _make_authority(files.ca, _authority_key(files), now)
     if not _lasts(files.certificate, now + _LEAF_REMAINDER) or not _issued_by(files.certificate, files.ca):
         _make_leaf(files, now)
+    return files
+
+
+def untrusted_certificate(data: Path, clock: Clock) -> ServerCertificate:
+    """One for the same names, signed by itself; made or renewed as needed. Hold the setup lock."""
+    path = data / "ca" / "untrusted.pem"
+    files = ServerCertificate(path, path.with_name("untrusted-key.pem"), path)
+    now = datetime.fromtimestamp(clock.now(), UTC)
+    if not _lasts(path, now + _LEAF_REMAINDER) or not files.key.exists():
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = _x509_name(_NAME)
+        builder = _leaf_builder(name, key, x509.random_serial_number(), now)
+        write_private(files.key, private_pem(key))
+        write_private(path, builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
     return files
 
 
@@ -106,22 +120,30 @@ def _make_leaf(files: ServerCertificate, now: datetime) -> None:
     authority = x509.load_pem_x509_certificate(files.ca.read_bytes())
     authority_key = load_private_key(_authority_key(files))
     key = ec.generate_private_key(ec.SECP256R1())
-    names: list[x509.GeneralName] = [x509.DNSName(_NAME)]
-    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in _ADDRESSES]
     serial = x509.random_serial_number()
     issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     certificate = (
-        _builder(_x509_name(_NAME), authority.subject, key, serial, now, _LEAF_LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(sign_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        _leaf_builder(authority.subject, key, serial, now)
         .add_extension(issuer_id, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     write_private(files.key, private_pem(key))
     write_private(files.certificate, certificate.public_bytes(Encoding.PEM))
+
+
+def _leaf_builder(
+    issuer: x509.Name, key: ec.EllipticCurvePrivateKey, serial: int, now: datetime
+) -> x509.CertificateBuilder:
+    names: list[x509.GeneralName] = [x509.DNSName(_NAME)]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in _ADDRESSES]
+    return (
+        _builder(_x509_name(_NAME), issuer, key, serial, now, _LEAF_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(sign_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
 
 
 def _x509_name(common_name: str) -> x509.Name:

@@ -1,10 +1,12 @@
 """The console of a `serve`: without a login, for the browsers of this machine."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from webrtc_events.console.access import MachineAccess
 from webrtc_events.console.console_app import ConsoleOptions, console_app, session_key
 from webrtc_events.console.console_parts import ConsoleParts
+from webrtc_events.console.section import Section
 from webrtc_events.console.sections import sections
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.settings import Settings
@@ -16,10 +18,10 @@ __all__ = ["CONSOLE_PATH", "console_pages"]
 CONSOLE_PATH: Final = "/console"
 
 
-def console_pages(store: Store, settings: Settings, clock: Clock) -> Any:
-    """An ASGI application. Mount it at `CONSOLE_PATH`."""
+def console_pages(store: Store, settings: Settings, clock: Clock, others: Sequence[Section] = ()) -> Any:
+    """An ASGI application. Mount it at `CONSOLE_PATH`. `others` are the sections that only `serve` has."""
     parts = ConsoleParts(store, settings, clock)
     options = ConsoleOptions(
         session_key=session_key(settings.secret_key[0]), access=MachineAccess(), path=CONSOLE_PATH
     )
-    return asgi(console_app(options, sections(parts)))
+    return asgi(console_app(options, [*sections(parts), *others]))

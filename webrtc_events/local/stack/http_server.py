@@ -46,9 +46,16 @@ def asgi(app: Flask) -> Any:
 
 
 class HttpServer:
-    """`start` once, `stop` once. `app` is an ASGI application."""
+    """`start` once, `stop` once. `app` is an ASGI application, `protocol` one of HTTP/1.1."""
 
-    def __init__(self, name: str, app: Any, sockets: list[socket.socket], tls: Tls | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        app: Any,
+        sockets: list[socket.socket],
+        tls: Tls | None = None,
+        protocol: type[HttpProtocol] = HttpProtocol,
+    ) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -56,7 +63,7 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,
             ws="none",
-            http=HttpProtocol,
+            http=protocol,
             loop="asyncio",
             # A TLS connection that uvicorn closed for idling, and whose client does not answer,
             # could no longer be aborted when the server stops.
@@ -87,9 +94,13 @@ class HttpServer:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
+    def begin_to_stop(self) -> None:
+        """What `stop` does first, so that servers that stop together need not wait for each other."""
+        self._server.should_exit = True
+
     def stop(self) -> None:
         """Takes no new connection, lets requests end within the grace, and returns."""
-        self._server.should_exit = True
+        self.begin_to_stop()
         self._thread.join(_SETTLE_S)
         for _ in range(round(_GRACE_S / _TURN_S)):
             if not self._thread.is_alive() or not self._server.server_state.tasks:

@@ -8,9 +8,10 @@ import jwt
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.model import EventType
+from webrtc_events.local.endpoints import DEFAULT_CLIENT
 from webrtc_events.local.stack.key_files import TokenSigningKey
 
-__all__ = ["DEFAULT_CLIENT", "SCOPES", "TOKEN_LIFETIME_S", "LocalIssuer"]
+__all__ = ["SCOPES", "TOKEN_LIFETIME_S", "LocalIssuer"]
 
 SCOPES = (
     *(
@@ -25,7 +26,6 @@ SCOPES = (
     "webrtc-events:channels:read",
     "webrtc-events:channels:write",
 )
-DEFAULT_CLIENT = "local"
 TOKEN_LIFETIME_S = 3600
 
 

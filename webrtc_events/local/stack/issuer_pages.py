@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, jsonify, request
 
-from webrtc_events.local.stack.issuer import DEFAULT_CLIENT, SCOPES, TOKEN_LIFETIME_S, LocalIssuer
+from webrtc_events.local.endpoints import DEFAULT_CLIENT
+from webrtc_events.local.stack.issuer import SCOPES, TOKEN_LIFETIME_S, LocalIssuer
 
 __all__ = ["issuer_app"]
 

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
-from typing import TYPE_CHECKING
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.conditions import Condition, Health
@@ -20,20 +19,14 @@ from webrtc_events.core.stop_signals import StopSignals
 from webrtc_events.local.data_directory import exclusive, open_data_directory, setup_lock
 from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.local_error import LocalError
-from webrtc_events.local.sink.inbox import Inbox
-from webrtc_events.local.sink.received import Received
-from webrtc_events.local.sink.terminal_view import styled
-from webrtc_events.local.stack.ca import ServerCertificate, server_certificate
 from webrtc_events.local.stack.delivery_log_filter import without_local_deliveries
 from webrtc_events.local.stack.environment import local_environ
-from webrtc_events.local.stack.http_server import HttpServer, Tls, asgi
+from webrtc_events.local.stack.http_server import HttpServer, asgi
 from webrtc_events.local.stack.key_files import TokenSigningKey, secret_key
 from webrtc_events.local.stack.local_stack import LocalStack
-from webrtc_events.local.stack.ports import listen, listen_loopback, reach
+from webrtc_events.local.stack.ports import listen, reach
+from webrtc_events.local.stack.sink_servers import SinkCertificates, SinkSockets, start_sink
 from webrtc_events.local.stack.valkey import Valkey
-
-if TYPE_CHECKING:
-    from webrtc_events.local.sink.notification_validator import NotificationValidator
 
 __all__ = ["ServeOptions", "serve", "serve_sink"]
 
@@ -63,7 +56,7 @@ class _Prepared:
     """What is on disk before anything runs."""
 
     key: TokenSigningKey
-    certificate: ServerCertificate
+    certificates: SinkCertificates
     settings: Settings
 
 
@@ -79,7 +72,8 @@ def serve(options: ServeOptions, environ: Mapping[str, str], clock: Clock, say: 
         signals = stack.enter_context(StopSignals())
         stack.enter_context(exclusive(data / "serve.lock", f"another `webrtc-events serve` uses {data}"))
         api_sockets = _closing(stack, listen(options.host, options.port, "--port"))
-        sink_sockets = _closing(stack, listen_loopback(options.sink_port, "--sink-port"))
+        sink_sockets = SinkSockets.listen(options.sink_port, "--sink-port")
+        _closing(stack, sink_sockets.all)
         running = _Serve(data, environ, clock, say, signals, open_console=options.open_console)
         running.run(stack, api_sockets, sink_sockets)
     if signals.hurried():
@@ -96,14 +90,18 @@ def serve_sink(port: int, data: Path, *, strict: Sequence[bool], clock: Clock, s
     data = open_data_directory(data)
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        sockets = _closing(stack, listen_loopback(port, "--port"))
+        sockets = SinkSockets.listen(port, "--port")
+        _closing(stack, sockets.all)
         with setup_lock(data, clock):
-            certificate = server_certificate(data, clock)
-        sink, validator = _start_sink(stack, signals, sockets, certificate, strict, clock, say)
-        validator.load_soon()
-        say(f"The sink listens on {_sink_url(sockets)}/ with a certificate of {certificate.ca}")
+            certificates = SinkCertificates.make(data, clock)
+        sink = start_sink(stack, signals, sockets, certificates, strict, clock, say)
+        sink.validator.load_soon()
+        say(
+            f"The sink listens on {sockets.url}/ with a certificate of {certificates.trusted.ca}\n"
+            f"Its certificate on {sockets.untrusted_url}/ is one that nobody trusts"
+        )
         while not signals.wait(_WATCH_S):
-            _check(sink)
+            _check(*sink.servers)
 
 
 class _Serve:
@@ -127,7 +125,7 @@ class _Serve:
         self._local_issuer = f"{PREFIX}OPENID_CONFIGURATION_URL" not in environ
         self._valkey = Valkey(data, clock)
 
-    def run(self, stack: ExitStack, api_sockets: list[socket], sink_sockets: list[socket]) -> None:
+    def run(self, stack: ExitStack, api_sockets: list[socket], sink_sockets: SinkSockets) -> None:
         host, port = reach(api_sockets)
         api_url = f"http://{host}:{port}"
         prepared = self._prepare(f"{api_url}/issuer")
@@ -137,7 +135,8 @@ class _Serve:
         endpoints = Endpoints(
             api=api_url,
             issuer=f"{api_url}/issuer" if self._local_issuer else None,
-            sink=_sink_url(sink_sockets),
+            sink=sink_sockets.url,
+            untrusted_sink=sink_sockets.untrusted_url,
             audience=prepared.settings.audience,
         )
         stack.enter_context(without_local_deliveries(endpoints.sink))
@@ -150,17 +149,19 @@ class _Serve:
         settings = prepared.settings
         strict = [*settings.strict_cloudevents.possible, *([True] if settings.next else [])]
         home = f"{api_url}/"
-        sink, validator = _start_sink(
-            stack, self._signals, sink_sockets, prepared.certificate, strict, self._clock, self._say, home
+        sink = start_sink(
+            stack, self._signals, sink_sockets, prepared.certificates, strict, self._clock, self._say, home
         )
         if self._signals.asked():
             return
         api = start_service(stack, self._signals, api_sockets, self._store_alive)
-        validator.load_soon()
+        # First of all when it stops: a worker would wait for the answers that hang.
+        stack.callback(sink.held.close)
+        sink.validator.load_soon()
         endpoints.write(self._data)
         self._announce(shown)
         while not self._signals.wait(_WATCH_S):
-            _check(api, sink)
+            _check(api, *sink.servers)
             if not self._store_alive():
                 raise self._valkey.failure()
         self._say("Stopping: requests, deliveries, sink, store. Ctrl-C again to hurry.")
@@ -168,15 +169,15 @@ class _Serve:
     def _prepare(self, issuer_url: str) -> _Prepared:
         with setup_lock(self._data, self._clock):
             key = TokenSigningKey.load_or_make(self._data)
-            certificate = server_certificate(self._data, self._clock)
+            certificates = SinkCertificates.make(self._data, self._clock)
             environ = local_environ(
                 self._environ,
                 redis_url=self._valkey.url,
                 openid_configuration_url=f"{issuer_url}/.well-known/openid-configuration",
                 secret_key=secret_key(self._data),
-                ca=certificate.ca,
+                ca=certificates.trusted.ca,
             )
-        return _Prepared(key, certificate, Settings.from_environ(environ))
+        return _Prepared(key, certificates, Settings.from_environ(environ))
 
     def _store_alive(self) -> bool:
         return not self._embedded_store or self._valkey.alive()
@@ -186,7 +187,7 @@ class _Serve:
         return LocalStack(
             endpoints=endpoints,
             data=self._data,
-            ca=prepared.certificate.ca,
+            ca=prepared.certificates.trusted.ca,
             store="embedded Valkey" if self._embedded_store else str(settings.redis_url),
             apis=settings.apis,
             next=settings.next,
@@ -213,6 +214,7 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
     """Imports what API and worker need, and returns what starts them once the store is there."""
     from webrtc_events.api.health import in_thread
     from webrtc_events.app import create_app
+    from webrtc_events.local.simulation_pages.simulate_section import simulate_section
     from webrtc_events.local.stack.console_pages import CONSOLE_PATH, console_pages
     from webrtc_events.local.stack.issuer import LocalIssuer
     from webrtc_events.local.stack.issuer_pages import issuer_app
@@ -230,11 +232,14 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
             worker.stop(_DRAIN_S if store_alive() else _DRAIN_WITHOUT_STORE_S)
 
         stack.callback(signals.finish, drain)
-        console = console_pages(worker.watch.store, settings, clock)
-        pages = {"/": start_page(shown), CONSOLE_PATH: console}
+        pages = {"/": start_page(shown)}
+        own_sections = []
         if shown.endpoints.issuer is not None:
             issuer = LocalIssuer(shown.endpoints.issuer, prepared.key, settings.audience, clock)
             pages["/issuer"] = asgi(issuer_app(issuer))
+            if shown.complete:
+                own_sections.append(simulate_section(stack, shown.endpoints, issuer.mint, clock))
+        pages[CONSOLE_PATH] = console_pages(worker.watch.store, settings, clock, own_sections)
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
         app = create_app(settings, clock=clock, pages=pages, checks=checks, watch=worker.watch)
         api = HttpServer("API", app, sockets)
@@ -255,45 +260,11 @@ def _thread_check(alive: Callable[[], Mapping[str, bool]], name: str) -> Callabl
     return look
 
 
-def _start_sink(
-    stack: ExitStack,
-    signals: StopSignals,
-    sockets: list[socket],
-    certificate: ServerCertificate,
-    strict: Sequence[bool],
-    clock: Clock,
-    say: Say,
-    home: str | None = None,
-) -> "tuple[HttpServer, NotificationValidator]":
-    """The sink's server, and the validator of what it receives, which the caller loads.
-
-    `home`: see `sink_app`.
-    """
-    from webrtc_events.local.sink.notification_validator import NotificationValidator
-    from webrtc_events.local.sink.sink_app import sink_app
-
-    def report(received: Received) -> None:
-        say(styled(received))
-
-    inbox = Inbox(clock, report)
-    validator = NotificationValidator(*strict)
-    app = asgi(sink_app(inbox, validator, home))
-    server = HttpServer("sink", app, sockets, Tls(certificate.certificate, certificate.key))
-    stack.callback(signals.finish, server.stop)
-    stack.callback(inbox.close)
-    server.start(clock)
-    return server, validator
-
-
 def _closing(stack: ExitStack, sockets: list[socket]) -> list[socket]:
     """Closes the sockets at the end, whether a server took them over or not."""
     for listener in sockets:
         stack.callback(listener.close)
     return sockets
-
-
-def _sink_url(sockets: list[socket]) -> str:
-    return f"https://localhost:{reach(sockets)[1]}"
 
 
 def _check(*servers: HttpServer) -> None:

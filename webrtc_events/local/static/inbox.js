@@ -1,5 +1,6 @@
 // The inbox: adds new rows to the shown ones, so that the reader's place and open rows stay.
 
+import { showBehaviours } from "./behaviours.js";
 import { copyButton } from "./copy.js";
 
 const EVERY_MS = 1000;
@@ -38,6 +39,8 @@ function rowOf(item) {
   const time = row.querySelector("time");
   time.dateTime = time.title = item.receivedAt;
   time.textContent = item.receivedAt.slice(11, 23);
+  set("answered", String(item.answered));
+  row.querySelector(".answered").classList.toggle("behaved", item.behaved);
   const result = row.querySelector(".result");
   result.textContent = item.valid ? (item.repeated ? "repeated" : "ok") : "invalid";
   result.classList.add(result.textContent);
@@ -170,6 +173,7 @@ async function look() {
     inbox = found.inbox;
     last = cleared = 0;
   }
+  showBehaviours(found.behaviours);
   const items = found.rows.map((item) => ({ ...item, inbox }));
   const clearedMore = found.cleared > cleared;
   if (!items.length && !clearedMore) return;
