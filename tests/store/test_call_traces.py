@@ -146,16 +146,22 @@ def test_what_cannot_be_read_is_left_out_and_counted(
     assert summary.delivered == 0
 
 
-@pytest.mark.parametrize("field", ["from", "next", "born", "first"])
-def test_a_damaged_head_ends_nothing(
-    store: Store, traces: CallTraces, raw_store: "redis.Redis", field: str
+@pytest.mark.parametrize("value", [b"", b"\xff", b"-7", b"1e300", b"9" * 16, b"9" * 400])
+@pytest.mark.parametrize(
+    "field",
+    ["format", "from", "next", "born", "bytes", "first", "last", "status", "status_at", "accepted", "level"],
+)
+def test_a_damaged_field_ends_nothing(
+    store: Store, traces: CallTraces, raw_store: "redis.Redis", field: str, value: bytes
 ) -> None:
-    recorded(store, accepted())
-    raw_store.hset(call_trace_key("s1"), field, b"\xff")
+    recorded(store, accepted(status="Ringing"))
+    raw_store.hset(call_trace_key("s1"), field, value)
     traces.read("s1")
-    recorded(store, accepted())
+    traces.recent()
+    recorded(store, accepted(status="Ringing"), accepted("s2"))
     assert traces.read("s1").entries
     assert traces.summary("s1") is not None
+    assert traces.read("s2").entries
 
 
 def test_a_key_of_another_type_is_no_trace_and_stops_no_other(
