@@ -2,14 +2,17 @@
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
 
 from tests.harness.channels import TOKEN, listening, new_channel
 from tests.store.claiming import P
-from webrtc_events.core.errors import DamagedRecord, NewerRelease
+from webrtc_events.core.errors import DamagedRecord, NewerRelease, Unavailable
+from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import channel_key, client_channels_key
+from webrtc_events.store.redis.scripts import Call
 from webrtc_events.store.store import Store
 
 
@@ -32,6 +35,32 @@ def test_a_client_has_a_bounded_number(store_with: Callable[..., Store]) -> None
     assert store.channels.make("f" * 32, "app", None, TOKEN) is None
     assert store.channels.make("f" * 32, "other", None, TOKEN) is not None
     store.channels.remove(first)
+    assert store.channels.make("e" * 32, "app", None, TOKEN) is not None
+
+
+def test_one_that_could_not_be_made_does_not_count(
+    store_with: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_with(max_channels=1)
+    run = Connection.run
+
+    def cut(connection: Connection, call: Call) -> Any:
+        if call.script == "make_channel":
+            raise Unavailable
+        return run(connection, call)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Connection, "run", cut)
+        with pytest.raises(Unavailable):
+            store.channels.make("f" * 32, "app", None, TOKEN)
+    assert store.channels.make("e" * 32, "app", None, TOKEN) is not None
+
+
+def test_one_that_is_gone_is_not_counted_by_who_used_it(store_with: Callable[..., Store]) -> None:
+    store = store_with(max_channels=1)
+    made = new_channel(store)
+    store.channels.remove(made)
+    assert store.channels.use(made) is None
     assert store.channels.make("e" * 32, "app", None, TOKEN) is not None
 
 

@@ -7,6 +7,7 @@ its last event.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
@@ -15,7 +16,7 @@ from webrtc_events.channels.event_stream import END, HEARTBEAT, OPENING, PageTex
 from webrtc_events.channels.reader import Reader
 from webrtc_events.channels.readers import Readers
 from webrtc_events.core.cursor import parse_cursor
-from webrtc_events.core.errors import InvalidArgument, Unavailable
+from webrtc_events.core.errors import DamagedRecord, InvalidArgument, ServiceError, Unavailable
 from webrtc_events.store.channel_logs import LogPage, LogPosition, LogsGone
 from webrtc_events.store.channel_records import Channel
 
@@ -90,7 +91,8 @@ class ChannelStream:
         """There is no log: does the channel have an end, or only none there?"""
         try:
             found = await self._readers.look(reader.channel)
-        except Unavailable:
+        except (DamagedRecord, Unavailable):
+            # Damage is reported where channels are looked at in turn.
             _again(reader, position)
             return
         if found is None:
@@ -109,8 +111,10 @@ async def _write(send: Send, text: bytes) -> None:
 
 
 async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    """Returns once the client has gone, or sends what it should not."""
+    with suppress(ServiceError):
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
 
 def _last_event_id(headers: Headers) -> Mapping[int, int]:

@@ -4,10 +4,11 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from webrtc_events.core.errors import DamagedRecord, NewerRelease
+from webrtc_events.core.errors import DamagedRecord, NewerRelease, Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.formats import FORMAT
@@ -65,7 +66,13 @@ class ChannelRecords:
         if not self._name(client, channel_id, self._max_channels):
             return None
         fields = ["client", client, "subject", subject or "", "token", hash_of_token(token)]
-        made_ms = int(self._run("make_channel", channel_id, *fields))
+        try:
+            made_ms = int(self._run("make_channel", channel_id, *fields))
+        except Unavailable:
+            # Nobody will know of it. Where the index is out too, it counts until it would have ended.
+            with suppress(Unavailable):
+                self._unname(client, channel_id)
+            raise
         return Channel(
             channel_id, client, subject, hash_of_token(token), (), made_ms + self._idle_ms, is_ending=False
         )
@@ -84,8 +91,10 @@ class ChannelRecords:
 
     def use(self, channel: Channel) -> Channel | None:
         """It is in use. None: it is gone, or its owner has deleted it."""
-        self._name(channel.client, channel.id, 0)
-        return self._used(channel.id, "use")
+        found = self._used(channel.id, "use")
+        if found is not None:
+            self._name(channel.client, channel.id, 0)
+        return found
 
     def join(self, channel_id: str, partition: int) -> Channel | None:
         """It has a log in that partition from now on. None: as `use`."""
@@ -103,6 +112,10 @@ class ChannelRecords:
             pipe.delete(channel_key(channel.id))
             # An index of another type holds nothing of it.
             pipe.execute(raise_on_error=False)
+
+    def _unname(self, client: str, channel_id: str) -> None:
+        with store_errors():
+            self._connection.client.zrem(client_channels_key(client), channel_id)
 
     def _name(self, client: str, channel_id: str, limit: int) -> bool:
         args: list[str | int] = [channel_id, self._idle_ms, limit or ""]
