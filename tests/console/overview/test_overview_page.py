@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from tests.cluster.conftest import settings_at
 from tests.harness.builders import append, created, invitation
 from tests.harness.clocks import SteppedClock
-from tests.harness.valkeys import ValkeyServer
+from tests.harness.crowds import worker_process
+from tests.harness.valkeys import ValkeyServer, eventually
 from webrtc_events.console.access import MachineAccess
 from webrtc_events.console.console_app import ConsoleOptions, console_app
 from webrtc_events.console.console_parts import ConsoleParts
@@ -136,11 +137,20 @@ def test_a_process_that_was_killed_is_missing(
     assert ">runs</span>" in page()
     key = process_key(reporter.name)
     said = json.loads(raw_store.get(key))
-    raw_store.set(key, json.dumps(said | {"at_ms": said["at_ms"] - 40_000}))
+    raw_store.set(key, json.dumps(said | {"at_ms": said["at_ms"] - 300_000}))
     text = page()
     assert ">missing</span>" in text
-    assert "is missing: it said nothing for 40 s." in text
+    assert "is missing: it said nothing for 5 min" in text
     assert "No worker runs" in text
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_really_killed_is_missing_before_long(
+    page: Callable[[], str], environ: dict[str, str], tmp_path: Path
+) -> None:
+    with worker_process(environ, tmp_path / "worker.log"):
+        eventually(lambda: ">runs</span>" in page(), "the worker reports")
+    eventually(lambda: ">missing</span>" in page(), "the worker is missing", every_s=0.5)
 
 
 def test_a_damaged_report_is_passed_over_and_counted(
