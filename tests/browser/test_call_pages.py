@@ -74,7 +74,7 @@ def test_axe_finds_nothing(
     call = visit(call_url, scheme=scheme, width=1600, height=1000)
     expect(call.page.locator(".replay")).to_be_visible()
     assert call.faults() == []
-    call.picture(screenshots / f"call-ladder-{scheme}.png")
+    call.picture(screenshots / f"call-{scheme}.png")
     rows(call.page).nth(3).click()
     call.page.locator(".as-table > summary").click()
     expect(call.page.locator(".panel")).to_contain_text("SDP offer")
@@ -83,6 +83,24 @@ def test_axe_finds_nothing(
     entry = rows(call.page).nth(3).get_attribute("href")
     assert visit(f"{console_url}{entry}", scheme=scheme).faults() == []
     assert visit(f"{console_url}/calls/unknown", scheme=scheme).faults() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_picture_tells_a_whole_story(
+    store: Store, visit: Visit, console_url: str, scheme: Scheme, screenshots: Path
+) -> None:
+    """The one that the documents show."""
+    session = keep(store, played("no-answer", [healthy, failing, gone]))
+    call = visit(f"{console_url}/calls/{session}", scheme=scheme, width=1400, height=1600)
+    for text in (
+        "session-invitation",
+        "503 · 11 ms",
+        "again in 1.0 s",
+        "ends, network terminated",
+        "Terminated",
+    ):
+        expect(call.page.locator(".ladder-body").get_by_text(text).first).to_be_in_viewport()
+    call.picture(screenshots / f"call-ladder-{scheme}.png")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -107,6 +125,9 @@ def test_fifty_lanes_scroll(store: Store, visit: Visit, console_url: str) -> Non
     assert call.overflow() <= 0
     assert call.run(OVERLAPS) == []
     assert call.run("document.querySelector('.ladder-scroll').scrollWidth") > 12_000
+    # The times stay in sight.
+    call.run("document.querySelector('.ladder-scroll').scrollLeft = 6000")
+    expect(call.page.get_by_text("11:42:37.089").first).to_be_in_viewport()
 
 
 def test_without_script_the_whole_call_is_there(visit: Visit, call_url: str) -> None:

@@ -143,6 +143,7 @@ def test_personal_data_is_masked_until_it_is_revealed(
     assert session in caplog.text
     shown = everything()
     assert [text for text in PERSONAL if text not in shown] == []
+    assert "Carol Lindqvist, sip:carol.lindqvist@example.com" in client.get(f"/calls/{session}").text
     post(f"/calls/{session}/-/hide")
     assert "Carol Lindqvist" not in everything()
     post(f"/calls/{session}/-/reveal")

@@ -6,13 +6,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from webrtc_events.console.calls.call_facts import Fact, call_facts
+from webrtc_events.console.calls.call_facts import Fact, call_facts, parties
 from webrtc_events.console.calls.entry_details import Details, details
 from webrtc_events.console.ladder.building import build_ladder
-from webrtc_events.console.ladder.drawing import body, heads
+from webrtc_events.console.ladder.drawing import body, heads, times, times_head
 from webrtc_events.console.ladder.entries import Item, read_entries
 from webrtc_events.console.ladder.ladder import Ladder, Row, Shape
-from webrtc_events.console.ladder.layout import HEAD_HEIGHT, laid_out
+from webrtc_events.console.ladder.layout import HEAD_HEIGHT, TIMES_WIDTH, laid_out
 from webrtc_events.console.ladder.sentences import answer_of, description, message_of, sentence
 from webrtc_events.console.ladder.wording import clock_time
 
@@ -35,16 +35,22 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class CallView:
-    """`heads` and `body` are what is inside of two SVG elements, `width` pixels wide."""
+    """`heads`, `body`, `times` and `times_head` are what is inside of SVG elements.
+
+    Times take the first `times_width` of `width` pixels.
+    """
 
     items: Sequence[Item]
     ladder: Ladder
     facts: list[Fact]
     width: float
+    times_width: float
     head_height: float
     body_height: float
     heads: Markup
     body: Markup
+    times_head: Markup
+    times: Markup
     description: str
     table: list[TableRow]
     entries: Sequence[object]
@@ -85,12 +91,15 @@ def call_view(entries: Sequence[object], shown: Sequence[object], address: Calla
     return CallView(
         items=items,
         ladder=ladder,
-        facts=call_facts(items),
+        facts=[*parties(shown), *call_facts(items)],
         width=layout.width,
+        times_width=TIMES_WIDTH,
         head_height=HEAD_HEIGHT,
         body_height=layout.height,
         heads=heads(ladder, layout),
         body=body(ladder, layout, link),
+        times_head=times_head(),
+        times=times(ladder, layout),
         description=description(ladder),
         table=[_table_row(ladder, row, link(row)) for row in ladder.rows],
         entries=shown,
