@@ -335,3 +335,17 @@ def test_what_comes_during_a_replay_does_not_disturb_it(store: Store, visit: Vis
     keep(store, trace[25:])
     expect(rows(page).nth(before + 10)).to_be_attached()
     expect(visible_rows(page)).to_have_count(1)
+
+
+def test_a_console_that_is_away_is_asked_again(visit: Visit, call_url: str) -> None:
+    visitor = visit(call_url)
+    page = visitor.page
+    live = page.locator(".live")
+    expect(live).to_have_text("Live")
+    page.route("**/news?*", lambda route: route.abort())
+    expect(live).to_contain_text("does not answer")
+    page.unroute("**/news?*")
+    expect(live).to_have_text("Live")
+    # The browser says that requests failed, and nothing else.
+    assert {complaint for complaint in visitor.complaints if "ERR_FAILED" not in complaint} == set()
+    visitor.complaints.clear()
