@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.animated_ladder import animated
 from tests.browser.visitor import Scheme, Visitor
 from tests.console.ladder.traces import failing, gone, hanging, healthy, played
 from tests.console.traced import keep
+from webrtc_events.console.ladder.building import ladder_of
+from webrtc_events.console.ladder.standalone import standalone_svg
 from webrtc_events.store.store import Store
 
 Visit = Callable[..., Visitor]
@@ -101,6 +104,19 @@ def test_a_picture_tells_a_whole_story(
     ):
         expect(call.page.locator(".ladder-body").get_by_text(text).first).to_be_in_viewport()
     call.picture(screenshots / f"call-ladder-{scheme}.png")
+
+
+def test_a_picture_for_documents_builds_itself_up(visit: Visit, screenshots: Path) -> None:
+    trace = played("no-answer", [healthy, failing, gone])
+    picture = animated(standalone_svg(ladder_of(trace), trace[0]["session"]))
+    (screenshots / "call-ladder-replay.svg").write_text(picture)
+    visitor = visit("about:blank")
+    visitor.page.emulate_media(reduced_motion="no-preference")
+    visitor.page.set_content(picture.partition("?>")[2])
+    steps = len({entry["at"] for entry in trace})
+    assert visitor.run("document.getAnimations().length") > steps
+    expect(visitor.page.locator(".l-row").last).to_have_css("opacity", "0")
+    expect(visitor.page.locator(".l-row").last).to_have_css("opacity", "1", timeout=30_000)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
