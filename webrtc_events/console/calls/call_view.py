@@ -1,8 +1,7 @@
 """The ladder of a call as pages show it: facts, drawing, the same as a table, each entry in full."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -59,18 +58,23 @@ class CallView:
         """What it is, in a few words and in a sentence, and all that it holds; None: it is there no more."""
         for item, entry in zip(self.items, self.entries, strict=True):
             if item.key == key:
-                return *self._named(item), details(entry)
+                return *self._named(item, self._last_rows()), details(entry)
         return None
 
     def all_entries(self) -> list[tuple[str, str, str, Details]]:
         """Each with its key, as `entry` has it."""
+        rows = self._last_rows()
         return [
-            (item.key, *self._named(item), details(entry))
+            (item.key, *self._named(item, rows), details(entry))
             for item, entry in zip(self.items, self.entries, strict=True)
         ]
 
-    def _named(self, item: Item) -> tuple[str, str]:
-        row = next((row for row in reversed(self.ladder.rows) if row.key == item.key), None)
+    def _last_rows(self) -> dict[str, Row]:
+        """Of each entry the row that says what came of it."""
+        return {row.key: row for row in self.ladder.rows}
+
+    def _named(self, item: Item, rows: Mapping[str, Row]) -> tuple[str, str]:
+        row = rows.get(item.key)
         if row is None:
             return f"Entry {item.number}", f"{clock_time(item.at)}, not drawn"
         return " ".join([row.title, *row.facts]), sentence(self.ladder, row)
@@ -107,7 +111,7 @@ def call_view(entries: Sequence[object], shown: Sequence[object], address: Calla
 
 
 def _table_row(ladder: Ladder, row: Row, address: str | None) -> TableRow:
-    names: list[Any] = [ladder.lanes[row.source].name, ladder.lanes[row.target].name]
+    names = [ladder.lanes[row.source].name, ladder.lanes[row.target].name]
     if row.shape is Shape.BREAK:
         names = ["", ""]
     elif row.shape is Shape.ANSWER:
