@@ -89,7 +89,7 @@ slow: $(TESTS)
 test-all: $(TESTS)
 	$(PYTEST) -n auto $(ARGS)
 
-# CHROMIUM=/path/to/it where it is not in PATH; ARGS="--screenshots docs/images" writes those of the README anew.
+# CHROMIUM=/path/to/it where it is not in PATH; ARGS='-k "story or documents" --screenshots docs/images' takes the pictures of the documents anew.
 test-browser: $(BROWSES)
 	$(PYTEST) tests/browser $(ARGS)
 

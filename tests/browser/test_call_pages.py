@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.animated_ladder import animated
 from tests.browser.visitor import Scheme, Visitor
 from tests.console.ladder.traces import failing, gone, hanging, healthy, played
 from tests.console.traced import keep
+from webrtc_events.console.ladder.building import ladder_of
+from webrtc_events.console.ladder.standalone import standalone_svg
 from webrtc_events.store.store import Store
 
 Visit = Callable[..., Visitor]
@@ -74,7 +77,7 @@ def test_axe_finds_nothing(
     call = visit(call_url, scheme=scheme, width=1600, height=1000)
     expect(call.page.locator(".replay")).to_be_visible()
     assert call.faults() == []
-    call.picture(screenshots / f"call-ladder-{scheme}.png")
+    call.picture(screenshots / f"call-{scheme}.png")
     rows(call.page).nth(3).click()
     call.page.locator(".as-table > summary").click()
     expect(call.page.locator(".panel")).to_contain_text("SDP offer")
@@ -83,6 +86,37 @@ def test_axe_finds_nothing(
     entry = rows(call.page).nth(3).get_attribute("href")
     assert visit(f"{console_url}{entry}", scheme=scheme).faults() == []
     assert visit(f"{console_url}/calls/unknown", scheme=scheme).faults() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_picture_tells_a_whole_story(
+    store: Store, visit: Visit, console_url: str, scheme: Scheme, screenshots: Path
+) -> None:
+    """The one that the documents show."""
+    session = keep(store, played("no-answer", [healthy, failing, gone]))
+    call = visit(f"{console_url}/calls/{session}", scheme=scheme, width=1400, height=1600)
+    for text in (
+        "session-invitation",
+        "503 · 11 ms",
+        "again in 1.0 s",
+        "ends, network terminated",
+        "Terminated",
+    ):
+        expect(call.page.locator(".ladder-body").get_by_text(text).first).to_be_in_viewport()
+    call.picture(screenshots / f"call-ladder-{scheme}.png")
+
+
+def test_a_picture_for_documents_builds_itself_up(visit: Visit, screenshots: Path) -> None:
+    trace = played("no-answer", [healthy, failing, gone])
+    picture = animated(standalone_svg(ladder_of(trace), trace[0]["session"]))
+    (screenshots / "call-ladder-replay.svg").write_text(picture)
+    visitor = visit("about:blank")
+    visitor.page.emulate_media(reduced_motion="no-preference")
+    visitor.page.set_content(picture.partition("?>")[2])
+    steps = len({entry["at"] for entry in trace})
+    assert visitor.run("document.getAnimations().length") > steps
+    expect(visitor.page.locator(".l-row").last).to_have_css("opacity", "0")
+    expect(visitor.page.locator(".l-row").last).to_have_css("opacity", "1", timeout=30_000)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -107,6 +141,9 @@ def test_fifty_lanes_scroll(store: Store, visit: Visit, console_url: str) -> Non
     assert call.overflow() <= 0
     assert call.run(OVERLAPS) == []
     assert call.run("document.querySelector('.ladder-scroll').scrollWidth") > 12_000
+    # The times stay in sight.
+    call.run("document.querySelector('.ladder-scroll').scrollLeft = 6000")
+    expect(call.page.get_by_text("11:42:37.089").first).to_be_in_viewport()
 
 
 def test_without_script_the_whole_call_is_there(visit: Visit, call_url: str) -> None:
@@ -314,3 +351,17 @@ def test_what_comes_during_a_replay_does_not_disturb_it(store: Store, visit: Vis
     keep(store, trace[25:])
     expect(rows(page).nth(before + 10)).to_be_attached()
     expect(visible_rows(page)).to_have_count(1)
+
+
+def test_a_console_that_is_away_is_asked_again(visit: Visit, call_url: str) -> None:
+    visitor = visit(call_url)
+    page = visitor.page
+    live = page.locator(".live")
+    expect(live).to_have_text("Live")
+    page.route("**/news?*", lambda route: route.abort())
+    expect(live).to_contain_text("does not answer")
+    page.unroute("**/news?*")
+    expect(live).to_have_text("Live")
+    # The browser says that requests failed, and nothing else.
+    assert {complaint for complaint in visitor.complaints if "ERR_FAILED" not in complaint} == set()
+    visitor.complaints.clear()

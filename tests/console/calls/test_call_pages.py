@@ -55,6 +55,12 @@ def test_recent_calls_have_their_outcome(store: Store, client: FlaskClient) -> N
     assert "No call of late matches" in client.get("/calls/?session=nothing-begins-so").text
 
 
+def test_traces_of_before_they_were_turned_off_are_shown_without_a_hint(
+    client: FlaskClient, session: str
+) -> None:
+    assert "CALL_TRACES" not in client.get("/calls/").text
+
+
 def test_the_list_has_pages(store: Store, client: FlaskClient) -> None:
     for number in range(60):
         entry = {**played("declined")[0], "session": f"session-{number:02d}"}
@@ -143,6 +149,7 @@ def test_personal_data_is_masked_until_it_is_revealed(
     assert session in caplog.text
     shown = everything()
     assert [text for text in PERSONAL if text not in shown] == []
+    assert "Carol Lindqvist, sip:carol.lindqvist@example.com" in client.get(f"/calls/{session}").text
     post(f"/calls/{session}/-/hide")
     assert "Carol Lindqvist" not in everything()
     post(f"/calls/{session}/-/reveal")

@@ -8,9 +8,11 @@ from statistics import median
 from webrtc_events.console.ladder.entries import Accepted, Attempt, AttemptOutcome, Gap, Item, Unreadable
 from webrtc_events.console.ladder.wording import count, date_time, duration
 from webrtc_events.core.call_trace import CallOutcome
+from webrtc_events.core.plain_text import printable
 
-__all__ = ["Fact", "call_facts", "outcome_of"]
+__all__ = ["Fact", "call_facts", "outcome_of", "parties"]
 
+_MAX_CHARACTERS = 100
 _FAILED = (AttemptOutcome.DROP, AttemptOutcome.END, AttemptOutcome.REFUSED)
 _TROUBLES = {
     AttemptOutcome.RETRY: ("Retries", "fair"),
@@ -54,6 +56,30 @@ def call_facts(items: Sequence[Item]) -> list[Fact]:
         *_deliveries(items),
         *_left_out(items),
     ]
+
+
+def parties(shown: Sequence[object]) -> list[Fact]:
+    """Who calls whom, by the first event that says so; `shown`: entries as the page shows them.
+
+    Source of the members: network-events.yaml, data of session events.
+    """
+    for entry in shown:
+        data = entry.get("data") if isinstance(entry, dict) else None
+        if isinstance(data, dict) and "originatorAddress" in data:
+            return [
+                Fact(label, found)
+                for label, role in (("From", "originator"), ("To", "receiver"))
+                if (found := _party(data, role))
+            ]
+    return []
+
+
+def _party(data: dict[str, object], role: str) -> str:
+    """`Alice Meyer, tel:+12025550143`, or what there is of it; of two pseudonyms only that of the address."""
+    name, address = data.get(f"{role}Name"), data.get(f"{role}Address")
+    members = (address,) if isinstance(name, str) and name.startswith("~") else (name, address)
+    found = [printable(value, _MAX_CHARACTERS) for value in members if isinstance(value, str) and value]
+    return ", ".join(found)
 
 
 def _deliveries(items: Sequence[Item]) -> Iterator[Fact]:

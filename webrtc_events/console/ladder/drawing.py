@@ -1,4 +1,4 @@
-"""Draws a ladder as SVG: its heads and its body, which a page shows apart and a file together.
+"""Draws a ladder as SVG: heads, times and body, which a page shows apart and a file together.
 
 Colours, fonts and lines are in `static/calls/ladder-drawing.css`.
 """
@@ -13,6 +13,7 @@ from webrtc_events.console.ladder.layout import (
     MESSAGE_Y,
     REPLY_Y,
     SERVICE_HALF,
+    TIMES_WIDTH,
     Layout,
     head_width,
     row_height,
@@ -23,22 +24,33 @@ from webrtc_events.console.ladder.svg_elements import element, text
 from webrtc_events.console.ladder.text_width import fitted, fitted_middle, width
 from webrtc_events.console.ladder.wording import clock_time, duration
 
-__all__ = ["Link", "body", "heads"]
+__all__ = ["Link", "body", "heads", "times", "times_head"]
 
 Link = Callable[[Row], str | None]
 """The address of a row's details, if it has any."""
 
 _LINE_PX = 10.5
-_PAUSE_PX = 11.5
+_PAUSE_PX = 11.0
 _BOTTOM = 10.0
 
 
 def heads(ladder: Ladder, layout: Layout) -> Markup:
     """The names of the lanes, in `HEAD_HEIGHT` pixels."""
-    drawn = text(12, HEAD_HEIGHT - 8, "Time (UTC)", "l-time")
-    for lane, center in zip(ladder.lanes, layout.centers, strict=True):
-        drawn += _head(lane, center)
-    return drawn
+    return Markup("").join(map(_head, ladder.lanes, layout.centers))
+
+
+def times_head() -> Markup:
+    return text(12, HEAD_HEIGHT - 8, "Time (UTC)", "l-time")
+
+
+def times(ladder: Ladder, layout: Layout) -> Markup:
+    """When each row was, and the pauses between them, in `TIMES_WIDTH` pixels."""
+    parts = []
+    for row in ladder.rows:
+        top = layout.tops[row.number - 1]
+        shown = text(12, top + MESSAGE_Y + 4, clock_time(row.at), "l-time")
+        parts.append(element("g", "l-when", _pause(row.pause_ms, top), shown, data_at=str(row.at)))
+    return Markup("").join(parts)
 
 
 def body(ladder: Ladder, layout: Layout, link: Link) -> Markup:
@@ -113,9 +125,16 @@ def _row(row: Row, ladder: Ladder, layout: Layout, address: str | None) -> Marku
     height = row_height(row)
     name = sentence(ladder, row)
     parts = [
-        _pause(row.pause_ms, top, layout),
-        element("rect", "l-hit", x=2, y=top + 1, width=layout.width - 4, height=height - 2, rx=5),
-        text(12, top + MESSAGE_Y + 4, clock_time(row.at), "l-time"),
+        _pause_line(row, top, layout),
+        element(
+            "rect",
+            "l-hit",
+            x=TIMES_WIDTH,
+            y=top + 1,
+            width=layout.width - TIMES_WIDTH - 4,
+            height=height - 2,
+            rx=5,
+        ),
         message(row, layout),
     ]
     classes = f"l-row l-{row.mark.value}"
@@ -125,15 +144,16 @@ def _row(row: Row, ladder: Ladder, layout: Layout, address: str | None) -> Marku
     return element("a", classes, *parts, href=address, data_at=at, data_key=row.key, aria_label=name)
 
 
-def _pause(ms: int | None, top: float, layout: Layout) -> Markup:
+def _pause(ms: int | None, top: float) -> Markup:
     if ms is None:
         return Markup("")
     words = f"{duration(ms)} later"
-    wide = width(words, _PAUSE_PX) + 20
-    y = top - 17
-    x = 12
-    return (
-        element("line", "l-pause", x1=12, y1=y, x2=layout.width - 12, y2=y)
-        + element("rect", "l-pause-box", x=x, y=y - 10, width=wide, height=20, rx=10)
-        + text(x + wide / 2, y + 4, words, "l-pause-text l-middle")
-    )
+    wide = min(width(words, _PAUSE_PX) + 14, TIMES_WIDTH - 6)
+    box = element("rect", "l-pause-box", x=5, y=top - 27, width=wide, height=20, rx=10)
+    return box + text(5 + wide / 2, top - 13, words, "l-pause-text l-middle")
+
+
+def _pause_line(row: Row, top: float, layout: Layout) -> Markup:
+    if row.pause_ms is None:
+        return Markup("")
+    return element("line", "l-pause", x1=TIMES_WIDTH, y1=top - 17, x2=layout.width - 12, y2=top - 17)

@@ -16,8 +16,8 @@ __all__ = [
     "row_height",
 ]
 
-TIMES_WIDTH = 112.0
-"""Of the times at the left."""
+TIMES_WIDTH = 128.0
+"""Of the times at the left, which a page keeps in sight."""
 
 HEAD_HEIGHT = 76.0
 

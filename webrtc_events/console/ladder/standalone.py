@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
-from webrtc_events.console.ladder.drawing import body, heads
+from webrtc_events.console.ladder.drawing import body, heads, times, times_head
 from webrtc_events.console.ladder.ladder import Ladder
 from webrtc_events.console.ladder.layout import HEAD_HEIGHT, laid_out
 from webrtc_events.console.ladder.sentences import description
@@ -33,10 +33,13 @@ def standalone_svg(ladder: Ladder, session: str) -> str:
         Markup("<style>{}</style>").format(Markup(_style())),  # noqa: S704 (files of the package)
         element("rect", "l-ground", width="100%", height="100%"),
         text(12, 28, fitted(title, layout.width - 24, _TITLE_PX), "l-caption"),
-        element("g", "l-heads", heads(ladder, layout), transform=f"translate(0 {_TITLE_HEIGHT:g})"),
+        element(
+            "g", "l-heads", times_head(), heads(ladder, layout), transform=f"translate(0 {_TITLE_HEIGHT:g})"
+        ),
         element(
             "g",
             "l-rows",
+            times(ladder, layout),
             body(ladder, layout, lambda _: None),
             transform=f"translate(0 {_TITLE_HEIGHT + HEAD_HEIGHT:g})",
         ),
