@@ -313,7 +313,7 @@ def test_untrusted_address_is_on_the_next_port_where_that_is_free(
 
 
 def _free_ports(count: int) -> int:
-    """The first of so many neighbours that nobody uses at this moment."""
+    """The first of `count` neighbours that nobody uses at this moment."""
     while True:
         with ExitStack() as stack:
             first = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]

@@ -48,7 +48,7 @@ class Stack:
         return str(self._api.expect({200}, "GET", url).json()["status"])
 
     def received(self, name: str, count: int) -> list[tuple[str, int | str, bool]]:
-        """Type, answer and whether it was repeated, as soon as so many came."""
+        """Type, answer and whether it was repeated, as soon as `count` came."""
 
         def arrived() -> list[dict[str, Any]] | None:
             items = received(self._sink, self.endpoints.sink, f"/{name}")

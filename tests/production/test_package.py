@@ -48,6 +48,7 @@ def test_only_its_own_package_lands_in_site_packages(wheel: list[str]) -> None:
         ("webrtc_events/store/lua", "webrtc_events/store/lua"),
         ("webrtc_events/local/templates", "webrtc_events/local/templates"),
         ("webrtc_events/local/static", "webrtc_events/local/static"),
+        *((f"webrtc_events/local/simulation_pages/{folder}",) * 2 for folder in ("static", "templates")),
     ],
 )
 def test_what_the_package_reads_is_in_the_wheel_once(wheel: list[str], folder: str, target: str) -> None:

@@ -1,4 +1,4 @@
-"""The same call several times, each under names of its own."""
+"""The same call several times, each time under other names."""
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID, uuid5

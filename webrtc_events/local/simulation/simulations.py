@@ -77,7 +77,7 @@ class Simulations:
         return player is not None
 
     def wait(self, name: str, timeout_s: float) -> bool:
-        """Waits for the end of a simulation, at most so long; whether it is over."""
+        """Waits for the end of a simulation, at most `timeout_s`; whether it is over."""
         thread = self._threads.get(name)
         if thread is not None:
             thread.join(timeout_s)

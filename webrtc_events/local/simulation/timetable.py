@@ -36,7 +36,7 @@ class Timetable:
         return self._waiting[0].at_s if self._waiting else None
 
     def take(self, elapsed_s: float, max_events: int) -> list[Due]:
-        """What is due by now, at most so many, and not to be taken again."""
+        """What is due by now, at most `max_events`. Nothing is taken twice."""
         taken: list[Due] = []
         while self._waiting and self._waiting[0].at_s <= elapsed_s and len(taken) < max_events:
             due = heapq.heappop(self._waiting)

@@ -69,7 +69,7 @@ class Misbehaving:
 
 
 async def _either(gone: asyncio.Task[None], held: HeldRequest, timeout_s: float | None) -> bool:
-    """Waits until the client is gone or the request is released, or so long; whether one of them came."""
+    """Whether the client is gone or the request is released, within `timeout_s`; None waits until then."""
     released = asyncio.create_task(held.released.wait())
     try:
         done, _ = await asyncio.wait({gone, released}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
