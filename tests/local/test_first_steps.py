@@ -156,8 +156,8 @@ def test_commands_of_the_banner_can_be_pasted_each_time(
     assert "notifications came, valid and in order" in shell(demo)
 
 
-def test_banner_names_the_start_page_first(start_serve: Callable[[], Running], data: Path) -> None:
+def test_banner_names_the_console_first(start_serve: Callable[[], Running], data: Path) -> None:
     banner = start_serve().output
     found = re.findall(r"https?://\S+", banner)
-    assert found[0] == f"{Endpoints.read(data).api}/"
+    assert found[0] == Endpoints.read(data).console
     assert requests.get(found[0], timeout=5).headers["Content-Type"].startswith("text/html")

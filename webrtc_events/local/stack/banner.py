@@ -16,6 +16,7 @@ def banner(stack: LocalStack) -> str:
     endpoints = stack.endpoints
     places = {
         "console": endpoints.console,
+        "softphone": stack.softphone or "",
         "start page": f"{endpoints.api}/",
         "API": f"{endpoints.public}  (Swagger UI: /ui/)" if "public" in stack.apis else "",
         "gateway side": f"{endpoints.network}  (Swagger UI: /ui/)" if "network" in stack.apis else "",

@@ -30,3 +30,8 @@ class LocalStack:
     def complete(self) -> bool:
         """Whether a person with the local commands can subscribe and publish here."""
         return self.endpoints.issuer is not None and self.apis >= {"public", "network"}
+
+    @property
+    def softphone(self) -> str | None:
+        """Where the example is; it needs what `complete` says."""
+        return f"{self.endpoints.api}/softphone/" if self.complete else None

@@ -218,6 +218,7 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
     from webrtc_events.local.stack.console_pages import CONSOLE_PATH, console_pages
     from webrtc_events.local.stack.issuer import LocalIssuer
     from webrtc_events.local.stack.issuer_pages import issuer_app
+    from webrtc_events.local.stack.softphone_pages import SOFTPHONE_PATH, softphone_pages
     from webrtc_events.local.stack.start_page import start_page
     from webrtc_events.worker import Worker
 
@@ -238,6 +239,7 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
             issuer = LocalIssuer(shown.endpoints.issuer, prepared.key, settings.audience, clock)
             pages["/issuer"] = asgi(issuer_app(issuer))
             if shown.complete:
+                pages[SOFTPHONE_PATH] = softphone_pages()
                 own_sections.append(simulate_section(stack, shown.endpoints, issuer.mint, clock))
         pages[CONSOLE_PATH] = console_pages(worker.watch.store, settings, clock, own_sections)
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}

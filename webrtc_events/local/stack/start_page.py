@@ -63,6 +63,9 @@ def _places(stack: LocalStack) -> list[_Place]:
     about = "For people: what happens to calls, subscriptions and notifications."
     console = _link_here("Open", endpoints.console)
     places = [_Place("Console", about, endpoints.console, (console,))]
+    if stack.softphone is not None:
+        about = "An example: a phone in the browser, which reads its notifications from a channel."
+        places.append(_Place("Softphone", about, stack.softphone, (_link_here("Open", stack.softphone),)))
     if "public" in stack.apis:
         links = [_link_here("Swagger UI", f"{endpoints.public}/ui/")]
         if stack.next:
