@@ -31,6 +31,7 @@ _ORDER = (
     "local/stack",
     "local/sink",
     "local/demo",
+    "console",
     "stubs",
     "handlers",
     "api",

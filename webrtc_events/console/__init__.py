@@ -1,0 +1,1 @@
+"""Pages for people who operate the service, or develop with it."""
