@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.store.call_notes import AT, LIMITS, Note, accepted, attempt, recorded, recorder_of
 from webrtc_events.core.call_trace import CallOutcome, GapEntry, TraceEntry, encode_entry, in_order
 from webrtc_events.store.call_traces import CallFilter, CallTraces
+from webrtc_events.store.damaged_records import DamagedRecords
 from webrtc_events.store.keys import RECENT_CALLS_KEY, call_trace_key
 from webrtc_events.store.store import Store
 from webrtc_events.store.trace_writes import TraceLimits
@@ -145,16 +146,22 @@ def test_what_cannot_be_read_is_left_out_and_counted(
     assert summary.delivered == 0
 
 
-@pytest.mark.parametrize("field", ["from", "next", "born", "first"])
-def test_a_damaged_head_ends_nothing(
-    store: Store, traces: CallTraces, raw_store: "redis.Redis", field: str
+@pytest.mark.parametrize("value", [b"", b"\xff", b"-7", b"1e300", b"9" * 16, b"9" * 400])
+@pytest.mark.parametrize(
+    "field",
+    ["format", "from", "next", "born", "bytes", "first", "last", "status", "status_at", "accepted", "level"],
+)
+def test_a_damaged_field_ends_nothing(
+    store: Store, traces: CallTraces, raw_store: "redis.Redis", field: str, value: bytes
 ) -> None:
-    recorded(store, accepted())
-    raw_store.hset(call_trace_key("s1"), field, b"\xff")
+    recorded(store, accepted(status="Ringing"))
+    raw_store.hset(call_trace_key("s1"), field, value)
     traces.read("s1")
-    recorded(store, accepted())
+    traces.recent()
+    recorded(store, accepted(status="Ringing"), accepted("s2"))
     assert traces.read("s1").entries
     assert traces.summary("s1") is not None
+    assert traces.read("s2").entries
 
 
 def test_a_key_of_another_type_is_no_trace_and_stops_no_other(
@@ -168,6 +175,18 @@ def test_a_key_of_another_type_is_no_trace_and_stops_no_other(
     assert len(traces.read("s2").entries) == 2
     assert sessions(traces) == ["s2"]
     assert raw_store.get(call_trace_key("s1")) == "x"
+
+
+def test_keys_of_another_type_are_found_and_dropped(store: Store, raw_store: "redis.Redis") -> None:
+    records = DamagedRecords(store)
+    recorded(store, accepted("s1"))
+    assert list(records.find()) == []
+    for key in (call_trace_key("s2"), RECENT_CALLS_KEY):
+        raw_store.set(key, "x")
+        (found,) = records.find()
+        assert found.key == key
+        assert records.drop(found.name)
+        assert list(records.find()) == []
 
 
 def test_an_index_of_another_type_is_made_anew(

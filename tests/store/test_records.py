@@ -163,6 +163,8 @@ def raw_claim(*entries: str, **changed: Any) -> list[Any]:
         "origin": "events.example",
         "rate": "60",
         "client": "app",
+        "registration": "r1",
+        "session": "s1",
     }
     assert values.keys() >= changed.keys()
     return [*(values | changed).values(), *entries]
@@ -180,16 +182,18 @@ def test_a_claim_is_read_whole() -> None:
     )
     assert (found.attempts, found.end_once, found.contract) == (2, True, "next")
     assert (found.origin, found.rate, found.client) == ("events.example", 60, "app")
+    assert (found.registration, found.session) == ("r1", "s1")
 
 
 def test_what_a_claim_need_not_have() -> None:
-    raw = raw_claim(ENTRY, credential="", end_once="", contract="", origin="", rate="")
+    raw = raw_claim(ENTRY, credential="", end_once="", contract="", origin="", rate="", session="")
     found = read_claim(8000, raw)
     assert not isinstance(found, DamagedRecord | UnreadableEntry)
     assert (found.credential, found.end_once, found.contract, found.origin, found.rate) == (
         *(None, False, "v0.2", ""),
         None,
     )
+    assert found.session == ""
     least = read_claim(8000, raw_claim(ENTRY, rate="1"))
     assert not isinstance(least, DamagedRecord | UnreadableEntry)
     assert least.rate == 1

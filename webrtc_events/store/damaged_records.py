@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from webrtc_events.core.errors import DamagedRecord, NewerRelease
-from webrtc_events.store.keys import Partition, client_key, partition_of_subscription
+from webrtc_events.store.keys import (
+    RECENT_CALLS_KEY,
+    Partition,
+    client_key,
+    partition_of_subscription,
+)
 from webrtc_events.store.outbox_entries import parse_entry
 from webrtc_events.store.records import read_subscription
 from webrtc_events.store.redis.scripts import answers_of, store_errors
@@ -49,6 +54,7 @@ _OTHER_KEYS = (
     (re.compile(r"session:\{.*\}:(state|trace)", re.DOTALL), "hash"),
     (re.compile(r"session:\{.*\}", re.DOTALL), "set"),
     (re.compile(r"client:\{.*\}", re.DOTALL), "zset"),
+    (re.compile(RECENT_CALLS_KEY), "zset"),
 )
 _SET_ASIDE = "set-aside:"
 # Whose content the sweeper or a request makes anew from the records.

@@ -14,24 +14,42 @@
 --   wrote the trace, or it is a key of another type: nothing was written).
 
 local key, writer = KEYS[1], 'batch:' .. ARGV[3]
-local of = redis.pcall('HMGET', key, 'format', writer, 'from', 'next', 'bytes', 'first', 'last', 'status_at')
+local COUNTS = 13
+local names = {'format', writer, 'from', 'next', 'bytes', 'first', 'last', 'status_at'}
+local KNOWN = #names
+for at = COUNTS + 1, COUNTS + 2 * ARGV[COUNTS], 2 do
+  names[#names + 1] = ARGV[at]
+end
+local of = redis.pcall('HMGET', key, unpack(names))
 if of.err then
   if not string.find(of.err, '^WRONGTYPE') then
     return of
   end
   return 'left'
 end
-if (tonumber(of[1]) or 1) > options.format then
+
+-- What is no number counts as none.
+local function count(index)
+  local text = of[index]
+  return text and #text <= 16 and string.find(text, '^%d+$') and tonumber(text) or nil
+end
+if (count(1) or 1) > options.format then
   return 'left'
 end
 -- Batches are sent in order, and again in order.
-if (tonumber(of[2]) or 0) >= tonumber(ARGV[4]) then
+if (count(2) or 0) >= tonumber(ARGV[4]) then
   return 'repeated'
 end
 
-local from, following, bytes = tonumber(of[3]) or 1, tonumber(of[4]) or 1, tonumber(of[5]) or 0
+local from, following, bytes = count(3) or 1, count(4) or 1, count(5) or 0
+local MAX_KEPT = 10000
+if following < from or following - from > MAX_KEPT then
+  -- Damaged. It begins anew, with none of its entries.
+  redis.call('DEL', key)
+  of, from, following, bytes = {}, 1, 1, 0
+end
 local fields = {'format', 1, 'level', ARGV[8], writer, ARGV[4],
-  'first', math.min(tonumber(of[6]) or math.huge, ARGV[9]), 'last', math.max(tonumber(of[7]) or 0, ARGV[10])}
+  'first', math.min(count(6) or math.huge, ARGV[9]), 'last', math.max(count(7) or 0, ARGV[10])}
 local function set(name, value)
   fields[#fields + 1] = name
   fields[#fields + 1] = value
@@ -39,13 +57,13 @@ end
 if not of[4] then
   set('born', now)
 end
-if ARGV[11] ~= '' and tonumber(ARGV[12]) >= (tonumber(of[8]) or 0) then
+if ARGV[11] ~= '' and tonumber(ARGV[12]) >= (count(8) or 0) then
   set('status', ARGV[11])
   set('status_at', ARGV[12])
 end
-local at = 13
-for _ = 1, ARGV[13] do
-  redis.call('HINCRBY', key, ARGV[at + 1], ARGV[at + 2])
+local at = COUNTS
+for index = 1, ARGV[COUNTS] do
+  set(ARGV[at + 1], (count(KNOWN + index) or 0) + ARGV[at + 2])
   at = at + 2
 end
 at = at + 1
@@ -59,12 +77,21 @@ for index = at + 1, #ARGV do
   following = following + 1
 end
 set('next', following)
-redis.call('HSET', key, unpack(fields))
-while following - from > tonumber(ARGV[5]) or bytes > tonumber(ARGV[6]) and following - from > 1 do
+local function is_too_large()
+  return following - from > tonumber(ARGV[5]) or bytes > tonumber(ARGV[6]) and following - from > 1
+end
+if is_too_large() then
+  -- Some of those that go may have come just now.
+  redis.call('HSET', key, unpack(fields))
+  fields = {}
+end
+while is_too_large() do
   bytes = bytes - redis.call('HSTRLEN', key, 'e:' .. from)
   redis.call('HDEL', key, 'e:' .. from)
   from = from + 1
 end
-redis.call('HSET', key, 'from', from, 'bytes', bytes)
+set('from', from)
+set('bytes', math.max(0, bytes))
+redis.call('HSET', key, unpack(fields))
 redis.call('PEXPIRE', key, ARGV[7])
 return 'written'
