@@ -91,7 +91,7 @@ test-all: $(TESTS)
 
 # CHROMIUM=/path/to/it where it is not in PATH; ARGS='-k "story or documents" --screenshots docs/images' takes the pictures of the documents anew.
 test-browser: $(BROWSES)
-	$(PYTEST) tests/browser $(ARGS)
+	$(PYTEST) tests/browser -n 2 $(ARGS)
 
 # The modules and their tests are in pyproject.toml; ARGS="webrtc_events.store.keys*" for some of them.
 mutation: $(MUTATES)
