@@ -18,7 +18,8 @@ from webrtc_events.core.outcomes import (
     SinkResult,
 )
 from webrtc_events.delivery.delivered_run import DeliveredRun
-from webrtc_events.delivery.host_records import Permit, host_of
+from webrtc_events.delivery.host_records import host_of
+from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.settlements import DroppedEvent, Settlement
 
@@ -29,15 +30,16 @@ __all__ = ["DeliveryTask"]
 class DeliveryTask:
     """One claim, its events tried one after the other, and what came of them.
 
-    `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic clock. `permit`: the one that it holds
-    for its host. `slot_at_s`: when its rate-limit slot is, if it has one. `awaits_host`: its retry waits
-    because the host is unreachable.
+    `path`: of its host, see KnownPaths. `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic
+    clock. `permit`: the one that it holds for its host. `slot_at_s`: when its rate-limit slot is, if it has
+    one. `awaits_host`: its retry waits because the host is unreachable, or its first answer is late.
     """
 
     claim: Claim
     partition: Partition
     claimed_at_s: float
     host: str = field(init=False)
+    path: int = field(init=False)
     permit: Permit | None = None
     index: int = 0
     attempt: int = field(init=False)
@@ -54,6 +56,7 @@ class DeliveryTask:
 
     def __post_init__(self) -> None:
         self.host = host_of(self.claim.sink)
+        self.path = hash(self.claim.sink)
         self.attempt = self.claim.attempts + 1
 
     @property
