@@ -65,9 +65,9 @@ def test_a_permit_says_whose_and_which_it_is() -> None:
     host = new()
     permit = host.grant("c", 0, 10.0, prompt=True, slow=False)
     assert (permit.host, permit.client, permit.prompt, permit.started.at_s) == ("h", "c", True, 10.0)
-    assert (len(host.requests), host.current) == (1, 1)
+    assert (host.requests.count, host.current) == (1, 1)
     host.grant("c", 0, 10.0, prompt=False, slow=False)
-    assert (len(host.requests), host.current) == (2, 2)
+    assert (host.requests.count, host.current) == (2, 2)
 
 
 @pytest.mark.parametrize(

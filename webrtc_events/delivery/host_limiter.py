@@ -110,25 +110,33 @@ class HostLimiter(Generic[T]):
         if host.health.cools_down(now_s):
             return self._defer(host, client, now_s)
         self._note_slow(host, now_s)
-        slow = host.health.answered and self._paths.is_slow(path)
+        slow = self._paths.is_slow(path) and host.health.answered
         if slow and (slow_s := self._slow_wait_s(host, account.permits, path, now_s)) > 0:
             return self._defer_by(slow_s, client, now_s)
-        if host.health.answered and host.crowded and not slow and not self._paths.is_answering(path):
+        if (
+            (host.requests.late or host.requests.hanging)
+            and not slow
+            and host.crowded
+            and host.health.answered
+            and not self._paths.is_answering(path)
+        ):
             return self._defer_by((0.5 + self._random()) * PROMPT_S, client, now_s)
         standing = host.standing(now_s)
         prompt = standing is HostStanding.PROMPT
         if (
             self._may_have_more(host, now_s, prompt=prompt)
             and not (standing is HostStanding.NEW and self._new.has_newer(client, accepted_ms))
-            and self._permits.may_take(account.permits, standing, now_s, first=not host.requests)
+            and self._permits.may_take(account.permits, standing, now_s, first=not host.requests.count)
         ):
             return self._grant(host, client, path, standing, now_s, slow=slow)
-        if host.requests and self._queues.has_room(name, account, host.per_second(now_s), prompt=prompt):
+        if host.requests.count and self._queues.has_room(
+            name, account, host.per_second(now_s), prompt=prompt
+        ):
             self._queues.put(name, task, account, prompt=prompt)
             return None
         if standing is HostStanding.NEW and self._new.add(client, accepted_ms, (name, task), now_s):
             return None
-        host.passed_over = not host.requests
+        host.passed_over = not host.requests.count
         return self._defer(host, client, now_s)
 
     def defer(self, name: str, client: str, now_s: float) -> Deferred:
@@ -166,7 +174,7 @@ class HostLimiter(Generic[T]):
         if not self._queues.count(name):
             return None
         host = self._hosts[name]
-        if not host.requests:
+        if not host.requests.count:
             return self._queues.take(name)
         self._note_slow(host, now_s)
         standing = host.standing(now_s)
@@ -228,7 +236,7 @@ class HostLimiter(Generic[T]):
         return permit
 
     def _may_have_more(self, host: HostRecord, now_s: float, *, prompt: bool) -> bool:
-        return host.has_room(now_s) and len(host.requests) < self._permits.share(prompt=prompt)
+        return host.has_room(now_s) and host.requests.count < self._permits.share(prompt=prompt)
 
     def _slow_wait_s(self, host: HostRecord, account: Account, path: int, now_s: float) -> float:
         """How long a slow path of the host is to wait; 0 if it may go as others do."""
@@ -244,8 +252,10 @@ class HostLimiter(Generic[T]):
         return 0.0 if may_go else (0.5 + self._random()) * PROMPT_S
 
     def _note_slow(self, host: HostRecord, now_s: float) -> None:
-        for permit in host.age(now_s):
-            self._paths.hangs(permit.path)
+        # Most hosts have none of those.
+        if host.requests.overtaken or host.requests.late:
+            for permit in host.age(now_s):
+                self._paths.hangs(permit.path)
 
     def _has_permit_for_new(self, client: str, now_s: float) -> bool:
         account = self._clients.get(client).permits
@@ -256,7 +266,7 @@ class HostLimiter(Generic[T]):
         if cool_down_s > 0:
             # Spread over as long again: what is deferred must not come back at once.
             delay_s = cool_down_s + self._random() * max(cool_down_s, PROMPT_S)
-        elif host.requests:
+        elif host.requests.count:
             delay_s = host.defer_s(self._queues.count(host.name), now_s, self._random)
         else:
             delay_s = (0.5 + self._random()) * PROMPT_S

@@ -4,7 +4,7 @@ Times are seconds of one monotonic clock.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
 from math import exp2
@@ -73,7 +73,7 @@ class HostRecord:
     def standing(self, now_s: float) -> HostStanding:
         if self.prompt(now_s):
             return HostStanding.PROMPT
-        if self.health.answered or self.health.unreachable or self.requests:
+        if self.health.answered or self.health.unreachable or self.requests.count:
             return HostStanding.OWING
         return HostStanding.PASSED_OVER if self.passed_over else HostStanding.NEW
 
@@ -98,14 +98,15 @@ class HostRecord:
 
     def per_second(self, now_s: float) -> float:
         """How many requests it answers in a second, beside those that hang."""
-        limit = min(self.health.limit, self.health.max_limit - self.requests.late)
+        limit = min(self.health.limit, self.health.max_limit - self._late)
         return max(1, limit) / self.response_s(now_s)
 
     def has_room(self, now_s: float) -> bool:
         """Whether its limits allow one more."""
-        if len(self.requests) >= self.health.max_limit:
+        health = self.health
+        if self.requests.count >= health.max_limit:
             return False
-        return self.current < self.health.limit or now_s >= self.next_probe_s
+        return self.current < health.limit or now_s >= self.next_probe_s
 
     @property
     def next_probe_s(self) -> float:
@@ -136,9 +137,14 @@ class HostRecord:
     @property
     def crowded(self) -> bool:
         """Whether so many are late or hang that the rest is for paths that answer."""
-        return self.requests.late >= self.health.max_limit - self.health.max_limit // 8
+        return self._late >= self.health.max_limit - self.health.max_limit // 8
 
-    def age(self, now_s: float) -> Sequence[Permit]:
+    @property
+    def _late(self) -> int:
+        """How many are late, or hang."""
+        return len(self.requests.late) + len(self.requests.hanging)
+
+    def age(self, now_s: float) -> list[Permit]:
         """The permits of requests that hang from now on: they are load for the host no longer."""
         found = self.requests.age(now_s, self.late_s, self.health.hanging_s)
         for permit in found:
@@ -230,7 +236,7 @@ class HostRecords:
         oldest = list(islice(self._hosts.items(), self._limits.permits + 1 if full else 2))
         gone = 0
         for name, host in oldest:
-            if host.requests:
+            if host.requests.count:
                 self._hosts.move_to_end(name)
             elif now_s - host.touched_s > _IDLE_S or len(self._hosts) >= self._limits.hosts:
                 del self._hosts[name]

@@ -11,7 +11,6 @@
 Times are seconds of one monotonic clock.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 from webrtc_events.delivery.host_health import StartedRequest
@@ -45,65 +44,59 @@ class HostRequests:
     `slow`: how many are of paths that are known to hang, those that hang among them.
     """
 
-    __slots__ = ("_before", "_hanging", "_in_turn", "_late", "_overtaken", "slow")
+    __slots__ = ("_before", "count", "hanging", "in_turn", "late", "overtaken", "slow")
 
     def __init__(self) -> None:
-        self._in_turn: dict[Permit, None] = {}
-        self._overtaken: dict[Permit, None] = {}
-        self._late: dict[Permit, None] = {}
-        self._hanging: dict[Permit, None] = {}
+        self.in_turn: dict[Permit, None] = {}
+        self.overtaken: dict[Permit, None] = {}
+        self.late: dict[Permit, None] = {}
+        self.hanging: dict[Permit, None] = {}
         self._before: dict[Permit, None] = {}
+        self.count = 0
         self.slow = 0
-
-    def __len__(self) -> int:
-        return len(self._in_turn) + len(self._overtaken) + self.late + len(self._before)
-
-    @property
-    def late(self) -> int:
-        """How many are late or hang."""
-        return len(self._late) + len(self._hanging)
-
-    @property
-    def hanging(self) -> int:
-        """How many hang."""
-        return len(self._hanging)
 
     def age_s(self, now_s: float) -> float:
         """For how long the oldest in turn is in flight; 0 if none is."""
-        return now_s - next(iter(self._in_turn)).started.at_s if self._in_turn else 0.0
+        for oldest in self.in_turn:
+            return now_s - oldest.started.at_s
+        return 0.0
 
     def add(self, permit: Permit) -> None:
-        self._in_turn[permit] = None
+        self.in_turn[permit] = None
+        self.count += 1
         self.slow += permit.slow
 
     def remove(self, permit: Permit) -> None:
-        for kind in (self._in_turn, self._overtaken, self._late, self._hanging, self._before):
-            if permit in kind:
-                del kind[permit]
-                break
+        # First, as most are.
+        if permit in self.in_turn:
+            del self.in_turn[permit]
+        elif permit in self.overtaken:
+            del self.overtaken[permit]
+        else:
+            for kind in (self.late, self.hanging, self._before):
+                kind.pop(permit, None)
+        self.count -= 1
         self.slow -= permit.slow
 
     def answered(self, started: StartedRequest) -> None:
         """Those that were started before this one are overtaken."""
-        while self._in_turn:
-            oldest = next(iter(self._in_turn))
+        while self.in_turn:
+            oldest = next(iter(self.in_turn))
             if oldest.started.number >= started.number:
                 return
-            del self._in_turn[oldest]
-            self._overtaken[oldest] = None
+            del self.in_turn[oldest]
+            self.overtaken[oldest] = None
 
     def open(self) -> None:
         """The circuit opened: all that is in flight is of before."""
-        for kind in (self._hanging, self._late, self._overtaken, self._in_turn):
+        for kind in (self.hanging, self.late, self.overtaken, self.in_turn):
             self._before |= kind
             kind.clear()
 
-    def age(self, now_s: float, late_s: float, hanging_s: float) -> Sequence[Permit]:
+    def age(self, now_s: float, late_s: float, hanging_s: float) -> list[Permit]:
         """Those overtaken are late after `late_s` in flight, and hang after `hanging_s`: returns these."""
-        if not (self._overtaken or self._late):
-            return ()
-        _move(self._overtaken, self._late, now_s - late_s)
-        found = _move(self._late, self._hanging, now_s - hanging_s)
+        _move(self.overtaken, self.late, now_s - late_s)
+        found = _move(self.late, self.hanging, now_s - hanging_s)
         for permit in found:
             self.slow += not permit.slow
             permit.slow = permit.hangs = True

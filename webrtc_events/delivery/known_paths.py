@@ -12,32 +12,29 @@ __all__ = ["KnownPaths"]
 class _Latest:
     """A moment for each of the latest paths: of `size` at least, and of twice as many at most."""
 
-    __slots__ = ("_earlier", "_latest", "_size")
+    __slots__ = ("_size", "earlier", "latest")
 
     def __init__(self, size: int) -> None:
         self._size: Final = size
-        self._latest: dict[int, float] = {}
-        self._earlier: dict[int, float] = {}
+        self.latest: dict[int, float] = {}
+        self.earlier: dict[int, float] = {}
 
     def __len__(self) -> int:
-        return len(self._latest) + len(self._earlier)
-
-    def __contains__(self, path: int) -> bool:
-        return path in self._latest or path in self._earlier
+        return len(self.latest) + len(self.earlier)
 
     def get(self, path: int) -> float:
         """Infinite if there is none."""
-        moment_s = self._latest.get(path)
-        return self._earlier.get(path, float("inf")) if moment_s is None else moment_s
+        moment_s = self.latest.get(path)
+        return self.earlier.get(path, float("inf")) if moment_s is None else moment_s
 
     def put(self, path: int, moment_s: float) -> None:
-        if path not in self._latest and len(self._latest) >= self._size:
-            self._earlier, self._latest = self._latest, {}
-        self._latest[path] = moment_s
+        if path not in self.latest and len(self.latest) >= self._size:
+            self.earlier, self.latest = self.latest, {}
+        self.latest[path] = moment_s
 
     def discard(self, path: int) -> None:
-        self._latest.pop(path, None)
-        self._earlier.pop(path, None)
+        self.latest.pop(path, None)
+        self.earlier.pop(path, None)
 
 
 class KnownPaths:
@@ -59,18 +56,18 @@ class KnownPaths:
 
     def answers(self, path: int, *, in_time: bool) -> None:
         """It has answered. One that did so late need not hang the next time, and is no path to rely on."""
-        if in_time and path not in self._answering:
+        if in_time and path not in self._answering.latest:
             self._answering.put(path, 0.0)
-        if self._slow:
+        if self._slow.latest or self._slow.earlier:
             self._slow.discard(path)
 
     def is_slow(self, path: int) -> bool:
         """Whether the latest that is known is that it hangs."""
-        return path in self._slow
+        return path in self._slow.latest or path in self._slow.earlier
 
     def is_answering(self, path: int) -> bool:
         """Whether the latest that is known is that it answers in time."""
-        return path in self._answering
+        return path in self._answering.latest or path in self._answering.earlier
 
     def turn_s(self, path: int) -> float:
         """When a slow path has its turn; infinite if it has none yet."""
