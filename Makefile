@@ -155,7 +155,7 @@ $(MADE):
 
 $(RUNS): pyproject.toml $(MADE)
 	@echo 'Installing webrtc-events into $(VENV)'
-	@$(PIP) install --editable '.[local]'
+	@$(PIP) install --editable '.[local,console]'
 	@touch $@
 
 $(TESTS): $(RUNS)

@@ -37,7 +37,7 @@ CLIENTS = 20
 HOSTS = 1_000
 _AT_ONCE = 2_000
 _LOGGED = 100_000
-_NEXT = re.compile(r'rel="next" href="([^"]+)"')
+_NEXT = re.compile(r'rel="next"[^>]* href="([^"]+)"')
 PAGES = {
     "first page": "",
     "one client": "?client=client-7",

@@ -49,6 +49,16 @@ def test_commands_of_production_import_nothing_of_local(
     assert modules & _EXTRA == set()
 
 
+def test_the_console_imports_nothing_of_local_or_delivery(environ: dict[str, str]) -> None:
+    run = "from webrtc_events.cli.main import main; main(['console'])"
+    modules = _imported(run, environ | _NO_STORE)
+    assert "webrtc_events.console.process" in modules
+    assert _local(modules) == set()
+    assert modules & (_EXTRA - {"flask"}) == set()
+    assert not modules & {"connexion", "pycurl", "uvicorn"}
+    assert not {name for name in modules if name.startswith("webrtc_events.delivery")}
+
+
 def test_a_worker_imports_nothing_of_the_api(environ: dict[str, str]) -> None:
     """Nor what signs, where a deployment does not sign."""
     run = "from webrtc_events.cli.main import main; main(['worker'])"

@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.harness.builders import append, created, invitation
+from tests.harness.commands import chromium, start
 from webrtc_events.console.access import MachineAccess
 from webrtc_events.console.console_app import ConsoleOptions, console_app
 from webrtc_events.console.console_parts import ConsoleParts
@@ -17,6 +18,8 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.settlements import DroppedEvent, Settlement
 from webrtc_events.store.store import Store
+
+__all__ = ["chromium", "start"]
 
 P = partition_of("r1", 64)
 

@@ -25,8 +25,8 @@ _KEY = SigningKeyPair.rsa("k1")
 class LoginIssuer:
     """`granted` is what it grants; None: it says nothing of scopes. `claims` go into each id_token.
 
-    `access_claims`: the access token is a JWT of these. `error`: nobody may log in. `problems` lists what a
-    client did wrong.
+    `access_claims`: the access token is a JWT of these. `error`: nobody may log in. `lacks`: what its
+    discovery document has not. `problems` lists what a client did wrong.
     """
 
     def __init__(self) -> None:
@@ -35,6 +35,7 @@ class LoginIssuer:
         self.access_claims: dict[str, Any] | None = None
         self.error = ""
         self.has_id_token = True
+        self.lacks = ""
         self.signs_with = _KEY
         self.problems: list[str] = []
         self._codes: dict[str, dict[str, str]] = {}
@@ -50,7 +51,7 @@ class LoginIssuer:
         self._thread.join()
 
     def discovery(self) -> dict[str, Any]:
-        return {
+        document = {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
@@ -60,6 +61,7 @@ class LoginIssuer:
             "id_token_signing_alg_values_supported": ["RS256"],
             "code_challenge_methods_supported": ["S256"],
         }
+        return {name: value for name, value in document.items() if name != self.lacks}
 
     def authorize(self, query: dict[str, str]) -> str:
         """Where the browser goes on: the user agrees at once."""

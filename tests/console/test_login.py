@@ -268,10 +268,39 @@ def test_a_login_leads_to_no_other_site(browser: FlaskClient, path: str) -> None
     assert get(browser, back(str(answer.location))).location == "/"
 
 
-def test_the_second_of_two_tabs_goes_on_with_the_login_of_the_first(browser: FlaskClient) -> None:
-    first, second = to_issuer(browser), to_issuer(browser)
-    assert get(browser, back(second)).status_code == 302
-    assert get(browser, back(first)).location == "/"
+def test_tabs_that_log_in_at_once_all_get_in(browser: FlaskClient) -> None:
+    first, second = (
+        to_issuer(browser, "/subscriptions/?client=a"),
+        to_issuer(browser, "/subscriptions/?client=b"),
+    )
+    assert get(browser, back(first)).location == "/subscriptions/?client=a"
+    # The other one is logged in by now.
+    assert get(browser, back(second)).location == "/"
+
+
+def test_logins_that_were_begun_and_left_do_not_fill_the_cookie(browser: FlaskClient) -> None:
+    for _ in range(30):
+        begun = to_issuer(browser, "/subscriptions/?client=" + "x" * 400)
+    cookie = browser.get_cookie("__Host-webrtc-events-console", domain="console.example")
+    assert cookie is not None
+    assert len(cookie.value) < 4000
+    assert get(browser, back(begun)).status_code == 302
+
+
+def test_a_login_that_another_site_begins_leaves_the_session(browser: FlaskClient) -> None:
+    log_in(browser)
+    answer = browser.get("/login/", base_url=URL, headers=HTML, query_string={"path": "/subscriptions/"})
+    assert answer.location == "/subscriptions/"
+    assert get(browser, "/subscriptions/").status_code == 200
+
+
+@pytest.mark.parametrize("lacks", ["issuer", "jwks_uri", "token_endpoint"])
+def test_an_issuer_whose_document_lacks_something_lets_nobody_in(
+    browser: FlaskClient, issuer: LoginIssuer, lacks: str
+) -> None:
+    issuer.lacks = lacks
+    assert log_in(browser).status_code in (403, 503)
+    assert get(browser, "/subscriptions/").status_code == 302
 
 
 @pytest.mark.parametrize("host", ["localhost", "console.example:8443", "attacker.example"])

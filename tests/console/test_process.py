@@ -8,10 +8,8 @@ import pytest
 import requests
 
 from tests.harness.builders import created
-from tests.harness.commands import Running, clean_environ, eventually, run, start
+from tests.harness.commands import Running, clean_environ, eventually, run
 from webrtc_events.store.store import Store
-
-__all__ = ["start"]
 
 LOGIN = {
     "WEBRTC_EVENTS_CONSOLE_URL": "https://console.example",

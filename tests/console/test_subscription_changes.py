@@ -101,6 +101,36 @@ def test_a_dead_letter_is_removed(change: Change, store: Store, lost: Subscripti
     assert letters(store, lost) == [first]
 
 
+def test_all_dead_letters_are_sent_again_oldest_first(
+    change: Change, store: Store, lost: Subscription, raw_store: "redis.Redis"
+) -> None:
+    line = change(f"/subscriptions/{lost.id}/dead-letters/redeliver")
+    wanted = f"change by=local action=redeliver-dead-letters subscription={lost.id}"
+    assert line == f'{wanted} result="2 redelivered"'
+    waiting = [parse_entry(entry) for entry in raw_store.lrange(P.outbox(lost.id), 0, -1)]
+    assert [item.event_number for item in waiting] == [1, 2]
+    assert letters(store, lost) == []
+
+
+def test_all_dead_letters_are_removed_and_those_of_others_stay(
+    change: Change, store: Store, lost: Subscription, raw_store: "redis.Redis"
+) -> None:
+    other = created(store)
+    raw_store.xadd(P.dead, {"subscription": other.id, "reason": "refused"})
+    assert change(f"/subscriptions/{lost.id}/dead-letters/purge").endswith('result="2 removed"')
+    assert (letters(store, lost), len(letters(store, other))) == ([], 1)
+    assert change(f"/subscriptions/{lost.id}/dead-letters/purge").endswith('result="0 removed"')
+
+
+def test_what_of_all_is_refused_is_counted_with_the_reason(
+    change: Change, store: Store, lost: Subscription
+) -> None:
+    change(f"/subscriptions/{lost.id}/end")
+    line = change(f"/subscriptions/{lost.id}/dead-letters/redeliver")
+    assert 'result="0 redelivered; 2 not: its subscription takes no more events: ' in line
+    assert len(letters(store, lost)) == 2
+
+
 def test_a_letter_that_went_in_between_is_said_to_be_gone(
     console: FlaskClient, store: Store, lost: Subscription, token: Callable[[], str]
 ) -> None:

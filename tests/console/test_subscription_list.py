@@ -14,7 +14,7 @@ from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
 _ID = re.compile(r'href="/subscriptions/([0-9a-f]{32}-[0-9a-f]{2})"')
-_NEXT = re.compile(r'rel="next" href="([^"]+)"')
+_NEXT = re.compile(r'rel="next"[^>]* href="([^"]+)"')
 
 
 def ids(console: FlaskClient, query: str = "") -> list[str]:

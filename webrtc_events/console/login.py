@@ -35,8 +35,10 @@ _DONE: Final = "/done"
 _SESSION_S: Final = 3600
 _TIMEOUT_S: Final = 5.0
 _SESSION_KEY: Final = "operator"
-_BEGAN_AT: Final = "path"
-_MAX_PATH: Final = 1000
+_MAX_PATH: Final = 500
+# How Authlib's names in the session begin, and how many logins may be under way: a cookie has 4 kB.
+_STATE: Final = "_state_issuer_"
+_MAX_BEGUN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +113,21 @@ class LoginAccess:
 
         @pages.get("/")
         def begin() -> Response:
-            session.clear()
-            session[_BEGAN_AT] = _local_path(request.args.get("path", ""))
-            try:
-                answer: Response = self._issuer.authorize_redirect(f"{self._options.url}{_PREFIX}{_DONE}")
-            except (requests.RequestException, RuntimeError) as error:
-                raise _out_of_reach(error) from error
-            return answer
+            path = _local_path(request.args.get("path", ""))
+            return redirect(path if self._operator() is not None else self._begin(path))
 
         @pages.get(_DONE)
         def done() -> Response:
             if self._operator() is not None:
                 # Several tabs had begun, and another was first.
                 return redirect(url_for("home"))
-            path = _local_path(session.get(_BEGAN_AT, ""))
+            begun = self._issuer.framework.get_state_data(session, request.args.get("state", "")) or {}
             operator, until = self._logged_in(), round(self._clock.now()) + _SESSION_S
             # A session from before the login is worth nothing after it.
             session.clear()
             session[_SESSION_KEY] = {**operator, "until": until}
             log.info("operator=%s logged in", operator["name"])
-            return redirect(path)
+            return redirect(_local_path(begun.get("path", "")))
 
         @pages.post("/out")
         def logout() -> Response:
@@ -144,6 +141,20 @@ class LoginAccess:
 
         return pages
 
+    def _begin(self, path: str) -> str:
+        """The address at the issuer. What is needed when it leads back is in the session, of a few logins."""
+        before = [name for name in session if name.startswith(_STATE)]
+        for name in before[: 1 - _MAX_BEGUN]:
+            session.pop(name)
+        done = f"{self._options.url}{_PREFIX}{_DONE}"
+        try:
+            begun = self._issuer.create_authorization_url(done)
+        except (requests.RequestException, RuntimeError) as error:
+            raise _out_of_reach(error) from error
+        address: str = begun.pop("url")
+        self._issuer.save_authorize_data(redirect_uri=done, path=path, **begun)
+        return address
+
     def _logged_in(self) -> dict[str, str]:
         """Name and shown name of who comes back from the issuer.
 
@@ -154,13 +165,14 @@ class LoginAccess:
         try:
             token = self._issuer.authorize_access_token(
                 claims_options={
-                    "iss": {"essential": True, "value": self._issuer.load_server_metadata().get("issuer")},
+                    "iss": {"essential": True, "value": self._issuer.load_server_metadata()["issuer"]},
                     "aud": {"essential": True, "value": self._options.client_id},
                 }
             )
         except requests.RequestException as error:
             raise _out_of_reach(error) from error
-        except (AuthlibBaseError, JoseError, ValueError) as error:
+        except (AuthlibBaseError, JoseError, KeyError, RuntimeError, ValueError) as error:
+            # The last three: documents of the issuer are not what they should be.
             log.warning("a login was refused: %s", error)
             raise PermissionDenied(f"The login did not succeed ({_code_of(error)}). Log in again.") from error
         claims = token.get("userinfo")
@@ -184,11 +196,13 @@ def _granted(token: dict[str, Any]) -> frozenset[str]:
     said = token.get("scope")
     if said is None:
         try:
-            claims = jwt.decode(token["access_token"], options={"verify_signature": False})
+            claims = jwt.decode(token.get("access_token", ""), options={"verify_signature": False})
         except jwt.PyJWTError:
             return frozenset()
         said = claims.get("scope", claims.get("scp", ""))
-    return frozenset(said.split() if isinstance(said, str) else map(str, said))
+    if isinstance(said, str):
+        return frozenset(said.split())
+    return frozenset(map(str, said)) if isinstance(said, list) else frozenset()
 
 
 def _local_path(path: str) -> str:

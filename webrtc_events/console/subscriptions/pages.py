@@ -6,11 +6,12 @@ from werkzeug.wrappers import Response
 from webrtc_events.console.audit import record_change
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.console.personal_data import PersonalView
-from webrtc_events.console.subscriptions.changes import add_changes
+from webrtc_events.console.subscriptions.ending import add_ending
 from webrtc_events.console.subscriptions.filters import STATUSES, TYPES, ListFilters
+from webrtc_events.console.subscriptions.letters import add_letters
 from webrtc_events.console.subscriptions.one import SubscriptionPages
 from webrtc_events.core.errors import InvalidArgument
-from webrtc_events.store.subscription_search import Cursor, SubscriptionSearch
+from webrtc_events.store.subscription_search import PAGE, Cursor, SubscriptionSearch
 
 __all__ = ["blueprint"]
 
@@ -36,6 +37,7 @@ def blueprint(parts: ConsoleParts) -> Blueprint:
             "subscriptions/index.html",
             filters=filters,
             page=page,
+            per_page=PAGE,
             types=TYPES,
             statuses=STATUSES,
             is_first=cursor == Cursor(),
@@ -44,7 +46,8 @@ def blueprint(parts: ConsoleParts) -> Blueprint:
         )
 
     _add_one(pages, SubscriptionPages(parts))
-    add_changes(pages, parts)
+    add_ending(pages, parts.store)
+    add_letters(pages, parts.store)
     return pages
 
 
