@@ -75,7 +75,9 @@ class Service:
     def __init__(self, directory: Path, issuer: Issuer, stack: ExitStack) -> None:
         self.store = stack.enter_context(ValkeyServer(directory / "store"))
         self.url = f"http://127.0.0.1:{free_port()}"
-        settings = {"CHANNELS_URL": BASE, "REQUESTS_PER_S": "0", "CHANNEL_LENGTH": "5000"}
+        # While the lease of a worker that was killed runs out, all of them may wait.
+        room = {"CHANNEL_LENGTH": "5000", "OUTBOX_LENGTH": "5000"}
+        settings = {"CHANNELS_URL": BASE, "REQUESTS_PER_S": "0", **room}
         ca_file = directory / "ca.pem"
         ca_file.touch()
         environ = environ_of(issuer, self.store.url, ca_file, **settings)
@@ -151,7 +153,8 @@ def test_what_is_killed_loses_and_doubles_nothing(service: Service, what: str) -
             kill()
     for reader in readers:
         # A lease of a worker that was killed takes 13 s to run out.
-        eventually(lambda reader=reader: len(reader.events) >= EVENTS, f"{EVENTS} events", 120)  # type: ignore[misc]
+        wanted = f"{EVENTS} events, of which {len(reader.events)} came by now"
+        eventually(lambda reader=reader: len(reader.events) >= EVENTS, wanted, 100)  # type: ignore[misc]
         reader.stop()
         assert reader.numbers() == [*range(1, EVENTS + 1)]
     assert what != "api" or sum(reader.connections for reader in readers) > 2
