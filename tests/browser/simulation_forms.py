@@ -10,7 +10,7 @@ __all__ = ["play", "subscribe"]
 def subscribe(
     page: Page, endpoints: Endpoints, path: str, registration: str, session: str = "", *, sink: str = ""
 ) -> str:
-    """To the invitations of a registration, or to the statuses of a session, at a path of the local sink or of `sink`.
+    """To the invitations of a registration, or to the statuses of a session; `sink`: if not the local one.
 
     Returns:
         The id of the subscription.

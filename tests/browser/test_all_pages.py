@@ -1,6 +1,6 @@
 """What holds of every page: it can be read by anybody, on any screen."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ def addresses() -> dict[str, str]:
 
 
 @pytest.fixture
-def places(service: Endpoints, visit: Visit, addresses: dict[str, str]) -> Iterator[dict[str, str]]:
+def places(service: Endpoints, visit: Visit, addresses: dict[str, str]) -> dict[str, str]:
     if not addresses:
         page = visit(service.console).page
         subscribe(page, service, "all", "r-all")
@@ -43,7 +43,7 @@ def places(service: Endpoints, visit: Visit, addresses: dict[str, str]) -> Itera
                 "softphone": f"{service.api}/softphone/",
             }
         )
-    yield addresses
+    return addresses
 
 
 def unfold(page: Page) -> None:

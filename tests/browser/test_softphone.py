@@ -15,7 +15,7 @@ from webrtc_events.local.recordings import load_recording, played_anew
 
 Json = dict[str, Any]
 
-# Notes the id of each CloudEvent that the page reads, and what it says of itself; a reload does not lose the notes.
+# Notes the id of each CloudEvent that the page reads, and its states; a reload does not lose the notes.
 NOTES = """
 const note = (name, text) => { sessionStorage[name] = `${sessionStorage[name] ?? ""}${text}\n`; };
 const parse = JSON.parse;
