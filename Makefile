@@ -32,7 +32,7 @@ BULLMQ := bench/peers/bullmq
 BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all test-browser mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
+.PHONY: help serve demo test slow test-all test-browser screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
   conformance check types clean
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo 'make slow    run the tests that take seconds each, or a machine: full installs, failovers, crowds'
 	@echo 'make test-all   run both'
 	@echo 'make test-browser   look at the pages as people do, in the Chromium of this machine (Debian: apt install chromium)'
+	@echo 'make screenshots   take the pictures of the documents anew, into docs/images'
 	@echo 'make mutation   change pure modules a little at a time: is there a test that fails?'
 	@echo 'make chaos   kill, pause and empty what a running service consists of, and count what is lost;'
 	@echo '             ARGS="--seed 7" repeats a run, ARGS="--events 50000" makes a longer one;'
@@ -89,9 +90,12 @@ slow: $(TESTS)
 test-all: $(TESTS)
 	$(PYTEST) -n auto $(ARGS)
 
-# CHROMIUM=/path/to/it where it is not in PATH; ARGS='-k "story or documents" --screenshots docs/images' takes the pictures of the documents anew.
+# CHROMIUM=/path/to/it where it is not in PATH.
 test-browser: $(BROWSES)
-	$(PYTEST) tests/browser -n 2 $(ARGS)
+	$(PYTEST) -n 2 tests/browser $(ARGS)
+
+screenshots: $(BROWSES)
+	$(PYTEST) tests/browser -k test_a_picture --screenshots docs/images $(ARGS)
 
 # The modules and their tests are in pyproject.toml; ARGS="webrtc_events.store.keys*" for some of them.
 mutation: $(MUTATES)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.visitor import Visitor
 from tests.console.traced import console
-from tests.harness.commands import api, data, start, start_serve
+from tests.harness.commands import Running, api, data, start, start_serve
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
+from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.stack.http_server import HttpServer, asgi
 from webrtc_events.local.stack.ports import listen, reach
 from webrtc_events.store.store import Store
@@ -21,6 +22,8 @@ __all__ = ["api", "data", "start", "start_serve"]
 
 _VISITORS = pytest.StashKey[list[Visitor]]()
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# A machine that is busy with other things is slow.
+_BOUND_MS = 30_000
 _MISSING = (
     "No Chromium was found. Install one (Debian and Ubuntu: apt install chromium), "
     "or name it: make test-browser CHROMIUM=/path/to/it"
@@ -43,6 +46,7 @@ def _chromium() -> str:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"]
+        expect.set_options(timeout=_BOUND_MS)
         running = playwright.chromium.launch(executable_path=_chromium(), args=options)
         yield running
         running.close()
@@ -78,6 +82,20 @@ def console_url(store: Store, settings: Settings) -> Iterator[str]:
     server.start(clock)
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """A `serve` for all tests that leave it running; each has its own registrations, sessions and paths."""
+    folder = tmp_path_factory.mktemp("service")
+    options = ["--port", "0", "--sink-port", "0", "--data-dir", str(folder / "data")]
+    serve = Running(folder / "serve.log", "serve", *options)
+    try:
+        serve.await_output("Ctrl-C stops everything")
+        yield Endpoints.read(folder / "data")
+        assert "Traceback" not in serve.output
+    finally:
+        serve.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,11 @@
 """A person with a browser: looks at a page in a size and a colour scheme."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage
 
 __all__ = ["Scheme", "Visitor"]
@@ -46,8 +48,12 @@ class Visitor:
     def run(self, script: str, argument: Any = None) -> Any:
         return self.page.evaluate(script, argument)
 
-    def picture(self, path: Path, *, whole: bool = False) -> None:
-        self.page.screenshot(path=path, full_page=whole, animations="disabled")
+    def picture(self, path: Path, *, whole: bool = False, height: int | None = None) -> None:
+        """Of the window or the whole page, or of the upper `height` pixels; with 256 colours, to be small."""
+        taken = self.page.screenshot(full_page=whole, animations="disabled")
+        image = Image.open(BytesIO(taken)).convert("RGB")
+        shown = image.crop((0, 0, image.width, height or image.height))
+        shown.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
     def faults(self) -> list[str]:
         """What axe-core has to say against the page."""
