@@ -154,17 +154,18 @@ def test_a_channel_with_a_reader_lives_on(
 
 
 def test_a_subscription_that_no_reader_was_told_of_is_found_by_a_look(
-    service: Stack, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+    service_with: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hint is only a hint."""
     monkeypatch.setattr(readers.Readers, "_tell", lambda self: self._told.clear())
+    # A look each second.
+    service = service_with(channel_idle_s=4)
     channel = service.make()
     service.subscribed(channel)
     numbers = service.publish(2)
     reader = service.read(channel)
     assert reader.wait_events(2).numbers() == numbers
     numbers += service.publish(1)
-    # The first look comes a second after the reader.
     assert reader.wait_events(3).numbers() == numbers
 
 

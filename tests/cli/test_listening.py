@@ -139,6 +139,8 @@ def test_forward_posts_to_an_application_again_until_it_answers_and_goes_on_wher
             forward.await_output("Forwarding")
             publish(data, events[:1])
             eventually(lambda: len(application.got) == 1)
+            # Until it has noted how far it is, a stop would have it forward the event again.
+            forward.await_output("  204")
         # It is not there when this happens.
         _, more = call("declined")
         publish(data, [event | {"subject": registration} for event in more[:1]])

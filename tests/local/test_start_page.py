@@ -32,8 +32,9 @@ def test_start_page_leads_to_both_references_and_the_inbox(
     endpoints = Endpoints.read(data)
     page = _page(data)
     links = _links(page.text)
-    assert links == ["/console/", "/webrtc-events/v0.2/ui/", "/network/v0/ui/", f"{endpoints.sink}/"]
-    for link in links[1:3]:
+    own = ["/console/", "/softphone/", "/webrtc-events/v0.2/ui/", "/network/v0/ui/"]
+    assert links == [*own, f"{endpoints.sink}/"]
+    for link in links[2:4]:
         assert "Swagger UI" in requests.get(f"{endpoints.api}{link}", timeout=5).text
     inbox = sink_client.expect({200}, "GET", links[3]).text
     assert f"{endpoints.api}/" in _links(inbox)

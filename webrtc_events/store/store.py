@@ -5,6 +5,8 @@ Each Lua script is one atomic step in one partition; a part may need several. Ev
 the store's own, in ms since the epoch.
 """
 
+from functools import cached_property
+
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendOptions
@@ -97,16 +99,16 @@ class Store:
         self.channels = ChannelRecords(connection, settings)
         self.channel_logs = ChannelLogs(connection, self.channels.idle_ms)
 
-    @property
+    @cached_property
     def processes(self) -> ProcessReports:
         """For people, as the next two, which keep nothing of their own."""
         return ProcessReports(self.connection)
 
-    @property
+    @cached_property
     def backlog(self) -> Backlog:
         return Backlog(self.connection)
 
-    @property
+    @cached_property
     def call_traces(self) -> CallTraces:
         return CallTraces(self.connection)
 
