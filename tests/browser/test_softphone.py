@@ -38,6 +38,12 @@ def call_for(registration: str, name: str) -> list[Json]:
     return [event | {"subject": registration} for event in events]
 
 
+def test_it_is_short_enough_to_be_read() -> None:
+    folder = Path(__file__).parents[2] / "examples" / "softphone"
+    names = ("index.html", "softphone.js")
+    assert sum(len((folder / name).read_text().splitlines()) for name in names) < 150
+
+
 def phone_in(visitor: Visitor, address: str) -> tuple[Page, str]:
     """The page of a new phone, ready, and its registration."""
     visitor.page.add_init_script(NOTES)
