@@ -134,3 +134,15 @@ def test_a_second_tab_waits_for_the_first(service: Endpoints, visit: Callable[..
     first.close()
     expect(second.locator("#state")).to_have_text("Ready")
     assert second.locator("#registration").inner_text() == registration
+
+
+def test_a_first_call_is_two_clicks_away(service: Endpoints, visit: Callable[..., Visitor]) -> None:
+    page, registration = phone_in(visit("about:blank"), f"{service.api}/softphone/")
+    address = page.url
+    page.get_by_role("link", name="Simulate").click()
+    expect(page.locator("#play-form").get_by_label("Registration")).to_have_value(registration)
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#runs .run").first).to_contain_text("running")
+    page.goto(address)
+    expect(page.locator("article")).to_have_class("ringing")
+    expect(page.locator("article h2")).to_have_text("Alice Meyer")
