@@ -35,6 +35,8 @@ _LISTEN_S = 0.5
 _PAUSE_S = 0.5
 # To write the last entries of traces.
 _WRITE_S = 3.0
+# The last report may take this long, whatever is left of the grace.
+_REPORT_S = 0.5
 
 
 class Worker:
@@ -154,12 +156,13 @@ class Worker:
             log.error("the store has not answered the last call; leaving it to the end of the process")
             return False
         self._stop_traces()
-        if not self._reporter.loop.join(max(0.0, until - self._clock.monotonic())):
-            log.warning("the store does not take the last report; leaving it to the end of the process")
-            return False
+        reported = self._reporter.loop.join(max(_REPORT_S, until - self._clock.monotonic()))
         self._wakeups.close()
         self._sink.close()
-        self._store.close()
+        if reported:
+            self._store.close()
+        else:
+            log.warning("the store does not take the last report; leaving it to the end of the process")
         return drained
 
     def alive(self) -> dict[str, bool]:

@@ -14,6 +14,7 @@ __all__ = [
     "clean_environ",
     "cpu_s",
     "exact_cpu_s",
+    "family_resident_bytes",
     "kill",
     "resident_bytes",
     "run_logged",
@@ -121,6 +122,15 @@ def resident_bytes(pid: int) -> int:
     """What is resident of one process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def family_resident_bytes(pid: int) -> int:
+    """What is resident of a process and its descendants; what they share counts for each."""
+    total = 0
+    for member in _family(pid):
+        with suppress(OSError):
+            total += resident_bytes(member)
+    return total
 
 
 def _family(pid: int) -> list[int]:

@@ -23,7 +23,10 @@ _WARM_UP = 50
 
 
 class RunningService:
-    """The service, and a gateway that publishes for its subscriptions in turns."""
+    """The service, and a gateway that publishes for its subscriptions in turns.
+
+    `pids` are those of the processes that were started; they may have children.
+    """
 
     def __init__(self, place: Scene, stack: ExitStack, release: Release | None = None) -> None:
         self._place = place
@@ -36,7 +39,8 @@ class RunningService:
             "PYTHONPATH": str(release.folder),
         }
         command = (release.python, "-P", "-m", "webrtc_events.cli", "worker")
-        stack.enter_context(started(command, environ, place.folder / "worker.log"))
+        worker = stack.enter_context(started(command, environ, place.folder / "worker.log"))
+        self.pids = {"worker": worker.pid, "API": self._api.pid}
         self._ids = [self._subscribe(target) for target in range(place.job.targets)]
         self._published = [0] * place.job.targets
         self._numbers = count()

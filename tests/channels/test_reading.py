@@ -156,7 +156,7 @@ def test_what_was_removed_unread_is_told(service: Stack, channel_settings: objec
     assert "gap" not in again.types
 
 
-@pytest.mark.parametrize("text", ["x", "1", "1-", "-1", "1-2,3-4", "1-2.1-3", "1-99999999999999999", "1-2."])
+@pytest.mark.parametrize("text", ["x", "1", "1-", "-1", "1-2,3-4", "1-99999999999999999", "1-2."])
 def test_an_id_that_is_none_is_refused(service: Stack, text: str) -> None:
     channel = service.make()
     assert service.read(channel, text).status == 400

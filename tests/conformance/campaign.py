@@ -15,7 +15,7 @@ from schemathesis.engine import StopReason, events
 
 from tests.conformance.document import conformance_document
 from tests.conformance.rules import Rules
-from webrtc_events.contract.documents import load_public
+from webrtc_events.contract.documents import load_channels, load_public
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import Clock
 
@@ -132,7 +132,7 @@ class Campaign:
     def run(self) -> Report:
         report = Report(self.seed)
         started = self.clock.monotonic()
-        with _before_each_call(Rules(self.contract, self.sink, self.subscribe)):
+        with _before_each_call(Rules(self.contract, self.sink, self.subscribe, self.make_channel)):
             for part, tokens in _PARTS.items():
                 phases = set(part) & set(self.phases)
                 if phases:
@@ -164,6 +164,16 @@ class Campaign:
                 "types": ["org.camaraproject.webrtc-events.v0.session-invitation"],
                 "config": {"subscriptionDetail": {"registrationId": _OWNERS_REGISTRATION}},
             },
+            headers={"Authorization": f"Bearer {self.tokens[0]}"},
+            timeout=_REQUEST_TIMEOUT_S,
+        )
+        response.raise_for_status()
+        return str(response.json()["id"])
+
+    def make_channel(self) -> str:
+        """Makes a channel of the owner's and returns its id."""
+        response = requests.post(
+            f"{self.api}{load_channels().base_path}/channels",
             headers={"Authorization": f"Bearer {self.tokens[0]}"},
             timeout=_REQUEST_TIMEOUT_S,
         )

@@ -29,13 +29,16 @@ class Rules:
     """Mends requests.
 
     `sink` is the base URL of a sink that the service may send to, at any path; `subscribe` makes
-    a subscription and returns its id.
+    a subscription and returns its id, `make_channel` a channel.
     """
 
-    def __init__(self, contract: Contract, sink: str, subscribe: Callable[[], str]) -> None:
+    def __init__(
+        self, contract: Contract, sink: str, subscribe: Callable[[], str], make_channel: Callable[[], str]
+    ) -> None:
         self._contract = contract
         self._sink = sink
         self._subscribe = subscribe
+        self._make_channel = make_channel
         self._ids = {
             f"{operation.method} {operation.path}": operation.id for operation in contract.operations.values()
         }
@@ -59,6 +62,8 @@ class Rules:
         if operation_id in on_what_is_there and next(self._on_existing):
             # A generated id is nobody's; every other request is on what is not there.
             case.path_parameters = {"subscriptionId": self._subscribe()}
+        if operation_id in ("retrieveChannel", "deleteChannel") and next(self._on_existing):
+            case.path_parameters = {"channelId": self._make_channel()}
 
     def _subscription(self, body: dict[str, Any]) -> None:
         # Which addresses are allowed: tests/sinks/test_addresses.py.

@@ -20,8 +20,11 @@ class Yard:
         self.now_s = 100.0
         self._tasks = count()
 
-    def acquire(self, host: str = "h", client: str = "c", accepted_ms: int = 0) -> Permit | Deferred | None:
-        return self.limiter.acquire(host, client, next(self._tasks), self.now_s, accepted_ms=accepted_ms)
+    def acquire(
+        self, host: str = "h", client: str = "c", accepted_ms: int = 0, path: int = 0
+    ) -> Permit | Deferred | None:
+        task = next(self._tasks)
+        return self.limiter.acquire(host, client, task, self.now_s, path=path, accepted_ms=accepted_ms)
 
     def permits(self, host: str = "h") -> list[Permit]:
         """All permits that the host has for now; the task that came after them waits or is deferred."""
@@ -38,7 +41,7 @@ class Yard:
         """The tasks that need to wait no longer, and what became of them."""
         found = {}
         while (task := self.limiter.next_waiting(host, self.now_s)) is not None:
-            found[task] = self.limiter.acquire(host, "c", task, self.now_s, accepted_ms=0)
+            found[task] = self.limiter.acquire(host, "c", task, self.now_s, path=0, accepted_ms=0)
         return found
 
     def later(self, seconds: float) -> None:

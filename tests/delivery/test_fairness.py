@@ -18,6 +18,7 @@ from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.host_limits import HostLimits
+from webrtc_events.delivery.host_records import MAX_PROBES
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
@@ -127,7 +128,7 @@ def test_a_sink_that_asks_for_less_is_left_alone_for_its_retry_after(
 
 
 @pytest.mark.slow
-def test_a_sink_that_hangs_is_asked_by_one_at_a_time(
+def test_a_sink_that_hangs_is_asked_by_few_at_a_time(
     store: Store, make_driver: Make, raw_store: "redis.Redis"
 ) -> None:
     """The others are given back, and nothing is counted against them."""
@@ -139,7 +140,7 @@ def test_a_sink_that_hangs_is_asked_by_one_at_a_time(
         started = clock.monotonic()
         step_until(running, lambda: clock.monotonic() > started + 2.5)
         tried = attempts(raw_store)
-    assert 1 <= len(tried) <= 3
+    assert 1 <= len(tried) <= 2 * MAX_PROBES
     assert {attempt["reason"] for attempt in tried} == {"timeout"}
     counted = [
         int(raw_store.hget(P.subscription(subscription_id), "attempts") or 0) for subscription_id in made

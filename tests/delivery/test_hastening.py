@@ -14,7 +14,7 @@ from webrtc_events.delivery.hastening import Hastener
 from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.delivery.host_records import Permit
+from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import Healthy
 from webrtc_events.delivery.store_calls import StoreCalls
 from webrtc_events.delivery.tasks import DeliveryTask
@@ -67,7 +67,7 @@ class Hastening:
 
     def answers(self, task: DeliveryTask) -> None:
         now_s = self.clock.monotonic()
-        permit = self.limiter.acquire(task.host, "app", task, now_s, accepted_ms=0)
+        permit = self.limiter.acquire(task.host, "app", task, now_s, path=task.path, accepted_ms=0)
         assert isinstance(permit, Permit)
         self.clock.sleep(0.01)
         self.limiter.release(permit, Healthy(), self.clock.monotonic())

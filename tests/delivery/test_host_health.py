@@ -246,3 +246,46 @@ def test_a_throttling_without_a_pause_does_not_keep_an_earlier_pause() -> None:
     talk.hear(Throttled(0), narrowed)
     talk.hear(Healthy(), well)
     assert talk.cool_down_s == 0
+
+
+def test_a_request_that_a_later_one_overtook_says_nothing_by_its_failure() -> None:
+    talk = Talk().answer()
+    overtaken, answered, in_turn = talk.start(), talk.start(), talk.start()
+    talk.hear(Healthy(), answered)
+    usual_s = talk.health.response_s
+    assert [talk.health.is_overtaken(started) for started in (overtaken, in_turn)] == [True, False]
+    talk.later(10)
+    for _ in range(FAILURES_TO_OPEN):
+        talk.hear(Unreachable(), overtaken)
+    assert (talk.cool_down_s, talk.health.response_s) == (0, usual_s)
+    talk.hear(Unreachable(), in_turn)
+    assert talk.health.response_s > usual_s
+    for _ in range(FAILURES_TO_OPEN - 1):
+        talk.hear(Unreachable(), in_turn)
+    assert talk.health.unreachable
+
+
+@pytest.mark.parametrize(("usual_s", "hanging_s"), [(0.0, 1.0), (0.125, 1.0), (0.25, 1.0), (0.5, 2.0)])
+def test_how_late_an_answer_is_that_of_a_path_alone(usual_s: float, hanging_s: float) -> None:
+    """One second, or four times the usual. It does not count for how long the host's answers take."""
+    for spent_s, counts in ((hanging_s - 0.0625, True), (hanging_s, False)):
+        talk = Talk()
+        for _ in range(50):
+            started = talk.start()
+            talk.later(usual_s)
+            talk.hear(Healthy(), started)
+        assert talk.health.hanging_s == hanging_s
+        overtaken, answered = talk.start(), talk.start()
+        talk.later(usual_s)
+        talk.hear(Healthy(), answered)
+        talk.later(spent_s - usual_s)
+        talk.hear(Healthy(), overtaken)
+        assert (talk.health.response_s > usual_s) is counts
+
+
+def test_an_answer_that_none_overtook_counts_however_late() -> None:
+    talk = Talk().answer()
+    started = talk.start()
+    talk.later(8)
+    talk.hear(Healthy(), started)
+    assert talk.health.response_s == 1

@@ -8,7 +8,8 @@ from tests.delivery.limited_hosts import LIMITS, Yard
 from webrtc_events.delivery.deferrals import Deferred
 from webrtc_events.delivery.host_health import FAILURES_TO_OPEN
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.delivery.host_records import Permit, host_of
+from webrtc_events.delivery.host_records import host_of
+from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import Throttled, Unreachable
 from webrtc_events.delivery.new_host_queue import MAX_WAIT_S
 
@@ -192,19 +193,19 @@ def test_once_its_cool_down_is_over_a_host_is_deferred_for_another_reason() -> N
 def test_one_new_host_too_many_is_deferred_by_about_a_second() -> None:
     yard = Yard(HostLimits(in_flight=8, connections=8, permits=2, waiting=16), random=0.25)
     limiter = yard.limiter
-    assert isinstance(limiter.acquire("a", "c", 0, yard.now_s, accepted_ms=0), Permit)
-    assert limiter.acquire("b", "c", 1, yard.now_s, accepted_ms=5) is None
+    assert isinstance(limiter.acquire("a", "c", 0, yard.now_s, path=0, accepted_ms=0), Permit)
+    assert limiter.acquire("b", "c", 1, yard.now_s, path=0, accepted_ms=5) is None
     assert limiter.has_new
-    late = limiter.acquire("d", "c", 2, yard.now_s, accepted_ms=4)
+    late = limiter.acquire("d", "c", 2, yard.now_s, path=0, accepted_ms=4)
     assert late == Deferred(pytest.approx(0.752), unreachable=False)
     # The newer takes the place of the older.
-    assert limiter.acquire("e", "c", 3, yard.now_s, accepted_ms=6) is None
+    assert limiter.acquire("e", "c", 3, yard.now_s, path=0, accepted_ms=6) is None
     assert limiter.next_new(yard.now_s) == 1
     assert limiter.next_new(yard.now_s) is None
     assert limiter.clear() == [3]
     assert not limiter.has_new
     # There is room now, but what was deferred once does not wait.
-    assert isinstance(limiter.acquire("d", "c", 2, yard.now_s, accepted_ms=4), Deferred)
+    assert isinstance(limiter.acquire("d", "c", 2, yard.now_s, path=0, accepted_ms=4), Deferred)
 
 
 def test_new_hosts_that_waited_in_vain_are_deferred_and_wait_no_more() -> None:

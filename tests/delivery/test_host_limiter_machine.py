@@ -12,7 +12,8 @@ from tests.delivery.limited_hosts import HEALTHY
 from webrtc_events.delivery.host_health import FAILURES_TO_OPEN
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.delivery.host_records import Permit
+from webrtc_events.delivery.host_records import MAX_PROBES
+from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import Error, Healthy, HostSignal, Throttled, Unreachable
 
 HOSTS = ("a", "b", "c", "d", "e", "f")
@@ -21,6 +22,11 @@ HOSTS = ("a", "b", "c", "d", "e", "f")
 def client_of(task: int) -> str:
     """One of three, whatever the host: clients may share one."""
     return f"client-{task % 3}"
+
+
+def path_of(host: str, task: int) -> int:
+    """One of two of its host."""
+    return 2 * HOSTS.index(host) + task % 2
 
 
 SIGNALS = st.sampled_from(
@@ -59,6 +65,11 @@ class LimiterMachine(RuleBasedStateMachine):
         self.tasks = count()
         self.permits: dict[Permit, str] = {}
         self.generation_of: dict[Permit, int] = {}
+        # Which permit of its host it is, which of those answered was the last, and when that was.
+        self.number_of: dict[Permit, int] = {}
+        self.answered_number = Counter[str]()
+        self.granted_s = dict.fromkeys(HOSTS, float("-inf"))
+        self.numbers = count(1)
         self.waits: dict[str, list[int]] = {name: [] for name in HOSTS}
         # What waits because its host is new, and nothing is in flight to it.
         self.new: dict[int, str] = {}
@@ -69,11 +80,20 @@ class LimiterMachine(RuleBasedStateMachine):
         self.unreachable_since = dict.fromkeys(HOSTS, float("-inf"))
 
     def _acquire(self, host: str, task: int) -> Permit | None:
-        entry = self.limiter.acquire(host, client_of(task), task, self.now_s, accepted_ms=0)
+        entry = self.limiter.acquire(
+            host, client_of(task), task, self.now_s, path=path_of(host, task), accepted_ms=0
+        )
         if isinstance(entry, Permit):
             assert self.now_s - self.unreachable_since[host] >= 0.5
+            if not self.answered[host] and self._current(host):
+                assert self.now_s - self.granted_s[host] >= 0.25
+            self.granted_s[host] = self.now_s
             self.permits[entry] = host
             self.generation_of[entry] = self.generation[host]
+            self.number_of[entry] = next(self.numbers)
+            if entry.slow:
+                slow = sum(permit.slow for permit, name in self.permits.items() if name == host)
+                assert slow <= max(1, self.limits.in_flight // 2)
             return entry
         if entry is None and host not in self.permits.values():
             self.new[task] = host
@@ -82,6 +102,14 @@ class LimiterMachine(RuleBasedStateMachine):
         else:
             assert 0 < entry.delay_s < 100
         return None
+
+    def _current(self, host: str) -> list[Permit]:
+        """Those of its latest generation."""
+        return [
+            permit
+            for permit, name in self.permits.items()
+            if name == host and self.generation_of[permit] == self.generation[host]
+        ]
 
     def _go_on_with_new(self) -> Iterator[Permit]:
         while (task := self.limiter.next_new(self.now_s)) is not None:
@@ -102,7 +130,8 @@ class LimiterMachine(RuleBasedStateMachine):
 
     def _note(self, host: str, permit: Permit, signal: HostSignal | None) -> None:
         if isinstance(signal, Unreachable):
-            if self.generation_of[permit] != self.generation[host]:
+            overtaken = self.number_of[permit] < self.answered_number[host]
+            if overtaken or self.generation_of[permit] != self.generation[host]:
                 return
             self.failures[host] += 1
             if not self.answered[host] or self.failures[host] >= FAILURES_TO_OPEN:
@@ -112,6 +141,7 @@ class LimiterMachine(RuleBasedStateMachine):
         elif signal is not None:
             self.answered[host], self.failures[host] = True, 0
             self.unreachable_since[host] = float("-inf")
+            self.answered_number[host] = max(self.answered_number[host], self.number_of[permit])
 
     def _release(self, permit: Permit, signal: HostSignal | None) -> list[Permit]:
         host = self.permits.pop(permit)
@@ -143,7 +173,7 @@ class LimiterMachine(RuleBasedStateMachine):
             self._release(other, Healthy())
         return resumed[0] if resumed else None
 
-    @rule(seconds=st.sampled_from([0.001, 0.1, 0.6, 2.0, 11.0, 700.0]))
+    @rule(seconds=st.sampled_from([0.001, 0.1, 0.3, 0.6, 2.0, 11.0, 700.0]))
     def time_passes(self, seconds: float) -> None:
         self.now_s += seconds
 
@@ -157,6 +187,13 @@ class LimiterMachine(RuleBasedStateMachine):
     @rule(target=under_way)
     def look_at_new(self) -> Permit | None:
         permits = list(self._go_on_with_new())
+        for permit in permits[1:]:
+            self._release(permit, Healthy())
+        return permits[0] if permits else None
+
+    @rule(target=under_way)
+    def look_at_late_probes(self) -> Permit | None:
+        permits = [permit for host in self.limiter.to_probe(self.now_s) for permit in self._go_on(host)]
         for permit in permits[1:]:
             self._release(permit, Healthy())
         return permits[0] if permits else None
@@ -177,12 +214,7 @@ class LimiterMachine(RuleBasedStateMachine):
         for host, in_flight in Counter(self.permits.values()).items():
             assert in_flight <= self.limits.in_flight
             if not self.answered[host]:
-                current = [
-                    permit
-                    for permit, name in self.permits.items()
-                    if name == host and self.generation_of[permit] == self.generation[host]
-                ]
-                assert len(current) <= 1
+                assert len(self._current(host)) <= MAX_PROBES
 
     @invariant()
     def what_waits_is_looked_at(self) -> None:
@@ -214,7 +246,9 @@ class LimiterMachine(RuleBasedStateMachine):
         assert self.limiter._permits.room(prompt=True) == self.limits.permits
         assert self.limiter._permits.room(prompt=False) == (self.limits.permits + 1) // 2
         for number in range(len(HOSTS)):
-            permit = self.limiter.acquire(f"new-{number}", "c", next(self.tasks), self.now_s, accepted_ms=0)
+            permit = self.limiter.acquire(
+                f"new-{number}", "c", next(self.tasks), self.now_s, path=0, accepted_ms=0
+            )
             assert isinstance(permit, Permit)
             self.limiter.release(permit, HEALTHY, self.now_s)
         assert len(self.limiter._hosts) <= self.limits.hosts

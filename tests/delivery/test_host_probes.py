@@ -1,7 +1,7 @@
 """Which unreachable hosts may be probed early, and how much may come for one that is back."""
 
 from tests.delivery.limited_hosts import HEALTHY, Yard
-from webrtc_events.delivery.host_records import Permit
+from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import Throttled, Unreachable
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.delivery.host_records import HostRecord, HostRecords
+from webrtc_events.delivery.host_records import MAX_PROBES, HostRecord, HostRecords
 from webrtc_events.delivery.host_signals import Healthy, Unreachable
 from webrtc_events.delivery.shares import HostStanding
 
@@ -27,7 +27,7 @@ def test_what_a_host_owes() -> None:
     passed_over = new()
     passed_over.passed_over = True
     assert passed_over.standing(0.0) is HostStanding.PASSED_OVER
-    passed_over.grant("c", 0.0, prompt=False)
+    passed_over.grant("c", 0, 0.0, prompt=False, slow=False)
     assert passed_over.standing(0.0) is HostStanding.OWING
     assert not passed_over.passed_over
     unreachable = new()
@@ -42,11 +42,11 @@ def test_what_a_host_owes() -> None:
 )
 def test_a_host_is_prompt_until_an_answer_takes_far_longer_than_usual(usual_s: float, late_s: float) -> None:
     host = answering_in(usual_s)
-    first = host.grant("c", 10.0, prompt=True)
-    host.grant("c", 10.125, prompt=True)
+    first = host.grant("c", 0, 10.0, prompt=True, slow=False)
+    host.grant("c", 0, 10.125, prompt=True, slow=False)
     assert host.prompt(10.0 + late_s - 0.015625)
     assert not host.prompt(10.0 + late_s)
-    del host.permits[first]
+    host.requests.remove(first)
     assert host.prompt(10.0 + late_s)
 
 
@@ -55,7 +55,7 @@ def test_how_long_answers_take_at_least() -> None:
     assert answering_in(0.5).response_s(0.0) == 0.5
     assert answering_in(0.0).response_s(0.0) == 0.001
     waiting = answering_in(0.5)
-    waiting.grant("c", 10.0, prompt=True)
+    waiting.grant("c", 0, 10.0, prompt=True, slow=False)
     assert [waiting.response_s(now_s) for now_s in (10.25, 12.0)] == [0.5, 2.0]
     assert new().per_second(0.0) == 20
     assert answering_in(0.5).per_second(0.0) == 4
@@ -63,11 +63,11 @@ def test_how_long_answers_take_at_least() -> None:
 
 def test_a_permit_says_whose_and_which_it_is() -> None:
     host = new()
-    permit = host.grant("c", 10.0, prompt=True)
+    permit = host.grant("c", 0, 10.0, prompt=True, slow=False)
     assert (permit.host, permit.client, permit.prompt, permit.started.at_s) == ("h", "c", True, 10.0)
-    assert (list(host.permits), host.current) == ([permit], 1)
-    host.grant("c", 10.0, prompt=False)
-    assert (len(host.permits), host.current) == (2, 2)
+    assert (host.requests.count, host.current) == (1, 1)
+    host.grant("c", 0, 10.0, prompt=False, slow=False)
+    assert (host.requests.count, host.current) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_limit_doubles_with_each_round_trip_up_to_the_most(waiting: int, round
 def test_the_limit_of_a_new_host_that_is_late_does_not_grow() -> None:
     late, soon = new(), new()
     for host in (late, soon):
-        host.grant("c", 10.0, prompt=False)
+        host.grant("c", 0, 10.0, prompt=False, slow=False)
     assert late.defer_s(3, 10.5, lambda: 1.0) == pytest.approx(0.5 * 4)
     # Two round trips for those that wait, and a fourth part of one for the next.
     assert soon.defer_s(3, 10.25, lambda: 1.0) == pytest.approx(0.25 * 2.25)
@@ -132,7 +132,7 @@ def test_one_that_comes_displaces_the_one_idle_longest() -> None:
 def test_those_with_permits_stay_however_many_there_are() -> None:
     hosts = HostRecords(LIMITS)
     for name in "abcd":
-        hosts.touch(name, 0.0).grant("c", 0.0, prompt=True)
+        hosts.touch(name, 0.0).grant("c", 0, 0.0, prompt=True, slow=False)
     hosts.touch("e", 0.0)
     hosts.touch("f", 0.0)
     assert [name for name in "abcdef" if name in hosts] == [*"abcd", "f"]
@@ -140,11 +140,10 @@ def test_those_with_permits_stay_however_many_there_are() -> None:
 
 def test_what_was_too_much_is_taken_back_by_twos() -> None:
     hosts = HostRecords(LIMITS)
-    for name in "abcd":
-        hosts.touch(name, 0.0).grant("c", 0.0, prompt=True)
+    permits = [hosts.touch(name, 0.0).grant("c", 0, 0.0, prompt=True, slow=False) for name in "abcd"]
     hosts.touch("e", 0.0)
-    for name in "abcd":
-        hosts[name].permits.clear()
+    for permit in permits:
+        hosts[permit.host].requests.remove(permit)
     hosts.touch("f", 0.0)
     assert len(hosts) == 4
     hosts.touch("g", 0.0)
@@ -164,7 +163,7 @@ def test_those_idle_for_more_than_ten_minutes_go_two_at_a_time() -> None:
 def test_when_it_is_full_one_goes_that_is_behind_those_with_permits() -> None:
     hosts = HostRecords(LIMITS)
     for name in "ab":
-        hosts.touch(name, 0.0).grant("c", 0.0, prompt=True)
+        hosts.touch(name, 0.0).grant("c", 0, 0.0, prompt=True, slow=False)
     for name in "cd":
         hosts.touch(name, 0.0)
     assert [name for name in "abcd" if name in hosts] == ["a", "b", "d"]
@@ -177,8 +176,46 @@ def test_no_more_are_looked_at_than_there_may_be_permits_and_one(limits: HostLim
     for name in "abcd":
         hosts.touch(name, 0.0)
     for name in "ab":
-        hosts[name].grant("c", 0.0, prompt=True)
+        hosts[name].grant("c", 0, 0.0, prompt=True, slow=False)
     hosts.touch("e", 601.0)
     assert [name for name in "abcde" if name not in hosts] == [*gone]
     hosts.touch("f", 601.0)
     assert [name for name in "abcdef" if name not in hosts] == ["c", "d"]
+
+
+def test_who_may_be_asked_although_it_has_not_answered() -> None:
+    host = new()
+    assert host.has_room(10.0)
+    moments_s = []
+    for _ in range(MAX_PROBES):
+        now_s = 10.0 if host.next_probe_s == float("inf") else host.next_probe_s
+        assert host.has_room(now_s)
+        host.grant("c", 0, now_s, prompt=False, slow=False)
+        assert not host.has_room(now_s)
+        moments_s.append(now_s)
+    assert moments_s == [10.0, 10.25, 10.75]
+    assert host.next_probe_s == float("inf")
+    assert not host.has_room(100.0)
+
+
+def test_what_is_late_takes_from_what_a_host_does_in_a_second() -> None:
+    host = answering_in(0.5, answers=8)
+    permits = [host.grant("c", 0, 10.0, prompt=True, slow=False) for _ in range(6)]
+    host.requests.remove(permits[5])
+    host.requests.answered(permits[5].started)
+    assert host.per_second(12.0) == 16
+    assert list(host.age(12.0)) == permits[:5]
+    assert (host.current, host.per_second(12.0)) == (1, 6)
+    assert (host.max_slow, host.crowded) == (4, False)
+    more = [host.grant("c", 0, 12.0, prompt=True, slow=False) for _ in range(3)]
+    host.requests.answered(more[2].started)
+    host.age(14.0)
+    assert host.crowded
+
+
+def test_slow_paths_have_their_turns_one_after_the_other() -> None:
+    """Four at once, each for 12.5 s."""
+    host = answering_in(0.5, answers=8)
+    assert [host.next_turn_s(10.0) for _ in range(3)] == [10, 13.125, 16.25]
+    assert host.next_turn_s(18.0) == 19.375
+    assert host.next_turn_s(30.0) == 30

@@ -9,7 +9,7 @@ from tests.delivery.limited_hosts import HEALTHY, Yard
 from webrtc_events.delivery.deferrals import Deferred
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.delivery.host_records import Permit
+from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import Unreachable
 
 
@@ -96,7 +96,9 @@ class Play:
 
     def _go_on(self, task: int, now_s: float) -> None:
         at_s, host, client = self._tasks[task]
-        entry = self._limiter.acquire(host, client, task, now_s, accepted_ms=round(at_s * 1000))
+        entry = self._limiter.acquire(
+            host, client, task, now_s, path=hash(host), accepted_ms=round(at_s * 1000)
+        )
         if isinstance(entry, Deferred):
             heappush(self._happens, (now_s + entry.delay_s, next(self._order), task, None))
         elif entry is not None:
@@ -143,7 +145,7 @@ def test_a_burst_for_a_sink_that_nothing_is_known_of_is_soon_over() -> None:
     happens: list[tuple[float, int, int, Permit | None]] = [(0.0, next(order), task, None) for task in left]
 
     def go_on(task: int) -> None:
-        entry = limiter.acquire("h", "c", task, now_s, accepted_ms=0)
+        entry = limiter.acquire("h", "c", task, now_s, path=task, accepted_ms=0)
         if isinstance(entry, Deferred):
             heappush(happens, (now_s + entry.delay_s, next(order), task, None))
         elif entry is not None:

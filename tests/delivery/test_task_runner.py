@@ -44,7 +44,7 @@ class Writer:
 class Runs:
     """A runner without a store: what it sent, and what it is done with."""
 
-    def __init__(self, rate_limiter: Any = None) -> None:
+    def __init__(self, rate_limiter: Any = None, limits: HostLimits = LIMITS) -> None:
         self.clock = SteppedClock()
         self.sink = Sink()
         self.done: list[DeliveryTask] = []
@@ -52,7 +52,7 @@ class Runs:
         self.runner = TaskRunner(
             sink=cast("Any", self.sink),
             writer=cast("Any", Writer()),
-            limiter=HostLimiter(LIMITS, lambda: 0.5),
+            limiter=HostLimiter(limits, lambda: 0.5),
             returns=HostReturns(),
             rate_limiter=cast("RateLimiter", rate_limiter),
             attempts=Attempts(self.clock, Activity(), logged, lambda: 0.5),
@@ -108,6 +108,31 @@ def test_what_waits_for_a_known_host_in_vain_is_deferred(runs: Runs) -> None:
     assert waits.retry is not None
     assert (waits.retry.delay_ms >= 100, waits.retry.failed_attempts) == (True, 0)
     assert runs.runner.deferred == 1
+
+
+def test_what_waits_for_the_first_answer_of_a_host_goes_once_that_is_late() -> None:
+    """No reply comes in between."""
+    runs = Runs(limits=HostLimits())
+    first, second, third = (runs.begin("h", f"s-{number}") for number in range(3))
+    assert runs.sink.sent == [first]
+    assert runs.runner.wait_s(runs.clock.monotonic()) == pytest.approx(0.25)
+    runs.wait(0.3)
+    assert runs.sink.sent == [first, second]
+    assert runs.runner.wait_s(runs.clock.monotonic()) <= 0.5
+    runs.reply(second)
+    assert runs.sink.sent == [first, second, third]
+
+
+def test_what_is_deferred_because_the_first_answer_is_late_awaits_the_host() -> None:
+    runs = Runs(limits=HostLimits())
+    runs.begin("h", "s-0")
+    runs.wait(0.3)
+    tasks = [runs.begin("h", f"s-{number}") for number in range(1, 60)]
+    assert runs.done
+    assert all(task.awaits_host for task in runs.done)
+    runs.reply(runs.sink.sent[-1])
+    runs.begin("h", "s-60")
+    assert tasks[0] in runs.sink.sent
 
 
 def test_what_has_used_its_lease_to_send_goes_on_at_once(runs: Runs) -> None:

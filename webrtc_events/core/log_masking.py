@@ -72,7 +72,9 @@ class Masking:
     """How this deployment writes personal data. `show`: in clear."""
 
     def __init__(self, secret_key: bytes, *, show: bool) -> None:
-        self._key = hmac.digest(secret_key, b"webrtc-events pseudonyms", hashlib.sha256)
+        key = hmac.digest(secret_key, b"webrtc-events pseudonyms", hashlib.sha256)
+        # A copy of it takes a fifth of the time that the library needs to begin with a key.
+        self._hmac = hmac.new(key, digestmod=hashlib.sha256)
         self._show = show
 
     @classmethod
@@ -85,8 +87,9 @@ class Masking:
         address = _PORT.sub("", _SCHEME.sub("", plain).partition(";")[0])
         if address.startswith("+"):
             address = _SEPARATORS.sub("", address)
-        digest = hmac.digest(self._key, address.encode("utf-8", "surrogatepass"), hashlib.sha256)
-        return f"~{digest.hex()[:12]}"
+        keyed = self._hmac.copy()
+        keyed.update(address.encode("utf-8", "surrogatepass"))
+        return f"~{keyed.hexdigest()[:12]}"
 
     def shown(self, personal: PersonalData) -> str | None:
         """What is logged for an argument."""

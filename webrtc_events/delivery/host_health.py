@@ -2,7 +2,7 @@
 
 | the host | may have in flight |
 | --- | --- |
-| is new, or its cool-down is over (the circuit is half-open) | one request: the probe |
+| is new, or its cool-down is over (the circuit is half-open) | a probe, two more while it is late |
 | answers (the circuit is closed) | its adaptive limit: plus one at each healthy answer, half when throttled |
 | is unreachable: the probe failed, or several in a row (the circuit is open) | nothing during a cool-down |
 | throttles by Retry-After | nothing until then, within bounds |
@@ -14,7 +14,8 @@ host that never answered opens the circuit.
 
 A request counts for the epoch in which it was started; an epoch ends when the circuit opens. What was
 started before that and fails afterwards says nothing new. A Retry-After is taken back when a request
-that was started later gets a healthy answer: the host had meant one of its paths only.
+that was started later gets a healthy answer: the host had meant one of its paths only. For the same reason
+a request that is overtaken, because one that was started later got its answer, says nothing by its failure.
 
 Times are seconds of one monotonic clock.
 """
@@ -24,7 +25,10 @@ from typing import Final
 
 from webrtc_events.delivery.host_signals import Error, Healthy, HostSignal, Throttled, Unreachable
 
-__all__ = ["FAILURES_TO_OPEN", "MAX_COOL_DOWN_S", "HostHealth", "StartedRequest"]
+__all__ = ["FAILURES_TO_OPEN", "MAX_COOL_DOWN_S", "PROMPT_S", "HostHealth", "StartedRequest"]
+
+PROMPT_S: Final = 1.0
+"""A host whose answers take longer is not prompt."""
 
 FAILURES_TO_OPEN: Final = 5
 """Failures in a row, with no answer in between, that open the circuit of a host that did answer."""
@@ -37,6 +41,8 @@ _LEAST_COOL_DOWN_S: Final = 0.5 * _FIRST_COOL_DOWN_S
 # After opening this often in a row the cool-down no longer grows.
 _LAST_GROWTH: Final = 4
 _SMOOTHING: Final = 0.125
+# Times as long as usual.
+_FAR_LONGER: Final = 4
 
 
 class StartedRequest:
@@ -59,6 +65,7 @@ class HostHealth:
     """
 
     __slots__ = (
+        "_answered_number",
         "_connections",
         "_epoch",
         "_failures",
@@ -85,6 +92,8 @@ class HostHealth:
         self.response_s = 0.0
         self._epoch = 0
         self._number = 0
+        # Of those that were answered, the one that was started last.
+        self._answered_number = 0
         self._failures = 0
         # How often the circuit opened since the last answer.
         self._opened = 0
@@ -101,6 +110,15 @@ class HostHealth:
     def is_current(self, started: StartedRequest) -> bool:
         """Whether it was started since the circuit last opened."""
         return started.epoch == self._epoch
+
+    def is_overtaken(self, started: StartedRequest) -> bool:
+        """Whether a request that was started later has been answered."""
+        return started.number < self._answered_number
+
+    @property
+    def hanging_s(self) -> float:
+        """A request that is overtaken and takes longer hangs: its path is to blame, not the host."""
+        return max(PROMPT_S, _FAR_LONGER * self.response_s)
 
     def cool_down_s(self, now_s: float) -> float:
         """For how long the host must not be asked; 0 if it may be."""
@@ -133,8 +151,9 @@ class HostHealth:
                 self.max_limit = min(self._in_flight, connections)
                 self.limit = min(self.limit + 1, self.max_limit)
             case Unreachable():
-                self._smooth(now_s - started.at_s)
-                self._fail(started, now_s, random)
+                if not self.is_overtaken(started):
+                    self._smooth(now_s - started.at_s)
+                    self._fail(started, now_s, random)
             case Throttled(pause_s):
                 self._answer(started, now_s)
                 self._throttle(started, now_s, pause_s)
@@ -142,11 +161,13 @@ class HostHealth:
                 self._answer(started, now_s)
 
     def _answer(self, started: StartedRequest, now_s: float) -> None:
-        if self.answered:
-            self._smooth(now_s - started.at_s)
-        else:
+        spent_s = now_s - started.at_s
+        if not self.answered:
             # How long it took to find the host unreachable says nothing about its answers.
-            self.response_s = now_s - started.at_s
+            self.response_s = spent_s
+        elif spent_s < PROMPT_S or not self.is_overtaken(started) or spent_s < self.hanging_s:
+            self._smooth(spent_s)
+        self._answered_number = max(self._answered_number, started.number)
         if self._opened:
             self._not_before_s = now_s
         self.answered = True

@@ -5,7 +5,10 @@ of a dispatcher free for the others:
 
 - Each host has an adaptive limit, a circuit breaker (host_health.py), and fixed limits (host_limits.py).
 - Where hosts became unreachable together, others are probed once one is back (host_outages.py).
-- Hosts that do not answer promptly (new, unreachable, or slow) share half of the permits.
+- Hosts that do not answer promptly (new, unreachable, or slow) share half of the permits. So do slow paths
+  of prompt hosts: those that hang while their host answers others (known_paths.py). They have at most half of
+  what their host may have in flight, and paths of which nothing is known leave it the last eighth.
+- A host that has not answered yet gets another probe by and by: the first may have met a path that hangs.
 - The fewer permits are left, the fewer a host may have, and the last are for hosts that have none: so
   hosts that become unreachable together leave some to the others. The same holds for clients (shares.py), and
   some permits are kept for new hosts.
@@ -24,13 +27,17 @@ from typing import Generic, TypeVar
 from webrtc_events.core.process_report import HostReport
 from webrtc_events.delivery.client_accounts import ClientAccount, ClientAccounts
 from webrtc_events.delivery.deferrals import Deferrals, Deferred
+from webrtc_events.delivery.delay_queue import DelayQueue
+from webrtc_events.delivery.host_health import PROMPT_S
 from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.host_outages import HostOutages
 from webrtc_events.delivery.host_queues import HostQueues
-from webrtc_events.delivery.host_records import PROMPT_S, HostRecord, HostRecords, Permit
-from webrtc_events.delivery.host_signals import HostSignal
+from webrtc_events.delivery.host_records import HostRecord, HostRecords
+from webrtc_events.delivery.host_requests import Permit
+from webrtc_events.delivery.host_signals import HostSignal, Unreachable
+from webrtc_events.delivery.known_paths import KnownPaths
 from webrtc_events.delivery.new_host_queue import NewHostQueue
-from webrtc_events.delivery.shares import SHARE, HostStanding, Pool
+from webrtc_events.delivery.shares import SHARE, Account, HostStanding, Pool
 from webrtc_events.delivery.unwell_hosts import UnwellHosts
 
 __all__ = ["HostLimiter"]
@@ -57,10 +64,13 @@ class HostLimiter(Generic[T]):
         self._clients = ClientAccounts(limits.hosts)
         self._outages = HostOutages(limits.hosts)
         self._unwell = UnwellHosts(limits.hosts)
+        self._paths = KnownPaths(limits.hosts)
         self._permits = Pool(limits.permits)
         self._queues: HostQueues[T] = HostQueues(limits.waiting)
         self._new: NewHostQueue[tuple[str, T]] = NewHostQueue(limits.waiting, limits.waiting // SHARE)
         self._given_up: list[T] = []
+        # Hosts that have not answered yet, until the moment when one more probe may go.
+        self._probed: DelayQueue[str] = DelayQueue()
         self._deferrals = Deferrals(_DEFERRED_PER_S, _MAX_QUEUE_DEFERRAL_S)
 
     @property
@@ -78,6 +88,10 @@ class HostLimiter(Generic[T]):
         """Whether the latest that is known of the host is that it does not answer."""
         return name in self._hosts and self._hosts[name].health.unreachable
 
+    def awaited(self, name: str, now_s: float) -> bool:
+        """Whether the host is unreachable, or its first answer is late."""
+        return name in self._hosts and self._hosts[name].awaited(now_s)
+
     def room_of(self, name: str, now_s: float) -> int:
         """How many more may come for a host that answers, beside those that wait; 0 if it does not."""
         if name not in self._hosts or not self.room:
@@ -92,29 +106,44 @@ class HostLimiter(Generic[T]):
         return self._unwell.report(self._hosts, now_s)
 
     def acquire(
-        self, name: str, client: str, task: T, now_s: float, *, accepted_ms: int
+        self, name: str, client: str, task: T, now_s: float, *, path: int, accepted_ms: int
     ) -> Permit | Deferred | None:
         """A permit for one request to the host, to be given back by `release`.
 
-        None: the task waits, see `next_waiting` and `next_new`. `accepted_ms`: since when it is to be sent.
+        None: the task waits, see `next_waiting`, `next_new` and `to_probe`. `path`: see KnownPaths.
+        `accepted_ms`: since when it is to be sent.
         """
         host, account = self._hosts.touch(name, now_s), self._clients.get(client)
         if host.health.cools_down(now_s):
             return self._defer(host, client, now_s)
+        self._note_slow(host, now_s)
+        slow = self._paths.is_slow(path) and host.health.answered
+        if slow and (slow_s := self._slow_wait_s(host, account.permits, path, now_s)) > 0:
+            return self._defer_by(slow_s, client, now_s)
+        if (
+            (host.requests.late or host.requests.hanging)
+            and not slow
+            and host.crowded
+            and host.health.answered
+            and not self._paths.is_answering(path)
+        ):
+            return self._defer_by((0.5 + self._random()) * PROMPT_S, client, now_s)
         standing = host.standing(now_s)
         prompt = standing is HostStanding.PROMPT
         if (
-            self._may_have_more(host, prompt=prompt)
+            self._may_have_more(host, now_s, prompt=prompt)
             and not (standing is HostStanding.NEW and self._new.has_newer(client, accepted_ms))
-            and self._permits.may_take(account.permits, standing, now_s, first=not host.permits)
+            and self._permits.may_take(account.permits, standing, now_s, first=not host.requests.count)
         ):
-            return self._grant(host, client, standing, now_s)
-        if host.permits and self._queues.has_room(name, account, host.per_second(now_s), prompt=prompt):
+            return self._grant(host, client, path, standing, now_s, slow=slow)
+        if host.requests.count and self._queues.has_room(
+            name, account, host.per_second(now_s), prompt=prompt
+        ):
             self._queues.put(name, task, account, prompt=prompt)
             return None
         if standing is HostStanding.NEW and self._new.add(client, accepted_ms, (name, task), now_s):
             return None
-        host.passed_over = not host.permits
+        host.passed_over = not host.requests.count
         return self._defer(host, client, now_s)
 
     def defer(self, name: str, client: str, now_s: float) -> Deferred:
@@ -127,15 +156,14 @@ class HostLimiter(Generic[T]):
         Returns the hosts that are worth a probe by that: they may be asked now.
         """
         host, account = self._hosts[permit.host], self._clients.get(permit.client).permits
-        del host.permits[permit]
         account.young.pop(permit, None)
         self._permits.give(account, prompt=permit.prompt)
-        was_current, was_unreachable = host.health.is_current(permit.started), host.health.unreachable
-        host.current -= was_current
-        host.health.record(permit.started, signal, now_s, self._random)
+        self._note_slow(host, now_s)
+        if signal is not None and not isinstance(signal, Unreachable):
+            self._paths.answers(permit.path, in_time=not permit.hangs)
+        was_unreachable = host.health.unreachable
+        host.release(permit, signal, now_s, self._random)
         self._unwell.note(host, now_s)
-        if was_current and not host.health.is_current(permit.started):
-            host.current = 0
         return self._circuit_changed(host, now_s) if host.health.unreachable != was_unreachable else ()
 
     def _circuit_changed(self, host: HostRecord, now_s: float) -> Sequence[str]:
@@ -154,16 +182,26 @@ class HostLimiter(Generic[T]):
         if not self._queues.count(name):
             return None
         host = self._hosts[name]
-        if not host.permits:
+        if not host.requests.count:
             return self._queues.take(name)
+        self._note_slow(host, now_s)
         standing = host.standing(now_s)
-        if not self._may_have_more(host, prompt=standing is HostStanding.PROMPT):
+        if not self._may_have_more(host, now_s, prompt=standing is HostStanding.PROMPT):
             return None
 
         def may_go(client: ClientAccount) -> bool:
             return self._permits.may_take(client.permits, standing, now_s, first=False)
 
         return self._queues.take(name, may_go)
+
+    @property
+    def next_probe_s(self) -> float | None:
+        """When `to_probe` is to be asked; None: not before another permit is granted."""
+        return self._probed.next_s
+
+    def to_probe(self, now_s: float) -> list[str]:
+        """Hosts whose first answer is late, and what waits for them may be asked as well."""
+        return list(dict.fromkeys(self._probed.due(now_s)))
 
     def next_new(self, now_s: float) -> T | None:
         """What waits for a new host, if there is a permit, or will not be; it is to `acquire` again."""
@@ -191,21 +229,41 @@ class HostLimiter(Generic[T]):
         self._given_up = []
         return waiting
 
-    def _grant(self, host: HostRecord, client: str, standing: HostStanding, now_s: float) -> Permit:
-        account, prompt = self._clients.get(client).permits, standing is HostStanding.PROMPT
-        permit = host.grant(client, now_s, prompt=prompt)
+    def _grant(
+        self, host: HostRecord, client: str, path: int, standing: HostStanding, now_s: float, *, slow: bool
+    ) -> Permit:
+        account, prompt = self._clients.get(client).permits, standing is HostStanding.PROMPT and not slow
+        permit = host.grant(client, path, now_s, prompt=prompt, slow=slow)
+        if slow:
+            self._paths.take_turn(path)
+        if not host.health.answered and host.next_probe_s < float("inf"):
+            self._probed.put(host.name, host.next_probe_s)
         self._permits.take(account, prompt=prompt)
         if standing in (HostStanding.NEW, HostStanding.PASSED_OVER):
             account.young[permit] = now_s
         return permit
 
-    def _may_have_more(self, host: HostRecord, *, prompt: bool) -> bool:
-        health, in_flight = host.health, len(host.permits)
-        return (
-            host.current < health.limit
-            and in_flight < health.max_limit
-            and in_flight < self._permits.share(prompt=prompt)
+    def _may_have_more(self, host: HostRecord, now_s: float, *, prompt: bool) -> bool:
+        return host.has_room(now_s) and host.requests.count < self._permits.share(prompt=prompt)
+
+    def _slow_wait_s(self, host: HostRecord, account: Account, path: int, now_s: float) -> float:
+        """How long a slow path of the host is to wait; 0 if it may go as others do."""
+        turn_s = self._paths.turn_s(path)
+        if turn_s == float("inf"):
+            turn_s = host.next_turn_s(now_s)
+            self._paths.give_turn(path, turn_s)
+        if turn_s > now_s:
+            return min(turn_s - now_s, _MAX_QUEUE_DEFERRAL_S * (0.5 + 0.5 * self._random()))
+        may_go = host.requests.slow < min(host.max_slow, self._permits.share(prompt=False)) and (
+            self._permits.may_take(account, HostStanding.OWING, now_s, first=False)
         )
+        return 0.0 if may_go else (0.5 + self._random()) * PROMPT_S
+
+    def _note_slow(self, host: HostRecord, now_s: float) -> None:
+        # Most hosts have none of those.
+        if host.requests.overtaken or host.requests.late:
+            for permit in host.age(now_s):
+                self._paths.hangs(permit.path)
 
     def _has_permit_for_new(self, client: str, now_s: float) -> bool:
         account = self._clients.get(client).permits
@@ -216,9 +274,11 @@ class HostLimiter(Generic[T]):
         if cool_down_s > 0:
             # Spread over as long again: what is deferred must not come back at once.
             delay_s = cool_down_s + self._random() * max(cool_down_s, PROMPT_S)
-        elif host.permits:
+        elif host.requests.count:
             delay_s = host.defer_s(self._queues.count(host.name), now_s, self._random)
         else:
             delay_s = (0.5 + self._random()) * PROMPT_S
-        delay_s += self._deferrals.delay_s(client, now_s)
-        return Deferred(delay_s, unreachable=cool_down_s > 0 and host.health.unreachable)
+        return self._defer_by(delay_s, client, now_s, unreachable=cool_down_s > 0 and host.health.unreachable)
+
+    def _defer_by(self, delay_s: float, client: str, now_s: float, *, unreachable: bool = False) -> Deferred:
+        return Deferred(delay_s + self._deferrals.delay_s(client, now_s), unreachable=unreachable)

@@ -1,4 +1,4 @@
-"""The records of hosts: health, permits in use, load to come. Pure.
+"""The records of hosts: health, requests in flight, load to come. Pure.
 
 Times are seconds of one monotonic clock.
 """
@@ -11,16 +11,20 @@ from math import exp2
 from typing import Final
 from urllib.parse import urlsplit
 
-from webrtc_events.delivery.host_health import HostHealth, StartedRequest
+from webrtc_events.delivery.host_health import PROMPT_S, HostHealth
 from webrtc_events.delivery.host_limits import HostLimits
+from webrtc_events.delivery.host_requests import HostRequests, Permit
+from webrtc_events.delivery.host_signals import HostSignal, Unreachable
 from webrtc_events.delivery.shares import HostStanding
 
-__all__ = ["PROMPT_S", "HostRecord", "HostRecords", "Permit", "host_of"]
+__all__ = ["MAX_PROBES", "HostRecord", "HostRecords", "host_of"]
 
-PROMPT_S: Final = 1.0
-"""A host whose answers take longer is not prompt."""
+MAX_PROBES: Final = 3
+"""Of a host that has not answered yet. A probe may have met a path that hangs, so another follows it."""
 
 _HICCUP_S: Final = 0.25
+# After the first probe; after the second it is twice as long.
+_NEXT_PROBE_S: Final = 0.25
 # Of doublings; any limit is reached by then.
 _MAX_ROUNDS: Final = 30.0
 # A host of which nothing is known yet is taken to answer as fast as this.
@@ -29,6 +33,8 @@ _MIN_RESPONSE_S: Final = 0.001
 _MIN_DEFERRAL_S: Final = 0.1
 _MAX_DEFERRAL_S: Final = 10.0
 _IDLE_S: Final = 600.0
+# What a request to a slow path takes, and somewhat more, so that whoever has its turn finds a permit.
+_HANGING_S: Final = 12.5
 
 
 @lru_cache(maxsize=20_000)
@@ -39,37 +45,35 @@ def host_of(url: str) -> str:
     return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or 443}"
 
 
-class Permit:
-    """Allows one request to a host. `prompt`: the host was prompt when it was granted."""
-
-    __slots__ = ("client", "host", "prompt", "started")
-
-    def __init__(self, host: str, client: str, started: StartedRequest, prompt: bool) -> None:
-        self.host: Final = host
-        self.client: Final = client
-        self.started: Final = started
-        self.prompt: Final = prompt
-
-
 class HostRecord:
-    """One host. `permits`: in use, the oldest first. `current`: those of the health's latest epoch."""
+    """One host. `current`: requests of the health's latest epoch in flight, without those that hang."""
 
-    __slots__ = ("_deferred_until_s", "current", "health", "name", "passed_over", "permits", "touched_s")
+    __slots__ = (
+        "_deferred_until_s",
+        "_granted_s",
+        "_slow_turn_s",
+        "current",
+        "health",
+        "name",
+        "passed_over",
+        "requests",
+        "touched_s",
+    )
 
     def __init__(self, name: str, limits: HostLimits) -> None:
         self.name = name
         self.health = HostHealth(in_flight=limits.in_flight, connections=limits.connections)
-        self.permits: dict[Permit, None] = {}
+        self.requests = HostRequests()
         self.current = 0
         self.touched_s = 0.0
         # New, and there was no permit when it came.
         self.passed_over = False
-        self._deferred_until_s = float("-inf")
+        self._deferred_until_s = self._slow_turn_s = self._granted_s = float("-inf")
 
     def standing(self, now_s: float) -> HostStanding:
         if self.prompt(now_s):
             return HostStanding.PROMPT
-        if self.health.answered or self.health.unreachable or self.permits:
+        if self.health.answered or self.health.unreachable or self.requests.count:
             return HostStanding.OWING
         return HostStanding.PASSED_OVER if self.passed_over else HostStanding.NEW
 
@@ -78,29 +82,88 @@ class HostRecord:
         usual_s = self.health.response_s
         if not self.health.answered or usual_s >= PROMPT_S:
             return False
-        age_s = self.age_s(now_s)
+        age_s = self.requests.age_s(now_s)
         # Most answers come at once, which needs no look at how long they usually take.
-        return age_s < _HICCUP_S or age_s < min(PROMPT_S, 4 * usual_s)
+        return age_s < _HICCUP_S or age_s < min(PROMPT_S, self.late_s)
 
-    def age_s(self, now_s: float) -> float:
-        """For how long it has not answered the oldest request in flight."""
-        return now_s - next(iter(self.permits)).started.at_s if self.permits else 0.0
+    @property
+    def late_s(self) -> float:
+        """An answer that takes longer takes far longer than usual."""
+        return max(_HICCUP_S, 4 * self.health.response_s)
 
     def response_s(self, now_s: float) -> float:
         """How long its answers take, at least."""
         known_s = self.health.response_s if self.health.answered else _GUESSED_RESPONSE_S
-        return max(known_s, self.age_s(now_s), _MIN_RESPONSE_S)
+        return max(known_s, self.requests.age_s(now_s), _MIN_RESPONSE_S)
 
     def per_second(self, now_s: float) -> float:
-        """How many requests it answers in a second."""
-        return self.health.limit / self.response_s(now_s)
+        """How many requests it answers in a second, beside those that hang."""
+        limit = min(self.health.limit, self.health.max_limit - self._late)
+        return max(1, limit) / self.response_s(now_s)
 
-    def grant(self, client: str, now_s: float, *, prompt: bool) -> Permit:
-        permit = Permit(self.name, client, self.health.start(now_s), prompt)
-        self.permits[permit] = None
+    def has_room(self, now_s: float) -> bool:
+        """Whether its limits allow one more."""
+        health = self.health
+        if self.requests.count >= health.max_limit:
+            return False
+        return self.current < health.limit or now_s >= self.next_probe_s
+
+    @property
+    def next_probe_s(self) -> float:
+        """When one more probe may follow those in flight; infinite if none may."""
+        if self.health.answered or not 0 < self.current < MAX_PROBES:
+            return float("inf")
+        return self._granted_s + _NEXT_PROBE_S * self.current
+
+    def awaited(self, now_s: float) -> bool:
+        """Whether it has not answered yet, and should have."""
+        return self.health.unreachable or (
+            not self.health.answered and self.requests.age_s(now_s) >= _HICCUP_S
+        )
+
+    def grant(self, client: str, path: int, now_s: float, *, prompt: bool, slow: bool) -> Permit:
+        permit = Permit(self.name, client, path, self.health.start(now_s), prompt=prompt, slow=slow)
+        self.requests.add(permit)
         self.current += 1
         self.passed_over = False
+        self._granted_s = now_s
         return permit
+
+    @property
+    def max_slow(self) -> int:
+        """How many requests of slow paths may be in flight."""
+        return max(1, self.health.max_limit // 2)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many are late or hang that the rest is for paths that answer."""
+        return self._late >= self.health.max_limit - self.health.max_limit // 8
+
+    @property
+    def _late(self) -> int:
+        """How many are late, or hang."""
+        return len(self.requests.late) + len(self.requests.hanging)
+
+    def age(self, now_s: float) -> list[Permit]:
+        """The permits of requests that hang from now on: they are load for the host no longer."""
+        found = self.requests.age(now_s, self.late_s, self.health.hanging_s)
+        for permit in found:
+            self.current -= self.health.is_current(permit.started)
+        return found
+
+    def release(
+        self, permit: Permit, signal: HostSignal | None, now_s: float, random: Callable[[], float]
+    ) -> None:
+        """The request has ended, with what that says about the host; None: nothing."""
+        self.requests.remove(permit)
+        was_current = self.health.is_current(permit.started)
+        self.current -= was_current and not permit.hangs
+        self.health.record(permit.started, signal, now_s, random)
+        if signal is not None and not isinstance(signal, Unreachable):
+            self.requests.answered(permit.started)
+        if was_current and not self.health.is_current(permit.started):
+            self.current = 0
+            self.requests.open()
 
     def defer_s(self, waiting: int, now_s: float, random: Callable[[], float]) -> float:
         """In how long it can take one more, behind those that wait and those deferred before."""
@@ -111,6 +174,11 @@ class HostRecord:
             self._deferred_until_s = now_s + _MAX_DEFERRAL_S
             return _MAX_DEFERRAL_S * (0.5 + 0.5 * random())
         return max(self._deferred_until_s - now_s, _MIN_DEFERRAL_S)
+
+    def next_turn_s(self, now_s: float) -> float:
+        """When one more slow path has its turn: each holds its permit until it times out."""
+        self._slow_turn_s = max(now_s, self._slow_turn_s + _HANGING_S / self.max_slow)
+        return self._slow_turn_s
 
     def _limit_in(self, ahead_s: float, response_s: float) -> float:
         """Its limit by then, which doubles with each round trip while all is well.
@@ -168,7 +236,7 @@ class HostRecords:
         oldest = list(islice(self._hosts.items(), self._limits.permits + 1 if full else 2))
         gone = 0
         for name, host in oldest:
-            if host.permits:
+            if host.requests.count:
                 self._hosts.move_to_end(name)
             elif now_s - host.touched_s > _IDLE_S or len(self._hosts) >= self._limits.hosts:
                 del self._hosts[name]

@@ -83,9 +83,11 @@ class TaskRunner:
 
     def wait_s(self, now_s: float) -> float:
         """How long nothing that waits here may go on; infinite if that depends on replies."""
-        new_s = _NEW_WAIT_S if self._limiter.has_new else float("inf")
-        next_s = self._delayed.next_s
-        return new_s if next_s is None else min(new_s, next_s - now_s)
+        waits_s = _NEW_WAIT_S if self._limiter.has_new else float("inf")
+        for next_s in (self._delayed.next_s, self._limiter.next_probe_s):
+            if next_s is not None:
+                waits_s = min(waits_s, next_s - now_s)
+        return waits_s
 
     def begin(self, task: DeliveryTask) -> None:
         self._tasks.add(task)
@@ -103,9 +105,11 @@ class TaskRunner:
         self._attempts.flush()
 
     def resume(self) -> None:
-        """Goes on with what has its rate-limit slot now, and with what may go to a new host."""
+        """Goes on with what has its rate-limit slot now, or may go to a host that is new or late."""
         for task in self._delayed.due(self._now_s()):
             self._guarded(self._go_on, task)
+        for host in self._limiter.to_probe(self._now_s()):
+            self._go_on_with(host)
         while (newcomer := self._limiter.next_new(self._now_s())) is not None:
             self._guarded(self._go_on, newcomer)
 
@@ -123,7 +127,11 @@ class TaskRunner:
         """Takes in the reply to the task's request, and goes on with it and with what waits for its host."""
         self._guarded(self._take_reply, task, reply)
         # After a bug too: by now the task has given its permit back, whatever became of it.
-        while (waiting := self._limiter.next_waiting(task.host, self._now_s())) is not None:
+        self._go_on_with(task.host)
+
+    def _go_on_with(self, host: str) -> None:
+        """What waits for the host and may go."""
+        while (waiting := self._limiter.next_waiting(host, self._now_s())) is not None:
             self._guarded(self._go_on, waiting)
 
     def _guarded(self, act: Callable[..., None], task: DeliveryTask, *more: Any) -> None:
@@ -147,7 +155,8 @@ class TaskRunner:
                 # The rest goes back: an exchange may not outlive its lease.
                 if in_time and task.index == 0:
                     # It was claimed in vain, and would be again: it waited for its host all the time.
-                    self._defer(task, self._limiter.defer(task.host, task.claim.client, now_s), now_ms)
+                    deferred = self._limiter.defer(task.host, task.claim.client, now_s)
+                    self._defer(task, deferred, now_s, now_ms)
                     return
                 break
             # What is too late is given up at once, however its host is.
@@ -168,20 +177,25 @@ class TaskRunner:
     def _has_permit(self, task: DeliveryTask, now_s: float, now_ms: int) -> bool:
         """Whether the task has a permit for its host; else it waits for one, or is finished."""
         entry = self._limiter.acquire(
-            task.host, task.claim.client, task, now_s, accepted_ms=task.item.accepted_ms
+            task.host,
+            task.claim.client,
+            task,
+            now_s,
+            path=task.path,
+            accepted_ms=task.item.accepted_ms,
         )
         if isinstance(entry, Deferred):
-            self._defer(task, entry, now_ms)
+            self._defer(task, entry, now_s, now_ms)
             return False
         task.permit = entry
         return entry is not None
 
-    def _defer(self, task: DeliveryTask, deferred: Deferred, now_ms: int) -> None:
+    def _defer(self, task: DeliveryTask, deferred: Deferred, now_s: float, now_ms: int) -> None:
         self.deferred += 1
         task.postpone(round(deferred.delay_s * 1000), now_ms)
         if deferred.unreachable and task.result is SinkResult.NOT_ASKED:
             task.result = SinkResult.FAILED
-        task.awaits_host = self._limiter.unreachable(task.host)
+        task.awaits_host = self._limiter.awaited(task.host, now_s)
         self._finish(task)
 
     def _has_slot(self, task: DeliveryTask) -> bool:

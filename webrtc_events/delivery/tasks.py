@@ -18,7 +18,8 @@ from webrtc_events.core.outcomes import (
     SinkResult,
 )
 from webrtc_events.delivery.delivered_run import DeliveredRun
-from webrtc_events.delivery.host_records import Permit, host_of
+from webrtc_events.delivery.host_records import host_of
+from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.settlements import ChannelEvent, DroppedEvent, Settlement
 
@@ -29,16 +30,18 @@ __all__ = ["DeliveryTask"]
 class DeliveryTask:
     """One claim, its events tried one after the other, and what came of them.
 
-    `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic clock. `permit`: the one that it holds
-    for its host. `slot_at_s`: when its rate-limit slot is, if it has one. `awaits_host`: its retry waits
-    because the host is unreachable. `channel`: the one that is its sink, if one is; `stored`: the events for
-    its log. `body`: what is sent of its event, where a trace is to have it.
+    `path`: of its host, see KnownPaths. `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic
+    clock. `permit`: the one that it holds for its host. `slot_at_s`: when its rate-limit slot is, if it has
+    one. `awaits_host`: its retry waits because the host is unreachable, or its first answer is late.
+    `channel`: the one that is its sink, if one is; `stored`: the events for its log. `body`: what is sent of
+    its event, where a trace is to have it.
     """
 
     claim: Claim
     partition: Partition
     claimed_at_s: float
     host: str = field(init=False)
+    path: int = field(init=False)
     permit: Permit | None = None
     index: int = 0
     attempt: int = field(init=False)
@@ -58,6 +61,7 @@ class DeliveryTask:
 
     def __post_init__(self) -> None:
         self.host = host_of(self.claim.sink)
+        self.path = hash(self.claim.sink)
         self.attempt = self.claim.attempts + 1
 
     @property

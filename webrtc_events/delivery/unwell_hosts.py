@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Final
 
 from webrtc_events.core.process_report import MAX_HOSTS, HostReport, HostState
-from webrtc_events.delivery.host_records import PROMPT_S, HostRecord, HostRecords
+from webrtc_events.delivery.host_health import PROMPT_S
+from webrtc_events.delivery.host_records import HostRecord, HostRecords
 
 __all__ = ["UnwellHosts"]
 
@@ -55,7 +56,7 @@ class UnwellHosts:
 
 
 def _state(host: HostRecord, now_s: float) -> HostState | None:
-    idle_s = 0.0 if host.permits else now_s - host.touched_s
+    idle_s = 0.0 if host.requests.count else now_s - host.touched_s
     if host.health.unreachable and idle_s <= _KNOWN_S:
         return HostState.OPEN
     if host.health.cools_down(now_s):
@@ -72,4 +73,4 @@ def _report(host: HostRecord, state: HostState, now_s: float) -> HostReport:
     else:
         throttled = state is HostState.THROTTLED
         seconds = host.health.cool_down_s(now_s) if throttled else host.response_s(now_s)
-    return HostReport(host.name, state, round(seconds, 1), len(host.permits))
+    return HostReport(host.name, state, round(seconds, 1), host.requests.count)

@@ -7,7 +7,7 @@ writes here what the notes say, and so does a create that finds no room.
 Source: docs/decisions/0014-what-a-client-has.md.
 """
 
-import secrets
+import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -40,7 +40,7 @@ _CREATE_TAKES_S = 60
 _PENDING_AT_ONCE = 200
 _LIVE_AT_ONCE = 20
 _NOTES_AT_ONCE = 100
-_RANDOM = 2**31
+_RANDOM_BITS = 31
 
 
 class _ReserveOutcome(StrEnum):
@@ -230,5 +230,5 @@ class ClientIndex:
 def _reserve_call(client: str, subscription_id: str, limit: int, made: Sequence[str]) -> Call:
     """Source: lua/reserve.lua."""
     args = [subscription_id, limit or "", _CREATE_TAKES_S]
-    args += [_PENDING_AT_ONCE, _LIVE_AT_ONCE, secrets.randbelow(_RANDOM), *made]
+    args += [_PENDING_AT_ONCE, _LIVE_AT_ONCE, random.getrandbits(_RANDOM_BITS), *made]
     return Call("reserve", [client_key(client)], "", args)

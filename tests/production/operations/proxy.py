@@ -17,12 +17,12 @@ from tests.harness.valkeys import eventually, free_port
 from tests.production.operations.tools import adapted, tool
 from tests.production.operations.units import DEPLOY
 
-__all__ = ["FILE", "NAME", "Proxy", "head", "nginx", "parsed", "running"]
+__all__ = ["AROUND", "FILE", "NAME", "Proxy", "head", "nginx", "parsed", "running"]
 
 FILE = (DEPLOY / "nginx.conf").read_text()
 NAME = "events.operator.example"
 # What stands around the file: on a host that is that of the system.
-_AROUND = """
+AROUND = """
 {user}daemon off;
 pid nginx.pid;
 error_log stderr info;
@@ -101,7 +101,7 @@ def running(directory: Path, api: int, changes: Mapping[str, str] | None = None)
         },
     )
     (directory / "webrtc-events.conf").write_text(text)
-    with nginx(directory, _AROUND, proxy.network):
+    with nginx(directory, AROUND, proxy.network):
         yield proxy
 
 

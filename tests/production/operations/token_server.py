@@ -106,6 +106,7 @@ def started(valkey: Valkey, *keys: SigningKeyPair, **settings: str) -> Iterator[
         "SECRET_KEY": "A" * 43,
         "REQUESTS_PER_S": "0",
         "SINK_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "CHANNELS_URL": "https://events.example/channels/v0",
     } | settings
     clock = TurnedClock()
     app = create_app(

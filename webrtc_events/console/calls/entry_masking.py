@@ -13,9 +13,7 @@ from typing import Any
 from webrtc_events.console.ladder.entries import notification_in
 from webrtc_events.core.log_masking import Masking
 
-__all__ = ["EntryMasking", "Json"]
-
-Json = dict[str, Any]
+__all__ = ["EntryMasking"]
 
 # Of entries. `data`, `body`, `sink` and `registration` are masked as what they are.
 _HARMLESS = frozenset(

@@ -1,22 +1,20 @@
 """Commands under way to the store for which nobody waits: their answers are read as they come."""
 
-import threading
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import redis
 from redis.exceptions import RedisError, ResponseError
 
+from webrtc_events.store.redis.exchange import Command
+from webrtc_events.store.redis.kept_connections import KeptConnections, drop
 from webrtc_events.store.redis.packing import pack_commands
 from webrtc_events.store.redis.topology import Node
 
-__all__ = ["Begun", "KeptConnections", "drop"]
+__all__ = ["Begun", "ReadyConnections"]
 
 # For a claim and a settle, which may be under way at once.
 _ENOUGH = 2
-
-Command = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 
 class _Part:
@@ -79,18 +77,16 @@ class _Part:
             self.answers.append(error)
 
 
-class KeptConnections:
-    """Connections to nodes on which commands can be begun without a wait. Safe for use by several threads.
+class ReadyConnections(KeptConnections):
+    """Connections on which commands can be begun without a wait: plain ones.
 
-    They come from the pools of their nodes, connected; only plain ones, as what TLS has decrypted does not
-    make a socket readable.
+    What TLS has decrypted does not make a socket readable.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        super().__init__()
         # Until one is found that is none.
         self.are_plain = True
-        self._idle: defaultdict[Node, list[Any]] = defaultdict(list)
 
     def add(self, nodes: Iterable[Node]) -> None:
         """One more to each of these that has few. It may have to be made.
@@ -99,7 +95,7 @@ class KeptConnections:
             redis.ConnectionError, redis.TimeoutError: a node does not let it be made.
         """
         for node in nodes:
-            if len(self._idle.get(node, ())) >= _ENOUGH:
+            if self.count(node) >= _ENOUGH:
                 continue
             pool = node.client.connection_pool
             connection = pool.get_connection()
@@ -108,45 +104,6 @@ class KeptConnections:
                 pool.release(connection)
             else:
                 self.keep(node, connection)
-
-    def take(self, node: Node) -> Any | None:
-        """A connection that is open as far as is known here."""
-        while True:
-            with self._lock:
-                found = self._idle.get(node)
-                if not found:
-                    return None
-                connection = found.pop()
-            try:
-                # Nothing is under way: whatever came is its end, or not to be understood.
-                if (
-                    connection.is_connected
-                    and not connection.should_reconnect()
-                    and not connection.can_read(0)
-                ):
-                    return connection
-            except redis.ConnectionError:
-                pass
-            drop(node, connection)
-
-    def keep(self, node: Node, connection: Any) -> None:
-        with self._lock:
-            self._idle[node].append(connection)
-
-    def retain(self, nodes: Iterable[Node]) -> None:
-        """Drops what was kept for other nodes than these."""
-        wanted = set(nodes)
-        with self._lock:
-            gone = {node: self._idle.pop(node) for node in [*self._idle] if node not in wanted}
-        for node, connections in gone.items():
-            for connection in connections:
-                drop(node, connection)
-
-
-def drop(node: Node, connection: Any) -> None:
-    """Closes it, and gives its place in the pool back."""
-    connection.disconnect()
-    node.client.connection_pool.release(connection)
 
 
 class Begun:

@@ -7,32 +7,26 @@ to any node.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any, Self
 
 import redis
 from redis.commands import CoreCommands
 from redis.exceptions import MovedError, RedisError, ResponseError
 
-from webrtc_events.core.errors import Unavailable
-from webrtc_events.store.redis.begun import Begun, KeptConnections, drop
-from webrtc_events.store.redis.packing import pack_commands
+from webrtc_events.store.redis.begun import Begun, ReadyConnections
+from webrtc_events.store.redis.exchange import SCRIPTS, Answers, Command, Exchange
+from webrtc_events.store.redis.kept_connections import KeptConnections, drop
 from webrtc_events.store.redis.topology import Node, Nodes
 
 __all__ = ["Batch", "Client"]
 
-_REPLICA_WAIT_MS = 1_000
 # The first, one after a connection broke, and one more after keys moved.
 _ROUNDS = 3
-_SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 _KEYLESS = frozenset({"PING", "TIME"})
 
 # A script runs long, a replica has lost its master, keys are on their way.
 _PASSING = re.compile(r"(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|TRYAGAIN)\b")
-
-# The command as it is sent, and what redis-py needs to read its answer.
-_Command = tuple[tuple[Any, ...], Mapping[str, Any]]
-_Answers = list[Any]
 
 # Untyped: redis-py's own types leave open whether an answer is there or awaited.
 _RedisCommands: Any = CoreCommands
@@ -48,7 +42,10 @@ class Client(_RedisCommands):  # type: ignore[misc]
 
     def __init__(self, nodes: Nodes) -> None:
         self.nodes = nodes
+        self._ready = ReadyConnections()
         self._kept = KeptConnections()
+        # Of the nodes, when connections were last kept for them alone.
+        self._version: int | None = None
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         (answer,) = self.run([(args, options)])
@@ -62,7 +59,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
 
     def ping(self, **_: Any) -> bool:
         """Raises RedisError unless some node answers."""
-        found = _exchange({node: [(("PING",), {})] for node in self.nodes.some()})
+        found = self._exchange({node: [(("PING",), {})] for node in self.nodes.some()})
         errors = [answer for answer in found.values() if isinstance(answer, RedisError)]
         if len(errors) == len(found):
             raise errors[0]
@@ -85,7 +82,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
         """Of every node that has keys, also of one that does not answer."""
         return [node.address for node in self.nodes.all()]
 
-    def ask_each(self, *commands: tuple[str, ...]) -> dict[str, _Answers]:
+    def ask_each(self, *commands: tuple[str, ...]) -> dict[str, Answers]:
         """What each node answers, by its address; None where it refuses. For commands that only read.
 
         A node that does not answer, or cannot at the moment, is left out.
@@ -93,12 +90,12 @@ class Client(_RedisCommands):  # type: ignore[misc]
         Raises:
             redis.RedisError: every node is.
         """
-        asked: list[_Command] = [(args, {}) for args in commands]
-        results = _exchange(dict.fromkeys(self.nodes.some(), asked))
+        asked: list[Command] = [(args, {}) for args in commands]
+        results = self._exchange(dict.fromkeys(self.nodes.some(), asked))
         # A connection that was closed while idle is replaced.
         broken = [node for node, result in results.items() if isinstance(result, redis.ConnectionError)]
-        results |= _exchange(dict.fromkeys(broken, asked))
-        found: dict[str, _Answers] = {}
+        results |= self._exchange(dict.fromkeys(broken, asked))
+        found: dict[str, Answers] = {}
         trouble: RedisError | None = None
         for node, result in results.items():
             answers = result if isinstance(result, list) else [result]
@@ -115,25 +112,27 @@ class Client(_RedisCommands):  # type: ignore[misc]
         return found
 
     def close(self) -> None:
+        self._ready.retain(())
         self._kept.retain(())
+        self._version = None
         self.nodes.close()
 
-    def begin(self, commands: Sequence[_Command]) -> Begun | None:
+    def begin(self, commands: Sequence[Command]) -> Begun | None:
         """Sends commands, and waits for nothing; `run` goes on with it. None: not without a wait.
 
         Source of what can be begun: `keep`. Whoever begins must see to `end`.
         """
-        if not self._kept.are_plain:
+        if not self._ready.are_plain:
             return None
         groups = self._by_node(commands, range(len(commands)), [None] * len(commands))
         if sum(map(len, groups.values())) < len(commands):
             return None
         connections: dict[Node, Any] = {}
         for node in groups:
-            connection = self._kept.take(node)
+            connection = self._ready.take(node)
             if connection is None:
                 for other, unused in connections.items():
-                    self._kept.keep(other, unused)
+                    self._ready.keep(other, unused)
                 return None
             connections[node] = connection
         try:
@@ -145,41 +144,41 @@ class Client(_RedisCommands):  # type: ignore[misc]
 
     def end(self, begun: Begun) -> None:
         """Its connections carry what is begun next, or are closed if answers are still to come."""
-        begun.close(self._kept)
+        begun.close(self._ready)
 
-    def keep(self, commands: Sequence[_Command]) -> None:
+    def keep(self, commands: Sequence[Command]) -> None:
         """Sees to connections for `begin`, to the nodes of these commands. It may take a while."""
-        if not self._kept.are_plain:
+        if not self._ready.are_plain:
             return
         groups = self._by_node(commands, range(len(commands)), [None] * len(commands))
-        self._kept.retain(self.nodes.all())
+        self._ready.retain(self.nodes.all())
         with suppress(RedisError):
-            self._kept.add(groups)
+            self._ready.add(groups)
 
     def run(
         self,
-        commands: Sequence[_Command],
+        commands: Sequence[Command],
         *,
         replicas: int = 0,
         repeats: bool = True,
         begun: Begun | None = None,
-    ) -> _Answers:
+    ) -> Answers:
         """What each is answered, or the exception that says why it is not.
 
         The commands of a node run in their order. With `replicas`, those count as answered only if
         as many replicas of their node hold what was written. Without `repeats`, they are not sent
         again when a connection breaks. What is `begun` is not sent at first, only awaited.
         """
-        answers: _Answers = [None] * len(commands)
+        answers: Answers = [None] * len(commands)
         left = list(range(len(commands)))
         for round_ in range(_ROUNDS):
-            results: Mapping[Node, _Answers | RedisError]
+            results: Mapping[Node, Answers | RedisError]
             if begun is not None and round_ == 0:
                 groups, results = begun.groups, begun.results()
             else:
                 groups = self._by_node(commands, left, answers)
                 sent = {node: [commands[index] for index in indexes] for node, indexes in groups.items()}
-                results = _exchange(sent, replicas)
+                results = self._exchange(sent, replicas)
             for node, result in results.items():
                 found = result if isinstance(result, list) else [result] * len(groups[node])
                 for index, answer in zip(groups[node], found, strict=True):
@@ -187,7 +186,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
                 if isinstance(result, list):
                     self.nodes.answered(node)
                 if isinstance(result, redis.TimeoutError) or (isinstance(result, RedisError) and round_ > 0):
-                    self.nodes.silent(node, result)
+                    self._silent(node, result)
             may_break = repeats and round_ == 0
             left = [index for index in left if self._is_to_repeat(answers[index], broken=may_break)]
             if not left:
@@ -195,7 +194,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
         return answers
 
     def _by_node(
-        self, commands: Sequence[_Command], wanted: Iterable[int], answers: _Answers
+        self, commands: Sequence[Command], wanted: Iterable[int], answers: Answers
     ) -> dict[Node, list[int]]:
         """Which to send where; what has no node is answered with the reason."""
         groups: dict[Node, list[int]] = {}
@@ -207,12 +206,52 @@ class Client(_RedisCommands):  # type: ignore[misc]
                     # It concerns the command before it, if there is any.
                     node = node or self.nodes.some()[0]
                 else:
-                    node = self.nodes.of(args[3] if args[0] in _SCRIPTS else args[1])
+                    node = self.nodes.of(args[3] if args[0] in SCRIPTS else args[1])
             except redis.ConnectionError as error:
                 node, answers[index] = None, error
             else:
                 groups.setdefault(node, []).append(index)
         return groups
+
+    def _exchange(
+        self, groups: Mapping[Node, Sequence[Command]], replicas: int = 0
+    ) -> dict[Node, Answers | RedisError]:
+        """Sends to every node before it listens to any. A node's answers, or why it gave none."""
+        found: dict[Node, Answers | RedisError] = {}
+        under_way: list[Exchange] = []
+        try:
+            for node, commands in groups.items():
+                try:
+                    under_way.append(Exchange(node, self._connection(node), commands, replicas))
+                    under_way[-1].send()
+                except (redis.ConnectionError, redis.TimeoutError) as error:
+                    found[node] = error
+            for exchange in under_way:
+                if exchange.node not in found:
+                    try:
+                        found[exchange.node] = exchange.answers()
+                    except (redis.ConnectionError, redis.TimeoutError) as error:
+                        found[exchange.node] = error
+        finally:
+            for exchange in under_way:
+                if exchange.is_over:
+                    self._kept.keep(exchange.node, exchange.connection)
+                else:
+                    drop(exchange.node, exchange.connection)
+        return found
+
+    def _connection(self, node: Node) -> Any:
+        version = self.nodes.version
+        if version != self._version:
+            self._kept.retain(self.nodes.all())
+            self._version = version
+        return self._kept.take(node) or node.client.connection_pool.get_connection()
+
+    def _silent(self, node: Node, error: RedisError) -> None:
+        self.nodes.silent(node, error)
+        # What is kept for it is as dead.
+        self._ready.drop_idle(node)
+        self._kept.drop_idle(node)
 
     def _is_to_repeat(self, answer: Any, *, broken: bool) -> bool:
         if isinstance(answer, MovedError):
@@ -233,90 +272,20 @@ class Batch(_RedisCommands):  # type: ignore[misc]
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._commands: list[_Command] = []
+        self._commands: list[Command] = []
 
     def execute_command(self, *args: Any, **options: Any) -> Self:
         self._commands.append((args, options))
         return self
 
-    def execute(self, *, raise_on_error: bool = True, replicas: int = 0, repeats: bool = True) -> _Answers:
+    def execute(self, *, raise_on_error: bool = True, replicas: int = 0, repeats: bool = True) -> Answers:
         """See `Client.run`. Raises the first exception among the answers if `raise_on_error`."""
         commands, self._commands = self._commands, []
+        if not commands:
+            return []
         answers = self._client.run(commands, replicas=replicas, repeats=repeats)
         if raise_on_error:
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
         return answers
-
-
-def _exchange(
-    groups: Mapping[Node, Sequence[_Command]], replicas: int = 0
-) -> dict[Node, _Answers | RedisError]:
-    """Sends to every node before it listens to any. A node's answers, or why it gave none."""
-    found: dict[Node, _Answers | RedisError] = {}
-    with ExitStack() as stack:
-        under_way: dict[Node, _Exchange] = {}
-        for node, commands in groups.items():
-            try:
-                under_way[node] = stack.enter_context(_Exchange(node.client, commands, replicas))
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                found[node] = error
-        for node, exchange in under_way.items():
-            try:
-                found[node] = exchange.answers()
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                found[node] = error
-    return found
-
-
-class _Exchange:
-    """Commands on one connection, under way to one server."""
-
-    def __init__(self, client: Any, commands: Sequence[_Command], replicas: int) -> None:
-        self._client = client
-        self._commands = commands
-        self._replicas = replicas
-        self._answered = False
-        self._connection = client.connection_pool.get_connection()
-
-    def __enter__(self) -> Self:
-        try:
-            self._send()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._answered:
-            # What is still to come must not be taken for the answer to another command.
-            self._connection.disconnect()
-        self._client.connection_pool.release(self._connection)
-
-    def _send(self) -> None:
-        commands = [args for args, _ in self._commands]
-        if self._replicas:
-            # WAIT speaks of the writes of its own connection.
-            commands.append(("WAIT", self._replicas, _REPLICA_WAIT_MS))
-        self._connection.send_packed_command([pack_commands(commands)])
-
-    def answers(self) -> _Answers:
-        answers = [self._answer(args[0], options) for args, options in self._commands]
-        held_by = self._answer("WAIT", {}) if self._replicas else 0
-        self._answered = True
-        if isinstance(held_by, ResponseError):
-            return [held_by] * len(answers)
-        if held_by < self._replicas:
-            too_few = Unavailable("Too few replicas hold the event; try again.")
-            return [answer if isinstance(answer, ResponseError) else too_few for answer in answers]
-        return answers
-
-    def _answer(self, name: str, options: Mapping[str, Any]) -> Any:
-        try:
-            if name in _SCRIPTS:
-                # redis-py does nothing with what a script returns, after a long look at whether it does.
-                return self._connection.read_response()
-            return self._client.parse_response(self._connection, name, **options)
-        except ResponseError as error:
-            return error
