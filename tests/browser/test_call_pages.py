@@ -253,6 +253,7 @@ def test_an_exported_call_is_imported_as_the_same_ladder(
     page = visitor.page
     if revealed:
         page.get_by_role("button", name="Reveal personal data").click()
+        expect(page.get_by_role("button", name="Hide")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="JSON").click()
     file = tmp_path / download.value.suggested_filename
@@ -267,6 +268,7 @@ def test_an_exported_call_is_imported_as_the_same_ladder(
     page.locator(".import button").click()
     expect(page.locator(".imported")).to_contain_text("Imported, not stored")
     assert drawn(page) == exported
+    expect(page.locator(".replay")).to_be_visible()
     rows(page).nth(1).click()
     expect(page.locator(".panel")).to_contain_text("Alice Meyer" if revealed else "masked: audio, video")
     assert visitor.faults() == []
