@@ -92,7 +92,7 @@ test-all: $(TESTS)
 
 # CHROMIUM=/path/to/it where it is not in PATH.
 test-browser: $(BROWSES)
-	$(PYTEST) -n 2 tests/browser $(ARGS)
+	$(PYTEST) tests/browser -n 2 $(ARGS)
 
 screenshots: $(BROWSES)
 	$(PYTEST) tests/browser -k test_a_picture --screenshots docs/images $(ARGS)

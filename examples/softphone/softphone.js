@@ -1,5 +1,4 @@
 // A phone that rings in the browser. README.md says which functions are a backend's in a real application.
-
 const API = document.documentElement.dataset.api ?? location.origin;
 const CHANNELS = "/channels/v0/channels";
 const TYPE = "org.camaraproject.webrtc-events.v0.";
@@ -98,6 +97,7 @@ async function read({ id, token }) {
 
 function draw() {
   at("#registration").textContent = phone.registration;
+  at("#idle a").search = `registration=${phone.registration}`;
   at("#idle").hidden = Object.keys(phone.calls).length > 0;
   for (const [session, { name, from, steps, sdp }] of Object.entries(phone.calls)) {
     const card = document.getElementById(session) ?? Object.assign(at("template").content.firstElementChild.cloneNode(true), { id: session });

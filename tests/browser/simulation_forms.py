@@ -1,5 +1,7 @@
 """The forms of the console's page Simulate, filled in as a person does."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from webrtc_events.local.endpoints import Endpoints
@@ -38,4 +40,5 @@ def play(page: Page, endpoints: Endpoints, registration: str, session: str = "",
         else:
             field.fill(value)
     form.get_by_role("button", name="Start").click()
+    expect(page).to_have_url(re.compile(r"\?like="))
     expect(page.locator("#runs .run").first).to_contain_text("events accepted")

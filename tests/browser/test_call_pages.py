@@ -225,11 +225,16 @@ def test_personal_data_is_revealed_and_hidden_again(visit: Visit, call_url: str)
     expect(panel).not_to_contain_text("Alice Meyer")
     panel.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Reveal personal data").click()
+    expect(page.get_by_role("button", name="Hide")).to_be_visible()
+    # The page's script is there: a click opens the panel, not the entry's page.
+    expect(page.locator(".replay")).to_be_visible()
     rows(page).first.click()
     expect(panel).to_contain_text("Alice Meyer")
     expect(panel).to_contain_text("m=audio")
     panel.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Hide").click()
+    expect(page.get_by_role("button", name="Reveal personal data")).to_be_visible()
+    expect(page.locator(".replay")).to_be_visible()
     rows(page).first.click()
     expect(panel).not_to_contain_text("Alice Meyer")
 
@@ -248,6 +253,7 @@ def test_an_exported_call_is_imported_as_the_same_ladder(
     page = visitor.page
     if revealed:
         page.get_by_role("button", name="Reveal personal data").click()
+        expect(page.get_by_role("button", name="Hide")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="JSON").click()
     file = tmp_path / download.value.suggested_filename
@@ -262,6 +268,7 @@ def test_an_exported_call_is_imported_as_the_same_ladder(
     page.locator(".import button").click()
     expect(page.locator(".imported")).to_contain_text("Imported, not stored")
     assert drawn(page) == exported
+    expect(page.locator(".replay")).to_be_visible()
     rows(page).nth(1).click()
     expect(page.locator(".panel")).to_contain_text("Alice Meyer" if revealed else "masked: audio, video")
     assert visitor.faults() == []

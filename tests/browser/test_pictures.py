@@ -68,7 +68,7 @@ def test_a_picture_of_each_page_of_the_console(
 def test_a_picture_of_the_softphone(
     service: Endpoints, visit: Visit, scheme: Scheme, screenshots: Path
 ) -> None:
-    visitor = visit(f"{service.api}/softphone/", width=480, height=400, scheme=scheme)
+    visitor = visit(f"{service.api}/softphone/", width=520, height=380, scheme=scheme)
     expect(visitor.page.locator("#state")).to_have_text("Ready")
     registration = visitor.page.locator("#registration").inner_text()
     player = visit(service.console).page

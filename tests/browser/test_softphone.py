@@ -1,5 +1,6 @@
 """The softphone of examples/, while all around it comes and goes."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,12 @@ def call_for(registration: str, name: str) -> list[Json]:
     """The events of a recorded call, as if somebody called now."""
     events = played_anew(load_recording(name), round(SystemClock().now() * 1000))
     return [event | {"subject": registration} for event in events]
+
+
+def test_it_is_short_enough_to_be_read() -> None:
+    folder = Path(__file__).parents[2] / "examples" / "softphone"
+    names = ("index.html", "softphone.js")
+    assert sum(len((folder / name).read_text().splitlines()) for name in names) < 150
 
 
 def phone_in(visitor: Visitor, address: str) -> tuple[Page, str]:
@@ -128,3 +135,15 @@ def test_a_second_tab_waits_for_the_first(service: Endpoints, visit: Callable[..
     first.close()
     expect(second.locator("#state")).to_have_text("Ready")
     assert second.locator("#registration").inner_text() == registration
+
+
+def test_a_first_call_is_two_clicks_away(service: Endpoints, visit: Callable[..., Visitor]) -> None:
+    page, registration = phone_in(visit("about:blank"), f"{service.api}/softphone/")
+    address = page.url
+    page.get_by_role("link", name="Simulate").click()
+    expect(page.locator("#play-form").get_by_label("Registration")).to_have_value(registration)
+    page.get_by_role("button", name="Start").click()
+    expect(page).to_have_url(re.compile(r"\?like="))
+    page.goto(address)
+    expect(page.locator("article")).to_have_class("ringing")
+    expect(page.locator("article h2")).to_have_text("Alice Meyer")

@@ -104,7 +104,9 @@ class _Cycle(RequestResponseCycle):
         return {"type": "http.disconnect"} if self._is_to_end and self._is_stream else message
 
     def ask_to_end(self) -> None:
-        """The server stops: an answer that has no end by itself is to be ended, as if its reader had left."""
+        """An answer that has no end by itself is to be ended, as if its reader had left: the server stops, or
+        the reader has closed its side.
+        """
         self._is_to_end = True
         if self._is_stream:
             self.message_event.set()
@@ -272,12 +274,13 @@ class HttpProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client that closes its side once it has asked gets its answer, and then the connection's end.
 
-        What it sent behind a request that is still under way is not read. One of TLS cannot stay open
-        for one side.
+        A reader of an event stream has left by that. What it sent behind a request that is still under way is
+        not read. One of TLS cannot stay open for one side.
         """
         is_answered_yet = self._is_answered or self._framing.in_body
         if not is_answered_yet:
             self.cycle.keep_alive = False
+            self.cycle.ask_to_end()
         return not is_answered_yet and self.scheme != "https"
 
     def connection_lost(self, exc: Exception | None) -> None:

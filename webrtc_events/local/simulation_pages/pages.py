@@ -58,9 +58,10 @@ class _Pages:
         self._sink = sink
 
     def index(self) -> str:
-        """`?like=ID` fills the form as it was for that simulation."""
+        """`?like=ID` fills the form as for that simulation, `?registration=ID` names who is called."""
         like = self._simulations.progress(request.args.get("like", ""))
-        return self._page(_played(like), _subscribed(like, self._sink))
+        called = {name: value for name, value in request.args.items() if name == "registration"}
+        return self._page(_played(like, called), _subscribed(like, self._sink))
 
     def start(self) -> Response | tuple[str, int]:
         try:
@@ -110,11 +111,11 @@ class _Pages:
         )
 
 
-def _played(like: Progress | None) -> _Filled:
+def _played(like: Progress | None, given: Mapping[str, str] | None = None) -> _Filled:
     """A recorded call leaves the fields of a composed one as they are at first."""
     seed = random.randrange(1, _SEEDS)  # noqa: S311 - chooses another call, not a secret
     usual = SimulationRequest(call=CallPlan(seed=seed)).as_form()
-    return _Filled({**usual, **(like.request.as_form() if like is not None else {})})
+    return _Filled({**usual, **(like.request.as_form() if like is not None else {}), **(given or {})})
 
 
 def _subscribed(like: Progress | None, sink: str) -> _Filled:
