@@ -277,11 +277,11 @@ class HttpProtocol(HttpToolsProtocol):
         A reader of an event stream has left by that. What it sent behind a request that is still under way is
         not read. One of TLS cannot stay open for one side.
         """
-        is_answered_yet = self._is_answered or self._framing.in_body
-        if not is_answered_yet:
-            self.cycle.keep_alive = False
-            self.cycle.ask_to_end()
-        return not is_answered_yet and self.scheme != "https"
+        if not isinstance(self.cycle, _Cycle) or self._is_answered or self._framing.in_body:
+            return False
+        self.cycle.keep_alive = False
+        self.cycle.ask_to_end()
+        return self.scheme != "https"
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._await(None)
