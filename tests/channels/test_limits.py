@@ -158,13 +158,16 @@ def test_a_subscription_that_no_reader_was_told_of_is_found_by_a_look(
 ) -> None:
     """A hint is only a hint."""
     monkeypatch.setattr(readers.Readers, "_tell", lambda self: self._told.clear())
+    # Late enough for what is published meanwhile.
+    monkeypatch.setattr(readers, "_FIRST_LOOK_S", 5.0)
     channel = service.make()
     service.subscribed(channel)
     numbers = service.publish(2)
+    eventually(lambda: raw_store.xlen(P.channel_log(channel.id)) == 2, "both are in the log")
     reader = service.read(channel)
     assert reader.wait_events(2).numbers() == numbers
     numbers += service.publish(1)
-    # The first look comes a second after the reader.
+    # The first look comes some seconds after the reader.
     assert reader.wait_events(3).numbers() == numbers
 
 
