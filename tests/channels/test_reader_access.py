@@ -88,6 +88,19 @@ def test_what_is_below_the_address_of_channels_is_no_web_server(service: Stack, 
     assert_error(service.subscribe(Channel("", BASE + path, "")), 400, "INVALID_SINK")
 
 
+@pytest.mark.parametrize("claims", [{"client_id": "other"}, {}], ids=["another's", "one's own"])
+@pytest.mark.parametrize("base", ["HTTPS://channels.localhost", "https://CHANNELS.localhost:443"])
+def test_another_spelling_of_a_channels_url_is_no_sink(
+    service: Stack, base: str, claims: dict[str, str]
+) -> None:
+    """Written as URLs of sinks are, it is that of the channel, whoever's it is."""
+    channel = service.make()
+    service.subscribed(channel)
+    other = Channel("", channel.sink.replace("https://channels.localhost", base), "")
+    assert_error(service.subscribe(other, claims=claims), 400, "INVALID_SINK")
+    assert service.read(channel).wait_events(len(service.publish(1))).numbers() == [1]
+
+
 def test_a_deleted_channel_is_no_sink(service: Stack) -> None:
     channel = service.make()
     service.delete(channel)

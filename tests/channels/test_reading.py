@@ -1,9 +1,12 @@
 """Subscribe with a channel as the sink, publish, and read: nothing is missed and nothing comes twice."""
 
 import pytest
+import redis
 
 from tests.channels.conftest import Stack
+from tests.harness.valkeys import eventually
 from webrtc_events.contract.documents import load_public
+from webrtc_events.store.keys import partition_of
 
 
 def test_what_is_published_is_read(service: Stack) -> None:
@@ -128,6 +131,20 @@ def test_a_deleted_channel_tells_its_readers_and_ends_its_subscriptions(service:
     assert shown["status"] == "EXPIRED"
     assert service.read(channel).status == 404
     assert service.acknowledge(channel, "1-1").status_code == 404
+    assert service.delete(channel).status_code == 404
+
+
+def test_a_damaged_subscription_holds_up_no_deletion(
+    service: Stack, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    channel = service.make()
+    made = [service.subscribed(channel) for _ in range(3)]
+    for damaged in made[:2]:
+        raw_store.hset(partition_of("r1", 64).subscription(damaged), "format", "none")
+    assert service.delete(channel).status_code == 204
+    assert f"damaged subscription={made[0]}" in caplog.text
+    path = f"/webrtc-events/v0.2/subscriptions/{made[2]}"
+    eventually(lambda: service.api("GET", path).json()["status"] == "EXPIRED", "the other one ends")
     assert service.delete(channel).status_code == 404
 
 

@@ -143,6 +143,19 @@ def test_slow_paths_have_half_of_what_their_host_may_have_and_take_turns() -> No
     assert isinstance(yard.acquire(path=2), Permit)
 
 
+def test_a_client_with_one_slow_path_does_not_wait_behind_all_of_another() -> None:
+    yard = Yard().warm()
+    for path in range(100, 300):
+        yard.limiter._paths.hangs(path)
+        yard.acquire(client="greedy", path=path)
+    for path in (1, 2):
+        yard.limiter._paths.hangs(path)
+    assert isinstance(yard.acquire(client="modest", path=1), Permit)
+    second = yard.acquire(client="modest", path=2)
+    assert isinstance(second, Deferred)
+    assert second.delay_s < 10
+
+
 def test_a_slow_path_that_answers_is_slow_no_longer() -> None:
     yard = Yard(WIDE).warm(answers=70)
     (permit,) = hung(yard, 1)

@@ -216,6 +216,10 @@ def test_what_is_late_takes_from_what_a_host_does_in_a_second() -> None:
 def test_slow_paths_have_their_turns_one_after_the_other() -> None:
     """Four at once, each for 12.5 s."""
     host = answering_in(0.5, answers=8)
-    assert [host.next_turn_s(10.0) for _ in range(3)] == [10, 13.125, 16.25]
-    assert host.next_turn_s(18.0) == 19.375
-    assert host.next_turn_s(30.0) == 30
+    assert [host.next_turn_s("c", 10.0) for _ in range(3)] == [10, 13.125, 16.25]
+    assert host.next_turn_s("c", 18.0) == 19.375
+    assert host.next_turn_s("c", 30.0) == 30
+    # Clients share them while both have some.
+    assert [host.next_turn_s("d", 30.0) for _ in range(2)] == [30, 36.25]
+    assert host.next_turn_s("c", 30.0) == 36.25
+    assert host.next_turn_s("c", 60.0) == 60

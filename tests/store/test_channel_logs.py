@@ -103,6 +103,7 @@ class LogMachine(RuleBasedStateMachine):
     def read_from(self, back: int) -> None:
         after = max(0, self.number - back)
         page = page_of(self.store, self.channel, P, after)
+        self.drop_old()
         assert [event.number for event in page.events] == [
             entry.number for entry in self.entries if entry.number > after
         ]
@@ -115,18 +116,25 @@ class LogMachine(RuleBasedStateMachine):
     @invariant()
     def all_that_is_not_acknowledged_is_read_without_a_cursor(self) -> None:
         page = page_of(self.store, self.channel, P)
+        self.drop_old()
         assert page.after == max(self.acked, self.gone)
         assert [event.number for event in page.events] == [entry.number for entry in self.entries]
         assert page.missed == max(0, self.gone - self.acked)
         assert not page.more
+
+    def is_too_old(self, entry: Entry) -> bool:
+        return (self.step - entry.step) * STEP_S > AGE_S
+
+    def drop_old(self) -> None:
+        while self.entries and self.is_too_old(self.entries[0]):
+            self.gone = self.entries.pop(0).number
 
     def trim(self) -> None:
         while self.entries:
             oldest = self.entries[0]
             length = len(self.entries)
             too_many = length > LENGTH or self.bytes - oldest.before > BYTES
-            too_old = (self.step - oldest.step) * STEP_S > AGE_S
-            if not (too_many and length > 1) and not too_old:
+            if not (too_many and length > 1) and not self.is_too_old(oldest):
                 return
             self.gone = self.entries.pop(0).number
 
@@ -215,6 +223,47 @@ def test_a_log_lives_twice_as_long_as_its_channel(
     ttl = [raw_store.ttl(key) for key in (P.channel(channel.id), P.channel_log(channel.id))]
     assert all(190 < seconds <= 200 for seconds in ttl)
     assert 90 < raw_store.ttl(f"channel:{{{channel.id}}}") <= 100
+
+
+def test_however_many_became_too_old_none_of_them_is_read(store_with: Callable[..., Store]) -> None:
+    store = store_with(channel_age_s=60)
+    channel = new_channel(store)
+    listening(store, channel)
+    for _ in range(20):
+        write(store, channel, *[10] * 16)
+    store.scripts.offset_ms += 40_000
+    write(store, channel, 10)
+    store.scripts.offset_ms += 40_000
+    page = page_of(store, channel, P, 100)
+    assert [event.number for event in page.events] == [321]
+    assert page.missed == 220
+
+
+def test_a_log_that_nobody_reads_lives_no_longer_than_its_events(
+    raw_store: "redis.Redis", store_with: Callable[..., Store]
+) -> None:
+    store = store_with(channel_idle_s=1000, channel_age_s=60)
+    channel = new_channel(store)
+    listening(store, channel)
+    write(store, channel, 1, 1)
+    log = P.channel_log(channel.id)
+    assert 50 < raw_store.ttl(log) <= 60
+    store.scripts.offset_ms += 30_000
+    store.channel_logs.keep(channel.id, [P.number])
+    assert 20 < raw_store.ttl(log) <= 35
+    assert 1990 < raw_store.ttl(P.channel(channel.id)) <= 2000
+
+
+def test_events_that_went_with_the_log_were_missed(store: Store, raw_store: "redis.Redis") -> None:
+    channel = new_channel(store)
+    listening(store, channel)
+    write(store, channel, 1, 1, 1)
+    raw_store.delete(P.channel_log(channel.id))
+    assert page_of(store, channel, P, 1).missed == 2
+    write(store, channel, 1)
+    page = page_of(store, channel, P, 1)
+    assert ([event.number for event in page.events], page.missed) == ([4], 2)
+    assert page_of(store, channel, P, 3).missed == 0
 
 
 def test_what_is_removed_is_not_made_again_by_who_keeps_it(store: Store, raw_store: "redis.Redis") -> None:

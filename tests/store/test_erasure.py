@@ -10,7 +10,7 @@ import redis
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation, session_status
 from tests.harness.channels import listening, new_channel, page_of
-from tests.store.call_notes import accepted, recorded
+from tests.store.call_notes import accepted, recorded, recorder_of
 from webrtc_events.core.model import EventType, NetworkEvent, Registration, Subscription
 from webrtc_events.core.outcomes import ScheduledRetry, SinkResult
 from webrtc_events.store.erasure import Erasure, Traces
@@ -19,6 +19,7 @@ from webrtc_events.store.keys import (
     RECENT_CALLS_KEY,
     Partition,
     call_trace_key,
+    erased_key,
     partition_of,
     session_state_key,
 )
@@ -125,6 +126,29 @@ def test_a_trace_alone_is_something_to_erase(
     assert traces
     assert traces.calls == [call_trace_key("mine")]
     assert not erase(erasure)
+
+
+def test_what_is_noted_of_it_meanwhile_is_in_no_trace(
+    store: Store, erasure: Erasure, raw_store: "redis.Redis"
+) -> None:
+    """Of an attempt that was under way, or that the buffer still had."""
+    recorded(store, accepted("mine", registration="r1"))
+    recorder = recorder_of(store)
+    recorder.record([accepted("mine", registration="r1"), accepted("others", registration=OTHER)])
+    erase(erasure)
+    recorder.flush()
+    recorder.record([accepted("later", registration="r1")])
+    recorder.flush()
+    assert raw_store.keys("session:*:trace") == [call_trace_key("others")]
+    assert raw_store.zrange(RECENT_CALLS_KEY, 0, -1) == ["others"]
+    assert not erasure.find("r1")
+    # Only for a while, and without its name.
+    (note,) = raw_store.keys("erased:*")
+    assert note == erased_key("r1")
+    assert 110 < raw_store.ttl(note) <= 120
+    raw_store.delete(note)
+    recorded(store, accepted("later", registration="r1"))
+    assert call_trace_key("later") in raw_store.keys("session:*:trace")
 
 
 def test_the_others_are_untouched(store: Store, erasure: Erasure, raw_store: "redis.Redis") -> None:

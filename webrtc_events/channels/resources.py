@@ -7,7 +7,7 @@ from webrtc_events.contract.channels_types import Channel as ChannelResource
 from webrtc_events.contract.channels_types import NewChannel
 from webrtc_events.core.channel_urls import CHANNEL_ID, ChannelUrls
 from webrtc_events.core.clock import format_time
-from webrtc_events.core.errors import NotFound, TooManyRequests
+from webrtc_events.core.errors import DamagedRecord, NotFound, TooManyRequests
 from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.core.model import Caller, Status, TerminationReason
 from webrtc_events.store.channel_records import Channel
@@ -70,11 +70,18 @@ class ChannelResources:
             logs.tell(channel_id, Partition(partition))
         for subscription_id in subscriptions_of(self._store, ending, self._urls.url_of(channel_id)):
             # What waits becomes dead letters, as with a sink that answers 410.
+            self._end(subscription_id)
+        self._store.channels.remove(ending)
+        log.info("deleted channel=%s", channel_id)
+
+    def _end(self, subscription_id: str) -> None:
+        try:
             self._store.subscriptions.end(
                 subscription_id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
             )
-        self._store.channels.remove(ending)
-        log.info("deleted channel=%s", channel_id)
+        except DamagedRecord as error:
+            # Once it is mended it ends at its next event; the others do not wait for that.
+            self._store.damage.report(error.name, error.why)
 
     def _own(self, caller: Caller, channel_id: str) -> Channel:
         found = self._store.channels.get(channel_id) if CHANNEL_ID.fullmatch(channel_id) else None

@@ -37,7 +37,7 @@ from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import HostSignal, Unreachable
 from webrtc_events.delivery.known_paths import KnownPaths
 from webrtc_events.delivery.new_host_queue import NewHostQueue
-from webrtc_events.delivery.shares import SHARE, Account, HostStanding, Pool
+from webrtc_events.delivery.shares import SHARE, HostStanding, Pool
 from webrtc_events.delivery.unwell_hosts import UnwellHosts
 
 __all__ = ["HostLimiter"]
@@ -118,7 +118,7 @@ class HostLimiter(Generic[T]):
             return self._defer(host, client, now_s)
         self._note_slow(host, now_s)
         slow = self._paths.is_slow(path) and host.health.answered
-        if slow and (slow_s := self._slow_wait_s(host, account.permits, path, now_s)) > 0:
+        if slow and (slow_s := self._slow_wait_s(host, client, path, now_s)) > 0:
             return self._defer_by(slow_s, client, now_s)
         if (
             (host.requests.late or host.requests.hanging)
@@ -246,11 +246,12 @@ class HostLimiter(Generic[T]):
     def _may_have_more(self, host: HostRecord, now_s: float, *, prompt: bool) -> bool:
         return host.has_room(now_s) and host.requests.count < self._permits.share(prompt=prompt)
 
-    def _slow_wait_s(self, host: HostRecord, account: Account, path: int, now_s: float) -> float:
+    def _slow_wait_s(self, host: HostRecord, client: str, path: int, now_s: float) -> float:
         """How long a slow path of the host is to wait; 0 if it may go as others do."""
+        account = self._clients.get(client).permits
         turn_s = self._paths.turn_s(path)
         if turn_s == float("inf"):
-            turn_s = host.next_turn_s(now_s)
+            turn_s = host.next_turn_s(client, now_s)
             self._paths.give_turn(path, turn_s)
         if turn_s > now_s:
             return min(turn_s - now_s, _MAX_QUEUE_DEFERRAL_S * (0.5 + 0.5 * self._random()))

@@ -51,7 +51,7 @@ class HostRecord:
     __slots__ = (
         "_deferred_until_s",
         "_granted_s",
-        "_slow_turn_s",
+        "_slow_turns_s",
         "current",
         "health",
         "name",
@@ -68,7 +68,9 @@ class HostRecord:
         self.touched_s = 0.0
         # New, and there was no permit when it came.
         self.passed_over = False
-        self._deferred_until_s = self._slow_turn_s = self._granted_s = float("-inf")
+        self._deferred_until_s = self._granted_s = float("-inf")
+        # The latest of each client.
+        self._slow_turns_s: dict[str, float] = {}
 
     def standing(self, now_s: float) -> HostStanding:
         if self.prompt(now_s):
@@ -175,10 +177,19 @@ class HostRecord:
             return _MAX_DEFERRAL_S * (0.5 + 0.5 * random())
         return max(self._deferred_until_s - now_s, _MIN_DEFERRAL_S)
 
-    def next_turn_s(self, now_s: float) -> float:
-        """When one more slow path has its turn: each holds its permit until it times out."""
-        self._slow_turn_s = max(now_s, self._slow_turn_s + _HANGING_S / self.max_slow)
-        return self._slow_turn_s
+    def next_turn_s(self, client: str, now_s: float) -> float:
+        """When one more slow path of the client has its turn: each holds its permit until it times out.
+
+        Clients share the turns: who has one such path does not wait behind all of another.
+        """
+        spacing_s = _HANGING_S / self.max_slow
+        latest_s = self._slow_turns_s.pop(client, float("-inf"))
+        if self._slow_turns_s:
+            others = self._slow_turns_s.items()
+            self._slow_turns_s = {other: turn_s for other, turn_s in others if turn_s + spacing_s > now_s}
+        turn_s = max(now_s, latest_s + spacing_s * (len(self._slow_turns_s) + 1))
+        self._slow_turns_s[client] = turn_s
+        return turn_s
 
     def _limit_in(self, ahead_s: float, response_s: float) -> float:
         """Its limit by then, which doubles with each round trip while all is well.

@@ -87,7 +87,7 @@ class SubscriptionRequest:
             device=detail.get("deviceId"),
             headers=_checked_headers(request),
             credential=_credential(request.get("sinkCredential")),
-            sink=_checked_sink(request, policy) if channel is None else request["sink"],
+            sink=_web_sink(request, policy, channels) if channel is None else request["sink"],
             channel=channel,
             shown=_shown(request),
             expires_at_ms=_expire_time(config.get("subscriptionExpireTime")),
@@ -189,11 +189,16 @@ def no_such_channel() -> InvalidArgument:
     return InvalidArgument("$.sink: there is no such channel of this client", code="INVALID_SINK")
 
 
-def _checked_sink(request: HTTPSubscriptionRequest, policy: AddressPolicy) -> str:
+def _web_sink(request: HTTPSubscriptionRequest, policy: AddressPolicy, channels: ChannelUrls) -> str:
+    """The address of a web server."""
     try:
-        return _sink_url(request["sink"], policy)
+        sink = _sink_url(request["sink"], policy)
     except ValueError as error:
         raise InvalidArgument(f"$.sink: {error}", code="INVALID_SINK") from None
+    # Workers know a channel by its URL: no other spelling of it gets past the look at whose channel it is.
+    if channels.covers(sink):
+        raise no_such_channel()
+    return sink
 
 
 @lru_cache(_SINKS)

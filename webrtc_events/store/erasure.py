@@ -15,6 +15,7 @@ from webrtc_events.store.keys import (
     Partition,
     call_trace_key,
     client_key,
+    erased_key,
     partition_of,
     session_of_trace,
     session_state_key,
@@ -28,6 +29,8 @@ from webrtc_events.store.store import Store
 __all__ = ["Erasure", "Traces"]
 
 _ROUNDS = 3
+# An attempt that is under way ends before its lease does, and is in the trace of its call a moment later.
+_TRACES_KEPT_OUT_MS = 120_000
 _FIELDS = ("registration", "client", "session", "format")
 # Of a session's state; its other fields are the registrations that it involves.
 _LATEST_STATUS = ("name", "payload", "at", "count", "last")
@@ -93,7 +96,12 @@ class Erasure:
         )
 
     def erase(self, traces: Traces) -> None:
-        """Live subscriptions end without a word to their sinks; a claim under way settles as lost."""
+        """Live subscriptions end without a word to their sinks; a claim under way settles as lost.
+
+        For two minutes no trace of a call is written that names the registration.
+        """
+        with store_errors():
+            self._redis.set(erased_key(traces.registration), "", px=_TRACES_KEPT_OUT_MS)
         for _ in range(_ROUNDS):
             self._erase(traces)
             # What dispatchers wrote meanwhile names the registration. Whoever goes on publishing has no end.

@@ -25,6 +25,7 @@ __all__ = [
     "client_key",
     "end_note",
     "end_notes_of",
+    "erased_key",
     "new_subscription_id",
     "partition_of",
     "partition_of_subscription",
@@ -241,6 +242,14 @@ def call_trace_key(media_session_id: str) -> str:
 def session_of_trace(key: str) -> str:
     """The mediaSessionId in a key that `call_trace_key` made."""
     return key.removeprefix("session:{").removesuffix("}:trace")
+
+
+def erased_key(registration: str) -> str:
+    """string with TTL: the registration was erased a moment ago, so no trace that is written late names it.
+
+    By its hash: to be erased is no reason to be named.
+    """
+    return f"erased:{{{hashlib.sha256(registration.encode('utf-8', 'surrogateescape')).hexdigest()}}}"
 
 
 def bucket_key(client: str) -> str:

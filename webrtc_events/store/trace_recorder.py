@@ -107,8 +107,8 @@ class TraceRecorder:
         left, unanswered = self._unanswered, []
         try:
             while left:
-                batches = left[:_WRITTEN_AT_ONCE]
-                done = self._writes.write(batches)
+                batches = self._writes.wanted(left[:_WRITTEN_AT_ONCE])
+                done = self._writes.write(batches) if batches else []
                 left = left[_WRITTEN_AT_ONCE:]
                 for batch, is_done in zip(batches, done, strict=True):
                     if is_done:

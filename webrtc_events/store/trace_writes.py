@@ -19,7 +19,7 @@ from webrtc_events.core.call_trace import (
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.connection import Connection
-from webrtc_events.store.keys import RECENT_CALLS_KEY, call_trace_key
+from webrtc_events.store.keys import RECENT_CALLS_KEY, call_trace_key, erased_key
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 
 __all__ = ["Noted", "TraceBatch", "TraceLimits", "TraceWrites"]
@@ -57,13 +57,14 @@ class Noted:
 class TraceBatch:
     """What one run of a script adds to the trace of a session. `last_ms`: the moment of its last entry.
 
-    `stands_for`: its entries, with those that gaps among them stand for.
+    `stands_for`: its entries, with those that gaps among them stand for. `registrations`: that they name.
     """
 
     session: str
     last_ms: int
     entries: int
     stands_for: int
+    registrations: frozenset[str]
     call: Call
 
 
@@ -88,6 +89,21 @@ class TraceWrites:
             size += len(text)
         if texts:
             yield self._batch(session, noted[start:], texts[start:])
+
+    def wanted(self, batches: Sequence[TraceBatch]) -> list[TraceBatch]:
+        """Without those of a registration that was erased meanwhile: an attempt may have outlived it.
+
+        Raises:
+            Unavailable: some cannot be told.
+        """
+        named = sorted(frozenset[str]().union(*(batch.registrations for batch in batches)))
+        with store_errors():
+            pipe = self._connection.client.pipeline()
+            for registration in named:
+                pipe.exists(erased_key(registration))
+            answers = answers_of(pipe) if named else []
+        erased = {registration for registration, there in zip(named, answers, strict=True) if there}
+        return [batch for batch in batches if not erased & batch.registrations]
 
     def write(self, batches: Sequence[TraceBatch]) -> list[bool]:
         """Whether each is dealt with; if not, it may be there or not, and can be given again.
@@ -122,7 +138,7 @@ class TraceWrites:
         moments = [one.entry.at for one in noted]
         status, status_at = _latest_status(one.entry for one in noted)
         counts = _counted(one.entry for one in noted)
-        registrations = {one.registration for one in noted if one.registration}
+        registrations = frozenset(one.registration for one in noted if one.registration)
         args: list[str | int | bytes] = [
             self._name,
             next(self._numbers),
@@ -142,7 +158,7 @@ class TraceWrites:
         ]
         call = Call("trace", [call_trace_key(session)], "", args)
         stands_for = sum(one.entry.count if isinstance(one.entry, GapEntry) else 1 for one in noted)
-        return TraceBatch(session, max(moments), len(texts), stands_for, call)
+        return TraceBatch(session, max(moments), len(texts), stands_for, registrations, call)
 
 
 def _in_turn(pairs: Mapping[str, int]) -> Iterator[str | int]:

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Reads from logs of channels in one partition, each from a number on.
+-- Reads from logs of channels in one partition, each from a number on. What has become too old goes.
 -- KEYS: for each log: the hash with its counters, the stream
 -- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 maximum of events of each  4 maximum of their bytes; one event may have more
 --       then for each log: the number after which to read, or '' for what is not acknowledged
@@ -18,6 +18,29 @@ local function number_in(text, field)
   return number
 end
 
+-- Nobody may have written to it, or kept it, since they became too old. Returns the number of the latest of them, or nil.
+local function remove_old(key, log, oldest)
+  local through, last = nil, nil
+  local piece = {oldest}
+  while #piece > 0 do
+    for _, entry in ipairs(piece) do
+      local number, at = string.match(entry[1], '^(%d+)-(%d+)$')
+      if now - at < options.channel_age_ms then
+        piece = {}
+        break
+      end
+      through, last = number, entry[1]
+    end
+    piece = #piece > 0 and redis.call('XRANGE', log, '(' .. last, '+', 'COUNT', PIECE) or piece
+  end
+  if not through then
+    return nil
+  end
+  redis.call('XTRIM', log, 'MINID', string.format('%.0f', through + 1) .. '-0')
+  redis.call('HSET', key, 'gone', through)
+  return tonumber(through)
+end
+
 local function read(key, log, after)
   local of = redis.call('HMGET', key, 'number', 'gone', 'acked')
   if not of[1] then
@@ -27,6 +50,7 @@ local function read(key, log, after)
   after = after == '' and number_in(of[3], 'acked') or tonumber(after)
   local found, bytes, last = {}, 0, string.format('%.0f', after) .. '-18446744073709551615'
   local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  gone = first and remove_old(key, log, first) or gone
   -- Whatever removed an event, a stream without it has lost it.
   gone = first and gone or math.max(gone, latest)
   while #found < 3 * MAX_EVENTS do

@@ -7,7 +7,8 @@
 --                                epoch    of the latest number
 --   <tag>:channel-log:<channel>  an entry '<number>-<when it was written, ms>' for each event: s its subscription,
 --                                r its registration, t its type, b the bytes of all before it, e the event as JSON
--- Whoever makes the hash permits the log. Both have the same TTL, which settles do not change.
+-- Whoever makes the hash permits the log. Settles do not change its TTL. The log goes with it, and by itself once its latest
+-- event is too old.
 
 local function channel_key(channel)
   return tag .. ':channel:' .. channel
@@ -71,6 +72,10 @@ local function append_to_channel(channel, subscription, registration, events)
   if above_watermark() then
     return 'full'
   end
+  if write('XLEN', log) == 0 then
+    -- Whatever was in it is gone.
+    redis.call('HSET', key, 'gone', number)
+  end
   local left_ms = redis.call('PTTL', key)
   for _, event in ipairs(events) do
     number = next_number(epoch, number)
@@ -80,9 +85,7 @@ local function append_to_channel(channel, subscription, registration, events)
     bytes = bytes + #event[3]
   end
   redis.call('HSET', key, 'number', number, 'bytes', string.format('%.0f', bytes), 'epoch', epoch)
-  if left_ms > 0 then
-    redis.call('PEXPIRE', log, left_ms)
-  end
+  redis.call('PEXPIRE', log, left_ms > 0 and math.min(left_ms, options.channel_age_ms) or options.channel_age_ms)
   trim_channel(channel, bytes)
   if not told[tag .. channel] then
     told[tag .. channel] = true
