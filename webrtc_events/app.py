@@ -52,6 +52,8 @@ __all__ = ["create_app"]
 _STOP_S = 5.0
 _PUBLIC_LIMIT_BYTES = 256 * 1024
 _NETWORK_LIMIT_BYTES = 16 * 1024 * 1024
+# Pages bound what they take themselves, and say so on a page: the file of a call has up to 2 MB.
+_PAGES_LIMIT_BYTES = 4 << 20
 # gunicorn's Arbiter.WORKER_BOOT_ERROR
 _BOOT_ERROR = 3
 
@@ -128,7 +130,7 @@ def _composed(
         lifespan=api,
         correlator=public.validator("XCorrelator"),
         failures=failures,
-        limits={network.base_path: _NETWORK_LIMIT_BYTES},
+        limits={**dict.fromkeys(pages, _PAGES_LIMIT_BYTES), network.base_path: _NETWORK_LIMIT_BYTES},
         default_limit=_PUBLIC_LIMIT_BYTES,
     )
     pages_of = [contract.base_path for contract in contracts if contract is not network]

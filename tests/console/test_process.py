@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -66,6 +67,16 @@ def test_with_a_login_it_listens_elsewhere_and_its_health_needs_none(
     answer = requests.get(f"{url}/subscriptions/", headers=headers, timeout=5, allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"][:7]) == (302, "/login/")
     assert console.stop() == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_port_that_is_taken_is_said_at_once(environ: dict[str, str], host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("console", "--host", host, "--port", str(port), env=clean_environ() | environ)
+    assert done.returncode == 1
+    assert f"port {port}: Address already in use; choose others".encode() in done.stderr
+    assert b"gunicorn" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from tests.console.conftest import P
 from tests.harness.builders import append, created, created_with_token, invitation
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.core.model import Status, Subscription, TerminationReason
+from webrtc_events.core.outcomes import End, SinkResult
 from webrtc_events.core.settings import Settings
+from webrtc_events.store.settlements import Settlement
 from webrtc_events.store.store import Store
 
 PERSONAL = ("tel:+12025550100", "tel:+12025550101", "/alice", "very-personal")
@@ -96,6 +98,23 @@ def test_an_ended_one_says_why_and_until_when_it_is_kept(console: FlaskClient, s
     text = page(console, made.id)
     assert "NETWORK_TERMINATED; its sink has not got the end yet" in text
     assert "End…" not in text
+
+
+def test_one_whose_sink_fails_says_so_until_it_has_ended(
+    console: FlaskClient, store: Store, raw_store: "redis.Redis"
+) -> None:
+    made = created(store)
+    append(store, invitation(1))
+    raw_store.hset(P.subscription(made.id), "failing_since", 1_000)
+    text = page(console, made.id)
+    assert "<dt>failing</dt>" in text
+    assert "<dt>accepted</dt><dd>1 event</dd>" in text
+    (claim,) = store.claims.claim([P], subscriptions=1, events=8)
+    gone = End(TerminationReason.NETWORK_TERMINATED, notify=False)
+    store.claims.settle([Settlement(claim, 1, follow_up=gone, sink=SinkResult.FAILED)])
+    text = page(console, made.id)
+    assert "NETWORK_TERMINATED, <time>" in text
+    assert "<dt>failing</dt>" not in text
 
 
 def test_a_damaged_one_is_shown_with_what_can_be_read(

@@ -1,6 +1,7 @@
 """`webrtc-events console`: the console as a process of its own, under gunicorn."""
 
 import ipaddress
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -41,7 +42,7 @@ class ConsoleProcess:
         """Serves until SIGTERM or SIGINT; requests under way may end.
 
         Raises:
-            CannotStart: another address than loopback without a login.
+            CannotStart: another address than loopback without a login; it cannot listen there.
             Unavailable, PartitionMismatch: see `Store.connect`.
         """
         if settings.console_url is None and not _is_loopback(self.host):
@@ -50,6 +51,7 @@ class ConsoleProcess:
                 f"{PREFIX}CONSOLE_URL and {PREFIX}CONSOLE_CLIENT_ID, or leave --host out"
             )
         # What cannot work is said here, once.
+        _check_address(self.host, self.port)
         Store.connect(settings).close()
         _Server(settings, clock, f"{_in_url(self.host)}:{self.port}").run()
 
@@ -122,6 +124,21 @@ class _Log(Logger):  # type: ignore[misc]
         for handler in self.error_log.handlers:
             handler.setFormatter(LineFormatter())
             handler.addFilter(RequestFields())
+
+
+def _check_address(host: str, port: int) -> None:
+    """gunicorn tries for seconds, and does not name the options."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen()
+        except OSError as error:
+            place = f"{host}, port {port}"
+            raise CannotStart(
+                f"cannot listen on {place}: {error.strerror}; choose others with --host and --port"
+            ) from error
 
 
 def _is_loopback(host: str) -> bool:

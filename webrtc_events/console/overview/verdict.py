@@ -29,11 +29,12 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`action`: what to do, or where to look."""
+    """`action`: what to do, or where to look. `page`: the endpoint of a page that shows more."""
 
     severity: Severity
     text: str
     action: str = ""
+    page: str = ""
 
 
 def problems_of(figures: Figures, *, durable_required: bool = False) -> list[Problem]:
@@ -156,7 +157,7 @@ def _given_up(figures: Figures) -> Iterator[Problem]:
     if given_up := figures.counted("given_up", _LATELY):
         what = plural(given_up, "notification was", "notifications were")
         text = f"{what} given up in the last {_LATELY} minutes."
-        yield Problem(Severity.FAIR, text, "Each is a dead letter: webrtc-events dead-letters list")
+        yield Problem(Severity.FAIR, text, "Each is a dead letter.", "subscriptions.latest")
 
 
 def _rejected(figures: Figures) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.console.personal_data import PersonalView
 from webrtc_events.console.subscriptions.ending import add_ending
 from webrtc_events.console.subscriptions.filters import STATUSES, TYPES, ListFilters
+from webrtc_events.console.subscriptions.latest_letters import add_latest_letters
 from webrtc_events.console.subscriptions.letters import add_letters
 from webrtc_events.console.subscriptions.one import SubscriptionPages
 from webrtc_events.core.errors import InvalidArgument
@@ -45,6 +46,7 @@ def blueprint(parts: ConsoleParts) -> Blueprint:
             personal=PersonalView(masking, revealed=False),
         )
 
+    add_latest_letters(pages, parts)
     _add_one(pages, SubscriptionPages(parts))
     add_ending(pages, parts.store)
     add_letters(pages, parts.store)

@@ -4,6 +4,8 @@ const EVERY_MS = 1000;
 // A call without news for so long is asked for less often.
 const QUIET_AFTER_MS = 120_000;
 const SELDOM_MS = 5000;
+const AWAY = "The console does not answer; this page keeps asking";
+const LOGIN_OVER = "The login is over: reload the page";
 
 export function watch(page, { before, after }) {
   const label = page.querySelector(".live");
@@ -21,6 +23,7 @@ export function watch(page, { before, after }) {
     const address = `${page.dataset.news}?after=${encodeURIComponent(cursor)}`;
     const answer = await fetch(address, { headers: { Accept: "application/json" } });
     if (answer.status === 204) return;
+    if (answer.status === 401) throw new Error(LOGIN_OVER);
     if (!answer.ok) throw new Error(`${answer.status}`);
     const news = await answer.json();
     before();
@@ -37,8 +40,8 @@ export function watch(page, { before, after }) {
       try {
         await look();
         say("Live", false);
-      } catch {
-        say("The console does not answer; this page keeps asking", true);
+      } catch (error) {
+        say(error.message === LOGIN_OVER ? LOGIN_OVER : AWAY, true);
       }
     }
     setTimeout(turn, performance.now() - newsAt > QUIET_AFTER_MS ? SELDOM_MS : EVERY_MS);
