@@ -100,7 +100,7 @@ function draw() {
   at("#idle a").search = `registration=${phone.registration}`;
   at("#idle").hidden = Object.keys(phone.calls).length > 0;
   for (const [session, { name, from, steps, sdp }] of Object.entries(phone.calls)) {
-    const card = document.getElementById(session) ?? Object.assign(at("template").content.firstElementChild.cloneNode(true), { id: session });
+    const card = document.getElementById(`call-${session}`) ?? Object.assign(at("template").content.firstElementChild.cloneNode(true), { id: `call-${session}` });
     if (!card.isConnected) at("#calls").prepend(card);
     const status = steps.at(-1)?.status ?? "Initial";
     card.className = OVER.includes(status) ? "over" : TALKING.includes(status) ? "talking" : "ringing";

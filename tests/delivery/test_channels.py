@@ -13,9 +13,12 @@ from tests.delivery.deliveries import BreaksAtSettle, Make, P, dead_letters
 from tests.harness.builders import append, created, invitation, with_claims
 from tests.harness.channels import BASE, events_of, listening, new_channel, page_of, sequence_of
 from tests.harness.sinks import RecordingSink
+from tests.store.call_notes import recorder_of
 from webrtc_events.contract.documents import load_public
+from webrtc_events.core.call_trace import AttemptEntry
 from webrtc_events.core.model import Status
 from webrtc_events.core.settings import Settings
+from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.store.channel_logs import LogPosition, LogsGone
 from webrtc_events.store.settlements import ChannelEvent, Settlement
 from webrtc_events.store.store import Store
@@ -192,3 +195,17 @@ def test_above_the_watermark_events_wait_in_the_outbox(
             server.config_set("maxmemory", 0)
     driver.run(rounds=2_000)
     assert sequence_of(events_of(store, channel, P)) == [1]
+
+
+def test_the_trace_of_a_call_says_that_it_was_written_into_a_channel(store: Store, make_driver: Make) -> None:
+    channel = new_channel(store)
+    listening(store, channel)
+    append(store, invitation(1))
+    recorder = recorder_of(store)
+    make_driver(notes=AttemptNotes(recorder)).run()
+    recorder.flush()
+    session = json.loads(invitation(1).payload)["data"]["mediaSessionId"]
+    (entry,) = store.call_traces.read(session).entries
+    assert isinstance(entry, AttemptEntry)
+    assert (entry.outcome, entry.channel, entry.http, entry.ms) == ("delivered", True, None, None)
+    assert json.loads(entry.body or "")["type"].endswith("session-invitation")

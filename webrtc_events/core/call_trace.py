@@ -70,8 +70,9 @@ class AttemptEntry(
     `event` is the CloudEvent's id, `type` the last part of its type, or `handshake`. `accepted_at`: when its
     event was accepted, or its end was queued, ms. `outcome`: the class of core/outcomes.py in lower case.
     `http`: the status code of the answer, if there was one. `delay_ms`: until the next try. `host`: scheme,
-    name and port of the sink. `last`: it is the subscription-ended. At `FULL`, `sink` is the sink's URL, and
-    `body` what was sent.
+    name and port of the sink. `channel`: the sink is a notification channel, so a delivery is what was
+    written into it. `last`: it is the subscription-ended. At `FULL`, `sink` is the sink's URL, and `body`
+    what was sent.
     """
 
     at: int
@@ -91,6 +92,7 @@ class AttemptEntry(
     detail: str = ""
     http: int | None = None
     delay_ms: int | None = None
+    channel: bool = False
     last: bool = False
     sink: str | None = None
     body: str | None = None

@@ -37,6 +37,7 @@ class _AttemptNote:
     __slots__ = (
         "_attempt",
         "_body",
+        "_channel",
         "_claim",
         "_content",
         "_elapsed_ms",
@@ -63,6 +64,7 @@ class _AttemptNote:
         self._claim = task.claim
         self._item = task.item
         self._host = task.host
+        self._channel = bool(task.channel)
         self._type = task.event_type
         self._attempt = task.attempt
         self._now_ms = task.now_ms(now_s)
@@ -101,13 +103,14 @@ class _AttemptNote:
             outcome=type(outcome).__name__.lower(),
             host=self._host,
             client=claim.client,
-            ms=self._elapsed_ms,
+            ms=None if self._channel else self._elapsed_ms,
             status=content.status,
             sequence=item.sequence or content.sequence,
             reason=str(outcome.reason) if isinstance(outcome, Drop | End | Refused | Retry) else "",
             detail=outcome.detail if isinstance(outcome, Drop | Refused | Retry) else "",
-            http=self._status,
+            http=None if self._channel else self._status,
             delay_ms=outcome.delay_ms if isinstance(outcome, Retry) else None,
+            channel=self._channel,
             last=item.end,
             sink=claim.sink if self._is_full else None,
             body=self._body.decode(errors="replace") if self._is_full and self._body else None,

@@ -46,6 +46,20 @@ def test_lanes_are_the_gateway_the_service_and_each_subscription() -> None:
     assert ladder.lanes[2].lines[0] == "session-invitation"
 
 
+def test_what_is_written_into_a_channel_is_one_message_to_its_lane() -> None:
+    members = {"channel": True, "host": "https://channels.localhost:443", "ms": None, "http": None}
+    ladder = ladder_of([accepted(), attempt(**members), attempt(1_020, **members, outcome="drop")])
+    assert [lane.title for lane in ladder.lanes] == ["Gateway", "webrtc-events", "notification channel"]
+    _, written, given_up = ladder.rows
+    assert (written.shape, written.mark, written.result, written.lost) == (
+        Shape.ARROW,
+        Mark.DELIVERED,
+        "written",
+        False,
+    )
+    assert given_up.shape is Shape.NOTE
+
+
 def test_a_call_without_subscriptions_has_the_gateway_and_the_service() -> None:
     assert len(ladder_of([accepted()]).lanes) == 2
 

@@ -34,6 +34,7 @@ _LABELS = {
     "outcome": "Outcome",
     "reason": "Reason",
     "detail": "Detail",
+    "channel": "Written into a notification channel",
     "last": "Ends the subscription",
     "count": "Entries that are missing",
 }

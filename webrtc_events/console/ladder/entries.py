@@ -67,8 +67,8 @@ class Attempt:
     """A notification was sent, or given up without a try.
 
     `ms`: how long the request took; None if there was none. `http`: the status of the answer, None without
-    one. `delay_ms`: until the next try. `bodies`: which session descriptions it carried, `offer` and
-    `answer`.
+    one. `delay_ms`: until the next try. `channel`: the sink is one, and nothing was sent. `bodies`: which
+    session descriptions it carried, `offer` and `answer`.
     """
 
     ms: int | None
@@ -85,6 +85,7 @@ class Attempt:
     http: int | None
     delay_ms: int | None
     host: str
+    channel: bool
     last: bool
     bodies: tuple[str, ...]
 
@@ -205,6 +206,7 @@ def _attempt(members: Mapping[str, Any]) -> Attempt:
         http=http or None,
         delay_ms=_number(members, "delay_ms"),
         host=_text(members, "host"),
+        channel=members.get("channel") is True,
         last=members.get("last") is True,
         bodies=_bodies((notification_in(members.get("body")) or {}).get("data")),
     )

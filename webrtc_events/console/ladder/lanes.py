@@ -13,6 +13,7 @@ MAX_GATEWAYS = 4
 MAX_SINKS = 50
 
 _Name = TypeVar("_Name", bound=Hashable)
+_CHANNEL = "notification channel"
 _SERVICE = Lane(LaneKind.SERVICE, "webrtc-events", ("the service",), "webrtc-events")
 
 
@@ -47,7 +48,7 @@ class Lanes:
 
 
 def _sink(attempt: Attempt) -> tuple[str, str]:
-    return attempt.host, attempt.subscription
+    return _CHANNEL if attempt.channel else attempt.host, attempt.subscription
 
 
 def _places(names: list[_Name], most: int) -> dict[_Name, int]:

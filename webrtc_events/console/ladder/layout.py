@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from webrtc_events.console.ladder.ladder import Ladder, Lane, LaneKind, Row, Shape
+from webrtc_events.console.ladder.ladder import Ladder, Lane, LaneKind, Mark, Row, Shape
 
 __all__ = [
     "HEAD_HEIGHT",
@@ -69,7 +69,7 @@ class Layout:
 
     def column(self, row: Row) -> tuple[float, float]:
         """Between which x the texts of a row may go: the gap beside the lane that is not the service's."""
-        first = row.source if row.shape is Shape.ARROW else row.target - 1
+        first = row.source if row.mark in (Mark.ACCEPTED, Mark.DUPLICATE) else row.target - 1
         return self.centers[first], self.centers[first + 1]
 
 

@@ -111,7 +111,9 @@ def _attempt(item: Item, attempt: Attempt, lanes: Lanes) -> Iterator[Row]:
         bodies=attempt.bodies,
         remarks=_remarks(item),
     )
-    if attempt.ms is None and attempt.http is None:
+    if attempt.channel and attempt.outcome is AttemptOutcome.DELIVERED:
+        yield replace(row, at=item.at, shape=Shape.ARROW, result="written", lost=False)
+    elif attempt.ms is None and attempt.http is None:
         yield replace(row, at=item.at, shape=Shape.NOTE)
     elif item.at - row.at < SLOW_MS:
         yield row
