@@ -9,11 +9,15 @@ from webrtc_events.store.channel_records import Channel
 
 __all__ = ["Reader"]
 
+# Of each a page may come, which the reader holds until its client takes it.
+_READ_AT_ONCE = 4
+
 
 class Reader:
     """`cursor`: the number of the last event that it has, by partition.
 
-    `channel` as it was when it was last looked at. `to_read`: partitions in which there may be something new.
+    `channel` as it was when it was last looked at. `to_read`: partitions in which there may be something new,
+    those that were told first come first.
     """
 
     __slots__ = ("_news", "channel", "cursor", "has_left", "is_over", "to_read")
@@ -21,7 +25,7 @@ class Reader:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.cursor: dict[int, int] = {}
-        self.to_read = set(channel.partitions)
+        self.to_read = dict.fromkeys(channel.partitions)
         self.is_over = self.has_left = False
         self._news = asyncio.Event()
 
@@ -31,7 +35,7 @@ class Reader:
 
     def tell(self, partitions: Iterable[int]) -> None:
         """There may be something new in these."""
-        self.to_read.update(partitions)
+        self.to_read.update(dict.fromkeys(partitions))
         if self.to_read:
             self._news.set()
 
@@ -59,6 +63,8 @@ class Reader:
         return bool(self.to_read or self.is_over or self.has_left)
 
     def positions(self) -> list[LogPosition]:
-        """What to read now."""
-        numbers, self.to_read = sorted(self.to_read), set()
+        """What to read now: some of what is to be read."""
+        numbers = list(self.to_read)[:_READ_AT_ONCE]
+        for number in numbers:
+            del self.to_read[number]
         return [LogPosition(self.channel.id, number, self.cursor.get(number)) for number in numbers]

@@ -31,6 +31,8 @@ Found = LogPage | LogsGone | Unavailable
 
 _LISTEN_S = 0.5
 _STOP_S = 5.0
+# Logs in one round trip: a page of each comes into memory at once. The rest is read next.
+_READ_TOGETHER = 256
 # Of one channel, in one process.
 _READERS_A_CHANNEL = 16
 # How often a channel is marked as used, while it has readers, in a lifetime without that; and at least.
@@ -123,8 +125,12 @@ class Readers:
         return self._clock.monotonic()
 
     def _read_wanted(self) -> None:
-        wanted, self._wanted = self._wanted, {}
-        positions = [position for of_one in wanted.values() for position in of_one]
+        wanted: dict[asyncio.Future[list[Found]], Sequence[LogPosition]] = {}
+        positions: list[LogPosition] = []
+        while self._wanted and len(positions) < _READ_TOGETHER:
+            future = next(iter(self._wanted))
+            wanted[future] = self._wanted.pop(future)
+            positions += wanted[future]
         self._is_reading = True
         reading = asyncio.ensure_future(self._in_thread(lambda: self._store.channel_logs.read(positions)))
         reading.add_done_callback(lambda done: self._hand_out(wanted, done))
