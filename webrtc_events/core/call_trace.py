@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -108,6 +109,8 @@ class GapEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
 TraceEntry = AcceptedEntry | AttemptEntry | GapEntry
 
+# Less than a retry waits, so that attempts of two workers, which write when they like, go by their time.
+_SKEW_MS: Final = 100
 _encode: Final = msgspec.json.Encoder().encode
 _decoder: Final[msgspec.json.Decoder[TraceEntry]] = msgspec.json.Decoder(TraceEntry)
 
@@ -136,8 +139,20 @@ def decode_entry(text: str | bytes) -> TraceEntry:
 
 
 def in_order(entries: Iterable[TraceEntry]) -> list[TraceEntry]:
-    """By `at`; those of one ms stay in the order in which they are given."""
-    return sorted(entries, key=lambda entry: entry.at)
+    """By `at`; those of one ms, and those of one subscription within a moment, stay as they are given.
+
+    A worker learns the store's time with each claim anew, some ms early or late.
+    """
+    latest: dict[str, int] = {}
+    placed: list[tuple[int, TraceEntry]] = []
+    for entry in entries:
+        at = entry.at
+        if isinstance(entry, AttemptEntry):
+            before = latest.get(entry.subscription, 0)
+            at = before if before - _SKEW_MS < at < before else at
+            latest[entry.subscription] = max(at, before)
+        placed.append((at, entry))
+    return [entry for _, entry in sorted(placed, key=itemgetter(0))]
 
 
 def without_content(entry: TraceEntry) -> TraceEntry:
