@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from enum import StrEnum
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -139,20 +139,20 @@ def decode_entry(text: str | bytes) -> TraceEntry:
 
 
 def in_order(entries: Iterable[TraceEntry]) -> list[TraceEntry]:
-    """By `at`; those of one ms, and those of one subscription within a moment, stay as they are given.
+    """By `at`; those of one ms stay as they are given, and so do those of one subscription within a moment.
 
-    A worker learns the store's time with each claim anew, some ms early or late.
+    A worker learns the time with each claim, some ms late: such an `at` becomes that of the entry before.
     """
     latest: dict[str, int] = {}
-    placed: list[tuple[int, TraceEntry]] = []
+    placed: list[TraceEntry] = []
     for entry in entries:
-        at = entry.at
         if isinstance(entry, AttemptEntry):
             before = latest.get(entry.subscription, 0)
-            at = before if before - _SKEW_MS < at < before else at
-            latest[entry.subscription] = max(at, before)
-        placed.append((at, entry))
-    return [entry for _, entry in sorted(placed, key=itemgetter(0))]
+            if before - _SKEW_MS < entry.at < before:
+                entry = msgspec.structs.replace(entry, at=before)
+            latest[entry.subscription] = max(entry.at, before)
+        placed.append(entry)
+    return sorted(placed, key=attrgetter("at"))
 
 
 def without_content(entry: TraceEntry) -> TraceEntry:
