@@ -25,7 +25,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkout = tmp_path_factory.mktemp("checkout")
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, checkout)
-    for name in ("webrtc_events", "handlers", "spec", "deploy", "tests/data/calls"):
+    for name in ("webrtc_events", "handlers", "spec", "deploy", "examples", "tests/data/calls"):
         shutil.copytree(ROOT / name, checkout / name, symlinks=True)
     block = Document("operations.md").block("Install")
     lines = block.splitlines()
