@@ -19,6 +19,7 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import client_key, new_subscription_id, partition_of, session_key
 from webrtc_events.store.redis.scripts import Call
 from webrtc_events.store.store import Store
+from webrtc_events.store.subscriptions import CreateOutcome
 
 try:
     from webrtc_events.store.packed_requests import packed
@@ -39,6 +40,8 @@ _DAY_S = 86_400
 _MONTH_S = 30 * _DAY_S
 # Of 60 characters.
 _SINK = "https://notifications.example.com/webrtc/sinks/{:013}"
+# A release before knows no channels.
+_NO_CHANNEL = [""] if "NO_CHANNEL" in CreateOutcome.__members__ else []
 # The score of one that was made: lua/shared/client_index.lua.
 _LIVE = 2**20
 
@@ -101,7 +104,19 @@ def _calls(subscriptions: list[Subscription]) -> Iterator[Call]:
     for subscription in subscriptions:
         partition = partition_of(subscription.registration, _PARTITIONS)
         args = [subscription.id, subscription.type, subscription.registration, subscription.session or ""]
-        args += [str(subscription.expires_at_ms), "", subscription.client, "", "0", "0", "0", "", "", ""]
+        args += [
+            str(subscription.expires_at_ms),
+            "",
+            subscription.client,
+            "",
+            "0",
+            "0",
+            "0",
+            "",
+            "",
+            "",
+            *_NO_CHANNEL,
+        ]
         record = {
             "sink": subscription.request["sink"],
             "type": subscription.type,
