@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
-__all__ = ["Access", "MachineAccess", "Operator"]
+__all__ = ["Access", "MachineAccess", "Operator", "is_loopback", "names_this_machine"]
 
 _NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -46,19 +46,21 @@ class MachineAccess:
     pages: None = None
 
     def enter(self) -> Operator:
-        if not _names_this_machine(request.headers.get("Host", "")):
+        if not names_this_machine(request.headers.get("Host", "")):
             abort(400, "Open the console under a name of this machine, such as localhost.")
-        return Operator("local", may_change=_is_loopback(request.remote_addr or ""))
+        return Operator("local", may_change=is_loopback(request.remote_addr or ""))
 
 
-def _names_this_machine(host: str) -> bool:
+def names_this_machine(host: str) -> bool:
+    """Whether a Host header does."""
     try:
         return urlsplit(f"//{host}").hostname in _NAMES
     except ValueError:
         return False
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether an address of a client is of this machine; what is no address is not."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -1,17 +1,14 @@
 """The local issuer over HTTP: it gives any client on this machine a token, and nobody else."""
 
-import ipaddress
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, jsonify, request
 
+from webrtc_events.console.access import is_loopback, names_this_machine
 from webrtc_events.local.endpoints import DEFAULT_CLIENT
 from webrtc_events.local.stack.issuer import SCOPES, TOKEN_LIFETIME_S, LocalIssuer
 
 __all__ = ["issuer_app"]
-
-_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def issuer_app(issuer: LocalIssuer) -> Flask:
@@ -22,8 +19,7 @@ def issuer_app(issuer: LocalIssuer) -> Flask:
     @app.before_request
     def refuse_other_names() -> None:
         # A page that has its own name resolve to loopback must not get a token.
-        # (Flask's TRUSTED_HOSTS cannot hold an IPv6 address.)
-        if not _names_this_machine(request.headers.get("Host", "")):
+        if not names_this_machine(request.headers.get("Host", "")):
             abort(400)
 
     @app.get("/.well-known/openid-configuration")
@@ -44,16 +40,9 @@ def issuer_app(issuer: LocalIssuer) -> Flask:
     return app
 
 
-def _names_this_machine(host: str) -> bool:
-    try:
-        return urlsplit(f"//{host}").hostname in _NAMES
-    except ValueError:
-        return False
-
-
 def _token(issuer: LocalIssuer) -> tuple[dict[str, Any], int]:
     """Source: RFC 6749, 4.4 and 5.2."""
-    if not ipaddress.ip_address(request.remote_addr or "::").is_loopback:
+    if not is_loopback(request.remote_addr or ""):
         return {"error": "unauthorized_client", "error_description": "tokens are given on loopback only"}, 403
     if request.form.get("grant_type") != "client_credentials":
         return {"error": "unsupported_grant_type"}, 400
