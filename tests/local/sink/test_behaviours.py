@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from http.client import HTTPSConnection, RemoteDisconnected
 from pathlib import Path
@@ -22,30 +22,6 @@ from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.local_error import UnreachableError
 
 _ASKING = {"WebHook-Request-Origin": "events.operator.example"}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sink") / "data"
-
-
-@pytest.fixture(scope="module")
-def sink(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Running]:
-    log = tmp_path_factory.mktemp("log") / "sink.log"
-    running = Running(log, "sink", "--port", "0", "--data-dir", str(data))
-    running.await_output("Its certificate on")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def url(sink: Running) -> str:
-    return sink_url(sink)
-
-
-@pytest.fixture
-def path() -> str:
-    return f"/{uuid.uuid4()}"
 
 
 class Sink:

@@ -3,8 +3,7 @@
 import json
 import re
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +14,6 @@ from tests.local.notifications import MEDIA_TYPE, notification, received, sink_u
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.local_error import UnreachableError
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sink") / "data"
-
-
-@pytest.fixture(scope="module")
-def sink(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Running]:
-    log = tmp_path_factory.mktemp("log") / "sink.log"
-    running = Running(log, "sink", "--port", "0", "--data-dir", str(data))
-    running.await_output("The sink listens")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def url(sink: Running) -> str:
-    return sink_url(sink)
-
-
-@pytest.fixture
-def path() -> str:
-    return f"/{uuid.uuid4()}"
 
 
 def _rows(client: HttpClient, url: str, path: str) -> list[dict[str, Any]]:
