@@ -49,7 +49,7 @@ def test_start_page_loads_nothing_from_elsewhere(start_serve: Callable[[], Runni
     page = _page(data)
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     files = re.findall(r'<(?:link|script)[^>]*(?:src|href)="([^"]*)"', page.text)
-    assert len(files) == 3
+    assert [file.rpartition("/")[2] for file in files] == ["icon.svg", "look.css", "pages.css", "start.js"]
     for file in files:
         answer = requests.get(f"{api}/{file}", timeout=5)
         assert answer.status_code == 200
@@ -69,6 +69,20 @@ def test_every_other_path_is_answered_as_without_pages(
     assert (refused.status_code, refused.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert "GET" in refused.headers["Allow"]
     assert requests.head(api, timeout=5).status_code == 200
+
+
+@pytest.mark.slow
+def test_the_softphone_is_served_without_what_only_readers_need(
+    start_serve: Callable[[], Running], data: Path
+) -> None:
+    start_serve()
+    api = Endpoints.read(data).api
+    page = requests.get(f"{api}/softphone/", timeout=5).text
+    parts = re.findall(r'(?:src|href)="(\w+\.\w+)"', page)
+    assert {part.rpartition(".")[2] for part in parts} == {"css", "js", "svg"}
+    found = {name: requests.get(f"{api}/softphone/{name}", timeout=5).status_code for name in parts}
+    assert set(found.values()) == {200}, found
+    assert requests.get(f"{api}/softphone/README.md", timeout=5).status_code == 404
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
 """The common part of the pages for people: templates, files, safe headers, errors."""
 
 import json
+from importlib.resources import files
 
-from flask import Flask, Response, request
+from flask import Flask, Response, request, send_from_directory
 from werkzeug.exceptions import HTTPException
 
 from webrtc_events.api.responses import error_info
@@ -26,11 +27,15 @@ _HEADERS = {
 
 
 def page_app() -> Flask:
-    """A Flask application with the package's templates and, at /_static/, their files.
+    """A Flask application with the package's templates and, at /_static/, their files and look.css.
 
     Its errors are ErrorInfo, as everywhere in the service.
     """
     app = Flask("webrtc_events.local", static_url_path="/_static")
+
+    @app.get("/_static/look.css")
+    def look() -> Response:
+        return send_from_directory(str(files("webrtc_events") / "console" / "static"), "look.css")
 
     @app.after_request
     def protect(response: Response) -> Response:

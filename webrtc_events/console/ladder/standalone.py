@@ -62,8 +62,7 @@ def standalone_svg(ladder: Ladder, session: str) -> str:
 def _style() -> str:
     """The drawing's style sheet with the console's light colours written in: few programs know variables."""
     static = files("webrtc_events") / "console" / "static"
-    console = (static / "console.css").read_text(encoding="utf-8")
-    root = _ROOT.search(console)
+    root = _ROOT.search((static / "look.css").read_text(encoding="utf-8"))
     colours = dict(_TOKEN.findall(root[1] if root else ""))
     style = (static / "calls" / "ladder-drawing.css").read_text(encoding="utf-8")
     return _USE.sub(lambda used: str(colours[used[1]]), style)

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from typing import Any, Final
 
-from flask import Response, redirect, request, send_from_directory
+from flask import Response, abort, redirect, request, send_from_directory
 from werkzeug.wrappers import Response as Redirect
 
 from webrtc_events.local.pages import page_app
@@ -13,6 +13,7 @@ __all__ = ["SOFTPHONE_PATH", "softphone_pages"]
 
 SOFTPHONE_PATH: Final = "/softphone"
 _FOLDER: Final = str(files("webrtc_events").joinpath("local", "softphone"))
+_PARTS: Final = (".html", ".css", ".js", ".svg")
 
 
 def softphone_pages() -> Any:
@@ -28,6 +29,9 @@ def softphone_pages() -> Any:
 
     @app.get("/<name>")
     def part(name: str) -> Response:
+        # The README beside them is for readers of the example.
+        if not name.endswith(_PARTS):
+            abort(404)
         return send_from_directory(_FOLDER, name)
 
     return asgi(app)
