@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 # 1: make chaos runs the compiled service.
 USE_COMPILED ?=
+# Where `make sbom` writes.
+SBOM ?= build/sbom.json
 # html: make conformance writes a report.
 REPORT ?=
 
@@ -33,7 +35,7 @@ BULLMQ := bench/peers/bullmq
 BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all test-browser test-deploy screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
+.PHONY: help serve demo test slow test-all test-browser test-deploy sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
   conformance check types clean
 
 help:
@@ -44,6 +46,7 @@ help:
 	@echo 'make test-all   run both'
 	@echo 'make test-browser   look at the pages as people do, in the Chromium of this machine (Debian: apt install chromium)'
 	@echo 'make test-deploy   build the image, render the chart, lint both (Debian: apt install buildah mmdebstrap)'
+	@echo 'make sbom   list what an installation of operators consists of, in CycloneDX: build/sbom.json'
 	@echo 'make screenshots   take the pictures of the documents anew, into docs/images'
 	@echo 'make mutation   change pure modules a little at a time: is there a test that fails?'
 	@echo 'make chaos   kill, pause and empty what a running service consists of, and count what is lost;'
@@ -98,6 +101,13 @@ test-browser: $(BROWSES)
 
 test-deploy: $(DEPLOYS)
 	$(PYTEST) tests/deploy $(ARGS)
+
+# Of an environment that has nothing else: API, workers, console.
+sbom: $(DEPLOYS)
+	@rm -rf build/installed && mkdir -p build $(dir $(SBOM))
+	@$(PYTHON) -m venv --without-pip build/installed
+	@$(PIP) --python build/installed/bin/python install '.[console]'
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) build/installed/bin/python
 
 screenshots: $(BROWSES)
 	$(PYTEST) tests/browser -k test_a_picture --screenshots docs/images $(ARGS)
