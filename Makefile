@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 # 1: make chaos runs the compiled service.
 USE_COMPILED ?=
+# Where `make sbom` writes.
+SBOM ?= build/sbom.json
 # html: make conformance writes a report.
 REPORT ?=
 
@@ -16,6 +18,7 @@ MADE := $(VENV)/.made
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
 BROWSES := $(VENV)/.browses
+DEPLOYS := $(VENV)/.deploys
 MUTATES := $(VENV)/.mutates
 CONFORMS := $(VENV)/.conforms
 CHECKS := $(VENV)/.checks
@@ -32,7 +35,7 @@ BULLMQ := bench/peers/bullmq
 BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all test-browser screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
+.PHONY: help serve demo test slow test-all test-browser test-deploy sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
   conformance check types clean
 
 help:
@@ -42,6 +45,8 @@ help:
 	@echo 'make slow    run the tests that take seconds each, or a machine: full installs, failovers, crowds'
 	@echo 'make test-all   run both'
 	@echo 'make test-browser   look at the pages as people do, in the Chromium of this machine (Debian: apt install chromium)'
+	@echo 'make test-deploy   build the image, render the chart, lint both (Debian: apt install buildah mmdebstrap)'
+	@echo 'make sbom   list what an installation of operators consists of, in CycloneDX: build/sbom.json'
 	@echo 'make screenshots   take the pictures of the documents anew, into docs/images'
 	@echo 'make mutation   change pure modules a little at a time: is there a test that fails?'
 	@echo 'make chaos   kill, pause and empty what a running service consists of, and count what is lost;'
@@ -93,6 +98,16 @@ test-all: $(TESTS)
 # CHROMIUM=/path/to/it where it is not in PATH.
 test-browser: $(BROWSES)
 	$(PYTEST) tests/browser -n 2 $(ARGS)
+
+test-deploy: $(DEPLOYS)
+	$(PYTEST) tests/deploy $(ARGS)
+
+# Of an environment that has nothing else: API, workers, console.
+sbom: $(DEPLOYS)
+	@rm -rf build/installed && mkdir -p build $(dir $(SBOM))
+	@$(PYTHON) -m venv --without-pip build/installed
+	@$(PIP) --python build/installed/bin/python install '.[console]'
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) build/installed/bin/python
 
 screenshots: $(BROWSES)
 	$(PYTEST) tests/browser -k test_a_picture --screenshots docs/images $(ARGS)
@@ -177,6 +192,12 @@ $(TESTS): $(RUNS)
 $(BROWSES): $(RUNS)
 	@echo 'Installing what drives a browser'
 	@PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 $(PIP) install --group browser
+	@touch $@
+
+$(DEPLOYS): $(RUNS) tests/deploy/requirements.txt
+	@echo 'Installing what reads the chart and the image'
+	@$(PIP) install --group deploy
+	@$(PIP) install --no-deps --requirement tests/deploy/requirements.txt
 	@touch $@
 
 $(MUTATES): $(RUNS)

@@ -18,6 +18,7 @@ from webrtc_events.api.cors import Cors
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
 from webrtc_events.api.middleware import Middleware
+from webrtc_events.api.request_log import RequestLog
 from webrtc_events.api.routes import Routes, published_document
 from webrtc_events.channels.channel_side import ChannelSide
 from webrtc_events.channels.readers import Readers
@@ -132,6 +133,7 @@ def _composed(
         failures=failures,
         limits={**dict.fromkeys(pages, _PAGES_LIMIT_BYTES), network.base_path: _NETWORK_LIMIT_BYTES},
         default_limit=_PUBLIC_LIMIT_BYTES,
+        requests=RequestLog(clock, settings.log_requests) if settings.log_requests else None,
     )
     pages_of = [contract.base_path for contract in contracts if contract is not network]
     return Cors(app, pages_of, settings.cors_origins) if settings.cors_origins else app

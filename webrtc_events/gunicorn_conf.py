@@ -34,9 +34,11 @@ control_socket_disable = True
 # Access logs are the proxy's; errors go where the service manager collects them.
 accesslog = None
 errorlog = "-"
+# Everything in one form, gunicorn's own lines too.
+logger_class = "webrtc_events.core.gunicorn_log.ServiceLog"
 
 
-def on_starting(server: Any) -> None:
+def on_starting(_server: Any) -> None:
     """Once, before any worker: what cannot work is said here, and not by each of them."""
     from webrtc_events.core.clock import SystemClock
     from webrtc_events.core.process import prepare_process
@@ -45,14 +47,8 @@ def on_starting(server: Any) -> None:
     from webrtc_events.store.durability.watch import StoreWatch
 
     prepare_process()
-    _log_as_the_service_does(server)
     with exit_with_fault():
         StoreWatch.connect(Settings.from_environ(os.environ), SystemClock()).store.close()
-
-
-def on_reload(server: Any) -> None:
-    """gunicorn has set its logging up anew."""
-    _log_as_the_service_does(server)
 
 
 def post_fork(_server: Any, worker: Any) -> None:
@@ -72,18 +68,3 @@ def post_worker_init(_worker: Any) -> None:
     from webrtc_events.core.process import spare_what_is_loaded
 
     spare_what_is_loaded()
-
-
-def _log_as_the_service_does(server: Any) -> None:
-    """Everything in one form, gunicorn's own lines too, unless the operator set logging up.
-
-    `logconfig_dict` is not used for it: it would win over an operator's `--log-config`.
-    """
-    from webrtc_events.core.log_config import LineFormatter, RequestFields, log_to_stderr
-
-    if server.cfg.logconfig or server.cfg.logconfig_dict or server.cfg.logconfig_json:
-        return
-    log_to_stderr()
-    for handler in server.log.error_log.handlers:
-        handler.setFormatter(LineFormatter())
-        handler.addFilter(RequestFields())

@@ -10,7 +10,14 @@ from contextvars import copy_context
 import pytest
 
 from tests.harness.clocks import SteppedClock
-from webrtc_events.core.log_config import LineFormatter, LineHandler, RequestFields, log_config
+from webrtc_events.core.log_config import (
+    LineForm,
+    LineFormatter,
+    LineHandler,
+    LogOptions,
+    RequestFields,
+    log_config,
+)
 from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.core.request_context import entered_request
 
@@ -70,7 +77,7 @@ def test_traceback_follows_in_separate_lines() -> None:
 def _configured() -> Iterator[None]:
     root, own = logging.getLogger(), logging.getLogger("webrtc_events")
     before = (root.level, root.handlers[:], own.level)
-    logging.config.dictConfig(log_config())
+    logging.config.dictConfig(log_config(LogOptions()))
     yield
     root.setLevel(before[0])
     root.handlers[:] = before[1]
@@ -84,7 +91,7 @@ def test_shipped_configuration_tells_warnings_of_all_and_more_of_the_service(
     handler = logging.getLogger().handlers[0]
     assert isinstance(handler, LineHandler)
     # Lines that are written together need no records.
-    assert handler.is_plain
+    assert handler.form is LineForm.TEXT
     import sys
 
     handler.setStream(sys.stderr)

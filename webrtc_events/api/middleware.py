@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from webrtc_events.api.bodies import Bodies
 from webrtc_events.api.failures import Failures
+from webrtc_events.api.request_log import RequestLog
 from webrtc_events.api.responses import error_response
 from webrtc_events.contract.validators import Validator
 from webrtc_events.core.errors import InvalidArgument
@@ -26,7 +27,8 @@ class Middleware:
 
     `limits` maps a path prefix to the largest body, in bytes; `default_limit` holds for
     other paths. `correlator` validates what a client may send as x-correlator. `lifespan`
-    gets the server's start and stop. What is logged for a request carries its x-correlator.
+    gets the server's start and stop. What is logged for a request carries its x-correlator. `requests` None:
+    requests have no line in the log.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Middleware:
         failures: Failures,
         limits: Mapping[str, int],
         default_limit: int,
+        requests: RequestLog | None = None,
     ) -> None:
         self._app = app
         self._lifespan = lifespan
@@ -46,6 +49,7 @@ class Middleware:
         self._correlators = random_uuids()
         self._limits = [(f"{prefix}/", limit) for prefix, limit in limits.items()]
         self._default_limit = default_limit
+        self._requests = requests
         self._bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,8 +64,16 @@ class Middleware:
         given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER and value]
         valid = len(given) == 1 and self._correlator.is_valid(given[0])
         correlator = given[0] if valid else next(self._correlators)
-        with entered_request(correlator):
-            await self._answered(scope, receive, _Answer(send, correlator), valid=valid or not given)
+        answer = _Answer(send, correlator)
+        with entered_request(correlator) as context:
+            if self._requests is None:
+                await self._answered(scope, receive, answer, valid=valid or not given)
+                return
+            begun_s = self._requests.begun()
+            try:
+                await self._answered(scope, receive, answer, valid=valid or not given)
+            finally:
+                self._requests.finished(scope["method"], context, answer.status, begun_s)
 
     async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer", *, valid: bool) -> None:
         """`valid`: the x-correlator is, if there is one."""
@@ -90,11 +102,15 @@ class _Answer:
     def __init__(self, send: Send, correlator: str) -> None:
         self._send = send
         self._correlator = correlator
-        self.started = False
+        self.status: int | None = None
+
+    @property
+    def started(self) -> bool:
+        return self.status is not None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
+            self.status = message["status"]
             dropped = {_HEADER} | ({b"content-type"} if message["status"] == 204 else set())
             headers = [
                 (name, value) for name, value in message.get("headers", []) if name.lower() not in dropped

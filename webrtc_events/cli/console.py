@@ -1,13 +1,11 @@
 """`webrtc-events console`: the pages for operators, in production."""
 
-import os
-
 import click
 
 from webrtc_events.cli.error_handling import handle_cli_errors
 from webrtc_events.cli.extras import needs_extra
+from webrtc_events.cli.options import config_option, given_environ, read_settings
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.log_config import log_to_stderr
 
 __all__ = ["console"]
 
@@ -18,6 +16,7 @@ __all__ = ["console"]
 )
 @click.option("--port", default=9093, type=click.IntRange(0, 65535), help="Its port; 0 takes a free one.")
 @needs_extra("console")
+@config_option
 @handle_cli_errors
 def console(host: str, port: int) -> None:
     """Serve the console: subscriptions, deliveries and dead letters as pages for operators.
@@ -26,18 +25,19 @@ def console(host: str, port: int) -> None:
     WEBRTC_EVENTS_CONSOLE_URL and WEBRTC_EVENTS_CONSOLE_CLIENT_ID people log in at the token issuer
     and need the scope webrtc-events:operate: docs/operations.md, "Console".
 
-    Needs the worker's settings in the environment. SIGTERM or Ctrl-C stops it after the requests
-    under way.
+    Needs the worker's settings, in the environment or by --config. SIGTERM or Ctrl-C stops it after
+    the requests under way.
 
     \b
     Examples:
       webrtc-events console
       webrtc-events console --port 9100
     """
-    log_to_stderr()
+    from webrtc_events.core.log_start import start_log
+
+    start_log(given_environ(), "console")
     from webrtc_events.console.process import ConsoleProcess
     from webrtc_events.core.process import prepare_process
-    from webrtc_events.core.settings import Settings
 
     prepare_process()
-    ConsoleProcess(host, port).run(Settings.from_environ(os.environ), SystemClock())
+    ConsoleProcess(host, port).run(read_settings(), SystemClock())

@@ -1,7 +1,6 @@
 """`webrtc-events damaged`: finds, shows, removes and repairs records that cannot be read."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from webrtc_events.cli.error_handling import handle_cli_errors
+from webrtc_events.cli.options import config_option, read_settings
 
 if TYPE_CHECKING:
     from webrtc_events.store.damaged_records import DamagedRecords
@@ -32,7 +32,7 @@ def damaged() -> None:
     What to do: `list` finds damaged records, `show NAME` shows one. Fix it by hand, or start the
     release that wrote it; then run `repair NAME`. Or remove it: `drop NAME`.
 
-    Needs the worker's settings in the environment.
+    Needs the worker's settings, in the environment or by --config.
 
     \b
     Examples:
@@ -45,11 +45,10 @@ def damaged() -> None:
 
 @contextmanager
 def _opened() -> "Iterator[DamagedRecords]":
-    from webrtc_events.core.settings import Settings
     from webrtc_events.store.damaged_records import DamagedRecords
     from webrtc_events.store.store import Store
 
-    store = Store.connect(Settings.from_environ(os.environ))
+    store = Store.connect(read_settings())
     try:
         yield DamagedRecords(store)
     finally:
@@ -66,6 +65,7 @@ def _name(text: str) -> str:
 
 @damaged.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs.")
+@config_option
 @handle_cli_errors
 def list_(as_json: bool) -> None:
     """List damaged records and what was set aside.
@@ -93,6 +93,7 @@ def list_(as_json: bool) -> None:
 @damaged.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs.")
+@config_option
 @handle_cli_errors
 def show(name: str, as_json: bool) -> None:
     """Show what is stored under NAME, byte for byte.
@@ -128,6 +129,7 @@ def show(name: str, as_json: bool) -> None:
 @damaged.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@config_option
 @handle_cli_errors
 def drop(name: str, yes: bool) -> None:
     """Remove the damaged record NAME for good.
@@ -153,6 +155,7 @@ def drop(name: str, yes: bool) -> None:
 
 @damaged.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@config_option
 @handle_cli_errors
 def repair(names: tuple[str, ...]) -> None:
     """Put records back into service that can be read again, after a fix or under another release.

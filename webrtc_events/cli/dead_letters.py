@@ -1,7 +1,6 @@
 """`webrtc-events dead-letters`: lists, shows, redelivers and removes events that were given up."""
 
 import json
-import os
 import re
 import sys
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from webrtc_events.cli.error_handling import handle_cli_errors
+from webrtc_events.cli.options import config_option, read_settings
 
 if TYPE_CHECKING:
     from webrtc_events.core.model import Subscription
@@ -41,7 +41,7 @@ def dead_letters() -> None:
     full, or its subscription ends first. The service removes a dead letter after
     WEBRTC_EVENTS_DEAD_LETTERS_S.
 
-    Needs the worker's settings in the environment.
+    Needs the worker's settings, in the environment or by --config.
 
     \b
     Examples:
@@ -108,11 +108,10 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _opened() -> "Iterator[tuple[Settings, Store, DeadLetters]]":
-    from webrtc_events.core.settings import Settings
     from webrtc_events.store.dead_letters import DeadLetters
     from webrtc_events.store.store import Store
 
-    settings = Settings.from_environ(os.environ)
+    settings = read_settings()
     store = Store.connect(settings)
     try:
         yield settings, store, DeadLetters(store)
@@ -128,6 +127,7 @@ def _opened() -> "Iterator[tuple[Settings, Store, DeadLetters]]":
     help="The maximum number of letters, the newest first.  [default: all]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs.")
+@config_option
 @handle_cli_errors
 def list_(limit: int | None, as_json: bool, type_: str | None, **given: Any) -> None:
     """List dead letters, the newest first.
@@ -156,6 +156,7 @@ def list_(limit: int | None, as_json: bool, type_: str | None, **given: Any) -> 
 @dead_letters.command()
 @click.argument("letter_id", metavar="LETTER")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+@config_option
 @handle_cli_errors
 def show(letter_id: str, as_json: bool) -> None:
     """Show a dead letter: why it was given up, its event as it would be sent, recent attempts.
@@ -207,6 +208,7 @@ def _letter_id(text: str) -> "DeadLetterId":
 @click.argument("letter_ids", metavar="[LETTER]...", nargs=-1)
 @_filters
 @click.option("--all", "all_", is_flag=True, help="All dead letters.")
+@config_option
 @handle_cli_errors
 def redeliver(letter_ids: tuple[str, ...], all_: bool, type_: str | None, **given: Any) -> None:
     """Send dead letters again: the ones you name, or all that match the filters, the oldest first.
@@ -257,6 +259,7 @@ def _say_counts(results: "Counter[str]") -> None:
 @_filters
 @click.option("--all", "all_", is_flag=True, help="All dead letters.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@config_option
 @handle_cli_errors
 def purge(letter_ids: tuple[str, ...], all_: bool, yes: bool, type_: str | None, **given: Any) -> None:
     """Remove dead letters for good: the ones you name, or all that match the filters.

@@ -1,5 +1,6 @@
 """Errors of a command as one message to the person who runs it."""
 
+import logging
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -17,13 +18,22 @@ def handle_cli_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, **options: Any) -> Any:
         try:
             return command(*args, **options)
+        except click.ClickException as error:
+            from webrtc_events.core.log_start import logs_json, say
+
+            if not logs_json():
+                raise
+            say(error.format_message(), logging.CRITICAL)
+            sys.exit(error.exit_code)
         except Exception as error:
             from webrtc_events.core.start_faults import start_fault
 
             fault = start_fault(error)
             if fault is None:
                 raise
-            click.echo(f"Error: {fault.text}", err=True)
+            from webrtc_events.core.log_start import say
+
+            say(f"Error: {fault.text}", logging.CRITICAL)
             sys.exit(fault.status)
 
     return wrapped

@@ -11,9 +11,8 @@ import click
 from webrtc_events.cli.error_handling import handle_local_errors
 from webrtc_events.cli.extras import needs_extra
 from webrtc_events.cli.local_access import client_of, client_with, data_directory, endpoints_of, local_issuer
-from webrtc_events.cli.options import data_option
+from webrtc_events.cli.options import config_option, data_option, given_environ
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.log_config import log_to_stderr
 
 if TYPE_CHECKING:
     from webrtc_events.local.demo.http_client import HttpClient
@@ -35,6 +34,7 @@ _STRICT = "WEBRTC_EVENTS_STRICT_CLOUDEVENTS"
     help="Port of the HTTPS sink on localhost; 0 takes a free one.",
 )
 @click.option("--open", "open_console", is_flag=True, help="Open the console in a browser.")
+@config_option
 @data_option
 @needs_extra("local")
 @handle_local_errors
@@ -53,13 +53,15 @@ def serve(host: str, port: int, sink_port: int, open_console: bool, data_dir: Pa
       webrtc-events serve --open
       webrtc-events serve --port 8080 --sink-port 8443 --data-dir ./data
     """
-    log_to_stderr()
+    from webrtc_events.core.log_start import start_log
+
+    start_log(given_environ(), "serve")
     from webrtc_events.local.stack.serve import ServeOptions
     from webrtc_events.local.stack.serve import serve as run
 
     data = data_directory(data_dir)
     options = ServeOptions(host=host, port=port, sink_port=sink_port, data=data, open_console=open_console)
-    run(options, os.environ, SystemClock(), click.echo)
+    run(options, given_environ(), SystemClock(), click.echo)
 
 
 @click.command()
@@ -72,6 +74,7 @@ def serve(host: str, port: int, sink_port: int, open_console: bool, data_dir: Pa
     help="The valid form of session-status.  [default: as the variable "
     f"{_STRICT} says; both forms if it lists client ids]",
 )
+@config_option
 @data_option
 @needs_extra("local")
 @handle_local_errors
@@ -98,11 +101,13 @@ def sink(port: int, strict: bool | None, data_dir: Path | None) -> None:
     Example:
       webrtc-events sink --port 8443
     """
-    log_to_stderr()
+    from webrtc_events.core.log_start import start_log
+
+    start_log(given_environ(), "sink")
     from webrtc_events.local.stack.environment import possible_forms
     from webrtc_events.local.stack.serve import serve_sink
 
-    forms = possible_forms(os.environ) if strict is None else (strict,)
+    forms = possible_forms(given_environ()) if strict is None else (strict,)
     serve_sink(port, data_directory(data_dir), strict=forms, clock=SystemClock(), say=click.echo)
 
 

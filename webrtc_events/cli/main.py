@@ -10,6 +10,7 @@ from webrtc_events.cli.dead_letters import dead_letters
 from webrtc_events.cli.listening import forward, listen
 from webrtc_events.cli.local import demo, publish, serve, sink, token
 from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
+from webrtc_events.cli.settings import settings
 from webrtc_events.cli.simulate import simulate
 from webrtc_events.cli.stubs import stubs
 from webrtc_events.cli.worker import worker
@@ -38,6 +39,7 @@ def main() -> None:
       webrtc-events console           pages for operators: subscriptions, deliveries, dead letters
       webrtc-events dead-letters      events that were given up: list, show, redeliver, purge
       webrtc-events damaged           records that cannot be read: list, show, drop, repair
+      webrtc-events settings          shows or checks the settings, and where each comes from
       webrtc-events new-key           prints a key for WEBRTC_EVENTS_SECRET_KEY
       webrtc-events rotate-key        seals stored credentials with a new key
       webrtc-events pseudonym VALUE   prints what the logs show for an address or a registration
@@ -63,6 +65,7 @@ for command in (
     console,
     dead_letters,
     damaged,
+    settings,
     new_key,
     rotate_key,
     pseudonym,

@@ -1,12 +1,12 @@
 """`webrtc-events new-key`, `rotate-key`, `pseudonym` and `erase`: keys and personal data in production."""
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from webrtc_events.cli.error_handling import handle_cli_errors
+from webrtc_events.cli.options import config_option, read_settings
 
 if TYPE_CHECKING:
     from webrtc_events.store.erasure import Traces
@@ -28,6 +28,7 @@ def new_key() -> None:
 
 
 @click.command("rotate-key")
+@config_option
 @handle_cli_errors
 def rotate_key() -> None:
     """Seal every stored sink credential again, with the first key of WEBRTC_EVENTS_SECRET_KEY.
@@ -37,7 +38,7 @@ def rotate_key() -> None:
     The command may be repeated. It exits with 1 if it could not open a credential: then keep the
     old key.
 
-    Needs the worker's settings in the environment.
+    Needs the worker's settings, in the environment or by --config.
 
     \b
     Example:
@@ -46,11 +47,10 @@ def rotate_key() -> None:
       webrtc-events rotate-key
     """
     from webrtc_events.core.credentials import CredentialBox
-    from webrtc_events.core.settings import Settings
     from webrtc_events.store.key_rotation import KeyRotation
     from webrtc_events.store.store import Store
 
-    settings = Settings.from_environ(os.environ)
+    settings = read_settings()
     box = CredentialBox(settings.secret_key)
     store = Store.connect(settings)
     looked_at = 0
@@ -80,6 +80,7 @@ def rotate_key() -> None:
 
 @click.command()
 @click.argument("value")
+@config_option
 @handle_cli_errors
 def pseudonym(value: str) -> None:
     """Print what the logs show for an address, a name, a registration or a device.
@@ -87,16 +88,15 @@ def pseudonym(value: str) -> None:
     All spellings of an address have the same pseudonym. Each key in WEBRTC_EVENTS_SECRET_KEY makes
     another: the first line is for current logs, the others are for logs from before a key change.
 
-    Needs the settings of the processes whose logs you search in the environment.
+    Needs the settings of the processes whose logs you search, in the environment or by --config.
 
     \b
     Example:
       grep -F "$(webrtc-events pseudonym tel:+12025550100)" worker.log
     """
     from webrtc_events.core.log_masking import Masking
-    from webrtc_events.core.settings import Settings
 
-    for key in Settings.from_environ(os.environ).secret_key:
+    for key in read_settings().secret_key:
         click.echo(Masking(key, show=False).pseudonym(value))
 
 
@@ -104,6 +104,7 @@ def pseudonym(value: str) -> None:
 @click.option("--registration", required=True, help="The registrationId.")
 @click.option("--dry-run", is_flag=True, help="Show what is stored, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@config_option
 @handle_cli_errors
 def erase(registration: str, dry_run: bool, yes: bool) -> None:
     """Remove the data of a registration.
@@ -117,18 +118,17 @@ def erase(registration: str, dry_run: bool, yes: bool) -> None:
     to afterwards. docs/commands.md, "Erase a registration", says what expires and what is stored
     elsewhere.
 
-    Needs the worker's settings in the environment.
+    Needs the worker's settings, in the environment or by --config.
 
     \b
     Examples:
       webrtc-events erase --registration 96eozbrct6g2kw7ybh538sbv --dry-run
       webrtc-events erase --registration 96eozbrct6g2kw7ybh538sbv --yes
     """
-    from webrtc_events.core.settings import Settings
     from webrtc_events.store.erasure import Erasure
     from webrtc_events.store.store import Store
 
-    store = Store.connect(Settings.from_environ(os.environ))
+    store = Store.connect(read_settings())
     try:
         erasure = Erasure(store)
         traces = erasure.find(registration)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from webrtc_events.cli.error_handling import handle_cli_errors
+from webrtc_events.cli.options import config_option, given_environ, read_settings
 from webrtc_events.core.child_processes import LINK_OPTION, ParentLink
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.log_config import log_to_stderr
 
 if TYPE_CHECKING:
     from webrtc_events.core.settings import Settings
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
     help="How many processes deliver: one uses one core at most. They share the worker's limits.",
 )
 @click.option(LINK_OPTION, type=int, hidden=True)
+@config_option
 @handle_cli_errors
 def worker(processes: int, link: int | None) -> None:
     """Deliver notifications and end what expires. The API runs elsewhere.
@@ -45,12 +46,13 @@ def worker(processes: int, link: int | None) -> None:
       export WEBRTC_EVENTS_OPENID_CONFIGURATION_URL=...  (that of the API)
       webrtc-events worker --processes 4
     """
-    log_to_stderr()
+    from webrtc_events.core.log_start import start_log
+
+    start_log(given_environ(), "worker")
     from webrtc_events.core.process import is_compiled, prepare_process
-    from webrtc_events.core.settings import Settings
 
     prepare_process()
-    settings = Settings.from_environ(os.environ)
+    settings = read_settings()
     if link is None:
         # Once: the processes of one parent run the same.
         compiled = is_compiled("webrtc_events.delivery.task_runner")
@@ -65,6 +67,7 @@ def worker(processes: int, link: int | None) -> None:
 
 def _run(settings: "Settings", parent: ParentLink | None) -> None:
     """One process that delivers, until a signal, or until its parent is gone."""
+    from webrtc_events.core.log_start import say
     from webrtc_events.core.process import spare_what_is_loaded
     from webrtc_events.core.stop_signals import StopSignals
     from webrtc_events.worker import Worker
@@ -77,7 +80,7 @@ def _run(settings: "Settings", parent: ParentLink | None) -> None:
             parent.is_ready()
         else:
             _notify_service_manager("READY=1")
-            click.echo("Delivering. Ctrl-C stops the worker after the deliveries under way.", err=True)
+            say("Delivering. Ctrl-C stops the worker after the deliveries under way.")
         missed = 0
         while not signals.wait(1.0):
             missed = 0 if all(running.alive().values()) else missed + 1

@@ -5,10 +5,10 @@ import os
 import sys
 from collections.abc import Callable
 
-import click
-
+from webrtc_events.cli.options import given_environ
 from webrtc_events.core.child_processes import ChildProcesses
 from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.log_start import say
 from webrtc_events.core.settings import LEAST_WORKER_BYTES, PREFIX, Settings, SettingsError
 from webrtc_events.core.stop_signals import StopSignals
 
@@ -19,7 +19,7 @@ _HURRIED = 130
 
 
 def shared_out(settings: Settings, processes: int) -> dict[str, str]:
-    """What each process is given of what one worker may have, as environment variables.
+    """What each process is given of what one worker may have, as environment variables. They win over a file.
 
     Raises:
         SettingsError: a limit is too small to be divided among them.
@@ -40,12 +40,13 @@ def shared_out(settings: Settings, processes: int) -> dict[str, str]:
 
 def run_processes(settings: Settings, processes: int, notify: Callable[[str], None]) -> None:
     """Runs that many workers until a signal. `notify` tells the service manager, see sd_notify(3)."""
-    environ = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+    shares = shared_out(settings, processes)
+    # A share and a file with the whole would be two values of one setting.
+    left_out = {"NOTIFY_SOCKET", *(f"{name}_FILE" for name in shares)}
+    environ = {name: value for name, value in given_environ().items() if name not in left_out}
     command = [sys.executable, "-P", "-m", "webrtc_events.cli", "worker"]
     with StopSignals() as signals:
-        children = ChildProcesses(
-            command, environ | shared_out(settings, processes), processes, SystemClock()
-        )
+        children = ChildProcesses(command, environ | shares, processes, SystemClock())
         status = _watch(children, signals, notify)
         signals.finish(children.stop)
         if signals.hurried():
@@ -68,5 +69,5 @@ def _watch(children: ChildProcesses, signals: StopSignals, notify: Callable[[str
             notify("READY=1")
             pids = ", ".join(map(str, children.pids))
             logging.getLogger(__name__).info("%d processes deliver: %s", len(children.pids), pids)
-            click.echo("Delivering. Ctrl-C stops the workers after the deliveries under way.", err=True)
+            say("Delivering. Ctrl-C stops the workers after the deliveries under way.")
     return None

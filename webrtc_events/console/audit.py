@@ -5,7 +5,7 @@ import logging
 from flask import g
 
 from webrtc_events.console.access import Operator
-from webrtc_events.core.one_line import key_values
+from webrtc_events.core.log_fields import LogFields
 
 __all__ = ["current_operator", "record_change"]
 
@@ -24,4 +24,4 @@ def record_change(action: str, result: str, **subject: str) -> None:
     `subject` says what was changed. It holds no personal data: give a pseudonym.
     """
     fields = {"by": current_operator().name, "action": action, **subject, "result": result}
-    log.info("change %s", key_values(fields))
+    log.info("change %s", LogFields(fields))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
 
 from webrtc_events.console.access import Access, MachineAccess
 from webrtc_events.console.console_app import ConsoleOptions, console_app, session_key
@@ -16,7 +15,7 @@ from webrtc_events.console.health import with_health
 from webrtc_events.console.login import LoginAccess, LoginOptions
 from webrtc_events.console.sections import sections
 from webrtc_events.core.clock import Clock
-from webrtc_events.core.log_config import LineFormatter, RequestFields
+from webrtc_events.core.gunicorn_log import ServiceLog
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.settings import PREFIX, Settings
 from webrtc_events.core.start_faults import CannotStart, exit_one_of_many
@@ -105,7 +104,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             # Addresses may name a registration.
             "accesslog": None,
             "errorlog": "-",
-            "logger_class": _Log,
+            "logger_class": ServiceLog,
             "post_fork": post_fork,
         }
         for name, value in options.items():
@@ -114,16 +113,6 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Any:
         with exit_one_of_many(_BOOT_ERROR, self._clock):
             return build(self._settings, self._clock)
-
-
-class _Log(Logger):  # type: ignore[misc]
-    """gunicorn's lines, in the form of all others."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        for handler in self.error_log.handlers:
-            handler.setFormatter(LineFormatter())
-            handler.addFilter(RequestFields())
 
 
 def _check_address(host: str, port: int) -> None:

@@ -2,27 +2,56 @@
 
     2026-03-10T09:00:00.123Z WARNING webrtc_events.api.failures: ... correlator=3f2a... client=softphone
 
-An operator who logs otherwise gives gunicorn a `--log-config` of their own; `RequestFields`
-is the filter that gives its records `correlator` and `client`.
+json_lines.py has the other format, JSON. An operator who logs otherwise gives gunicorn a `--log-config` of
+their own; `RequestFields` is the filter that gives its records `correlator` and `client`.
 """
 
 import logging
 import logging.config
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, TextIO
 
 from webrtc_events.core.clock import format_time
+from webrtc_events.core.json_lines import JsonFormatter
 from webrtc_events.core.one_line import key_values
 from webrtc_events.core.request_context import current_request
 
-__all__ = ["LineFormatter", "LineHandler", "RequestFields", "log_config", "log_to_stderr"]
+__all__ = [
+    "LineForm",
+    "LineFormatter",
+    "LineHandler",
+    "LogOptions",
+    "RequestFields",
+    "log_config",
+    "log_to_stderr",
+    "shared_formatter",
+]
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # A line break in what somebody sent must not begin a line of the log, nor an escape sequence move the cursor.
 _CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t"
 } | {0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+class LineForm(Enum):
+    """How a handler wants lines that are written together. RECORD: it wants records, and no lines."""
+
+    TEXT = "text"
+    JSON = "json"
+    RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """`process`: what the process does, such as worker. `level` is a name of `logging`, in lower case."""
+
+    process: str = "service"
+    json: bool = False
+    level: str = "info"
 
 
 class RequestFields(logging.Filter):
@@ -54,14 +83,21 @@ class LineHandler(logging.StreamHandler[TextIO]):
     """Writes records, and lines that are whole already, to standard error."""
 
     @property
-    def is_plain(self) -> bool:
-        """Whether a record without a request is shown as its line, and none is left out: see `log_config`."""
-        return (
-            type(self) is LineHandler
-            and not self.level
-            and type(self.formatter) is LineFormatter
-            and all(type(found) is RequestFields for found in self.filters)
-        )
+    def form(self) -> LineForm:
+        """A line may stand for a record where a record without a request is shown as its line, and none is
+        left out: see `log_config`.
+        """
+        if type(self) is not LineHandler or self.level:
+            return LineForm.RECORD
+        if not all(type(found) is RequestFields for found in self.filters):
+            return LineForm.RECORD
+        return _FORMS.get(type(self.formatter), LineForm.RECORD)
+
+    def head(self, time: str, level: str, logger: str) -> str:
+        """The beginning of a line in `form`."""
+        if isinstance(self.formatter, JsonFormatter):
+            return self.formatter.head(time, level, logger)
+        return f"{time} {level} {logger}: "
 
     def write_lines(self, lines: Sequence[str]) -> None:
         """Their times and names stand in them."""
@@ -76,21 +112,34 @@ class LineHandler(logging.StreamHandler[TextIO]):
                 self.handleError(logging.makeLogRecord({"msg": "%d lines", "args": (len(lines),)}))
 
 
-def log_config() -> dict[str, Any]:
-    """For `logging.config.dictConfig`: warnings of all, and from INFO on what this service says."""
+_FORMS = {LineFormatter: LineForm.TEXT, JsonFormatter: LineForm.JSON}
+
+
+def log_config(options: LogOptions) -> dict[str, Any]:
+    """For `logging.config.dictConfig`: warnings of all, and from the level on what this service says."""
+    line = {"()": JsonFormatter, "process": options.process} if options.json else {"()": LineFormatter}
+    level = options.level.upper()
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"request": {"()": RequestFields}},
-        "formatters": {"line": {"()": LineFormatter}},
+        "formatters": {"line": line},
         "handlers": {"stderr": {"()": LineHandler, "formatter": "line", "filters": ["request"]}},
-        "loggers": {"webrtc_events": {"level": "INFO"}},
-        "root": {"level": "WARNING", "handlers": ["stderr"]},
+        "loggers": {"webrtc_events": {"level": level}},
+        "root": {"level": "ERROR" if level == "ERROR" else "WARNING", "handlers": ["stderr"]},
     }
 
 
-def log_to_stderr() -> None:
-    logging.config.dictConfig(log_config())
+def log_to_stderr(options: LogOptions) -> None:
+    logging.config.dictConfig(log_config(options))
     # What no line shows need not be found out for each record (Logging HOWTO, Optimization).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
+
+
+def shared_formatter() -> logging.Formatter | None:
+    """That of `log_to_stderr`, for handlers of servers; None before it."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LineHandler):
+            return handler.formatter
+    return None

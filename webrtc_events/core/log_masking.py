@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from webrtc_events.core.log_fields import LogFields
 from webrtc_events.core.model import Caller
 from webrtc_events.core.settings import Settings
 
@@ -111,9 +112,15 @@ class Masking:
             return text
         return _ADDRESS.sub(lambda found: self.pseudonym(found[0]), _COMMAND.sub(r"\1(...)", text))
 
+    def _field(self, value: Any) -> Any:
+        if isinstance(value, PersonalData):
+            return self.shown(value)
+        return self.text(value) if isinstance(value, str) else value
+
     def record(self, record: logging.LogRecord) -> logging.LogRecord:
         """The record, masked. Its arguments stay apart where they can: some formatters read them."""
         record.args = _each(record.args, PersonalData, self.shown)
+        record.args = _each(record.args, LogFields, lambda found: found.changed(self._field))
         message = _message(record)
         masked = self.text(message)
         if masked != message:

@@ -10,10 +10,16 @@ __all__ = ["RequestContext", "current_request", "entered_request"]
 
 @dataclass(slots=True)
 class RequestContext:
-    """`correlator` is the request's x-correlator; `client` is known once its token is verified."""
+    """`correlator` is the request's x-correlator; `client` is known once its token is verified.
+
+    `operation` is the operationId; where there is none, `path` is what the path is known as, without anything
+    that somebody sent.
+    """
 
     correlator: str
     client: str = ""
+    operation: str = ""
+    path: str = ""
 
 
 # One object for a request: threads that work for it get a copy of the variable, and see the same object.

@@ -113,8 +113,10 @@ def origins(raw: str) -> frozenset[str]:
     found = frozenset(part.strip() for part in raw.split(",") if part.strip())
     for origin in found:
         if not _ORIGIN.fullmatch(origin):
+            # An `@` may stand behind a password, which may have any character.
+            shown = "one that is none" if "@" in raw else repr(origin)
             raise ValueError(
-                f"names {origin!r}; an origin is such as https://app.example, and of loopback hosts "
+                f"names {shown}; an origin is such as https://app.example, and of loopback hosts "
                 "also http://localhost:*"
             )
     return found
@@ -127,10 +129,17 @@ _ORIGIN = re.compile(
 
 
 def file(raw: str) -> Path:
-    path = Path(raw)
-    if not path.is_file():
-        raise ValueError(f"there is no file {raw!r}")
-    return path
+    if not _is_file(raw):
+        raise ValueError(f"names {raw!r}, which is no file")
+    return Path(raw)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:
+        # Such as a name that no system takes, or a directory that is not to be looked into.
+        return False
 
 
 _FEWEST_RSA_BITS = 2048
@@ -139,7 +148,12 @@ _FEWEST_RSA_BITS = 2048
 def signing_keys(raw: str) -> tuple[PrivateKey, ...]:
     """Of PEM files separated by commas: what `Settings.signing_keys` are."""
     keys: list[PrivateKey] = []
-    for name in filter(None, map(str.strip, raw.split(","))):
+    if "-----" in raw:
+        raise ValueError("must name PEM files, and holds a key itself")
+    for number, name in enumerate(filter(None, map(str.strip, raw.split(","))), 1):
+        if not _is_file(name):
+            # Not its name: who put a key there has to find it nowhere else.
+            raise ValueError(f"names a file that does not exist, as number {number}")
         key = _private_key(name)
         if key.public_key() in [key.public_key() for key in keys]:
             raise ValueError(f"names the key of {name!r} twice")
@@ -153,7 +167,7 @@ def _private_key(name: str) -> PrivateKey:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        pem = file(name).read_bytes()
+        pem = Path(name).read_bytes()
     except OSError as error:
         raise ValueError(f"names {name!r}, which cannot be read: {error.strerror}") from None
     try:

@@ -1,7 +1,7 @@
-"""One frozen object of settings, read from `WEBRTC_EVENTS_*` and validated whole at start."""
+"""One frozen object of settings, validated whole at start. setting_sources.py says where they come from."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,16 +10,25 @@ from webrtc_events.core import setting_values as read
 from webrtc_events.core.client_choice import ClientChoice, parse_client_choice
 from webrtc_events.core.model import EventType
 from webrtc_events.core.port_set import PortSet
+from webrtc_events.core.setting_sources import PREFIX, Kind, Origin, SettingText, SettingTexts, read_sources
 from webrtc_events.core.store_url import StoreUrl, parse_store_url
 
-__all__ = ["LEAST_WORKER_BYTES", "PREFIX", "Settings", "SettingsError"]
+__all__ = [
+    "LEAST_WORKER_BYTES",
+    "PREFIX",
+    "Settings",
+    "SettingsError",
+    "given_texts",
+    "parsed",
+    "valid_text",
+    "whole_texts",
+]
 
-PREFIX = "WEBRTC_EVENTS_"
 LEAST_WORKER_BYTES = 1_048_576
 
 
 class SettingsError(Exception):
-    """Every fault of the settings at once, each by its environment name."""
+    """Every fault of the settings at once, each with the setting's name and where it stands."""
 
     def __init__(self, faults: list[str]) -> None:
         self.faults = faults
@@ -34,7 +43,9 @@ def _setting(parse: Callable[[str], Any], default: str | None, help_: str, *, se
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a deployment decides. Each field is the environment variable of its upper-case name."""
+    """What a deployment decides. Each field is the environment variable of its upper-case name, and a key of
+    the file of settings.
+    """
 
     redis_url: StoreUrl = _setting(
         parse_store_url,
@@ -89,6 +100,17 @@ class Settings:
     console_client_id: str | None = _setting(read.text, "", "the console's client id at the token issuer")
     console_client_secret: str | None = _setting(
         read.text, "", "the console's client secret; a public client has none", secret=True
+    )
+    log_format: str = _setting(
+        read.choice("console", "json"), "console", "how lines of the log are written: for people, or as JSON"
+    )
+    log_level: str = _setting(
+        read.choice("debug", "info", "warning", "error"), "info", "the least level that is logged"
+    )
+    log_requests: int = _setting(
+        read.count(0),
+        "0",
+        "one of this many requests has a line in the log, and each that fails; with 0 none",
     )
     log_deliveries: int = _setting(
         read.count(0), "1", "one of this many deliveries has a line in the log, with 0 none"
@@ -205,41 +227,37 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """Reads and checks every setting.
+        """Reads and checks every setting, wherever it stands: see setting_sources.py.
 
         Raises:
-            SettingsError: names every fault, and every `WEBRTC_EVENTS_` name that is no setting.
+            SettingsError: names every fault, and every name that is no setting.
         """
+        return cls.from_texts(*given_texts(environ))
+
+    @classmethod
+    def from_texts(cls, given: SettingTexts, faults: Sequence[str] = ()) -> "Settings":
+        """
+        Raises:
+            SettingsError: names every fault, `faults` among them.
+        """
+        texts = whole_texts(given)
         values: dict[str, Any] = {}
-        faults: list[str] = []
+        found = []
         for setting in fields(cls):
-            name = PREFIX + setting.name.upper()
-            raw = environ.get(name, setting.metadata["default"])
-            if raw is None:
-                faults.append(f"{name} must be set: {setting.metadata['help']}")
-            elif not raw and setting.metadata["default"] == "":
-                values[setting.name] = _EMPTY.get(setting.metadata["parse"])
-            else:
-                try:
-                    values[setting.name] = setting.metadata["parse"](raw)
-                except ValueError as error:
-                    faults.append(f"{name} {error}")
-        faults += [f"{name} is not a setting" for name in _unknown(cls, environ)]
-        if faults:
-            raise SettingsError(faults)
+            text = texts.get(setting.name)
+            if text is None:
+                if not any(setting.name in fault.lower() for fault in faults):
+                    found.append(f"{_variable(setting.name)} must be set: {setting.metadata['help']}")
+                continue
+            try:
+                values[setting.name] = parsed(setting, text.text)
+            except ValueError as error:
+                found.append(f"{text.named} {error}")
+        if found or faults:
+            raise SettingsError([*found, *faults])
         settings = cls(**values)
-        if settings.sink_validation and settings.origin is None:
-            name = f"{PREFIX}SINK_VALIDATION_ORIGIN"
-            raise SettingsError([f"{name} must be set: {PREFIX}SOURCE has no DNS name to ask sinks under"])
-        if (settings.console_url is None) != (settings.console_client_id is None):
-            both = f"{PREFIX}CONSOLE_URL and {PREFIX}CONSOLE_CLIENT_ID"
-            raise SettingsError([f"{both} must be set together: people log in with both"])
-        holders = ("outbox_bytes", "claim_bytes", "worker_bytes")
-        small = [holder for holder in holders if getattr(settings, holder) < settings.event_bytes]
-        if small:
-            # An event that is accepted must get to its sink.
-            least = f"must be at least {PREFIX}EVENT_BYTES, {settings.event_bytes}"
-            raise SettingsError([f"{PREFIX}{name.upper()} {least}" for name in small])
+        if found := list(_contradictions(settings, texts)):
+            raise SettingsError(found)
         return settings
 
     @property
@@ -268,11 +286,68 @@ class Settings:
 # What is not set is none, but for these, of which it is empty.
 _EMPTY: Mapping[Any, Any] = {read.networks: (), read.signing_keys: (), read.origins: frozenset()}
 
-# Read by the command line before there are settings, see cli/options.py.
-_ELSEWHERE = frozenset({"DATA_DIR"})
+_KINDS: Mapping[Any, Kind] = {
+    read.switch: Kind.SWITCH,
+    **dict.fromkeys(
+        (read.apis, read.networks, read.origins, read.ports, read.secret_keys, read.signing_keys), Kind.LIST
+    ),
+    parse_client_choice: Kind.LIST,
+}
 
 
-def _unknown(cls: type[Settings], environ: Mapping[str, str]) -> list[str]:
-    known = {setting.name.upper() for setting in fields(cls)} | _ELSEWHERE
-    given = [name for name in environ if name.startswith(PREFIX)]
-    return sorted(name for name in given if name.removeprefix(PREFIX) not in known)
+def given_texts(environ: Mapping[str, str]) -> tuple[SettingTexts, list[str]]:
+    """The texts of the settings that somebody set, and what is wrong with where they stand."""
+    known = {setting.name: _KINDS.get(setting.metadata["parse"], Kind.VALUE) for setting in fields(Settings)}
+    return read_sources(environ, known)
+
+
+def whole_texts(given: SettingTexts) -> SettingTexts:
+    """The texts of all settings; it lacks those that must be set and are not."""
+    defaults = {
+        setting.name: SettingText(
+            setting.metadata["default"], Origin.DEFAULT, "default", _variable(setting.name)
+        )
+        for setting in fields(Settings)
+        if setting.metadata["default"] is not None
+    }
+    return defaults | dict(given)
+
+
+def parsed(setting: "Field[Any]", text: str) -> Any:
+    """
+    Raises:
+        ValueError: says what the text must be. It repeats no secret.
+    """
+    parse = setting.metadata["parse"]
+    return _EMPTY.get(parse) if not text and setting.metadata["default"] == "" else parse(text)
+
+
+def valid_text(given: SettingTexts, name: str) -> str:
+    """Of one setting, before all are read; its default where what is given is not valid."""
+    [setting] = [setting for setting in fields(Settings) if setting.name == name]
+    default: str = setting.metadata["default"]
+    text = given[name].text if name in given else default
+    try:
+        parsed(setting, text)
+    except ValueError:
+        return default
+    return text
+
+
+def _contradictions(settings: Settings, texts: SettingTexts) -> Iterator[str]:
+    """What is wrong with settings that are right each by itself."""
+    if settings.sink_validation and settings.origin is None:
+        named = texts["sink_validation_origin"].named
+        yield f"{named} must be set: {texts['source'].named} has no DNS name to ask sinks under"
+    if (settings.console_url is None) != (settings.console_client_id is None):
+        both = f"{texts['console_url'].named} and {texts['console_client_id'].named}"
+        yield f"{both} must be set together: people log in with both"
+    for name in ("outbox_bytes", "claim_bytes", "worker_bytes"):
+        if getattr(settings, name) < settings.event_bytes:
+            # An event that is accepted must get to its sink.
+            least = f"must be at least {texts['event_bytes'].named}, {settings.event_bytes}"
+            yield f"{texts[name].named} {least}"
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()

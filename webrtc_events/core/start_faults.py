@@ -1,5 +1,6 @@
 """What keeps a process from starting, said to the person who started it: no traceback, once."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import ClassVar
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import NewerRelease, Unavailable
+from webrtc_events.core.log_start import say
 from webrtc_events.core.settings import SettingsError
 
 __all__ = ["CannotStart", "StartFault", "exit_one_of_many", "exit_with_fault", "start_fault"]
@@ -85,4 +87,4 @@ def exit_one_of_many(final_status: int, clock: Clock) -> Iterator[None]:
 
 
 def _say(fault: StartFault) -> None:
-    print(f"webrtc-events: {fault.text}", file=sys.stderr, flush=True)
+    say(f"webrtc-events: {fault.text}", logging.CRITICAL)

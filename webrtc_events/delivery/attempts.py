@@ -7,8 +7,10 @@ from functools import lru_cache
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.json_lines import json_string
+from webrtc_events.core.log_config import LineForm
 from webrtc_events.core.log_lines import LogLines
-from webrtc_events.core.one_line import key_values, shown
+from webrtc_events.core.one_line import shown
 from webrtc_events.core.outcomes import (
     DELIVERED,
     Agreed,
@@ -64,6 +66,7 @@ class Attempts:
         self._mask = mask = logged.mask
         self._random = random
         self._shown = lru_cache(maxsize=4096)(lambda host: shown(mask(host)))
+        self._json = lru_cache(maxsize=4096)(lambda host: json_string(mask(host)))
         self._lines = LogLines(log, mask, clock)
         self.flush = self._lines.flush
 
@@ -77,9 +80,7 @@ class Attempts:
             self._delivered += 1
             self._activity.delivered += 1
             if self._log_every and self._delivered % self._log_every == 0:
-                line = task.delivered_line(reply.status, reply.elapsed_ms, now_s, self._shown(task.host))
-                # The rest of it are numbers, and words of this service.
-                self._lines.add(logging.INFO, line, masked=True)
+                self._log_delivered(task, reply.status, reply.elapsed_ms, now_s)
             return task.apply(DELIVERED)
         outcome = self._decide(task, reply, now_s)
         if task.result is not SinkResult.DELIVERED and not task.is_handshake:
@@ -105,12 +106,24 @@ class Attempts:
         if self._notes is not None:
             self._notes.add(task, outcome, status, elapsed_ms, now_s)
         level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
-        self._lines.add(level, f"attempt {key_values(record)}")
+        self._lines.add(level, "attempt", record)
         if isinstance(outcome, Retry):
             self._activity.retried += 1
         elif isinstance(outcome, Drop | End):
             self._activity.given_up += 1
         return task.apply(outcome)
+
+    def _log_delivered(self, task: DeliveryTask, status: int, elapsed_ms: int, now_s: float) -> None:
+        """All of it are numbers, and words of this service, but for the host."""
+        lines = self._lines
+        if lines.form is LineForm.TEXT:
+            line = task.delivered_line(status, elapsed_ms, now_s, self._shown(task.host))
+            lines.add_text(logging.INFO, line)
+        elif lines.form is LineForm.JSON:
+            members = task.delivered_members(status, elapsed_ms, now_s, self._json(task.host))
+            lines.add_members(logging.INFO, "attempt", members)
+        else:
+            lines.add(logging.INFO, "attempt", task.attempt_fields(DELIVERED, status, elapsed_ms, now_s))
 
     def _decide(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> Outcome:
         now_ms = task.now_ms(now_s)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from webrtc_events.core.json_lines import json_string
 from webrtc_events.core.model import Claim, OutboxItem, OutboxKind
 from webrtc_events.core.outcomes import (
     DELIVERED,
@@ -100,9 +101,17 @@ class DeliveryTask:
         return outcome
 
     def note(self, outcome: Outcome, status: int | None, elapsed_ms: int, now_s: float) -> dict[str, Any]:
-        """One attempt, as it is kept and logged; `detail` only where there is one."""
+        """One attempt, as it is kept and logged."""
+        record = self.attempt_fields(outcome, status, elapsed_ms, now_s)
+        self.attempts.append(record)
+        return record
+
+    def attempt_fields(
+        self, outcome: Outcome, status: int | None, elapsed_ms: int, now_s: float
+    ) -> dict[str, Any]:
+        """What one attempt was; `detail` only where there is one."""
         detail = _detail(outcome)
-        record = {
+        return {
             "event": f"{self.claim.subscription_id}.{self.item.event_number}",
             "type": self.event_type.rpartition(".")[2],
             "attempt": self.attempt,
@@ -115,8 +124,6 @@ class DeliveryTask:
             "host": self.host,
             "correlator": self.correlator,
         }
-        self.attempts.append(record)
-        return record
 
     def note_delivered(self, status: int, elapsed_ms: int, now_s: float) -> None:
         """The same of an event that was delivered. Most attempts are such."""
@@ -137,6 +144,16 @@ class DeliveryTask:
             f"attempt event={self.claim.subscription_id}.{self.item.event_number} "
             f"type={self.event_type.rpartition('.')[2]} attempt={self.attempt} outcome=delivered reason= "
             f"status={status} ms={elapsed_ms} at={at_ms} host={host} correlator={self.correlator}"
+        )
+
+    def delivered_members(self, status: int, elapsed_ms: int, now_s: float, host: str) -> str:
+        """How it is logged as JSON; `host` as a string of JSON."""
+        at_ms = self.now_ms(now_s)
+        return (
+            f'"event":"{self.claim.subscription_id}.{self.item.event_number}",'
+            f'"type":"{self.event_type.rpartition(".")[2]}","attempt":{self.attempt},'
+            f'"outcome":"delivered","reason":"","status":{status},"ms":{elapsed_ms},"at":{at_ms},'
+            f'"host":{host},"correlator":{json_string(self.correlator)}'
         )
 
     def apply(self, outcome: Outcome) -> bool:

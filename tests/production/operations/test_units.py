@@ -48,6 +48,20 @@ def test_a_unit_is_as_closed_as_the_document_says(unit: Path, document: Document
     assert score is not None, done.stdout
 
 
+def test_secrets_may_be_credentials(tmp_path: Path) -> None:
+    drop_in = DEPLOY / "webrtc-events-credentials.conf"
+    for source in UNITS:
+        unit = tmp_path / source.name
+        unit.write_text(adapted(source.read_text(), {INSTALLED: str(SCRIPTS)}))
+        beside = tmp_path / f"{source.name}.d"
+        beside.mkdir()
+        (beside / "credentials.conf").write_text(drop_in.read_text())
+        done = analyzed("verify", "--man=no", "--recursive-errors=no", str(unit))
+        assert (done.returncode, done.stderr) == (0, "")
+    assert Unit(drop_in).value("LoadCredential") == "secret-key:/etc/webrtc-events/secret-key"
+    assert Unit(drop_in).value("Environment") == "WEBRTC_EVENTS_SECRET_KEY_FILE=%d/secret-key"
+
+
 def test_all_units_are_confined_alike() -> None:
     first, *others = ({key: value for key, value in unit.items() if key not in OWN} for unit in _settings())
     assert len(others) == 2

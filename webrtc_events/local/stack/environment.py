@@ -1,14 +1,15 @@
-"""The environment of a `serve`: the settings that are given, with the local parts filled in."""
+"""The settings of a `serve`: those that are given, with the local parts filled in."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from webrtc_events.core.client_choice import parse_client_choice
-from webrtc_events.core.settings import PREFIX, SettingsError
+from webrtc_events.core.setting_sources import Origin, SettingText, SettingTexts
+from webrtc_events.core.settings import PREFIX, SettingsError, given_texts
 from webrtc_events.local.data_directory import write_private
 from webrtc_events.local.local_error import LocalError
 
-__all__ = ["LOOPBACK", "local_environ", "possible_forms"]
+__all__ = ["LOOPBACK", "local_texts", "possible_forms"]
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 # A name for channels, which nothing connects to. It stays the same if `serve` gets another port.
@@ -18,51 +19,64 @@ _ORIGINS = ",".join(
 )
 
 
-def local_environ(
-    environ: Mapping[str, str], *, redis_url: str, openid_configuration_url: str, secret_key: str, ca: Path
-) -> dict[str, str]:
+def local_texts(
+    given: SettingTexts, *, redis_url: str, openid_configuration_url: str, secret_key: str, ca: Path
+) -> SettingTexts:
     """The given settings win; sinks on loopback and the local CA are added to them.
 
     Raises:
-        LocalError: the CA file named in the environment cannot be read.
+        LocalError: the CA file that a setting names cannot be read.
     """
-    filled = dict(environ)
-    filled.setdefault(f"{PREFIX}REDIS_URL", redis_url)
-    filled.setdefault(f"{PREFIX}OPENID_CONFIGURATION_URL", openid_configuration_url)
-    filled.setdefault(f"{PREFIX}SECRET_KEY", secret_key)
-    filled.setdefault(f"{PREFIX}CALL_TRACES", "full")
-    # With all that is said in it, a call takes 150 kB: this is a machine with other work.
-    filled.setdefault(f"{PREFIX}CALL_TRACES_KEPT", "1000")
-    filled[f"{PREFIX}SINK_CA_FILE"] = str(_ca_file(environ.get(f"{PREFIX}SINK_CA_FILE"), ca))
-    filled.setdefault(f"{PREFIX}CHANNELS_URL", _CHANNELS_URL)
-    filled.setdefault(f"{PREFIX}CORS_ORIGINS", _ORIGINS)
-    if f"{PREFIX}SOURCE" not in environ:
-        filled.setdefault(f"{PREFIX}SINK_VALIDATION_ORIGIN", "localhost")
-    networks = environ.get(f"{PREFIX}SINK_ALLOWED_NETWORKS")
-    filled[f"{PREFIX}SINK_ALLOWED_NETWORKS"] = f"{networks},{LOOPBACK}" if networks else LOOPBACK
-    return filled
+    networks = given.get("sink_allowed_networks")
+    chosen = {
+        "redis_url": redis_url,
+        "openid_configuration_url": openid_configuration_url,
+        "secret_key": secret_key,
+        "call_traces": "full",
+        # With all that is said in it, a call takes 150 kB: this is a machine with other work.
+        "call_traces_kept": "1000",
+        "channels_url": _CHANNELS_URL,
+        "cors_origins": _ORIGINS,
+        **({} if "source" in given else {"sink_validation_origin": "localhost"}),
+    }
+    added = {
+        "sink_ca_file": str(_ca_file(given.get("sink_ca_file"), ca)),
+        "sink_allowed_networks": f"{networks.text},{LOOPBACK}" if networks and networks.text else LOOPBACK,
+    }
+    return _local(chosen) | dict(given) | _local(added)
+
+
+def _local(texts: Mapping[str, str]) -> dict[str, SettingText]:
+    return {
+        name: SettingText(text, Origin.LOCAL, "serve", PREFIX + name.upper()) for name, text in texts.items()
+    }
 
 
 def possible_forms(environ: Mapping[str, str]) -> tuple[bool, ...]:
     """Whether session-status may come in the strict form: no, yes, or both where clients differ.
 
     Raises:
-        SettingsError: the environment.
+        SettingsError: that setting is wrong, or where the settings come from.
     """
-    name = f"{PREFIX}STRICT_CLOUDEVENTS"
+    texts, faults = given_texts(environ)
+    if faults:
+        raise SettingsError(faults)
+    given = texts.get("strict_cloudevents")
+    if given is None:
+        return (False,)
     try:
-        return parse_client_choice(environ.get(name, "false")).possible
+        return parse_client_choice(given.text).possible
     except ValueError as error:
-        raise SettingsError([f"{name} {error}"]) from None
+        raise SettingsError([f"{given.named} {error}"]) from None
 
 
-def _ca_file(given: str | None, ca: Path) -> Path:
-    if not given:
+def _ca_file(given: SettingText | None, ca: Path) -> Path:
+    if given is None or not given.text:
         return ca
     try:
-        content = Path(given).read_bytes()
+        content = Path(given.text).read_bytes()
     except OSError as error:
-        raise LocalError(f"{PREFIX}SINK_CA_FILE: cannot read {given}: {error.strerror}") from error
+        raise LocalError(f"{given.named}: cannot read {given.text}: {error.strerror}") from error
     both = ca.with_name("trusted.pem")
     write_private(both, content.rstrip() + b"\n" + ca.read_bytes())
     return both

@@ -14,13 +14,13 @@ from socket import socket
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.conditions import Condition, Health
-from webrtc_events.core.settings import PREFIX, Settings
+from webrtc_events.core.settings import Settings, SettingsError, given_texts
 from webrtc_events.core.stop_signals import StopSignals
 from webrtc_events.local.data_directory import exclusive, open_data_directory, setup_lock
 from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.local_error import LocalError
 from webrtc_events.local.stack.delivery_log_filter import without_local_deliveries
-from webrtc_events.local.stack.environment import local_environ
+from webrtc_events.local.stack.environment import local_texts
 from webrtc_events.local.stack.http_server import HttpServer, asgi
 from webrtc_events.local.stack.key_files import TokenSigningKey, secret_key
 from webrtc_events.local.stack.local_stack import LocalStack
@@ -65,7 +65,7 @@ def serve(options: ServeOptions, environ: Mapping[str, str], clock: Clock, say: 
 
     Raises:
         LocalError: a port is in use, another `serve` uses the data, or a part of it ended.
-        SettingsError: the environment.
+        SettingsError: see `Settings.from_environ`.
     """
     data = open_data_directory(options.data)
     with ExitStack() as stack:
@@ -116,13 +116,16 @@ class _Serve:
         open_console: bool,
     ) -> None:
         self._data = data
-        self._environ = environ
+        self._given, faults = given_texts(environ)
+        if faults:
+            # Before anything is started on the settings that were found.
+            raise SettingsError(faults)
         self._clock = clock
         self._say = say
         self._signals = signals
         self._open_console = open_console
-        self._embedded_store = f"{PREFIX}REDIS_URL" not in environ
-        self._local_issuer = f"{PREFIX}OPENID_CONFIGURATION_URL" not in environ
+        self._embedded_store = "redis_url" not in self._given
+        self._local_issuer = "openid_configuration_url" not in self._given
         self._valkey = Valkey(data, clock)
 
     def run(self, stack: ExitStack, api_sockets: list[socket], sink_sockets: SinkSockets) -> None:
@@ -170,14 +173,14 @@ class _Serve:
         with setup_lock(self._data, self._clock):
             key = TokenSigningKey.load_or_make(self._data)
             certificates = SinkCertificates.make(self._data, self._clock)
-            environ = local_environ(
-                self._environ,
+            texts = local_texts(
+                self._given,
                 redis_url=self._valkey.url,
                 openid_configuration_url=f"{issuer_url}/.well-known/openid-configuration",
                 secret_key=secret_key(self._data),
                 ca=certificates.trusted.ca,
             )
-        return _Prepared(key, certificates, Settings.from_environ(environ))
+        return _Prepared(key, certificates, Settings.from_texts(texts))
 
     def _store_alive(self) -> bool:
         return not self._embedded_store or self._valkey.alive()

@@ -13,7 +13,7 @@ from types import FrameType
 import requests
 
 from webrtc_events.core.clock import Clock
-from webrtc_events.core.settings import PREFIX
+from webrtc_events.core.setting_sources import CREDENTIALS, PREFIX
 from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.local_error import LocalError
 
@@ -68,7 +68,11 @@ def _start(data: Path, output: Path, environ: Mapping[str, str]) -> subprocess.P
     with output.open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - our own program, no shell
             [sys.executable, "-I", "-S", str(child), str(os.getpid()), "-1", sys.executable, *serve],
-            env={key: value for key, value in environ.items() if not key.startswith(PREFIX)},
+            env={
+                key: value
+                for key, value in environ.items()
+                if not key.startswith(PREFIX) and key != CREDENTIALS
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -1,0 +1,204 @@
+"""The Helm chart: what it makes is valid, closed, and says nothing secret."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.deploy.conftest import Render
+from tests.deploy.tools import CHART, SETTINGS, run, settings_documented
+from tests.harness.documents import ROOT
+
+EVERYTHING: dict[str, Any] = {
+    "console": {"enabled": True, "url": "https://console.operator.example"},
+    "metrics": {"podMonitor": True},
+    "api": {
+        "ingress": {
+            "enabled": True,
+            "className": "nginx",
+            "tlsSecret": "events-tls",
+            "annotations": {"a": "b"},
+        },
+        "autoscaling": {"enabled": True},
+    },
+    "worker": {"autoscaling": {"enabled": True}, "processes": 2},
+    "image": {
+        "repository": "registry.example/webrtc-events",
+        "tag": "0.2.0",
+        "pullSecrets": [{"name": "pull"}],
+    },
+    "networkPolicy": {
+        "gateways": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
+        "monitoring": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+        "operators": [{"podSelector": {"matchLabels": {"app": "proxy"}}}],
+        "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.5/32"}}], "ports": [{"port": 6379}]}],
+    },
+    "nodeSelector": {"disk": "ssd"},
+    "tolerations": [{"key": "calls", "operator": "Exists"}],
+    "podAnnotations": {"team": "calls"},
+}
+NOTHING: dict[str, Any] = {
+    "metrics": {"enabled": False},
+    "podDisruptionBudget": {"enabled": False},
+    "networkPolicy": {"enabled": False},
+    "serviceAccount": {"name": "given"},
+    "api": {"replicas": 1},
+}
+
+
+def _of(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    """By name, without that of the release."""
+    return {
+        found["metadata"]["name"].removeprefix("live-"): found for found in objects if found["kind"] == kind
+    }
+
+
+def _containers(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    for name, deployment in _of(objects, "Deployment").items():
+        pod = deployment["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        yield name, pod, container
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING, NOTHING], ids=["least", "everything", "nothing"])
+def test_kubernetes_takes_every_object(render: Render, values: dict[str, Any]) -> None:
+    objects = render(**values)
+    names = [(found["kind"], found["metadata"]["name"]) for found in objects]
+    assert len(names) == len(set(names))
+    for found in objects:
+        if found["kind"] != "PodMonitor":  # Of the Prometheus operator, which brings its schema itself.
+            kubernetes_validate.validate(found, "1.37", strict=True)
+
+
+def test_helm_has_nothing_to_say_of_the_chart(helm: Path, tmp_path: Path) -> None:
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps({"settings": SETTINGS}))
+    done = run(helm, "lint", "--strict", CHART, "--values", values)
+    assert (done.returncode, "0 chart(s) failed" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"settings": {}}, "OPENID_CONFIGURATION_URL"),
+        ({"settings": {"OPENID_CONFIGURATION_URL": "http://login.example", "SOURCE": "/x"}}, "https"),
+        ({"settings": SETTINGS | {"SECRET_KEY": "A" * 43}}, "SECRET_KEY"),
+        ({"settings": SETTINGS | {"REDIS_URL": "redis://:secret@store"}}, "REDIS_URL"),
+        ({"settings": SETTINGS, "console": {"enabled": True}}, "/console/url"),
+        ({"settings": SETTINGS, "wroker": {}}, "wroker"),
+        ({"settings": SETTINGS, "worker": {"replicas": 0}}, "/worker/replicas"),
+    ],
+)
+def test_values_that_cannot_work_are_refused_with_their_name(
+    helm: Path, tmp_path: Path, values: dict[str, Any], complaint: str
+) -> None:
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(values))
+    done = run(helm, "template", "live", CHART, "--values", file)
+    assert done.returncode != 0
+    assert complaint in done.stderr
+
+
+def test_every_container_is_closed(render: Render) -> None:
+    found = list(_containers(render(**EVERYTHING)))
+    assert {name for name, _, _ in found} == {"api", "console", "network", "worker"}
+    for name, pod, container in found:
+        assert pod["automountServiceAccountToken"] is False, name
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"]["memory"]
+
+
+def test_settings_are_settings_and_secrets_are_files(render: Render) -> None:
+    objects = render(**EVERYTHING)
+    (data,) = (found["data"] for found in _of(objects, "ConfigMap").values())
+    environ = {
+        variable["name"] for _, _, container in _containers(objects) for variable in container.get("env", [])
+    }
+    names = {name.removeprefix("WEBRTC_EVENTS_") for name in {*data, *environ} if name != "WEB_CONCURRENCY"}
+    assert {name.removesuffix("_FILE") for name in names} <= settings_documented()
+    assert {"SECRET_KEY_FILE", "REDIS_URL_FILE", "CONSOLE_CLIENT_SECRET_FILE"} <= names
+    assert _of(objects, "Secret") == {}
+
+
+def test_an_api_is_restarted_for_itself_only_and_serves_when_it_can(render: Render) -> None:
+    for name, pod, container in _containers(render(**EVERYTHING)):
+        if name == "worker":
+            assert "livenessProbe" not in container
+            continue
+        assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+        if name != "console":
+            # preStop, and gunicorn's graceful_timeout.
+            stop_s = container["lifecycle"]["preStop"]["sleep"]["seconds"] + 30
+            assert pod["terminationGracePeriodSeconds"] > stop_s
+
+
+def test_gateways_and_applications_have_pods_of_their_own(render: Render) -> None:
+    objects = render(**EVERYTHING)
+    apis = {
+        name: variable["value"]
+        for name, _, container in _containers(objects)
+        for variable in container.get("env", [])
+        if variable["name"] == "WEBRTC_EVENTS_APIS"
+    }
+    assert apis == {"api": "public", "network": "network"}
+    (ingress,) = _of(objects, "Ingress").values()
+    (rule,) = ingress["spec"]["rules"]
+    backends = {path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
+    assert backends == {"live-api"}
+    assert {path["path"] for path in rule["http"]["paths"]} == {
+        "/webrtc-events/",
+        "/channels/",
+        "/.well-known/jwks.json",
+    }
+
+
+def test_every_service_and_policy_finds_its_pods(render: Render) -> None:
+    objects = render(**EVERYTHING)
+    pods = {
+        name: deployment["spec"]["template"]["metadata"]["labels"]
+        for name, deployment in _of(objects, "Deployment").items()
+    }
+
+    def chosen(selector: dict[str, str]) -> list[str]:
+        return [name for name, labels in pods.items() if selector.items() <= labels.items()]
+
+    for name, service in _of(objects, "Service").items():
+        assert chosen(service["spec"]["selector"]) == [name]
+    for kind in ("PodDisruptionBudget", "NetworkPolicy"):
+        key = "selector" if kind == "PodDisruptionBudget" else "podSelector"
+        for name, found in _of(objects, kind).items():
+            assert chosen(found["spec"][key]["matchLabels"]) == [name]
+    for name, scaler in _of(objects, "HorizontalPodAutoscaler").items():
+        assert scaler["spec"]["scaleTargetRef"]["name"] == f"live-{name}"
+        assert "replicas" not in _of(objects, "Deployment")[name]["spec"], "they would fight"
+
+
+def test_a_changed_setting_makes_new_pods(render: Render) -> None:
+    def sums(objects: list[dict[str, Any]]) -> set[str]:
+        return {
+            deployment["spec"]["template"]["metadata"]["annotations"]["checksum/settings"]
+            for deployment in _of(objects, "Deployment").values()
+        }
+
+    before, again = sums(render()), sums(render())
+    after = sums(render(settings=SETTINGS | {"AUDIENCE": "other"}))
+    assert before == again
+    assert before.isdisjoint(after)
+
+
+def test_the_chart_installs_the_release_that_this_is() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["appVersion"] == version.partition(".dev")[0]

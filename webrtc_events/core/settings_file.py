@@ -1,0 +1,85 @@
+"""The file of settings: TOML with a key for each setting, and the line in which each stands."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from webrtc_events.core.setting_files import MAX_SETTINGS_BYTES, read_text
+
+__all__ = ["FileSetting", "SettingsFile", "read_settings_file"]
+
+_PLACE = re.compile(r" \((?:at line (\d+), column (\d+)|at end of document)\)$")
+
+# A key, or the head of a table.
+_KEY = r"""^[ \t]*(?:\[+[ \t]*)?(["']?){}\1[ \t]*[=.\]]"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSetting:
+    """`value` as TOML has it; `line` counts from 1, and is None where it could not be found."""
+
+    value: Any
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    path: Path
+    settings: Mapping[str, FileSetting]
+
+    def place(self, name: str) -> str:
+        """Where a setting stands, as compilers write it."""
+        line = self.settings[name].line
+        return str(self.path) if line is None else f"{self.path}:{line}"
+
+
+def read_settings_file(path: Path) -> SettingsFile:
+    """
+    Raises:
+        ValueError: names the file, its line if there is one, what is wrong and what to do. It repeats no
+            value.
+    """
+    try:
+        # As editors of any system end lines; TOML itself refuses a carriage return alone.
+        text = read_text(path, MAX_SETTINGS_BYTES).replace("\r\n", "\n")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not text.strip():
+        raise ValueError(f"{path}: the file is empty: write settings into it, or do not name it")
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(_damage(path, str(error))) from None
+    except RecursionError:
+        raise ValueError(f"{path}: the file nests values too deep: write one value or a list") from None
+    return SettingsFile(
+        path, {name: FileSetting(value, _line(text, name)) for name, value in document.items()}
+    )
+
+
+def _damage(path: Path, message: str) -> str:
+    place = _PLACE.search(message)
+    line = f":{place[1]}" if place and place[1] else ""
+    column = f" in column {place[2]}" if place and place[2] else " at its end" if place else ""
+    what = _PLACE.sub("", message)
+    return f"{path}{line}: the file is not valid TOML{column}: {what}. Texts stand in double quotes"
+
+
+def _line(text: str, name: str) -> int | None:
+    """In which line the top-level key stands. tomllib does not tell."""
+    found = [match.start() for match in re.finditer(_KEY.format(re.escape(name)), text, re.MULTILINE)]
+    if len(found) > 1:
+        # The same words within a text of several lines.
+        found = [start for start in found if _is_between_keys(text[:start])]
+    return text.count("\n", 0, found[0]) + 1 if found else None
+
+
+def _is_between_keys(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return False
+    return True
