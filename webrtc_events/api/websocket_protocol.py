@@ -124,6 +124,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            # It was refused in HTTP, which uvicorn would take for no answer at all, and log.
+            self.handshake_complete = True
         self._end_in_time()
 
     def _throttle(self, frames: int) -> None:
