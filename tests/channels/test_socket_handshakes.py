@@ -69,6 +69,13 @@ def test_the_server_selects_its_subprotocol_and_repeats_no_token(service: Stack)
     assert not any(channel.token in value for value in reader.headers.values())
 
 
+def test_the_contract_names_the_subprotocols(service: Stack) -> None:
+    document = service.api("GET", "/channels/v0/openapi.json", token=None).json()
+    names = document["paths"]["/channels/{channelId}/events"]["get"]["x-websocket"]
+    offered = [names["subprotocol"], names["token"], names["after"]]
+    assert offered == offers("<token>", "<Last-Event-ID>")
+
+
 def test_no_line_of_the_log_has_the_token(service: Stack, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     channel = service.make()
