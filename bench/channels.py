@@ -5,6 +5,8 @@ One API process under gunicorn, a worker, a store, and readers with a connection
 Idle: memory and CPU of the API process with very many readers that get nothing but heartbeats.
 Crowd: single events for many readers in turns, published as fast as asked for; how many arrive a second.
 Latency: single events at a steady rate; from before the gateway's request to the receipt at the reader.
+
+With `--websocket` the readers have WebSockets, else streams of Server-Sent Events.
 """
 
 import argparse
@@ -36,6 +38,9 @@ BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 _READY_S, _OPEN_S, _SETTLE_S, _WATCH_S = 60.0, 120.0, 3.0, 20.0
 _OPENED_AT_ONCE = 50
 _BATCH = 100
+# Frames of RFC 6455, 5.2: the first byte of whole ones, and the longest whose length is in the second.
+_TEXT, _PING, _PONG, _SHORT = 0x81, 0x89, 0x8A, 125
+_KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,9 @@ class Latency:
 class Service:
     """`api_pid`: of the process that serves; gunicorn itself does nothing."""
 
-    def __init__(self, url: str, token: str, api_pid: int, worker_pid: int) -> None:
+    def __init__(self, url: str, token: str, api_pid: int, worker_pid: int, *, websocket: bool) -> None:
         self.url, self.api_pid, self.worker_pid = url, api_pid, worker_pid
+        self.reader = SocketReader if websocket else Reader
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {token}"
 
@@ -97,7 +103,7 @@ class Service:
 
 
 @contextmanager
-def running(folder: Path, store: BenchStore) -> Iterator[Service]:
+def running(folder: Path, store: BenchStore, *, websocket: bool) -> Iterator[Service]:
     (port,) = free_ports(1)
     with ExitStack() as stack:
         issuer = stack.enter_context(issuing(folder))
@@ -119,7 +125,7 @@ def running(folder: Path, store: BenchStore) -> Iterator[Service]:
         command = (sys.executable, "-P", "-m", "webrtc_events.cli", "worker")
         worker = stack.enter_context(started(command, environ, folder / "worker.log", folder))
         children = Path(f"/proc/{api.pid}/task/{api.pid}/children").read_text().split()
-        yield Service(url, issuer.mint(client="app"), int(children[0]), worker.pid)
+        yield Service(url, issuer.mint(client="app"), int(children[0]), worker.pid, websocket=websocket)
 
 
 class Reader:
@@ -130,24 +136,26 @@ class Reader:
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
+        await self._ask([f"Authorization: Bearer {self._channel[1]}"], b" 200 ", b"retry: 2000\n\n")
+        self._task = asyncio.create_task(self._take())
+
+    async def _ask(self, headers: Sequence[str], status: bytes, end: bytes) -> None:
         host, _, port = self._service.url.removeprefix("http://").partition(":")
         self._reader, self._writer = await asyncio.open_connection(host, int(port), limit=1 << 20)
-        channel_id, token = self._channel
-        self._writer.write(
-            f"GET {CHANNELS}/{channel_id}/events HTTP/1.1\r\nHost: {host}\r\n"
-            f"Authorization: Bearer {token}\r\n\r\n".encode()
-        )
+        lines = [f"GET {CHANNELS}/{self._channel[0]}/events HTTP/1.1", f"Host: {host}", *headers, "", ""]
+        self._writer.write("\r\n".join(lines).encode())
         line = await self._reader.readline()
-        if b" 200 " not in line:
+        if status not in line:
             raise RuntimeError(line)
-        await self._reader.readuntil(b"retry: 2000\n\n")
-        self._task = asyncio.create_task(self._take())
+        await self._reader.readuntil(end)
 
     async def _take(self) -> None:
         while line := await self._reader.readline():
             if line.startswith(b"data: "):
-                name = json.loads(line[6:])["data"]["mediaSessionId"]
-                self._came.setdefault(name, time.perf_counter())
+                self._note(json.loads(line[6:]))
+
+    def _note(self, event: dict[str, Any]) -> None:
+        self._came.setdefault(event["data"]["mediaSessionId"], time.perf_counter())
 
     def close(self) -> None:
         if self._task is not None:
@@ -155,10 +163,33 @@ class Reader:
         self._writer.transport.abort()
 
 
+class SocketReader(Reader):
+    """The same over a WebSocket. It answers pings, and acknowledges nothing."""
+
+    async def open(self) -> None:
+        offered = f"webrtc-events.channels.v0, webrtc-events.token.{self._channel[1]}"
+        asked = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+        asked += [f"Sec-WebSocket-Key: {_KEY}", f"Sec-WebSocket-Protocol: {offered}"]
+        await self._ask(asked, b" 101 ", b"\r\n\r\n")
+        self._task = asyncio.create_task(self._take())
+
+    async def _take(self) -> None:
+        while True:
+            kind, length = await self._reader.readexactly(2)
+            if length > _SHORT:
+                length = int.from_bytes(await self._reader.readexactly(2 if length == _SHORT + 1 else 8))
+            data = await self._reader.readexactly(length)
+            if kind == _TEXT:
+                self._note(json.loads(data)["data"])
+            elif kind == _PING:
+                # A client masks what it sends; zeros mask nothing.
+                self._writer.write(bytes([_PONG, 0x80 | length, 0, 0, 0, 0]) + data)
+
+
 async def opened(
     service: Service, channels: Sequence[tuple[str, str]], came: dict[str, float]
 ) -> list[Reader]:
-    readers = [Reader(service, channel, came) for channel in channels]
+    readers = [service.reader(service, channel, came) for channel in channels]
     async with asyncio.timeout(_OPEN_S + len(readers) / 50):
         for first in range(0, len(readers), _OPENED_AT_ONCE):
             await asyncio.gather(*(reader.open() for reader in readers[first : first + _OPENED_AT_ONCE]))
@@ -283,18 +314,23 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20000)
     parser.add_argument("--rate", type=float, default=100.0)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--websocket", action="store_true", help="readers have WebSockets")
     options = parser.parse_args()
     found = machine()
     show_machine(found)
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         (folder / "store").mkdir()
-        with BenchStore.running(folder / "store") as store, running(folder, store) as service:
+        with (
+            BenchStore.running(folder / "store") as store,
+            running(folder, store, websocket=options.websocket) as service,
+        ):
             idle, crowd, latency = asyncio.run(measure(service, options))
     kinds = [("idle", idle), ("crowd", [crowd]), ("latency", [latency])]
     figures = {name: [asdict(row) for row in rows] for name, rows in kinds}
     tables = [table([*rows[0]], [[*row.values()] for row in rows]) for rows in figures.values() if rows]
-    finish("channels", {"machine": found, **figures}, tables)
+    name = "channels-websocket" if options.websocket else "channels"
+    finish(name, {"machine": found, **figures}, tables)
 
 
 if __name__ == "__main__":

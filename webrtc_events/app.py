@@ -14,12 +14,13 @@ from starlette.types import ASGIApp
 
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, connexion_app
-from webrtc_events.api.cors import Cors
+from webrtc_events.api.cors import Cors, Origins
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
 from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.request_log import RequestLog
 from webrtc_events.api.routes import Routes, published_document
+from webrtc_events.api.websockets import OpenSocket, WebSockets
 from webrtc_events.channels.channel_side import ChannelSide
 from webrtc_events.channels.readers import Readers
 from webrtc_events.contract.documents import load_channels, load_network, load_next, load_public
@@ -129,6 +130,7 @@ def _composed(
     app = Middleware(
         routes,
         lifespan=api,
+        websockets=_websockets(served, settings, failures),
         correlator=public.validator("XCorrelator"),
         failures=failures,
         limits={**dict.fromkeys(pages, _PAGES_LIMIT_BYTES), network.base_path: _NETWORK_LIMIT_BYTES},
@@ -136,7 +138,17 @@ def _composed(
         requests=RequestLog(clock, settings.log_requests) if settings.log_requests else None,
     )
     pages_of = [contract.base_path for contract in contracts if contract is not network]
-    return Cors(app, pages_of, settings.cors_origins) if settings.cors_origins else app
+    return Cors(app, pages_of, Origins(settings.cors_origins)) if settings.cors_origins else app
+
+
+def _websockets(served: Sequence[Api], settings: Settings, failures: Failures) -> WebSockets:
+    """Of the operations of `served` those that may be opened as a WebSocket too."""
+    sockets: dict[str, OpenSocket] = {}
+    for api in served:
+        if isinstance(api.use_case, ChannelSide):
+            path = api.contract.operations["readChannelEvents"].path
+            sockets[f"{api.contract.base_path}{path}"] = api.use_case.reading.socket
+    return WebSockets(sockets, Origins(settings.cors_origins), failures)
 
 
 def _readers(settings: Settings, store: Store, clock: Clock) -> Readers | None:
@@ -183,8 +195,8 @@ def _served(
         latest = Subscriptions(store, options, ContractVersion.NEXT, resources)
         apis["public"].append(Api(following, next_handlers, latest, latest.count_request if counts else None))
     if readers is not None:
-        side = ChannelSide.of(store, ChannelUrls(settings.channels_url), readers)
         count = subscriptions.count_request if counts else None
+        side = ChannelSide.of(store, ChannelUrls(settings.channels_url), readers, count)
         apis["public"].append(Api(load_channels(), channel_handlers, side, count))
     return [api for name in apis if name in settings.apis for api in apis[name]]
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.api.tokens import RSA
 from tests.harness.issuer import Issuer, SigningKeyPair
 from webrtc_events.api.http_protocol import HttpProtocol
+from webrtc_events.api.websocket_protocol import WebSocketProtocol
 from webrtc_events.app import create_app
 from webrtc_events.core.conditions import Condition
 from webrtc_events.core.settings import Settings
@@ -64,7 +65,7 @@ class Api:
 def serving(app: ASGIApp, issuer: Issuer) -> Iterator[Api]:
     """Listens before the server starts, so that no request comes too early."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", http=HttpProtocol)
+    config = uvicorn.Config(app, log_config=None, access_log=False, ws=WebSocketProtocol, http=HttpProtocol)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

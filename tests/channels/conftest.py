@@ -1,7 +1,7 @@
 """A whole service with channels in this process: an API and a worker on the tests' store."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ from tests.api.conftest import (
     subscription_request,
 )
 from tests.harness.channels import BASE
+from tests.harness.event_sockets import SocketReader, offers
 from tests.harness.event_streams import StreamReader
 from tests.harness.issuer import Issuer
 from webrtc_events.app import create_app
@@ -110,6 +111,12 @@ class Stack:
         token = options.pop("token", channel.token)
         return self.stack.enter_context(StreamReader(url, token, last_id, **options))
 
+    def open(self, channel: Channel, last_id: str = "", **options: Any) -> SocketReader:
+        """As `read`, over a WebSocket. `offered`: what is offered instead of the channel's token."""
+        offered = options.pop("offered", None) or offers(channel.token, last_id)
+        url = f"http://127.0.0.1:{self.api.port}{CHANNELS}/{channel.id}/events"
+        return self.stack.enter_context(SocketReader(url, offered, **options))
+
     def acknowledge(self, channel: Channel, cursor: str, token: str = "") -> requests.Response:
         path = f"{CHANNELS}/{channel.id}/cursor"
         return self.api("PUT", path, json={"cursor": cursor}, token=token or channel.token)
@@ -140,3 +147,18 @@ def service(channel_settings: Settings, issuer: Issuer) -> Iterator[Stack]:
         stack.close()
         running.stop_api()
         running.stop_worker()
+
+
+@pytest.fixture
+def service_with(channel_settings: Settings, issuer: Issuer) -> Iterator[Callable[..., Stack]]:
+    with ExitStack() as stack:
+
+        def start(**changes: object) -> Stack:
+            running = Stack(dataclasses.replace(channel_settings, **changes), issuer, stack)  # type: ignore[arg-type]
+            running.start_api()
+            running.start_worker()
+            stack.callback(running.stop_worker)
+            stack.callback(running.stop_api)
+            return running
+
+        yield start

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 import requests
+from websockets.exceptions import InvalidHandshake
 
 from tests.api.conftest import NETWORK, PUBLIC, invitation, subscription_request
 from tests.channels.conftest import CHANNELS, SCOPES
 from tests.harness.channels import BASE
-from tests.harness.event_streams import SentEvent, StreamReader
+from tests.harness.event_sockets import SocketReader, offers
+from tests.harness.event_streams import EventReader, SentEvent, StreamReader
 from tests.harness.issuer import Issuer, SigningKeyPair
 from tests.harness.valkeys import CLOCK, ValkeyServer, eventually, free_port
 from tests.production.service import environ_of, processes
@@ -30,8 +32,8 @@ AT_ONCE = 10
 class Reader:
     """Comes back with the id of its last event, for as long as it is wanted."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._url, self._token = url, token
+    def __init__(self, url: str, token: str, *, over_websocket: bool = False) -> None:
+        self._url, self._token, self._over_websocket = url, token, over_websocket
         self.events: list[SentEvent] = []
         self.connections = 0
         self._wanted = True
@@ -45,17 +47,26 @@ class Reader:
         self._wanted = False
         self._thread.join(30)
 
+    def _open(self, last_id: str) -> EventReader:
+        """
+        Raises:
+            OSError, HTTPException, InvalidHandshake: nobody answers, or answers this.
+        """
+        if self._over_websocket:
+            return SocketReader(self._url, offers(self._token, last_id))
+        stream = StreamReader(self._url, self._token, last_id)
+        if stream.status != 200:
+            # The store is away: whoever comes back is to come again.
+            stream.close()
+            raise OSError(stream.status)
+        return stream
+
     def _run(self) -> None:
         last_id = ""
         while self._wanted:
             try:
-                stream = StreamReader(self._url, self._token, last_id)
-            except (OSError, HTTPException):
-                CLOCK.sleep(0.1)
-                continue
-            if stream.status != 200:
-                # The store is away: whoever comes back is to come again.
-                stream.close()
+                stream = self._open(last_id)
+            except (OSError, HTTPException, InvalidHandshake):
                 CLOCK.sleep(0.1)
                 continue
             self.connections += 1
@@ -131,7 +142,7 @@ def test_what_is_killed_loses_and_doubles_nothing(service: Service, what: str) -
     request = subscription_request(sink=made["sink"])
     assert service.post(f"{PUBLIC}/subscriptions", request).status_code == 201
     url = f"{service.url}{CHANNELS}/{made['id']}/events"
-    readers = [Reader(url, made["token"]) for _ in range(2)]
+    readers = [Reader(url, made["token"], over_websocket=over) for over in (False, True, True)]
     draw = random.Random(7)
 
     def kill() -> None:
@@ -157,4 +168,4 @@ def test_what_is_killed_loses_and_doubles_nothing(service: Service, what: str) -
         eventually(lambda reader=reader: len(reader.events) >= EVENTS, wanted, 100)  # type: ignore[misc]
         reader.stop()
         assert reader.numbers() == [*range(1, EVENTS + 1)]
-    assert what != "api" or sum(reader.connections for reader in readers) > 2
+    assert what != "api" or sum(reader.connections for reader in readers) > 3

@@ -1,41 +1,22 @@
 """Bounds of channels and their readers, and what is slow, idle or away."""
 
-import dataclasses
 import json
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 
 import pytest
 import redis
 
 from tests.channels.conftest import CHANNELS, Stack
-from tests.harness.issuer import Issuer
 from tests.harness.valkeys import CLOCK, eventually
 from webrtc_events.api import http_protocol
 from webrtc_events.channels import readers, stream
-from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import channel_key, partition_of
 
 P = partition_of("r1", 64)
 # More than the buffers between server and reader take, of 400 events, and room for all of them.
 LONG = "a=" + 30_000 * "x"
 ROOM = {"channel_bytes": 64_000_000}
-
-
-@pytest.fixture
-def service_with(channel_settings: Settings, issuer: Issuer) -> Iterator[Callable[..., Stack]]:
-    with ExitStack() as stack:
-
-        def start(**changes: object) -> Stack:
-            running = Stack(dataclasses.replace(channel_settings, **changes), issuer, stack)  # type: ignore[arg-type]
-            running.start_api()
-            running.start_worker()
-            stack.callback(running.stop_worker)
-            stack.callback(running.stop_api)
-            return running
-
-        yield start
 
 
 def test_a_thousand_events_are_read_once_and_in_order(service: Stack) -> None:

@@ -91,6 +91,10 @@ def test_what_is_no_address_stays(text: str) -> None:
         ("{'accessToken': 's3cret', 'a': 1}", "{'accessToken': '***', 'a': 1}"),
         ('"access_token":"s3cret"', '"access_token":"***"'),
         ("got eyJhbGciOiJub25lIn0.eyJhIjoxfQ.s3cret", "got ***"),
+        (
+            "Sec-WebSocket-Protocol: webrtc-events.channels.v0, webrtc-events.token.s3-_cret, x",
+            "Sec-WebSocket-Protocol: webrtc-events.channels.v0, webrtc-events.token.***, x",
+        ),
     ],
 )
 def test_tokens_are_masked_whatever_the_setting(text: str, masked: str) -> None:

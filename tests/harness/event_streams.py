@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tests.harness.valkeys import eventually
 
-__all__ = ["SentEvent", "StreamReader"]
+__all__ = ["EventReader", "SentEvent", "StreamReader", "narrow"]
 
 
 @dataclass(frozen=True)
@@ -25,46 +25,12 @@ class SentEvent:
         return json.loads(self.data)
 
 
-class StreamReader:
-    """Reads in a thread until the stream ends or it is closed. `status` is known at once.
+class EventReader:
+    """What a reader has got, whichever way it came; somebody else fills it, in a thread."""
 
-    `takes`: without it nothing is read behind the head before `start`.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        token: str,
-        last_id: str = "",
-        *,
-        takes: bool = True,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        parts = urlsplit(url)
-        assert parts.hostname is not None
-        self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
-        if not takes:
-            # So that little of what it does not take is on its way.
-            self._connection.sock = _narrow(parts.hostname, parts.port or 80)
-        sent = {"Authorization": f"Bearer {token}", **(headers or {})}
-        if last_id:
-            sent["Last-Event-ID"] = last_id
-        self._connection.request("GET", parts.path, headers=sent)
-        self._answer = self._connection.getresponse()
-        self.status = self._answer.status
-        self.headers = self._answer.headers
-        self.body = b"" if self.status == 200 else self._answer.read()
+    def __init__(self) -> None:
         self.events: list[SentEvent] = []
-        self.heartbeats = 0
-        self.retry = 0
         self.ended = False
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        if self.status == 200 and takes:
-            self.start()
-
-    def start(self) -> None:
-        """Begins to read."""
-        self._thread.start()
 
     @property
     def last_id(self) -> str:
@@ -79,14 +45,58 @@ class StreamReader:
         data = [event.json.get("data", {}) for event in self.events if event.type not in ("gap", "end")]
         return [fields.get("sequenceNumber", fields.get("terminationReason")) for fields in data]
 
+    def close(self) -> None:
+        raise NotImplementedError
+
     def wait_events(self, count: int, timeout_s: float = 30) -> Self:
         eventually(lambda: len(self.events) >= count, f"{count} events, {len(self.events)} so far", timeout_s)
         return self
 
     def wait_end(self, timeout_s: float = 30) -> Self:
-        """Until the server has ended the stream."""
+        """Until the server has ended it."""
         eventually(lambda: self.ended, "the end of the stream", timeout_s)
         return self
+
+
+class StreamReader(EventReader):
+    """Reads in a thread until the stream ends or it is closed. `status` is known at once.
+
+    `takes`: without it nothing is read behind the head before `start`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        last_id: str = "",
+        *,
+        takes: bool = True,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+        if not takes:
+            # So that little of what it does not take is on its way.
+            self._connection.sock = narrow(parts.hostname, parts.port or 80)
+        sent = {"Authorization": f"Bearer {token}", **(headers or {})}
+        if last_id:
+            sent["Last-Event-ID"] = last_id
+        self._connection.request("GET", parts.path, headers=sent)
+        self._answer = self._connection.getresponse()
+        self.status = self._answer.status
+        self.headers = self._answer.headers
+        self.body = b"" if self.status == 200 else self._answer.read()
+        self.heartbeats = 0
+        self.retry = 0
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        if self.status == 200 and takes:
+            self.start()
+
+    def start(self) -> None:
+        """Begins to read."""
+        self._thread.start()
 
     def close(self) -> None:
         # The answer holds a reference to the socket: this ends a read that is under way.
@@ -126,7 +136,7 @@ class StreamReader:
         self.ended = True
 
 
-def _narrow(host: str, port: int) -> socket.socket:
+def narrow(host: str, port: int) -> socket.socket:
     """A connection that takes in little before it is read from."""
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Cors"]
+__all__ = ["Cors", "Origins"]
 
 Header = tuple[bytes, bytes]
 
@@ -21,13 +21,26 @@ _EXPOSED = (b"access-control-expose-headers", b"x-correlator, Retry-After, WWW-A
 _VARY = (b"vary", b"Origin")
 
 
-class Cors:
-    """`prefixes` are the paths that pages may use; `origins` as `setting_values.origins` reads them."""
+class Origins:
+    """The web origins whose pages may use the API, as `setting_values.origins` reads them."""
 
-    def __init__(self, app: ASGIApp, prefixes: Collection[str], origins: Collection[str]) -> None:
+    def __init__(self, origins: Collection[str]) -> None:
+        self._origins = frozenset(origins)
+
+    def permit(self, origin: str) -> bool:
+        """`origin` as a browser sends it."""
+        host, _, port = origin.rpartition(":")
+        any_port = f"{host}:*" if port.isdecimal() else origin
+        return origin in self._origins or any_port in self._origins
+
+
+class Cors:
+    """`prefixes` are the paths that pages of `origins` may use."""
+
+    def __init__(self, app: ASGIApp, prefixes: Collection[str], origins: Origins) -> None:
         self._app = app
         self._prefixes = tuple(f"{prefix}/" for prefix in prefixes)
-        self._origins = frozenset(origins)
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(self._prefixes):
@@ -42,12 +55,9 @@ class Cors:
     def _allowed(self, headers: Sequence[Header]) -> bytes | None:
         """The origin of the page that asks, if its pages may."""
         given = [value for name, value in headers if name == b"origin"]
-        if len(given) != 1:
+        if len(given) != 1 or not self._origins.permit(given[0].decode("latin-1")):
             return None
-        origin = given[0].decode("latin-1")
-        host, _, port = origin.rpartition(":")
-        any_port = f"{host}:*" if port.isdecimal() else origin
-        return given[0] if origin in self._origins or any_port in self._origins else None
+        return given[0]
 
 
 class _Answer:

@@ -108,4 +108,5 @@ def _status(error: Exception) -> int | None:
 
 
 def _asked(scope: Mapping[str, Any]) -> str:
-    return f"{scope.get('method')} {scope.get('path', '')[:_SHOWN_CHARACTERS]}"
+    # An upgrade to a WebSocket is a GET, and its scope does not say so.
+    return f"{scope.get('method', 'GET')} {scope.get('path', '')[:_SHOWN_CHARACTERS]}"

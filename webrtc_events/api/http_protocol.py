@@ -35,7 +35,8 @@ _EVENT_STREAM = b"text/event-stream"
 _TRAILING_SPACE = re.compile(rb"(?<=[^\r\n\t ])[\t ]+(?=\r\n)")
 # Java's client asks for HTTP/2 by it. Nobody has to heed it (RFC 9110, 7.8), and llhttp would skip the body.
 # What may not be in a value stays, and is refused.
-_UPGRADE = re.compile(rb"\r\nupgrade:[\t -~\x80-\xff]*", re.IGNORECASE)
+_UPGRADE = re.compile(rb"\r\nupgrade:([\t -~\x80-\xff]*)", re.IGNORECASE)
+_WEBSOCKET = b"websocket"
 
 
 class _Awaited(Enum):
@@ -121,8 +122,8 @@ class _Cycle(RequestResponseCycle):
             self.expected_content_length = len(message.get("body", b""))
 
 
-def _normalized(head: bytes) -> bytes:
-    """The head, without what llhttp does not read as RFC 9110 has it.
+def _normalized(head: bytes) -> tuple[bytes, list[bytes]]:
+    """The head, without what llhttp does not read as RFC 9110 has it, and the protocols that it asks for.
 
     Raises:
         InvalidFramingError: its first line is not one of HTTP/1.1 or HTTP/1.0.
@@ -131,7 +132,8 @@ def _normalized(head: bytes) -> bytes:
         raise InvalidFramingError
     if b" \r" in head or b"\t\r" in head:
         head = _TRAILING_SPACE.sub(b"", head)
-    return _UPGRADE.sub(b"", head)
+    asked = [value.strip().lower() for value in _UPGRADE.findall(head)]
+    return _UPGRADE.sub(b"", head) if asked else head, asked
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -143,11 +145,16 @@ class HttpProtocol(HttpToolsProtocol):
     requests only. Bodies on their way are in bodies.py.
 
     A request is read once the one before it is answered, so what is wrong with it is said after that answer.
+
+    A handshake for a WebSocket ends what this reads: the connection goes to the protocol of uvicorn's option
+    `ws`. Without that, and for all other protocols, a request that asks for another is answered in this one.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._framing = Framing()
+        self._asked_protocols: list[bytes] = []
+        self._is_websocket = False
         self._awaited: _Awaited | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
@@ -161,6 +168,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._framing.add(data)
         self._read_on()
+        if self._is_websocket:
+            return
         if self._framing.in_body and not self._is_answered and self.cycle.body:
             # The next piece of a body comes once this one is asked for. Who waits for the first does not
             # ask again: the size of a chunk alone is no reason to pause.
@@ -183,7 +192,12 @@ class HttpProtocol(HttpToolsProtocol):
                 piece = self._framing.piece()
                 if not piece:
                     return
-                self.parser.feed_data(_normalized(piece) if in_head else piece)
+                if in_head:
+                    piece, self._asked_protocols = _normalized(piece)
+                self.parser.feed_data(piece)
+                if self._is_websocket:
+                    self._hand_over()
+                    return
         except (httptools.HttpParserError, InvalidFramingError):
             self.logger.warning("Invalid HTTP request received.")
             self._refuse(InvalidArgument("The request is not valid HTTP."))
@@ -214,6 +228,9 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["http_version"] = version
         self._framing.begin_body(length, is_chunked=bool(codings))
+        if version == "1.1" and not length and not codings and self._asks_for_websocket():
+            self._is_websocket = True
+            return
         self.cycle = _Cycle(
             scope=self.scope,
             transport=_HeldHead(self.transport),
@@ -243,8 +260,33 @@ class HttpProtocol(HttpToolsProtocol):
                 codings.append(value.lower())
         return hosts, length, codings
 
+    def _asks_for_websocket(self) -> bool:
+        """Source: RFC 6455, 4.2.1."""
+        if self.ws_protocol_class is None or self._asked_protocols != [_WEBSOCKET]:
+            return False
+        options = (
+            b",".join(value for name, value in self.headers if name == b"connection").lower().split(b",")
+        )
+        return self.scope["method"] == "GET" and b"upgrade" in [option.strip() for option in options]
+
+    def _hand_over(self) -> None:
+        """The head goes on to the protocol of WebSockets, and all that comes from now on."""
+        if self._framing.has_begun:
+            # A client waits for the answer. What comes here is a request of somebody who knows of no upgrade.
+            self._is_websocket = False
+            raise InvalidFramingError
+        self._framing.close()
+        self._await(None)
+        self._read()
+        self._unset_keepalive_if_required()
+        self.headers.append((b"upgrade", _WEBSOCKET))
+        self.flow.resume_reading()
+        self.handle_websocket_upgrade()
+
     def on_message_complete(self) -> None:
         self._framing.end_body()
+        if self._is_websocket:
+            return
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

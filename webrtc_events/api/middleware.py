@@ -20,6 +20,7 @@ from webrtc_events.core.request_context import entered_request
 __all__ = ["Middleware"]
 
 _HEADER = b"x-correlator"
+_HEADS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 
 
 class Middleware:
@@ -27,8 +28,8 @@ class Middleware:
 
     `limits` maps a path prefix to the largest body, in bytes; `default_limit` holds for
     other paths. `correlator` validates what a client may send as x-correlator. `lifespan`
-    gets the server's start and stop. What is logged for a request carries its x-correlator. `requests` None:
-    requests have no line in the log.
+    gets the server's start and stop, `websockets` whoever asks for a WebSocket. What is logged for a
+    request carries its x-correlator. `requests` None: requests have no line in the log.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Middleware:
         app: ASGIApp,
         *,
         lifespan: ASGIApp,
+        websockets: ASGIApp,
         correlator: Validator,
         failures: Failures,
         limits: Mapping[str, int],
@@ -44,6 +46,7 @@ class Middleware:
     ) -> None:
         self._app = app
         self._lifespan = lifespan
+        self._websockets = websockets
         self._correlator = correlator
         self._failures = failures
         self._correlators = random_uuids()
@@ -55,12 +58,10 @@ class Middleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
-        elif scope["type"] == "http":
-            await self._http(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000})
+            await self._asked(scope, receive, send)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _asked(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER and value]
         valid = len(given) == 1 and self._correlator.is_valid(given[0])
         correlator = given[0] if valid else next(self._correlators)
@@ -73,7 +74,8 @@ class Middleware:
             try:
                 await self._answered(scope, receive, answer, valid=valid or not given)
             finally:
-                self._requests.finished(scope["method"], context, answer.status, begun_s)
+                # A WebSocket begins with a GET.
+                self._requests.finished(scope.get("method", "GET"), context, answer.status, begun_s)
 
     async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer", *, valid: bool) -> None:
         """`valid`: the x-correlator is, if there is one."""
@@ -81,8 +83,11 @@ class Middleware:
             if not valid:
                 raise InvalidArgument("x-correlator: the value does not match its pattern.")
             _check_path(scope)
-            with self._bodies.watched(scope, receive, self._limit(scope["path"])) as watched:
-                await self._app(scope, watched, answer.send)
+            if scope["type"] == "websocket":
+                await self._websockets(scope, receive, answer.send)
+            else:
+                with self._bodies.watched(scope, receive, self._limit(scope["path"])) as watched:
+                    await self._app(scope, watched, answer.send)
         except Exception as error:
             failure = self._failures.answer(error, scope)
             if answer.started:
@@ -109,9 +114,10 @@ class _Answer:
         return self.status is not None
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            dropped = {_HEADER} | ({b"content-type"} if message["status"] == 204 else set())
+        if message["type"] in _HEADS:
+            # A WebSocket that is accepted has no status here: it is always 101.
+            self.status = message.get("status", 101)
+            dropped = {_HEADER} | ({b"content-type"} if self.status == 204 else set())
             headers = [
                 (name, value) for name, value in message.get("headers", []) if name.lower() not in dropped
             ]

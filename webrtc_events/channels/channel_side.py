@@ -1,11 +1,13 @@
 """What may be done with channels: the use cases that the handlers of channels.yaml share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from webrtc_events.channels.readers import Readers
 from webrtc_events.channels.reading import ChannelReading
 from webrtc_events.channels.resources import ChannelResources
 from webrtc_events.core.channel_urls import ChannelUrls
+from webrtc_events.core.model import Caller
 from webrtc_events.store.store import Store
 
 __all__ = ["ChannelSide"]
@@ -19,5 +21,11 @@ class ChannelSide:
     reading: ChannelReading
 
     @classmethod
-    def of(cls, store: Store, urls: ChannelUrls, readers: Readers) -> "ChannelSide":
-        return cls(ChannelResources(store, urls), ChannelReading(store, readers))
+    def of(
+        cls,
+        store: Store,
+        urls: ChannelUrls,
+        readers: Readers,
+        count_request: Callable[[Caller], None] | None = None,
+    ) -> "ChannelSide":
+        return cls(ChannelResources(store, urls), ChannelReading(store, readers, count_request))

@@ -53,8 +53,8 @@ class Reader:
         self.has_left = True
         self._news.set()
 
-    async def news(self, timeout_s: float) -> bool:
-        """Whether there was something, within the time."""
+    async def news(self, timeout_s: float | None) -> bool:
+        """Whether there was something, within the time; None: it takes as long as it takes."""
         if not (self.to_read or self.is_over or self.has_left):
             self._news.clear()
             with suppress(TimeoutError):

@@ -9,12 +9,13 @@ import heapq
 import logging
 import math
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeVar
 
 from webrtc_events.channels.reader import Reader
+from webrtc_events.channels.reader_places import ReaderPlaces
+from webrtc_events.channels.round_trips import RoundTrips
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import DamagedRecord, TooManyRequests, Unavailable
 from webrtc_events.core.loops import Loop
@@ -22,22 +23,24 @@ from webrtc_events.store.channel_logs import LogPage, LogPosition, LogsGone
 from webrtc_events.store.channel_records import Channel
 from webrtc_events.store.store import Store
 
-__all__ = ["Readers"]
+__all__ = ["Found", "Readers"]
 
 log = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
 Found = LogPage | LogsGone | Unavailable
 
 _LISTEN_S = 0.5
 _STOP_S = 5.0
 # Logs in one round trip: a page of each comes into memory at once. The rest is read next.
 _READ_TOGETHER = 256
+_ACKNOWLEDGED_TOGETHER = 256
 # Of one channel, in one process.
 _READERS_A_CHANNEL = 16
 # How often a channel is marked as used, while it has readers, in a lifetime without that; and at least.
 _RENEWALS, _MAX_RENEWAL_S = 4, 900.0
 _FIRST_LOOK_S, _PAUSE_S = 1.0, 0.05
+# A look that met an outage is made again.
+_LOOK_AGAIN_S = 1.0
 
 
 class Readers:
@@ -46,20 +49,24 @@ class Readers:
     def __init__(self, store: Store, clock: Clock, max_readers: int) -> None:
         self._store = store
         self._clock = clock
-        self._max_readers = max_readers
-        self._count = 0
+        self._places = ReaderPlaces(max_readers)
         self._by_channel: dict[str, set[Reader]] = {}
         self._renewal_s = min(store.channels.idle_ms / 1000 / _RENEWALS, _MAX_RENEWAL_S)
         # When a channel with readers is looked at next. What is in the heap and not here means nothing.
         self._looks_at: dict[str, float] = {}
         self._looks: list[tuple[float, str]] = []
-        self._wanted: dict[asyncio.Future[list[Found]], Sequence[LogPosition]] = {}
-        self._is_reading = False
+        self._store_is_away = False
         self._news = store.channel_logs.news()
         self._told: deque[tuple[int, str]] = deque()
         self._is_called = False
         self._listener = Loop("channel news", self._listen, clock)
         self._threads = ThreadPoolExecutor(1, "channel-logs")
+        self._reads = RoundTrips(store.channel_logs.read, self._threads, _READ_TOGETHER)
+        # Apart from it: who reads waits for none who acknowledge.
+        self._acknowledging = ThreadPoolExecutor(1, "channel-acknowledgements")
+        self._acknowledgements = RoundTrips(
+            store.channel_logs.acknowledge_some, self._acknowledging, _ACKNOWLEDGED_TOGETHER
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._renewing: asyncio.Task[None] | None = None
 
@@ -74,44 +81,52 @@ class Readers:
         if self._renewing is not None:
             self._renewing.cancel()
         await asyncio.to_thread(self._listener.join, _STOP_S)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._acknowledging):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._news.close()
 
     def enter(self, channel: Channel) -> Reader:
         """A new reader of the channel, which has to `leave`.
 
         Raises:
-            TooManyRequests: the process, or the channel, has as many as it may.
+            TooManyRequests: the client, or the channel, has as many as it may.
+            Unavailable: the process has.
         """
         readers = self._by_channel.get(channel.id, set())
-        if self._count >= self._max_readers or len(readers) >= _READERS_A_CHANNEL:
+        if len(readers) >= _READERS_A_CHANNEL:
             raise TooManyRequests(
-                "There are too many readers; try again later.", headers={"Retry-After": "10"}
+                "The channel has too many readers; try again later.", headers={"Retry-After": "10"}
             )
+        self._places.take(channel.client)
         reader = Reader(channel)
         if not readers:
             self._by_channel[channel.id] = readers
         readers.add(reader)
         # What has changed since it was admitted, nobody has told it.
         self._look_at(channel.id, min(_FIRST_LOOK_S, self._renewal_s))
-        self._count += 1
         return reader
 
     def leave(self, reader: Reader) -> None:
         readers = self._by_channel[reader.channel.id]
         readers.remove(reader)
-        self._count -= 1
+        self._places.give(reader.channel.client)
         if not readers:
             del self._by_channel[reader.channel.id]
             self._looks_at.pop(reader.channel.id, None)
 
     async def read(self, positions: Sequence[LogPosition]) -> list[Found]:
         """A page from each position: what others want meanwhile comes in the same round trip."""
-        future: asyncio.Future[list[Found]] = asyncio.get_running_loop().create_future()
-        self._wanted[future] = positions
-        if not self._is_reading:
-            self._read_wanted()
-        return await future
+        return await self._reads.answers(positions)
+
+    async def acknowledge(self, channel: Channel, cursor: Mapping[int, int]) -> None:
+        """What is read up to the cursor is removed, with what others acknowledge meanwhile.
+
+        Raises:
+            Unavailable: some may not be.
+        """
+        (error,) = await self._acknowledgements.answers([(channel.id, cursor)])
+        if error is not None:
+            raise error
 
     async def look(self, channel: Channel) -> Channel | None:
         """The channel as it is now, which is used by that; None: it is gone, or its owner has deleted it.
@@ -119,41 +134,10 @@ class Readers:
         Raises:
             Unavailable: the store does not answer.
         """
-        return await self._in_thread(lambda: self._used(channel))
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._used, channel)
 
     def _now_s(self) -> float:
         return self._clock.monotonic()
-
-    def _read_wanted(self) -> None:
-        wanted: dict[asyncio.Future[list[Found]], Sequence[LogPosition]] = {}
-        positions: list[LogPosition] = []
-        while self._wanted and len(positions) < _READ_TOGETHER:
-            future = next(iter(self._wanted))
-            wanted[future] = self._wanted.pop(future)
-            positions += wanted[future]
-        self._is_reading = True
-        reading = asyncio.ensure_future(self._in_thread(lambda: self._store.channel_logs.read(positions)))
-        reading.add_done_callback(lambda done: self._hand_out(wanted, done))
-
-    def _hand_out(
-        self, wanted: dict["asyncio.Future[list[Found]]", Sequence[LogPosition]], done: "asyncio.Future[Any]"
-    ) -> None:
-        self._is_reading = False
-        error = asyncio.CancelledError() if done.cancelled() else done.exception()
-        found = iter(done.result() if error is None else ())
-        for future, positions in wanted.items():
-            own = [next(found) for _ in positions] if error is None else []
-            if future.done():
-                continue
-            if error is None:
-                future.set_result(own)
-            else:
-                future.set_exception(error)
-        if self._wanted:
-            self._read_wanted()
-
-    async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _used(self, channel: Channel) -> Channel | None:
         found = self._store.channels.use(channel)
@@ -169,8 +153,13 @@ class Readers:
             await asyncio.sleep(max(_PAUSE_S, min(next_s, _FIRST_LOOK_S)))
             try:
                 await self._renew_due()
+                self._store_is_away = False
             except Unavailable:
-                log.warning("channels are not renewed: the store does not answer")
+                if not self._store_is_away:
+                    log.warning(
+                        "channels are not renewed: the store does not answer; tried again each second"
+                    )
+                self._store_is_away = True
             except Exception:
                 # The readers go on without; their channels live for a while.
                 log.exception("channels are not renewed")
@@ -188,6 +177,10 @@ class Readers:
             except DamagedRecord as error:
                 self._store.damage.report(error.name, error.why)
                 continue
+            except Unavailable:
+                # Soon after the store is back it is known what was missed, and whether the channel lives on.
+                self._look_at(channel_id, min(_LOOK_AGAIN_S, self._renewal_s))
+                raise
             for reader in tuple(readers):
                 reader.see(found)
 

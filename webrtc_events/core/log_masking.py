@@ -55,7 +55,9 @@ _ADDRESS = re.compile(
 # What redis-py says of a command that failed in a pipeline holds its first arguments.
 _COMMAND = re.compile(r"(Command # \d+ )\(.{0,200}?\)(?= of pipeline)", re.DOTALL)
 _SECRET = re.compile(
-    r"(?P<before>\bbearer\s+|access_?token[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+|\beyj[\w-]+\.[\w-]+(?:\.[\w-]*)*",
+    # The last of what stands before one is of WebSockets (api/websockets.py).
+    r"(?P<before>\bbearer\s+|access_?token[\"']?\s*[:=]\s*[\"']?|\bwebrtc-events\.token\.)[^\s\"',}]+"
+    r"|\beyj[\w-]+\.[\w-]+(?:\.[\w-]*)*",
     re.IGNORECASE,
 )
 # Nothing is searched for in a text that has none of these, and most have none: it takes a tenth of the time.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from webrtc_events.core.errors import Unavailable
@@ -107,13 +108,26 @@ class ChannelLogs:
 
     def acknowledge(self, channel_id: str, cursor: Mapping[int, int]) -> None:
         """What was read is removed. Of a log that is not there nothing is."""
+        self._connection.scripts.run(self._acknowledge_calls(channel_id, cursor))
+
+    def acknowledge_some(
+        self, acknowledgements: Sequence[tuple[str, Mapping[int, int]]]
+    ) -> "list[Unavailable | None]":
+        """The same for several channels in one round trip; Unavailable: not all of it is removed."""
+        calls = [self._acknowledge_calls(*acknowledgement) for acknowledgement in acknowledgements]
+        answers = iter(self._connection.scripts.run_some(list(chain.from_iterable(calls))))
+        outcomes = [[next(answers) for _ in own] for own in calls]
+        return [next((one for one in own if isinstance(one, Unavailable)), None) for own in outcomes]
+
+    def _acknowledge_calls(self, channel_id: str, cursor: Mapping[int, int]) -> list[Call]:
+        """Source: lua/acknowledge_channel.lua."""
         calls = []
         for number, last in cursor.items():
             if number < self._connection.partition_count:
                 partition = Partition(number)
                 keys = [partition.channel(channel_id), partition.channel_log(channel_id)]
                 calls.append(Call("acknowledge_channel", keys, partition.tag, [last]))
-        self._connection.scripts.run(calls)
+        return calls
 
     def read(self, positions: Sequence[LogPosition]) -> "list[LogPage | LogsGone | Unavailable]":
         """A page from each position, in one round trip. One that cannot be read has nothing new."""

@@ -17,6 +17,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 
 from webrtc_events.api.http_protocol import HttpProtocol
+from webrtc_events.api.websocket_protocol import WebSocketProtocol
 from webrtc_events.core.clock import Clock
 from webrtc_events.local.local_error import LocalError
 
@@ -46,7 +47,10 @@ def asgi(app: Flask) -> Any:
 
 
 class HttpServer:
-    """`start` once, `stop` once. `app` is an ASGI application, `protocol` one of HTTP/1.1."""
+    """`start` once, `stop` once. `app` is an ASGI application, `protocol` one of HTTP/1.1.
+
+    `websockets`: the application takes them too; else whoever asks for one is answered in HTTP.
+    """
 
     def __init__(
         self,
@@ -55,6 +59,8 @@ class HttpServer:
         sockets: list[socket.socket],
         tls: Tls | None = None,
         protocol: type[HttpProtocol] = HttpProtocol,
+        *,
+        websockets: bool = False,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -62,7 +68,7 @@ class HttpServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            ws="none",
+            ws=WebSocketProtocol if websockets else "none",
             http=protocol,
             loop="asyncio",
             # A TLS connection that uvicorn closed for idling, and whose client does not answer,

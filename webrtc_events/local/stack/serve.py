@@ -247,7 +247,7 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
         pages[CONSOLE_PATH] = console_pages(worker.watch.store, settings, clock, own_sections)
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
         app = create_app(settings, clock=clock, pages=pages, checks=checks, watch=worker.watch)
-        api = HttpServer("API", app, sockets)
+        api = HttpServer("API", app, sockets, websockets=True)
         stack.callback(signals.finish, api.stop)
         api.start(clock)
         # Only now: a delivery makes the sink load its validator, and jsonschema does not tolerate another
