@@ -1,9 +1,10 @@
 """The outcome of each attempt: decided by the sink's reply, recorded with its task, logged."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
@@ -22,6 +23,7 @@ from webrtc_events.core.outcomes import (
     SinkResult,
 )
 from webrtc_events.delivery.attempt_notes import AttemptNotes
+from webrtc_events.delivery.attempt_report import AttemptReport
 from webrtc_events.delivery.retry_policy import decide, is_delivered
 from webrtc_events.delivery.sink_validation import decide_agreement
 from webrtc_events.delivery.tasks import DeliveryTask
@@ -29,6 +31,9 @@ from webrtc_events.delivery.tasks import DeliveryTask
 __all__ = ["AttemptLog", "Attempts"]
 
 log = logging.getLogger(__name__)
+
+# As an attempt at a web server is kept and logged: the event was made part of the log of its channel.
+_STORED_STATUS: Final = 201
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Attempts:
     """`random`: uniform in [0, 1). Lines are written by `flush`.
 
     `activity` counts them. `notes`: for traces of calls; `keeps_content`: they need the task's `body`.
+    What is decided of a task whose sink is a channel waits in `DeliveryTask.reports` until it is written.
     """
 
     def __init__(
@@ -74,9 +80,7 @@ class Attempts:
             task.note_delivered(reply.status, reply.elapsed_ms, now_s)
             if self._notes is not None:
                 self._notes.add(task, DELIVERED, reply.status, reply.elapsed_ms, now_s)
-            self._delivered += 1
-            self._activity.delivered += 1
-            if self._log_every and self._delivered % self._log_every == 0:
+            if self._count_delivered():
                 line = task.delivered_line(reply.status, reply.elapsed_ms, now_s, self._shown(task.host))
                 # The rest of it are numbers, and words of this service.
                 self._lines.add(logging.INFO, line, masked=True)
@@ -102,15 +106,44 @@ class Attempts:
         """
         outcome = task.fitting(outcome, self._mask)
         record = task.note(outcome, status, elapsed_ms or 0, now_s)
-        if self._notes is not None:
-            self._notes.add(task, outcome, status, elapsed_ms, now_s)
-        level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
-        self._lines.add(level, f"attempt {key_values(record)}")
-        if isinstance(outcome, Retry):
-            self._activity.retried += 1
-        elif isinstance(outcome, Drop | End):
-            self._activity.given_up += 1
+        note = None if self._notes is None else self._notes.note(task, outcome, status, elapsed_ms, now_s)
+        report = AttemptReport(outcome, f"attempt {key_values(record)}", note)
+        if task.channel:
+            task.reports.append(report)
+        else:
+            self.report((report,))
         return task.apply(outcome)
+
+    def stored(self, task: DeliveryTask, now_s: float) -> bool:
+        """The task's event is for the log of its channel; True if the claim goes on with the next."""
+        task.result = SinkResult.DELIVERED
+        task.note_delivered(_STORED_STATUS, 0, now_s)
+        line = task.delivered_line(_STORED_STATUS, 0, now_s, self._shown(task.host))
+        note = None if self._notes is None else self._notes.note(task, DELIVERED, _STORED_STATUS, 0, now_s)
+        task.reports.append(AttemptReport(DELIVERED, line, note))
+        return task.apply(DELIVERED)
+
+    def report(self, reports: Iterable[AttemptReport]) -> None:
+        """Counts, logs and notes what came of attempts."""
+        for report in reports:
+            outcome = report.outcome
+            if self._notes is not None and report.note is not None:
+                self._notes.record(report.note)
+            if isinstance(outcome, Delivered):
+                if self._count_delivered():
+                    self._lines.add(logging.INFO, report.line, masked=True)
+                continue
+            self._lines.add(logging.INFO if isinstance(outcome, Agreed) else logging.WARNING, report.line)
+            if isinstance(outcome, Retry):
+                self._activity.retried += 1
+            elif isinstance(outcome, Drop | End):
+                self._activity.give_up(str(outcome.reason))
+
+    def _count_delivered(self) -> bool:
+        """Whether this one is logged."""
+        self._delivered += 1
+        self._activity.delivered += 1
+        return bool(self._log_every) and self._delivered % self._log_every == 0
 
     def _decide(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> Outcome:
         now_ms = task.now_ms(now_s)
