@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import redis
 
+from tests.chaos.channel_reader import ChannelReader
 from tests.chaos.dead_letters import by_event, dead_letter_fields
 from tests.chaos.expectations import Expectations
 from tests.chaos.gateway import LEAST_PER_S, Channel, Load, LoadOptions
@@ -61,6 +62,7 @@ class Run:
         self._say = say
         self._stack = ExitStack()
         self._started = CLOCK.monotonic()
+        self.readers: list[ChannelReader] = []
         self._loads: list[Load] = []
         self._expectations = Expectations()
 
@@ -96,6 +98,8 @@ class Run:
     ) -> None:
         for load in self._loads:
             load.stop()
+        for reader in self.readers:
+            reader.stop()
         self._stack.close()
 
     def say(self, text: str) -> None:
@@ -148,6 +152,30 @@ class Run:
             self._stack.callback(stopped.set)
         load.start()
         return load
+
+    def listen(self, count: int, events: int, **options: Any) -> list[Channel]:
+        """Notification channels with a reader each, of a registration's invitations, a session's statuses.
+
+        They are in several partitions. `events` counts what is to be read; the subscriptions are made.
+        """
+        heard = []
+        for _ in range(count):
+            reader = self.reader(self.service.make_notification_channel(), self.inbox.read, **options)
+            for kind in ("session-invitation", "session-status"):
+                (channel,) = self.channels(1, events // (2 * count), kind)
+                self.subscribe([channel], url=reader.sink)
+                heard.append(channel)
+            reader.start()
+        return heard
+
+    def reader(
+        self, made: Mapping[str, str], take: Callable[[str, bytes, float], None], **options: Any
+    ) -> ChannelReader:
+        """Of a notification channel; not started yet."""
+        url = f"{self.service.notification_channels}/{made['id']}"
+        draw = random.Random(f"{self.seed}-{len(self.readers)}")
+        self.readers.append(ChannelReader(url, made, take, draw, **options))
+        return self.readers[-1]
 
     # What is done to it
 
@@ -252,6 +280,8 @@ class Run:
                 return not any(pipe.execute())
 
             eventually(settled, "all is settled", _SETTLED_S, every_s=0.5)
+            for reader in self.readers:
+                reader.wait_read(client, _SETTLED_S)
         self.inbox.refresh()
 
     def check(self) -> Verdict:
