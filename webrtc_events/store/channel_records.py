@@ -13,7 +13,7 @@ from webrtc_events.core.errors import DamagedRecord, NewerRelease, Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.formats import FORMAT
-from webrtc_events.store.keys import channel_key, client_channels_key
+from webrtc_events.store.keys import Partition, channel_key, client_channels_key
 from webrtc_events.store.redis.scripts import Call, WrongType, store_errors
 
 __all__ = ["Channel", "ChannelRecords", "hash_of_token"]
@@ -125,6 +125,8 @@ class ChannelRecords:
         """The last step: whatever leads to the rest goes with it."""
         with store_errors():
             pipe = self._connection.client.pipeline()
+            for partition in map(Partition, channel.partitions):
+                pipe.delete(partition.channel_subscriptions(channel.id))
             pipe.zrem(client_channels_key(channel.client), channel.id)
             pipe.delete(channel_key(channel.id))
             # An index of another type holds nothing of it.

@@ -88,4 +88,7 @@ if session ~= '' then
   redis.call('SADD', tag .. ':session:' .. session, id)
 end
 redis.call('SADD', tag .. ':registration:' .. ARGV[4] .. ':' .. registration, id)
+if ARGV[17] ~= '' and redis.call('EXISTS', channel_index_key(ARGV[17])) == 1 then
+  write('SADD', channel_index_key(ARGV[17]), id)
+end
 return {'created', now, expires_at}

@@ -64,10 +64,24 @@ local function end_note(id, client)
   return #client .. ':' .. client .. ' ' .. id
 end
 
+-- The index of a channel's subscriptions in this partition, those that are not over: a set. It has the member
+-- ALL_ARE_LISTED if it has listed them since the channel has had a log here; where a release before made the log there is none.
+local ALL_ARE_LISTED = ''
+local function channel_index_key(channel)
+  return tag .. ':channel-subscriptions:' .. channel
+end
+
+-- It goes out of the index of its channel, if its format says that its sink is one.
+local function unlist_from_channel(id, format, sink)
+  if tonumber(format or 1) >= CHANNEL and sink then
+    on_index('SREM', channel_index_key(string.sub(sink, -32)), id)
+  end
+end
+
 -- What is read of a subscription that is about to end.
 local function read_for_end(id)
   return redis.call('HMGET', subscription_key(id), 'type', 'registration', 'session', 'client', 'initial_pending',
-    'number', 'token_cut_at', 'epoch', 'outbox_size')
+    'number', 'token_cut_at', 'epoch', 'outbox_size', 'format', 'sink')
 end
 
 -- A subscription that ends goes out of every index. That of its client is elsewhere: a note stays until it is known
@@ -83,6 +97,7 @@ local function unindex(id, of)
     on_index('SREM', tag .. ':session:' .. of[3], id)
   end
   on_index('ZREM', tag .. ':initial', id)
+  unlist_from_channel(id, of[10], of[11])
   if of[4] then
     on_index('ZADD', tag .. ':ended', 0, end_note(id, of[4]))
   end
