@@ -181,3 +181,6 @@ def test_what_was_for_a_channel_that_is_gone_is_given_up_and_never_delivered(
     assert activity.given_up_by_reason == {"subscription_ended": 2}
     assert delivered_lines(caplog) == []
     assert outcomes_traced(store, recorder) == [("drop", "subscription_ended")] * 2
+    session = json.loads(invitation(1).payload)["data"]["mediaSessionId"]
+    # In the lane of channels, as those that were delivered.
+    assert all(entry.channel for entry in store.call_traces.read(session).entries)

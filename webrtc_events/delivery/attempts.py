@@ -137,7 +137,8 @@ class Attempts:
             if isinstance(outcome, Retry):
                 self._activity.retried += 1
             elif isinstance(outcome, Drop | End):
-                self._activity.give_up(str(outcome.reason))
+                # As its dead letter says: see DeliveryTask.apply.
+                self._activity.give_up("refused" if isinstance(outcome, End) else outcome.reason)
 
     def _count_delivered(self) -> bool:
         """Whether this one is logged."""

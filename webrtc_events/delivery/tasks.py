@@ -17,9 +17,9 @@ from webrtc_events.core.outcomes import (
     ScheduledRetry,
     SinkResult,
 )
+from webrtc_events.core.sink_hosts import host_of
 from webrtc_events.delivery.attempt_report import AttemptReport
 from webrtc_events.delivery.delivered_run import DeliveredRun
-from webrtc_events.delivery.host_records import host_of
 from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.settlements import ChannelEvent, DroppedEvent, Settlement

@@ -4,18 +4,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.call_trace import AttemptEntry
 from webrtc_events.core.model import OutboxItem
+from webrtc_events.core.sink_hosts import host_of
 from webrtc_events.store.outbox_entries import parse_entry
 from webrtc_events.store.trace_buffer import TraceNote
 
 __all__ = ["GivenUp"]
 
 # Source: lua/shared/endings.lua, which notes only the first of a run in full.
-_NOTED: Final = 8
+_NOTED: Final = 9
 _NOTE_BYTES: Final = 600
 
 
@@ -64,6 +64,7 @@ class _GivenUpNote:
     client: str
     sink: str
     media_session: str
+    channel: bool
     item: OutboxItem
     now_s: float
     size: int = _NOTE_BYTES
@@ -86,6 +87,7 @@ class _GivenUpNote:
             client=self.client,
             sequence=item.sequence or None,
             reason=self.reason,
+            channel=self.channel,
             last=item.end,
         )
 
@@ -95,20 +97,20 @@ def _notes(rows: Iterable[Sequence[str]], now_s: float) -> Iterator[TraceNote]:
     for row in rows:
         if len(row) != _NOTED or not row[6]:
             continue
-        subscription, reason, registration, type_, client, sink, session, entry_start = row
+        subscription, reason, registration, type_, client, sink, session, entry_start, channel = row
         try:
             item = parse_entry(entry_start)
         except ValueError:
             # A dead letter has it, of no call.
             continue
-        yield _GivenUpNote(subscription, reason, registration, type_, client, sink, session, item, now_s)
+        yield _GivenUpNote(
+            subscription, reason, registration, type_, client, sink, session, bool(channel), item, now_s
+        )
 
 
 def _host_of(sink: str) -> str:
-    """As attempts name it; what was damaged names none."""
+    """What was damaged names none."""
     try:
-        parts = urlsplit(sink)
-        name = (parts.hostname or "").rstrip(".")
-        return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or 443}"
+        return host_of(sink)
     except ValueError:
         return ""

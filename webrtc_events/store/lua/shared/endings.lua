@@ -191,12 +191,14 @@ local function session_of(entry, session)
 end
 
 -- Notes that the store gave up an entry by itself. A row is {subscription, reason}, and of the first MAX_NOTED of a run also
---   its registration, type, client, sink, the mediaSessionId or '', and the beginning of the entry.
+--   its registration, type, client, sink, the mediaSessionId or '', the beginning of the entry, and '1' if its sink is a
+--   channel, else ''.
 local MAX_NOTED, NOTED_BYTES = 200, 120
 local function note_given_up(id, entry, reason, of)
   local row = {id, reason}
   if #given_up < MAX_NOTED and of[1] and of[2] and of[3] and of[4] then
-    row = {id, reason, of[1], of[2], of[3], of[4], session_of(entry, of[5]), string.sub(entry, 1, NOTED_BYTES)}
+    row = {id, reason, of[1], of[2], of[3], of[4], session_of(entry, of[5]), string.sub(entry, 1, NOTED_BYTES),
+      (tonumber(of[6]) or 1) >= CHANNEL and '1' or ''}
   end
   given_up[#given_up + 1] = row
 end
@@ -205,7 +207,7 @@ end
 -- caller gave it up, and knows of it.
 local function add_letter(id, entry, reason, detail, decided)
   local bytes = payloads().letters_with(entry)
-  local of = redis.call('HMGET', subscription_key(id), 'registration', 'type', 'client', 'sink', 'session')
+  local of = redis.call('HMGET', subscription_key(id), 'registration', 'type', 'client', 'sink', 'session', 'format')
   if not decided then
     note_given_up(id, entry, reason, of)
   end
