@@ -96,10 +96,8 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for load in self._loads:
-            load.stop()
-        for reader in self.readers:
-            reader.stop()
+        for running in (*self._loads, *self.readers):
+            running.stop()
         self._stack.close()
 
     def say(self, text: str) -> None:
@@ -152,30 +150,6 @@ class Run:
             self._stack.callback(stopped.set)
         load.start()
         return load
-
-    def listen(self, count: int, events: int, **options: Any) -> list[Channel]:
-        """Notification channels with a reader each, of a registration's invitations, a session's statuses.
-
-        They are in several partitions. `events` counts what is to be read; the subscriptions are made.
-        """
-        heard = []
-        for _ in range(count):
-            reader = self.reader(self.service.make_notification_channel(), self.inbox.read, **options)
-            for kind in ("session-invitation", "session-status"):
-                (channel,) = self.channels(1, events // (2 * count), kind)
-                self.subscribe([channel], url=reader.sink)
-                heard.append(channel)
-            reader.start()
-        return heard
-
-    def reader(
-        self, made: Mapping[str, str], take: Callable[[str, bytes, float], None], **options: Any
-    ) -> ChannelReader:
-        """Of a notification channel; not started yet."""
-        url = f"{self.service.notification_channels}/{made['id']}"
-        draw = random.Random(f"{self.seed}-{len(self.readers)}")
-        self.readers.append(ChannelReader(url, made, take, draw, **options))
-        return self.readers[-1]
 
     # What is done to it
 

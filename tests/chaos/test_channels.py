@@ -2,9 +2,12 @@
 
 import json
 import os
+import random
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from tests.chaos.channel_reader import ChannelReader
+from tests.chaos.gateway import Channel
 from tests.chaos.processes import running
 from tests.chaos.run import CLOCK, Run
 from tests.chaos.service import Service
@@ -28,6 +31,32 @@ def listening(run: Run, **settings: str) -> Service:
     return service
 
 
+def reader(
+    run: Run, made: Mapping[str, str], take: Callable[[str, bytes, float], None], **options: bool
+) -> ChannelReader:
+    """Of a notification channel; not started yet."""
+    url = f"{run.service.notification_channels}/{made['id']}"
+    draw = random.Random(f"{run.seed}-{len(run.readers)}")
+    run.readers.append(ChannelReader(url, made, take, draw, **options))
+    return run.readers[-1]
+
+
+def heard(run: Run, count: int, events: int, **options: bool) -> list[Channel]:
+    """Notification channels with a reader each, of a registration's invitations, a session's statuses.
+
+    They are in several partitions. `events` counts what is to be read; the subscriptions are made.
+    """
+    found = []
+    for _ in range(count):
+        started = reader(run, run.service.make_notification_channel(), run.inbox.read, **options)
+        for kind in ("session-invitation", "session-status"):
+            (channel,) = run.channels(1, events // (2 * count), kind)
+            run.subscribe([channel], url=started.sink)
+            found.append(channel)
+        started.start()
+    return found
+
+
 def finish(run: Run) -> Verdict:
     """Each event once, in order, one end; no gap, nothing twice, whatever was killed."""
     verdict = run.finish(failed=0)
@@ -44,7 +73,7 @@ def finish(run: Run) -> Verdict:
 def test_a_reader_misses_and_doubles_nothing_when_processes_are_killed(run: Run) -> None:
     service = listening(run)
     events = run.options.events // 4
-    channels = run.listen(READERS // 2, events // 2) + run.listen(READERS // 2, events // 2, forgets=True)
+    channels = heard(run, READERS // 2, events // 2) + heard(run, READERS // 2, events // 2, forgets=True)
     load = run.publish(channels, rate=events / 8)
     api, worker = service.processes["api"], service.processes["worker-1"]
 
@@ -76,7 +105,7 @@ def test_a_reader_misses_and_doubles_nothing_when_processes_are_killed(run: Run)
 def test_a_reader_misses_and_doubles_nothing_when_the_store_is_killed_and_paused(run: Run) -> None:
     service = listening(run)
     events = run.options.events // 4
-    channels = run.listen(READERS, events)
+    channels = heard(run, READERS, events)
     load = run.publish(channels, rate=events / 6)
     load.wait_accepted(0.3)
     run.say("kills the store")
@@ -97,7 +126,7 @@ def test_a_reader_that_comes_too_late_is_told_what_it_missed_and_the_others_miss
     """The bound of a log is the one reason for a gap."""
     service = listening(run)
     events = run.options.events // 8
-    channels = run.listen(READERS // 2, events)
+    channels = heard(run, READERS // 2, events)
     made = service.make_notification_channel()
     (flood,) = run.channels(1, 2 * LENGTH)
     service.subscribe(flood, url=made["sink"])
@@ -110,7 +139,7 @@ def test_a_reader_that_comes_too_late_is_told_what_it_missed_and_the_others_miss
     finish(run)
 
     numbers: list[int] = []
-    late = run.reader(made, lambda *event: numbers.append(json.loads(event[1])["data"]["sequenceNumber"]))
+    late = reader(run, made, lambda *event: numbers.append(json.loads(event[1])["data"]["sequenceNumber"]))
     late.start()
     with run.client() as client:
         late.wait_read(client, 30)
