@@ -110,6 +110,7 @@ class Worker:
         )
         recorder = TraceRecorder.of(settings, watch.store.connection, clock)
         activity = Activity()
+        watch.store.connection.given_up.tell(activity, recorder)
         dispatcher = Dispatcher(
             store=watch.store,
             sink=sink,

@@ -132,9 +132,20 @@ class Inbox:
         assert line, "the process with the sinks ended"
         return line
 
+    def read(self, channel: str, body: bytes, at_s: float) -> None:
+        """A reader of a notification channel, by its URL, was sent this event. From any thread."""
+        with self._reading:
+            self._lines += 1
+            attempt = self._attempt(channel, body, sink=-1, at_s=at_s)
+            attempt.answered, attempt.answered_s, attempt.status = self._lines, at_s, 200
+            self._take(attempt)
+
     def _arrived(self, line: bytes) -> None:
         head, _, body = line.partition(b"\t")
         _, request, at_s, sink, _, path = head.decode().split(" ")
+        self._by_request[int(request)] = self._attempt(path, body, sink=int(sink), at_s=float(at_s))
+
+    def _attempt(self, path: str, body: bytes, *, sink: int, at_s: float) -> Attempt:
         event = json.loads(body)
         data = event["data"]
         ended = event["type"].endswith(_ENDED)
@@ -145,17 +156,20 @@ class Inbox:
             reason=data["terminationReason"] if ended else None,
             path=path,
             body=body,
-            sink=int(sink),
+            sink=sink,
             arrived=self._lines,
-            arrived_s=float(at_s),
+            arrived_s=at_s,
         )
         assert event["id"] == f"{attempt.subscription}.{attempt.number}", event
-        self._by_request[int(request)] = attempt
         self.attempts.append(attempt)
+        return attempt
 
     def _answered(self, line: bytes) -> None:
         _, request, at_s, status = line.decode().split(" ")
         attempt = self._by_request.pop(int(request))
         attempt.answered, attempt.answered_s, attempt.status = self._lines, float(at_s), int(status)
         if attempt.taken:
-            self.taken.setdefault(attempt.subscription, set()).add(attempt.event)
+            self._take(attempt)
+
+    def _take(self, attempt: Attempt) -> None:
+        self.taken.setdefault(attempt.subscription, set()).add(attempt.event)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import redis
 
+from tests.chaos.channel_reader import ChannelReader
 from tests.chaos.dead_letters import by_event, dead_letter_fields
 from tests.chaos.expectations import Expectations
 from tests.chaos.gateway import LEAST_PER_S, Channel, Load, LoadOptions
@@ -61,6 +62,7 @@ class Run:
         self._say = say
         self._stack = ExitStack()
         self._started = CLOCK.monotonic()
+        self.readers: list[ChannelReader] = []
         self._loads: list[Load] = []
         self._expectations = Expectations()
 
@@ -94,8 +96,8 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for load in self._loads:
-            load.stop()
+        for running in (*self._loads, *self.readers):
+            running.stop()
         self._stack.close()
 
     def say(self, text: str) -> None:
@@ -252,6 +254,8 @@ class Run:
                 return not any(pipe.execute())
 
             eventually(settled, "all is settled", _SETTLED_S, every_s=0.5)
+            for reader in self.readers:
+                reader.wait_read(client, _SETTLED_S)
         self.inbox.refresh()
 
     def check(self) -> Verdict:

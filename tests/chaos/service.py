@@ -24,13 +24,13 @@ SCRIPTS = Path(sys.executable).parent
 APP = "webrtc_events.app:create_app()"
 SCOPES = " ".join(
     [f"webrtc-events:{PREFIX}{kind}:create" for kind in ("session-invitation", "session-status")]
-    + [f"webrtc-events:{what}" for what in ("read", "delete", "network")]
+    + [f"webrtc-events:{what}" for what in ("read", "delete", "network", "channels:write")]
 )
 
 
 @dataclass(frozen=True)
 class Subscriber:
-    """A subscription that was made, and to what."""
+    """A subscription that was made, and to what. `path`: of its sink, or its notification channel's URL."""
 
     id: str
     channel: Channel
@@ -126,10 +126,16 @@ class Service:
         sink: int = 0,
         max_events: int | None = None,
         expires: str = "",
+        url: str = "",
     ) -> Subscriber:
-        """A new subscription to a channel; `number` tells apart several to the same."""
-        path = f"/{channel.key}/{number}"
-        answer = self.try_to_subscribe(channel, number, sink=sink, max_events=max_events, expires=expires)
+        """A new subscription to a channel; `number` tells apart several to the same.
+
+        Its sink is at `url`, or one of the inbox.
+        """
+        path = url or f"/{channel.key}/{number}"
+        answer = self.try_to_subscribe(
+            channel, number, sink=sink, max_events=max_events, expires=expires, url=url
+        )
         # 202: its sink is asked first.
         assert answer.status_code in (201, 202), answer.text
         return Subscriber(answer.json()["id"], channel, path, max_events)
@@ -142,6 +148,7 @@ class Service:
         sink: int = 0,
         max_events: int | None = None,
         expires: str = "",
+        url: str = "",
     ) -> requests.Response:
         config: dict[str, Any] = {"subscriptionDetail": {"registrationId": channel.key}}
         if channel.kind == "session-status":
@@ -156,11 +163,22 @@ class Service:
             config["subscriptionExpireTime"] = expires
         request = {
             "protocol": "HTTP",
-            "sink": self._inbox.url(f"/{channel.key}/{number}", sink),
+            "sink": url or self._inbox.url(f"/{channel.key}/{number}", sink),
             "types": [PREFIX + channel.kind],
             "config": config,
         }
         return self._request("POST", self.public, json=request)
+
+    @property
+    def notification_channels(self) -> str:
+        return f"{self.url}/channels/v0/channels"
+
+    def make_notification_channel(self) -> dict[str, str]:
+        """Its id, sink and token."""
+        answer = self._request("POST", self.notification_channels)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, str] = answer.json()
+        return made
 
     def delete(self, subscription_id: str) -> requests.Response:
         return self._request("DELETE", f"{self.public}/{subscription_id}")

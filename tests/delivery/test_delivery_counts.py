@@ -77,6 +77,7 @@ def test_what_is_given_up_is_counted(
     append(store, invitation(1), invitation(2))
     driver.run()
     assert activity == Activity(delivered=1, given_up=1)
+    assert activity.given_up_by_reason == {"refused": 1}
     assert store.backlog.read().dead_letters == 1
 
 
@@ -101,10 +102,13 @@ def test_a_sink_that_is_gone_ends_its_subscription_and_gives_up_an_event(
 ) -> None:
     answers(410)
     created(store, sink=sink.url)
-    append(store, invitation(1))
+    store.connection.given_up.tell(activity, None)
+    append(store, *(invitation(number) for number in range(1, 20)))
     driver.run()
     assert (activity.delivered, activity.ended) == (0, 1)
-    assert activity.given_up >= 1
+    # One by the worker, which asked; those behind it by the store.
+    assert activity.given_up_by_reason == {"refused": 1, "subscription_ended": 18}
+    assert store.backlog.read().dead_letters == 19
 
 
 def test_a_worker_says_which_of_its_hosts_do_not_answer_and_leaves_when_it_stops(

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from tests.delivery.limited_hosts import LIMITS, Yard
+from webrtc_events.core.sink_hosts import host_of
 from webrtc_events.delivery.deferrals import Deferred
 from webrtc_events.delivery.host_health import FAILURES_TO_OPEN
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.delivery.host_records import host_of
 from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import Throttled, Unreachable
 from webrtc_events.delivery.new_host_queue import MAX_WAIT_S

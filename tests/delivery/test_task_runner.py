@@ -11,6 +11,7 @@ from webrtc_events.core.activity import Activity
 from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkRequest
 from webrtc_events.delivery.attempts import AttemptLog, Attempts
+from webrtc_events.delivery.channel_delivery import ChannelDelivery
 from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
@@ -48,15 +49,16 @@ class Runs:
         self.clock = SteppedClock()
         self.sink = Sink()
         self.done: list[DeliveryTask] = []
-        logged = AttemptLog(lambda text: text, 0)
+        attempts = Attempts(self.clock, Activity(), AttemptLog(lambda text: text, 0), lambda: 0.5)
+        writer = cast("Any", Writer())
         self.runner = TaskRunner(
             sink=cast("Any", self.sink),
-            writer=cast("Any", Writer()),
+            writer=writer,
             limiter=HostLimiter(limits, lambda: 0.5),
             returns=HostReturns(),
             rate_limiter=cast("RateLimiter", rate_limiter),
-            attempts=Attempts(self.clock, Activity(), logged, lambda: 0.5),
-            channels=ChannelUrls(None),
+            attempts=attempts,
+            channels=ChannelDelivery(ChannelUrls(None), writer, attempts, self.clock),
             held=HeldBytes(HeldLimits(10**9, 10**6, 10**6)),
             clock=self.clock,
             exchange_ms=SinkLimits().total_ms,

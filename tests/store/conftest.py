@@ -6,11 +6,18 @@ from typing import Any
 
 import pytest
 
+from tests.harness.channels import BASE
 from tests.store.shared_payloads import StoreWith
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.redis.client import Client
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.store import Store
+
+
+@pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    """Of a deployment that has channels."""
+    return environ | {"WEBRTC_EVENTS_CHANNELS_URL": BASE}
 
 
 @pytest.fixture

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 import redis
 
-from tests.harness.channels import TOKEN, listening, new_channel
+from tests.harness.builders import created
+from tests.harness.channels import TOKEN, listening, new_channel, url_of
 from tests.store.claiming import P
 from webrtc_events.core.errors import DamagedRecord, NewerRelease, Unavailable
+from webrtc_events.core.model import Status, TerminationReason
+from webrtc_events.store.channel_subscriptions import subscriptions_of
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import channel_key, client_channels_key
 from webrtc_events.store.redis.scripts import Call
@@ -125,3 +128,51 @@ def test_one_of_a_newer_release_is_left_alone(store: Store, raw_store: "redis.Re
     raw_store.hset(channel_key(made.id), "format", "99")
     with pytest.raises(NewerRelease):
         store.channels.get(made.id)
+
+
+def test_its_subscriptions_are_found_and_no_others_are_looked_at(
+    store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each partition; one that is over is in the index no more."""
+    made, other = new_channel(store), new_channel(store)
+    mine = [listening(store, made, registration=registration) for registration in ("r1", "r1", "r2", "r1")]
+    listening(store, other)
+    created(store)
+    gone = mine.pop()
+    store.subscriptions.end(
+        gone.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+    )
+    channel = store.channels.get(made.id)
+    assert channel is not None
+    monkeypatch.setattr(store.client_index, "pages", None)
+    found = list(subscriptions_of(store, channel, url_of(made.id)))
+    assert sorted(found) == sorted(subscription.id for subscription in mine)
+    store.channels.remove(channel)
+    assert not raw_store.keys(f"*:channel-subscriptions:{made.id}")
+
+
+@pytest.mark.parametrize("former", ["none", "of another type"])
+def test_where_a_release_before_made_the_log_the_index_of_the_client_finds_them(
+    store: Store, raw_store: "redis.Redis", former: str
+) -> None:
+    made = new_channel(store)
+    first = listening(store, made)
+    raw_store.delete(P.channel_subscriptions(made.id))
+    if former != "none":
+        raw_store.set(P.channel_subscriptions(made.id), "?")
+    second = listening(store, made)
+    elsewhere = listening(store, made, registration="r2")
+    channel = store.channels.get(made.id)
+    assert channel is not None
+    found = list(subscriptions_of(store, channel, url_of(made.id)))
+    assert sorted(found) == sorted([first.id, second.id, elsewhere.id])
+
+
+def test_the_index_of_a_channel_lives_as_long_as_its_log(store: Store, raw_store: "redis.Redis") -> None:
+    made = new_channel(store)
+    listening(store, made)
+    keys = [P.channel(made.id), P.channel_subscriptions(made.id)]
+    for key in keys:
+        raw_store.pexpire(key, 5_000)
+    store.channel_logs.keep(made.id, [P.number])
+    assert all(raw_store.pttl(key) > 80_000_000 for key in keys)

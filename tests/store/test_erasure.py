@@ -324,3 +324,37 @@ def test_what_a_newer_release_made_is_left_with_the_registration(
     assert not raw_store.exists(
         *(Partition(P.number).subscription(subscription.id) for subscription in made[1:])
     )
+
+
+@pytest.mark.parametrize("kind", ["list", "string", "hash", "set", "zset"])
+def test_what_stood_in_place_of_a_channels_log_is_erased_if_it_names_the_registration(
+    store: Store, erasure: Erasure, raw_store: "redis.Redis", kind: str
+) -> None:
+    """It was set aside by the next event for the channel; what is of others stays."""
+    keys = {}
+    for registration in ("r1", OTHER):
+        channel = new_channel(store)
+        made = listening(store, channel, registration=registration)
+        log = P.channel_log(channel.id)
+        # Beyond the first piece that is read, and across the border of two.
+        text = "x" * 65_530 + f'"subscriptionId":"{made.id}"'
+        put = {
+            "list": lambda key, text: raw_store.rpush(key, *["other"] * 250, text),
+            "string": raw_store.set,
+            "hash": lambda key, text: raw_store.hset(key, "field", text),
+            "set": raw_store.sadd,
+            "zset": lambda key, text: raw_store.zadd(key, {text: 1}),
+        }
+        put[kind](log, text)
+        append(store, uncounted(1, registration))
+        (claim,) = store.claims.claim([P], subscriptions=1, events=8)
+        event = ChannelEvent(1, "t", b"{}")
+        store.claims.settle([Settlement(claim, 1, channel=channel.id, events=(event,))])
+        keys[registration] = f"set-aside:{log}"
+        assert raw_store.exists(keys[registration])
+    traces = erasure.find("r1")
+    assert traces.set_aside_logs == [keys["r1"]]
+    erasure.erase(traces)
+    assert not raw_store.exists(keys["r1"])
+    assert raw_store.exists(keys[OTHER])
+    assert not erasure.find("r1")

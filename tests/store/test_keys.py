@@ -67,6 +67,7 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
         p.payload("5d"),
         p.channel("5d"),
         p.channel_log("5d"),
+        p.channel_subscriptions("5d"),
         p.channel_news,
     ]
     assert all(key.startswith("{7}:") for key in keys)
@@ -118,6 +119,7 @@ def test_every_key_that_scripts_derive_is_named_by_keys_py(store: Store, raw_sto
         part.ended,
         part.channel(channel.id),
         part.channel_log(channel.id),
+        part.channel_subscriptions(channel.id),
         part.subscription(heard.id),
         part.payloads,
         part.payload(hashlib.sha1(long.payload.encode(), usedforsecurity=False).hexdigest()),

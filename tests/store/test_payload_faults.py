@@ -25,7 +25,7 @@ from tests.store.shared_payloads import (
 )
 from webrtc_events.core.errors import NewerRelease
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.formats import BASE_FORMAT, FORMAT
+from webrtc_events.store.formats import BASE_FORMAT, REFERRING_FORMAT
 from webrtc_events.store.redis.scripts import Scripts
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions, script_options
 from webrtc_events.store.store import Store
@@ -186,7 +186,7 @@ def test_a_release_that_does_not_know_it_leaves_such_an_outbox_alone(
     made = [created(store) for _ in range(2)]
     append(store, long(1))
     formats = [raw_store.hget(P.subscription(subscription.id), "format") for subscription in made]
-    assert formats == [str(FORMAT)] * 2
+    assert formats == [str(REFERRING_FORMAT)] * 2
     older = store_with()
     options = script_options(settings, DEFAULT_OPTIONS) | {"format": BASE_FORMAT}
     older.scripts._scripts = Scripts(older.client, options)._scripts

@@ -95,7 +95,7 @@ def test_an_event_for_it_is_left_to_a_newer_process(
     assert contents(raw_store) == before
     with pytest.raises(NewerRelease):
         append(store, invitation(2, registration="r9"), invitation(1), to=P.number)
-    raw_store.hset(P.subscription(newer.id), "format", FORMAT)
+    raw_store.hset(P.subscription(newer.id), "format", BASE_FORMAT)
     again = append(store, invitation(2, registration="r9"), invitation(1), to=P.number)
     assert again == [(False, 0), (True, 2)]
     assert {leased.subscription_id for leased in claim(store)} == {made.id, newer.id}

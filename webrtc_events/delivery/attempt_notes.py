@@ -9,6 +9,7 @@ from webrtc_events.core.call_trace import AttemptEntry, TraceLevel
 from webrtc_events.core.model import OutboxKind
 from webrtc_events.core.outcomes import Drop, End, Outcome, Refused, Retry
 from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.store.trace_buffer import TraceNote
 from webrtc_events.store.trace_recorder import TraceRecorder
 
 __all__ = ["AttemptNotes"]
@@ -27,8 +28,17 @@ class AttemptNotes:
     def add(
         self, task: DeliveryTask, outcome: Outcome, status: int | None, elapsed_ms: int | None, now_s: float
     ) -> None:
-        """The attempt at the task's event; `elapsed_ms` None: it was given up without a try."""
+        """Records `note`."""
         self._record((_AttemptNote(task, outcome, status, elapsed_ms, now_s, self.keeps_content),))
+
+    def note(
+        self, task: DeliveryTask, outcome: Outcome, status: int | None, elapsed_ms: int | None, now_s: float
+    ) -> TraceNote:
+        """Of the attempt at the task's event; `elapsed_ms` None: it was given up without a try."""
+        return _AttemptNote(task, outcome, status, elapsed_ms, now_s, self.keeps_content)
+
+    def record(self, note: TraceNote) -> None:
+        self._record((note,))
 
 
 class _AttemptNote:

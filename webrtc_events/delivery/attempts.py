@@ -1,9 +1,10 @@
 """The outcome of each attempt: decided by the sink's reply, recorded with its task, logged."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
@@ -24,6 +25,7 @@ from webrtc_events.core.outcomes import (
     SinkResult,
 )
 from webrtc_events.delivery.attempt_notes import AttemptNotes
+from webrtc_events.delivery.attempt_report import AttemptReport
 from webrtc_events.delivery.retry_policy import decide, is_delivered
 from webrtc_events.delivery.sink_validation import decide_agreement
 from webrtc_events.delivery.tasks import DeliveryTask
@@ -31,6 +33,9 @@ from webrtc_events.delivery.tasks import DeliveryTask
 __all__ = ["AttemptLog", "Attempts"]
 
 log = logging.getLogger(__name__)
+
+# As an attempt at a web server is kept and logged: the event was made part of the log of its channel.
+_STORED_STATUS: Final = 201
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Attempts:
     """`random`: uniform in [0, 1). Lines are written by `flush`.
 
     `activity` counts them. `notes`: for traces of calls; `keeps_content`: they need the task's `body`.
+    What is decided of a task whose sink is a channel waits in `DeliveryTask.reports` until it is written.
     """
 
     def __init__(
@@ -77,9 +83,7 @@ class Attempts:
             task.note_delivered(reply.status, reply.elapsed_ms, now_s)
             if self._notes is not None:
                 self._notes.add(task, DELIVERED, reply.status, reply.elapsed_ms, now_s)
-            self._delivered += 1
-            self._activity.delivered += 1
-            if self._log_every and self._delivered % self._log_every == 0:
+            if self._count_delivered():
                 self._log_delivered(task, reply.status, reply.elapsed_ms, now_s)
             return task.apply(DELIVERED)
         outcome = self._decide(task, reply, now_s)
@@ -103,15 +107,46 @@ class Attempts:
         """
         outcome = task.fitting(outcome, self._mask)
         record = task.note(outcome, status, elapsed_ms or 0, now_s)
-        if self._notes is not None:
-            self._notes.add(task, outcome, status, elapsed_ms, now_s)
-        level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
-        self._lines.add(level, "attempt", record)
-        if isinstance(outcome, Retry):
-            self._activity.retried += 1
-        elif isinstance(outcome, Drop | End):
-            self._activity.given_up += 1
+        note = None if self._notes is None else self._notes.note(task, outcome, status, elapsed_ms, now_s)
+        report = AttemptReport(outcome, record, note)
+        if task.channel:
+            task.reports.append(report)
+        else:
+            self.report((report,))
         return task.apply(outcome)
+
+    def stored(self, task: DeliveryTask, now_s: float) -> bool:
+        """The task's event is for the log of its channel; True if the claim goes on with the next."""
+        task.result = SinkResult.DELIVERED
+        task.note_delivered(_STORED_STATUS, 0, now_s)
+        fields = task.attempt_fields(DELIVERED, _STORED_STATUS, 0, now_s)
+        note = None if self._notes is None else self._notes.note(task, DELIVERED, _STORED_STATUS, 0, now_s)
+        task.reports.append(AttemptReport(DELIVERED, fields, note))
+        return task.apply(DELIVERED)
+
+    def report(self, reports: Iterable[AttemptReport]) -> None:
+        """Counts, logs and notes what came of attempts."""
+        for report in reports:
+            outcome = report.outcome
+            if self._notes is not None and report.note is not None:
+                self._notes.record(report.note)
+            if isinstance(outcome, Delivered):
+                if self._count_delivered():
+                    self._lines.add(logging.INFO, "attempt", report.fields)
+                continue
+            level = logging.INFO if isinstance(outcome, Agreed) else logging.WARNING
+            self._lines.add(level, "attempt", report.fields)
+            if isinstance(outcome, Retry):
+                self._activity.retried += 1
+            elif isinstance(outcome, Drop | End):
+                # As its dead letter says: see DeliveryTask.apply.
+                self._activity.give_up("refused" if isinstance(outcome, End) else outcome.reason)
+
+    def _count_delivered(self) -> bool:
+        """Whether this one is logged."""
+        self._delivered += 1
+        self._activity.delivered += 1
+        return bool(self._log_every) and self._delivered % self._log_every == 0
 
     def _log_delivered(self, task: DeliveryTask, status: int, elapsed_ms: int, now_s: float) -> None:
         """All of it are numbers, and words of this service, but for the host."""

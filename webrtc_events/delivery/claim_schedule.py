@@ -33,11 +33,14 @@ _MOMENT_S = 0.05
 
 
 class ClaimSchedule:
-    """Not thread-safe but for `notice`. A partition is asked for at most `claims_at_once`."""
+    """Not thread-safe but for `notice`. A partition is asked for at most `claims_at_once`.
+
+    `home`: which partitions are asked for at once.
+    """
 
     def __init__(self, partitions: int, claims_at_once: int, home: HomePartitions) -> None:
         self._partitions = partitions
-        self._home = home
+        self.home = home
         # Those at home elsewhere that are to be asked later: once for all that was noticed by then.
         self._away: set[int] = set()
         self._claims_at_once = claims_at_once
@@ -58,7 +61,7 @@ class ClaimSchedule:
     def ask(self, partitions: Iterable[int], now_s: float) -> None:
         """They may have something due."""
         for partition in partitions:
-            if partition in self._home:
+            if partition in self.home:
                 self._eager.add(partition)
             else:
                 self._ask_away(partition, now_s)
@@ -81,7 +84,7 @@ class ClaimSchedule:
     def ask_soon(self, delays_s: Mapping[int, float], now_s: float) -> None:
         """The next is due there after this. At home elsewhere, others know."""
         for partition, delay_s in delays_s.items():
-            if partition in self._home:
+            if partition in self.home:
                 self.ask_later(partition, max(delay_s, _SOON_S), now_s)
 
     def wait_s(self, now_s: float) -> float:
@@ -99,7 +102,7 @@ class ClaimSchedule:
         """
         while self._noticed:
             noticed = self._noticed.popleft()
-            if noticed in self._home:
+            if noticed in self.home:
                 self._fresh.add(noticed)
             else:
                 self._ask_away(noticed, now_s)

@@ -19,6 +19,7 @@ from webrtc_events.core.process_report import WorkerReport
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.delivery.attempts import AttemptLog, Attempts
+from webrtc_events.delivery.channel_delivery import ChannelDelivery
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.claiming import Claimer
 from webrtc_events.delivery.hastening import Hastener
@@ -94,6 +95,9 @@ class Dispatcher:
     `notes`: for traces of calls. `report`: what was in hand a moment ago.
     """
 
+    report = WorkerReport()
+    _next_poll = _next_look_at_all = _next_repeat = _next_report = 0.0
+
     def __init__(
         self,
         *,
@@ -110,16 +114,16 @@ class Dispatcher:
     ) -> None:
         self._store, self._sink, self._clock, self._partitions = store, sink, clock, settings.partitions
         self._poll_s, self._repeat_s = options.poll_s, min(options.poll_s, REPEAT_S)
-        self._next_poll = self._next_look_at_all = self._next_repeat = self._next_report = 0.0
-        self.report = WorkerReport()
         self._calls = calls = StoreCalls() if calls is None else calls
         self._home = home = HomePartitions(secrets.token_hex(8))
         self._schedule = schedule = ClaimSchedule(settings.partitions, options.claims_at_once, home)
         held = HeldBytes(settings.held)
         self._limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
         self._hastener = Hastener(store, calls, limiter=self._limiter, schedule=schedule, clock=clock)
+        attempts = Attempts(clock, activity, settings.logged, random, notes)
+        channels = ChannelDelivery(settings.channels, writer, attempts, clock)
         self._settler = Settler(
-            store, calls, self._hastener, activity, held=held, schedule=schedule, home=home, clock=clock
+            store, calls, self._hastener, activity, channels, held=held, schedule=schedule, clock=clock
         )
         self._runner = TaskRunner(
             sink=sink,
@@ -127,8 +131,8 @@ class Dispatcher:
             limiter=self._limiter,
             returns=self._hastener.returns,
             rate_limiter=RateLimiter(store),
-            attempts=Attempts(clock, activity, settings.logged, random, notes),
-            channels=settings.channels,
+            attempts=attempts,
+            channels=channels,
             held=held,
             clock=clock,
             exchange_ms=options.limits.total_ms,

@@ -5,11 +5,9 @@ Times are seconds of one monotonic clock.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import islice
 from math import exp2
 from typing import Final
-from urllib.parse import urlsplit
 
 from webrtc_events.delivery.host_health import PROMPT_S, HostHealth
 from webrtc_events.delivery.host_limits import HostLimits
@@ -17,7 +15,7 @@ from webrtc_events.delivery.host_requests import HostRequests, Permit
 from webrtc_events.delivery.host_signals import HostSignal, Unreachable
 from webrtc_events.delivery.shares import HostStanding
 
-__all__ = ["MAX_PROBES", "HostRecord", "HostRecords", "host_of"]
+__all__ = ["MAX_PROBES", "HostRecord", "HostRecords"]
 
 MAX_PROBES: Final = 3
 """Of a host that has not answered yet. A probe may have met a path that hangs, so another follows it."""
@@ -35,14 +33,6 @@ _MAX_DEFERRAL_S: Final = 10.0
 _IDLE_S: Final = 600.0
 # What a request to a slow path takes, and somewhat more, so that whoever has its turn finds a permit.
 _HANGING_S: Final = 12.5
-
-
-@lru_cache(maxsize=20_000)
-def host_of(url: str) -> str:
-    """What shares its limits: scheme, name and port of an absolute URL."""
-    parts = urlsplit(url)
-    name = (parts.hostname or "").rstrip(".")
-    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or 443}"
 
 
 class HostRecord:

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Iterable
+from typing import Final
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
+from webrtc_events.delivery.channel_delivery import ChannelDelivery
 from webrtc_events.delivery.claim_schedule import ClaimSchedule
 from webrtc_events.delivery.hastening import Hastener
 from webrtc_events.delivery.held_bytes import HeldBytes
-from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.store_calls import StoreAnswer, StoreCalls
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.store.keys import Partition
@@ -19,9 +20,16 @@ __all__ = ["Settler"]
 
 log = logging.getLogger(__name__)
 
+_ENDS_OR_BEGINS: Final = (SettleOutcome.ENDED, SettleOutcome.GONE, SettleOutcome.ACTIVE)
+# After which what the store had no room for is due again. Source: lua/settle.lua.
+_FULL_DELAY_S: Final = 1.0
+
 
 class Settler:
-    """Keeps finished tasks until they are settled, or left to their leases. `activity` counts ends."""
+    """Keeps finished tasks until they are settled, or left to their leases.
+
+    `activity` counts ends. `channels` says what came of events for channels, once they are written.
+    """
 
     def __init__(
         self,
@@ -29,10 +37,10 @@ class Settler:
         calls: StoreCalls,
         hastener: Hastener,
         activity: Activity,
+        channels: ChannelDelivery,
         *,
         held: HeldBytes,
         schedule: ClaimSchedule,
-        home: HomePartitions,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -40,9 +48,9 @@ class Settler:
         self._hastener = hastener
         self._held = held
         self._schedule = schedule
-        self._home = home
         self._clock = clock
         self._activity = activity
+        self._channels = channels
         self._finished: list[DeliveryTask] = []
         self._under_way: list[DeliveryTask] = []
         self._unanswered: list[DeliveryTask] = []
@@ -95,17 +103,22 @@ class Settler:
                 self._unanswered.append(task)
                 continue
             self._held.give(task)
+            if task.channel:
+                self._channels.settled(task, result)
             if result is SettleOutcome.LOST:
                 log.warning(
                     "lease lost subscription=%s fence=%d", task.claim.subscription_id, task.claim.fence
                 )
-            elif result in (SettleOutcome.ENDED, SettleOutcome.ACTIVE):
+            elif result in _ENDS_OR_BEGINS:
                 log.info("%s subscription=%s", result, task.claim.subscription_id)
-                self._activity.ended += result is SettleOutcome.ENDED
+                self._activity.ended += result is not SettleOutcome.ACTIVE
+            elif result is SettleOutcome.FULL:
+                self._schedule.ask_later(task.partition.number, _FULL_DELAY_S, self._clock.monotonic())
             elif result is SettleOutcome.DUE:
                 self._ask_again(task)
-                if task.retry is None and task.partition.number not in self._home:
+                if task.retry is None and task.partition.number not in self._schedule.home:
                     away.add(task.partition.number)
+        self._channels.flush()
         if away:
             # Where they are at home nobody knows yet that they have more.
             self._calls.start(lambda: self._store.claims.wake(map(Partition, sorted(away))), _woken)

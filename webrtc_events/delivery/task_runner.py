@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.outcomes import SinkReply, SinkResult
 from webrtc_events.delivery.attempts import Attempts
@@ -44,7 +43,7 @@ class TaskRunner:
         returns: HostReturns,
         rate_limiter: RateLimiter,
         attempts: Attempts,
-        channels: ChannelUrls,
+        channels: ChannelDelivery,
         held: HeldBytes,
         clock: Clock,
         exchange_ms: int,
@@ -58,7 +57,7 @@ class TaskRunner:
         self._returns = returns
         self._rate_limiter = rate_limiter
         self._attempts = attempts
-        self._channels = ChannelDelivery(channels, writer, attempts, clock)
+        self._channels = channels
         self._held = held
         self._now_s = clock.monotonic
         self._exchange_ms = exchange_ms

@@ -18,8 +18,9 @@ from webrtc_events.core.outcomes import (
     ScheduledRetry,
     SinkResult,
 )
+from webrtc_events.core.sink_hosts import host_of
+from webrtc_events.delivery.attempt_report import AttemptReport
 from webrtc_events.delivery.delivered_run import DeliveredRun
-from webrtc_events.delivery.host_records import host_of
 from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.settlements import ChannelEvent, DroppedEvent, Settlement
@@ -34,8 +35,8 @@ class DeliveryTask:
     `path`: of its host, see KnownPaths. `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic
     clock. `permit`: the one that it holds for its host. `slot_at_s`: when its rate-limit slot is, if it has
     one. `awaits_host`: its retry waits because the host is unreachable, or its first answer is late.
-    `channel`: the one that is its sink, if one is; `stored`: the events for its log. `body`: what is sent of
-    its event, where a trace is to have it.
+    `channel`: the one that is its sink, if one is; `stored`: the events for its log; `reports`: what there
+    is to say once they are in it. `body`: what is sent of its event, where a trace is to have it.
     """
 
     claim: Claim
@@ -59,6 +60,7 @@ class DeliveryTask:
     slot_at_s: float | None = None
     channel: str = ""
     stored: list[ChannelEvent] = field(default_factory=list)
+    reports: list[AttemptReport] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.host = host_of(self.claim.sink)

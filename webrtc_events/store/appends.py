@@ -40,18 +40,24 @@ class AppendResult:
     subscriptions: int
 
 
+def _unheard(given_up: Iterable[Sequence[str]]) -> None:
+    """For a caller that does not ask."""
+
+
 def append_events(
     scripts: Scripts,
     options: AppendOptions,
     batches: Mapping[int, Sequence[NetworkEvent]],
     report_damaged: Callable[[Iterable[Sequence[str]]], None],
     *,
+    report_given_up: Callable[[Iterable[Sequence[str]]], None] = _unheard,
     records: bool = False,
 ) -> dict[int, list[AppendResult]]:
     """Appends each partition's events, in order; returns when all outboxes hold them.
 
     How far an event has come is kept in the store, so whoever gives it again goes on from there.
-    `report_damaged` gets name and reason of each record that is damaged, and so was passed over. `records`:
+    `report_damaged` gets name and reason of each record that is damaged, and so was passed over,
+    `report_given_up` what outboxes had no room for any more. `records`:
     in a store without slots, what events say of their sessions is recorded first.
 
     Raises:
@@ -79,8 +85,9 @@ def append_events(
             replicas=options.replicas,
         )
         for number, answer in zip(chain.from_iterable(runs), answers, strict=True):
-            done, damaged = _read_answer(answer)
+            done, damaged, given_up = _read_answer(answer)
             report_damaged(damaged)
+            report_given_up(given_up)
             results[number] += done
             # What a call does not get to need not be sent with it.
             sizes[number] = min(MAX_EVENTS, 2 * len(done) + 1)
@@ -112,10 +119,15 @@ def _part(
     return Part(partition.due, partition.tag, args, [session_state_key(session) for session in sessions])
 
 
-def _read_answer(raw: Sequence[Any]) -> tuple[list[AppendResult], Sequence[Sequence[str]]]:
-    """The results of the events that are done with, and what is damaged. Source: lua/append.lua."""
-    pairs, damaged = (raw[:-1], raw[-1]) if len(raw) % 2 else (raw, ())
+def _read_answer(
+    raw: Sequence[Any],
+) -> tuple[list[AppendResult], Sequence[Sequence[str]], Sequence[Sequence[str]]]:
+    """The results of the events that are done with, what is damaged, what was given up.
+
+    Source: lua/append.lua.
+    """
+    pairs, (damaged, given_up) = (raw[:-1], raw[-1]) if len(raw) % 2 else (raw, ((), ()))
     results = [
         AppendResult(bool(new), int(count)) for new, count in zip(pairs[::2], pairs[1::2], strict=True)
     ]
-    return results, damaged
+    return results, damaged, given_up

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,10 +13,12 @@ from webrtc_events.core.errors import DamagedRecord, NewerRelease, Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.formats import FORMAT
-from webrtc_events.store.keys import channel_key, client_channels_key
+from webrtc_events.store.keys import Partition, channel_key, client_channels_key
 from webrtc_events.store.redis.scripts import Call, WrongType, store_errors
 
 __all__ = ["Channel", "ChannelRecords", "hash_of_token"]
+
+log = logging.getLogger(__name__)
 
 _PARTITION = re.compile(r"partition:([0-9]{1,5})")
 _FORMAT = re.compile(r"[0-9]{1,4}")
@@ -48,9 +51,13 @@ def hash_of_token(token: str) -> str:
 
 
 class ChannelRecords:
-    """A channel lives while it is used, and `idle_ms` longer. Every method may raise `errors.Unavailable`."""
+    """A channel lives while it is used, and `idle_ms` longer. Every method may raise `errors.Unavailable`.
 
-    def __init__(self, connection: Connection, settings: Settings) -> None:
+    `admits`: new ones may be made, see `first_start.admits_channels`.
+    """
+
+    def __init__(self, connection: Connection, settings: Settings, *, admits: bool = True) -> None:
+        self._admits = admits
         self._connection = connection
         self._idle_ms = settings.channel_idle_s * 1000
         self._max_channels = settings.max_channels
@@ -61,7 +68,17 @@ class ChannelRecords:
         return self._idle_ms
 
     def make(self, channel_id: str, client: str, subject: str | None, token: str) -> Channel | None:
-        """A new one; None: the client has as many as it may."""
+        """A new one; None: the client has as many as it may.
+
+        Raises:
+            Unavailable: also where a worker of 0.1.0 may run, which would POST to the channel's URL.
+        """
+        if not self._admits:
+            log.error(
+                "no channel is made: release 0.1.0 has used this store, and its workers would POST to the "
+                "channel. Once none of its processes is left, set WEBRTC_EVENTS_SHARED_PAYLOADS=on"
+            )
+            raise Unavailable
         self._connection.guard.check()
         if not self._name(client, channel_id, self._max_channels):
             return None
@@ -108,6 +125,8 @@ class ChannelRecords:
         """The last step: whatever leads to the rest goes with it."""
         with store_errors():
             pipe = self._connection.client.pipeline()
+            for partition in map(Partition, channel.partitions):
+                pipe.delete(partition.channel_subscriptions(channel.id))
             pipe.zrem(client_channels_key(channel.client), channel.id)
             pipe.delete(channel_key(channel.id))
             # An index of another type holds nothing of it.

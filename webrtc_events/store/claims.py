@@ -78,18 +78,23 @@ class ClaimRound:
 
 @dataclass(frozen=True, slots=True)
 class _ClaimAnswer:
-    """What claim.lua returned. `skipped` were written by a newer release."""
+    """What claim.lua returned. `skipped` were written by a newer release.
+
+    `given_up`: by the store. `unknown_channels`: how many were left to workers that know their channels.
+    """
 
     now_ms: int
     skipped: int
     damaged: Sequence[Sequence[str]]
     due_in_ms: int
+    given_up: Sequence[Sequence[str]]
+    unknown_channels: int
     claims: Sequence[Sequence[Any]]
 
     @classmethod
     def parse(cls, raw: Sequence[Any]) -> "_ClaimAnswer":
-        now_ms, skipped, damaged, due_in_ms, *claims = raw
-        return cls(int(now_ms), skipped, damaged, due_in_ms, claims)
+        now_ms, skipped, damaged, due_in_ms, given_up, unknown_channels, *claims = raw
+        return cls(int(now_ms), skipped, damaged, due_in_ms, given_up, unknown_channels, claims)
 
 
 class Claims:
@@ -171,6 +176,8 @@ class Claims:
                         # Its lease keeps it from coming back at once.
                         self._connection.damage.report(error.name, error.why)
             self._connection.skipped.report(answer.skipped)
+            self._connection.unknown_channels.report(answer.unknown_channels)
+            self._connection.given_up.report(answer.given_up)
         return ClaimRound(found, due_in_ms), partial(self._mend, unreadable) if unreadable else None
 
     def look(self, partitions: Sequence[Partition]) -> list[int]:
@@ -198,7 +205,9 @@ class Claims:
         ]
         for answer in self._connection.scripts.run_some(calls):
             if not isinstance(answer, Unavailable):
-                self._connection.report_damaged(answer)
+                damaged, given_up = answer
+                self._connection.report_damaged(damaged)
+                self._connection.given_up.report(given_up)
 
     def settle(self, settlements: Sequence[Settlement]) -> list[SettleOutcome]:
         """Writes what became of claims, each unless its lease went to another.
@@ -222,7 +231,9 @@ class Claims:
     ) -> tuple[list[SettleOutcome], Rest | None]:
         found: dict[int, str] = {}
         for (_, run), answered in reached(runs, answers):
-            found.update(zip(run, answered, strict=True))
+            found.update(zip(run, answered, strict=False))
+            for given_up in answered[len(run) :]:
+                self._connection.given_up.report(given_up)
         outcomes = []
         active = []
         for index, settlement in enumerate(settlements):

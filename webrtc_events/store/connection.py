@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
+from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.damage_log import DamageLog
+from webrtc_events.store.given_up import GivenUp
 from webrtc_events.store.guard import Guard
 from webrtc_events.store.keys import Partition, partition_of_subscription
 from webrtc_events.store.redis.scripts import Call, Client, Scripts
 from webrtc_events.store.skipped_log import SkippedLog
+from webrtc_events.store.unknown_channels_log import UnknownChannelsLog
 
 __all__ = ["Connection", "reached"]
 
@@ -18,7 +21,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """`guard` stands before everything new; `damage` and `skipped` log what is passed over."""
+    """`guard` stands before everything new; `damage`, `skipped`, `unknown_channels` log what is passed over.
+
+    `given_up`: what the store gives up by itself.
+    """
 
     client: Client
     scripts: Scripts
@@ -26,6 +32,22 @@ class Connection:
     guard: Guard
     damage: DamageLog
     skipped: SkippedLog
+    unknown_channels: UnknownChannelsLog
+    given_up: GivenUp
+
+    @classmethod
+    def of(cls, client: Client, scripts: Scripts, partition_count: int, clock: Clock) -> Self:
+        """As a process has it, which nobody tells anything yet."""
+        return cls(
+            client,
+            scripts,
+            partition_count,
+            Guard(),
+            DamageLog(clock),
+            SkippedLog(),
+            UnknownChannelsLog(clock),
+            GivenUp(),
+        )
 
     @property
     def partitions(self) -> list[Partition]:

@@ -26,6 +26,7 @@ _OF_PARTITION = {
     "attempts": "stream",
     "channel": "hash",
     "channel-log": "stream",
+    "channel-subscriptions": "set",
     "clients": "zset",
     "clock": "string",
     "dead": "stream",

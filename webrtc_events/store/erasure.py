@@ -24,6 +24,7 @@ from webrtc_events.store.keys import (
 from webrtc_events.store.outbox_entries import parse_entry, referred_payload
 from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
 from webrtc_events.store.scans import pages_of_keys
+from webrtc_events.store.set_aside_logs import set_aside_logs
 from webrtc_events.store.store import Store
 
 __all__ = ["Erasure", "Traces"]
@@ -43,7 +44,8 @@ class Traces:
 
     `clients` has the client of each of its subscriptions, by id. `newer` are those that a newer
     release wrote, and are skipped. `dead_letters` and `attempts` are ids in their streams, `channel_events`
-    those in the logs of channels, by the log's key. `sequences`, `sessions`, `calls` (traces of its media
+    those in the logs of channels, by the log's key; `set_aside_logs` are keys that stood in place of
+    such logs, and name it. `sequences`, `sessions`, `calls` (traces of its media
     sessions) and `own` (its record, its latest state, its indexes) are keys.
     """
 
@@ -53,6 +55,7 @@ class Traces:
     dead_letters: list[str]
     attempts: list[str]
     channel_events: dict[str, list[str]]
+    set_aside_logs: list[str]
     sequences: list[str]
     sessions: list[str]
     calls: list[str]
@@ -61,7 +64,7 @@ class Traces:
     def __bool__(self) -> bool:
         """Whether there is something to erase."""
         kept = (self.clients, self.dead_letters, self.attempts, self.channel_events, self.sequences)
-        return any(map(bool, (*kept, self.sessions, self.calls, self.own)))
+        return any(map(bool, (*kept, self.set_aside_logs, self.sessions, self.calls, self.own)))
 
 
 class Erasure:
@@ -89,6 +92,7 @@ class Erasure:
             dead_letters=[stream_id for stream_id, _ in dead_letters],
             attempts=[stream_id for stream_id, _ in attempts],
             channel_events=self._channel_events(partition, registration),
+            set_aside_logs=set_aside_logs(self._redis, partition, {registration, *mine}),
             sequences=self._sequences(partition, mine),
             sessions=self._sessions(registration, led_to),
             calls=self._calls(registration, led_to),
@@ -123,7 +127,7 @@ class Erasure:
             for key in traces.sessions:
                 # A hash without fields is gone.
                 pipe.hdel(key, *_LATEST_STATUS, REGISTRATION_FIELD + traces.registration)
-            for key in traces.calls:
+            for key in (*traces.calls, *traces.set_aside_logs):
                 pipe.unlink(key)
             pipe.execute()
             for key in traces.calls:

@@ -67,6 +67,7 @@ class NetworkEvents:
             self._options,
             batches,
             self._connection.report_damaged,
+            report_given_up=self._connection.given_up.report,
             records=records,
         )
 

@@ -34,7 +34,7 @@ class _Swept:
     whose initial event is pending. `skipped` were written by a newer release. `broken_indexes` are to be
     made anew. `ahead_ms`: how far the partition's time is ahead of the store's clock, which went back.
     `end_notes` are of those that are over and still count in their client's index. `time_ms`: the
-    partition's time.
+    partition's time. `given_up`: by the store.
     """
 
     touched: int
@@ -46,12 +46,13 @@ class _Swept:
     ahead_ms: int
     end_notes: Sequence[str]
     time_ms: int
+    given_up: Sequence[Sequence[str]]
 
     @classmethod
     def parse(cls, raw: Sequence[Any]) -> "_Swept":
-        touched, removable, pending, skipped, damaged, indexes, ahead_ms, notes, time_ms = raw
+        touched, removable, pending, skipped, damaged, indexes, ahead_ms, notes, time_ms, given_up = raw
         pairs = tuple(zip(removable[::2], removable[1::2], strict=True))
-        return cls(touched, pairs, pending, skipped, damaged, indexes, ahead_ms, notes, time_ms)
+        return cls(touched, pairs, pending, skipped, damaged, indexes, ahead_ms, notes, time_ms, given_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class Expiry:
         for index in swept.broken_indexes:
             _is_done(self._rebuild.run, partition, index)
         self._connection.skipped.report(swept.skipped)
+        self._connection.given_up.report(swept.given_up)
         removed = sum(
             _is_done(self._remove, partition, subscription_id, client)
             for subscription_id, client in swept.removable

@@ -7,6 +7,7 @@ from webrtc_events.store.redis.scripts import Client, store_errors
 
 __all__ = [
     "PartitionMismatch",
+    "admits_channels",
     "check_partition_count",
     "packs_requests",
     "record_partition_count",
@@ -65,3 +66,12 @@ def packs_requests(client: Client, setting: str) -> bool:
     What is packed stays so, and 0.1.0 cannot read it. So it is not enough that no process of 0.1.0 is left.
     """
     return setting != "off" and shares_payloads(client, "auto")
+
+
+def admits_channels(client: Client, setting: str) -> bool:
+    """Whether sinks may be channels: a worker of 0.1.0 does not look at what says that one is.
+
+    So not in a store that it has used, until `setting`, SHARED_PAYLOADS, is on: none of its processes is
+    left.
+    """
+    return setting == "on" or shares_payloads(client, "auto")

@@ -180,6 +180,10 @@ class Partition:
         """stream with TTL: the events of a channel's subscriptions in this partition, capped."""
         return f"{self.tag}:channel-log:{channel_id}"
 
+    def channel_subscriptions(self, channel_id: str) -> str:
+        """set with TTL: the subscriptions of a channel here that are not over, and '' if it has them all."""
+        return f"{self.tag}:channel-subscriptions:{channel_id}"
+
     @property
     def channel_news(self) -> str:
         """sharded channel: the id of a channel whose log here has something new, or that has ended."""

@@ -277,7 +277,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "origin": str,
 }
 _DEFAULTS = {"contract": ContractVersion.V0_2, "origin": ""}
-_USUAL_FORMATS = frozenset({"1", "2"})
+_USUAL_FORMATS = frozenset({"1", "2", "3"})
 _TYPES = {str(event_type): event_type for event_type in EventType}
 _STATUSES = {str(status): status for status in Status}
 

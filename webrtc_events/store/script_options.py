@@ -26,7 +26,7 @@ class StoreOptions:
 DEFAULT_OPTIONS = StoreOptions()
 
 
-def script_options(settings: Settings, options: StoreOptions) -> dict[str, int]:
+def script_options(settings: Settings, options: StoreOptions) -> dict[str, int | str]:
     """Source: lua/shared/common.lua."""
     return {
         "format": FORMAT,
@@ -54,4 +54,5 @@ def script_options(settings: Settings, options: StoreOptions) -> dict[str, int]:
         "channel_length": settings.channel_length,
         "channel_bytes": settings.channel_bytes,
         "channel_age_ms": settings.channel_age_s * 1000,
+        "channels_url": settings.channels_url or "",
     }

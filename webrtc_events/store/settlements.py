@@ -21,7 +21,9 @@ class SettleOutcome(StrEnum):
 
     LOST: the lease went to another, and nothing was written. IDLE: nothing more to send. DUE: more to send,
     now or later. ENDED: the subscription is over. ACTIVE: its sink has agreed. DAMAGED: it cannot be read,
-    and is deferred. UNANSWERED: its partition cannot be reached, and it is to be settled again.
+    and is deferred. UNANSWERED: its partition cannot be reached, and it is to be settled again. Of one whose
+    sink is a channel: FULL, nothing was written, as the store is above its watermark, and it is due again in
+    a second; GONE, nothing was written, as there is no such channel, and the subscription is over.
     """
 
     LOST = "lost"
@@ -31,6 +33,8 @@ class SettleOutcome(StrEnum):
     ACTIVE = "active"
     DAMAGED = "damaged"
     UNANSWERED = "unanswered"
+    FULL = "full"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)

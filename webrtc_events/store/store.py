@@ -17,12 +17,15 @@ from webrtc_events.store.channel_records import ChannelRecords
 from webrtc_events.store.claims import ClaimLimits, Claims
 from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
-from webrtc_events.store.damage_log import DamageLog
 from webrtc_events.store.deadlines import Deadlines
 from webrtc_events.store.events import NetworkEvents
 from webrtc_events.store.expiry import Expiry
-from webrtc_events.store.first_start import check_partition_count, packs_requests, shares_payloads
-from webrtc_events.store.guard import Guard
+from webrtc_events.store.first_start import (
+    admits_channels,
+    check_partition_count,
+    packs_requests,
+    shares_payloads,
+)
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.process_reports import ProcessReports
 from webrtc_events.store.rate_limits import RateLimits, RequestRate
@@ -35,7 +38,6 @@ from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions, sc
 from webrtc_events.store.session_index import SessionIndex
 from webrtc_events.store.session_joins import SessionJoins
 from webrtc_events.store.session_states import SessionStates
-from webrtc_events.store.skipped_log import SkippedLog
 from webrtc_events.store.subscription_lists import SubscriptionLists
 from webrtc_events.store.subscriptions import SubscriptionLimits, SubscriptionRecords
 
@@ -45,7 +47,8 @@ __all__ = ["Store"]
 class Store:
     """What is new is taken while `guard` permits it. `damage` logs records that cannot be read.
 
-    `shares`: outboxes may share payloads. `packs`: requests are kept packed.
+    `shares`: outboxes may share payloads. `packs`: requests are kept packed. `admits_channels`: new ones may
+    be made.
     """
 
     def __init__(
@@ -57,16 +60,16 @@ class Store:
         *,
         shares: bool,
         packs: bool = False,
+        admits_channels: bool = True,
     ) -> None:
         self.client = client
         self.scripts = Scripts(client, script_options(settings, options), options.offset_ms)
-        self.guard = Guard()
-        self.damage = DamageLog(clock or SystemClock())
         self.partitions = settings.partitions
         self.deadlines = Deadlines.of(settings)
-        self.connection = connection = Connection(
-            client, self.scripts, settings.partitions, self.guard, self.damage, SkippedLog()
+        self.connection = connection = Connection.of(
+            client, self.scripts, settings.partitions, clock or SystemClock()
         )
+        self.guard, self.damage = connection.guard, connection.damage
         self.rebuild = Rebuild(connection, settings.retention_s * 1000)
         self.client_index = ClientIndex(connection, self.rebuild)
         self.session_states = SessionStates(connection)
@@ -96,7 +99,7 @@ class Store:
         self.registrations = RegistrationRecords(connection)
         self.workers = RunningWorkers(connection)
         self.rate_limits = RateLimits(connection, RequestRate.of(settings))
-        self.channels = ChannelRecords(connection, settings)
+        self.channels = ChannelRecords(connection, settings, admits=admits_channels)
         self.channel_logs = ChannelLogs(connection, self.channels.idle_ms)
 
     @cached_property
@@ -125,7 +128,8 @@ class Store:
             check_partition_count(client, settings.partitions)
             shares = shares_payloads(client, settings.shared_payloads)
             packs = packs_requests(client, settings.shared_payloads)
-            return cls(client, settings, options, shares=shares, packs=packs)
+            admits = admits_channels(client, settings.shared_payloads)
+            return cls(client, settings, options, shares=shares, packs=packs, admits_channels=admits)
         except BaseException:
             client.close()
             raise

@@ -19,8 +19,8 @@
 --         whether it is a session's last status: '1', '0', or '' for other events, its time, ms
 -- Returns for each partition a list, or its error. In a list are, for each event that is done with, in order, two values:
 --   1 if new or 0 if seen within the window; the number of subscriptions that it was appended to, by whatever call (0 when
---   seen before). The others are to be given again, first those that are left. Last comes a list of {name, why} for what
---   is damaged, if anything is: it is passed over. Error OOM when an event, with all the subscriptions that it matches,
+--   seen before). The others are to be given again, first those that are left. Last comes, if there is anything to say, a list of two:
+--   {name, why} for what is damaged and so passed over, and what the store gave up (shared/endings.lua). Error OOM when an event, with all the subscriptions that it matches,
 --   would bring the store above its watermark: '... needs <bytes> of <bytes>' if it could never fit. Error NEWER when one
 --   meets what a newer release wrote. With either, the events before that one may be appended, and some of it if it was
 --   cut before; the others of its partition are not. Error OOM for the whole call: nothing was done.
@@ -317,13 +317,13 @@ local answers = {}
 for number, at in ipairs(parts) do
   if number > 1 then
     enter_partition(ARGV[at])
-    damaged = {}
+    damaged, given_up = {}, {}
   end
   local done, answer = pcall(append_all, at + 2, at + 1 + ARGV[at + 1] * ARGUMENTS)
   if not done then
     answer = redis.error_reply(type(answer) == 'table' and answer.err or tostring(answer))
-  elseif #damaged > 0 then
-    answer[#answer + 1] = damaged
+  elseif #damaged > 0 or #given_up > 0 then
+    answer[#answer + 1] = {damaged, given_up}
   end
   answers[number] = answer
 end

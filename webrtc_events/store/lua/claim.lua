@@ -7,7 +7,8 @@
 --       8 maximum of bytes of all that is claimed  9 maximum of bytes of each subscription, so that one whose
 --       sink hangs keeps little from the others; the first event is claimed also if it alone has more
 -- Returns {now_ms, how many that are due were written by a newer release, and skipped, {name, why} of each that is
---   damaged, in how many ms the next is due or -1 if none is within SOON_MS,
+--   damaged, in how many ms the next is due or -1 if none is within SOON_MS, what the store gave up (shared/endings.lua),
+--   how many that are due have a channel as sink that this worker does not know (options.channels_url), and skipped,
 --   claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', the name under
@@ -59,7 +60,19 @@ end
 -- What is due later is found by a look at all.
 local SOON_MS = 1500
 
-local claims = {now, 0, damaged, -1}
+-- Whether its sink is a channel, though not by the URLs that this worker was given: it would take it for a web server.
+-- A release before this one did not say so in the format; then the log says it.
+local CHANNELS = options.channels_url .. '/'
+local function is_unknown_channel(format, sink)
+  local is_channel = tonumber(format or 1) >= CHANNEL
+  if not is_channel and sink and string.sub(sink, -42, -33) == '/channels/' then
+    is_channel = redis.call('EXISTS', tag .. ':channel:' .. string.sub(sink, -32)) == 1
+  end
+  return is_channel and (CHANNELS == '/' or string.sub(sink or '', 1, #CHANNELS) ~= CHANNELS)
+end
+local unknown_channels = 0
+
+local claims = {now, 0, damaged, -1, given_up, 0}
 local HEAD = #claims
 local left_bytes, full = tonumber(ARGV[8]), false
 local MAX_SUBSCRIPTION_BYTES = tonumber(ARGV[9])
@@ -96,14 +109,18 @@ local function with_payloads(id, entries)
   return found
 end
 
--- Leases one, or defers one that has nothing to send: either is no longer due. False: a newer release wrote it, and
--- it is skipped. Where there is no room for it, it stays due.
+-- Leases one, or defers one that has nothing to send: either is no longer due. False: a newer release wrote it, or another
+-- worker knows its channel, and it is skipped. Where there is no room for it, it stays due.
 local function lease(id)
   local key = subscription_key(id)
   local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason',
     'contract', 'format', 'fence', 'leased_fence', 'origin', 'rate', 'client', 'number',
     'registration', 'session')
   if is_newer(of[9]) then
+    return false
+  end
+  if is_unknown_channel(of[9], of[1]) then
+    unknown_channels = unknown_channels + 1
     return false
   end
   local entries, through, left = {}, nil, left_bytes
@@ -212,7 +229,7 @@ local function due_round_robin(count)
 end
 
 local skipped, wanted = 0, tonumber(ARGV[3])
--- Returns how many of these were written by a newer release.
+-- Returns how many of these were skipped.
 local function lease_each(found)
   local met = 0
   for_each(found, function(id)
@@ -232,13 +249,14 @@ local function lease_each(found)
   return met
 end
 
--- Of an odd number the one in the middle is in the round robin in every second claim.
+-- Of an odd number the one in the middle is in the round robin in every second claim. What is skipped is met again below.
 lease_each(due_round_robin(math.floor((wanted + tonumber(ARGV[6]) % 2) / 2)))
+unknown_channels = 0
 repeat
   local met = lease_each(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', skipped, wanted))
   skipped = skipped + met
 until met == 0 or full
-claims[2] = skipped
+claims[2], claims[6] = skipped - unknown_channels, unknown_channels
 local soon = redis.call('ZRANGE', KEYS[1], '(' .. now, now + SOON_MS, 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
 if soon[2] then
   claims[4] = math.ceil(tonumber(soon[2]) - now)

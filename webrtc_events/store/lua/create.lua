@@ -63,7 +63,7 @@ end
 expires_at = limited_expiry(expires_at, now)
 local asks = ARGV[14] ~= ''
 local status = asks and 'ACTIVATION_REQUESTED' or 'ACTIVE'
-redis.call('HSET', key, 'format', 1, 'status', status, 'type', ARGV[4], 'registration', registration,
+redis.call('HSET', key, 'format', ARGV[17] == '' and 1 or CHANNEL, 'status', status, 'type', ARGV[4], 'registration', registration,
   'session', session, 'client', ARGV[9], 'subject', subject, 'starts_at', now, 'expires_at', expires_at,
   'epoch', store_epoch(), 'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '',
   unpack(ARGV, 18))
@@ -88,4 +88,7 @@ if session ~= '' then
   redis.call('SADD', tag .. ':session:' .. session, id)
 end
 redis.call('SADD', tag .. ':registration:' .. ARGV[4] .. ':' .. registration, id)
+if ARGV[17] ~= '' and redis.call('EXISTS', channel_index_key(ARGV[17])) == 1 then
+  write('SADD', channel_index_key(ARGV[17]), id)
+end
 return {'created', now, expires_at}

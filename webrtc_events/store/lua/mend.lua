@@ -2,7 +2,7 @@
 -- Takes what cannot be read out of the head of an outbox: it becomes dead letters. A claim of it is over.
 -- KEYS: 1 the subscription's hash  2 its outbox  3 the partition's due zset
 -- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 the claim's fence  5 how many entries were claimed
--- Returns {name, why} of each entry, for the log. With another fence nothing is done.
+-- Returns {name, why} of each entry, for the log, and what became dead letters (shared/endings.lua). With another fence nothing is done.
 
 local id = ARGV[3]
 
@@ -28,4 +28,4 @@ local done, why = guarded(mend)
 if not done then
   report_damaged(id, why)
 end
-return damaged
+return {damaged, given_up}

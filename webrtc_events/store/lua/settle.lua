@@ -17,9 +17,11 @@
 -- Returns for each claim 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox
 --   empty), 'due' (more to send, now or later), 'ended' (the end is settled, or the sink refused), 'active' (the
 --   sink agreed; what its subscription missed meanwhile is to be looked up), 'damaged: <why>' (the subscription
---   cannot be read; what was done with before that was found stays written).
--- What is for a channel is written into its log here, and so is delivered once. A channel that is gone is as a sink that
---   answers 410; while the store is above its watermark nothing is written to a log, and the events wait.
+--   cannot be read; what was done with before that was found stays written). Behind them, if the store gave something
+--   up that is not among the dead letters given, a list of it (shared/endings.lua).
+-- What is for a channel is written into its log here, and so is delivered once. Where nothing is written the answer is
+--   'gone': the channel is gone, which is as a sink that answers 410, so the subscription is over; or 'full': the store
+--   is above its watermark, and the events wait in the outbox, due again after FULL_DELAY_MS.
 
 local due = KEYS[1]
 
@@ -83,6 +85,9 @@ local function settle(key, outbox, given)
     at = at + 3
   end
 
+  -- Why nothing of it was written to the channel.
+  local refused = nil
+
   -- Writes what is for the channel. What has left the outbox was written by this very settle, which is repeated.
   local function store_events()
     local first = redis.call('LINDEX', outbox, 0)
@@ -96,12 +101,17 @@ local function settle(key, outbox, given)
     local answer = append_to_channel(given[11], id, of[8] or '', unwritten)
     if answer ~= 'written' then
       -- Nothing came of the claim.
+      refused = answer
       dead, done, through, given[8], at = {}, 0, (number or 1) - 1, '', #given + 1
       if answer == 'gone' then
         verdict, given[5], given[6] = 'end', 'NETWORK_TERMINATED', ''
       else
         verdict, given[5], given[6], given[7] = 'retry', FULL_DELAY_MS, 0, number
       end
+    elseif tonumber(of[7] or 1) < CHANNEL then
+      -- Made by a release that did not say so.
+      redis.call('HSET', key, 'format', CHANNEL)
+      of[7] = CHANNEL
     end
   end
 
@@ -163,10 +173,10 @@ local function settle(key, outbox, given)
 
   -- The same, where entries may refer to payloads: each is looked at, and what it refers to is released.
   local function take_referring()
-    local delivered = {}
-    for _, entry in ipairs(redis.call('LRANGE', outbox, 0, done - 1)) do
+    local delivered, around = {}, redis.call('LRANGE', outbox, 0, done)
+    for index, entry in ipairs(around) do
       local number = entry_number(entry)
-      if not number or number > through or dead[number] or entry_is_end(entry) then
+      if index > done or not number or number > through or dead[number] or entry_is_end(entry) then
         break
       end
       delivered[#delivered + 1] = entry
@@ -174,6 +184,7 @@ local function settle(key, outbox, given)
     if #delivered > 0 then
       redis.call('LPOP', outbox, #delivered)
     end
+    head = around[#delivered + 1] or false
     for _, entry in ipairs(delivered) do
       taken, taken_bytes = taken + 1, taken_bytes + entry_bytes(entry)
       release(id, entry)
@@ -191,7 +202,7 @@ local function settle(key, outbox, given)
         entry_damaged(id, head)
         replace_lost(id)
       elseif dead[number] then
-        dead_letter(id, head, dead[number][1], dead[number][2])
+        dead_letter(id, head, dead[number][1], dead[number][2], true)
       elseif number > through and drop_reason ~= '' then
         dead_letter(id, head, drop_reason, '')
       else
@@ -257,7 +268,7 @@ local function settle(key, outbox, given)
     end
   end
 
-  if done > 0 and tonumber(of[7]) == REFERRING then
+  if done > 0 and tonumber(of[7] or 1) >= REFERRING then
     take_referring()
   elseif done > 0 and not next(dead) then
     take_claimed()
@@ -278,7 +289,7 @@ local function settle(key, outbox, given)
     clear_for_end(reason)
     if not notify then
       close(id)
-      return 'ended'
+      return refused or 'ended'
     end
     redis.call('HSET', key, 'end_once', '1')
     due_now()
@@ -291,7 +302,7 @@ local function settle(key, outbox, given)
       -- Nothing in it refers any more.
       redis.call('HSET', key, 'format', 1)
     end
-    return verdict == 'agree' and 'active' or 'idle'
+    return refused or verdict == 'agree' and 'active' or 'idle'
   end
   -- What was given up in the meantime took the failed event along: its delay means nothing to the next.
   if verdict == 'retry' and entry_number(head) == tonumber(given[7]) then
@@ -301,7 +312,7 @@ local function settle(key, outbox, given)
     due_now()
     list_in_crowd(id)
   end
-  return 'due'
+  return refused or 'due'
 end
 
 local outcomes, at = {}, 3
@@ -315,5 +326,8 @@ for claim = 1, (#KEYS - 1) / 2 do
     answer = 'damaged: ' .. answer
   end
   outcomes[claim] = answer
+end
+if #given_up > 0 then
+  outcomes[#outcomes + 1] = given_up
 end
 return outcomes

@@ -8,7 +8,7 @@
 -- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...},
 --   how many a newer release wrote, which are skipped, {name, why} of each that is damaged, {index to be made anew...},
 --   by how many ms the partition's time is ahead of the store's clock, which went back, {note of one that is over and still counts
---   in its client's index...}, the partition's time, ms}
+--   in its client's index...}, the partition's time, ms, what the store gave up (shared/endings.lua)}
 
 -- A create that did not come back for its initial event after this long will not.
 local INITIAL_PENDING_MS = 5000
@@ -191,4 +191,4 @@ for _, id in ipairs(on_index('ZRANGE', initial, '-inf', now - INITIAL_PENDING_MS
   end
 end
 local notes = on_index('ZRANGE', tag .. ':ended', 0, ARGV[3] - 1) or {}
-return {touched, removable, pending, skipped, damaged, write('SMEMBERS', tag .. ':rebuild'), now - store_ms, notes, now}
+return {touched, removable, pending, skipped, damaged, write('SMEMBERS', tag .. ':rebuild'), now - store_ms, notes, now, given_up}

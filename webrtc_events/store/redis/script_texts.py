@@ -110,15 +110,24 @@ class Script:
     sha: str
 
 
-def load_scripts(options: Mapping[str, int]) -> dict[str, Script]:
+def load_scripts(options: Mapping[str, int | str]) -> dict[str, Script]:
     """Every script, by its name, with these options."""
     written = _options_text(options)
     return {name: _load(name, written) for name in _NAMES}
 
 
-def _options_text(options: Mapping[str, int]) -> str:
+def _options_text(options: Mapping[str, int | str]) -> str:
     """For the text of a script, as they do not change: what comes with each call is read with each call."""
-    return f"local options = {{{', '.join(f'{name} = {value}' for name, value in options.items())}}}"
+    written = (f"{name} = {_lua(value)}" for name, value in options.items())
+    return f"local options = {{{', '.join(written)}}}"
+
+
+def _lua(value: int | str) -> str:
+    """As a literal. A byte by its decimal code is the same in every text."""
+    if isinstance(value, int):
+        return str(value)
+    plain = (chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\{byte:03d}" for byte in value.encode())
+    return f"'{''.join(plain)}'"
 
 
 def _load(name: str, options: str) -> Script:

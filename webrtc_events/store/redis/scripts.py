@@ -186,7 +186,7 @@ class Scripts:
     `kept` grows whenever one is run that writes what is to be kept. `offset_ms` shifts the store's clock.
     """
 
-    def __init__(self, client: Client, options: Mapping[str, int], offset_ms: int = 0) -> None:
+    def __init__(self, client: Client, options: Mapping[str, int | str], offset_ms: int = 0) -> None:
         self.kept = 0
         self.offset_ms = offset_ms
         self._client = client

@@ -64,10 +64,24 @@ local function end_note(id, client)
   return #client .. ':' .. client .. ' ' .. id
 end
 
+-- The index of a channel's subscriptions in this partition, those that are not over: a set. It has the member
+-- ALL_ARE_LISTED if it has listed them since the channel has had a log here; where a release before made the log there is none.
+local ALL_ARE_LISTED = ''
+local function channel_index_key(channel)
+  return tag .. ':channel-subscriptions:' .. channel
+end
+
+-- It goes out of the index of its channel, if its format says that its sink is one.
+local function unlist_from_channel(id, format, sink)
+  if tonumber(format or 1) >= CHANNEL and sink then
+    on_index('SREM', channel_index_key(string.sub(sink, -32)), id)
+  end
+end
+
 -- What is read of a subscription that is about to end.
 local function read_for_end(id)
   return redis.call('HMGET', subscription_key(id), 'type', 'registration', 'session', 'client', 'initial_pending',
-    'number', 'token_cut_at', 'epoch', 'outbox_size')
+    'number', 'token_cut_at', 'epoch', 'outbox_size', 'format', 'sink')
 end
 
 -- A subscription that ends goes out of every index. That of its client is elsewhere: a note stays until it is known
@@ -83,6 +97,7 @@ local function unindex(id, of)
     on_index('SREM', tag .. ':session:' .. of[3], id)
   end
   on_index('ZREM', tag .. ':initial', id)
+  unlist_from_channel(id, of[10], of[11])
   if of[4] then
     on_index('ZADD', tag .. ':ended', 0, end_note(id, of[4]))
   end
@@ -109,7 +124,7 @@ end
 
 -- For the entries up to a place of an outbox, which are about to go unseen.
 local function release_all(id, last)
-  if tonumber(redis.call('HGET', subscription_key(id), 'format') or 1) == REFERRING then
+  if tonumber(redis.call('HGET', subscription_key(id), 'format') or 1) >= REFERRING then
     for _, entry in ipairs(redis.call('LRANGE', outbox_key(id), 0, last)) do
       release(id, entry)
     end
@@ -168,25 +183,50 @@ local function add_bounded(stream, max_length, ms, ...)
   add_all_bounded(stream, max_length, ms, {{...}})
 end
 
--- Its bytes are those of all letters up to it: so the difference of two is what those between them have.
-local function add_letter(id, entry, reason, detail)
+-- The mediaSessionId of an entry of a subscription that is to `session`, or ''. Text that was said in a call cannot look
+-- like it: its quotation marks are escaped.
+local function session_of(entry, session)
+  local said = not entry_is_end(entry) and string.match(entry, '"mediaSessionId"%s*:%s*"([^"\\]*)"')
+  return said or session or ''
+end
+
+-- Notes that the store gave up an entry by itself. A row is {subscription, reason}, and of the first MAX_NOTED of a run also
+--   its registration, type, client, sink, the mediaSessionId or '', the beginning of the entry, and '1' if its sink is a
+--   channel, else ''.
+local MAX_NOTED, NOTED_BYTES = 200, 120
+local function note_given_up(id, entry, reason, of)
+  local row = {id, reason}
+  if #given_up < MAX_NOTED and of[1] and of[2] and of[3] and of[4] then
+    row = {id, reason, of[1], of[2], of[3], of[4], session_of(entry, of[5]), string.sub(entry, 1, NOTED_BYTES),
+      (tonumber(of[6]) or 1) >= CHANNEL and '1' or ''}
+  end
+  given_up[#given_up + 1] = row
+end
+
+-- Its bytes are those of all letters up to it: so the difference of two is what those between them have. `decided`: its
+-- caller gave it up, and knows of it.
+local function add_letter(id, entry, reason, detail, decided)
   local bytes = payloads().letters_with(entry)
+  local of = redis.call('HMGET', subscription_key(id), 'registration', 'type', 'client', 'sink', 'session', 'format')
+  if not decided then
+    note_given_up(id, entry, reason, of)
+  end
   add_bounded(tag .. ':dead', options.dead_letters, options.dead_letters_ms,
     'subscription', id, 'at', now, 'reason', reason, 'detail', detail, 'entry', entry,
-    'registration', redis.call('HGET', subscription_key(id), 'registration') or '', 'bytes', bytes)
+    'registration', of[1] or '', 'bytes', bytes)
   if bytes > options.dead_letters_bytes then
     payloads().bound_letters(bytes)
   end
 end
 
--- What leaves an outbox becomes a dead letter, with a payload of its own.
-local function dead_letter(id, entry, reason, detail)
+-- What leaves an outbox becomes a dead letter, with a payload of its own. `decided`: see add_letter.
+local function dead_letter(id, entry, reason, detail, decided)
   if refers(entry) then
     local letter, left_out = payloads().letter_of(entry)
-    add_letter(id, letter, reason, left_out and 'its payload was left out: the store was full' or detail)
+    add_letter(id, letter, reason, left_out and 'its payload was left out: the store was full' or detail, decided)
     payloads().release(id, entry)
   else
-    add_letter(id, entry, reason, detail)
+    add_letter(id, entry, reason, detail, decided)
   end
 end
 

@@ -78,9 +78,12 @@ local OUTBOX_SIZE = '^(%d+) (%d+)$'
 
 -- The format of a subscription whose outbox may refer to payloads: a release that knows of none skips it.
 local REFERRING = 2
+-- That of one whose sink is a channel; its outbox may refer too. A release that knows of none skips it, and does not POST to
+-- the channel's URL.
+local CHANNEL = 3
 
 -- The payload is in the entry, or, where `sha` is given, kept under it already. `of`: the subscription's id, epoch,
--- number and outbox_size, as they are. Further fields of it, name and value in turn, are written in the same step.
+-- number and outbox_size, as they are; with `sha` its format too. Further fields of it, name and value in turn, are written in the same step.
 -- Returns how many entries, and how many bytes, the outbox then has.
 local function push_to(of, kind, deadline_ms, sequence, payload, sha, ...)
   local id = of.id
@@ -100,7 +103,9 @@ local function push_to(of, kind, deadline_ms, sequence, payload, sha, ...)
     redis.call('HSET', key, 'epoch', store_epoch())
   end
   if sha then
-    redis.call('HSET', key, 'format', REFERRING)
+    if tonumber(of.format or 1) < REFERRING then
+      redis.call('HSET', key, 'format', REFERRING)
+    end
     payloads().hold(sha, id, number)
   end
   return length, bytes

@@ -17,6 +17,9 @@ end
 local damaged = {}
 local MAX_REPORTED = 20
 
+-- What the store gave up by itself, for its caller to count and to note (endings.lua).
+local given_up = {}
+
 local function report_damaged(name, why)
   if #damaged < MAX_REPORTED then
     damaged[#damaged + 1] = {name, why}
