@@ -94,7 +94,7 @@ def test_every_line_of_a_gunicorn_is_json(environ: dict[str, str], issuer: Issue
 def test_a_gunicorn_has_one_line_a_request_for_people(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path
 ) -> None:
-    """One of three that succeed, and each that does not. Its settings are in a file, its key in a credential."""
+    """One of three that succeed, and each that fails. Settings stand in a file, the key in a credential."""
     log = tmp_path / "api.log"
     given = environ | settings_of(issuer) | {"WEBRTC_EVENTS_LOG_REQUESTS": "3"}
     (tmp_path / "WEBRTC_EVENTS_SECRET_KEY").write_text(given.pop("WEBRTC_EVENTS_SECRET_KEY") + "\n")
