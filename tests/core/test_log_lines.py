@@ -87,7 +87,7 @@ def test_lines_that_are_whole_are_written_as_they_are(logger: logging.Logger, se
     stream = shown_by(handler, logger)
     lines = LogLines(logger, Masking.of(settings).text, SteppedClock())
     assert lines.form is LineForm.TEXT
-    lines.add_text(logging.INFO, "attempt event=a.1")
+    lines.add_whole(logging.INFO, "attempt event=a.1")
     # From the next flush on it is known.
     handler.setFormatter(JsonFormatter("worker"))
     lines.flush()
@@ -95,7 +95,7 @@ def test_lines_that_are_whole_are_written_as_they_are(logger: logging.Logger, se
     assert lines.form is LineForm.JSON
     stream.truncate(0)
     stream.seek(0)
-    lines.add_members(logging.INFO, "attempt", '"event":"a.1","ms":3')
+    lines.add_whole(logging.INFO, '"message":"attempt","event":"a.1","ms":3')
     lines.flush()
     shown = json.loads(stream.getvalue())
     assert {name: shown[name] for name in ("level", "process", "message", "event", "ms")} == {

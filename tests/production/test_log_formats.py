@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,13 @@ def records(text: str, process_name: str) -> list[dict[str, Any]]:
         assert TIME.fullmatch(record["timestamp"])
         assert record["process"] == process_name
     return found
+
+
+def written(file: Path, environ: Mapping[str, str]) -> str:
+    """The same settings as a file of them."""
+    given = {name.removeprefix("WEBRTC_EVENTS_").lower(): value for name, value in environ.items()}
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in given.items()))
+    return str(file)
 
 
 def get(url: str, issuer: Issuer, correlator: str, **headers: str) -> requests.Response:
@@ -87,9 +94,14 @@ def test_every_line_of_a_gunicorn_is_json(environ: dict[str, str], issuer: Issue
 def test_a_gunicorn_has_one_line_a_request_for_people(
     environ: dict[str, str], issuer: Issuer, tmp_path: Path
 ) -> None:
-    """One of three that succeed, and each that does not."""
+    """One of three that succeed, and each that fails. Settings stand in a file, the key in a credential."""
     log = tmp_path / "api.log"
-    settings = environ | settings_of(issuer) | {"WEBRTC_EVENTS_LOG_REQUESTS": "3"}
+    given = environ | settings_of(issuer) | {"WEBRTC_EVENTS_LOG_REQUESTS": "3"}
+    (tmp_path / "WEBRTC_EVENTS_SECRET_KEY").write_text(given.pop("WEBRTC_EVENTS_SECRET_KEY") + "\n")
+    settings = {
+        "WEBRTC_EVENTS_CONFIG": written(tmp_path / "settings.toml", given),
+        "CREDENTIALS_DIRECTORY": str(tmp_path),
+    }
     with process(log, settings, *gunicorn("-w", "1")) as api:
         url = eventually_ready(api, log)
         for number in range(1, 8):
@@ -112,15 +124,15 @@ def test_every_line_of_a_worker_is_json(
     start: Start, environ: dict[str, str], store: Store, tmp_path: Path, processes: str
 ) -> None:
     """Its settings, the format among them, stand in a file that its processes read too."""
-    config = tmp_path / "settings.toml"
     shares = tmp_path / "in-flight"
     shares.write_text("8\n")
     with RecordingSink() as sink:
-        given = {name.removeprefix("WEBRTC_EVENTS_").lower(): value for name, value in environ.items()}
-        given |= {"sink_ca_file": str(sink.ca_file), "log_format": "json"}
-        config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in given.items()))
+        config = written(
+            tmp_path / "settings.toml",
+            environ | JSON | {"WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file)},
+        )
         created(store, sink=sink.url)
-        options = ("--config", str(config), "--processes", processes)
+        options = ("--config", config, "--processes", processes)
         worker = start("worker", *options, env={"WEBRTC_EVENTS_SINK_IN_FLIGHT_FILE": str(shares)})
         worker.await_output("Delivering")
         append(store, invitation(1))

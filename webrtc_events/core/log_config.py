@@ -99,10 +99,9 @@ class LineHandler(logging.StreamHandler[TextIO]):
             return self.formatter.head(time, level, logger)
         return f"{time} {level} {logger}: "
 
-    def write_lines(self, lines: Sequence[str]) -> None:
+    def write_lines(self, lines: Sequence[str], *, is_printable: bool = False) -> None:
         """Their times and names stand in them."""
-        joined = "".join(lines)
-        if not joined.isprintable():
+        if not is_printable and not "".join(lines).isprintable():
             lines = [line.translate(_CONTROLS) for line in lines]
         with self.lock or nullcontext():
             try:

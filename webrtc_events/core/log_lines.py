@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from webrtc_events.core.clock import Clock, format_time
-from webrtc_events.core.json_lines import json_members, json_string
+from webrtc_events.core.json_lines import json_members
 from webrtc_events.core.log_config import LineForm, LineHandler
 from webrtc_events.core.log_fields import LogFields
 from webrtc_events.core.one_line import key_values
@@ -26,53 +26,56 @@ class LogLines:
         self._logger = logger
         self._mask = mask
         self._clock = clock
-        self._lines: list[tuple[int, LineForm, str, Mapping[str, Any] | None]] = []
+        self._lines: list[tuple[int, str]] = []
+        self._records: list[tuple[int, str, Mapping[str, Any]]] = []
         self.form = _form(_handlers(logger))
-        """What the handlers want; it may change with a `flush`."""
+        """What the handlers want. It may change with a `flush`, and with nothing else."""
 
     def add(self, level: int, message: str, fields: Mapping[str, Any]) -> None:
         """A line of a message with fields, in which there may be personal data."""
         if not self._logger.isEnabledFor(level):
             return
         if self.form is LineForm.TEXT:
-            text = f"{message} {key_values(self._masked(fields))}"
-            self._lines.append((level, LineForm.TEXT, text, None))
+            self._lines.append((level, f"{message} {key_values(self._masked(fields))}"))
         elif self.form is LineForm.JSON:
-            members = json_members({"message": message} | self._masked(fields))
-            self._lines.append((level, LineForm.JSON, members, None))
+            self._lines.append((level, json_members({"message": message} | self._masked(fields))))
         else:
-            self._lines.append((level, LineForm.RECORD, message, fields))
+            self._records.append((level, message, fields))
 
-    def add_text(self, level: int, text: str) -> None:
-        """A line that is as it is to be shown, where `form` is TEXT. Nothing in it is personal."""
+    def add_whole(self, level: int, text: str) -> None:
+        """A line in `form`, TEXT or JSON: what stands behind the head of every line. Nothing is personal."""
         if self._logger.isEnabledFor(level):
-            self._lines.append((level, LineForm.TEXT, text, None))
-
-    def add_members(self, level: int, message: str, members: str) -> None:
-        """The same where `form` is JSON: the members of its object, but for what every line has."""
-        if self._logger.isEnabledFor(level):
-            self._lines.append((level, LineForm.JSON, f'"message":{json_string(message)},{members}', None))
+            self._lines.append((level, text))
 
     def flush(self) -> None:
         """Writes what was added. A process that is killed before loses it."""
-        if not self._lines:
+        if not self._lines and not self._records:
             return
         lines, self._lines = self._lines, []
+        records, self._records = self._records, []
         handlers = _handlers(self._logger)
-        form = self.form = _form(handlers)
-        if form is LineForm.RECORD or any(line[1] is not form for line in lines):
-            # Of another form they are only if the handlers were changed meanwhile.
-            for level, _, text, fields in lines:
-                self._log(level, text, fields)
-            return
+        before, self.form = self.form, _form(handlers)
+        for level, message, fields in records:
+            self._logger.log(level, "%s %s", message, LogFields(fields))
+        if self.form is not before:
+            # The handlers were changed meanwhile.
+            for level, text in lines:
+                self._logger.log(level, "%s", text)
+        elif lines:
+            self._write(handlers, lines)
+
+    def _write(self, handlers: list[LineHandler], lines: list[tuple[int, str]]) -> None:
         time = format_time(round(self._clock.now() * 1000))
+        levels = {level for level, _ in lines}
+        is_json = self.form is LineForm.JSON
         for handler in handlers:
             heads = {
-                level: handler.head(time, logging.getLevelName(level), self._logger.name)
-                for level in {line[0] for line in lines}
+                level: handler.head(time, logging.getLevelName(level), self._logger.name) for level in levels
             }
-            end = "}" if form is LineForm.JSON else ""
-            handler.write_lines([f"{heads[line[0]]}{line[2]}{end}" for line in lines])
+            if is_json:
+                handler.write_lines([f"{heads[level]}{text}}}" for level, text in lines], is_printable=True)
+            else:
+                handler.write_lines([heads[level] + text for level, text in lines])
 
     def _masked(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         texts = [value for value in fields.values() if isinstance(value, str)]
@@ -82,12 +85,6 @@ class LogLines:
             return dict(fields)
         masked = {name: self._mask(value) for name, value in fields.items() if isinstance(value, str)}
         return {**fields, **masked}
-
-    def _log(self, level: int, text: str, fields: Mapping[str, Any] | None) -> None:
-        if fields is None:
-            self._logger.log(level, "%s", text)
-        else:
-            self._logger.log(level, "%s %s", text, LogFields(fields))
 
 
 def _form(handlers: list[LineHandler]) -> LineForm:

@@ -153,10 +153,10 @@ class Attempts:
         lines = self._lines
         if lines.form is LineForm.TEXT:
             line = task.delivered_line(status, elapsed_ms, now_s, self._shown(task.host))
-            lines.add_text(logging.INFO, line)
+            lines.add_whole(logging.INFO, line)
         elif lines.form is LineForm.JSON:
             members = task.delivered_members(status, elapsed_ms, now_s, self._json(task.host))
-            lines.add_members(logging.INFO, "attempt", members)
+            lines.add_whole(logging.INFO, members)
         else:
             lines.add(logging.INFO, "attempt", task.attempt_fields(DELIVERED, status, elapsed_ms, now_s))
 

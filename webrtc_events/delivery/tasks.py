@@ -152,7 +152,7 @@ class DeliveryTask:
         """How it is logged as JSON; `host` as a string of JSON."""
         at_ms = self.now_ms(now_s)
         return (
-            f'"event":"{self.claim.subscription_id}.{self.item.event_number}",'
+            f'"message":"attempt","event":"{self.claim.subscription_id}.{self.item.event_number}",'
             f'"type":"{self.event_type.rpartition(".")[2]}","attempt":{self.attempt},'
             f'"outcome":"delivered","reason":"","status":{status},"ms":{elapsed_ms},"at":{at_ms},'
             f'"host":{host},"correlator":{json_string(self.correlator)}'
