@@ -156,7 +156,10 @@ class PassesWithEachBatch:
             found = run_some(calls)
             self.swept.append(len(calls))
             # The store's time has passed as well.
-            return [[*answer[:-1], answer[-1] + round(self.ahead_s * 1000)] for answer in found]
+            return [
+                [*before, time_ms + round(self.ahead_s * 1000), given_up]
+                for *before, time_ms, given_up in found
+            ]
 
         monkeypatch.setattr(store.scripts, "run_some", slow)
 
