@@ -3,7 +3,7 @@
 Sources: CAMARA API design guide, sections 3 (errors) and 5 (x-correlator).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,9 +12,12 @@ from webrtc_events.api.bodies import Bodies
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.responses import error_response
 from webrtc_events.contract.validators import Validator
+from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import InvalidArgument
 from webrtc_events.core.random_uuids import random_uuids
 from webrtc_events.core.request_context import entered_request
+from webrtc_events.telemetry.families import UNKNOWN
+from webrtc_events.telemetry.request_counts import OPERATION, RequestCounts
 
 __all__ = ["Middleware"]
 
@@ -26,7 +29,8 @@ class Middleware:
 
     `limits` maps a path prefix to the largest body, in bytes; `default_limit` holds for
     other paths. `correlator` validates what a client may send as x-correlator. `lifespan`
-    gets the server's start and stop. What is logged for a request carries its x-correlator.
+    gets the server's start and stop. What is logged for a request carries its x-correlator. `requests` counts
+    them.
     """
 
     def __init__(
@@ -38,8 +42,12 @@ class Middleware:
         failures: Failures,
         limits: Mapping[str, int],
         default_limit: int,
+        requests: RequestCounts,
+        clock: Clock,
     ) -> None:
         self._app = app
+        self._requests = requests
+        self._now_s = clock.monotonic
         self._lifespan = lifespan
         self._correlator = correlator
         self._failures = failures
@@ -60,8 +68,13 @@ class Middleware:
         given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER and value]
         valid = len(given) == 1 and self._correlator.is_valid(given[0])
         correlator = given[0] if valid else next(self._correlators)
+        came_s = self._now_s()
+
+        def note(status: int) -> None:
+            self._requests.note(scope.get(OPERATION, UNKNOWN), status, self._now_s() - came_s)
+
         with entered_request(correlator):
-            await self._answered(scope, receive, _Answer(send, correlator), valid=valid or not given)
+            await self._answered(scope, receive, _Answer(send, correlator, note), valid=valid or not given)
 
     async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer", *, valid: bool) -> None:
         """`valid`: the x-correlator is, if there is one."""
@@ -85,16 +98,18 @@ class Middleware:
 
 
 class _Answer:
-    """The way back to the client."""
+    """The way back to the client. `note` is given the status of the answer when it begins."""
 
-    def __init__(self, send: Send, correlator: str) -> None:
+    def __init__(self, send: Send, correlator: str, note: Callable[[int], None]) -> None:
         self._send = send
         self._correlator = correlator
+        self._note = note
         self.started = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
+            self._note(message["status"])
             dropped = {_HEADER} | ({b"content-type"} if message["status"] == 204 else set())
             headers = [
                 (name, value) for name, value in message.get("headers", []) if name.lower() not in dropped

@@ -19,6 +19,8 @@ from webrtc_events.api.health import Check, healthy, ready
 from webrtc_events.api.responses import json_response
 from webrtc_events.contract.openapi import Contract, Operation
 from webrtc_events.core.errors import InvalidArgument, MethodNotAllowed, NotFound
+from webrtc_events.telemetry.families import OTHER, UNKNOWN
+from webrtc_events.telemetry.request_counts import OPERATION
 
 __all__ = ["Routes", "published_document"]
 
@@ -54,7 +56,7 @@ class Routes:
 
     `documents` maps a contract's base path to the document shown to readers. `pages` maps a
     path prefix to an ASGI application; the longest prefix wins. `key_set` is a JWK Set, None
-    where notifications are not signed.
+    where notifications are not signed. Which operation a request is for is noted in its scope.
     """
 
     def __init__(
@@ -75,16 +77,19 @@ class Routes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
+        scope[OPERATION] = UNKNOWN
         for base in self._paths:
             if path.startswith(f"{base}/"):
                 await self._contract(base, path.removeprefix(base), scope, receive, send)
                 return
         if path in ("/healthz", "/readyz"):
+            scope[OPERATION] = OTHER
             _allow(scope, _READ)
             response = healthy() if path == "/healthz" else await ready(self._checks)
             await response(scope, receive, send)
             return
         if path == _KEY_SET and self._key_set is not None:
+            scope[OPERATION] = OTHER
             _allow(scope, _READ)
             await json_response(self._key_set, headers=_KEY_SET_HEADERS)(scope, receive, send)
             return
@@ -92,9 +97,11 @@ class Routes:
 
     async def _contract(self, base: str, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path == "/openapi.json":
+            scope[OPERATION] = OTHER
             _allow(scope, _READ)
             await json_response(self._documents[base])(scope, receive, send)
         elif path == "/ui" or path.startswith("/ui/"):
+            scope[OPERATION] = OTHER
             _allow(scope, _READ)
             await self._api(scope, receive, send)
         else:
@@ -117,6 +124,7 @@ class Routes:
                 continue
             _allow(scope, tuple(template.operations))
             operation = template.operations[scope["method"]]
+            scope[OPERATION] = operation.id
             are_text = True
             for name, value in values.items():
                 if not value:
@@ -138,6 +146,7 @@ class Routes:
         for prefix, page in self._pages:
             prefix = prefix.rstrip("/")
             if path == prefix or path.startswith(f"{prefix}/"):
+                scope[OPERATION] = OTHER
                 root_path = scope.get("root_path", "") + prefix
                 await page({**scope, "root_path": root_path}, receive, send)
                 return

@@ -6,7 +6,10 @@ from typing import Any
 
 import click
 
-__all__ = ["data_option"]
+__all__ = ["SLOT_OPTION", "data_option"]
+
+SLOT_OPTION = "--metrics-slot"
+"""By which a child of a worker's parent is given a descriptor and a number: where it writes its metrics."""
 
 _DATA_DIR = "WEBRTC_EVENTS_DATA_DIR"
 

@@ -90,6 +90,9 @@ class Settings:
     console_client_secret: str | None = _setting(
         read.text, "", "the console's client secret; a public client has none", secret=True
     )
+    metrics_address: read.HostPort | None = _setting(
+        read.host_port, "", "host:port of a listener for /metrics; without it there is none"
+    )
     log_deliveries: int = _setting(
         read.count(0), "1", "one of this many deliveries has a line in the log, with 0 none"
     )

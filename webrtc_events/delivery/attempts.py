@@ -16,6 +16,7 @@ from webrtc_events.core.outcomes import (
     Drop,
     End,
     Outcome,
+    Refused,
     Retry,
     SinkAnswer,
     SinkReply,
@@ -69,13 +70,16 @@ class Attempts:
 
     def replied(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> bool:
         """Takes in the reply to the task's event; True if the claim goes on with the next."""
+        if not task.channel:
+            self._activity.attempt_s.observe(reply.elapsed_ms / 1000)
         if is_delivered(reply) and not task.is_handshake:
             task.result = SinkResult.DELIVERED
             task.note_delivered(reply.status, reply.elapsed_ms, now_s)
             if self._notes is not None:
                 self._notes.add(task, DELIVERED, reply.status, reply.elapsed_ms, now_s)
             self._delivered += 1
-            self._activity.delivered += 1
+            self._activity.deliveries[task.event_type] += 1
+            self._activity.delivery_s.observe(task.age_s(now_s))
             if self._log_every and self._delivered % self._log_every == 0:
                 line = task.delivered_line(reply.status, reply.elapsed_ms, now_s, self._shown(task.host))
                 # The rest of it are numbers, and words of this service.
@@ -106,11 +110,23 @@ class Attempts:
             self._notes.add(task, outcome, status, elapsed_ms, now_s)
         level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
         self._lines.add(level, f"attempt {key_values(record)}")
-        if isinstance(outcome, Retry):
-            self._activity.retried += 1
-        elif isinstance(outcome, Drop | End):
-            self._activity.given_up += 1
+        self._count(outcome)
         return task.apply(outcome)
+
+    def _count(self, outcome: Outcome) -> None:
+        activity = self._activity
+        match outcome:
+            case Retry(_, reason):
+                activity.retries[reason] += 1
+            case Drop(reason):
+                activity.drops[reason] += 1
+            case End():
+                # As its dead letter has it.
+                activity.drops["refused"] += 1
+            case Agreed():
+                activity.validations["agreed"] += 1
+            case Refused():
+                activity.validations["refused"] += 1
 
     def _decide(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> Outcome:
         now_ms = task.now_ms(now_s)

@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Settler:
-    """Keeps finished tasks until they are settled, or left to their leases. `activity` counts ends."""
+    """Keeps finished tasks until they are settled, or left to their leases.
+
+    `activity` counts ends, and leases that were lost.
+    """
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class Settler:
                 continue
             self._held.give(task)
             if result is SettleOutcome.LOST:
+                self._activity.leases_lost += 1
                 log.warning(
                     "lease lost subscription=%s fence=%d", task.claim.subscription_id, task.claim.fence
                 )
