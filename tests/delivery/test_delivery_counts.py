@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
+from tests.delivery.asking import agreeing, allowing, asked
 from tests.delivery.conftest import DispatcherDriver
 from tests.delivery.test_worker import build
 from tests.harness.builders import append, created, invitation
@@ -13,6 +14,7 @@ from tests.harness.valkeys import eventually
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.model import EventType, Status, TerminationReason
 from webrtc_events.core.process_report import HostState
+from webrtc_events.store.erasure import Erasure
 from webrtc_events.store.store import Store
 from webrtc_events.worker import Worker
 
@@ -82,6 +84,35 @@ def test_what_is_given_up_is_counted(
     assert nonzero(activity) == {"delivered": 1, "given_up": 1}
     assert activity.drops == {"refused": 1}
     assert store.backlog.read().dead_letters == 1
+
+
+def test_what_sinks_say_that_are_asked_is_counted(
+    store: Store, sink: RecordingSink, driver: DispatcherDriver, activity: Activity
+) -> None:
+    sink.answer = agreeing()
+    asked(store, sink)
+    driver.run()
+    sink.answer = allowing(status=404)
+    asked(store, sink)
+    driver.run()
+    assert activity.validations == {"agreed": 1, "refused": 1}
+    assert nonzero(activity) == {"ended": 1}
+
+
+def test_a_lease_that_was_lost_is_counted(
+    store: Store, sink: RecordingSink, driver: DispatcherDriver, activity: Activity
+) -> None:
+    made = created(store, sink=sink.url)
+    append(store, invitation(1))
+
+    def erase(_: object) -> Answer:
+        erasure = Erasure(store)
+        erasure.erase(erasure.find(made.registration))
+        return Answer(204)
+
+    sink.answer = erase
+    driver.run()
+    assert activity.leases_lost == 1
 
 
 def test_an_end_is_counted_when_its_last_notification_is_settled(

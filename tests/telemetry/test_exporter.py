@@ -3,18 +3,23 @@
 import errno
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.harness.builders import append, created, invitation
 from tests.harness.clocks import SteppedClock
 from tests.harness.commands import eventually
 from tests.harness.scrapes import scrape
+from tests.harness.sinks import RecordingSink
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.setting_values import HostPort
 from webrtc_events.core.settings import Settings
+from webrtc_events.core.start_faults import CannotStart
+from webrtc_events.store.store import Store
 from webrtc_events.telemetry import sources
 from webrtc_events.telemetry.exporter import Exporter
 from webrtc_events.telemetry.families import FAMILIES
@@ -164,3 +169,35 @@ def test_what_another_release_wrote_is_left_out_and_said_once(
     group.slots.write(0, Snapshot(1.0, {"store_check": {("clock",): True}}))
     assert group.slots.read_all() == group.slots.read_all() == []
     assert caplog.text.count("the metrics of a process are not as they should be: ") == 1
+
+
+def test_without_room_for_metrics_the_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no files in memory, and no folder for temporary files."""
+    monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    with pytest.raises(CannotStart, match="there is no room for metrics: No such file or directory"):
+        ProcessGroup.open(LOCAL)
+
+
+def test_who_scrapes_and_is_silent_holds_up_no_delivery(environ: dict[str, str], store: Store) -> None:
+    with RecordingSink() as sink:
+        settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file)})
+        exporter = Exporter(("worker",), SystemClock(), listen(LOCAL))
+        assert exporter.url is not None
+        worker = Worker.build(settings, SystemClock(), exporter=exporter)
+        worker.start()
+        exporter.start()
+        port = int(exporter.url.split(":")[2].split("/")[0])
+        silent = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(40)]
+        for connection in silent[::2]:
+            connection.send(b"GET /metrics HTTP/1.0\r\n")
+        created(store, sink=sink.url)
+        append(store, *(invitation(number) for number in range(1, 51)))
+        sink.wait_for(50, 30)
+        found = scrape(exporter.url)
+        assert found("deliveries_total", type="session-invitation") == 50
+        assert found("attempt_seconds_count") == found("delivery_seconds_count") == 50
+        for connection in silent:
+            connection.close()
+        worker.stop()
+        exporter.stop()
