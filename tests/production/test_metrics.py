@@ -80,6 +80,20 @@ def test_a_reload_counts_on(running: Scraped) -> None:
     assert scrape(running.api)("events_accepted_total") == 10
 
 
+def test_a_gunicorn_that_takes_the_place_of_another_listens_there_too(running: Scraped) -> None:
+    """USR2: both run for a while, at the same address."""
+    service, old = running.service, running.service.api.pid
+    os.kill(old, signal.SIGUSR2)
+    eventually(lambda: service.api.output.count("Application startup complete") == 4, "four are up", 60)
+    assert scrape(running.api)("processes", process="api") == 2
+    os.kill(old, signal.SIGTERM)
+    eventually(lambda: not service.api.running, "the old one has ended", 60)
+    assert service.subscribe().status_code == 201
+    assert service.publish(1).status_code == 202
+    eventually(lambda: scrape(running.api)("events_accepted_total") == 1, "the new one is scraped")
+    assert "Traceback" not in service.api.output
+
+
 def test_metrics_answer_while_the_store_is_away_and_say_so(running: Scraped) -> None:
     def writes(at: str) -> float:
         return scrape(at)("store_check", check="writes")
