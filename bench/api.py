@@ -6,6 +6,7 @@ libcurl in this process, on the same cores. No worker runs: what is accepted sta
 counts round trips to the store before, one request after the other.
 
     --compare DIR   another checkout beside this one, on another store
+    --metrics       the service scraped for metrics every second, on another store
 """
 
 import argparse
@@ -23,7 +24,9 @@ from harness.contenders import SERVICE, Release, release_in
 from harness.http_load import load
 from harness.report import finish, machine, show_machine
 from harness.round_trips import CountingProxy
+from harness.scraping import scraping
 from harness.store import BenchStore
+from sinks import free_ports
 
 
 def servers(
@@ -34,10 +37,10 @@ def servers(
     Into `round_trips` goes how many there are for a request: by server and scenario.
     """
 
-    def service(name: str, folder: Path, release: Release | None = None) -> ApiServer:
+    def service(name: str, folder: Path, release: Release | None = None, **more: str) -> ApiServer:
         folder.mkdir()
         store = stack.enter_context(BenchStore.running(folder, options.fsync))
-        server = stack.enter_context(service_api(name, folder, store, CLIENTS, release))
+        server = stack.enter_context(service_api(name, folder, store, CLIENTS, release, more=more))
         prepare(server)
         round_trips[name] = _count_round_trips(name, folder, store, release)
         return server
@@ -46,6 +49,13 @@ def servers(
     if options.compare:
         name = f"{SERVICE} in {options.compare}"
         found.append(service(name, folder / "other", release_in(options.compare, options.python)))
+    if options.metrics:
+        (port,) = free_ports(1)
+        stack.enter_context(scraping(port))
+        address = f"127.0.0.1:{port}"
+        found.append(
+            service(f"{SERVICE}, scraped", folder / "scraped", WEBRTC_EVENTS_METRICS_ADDRESS=address)
+        )
     resources = listed(found[0])
     answers = {"one": resources[0], "list": resources}
     found.append(stack.enter_context(bare_flask(folder, CLIENTS, answers)))
@@ -99,6 +109,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fsync", choices=("everysec", "always"), default="everysec", help="appendfsync")
     parser.add_argument("--compare", metavar="DIR", help="another checkout")
     parser.add_argument("--python", metavar="PATH", help="the interpreter of the other checkout")
+    parser.add_argument("--metrics", action="store_true", help="scraped for metrics")
     parser.add_argument("--only", metavar="TEXT", default="", help="scenarios whose names have one of these")
     parser.add_argument("--name", default="api", help="of the JSON file in build/bench/")
     return parser.parse_args()

@@ -9,6 +9,7 @@ the order.
     --compare DIR   another checkout beside this one, run by DIR/.venv/bin/python, or by --python
     --compiled      this checkout, compiled, beside it as it is (`make bench-compiled` compiles it first)
     --traces        with traces of calls, `metadata` and `full`, beside none
+    --metrics       scraped for metrics every second, beside without a listener
     --peers         Celery, dramatiq, taskiq and BullMQ beside it (`make bench-peers` installs them), and
                     bare libcurl, which is the limit of wire and sink
 """
@@ -21,13 +22,19 @@ from harness.contenders import SERVICE, Contender, compiled, libcurl, peers, rel
 from harness.report import finish, machine, show_machine
 from harness.rounds import drain_table, play, ratios
 from harness.scene import Scene, scene
+from harness.scraping import scraping
+from sinks import free_ports
 
 
 def main() -> int:
     options = _options()
-    with scene(
-        fsync=options.fsync, hosts=options.hosts, targets=options.subscriptions, events=options.events
-    ) as place:
+    (options.metrics_port,) = free_ports(1)
+    with (
+        scraping(options.metrics_port),
+        scene(
+            fsync=options.fsync, hosts=options.hosts, targets=options.subscriptions, events=options.events
+        ) as place,
+    ):
         found = {"machine": machine(), "store": place.store.version, "options": vars(options)}
         show_machine(found["machine"])
         print(place)
@@ -54,6 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--python", metavar="PATH", help="the interpreter of the other checkout")
     parser.add_argument("--compiled", action="store_true", help="with its delivery path compiled")
     parser.add_argument("--traces", action="store_true", help="with traces of calls")
+    parser.add_argument("--metrics", action="store_true", help="scraped for metrics")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--libcurl", action="store_true", help="bare libcurl beside it, without other peers")
     parser.add_argument(
@@ -75,6 +83,8 @@ def _contenders(options: argparse.Namespace, place: Scene) -> list[Contender]:
         found.append(service(f"{SERVICE}, compiled", place.job, place.job_path, compiled(), worker))
     if options.traces:
         found += [_traced(found[0], level) for level in ("metadata", "full")]
+    if options.metrics:
+        found.append(_scraped(found[0], options.metrics_port))
     beside = [libcurl(place.job_path)] if options.libcurl or options.peers else []
     if options.peers:
         beside += peers(place.job_path)
@@ -85,6 +95,11 @@ def _contenders(options: argparse.Namespace, place: Scene) -> list[Contender]:
 def _traced(contender: Contender, level: str) -> Contender:
     environ = {**contender.environ, "WEBRTC_EVENTS_CALL_TRACES": level}
     return replace(contender, name=f"{contender.name}, traces {level}", environ=environ)
+
+
+def _scraped(contender: Contender, port: int) -> Contender:
+    environ = {**contender.environ, "WEBRTC_EVENTS_METRICS_ADDRESS": f"127.0.0.1:{port}"}
+    return replace(contender, name=f"{contender.name}, scraped", environ=environ)
 
 
 if __name__ == "__main__":

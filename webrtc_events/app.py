@@ -8,12 +8,12 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp
 
 from webrtc_events.api.access_tokens import TokenVerifier
-from webrtc_events.api.application import Api, connexion_app
+from webrtc_events.api.application import Api, ConnexionApp, connexion_app
 from webrtc_events.api.cors import Cors, Origins
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
@@ -33,7 +33,7 @@ from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.model import ContractVersion
-from webrtc_events.core.process import prepare_process, raise_descriptor_limit
+from webrtc_events.core.process import is_compiled, prepare_process, raise_descriptor_limit
 from webrtc_events.core.settings import Settings
 from webrtc_events.core.start_faults import exit_one_of_many
 from webrtc_events.handlers import channels as channel_handlers
@@ -48,6 +48,11 @@ from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.reporter import Reporter
 from webrtc_events.store.store import Store
 from webrtc_events.store.trace_recorder import TraceRecorder
+from webrtc_events.telemetry.families import OTHER
+from webrtc_events.telemetry.request_counts import RequestCounts
+
+if TYPE_CHECKING:
+    from webrtc_events.telemetry.exporter import Exporter
 
 __all__ = ["create_app"]
 
@@ -67,13 +72,15 @@ def create_app(
     pages: Mapping[str, ASGIApp] | None = None,
     checks: Mapping[str, Check] | None = None,
     watch: StoreWatch | None = None,
+    exporter: "Exporter | None" = None,
 ) -> ASGIApp:
     """The application with the APIs that `settings.apis` names.
 
     `settings` None reads the environment, and ends the process with a plain text where it cannot
     start. `pages` are further ASGI applications by path prefix; `checks` are asked by `/readyz`
     besides those of the store and the issuer. `watch` is a running one, whose store is used and not
-    closed. From here on the process's logs are masked, see core/log_masking.py.
+    closed. `exporter`: of its metrics; it is the caller's to start and stop. From here on the process's
+    logs are masked, see core/log_masking.py.
 
     Raises:
         MissingHandlersError: some operation has no handler.
@@ -81,11 +88,13 @@ def create_app(
     """
     clock = clock or SystemClock()
     if settings is not None:
-        return _composed(settings, clock, pages or {}, checks or {}, watch)
+        return _composed(settings, clock, pages or {}, checks or {}, watch, exporter)
     prepare_process()
     # With this status gunicorn gives up, and does not start one worker after the other.
     with exit_one_of_many(_BOOT_ERROR, clock):
-        return _composed(Settings.from_environ(os.environ), clock, pages or {}, checks or {}, watch)
+        settings = Settings.from_environ(os.environ)
+        own = _own_exporter(settings, clock)
+        return _composed(settings, clock, pages or {}, checks or {}, watch, own, starts_exporter=True)
 
 
 def _composed(
@@ -94,6 +103,9 @@ def _composed(
     pages: Mapping[str, ASGIApp],
     checks: Mapping[str, Check],
     given_watch: StoreWatch | None,
+    exporter: "Exporter | None",
+    *,
+    starts_exporter: bool = False,
 ) -> ASGIApp:
     masking = Masking.of(settings)
     mask_logs(masking)
@@ -111,32 +123,28 @@ def _composed(
         openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
     )
     failures = Failures(clock)
-    loops = [Reporter(watch, activity, clock, role="api").loop]
-    if given_watch is None:
-        loops += [watch.loop, free_memory_loop(clock)]
-    if recorder is not None:
-        loops.append(recorder.loop)
-    lifespan = _running(loops, readers, watch.store if given_watch is None else None)
-    api = connexion_app(served, verifier, failures, masking, lifespan)
+    loops = _loops(watch, activity, recorder, clock, owns_watch=given_watch is None)
     contracts = [side.contract for side in served]
-    issuer_url = settings.openid_configuration_url
-    routes = Routes(
-        api,
-        contracts,
-        {contract.base_path: published_document(contract, issuer_url) for contract in contracts},
-        checks={**_checks(watch, verifier), **checks},
-        pages=pages,
-        key_set=_key_set(settings),
+    requests = RequestCounts(
+        frozenset(name for contract in contracts for name in contract.operations) | {OTHER}
     )
+    if exporter is not None:
+        _expose(exporter, activity, requests, watch, readers)
+    lifespan = _running(
+        loops, readers, watch.store if given_watch is None else None, exporter if starts_exporter else None
+    )
+    api = connexion_app(served, verifier, failures, masking, lifespan)
     app = Middleware(
-        routes,
+        _routes(settings, api, contracts, {**_checks(watch, verifier), **checks}, pages),
         lifespan=api,
         websockets=_websockets(served, settings, failures),
         correlator=public.validator("XCorrelator"),
         failures=failures,
         limits={**dict.fromkeys(pages, _PAGES_LIMIT_BYTES), network.base_path: _NETWORK_LIMIT_BYTES},
         default_limit=_PUBLIC_LIMIT_BYTES,
-        requests=RequestLog(clock, settings.log_requests) if settings.log_requests else None,
+        clock=clock,
+        counts=requests,
+        log=RequestLog(clock, settings.log_requests) if settings.log_requests else None,
     )
     pages_of = [contract.base_path for contract in contracts if contract is not network]
     return Cors(app, pages_of, Origins(settings.cors_origins)) if settings.cors_origins else app
@@ -144,12 +152,33 @@ def _composed(
 
 def _websockets(served: Sequence[Api], settings: Settings, failures: Failures) -> WebSockets:
     """Of the operations of `served` those that may be opened as a WebSocket too."""
-    sockets: dict[str, OpenSocket] = {}
+    sockets: dict[str, tuple[str, OpenSocket]] = {}
     for api in served:
         if isinstance(api.use_case, ChannelSide):
-            path = api.contract.operations["readChannelEvents"].path
-            sockets[f"{api.contract.base_path}{path}"] = api.use_case.reading.socket
+            operation = api.contract.operations["readChannelEvents"]
+            sockets[f"{api.contract.base_path}{operation.path}"] = operation.id, api.use_case.reading.socket
     return WebSockets(sockets, Origins(settings.cors_origins), failures)
+
+
+def _loops(
+    watch: StoreWatch, activity: Activity, recorder: TraceRecorder | None, clock: Clock, *, owns_watch: bool
+) -> list[Loop]:
+    found = [Reporter(watch, activity, clock, role="api").loop]
+    if owns_watch:
+        found += [watch.loop, free_memory_loop(clock)]
+    return found if recorder is None else [*found, recorder.loop]
+
+
+def _routes(
+    settings: Settings,
+    api: ConnexionApp,
+    contracts: Sequence[Contract],
+    checks: Mapping[str, Check],
+    pages: Mapping[str, ASGIApp],
+) -> Routes:
+    issuer_url = settings.openid_configuration_url
+    documents = {contract.base_path: published_document(contract, issuer_url) for contract in contracts}
+    return Routes(api, contracts, documents, checks=checks, pages=pages, key_set=_key_set(settings))
 
 
 def _readers(settings: Settings, store: Store, clock: Clock) -> Readers | None:
@@ -207,12 +236,42 @@ def _key_set(settings: Settings) -> Mapping[str, Any] | None:
     return key_set(settings.signing_keys) if settings.signing_keys and "public" in settings.apis else None
 
 
-def _running(loops: Sequence[Loop], readers: Readers | None, store: Store | None) -> Any:
-    """The loops and `readers` run while the server does; then the store is closed, if it is to be."""
+def _own_exporter(settings: Settings, clock: Clock) -> "Exporter | None":
+    if settings.metrics_address is None:
+        return None
+    from webrtc_events.telemetry.exporter import Exporter
+
+    return Exporter.of(settings, clock, "api")
+
+
+def _expose(
+    exporter: "Exporter",
+    activity: Activity,
+    requests: RequestCounts,
+    watch: StoreWatch,
+    readers: Readers | None,
+) -> None:
+    from webrtc_events.telemetry import sources
+
+    exporter.add(
+        sources.of_build(compiled=is_compiled("webrtc_events.delivery.task_runner")),
+        sources.of_acceptance(activity),
+        sources.of_requests(requests),
+        sources.of_readers(lambda: 0 if readers is None else readers.count),
+        *sources.of_watched_store(watch.checks, watch.store.client.round_trips),
+    )
+
+
+def _running(
+    loops: Sequence[Loop], readers: Readers | None, store: Store | None, exporter: "Exporter | None"
+) -> Any:
+    """What is given runs while the server does; then the store is closed, if it is to be."""
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         try:
+            if exporter is not None:
+                exporter.start()
             for loop in loops:
                 loop.start()
             if readers is not None:
@@ -225,6 +284,8 @@ def _running(loops: Sequence[Loop], readers: Readers | None, store: Store | None
                 loop.ask_to_stop()
             # Together, so that the stop takes no longer than one of them may.
             await asyncio.gather(*(asyncio.to_thread(loop.join, _STOP_S) for loop in loops))
+            if exporter is not None:
+                await asyncio.to_thread(exporter.stop)
             if store is not None:
                 store.close()
 

@@ -38,17 +38,34 @@ errorlog = "-"
 logger_class = "webrtc_events.core.gunicorn_log.ServiceLog"
 
 
-def on_starting(_server: Any) -> None:
+def on_starting(server: Any) -> None:
     """Once, before any worker: what cannot work is said here, and not by each of them."""
     from webrtc_events.core.clock import SystemClock
     from webrtc_events.core.process import prepare_process
     from webrtc_events.core.settings import Settings
     from webrtc_events.core.start_faults import exit_with_fault
     from webrtc_events.store.durability.watch import StoreWatch
+    from webrtc_events.telemetry.gunicorn_group import open_group
 
     prepare_process()
     with exit_with_fault():
-        StoreWatch.connect(Settings.from_environ(os.environ), SystemClock()).store.close()
+        settings = Settings.from_environ(os.environ)
+        StoreWatch.connect(settings, SystemClock()).store.close()
+        open_group(server, settings)
+
+
+def pre_fork(_server: Any, worker: Any) -> None:
+    """In the parent, before it forks."""
+    from webrtc_events.telemetry.gunicorn_group import forking
+
+    forking(worker)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """In the parent, after the worker's end."""
+    from webrtc_events.telemetry.gunicorn_group import reaped
+
+    reaped(worker)
 
 
 def post_fork(_server: Any, worker: Any) -> None:
@@ -61,6 +78,9 @@ def post_fork(_server: Any, worker: Any) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != worker.ppid:  # It ended before the line above.
             sys.exit(1)
+    from webrtc_events.telemetry.gunicorn_group import forked
+
+    forked(worker)
 
 
 def post_worker_init(_worker: Any) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
@@ -24,8 +24,12 @@ from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.reporter import Reporter
 from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.store_figures import StoreFigures
 from webrtc_events.store.sweeper import Sweeper
 from webrtc_events.store.trace_recorder import TraceRecorder
+
+if TYPE_CHECKING:
+    from webrtc_events.telemetry.exporter import Exporter
 
 __all__ = ["Worker"]
 
@@ -73,11 +77,14 @@ class Worker:
             still=lambda: [name for name, alive in self.alive().items() if not alive],
             worker=lambda: dispatcher.report,
         )
+        self._activity = activity
+        self._figures: StoreFigures | None = None
 
     @property
     def _loops(self) -> tuple[Loop, ...]:
         """In the order in which they start and stop."""
-        return self._listener, self._dispatcher_loop, self._sweeper_loop, self.watch.loop, self._free_memory
+        loops = self._listener, self._dispatcher_loop, self._sweeper_loop, self.watch.loop, self._free_memory
+        return loops if self._figures is None else (*loops, self._figures.loop)
 
     @classmethod
     def build(
@@ -87,17 +94,17 @@ class Worker:
         *,
         options: DispatcherOptions | None = None,
         store_options: StoreOptions | None = None,
+        exporter: "Exporter | None" = None,
     ) -> Self:
         """Composes a worker. From here on the process's logs are masked, see log_masking.py.
+
+        `exporter`: of its metrics; it is the caller's to start and stop.
 
         Raises:
             Unavailable, PartitionMismatch, UnfitStore: see `StoreWatch.connect`.
         """
         mask_logs(Masking.of(settings))
-        if settings.strict_cloudevents.ids:
-            # The worker does not know which clients exist: only a reader of the log can notice a misspelt id.
-            ids = ", ".join(map(repr, sorted(settings.strict_cloudevents.ids)))
-            log.info("session-status goes in the strict form to the clients %s", ids)
+        _log_strict(settings)
         descriptors = raise_descriptor_limit()
         options = options or DispatcherOptions.of(settings, descriptors)
         watch = StoreWatch.connect(settings, clock, store_options)
@@ -125,9 +132,30 @@ class Worker:
             notes=None if recorder is None else AttemptNotes(recorder),
             activity=activity,
         )
-        return cls(
+        worker = cls(
             watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, activity=activity, recorder=recorder
         )
+        if exporter is not None:
+            worker._expose(exporter, settings)
+        return worker
+
+    def _expose(self, exporter: "Exporter", settings: Settings) -> None:
+        from webrtc_events.telemetry import sources
+
+        exporter.add(
+            sources.of_build(compiled=is_compiled("webrtc_events.delivery.task_runner")),
+            sources.of_delivery(self._activity),
+            sources.of_worker(
+                report=lambda: self._dispatcher.report,
+                circuits=lambda: self._dispatcher.circuits,
+                sweeps=lambda: self._sweeper.rounds,
+                alive=self.alive,
+            ),
+            *sources.of_watched_store(self.watch.checks, self._store.client.round_trips),
+        )
+        if exporter.reads_store:
+            self._figures = figures = StoreFigures(self._store, settings.store_watermark, self._clock)
+            exporter.add(sources.of_store(lambda: figures.values))
 
     def start(self) -> None:
         for loop in (*self._loops, self._reporter.loop):
@@ -204,6 +232,13 @@ class Worker:
 
     def _sweep(self) -> None:
         self._sweeper_loop.pause(self._sweeper.step())
+
+
+def _log_strict(settings: Settings) -> None:
+    if settings.strict_cloudevents.ids:
+        # The worker does not know which clients exist: only a reader of the log can notice a misspelt id.
+        ids = ", ".join(map(repr, sorted(settings.strict_cloudevents.ids)))
+        log.info("session-status goes in the strict form to the clients %s", ids)
 
 
 def _signer(settings: Settings, clock: Clock) -> RequestSigner | None:

@@ -58,8 +58,9 @@ def service_api(
     clients: Sequence[str],
     release: Release | None = None,
     store_url: str | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[ApiServer]:
-    """One API process, of this checkout if no other is given; `folder` is for its files.
+    """One API process, of this checkout if no other is given; `folder` is for its files, `more` are settings.
 
     `store_url` is where it finds the store, if not at the store itself.
     """
@@ -68,7 +69,10 @@ def service_api(
     command = (release.python, *_GUNICORN, "-c", "python:webrtc_events.gunicorn_conf")
     application = ("--bind", f"127.0.0.1:{port}", "webrtc_events.app:create_app()")
     with issuing(folder) as issuer:
-        environ = settings(store_url or store.url, issuer.discovery_url) | {"PYTHONPATH": str(release.folder)}
+        environ = settings(store_url or store.url, issuer.discovery_url) | {
+            "PYTHONPATH": str(release.folder),
+            **(more or {}),
+        }
         tokens = {client: issuer.mint(client=client) for client in clients}
         with started((*command, *application), environ, folder / "api.log", folder) as process:
             await_port(port, _READY_S)

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,9 @@ import pytest
 
 from tests.harness.builders import append, created, invitation
 from tests.harness.commands import Running, clean_environ, eventually, run
+from tests.harness.scrapes import metrics_url, scrape
 from tests.harness.sinks import RecordingSink
+from tests.harness.valkeys import free_port
 from webrtc_events.cli.worker_processes import shared_out
 from webrtc_events.core.settings import Settings, SettingsError
 from webrtc_events.store.store import Store
@@ -142,3 +145,49 @@ def test_limits_are_divided(settings: Settings) -> None:
     assert many["WEBRTC_EVENTS_WORKER_BYTES"] == "1048576"
     with pytest.raises(SettingsError, match="too few for 11"):
         shared_out(replace(settings, sink_connections=10), 11)
+
+
+def test_one_address_says_what_all_processes_did_and_a_killed_one_takes_nothing_with_it(
+    start: Start, environ: dict[str, str], store: Store
+) -> None:
+    """And the next `worker` finds nothing of this one."""
+    exposed = environ | {"WEBRTC_EVENTS_METRICS_ADDRESS": f"127.0.0.1:{free_port()}"}
+    with RecordingSink() as sink:
+        for _ in range(10):
+            created(store, sink=sink.url)
+        worker = start(
+            "worker", "--processes", "2", env=exposed | {"WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file)}
+        )
+        killed = pids_of(worker)
+        url = metrics_url(lambda: worker.output)
+        assert url is not None
+        append(store, *(invitation(number) for number in range(1, 21)))
+        sink.wait_for(200, 30)
+
+        def delivered() -> float:
+            return scrape(url)("deliveries_total", type="session-invitation")
+
+        eventually(lambda: delivered() == 200)
+        assert scrape(url)("processes", process="worker") == 2
+        os.kill(killed[0], signal.SIGKILL)
+        eventually(lambda: f"(pid {killed[0]}) ended by SIGKILL" in worker.output)
+        assert delivered() == 200
+        eventually(lambda: scrape(url)("processes", process="worker") == 2)
+        append(store, *(invitation(number) for number in range(21, 31)))
+        eventually(lambda: delivered() == 300)
+    assert worker.stop() == 0
+    again = start("worker", "--processes", "2", env=exposed)
+    pids_of(again)
+    assert scrape(url).total("deliveries_total") == 0
+    assert again.stop() == 0
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_address_of_metrics_that_is_in_use_is_said(environ: dict[str, str], processes: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        exposed = clean_environ() | environ | {"WEBRTC_EVENTS_METRICS_ADDRESS": address}
+        done = run("worker", "--processes", processes, env=exposed)
+    assert done.returncode == 1
+    assert f"cannot listen for /metrics on {address}: Address already in use".encode() in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -10,6 +10,8 @@ import requests
 
 from tests.harness.builders import created
 from tests.harness.commands import Running, clean_environ, eventually, run
+from tests.harness.scrapes import scrape
+from tests.harness.valkeys import free_port
 from webrtc_events.store.store import Store
 
 LOGIN = {
@@ -48,6 +50,24 @@ def test_it_serves_until_a_signal(
     assert (page.status_code, made.id in page.text) == (200, True)
     assert console.stop(number) == 0
     assert not re.search("Traceback|Logging error|WARNING|ERROR", console.output)
+
+
+def test_its_metrics_are_at_an_address_that_nothing_else_uses(
+    start: Start, environ: dict[str, str], store: Store
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    console = start("console", "--port", "0", env=environ | {"WEBRTC_EVENTS_METRICS_ADDRESS": address})
+    url = ready(console)
+    assert requests.get(f"{url}/subscriptions/", timeout=5).ok
+    assert requests.get(f"{url}/nothing", timeout=5).status_code == 404
+    assert requests.get(f"{url}/metrics", timeout=5).status_code == 404
+    found = scrape(f"http://{address}/metrics")
+    assert found("processes", process="console") == 1
+    assert found("http_requests_total", operation="other", status="404") == 2
+    assert found("http_requests_total", operation="other", status="200") >= 2
+    assert found("store_call_seconds_count") > 0
+    assert console.stop() == 0
+    assert "Traceback" not in console.output
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])

@@ -178,7 +178,7 @@ def test_what_was_for_a_channel_that_is_gone_is_given_up_and_never_delivered(
     driver.run()
     assert [reason for reason, _ in dead_letters(raw_store)] == ["subscription_ended"] * 2
     assert activity == Activity(given_up=2, ended=1)
-    assert activity.given_up_by_reason == {"subscription_ended": 2}
+    assert activity.drops == {"subscription_ended": 2}
     assert delivered_lines(caplog) == []
     assert outcomes_traced(store, recorder) == [("drop", "subscription_ended")] * 2
     session = json.loads(invitation(1).payload)["data"]["mediaSessionId"]

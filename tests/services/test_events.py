@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness.builders import created
 from webrtc_events.contract.documents import load_network
-from webrtc_events.core.activity import Activity
+from webrtc_events.core.activity import COUNTS, Activity
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import EventType
 from webrtc_events.core.settings import Settings
@@ -169,6 +169,8 @@ def test_what_became_of_events_is_counted(store: Store, calls: Path) -> None:
     use_case = Events(store, load_network(), activity=activity)
     call = events(calls, "answered")
     use_case.accept(call)
-    assert activity == Activity(accepted=len(call))
+    nothing = dict.fromkeys(COUNTS, 0)
+    assert activity.values() == nothing | {"accepted": len(call)}
     use_case.accept([call[0], *bad_events(call[1])])
-    assert activity == Activity(accepted=len(call), duplicates=1, rejected=len(bad_events(call[1])))
+    bad = len(bad_events(call[1]))
+    assert activity.values() == nothing | {"accepted": len(call), "duplicates": 1, "rejected": bad}

@@ -36,8 +36,8 @@ class Told:
 
     @property
     def counted(self) -> dict[str, int]:
-        assert self.activity.given_up == sum(self.activity.given_up_by_reason.values())
-        return self.activity.given_up_by_reason
+        assert self.activity.given_up == sum(self.activity.drops.values())
+        return self.activity.drops
 
     def traced(self, session: str = SESSION) -> list[AttemptEntry]:
         self._recorder.flush()

@@ -84,7 +84,7 @@ def test_counts_of_several_processes_add_up(store: Store, process: Callable[...,
     one, two = process(), process()
     one.activity.accepted += 2
     two.activity.accepted += 3
-    two.activity.delivered += 1
+    two.activity.deliveries["session-status"] += 1
     for counting in (one, two, one):
         counting.reporter.step()
     assert total(store) == {"accepted": 5, "delivered": 1}
@@ -136,7 +136,7 @@ def test_what_was_written_though_its_answer_was_lost_is_not_doubled(
 ) -> None:
     one = process()
     one.reporter.step()
-    one.activity.delivered += 4
+    one.activity.deliveries["session-status"] += 4
     say = watch.store.processes.say
 
     def lost(*args: object) -> int:
@@ -169,7 +169,7 @@ def test_a_worker_says_once_a_minute_how_many_subscriptions_wait(
 
 def test_a_report_says_who_speaks(store: Store, process: Callable[..., Counting]) -> None:
     worker = process("worker")
-    worker.activity.delivered += 7
+    worker.activity.deliveries["session-status"] += 7
     worker.reporter.step()
     (said,) = store.processes.read().reports.values()
     assert (said.role, said.pid, said.counts["delivered"]) == ("worker", os.getpid(), 7)

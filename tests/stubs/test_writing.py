@@ -26,6 +26,7 @@ from webrtc_events.contract.documents import load_public, read_document
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.log_masking import Masking
+from webrtc_events.telemetry.request_counts import RequestCounts
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
@@ -77,7 +78,14 @@ def things(folder: Path, issuer: Issuer) -> Iterator[Server]:
     routes = Routes(api, [contract], {contract.base_path: contract.document}, {}, {})
     correlator = load_public().validator("XCorrelator")
     middleware = Middleware(
-        routes, lifespan=api, correlator=correlator, failures=failures, limits={}, default_limit=1000
+        routes,
+        lifespan=api,
+        correlator=correlator,
+        failures=failures,
+        limits={},
+        default_limit=1000,
+        requests=RequestCounts(frozenset()),
+        clock=SystemClock(),
     )
     with serving(middleware, issuer) as running:
         yield running

@@ -3,7 +3,7 @@
 Sources: CAMARA API design guide, sections 3 (errors) and 5 (x-correlator).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,9 +13,12 @@ from webrtc_events.api.failures import Failures
 from webrtc_events.api.request_log import RequestLog
 from webrtc_events.api.responses import error_response
 from webrtc_events.contract.validators import Validator
+from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import InvalidArgument
 from webrtc_events.core.random_uuids import random_uuids
 from webrtc_events.core.request_context import entered_request
+from webrtc_events.telemetry.families import OTHER, UNKNOWN
+from webrtc_events.telemetry.request_counts import RequestCounts
 
 __all__ = ["Middleware"]
 
@@ -29,7 +32,7 @@ class Middleware:
     `limits` maps a path prefix to the largest body, in bytes; `default_limit` holds for
     other paths. `correlator` validates what a client may send as x-correlator. `lifespan`
     gets the server's start and stop, `websockets` whoever asks for a WebSocket. What is logged for a
-    request carries its x-correlator. `requests` None: requests have no line in the log.
+    request carries its x-correlator. `log` None: requests have no line in the log. `counts` counts them.
     """
 
     def __init__(
@@ -42,7 +45,9 @@ class Middleware:
         failures: Failures,
         limits: Mapping[str, int],
         default_limit: int,
-        requests: RequestLog | None = None,
+        clock: Clock,
+        counts: RequestCounts,
+        log: RequestLog | None = None,
     ) -> None:
         self._app = app
         self._lifespan = lifespan
@@ -52,7 +57,9 @@ class Middleware:
         self._correlators = random_uuids()
         self._limits = [(f"{prefix}/", limit) for prefix, limit in limits.items()]
         self._default_limit = default_limit
-        self._requests = requests
+        self._now_s = clock.monotonic
+        self._counts = counts
+        self._log = log
         self._bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,17 +72,21 @@ class Middleware:
         given = [value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER and value]
         valid = len(given) == 1 and self._correlator.is_valid(given[0])
         correlator = given[0] if valid else next(self._correlators)
-        answer = _Answer(send, correlator)
+        came_s = self._now_s()
         with entered_request(correlator) as context:
-            if self._requests is None:
-                await self._answered(scope, receive, answer, valid=valid or not given)
-                return
-            begun_s = self._requests.begun()
+
+            def note(status: int) -> None:
+                name = context.operation or (OTHER if context.path else UNKNOWN)
+                self._counts.note(name, status, self._now_s() - came_s)
+
+            answer = _Answer(send, correlator, note)
             try:
                 await self._answered(scope, receive, answer, valid=valid or not given)
             finally:
-                # A WebSocket begins with a GET.
-                self._requests.finished(scope.get("method", "GET"), context, answer.status, begun_s)
+                if self._log is not None:
+                    # A WebSocket begins with a GET.
+                    method = scope.get("method", "GET")
+                    self._log.finished(method, context, answer.status, self._now_s() - came_s)
 
     async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer", *, valid: bool) -> None:
         """`valid`: the x-correlator is, if there is one."""
@@ -102,11 +113,12 @@ class Middleware:
 
 
 class _Answer:
-    """The way back to the client."""
+    """The way back to the client. `note` is given the status of the answer when it begins."""
 
-    def __init__(self, send: Send, correlator: str) -> None:
+    def __init__(self, send: Send, correlator: str, note: Callable[[int], None]) -> None:
         self._send = send
         self._correlator = correlator
+        self._note = note
         self.status: int | None = None
 
     @property
@@ -116,8 +128,9 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] in _HEADS:
             # A WebSocket that is accepted has no status here: it is always 101.
-            self.status = message.get("status", 101)
-            dropped = {_HEADER} | ({b"content-type"} if self.status == 204 else set())
+            self.status = status = message.get("status", 101)
+            self._note(status)
+            dropped = {_HEADER} | ({b"content-type"} if status == 204 else set())
             headers = [
                 (name, value) for name, value in message.get("headers", []) if name.lower() not in dropped
             ]

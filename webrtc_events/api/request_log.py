@@ -25,26 +25,21 @@ class RequestLog:
     """
 
     def __init__(self, clock: Clock, every: int) -> None:
-        self._clock = clock
         self._every = every
         self._answered = 0
         # What is given to it is chosen here; the client is masked already.
         self._lines = LogLines(log, str, clock)
 
-    def begun(self) -> float:
-        """When, for `finished`."""
-        return self._clock.monotonic()
-
-    def finished(self, method: str, context: RequestContext, status: int | None, begun_s: float) -> None:
-        """To be called in the request's context. `status` None: it had no answer."""
+    def finished(self, method: str, context: RequestContext, status: int | None, seconds: float) -> None:
+        """To be called in the request's context. `status` None: it had no answer. `seconds`: what it took."""
         if status is not None and status < 400:
             if context.path in _PROBES:
                 return
             self._answered += 1
             if self._answered % self._every:
                 return
-        elapsed_ms = round((self._clock.monotonic() - begun_s) * 1000)
         what = {"operation": context.operation} if context.operation else {"path": context.path or "other"}
+        elapsed_ms = round(seconds * 1000)
         fields: dict[str, str | int | None] = {"method": method, **what, "status": status, "ms": elapsed_ms}
         if self._lines.form is not LineForm.RECORD:
             # To records a filter adds them.

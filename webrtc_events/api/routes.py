@@ -19,7 +19,7 @@ from webrtc_events.api.health import Check, healthy, ready
 from webrtc_events.api.responses import json_response
 from webrtc_events.contract.openapi import Contract, Operation
 from webrtc_events.core.errors import InvalidArgument, MethodNotAllowed, NotFound
-from webrtc_events.core.request_context import current_request
+from webrtc_events.core.request_context import known_as
 
 __all__ = ["Routes", "published_document"]
 
@@ -81,13 +81,13 @@ class Routes:
                 await self._contract(base, path.removeprefix(base), scope, receive, send)
                 return
         if path in ("/healthz", "/readyz"):
-            _known_as(path=path)
+            known_as(path=path)
             _allow(scope, _READ)
             response = healthy() if path == "/healthz" else await ready(self._checks)
             await response(scope, receive, send)
             return
         if path == _KEY_SET and self._key_set is not None:
-            _known_as(path=path)
+            known_as(path=path)
             _allow(scope, _READ)
             await json_response(self._key_set, headers=_KEY_SET_HEADERS)(scope, receive, send)
             return
@@ -95,11 +95,11 @@ class Routes:
 
     async def _contract(self, base: str, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path == "/openapi.json":
-            _known_as(path=f"{base}/openapi.json")
+            known_as(path=f"{base}/openapi.json")
             _allow(scope, _READ)
             await json_response(self._documents[base])(scope, receive, send)
         elif path == "/ui" or path.startswith("/ui/"):
-            _known_as(path=f"{base}/ui")
+            known_as(path=f"{base}/ui")
             _allow(scope, _READ)
             await self._api(scope, receive, send)
         else:
@@ -122,7 +122,7 @@ class Routes:
                 continue
             _allow(scope, tuple(template.operations))
             operation = template.operations[scope["method"]]
-            _known_as(operation=operation.id)
+            known_as(operation=operation.id)
             are_text = True
             for name, value in values.items():
                 if not value:
@@ -144,7 +144,7 @@ class Routes:
         for prefix, page in self._pages:
             prefix = prefix.rstrip("/")
             if path == prefix or path.startswith(f"{prefix}/"):
-                _known_as(path=prefix or "/")
+                known_as(path=prefix or "/")
                 root_path = scope.get("root_path", "") + prefix
                 await page({**scope, "root_path": root_path}, receive, send)
                 return
@@ -169,13 +169,6 @@ def _paths(contract: Contract) -> Iterator[_Path]:
     for path in sorted(by_path, key=lambda path: "{" in path):
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]*)", re.escape(path))
         yield _Path(re.compile(pattern), by_path[path])
-
-
-def _known_as(*, operation: str = "", path: str = "") -> None:
-    """For the log: what the request under way is, without anything that somebody sent."""
-    context = current_request()
-    if context is not None:
-        context.operation, context.path = operation, path
 
 
 def _allow(scope: Scope, methods: Sequence[str]) -> None:

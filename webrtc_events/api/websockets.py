@@ -29,6 +29,7 @@ from webrtc_events.core.errors import (
     Unauthenticated,
 )
 from webrtc_events.core.model import ReaderToken
+from webrtc_events.core.request_context import known_as
 
 __all__ = ["SUBPROTOCOL", "OpenSocket", "Socket", "WebSockets"]
 
@@ -50,13 +51,15 @@ OpenSocket = Callable[[str, ReaderToken, str], Socket]
 
 
 class WebSockets:
-    """An ASGI application. `sockets` has who admits, by the path with its parameter in braces.
+    """An ASGI application. `sockets`: by path, its parameter in braces, the operation and who admits.
 
     What is wrong before anything is opened is raised, as for any request.
     """
 
-    def __init__(self, sockets: Mapping[str, OpenSocket], origins: Origins, failures: Failures) -> None:
-        self._sockets = [(_pattern(path), admit) for path, admit in sockets.items()]
+    def __init__(
+        self, sockets: Mapping[str, tuple[str, OpenSocket]], origins: Origins, failures: Failures
+    ) -> None:
+        self._sockets = [(_pattern(path), *opened) for path, opened in sockets.items()]
         self._origins = origins
         self._failures = failures
         self._threads = OperationThreads(_THREADS)
@@ -96,9 +99,10 @@ class WebSockets:
         await socket(client.receive, client.send)
 
     def _found(self, path: str) -> tuple[str, OpenSocket]:
-        for pattern, admit in self._sockets:
+        for pattern, operation, admit in self._sockets:
             match = pattern.fullmatch(path)
             if match is not None:
+                known_as(operation=operation)
                 return match[1], admit
         raise NotFound
 

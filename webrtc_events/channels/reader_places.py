@@ -21,9 +21,14 @@ class ReaderPlaces:
     """
 
     def __init__(self, max_readers: int) -> None:
+        self._max = max_readers
         self._last = max_readers // _LAST
         self._left = max_readers
         self._used: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        return self._max - self._left
 
     def take(self, client: str) -> None:
         """One more is that client's, until it is given back.

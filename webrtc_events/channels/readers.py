@@ -85,6 +85,11 @@ class Readers:
             threads.shutdown(wait=False, cancel_futures=True)
         self._news.close()
 
+    @property
+    def count(self) -> int:
+        """How many there are; any thread may ask."""
+        return self._places.taken
+
     def enter(self, channel: Channel) -> Reader:
         """A new reader of the channel, which has to `leave`.
 

@@ -10,7 +10,11 @@ import click
 if TYPE_CHECKING:
     from webrtc_events.core.settings import Settings
 
-__all__ = ["config_option", "data_option", "given_environ", "read_settings"]
+
+__all__ = ["SLOT_OPTION", "config_option", "data_option", "given_environ", "read_settings"]
+
+SLOT_OPTION = "--metrics-slot"
+"""By which a child of a worker's parent is given a descriptor and a number: where it writes its metrics."""
 
 _CONFIG = "WEBRTC_EVENTS_CONFIG"
 _DATA_DIR = "WEBRTC_EVENTS_DATA_DIR"

@@ -2,17 +2,19 @@
 
 import logging
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
 
 from webrtc_events.cli.error_handling import handle_cli_errors
-from webrtc_events.cli.options import config_option, given_environ, read_settings
+from webrtc_events.cli.options import SLOT_OPTION, config_option, given_environ, read_settings
 from webrtc_events.core.child_processes import LINK_OPTION, ParentLink
 from webrtc_events.core.clock import SystemClock
 
 if TYPE_CHECKING:
     from webrtc_events.core.settings import Settings
+    from webrtc_events.telemetry.exporter import Exporter
 
 __all__ = ["worker"]
 
@@ -28,9 +30,10 @@ log = logging.getLogger(__name__)
     help="How many processes deliver: one uses one core at most. They share the worker's limits.",
 )
 @click.option(LINK_OPTION, type=int, hidden=True)
+@click.option(SLOT_OPTION, type=(int, int), hidden=True)
 @config_option
 @handle_cli_errors
-def worker(processes: int, link: int | None) -> None:
+def worker(processes: int, link: int | None, metrics_slot: tuple[int, int] | None) -> None:
     """Deliver notifications and end what expires. The API runs elsewhere.
 
     Any number of workers may share a store. The settings are environment variables,
@@ -49,6 +52,8 @@ def worker(processes: int, link: int | None) -> None:
     from webrtc_events.core.log_start import start_log
 
     start_log(given_environ(), "worker")
+    if metrics_slot is not None:
+        _take_place(*metrics_slot)
     from webrtc_events.core.process import is_compiled, prepare_process
 
     prepare_process()
@@ -72,10 +77,16 @@ def _run(settings: "Settings", parent: ParentLink | None) -> None:
     from webrtc_events.core.stop_signals import StopSignals
     from webrtc_events.worker import Worker
 
-    with StopSignals() as signals:
-        running = Worker.build(settings, SystemClock())
+    with ExitStack() as stack, StopSignals() as signals:
+        clock = SystemClock()
+        exporter = _exporter(settings, clock)
+        running = Worker.build(settings, clock, exporter=exporter)
         spare_what_is_loaded()
         running.start()
+        if exporter is not None:
+            # Last of all when the process ends: it says what was counted.
+            stack.callback(exporter.stop)
+            exporter.start()
         if parent is not None:
             parent.is_ready()
         else:
@@ -91,6 +102,22 @@ def _run(settings: "Settings", parent: ParentLink | None) -> None:
         signals.finish(running.stop)
     if signals.hurried():
         os._exit(130)
+
+
+def _exporter(settings: "Settings", clock: SystemClock) -> "Exporter | None":
+    if settings.metrics_address is None:
+        return None
+    from webrtc_events.telemetry.exporter import Exporter
+
+    return Exporter.of(settings, clock, "worker")
+
+
+def _take_place(descriptor: int, number: int) -> None:
+    """In the group of the parent, which is scraped for all."""
+    from webrtc_events.telemetry.process_group import Place, inherit
+    from webrtc_events.telemetry.slots import Slots
+
+    inherit(Place(Slots(descriptor), number))
 
 
 def _notify_service_manager(state: str) -> None:

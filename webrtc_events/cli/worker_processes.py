@@ -4,11 +4,13 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 
-from webrtc_events.cli.options import given_environ
-from webrtc_events.core.child_processes import ChildProcesses
-from webrtc_events.core.clock import SystemClock
+from webrtc_events.cli.options import SLOT_OPTION, given_environ
+from webrtc_events.core.child_processes import ChildProcesses, Places
+from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.log_start import say
+from webrtc_events.core.setting_values import HostPort
 from webrtc_events.core.settings import LEAST_WORKER_BYTES, PREFIX, Settings, SettingsError
 from webrtc_events.core.stop_signals import StopSignals
 
@@ -45,8 +47,10 @@ def run_processes(settings: Settings, processes: int, notify: Callable[[str], No
     left_out = {"NOTIFY_SOCKET", *(f"{name}_FILE" for name in shares)}
     environ = {name: value for name, value in given_environ().items() if name not in left_out}
     command = [sys.executable, "-P", "-m", "webrtc_events.cli", "worker"]
-    with StopSignals() as signals:
-        children = ChildProcesses(command, environ | shares, processes, SystemClock())
+    with ExitStack() as stack, StopSignals() as signals:
+        clock = SystemClock()
+        places = _exposed(stack, settings.metrics_address, clock)
+        children = ChildProcesses(command, environ | shares, processes, clock, places)
         status = _watch(children, signals, notify)
         signals.finish(children.stop)
         if signals.hurried():
@@ -54,6 +58,32 @@ def run_processes(settings: Settings, processes: int, notify: Callable[[str], No
             os._exit(_HURRIED)
     if status is not None:
         sys.exit(status)
+
+
+def _exposed(stack: ExitStack, address: HostPort | None, clock: Clock) -> Places | None:
+    """One listener for the metrics of all, in this process, which has little else to do.
+
+    Raises:
+        CannotStart: it cannot listen there.
+    """
+    if address is None:
+        return None
+    from webrtc_events.telemetry.exposition import registry_of
+    from webrtc_events.telemetry.listener import MetricsListener, url_of
+    from webrtc_events.telemetry.process_group import ProcessGroup
+
+    group = ProcessGroup.open(address)
+    stack.callback(group.close)
+    listener = MetricsListener(group.listener, registry_of(group.slots.read_all), clock)
+    listener.start()
+    stack.callback(listener.stop)
+    logging.getLogger(__name__).info("metrics are at %s", url_of(group.listener))
+    return Places(
+        # Places are counted from 1.
+        options=lambda number: (SLOT_OPTION, str(group.slots.descriptor), str(number - 1)),
+        descriptors=[group.slots.descriptor],
+        ended=lambda number: group.note_end(number - 1),
+    )
 
 
 def _watch(children: ChildProcesses, signals: StopSignals, notify: Callable[[str], None]) -> int | None:

@@ -11,6 +11,7 @@ from gunicorn.app.base import BaseApplication
 from webrtc_events.console.access import Access, MachineAccess
 from webrtc_events.console.console_app import ConsoleOptions, console_app, session_key
 from webrtc_events.console.console_parts import ConsoleParts
+from webrtc_events.console.exposed import exposed
 from webrtc_events.console.health import with_health
 from webrtc_events.console.login import LoginAccess, LoginOptions
 from webrtc_events.console.sections import sections
@@ -19,8 +20,9 @@ from webrtc_events.core.gunicorn_log import ServiceLog
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.settings import PREFIX, Settings
 from webrtc_events.core.start_faults import CannotStart, exit_one_of_many
-from webrtc_events.gunicorn_conf import post_fork
+from webrtc_events.gunicorn_conf import child_exit, post_fork, pre_fork
 from webrtc_events.store.store import Store
+from webrtc_events.telemetry.gunicorn_group import open_group
 
 __all__ = ["ConsoleProcess", "build"]
 
@@ -65,8 +67,12 @@ def build(settings: Settings, clock: Clock) -> Any:
         access=_access(settings, clock),
         secure=url is not None and url.startswith("https:"),
     )
-    pages = console_app(options, sections(ConsoleParts(store, settings, clock)))
-    return with_health(pages, store.ping)
+    pages = with_health(console_app(options, sections(ConsoleParts(store, settings, clock))), store.ping)
+    return (
+        pages
+        if settings.metrics_address is None
+        else exposed(pages, settings, store.client.round_trips, clock)
+    )
 
 
 def _access(settings: Settings, clock: Clock) -> Access:
@@ -105,7 +111,10 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "accesslog": None,
             "errorlog": "-",
             "logger_class": ServiceLog,
+            "on_starting": lambda server: open_group(server, self._settings),
+            "pre_fork": pre_fork,
             "post_fork": post_fork,
+            "child_exit": child_exit,
         }
         for name, value in options.items():
             self.cfg.set(name, value)

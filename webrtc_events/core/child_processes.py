@@ -10,12 +10,12 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from webrtc_events.core.clock import Clock
 
-__all__ = ["LINK_OPTION", "ChildProcesses", "ParentLink"]
+__all__ = ["LINK_OPTION", "ChildProcesses", "ParentLink", "Places"]
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +49,35 @@ class _Place:
         self.process, self.link, self.ready = None, None, False
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What is given to the child in a place, of which the first is 1, and in those that follow it there.
+
+    `options` of its command, by its place; `descriptors` that it inherits; `ended` is called after its end.
+    """
+
+    options: Callable[[int], Sequence[str]] = lambda _: ()
+    descriptors: Sequence[int] = ()
+    ended: Callable[[int], None] = lambda _: None
+
+
 class ChildProcesses:
     """`command` in `count` processes, each with a session and a link of its own. For one thread.
 
-    Signals of a terminal reach the parent alone, which passes on what it decides.
+    Signals of a terminal reach the parent alone, which passes on what it decides. `places`: what else a child
+    gets for its place.
     """
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], count: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        count: int,
+        clock: Clock,
+        places: "Places | None" = None,
+    ) -> None:
         self._command = tuple(command)
+        self._in_place = Places() if places is None else places
         self._environ = dict(environ)
         self._clock = clock
         self._places = [_Place(number) for number in range(1, count + 1)]
@@ -113,10 +134,10 @@ class ChildProcesses:
         ours, theirs = socket.socketpair()
         with theirs:
             place.process = subprocess.Popen(  # noqa: S603 (the caller's own command)
-                [*self._command, LINK_OPTION, str(theirs.fileno())],
+                [*self._command, LINK_OPTION, str(theirs.fileno()), *self._in_place.options(place.number)],
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *self._in_place.descriptors],
                 start_new_session=True,
             )
         ours.setblocking(False)
@@ -135,6 +156,7 @@ class ChildProcesses:
 
     def _is_over(self, place: _Place, pid: int, status: int) -> None:
         place.clear()
+        self._in_place.ended(place.number)
         now_s = self._clock.monotonic()
         place.failures = 1 if now_s - place.started_s >= _STEADY_S else place.failures + 1
         delay_s = min(_MAX_DELAY_S, _FIRST_DELAY_S * 2 ** min(place.failures - 1, _LAST_GROWTH))

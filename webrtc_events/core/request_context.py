@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-__all__ = ["RequestContext", "current_request", "entered_request"]
+__all__ = ["RequestContext", "current_request", "entered_request", "known_as"]
 
 
 @dataclass(slots=True)
@@ -45,3 +45,10 @@ def entered_request(correlator: str) -> Iterator[RequestContext]:
 def current_request() -> RequestContext | None:
     """None outside of any request."""
     return _CURRENT.get()
+
+
+def known_as(*, operation: str = "", path: str = "") -> None:
+    """For log and metrics: what the request under way is, without anything that somebody sent."""
+    context = current_request()
+    if context is not None:
+        context.operation, context.path = operation, path

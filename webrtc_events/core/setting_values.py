@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import jsonschema_rs
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 __all__ = [
+    "HostPort",
     "IPNetwork",
     "PrivateKey",
     "apis",
@@ -30,6 +31,7 @@ __all__ = [
     "dns_name",
     "file",
     "flag",
+    "host_port",
     "networks",
     "openid_url",
     "origins",
@@ -44,6 +46,16 @@ __all__ = [
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 PrivateKey: TypeAlias = "Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey"
 """What notifications are signed with. A text, since few processes need the library behind it."""
+
+
+class HostPort(NamedTuple):
+    """Where something listens; port 0: at a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def text(raw: str) -> str:
@@ -143,6 +155,18 @@ def _is_file(name: str) -> bool:
 
 
 _FEWEST_RSA_BITS = 2048
+
+
+def host_port(raw: str) -> HostPort:
+    """A name or an address of this machine, and a port; an IPv6 address in brackets."""
+    host, _, port = raw.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""
+    if not host or not port.isascii() or not port.isdecimal() or int(port) > 65_535:
+        raise ValueError("must be host:port, such as 127.0.0.1:9464 or [::1]:9464")
+    return HostPort(host, int(port))
 
 
 def signing_keys(raw: str) -> tuple[PrivateKey, ...]:

@@ -107,6 +107,9 @@ class Settings:
     log_level: str = _setting(
         read.choice("debug", "info", "warning", "error"), "info", "the least level that is logged"
     )
+    metrics_address: read.HostPort | None = _setting(
+        read.host_port, "", "host:port of a listener for /metrics; without it there is none"
+    )
     log_requests: int = _setting(
         read.count(0),
         "0",

@@ -12,8 +12,13 @@ __all__ = ["AttemptReport"]
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
-    """`fields`: of its line in the log. `note`: None where no trace is kept."""
+    """`fields`: of its line in the log. `note`: None where no trace is kept.
+
+    `type`: of its event, which was accepted `age_s` seconds before.
+    """
 
     outcome: Outcome
     fields: Mapping[str, Any]
     note: TraceNote | None
+    type: str
+    age_s: float

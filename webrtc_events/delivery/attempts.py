@@ -19,6 +19,7 @@ from webrtc_events.core.outcomes import (
     Drop,
     End,
     Outcome,
+    Refused,
     Retry,
     SinkAnswer,
     SinkReply,
@@ -78,12 +79,13 @@ class Attempts:
 
     def replied(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> bool:
         """Takes in the reply to the task's event; True if the claim goes on with the next."""
+        self._activity.attempt_s.observe(reply.elapsed_ms / 1000)
         if is_delivered(reply) and not task.is_handshake:
             task.result = SinkResult.DELIVERED
             task.note_delivered(reply.status, reply.elapsed_ms, now_s)
             if self._notes is not None:
                 self._notes.add(task, DELIVERED, reply.status, reply.elapsed_ms, now_s)
-            if self._count_delivered():
+            if self._count_delivered(task.event_type, task.age_s(now_s)):
                 self._log_delivered(task, reply.status, reply.elapsed_ms, now_s)
             return task.apply(DELIVERED)
         outcome = self._decide(task, reply, now_s)
@@ -108,7 +110,7 @@ class Attempts:
         outcome = task.fitting(outcome, self._mask)
         record = task.note(outcome, status, elapsed_ms or 0, now_s)
         note = None if self._notes is None else self._notes.note(task, outcome, status, elapsed_ms, now_s)
-        report = AttemptReport(outcome, record, note)
+        report = AttemptReport(outcome, record, note, task.event_type, task.age_s(now_s))
         if task.channel:
             task.reports.append(report)
         else:
@@ -121,7 +123,7 @@ class Attempts:
         task.note_delivered(_STORED_STATUS, 0, now_s)
         fields = task.attempt_fields(DELIVERED, _STORED_STATUS, 0, now_s)
         note = None if self._notes is None else self._notes.note(task, DELIVERED, _STORED_STATUS, 0, now_s)
-        task.reports.append(AttemptReport(DELIVERED, fields, note))
+        task.reports.append(AttemptReport(DELIVERED, fields, note, task.event_type, task.age_s(now_s)))
         return task.apply(DELIVERED)
 
     def report(self, reports: Iterable[AttemptReport]) -> None:
@@ -131,21 +133,33 @@ class Attempts:
             if self._notes is not None and report.note is not None:
                 self._notes.record(report.note)
             if isinstance(outcome, Delivered):
-                if self._count_delivered():
+                if self._count_delivered(report.type, report.age_s):
                     self._lines.add(logging.INFO, "attempt", report.fields)
                 continue
             level = logging.INFO if isinstance(outcome, Agreed) else logging.WARNING
             self._lines.add(level, "attempt", report.fields)
-            if isinstance(outcome, Retry):
-                self._activity.retried += 1
-            elif isinstance(outcome, Drop | End):
-                # As its dead letter says: see DeliveryTask.apply.
-                self._activity.give_up("refused" if isinstance(outcome, End) else outcome.reason)
+            self._count(outcome)
 
-    def _count_delivered(self) -> bool:
-        """Whether this one is logged."""
+    def _count(self, outcome: Outcome) -> None:
+        activity = self._activity
+        match outcome:
+            case Retry(_, reason):
+                activity.retries[reason] += 1
+            case Drop(reason):
+                activity.give_up(reason)
+            case End():
+                # As its dead letter has it: see DeliveryTask.apply.
+                activity.give_up("refused")
+            case Agreed():
+                activity.validations["agreed"] += 1
+            case Refused():
+                activity.validations["refused"] += 1
+
+    def _count_delivered(self, event_type: str, age_s: float) -> bool:
+        """Whether this one is logged. `age_s`: since the event was accepted."""
         self._delivered += 1
-        self._activity.delivered += 1
+        self._activity.deliveries[event_type] += 1
+        self._activity.delivery_s.observe(age_s)
         return bool(self._log_every) and self._delivered % self._log_every == 0
 
     def _log_delivered(self, task: DeliveryTask, status: int, elapsed_ms: int, now_s: float) -> None:

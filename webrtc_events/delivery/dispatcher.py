@@ -155,6 +155,11 @@ class Dispatcher:
         parts = (self._runner, self._claimer, self._settler, self._hastener)
         return all(part.idle for part in parts)
 
+    @property
+    def circuits(self) -> dict[str, int]:
+        """See `HostLimiter.circuits`; any thread may ask."""
+        return self._limiter.circuits
+
     def alive(self) -> bool:
         """Whether its calls to the store are made. Its rounds are those of who calls `step`."""
         return self._calls.alive()

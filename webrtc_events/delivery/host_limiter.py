@@ -101,6 +101,12 @@ class HostLimiter(Generic[T]):
             return 0
         return min(_AHEAD * host.health.limit, ceil(host.per_second(now_s))) - self._queues.count(name)
 
+    @property
+    def circuits(self) -> dict[str, int]:
+        """How many hosts it knows by the state of their circuit breaker; any thread may ask."""
+        open_ = self._hosts.open_circuits
+        return {"open": open_, "closed": max(0, len(self._hosts) - open_)}
+
     def unwell(self, now_s: float) -> tuple[list[HostReport], int]:
         """See `UnwellHosts.report`."""
         return self._unwell.report(self._hosts, now_s)
@@ -168,6 +174,7 @@ class HostLimiter(Generic[T]):
 
     def _circuit_changed(self, host: HostRecord, now_s: float) -> Sequence[str]:
         """It has become unreachable, or is back. Returns the hosts that are worth a probe by that."""
+        self._hosts.note_circuit(host)
         if host.health.unreachable:
             self._outages.begin(host.name, now_s)
             return ()

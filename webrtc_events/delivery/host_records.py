@@ -209,6 +209,8 @@ class HostRecords:
     def __init__(self, limits: HostLimits) -> None:
         self._limits = limits
         self._hosts: OrderedDict[str, HostRecord] = OrderedDict()
+        # Names of those whose circuit is open.
+        self._open: set[str] = set()
 
     def __len__(self) -> int:
         """How many are remembered; with `in`, for those who check that they are bounded."""
@@ -219,6 +221,18 @@ class HostRecords:
 
     def __getitem__(self, name: str) -> HostRecord:
         return self._hosts[name]
+
+    @property
+    def open_circuits(self) -> int:
+        """How many of them are unreachable."""
+        return len(self._open)
+
+    def note_circuit(self, host: HostRecord) -> None:
+        """It has become unreachable, or is back."""
+        if host.health.unreachable:
+            self._open.add(host.name)
+        else:
+            self._open.discard(host.name)
 
     def touch(self, name: str, now_s: float) -> HostRecord:
         """The host's record, a new one if it is not known."""
@@ -241,6 +255,7 @@ class HostRecords:
                 self._hosts.move_to_end(name)
             elif now_s - host.touched_s > _IDLE_S or len(self._hosts) >= self._limits.hosts:
                 del self._hosts[name]
+                self._open.discard(name)
                 gone += 1
             if gone == 2:
                 return

@@ -28,7 +28,7 @@ _FULL_DELAY_S: Final = 1.0
 class Settler:
     """Keeps finished tasks until they are settled, or left to their leases.
 
-    `activity` counts ends. `channels` says what came of events for channels, once they are written.
+    `activity` counts ends and lost leases. `channels` says what came of events for channels, once written.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class Settler:
             if task.channel:
                 self._channels.settled(task, result)
             if result is SettleOutcome.LOST:
+                self._activity.leases_lost += 1
                 log.warning(
                     "lease lost subscription=%s fence=%d", task.claim.subscription_id, task.claim.fence
                 )

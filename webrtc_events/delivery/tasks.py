@@ -88,6 +88,10 @@ class DeliveryTask:
         """What is left until its event's deadline; may be negative."""
         return self.item.deadline_ms - now_ms
 
+    def age_s(self, now_s: float) -> float:
+        """How long ago its event was accepted, by the store's time."""
+        return max(0, self.now_ms(now_s) - self.item.accepted_ms) / 1000
+
     def fitting(self, outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
         """What the outcome comes to for this item. Its detail, which is kept and logged, is masked."""
         if self.item.end and (

@@ -68,15 +68,16 @@ class Events:
             self._notes.add(came_s, given, valid, appended)
         accepted = map(_accepted, valid, appended)
         results = [next(accepted) if isinstance(event, NetworkEvent) else event for event in read]
-        self._count([result["status"] for result in results])
+        self._count([result["status"] for result in results], appended)
         if log.isEnabledFor(logging.DEBUG):
             for raw, result in zip(events, results, strict=True):
                 _log(raw, result)
         return results
 
-    def _count(self, statuses: list[str]) -> None:
+    def _count(self, statuses: list[str], appended: Sequence[AppendResult]) -> None:
         # Requests are worked on by several threads.
         with self._counting:
+            self._activity.matched += sum(result.subscriptions for result in appended if result.new)
             self._activity.accepted += statuses.count("accepted")
             self._activity.duplicates += statuses.count("duplicate")
             self._activity.rejected += statuses.count("rejected")

@@ -17,7 +17,7 @@ _LIMIT = 100
 
 
 class Sweeper:
-    """For one thread."""
+    """For one thread. `rounds`: how many it made in its turns."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -25,6 +25,7 @@ class Sweeper:
         self._schedule = SweepSchedule(store.partitions, _ROUND_S)
         self._name = secrets.token_hex(8)
         self._has_more = False
+        self.rounds = 0
 
     def step(self) -> float:
         """One round. Returns for how long there is nothing to do, s.
@@ -37,6 +38,7 @@ class Sweeper:
             return wait_s
         expiry = self._store.expiry
         looks = expiry.look()
+        self.rounds += 1
         numbers = self._schedule.due(looks, self._clock.monotonic())
         self._has_more = False
         swept = expiry.sweep_some(numbers, _LIMIT, self._clock)

@@ -21,6 +21,7 @@ def banner(stack: LocalStack) -> str:
         "API": f"{endpoints.public}  (Swagger UI: /ui/)" if "public" in stack.apis else "",
         "gateway side": f"{endpoints.network}  (Swagger UI: /ui/)" if "network" in stack.apis else "",
         "sink's inbox": f"{endpoints.sink}/",
+        "metrics": stack.metrics or "",
         "issuer": stack.issuer,
         "sink's CA": str(stack.ca),
         "store": stack.store,

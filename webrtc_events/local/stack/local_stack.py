@@ -13,6 +13,7 @@ class LocalStack:
     """`store` is the store's address without credentials. `ca` is the file of the sink's CA.
 
     `apis` are the APIs that it serves, see `Settings.apis`; `next`: it serves the next contract too.
+    `metrics`: where it is scraped, if it is.
     """
 
     endpoints: Endpoints
@@ -21,6 +22,7 @@ class LocalStack:
     store: str
     apis: frozenset[str]
     next: bool
+    metrics: str | None = None
 
     @property
     def issuer(self) -> str:

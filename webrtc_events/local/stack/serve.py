@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from typing import TYPE_CHECKING
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.conditions import Condition, Health
@@ -27,6 +28,9 @@ from webrtc_events.local.stack.local_stack import LocalStack
 from webrtc_events.local.stack.ports import listen, reach
 from webrtc_events.local.stack.sink_servers import SinkCertificates, SinkSockets, start_sink
 from webrtc_events.local.stack.valkey import Valkey
+
+if TYPE_CHECKING:
+    from webrtc_events.telemetry.exporter import Exporter
 
 __all__ = ["ServeOptions", "serve", "serve_sink"]
 
@@ -132,6 +136,7 @@ class _Serve:
         host, port = reach(api_sockets)
         api_url = f"http://{host}:{port}"
         prepared = self._prepare(f"{api_url}/issuer")
+        exporter = _exporter(stack, prepared.settings, self._clock)
         if self._embedded_store:
             self._valkey.start()
             stack.callback(self._valkey.stop)
@@ -143,9 +148,9 @@ class _Serve:
             audience=prepared.settings.audience,
         )
         stack.enter_context(without_local_deliveries(endpoints.sink))
-        shown = self._shown(endpoints, prepared)
+        shown = self._shown(endpoints, prepared, None if exporter is None else exporter.url)
         # The slow imports go on while the store reads its data.
-        start_service = _load_service(prepared, shown, self._clock)
+        start_service = _load_service(prepared, shown, self._clock, exporter)
         if self._embedded_store:
             self._valkey.wait_ready(self._signals.asked)
         # The next contract's form is the strict one.
@@ -185,7 +190,7 @@ class _Serve:
     def _store_alive(self) -> bool:
         return not self._embedded_store or self._valkey.alive()
 
-    def _shown(self, endpoints: Endpoints, prepared: _Prepared) -> LocalStack:
+    def _shown(self, endpoints: Endpoints, prepared: _Prepared, metrics: str | None) -> LocalStack:
         settings = prepared.settings
         return LocalStack(
             endpoints=endpoints,
@@ -194,6 +199,7 @@ class _Serve:
             store="embedded Valkey" if self._embedded_store else str(settings.redis_url),
             apis=settings.apis,
             next=settings.next,
+            metrics=metrics,
         )
 
     def _announce(self, shown: LocalStack) -> None:
@@ -213,7 +219,26 @@ class _Serve:
 _StartService = Callable[[ExitStack, StopSignals, list[socket], Callable[[], bool]], HttpServer]
 
 
-def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _StartService:
+def _exporter(stack: ExitStack, settings: Settings, clock: Clock) -> "Exporter | None":
+    """What is scraped, if it is to be: it is there before the parts, and until they have stopped.
+
+    Raises:
+        CannotStart: it cannot listen where the settings say.
+    """
+    if settings.metrics_address is None:
+        return None
+    from webrtc_events.telemetry.exporter import Exporter
+
+    exporter = Exporter.of(settings, clock, "worker", "api", "console")
+    if exporter is not None:
+        stack.callback(exporter.stop)
+        exporter.start()
+    return exporter
+
+
+def _load_service(
+    prepared: _Prepared, shown: LocalStack, clock: Clock, exporter: "Exporter | None"
+) -> _StartService:
     """Imports what API and worker need, and returns what starts them once the store is there."""
     from webrtc_events.api.health import in_thread
     from webrtc_events.app import create_app
@@ -230,7 +255,7 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
     def start(
         stack: ExitStack, signals: StopSignals, sockets: list[socket], store_alive: Callable[[], bool]
     ) -> HttpServer:
-        worker = Worker.build(settings, clock)
+        worker = Worker.build(settings, clock, exporter=exporter)
 
         def drain() -> None:
             worker.stop(_DRAIN_S if store_alive() else _DRAIN_WITHOUT_STORE_S)
@@ -246,7 +271,9 @@ def _load_service(prepared: _Prepared, shown: LocalStack, clock: Clock) -> _Star
                 own_sections.append(simulate_section(stack, shown.endpoints, issuer.mint, clock))
         pages[CONSOLE_PATH] = console_pages(worker.watch.store, settings, clock, own_sections)
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
-        app = create_app(settings, clock=clock, pages=pages, checks=checks, watch=worker.watch)
+        app = create_app(
+            settings, clock=clock, pages=pages, checks=checks, watch=worker.watch, exporter=exporter
+        )
         api = HttpServer("API", app, sockets, websockets=True)
         stack.callback(signals.finish, api.stop)
         api.start(clock)

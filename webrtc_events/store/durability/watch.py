@@ -4,7 +4,7 @@ Each process has such a watch. Every second it also looks whether the store lost
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -124,6 +124,11 @@ class StoreWatch:
         return durability_condition(
             self._log.found, nodes=len(self._nodes), required=self._policy.required, lost=lost
         )
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], Condition]]:
+        """All that is looked at, by the words of the metrics."""
+        return {"writes": self.writes, "durability": self.durability, "clock": self.clocks}
 
     def clocks(self) -> Condition:
         """By the latest look."""

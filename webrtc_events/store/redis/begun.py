@@ -109,14 +109,19 @@ class ReadyConnections(KeptConnections):
 class Begun:
     """Commands that were sent, and what has come of them. `close` ends it, whatever came.
 
-    `groups`: the indexes of the commands of each node.
+    `groups`: the indexes of the commands of each node. `sent_s`: when they are sent, by a monotonic clock.
     """
 
     def __init__(
-        self, commands: Sequence[Command], groups: Mapping[Node, list[int]], connections: Mapping[Node, Any]
+        self,
+        commands: Sequence[Command],
+        groups: Mapping[Node, list[int]],
+        connections: Mapping[Node, Any],
+        sent_s: float,
     ) -> None:
         self.commands = commands
         self.groups = groups
+        self.sent_s = sent_s
         self._parts = [
             _Part(node, connections[node], [commands[index] for index in indexes])
             for node, indexes in groups.items()

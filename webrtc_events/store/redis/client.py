@@ -14,10 +14,13 @@ import redis
 from redis.commands import CoreCommands
 from redis.exceptions import MovedError, RedisError, ResponseError
 
+from webrtc_events.core.clock import Clock, SystemClock
+from webrtc_events.core.histogram import SharedHistogram
 from webrtc_events.store.redis.begun import Begun, ReadyConnections
 from webrtc_events.store.redis.exchange import SCRIPTS, Answers, Command, Exchange
 from webrtc_events.store.redis.kept_connections import KeptConnections, drop
 from webrtc_events.store.redis.topology import Node, Nodes
+from webrtc_events.telemetry.families import ROUND_TRIP_BOUNDS_S
 
 __all__ = ["Batch", "Client"]
 
@@ -38,10 +41,14 @@ class Client(_RedisCommands):  # type: ignore[misc]
     A command whose connection breaks is sent again, once and at once: a connection that the store
     closed while idle is replaced, and a store that is down is reported quickly. So each command
     must be safe to repeat. One that is not answered in time is not sent again.
+
+    `round_trips`: how long it took until all nodes that were asked together had answered, or were given up.
     """
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: Nodes, clock: Clock | None = None) -> None:
         self.nodes = nodes
+        self.round_trips = SharedHistogram(ROUND_TRIP_BOUNDS_S)
+        self._now_s = (clock or SystemClock()).monotonic
         self._ready = ReadyConnections()
         self._kept = KeptConnections()
         # Of the nodes, when connections were last kept for them alone.
@@ -136,7 +143,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
                 return None
             connections[node] = connection
         try:
-            return Begun(commands, groups, connections)
+            return Begun(commands, groups, connections, self._now_s())
         except BaseException:
             for node, connection in connections.items():
                 drop(node, connection)
@@ -175,6 +182,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
             results: Mapping[Node, Answers | RedisError]
             if begun is not None and round_ == 0:
                 groups, results = begun.groups, begun.results()
+                self.round_trips.observe(self._now_s() - begun.sent_s)
             else:
                 groups = self._by_node(commands, left, answers)
                 sent = {node: [commands[index] for index in indexes] for node, indexes in groups.items()}
@@ -219,6 +227,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
         """Sends to every node before it listens to any. A node's answers, or why it gave none."""
         found: dict[Node, Answers | RedisError] = {}
         under_way: list[Exchange] = []
+        sent_s = self._now_s()
         try:
             for node, commands in groups.items():
                 try:
@@ -238,6 +247,8 @@ class Client(_RedisCommands):  # type: ignore[misc]
                     self._kept.keep(exchange.node, exchange.connection)
                 else:
                     drop(exchange.node, exchange.connection)
+        if groups:
+            self.round_trips.observe(self._now_s() - sent_s)
         return found
 
     def _connection(self, node: Node) -> Any:

@@ -1,0 +1,44 @@
+"""A sink breaks: Prometheus sees it in the metrics of a `serve`, and an alert fires until it is mended."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.harness.commands import Running, eventually
+from tests.harness.prometheus import prometheus
+from tests.harness.scrapes import metrics_url, scrape
+from tests.local.test_failing_sink import Stack
+from webrtc_events.core.model import EventType
+from webrtc_events.local.demo.http_client import HttpClient
+
+ALERT = "WebrtcEventsSinkUnreachable"
+
+
+@pytest.mark.slow
+def test_a_broken_sink_fires_its_alert_which_resolves_once_the_sink_is_well(
+    start_serve: Callable[..., Running], data: Path, api: HttpClient, sink_client: HttpClient, tmp_path: Path
+) -> None:
+    serve = start_serve(WEBRTC_EVENTS_METRICS_ADDRESS="127.0.0.1:0")
+    url = metrics_url(lambda: serve.output)
+    assert url is not None
+    stack = Stack(serve, data, api, sink_client)
+    stack.behave("broken", "drop")
+    with prometheus(tmp_path / "prometheus", url.split("/")[2]) as watching:
+        assert len(watching.rules()) == 25
+        stack.subscribe("broken")
+        # Nothing is wrong but for the store: a `serve` has no memory limit, and says nothing of it.
+        assert watching.firing() == set()
+        stack.ring("broken")
+        eventually(lambda: ALERT in watching.firing(), 60)
+        (alert,) = watching.rules()[ALERT]["alerts"]
+        assert alert["labels"]["severity"] == "ticket"
+        assert alert["annotations"]["summary"] == (
+            "Hosts of sinks do not answer: 1, each as often as workers know it."
+        )
+        sink_client.expect({204}, "DELETE", f"{stack.endpoints.sink}/_behaviours")
+        eventually(lambda: ALERT not in watching.firing(), 120)
+    found = scrape(url)
+    assert found("circuits", state="open") == 0
+    assert found("retries_total", reason="connect") >= 1
+    assert found("deliveries_total", type=EventType.SESSION_INVITATION.rpartition(".")[2]) == 1
