@@ -7,6 +7,7 @@ import redis
 
 from tests.delivery.conftest import DispatcherDriver
 from tests.harness.sinks import Received
+from webrtc_events.core.activity import Activity
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.claims import Claims
 from webrtc_events.store.keys import partition_of
@@ -22,6 +23,11 @@ def sequence(requests: Sequence[Received]) -> list[Any]:
     """The sequence numbers received, an end by its reason."""
     data = [request.json["data"] for request in requests]
     return [fields.get("sequenceNumber", fields.get("terminationReason")) for fields in data]
+
+
+def nonzero(activity: Activity) -> dict[str, int]:
+    """What was counted, by name."""
+    return {name: count for name, count in activity.values().items() if count}
 
 
 def dead_letters(raw_store: "redis.Redis") -> list[tuple[str, str]]:

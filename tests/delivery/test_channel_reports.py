@@ -9,7 +9,7 @@ import redis
 
 from tests.conftest import servers_of
 from tests.delivery.conftest import DispatcherDriver
-from tests.delivery.deliveries import BreaksAtSettle, Make, P, dead_letters
+from tests.delivery.deliveries import BreaksAtSettle, Make, P, dead_letters, nonzero
 from tests.harness.builders import append, invitation, with_claims
 from tests.harness.channels import BASE, events_of, listening, new_channel, sequence_of
 from tests.store.call_notes import recorder_of
@@ -102,7 +102,7 @@ def test_above_the_watermark_nothing_is_delivered_in_figures_log_and_trace_until
     full(0)
     driver.run(rounds=2_000)
     assert sequence_of(events_of(store, channel, P)) == [1, 2]
-    assert activity == Activity(delivered=2)
+    assert nonzero(activity) == {"delivered": 2}
     assert len(delivered_lines(caplog)) == 2
     assert outcomes_traced(store, recorder) == [("delivered", "")] * 2
 
@@ -157,7 +157,7 @@ def test_a_settle_that_is_repeated_is_counted_once(
     append(store, invitation(1), invitation(2), invitation(3))
     driver.run()
     assert sequence_of(events_of(store, channel, P)) == [1, 2, 3]
-    assert activity == Activity(delivered=3)
+    assert nonzero(activity) == {"delivered": 3}
     assert outcomes_traced(store, recorder) == [("delivered", "")] * 3
 
 
@@ -177,7 +177,7 @@ def test_what_was_for_a_channel_that_is_gone_is_given_up_and_never_delivered(
     store.channel_logs.remove(channel.id, [P.number])
     driver.run()
     assert [reason for reason, _ in dead_letters(raw_store)] == ["subscription_ended"] * 2
-    assert activity == Activity(given_up=2, ended=1)
+    assert nonzero(activity) == {"given_up": 2, "ended": 1}
     assert activity.drops == {"subscription_ended": 2}
     assert delivered_lines(caplog) == []
     assert outcomes_traced(store, recorder) == [("drop", "subscription_ended")] * 2

@@ -7,6 +7,7 @@ import redis
 
 from tests.delivery.asking import agreeing, allowing, asked
 from tests.delivery.conftest import DispatcherDriver
+from tests.delivery.deliveries import nonzero
 from tests.delivery.test_worker import build
 from tests.harness.builders import append, created, invitation
 from tests.harness.sinks import Answer, RecordingSink
@@ -161,10 +162,6 @@ def test_a_worker_says_which_of_its_hosts_do_not_answer_and_leaves_when_it_stops
     eventually(unreachable, "the worker says that the host does not answer")
     worker.stop()
     assert store.processes.read().reports == {}
-
-
-def nonzero(activity: Activity) -> dict[str, int]:
-    return {name: count for name, count in activity.values().items() if count}
 
 
 def _hang_up(_: object) -> Answer:
