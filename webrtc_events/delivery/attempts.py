@@ -74,12 +74,12 @@ class Attempts:
             self._activity.attempt_s.observe(reply.elapsed_ms / 1000)
         if is_delivered(reply) and not task.is_handshake:
             task.result = SinkResult.DELIVERED
-            task.note_delivered(reply.status, reply.elapsed_ms, now_s)
+            age_ms = task.note_delivered(reply.status, reply.elapsed_ms, now_s)
             if self._notes is not None:
                 self._notes.add(task, DELIVERED, reply.status, reply.elapsed_ms, now_s)
             self._delivered += 1
             self._activity.deliveries[task.event_type] += 1
-            self._activity.delivery_s.observe(task.age_s(now_s))
+            self._activity.delivery_s.observe(age_ms / 1000)
             if self._log_every and self._delivered % self._log_every == 0:
                 line = task.delivered_line(reply.status, reply.elapsed_ms, now_s, self._shown(task.host))
                 # The rest of it are numbers, and words of this service.
