@@ -14,11 +14,11 @@ __all__ = ["AttemptReport"]
 class AttemptReport:
     """`fields`: of its line in the log. `note`: None where no trace is kept.
 
-    `type`: of its event, which was accepted `age_s` seconds before.
+    `type`: of its event, which was accepted `age_ms` before.
     """
 
     outcome: Outcome
     fields: Mapping[str, Any]
     note: TraceNote | None
     type: str
-    age_s: float
+    age_ms: int

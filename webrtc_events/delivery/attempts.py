@@ -82,10 +82,10 @@ class Attempts:
         self._activity.attempt_s.observe(reply.elapsed_ms / 1000)
         if is_delivered(reply) and not task.is_handshake:
             task.result = SinkResult.DELIVERED
-            task.note_delivered(reply.status, reply.elapsed_ms, now_s)
+            age_ms = task.note_delivered(reply.status, reply.elapsed_ms, now_s)
             if self._notes is not None:
                 self._notes.add(task, DELIVERED, reply.status, reply.elapsed_ms, now_s)
-            if self._count_delivered(task.event_type, task.age_s(now_s)):
+            if self._count_delivered(task.event_type, age_ms):
                 self._log_delivered(task, reply.status, reply.elapsed_ms, now_s)
             return task.apply(DELIVERED)
         outcome = self._decide(task, reply, now_s)
@@ -110,7 +110,7 @@ class Attempts:
         outcome = task.fitting(outcome, self._mask)
         record = task.note(outcome, status, elapsed_ms or 0, now_s)
         note = None if self._notes is None else self._notes.note(task, outcome, status, elapsed_ms, now_s)
-        report = AttemptReport(outcome, record, note, task.event_type, task.age_s(now_s))
+        report = AttemptReport(outcome, record, note, task.event_type, record["at"] - task.item.accepted_ms)
         if task.channel:
             task.reports.append(report)
         else:
@@ -120,10 +120,10 @@ class Attempts:
     def stored(self, task: DeliveryTask, now_s: float) -> bool:
         """The task's event is for the log of its channel; True if the claim goes on with the next."""
         task.result = SinkResult.DELIVERED
-        task.note_delivered(_STORED_STATUS, 0, now_s)
+        age_ms = task.note_delivered(_STORED_STATUS, 0, now_s)
         fields = task.attempt_fields(DELIVERED, _STORED_STATUS, 0, now_s)
         note = None if self._notes is None else self._notes.note(task, DELIVERED, _STORED_STATUS, 0, now_s)
-        task.reports.append(AttemptReport(DELIVERED, fields, note, task.event_type, task.age_s(now_s)))
+        task.reports.append(AttemptReport(DELIVERED, fields, note, task.event_type, age_ms))
         return task.apply(DELIVERED)
 
     def report(self, reports: Iterable[AttemptReport]) -> None:
@@ -133,7 +133,7 @@ class Attempts:
             if self._notes is not None and report.note is not None:
                 self._notes.record(report.note)
             if isinstance(outcome, Delivered):
-                if self._count_delivered(report.type, report.age_s):
+                if self._count_delivered(report.type, report.age_ms):
                     self._lines.add(logging.INFO, "attempt", report.fields)
                 continue
             level = logging.INFO if isinstance(outcome, Agreed) else logging.WARNING
@@ -155,11 +155,11 @@ class Attempts:
             case Refused():
                 activity.validations["refused"] += 1
 
-    def _count_delivered(self, event_type: str, age_s: float) -> bool:
-        """Whether this one is logged. `age_s`: since the event was accepted."""
+    def _count_delivered(self, event_type: str, age_ms: int) -> bool:
+        """Whether this one is logged. `age_ms`: since the event was accepted."""
         self._delivered += 1
         self._activity.deliveries[event_type] += 1
-        self._activity.delivery_s.observe(age_s)
+        self._activity.delivery_s.observe(age_ms / 1000)
         return bool(self._log_every) and self._delivered % self._log_every == 0
 
     def _log_delivered(self, task: DeliveryTask, status: int, elapsed_ms: int, now_s: float) -> None:

@@ -88,10 +88,6 @@ class DeliveryTask:
         """What is left until its event's deadline; may be negative."""
         return self.item.deadline_ms - now_ms
 
-    def age_s(self, now_s: float) -> float:
-        """How long ago its event was accepted, by the store's time."""
-        return max(0, self.now_ms(now_s) - self.item.accepted_ms) / 1000
-
     def fitting(self, outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
         """What the outcome comes to for this item. Its detail, which is kept and logged, is masked."""
         if self.item.end and (
@@ -131,17 +127,20 @@ class DeliveryTask:
             "correlator": self.correlator,
         }
 
-    def note_delivered(self, status: int, elapsed_ms: int, now_s: float) -> None:
-        """The same of an event that was delivered. Most attempts are such."""
+    def note_delivered(self, status: int, elapsed_ms: int, now_s: float) -> int:
+        """The same of an event that was delivered. Most attempts are such. Returns its age, ms."""
+        item, at_ms = self.item, self.now_ms(now_s)
+        age_ms = at_ms - item.accepted_ms
         if self.attempt > 1:
             self.note(DELIVERED, status, elapsed_ms, now_s)
-            return
+            return age_ms
         kind = self.event_type.rpartition(".")[2]
         run = self.attempts[-1] if self.attempts else None
         if not isinstance(run, DeliveredRun) or run.status != status or run.type != kind:
             run = DeliveredRun(self.claim.subscription_id, self.host, kind, status)
             self.attempts.append(run)
-        run.add(self.item.event_number, elapsed_ms, self.now_ms(now_s), self.correlator)
+        run.add(item.event_number, elapsed_ms, at_ms, self.correlator)
+        return age_ms
 
     def delivered_line(self, status: int, elapsed_ms: int, now_s: float, host: str) -> str:
         """How it is logged; `host` as it is shown there."""

@@ -1,6 +1,6 @@
 """Requests that a process answered, by operation: how many with which status, and how long they took."""
 
-from webrtc_events.core.histogram import SharedHistogram
+from webrtc_events.core.histogram import Histogram
 from webrtc_events.telemetry.families import HTTP_BOUNDS_S, UNKNOWN
 
 __all__ = ["RequestCounts"]
@@ -15,7 +15,7 @@ class RequestCounts:
     def __init__(self, operations: "frozenset[str]") -> None:
         self._operations = operations | {UNKNOWN}
         self.answered: dict[tuple[str, ...], float] = {}
-        self.seconds: dict[str, SharedHistogram] = {}
+        self.seconds: dict[str, Histogram] = {}
 
     def note(self, operation: str, status: int, seconds: float) -> None:
         """The head of the answer is being sent, `seconds` after the request came."""
@@ -25,5 +25,5 @@ class RequestCounts:
         self.answered[key] = self.answered.get(key, 0) + 1
         histogram = self.seconds.get(operation)
         if histogram is None:
-            histogram = self.seconds[operation] = SharedHistogram(HTTP_BOUNDS_S)
+            histogram = self.seconds[operation] = Histogram(HTTP_BOUNDS_S)
         histogram.observe(seconds)
