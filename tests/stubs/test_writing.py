@@ -19,9 +19,11 @@ from tests.harness.issuer import AUDIENCE, Issuer, SigningKeyPair
 from tests.stubs.documents import RENEWAL, ROOT, THINGS, extended, loaded, stubs, written
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, connexion_app
+from webrtc_events.api.cors import Origins
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes
+from webrtc_events.api.websockets import WebSockets
 from webrtc_events.contract.documents import load_public, read_document
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import SystemClock
@@ -77,7 +79,13 @@ def things(folder: Path, issuer: Issuer) -> Iterator[Server]:
     routes = Routes(api, [contract], {contract.base_path: contract.document}, {}, {})
     correlator = load_public().validator("XCorrelator")
     middleware = Middleware(
-        routes, lifespan=api, correlator=correlator, failures=failures, limits={}, default_limit=1000
+        routes,
+        lifespan=api,
+        websockets=WebSockets({}, Origins([]), failures),
+        correlator=correlator,
+        failures=failures,
+        limits={},
+        default_limit=1000,
     )
     with serving(middleware, issuer) as running:
         yield running

@@ -48,7 +48,7 @@ _logger.setLevel(logging.WARNING)
 
 
 class _Connection(ServerProtocol):
-    """Refuses handshakes as all that is refused. With 500 uvicorn means one that is under way when it stops."""
+    """Refuses handshakes as all is refused. By 500 uvicorn means one that is under way when it stops."""
 
     def reject(self, status: Any, text: str) -> Response:
         response = super().reject(status, text)
