@@ -4,8 +4,10 @@ import dataclasses
 import json
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPResponse
+from threading import Event
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from tests.harness.event_sockets import SUBPROTOCOL, SocketReader, offers
 from tests.harness.issuer import Issuer
 from tests.harness.valkeys import eventually
 from webrtc_events.core.settings import Settings
+from webrtc_events.store.channel_records import ChannelRecords
 
 NOWHERE = "0" * 32
 KEY = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
@@ -48,9 +51,9 @@ def asked(service: Stack, *headers: str, path: str, method: str = "GET") -> byte
 def answered(service: Stack, request: bytes) -> tuple[HTTPResponse, bytes]:
     with connect(service.api) as client:
         client.sendall(request)
-        response = HTTPResponse(client)
-        response.begin()
-        return response, response.read()
+        with HTTPResponse(client) as response:
+            response.begin()
+            return response, response.read()
 
 
 def path_of(channel: Channel) -> str:
@@ -278,11 +281,35 @@ def test_a_handshake_may_come_behind_another_request(service: Stack) -> None:
     )
     with connect(service.api) as client:
         client.sendall(asked(service, path="/healthz") + handshake)
-        for status in (200, 101):
-            response = HTTPResponse(client)
-            response.begin()
-            assert response.status == status
-            response.read() if status == 200 else None
+        received = b""
+        while b"HTTP/1.1 101 " not in received:
+            piece = client.recv(65_536)
+            assert piece, received
+            received += piece
+        assert received.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_handshake_that_is_under_way_when_the_server_stops_is_to_be_made_again(
+    service: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = service.make()
+    get, asked_for, go_on = ChannelRecords.get, Event(), Event()
+
+    def wait(*args: Any) -> Any:
+        asked_for.set()
+        assert go_on.wait(20)
+        return get(*args)
+
+    monkeypatch.setattr(ChannelRecords, "get", wait)
+    with ThreadPoolExecutor(2) as threads:
+        refused = threads.submit(refusal, service, path_of(channel))
+        assert asked_for.wait(20)
+        stopped = threads.submit(service.stop_api)
+        try:
+            assert refused.result(20) == (503, "UNAVAILABLE")
+        finally:
+            go_on.set()
+        stopped.result(20)
 
 
 def test_readers_are_requests_of_their_channels_client(service_with: Callable[..., Stack]) -> None:

@@ -177,11 +177,31 @@ def test_several_logs_are_read_in_one_round_trip(store: Store, sent: list[int]) 
     channels = [new_channel(store) for _ in range(3)]
     for channel in channels[:2]:
         listening(store, channel)
-    sent.clear()
     positions = [LogPosition(channel.id, P.number, None) for channel in channels]
+    # The store has the script from here on.
+    store.channel_logs.read(positions)
+    sent.clear()
     found = store.channel_logs.read([*positions, positions[0]])
     assert [type(page).__name__ for page in found] == ["LogPage", "LogPage", "LogsGone", "LogPage"]
     assert sent == [1]
+
+
+def test_several_acknowledgements_go_in_one_round_trip(store: Store, sent: list[int]) -> None:
+    first, second, gone = (new_channel(store) for _ in range(3))
+    for channel in (first, second):
+        listening(store, channel)
+    # Of another partition, of none that there is, of a channel without a log.
+    asked = [
+        (first.id, {P.number: 0, 60_000: 1}),
+        (second.id, {P.number: 0}),
+        (gone.id, {P.number: 3}),
+        ("x", {}),
+    ]
+    store.channel_logs.acknowledge_some(asked)
+    sent.clear()
+    assert store.channel_logs.acknowledge_some(asked) == [None] * 4
+    # Of the three logs, in one pipeline.
+    assert sent == [3]
 
 
 def test_a_log_that_cannot_be_read_has_nothing_new_and_harms_no_other(

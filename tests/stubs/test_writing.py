@@ -19,9 +19,11 @@ from tests.harness.issuer import AUDIENCE, Issuer, SigningKeyPair
 from tests.stubs.documents import RENEWAL, ROOT, THINGS, extended, loaded, stubs, written
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, connexion_app
+from webrtc_events.api.cors import Origins
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.routes import Routes
+from webrtc_events.api.websockets import WebSockets
 from webrtc_events.contract.documents import load_public, read_document
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import SystemClock
@@ -80,11 +82,12 @@ def things(folder: Path, issuer: Issuer) -> Iterator[Server]:
     middleware = Middleware(
         routes,
         lifespan=api,
+        websockets=WebSockets({}, Origins([]), failures),
         correlator=correlator,
         failures=failures,
         limits={},
         default_limit=1000,
-        requests=RequestCounts(frozenset()),
+        counts=RequestCounts(frozenset()),
         clock=SystemClock(),
     )
     with serving(middleware, issuer) as running:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import uuid
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -19,7 +20,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from webrtc_events.api.responses import error_info
-from webrtc_events.core.errors import InvalidArgument
+from webrtc_events.core.errors import InvalidArgument, Unavailable
 
 __all__ = ["WebSocketProtocol"]
 
@@ -39,6 +40,7 @@ _CLOSE_S = 5.0
 _DROP_S = 1.0
 
 _TOO_SLOW = 4408
+_NOT_VALID = "The WebSocket handshake is not valid."
 
 # The library would write heads at the level DEBUG, and tokens with them; and a line about each connection.
 _logger = logging.getLogger(__name__)
@@ -46,12 +48,12 @@ _logger.setLevel(logging.WARNING)
 
 
 class _Connection(ServerProtocol):
-    """Refuses handshakes as all that is refused."""
+    """Refuses handshakes as all is refused. By 500 uvicorn means one that is under way when it stops."""
 
     def reject(self, status: Any, text: str) -> Response:
         response = super().reject(status, text)
-        error = InvalidArgument("The WebSocket handshake is not valid.")
-        response.status_code, response.reason_phrase = error.status, "Bad Request"
+        error = Unavailable() if status >= HTTPStatus.INTERNAL_SERVER_ERROR else InvalidArgument(_NOT_VALID)
+        response.status_code, response.reason_phrase = error.status, HTTPStatus(error.status).phrase
         response.body = json.dumps(error_info(error)).encode()
         del response.headers["Content-Type"], response.headers["Content-Length"]
         response.headers["Content-Type"] = "application/json"
