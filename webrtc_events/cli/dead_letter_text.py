@@ -11,7 +11,7 @@ from webrtc_events.delivery.cloud_event import EventFormats, build_event
 from webrtc_events.store.dead_letters import DeadLetter
 from webrtc_events.store.outbox_entries import referred_payload
 
-__all__ = ["HEADING", "as_text", "in_full", "row", "summary"]
+__all__ = ["HEADING", "as_sent", "as_text", "in_full", "row", "summary"]
 
 _ROW = "{:<24}  {:<23}  {:<18}  {:<20}  {}"
 HEADING = _ROW.format("LETTER", "GIVEN UP AT", "TYPE", "REASON", "EVENT")
@@ -57,7 +57,7 @@ def in_full(
     settings: Settings,
 ) -> dict[str, Any]:
     """With the event as it would be sent, and what is wrong with it."""
-    event, fault = _as_sent(letter, subscription, settings)
+    event, fault = as_sent(letter, subscription, EventFormats.of(settings), settings.source)
     return {
         **summary(letter),
         "subscriptionStatus": "not kept any more" if subscription is None else subscription.status,
@@ -81,13 +81,14 @@ def as_text(whole: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _as_sent(
-    letter: DeadLetter, subscription: Subscription | None, settings: Settings
+def as_sent(
+    letter: DeadLetter, subscription: Subscription | None, formats: EventFormats, source: str
 ) -> tuple[dict[str, Any] | None, str | None]:
+    """The event of a dead letter as it would be sent, and what is wrong with it; None: there is no such."""
     contract = ContractVersion.V0_2 if subscription is None else subscription.contract
     # Whose it is is not known without its subscription.
     client = "" if subscription is None else subscription.client
-    form = EventFormats.of(settings).get(contract, client)
+    form = formats.get(contract, client)
     if form is None:
         return None, f"its contract {contract!r} is not known to this release"
     if letter.item is None:
@@ -95,7 +96,7 @@ def _as_sent(
     if referred_payload(letter.entry) is not None:
         return None, letter.detail
     try:
-        event = build_event(letter.item, letter.subscription_id, source=settings.source, strict=form.strict)
+        event = build_event(letter.item, letter.subscription_id, source=source, strict=form.strict)
     except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         return None, f"its entry cannot be read: {error!r}"
     fault = form.validator.first_fault(event)

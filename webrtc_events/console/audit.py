@@ -5,7 +5,7 @@ import logging
 from flask import g
 
 from webrtc_events.console.access import Operator
-from webrtc_events.core.one_line import key_values
+from webrtc_events.core.change_log import change_text
 
 __all__ = ["current_operator", "record_change"]
 
@@ -19,9 +19,5 @@ def current_operator() -> Operator:
 
 
 def record_change(action: str, result: str, **subject: str) -> None:
-    """`change by=alice action=end subscription=5d41…-2a result=ended`.
-
-    `subject` says what was changed. It holds no personal data: give a pseudonym.
-    """
-    fields = {"by": current_operator().name, "action": action, **subject, "result": result}
-    log.info("change %s", key_values(fields))
+    """See `change_text`."""
+    log.info("%s", change_text(current_operator().name, action, result, **subject))

@@ -1,7 +1,7 @@
 """Hosts as all workers and the store see them, the worst first."""
 
-from webrtc_events.console.overview.sink_hosts import MAX_SHOWN, SinkHost, sink_hosts
 from webrtc_events.core.process_report import HostReport, HostState, WorkerReport
+from webrtc_events.services.sink_hosts import MAX_SHOWN, SinkHost, sink_hosts
 from webrtc_events.store.backlog import HostWaiting
 
 
