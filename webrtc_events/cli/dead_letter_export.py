@@ -23,7 +23,7 @@ from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.store.dead_letters import DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetters
 from webrtc_events.store.store import Store
 
-__all__ = ["export_letters"]
+__all__ = ["export_letters", "part_of"]
 
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130
@@ -41,7 +41,7 @@ def export_letters(
         return _run(lines, wanted, sys.stdout, after, "Go on with --after {}.")
     if output.exists():
         raise click.ClickException(f"{output} is there already; remove it, or give another name")
-    part = _part_of(output, wanted)
+    part = part_of(output, wanted)
     with _continued(part) as (file, last):
         if last is not None:
             click.echo(f"{part} is continued after {last}", err=True)
@@ -117,7 +117,7 @@ class _Lines:
         return found, "not kept any more" if found is None else found.status
 
 
-def _part_of(output: Path, wanted: Wanted) -> Path:
+def part_of(output: Path, wanted: Wanted) -> Path:
     """By the filters too: a part of other letters is not continued."""
     digest = hashlib.sha256(json.dumps(astuple(wanted)).encode()).hexdigest()[:8]
     return output.with_name(f"{output.name}.{digest}.part")

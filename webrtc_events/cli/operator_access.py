@@ -34,6 +34,8 @@ def opened_store() -> "Iterator[tuple[Settings, Store]]":
     from webrtc_events.core.settings import Settings
     from webrtc_events.store.store import Store
 
+    # What it says of a store that is away is said once, as the command's error.
+    logging.getLogger("webrtc_events.store.redis.topology").addHandler(logging.NullHandler())
     settings = Settings.from_environ(os.environ)
     store = Store.connect(settings)
     try:

@@ -136,6 +136,7 @@ def _trace(view: "SessionView", document: dict[str, Any]) -> Iterator[str]:
     from webrtc_events.console.calls.call_facts import call_facts, parties
     from webrtc_events.console.ladder.building import build_ladder
     from webrtc_events.console.ladder.entries import read_entries
+    from webrtc_events.console.ladder.wording import count
 
     if view.call is None:
         yield "No trace of it is kept: WEBRTC_EVENTS_CALL_TRACES was off, or its time is over."
@@ -144,6 +145,6 @@ def _trace(view: "SessionView", document: dict[str, Any]) -> Iterator[str]:
     facts = [*parties(document["trace"]["entries"]), *call_facts(items)]
     yield from labelled([(fact.label.lower(), fact.value) for fact in facts])
     if view.call.damaged:
-        yield f"{view.call.damaged} entries of its trace cannot be read"
+        yield f"{count(view.call.damaged, 'entry', 'entries')} of its trace cannot be read"
     yield ""
     yield from ladder_lines(build_ladder(items), width())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from webrtc_events.core.settings import Settings
     from webrtc_events.store.store import Store
 
-__all__ = ["bench"]
+__all__ = ["bench", "local_environ_of"]
 
 _INTERRUPTED: Final = 130
 
@@ -73,7 +73,7 @@ def bench(
 
     clock = SystemClock()
     data = data_directory(data_dir)
-    environ = _local_environ(data, clock) if is_local else os.environ
+    environ = local_environ_of(data, clock) if is_local else os.environ
     settings = Settings.from_environ(environ)
     store = Store.connect(settings)
     try:
@@ -91,7 +91,7 @@ def bench(
         sys.exit(_INTERRUPTED)
 
 
-def _local_environ(data: Path, clock: "Clock") -> Mapping[str, str]:
+def local_environ_of(data: Path, clock: "Clock") -> Mapping[str, str]:
     """The settings of the `serve` on the data directory."""
     from webrtc_events.cli.local_access import endpoints_of
     from webrtc_events.local.endpoints import Endpoints
