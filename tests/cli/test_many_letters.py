@@ -181,6 +181,9 @@ def test_an_export_has_every_letter_with_its_event(
     again = dead_letters("export", "--output", str(output))
     assert again.returncode == 1
     assert b"is there already" in again.stderr
+    for shown in (dead_letters("list"), dead_letters("show", kept(store)[5])):
+        assert (shown.returncode, b"\x1b" in shown.stdout) == (0, False)
+        assert "\u202e" not in shown.stdout.decode()
     assert len(kept(store)) == 6
 
 

@@ -31,7 +31,7 @@ def sessions(environ: dict[str, str]) -> Any:
 def test_show_has_state_subscriptions_and_the_ladder(
     store: Store, sessions: Any, environ: dict[str, str]
 ) -> None:
-    session = keep(store, played("answered", [failing]))
+    session = keep(store, played("answered", [healthy, failing]))
     made = created(store, event_type=EventType.SESSION_STATUS, session=session)
     store.session_states.record([session_status(1, session=session, registration="r1")])
     done = sessions("show", session)
@@ -47,7 +47,7 @@ def test_show_has_state_subscriptions_and_the_ladder(
     whole = json.loads(sessions("show", session, "--json").stdout)
     assert (whole["status"], whole["isOver"]) == ("Ringing", False)
     assert [found["subscription"] for found in whole["subscriptions"]] == [made.id]
-    assert len(whole["trace"]["entries"]) == len(played("answered", [failing]))
+    assert len(whole["trace"]["entries"]) == len(played("answered", [healthy, failing]))
     revealed = sessions("show", session, "--reveal")
     assert b"+12025550143" in revealed.stdout
     assert b'action="reveal personal data"' in revealed.stderr

@@ -125,7 +125,7 @@ def test_a_store_that_goes_away_in_the_middle_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    made = fill(raw_store, 300)
+    made = fill(raw_store, 1_500)
     pages, whole = 0, SubscriptionSearch.page
 
     def page(*args: Any) -> Any:

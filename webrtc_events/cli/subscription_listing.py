@@ -18,11 +18,13 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.services.subscription_filters import ListFilters
 from webrtc_events.store.store import Store
 from webrtc_events.store.subscription_rows import SubscriptionFilter, SubscriptionRow
-from webrtc_events.store.subscription_search import PAGE, Cursor, SubscriptionPage, SubscriptionSearch
+from webrtc_events.store.subscription_search import Cursor, SubscriptionPage, SubscriptionSearch
 
 __all__ = ["Listing"]
 
 _HEADS: Final = ("SUBSCRIPTION", "STATUS", "TYPE", "CLIENT", "SINK HOST", "SINCE")
+# A page of a console is smaller; a step of the store is the same.
+_AT_ONCE: Final = 500
 _FAILED: Final = 1
 _INTERRUPTED: Final = 130
 _SHORT_MINUTES: Final = 16
@@ -79,7 +81,7 @@ class Listing:
 
     def _rows(self, limit: int | None) -> Iterator[SubscriptionRow]:
         while not self.is_last and (limit is None or self.listed < limit):
-            page = self._page(PAGE if limit is None else min(PAGE, limit - self.listed))
+            page = self._page(_AT_ONCE if limit is None else min(_AT_ONCE, limit - self.listed))
             if page is None:
                 return
             yield from page.rows

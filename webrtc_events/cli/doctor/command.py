@@ -26,7 +26,9 @@ _MAX_TOKEN = 65_536
 
 @click.command()
 @click.option(
-    "--token-file", type=click.File("r"), help="Check the access token in this file, too; `-` reads it."
+    "--token-file",
+    type=click.File("r", errors="replace"),
+    help="Check the access token in this file, too; `-` reads it.",
 )
 @click.option(
     "--sink", metavar="URL", help="Check this sink, too, as a worker would see it; nothing is sent to it."
