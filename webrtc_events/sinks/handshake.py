@@ -17,6 +17,7 @@ from webrtc_events.sinks.curl_options import new_handle, set_pins
 from webrtc_events.sinks.failures import curl_failure
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.resolver import named_host
+from webrtc_events.sinks.transfer import Descriptor
 
 __all__ = ["Handshake", "shake_hands"]
 
@@ -53,7 +54,11 @@ def shake_hands(
         if not policy.allows(where[0]) or where[1] not in policy.ports:
             refused.append(f"{where[0]} port {where[1]} is not an address that sinks may have")
             return pycurl.SOCKET_BAD
-        return socket.socket(family, kind, protocol)
+        try:
+            return Descriptor(socket.socket(family, kind, protocol).detach())
+        except OSError:
+            # A family this host lacks: it fails as a connect fault.
+            return pycurl.SOCKET_BAD
 
     curl = new_handle(limits, ca_file)
     set_option: Callable[[int, Any], None] = curl.setopt
