@@ -1,6 +1,7 @@
 """`webrtc-events subscriptions`, as an operator runs it."""
 
 import json
+import shlex
 import signal
 import subprocess
 import time
@@ -111,7 +112,7 @@ def test_very_many_come_page_by_page_and_a_list_goes_on_where_it_was_cut_off(
     assert found == set(made)
     first = subscriptions("list", "--client", "many", "--limit", "70", "--json")
     assert len(lines_of(first.stdout)) == 70
-    command = first.stderr.decode().splitlines()[-1].split()
+    command = shlex.split(first.stderr.decode().splitlines()[-1])
     assert command[:5] == ["webrtc-events", "subscriptions", "list", "--client", "many"]
     rest = subscriptions(*command[2:], "--json", "--limit", "5")
     both = [line["subscription"] for line in lines_of(first.stdout) + lines_of(rest.stdout)]
@@ -140,7 +141,7 @@ def test_a_store_that_goes_away_in_the_middle_loses_nothing(
     assert listing.run(None, as_json=True) == 1
     printed = capsys.readouterr()
     assert "the store went away" in printed.err
-    after = printed.err.split()[-1]
+    after = shlex.split(printed.err)[-1]
     rest = Listing.begin(store, settings, ListFilters(client="many"), after, reveal=False)
     assert rest.run(None, as_json=True) == 0
     lines = lines_of((printed.out + capsys.readouterr().out).encode())
