@@ -93,6 +93,7 @@ def test_without_a_worker_it_does_not_begin(store: Store, environ: dict[str, str
     assert left_behind(store) == []
 
 
+@pytest.mark.slow
 def test_it_measures_a_serve_and_leaves_nothing(start_serve: Callable[..., Running], data: Path) -> None:
     start_serve()
     options = ["bench", "--local", "--data-dir", str(data), "--seconds", "8", "--json"]
