@@ -125,9 +125,7 @@ def _composed(
     failures = Failures(clock)
     loops = _loops(watch, activity, recorder, clock, owns_watch=given_watch is None)
     contracts = [side.contract for side in served]
-    requests = RequestCounts(
-        frozenset(name for contract in contracts for name in contract.operations) | {OTHER}
-    )
+    requests = _request_counts(contracts)
     if exporter is not None:
         _expose(exporter, activity, requests, watch, readers)
     lifespan = _running(
@@ -148,6 +146,10 @@ def _composed(
     )
     pages_of = [contract.base_path for contract in contracts if contract is not network]
     return Cors(app, pages_of, Origins(settings.cors_origins)) if settings.cors_origins else app
+
+
+def _request_counts(contracts: Iterable[Contract]) -> RequestCounts:
+    return RequestCounts(frozenset(name for contract in contracts for name in contract.operations) | {OTHER})
 
 
 def _websockets(served: Sequence[Api], settings: Settings, failures: Failures) -> WebSockets:

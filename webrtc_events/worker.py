@@ -121,9 +121,7 @@ class Worker:
         dispatcher = Dispatcher(
             store=watch.store,
             sink=sink,
-            writer=NotificationWriter(
-                EventFormats.of(settings), NotificationSettings.of(settings), _signer(settings, clock)
-            ),
+            writer=_writer(settings, clock),
             settings=DispatcherSettings.of(settings),
             clock=clock,
             random=random.random,
@@ -239,6 +237,11 @@ def _log_strict(settings: Settings) -> None:
         # The worker does not know which clients exist: only a reader of the log can notice a misspelt id.
         ids = ", ".join(map(repr, sorted(settings.strict_cloudevents.ids)))
         log.info("session-status goes in the strict form to the clients %s", ids)
+
+
+def _writer(settings: Settings, clock: Clock) -> NotificationWriter:
+    formats = EventFormats.of(settings)
+    return NotificationWriter(formats, NotificationSettings.of(settings), _signer(settings, clock))
 
 
 def _signer(settings: Settings, clock: Clock) -> RequestSigner | None:

@@ -31,6 +31,11 @@ def _local(modules: set[str]) -> set[str]:
     [
         ("worker", "webrtc_events.worker"),
         ("dead-letters list", "webrtc_events.store.dead_letters"),
+        ("dead-letters export", "webrtc_events.cli.dead_letter_export"),
+        ("dead-letters redeliver --all", "webrtc_events.cli.redelivering"),
+        ("subscriptions list", "webrtc_events.services.subscription_filters"),
+        ("sessions show s1", "webrtc_events.services.session_view"),
+        ("sinks list", "webrtc_events.services.figures"),
         ("damaged list", "webrtc_events.store.damaged_records"),
         ("erase --registration r1 --yes", "webrtc_events.store.erasure"),
         ("new-key", "secrets"),
@@ -47,6 +52,17 @@ def test_commands_of_production_import_nothing_of_local(
     assert module in modules
     assert _local(modules) == set()
     assert modules & _EXTRA == set()
+
+
+def test_the_doctor_needs_no_extra(environ: dict[str, str]) -> None:
+    """It ends at once, and tells nobody what it has imported; what it may not import is not there."""
+    missing = f"import sys; sys.modules.update(dict.fromkeys({sorted(_EXTRA | {'authlib'})})); "
+    run = "from webrtc_events.cli.main import main; main(['doctor', '--json'])"
+    done = subprocess.run(
+        [sys.executable, "-c", missing + run], env=clean_environ() | environ, capture_output=True, timeout=60
+    )
+    assert done.stderr == b""
+    assert b"could not be made" not in done.stdout
 
 
 def test_the_console_imports_nothing_of_local_or_delivery(environ: dict[str, str]) -> None:

@@ -25,12 +25,12 @@ def test_an_unreachable_host_has_an_open_circuit_for_as_long_as_it_is() -> None:
     yard = Yard()
     yard.break_off("a")
     yard.later(20)
-    assert unwell(yard) == [HostReport("a", HostState.OPEN, 20.0, 0)]
+    assert unwell(yard) == [HostReport("a", HostState.OPEN, 20.0, 0, limit=1)]
     # The probe.
     permit = yard.acquire("a")
     assert isinstance(permit, Permit)
     yard.later(0.1)
-    assert unwell(yard) == [HostReport("a", HostState.OPEN, 20.1, 1)]
+    assert unwell(yard) == [HostReport("a", HostState.OPEN, 20.1, 1, limit=1)]
     yard.release(permit)
     assert unwell(yard) == []
 
@@ -41,10 +41,10 @@ def test_a_host_that_asks_for_less_is_throttled_until_it_takes_something() -> No
     assert isinstance(permit, Permit)
     yard.release(permit, signal=Throttled(8.0))
     yard.later(3)
-    assert unwell(yard) == [HostReport("a", HostState.THROTTLED, 5.0, 0)]
+    assert unwell(yard) == [HostReport("a", HostState.THROTTLED, 5.0, 0, limit=4)]
     yard.later(5)
     # It has yet to take something.
-    assert unwell(yard) == [HostReport("a", HostState.THROTTLED, 0.0, 0)]
+    assert unwell(yard) == [HostReport("a", HostState.THROTTLED, 0.0, 0, limit=4)]
     yard.warm("a", answers=1)
     assert unwell(yard) == []
 
@@ -68,7 +68,7 @@ def test_an_error_of_a_path_says_nothing_of_the_host() -> None:
 
 def test_a_host_whose_answers_take_longer_than_a_second_is_slow_while_it_is_needed() -> None:
     yard = Yard().warm("a", answers=1, seconds=1.5)
-    assert unwell(yard) == [HostReport("a", HostState.SLOW, 1.5, 0)]
+    assert unwell(yard) == [HostReport("a", HostState.SLOW, 1.5, 0, limit=2)]
     yard.later(61)
     assert unwell(yard) == []
 
@@ -77,7 +77,7 @@ def test_a_slow_host_that_has_yet_to_answer_is_as_slow_as_that_takes() -> None:
     yard = Yard().warm("a", answers=1, seconds=1.5)
     assert isinstance(yard.acquire("a"), Permit)
     yard.later(4)
-    assert unwell(yard) == [HostReport("a", HostState.SLOW, 4.0, 1)]
+    assert unwell(yard) == [HostReport("a", HostState.SLOW, 4.0, 1, limit=2)]
 
 
 def test_the_worst_come_first_and_of_very_many_some_are_named() -> None:

@@ -27,6 +27,8 @@ _GENERATED = "# Generated from the contract by `make types`"
 _ORDER = (
     ROOTS,
     "cli",
+    "cli/doctor",
+    "cli/bench",
     "local",
     "local/stack",
     "local/sink",

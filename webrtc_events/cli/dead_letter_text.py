@@ -6,16 +6,19 @@ from typing import Any
 
 from webrtc_events.core.clock import format_time
 from webrtc_events.core.model import ContractVersion, Subscription
+from webrtc_events.core.plain_text import escaped, printable
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.cloud_event import EventFormats, build_event
 from webrtc_events.store.dead_letters import DeadLetter
 from webrtc_events.store.outbox_entries import referred_payload
 
-__all__ = ["HEADING", "as_text", "in_full", "row", "summary"]
+__all__ = ["HEADING", "as_sent", "as_text", "in_full", "row", "summary"]
 
 _ROW = "{:<24}  {:<23}  {:<18}  {:<20}  {}"
 HEADING = _ROW.format("LETTER", "GIVEN UP AT", "TYPE", "REASON", "EVENT")
 
+# Of a line: what others wrote may be longer.
+_MAX_CHARACTERS = 2_000
 # Labels of the members of `in_full`, in order.
 _LABELS = {
     "letter": "letter",
@@ -33,7 +36,8 @@ _LABELS = {
 def row(letter: DeadLetter) -> str:
     given_up = format_time(letter.at_ms).replace("T", " ").removesuffix("Z")
     short_type = "?" if letter.type is None else letter.type.rpartition(".")[2]
-    return _ROW.format(str(letter.id), given_up, short_type, letter.reason, letter.event_id)
+    reason, event = printable(letter.reason, _MAX_CHARACTERS), printable(letter.event_id, _MAX_CHARACTERS)
+    return _ROW.format(str(letter.id), given_up, short_type, reason, event)
 
 
 def summary(letter: DeadLetter) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def in_full(
     settings: Settings,
 ) -> dict[str, Any]:
     """With the event as it would be sent, and what is wrong with it."""
-    event, fault = _as_sent(letter, subscription, settings)
+    event, fault = as_sent(letter, subscription, EventFormats.of(settings), settings.source)
     return {
         **summary(letter),
         "subscriptionStatus": "not kept any more" if subscription is None else subscription.status,
@@ -69,25 +73,29 @@ def in_full(
 
 def as_text(whole: dict[str, Any]) -> str:
     """`in_full` for people."""
-    lines = [f"{label + ':':<14}{whole[name] or '-'}" for name, label in _LABELS.items()]
+    lines = [
+        f"{label + ':':<14}{printable(whole[name] or '-', _MAX_CHARACTERS)}"
+        for name, label in _LABELS.items()
+    ]
     lines += ["", "The event as it would be sent:"]
     if whole["asSent"] is not None:
-        lines.append(json.dumps(whole["asSent"], indent=2, ensure_ascii=False))
+        lines.append(escaped(json.dumps(whole["asSent"], indent=2, ensure_ascii=False)))
     if whole["fault"] is not None:
-        lines.append(f"It cannot be sent: {whole['fault']}")
+        lines.append(printable(f"It cannot be sent: {whole['fault']}", _MAX_CHARACTERS))
     lines += ["", "Recent attempts:", *map(_attempt, whole["attempts"])]
     if not whole["attempts"]:
         lines.append("  none is kept")
     return "\n".join(lines)
 
 
-def _as_sent(
-    letter: DeadLetter, subscription: Subscription | None, settings: Settings
+def as_sent(
+    letter: DeadLetter, subscription: Subscription | None, formats: EventFormats, source: str
 ) -> tuple[dict[str, Any] | None, str | None]:
+    """The event of a dead letter as it would be sent, and what is wrong with it; None: there is no such."""
     contract = ContractVersion.V0_2 if subscription is None else subscription.contract
     # Whose it is is not known without its subscription.
     client = "" if subscription is None else subscription.client
-    form = EventFormats.of(settings).get(contract, client)
+    form = formats.get(contract, client)
     if form is None:
         return None, f"its contract {contract!r} is not known to this release"
     if letter.item is None:
@@ -95,7 +103,7 @@ def _as_sent(
     if referred_payload(letter.entry) is not None:
         return None, letter.detail
     try:
-        event = build_event(letter.item, letter.subscription_id, source=settings.source, strict=form.strict)
+        event = build_event(letter.item, letter.subscription_id, source=source, strict=form.strict)
     except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         return None, f"its entry cannot be read: {error!r}"
     fault = form.validator.first_fault(event)
@@ -106,7 +114,8 @@ def _attempt(attempt: dict[str, Any]) -> str:
     answer = "no answer" if attempt["status"] is None else f"status {attempt['status']}"
     said = " ".join(part for part in (attempt["outcome"], attempt["reason"]) if part)
     detail = f" ({attempt['detail']})" if "detail" in attempt else ""
-    return (
+    said_of_it = (
         f"  {format_time(attempt['at'])}  attempt {attempt['attempt']}: {said}{detail}; "
         f"{answer} in {attempt['ms']} ms, x-correlator {attempt['correlator'] or '-'}"
     )
+    return printable(said_of_it, _MAX_CHARACTERS)

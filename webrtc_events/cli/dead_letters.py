@@ -1,41 +1,29 @@
-"""`webrtc-events dead-letters`: lists, shows, redelivers and removes events that were given up."""
+"""`webrtc-events dead-letters`: lists, shows, redelivers, exports and removes events that were given up."""
 
 import json
-import re
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from webrtc_events.cli.dead_letter_choice import Wanted, check_choice, chosen, filter_options, letter_id_of
 from webrtc_events.cli.error_handling import handle_cli_errors
-from webrtc_events.cli.options import config_option, read_settings
+from webrtc_events.cli.operator_access import opened_store
+from webrtc_events.cli.options import config_option
 
 if TYPE_CHECKING:
     from webrtc_events.core.model import Subscription
-    from webrtc_events.core.settings import Settings
-    from webrtc_events.store.dead_letters import (
-        DeadLetter,
-        DeadLetterFilter,
-        DeadLetterId,
-        DeadLetters,
-    )
+    from webrtc_events.store.dead_letters import DeadLetter, DeadLetters
     from webrtc_events.store.store import Store
 
 __all__ = ["dead_letters"]
 
-_PREFIX = "org.camaraproject.webrtc-events.v0."
-_TYPES = ["session-invitation", "session-status", "registration-ends", "subscription-ended"]
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
 
 @click.group()
 def dead_letters() -> None:
-    """List, show, redeliver and remove events that were given up.
+    """List, show, redeliver, export and remove events that were given up.
 
     An event becomes a dead letter when its deadline passes, its sink refuses it, its outbox is
     full, or its subscription ends first. The service removes a dead letter after
@@ -48,79 +36,13 @@ def dead_letters() -> None:
       webrtc-events dead-letters list --since 2h
       webrtc-events dead-letters show 42-1763900000000-0
       webrtc-events dead-letters redeliver 42-1763900000000-0
+      webrtc-events dead-letters export --since 1d --output lost.ndjson
       webrtc-events dead-letters purge --reason refused
     """
 
 
-@dataclass
-class _Wanted:
-    """Filters as they were given; `since` is a time, or a span before now."""
-
-    subscription: str | None
-    registration: str | None
-    reason: str | None
-    type: str | None
-    since: str | None
-
-    @property
-    def anything(self) -> bool:
-        return any((self.subscription, self.registration, self.reason, self.type, self.since))
-
-    def filter(self, now_ms: int) -> "DeadLetterFilter":
-        from webrtc_events.core.model import EventType
-        from webrtc_events.store.dead_letters import DeadLetterFilter
-
-        return DeadLetterFilter(
-            subscription=self.subscription,
-            registration=self.registration,
-            reason=self.reason,
-            type=None if self.type is None else EventType(_PREFIX + self.type),
-            since_ms=0 if self.since is None else _since_ms(self.since, now_ms),
-        )
-
-
-def _since_ms(text: str, now_ms: int) -> int:
-    from webrtc_events.core.clock import parse_time
-
-    span = re.fullmatch(r"(\d{1,9})([smhd])", text)
-    if span is not None:
-        return max(0, now_ms - int(span[1]) * _UNIT_S[span[2]] * 1000)
-    try:
-        return max(0, parse_time(text))
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is neither a span like 30m, 2h or 7d nor a time like 2026-03-10T09:00:00Z",
-            param_hint="--since",
-        ) from None
-
-
-def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--since", help="Given up since a span before now (30m, 2h, 7d) or a time (RFC 3339)."),
-        click.option("--type", "type_", type=click.Choice(_TYPES), help="Events of this type."),
-        click.option("--reason", help="Given up for this reason, such as deadline_exceeded or refused."),
-        click.option("--registration", help="Of subscriptions to this registration."),
-        click.option("--subscription", help="Of this subscription."),
-    ):
-        command = option(command)
-    return command
-
-
-@contextmanager
-def _opened() -> "Iterator[tuple[Settings, Store, DeadLetters]]":
-    from webrtc_events.store.dead_letters import DeadLetters
-    from webrtc_events.store.store import Store
-
-    settings = read_settings()
-    store = Store.connect(settings)
-    try:
-        yield settings, store, DeadLetters(store)
-    finally:
-        store.close()
-
-
 @dead_letters.command("list")
-@_filters
+@filter_options
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -139,9 +61,11 @@ def list_(limit: int | None, as_json: bool, type_: str | None, **given: Any) -> 
       webrtc-events dead-letters list --reason refused --json | jq -r .subscription | sort | uniq -c
     """
     from webrtc_events.cli.dead_letter_text import HEADING, row, summary
+    from webrtc_events.store.dead_letters import DeadLetters
 
-    wanted = _Wanted(type=type_, **given)
-    with _opened() as (_, _, letters):
+    wanted = Wanted(type=type_, **given)
+    with opened_store() as (_, store):
+        letters = DeadLetters(store)
         found = islice(letters.newest_first(wanted.filter(letters.now_ms())), limit)
         if as_json:
             for letter in found:
@@ -168,8 +92,10 @@ def show(letter_id: str, as_json: bool) -> None:
       webrtc-events dead-letters show 42-1763900000000-0
     """
     from webrtc_events.cli.dead_letter_text import as_text, in_full
+    from webrtc_events.store.dead_letters import DeadLetters
 
-    with _opened() as (settings, store, letters):
+    with opened_store() as (settings, store):
+        letters = DeadLetters(store)
         letter = _existing(letters, letter_id)
         subscription = _subscription_of(store, letter)
         whole = in_full(letter, subscription, letters.attempts(letter), settings)
@@ -189,24 +115,15 @@ def _subscription_of(store: "Store", letter: "DeadLetter") -> "Subscription | No
 def _existing(letters: "DeadLetters", text: str) -> "DeadLetter":
     from webrtc_events.store.redelivery_text import NO_LETTER
 
-    letter = letters.get(_letter_id(text))
+    letter = letters.get(letter_id_of(text))
     if letter is None:
         raise click.ClickException(f"{text}: {NO_LETTER}")
     return letter
 
 
-def _letter_id(text: str) -> "DeadLetterId":
-    from webrtc_events.store.dead_letters import DeadLetterId
-
-    try:
-        return DeadLetterId.parse(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}; `webrtc-events dead-letters list` shows them") from None
-
-
 @dead_letters.command()
 @click.argument("letter_ids", metavar="[LETTER]...", nargs=-1)
-@_filters
+@filter_options
 @click.option("--all", "all_", is_flag=True, help="All dead letters.")
 @config_option
 @handle_cli_errors
@@ -215,48 +132,68 @@ def redeliver(letter_ids: tuple[str, ...], all_: bool, type_: str | None, **give
 
     An event goes to the end of its subscription's outbox, with its former id and a new deadline.
     It does not count towards subscriptionMaxEvents. The same step removes the letter, so that a
-    repeated command sends nothing twice.
+    repeated command sends nothing twice. Ctrl-C stops after the letter under way; run the same
+    command again for the rest.
 
     The command refuses letters of a subscription that has ended, letters whose registration now
-    belongs to somebody else, and events that would be given up again at once. It exits with 1 if
-    it refuses a letter that you named.
+    belongs to somebody else, and events that would be given up again at once. Where an outbox is
+    full, the later letters of its subscription are left too, so that order is kept.
+
+    Exits with 1 if it refuses a letter that you named, or if the store goes away; with 130 after
+    Ctrl-C. Each way it says what was done.
 
     \b
     Examples:
       webrtc-events dead-letters redeliver 42-1763900000000-0
       webrtc-events dead-letters redeliver --subscription 0f6c...-2a
       webrtc-events dead-letters redeliver --reason deadline_exceeded --since 1d
+      webrtc-events dead-letters redeliver --since 2026-03-10T09:00:00Z --until 2026-03-10T10:30:00Z
     """
-    from webrtc_events.store.redelivery_text import NO_LETTER, REDELIVERED, redelivery_text
+    from webrtc_events.cli.redelivering import redeliver_all, redeliver_named
 
-    wanted = _Wanted(type=type_, **given)
-    _check_choice(letter_ids, wanted, all_)
-    results: Counter[str] = Counter()
-    with _opened() as (_, _, letters):
-        for text, letter in _chosen(letters, letter_ids, wanted):
-            result = NO_LETTER if letter is None else redelivery_text(letters.redeliver(letter))
-            results[result] += 1
-            if letter_ids:
-                click.echo(f"{text}: {result}", err=result != REDELIVERED)
-    if not letter_ids:
-        _say_counts(results)
-    if letter_ids and results.keys() - {REDELIVERED}:
-        sys.exit(1)
+    wanted = Wanted(type=type_, **given)
+    check_choice(letter_ids, wanted, all_)
+    with opened_store() as (_, store):
+        status = redeliver_named(store, letter_ids) if letter_ids else redeliver_all(store, wanted)
+    sys.exit(status)
 
 
-def _say_counts(results: "Counter[str]") -> None:
-    from webrtc_events.store.redelivery_text import REDELIVERED
+@dead_letters.command()
+@filter_options
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file, which must not exist; an interrupted export goes on where it stopped.",
+)
+@click.option("--after", metavar="LETTER", help="Only those after this one: goes on where an export stopped.")
+@config_option
+@handle_cli_errors
+def export(output: Path | None, after: str | None, type_: str | None, **given: Any) -> None:
+    """Export dead letters with their events as NDJSON, the oldest first; without filters all of them.
 
-    refused = results.total() - results[REDELIVERED]
-    click.echo(f"{results[REDELIVERED]} redelivered, {refused} refused")
-    for result, count in results.most_common():
-        if result != REDELIVERED:
-            click.echo(f"  {count}: {result}")
+    A line is what `show --json` prints, without the attempts: addresses and names are in clear. A
+    letter that cannot be read is exported with the reason in `fault`. Nothing is removed.
+
+    With --output, the lines go to FILE.<filters>.part, readable by you alone, which becomes FILE
+    when all are in it: a file of the name you gave is whole. The same command after an interruption
+    continues the part. Exits with 1 if the store goes away, with 130 after Ctrl-C.
+
+    \b
+    Examples:
+      webrtc-events dead-letters export --since 1d --output lost.ndjson
+      webrtc-events dead-letters export --reason refused | jq .asSent.data
+    """
+    from webrtc_events.cli.dead_letter_export import export_letters
+
+    wanted = Wanted(type=type_, **given)
+    behind = None if after is None else letter_id_of(after)
+    with opened_store() as (settings, store):
+        sys.exit(export_letters(store, settings, wanted, output, behind))
 
 
 @dead_letters.command()
 @click.argument("letter_ids", metavar="[LETTER]...", nargs=-1)
-@_filters
+@filter_options
 @click.option("--all", "all_", is_flag=True, help="All dead letters.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @config_option
@@ -270,29 +207,14 @@ def purge(letter_ids: tuple[str, ...], all_: bool, yes: bool, type_: str | None,
       webrtc-events dead-letters purge --registration 96eozbrct6g2kw7ybh538sbv --yes
       webrtc-events dead-letters purge --all
     """
-    wanted = _Wanted(type=type_, **given)
-    _check_choice(letter_ids, wanted, all_)
-    with _opened() as (_, _, letters):
+    from webrtc_events.store.dead_letters import DeadLetters
+
+    wanted = Wanted(type=type_, **given)
+    check_choice(letter_ids, wanted, all_)
+    with opened_store() as (_, store):
+        letters = DeadLetters(store)
         if not yes:
-            count = sum(letter is not None for _, letter in _chosen(letters, letter_ids, wanted))
+            count = sum(letter is not None for _, letter in chosen(letters, letter_ids, wanted))
             click.confirm(f"Remove {count} dead letters?", abort=True, err=True)
-        removed = letters.purge(letter.id for _, letter in _chosen(letters, letter_ids, wanted) if letter)
+        removed = letters.purge(letter.id for _, letter in chosen(letters, letter_ids, wanted) if letter)
     click.echo(f"{removed} removed")
-
-
-def _check_choice(letter_ids: tuple[str, ...], wanted: _Wanted, all_: bool) -> None:
-    if sum((bool(letter_ids), wanted.anything, all_)) != 1:
-        raise click.UsageError("Give one of the three: letters, filters, or --all.")
-
-
-def _chosen(
-    letters: "DeadLetters", letter_ids: Iterable[str], wanted: _Wanted
-) -> "Iterator[tuple[str, DeadLetter | None]]":
-    """The letters with their names; None where there is no letter of that name."""
-    if letter_ids:
-        # All are read before the first is acted upon.
-        for text, letter_id in [(text, _letter_id(text)) for text in letter_ids]:
-            yield text, letters.get(letter_id)
-        return
-    for letter in letters.oldest_first(wanted.filter(letters.now_ms())):
-        yield str(letter.id), letter

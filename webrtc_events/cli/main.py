@@ -4,15 +4,20 @@ import os
 
 import click
 
+from webrtc_events.cli.bench.command import bench
 from webrtc_events.cli.console import console
 from webrtc_events.cli.damaged import damaged
 from webrtc_events.cli.dead_letters import dead_letters
+from webrtc_events.cli.doctor.command import doctor
 from webrtc_events.cli.listening import forward, listen
 from webrtc_events.cli.local import demo, publish, serve, sink, token
 from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
+from webrtc_events.cli.sessions import sessions
 from webrtc_events.cli.settings import settings
 from webrtc_events.cli.simulate import simulate
+from webrtc_events.cli.sinks import sinks
 from webrtc_events.cli.stubs import stubs
+from webrtc_events.cli.subscriptions import subscriptions
 from webrtc_events.cli.worker import worker
 
 __all__ = ["main"]
@@ -37,15 +42,23 @@ def main() -> None:
     In production:
       webrtc-events worker            delivers; the API runs under gunicorn
       webrtc-events console           pages for operators: subscriptions, deliveries, dead letters
-      webrtc-events dead-letters      events that were given up: list, show, redeliver, purge
+      webrtc-events subscriptions     of whichever client: list, show, end
+      webrtc-events sessions          what is known of a media session, and its trace: show
+      webrtc-events sinks             hosts of sinks, and what waits for them: list, show
+      webrtc-events dead-letters      events that were given up: list, show, redeliver, export, purge
       webrtc-events damaged           records that cannot be read: list, show, drop, repair
       webrtc-events settings          shows or checks the settings, and where each comes from
       webrtc-events new-key           prints a key for WEBRTC_EVENTS_SECRET_KEY
       webrtc-events rotate-key        seals stored credentials with a new key
       webrtc-events pseudonym VALUE   prints what the logs show for an address or a registration
       webrtc-events erase             removes the data of a registration
+      webrtc-events doctor            looks for what is wrong with this installation
+      webrtc-events bench             measures this installation for a minute
     For authors of contracts:
       webrtc-events stubs SPEC        writes handler stubs; --check compares contract and handlers
+    \b
+    Completion of commands and options, in a shell's start file:
+      eval "$(_WEBRTC_EVENTS_COMPLETE=bash_source webrtc-events)"     (zsh_source, fish_source)
     """
     if os.environ.get("NO_COLOR"):
         # Source: no-color.org. Commands inherit it.
@@ -63,9 +76,14 @@ for command in (
     simulate,
     worker,
     console,
+    subscriptions,
+    sessions,
+    sinks,
     dead_letters,
     damaged,
     settings,
+    doctor,
+    bench,
     new_key,
     rotate_key,
     pseudonym,

@@ -5,7 +5,7 @@ import logging
 from flask import g
 
 from webrtc_events.console.access import Operator
-from webrtc_events.core.log_fields import LogFields
+from webrtc_events.core.change_log import change_fields
 
 __all__ = ["current_operator", "record_change"]
 
@@ -19,9 +19,5 @@ def current_operator() -> Operator:
 
 
 def record_change(action: str, result: str, **subject: str) -> None:
-    """`change by=alice action=end subscription=5d41…-2a result=ended`.
-
-    `subject` says what was changed. It holds no personal data: give a pseudonym.
-    """
-    fields = {"by": current_operator().name, "action": action, **subject, "result": result}
-    log.info("change %s", LogFields(fields))
+    """See `change_fields`."""
+    log.info("change %s", change_fields(current_operator().name, action, result, **subject))

@@ -27,13 +27,15 @@ class HostReport(msgspec.Struct, frozen=True):
     """A host that is not well. `host`: scheme, name and port.
 
     `seconds`: since when it is unreachable (OPEN), for how much longer it gets nothing (THROTTLED), how long
-    its answers take (SLOW). `in_flight`: requests to it that are under way.
+    its answers take (SLOW). `in_flight`: requests to it that are under way. `limit`: how many there may be
+    at the moment, as it answers; None: a release that does not say.
     """
 
     host: str
     state: HostState
     seconds: float
     in_flight: int
+    limit: int | None = None
 
 
 class WorkerReport(msgspec.Struct, frozen=True):

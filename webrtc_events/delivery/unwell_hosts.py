@@ -73,4 +73,4 @@ def _report(host: HostRecord, state: HostState, now_s: float) -> HostReport:
     else:
         throttled = state is HostState.THROTTLED
         seconds = host.health.cool_down_s(now_s) if throttled else host.response_s(now_s)
-    return HostReport(host.name, state, round(seconds, 1), host.requests.count)
+    return HostReport(host.name, state, round(seconds, 1), host.requests.count, host.health.limit)

@@ -22,7 +22,7 @@ from webrtc_events.sinks.curl_options import set_callbacks, set_request, set_tim
 from webrtc_events.sinks.failures import curl_failure
 from webrtc_events.sinks.limits import SinkLimits
 
-__all__ = ["Transfer"]
+__all__ = ["Descriptor", "Transfer"]
 
 # This host's trouble, not that of the peer.
 _NO_SOCKETS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -44,7 +44,7 @@ _GO_ON: Final[int] = pycurl.PREREQFUNC_OK
 _ABORT: Final[int] = pycurl.PREREQFUNC_ABORT
 
 
-class _Descriptor:
+class Descriptor:
     """A new socket on its way to libcurl. pycurl duplicates it, so this one is closed when let go."""
 
     __slots__ = ("_fd",)
@@ -168,7 +168,7 @@ class Transfer:
         # None takes it all; a wrong length makes libcurl drop the connection.
         return None if self.overflow is None else -1
 
-    def on_open(self, _purpose: int, address: Any) -> "_Descriptor | int":
+    def on_open(self, _purpose: int, address: Any) -> "Descriptor | int":
         """libcurl's OPENSOCKETFUNCTION: the address it is about to connect to, parsed.
 
         Source: libcurl, CURLOPT_OPENSOCKETFUNCTION.
@@ -185,7 +185,7 @@ class Transfer:
         self.opened_address = True
         self._on_socket()
         try:
-            return _Descriptor(socket.socket(family, kind, protocol).detach())
+            return Descriptor(socket.socket(family, kind, protocol).detach())
         except OSError as error:
             # Else a family this host lacks: the transfer fails as a connect fault.
             self.no_socket = error.errno in _NO_SOCKETS

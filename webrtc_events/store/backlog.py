@@ -24,10 +24,14 @@ _PORT = re.compile(r":[0-9]+$")
 
 @dataclass(frozen=True, slots=True)
 class HostWaiting:
-    """What waits for a host of sinks."""
+    """What waits for a host of sinks.
+
+    `oldest_ms`: how long ago the oldest of the events that were looked at was accepted; None: not known.
+    """
 
     subscriptions: int
     events: int
+    oldest_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +206,13 @@ def _by_host(looks: Sequence[_Look]) -> dict[str, HostWaiting]:
     """By scheme, name and port, as the host limiter of a worker names them."""
     found: dict[str, HostWaiting] = {}
     for look in looks:
-        for written, subscriptions, events in zip(*[iter(look.hosts)] * 3, strict=True):
+        for written, subscriptions, events, accepted_ms in zip(*[iter(look.hosts)] * 4, strict=True):
             host = f"https://{written.lower()}"
             if not _PORT.search(host):
                 host += ":443"
             former = found.get(host, HostWaiting(0, 0))
-            found[host] = HostWaiting(former.subscriptions + subscriptions, former.events + events)
+            oldest_ms = former.oldest_ms
+            if accepted_ms >= 0:
+                oldest_ms = max(oldest_ms or 0, look.now_ms - accepted_ms, 0)
+            found[host] = HostWaiting(former.subscriptions + subscriptions, former.events + events, oldest_ms)
     return found

@@ -99,13 +99,14 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which letters; None, or 0 ms, filters nothing."""
+    """Which letters; None, or 0 ms, filters nothing. `since_ms` and `until_ms` are included."""
 
     subscription: str | None = None
     registration: str | None = None
     reason: str | None = None
     type: EventType | None = None
     since_ms: int = 0
+    until_ms: int | None = None
 
     def takes(self, letter: DeadLetter) -> bool:
         return (
@@ -169,7 +170,10 @@ class DeadLetters:
             self._filtered(
                 partition,
                 wanted,
-                islice(scans.newest_first(self._redis, partition.dead, wanted.since_ms), max_pages),
+                islice(
+                    scans.newest_first(self._redis, partition.dead, wanted.since_ms, wanted.until_ms),
+                    max_pages,
+                ),
             )
             for partition in self._partitions(wanted)
         ]
@@ -179,11 +183,21 @@ class DeadLetters:
         """Those there are at the start: what is redelivered in between may come back as a new letter."""
         found = [
             self._filtered(
-                partition, wanted, scans.oldest_first(self._redis, partition.dead, wanted.since_ms)
+                partition,
+                wanted,
+                scans.oldest_first(self._redis, partition.dead, wanted.since_ms, wanted.until_ms),
             )
             for partition in self._partitions(wanted)
         ]
         return heapq.merge(*found, key=lambda letter: letter.id.moment)
+
+    def count(self, wanted: DeadLetterFilter) -> int:
+        """How many there are where those that are wanted may be: an upper bound, at once."""
+        with store_errors():
+            pipe = self._redis.pipeline()
+            for partition in self._partitions(wanted):
+                pipe.xlen(partition.dead)
+            return sum(answer for answer in answers_of(pipe) if isinstance(answer, int))
 
     def get(self, letter_id: DeadLetterId) -> DeadLetter | None:
         if letter_id.partition >= self._store.partitions:

@@ -9,6 +9,7 @@ __all__ = [
     "PartitionMismatch",
     "admits_channels",
     "check_partition_count",
+    "made_for",
     "packs_requests",
     "record_partition_count",
     "shares_payloads",
@@ -34,16 +35,23 @@ def check_partition_count(client: Client, partitions: int) -> None:
         PartitionMismatch: it was made for another number.
     """
     with store_errors():
-        made_for = client.get(_MADE_FOR)
-        if made_for is None:
+        count = client.get(_MADE_FOR)
+        if count is None:
             client.set(_SHARES, 1)
             if record_partition_count(client, partitions):
                 log.info("the store is empty: this is its first start, or it lost what it held")
-            made_for = client.get(_MADE_FOR)
-    if made_for != str(partitions):
+            count = client.get(_MADE_FOR)
+    if count != str(partitions):
         raise PartitionMismatch(
-            f"the store was made for {made_for} partitions; WEBRTC_EVENTS_PARTITIONS asks for {partitions}"
+            f"the store was made for {count} partitions; WEBRTC_EVENTS_PARTITIONS asks for {partitions}"
         )
+
+
+def made_for(client: Client) -> str | None:
+    """For how many partitions the store was made; None: it is empty, and nobody has started on it yet."""
+    with store_errors():
+        count: str | None = client.get(_MADE_FOR)
+    return count
 
 
 def record_partition_count(client: Client, partitions: int) -> bool:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from webrtc_events.core.clock import Clock
 from webrtc_events.store.durability.findings import Bearing, Finding, find
-from webrtc_events.store.durability.node_facts import CONFIG_NAMES, NodeFacts, node_facts
+from webrtc_events.store.durability.node_facts import CONFIG_NAMES, NodeFacts, node_facts, store_clock
 from webrtc_events.store.redis.scripts import Client, store_errors
 
 __all__ = ["NodeStatus", "StoreStatus", "read_status"]
@@ -44,18 +45,26 @@ class StoreStatus:
     findings: Sequence[Finding]
 
 
-def read_status(client: Client, watermark: int) -> StoreStatus:
+def read_status(client: Client, watermark: int, clock: Clock | None = None) -> StoreStatus:
     """`watermark`: percent of a node's maxmemory above which nothing more is accepted.
+
+    With `clock`, this host's, clocks of nodes are compared too.
 
     Raises:
         Unavailable: no node answers.
     """
+    before = clock.now() if clock else 0.0
     with store_errors():
-        answers = client.ask_each(("INFO",), ("CONFIG GET", *CONFIG_NAMES))
+        answers = client.ask_each(("INFO",), ("CONFIG GET", *CONFIG_NAMES), ("TIME",))
         addresses = client.addresses()
+    after = clock.now() if clock else 0.0
     nodes = [
-        _status(node_facts(address, info, config, None), info or {}, watermark)
-        for address, (info, config) in answers.items()
+        _status(
+            node_facts(address, info, config, store_clock(time, before, after) if clock else None),
+            info or {},
+            watermark,
+        )
+        for address, (info, config, time) in answers.items()
     ]
     findings = [
         finding for finding in find([node.facts for node in nodes]) if finding.bearing is not Bearing.NOTE

@@ -30,9 +30,11 @@ def pages_of_keys(client: Client, pattern: str) -> Iterator[list[str]]:
         yield page
 
 
-def newest_first(client: Client, stream: str, since_ms: int = 0) -> Iterator[list[Entry]]:
+def newest_first(
+    client: Client, stream: str, since_ms: int = 0, until_ms: int | None = None
+) -> Iterator[list[Entry]]:
     """The entries of a stream. A key of another type has none; the sweep sets it aside."""
-    last = "+"
+    last = "+" if until_ms is None else str(until_ms)
     while True:
         page = _entries(client, "xrevrange", stream, last, since_ms, count=PAGE)
         if not page:
@@ -41,9 +43,12 @@ def newest_first(client: Client, stream: str, since_ms: int = 0) -> Iterator[lis
         last = f"({page[-1][0]}"
 
 
-def oldest_first(client: Client, stream: str, since_ms: int = 0) -> Iterator[list[Entry]]:
+def oldest_first(
+    client: Client, stream: str, since_ms: int = 0, until_ms: int | None = None
+) -> Iterator[list[Entry]]:
     """Up to the entry that is the last at the start."""
-    newest = _entries(client, "xrevrange", stream, count=1)
+    last = "+" if until_ms is None else str(until_ms)
+    newest = _entries(client, "xrevrange", stream, last, since_ms, count=1)
     if not newest:
         return
     until = newest[0][0]

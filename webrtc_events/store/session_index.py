@@ -76,6 +76,25 @@ class SessionIndex:
             found = answers_of(pipe)[::2]
         return [self.read(session, numbers) for session, numbers in zip(sessions, found, strict=True)]
 
+    def subscriptions_of(self, session: str, limit: int) -> list[str]:
+        """Ids of subscriptions to the session, at most about `limit`; writes nothing, whatever it finds.
+
+        Of an index that cannot be read, every partition is looked into.
+        """
+        with store_errors():
+            pipe = self._redis.pipeline()
+            pipe.smembers(session_key(session))
+            (numbers,) = answers_of(pipe)
+            count = self._connection.partition_count
+            legible = not isinstance(numbers, WrongType) and all(map(_is_number, numbers))
+            partitions = sorted(map(int, numbers)) if legible else range(count)
+            for number in partitions:
+                if number < count:
+                    pipe.sscan(Partition(number).session(session), count=limit)
+            answers = answers_of(pipe)
+        found = [answer[1] for answer in answers if not isinstance(answer, WrongType)]
+        return sorted({member for members in found for member in members})[:limit]
+
     def read(self, session: str, numbers: Any) -> list[Partition]:
         """The partitions that a session's index names. One that cannot be read is made anew."""
         if isinstance(numbers, Exception) or not all(number.isdecimal() for number in numbers):
@@ -99,3 +118,7 @@ class SessionIndex:
             self._redis.sadd(key, *range(self._connection.partition_count))
             self._redis.expire(key, _TTL_S)
         self._connection.damage.report(key, "it is no set of partitions and was made anew")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10

@@ -97,8 +97,8 @@ class SubscriptionSearch:
         self._store = store
         self._clock = clock
 
-    def page(self, wanted: SubscriptionFilter, cursor: Cursor) -> SubscriptionPage:
-        """Up to `PAGE` subscriptions, fewer if there are no more or the time for a page is over.
+    def page(self, wanted: SubscriptionFilter, cursor: Cursor, size: int = PAGE) -> SubscriptionPage:
+        """Up to `size` subscriptions, fewer if there are no more or the time for a page is over.
 
         Raises:
             ValueError: the cursor is not of a search like this one.
@@ -109,14 +109,14 @@ class SubscriptionSearch:
         place, is_last, began = cursor, False, False
 
         def is_enough() -> bool:
-            return began and (len(rows) == PAGE or self._clock.monotonic() >= until_s)
+            return began and (len(rows) == size or self._clock.monotonic() >= until_s)
 
         while not is_last and not is_enough():
             batch = source.batch(place.at)
             for ids in _in_steps(_behind(batch.ids, place.after)):
                 if is_enough():
                     break
-                found, looked_at = self._matching(wanted, ids, PAGE - len(rows))
+                found, looked_at = self._matching(wanted, ids, size - len(rows))
                 rows += found
                 place = Cursor(place.at, ids[looked_at - 1], place.keys, place.records + looked_at)
                 began = True

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from webrtc_events.console.overview.figures import Figures, Process
-from webrtc_events.console.overview.sink_hosts import SinkHost
 from webrtc_events.console.overview.verdict import Severity, problems_of
 from webrtc_events.core.process_report import HostState, ProcessReport
+from webrtc_events.services.figures import Figures, Process
+from webrtc_events.services.sink_hosts import SinkHost
 from webrtc_events.store.activity_log import Minute
 from webrtc_events.store.backlog import HostWaiting, Waiting
 from webrtc_events.store.durability.findings import Finding, Kind

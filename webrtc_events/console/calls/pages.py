@@ -14,11 +14,11 @@ from webrtc_events.console.calls.call_view import CallView, call_view
 from webrtc_events.console.calls.downloads import download, file_name
 from webrtc_events.console.calls.entry_masking import EntryMasking
 from webrtc_events.console.calls.revealing import Revealing
-from webrtc_events.console.calls.traced_call import TracedCall, has_news, read_call
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.console.ladder.signs import LEGEND, sign
 from webrtc_events.console.ladder.standalone import standalone_svg
 from webrtc_events.core.errors import NotFound
+from webrtc_events.store.traced_call import TracedCall, has_news, read_call
 
 __all__ = ["blueprint"]
 

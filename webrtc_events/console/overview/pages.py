@@ -11,8 +11,8 @@ from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.console.overview import wording
 from webrtc_events.console.overview.cached import Cached
 from webrtc_events.console.overview.charts import Chart, bar_chart
-from webrtc_events.console.overview.figures import MINUTES, Figures, read_figures
 from webrtc_events.console.overview.verdict import Problem, problems_of
+from webrtc_events.services.figures import MINUTES, Figures, read_figures
 from webrtc_events.store.activity_log import Minute
 
 __all__ = ["blueprint"]

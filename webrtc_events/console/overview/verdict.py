@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from webrtc_events.console.overview.figures import Figures, Process
 from webrtc_events.console.overview.wording import percent, plural, size, span
 from webrtc_events.core.process_report import HostState
+from webrtc_events.services.figures import Figures, Process
 from webrtc_events.store.durability.findings import Bearing
 from webrtc_events.store.node_status import NodeStatus, StoreStatus
 

@@ -6,7 +6,7 @@ from typing import Final
 from flask import Blueprint, render_template
 
 from webrtc_events.console.console_parts import ConsoleParts
-from webrtc_events.console.personal_data import PersonalView
+from webrtc_events.core.personal_view import PersonalView
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 
 __all__ = ["add_latest_letters"]

@@ -5,13 +5,13 @@ from werkzeug.wrappers import Response
 
 from webrtc_events.console.audit import record_change
 from webrtc_events.console.console_parts import ConsoleParts
-from webrtc_events.console.personal_data import PersonalView
 from webrtc_events.console.subscriptions.ending import add_ending
-from webrtc_events.console.subscriptions.filters import STATUSES, TYPES, ListFilters
 from webrtc_events.console.subscriptions.latest_letters import add_latest_letters
 from webrtc_events.console.subscriptions.letters import add_letters
 from webrtc_events.console.subscriptions.one import SubscriptionPages
 from webrtc_events.core.errors import InvalidArgument
+from webrtc_events.core.personal_view import PersonalView
+from webrtc_events.services.subscription_filters import STATUSES, TYPES, ListFilters
 from webrtc_events.store.subscription_search import PAGE, Cursor, SubscriptionSearch
 
 __all__ = ["blueprint"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CONFIG_NAMES", "NodeFacts", "SavePoint", "StoreClock", "node_facts"]
+__all__ = ["CONFIG_NAMES", "NodeFacts", "SavePoint", "StoreClock", "node_facts", "store_clock"]
 
 CONFIG_NAMES = (
     "appendonly",
@@ -21,6 +21,9 @@ CONFIG_NAMES = (
     "stop-writes-on-bgsave-error",
 )
 """What is asked of CONFIG GET."""
+
+# An answer that took longer says too little of the time.
+_MAX_CLOCK_ERROR_S = 0.5
 
 _VERSION = re.compile(r"([0-9]+)\.([0-9]+)")
 
@@ -139,3 +142,12 @@ def _save_points(text: str) -> tuple[SavePoint, ...] | None:
     if len(known) != len(numbers) or len(known) % 2:
         return None
     return tuple(SavePoint(*pair) for pair in zip(known[::2], known[1::2], strict=True))
+
+
+def store_clock(time: Any, before: float, after: float) -> StoreClock | None:
+    """By the answer to TIME: seconds and microseconds, asked between two moments of this host's clock."""
+    error_s = abs(after - before) / 2
+    if time is None or error_s > _MAX_CLOCK_ERROR_S:
+        return None
+    seconds, microseconds = time
+    return StoreClock(seconds + microseconds / 1e6 - (before + after) / 2, error_s)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 from webrtc_events.core.clock import Clock, format_time
 from webrtc_events.core.conditions import Condition, Health
@@ -26,7 +26,7 @@ from webrtc_events.store.durability.crash_loss import described, loss_by_crash
 from webrtc_events.store.durability.finding_log import FindingLog
 from webrtc_events.store.durability.findings import Bearing, Finding, find
 from webrtc_events.store.durability.marks import Loss, LossKind, Marks
-from webrtc_events.store.durability.node_facts import CONFIG_NAMES, NodeFacts, StoreClock, node_facts
+from webrtc_events.store.durability.node_facts import CONFIG_NAMES, NodeFacts, node_facts, store_clock
 from webrtc_events.store.first_start import record_partition_count
 from webrtc_events.store.redis.scripts import store_errors
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions
@@ -40,8 +40,6 @@ _ROUND_S = 1.0
 _LOOK_S = 60.0
 # Nothing mends a loss, and nobody is to restart a process for it: readiness shows it for this long.
 _LOSS_SHOWN_S = 3600.0
-# An answer that took longer says too little of the time.
-_MAX_CLOCK_ERROR_S = 0.5
 _REQUIRED = f"{PREFIX}REQUIRE_DURABLE_STORE=true"
 
 
@@ -189,7 +187,7 @@ class StoreWatch:
         former = self._nodes
         nodes = {address: facts for address, facts in former.items() if address in addresses}
         for address, (info, config, time) in answers.items():
-            clock = _store_clock(time, before, after)
+            clock = store_clock(time, before, after)
             if clock is None and address in former:
                 clock = former[address].clock
             nodes[address] = node_facts(address, info, config, clock)
@@ -264,12 +262,3 @@ class StoreWatch:
         what = "all that it held" if losses[0].kind is LossKind.EMPTIED else "its latest writes"
         now = format_time(round(self._clock.now() * 1000))
         self._lost = (self._clock.monotonic(), f"{who} lost {what}, found out at {now}.")
-
-
-def _store_clock(time: Any, before: float, after: float) -> StoreClock | None:
-    """By the answer to TIME: seconds and microseconds, asked between two moments of this host's clock."""
-    error_s = abs(after - before) / 2
-    if time is None or error_s > _MAX_CLOCK_ERROR_S:
-        return None
-    seconds, microseconds = time
-    return StoreClock(seconds + microseconds / 1e6 - (before + after) / 2, error_s)

@@ -1,4 +1,4 @@
-"""The filters of the list of subscriptions, as its form and its links have them."""
+"""The filters of a list of subscriptions, as an operator gives them."""
 
 import re
 from collections.abc import Mapping

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from webrtc_events.console.personal_data import PersonalView
 from webrtc_events.core.log_masking import Masking
+from webrtc_events.core.personal_view import PersonalView
 
 MASKING = Masking(b"k" * 32, show=True)
 HIDDEN, REVEALED = (PersonalView(MASKING, revealed=revealed) for revealed in (False, True))

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from webrtc_events.console.overview.sink_hosts import SinkHost, sink_hosts
 from webrtc_events.core.activity import COUNTS
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.process_report import ProcessReport, WorkerReport
+from webrtc_events.services.sink_hosts import MAX_SHOWN, SinkHost, sink_hosts
 from webrtc_events.store.activity_log import Minute
 from webrtc_events.store.backlog import Waiting
 from webrtc_events.store.node_status import StoreStatus, read_status
@@ -82,8 +82,11 @@ class Figures:
         return not self.waiting.subscriptions and not any(self.counted(name, MINUTES + 1) for name in COUNTS)
 
 
-def read_figures(store: Store, watermark: int) -> Figures:
-    """`watermark`: see `read_status`. What cannot be read is left out; the figures say so."""
+def read_figures(store: Store, watermark: int, *, max_hosts: int = MAX_SHOWN) -> Figures:
+    """`watermark`: see `read_status`; `max_hosts`: see `sink_hosts`.
+
+    What cannot be read is left out; the figures say so.
+    """
     status = _known(lambda: read_status(store.client, watermark))
     if status is None:
         # Each of the others would wait for it again.
@@ -103,7 +106,7 @@ def read_figures(store: Store, watermark: int) -> Figures:
         workers=_known(store.workers.count),
         minutes=minutes,
         waiting=waiting,
-        hosts=sink_hosts(_workers(processes or ()), waiting.hosts if waiting else {}),
+        hosts=sink_hosts(_workers(processes or ()), waiting.hosts if waiting else {}, max_hosts),
         damaged=(said.damaged if said else 0) + sum(minute.damaged for minute in minutes or ()),
     )
 

@@ -1,4 +1,4 @@
-"""Personal data on a page: a pseudonym, as the log has it, until somebody reveals it."""
+"""Personal data as an operator sees it: a pseudonym, as the log has it, until somebody reveals it."""
 
 from collections.abc import Mapping
 from typing import Any, Final

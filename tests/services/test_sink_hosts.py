@@ -1,7 +1,7 @@
 """Hosts as all workers and the store see them, the worst first."""
 
-from webrtc_events.console.overview.sink_hosts import MAX_SHOWN, SinkHost, sink_hosts
 from webrtc_events.core.process_report import HostReport, HostState, WorkerReport
+from webrtc_events.services.sink_hosts import MAX_SHOWN, SinkHost, sink_hosts
 from webrtc_events.store.backlog import HostWaiting
 
 
@@ -10,12 +10,12 @@ def worker(*hosts: HostReport) -> WorkerReport:
 
 
 def test_a_host_that_several_workers_name_is_one() -> None:
-    first = worker(HostReport("https://a:443", HostState.SLOW, 2.5, 3))
-    second = worker(HostReport("https://a:443", HostState.OPEN, 12.0, 1))
+    first = worker(HostReport("https://a:443", HostState.SLOW, 2.5, 3, limit=8))
+    second = worker(HostReport("https://a:443", HostState.OPEN, 12.0, 1, limit=1))
     third = worker(HostReport("https://a:443", HostState.OPEN, 40.0, 0))
     waiting = {"https://a:443": HostWaiting(2, 9)}
     assert sink_hosts([first, second, third], waiting) == [
-        SinkHost("https://a:443", HostState.OPEN, 40.0, 4, 3, HostWaiting(2, 9))
+        SinkHost("https://a:443", HostState.OPEN, 40.0, 4, 3, HostWaiting(2, 9), limit=1)
     ]
 
 

@@ -19,6 +19,7 @@ class SinkHost:
     """`state`: the worst that a worker says; None: it is well, or no worker had to do with it lately.
 
     `seconds`: the longest of what workers say, see `HostReport`. `workers`: how many say that it is not well.
+    `limit`: the smallest that one of them has for it now; None: none says.
     """
 
     host: str
@@ -27,17 +28,20 @@ class SinkHost:
     in_flight: int
     workers: int
     waiting: HostWaiting
+    limit: int | None = None
 
 
-def sink_hosts(workers: Sequence[WorkerReport], waiting: Mapping[str, HostWaiting]) -> list[SinkHost]:
-    """The worst first, then those that most waits for. At most `MAX_SHOWN`."""
+def sink_hosts(
+    workers: Sequence[WorkerReport], waiting: Mapping[str, HostWaiting], max_shown: int = MAX_SHOWN
+) -> list[SinkHost]:
+    """The worst first, then those that most waits for. At most `max_shown`."""
     said: dict[str, list[HostReport]] = {}
     for worker in workers:
         for report in worker.hosts:
             said.setdefault(report.host, []).append(report)
     found = [_host(name, said.get(name, []), waiting.get(name, _NOTHING)) for name in {**said, **waiting}]
     found.sort(key=lambda host: (_WORST_FIRST.index(host.state), -host.waiting.events, host.host))
-    return found[:MAX_SHOWN]
+    return found[:max_shown]
 
 
 def _host(name: str, reports: Sequence[HostReport], waiting: HostWaiting) -> SinkHost:
@@ -49,4 +53,5 @@ def _host(name: str, reports: Sequence[HostReport], waiting: HostWaiting) -> Sin
         in_flight=sum(report.in_flight for report in reports),
         workers=len(reports),
         waiting=waiting,
+        limit=min((report.limit for report in reports if report.limit is not None), default=None),
     )

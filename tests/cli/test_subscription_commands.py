@@ -1,0 +1,268 @@
+"""`webrtc-events subscriptions`, as an operator runs it."""
+
+import json
+import shlex
+import signal
+import subprocess
+import time
+from typing import Any
+
+import pytest
+import redis
+
+from tests.cli.operators import HOSTILE, fill, in_terminal, lines_of
+from tests.harness.builders import append, created, invitation
+from tests.harness.commands import COMMAND, clean_environ, run
+from webrtc_events.cli.subscription_listing import Listing
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import Status
+from webrtc_events.core.settings import Settings
+from webrtc_events.services.subscription_filters import ListFilters
+from webrtc_events.store.keys import partition_of_subscription
+from webrtc_events.store.settlements import DroppedEvent, Settlement
+from webrtc_events.store.store import Store
+from webrtc_events.store.subscription_search import SubscriptionSearch
+
+MANY = 10_000
+
+
+@pytest.fixture
+def subscriptions(environ: dict[str, str]) -> Any:
+    def command(*arguments: str, stdin: bytes = b"") -> Any:
+        return run("subscriptions", *arguments, stdin=stdin, env=clean_environ() | environ)
+
+    return command
+
+
+def key_of(subscription_id: str) -> str:
+    partition = partition_of_subscription(subscription_id, 64)
+    assert partition is not None
+    return partition.subscription(subscription_id)
+
+
+def test_list_is_a_table_for_people_and_json_for_programs(store: Store, subscriptions: Any) -> None:
+    made = created(store)
+    heading, row = subscriptions("list").stdout.decode().splitlines()
+    assert heading.split()[:4] == ["SUBSCRIPTION", "STATUS", "TYPE", "CLIENT"]
+    assert row.split()[:5] == [made.id, "ACTIVE", "session-invitation", "app", "localhost:9443"]
+    (found,) = lines_of(subscriptions("list", "--json").stdout)
+    assert found.keys() == {
+        *("subscription", "status", "type", "client", "registration"),
+        *("host", "startsAt", "expiresAt", "fault"),
+    }
+    assert (found["subscription"], found["fault"]) == (made.id, None)
+    # A pseudonym, until somebody reveals it, which is logged.
+    assert found["registration"].startswith("~")
+    revealed = subscriptions("list", "--json", "--reveal")
+    assert lines_of(revealed.stdout)[0]["registration"] == "r1"
+    assert b"change by=" in revealed.stderr
+    assert b"action=reveal-subscriptions" in revealed.stderr
+
+
+def test_filters_are_those_of_the_console(store: Store, subscriptions: Any) -> None:
+    first = created(store)
+    other = created(store, client="other", registration="r2", sink="https://sub.sink.example:8443/x")
+
+    def found(*filters: str) -> list[str]:
+        return sorted(
+            line["subscription"] for line in lines_of(subscriptions("list", "--json", *filters).stdout)
+        )
+
+    assert found("--client", "other") == [other.id]
+    assert found("--host", "sink.example", "--status", "active") == [other.id]
+    assert found("--registration", "r1") == [first.id]
+    assert found("--type", "session-status") == []
+    assert found("--status", "live") == sorted([first.id, other.id])
+    assert found("--client", "nobody") == []
+
+
+def test_damaged_records_are_listed_among_good_ones(
+    store: Store, raw_store: "redis.Redis", subscriptions: Any
+) -> None:
+    good, bad, other = (created(store, registration=name) for name in ("r1", "r2", "r3"))
+    raw_store.hset(key_of(bad.id), "status", "NONSENSE")
+    raw_store.delete(key_of(other.id))
+    raw_store.set(key_of(other.id), "no hash")
+    found = {line["subscription"]: line for line in lines_of(subscriptions("list", "--json").stdout)}
+    assert found.keys() == {good.id, bad.id, other.id}
+    assert found[good.id]["fault"] is None
+    assert found[bad.id]["fault"] == "its field status cannot be read"
+    assert found[other.id]["fault"] == "it is a key of another type"
+    shown = subscriptions("show", bad.id)
+    assert shown.returncode == 0
+    assert b"cannot be read:" in shown.stdout
+
+
+def test_what_others_wrote_moves_no_cursor(
+    store: Store, raw_store: "redis.Redis", subscriptions: Any
+) -> None:
+    made = created(store)
+    raw_store.hset(key_of(made.id), mapping={"client": HOSTILE, "end_reason": HOSTILE})
+    for done in (subscriptions("list"), subscriptions("show", made.id)):
+        assert b"\x1b" not in done.stdout
+        assert "\u202e" not in done.stdout.decode()
+    assert len(subscriptions("list").stdout.splitlines()) == 2
+
+
+def test_very_many_come_page_by_page_and_a_list_goes_on_where_it_was_cut_off(
+    raw_store: "redis.Redis", subscriptions: Any, store: Store
+) -> None:
+    made = fill(raw_store, MANY)
+    found = {line["subscription"] for line in lines_of(subscriptions("list", "--json").stdout)}
+    assert found == set(made)
+    first = subscriptions("list", "--client", "many", "--limit", "70", "--json")
+    assert len(lines_of(first.stdout)) == 70
+    command = shlex.split(first.stderr.decode().splitlines()[-1])
+    assert command[:5] == ["webrtc-events", "subscriptions", "list", "--client", "many"]
+    rest = subscriptions(*command[2:], "--json", "--limit", "5")
+    both = [line["subscription"] for line in lines_of(first.stdout) + lines_of(rest.stdout)]
+    assert both == made[:75]
+
+
+def test_a_store_that_goes_away_in_the_middle_loses_nothing(
+    store: Store,
+    settings: Settings,
+    raw_store: "redis.Redis",
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = fill(raw_store, 1_500)
+    pages, whole = 0, SubscriptionSearch.page
+
+    def page(*args: Any) -> Any:
+        nonlocal pages
+        pages += 1
+        if pages == 3:
+            raise Unavailable
+        return whole(*args)
+
+    monkeypatch.setattr(SubscriptionSearch, "page", page)
+    listing = Listing.begin(store, settings, ListFilters(client="many"), "", reveal=False)
+    assert listing.run(None, as_json=True) == 1
+    printed = capsys.readouterr()
+    assert "the store went away" in printed.err
+    after = shlex.split(printed.err)[-1]
+    rest = Listing.begin(store, settings, ListFilters(client="many"), after, reveal=False)
+    assert rest.run(None, as_json=True) == 0
+    lines = lines_of((printed.out + capsys.readouterr().out).encode())
+    assert [line["subscription"] for line in lines] == made
+
+
+def test_ctrl_c_says_where_to_go_on(raw_store: "redis.Redis", environ: dict[str, str]) -> None:
+    fill(raw_store, 3_000)
+    process = subprocess.Popen(
+        [*COMMAND, "subscriptions", "list", "--client", "many", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environ() | environ,
+    )
+    assert process.stdout is not None
+    # It prints, and nobody reads on: the pipe is full soon.
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"--client many --after " in err
+
+
+def test_a_place_that_there_is_not_is_refused(subscriptions: Any) -> None:
+    done = subscriptions("list", "--after", "nonsense")
+    assert done.returncode == 2
+    assert b"is no place in a list" in done.stderr
+
+
+def test_show_has_state_outbox_attempts_and_dead_letters(store: Store, subscriptions: Any) -> None:
+    made = created(store)
+    append(store, invitation(1), invitation(2), invitation(3))
+    (claim,) = store.claims.claim([partition_of_subscription(made.id, 64)], subscriptions=1, events=8)  # type: ignore[list-item]
+    attempt = {
+        "event": f"{made.id}.1",
+        "type": "session-invitation",
+        "attempt": 1,
+        "outcome": "drop",
+        "reason": "refused",
+        "status": 400,
+        "ms": 12,
+        "at": claim.now_ms,
+        "correlator": "c1",
+        "detail": HOSTILE,
+    }
+    dead = (DroppedEvent(1, "refused", HOSTILE),)
+    store.claims.settle([Settlement(claim, 1, dead=dead, attempts=(attempt,))])
+    text = subscriptions("show", made.id).stdout.decode()
+    for expected in (made.id, "ACTIVE", "2 events", "drop refused", "c1", "dead-letters show LETTER"):
+        assert expected in text
+    assert "\x1b" not in text
+    assert "r1" not in text.split()
+    whole = json.loads(subscriptions("show", made.id, "--json").stdout)
+    assert (whole["status"], whole["outbox"]["events"], whole["accepted"]) == ("ACTIVE", 2, 3)
+    assert [found["status"] for found in whole["attempts"]] == [400]
+    (letter,) = whole["deadLetters"]
+    assert letter["reason"] == "refused"
+    assert letter["data"]["data"]["originatorAddress"].startswith("~")
+    revealed = subscriptions("show", made.id, "--json", "--reveal")
+    assert (
+        json.loads(revealed.stdout)["deadLetters"][0]["data"]["data"]["originatorAddress"]
+        == "tel:+12025550100"
+    )
+    assert b"action=reveal" in revealed.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["5d41402abc4b2a76b9719d911017c592-2a", "nonsense", HOSTILE.replace("\n", "")]
+)
+def test_one_that_there_is_not_cannot_be_shown(subscriptions: Any, name: str) -> None:
+    done = subscriptions("show", name)
+    assert done.returncode == 1
+    assert b"there is no subscription" in done.stderr
+    assert done.stdout == b""
+
+
+def test_end_asks_once_and_is_logged_with_who_did_it(store: Store, subscriptions: Any) -> None:
+    made = created(store)
+    refused = subscriptions("end", made.id, stdin=b"n\n")
+    assert refused.returncode == 1
+    assert b"This cannot be undone." in refused.stderr
+    still = store.subscriptions.get(made.id)
+    assert still is not None
+    assert still.status is Status.ACTIVE
+    done = subscriptions("end", made.id, stdin=b"y\n")
+    assert done.returncode == 0
+    who = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    line = f"change by={who} action=end-subscription subscription={made.id} result=ended"
+    assert line in done.stderr.decode()
+    again = subscriptions("end", made.id, "--yes")
+    assert again.returncode == 1
+    assert b"result=already" in again.stderr
+
+
+def test_of_several_that_are_ended_a_damaged_one_holds_up_no_other(
+    store: Store, raw_store: "redis.Redis", subscriptions: Any
+) -> None:
+    bad, good = created(store, registration="r1"), created(store, registration="r2")
+    raw_store.delete(key_of(bad.id))
+    raw_store.set(key_of(bad.id), "no hash")
+    done = subscriptions("end", bad.id, good.id, "--yes")
+    assert done.returncode == 1
+    assert b"It cannot be ended" in done.stderr
+    ended = store.subscriptions.get(good.id)
+    assert ended is not None
+    assert ended.status is Status.EXPIRED
+
+
+def test_in_a_terminal_no_line_is_wider_than_it_is(store: Store, environ: dict[str, str]) -> None:
+    made = created(store)
+    text = in_terminal(environ, "subscriptions", "list")
+    assert made.id in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\x1b" not in text
+
+
+def test_a_store_that_is_away_is_one_line(environ: dict[str, str]) -> None:
+    began = time.monotonic()
+    away = {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:9/0"}
+    done = run("subscriptions", "list", env=clean_environ() | environ | away)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"Error: WEBRTC_EVENTS_REDIS_URL:")
+    assert b"Traceback" not in done.stderr
+    assert time.monotonic() - began < 30

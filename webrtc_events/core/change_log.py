@@ -1,0 +1,13 @@
+"""A change that an operator made, as the logs of the console and of the commands have it."""
+
+from webrtc_events.core.log_fields import LogFields
+
+__all__ = ["change_fields"]
+
+
+def change_fields(by: str, action: str, result: str, **subject: str) -> LogFields:
+    """`by=alice action=end-subscription subscription=5d41…-2a result=ended`, behind the word `change`.
+
+    `subject` says what was changed. It holds no personal data: give a pseudonym.
+    """
+    return LogFields({"by": by, "action": action, **subject, "result": result})
