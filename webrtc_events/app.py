@@ -5,7 +5,7 @@ gunicorn -c python:webrtc_events.gunicorn_conf 'webrtc_events.app:create_app()'
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
