@@ -130,7 +130,7 @@ def test_who_goes_without_a_word_leaves_its_place(service: Stack, monkeypatch: p
 
         def is_read() -> bool:
             with service.open(channel) as reader:
-                return reader.ping().wait(1) and not reader.ended
+                return reader.is_answered(1) and not reader.ended
 
         eventually(is_read, f"those that left by {leave} are forgotten")
 

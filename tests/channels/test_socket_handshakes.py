@@ -342,7 +342,7 @@ def test_readers_are_requests_of_their_channels_client(service_with: Callable[..
 
 def status(answer: Any) -> int:
     if isinstance(answer, SocketReader):
-        eventually(lambda: answer.ended or answer.ping().wait(0.1), "it is open, or closed")
+        eventually(lambda: answer.ended or answer.is_answered(0.1), "it is open, or closed")
         return (answer.code or 4200) - 4000
     found: int = answer.status_code if isinstance(answer, Response) else answer.status
     return found

@@ -190,4 +190,4 @@ def test_a_heartbeat_is_a_ping(service: Stack, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_ping_of_the_client_is_answered(service: Stack) -> None:
-    assert service.open(service.make()).ping().wait(20)
+    assert service.open(service.make()).is_answered(20)

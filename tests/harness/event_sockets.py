@@ -73,8 +73,12 @@ class SocketReader(EventReader):
         eventually(lambda: len(self.replies) > count, "an answer")
         return self.replies[count]
 
-    def ping(self) -> threading.Event:
-        return self._socket.ping()
+    def is_answered(self, timeout_s: float) -> bool:
+        """Whether a ping is within that time, and the WebSocket is not closed."""
+        try:
+            return self._socket.ping().wait(timeout_s)
+        except ConnectionClosed:
+            return False
 
     def close(self) -> None:
         self._stack.close()

@@ -27,8 +27,8 @@ def test_a_broken_sink_fires_its_alert_which_resolves_once_the_sink_is_well(
     with prometheus(tmp_path / "prometheus", url.split("/")[2]) as watching:
         assert len(watching.rules()) == 25
         stack.subscribe("broken")
-        # Nothing is wrong but for the store: a `serve` has no memory limit, and says nothing of it.
-        assert watching.firing() == set()
+        # It evaluates before it has scraped for the first time: until then nobody is there.
+        eventually(lambda: watching.firing() == set(), 60)
         stack.ring("broken")
         eventually(lambda: ALERT in watching.firing(), 60)
         (alert,) = watching.rules()[ALERT]["alerts"]
