@@ -27,6 +27,7 @@ from webrtc_events.core.activity import Activity
 from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.conditions import Condition
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
@@ -104,9 +105,7 @@ def _composed(
     readers = _readers(settings, watch.store, clock)
     network_side = NetworkSide.of(watch.store, network, settings.event_bytes, notes, activity)
     served = _served(settings, watch.store, public, Api(network, network_handlers, network_side), readers)
-    verifier = TokenVerifier(
-        openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
-    )
+    verifier = _verifier(settings, clock)
     failures = Failures(clock)
     loops = [Reporter(watch, activity, clock, role="api").loop]
     if given_watch is None:
@@ -144,6 +143,15 @@ def _readers(settings: Settings, store: Store, clock: Clock) -> Readers | None:
     # Each reader is a connection.
     raise_descriptor_limit()
     return Readers(store, clock, settings.channel_readers)
+
+
+def _verifier(settings: Settings, clock: Clock) -> TokenVerifier:
+    return TokenVerifier(
+        openid_configuration_url=settings.openid_configuration_url,
+        audience=settings.audience,
+        clock=clock,
+        proxy=EgressProxy.of(settings),
+    )
 
 
 def _checks(watch: StoreWatch, verifier: TokenVerifier) -> dict[str, Check]:

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
@@ -19,6 +20,8 @@ from webrtc_events.delivery.notifications import NotificationSettings, Notificat
 from webrtc_events.delivery.store_loop import StoreLoop
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient, SinkPool
+from webrtc_events.sinks.egress import Egress
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.signing import RequestSigner
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
@@ -101,13 +104,7 @@ class Worker:
         descriptors = raise_descriptor_limit()
         options = options or DispatcherOptions.of(settings, descriptors)
         watch = StoreWatch.connect(settings, clock, store_options)
-        sink: SinkClient[Any] = SinkClient(
-            policy=AddressPolicy(settings.sink_allowed_networks, settings.sink_ports),
-            ca_file=settings.sink_ca_file,
-            clock=clock,
-            limits=options.limits,
-            pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
-        )
+        sink = _sink_client(settings, clock, options.limits, descriptors)
         recorder = TraceRecorder.of(settings, watch.store.connection, clock)
         activity = Activity()
         dispatcher = Dispatcher(
@@ -203,6 +200,19 @@ class Worker:
 
     def _sweep(self) -> None:
         self._sweeper_loop.pause(self._sweeper.step())
+
+
+def _sink_client(settings: Settings, clock: Clock, limits: SinkLimits, descriptors: int) -> SinkClient[Any]:
+    policy = AddressPolicy(settings.sink_allowed_networks, settings.sink_ports)
+    proxy = EgressProxy.of(settings)
+    return SinkClient(
+        policy=policy,
+        ca_file=settings.sink_ca_file,
+        clock=clock,
+        limits=limits,
+        pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
+        egress=None if proxy is None else Egress(proxy, policy),
+    )
 
 
 def _signer(settings: Settings, clock: Clock) -> RequestSigner | None:

@@ -16,6 +16,7 @@ from webrtc_events.console.health import with_health
 from webrtc_events.console.login import LoginAccess, LoginOptions
 from webrtc_events.console.sections import sections
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.log_config import LineFormatter, RequestFields
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.settings import PREFIX, Settings
@@ -78,6 +79,7 @@ def _access(settings: Settings, clock: Clock) -> Access:
         settings.openid_configuration_url,
         settings.console_client_id,
         settings.console_client_secret,
+        EgressProxy.of(settings),
     )
     return LoginAccess(login, clock)
 

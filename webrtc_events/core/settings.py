@@ -8,6 +8,13 @@ from urllib.parse import urlsplit
 
 from webrtc_events.core import setting_values as read
 from webrtc_events.core.client_choice import ClientChoice, parse_client_choice
+from webrtc_events.core.egress_proxy import (
+    NoProxy,
+    ProxyUrl,
+    parse_no_proxy,
+    parse_proxy_credentials,
+    parse_proxy_url,
+)
 from webrtc_events.core.model import EventType
 from webrtc_events.core.port_set import PortSet
 from webrtc_events.core.store_url import StoreUrl, parse_store_url
@@ -61,6 +68,18 @@ class Settings:
         read.networks, "", "CIDRs that sinks may be in besides public addresses"
     )
     sink_ports: PortSet = _setting(read.ports, "443,1024-65535", "ports that sinks may use")
+    egress_proxy: ProxyUrl | None = _setting(
+        parse_proxy_url, "", "proxy that requests leave by: http://host:port or https://host:port"
+    )
+    egress_proxy_credentials: str | None = _setting(
+        parse_proxy_credentials, "", "user:password for the egress proxy", secret=True
+    )
+    egress_proxy_ca_file: Path | None = _setting(
+        read.file, "", "PEM file of CAs that an https egress proxy may use besides the system's"
+    )
+    egress_no_proxy: NoProxy = _setting(
+        parse_no_proxy, "", "host names, with all below them, and CIDRs that are reached without the proxy"
+    )
     sink_in_flight: int = _setting(
         read.count(1), "64", "notifications of a worker on their way to one sink at once"
     )
@@ -228,18 +247,7 @@ class Settings:
         if faults:
             raise SettingsError(faults)
         settings = cls(**values)
-        if settings.sink_validation and settings.origin is None:
-            name = f"{PREFIX}SINK_VALIDATION_ORIGIN"
-            raise SettingsError([f"{name} must be set: {PREFIX}SOURCE has no DNS name to ask sinks under"])
-        if (settings.console_url is None) != (settings.console_client_id is None):
-            both = f"{PREFIX}CONSOLE_URL and {PREFIX}CONSOLE_CLIENT_ID"
-            raise SettingsError([f"{both} must be set together: people log in with both"])
-        holders = ("outbox_bytes", "claim_bytes", "worker_bytes")
-        small = [holder for holder in holders if getattr(settings, holder) < settings.event_bytes]
-        if small:
-            # An event that is accepted must get to its sink.
-            least = f"must be at least {PREFIX}EVENT_BYTES, {settings.event_bytes}"
-            raise SettingsError([f"{PREFIX}{name.upper()} {least}" for name in small])
+        _check_together(settings)
         return settings
 
     @property
@@ -265,8 +273,36 @@ class Settings:
         )
 
 
+def _check_together(settings: Settings) -> None:
+    """What no setting alone can say.
+
+    Raises:
+        SettingsError: names the settings that do not fit.
+    """
+    if settings.sink_validation and settings.origin is None:
+        name = f"{PREFIX}SINK_VALIDATION_ORIGIN"
+        raise SettingsError([f"{name} must be set: {PREFIX}SOURCE has no DNS name to ask sinks under"])
+    if (settings.console_url is None) != (settings.console_client_id is None):
+        both = f"{PREFIX}CONSOLE_URL and {PREFIX}CONSOLE_CLIENT_ID"
+        raise SettingsError([f"{both} must be set together: people log in with both"])
+    if settings.egress_proxy is None and settings.egress_proxy_credentials is not None:
+        name = f"{PREFIX}EGRESS_PROXY_CREDENTIALS"
+        raise SettingsError([f"{name} has no proxy to go to: {PREFIX}EGRESS_PROXY is not set"])
+    holders = ("outbox_bytes", "claim_bytes", "worker_bytes")
+    small = [holder for holder in holders if getattr(settings, holder) < settings.event_bytes]
+    if small:
+        # An event that is accepted must get to its sink.
+        least = f"must be at least {PREFIX}EVENT_BYTES, {settings.event_bytes}"
+        raise SettingsError([f"{PREFIX}{name.upper()} {least}" for name in small])
+
+
 # What is not set is none, but for these, of which it is empty.
-_EMPTY: Mapping[Any, Any] = {read.networks: (), read.signing_keys: (), read.origins: frozenset()}
+_EMPTY: Mapping[Any, Any] = {
+    read.networks: (),
+    read.signing_keys: (),
+    read.origins: frozenset(),
+    parse_no_proxy: NoProxy(),
+}
 
 # Read by the command line before there are settings, see cli/options.py.
 _ELSEWHERE = frozenset({"DATA_DIR"})

@@ -21,6 +21,7 @@ from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.ca_bundle import CaBundle
 from webrtc_events.sinks.curl_loop import CurlLoop
 from webrtc_events.sinks.curl_options import RefusedError, new_handle, set_pins
+from webrtc_events.sinks.egress import Egress
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.pending_lookups import PendingLookups
 from webrtc_events.sinks.resolver import Lookup, named_host, system_lookup
@@ -72,7 +73,8 @@ class _InFlight(Generic[T]):
 class SinkClient(Generic[T]):
     """Requests in flight, each known by the caller's token.
 
-    It belongs to one thread, which calls `submit` and `poll`; `wake` may come from any thread.
+    It belongs to one thread, which calls `submit` and `poll`; `wake` may come from any thread. `proxied`:
+    which URLs are reached through the egress proxy, if there is one.
 
     Args:
         policy: decides on every address in the connect step.
@@ -83,6 +85,7 @@ class SinkClient(Generic[T]):
         lookup: finds a name's addresses; the policy decides on those too.
         resolve: names pinned to addresses, `host:port:address`, read for each request, instead of any
             lookup; the policy decides on those too. Source: libcurl, CURLOPT_RESOLVE.
+        egress: the proxy that requests go through; None for none. It is closed with the client.
 
     Raises:
         OSError: `ca_file` cannot be read.
@@ -98,11 +101,14 @@ class SinkClient(Generic[T]):
         pool: SinkPool = SinkPool(),
         lookup: Lookup = system_lookup,
         resolve: Sequence[str] = (),
+        egress: Egress | None = None,
     ) -> None:
         self._policy = policy
         self._clock = clock
         self._limits = limits
         self._resolve = resolve
+        self._egress = egress
+        self.proxied = None if egress is None else egress.proxied
         self._bundle = CaBundle(ca_file)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, pool.idle)
@@ -134,10 +140,13 @@ class SinkClient(Generic[T]):
         exchange = _InFlight(transfer, token, self._clock.monotonic())
         try:
             transfer.prepare(request)
+            if self._egress is None:
+                host = None if self._resolve else named_host(request.url)
+            else:
+                host = transfer.take_way(self._egress, request.url)
         except (RefusedError, pycurl.error, ValueError, TypeError) as error:
             self._refuse(exchange, error)
             return
-        host = None if self._resolve else named_host(request.url)
         if host is None:
             self._launch(exchange, self._resolve)
         elif pin := self._lookups.ask(exchange, host, request.client, exchange.started_s):
@@ -155,7 +164,8 @@ class SinkClient(Generic[T]):
         self._running[transfer.curl] = exchange
 
     def _refuse(self, exchange: _InFlight[T], error: Exception) -> None:
-        self._finished.append((exchange.token, SinkFailure("protocol", _unsendable(error), 0)))
+        reason = error.reason if isinstance(error, RefusedError) else "protocol"
+        self._finished.append((exchange.token, SinkFailure(reason, _unsendable(error), 0)))
         exchange.transfer.curl.close()
 
     def poll(self, timeout_s: float) -> list[tuple[T, SinkReply]]:
@@ -227,8 +237,10 @@ class SinkClient(Generic[T]):
         return round((self._clock.monotonic() - exchange.started_s) * 1000)
 
     def _fail(self, exchange: _InFlight[T], detail: str) -> None:
+        # Through a proxy it is the proxy's name that has no addresses.
+        reason = "proxy" if exchange.transfer.proxied else "dns"
         self._finished.append(
-            (exchange.token, SinkFailure("dns", one_line(detail), self._elapsed_ms(exchange)))
+            (exchange.token, SinkFailure(reason, one_line(detail), self._elapsed_ms(exchange)))
         )
         self._spare_or_close(exchange.transfer)
 
@@ -253,6 +265,8 @@ class SinkClient(Generic[T]):
         closer.start()
         closer.join(_CLOSE_S)
         self._bundle.close()
+        if self._egress is not None:
+            self._egress.close()
 
     def _collect(self) -> None:
         while True:
@@ -282,6 +296,8 @@ class SinkClient(Generic[T]):
 
     def _new_transfer(self) -> Transfer:
         curl = new_handle(self._limits, self._bundle.path)
+        if self._egress is not None:
+            self._egress.set_up(curl)
         return Transfer(
             curl, self._limits, self._policy, on_head=self._headed.append, on_socket=self._loop.opening
         )
