@@ -2,7 +2,7 @@
 
 import logging
 import random
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
@@ -12,7 +12,7 @@ from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.process import is_compiled, raise_descriptor_limit
-from webrtc_events.core.settings import Settings
+from webrtc_events.core.settings import PREFIX, Settings, SettingsError
 from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
@@ -29,6 +29,9 @@ from webrtc_events.store.reporter import Reporter
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.sweeper import Sweeper
 from webrtc_events.store.trace_recorder import TraceRecorder
+
+if TYPE_CHECKING:
+    from webrtc_events.sinks.client_certificates import ClientCertificates
 
 __all__ = ["Worker"]
 
@@ -212,7 +215,24 @@ def _sink_client(settings: Settings, clock: Clock, limits: SinkLimits, descripto
         limits=limits,
         pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
         egress=None if proxy is None else Egress(proxy, policy),
+        certificates=_client_certificates(settings, clock),
     )
+
+
+def _client_certificates(settings: Settings, clock: Clock) -> "ClientCertificates | None":
+    """None: this deployment shows none, and the worker does not load what it would read them with.
+
+    Raises:
+        SettingsError: the files do not hold what they should.
+    """
+    if not settings.sink_client_certificates:
+        return None
+    from webrtc_events.sinks.client_certificates import CertificateError, ClientCertificates
+
+    try:
+        return ClientCertificates(settings.sink_client_certificates, clock)
+    except CertificateError as error:
+        raise SettingsError([f"{PREFIX}SINK_CLIENT_CERTIFICATES: {error}"]) from None
 
 
 def _signer(settings: Settings, clock: Clock) -> RequestSigner | None:

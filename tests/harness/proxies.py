@@ -34,6 +34,8 @@ class ConnectProxy:
         self.unreachable: set[str] = set()
         self.asked: list[str] = []
         self.heads: list[bytes] = []
+        # Of the certificates that clients showed, '' for none.
+        self.subjects: list[str] = []
         self._context = context
         self._credentials = credentials
         self._host = host
@@ -107,6 +109,10 @@ class ConnectProxy:
         head = await reader.readuntil(b"\r\n\r\n")
         target = head.split(b" ", 2)[1].decode()
         self.heads.append(head)
+        shown: Any = (writer.get_extra_info("peercert") or {}).get("subject", ())
+        self.subjects.append(
+            next((value for name in shown for key, value in name if key == "commonName"), "")
+        )
         self.asked.append(target)
         host, _, port = target.rpartition(":")
         status = self.answer(target)

@@ -13,6 +13,7 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient, SinkPool
+from webrtc_events.sinks.client_certificates import ClientCertificates
 from webrtc_events.sinks.egress import Egress
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.resolver import Lookup, system_lookup
@@ -44,6 +45,7 @@ def make(authority: Authority) -> Iterator[MakeSink]:
             pool: SinkPool = POOL,
             lookup: Lookup = system_lookup,
             proxy: EgressProxy | None = None,
+            certificates: ClientCertificates | None = None,
         ) -> SinkClient[int]:
             sink = SinkClient[int](
                 policy=policy,
@@ -53,6 +55,7 @@ def make(authority: Authority) -> Iterator[MakeSink]:
                 pool=pool,
                 lookup=lookup,
                 resolve=resolve,
+                certificates=certificates,
                 egress=None if proxy is None else Egress(proxy, policy),
             )
             stack.callback(sink.close)

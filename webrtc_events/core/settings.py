@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from webrtc_events.core import setting_values as read
+from webrtc_events.core.client_certificates import CertificateFiles, parse_client_certificates
 from webrtc_events.core.client_choice import ClientChoice, parse_client_choice
 from webrtc_events.core.egress_proxy import (
     NoProxy,
@@ -68,6 +69,11 @@ class Settings:
         read.networks, "", "CIDRs that sinks may be in besides public addresses"
     )
     sink_ports: PortSet = _setting(read.ports, "443,1024-65535", "ports that sinks may use")
+    sink_client_certificates: tuple[CertificateFiles, ...] = _setting(
+        parse_client_certificates,
+        "",
+        "certificates shown to sinks: certificate:key for all, host=certificate:key for some",
+    )
     egress_proxy: ProxyUrl | None = _setting(
         parse_proxy_url, "", "proxy that requests leave by: http://host:port or https://host:port"
     )
@@ -301,6 +307,7 @@ _EMPTY: Mapping[Any, Any] = {
     read.networks: (),
     read.signing_keys: (),
     read.origins: frozenset(),
+    parse_client_certificates: (),
     parse_no_proxy: NoProxy(),
 }
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import pycurl
 
@@ -28,6 +28,10 @@ from webrtc_events.sinks.resolver import Lookup, named_host, system_lookup
 from webrtc_events.sinks.transfer import Transfer
 
 __all__ = ["SinkClient", "SinkPool"]
+
+if TYPE_CHECKING:
+    # It brings a library that most deployments have no use for.
+    from webrtc_events.sinks.client_certificates import ClientCertificates
 
 T = TypeVar("T")
 
@@ -86,6 +90,7 @@ class SinkClient(Generic[T]):
         resolve: names pinned to addresses, `host:port:address`, read for each request, instead of any
             lookup; the policy decides on those too. Source: libcurl, CURLOPT_RESOLVE.
         egress: the proxy that requests go through; None for none. It is closed with the client.
+        certificates: what is shown to sinks that ask for a client's certificate; None for nothing.
 
     Raises:
         OSError: `ca_file` cannot be read.
@@ -102,12 +107,14 @@ class SinkClient(Generic[T]):
         lookup: Lookup = system_lookup,
         resolve: Sequence[str] = (),
         egress: Egress | None = None,
+        certificates: "ClientCertificates | None" = None,
     ) -> None:
         self._policy = policy
         self._clock = clock
         self._limits = limits
         self._resolve = resolve
         self._egress = egress
+        self._certificates = certificates
         self.proxied = None if egress is None else egress.proxied
         self._bundle = CaBundle(ca_file)
         self._multi = pycurl.CurlMulti()
@@ -144,6 +151,8 @@ class SinkClient(Generic[T]):
                 host = None if self._resolve else named_host(request.url)
             else:
                 host = transfer.take_way(self._egress, request.url)
+            if self._certificates is not None:
+                transfer.show(self._certificates.of(request.url))
         except (RefusedError, pycurl.error, ValueError, TypeError) as error:
             self._refuse(exchange, error)
             return
@@ -173,6 +182,8 @@ class SinkClient(Generic[T]):
 
         Returns as soon as there is one, when `wake` was called, or after `timeout_s`.
         """
+        if self._certificates is not None:
+            self._certificates.look()
         until_s = self._clock.monotonic() + timeout_s
         while True:
             self._loop.step(0.0 if self._finished else self._wait_s(until_s))

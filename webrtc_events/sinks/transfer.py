@@ -18,6 +18,7 @@ import pycurl
 
 from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkReply, SinkRequest
 from webrtc_events.sinks.addresses import AddressPolicy
+from webrtc_events.sinks.client_identity import Identity, show_identity
 from webrtc_events.sinks.curl_options import RefusedError, set_callbacks, set_request, set_time
 from webrtc_events.sinks.egress import Egress
 from webrtc_events.sinks.failures import curl_failure, proxied_failure
@@ -86,6 +87,7 @@ class Transfer:
         self._shortened = False
         self._method = ""
         self.proxied = False
+        self._identity: Identity | None = None
         self._restart()
 
     def _restart(self) -> None:
@@ -133,6 +135,12 @@ class Transfer:
             egress.turn(self.curl, proxied=way.proxied)
             self.proxied = way.proxied
         return way.host
+
+    def show(self, identity: Identity | None) -> None:
+        """The client's certificate for the request."""
+        if identity is not self._identity:
+            show_identity(self.curl, identity)
+            self._identity = identity
 
     def shorten(self, spent_ms: int) -> None:
         """Some of the time is spent already."""
