@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, connexion_app
+from webrtc_events.api.behind_proxies import BehindProxies
 from webrtc_events.api.cors import Cors
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
@@ -28,6 +29,7 @@ from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.conditions import Condition
 from webrtc_events.core.egress_proxy import EgressProxy
+from webrtc_events.core.forwarded import TrustedProxies
 from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
@@ -119,7 +121,10 @@ def _composed(
     routes = Routes(
         api,
         contracts,
-        {contract.base_path: published_document(contract, issuer_url) for contract in contracts},
+        {
+            contract.base_path: published_document(contract, issuer_url, settings.base_path)
+            for contract in contracts
+        },
         checks={**_checks(watch, verifier), **checks},
         pages=pages,
         key_set=_key_set(settings),
@@ -133,7 +138,16 @@ def _composed(
         default_limit=_PUBLIC_LIMIT_BYTES,
     )
     pages_of = [contract.base_path for contract in contracts if contract is not network]
-    return Cors(app, pages_of, settings.cors_origins) if settings.cors_origins else app
+    return _outermost(app, pages_of, settings)
+
+
+def _outermost(app: ASGIApp, pages_of: Sequence[str], settings: Settings) -> ASGIApp:
+    """What depends on who asks, and by which way: browsers, and proxies in front."""
+    if settings.cors_origins:
+        app = Cors(app, pages_of, settings.cors_origins)
+    # Nothing in `app` reads what proxies say, so where none is trusted there is nothing to do.
+    proxies = TrustedProxies(settings.trusted_proxies)
+    return BehindProxies(app, proxies, settings.base_path) if proxies or settings.base_path else app
 
 
 def _readers(settings: Settings, store: Store, clock: Clock) -> Readers | None:

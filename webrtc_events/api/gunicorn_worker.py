@@ -10,4 +10,10 @@ __all__ = ["ApiWorker"]
 
 
 class ApiWorker(UvicornWorker):  # type: ignore[misc]
-    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": "asyncio", "http": HttpProtocol}
+    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
+        "loop": "asyncio",
+        "http": HttpProtocol,
+        # Whose word counts is a setting of the service, see behind_proxies.py; uvicorn would take that of
+        # everybody on loopback.
+        "proxy_headers": False,
+    }

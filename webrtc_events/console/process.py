@@ -10,6 +10,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from webrtc_events.console.access import Access, MachineAccess
+from webrtc_events.console.behind_proxies import behind_proxies
 from webrtc_events.console.console_app import ConsoleOptions, console_app, session_key
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.console.health import with_health
@@ -17,6 +18,7 @@ from webrtc_events.console.login import LoginAccess, LoginOptions
 from webrtc_events.console.sections import sections
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.egress_proxy import EgressProxy
+from webrtc_events.core.forwarded import TrustedProxies
 from webrtc_events.core.log_config import LineFormatter, RequestFields
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.settings import PREFIX, Settings
@@ -68,7 +70,9 @@ def build(settings: Settings, clock: Clock) -> Any:
         secure=url is not None and url.startswith("https:"),
     )
     pages = console_app(options, sections(ConsoleParts(store, settings, clock)))
-    return with_health(pages, store.ping)
+    # Without a login the console is for this machine alone, and nobody's word counts.
+    proxies = TrustedProxies(() if url is None else settings.trusted_proxies)
+    return with_health(behind_proxies(pages, proxies), store.ping)
 
 
 def _access(settings: Settings, clock: Clock) -> Access:
@@ -104,6 +108,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "threads": _THREADS,
             "graceful_timeout": _GRACE_S,
             "control_socket_disable": True,
+            # Whose word counts is a setting of the service.
+            "forwarded_allow_ips": "",
             # Addresses may name a registration.
             "accesslog": None,
             "errorlog": "-",

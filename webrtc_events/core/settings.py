@@ -127,6 +127,12 @@ class Settings:
     next: bool = _setting(
         read.flag, "false", "serve the work in progress on the next contract too, under vwip"
     )
+    trusted_proxies: tuple[read.IPNetwork, ...] = _setting(
+        read.networks, "", "CIDRs of proxies whose Forwarded and X-Forwarded-* headers count"
+    )
+    base_path: str = _setting(
+        read.base_path, "/", "path before all others, as clients see it, such as /camara"
+    )
     apis: frozenset[str] = _setting(read.apis, "public,network", "which APIs this process serves")
     require_known_registration: bool = _setting(
         read.flag, "false", "refuse registrations and sessions that the gateway has not published"
