@@ -10,7 +10,7 @@ import pytest
 from tests.harness.authority import Authority
 from tests.harness.http2_sink import Http2Sink
 from tests.harness.proxies import ConnectProxy
-from tests.harness.sinks import RecordingSink, plain_listener
+from tests.harness.sinks import Answer, RecordingSink, plain_listener
 from tests.sinks.exchanges import HASTY, MakeSink, ask, collect, failure, post, request, status
 from webrtc_events.core.egress_proxy import EgressProxy, parse_no_proxy, parse_proxy_url
 from webrtc_events.core.outcomes import SinkFailure
@@ -316,6 +316,25 @@ def test_a_sink_is_to_blame_for_its_certificate_and_for_what_it_does_not_answer(
     with RecordingSink(authority=authority, names=[NAME]) as sink:
         sink.raw = lambda _: bool(sink.closing.wait(30)) and None
         assert failure(post(client, named(sink))) == "timeout"
+
+
+def test_a_proxy_that_hangs_is_told_from_a_sink_that_does(
+    proxy: ConnectProxy, sink: RecordingSink, make: MakeSink
+) -> None:
+    """A tunnel that was just made shows that the proxy is alive; one of before does not."""
+    client = make(proxy=through(proxy), limits=HASTY)
+    assert status(post(client, named(sink))) == 204
+    sink.answer = lambda _: Answer(never=True)
+    assert failure(post(client, named(sink))) == "tunnel"
+    assert failure(post(client, named(sink))) == "timeout"
+
+
+@pytest.mark.parametrize("answer", [401, 407])
+def test_a_proxy_that_wants_other_credentials_is_to_blame(
+    answer: int, proxy: ConnectProxy, sink: RecordingSink, make: MakeSink
+) -> None:
+    proxy.answer = lambda _: answer
+    assert failure(post(make(proxy=through(proxy)), named(sink))) == "proxy"
 
 
 # Many, and again

@@ -78,7 +78,8 @@ class SinkClient(Generic[T]):
     """Requests in flight, each known by the caller's token.
 
     It belongs to one thread, which calls `submit` and `poll`; `wake` may come from any thread. `proxied`:
-    which URLs are reached through the egress proxy, if there is one.
+    which URLs are reached through the egress proxy, if there is one. `certificates`: what is shown to sinks;
+    any thread may ask when they expire.
 
     Args:
         policy: decides on every address in the connect step.
@@ -114,7 +115,7 @@ class SinkClient(Generic[T]):
         self._limits = limits
         self._resolve = resolve
         self._egress = egress
-        self._certificates = certificates
+        self.certificates = certificates
         self.proxied = None if egress is None else egress.proxied
         self._bundle = CaBundle(ca_file)
         self._multi = pycurl.CurlMulti()
@@ -151,8 +152,8 @@ class SinkClient(Generic[T]):
                 host = None if self._resolve else named_host(request.url)
             else:
                 host = transfer.take_way(self._egress, request.url)
-            if self._certificates is not None:
-                transfer.show(self._certificates.of(request.url))
+            if self.certificates is not None:
+                transfer.show(self.certificates.of(request.url))
         except (RefusedError, pycurl.error, ValueError, TypeError) as error:
             self._refuse(exchange, error)
             return
@@ -182,8 +183,8 @@ class SinkClient(Generic[T]):
 
         Returns as soon as there is one, when `wake` was called, or after `timeout_s`.
         """
-        if self._certificates is not None:
-            self._certificates.look()
+        if self.certificates is not None:
+            self.certificates.look()
         until_s = self._clock.monotonic() + timeout_s
         while True:
             self._loop.step(0.0 if self._finished else self._wait_s(until_s))

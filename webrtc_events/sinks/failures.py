@@ -6,10 +6,11 @@ Through an egress proxy there are two more. `proxy`: the proxy itself cannot be 
 | through a proxy | reason |
 | --- | --- |
 | its name has no address, it refuses the connection, its TLS fails, it does not speak HTTP | `proxy` |
-| it answers 407 | `proxy` |
+| it answers 407, or 401 as some do | `proxy` |
 | any other refusal of CONNECT, no answer to it, the connection ends instead | `tunnel` |
 | the tunnel ends, also while the sink's TLS begins | `tunnel` |
-| the sink's certificate does not hold; the sink does not answer in time | as without a proxy |
+| no answer in time on a tunnel of before: the proxy may hang | `tunnel` |
+| no answer in time on a new tunnel; the sink's certificate does not hold | as without a proxy |
 """
 
 import os
@@ -62,7 +63,7 @@ def curl_failure(curl: Any, code: int, message: str, elapsed_ms: int) -> SinkFai
     return SinkFailure(CURL_REASONS.get(code, "other"), detail, elapsed_ms)
 
 
-_PROXY_AUTHENTICATION: Final = 407
+_PROXY_AUTHENTICATION: Final = frozenset({401, 407})
 _TUNNEL_ENDS: Final = frozenset(
     # A reset in the middle of the handshake is a TLS error for libcurl.
     {pycurl.E_SSL_CONNECT_ERROR, *(code for code, reason in CURL_REASONS.items() if reason == "connect")}
@@ -78,11 +79,11 @@ def proxied_failure(curl: Any, code: int, message: str, elapsed_ms: int, *, conn
     answer: int = curl.getinfo(pycurl.HTTP_CONNECTCODE)
     reason = failure.reason
     if answer >= 300:
-        reason = "proxy" if answer == _PROXY_AUTHENTICATION else "tunnel"
+        reason = "proxy" if answer in _PROXY_AUTHENTICATION else "tunnel"
     elif answer == 0 and (connected or code == pycurl.E_COULDNT_RESOLVE_PROXY):
         # It took the connection, so what is late or ends may be what it does for the sink.
         asked = curl.getinfo(pycurl.CONNECT_TIME_T) > 0 and code in _UNANSWERED_CONNECT
         reason = "tunnel" if asked else "proxy"
-    elif code in _TUNNEL_ENDS:
+    elif code in _TUNNEL_ENDS or (code == pycurl.E_OPERATION_TIMEDOUT and not connected):
         reason = "tunnel"
     return SinkFailure(reason, failure.detail, failure.elapsed_ms)
