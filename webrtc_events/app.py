@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, ConnexionApp, connexion_app
+from webrtc_events.api.behind_proxies import BehindProxies
 from webrtc_events.api.cors import Cors, Origins
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
@@ -29,6 +30,8 @@ from webrtc_events.core.activity import Activity
 from webrtc_events.core.channel_urls import ChannelUrls
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.conditions import Condition
+from webrtc_events.core.egress_proxy import EgressProxy
+from webrtc_events.core.forwarded import TrustedProxies
 from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
@@ -119,9 +122,7 @@ def _composed(
     readers = _readers(settings, watch.store, clock)
     network_side = NetworkSide.of(watch.store, network, settings.event_bytes, notes, activity)
     served = _served(settings, watch.store, public, Api(network, network_handlers, network_side), readers)
-    verifier = TokenVerifier(
-        openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
-    )
+    verifier = _verifier(settings, clock)
     failures = Failures(clock)
     loops = _loops(watch, activity, recorder, clock, owns_watch=given_watch is None)
     contracts = [side.contract for side in served]
@@ -145,7 +146,16 @@ def _composed(
         log=RequestLog(clock, settings.log_requests) if settings.log_requests else None,
     )
     pages_of = [contract.base_path for contract in contracts if contract is not network]
-    return Cors(app, pages_of, Origins(settings.cors_origins)) if settings.cors_origins else app
+    return _outermost(app, pages_of, settings)
+
+
+def _outermost(app: ASGIApp, pages_of: Sequence[str], settings: Settings) -> ASGIApp:
+    """What depends on who asks, and by which way: browsers, and proxies in front."""
+    if settings.cors_origins:
+        app = Cors(app, pages_of, Origins(settings.cors_origins))
+    # Nothing in `app` reads what proxies say, so where none is trusted there is nothing to do.
+    proxies = TrustedProxies(settings.trusted_proxies)
+    return BehindProxies(app, proxies, settings.base_path) if proxies or settings.base_path else app
 
 
 def _request_counts(contracts: Iterable[Contract]) -> RequestCounts:
@@ -179,7 +189,10 @@ def _routes(
     pages: Mapping[str, ASGIApp],
 ) -> Routes:
     issuer_url = settings.openid_configuration_url
-    documents = {contract.base_path: published_document(contract, issuer_url) for contract in contracts}
+    documents = {
+        contract.base_path: published_document(contract, issuer_url, settings.base_path)
+        for contract in contracts
+    }
     return Routes(api, contracts, documents, checks=checks, pages=pages, key_set=_key_set(settings))
 
 
@@ -190,6 +203,15 @@ def _readers(settings: Settings, store: Store, clock: Clock) -> Readers | None:
     # Each reader is a connection.
     raise_descriptor_limit()
     return Readers(store, clock, settings.channel_readers)
+
+
+def _verifier(settings: Settings, clock: Clock) -> TokenVerifier:
+    return TokenVerifier(
+        openid_configuration_url=settings.openid_configuration_url,
+        audience=settings.audience,
+        clock=clock,
+        proxy=EgressProxy.of(settings),
+    )
 
 
 def _checks(watch: StoreWatch, verifier: TokenVerifier) -> dict[str, Check]:

@@ -9,7 +9,9 @@ the environment as gunicorn documents it (WEB_CONCURRENCY, GUNICORN_CMD_ARGS).
 import ctypes
 import os
 import signal
+import ssl
 import sys
+from collections.abc import Callable
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -36,6 +38,14 @@ accesslog = None
 errorlog = "-"
 # Everything in one form, gunicorn's own lines too.
 logger_class = "webrtc_events.core.gunicorn_log.ServiceLog"
+
+
+def ssl_context(_config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """For a listener that speaks TLS itself, see docs/operations/networks.md."""
+    context = default()
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
 
 
 def on_starting(server: Any) -> None:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.free_memory import free_memory_loop
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.process import is_compiled, raise_descriptor_limit
-from webrtc_events.core.settings import Settings
+from webrtc_events.core.settings import PREFIX, Settings, SettingsError
 from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
@@ -19,6 +20,8 @@ from webrtc_events.delivery.notifications import NotificationSettings, Notificat
 from webrtc_events.delivery.store_loop import StoreLoop
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient, SinkPool
+from webrtc_events.sinks.egress import Egress
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.signing import RequestSigner
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.redis.wakeups import Wakeups
@@ -29,6 +32,7 @@ from webrtc_events.store.sweeper import Sweeper
 from webrtc_events.store.trace_recorder import TraceRecorder
 
 if TYPE_CHECKING:
+    from webrtc_events.sinks.client_certificates import ClientCertificates
     from webrtc_events.telemetry.exporter import Exporter
 
 __all__ = ["Worker"]
@@ -108,13 +112,7 @@ class Worker:
         descriptors = raise_descriptor_limit()
         options = options or DispatcherOptions.of(settings, descriptors)
         watch = StoreWatch.connect(settings, clock, store_options)
-        sink: SinkClient[Any] = SinkClient(
-            policy=AddressPolicy(settings.sink_allowed_networks, settings.sink_ports),
-            ca_file=settings.sink_ca_file,
-            clock=clock,
-            limits=options.limits,
-            pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
-        )
+        sink = _sink_client(settings, clock, options.limits, descriptors)
         recorder = TraceRecorder.of(settings, watch.store.connection, clock)
         activity = Activity()
         watch.store.connection.given_up.tell(activity, recorder)
@@ -230,6 +228,36 @@ class Worker:
 
     def _sweep(self) -> None:
         self._sweeper_loop.pause(self._sweeper.step())
+
+
+def _sink_client(settings: Settings, clock: Clock, limits: SinkLimits, descriptors: int) -> SinkClient[Any]:
+    policy = AddressPolicy(settings.sink_allowed_networks, settings.sink_ports)
+    proxy = EgressProxy.of(settings)
+    return SinkClient(
+        policy=policy,
+        ca_file=settings.sink_ca_file,
+        clock=clock,
+        limits=limits,
+        pool=SinkPool.of(settings.sink_in_flight, settings.sink_connections, descriptors),
+        egress=None if proxy is None else Egress(proxy, policy),
+        certificates=_client_certificates(settings, clock),
+    )
+
+
+def _client_certificates(settings: Settings, clock: Clock) -> "ClientCertificates | None":
+    """None: this deployment shows none, and the worker does not load what it would read them with.
+
+    Raises:
+        SettingsError: the files do not hold what they should.
+    """
+    if not settings.sink_client_certificates:
+        return None
+    from webrtc_events.sinks.client_certificates import CertificateError, ClientCertificates
+
+    try:
+        return ClientCertificates(settings.sink_client_certificates, clock)
+    except CertificateError as error:
+        raise SettingsError([f"{PREFIX}SINK_CLIENT_CERTIFICATES: {error}"]) from None
 
 
 def _log_strict(settings: Settings) -> None:

@@ -23,8 +23,8 @@ from webrtc_events.store.store import Store
 
 Make = Callable[..., DispatcherDriver]
 DOCUMENT = Document("delivery-policy.md")
-# Failures that libcurl has no code for, see sinks/transfer.py.
-OWN_FAILURES = {"too_large", "address_refused", "protocol", "other"}
+# Failures that libcurl has no code for, see sinks/transfer.py and sinks/failures.py.
+OWN_FAILURES = {"too_large", "address_refused", "protocol", "other", "proxy", "tunnel"}
 SIGNALS = {
     "healthy": Healthy,
     "throttled": Throttled,

@@ -28,6 +28,8 @@ STEP_S = 0.02
 
 
 class Sink:
+    proxied = None
+
     def __init__(self) -> None:
         self.sent: list[DeliveryTask] = []
 

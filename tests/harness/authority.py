@@ -34,6 +34,18 @@ class Authority:
         self._ca.issue_cert(*names).private_key_and_cert_chain_pem.write_to_path(str(file))
         return file
 
+    def asking_context(self, *names: str, required: bool = True) -> ssl.SSLContext:
+        """A server that asks clients for a certificate of this CA, or demands one."""
+        context = self.context(*names)
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        context.load_verify_locations(self.ca_file)
+        return context
+
+    def client_pair(self, subject: str, *, not_after: datetime | None = None) -> tuple[bytes, bytes]:
+        """PEM of a certificate with its chain, and of its key, for the client of that common name."""
+        issued = self._ca.issue_cert(f"{subject}@client.example", common_name=subject, not_after=not_after)
+        return b"".join(pem.bytes() for pem in issued.cert_chain_pems), issued.private_key_pem.bytes()
+
     def old_context(self, *names: str) -> ssl.SSLContext:
         """TLS 1.1 and nothing newer."""
         context = self.context(*names)

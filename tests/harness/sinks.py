@@ -25,13 +25,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Received:
-    """One request. `json` is the parsed body, None if it is no JSON. `connection` counts from 1."""
+    """One request. `json` is the parsed body, None if it is no JSON. `connection` counts from 1.
+
+    `subject`: the common name of the client's certificate, '' if it showed none or was not asked.
+    """
 
     method: str
     path: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
     connection: int
+    subject: str = ""
 
     @property
     def json(self) -> Any:
@@ -254,8 +258,9 @@ class RecordingSink:
             connection.close()
 
     def _converse(self, connection: ssl.SSLSocket, number: int) -> None:
+        subject = _subject(connection)
         with connection.makefile("rb") as reader:
-            while (received := read_request(reader, number)) is not None:
+            while (received := read_request(reader, number, subject)) is not None:
                 with self._changed:
                     self._record.requests.append(received)
                     self._changed.notify_all()
@@ -267,7 +272,12 @@ class RecordingSink:
                     return
 
 
-def read_request(reader: BinaryIO, connection: int = 0) -> Received | None:
+def _subject(connection: ssl.SSLSocket) -> str:
+    names: Any = (connection.getpeercert() or {}).get("subject", ())
+    return next((value for name in names for key, value in name if key == "commonName"), "")
+
+
+def read_request(reader: BinaryIO, connection: int = 0, subject: str = "") -> Received | None:
     """The next request, None at the end of the connection."""
     start = reader.readline()
     if not start:
@@ -278,7 +288,7 @@ def read_request(reader: BinaryIO, connection: int = 0) -> Received | None:
         name, _, value = line.decode("latin-1").partition(":")
         headers.append((name, value.strip()))
     size = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
-    return Received(method, path, tuple(headers), reader.read(size), connection)
+    return Received(method, path, tuple(headers), reader.read(size), connection, subject)
 
 
 def _encode(answer: Answer) -> bytes:

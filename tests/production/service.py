@@ -60,14 +60,20 @@ def processes(
 
 
 class Service:
-    """An API of two processes and a worker, with a sink."""
+    """An API of two processes and a worker, with a sink. `host`: where the API listens, as URLs have it."""
 
     def __init__(
-        self, directory: Path, issuer: Issuer, store: str, sink: RecordingSink, **settings: str
+        self,
+        directory: Path,
+        issuer: Issuer,
+        store: str,
+        sink: RecordingSink,
+        host: str = "127.0.0.1",
+        **settings: str,
     ) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.url = f"http://{host}:{free_port()}"
         self._public = f"{self.url}/webrtc-events/v0.2/subscriptions"
-        self._headers = {"Authorization": f"Bearer {issuer.token(CLOCK.now(), scope=SCOPE)}"}
+        self.headers = {"Authorization": f"Bearer {issuer.token(CLOCK.now(), scope=SCOPE)}"}
         self._sink = sink
         self.environ = environ_of(issuer, store, sink.ca_file, **settings)
         self.api, self.worker = processes(directory, self.environ, self.url, api_processes=2)
@@ -87,24 +93,28 @@ class Service:
         return answer.status_code, answer.json()["checks"]
 
     def subscribe(self, **more: Any) -> requests.Response:
-        request = more | {
+        request = {
             "protocol": "HTTP",
             "sink": self._sink.url,
             "types": [TYPE],
             "config": {"subscriptionDetail": {"registrationId": "r1"}},
-        }
-        return requests.post(self._public, json=request, headers=self._headers, timeout=10)
+        } | more
+        return requests.post(self._public, json=request, headers=self.headers, timeout=10)
+
+    def publish_batch(self, numbers: range) -> requests.Response:
+        headers = self.headers | {"Content-Type": "application/cloudevents-batch+json"}
+        body = [event() | {"id": f"e{number}"} for number in numbers]
+        return requests.post(f"{self.url}/network/v0/events", json=body, headers=headers, timeout=30)
 
     def publish(self, number: int, session: str = "s1") -> requests.Response:
-        headers = self._headers | {"Content-Type": "application/cloudevents+json"}
+        headers = self.headers | {"Content-Type": "application/cloudevents+json"}
         body = event() | {"id": f"e{number}"}
         body["data"]["mediaSessionId"] = session
         return requests.post(f"{self.url}/network/v0/events", json=body, headers=headers, timeout=10)
 
     def subscriptions(self) -> list[str]:
         return [
-            resource["id"]
-            for resource in requests.get(self._public, headers=self._headers, timeout=10).json()
+            resource["id"] for resource in requests.get(self._public, headers=self.headers, timeout=10).json()
         ]
 
 

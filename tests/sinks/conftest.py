@@ -10,8 +10,11 @@ from tests.harness.authority import Authority
 from tests.harness.sinks import RecordingSink
 from tests.sinks.exchanges import DEFAULT, LOOPBACK, POOL, MakeSink, Names
 from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient, SinkPool
+from webrtc_events.sinks.client_certificates import ClientCertificates
+from webrtc_events.sinks.egress import Egress
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.resolver import Lookup, system_lookup
 
@@ -41,6 +44,8 @@ def make(authority: Authority) -> Iterator[MakeSink]:
             resolve: Sequence[str] = (),
             pool: SinkPool = POOL,
             lookup: Lookup = system_lookup,
+            proxy: EgressProxy | None = None,
+            certificates: ClientCertificates | None = None,
         ) -> SinkClient[int]:
             sink = SinkClient[int](
                 policy=policy,
@@ -50,6 +55,8 @@ def make(authority: Authority) -> Iterator[MakeSink]:
                 pool=pool,
                 lookup=lookup,
                 resolve=resolve,
+                certificates=certificates,
+                egress=None if proxy is None else Egress(proxy, policy),
             )
             stack.callback(sink.close)
             return sink

@@ -14,6 +14,7 @@ from webrtc_events.api.verified_tokens import VerifiedToken, VerifiedTokens
 from webrtc_events.contract.strict_json import parse_json
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.conditions import Condition
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.errors import InvalidArgument, InvalidToken, TokenFault
 from webrtc_events.core.model import Caller
 
@@ -29,13 +30,18 @@ _SHOWN_CHARACTERS = 100
 
 
 class TokenVerifier:
-    """Verifies access tokens against the issuer's keys. For use on one event loop; nothing blocks it."""
+    """Verifies access tokens against the issuer's keys. For use on one event loop; nothing blocks it.
 
-    def __init__(self, *, openid_configuration_url: str, audience: str, clock: Clock) -> None:
+    `proxy`: the egress proxy that the issuer is reached by, if there is one.
+    """
+
+    def __init__(
+        self, *, openid_configuration_url: str, audience: str, clock: Clock, proxy: EgressProxy | None = None
+    ) -> None:
         self._audience = audience
         self._clock = clock
         self._jws = jwt.PyJWS(algorithms=sorted(ALGORITHMS))
-        self._keys = IssuerKeys(openid_configuration_url, clock)
+        self._keys = IssuerKeys(openid_configuration_url, clock, proxy)
         self._verified = VerifiedTokens()
 
     async def caller(self, token: str) -> Caller:

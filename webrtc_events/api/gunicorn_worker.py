@@ -15,4 +15,13 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
         "loop": "asyncio",
         "http": HttpProtocol,
         "ws": WebSocketProtocol,
+        # Whose word counts is a setting of the service, see behind_proxies.py; uvicorn would take that of
+        # everybody on loopback.
+        "proxy_headers": False,
     }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.cfg.is_ssl:
+            # gunicorn's own hook, which uvicorn's worker leaves out.
+            self.config.ssl_context_factory = lambda _config, default: self.cfg.ssl_context(self.cfg, default)

@@ -7,6 +7,7 @@ from contextvars import Context
 from webrtc_events.api.openid import Issuer, IssuerError, fetch_issuer
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.conditions import Condition, Health
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.errors import Unavailable
 
 __all__ = ["IssuerKeys"]
@@ -31,7 +32,8 @@ class IssuerKeys:
     the cached keys go on working.
     """
 
-    def __init__(self, openid_configuration_url: str, clock: Clock) -> None:
+    def __init__(self, openid_configuration_url: str, clock: Clock, proxy: EgressProxy | None = None) -> None:
+        self._proxy = proxy
         self._url = openid_configuration_url
         self._clock = clock
         self._issuer: Issuer | None = None
@@ -87,7 +89,7 @@ class IssuerKeys:
 
     async def _fetch(self) -> None:
         try:
-            reading = asyncio.to_thread(fetch_issuer, self._url, self._clock)
+            reading = asyncio.to_thread(fetch_issuer, self._url, self._clock, self._proxy)
             self._issuer = await asyncio.wait_for(reading, _FETCH_TIMEOUT_S)
         except (IssuerError, TimeoutError) as error:
             self._failed(str(error) or f"no answer within {_FETCH_TIMEOUT_S} s")

@@ -15,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from webrtc_events.api.issuer_session import prepare_session
 from webrtc_events.contract.strict_json import parse_json
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.errors import InvalidArgument
 
 __all__ = ["ALGORITHMS", "Issuer", "IssuerError", "SigningKey", "fetch_issuer"]
@@ -64,14 +66,14 @@ class Issuer:
         return any(key.kid == kid for key in self.keys)
 
 
-def fetch_issuer(openid_configuration_url: str, clock: Clock) -> Issuer:
+def fetch_issuer(openid_configuration_url: str, clock: Clock, proxy: EgressProxy | None = None) -> Issuer:
     """Reads the discovery document, then the keys. Blocks for some 20 seconds at most.
 
     Raises:
         IssuerError: with the reason, for the log.
     """
     with requests.Session() as session:
-        session.trust_env = False  # no proxies, .netrc or CA bundles from the environment
+        prepare_session(session, proxy)
         session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
         discovery = _get(session, openid_configuration_url, clock)
         name, jwks_uri = discovery.get("issuer"), discovery.get("jwks_uri")

@@ -101,10 +101,10 @@ class Routes:
         elif path == "/ui" or path.startswith("/ui/"):
             known_as(path=f"{base}/ui")
             _allow(scope, _READ)
-            await self._api(scope, receive, send)
+            await self._api(_below(scope), receive, send)
         else:
             operation, values = self._operation(base, path, scope)
-            plain = _plain(scope, operation)
+            plain = _plain(_below(scope), operation)
             if values is None:
                 await self._api(plain, receive, send)
                 return
@@ -146,15 +146,17 @@ class Routes:
             if path == prefix or path.startswith(f"{prefix}/"):
                 known_as(path=prefix or "/")
                 root_path = scope.get("root_path", "") + prefix
-                await page({**scope, "root_path": root_path}, receive, send)
+                await page({**_below(scope), "root_path": root_path}, receive, send)
                 return
         raise NotFound
 
 
-def published_document(contract: Contract, openid_configuration_url: str) -> Mapping[str, Any]:
-    """The contract for readers, with this server and this issuer in it."""
+def published_document(
+    contract: Contract, openid_configuration_url: str, base_path: str = ""
+) -> Mapping[str, Any]:
+    """The contract for readers, with this server and this issuer in it. `base_path`: before all others."""
     document: dict[str, Any] = json.loads(json.dumps(contract.reference))
-    document["servers"] = [{"url": contract.base_path}]
+    document["servers"] = [{"url": base_path + contract.base_path}]
     for scheme in document["components"]["securitySchemes"].values():
         if scheme["type"] == "openIdConnect":
             scheme["openIdConnectUrl"] = openid_configuration_url
@@ -169,6 +171,15 @@ def _paths(contract: Contract) -> Iterator[_Path]:
     for path in sorted(by_path, key=lambda path: "{" in path):
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]*)", re.escape(path))
         yield _Path(re.compile(pattern), by_path[path])
+
+
+def _below(scope: Scope) -> Scope:
+    """For an application below: there the path begins with the `root_path`, as ASGI has it."""
+    root_path = scope.get("root_path", "")
+    if not root_path:
+        return scope
+    raw_path: bytes = scope["raw_path"]
+    return {**scope, "path": root_path + scope["path"], "raw_path": root_path.encode("ascii") + raw_path}
 
 
 def _allow(scope: Scope, methods: Sequence[str]) -> None:

@@ -17,9 +17,11 @@ from flask import Blueprint, abort, redirect, render_template, request, session,
 from joserfc.errors import JoseError
 from werkzeug.wrappers import Response
 
+from webrtc_events.api.issuer_session import prepare_session
 from webrtc_events.console.access import Operator
 from webrtc_events.console.audit import record_change
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.errors import PermissionDenied, Unauthenticated, Unavailable
 from webrtc_events.core.log_masking import PersonalData
 
@@ -43,26 +45,31 @@ _MAX_BEGUN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class LoginOptions:
-    """`url`: where browsers find the console. `client_secret` None: a public client."""
+    """`url`: where browsers find the console. `client_secret` None: a public client.
+
+    `proxy`: the egress proxy that the issuer is reached by, if there is one.
+    """
 
     url: str
     configuration_url: str
     client_id: str
     client_secret: str | None
-
-
-class _IssuerSession(OAuth2Session):
-    """No proxies, .netrc or CA bundles from the environment."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.trust_env = False
+    proxy: EgressProxy | None = None
 
 
 class _Issuer(FlaskOAuth2App):
     """Authlib keeps state, nonce and code verifier in the session, and checks them."""
 
-    client_cls = _IssuerSession
+    def use(self, proxy: EgressProxy | None) -> None:
+        """How the issuer is reached."""
+
+        def client(*args: Any, **options: Any) -> OAuth2Session:
+            made = OAuth2Session(*args, **options)
+            prepare_session(made, proxy)
+            return made
+
+        # Authlib calls it, and asks for no more of it.
+        self.client_cls = client  # type: ignore[assignment]
 
 
 class LoginAccess:
@@ -87,6 +94,7 @@ class LoginAccess:
                 "default_timeout": _TIMEOUT_S,
             },
         )
+        self._issuer.use(options.proxy)
         self.pages = self._blueprint()
 
     def enter(self) -> Operator | Response:

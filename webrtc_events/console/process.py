@@ -9,6 +9,7 @@ from typing import Any, Final
 from gunicorn.app.base import BaseApplication
 
 from webrtc_events.console.access import Access, MachineAccess
+from webrtc_events.console.behind_proxies import behind_proxies
 from webrtc_events.console.console_app import ConsoleOptions, console_app, session_key
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.console.exposed import exposed
@@ -16,6 +17,8 @@ from webrtc_events.console.health import with_health
 from webrtc_events.console.login import LoginAccess, LoginOptions
 from webrtc_events.console.sections import sections
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.egress_proxy import EgressProxy
+from webrtc_events.core.forwarded import TrustedProxies
 from webrtc_events.core.gunicorn_log import ServiceLog
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.settings import PREFIX, Settings
@@ -67,12 +70,13 @@ def build(settings: Settings, clock: Clock) -> Any:
         access=_access(settings, clock),
         secure=url is not None and url.startswith("https:"),
     )
-    pages = with_health(console_app(options, sections(ConsoleParts(store, settings, clock))), store.ping)
-    return (
-        pages
-        if settings.metrics_address is None
-        else exposed(pages, settings, store.client.round_trips, clock)
-    )
+    pages = console_app(options, sections(ConsoleParts(store, settings, clock)))
+    # Without a login the console is for this machine alone, and nobody's word counts.
+    proxies = TrustedProxies(() if url is None else settings.trusted_proxies)
+    served = with_health(behind_proxies(pages, proxies), store.ping)
+    if settings.metrics_address is None:
+        return served
+    return exposed(served, settings, store.client.round_trips, clock)
 
 
 def _access(settings: Settings, clock: Clock) -> Access:
@@ -83,6 +87,7 @@ def _access(settings: Settings, clock: Clock) -> Access:
         settings.openid_configuration_url,
         settings.console_client_id,
         settings.console_client_secret,
+        EgressProxy.of(settings),
     )
     return LoginAccess(login, clock)
 
@@ -107,6 +112,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "threads": _THREADS,
             "graceful_timeout": _GRACE_S,
             "control_socket_disable": True,
+            # Whose word counts is a setting of the service.
+            "forwarded_allow_ips": "",
             # Addresses may name a registration.
             "accesslog": None,
             "errorlog": "-",

@@ -73,6 +73,13 @@ class SinkFailure:
     detail: str
     elapsed_ms: int
 
+    @property
+    def by_proxy(self) -> bool:
+        """Whether the egress proxy may be to blame: then it does not count against the sink."""
+        return self.reason in _OF_PROXY
+
+
+_OF_PROXY = frozenset({"proxy", "tunnel"})
 
 SinkReply = SinkAnswer | SinkFailure
 

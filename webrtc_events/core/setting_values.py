@@ -23,6 +23,7 @@ __all__ = [
     "IPNetwork",
     "PrivateKey",
     "apis",
+    "base_path",
     "channels_url",
     "choice",
     "console_url",
@@ -113,6 +114,14 @@ def apis(raw: str) -> frozenset[str]:
     return apis
 
 
+def base_path(raw: str) -> str:
+    """Without a final slash; '' for none. It must not begin as the service's own paths do."""
+    path = raw.rstrip("/")
+    if path and (not _BASE_PATH.fullmatch(path) or path.split("/")[1] in _OWN_PATHS):
+        raise ValueError("must be a path such as /camara, and not begin as a path of the service itself does")
+    return path
+
+
 def channels_url(raw: str) -> str:
     """An absolute https URL without anything that two programs may write in two ways; no final slash."""
     if not _CHANNELS_URL.fullmatch(raw):
@@ -134,6 +143,10 @@ def origins(raw: str) -> frozenset[str]:
     return found
 
 
+_BASE_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+_OWN_PATHS = frozenset(
+    {"webrtc-events", "network", "channels", "healthz", "readyz", "metrics", "console", "issuer", "softphone"}
+)
 _CHANNELS_URL = re.compile(r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(
     r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?|https?://(localhost|127\.0\.0\.1|\[::1\]):\*"

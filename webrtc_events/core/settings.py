@@ -7,7 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from webrtc_events.core import setting_values as read
+from webrtc_events.core.client_certificates import CertificateFiles, parse_client_certificates
 from webrtc_events.core.client_choice import ClientChoice, parse_client_choice
+from webrtc_events.core.egress_proxy import (
+    NoProxy,
+    ProxyUrl,
+    parse_no_proxy,
+    parse_proxy_credentials,
+    parse_proxy_url,
+)
 from webrtc_events.core.model import EventType
 from webrtc_events.core.port_set import PortSet
 from webrtc_events.core.setting_sources import PREFIX, Kind, Origin, SettingText, SettingTexts, read_sources
@@ -72,6 +80,23 @@ class Settings:
         read.networks, "", "CIDRs that sinks may be in besides public addresses"
     )
     sink_ports: PortSet = _setting(read.ports, "443,1024-65535", "ports that sinks may use")
+    sink_client_certificates: tuple[CertificateFiles, ...] = _setting(
+        parse_client_certificates,
+        "",
+        "certificates shown to sinks: certificate:key for all, host=certificate:key for some",
+    )
+    egress_proxy: ProxyUrl | None = _setting(
+        parse_proxy_url, "", "proxy that requests leave by: http://host:port or https://host:port"
+    )
+    egress_proxy_credentials: str | None = _setting(
+        parse_proxy_credentials, "", "user:password for the egress proxy", secret=True
+    )
+    egress_proxy_ca_file: Path | None = _setting(
+        read.file, "", "PEM file of CAs that an https egress proxy may use besides the system's"
+    )
+    egress_no_proxy: NoProxy = _setting(
+        parse_no_proxy, "", "host names, with all below them, and CIDRs that are reached without the proxy"
+    )
     sink_in_flight: int = _setting(
         read.count(1), "64", "notifications of a worker on their way to one sink at once"
     )
@@ -126,6 +151,12 @@ class Settings:
     )
     next: bool = _setting(
         read.flag, "false", "serve the work in progress on the next contract too, under vwip"
+    )
+    trusted_proxies: tuple[read.IPNetwork, ...] = _setting(
+        read.networks, "", "CIDRs of proxies whose Forwarded and X-Forwarded-* headers count"
+    )
+    base_path: str = _setting(
+        read.base_path, "/", "path before all others, as clients see it, such as /camara"
     )
     apis: frozenset[str] = _setting(read.apis, "public,network", "which APIs this process serves")
     require_known_registration: bool = _setting(
@@ -287,14 +318,20 @@ class Settings:
 
 
 # What is not set is none, but for these, of which it is empty.
-_EMPTY: Mapping[Any, Any] = {read.networks: (), read.signing_keys: (), read.origins: frozenset()}
+_EMPTY: Mapping[Any, Any] = {
+    read.networks: (),
+    read.signing_keys: (),
+    read.origins: frozenset(),
+    parse_client_certificates: (),
+    parse_no_proxy: NoProxy(),
+}
 
 _KINDS: Mapping[Any, Kind] = {
     read.switch: Kind.SWITCH,
     **dict.fromkeys(
         (read.apis, read.networks, read.origins, read.ports, read.secret_keys, read.signing_keys), Kind.LIST
     ),
-    parse_client_choice: Kind.LIST,
+    **dict.fromkeys((parse_client_certificates, parse_client_choice, parse_no_proxy), Kind.LIST),
 }
 
 
@@ -345,6 +382,9 @@ def _contradictions(settings: Settings, texts: SettingTexts) -> Iterator[str]:
     if (settings.console_url is None) != (settings.console_client_id is None):
         both = f"{texts['console_url'].named} and {texts['console_client_id'].named}"
         yield f"{both} must be set together: people log in with both"
+    if settings.egress_proxy is None and settings.egress_proxy_credentials is not None:
+        named = texts["egress_proxy_credentials"].named
+        yield f"{named} has no proxy to go to: {texts['egress_proxy'].named} is not set"
     for name in ("outbox_bytes", "claim_bytes", "worker_bytes"):
         if getattr(settings, name) < settings.event_bytes:
             # An event that is accepted must get to its sink.

@@ -89,7 +89,8 @@ class Attempts:
                 self._log_delivered(task, reply.status, reply.elapsed_ms, now_s)
             return task.apply(DELIVERED)
         outcome = self._decide(task, reply, now_s)
-        if task.result is not SinkResult.DELIVERED and not task.is_handshake:
+        blamed = isinstance(reply, SinkAnswer) or not reply.by_proxy
+        if blamed and task.result is not SinkResult.DELIVERED and not task.is_handshake:
             task.result = SinkResult.FAILED
         status = reply.status if isinstance(reply, SinkAnswer) else None
         return self.apply(task, outcome, now_s, status=status, elapsed_ms=reply.elapsed_ms)

@@ -13,7 +13,8 @@ __all__ = ["Deferrals", "Deferred"]
 class Deferred:
     """The task goes back to the store and comes again after `delay_s`.
 
-    `unreachable`: because its host does not answer; else because the host is busy or asked for less.
+    `unreachable`: because its host does not answer; else because the host is busy or asked for less, or the
+    egress proxy fails.
     """
 
     delay_s: float

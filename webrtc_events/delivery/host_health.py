@@ -61,7 +61,7 @@ class HostHealth:
 
     `limit`: the adaptive limit, at most `max_limit`. `answered`: it has answered since it was new, or
     since the circuit last opened. `response_s`: how long its answers take. `unreachable_since_s`: since when
-    it is unreachable, or was the last time.
+    it is unreachable, or was the last time. `blamed`: its latest failure was no other's, see `Unreachable`.
     """
 
     __slots__ = (
@@ -77,6 +77,7 @@ class HostHealth:
         "_paused_at",
         "_throttled_at",
         "answered",
+        "blamed",
         "limit",
         "max_limit",
         "response_s",
@@ -89,6 +90,7 @@ class HostHealth:
         self.max_limit = min(in_flight, connections)
         self.limit = 1
         self.answered = False
+        self.blamed = True
         self.response_s = 0.0
         self._epoch = 0
         self._number = 0
@@ -150,8 +152,9 @@ class HostHealth:
                 connections = self._in_flight if signal.multiplexed else self._connections
                 self.max_limit = min(self._in_flight, connections)
                 self.limit = min(self.limit + 1, self.max_limit)
-            case Unreachable():
+            case Unreachable(blamed):
                 if not self.is_overtaken(started):
+                    self.blamed = blamed
                     self._smooth(now_s - started.at_s)
                     self._fail(started, now_s, random)
             case Throttled(pause_s):

@@ -125,7 +125,7 @@ class HostLimiter(Generic[T]):
         self._note_slow(host, now_s)
         slow = self._paths.is_slow(path) and host.health.answered
         if slow and (slow_s := self._slow_wait_s(host, client, path, now_s)) > 0:
-            return self._defer_by(slow_s, client, now_s)
+            return self.defer_by(slow_s, client, now_s)
         if (
             (host.requests.late or host.requests.hanging)
             and not slow
@@ -133,7 +133,7 @@ class HostLimiter(Generic[T]):
             and host.health.answered
             and not self._paths.is_answering(path)
         ):
-            return self._defer_by((0.5 + self._random()) * PROMPT_S, client, now_s)
+            return self.defer_by((0.5 + self._random()) * PROMPT_S, client, now_s)
         standing = host.standing(now_s)
         prompt = standing is HostStanding.PROMPT
         if (
@@ -286,7 +286,13 @@ class HostLimiter(Generic[T]):
             delay_s = host.defer_s(self._queues.count(host.name), now_s, self._random)
         else:
             delay_s = (0.5 + self._random()) * PROMPT_S
-        return self._defer_by(delay_s, client, now_s, unreachable=cool_down_s > 0 and host.health.unreachable)
+        return self.defer_by(
+            delay_s,
+            client,
+            now_s,
+            unreachable=cool_down_s > 0 and host.health.unreachable and host.health.blamed,
+        )
 
-    def _defer_by(self, delay_s: float, client: str, now_s: float, *, unreachable: bool = False) -> Deferred:
+    def defer_by(self, delay_s: float, client: str, now_s: float, *, unreachable: bool = False) -> Deferred:
+        """For a task that is to wait for so long, whatever its host; longer where too many come back."""
         return Deferred(delay_s + self._deferrals.delay_s(client, now_s), unreachable=unreachable)

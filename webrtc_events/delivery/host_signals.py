@@ -6,6 +6,8 @@
 | any other 5xx | Error |
 | any other answer | Healthy |
 | failure `dns`, `connect`, `tls`, `timeout`, `address_refused` | Unreachable |
+| failure `tunnel`: the egress proxy made none to it | Unreachable, not blamed |
+| failure `proxy`: the egress proxy fails | none |
 | any other failure | none |
 
 One host may serve many subscribers, each by its own path. So an error answer is no signal of a host
@@ -56,19 +58,25 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """It does not answer."""
+    """It does not answer. Not `blamed`: the egress proxy may be why."""
+
+    blamed: bool = True
 
 
 HostSignal = Healthy | Error | Throttled | Unreachable
 
 
+_UNREACHABLE: Final = Unreachable()
+_NO_TUNNEL: Final = Unreachable(blamed=False)
 _HEALTHY: Final = (Healthy(), Healthy(multiplexed=True))
 
 
 def signal_of(reply: SinkReply, now_s: float) -> HostSignal | None:
     """None if it says nothing. `now_s`: the store's time, seconds since the epoch, for Retry-After."""
     if not isinstance(reply, SinkAnswer):
-        return Unreachable() if reply.reason in UNREACHABLE_REASONS else None
+        if reply.reason == "tunnel":
+            return _NO_TUNNEL
+        return _UNREACHABLE if reply.reason in UNREACHABLE_REASONS else None
     if reply.status in _THROTTLED:
         return Throttled(retry_after_ms(reply.retry_after, now_s) / 1000)
     if 500 <= reply.status < 600:

@@ -9,6 +9,8 @@
 | 401 without one | Drop `refused` |
 | any other answer | Drop `refused` |
 | failure (`dns`, `connect`, `tls`, `timeout`, `too_large`, ...) | Retry, its reason and detail |
+| failure `proxy`: the egress proxy fails | Retry, after a second at most: proxy_circuit.py paces it |
+| failure `tunnel`: the egress proxy reaches no sink there | Retry, as for any failure |
 | a Retry when nothing is left of the event's time | Drop `deadline_exceeded` |
 
 A refused address is retried too: names may come to point elsewhere, and the deadline bounds it.
@@ -52,7 +54,9 @@ def decide(
         now_s: the store's time, seconds since the epoch, for a Retry-After that is a date.
     """
     if not isinstance(reply, SinkAnswer):
-        return _retry(reply.reason, reply.detail, _backoff_ms(attempt, random), remaining_ms)
+        # The proxy's failures are no matter of this event, and must not hold it up once the proxy is back.
+        growth = 1 if reply.reason == "proxy" else attempt
+        return _retry(reply.reason, reply.detail, _backoff_ms(growth, random), remaining_ms)
     if is_delivered(reply):
         return DELIVERED
     if reply.status == 410:

@@ -15,6 +15,7 @@ from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_returns import HostReturns
 from webrtc_events.delivery.host_signals import HostSignal, Unreachable, signal_of
 from webrtc_events.delivery.notifications import Notification, NotificationWriter, Skipped
+from webrtc_events.delivery.proxy_circuit import ProxyCircuit
 from webrtc_events.delivery.rate_limit import RateLimiter, SlotAt, SlotLater, SlotNow
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.sinks.client import SinkClient
@@ -62,6 +63,7 @@ class TaskRunner:
         self._now_s = clock.monotonic
         self._exchange_ms = exchange_ms
         self._finished = finished
+        self._proxy = None if sink.proxied is None else ProxyCircuit(sink.proxied)
         self._tasks: set[DeliveryTask] = set()
         self._delayed: DelayQueue[DeliveryTask] = DelayQueue()
 
@@ -175,6 +177,9 @@ class TaskRunner:
 
     def _has_permit(self, task: DeliveryTask, now_s: float, now_ms: int) -> bool:
         """Whether the task has a permit for its host; else it waits for one, or is finished."""
+        if self._proxy is not None and (delay_s := self._proxy.delay_s(task.claim.sink, now_s)) > 0:
+            self._defer(task, self._limiter.defer_by(delay_s, task.claim.client, now_s), now_s, now_ms)
+            return False
         entry = self._limiter.acquire(
             task.host,
             task.claim.client,
@@ -235,6 +240,8 @@ class TaskRunner:
 
     def _take_reply(self, task: DeliveryTask, reply: SinkReply) -> None:
         now_s = self._now_s()
+        if self._proxy is not None:
+            self._proxy.replied(task.claim.sink, reply, now_s)
         signal = self._release(task, now_s, reply)
         if self._attempts.replied(task, reply, now_s):
             self._go_on(task)

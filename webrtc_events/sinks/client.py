@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import pycurl
 
@@ -21,12 +21,17 @@ from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.ca_bundle import CaBundle
 from webrtc_events.sinks.curl_loop import CurlLoop
 from webrtc_events.sinks.curl_options import RefusedError, new_handle, set_pins
+from webrtc_events.sinks.egress import Egress
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.pending_lookups import PendingLookups
 from webrtc_events.sinks.resolver import Lookup, named_host, system_lookup
 from webrtc_events.sinks.transfer import Transfer
 
 __all__ = ["SinkClient", "SinkPool"]
+
+if TYPE_CHECKING:
+    # It brings a library that most deployments have no use for.
+    from webrtc_events.sinks.client_certificates import ClientCertificates
 
 T = TypeVar("T")
 
@@ -72,7 +77,9 @@ class _InFlight(Generic[T]):
 class SinkClient(Generic[T]):
     """Requests in flight, each known by the caller's token.
 
-    It belongs to one thread, which calls `submit` and `poll`; `wake` may come from any thread.
+    It belongs to one thread, which calls `submit` and `poll`; `wake` may come from any thread. `proxied`:
+    which URLs are reached through the egress proxy, if there is one. `certificates`: what is shown to sinks;
+    any thread may ask when they expire.
 
     Args:
         policy: decides on every address in the connect step.
@@ -83,6 +90,8 @@ class SinkClient(Generic[T]):
         lookup: finds a name's addresses; the policy decides on those too.
         resolve: names pinned to addresses, `host:port:address`, read for each request, instead of any
             lookup; the policy decides on those too. Source: libcurl, CURLOPT_RESOLVE.
+        egress: the proxy that requests go through; None for none. It is closed with the client.
+        certificates: what is shown to sinks that ask for a client's certificate; None for nothing.
 
     Raises:
         OSError: `ca_file` cannot be read.
@@ -98,11 +107,16 @@ class SinkClient(Generic[T]):
         pool: SinkPool = SinkPool(),
         lookup: Lookup = system_lookup,
         resolve: Sequence[str] = (),
+        egress: Egress | None = None,
+        certificates: "ClientCertificates | None" = None,
     ) -> None:
         self._policy = policy
         self._clock = clock
         self._limits = limits
         self._resolve = resolve
+        self._egress = egress
+        self.certificates = certificates
+        self.proxied = None if egress is None else egress.proxied
         self._bundle = CaBundle(ca_file)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, pool.idle)
@@ -134,10 +148,15 @@ class SinkClient(Generic[T]):
         exchange = _InFlight(transfer, token, self._clock.monotonic())
         try:
             transfer.prepare(request)
+            if self._egress is None:
+                host = None if self._resolve else named_host(request.url)
+            else:
+                host = transfer.take_way(self._egress, request.url)
+            if self.certificates is not None:
+                transfer.show(self.certificates.of(request.url))
         except (RefusedError, pycurl.error, ValueError, TypeError) as error:
             self._refuse(exchange, error)
             return
-        host = None if self._resolve else named_host(request.url)
         if host is None:
             self._launch(exchange, self._resolve)
         elif pin := self._lookups.ask(exchange, host, request.client, exchange.started_s):
@@ -155,7 +174,8 @@ class SinkClient(Generic[T]):
         self._running[transfer.curl] = exchange
 
     def _refuse(self, exchange: _InFlight[T], error: Exception) -> None:
-        self._finished.append((exchange.token, SinkFailure("protocol", _unsendable(error), 0)))
+        reason = error.reason if isinstance(error, RefusedError) else "protocol"
+        self._finished.append((exchange.token, SinkFailure(reason, _unsendable(error), 0)))
         exchange.transfer.curl.close()
 
     def poll(self, timeout_s: float) -> list[tuple[T, SinkReply]]:
@@ -163,6 +183,8 @@ class SinkClient(Generic[T]):
 
         Returns as soon as there is one, when `wake` was called, or after `timeout_s`.
         """
+        if self.certificates is not None:
+            self.certificates.look()
         until_s = self._clock.monotonic() + timeout_s
         while True:
             self._loop.step(0.0 if self._finished else self._wait_s(until_s))
@@ -227,8 +249,10 @@ class SinkClient(Generic[T]):
         return round((self._clock.monotonic() - exchange.started_s) * 1000)
 
     def _fail(self, exchange: _InFlight[T], detail: str) -> None:
+        # Through a proxy it is the proxy's name that has no addresses.
+        reason = "proxy" if exchange.transfer.proxied else "dns"
         self._finished.append(
-            (exchange.token, SinkFailure("dns", one_line(detail), self._elapsed_ms(exchange)))
+            (exchange.token, SinkFailure(reason, one_line(detail), self._elapsed_ms(exchange)))
         )
         self._spare_or_close(exchange.transfer)
 
@@ -253,6 +277,8 @@ class SinkClient(Generic[T]):
         closer.start()
         closer.join(_CLOSE_S)
         self._bundle.close()
+        if self._egress is not None:
+            self._egress.close()
 
     def _collect(self) -> None:
         while True:
@@ -282,6 +308,8 @@ class SinkClient(Generic[T]):
 
     def _new_transfer(self) -> Transfer:
         curl = new_handle(self._limits, self._bundle.path)
+        if self._egress is not None:
+            self._egress.set_up(curl)
         return Transfer(
             curl, self._limits, self._policy, on_head=self._headed.append, on_socket=self._loop.opening
         )

@@ -19,7 +19,14 @@ _UNWANTED: Final = (("accept", "Accept:"), ("content-type", "Content-Type:"))
 
 
 class RefusedError(Exception):
-    """A request that must not be sent; the text is fit for a dead letter."""
+    """A request that must not be sent; the text is fit for a dead letter.
+
+    `reason`: of the `SinkFailure` that it becomes.
+    """
+
+    def __init__(self, detail: str, reason: str = "protocol") -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class Callbacks(Protocol):

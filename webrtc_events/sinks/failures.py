@@ -1,4 +1,17 @@
-"""Why an exchange failed: libcurl's error codes as reasons of a `SinkFailure`."""
+"""Why an exchange failed: libcurl's error codes as reasons of a `SinkFailure`.
+
+Through an egress proxy there are two more. `proxy`: the proxy itself cannot be used, whatever the sink.
+`tunnel`: the proxy has made no tunnel to the sink, or the tunnel broke; whose fault that is cannot be told.
+
+| through a proxy | reason |
+| --- | --- |
+| its name has no address, it refuses the connection, its TLS fails, it does not speak HTTP | `proxy` |
+| it answers 407, or 401 as some do | `proxy` |
+| any other refusal of CONNECT, no answer to it, the connection ends instead | `tunnel` |
+| the tunnel ends, also while the sink's TLS begins | `tunnel` |
+| no answer in time on a tunnel of before: the proxy may hang | `tunnel` |
+| no answer in time on a new tunnel; the sink's certificate does not hold | as without a proxy |
+"""
 
 import os
 from typing import Any, Final
@@ -8,7 +21,7 @@ import pycurl
 from webrtc_events.core.one_line import one_line
 from webrtc_events.core.outcomes import SinkFailure
 
-__all__ = ["CURL_REASONS", "curl_failure"]
+__all__ = ["CURL_REASONS", "curl_failure", "proxied_failure"]
 
 CURL_REASONS: Final[dict[int, str]] = {
     pycurl.E_COULDNT_RESOLVE_HOST: "dns",
@@ -48,3 +61,29 @@ def curl_failure(curl: Any, code: int, message: str, elapsed_ms: int) -> SinkFai
         message += f": {os.strerror(fault)}"
     detail = one_line(f"{message or 'no detail'} (libcurl {code})")
     return SinkFailure(CURL_REASONS.get(code, "other"), detail, elapsed_ms)
+
+
+_PROXY_AUTHENTICATION: Final = frozenset({401, 407})
+_TUNNEL_ENDS: Final = frozenset(
+    # A reset in the middle of the handshake is a TLS error for libcurl.
+    {pycurl.E_SSL_CONNECT_ERROR, *(code for code, reason in CURL_REASONS.items() if reason == "connect")}
+)
+_UNANSWERED_CONNECT: Final = frozenset(
+    {pycurl.E_OPERATION_TIMEDOUT, pycurl.E_RECV_ERROR, pycurl.E_GOT_NOTHING}
+)
+
+
+def proxied_failure(curl: Any, code: int, message: str, elapsed_ms: int, *, connected: bool) -> SinkFailure:
+    """Through a proxy. `connected`: a connection to it was opened for this exchange, not an old one used."""
+    failure = curl_failure(curl, code, message, elapsed_ms)
+    answer: int = curl.getinfo(pycurl.HTTP_CONNECTCODE)
+    reason = failure.reason
+    if answer >= 300:
+        reason = "proxy" if answer in _PROXY_AUTHENTICATION else "tunnel"
+    elif answer == 0 and (connected or code == pycurl.E_COULDNT_RESOLVE_PROXY):
+        # It took the connection, so what is late or ends may be what it does for the sink.
+        asked = curl.getinfo(pycurl.CONNECT_TIME_T) > 0 and code in _UNANSWERED_CONNECT
+        reason = "tunnel" if asked else "proxy"
+    elif code in _TUNNEL_ENDS or (code == pycurl.E_OPERATION_TIMEDOUT and not connected):
+        reason = "tunnel"
+    return SinkFailure(reason, failure.detail, failure.elapsed_ms)

@@ -18,9 +18,12 @@ import pycurl
 
 from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkReply, SinkRequest
 from webrtc_events.sinks.addresses import AddressPolicy
-from webrtc_events.sinks.curl_options import set_callbacks, set_request, set_time
-from webrtc_events.sinks.failures import curl_failure
+from webrtc_events.sinks.client_identity import Identity, show_identity
+from webrtc_events.sinks.curl_options import RefusedError, set_callbacks, set_request, set_time
+from webrtc_events.sinks.egress import Egress
+from webrtc_events.sinks.failures import curl_failure, proxied_failure
 from webrtc_events.sinks.limits import SinkLimits
+from webrtc_events.sinks.resolver import NamedHost
 
 __all__ = ["Descriptor", "Transfer"]
 
@@ -83,6 +86,8 @@ class Transfer:
         self._policy = policy
         self._shortened = False
         self._method = ""
+        self.proxied = False
+        self._identity: Identity | None = None
         self._restart()
 
     def _restart(self) -> None:
@@ -116,6 +121,26 @@ class Transfer:
         if self._shortened:
             self._shortened = False
             set_time(self.curl, self._limits)
+
+    def take_way(self, egress: Egress, url: str) -> NamedHost | None:
+        """Lets the request go through the egress proxy or round it. Returns what is to be looked up.
+
+        Raises:
+            RefusedError: the proxy must not be asked for that sink.
+        """
+        way = egress.way(url)
+        if way.refusal:
+            raise RefusedError(way.refusal, "address_refused")
+        if way.proxied != self.proxied:
+            egress.turn(self.curl, proxied=way.proxied)
+            self.proxied = way.proxied
+        return way.host
+
+    def show(self, identity: Identity | None) -> None:
+        """The client's certificate for the request."""
+        if identity is not self._identity:
+            show_identity(self.curl, identity)
+            self._identity = identity
 
     def shorten(self, spent_ms: int) -> None:
         """Some of the time is spent already."""
@@ -178,7 +203,8 @@ class Transfer:
             # For a repeat that on_request would not let go, and which would leave the connection to others.
             self.unanswered = True
             return _SOCKET_BAD
-        refused = self._refused(family, peer)
+        # The proxy's own address is the operator's to choose.
+        refused = None if self.proxied else self._refused(family, peer)
         if refused is not None:
             self.refusal = refused
             return _SOCKET_BAD
@@ -233,11 +259,13 @@ class Transfer:
         if self.refusal is not None and not self.opened_address:
             return SinkFailure("address_refused", self.refusal, elapsed_ms)
         if self.unanswered:
-            return SinkFailure("connect", _UNANSWERED, elapsed_ms)
+            return SinkFailure("tunnel" if self.proxied else "connect", _UNANSWERED, elapsed_ms)
         if self.no_socket:
             return SinkFailure("other", "this host has no socket left", elapsed_ms)
         if code == pycurl.E_OK:
             return SinkFailure("protocol", "the answer has no final status", elapsed_ms)
+        if self.proxied:
+            return proxied_failure(self.curl, code, message, elapsed_ms, connected=self.opened_address)
         return curl_failure(self.curl, code, message, elapsed_ms)
 
 

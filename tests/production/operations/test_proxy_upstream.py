@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pycurl
 import pytest
 import trustme
 
@@ -99,6 +100,20 @@ def test_the_api_gets_the_path_as_it_was_sent_and_no_word_of_others(tmp_path: Pa
     headers = {name.lower(): value for name, value in received.headers}
     assert headers == {"host": NAME, "content-length": "5", "x-correlator": "as-it-is"}
     assert len(received.headers) == 3
+
+
+@pytest.mark.parametrize("version", [pycurl.CURL_HTTP_VERSION_1_1, pycurl.CURL_HTTP_VERSION_2TLS])
+def test_the_api_gets_the_name_and_the_port_that_it_was_asked_under(tmp_path: Path, version: int) -> None:
+    with upstream(tmp_path) as (recording, proxy):
+        curl = pycurl.Curl()
+        curl.setopt(pycurl.HTTP_VERSION, version)
+        curl.setopt(pycurl.CAINFO, str(proxy.ca_file))
+        for port, path in ((proxy.public, SUBSCRIPTIONS), (proxy.network, EVENTS)):
+            curl.setopt(pycurl.URL, f"https://localhost:{port}{path}")
+            curl.perform()
+            assert curl.getinfo(pycurl.RESPONSE_CODE) == 204
+            assert recording.requests[-1].header("host") == f"localhost:{port}"
+        curl.close()
 
 
 def test_connections_to_the_api_are_kept_for_less_than_the_api_keeps_them(tmp_path: Path) -> None:
