@@ -25,10 +25,10 @@ class AttemptNotes:
         self._record = recorder.record
 
     def add(
-        self, task: DeliveryTask, outcome: Outcome, status: int | None, elapsed_ms: int | None, now_s: float
+        self, task: DeliveryTask, outcome: Outcome, status: int | None, elapsed_ms: int | None, now_ms: int
     ) -> None:
         """The attempt at the task's event; `elapsed_ms` None: it was given up without a try."""
-        self._record((_AttemptNote(task, outcome, status, elapsed_ms, now_s, self.keeps_content),))
+        self._record((_AttemptNote(task, outcome, status, elapsed_ms, now_ms, self.keeps_content),))
 
 
 class _AttemptNote:
@@ -58,7 +58,7 @@ class _AttemptNote:
         outcome: Outcome,
         status: int | None,
         elapsed_ms: int | None,
-        now_s: float,
+        now_ms: int,
         is_full: bool,
     ) -> None:
         self._claim = task.claim
@@ -67,7 +67,7 @@ class _AttemptNote:
         self._channel = bool(task.channel)
         self._type = task.event_type
         self._attempt = task.attempt
-        self._now_ms = task.now_ms(now_s)
+        self._now_ms = now_ms
         self._body = task.body
         self._outcome = outcome
         self._status = status

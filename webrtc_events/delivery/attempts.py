@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
@@ -30,6 +31,9 @@ __all__ = ["AttemptLog", "Attempts"]
 
 log = logging.getLogger(__name__)
 
+# In 3.11 a member of an enumeration is looked up by a function.
+_TOOK_IT: Final = SinkResult.DELIVERED
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptLog:
@@ -45,7 +49,8 @@ class AttemptLog:
 class Attempts:
     """`random`: uniform in [0, 1). Lines are written by `flush`.
 
-    `activity` counts them. `notes`: for traces of calls; `keeps_content`: they need the task's `body`.
+    `activity` counts them.
+    `now_ms` is the store's time. `notes`: for traces of calls; `keeps_content`: they need the task's `body`.
     """
 
     def __init__(
@@ -67,31 +72,33 @@ class Attempts:
         self._lines = LogLines(log, mask, clock)
         self.flush = self._lines.flush
 
-    def replied(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> bool:
+    def replied(self, task: DeliveryTask, reply: SinkReply, now_ms: int) -> bool:
         """Takes in the reply to the task's event; True if the claim goes on with the next."""
         if is_delivered(reply) and not task.is_handshake:
-            task.result = SinkResult.DELIVERED
-            task.note_delivered(reply.status, reply.elapsed_ms, now_s)
+            status, elapsed_ms = reply.status, reply.elapsed_ms
+            task.result = _TOOK_IT
+            task.note_delivered(status, elapsed_ms, now_ms)
             if self._notes is not None:
-                self._notes.add(task, DELIVERED, reply.status, reply.elapsed_ms, now_s)
+                self._notes.add(task, DELIVERED, status, elapsed_ms, now_ms)
             self._delivered += 1
             self._activity.delivered += 1
             if self._log_every and self._delivered % self._log_every == 0:
-                line = task.delivered_line(reply.status, reply.elapsed_ms, now_s, self._shown(task.host))
+                line = task.delivered_line(status, elapsed_ms, now_ms, self._shown(task.host))
                 # The rest of it are numbers, and words of this service.
                 self._lines.add(logging.INFO, line, masked=True)
-            return task.apply(DELIVERED)
-        outcome = self._decide(task, reply, now_s)
-        if task.result is not SinkResult.DELIVERED and not task.is_handshake:
+            task.advance()
+            return True
+        outcome = self._decide(task, reply, now_ms)
+        if task.result is not _TOOK_IT and not task.is_handshake:
             task.result = SinkResult.FAILED
-        status = reply.status if isinstance(reply, SinkAnswer) else None
-        return self.apply(task, outcome, now_s, status=status, elapsed_ms=reply.elapsed_ms)
+        answered = reply.status if isinstance(reply, SinkAnswer) else None
+        return self.apply(task, outcome, now_ms, status=answered, elapsed_ms=reply.elapsed_ms)
 
     def apply(
         self,
         task: DeliveryTask,
         outcome: Outcome,
-        now_s: float,
+        now_ms: int,
         *,
         status: int | None = None,
         elapsed_ms: int | None = None,
@@ -101,9 +108,9 @@ class Attempts:
         `elapsed_ms` None: it was not tried.
         """
         outcome = task.fitting(outcome, self._mask)
-        record = task.note(outcome, status, elapsed_ms or 0, now_s)
+        record = task.note(outcome, status, elapsed_ms or 0, now_ms)
         if self._notes is not None:
-            self._notes.add(task, outcome, status, elapsed_ms, now_s)
+            self._notes.add(task, outcome, status, elapsed_ms, now_ms)
         level = logging.INFO if isinstance(outcome, Delivered | Agreed) else logging.WARNING
         self._lines.add(level, f"attempt {key_values(record)}")
         if isinstance(outcome, Retry):
@@ -112,8 +119,7 @@ class Attempts:
             self._activity.given_up += 1
         return task.apply(outcome)
 
-    def _decide(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> Outcome:
-        now_ms = task.now_ms(now_s)
+    def _decide(self, task: DeliveryTask, reply: SinkReply, now_ms: int) -> Outcome:
         remaining_ms = task.remaining_ms(now_ms)
         # By the store's time too: this host's wall clock may be wrong.
         moment_s = now_ms / 1000
