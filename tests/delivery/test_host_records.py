@@ -223,3 +223,28 @@ def test_slow_paths_have_their_turns_one_after_the_other() -> None:
     assert [host.next_turn_s("d", 30.0) for _ in range(2)] == [30, 36.25]
     assert host.next_turn_s("c", 30.0) == 36.25
     assert host.next_turn_s("c", 60.0) == 60
+
+
+def test_none_may_be_late_before_the_oldest_that_is_overtaken_is() -> None:
+    host = answering_in(0.03125)
+    permits = [host.grant("c", number, 10.0 + number, prompt=True, slow=False) for number in range(3)]
+    assert not host.may_age(99.0)
+    host.release(permits[2], Healthy(), 12.0, lambda: 1.0)
+    assert [host.may_age(now_s) for now_s in (10.0, 10.125, 10.25)] == [False, False, True]
+    assert host.age(11.5) == [permits[0]]
+    # The other is next, and once nothing is overtaken any longer nothing is looked for.
+    assert [host.may_age(now_s) for now_s in (11.125, 11.25)] == [False, True]
+    host.release(permits[1], Healthy(), 12.0, lambda: 1.0)
+    assert host.age(12.0) == []
+    assert not host.may_age(99.0)
+
+
+def test_what_is_of_before_the_circuit_opened_is_not_looked_for() -> None:
+    host = answering_in(0.03125)
+    permits = [host.grant("c", number, 10.0 + number, prompt=True, slow=False) for number in range(8)]
+    host.release(permits[1], Healthy(), 12.0, lambda: 1.0)
+    assert host.may_age(99.0)
+    for permit in permits[2:7]:
+        host.release(permit, Unreachable(), 20.0, lambda: 1.0)
+    assert host.health.unreachable
+    assert not host.may_age(99.0)

@@ -88,7 +88,7 @@ def test_a_sink_that_could_not_be_asked_did_not_agree() -> None:
 def test_an_attempt_is_kept_as_it_is_logged() -> None:
     task = task_of(attempts=1)
     task.event_type, task.correlator = "org.camaraproject.webrtc-events.v0.session-status", "c-1"
-    kept = task.note(Retry(5, "dns", "no such name"), None, 12, 101.0)
+    kept = task.note(Retry(5, "dns", "no such name"), None, 12, 11_000)
     assert kept == {
         "event": "s-1.4",
         "type": "session-status",
@@ -104,7 +104,7 @@ def test_an_attempt_is_kept_as_it_is_logged() -> None:
     }
     # In that order: so it is logged.
     assert list(kept)[:6] == ["event", "type", "attempt", "outcome", "reason", "detail"]
-    task.note(Delivered(), 204, 3, 101.0)
+    task.note(Delivered(), 204, 3, 11_000)
     assert task.attempts[0] is kept
     assert "detail" not in task.attempts[1]
     assert [task.attempts[1][name] for name in ("outcome", "reason", "status")] == ["delivered", "", 204]
@@ -121,7 +121,7 @@ def test_an_attempt_is_kept_as_it_is_logged() -> None:
     ],
 )
 def test_an_attempt_says_why(outcome: Outcome, reason: str, detail: str | None) -> None:
-    kept = task_of().note(outcome, 200, 1, 100.0)
+    kept = task_of().note(outcome, 200, 1, 10_000)
     assert (kept["reason"], kept.get("detail")) == (reason, detail)
 
 
@@ -138,7 +138,7 @@ def test_what_is_delivered_or_given_up_is_followed_by_the_next() -> None:
 def test_a_retry_holds_back_what_follows() -> None:
     task = task_of(OutboxKind.EVENT, OutboxKind.EVENT)
     task.apply(Delivered())
-    kept = task.note(Retry(500, "dns"), None, 1, 100.0)
+    kept = task.note(Retry(500, "dns"), None, 1, 10_000)
     assert task.apply(Retry(500, "dns")) is False
     task.result = SinkResult.DELIVERED
     assert task.settlement() == Settlement(

@@ -275,21 +275,7 @@ class Settings:
             SettingsError: names every fault, `faults` among them.
         """
         texts = whole_texts(given)
-        values: dict[str, Any] = {}
-        found = []
-        for setting in fields(cls):
-            text = texts.get(setting.name)
-            if text is None:
-                if not any(setting.name in fault.lower() for fault in faults):
-                    found.append(f"{_variable(setting.name)} must be set: {setting.metadata['help']}")
-                continue
-            try:
-                values[setting.name] = parsed(setting, text.text)
-            except ValueError as error:
-                found.append(f"{text.named} {error}")
-        if found or faults:
-            raise SettingsError([*found, *faults])
-        settings = cls(**values)
+        settings = cls(**_values(texts, faults))
         if found := list(_contradictions(settings, texts)):
             raise SettingsError(found)
         return settings
@@ -372,6 +358,28 @@ def valid_text(given: SettingTexts, name: str) -> str:
     except ValueError:
         return default
     return text
+
+
+def _values(texts: SettingTexts, faults: Sequence[str]) -> dict[str, Any]:
+    """
+    Raises:
+        SettingsError: `faults`, and each text that is missing or wrong.
+    """
+    values: dict[str, Any] = {}
+    found = []
+    for setting in fields(Settings):
+        text = texts.get(setting.name)
+        if text is None:
+            if not any(setting.name in fault.lower() for fault in faults):
+                found.append(f"{_variable(setting.name)} must be set: {setting.metadata['help']}")
+            continue
+        try:
+            values[setting.name] = parsed(setting, text.text)
+        except ValueError as error:
+            found.append(f"{text.named} {error}")
+    if found or faults:
+        raise SettingsError([*found, *faults])
+    return values
 
 
 def _contradictions(settings: Settings, texts: SettingTexts) -> Iterator[str]:

@@ -26,16 +26,16 @@ class AttemptNotes:
         self._record = recorder.record
 
     def add(
-        self, task: DeliveryTask, outcome: Outcome, status: int | None, elapsed_ms: int | None, now_s: float
+        self, task: DeliveryTask, outcome: Outcome, status: int | None, elapsed_ms: int | None, now_ms: int
     ) -> None:
         """Records `note`."""
-        self._record((_AttemptNote(task, outcome, status, elapsed_ms, now_s, self.keeps_content),))
+        self._record((_AttemptNote(task, outcome, status, elapsed_ms, now_ms, self.keeps_content),))
 
     def note(
-        self, task: DeliveryTask, outcome: Outcome, status: int | None, elapsed_ms: int | None, now_s: float
+        self, task: DeliveryTask, outcome: Outcome, status: int | None, elapsed_ms: int | None, now_ms: int
     ) -> TraceNote:
         """Of the attempt at the task's event; `elapsed_ms` None: it was given up without a try."""
-        return _AttemptNote(task, outcome, status, elapsed_ms, now_s, self.keeps_content)
+        return _AttemptNote(task, outcome, status, elapsed_ms, now_ms, self.keeps_content)
 
     def record(self, note: TraceNote) -> None:
         self._record((note,))
@@ -68,7 +68,7 @@ class _AttemptNote:
         outcome: Outcome,
         status: int | None,
         elapsed_ms: int | None,
-        now_s: float,
+        now_ms: int,
         is_full: bool,
     ) -> None:
         self._claim = task.claim
@@ -77,7 +77,7 @@ class _AttemptNote:
         self._channel = bool(task.channel)
         self._type = task.event_type
         self._attempt = task.attempt
-        self._now_ms = task.now_ms(now_s)
+        self._now_ms = now_ms
         self._body = task.body
         self._outcome = outcome
         self._status = status

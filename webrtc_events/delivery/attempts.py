@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 # As an attempt at a web server is kept and logged: the event was made part of the log of its channel.
 _STORED_STATUS: Final = 201
+# In 3.11 a member of an enumeration is looked up by a function.
+_TOOK_IT: Final = SinkResult.DELIVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class AttemptLog:
 class Attempts:
     """`random`: uniform in [0, 1). Lines are written by `flush`.
 
-    `activity` counts them. `notes`: for traces of calls; `keeps_content`: they need the task's `body`.
+    `activity` counts them. `now_ms` is the store's time.
+    `notes`: for traces of calls; `keeps_content`: they need the task's `body`.
     What is decided of a task whose sink is a channel waits in `DeliveryTask.reports` until it is written.
     """
 
@@ -77,29 +80,31 @@ class Attempts:
         self._lines = LogLines(log, mask, clock)
         self.flush = self._lines.flush
 
-    def replied(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> bool:
+    def replied(self, task: DeliveryTask, reply: SinkReply, now_ms: int) -> bool:
         """Takes in the reply to the task's event; True if the claim goes on with the next."""
         self._activity.attempt_s.observe(reply.elapsed_ms / 1000)
         if is_delivered(reply) and not task.is_handshake:
-            task.result = SinkResult.DELIVERED
-            age_ms = task.note_delivered(reply.status, reply.elapsed_ms, now_s)
+            status, elapsed_ms = reply.status, reply.elapsed_ms
+            task.result = _TOOK_IT
+            task.note_delivered(status, elapsed_ms, now_ms)
             if self._notes is not None:
-                self._notes.add(task, DELIVERED, reply.status, reply.elapsed_ms, now_s)
-            if self._count_delivered(task.event_type, age_ms):
-                self._log_delivered(task, reply.status, reply.elapsed_ms, now_s)
-            return task.apply(DELIVERED)
-        outcome = self._decide(task, reply, now_s)
+                self._notes.add(task, DELIVERED, status, elapsed_ms, now_ms)
+            if self._count_delivered(task.event_type, now_ms - task.item.accepted_ms):
+                self._log_delivered(task, status, elapsed_ms, now_ms)
+            task.advance()
+            return True
+        outcome = self._decide(task, reply, now_ms)
         blamed = isinstance(reply, SinkAnswer) or not reply.by_proxy
-        if blamed and task.result is not SinkResult.DELIVERED and not task.is_handshake:
+        if blamed and task.result is not _TOOK_IT and not task.is_handshake:
             task.result = SinkResult.FAILED
-        status = reply.status if isinstance(reply, SinkAnswer) else None
-        return self.apply(task, outcome, now_s, status=status, elapsed_ms=reply.elapsed_ms)
+        answered = reply.status if isinstance(reply, SinkAnswer) else None
+        return self.apply(task, outcome, now_ms, status=answered, elapsed_ms=reply.elapsed_ms)
 
     def apply(
         self,
         task: DeliveryTask,
         outcome: Outcome,
-        now_s: float,
+        now_ms: int,
         *,
         status: int | None = None,
         elapsed_ms: int | None = None,
@@ -109,23 +114,25 @@ class Attempts:
         `elapsed_ms` None: it was not tried.
         """
         outcome = task.fitting(outcome, self._mask)
-        record = task.note(outcome, status, elapsed_ms or 0, now_s)
-        note = None if self._notes is None else self._notes.note(task, outcome, status, elapsed_ms, now_s)
-        report = AttemptReport(outcome, record, note, task.event_type, record["at"] - task.item.accepted_ms)
+        record = task.note(outcome, status, elapsed_ms or 0, now_ms)
+        note = None if self._notes is None else self._notes.note(task, outcome, status, elapsed_ms, now_ms)
+        report = AttemptReport(outcome, record, note, task.event_type, now_ms - task.item.accepted_ms)
         if task.channel:
             task.reports.append(report)
         else:
             self.report((report,))
         return task.apply(outcome)
 
-    def stored(self, task: DeliveryTask, now_s: float) -> bool:
+    def stored(self, task: DeliveryTask, now_ms: int) -> bool:
         """The task's event is for the log of its channel; True if the claim goes on with the next."""
-        task.result = SinkResult.DELIVERED
-        age_ms = task.note_delivered(_STORED_STATUS, 0, now_s)
-        fields = task.attempt_fields(DELIVERED, _STORED_STATUS, 0, now_s)
-        note = None if self._notes is None else self._notes.note(task, DELIVERED, _STORED_STATUS, 0, now_s)
+        task.result = _TOOK_IT
+        task.note_delivered(_STORED_STATUS, 0, now_ms)
+        age_ms = now_ms - task.item.accepted_ms
+        fields = task.attempt_fields(DELIVERED, _STORED_STATUS, 0, now_ms)
+        note = None if self._notes is None else self._notes.note(task, DELIVERED, _STORED_STATUS, 0, now_ms)
         task.reports.append(AttemptReport(DELIVERED, fields, note, task.event_type, age_ms))
-        return task.apply(DELIVERED)
+        task.advance()
+        return True
 
     def report(self, reports: Iterable[AttemptReport]) -> None:
         """Counts, logs and notes what came of attempts."""
@@ -163,20 +170,19 @@ class Attempts:
         self._activity.delivery_s.observe(age_ms / 1000)
         return bool(self._log_every) and self._delivered % self._log_every == 0
 
-    def _log_delivered(self, task: DeliveryTask, status: int, elapsed_ms: int, now_s: float) -> None:
+    def _log_delivered(self, task: DeliveryTask, status: int, elapsed_ms: int, now_ms: int) -> None:
         """All of it are numbers, and words of this service, but for the host."""
         lines = self._lines
         if lines.form is LineForm.TEXT:
-            line = task.delivered_line(status, elapsed_ms, now_s, self._shown(task.host))
+            line = task.delivered_line(status, elapsed_ms, now_ms, self._shown(task.host))
             lines.add_whole(logging.INFO, line)
         elif lines.form is LineForm.JSON:
-            members = task.delivered_members(status, elapsed_ms, now_s, self._json(task.host))
+            members = task.delivered_members(status, elapsed_ms, now_ms, self._json(task.host))
             lines.add_whole(logging.INFO, members)
         else:
-            lines.add(logging.INFO, "attempt", task.attempt_fields(DELIVERED, status, elapsed_ms, now_s))
+            lines.add(logging.INFO, "attempt", task.attempt_fields(DELIVERED, status, elapsed_ms, now_ms))
 
-    def _decide(self, task: DeliveryTask, reply: SinkReply, now_s: float) -> Outcome:
-        now_ms = task.now_ms(now_s)
+    def _decide(self, task: DeliveryTask, reply: SinkReply, now_ms: int) -> Outcome:
         remaining_ms = task.remaining_ms(now_ms)
         # By the store's time too: this host's wall clock may be wrong.
         moment_s = now_ms / 1000

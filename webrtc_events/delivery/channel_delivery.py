@@ -46,19 +46,19 @@ class ChannelDelivery:
     def deliver(self, task: DeliveryTask) -> None:
         """Takes all of the task's events that can be written now."""
         while not task.exhausted:
-            now_s = self._now_s()
-            written = self._writer.stored(task.claim, task.item, task.now_ms(now_s))
+            now_ms = task.now_ms(self._now_s())
+            written = self._writer.stored(task.claim, task.item, now_ms)
             task.event_type = written.type
             if isinstance(written, Skipped):
                 task.correlator = ""
-                if written.outcome is None or not self._attempts.apply(task, written.outcome, now_s):
+                if written.outcome is None or not self._attempts.apply(task, written.outcome, now_ms):
                     return
                 continue
             task.correlator = written.correlator
             if self._attempts.keeps_content:
                 task.body = written.body
             task.stored.append(ChannelEvent(task.item.number, written.type, written.body))
-            self._attempts.stored(task, now_s)
+            self._attempts.stored(task, now_ms)
 
     def flush(self) -> None:
         """Writes the lines of what was settled."""

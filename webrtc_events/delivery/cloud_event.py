@@ -11,12 +11,16 @@ from webrtc_events.contract.openapi import Contract
 from webrtc_events.contract.validators import Validator
 from webrtc_events.core.client_choice import ClientChoice
 from webrtc_events.core.clock import format_time
-from webrtc_events.core.model import ContractVersion, EventType, OutboxItem, TerminationReason
+from webrtc_events.core.model import ContractVersion, EventType, OutboxItem, OutboxKind, TerminationReason
 from webrtc_events.core.settings import Settings
 
 __all__ = ["EventFormat", "EventFormats", "build_event"]
 
 _decode: Final = msgspec.json.Decoder().decode
+# In 3.11 a member of an enumeration is looked up by a function.
+_END: Final = OutboxKind.END
+_SESSION_STATUS: Final = EventType.SESSION_STATUS.value
+_V0_2: Final = ContractVersion.V0_2.value
 _ENDED: Final = {
     TerminationReason.MAX_EVENTS_REACHED: "The maximum number of events was reached.",
     TerminationReason.NETWORK_TERMINATED: "The network ended the subscription.",
@@ -62,7 +66,7 @@ class EventFormats:
 
     def get(self, contract: str, client: str) -> EventFormat | None:
         """The format of a notification that is sent now; None: the version is not known here."""
-        if contract == ContractVersion.V0_2 and client in self.strict_clients:
+        if contract == _V0_2 and client in self.strict_clients:
             return self.strict
         return self.by_contract.get(contract)
 
@@ -73,7 +77,7 @@ def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: 
     Unless `strict`, a session-status carries mediaSessionId and status on the event as well as
     in `data`, as the contract has it.
     """
-    if item.end:
+    if item.kind is _END:
         reason = TerminationReason(item.payload)
         content: dict[str, Any] = {
             "type": EventType.SUBSCRIPTION_ENDED.value,
@@ -82,18 +86,22 @@ def build_event(item: OutboxItem, subscription_id: str, *, source: str, strict: 
         }
     else:
         content = _decode(item.payload)
-    data = {**content["data"], "subscriptionId": subscription_id}
+    data = content["data"]
+    data["subscriptionId"] = subscription_id
     if item.sequence:
         data["sequenceNumber"] = item.sequence
+    event_type = content["type"]
     event = {
         "id": f"{subscription_id}.{item.event_number}",
         "source": source,
         "specversion": "1.0",
-        "type": content["type"],
+        "type": event_type,
         "time": content["time"],
         "datacontenttype": "application/json",
         "data": data,
     }
-    if content["type"] == EventType.SESSION_STATUS and not strict:
-        event |= {name: data[name] for name in ("mediaSessionId", "status") if name in data}
+    if event_type == _SESSION_STATUS and not strict:
+        for name in ("mediaSessionId", "status"):
+            if name in data:
+                event[name] = data[name]
     return event

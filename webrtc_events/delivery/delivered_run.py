@@ -1,18 +1,30 @@
 """Deliveries of one claim that follow one another, each at the first attempt, kept as one record."""
 
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["DeliveredRun"]
 
 
 class DeliveredRun:
-    """Which events, when, and how long each took, in the same order. store/attempt_records.py reads it."""
+    """Which events of one type, when, and how long each took, in the same order.
 
-    __slots__ = ("_at", "_correlators", "_host", "_ms", "_numbers", "_subscription_id", "status", "type")
+    store/attempt_records.py reads it.
+    """
 
-    def __init__(self, subscription_id: str, host: str, type_: str, status: int) -> None:
-        self.type = type_
-        self.status = status
+    __slots__ = (
+        "_at",
+        "_correlators",
+        "_host",
+        "_ms",
+        "_numbers",
+        "_subscription_id",
+        "event_type",
+        "status",
+    )
+
+    def __init__(self, subscription_id: str, host: str, event_type: str, status: int) -> None:
+        self.event_type: Final = event_type
+        self.status: Final = status
         self._subscription_id = subscription_id
         self._host = host
         self._numbers: list[int] = []
@@ -29,7 +41,7 @@ class DeliveredRun:
     def record(self) -> dict[str, Any]:
         """As it is kept; one delivery as any other attempt."""
         same = {
-            "type": self.type,
+            "type": self.event_type.rpartition(".")[2],
             "attempt": 1,
             "outcome": "delivered",
             "reason": "",

@@ -66,10 +66,10 @@ class HostHealth:
 
     __slots__ = (
         "_answered_number",
-        "_connections",
         "_epoch",
         "_failures",
         "_in_flight",
+        "_most",
         "_not_before_s",
         "_number",
         "_opened",
@@ -86,8 +86,9 @@ class HostHealth:
 
     def __init__(self, *, in_flight: int, connections: int) -> None:
         self._in_flight = in_flight
-        self._connections = connections
-        self.max_limit = min(in_flight, connections)
+        # Without multiplexing.
+        self._most = min(in_flight, connections)
+        self.max_limit = self._most
         self.limit = 1
         self.answered = False
         self.blamed = True
@@ -149,13 +150,12 @@ class HostHealth:
                 self._answer(started, now_s)
                 if started.number > self._paused_at:
                     self._not_before_s = now_s
-                connections = self._in_flight if signal.multiplexed else self._connections
-                self.max_limit = min(self._in_flight, connections)
-                self.limit = min(self.limit + 1, self.max_limit)
+                self.max_limit = most = self._in_flight if signal.multiplexed else self._most
+                self.limit = self.limit + 1 if self.limit < most else most
             case Unreachable(blamed):
                 if not self.is_overtaken(started):
                     self.blamed = blamed
-                    self._smooth(now_s - started.at_s)
+                    self.response_s += _SMOOTHING * (now_s - started.at_s - self.response_s)
                     self._fail(started, now_s, random)
             case Throttled(pause_s):
                 self._answer(started, now_s)
@@ -169,16 +169,14 @@ class HostHealth:
             # How long it took to find the host unreachable says nothing about its answers.
             self.response_s = spent_s
         elif spent_s < PROMPT_S or not self.is_overtaken(started) or spent_s < self.hanging_s:
-            self._smooth(spent_s)
-        self._answered_number = max(self._answered_number, started.number)
+            self.response_s += _SMOOTHING * (spent_s - self.response_s)
+        if started.number > self._answered_number:
+            self._answered_number = started.number
         if self._opened:
             self._not_before_s = now_s
         self.answered = True
         self._failures = 0
         self._opened = 0
-
-    def _smooth(self, spent_s: float) -> None:
-        self.response_s += _SMOOTHING * (spent_s - self.response_s)
 
     def _throttle(self, started: StartedRequest, now_s: float, pause_s: float) -> None:
         if started.number > self._throttled_at:

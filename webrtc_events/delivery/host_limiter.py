@@ -22,7 +22,7 @@ waits is looked at when a reply comes. What waits because its host is new has it
 
 from collections.abc import Callable, Sequence
 from math import ceil
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from webrtc_events.core.process_report import HostReport
 from webrtc_events.delivery.client_accounts import ClientAccount, ClientAccounts
@@ -37,7 +37,7 @@ from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import HostSignal, Unreachable
 from webrtc_events.delivery.known_paths import KnownPaths
 from webrtc_events.delivery.new_host_queue import NewHostQueue
-from webrtc_events.delivery.shares import SHARE, HostStanding, Pool
+from webrtc_events.delivery.shares import SHARE, Account, HostStanding, Pool
 from webrtc_events.delivery.unwell_hosts import UnwellHosts
 
 __all__ = ["HostLimiter"]
@@ -49,6 +49,9 @@ _DEFERRED_PER_S = 500
 _MAX_QUEUE_DEFERRAL_S = 60.0
 # Times the limit of a host that is back: what may come for it. The limit doubles while that comes.
 _AHEAD = 4
+# In 3.11 a member of an enumeration is looked up by a function.
+_PROMPT: Final = HostStanding.PROMPT
+_NEW: Final = HostStanding.NEW
 
 
 class HostLimiter(Generic[T]):
@@ -120,36 +123,39 @@ class HostLimiter(Generic[T]):
         `accepted_ms`: since when it is to be sent.
         """
         host, account = self._hosts.touch(name, now_s), self._clients.get(client)
+        requests, answered = host.requests, host.health.answered
         if host.health.cools_down(now_s):
             return self._defer(host, client, now_s)
-        self._note_slow(host, now_s)
-        slow = self._paths.is_slow(path) and host.health.answered
+        if host.may_age(now_s):
+            self._note_slow(host, now_s)
+        slow = answered and self._paths.is_slow(path)
         if slow and (slow_s := self._slow_wait_s(host, client, path, now_s)) > 0:
             return self.defer_by(slow_s, client, now_s)
         if (
-            (host.requests.late or host.requests.hanging)
+            (requests.late or requests.hanging)
             and not slow
             and host.crowded
-            and host.health.answered
+            and answered
             and not self._paths.is_answering(path)
         ):
             return self.defer_by((0.5 + self._random()) * PROMPT_S, client, now_s)
         standing = host.standing(now_s)
-        prompt = standing is HostStanding.PROMPT
+        prompt = standing is _PROMPT
         if (
-            self._may_have_more(host, now_s, prompt=prompt)
-            and not (standing is HostStanding.NEW and self._new.has_newer(client, accepted_ms))
-            and self._permits.may_take(account.permits, standing, now_s, first=not host.requests.count)
+            host.has_room(now_s)
+            and requests.count < self._permits.share(prompt=prompt)
+            and not (standing is _NEW and self._new.has_newer(client, accepted_ms))
+            and self._permits.may_take(account.permits, standing, now_s, first=not requests.count)
         ):
-            return self._grant(host, client, path, standing, now_s, slow=slow)
-        if host.requests.count and self._queues.has_room(
-            name, account, host.per_second(now_s), prompt=prompt
-        ):
+            permit = host.grant(client, path, now_s, prompt=prompt and not slow, slow=slow)
+            self._note_granted(host, account.permits, permit, standing, now_s)
+            return permit
+        if requests.count and self._queues.has_room(name, account, host.per_second(now_s), prompt=prompt):
             self._queues.put(name, task, account, prompt=prompt)
             return None
-        if standing is HostStanding.NEW and self._new.add(client, accepted_ms, (name, task), now_s):
+        if standing is _NEW and self._new.add(client, accepted_ms, (name, task), now_s):
             return None
-        host.passed_over = not host.requests.count
+        host.passed_over = not requests.count
         return self._defer(host, client, now_s)
 
     def defer(self, name: str, client: str, now_s: float) -> Deferred:
@@ -162,15 +168,18 @@ class HostLimiter(Generic[T]):
         Returns the hosts that are worth a probe by that: they may be asked now.
         """
         host, account = self._hosts[permit.host], self._clients.get(permit.client).permits
-        account.young.pop(permit, None)
+        if account.young:
+            account.young.pop(permit, None)
         self._permits.give(account, prompt=permit.prompt)
-        self._note_slow(host, now_s)
+        if host.may_age(now_s):
+            self._note_slow(host, now_s)
         if signal is not None and not isinstance(signal, Unreachable):
             self._paths.answers(permit.path, in_time=not permit.hangs)
-        was_unreachable = host.health.unreachable
+        health = host.health
+        was_unreachable = health.unreachable
         host.release(permit, signal, now_s, self._random)
         self._unwell.note(host, now_s)
-        return self._circuit_changed(host, now_s) if host.health.unreachable != was_unreachable else ()
+        return self._circuit_changed(host, now_s) if health.unreachable != was_unreachable else ()
 
     def _circuit_changed(self, host: HostRecord, now_s: float) -> Sequence[str]:
         """It has become unreachable, or is back. Returns the hosts that are worth a probe by that."""
@@ -191,9 +200,12 @@ class HostLimiter(Generic[T]):
         host = self._hosts[name]
         if not host.requests.count:
             return self._queues.take(name)
-        self._note_slow(host, now_s)
+        if host.may_age(now_s):
+            self._note_slow(host, now_s)
+        if not host.has_room(now_s):
+            return None
         standing = host.standing(now_s)
-        if not self._may_have_more(host, now_s, prompt=standing is HostStanding.PROMPT):
+        if host.requests.count >= self._permits.share(prompt=standing is _PROMPT):
             return None
 
         def may_go(client: ClientAccount) -> bool:
@@ -236,22 +248,16 @@ class HostLimiter(Generic[T]):
         self._given_up = []
         return waiting
 
-    def _grant(
-        self, host: HostRecord, client: str, path: int, standing: HostStanding, now_s: float, *, slow: bool
-    ) -> Permit:
-        account, prompt = self._clients.get(client).permits, standing is HostStanding.PROMPT and not slow
-        permit = host.grant(client, path, now_s, prompt=prompt, slow=slow)
-        if slow:
-            self._paths.take_turn(path)
+    def _note_granted(
+        self, host: HostRecord, account: Account, permit: Permit, standing: HostStanding, now_s: float
+    ) -> None:
+        if permit.slow:
+            self._paths.take_turn(permit.path)
         if not host.health.answered and host.next_probe_s < float("inf"):
             self._probed.put(host.name, host.next_probe_s)
-        self._permits.take(account, prompt=prompt)
-        if standing in (HostStanding.NEW, HostStanding.PASSED_OVER):
+        self._permits.take(account, prompt=permit.prompt)
+        if standing is not _PROMPT and standing is not HostStanding.OWING:
             account.young[permit] = now_s
-        return permit
-
-    def _may_have_more(self, host: HostRecord, now_s: float, *, prompt: bool) -> bool:
-        return host.has_room(now_s) and host.requests.count < self._permits.share(prompt=prompt)
 
     def _slow_wait_s(self, host: HostRecord, client: str, path: int, now_s: float) -> float:
         """How long a slow path of the host is to wait; 0 if it may go as others do."""
@@ -268,10 +274,8 @@ class HostLimiter(Generic[T]):
         return 0.0 if may_go else (0.5 + self._random()) * PROMPT_S
 
     def _note_slow(self, host: HostRecord, now_s: float) -> None:
-        # Most hosts have none of those.
-        if host.requests.overtaken or host.requests.late:
-            for permit in host.age(now_s):
-                self._paths.hangs(permit.path)
+        for permit in host.age(now_s):
+            self._paths.hangs(permit.path)
 
     def _has_permit_for_new(self, client: str, now_s: float) -> bool:
         account = self._clients.get(client).permits

@@ -33,6 +33,8 @@ _MAX_DEFERRAL_S: Final = 10.0
 _IDLE_S: Final = 600.0
 # What a request to a slow path takes, and somewhat more, so that whoever has its turn finds a permit.
 _HANGING_S: Final = 12.5
+# In 3.11 a member of an enumeration is looked up by a function.
+_PROMPT: Final = HostStanding.PROMPT
 
 
 class HostRecord:
@@ -64,15 +66,15 @@ class HostRecord:
 
     def standing(self, now_s: float) -> HostStanding:
         if self.prompt(now_s):
-            return HostStanding.PROMPT
+            return _PROMPT
         if self.health.answered or self.health.unreachable or self.requests.count:
             return HostStanding.OWING
         return HostStanding.PASSED_OVER if self.passed_over else HostStanding.NEW
 
     def prompt(self, now_s: float) -> bool:
         """Whether it answers soon, and does not take far longer at the moment than it usually does."""
-        usual_s = self.health.response_s
-        if not self.health.answered or usual_s >= PROMPT_S:
+        health = self.health
+        if not health.answered or health.response_s >= PROMPT_S:
             return False
         age_s = self.requests.age_s(now_s)
         # Most answers come at once, which needs no look at how long they usually take.
@@ -98,7 +100,7 @@ class HostRecord:
         health = self.health
         if self.requests.count >= health.max_limit:
             return False
-        return self.current < health.limit or now_s >= self.next_probe_s
+        return self.current < health.limit or (not health.answered and now_s >= self.next_probe_s)
 
     @property
     def next_probe_s(self) -> float:
@@ -136,6 +138,10 @@ class HostRecord:
         """How many are late, or hang."""
         return len(self.requests.late) + len(self.requests.hanging)
 
+    def may_age(self, now_s: float) -> bool:
+        """Whether any may be late, or hang, by now. Of most hosts, none ever is."""
+        return now_s - self.requests.overtaken_since_s >= _HICCUP_S
+
     def age(self, now_s: float) -> list[Permit]:
         """The permits of requests that hang from now on: they are load for the host no longer."""
         found = self.requests.age(now_s, self.late_s, self.health.hanging_s)
@@ -147,15 +153,16 @@ class HostRecord:
         self, permit: Permit, signal: HostSignal | None, now_s: float, random: Callable[[], float]
     ) -> None:
         """The request has ended, with what that says about the host; None: nothing."""
-        self.requests.remove(permit)
-        was_current = self.health.is_current(permit.started)
+        requests, health, started = self.requests, self.health, permit.started
+        requests.remove(permit)
+        was_current = health.is_current(started)
         self.current -= was_current and not permit.hangs
-        self.health.record(permit.started, signal, now_s, random)
+        health.record(started, signal, now_s, random)
         if signal is not None and not isinstance(signal, Unreachable):
-            self.requests.answered(permit.started)
-        if was_current and not self.health.is_current(permit.started):
+            requests.answered(started)
+        elif was_current and not health.is_current(started):
             self.current = 0
-            self.requests.open()
+            requests.open()
 
     def defer_s(self, waiting: int, now_s: float, random: Callable[[], float]) -> float:
         """In how long it can take one more, behind those that wait and those deferred before."""

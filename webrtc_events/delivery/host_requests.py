@@ -41,10 +41,20 @@ class Permit:
 class HostRequests:
     """By their permits, each kind in the order in which they were started.
 
-    `slow`: how many are of paths that are known to hang, those that hang among them.
+    `slow`: how many are of paths that are known to hang, those that hang among them. `overtaken_since_s`:
+    none of those that are overtaken or late was started before; infinite if none is.
     """
 
-    __slots__ = ("_before", "count", "hanging", "in_turn", "late", "overtaken", "slow")
+    __slots__ = (
+        "_before",
+        "count",
+        "hanging",
+        "in_turn",
+        "late",
+        "overtaken",
+        "overtaken_since_s",
+        "slow",
+    )
 
     def __init__(self) -> None:
         self.in_turn: dict[Permit, None] = {}
@@ -52,6 +62,7 @@ class HostRequests:
         self.late: dict[Permit, None] = {}
         self.hanging: dict[Permit, None] = {}
         self._before: dict[Permit, None] = {}
+        self.overtaken_since_s = float("inf")
         self.count = 0
         self.slow = 0
 
@@ -80,18 +91,22 @@ class HostRequests:
 
     def answered(self, started: StartedRequest) -> None:
         """Those that were started before this one are overtaken."""
+        number = started.number
         while self.in_turn:
             oldest = next(iter(self.in_turn))
-            if oldest.started.number >= started.number:
+            if oldest.started.number >= number:
                 return
             del self.in_turn[oldest]
             self.overtaken[oldest] = None
+            if oldest.started.at_s < self.overtaken_since_s:
+                self.overtaken_since_s = oldest.started.at_s
 
     def open(self) -> None:
         """The circuit opened: all that is in flight is of before."""
         for kind in (self.hanging, self.late, self.overtaken, self.in_turn):
             self._before |= kind
             kind.clear()
+        self.overtaken_since_s = float("inf")
 
     def age(self, now_s: float, late_s: float, hanging_s: float) -> list[Permit]:
         """Those overtaken are late after `late_s` in flight, and hang after `hanging_s`: returns these."""
@@ -100,6 +115,11 @@ class HostRequests:
         for permit in found:
             self.slow += not permit.slow
             permit.slow = permit.hangs = True
+        self.overtaken_since_s = float("inf")
+        for kind in (self.late, self.overtaken):
+            for oldest in kind:
+                self.overtaken_since_s = min(self.overtaken_since_s, oldest.started.at_s)
+                break
         return found
 
 

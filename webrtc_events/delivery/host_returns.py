@@ -67,7 +67,8 @@ class HostReturns:
         for name in to_probe:
             self._probes[name] = self._may_find = True
         if isinstance(signal, Healthy):
-            self._is_back(host)
+            if host in self._kept:
+                self._is_back(host)
         elif self._back:
             self._back.pop(host, None)
 

@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 # contract version that is not known here is known to a newer process.
 _ELSEWHERE_RETRY_MS: Final = 30_000
 _HANDSHAKE: Final = "handshake"
+_CONTENT_TYPE: Final = ("content-type", "application/cloudevents+json")
+# In 3.11 a member of an enumeration is looked up by a function.
+_QUESTION: Final = OutboxKind.HANDSHAKE
+_NO_AUTHORIZATION: Final[dict[str, str]] = {}
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -88,7 +92,7 @@ class NotificationWriter:
 
     def write(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Skipped:
         """The notification of an item of a claim, or the question. `now_ms` is the store's time."""
-        if item.kind is OutboxKind.HANDSHAKE:
+        if item.kind is _QUESTION:
             return self._question(claim, item, now_ms)
         event = self._event(claim, item, now_ms)
         if isinstance(event, Skipped):
@@ -98,18 +102,21 @@ class NotificationWriter:
         if not isinstance(authorization, dict):
             return Skipped(authorization, event_type)
         correlator = next(self._correlators)
-        headers = {"content-type": "application/cloudevents+json", "x-correlator": correlator}
         body = _encode(event)
-        if self._signer is not None:
-            try:
-                headers |= self._signer.sign("POST", claim.sink, headers, body)
-            except UnsignableError as error:
-                return Skipped(Drop("unsendable", str(error)), event_type)
-        if claim.origin:
-            headers |= origin_header(claim.origin)
-        if authorization:
+        if self._signer is None and not (claim.origin or authorization or claim.headers):
+            lines: tuple[tuple[str, str], ...] = (_CONTENT_TYPE, ("x-correlator", correlator))
+        else:
+            headers = dict((_CONTENT_TYPE, ("x-correlator", correlator)))
+            if self._signer is not None:
+                try:
+                    headers |= self._signer.sign("POST", claim.sink, headers, body)
+                except UnsignableError as error:
+                    return Skipped(Drop("unsendable", str(error)), event_type)
+            if claim.origin:
+                headers |= origin_header(claim.origin)
             headers |= authorization
-        request = SinkRequest(claim.sink, _lines(headers, claim), body, client=claim.client)
+            lines = _lines(headers, claim)
+        request = SinkRequest(claim.sink, lines, body, "POST", claim.client)
         return Notification(request, event_type, correlator)
 
     def stored(self, claim: Claim, item: OutboxItem, now_ms: int) -> StoredNotification | Skipped:
@@ -153,7 +160,7 @@ class NotificationWriter:
     def _authorization(self, claim: Claim, item: OutboxItem, now_ms: int) -> dict[str, str] | Outcome | None:
         """The sink's credential as a header, if it has one; else as `Skipped.outcome`."""
         if claim.credential is None:
-            return {}
+            return _NO_AUTHORIZATION
         try:
             credential = self._box.open(claim.credential, claim.subscription_id)
         except SealError:

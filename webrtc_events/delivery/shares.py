@@ -52,6 +52,10 @@ class HostStanding(Enum):
     OWING = auto()
 
 
+# In 3.11 a member of an enumeration is looked up by a function.
+_PROMPT: Final = HostStanding.PROMPT
+
+
 class Account:
     """What one client has of a pool: in all, for hosts that are not prompt, and for new ones, since when."""
 
@@ -93,12 +97,13 @@ class Pool:
 
     def share(self, *, prompt: bool) -> int:
         """How many one host may have."""
-        room = self.room(prompt=prompt)
-        return max(min(room, 1), (room - self._size // SHARE) // SHARE)
+        room = self._size - self._used if prompt else self.room(prompt=False)
+        share = (room - self._size // SHARE) // SHARE
+        return share if share >= 1 else max(min(room, 1), share)
 
     def may_take(self, account: Account, standing: HostStanding, now_s: float, *, first: bool) -> bool:
         """Whether one more may go to a host of that client. `first`: the host has none yet."""
-        prompt = standing is HostStanding.PROMPT
+        prompt = standing is _PROMPT
         if prompt or not self.may_have(account, prompt=False, first=first):
             return self.may_have(account, prompt=prompt, first=first)
         spare = _MAX_OTHERS * self.room(prompt=False) - account.others
@@ -113,10 +118,12 @@ class Pool:
 
     def may_have(self, account: Account, *, prompt: bool, first: bool = False) -> bool:
         """The same, where nothing is kept for new hosts."""
-        room = self.room(prompt=prompt)
-        if account.used >= _LITTLE and room <= (self._size if prompt else self._half) // _LAST:
+        left = self._size - self._used
+        room = left if prompt else self.room(prompt=False)
+        used = account.used
+        if used >= _LITTLE and room <= (self._size if prompt else self._half) // _LAST:
             return False
-        if account.used >= (_MAX_FIRST if first else _MAX) * self.room(prompt=True):
+        if used >= (_MAX_FIRST if first else _MAX) * left:
             return False
         return prompt or account.others < _MAX_OTHERS * room
 

@@ -12,6 +12,7 @@ from webrtc_events.delivery.deferrals import Deferred
 from webrtc_events.delivery.delay_queue import DelayQueue
 from webrtc_events.delivery.held_bytes import HeldBytes
 from webrtc_events.delivery.host_limiter import HostLimiter
+from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_returns import HostReturns
 from webrtc_events.delivery.host_signals import HostSignal, Unreachable, signal_of
 from webrtc_events.delivery.notifications import Notification, NotificationWriter, Skipped
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 # How often it is seen whether a new host may be asked.
 _NEW_WAIT_S: Final = 0.02
+_LEFT: Final = "subscription=%s failed and is left to its lease"
 
 
 class TaskRunner:
@@ -126,7 +128,11 @@ class TaskRunner:
 
     def replied(self, task: DeliveryTask, reply: SinkReply) -> None:
         """Takes in the reply to the task's request, and goes on with it and with what waits for its host."""
-        self._guarded(self._take_reply, task, reply)
+        try:
+            self._take_reply(task, reply)
+        except Exception:
+            log.exception(_LEFT, task.claim.subscription_id)
+            self._leave(task)
         # After a bug too: by now the task has given its permit back, whatever became of it.
         self._go_on_with(task.host)
 
@@ -135,22 +141,28 @@ class TaskRunner:
         while (waiting := self._limiter.next_waiting(host, self._now_s())) is not None:
             self._guarded(self._go_on, waiting)
 
-    def _guarded(self, act: Callable[..., None], task: DeliveryTask, *more: Any) -> None:
+    def _guarded(self, act: Callable[[DeliveryTask], None], task: DeliveryTask) -> None:
         """A task that fails by a bug fails alone: it is left to its lease."""
         try:
-            act(task, *more)
+            act(task)
         except Exception:
-            log.exception("subscription=%s failed and is left to its lease", task.claim.subscription_id)
-            self._release(task, self._now_s())
-            self._tasks.discard(task)
-            self._held.give(task)
+            log.exception(_LEFT, task.claim.subscription_id)
+            self._leave(task)
+
+    def _leave(self, task: DeliveryTask) -> None:
+        if task.permit is not None:
+            self._release(task, task.permit, self._now_s())
+        self._tasks.discard(task)
+        self._held.give(task)
 
     def _go_on(self, task: DeliveryTask) -> None:
         """Sends the task's next event, lets it wait for its host, or finishes the task."""
+        # Not the moment of the task before: that one may have waited for the store to give it a slot.
+        now_s = self._now_s()
+        self._go_on_at(task, now_s, task.now_ms(now_s))
+
+    def _go_on_at(self, task: DeliveryTask, now_s: float, now_ms: int) -> None:
         while not task.exhausted and not self.draining:
-            # Each time anew: the task before may have waited for the store to give it a slot.
-            now_s = self._now_s()
-            now_ms = task.now_ms(now_s)
             in_time = task.item.deadline_ms > now_ms
             if not self._fits(task, now_ms):
                 # The rest goes back: an exchange may not outlive its lease.
@@ -161,14 +173,22 @@ class TaskRunner:
                     return
                 break
             # What is too late is given up at once, however its host is.
-            if in_time and not (self._has_permit(task, now_s, now_ms) and self._has_slot(task)):
+            if in_time and not self._has_permit(task, now_s, now_ms):
                 return
-            written = self._written(task)
+            if in_time and task.claim.rate is not None:
+                if not self._has_slot(task):
+                    return
+                # The store may have taken its time.
+                now_s = self._now_s()
+                now_ms = task.now_ms(now_s)
+            written = self._written(task, now_s, now_ms)
             if isinstance(written, Notification):
                 self._sink.submit(task, written.request)
                 return
-            if written.outcome is None or not self._attempts.apply(task, written.outcome, now_s):
+            if written.outcome is None or not self._attempts.apply(task, written.outcome, now_ms):
                 break
+            now_s = self._now_s()
+            now_ms = task.now_ms(now_s)
         self._finish(task)
 
     def _fits(self, task: DeliveryTask, now_ms: int) -> bool:
@@ -207,15 +227,14 @@ class TaskRunner:
 
         It has its permit already: a slot is used at once or not at all.
         """
-        if task.claim.rate is None:
-            return True
         slot = self._rate_limiter.slot(task, self._now_s())
         # The store may have taken its time.
         now_s = self._now_s()
         now_ms = task.now_ms(now_s)
         if isinstance(slot, SlotNow) and self._fits(task, now_ms):
             return True
-        self._release(task, now_s)
+        if task.permit is not None:
+            self._release(task, task.permit, now_s)
         match slot:
             case SlotNow():
                 self._finish(task)
@@ -226,39 +245,43 @@ class TaskRunner:
                 self._finish(task)
         return False
 
-    def _written(self, task: DeliveryTask) -> Notification | Skipped:
+    def _written(self, task: DeliveryTask, now_s: float, now_ms: int) -> Notification | Skipped:
         """The task's next event; the permit is released unless it can be sent."""
-        now_s = self._now_s()
-        written = self._writer.write(task.claim, task.item, task.now_ms(now_s))
-        if not isinstance(written, Notification):
-            self._release(task, now_s)
+        written = self._writer.write(task.claim, task.item, now_ms)
         task.event_type = written.type
-        task.correlator = written.correlator if isinstance(written, Notification) else ""
-        if self._attempts.keeps_content:
-            task.body = written.request.body if isinstance(written, Notification) else b""
+        if isinstance(written, Notification):
+            task.correlator = written.correlator
+            if self._attempts.keeps_content:
+                task.body = written.request.body
+            return written
+        if task.permit is not None:
+            self._release(task, task.permit, now_s)
+        task.correlator, task.body = "", b""
         return written
 
     def _take_reply(self, task: DeliveryTask, reply: SinkReply) -> None:
         now_s = self._now_s()
         if self._proxy is not None:
             self._proxy.replied(task.claim.sink, reply, now_s)
-        signal = self._release(task, now_s, reply)
-        if self._attempts.replied(task, reply, now_s):
-            self._go_on(task)
+        now_ms = task.now_ms(now_s)
+        signal = signal_of(reply, now_ms / 1000)
+        if task.permit is not None:
+            self._release(task, task.permit, now_s, signal)
+        if self._attempts.replied(task, reply, now_ms):
+            self._go_on_at(task, now_s, now_ms)
         else:
             # A path that hangs on a host that answers is no matter of the host.
             task.awaits_host = isinstance(signal, Unreachable) and self._limiter.unreachable(task.host)
             self._finish(task)
 
-    def _release(self, task: DeliveryTask, now_s: float, reply: SinkReply | None = None) -> HostSignal | None:
-        """Gives the task's permit back, if it has one. Returns what the reply says about the host."""
-        signal = signal_of(reply, task.now_ms(now_s) / 1000) if reply is not None else None
-        if task.permit is not None:
-            to_probe = self._limiter.release(task.permit, signal, now_s)
-            task.permit = None
-            if signal is not None:
-                self._returns.replied(task.host, signal, to_probe)
-        return signal
+    def _release(
+        self, task: DeliveryTask, permit: Permit, now_s: float, signal: HostSignal | None = None
+    ) -> None:
+        """Gives the task's permit back, with what the reply says about the host."""
+        to_probe = self._limiter.release(permit, signal, now_s)
+        task.permit = None
+        if signal is not None:
+            self._returns.replied(task.host, signal, to_probe)
 
     def _finish(self, task: DeliveryTask) -> None:
         self._tasks.discard(task)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from webrtc_events.core.json_lines import json_string
 from webrtc_events.core.model import Claim, OutboxItem, OutboxKind
@@ -27,14 +27,18 @@ from webrtc_events.store.settlements import ChannelEvent, DroppedEvent, Settleme
 
 __all__ = ["DeliveryTask"]
 
+# In 3.11 a member of an enumeration is looked up by a function.
+_HANDSHAKE: Final = OutboxKind.HANDSHAKE
+
 
 @dataclass(slots=True, eq=False)
 class DeliveryTask:
     """One claim, its events tried one after the other, and what came of them.
 
-    `path`: of its host, see KnownPaths. `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic
-    clock. `permit`: the one that it holds for its host. `slot_at_s`: when its rate-limit slot is, if it has
-    one. `awaits_host`: its retry waits because the host is unreachable, or its first answer is late.
+    `item`: its event; the last one, once it is `exhausted`. `path`: of its host, see KnownPaths.
+    `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic clock. `permit`: the one that
+    it holds for its host. `slot_at_s`: when its rate-limit slot is, if it has one. `awaits_host`: its retry
+    waits because the host is unreachable, or its first answer is late.
     `channel`: the one that is its sink, if one is; `stored`: the events for its log; `reports`: what there
     is to say once they are in it. `body`: what is sent of its event, where a trace is to have it.
     """
@@ -46,6 +50,8 @@ class DeliveryTask:
     path: int = field(init=False)
     permit: Permit | None = None
     index: int = 0
+    item: OutboxItem = field(init=False)
+    exhausted: bool = False
     attempt: int = field(init=False)
     correlator: str = ""
     event_type: str = ""
@@ -61,24 +67,18 @@ class DeliveryTask:
     channel: str = ""
     stored: list[ChannelEvent] = field(default_factory=list)
     reports: list[AttemptReport] = field(default_factory=list)
+    _run: DeliveredRun | None = None
 
     def __post_init__(self) -> None:
         self.host = host_of(self.claim.sink)
         self.path = hash(self.claim.sink)
+        self.item = self.claim.items[0]
         self.attempt = self.claim.attempts + 1
-
-    @property
-    def item(self) -> OutboxItem:
-        return self.claim.items[self.index]
 
     @property
     def is_handshake(self) -> bool:
         """Whether its sink is asked to agree."""
-        return self.item.kind is OutboxKind.HANDSHAKE
-
-    @property
-    def exhausted(self) -> bool:
-        return self.index == len(self.claim.items)
+        return self.item.kind is _HANDSHAKE
 
     def now_ms(self, now_s: float) -> int:
         """The store's time, carried on by the monotonic clock: the host's wall clock decides nothing."""
@@ -102,14 +102,15 @@ class DeliveryTask:
             return replace(outcome, detail=mask(outcome.detail))
         return outcome
 
-    def note(self, outcome: Outcome, status: int | None, elapsed_ms: int, now_s: float) -> dict[str, Any]:
-        """One attempt, as it is kept and logged."""
-        record = self.attempt_fields(outcome, status, elapsed_ms, now_s)
+    def note(self, outcome: Outcome, status: int | None, elapsed_ms: int, now_ms: int) -> dict[str, Any]:
+        """One attempt, as it is kept and logged. `now_ms`: the store's."""
+        record = self.attempt_fields(outcome, status, elapsed_ms, now_ms)
         self.attempts.append(record)
+        self._run = None
         return record
 
     def attempt_fields(
-        self, outcome: Outcome, status: int | None, elapsed_ms: int, now_s: float
+        self, outcome: Outcome, status: int | None, elapsed_ms: int, now_ms: int
     ) -> dict[str, Any]:
         """What one attempt was; `detail` only where there is one."""
         detail = _detail(outcome)
@@ -122,42 +123,36 @@ class DeliveryTask:
             **({"detail": detail} if detail else {}),
             "status": status,
             "ms": elapsed_ms,
-            "at": self.now_ms(now_s),
+            "at": now_ms,
             "host": self.host,
             "correlator": self.correlator,
         }
 
-    def note_delivered(self, status: int, elapsed_ms: int, now_s: float) -> int:
-        """The same of an event that was delivered. Most attempts are such. Returns its age, ms."""
-        item, at_ms = self.item, self.now_ms(now_s)
-        age_ms = at_ms - item.accepted_ms
+    def note_delivered(self, status: int, elapsed_ms: int, now_ms: int) -> None:
+        """The same of an event that was delivered. Most attempts are such."""
         if self.attempt > 1:
-            self.note(DELIVERED, status, elapsed_ms, now_s)
-            return age_ms
-        kind = self.event_type.rpartition(".")[2]
-        run = self.attempts[-1] if self.attempts else None
-        if not isinstance(run, DeliveredRun) or run.status != status or run.type != kind:
-            run = DeliveredRun(self.claim.subscription_id, self.host, kind, status)
+            self.note(DELIVERED, status, elapsed_ms, now_ms)
+            return
+        run = self._run
+        if run is None or run.status != status or run.event_type != self.event_type:
+            run = self._run = DeliveredRun(self.claim.subscription_id, self.host, self.event_type, status)
             self.attempts.append(run)
-        run.add(item.event_number, elapsed_ms, at_ms, self.correlator)
-        return age_ms
+        run.add(self.item.event_number, elapsed_ms, now_ms, self.correlator)
 
-    def delivered_line(self, status: int, elapsed_ms: int, now_s: float, host: str) -> str:
+    def delivered_line(self, status: int, elapsed_ms: int, now_ms: int, host: str) -> str:
         """How it is logged; `host` as it is shown there."""
-        at_ms = self.now_ms(now_s)
         return (
             f"attempt event={self.claim.subscription_id}.{self.item.event_number} "
             f"type={self.event_type.rpartition('.')[2]} attempt={self.attempt} outcome=delivered reason= "
-            f"status={status} ms={elapsed_ms} at={at_ms} host={host} correlator={self.correlator}"
+            f"status={status} ms={elapsed_ms} at={now_ms} host={host} correlator={self.correlator}"
         )
 
-    def delivered_members(self, status: int, elapsed_ms: int, now_s: float, host: str) -> str:
+    def delivered_members(self, status: int, elapsed_ms: int, now_ms: int, host: str) -> str:
         """How it is logged as JSON; `host` as a string of JSON."""
-        at_ms = self.now_ms(now_s)
         return (
             f'"message":"attempt","event":"{self.claim.subscription_id}.{self.item.event_number}",'
             f'"type":"{self.event_type.rpartition(".")[2]}","attempt":{self.attempt},'
-            f'"outcome":"delivered","reason":"","status":{status},"ms":{elapsed_ms},"at":{at_ms},'
+            f'"outcome":"delivered","reason":"","status":{status},"ms":{elapsed_ms},"at":{now_ms},'
             f'"host":{host},"correlator":{json_string(self.correlator)}'
         )
 
@@ -165,21 +160,21 @@ class DeliveryTask:
         """Takes in the outcome of its event; True if the claim goes on with the next."""
         match outcome:
             case Delivered():
-                self._advance()
+                self.advance()
                 return True
             case Drop(reason, detail):
                 self.dropped.append(DroppedEvent(self.item.number, reason, detail))
-                self._advance()
+                self.advance()
                 return True
             case Retry(delay_ms):
                 self.retry = ScheduledRetry(delay_ms, self.attempt, self.item.number)
             case End(reason):
                 self.end = outcome
                 self.dropped.append(DroppedEvent(self.item.number, "refused", reason))
-                self._advance()
+                self.advance()
             case Agreed() | Refused():
                 self.answer = outcome
-                self._advance()
+                self.advance()
         return False
 
     def postpone(self, delay_ms: int, now_ms: int) -> None:
@@ -187,9 +182,15 @@ class DeliveryTask:
         delay_ms = min(delay_ms, self.remaining_ms(now_ms))
         self.retry = ScheduledRetry(delay_ms, self.attempt - 1, self.item.number)
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
+        """Its event is done with: the claim goes on with the next."""
         self.index += 1
         self.attempt = 1
+        items = self.claim.items
+        if self.index < len(items):
+            self.item = items[self.index]
+        else:
+            self.exhausted = True
 
     def settlement(self) -> Settlement:
         done = self.claim.items[: self.index]

@@ -33,7 +33,7 @@ class UnwellHosts:
     def note(self, host: HostRecord, now_s: float) -> None:
         """A request to it has ended."""
         health = host.health
-        if health.unreachable or health.response_s >= PROMPT_S or health.cools_down(now_s):
+        if health.response_s >= PROMPT_S or health.unreachable or health.cools_down(now_s):
             self._names[host.name] = None
             self._names.move_to_end(host.name)
             if len(self._names) > self._max_hosts:

@@ -39,6 +39,7 @@ _IDLE_CONNECTIONS = 1024
 # Easy handles kept for reuse: setting one up costs more than a delivery.
 _SPARE_HANDLES: Final = 1024
 _CLOSE_S = 1.0
+_OK: Final[int] = pycurl.E_OK
 _LIMITS = SinkLimits()
 
 
@@ -112,6 +113,7 @@ class SinkClient(Generic[T]):
     ) -> None:
         self._policy = policy
         self._clock = clock
+        self._monotonic = clock.monotonic
         self._limits = limits
         self._resolve = resolve
         self._egress = egress
@@ -145,7 +147,7 @@ class SinkClient(Generic[T]):
         A request that cannot be sent is returned by the next `poll`, as a failure `protocol`.
         """
         transfer = self._spare.pop() if self._spare else self._new_transfer()
-        exchange = _InFlight(transfer, token, self._clock.monotonic())
+        exchange = _InFlight(transfer, token, self._monotonic())
         try:
             transfer.prepare(request)
             if self._egress is None:
@@ -226,7 +228,7 @@ class SinkClient(Generic[T]):
             curl, until_s = next(iter(self._bodies.items()))
             if now_s < until_s:
                 return
-            self._finish(curl, pycurl.E_OK, "")
+            self._finish(curl, _OK, "", now_s)
 
     def _wait_s(self, until_s: float) -> float:
         if self._bodies:
@@ -283,21 +285,21 @@ class SinkClient(Generic[T]):
     def _collect(self) -> None:
         while True:
             queued, succeeded, failed = self._multi.info_read()
+            now_s = self._monotonic()
             for curl in succeeded:
-                self._finish(curl, pycurl.E_OK, "")
+                self._finish(curl, _OK, "", now_s)
             for curl, code, message in failed:
-                self._finish(curl, code, message)
+                self._finish(curl, code, message, now_s)
             if not queued:
                 return
 
-    def _finish(self, curl: Any, code: int, message: str) -> None:
+    def _finish(self, curl: Any, code: int, message: str, now_s: float) -> None:
         exchange = self._running.pop(curl)
         if self._bodies:
             self._bodies.pop(curl, None)
         self._multi.remove_handle(curl)
-        self._finished.append(
-            (exchange.token, exchange.transfer.reply(code, message, self._elapsed_ms(exchange)))
-        )
+        elapsed_ms = round((now_s - exchange.started_s) * 1000)
+        self._finished.append((exchange.token, exchange.transfer.reply(code, message, elapsed_ms)))
         self._spare_or_close(exchange.transfer)
 
     def _spare_or_close(self, transfer: Transfer) -> None:

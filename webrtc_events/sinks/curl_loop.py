@@ -91,7 +91,11 @@ class CurlLoop:
     def _on_timer(self, timeout_ms: int) -> None:
         if self._closed:
             return
-        self._timer_s = None if timeout_ms < 0 else self._monotonic() + timeout_ms / 1000
+        if timeout_ms > 0:
+            self._timer_s = self._monotonic() + timeout_ms / 1000
+        else:
+            # At once, which most are; or never.
+            self._timer_s = None if timeout_ms else float("-inf")
 
     def _on_socket(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
         if self._closed:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import pycurl
 
 from webrtc_events.core.outcomes import SinkRequest
-from webrtc_events.sinks.headers import is_sendable_header
+from webrtc_events.sinks.headers import is_sendable_value, sendable_name
 from webrtc_events.sinks.limits import SinkLimits
 
 __all__ = ["Callbacks", "RefusedError", "new_handle", "set_callbacks", "set_pins", "set_request", "set_time"]
@@ -104,12 +104,14 @@ def _header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
     lines = []
     names = set()
     for name, value in headers:
-        if not is_sendable_header(name, value):
+        known = sendable_name(name)
+        if known is None or not is_sendable_value(value):
             # Never the value: it may be a credential.
             raise RefusedError("a header is malformed or not the caller's to set")
-        names.add(name.lower())
+        begin, lower = known
+        names.add(lower)
         # libcurl drops a header without a value unless it ends in a semicolon.
-        lines.append(f"{name}: {value}" if value and not value.isspace() else f"{name};")
+        lines.append(begin + value if value and not value.isspace() else f"{name};")
     for name, without in _UNWANTED:
         if name not in names:
             lines.append(without)

@@ -5,7 +5,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["FRAMING_HEADERS", "check_sink_headers", "check_sink_token", "is_sendable_header"]
+__all__ = [
+    "FRAMING_HEADERS",
+    "check_sink_headers",
+    "check_sink_token",
+    "is_sendable_header",
+    "is_sendable_value",
+    "sendable_name",
+]
 
 _MAX_HEADERS = 32
 _MAX_VALUE = 2048
@@ -56,13 +63,23 @@ _REFUSED_PREFIXES = ("content-", "ce-", "proxy-", "webhook-", "x-forwarded-", ":
 
 def is_sendable_header(name: str, value: str) -> bool:
     """Whether the sink's client sends such a header: well-formed ASCII, and none that frames the message."""
-    return _is_sendable_name(name) and _SENDABLE_VALUE.fullmatch(value) is not None
+    return sendable_name(name) is not None and is_sendable_value(value)
 
 
 @lru_cache(maxsize=1024)
-def _is_sendable_name(name: str) -> bool:
-    """There are few names, and they come with every request."""
-    return _SENDABLE_NAME.fullmatch(name) is not None and name.lower() not in FRAMING_HEADERS
+def sendable_name(name: str) -> tuple[str, str] | None:
+    """How a header of that name begins, and its name in lower case; None: it is not sent.
+
+    There are few names, and they come with every request.
+    """
+    if _SENDABLE_NAME.fullmatch(name) is None or name.lower() in FRAMING_HEADERS:
+        return None
+    return f"{name}: ", name.lower()
+
+
+def is_sendable_value(value: str) -> bool:
+    # Most have no tab.
+    return (value.isascii() and value.isprintable()) or _SENDABLE_VALUE.fullmatch(value) is not None
 
 
 def check_sink_headers(headers: Mapping[str, str]) -> None:

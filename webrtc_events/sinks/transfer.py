@@ -83,6 +83,7 @@ class Transfer:
         self._on_head = on_head
         self._on_socket = on_socket
         self._limits = limits
+        self._max_head, self._max_body = limits.head_bytes, limits.body_bytes
         self._policy = policy
         self._shortened = False
         self._method = ""
@@ -149,9 +150,9 @@ class Transfer:
 
     def on_header(self, line: bytes) -> int | None:
         """libcurl's HEADERFUNCTION: one line, of interim answers, the final answer, and trailers."""
-        self._head_bytes += len(line)
-        if self._head_bytes > self._limits.head_bytes:
-            self.overflow = f"the head of the answer is larger than {self._limits.head_bytes} bytes"
+        self._head_bytes = size = self._head_bytes + len(line)
+        if size > self._max_head:
+            self.overflow = f"the head of the answer is larger than {self._max_head} bytes"
         if self._final_head_read:
             return self._verdict()
         if not self._in_head:
@@ -185,8 +186,8 @@ class Transfer:
     def on_body(self, chunk: bytes) -> int | None:
         """libcurl's WRITEFUNCTION: counts, and throws away."""
         self._body_bytes += len(chunk)
-        if self._body_bytes > self._limits.body_bytes:
-            self.overflow = f"the body of the answer is larger than {self._limits.body_bytes} bytes"
+        if self._body_bytes > self._max_body:
+            self.overflow = f"the body of the answer is larger than {self._max_body} bytes"
         return self._verdict()
 
     def _verdict(self) -> int | None:
