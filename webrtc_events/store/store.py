@@ -45,7 +45,7 @@ __all__ = ["Store"]
 class Store:
     """What is new is taken while `guard` permits it. `damage` logs records that cannot be read.
 
-    `shares`: outboxes may share payloads. `packs`: requests are kept packed.
+    `shares`: outboxes may share payloads. `packs`: requests are kept packed, and records lack defaults.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Store:
         packs: bool = False,
     ) -> None:
         self.client = client
-        self.scripts = Scripts(client, script_options(settings, options), options.offset_ms)
+        self.scripts = Scripts(client, script_options(settings, options, packs=packs), options.offset_ms)
         self.guard = Guard()
         self.damage = DamageLog(clock or SystemClock())
         self.partitions = settings.partitions
