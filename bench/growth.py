@@ -153,7 +153,8 @@ def main() -> int:
         for former, size in zip([0, *sizes], sizes, strict=False):
             found.append(grow(place, former, size, options.seconds))
             print(table(HEADS, [_row(found[-1])]))
-        progress("weighing keys")
+        report["store"] = store.version
+        progress(f"weighing keys of Valkey {store.version}")
         kinds = key_bytes(store, sizes[-1])
     report["sizes"] = [asdict(grown) for grown in found]
     report["key_bytes"] = kinds

@@ -30,6 +30,15 @@ except ImportError:
         return json.dumps(request)
 
 
+try:
+    from webrtc_events.store.record_defaults import without_defaults
+except ImportError:
+
+    def without_defaults(fields: Mapping[str, str]) -> Mapping[str, str]:
+        """As a release before, which writes all."""
+        return fields
+
+
 sys.path.insert(0, str(Path(__file__).parent))
 from job import TYPE
 
@@ -123,8 +132,14 @@ def _calls(subscriptions: list[Subscription]) -> Iterator[Call]:
             "registration": subscription.registration,
             "session": subscription.session or "",
         }
-        args += ["request", packed(subscription.request, record), "max_events", ""]
-        args += ["sink", subscription.request["sink"], "headers", "{}", "contract", subscription.contract]
+        fields = {
+            "request": packed(subscription.request, record),
+            "max_events": "",
+            "sink": subscription.request["sink"],
+            "headers": "{}",
+            "contract": subscription.contract,
+        }
+        args += [part for pair in without_defaults(fields).items() for part in pair]
         yield Call("create", [partition.subscription(subscription.id)], partition.tag, args)
 
 

@@ -89,8 +89,9 @@ class BenchStore:
 
     @property
     def version(self) -> str:
-        server = self.client.info("server")
-        return str(server.get("valkey_version", server["redis_version"]))
+        """With its allocator, on which half of its CPU may depend: libc, or jemalloc and which."""
+        server, memory = self.client.info("server"), self.client.info("memory")
+        return f"{server.get('valkey_version', server['redis_version'])}, {memory['mem_allocator']}"
 
 
 _REWRITE_STATES = ("in_progress", "scheduled")

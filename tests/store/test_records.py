@@ -9,9 +9,17 @@ import redis
 
 from tests.harness.builders import created
 from webrtc_events.core.errors import DamagedRecord, NewerRelease
-from webrtc_events.core.model import EventType, InitialEvent, SessionState, Status, Subscription
+from webrtc_events.core.model import (
+    ContractVersion,
+    EventType,
+    InitialEvent,
+    SessionState,
+    Status,
+    Subscription,
+)
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.keys import Partition
+from webrtc_events.store.record_defaults import RECORD_DEFAULTS
 from webrtc_events.store.records import (
     FIELDS_OF_SUBSCRIPTION,
     UnreadableEntry,
@@ -101,9 +109,20 @@ def test_a_key_of_another_type_is_damaged() -> None:
     assert (found.name, found.why) == ("s-1", "it is a key of another type")
 
 
-@pytest.mark.parametrize("name", sorted(FIELDS.keys() - {"format", "contract", "initial_pending", "origin"}))
+# Those that mean something by not being there.
+MAY_LACK = {"format", "initial_pending", "origin", *RECORD_DEFAULTS}
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS.keys() - MAY_LACK))
 def test_a_field_that_is_lacking_is_named(name: str) -> None:
     assert damage(**{name: None}) == f"it lacks its field {name}"
+
+
+def test_a_field_that_is_left_out_says_what_most_do() -> None:
+    found = read(max_events=None, contract=None)
+    assert isinstance(found, Subscription)
+    assert (found.max_events, found.contract) == (None, ContractVersion.V0_2)
+    assert found == read(**{name: RECORD_DEFAULTS[name] for name in ("max_events", "contract")})
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS.keys() - {"initial_pending"}))

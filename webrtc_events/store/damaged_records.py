@@ -14,6 +14,7 @@ from webrtc_events.store.keys import (
     partition_of_subscription,
 )
 from webrtc_events.store.outbox_entries import parse_entry
+from webrtc_events.store.record_defaults import RECORD_DEFAULTS
 from webrtc_events.store.records import read_subscription
 from webrtc_events.store.redis.scripts import answers_of, store_errors
 from webrtc_events.store.scans import pages_of_keys
@@ -214,11 +215,12 @@ class DamagedRecords:
             return None
         if isinstance(found, DamagedRecord):
             return found.why
+        fields = {**RECORD_DEFAULTS, **fields}
         for field in _COUNTS:
             if not _MAX_COUNT.fullmatch(fields.get(field, "")):
                 return f"its field {field} is no number"
         try:
-            headers = json.loads(fields.get("headers", ""))
+            headers = json.loads(fields["headers"])
         except (RecursionError, ValueError):
             headers = None
         if not isinstance(headers, dict):

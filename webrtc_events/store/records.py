@@ -24,6 +24,7 @@ from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.keys import REGISTRATION_FIELD
 from webrtc_events.store.outbox_entries import parse_entry
 from webrtc_events.store.packed_requests import whole
+from webrtc_events.store.record_defaults import RECORD_DEFAULTS
 
 __all__ = [
     "FIELDS_OF_SUBSCRIPTION",
@@ -208,10 +209,10 @@ def _subscription(
         request=request_of(fields["request"]),
         starts_at_ms=_moment(fields["starts_at"]),
         expires_at_ms=_moment_or_none(fields["expires_at"]),
-        max_events=_count_or_none(fields["max_events"]),
+        max_events=_count_or_none(fields.get("max_events", RECORD_DEFAULTS["max_events"])),
         status=_STATUSES[fields["status"]],
         initial_event=fields.get("initial_pending") == "1",
-        contract=fields.get("contract", ContractVersion.V0_2),
+        contract=fields.get("contract", RECORD_DEFAULTS["contract"]),
         origin=fields.get("origin"),
     )
 
@@ -276,7 +277,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "contract": str,
     "origin": str,
 }
-_DEFAULTS = {"contract": ContractVersion.V0_2, "origin": ""}
+_DEFAULTS = {**RECORD_DEFAULTS, "origin": ""}
 _USUAL_FORMATS = frozenset({"1", "2", "3"})
 _TYPES = {str(event_type): event_type for event_type in EventType}
 _STATUSES = {str(status): status for status in Status}

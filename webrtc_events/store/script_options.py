@@ -26,9 +26,10 @@ class StoreOptions:
 DEFAULT_OPTIONS = StoreOptions()
 
 
-def script_options(settings: Settings, options: StoreOptions) -> dict[str, int | str]:
-    """Source: lua/shared/common.lua."""
+def script_options(settings: Settings, options: StoreOptions, *, packs: bool) -> dict[str, int | str]:
+    """`packs`: records lack defaults (record_defaults.py). Source: lua/shared/common.lua."""
     return {
+        "omits_defaults": int(packs),
         "format": FORMAT,
         "work": options.work,
         "lease_ms": options.lease_ms,

@@ -47,8 +47,8 @@ __all__ = ["Store"]
 class Store:
     """What is new is taken while `guard` permits it. `damage` logs records that cannot be read.
 
-    `shares`: outboxes may share payloads. `packs`: requests are kept packed. `admits_channels`: new ones may
-    be made.
+    `shares`: outboxes may share payloads. `packs`: requests are kept packed, and records lack defaults.
+    `admits_channels`: new ones may be made.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Store:
         admits_channels: bool = True,
     ) -> None:
         self.client = client
-        self.scripts = Scripts(client, script_options(settings, options), options.offset_ms)
+        self.scripts = Scripts(client, script_options(settings, options, packs=packs), options.offset_ms)
         self.partitions = settings.partitions
         self.deadlines = Deadlines.of(settings)
         self.connection = connection = Connection.of(

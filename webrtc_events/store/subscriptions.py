@@ -16,6 +16,7 @@ from webrtc_events.store.connection import Connection
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, client_key, partition_of_subscription
 from webrtc_events.store.packed_requests import packed, whole
+from webrtc_events.store.record_defaults import without_defaults
 from webrtc_events.store.records import reason_of_damage
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors, store_is_full
 from webrtc_events.store.session_index import SessionIndex
@@ -126,7 +127,7 @@ class SubscriptionRecords:
         *,
         packs: bool,
     ) -> None:
-        """`packs`: no process of the release before, which reads whole requests, uses the store."""
+        """`packs`: no process of the release before, which reads whole records, uses the store."""
         self._connection = connection
         self._limits = limits
         self._client_index = client_index
@@ -157,10 +158,11 @@ class SubscriptionRecords:
             return CreateResult(outcome)
         result = CreateResult(outcome)
         if outcome is CreateOutcome.CREATED:
+            fields = _fields(subscription, self._kept(subscription, {"sink": sink}), sink, headers, sealed)
             call = _create_call(
                 partition,
                 subscription,
-                _fields(subscription, self._kept(subscription, {"sink": sink}), sink, headers, sealed),
+                without_defaults(fields) if self._packs else fields,
                 self._limits,
                 session_room=room,
                 session_over=joined is not None and joined.state.is_over,

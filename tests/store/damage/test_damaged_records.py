@@ -24,15 +24,10 @@ from webrtc_events.store.keys import client_key, partition_of, session_key, sess
 
 FIELDS = (
     "appended",
-    "attempts",
     "client",
-    "contract",
     "expires_at",
     "fence",
     "format",
-    "headers",
-    "lease_until",
-    "max_events",
     "number",
     "registration",
     "request",

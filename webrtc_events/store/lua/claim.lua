@@ -123,17 +123,14 @@ local function lease(id)
     unknown_channels = unknown_channels + 1
     return false
   end
-  local entries, through, left = {}, nil, left_bytes
+  local entries, through, left, attempts = {}, nil, left_bytes, 0
   if of[1] then
-    local before, latest = whole(of[6], 'drop_before'), whole(of[15], 'number')
-    whole(of[4], 'attempts')
+    local before, latest = whole_or_0(of[6], 'drop_before'), whole(of[15], 'number')
+    attempts = whole_or_0(of[4], 'attempts')
     whole(of[10], 'fence')
-    if not of[2] or not of[7] then
-      unreadable('it lacks its headers, or its field drop_reason')
-    end
-    if skip_dropped(id, before, of[7]) then
+    if skip_dropped(id, before, of[7] or '') then
       redis.call('HSET', key, 'attempts', 0)
-      of[4] = '0'
+      attempts = 0
     end
     entries, left = fitting(redis.call('LRANGE', outbox_key(id), 0, tonumber(ARGV[4]) - 1))
     if #entries > 0 then
@@ -178,7 +175,7 @@ local function lease(id)
     redis.call('HSET', key, 'fence', fence, 'lease_until', lease_until, 'leased_through', entry_number(entries[#entries]),
       'leased_fence', fence, 'claim', ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. fence)
     redis.call('ZADD', KEYS[1], 'XX', lease_until, id)
-    claims[#claims + 1] = {id, fence, lease_until, of[1], of[2], of[3] or '', tonumber(of[4]), of[5] or '',
+    claims[#claims + 1] = {id, fence, lease_until, of[1], of[2] or '{}', of[3] or '', attempts, of[5] or '',
       of[8] or '', of[12] or '', of[13] or '', of[14] or '', of[16] or '', of[17] or '', unpack(entries)}
     left_bytes = left
   end

@@ -65,8 +65,10 @@ local asks = ARGV[14] ~= ''
 local status = asks and 'ACTIVATION_REQUESTED' or 'ACTIVE'
 redis.call('HSET', key, 'format', ARGV[17] == '' and 1 or CHANNEL, 'status', status, 'type', ARGV[4], 'registration', registration,
   'session', session, 'client', ARGV[9], 'subject', subject, 'starts_at', now, 'expires_at', expires_at,
-  'epoch', store_epoch(), 'appended', 0, 'number', 0, 'fence', 0, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '',
-  unpack(ARGV, 18))
+  'epoch', store_epoch(), 'appended', 0, 'number', 0, 'fence', 0, unpack(ARGV, 18))
+if options.omits_defaults == 0 then
+  redis.call('HSET', key, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '')
+end
 set_token_expiry(id, token_expires_at)
 if ARGV[12] == '1' then
   redis.call('HSET', key, 'initial_pending', '1')

@@ -10,7 +10,7 @@ local answer = {damaged}
 local function hasten(retry)
   local id, fence = retry[1], retry[2]
   local of = redis.call('HMGET', subscription_key(id), 'fence', 'lease_until', 'format')
-  if of[1] ~= fence or is_newer(of[3]) or whole(of[2], 'lease_until') > 0 then
+  if of[1] ~= fence or is_newer(of[3]) or whole_or_0(of[2], 'lease_until') > 0 then
     return
   end
   if on_index('ZADD', KEYS[1], 'XX', 'LT', 'CH', now, id) == 1 then

@@ -69,7 +69,7 @@ local function settle(key, outbox, given)
   if of[1] ~= given[2] or of[4] or is_newer(of[7]) then
     return 'lost'
   end
-  whole(of[2], 'drop_before')
+  local drop_before, drop_reason = whole_or_0(of[2], 'drop_before'), of[3] or ''
   local through, verdict = tonumber(given[3]), given[4]
 
   local events, at = {}, 13
@@ -192,7 +192,7 @@ local function settle(key, outbox, given)
   end
 
   -- Takes what is done with, and what was given up meanwhile, from the head. True: the end was among it.
-  local function take_done(drop_before, drop_reason)
+  local function take_done()
     local end_settled = false
     local number = head and (entry_number(head) or 0)
     while head and (number <= through or number < drop_before) do
@@ -276,7 +276,7 @@ local function settle(key, outbox, given)
   if head == nil then
     read_head()
   end
-  if take_done(tonumber(of[2]), of[3]) then
+  if take_done() then
     close(id)
     return 'ended'
   end

@@ -55,7 +55,7 @@ local function is_usable(of, status)
   return of.status == status
     and may_listen(of.registration, of.client, of.subject)
     and (of.expires_at == '' or whole(of.expires_at, 'expires_at') > now)
-    and (of.token_stop_at == '' or whole(of.token_stop_at, 'token_stop_at') > now)
+    and (not of.token_stop_at or of.token_stop_at == '' or whole(of.token_stop_at, 'token_stop_at') > now)
 end
 
 local function is_good(id, status)
@@ -135,7 +135,8 @@ end
 -- payload is not kept yet)}
 local function append_read(of, event)
   local id = of.id
-  local max_events = of.max_events == '' and math.huge or whole(of.max_events, 'max_events')
+  local is_bounded = of.max_events and of.max_events ~= ''
+  local max_events = is_bounded and whole(of.max_events, 'max_events') or math.huge
   -- What cannot be counted is not appended.
   local appended = (of.appended and whole(of.appended, 'appended') or 0) + 1
   local sequence = next_sequence(id, event.count)

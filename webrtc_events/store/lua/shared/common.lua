@@ -10,7 +10,8 @@
 --           sink_failure_ms (0: never), sink_validation_ms, channel_age_ms; counts: outbox_length, dead_letters,
 --           attempts, channel_length, work (subscriptions that a script goes through before it makes way for
 --           others); bytes: outbox_bytes, dead_letters_bytes, channel_bytes; watermark, percent of maxmemory;
---           format, the newest stored format that is known here; channels_url, below which are the URLs of channels, or ''.
+--           format, the newest stored format that is known here; channels_url, below which are the URLs of channels, or '';
+--           omits_defaults, 1 if a new record lacks the fields that say what most do (record_defaults.py), else 0.
 -- It may answer the error NEWER, before anything is written: a newer release wrote what it would touch; or
 -- REBUILD: an index is a key of another type, which the sweeper is about to make anew (rebuild.py).
 --

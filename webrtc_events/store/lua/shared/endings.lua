@@ -36,7 +36,8 @@ end
 -- was first given: to give it again changes nothing.
 local function set_token_expiry(id, token_expires_at)
   local key = subscription_key(id)
-  if token_expires_at == redis.call('HGET', key, 'token_expires_at') then
+  local former = redis.call('HGET', key, 'token_expires_at') or options.omits_defaults == 1 and ''
+  if token_expires_at == former then
     return
   end
   local stop_at, cut_at = '', ''
@@ -244,7 +245,7 @@ end
 local function drop_pending(id, reason)
   local key, outbox = subscription_key(id), outbox_key(id)
   local of = redis.call('HMGET', key, 'lease_until', 'number', 'fence')
-  local lease_until, number = whole(of[1], 'lease_until'), whole(of[2], 'number')
+  local lease_until, number = whole_or_0(of[1], 'lease_until'), whole(of[2], 'number')
   whole(of[3], 'fence')
   if lease_until > now then
     local last = redis.call('LINDEX', outbox, -1)

@@ -52,10 +52,12 @@ local FULL = 'OOM the store is above its watermark'
 local EVENT, END, HANDSHAKE = 0, 1, 2
 
 -- Who has the store's writes: it changes when the store is restarted or another node takes over, and
--- then the latest writes may be lost.
+-- then the latest writes may be lost. 48 random bits of it tell one from the other.
+local EPOCH_DIGITS = 12
 local known_epoch = nil
 local function store_epoch()
-  known_epoch = known_epoch or string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+  known_epoch = known_epoch
+    or string.sub(string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)'), 1, EPOCH_DIGITS)
   return known_epoch
 end
 
@@ -64,8 +66,8 @@ end
 local NUMBERS_AN_EPOCH = 1000000
 local function next_number(epoch, number)
   local latest = whole(number, 'number')
-  -- A hash of the release before this one has no epoch yet.
-  if epoch and epoch ~= store_epoch() then
+  -- A hash of the release before this one has no epoch yet; former commits kept all digits.
+  if epoch and string.sub(epoch, 1, EPOCH_DIGITS) ~= store_epoch() then
     latest = (math.floor(latest / NUMBERS_AN_EPOCH) + 1) * NUMBERS_AN_EPOCH
   end
   return string.format('%.0f', latest + 1)

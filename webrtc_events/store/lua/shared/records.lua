@@ -115,6 +115,11 @@ local function whole(text, field)
   return tonumber(text)
 end
 
+-- One that is left out while it is 0 (record_defaults.py).
+local function whole_or_0(text, field)
+  return text and whole(text, field) or 0
+end
+
 -- Nothing is lost with a key of another type: it is renamed, for an operator to look at.
 local function set_aside(key)
   redis.call('RENAME', key, 'set-aside:' .. key)
