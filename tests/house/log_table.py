@@ -18,11 +18,11 @@ DOCUMENT = ROOT / "docs" / "operations" / "logs.md"
 _HEADING = "## Every line\n"
 _LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 _CONVERSION = re.compile(r"%[-#0 +]*\d*(?:\.\d+)?[a-zA-Z]")
-# What makes fields of a dictionary: the attempts, the requests, the changes in the console.
+# What makes fields of a dictionary: the attempts, the requests, the changes that operators make.
 _MAKERS = {
     "delivery/tasks.py": "attempt_fields",
     "api/request_log.py": "finished",
-    "console/audit.py": "record_change",
+    "core/change_log.py": "change_fields",
 }
 
 

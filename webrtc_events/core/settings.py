@@ -1,7 +1,7 @@
 """One frozen object of settings, validated whole at start. setting_sources.py says where they come from."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,8 @@ from webrtc_events.core.egress_proxy import (
 )
 from webrtc_events.core.model import EventType
 from webrtc_events.core.port_set import PortSet
+from webrtc_events.core.setting_fields import SettingsError
+from webrtc_events.core.setting_fields import setting as _setting
 from webrtc_events.core.setting_sources import PREFIX, Kind, Origin, SettingText, SettingTexts, read_sources
 from webrtc_events.core.store_url import StoreUrl, parse_store_url
 
@@ -35,25 +37,9 @@ __all__ = [
 LEAST_WORKER_BYTES = 1_048_576
 
 
-class SettingsError(Exception):
-    """Every fault of the settings at once, each with the setting's name and where it stands."""
-
-    def __init__(self, faults: list[str]) -> None:
-        self.faults = faults
-        super().__init__("\n".join(faults))
-
-
-def _setting(parse: Callable[[str], Any], default: str | None, help_: str, *, secret: bool = False) -> Any:
-    """A field with what the environment needs to fill it. `default` None: must be given."""
-    meta = {"parse": parse, "default": default, "help": help_, "secret": secret}
-    return field(metadata=meta, repr=not secret)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a deployment decides. Each field is the environment variable of its upper-case name, and a key of
-    the file of settings.
-    """
+    """What a deployment decides: each field is an environment variable, and a key of the file of settings."""
 
     redis_url: StoreUrl = _setting(
         parse_store_url,

@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 # How often it is seen whether a new host may be asked.
 _NEW_WAIT_S: Final = 0.02
-_LEFT: Final = "subscription=%s failed and is left to its lease"
 
 
 class TaskRunner:
@@ -60,6 +59,7 @@ class TaskRunner:
         self._returns = returns
         self._rate_limiter = rate_limiter
         self._attempts = attempts
+        self.flush = attempts.flush
         self._channels = channels
         self._held = held
         self._now_s = clock.monotonic
@@ -103,10 +103,6 @@ class TaskRunner:
         self._channels.deliver(task)
         self._finish(task)
 
-    def flush(self) -> None:
-        """Writes the lines of attempts."""
-        self._attempts.flush()
-
     def resume(self) -> None:
         """Goes on with what has its rate-limit slot now, or may go to a host that is new or late."""
         for task in self._delayed.due(self._now_s()):
@@ -130,9 +126,8 @@ class TaskRunner:
         """Takes in the reply to the task's request, and goes on with it and with what waits for its host."""
         try:
             self._take_reply(task, reply)
-        except Exception:
-            log.exception(_LEFT, task.claim.subscription_id)
-            self._leave(task)
+        except Exception:  # noqa: BLE001 (logged; a task that fails by a bug fails alone)
+            self._fail(task)
         # After a bug too: by now the task has given its permit back, whatever became of it.
         self._go_on_with(task.host)
 
@@ -145,11 +140,11 @@ class TaskRunner:
         """A task that fails by a bug fails alone: it is left to its lease."""
         try:
             act(task)
-        except Exception:
-            log.exception(_LEFT, task.claim.subscription_id)
-            self._leave(task)
+        except Exception:  # noqa: BLE001 (logged; a task that fails by a bug fails alone)
+            self._fail(task)
 
-    def _leave(self, task: DeliveryTask) -> None:
+    def _fail(self, task: DeliveryTask) -> None:
+        log.exception("subscription=%s failed and is left to its lease", task.claim.subscription_id)
         if task.permit is not None:
             self._release(task, task.permit, self._now_s())
         self._tasks.discard(task)
@@ -201,12 +196,7 @@ class TaskRunner:
             self._defer(task, self._limiter.defer_by(delay_s, task.claim.client, now_s), now_s, now_ms)
             return False
         entry = self._limiter.acquire(
-            task.host,
-            task.claim.client,
-            task,
-            now_s,
-            path=task.path,
-            accepted_ms=task.item.accepted_ms,
+            task.host, task.claim.client, task, now_s, path=task.path, accepted_ms=task.item.accepted_ms
         )
         if isinstance(entry, Deferred):
             self._defer(task, entry, now_s, now_ms)

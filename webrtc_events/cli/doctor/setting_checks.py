@@ -35,7 +35,7 @@ class UsableSettings:
             self.settings = self._rest(given)
 
     def _is_named(self, name: str) -> bool:
-        """Whether a fault is about the setting, whatever it calls it: variable, name in a file, secret file."""
+        """Whether a fault is about the setting, which it may call by its variable, file or name in a file."""
         named = re.compile(rf"(?<![a-z0-9_])({PREFIX.lower()})?{name}(_file)?(?![a-z0-9_])")
         return any(named.search(fault.lower()) for fault in self.faults)
 
