@@ -9,11 +9,12 @@ import pytest
 from webrtc_events.cli import operator_access
 from webrtc_events.cli.operator_access import record_change, who
 from webrtc_events.cli.status_line import StatusLine
+from webrtc_events.core import log_start
 
 
 @pytest.fixture(autouse=True)
 def _logging_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operator_access, "log_to_stderr", lambda: None)
+    monkeypatch.setattr(log_start, "log_to_stderr", lambda _: None)
 
 
 def test_a_change_is_in_the_systems_log_with_who_made_it(

@@ -47,8 +47,9 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def given_environ() -> Mapping[str, str]:
-    """The environment of the command under way, in which `--config` names the file of settings."""
-    named = click.get_current_context().meta.get(_CONFIG)
+    """The environment of the command under way, if one is, in which `--config` names the file of settings."""
+    context = click.get_current_context(silent=True)
+    named = None if context is None else context.meta.get(_CONFIG)
     return os.environ if named is None else os.environ | {_CONFIG: named}
 
 

@@ -6,7 +6,7 @@ __all__ = ["change_fields"]
 
 
 def change_fields(by: str, action: str, result: str, **subject: str) -> LogFields:
-    """`by=alice action=end-subscription subscription=5d41…-2a result=ended`, behind the word `change`.
+    """The fields of `change by=alice action=end-subscription subscription=5d41…-2a result=ended`.
 
     `subject` says what was changed. It holds no personal data: give a pseudonym.
     """

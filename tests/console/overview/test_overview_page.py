@@ -77,8 +77,12 @@ def reporting(watch: StoreWatch, role: str, **counts: int) -> Reporter:
     activity = Activity()
     worker = (lambda: WorkerReport(3, 2, HOSTS)) if role == "worker" else None
     reporter = Reporter(watch, activity, SteppedClock(), role=role, worker=worker)
+    by_word = {"delivered": activity.deliveries, "retried": activity.retries, "given_up": activity.drops}
     for name, count in counts.items():
-        setattr(activity, name, count)
+        if name in by_word:
+            by_word[name]["any"] = count
+        else:
+            setattr(activity, name, count)
     reporter.step()
     return reporter
 
@@ -111,7 +115,7 @@ def test_counts_of_all_processes_are_shown(page: Callable[[], str], watch: Store
     text = page()
     assert "Nothing has happened" not in text
     for figure in ("1,234", "1,199", "7", "3"):
-        assert f'{figure} <span class="quiet">in this minute,</span> {figure} <span' in text
+        assert f'{figure} <span class="quiet">in this minute,</span></span> <span>{figure} <span' in text
     assert "5 duplicates, 2 rejected events and 6 subscriptions that ended" in text
     assert "2 API processes" not in text  # Something is wrong, which is said in its place.
     assert "3 notifications were given up in the last 10 minutes." in text
