@@ -91,7 +91,7 @@ def test_a_release_that_reads_no_such_format_leaves_it_alone(
     assert raw_store.hget(P.subscription(made.id), "format") == str(CHANNEL_FORMAT)
     append(store, invitation(1))
     older = Store.connect(settings)
-    options = script_options(settings, DEFAULT_OPTIONS) | {"format": REFERRING_FORMAT}
+    options = script_options(settings, DEFAULT_OPTIONS, packs=True) | {"format": REFERRING_FORMAT}
     older.scripts._scripts = Scripts(older.client, options)._scripts
     before = contents(raw_store)
     assert older.claims.claim([P], subscriptions=10, events=8) == []

@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -180,24 +181,24 @@ def test_without_room_for_metrics_the_start_says_so(monkeypatch: pytest.MonkeyPa
 
 
 def test_who_scrapes_and_is_silent_holds_up_no_delivery(environ: dict[str, str], store: Store) -> None:
-    with RecordingSink() as sink:
+    with RecordingSink() as sink, ExitStack() as stack:
         settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file)})
         exporter = Exporter(("worker",), SystemClock(), listen(LOCAL))
-        assert exporter.url is not None
+        url = exporter.url
+        assert url is not None
         worker = Worker.build(settings, SystemClock(), exporter=exporter)
+        stack.callback(worker.stop)
         worker.start()
+        stack.callback(exporter.stop)
         exporter.start()
-        port = int(exporter.url.split(":")[2].split("/")[0])
-        silent = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(40)]
+        port = int(url.split(":")[2].split("/")[0])
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 30)) for _ in range(40)]
         for connection in silent[::2]:
             connection.send(b"GET /metrics HTTP/1.0\r\n")
         created(store, sink=sink.url)
         append(store, *(invitation(number) for number in range(1, 51)))
         sink.wait_for(50, 30)
-        found = scrape(exporter.url)
-        assert found("deliveries_total", type="session-invitation") == 50
+        # The worker counts once it has the answer.
+        eventually(lambda: scrape(url)("deliveries_total", type="session-invitation") == 50)
+        found = scrape(url)
         assert found("attempt_seconds_count") == found("delivery_seconds_count") == 50
-        for connection in silent:
-            connection.close()
-        worker.stop()
-        exporter.stop()
