@@ -100,7 +100,7 @@ test-browser: $(BROWSES)
 	$(PYTEST) tests/browser -n 2 $(ARGS)
 
 test-deploy: $(DEPLOYS)
-	$(PYTEST) tests/deploy $(ARGS)
+	$(PYTEST) tests/deploy -n 2 --dist loadfile $(ARGS)
 
 # Of an environment that has nothing else: API, workers, console.
 sbom: $(DEPLOYS)
