@@ -296,6 +296,25 @@ def test_a_sink_behind_the_egress_proxy_is_asked_for_as_a_worker_does(
         assert sink.requests == []
 
 
+def test_certificates_that_sinks_are_shown_are_read_as_a_worker_reads_them(
+    healthy: dict[str, str], doctor: Any, authority: Authority, tmp_path: Path
+) -> None:
+    certificate, key = tmp_path / "client.crt", tmp_path / "client.key"
+    environ = healthy | {"WEBRTC_EVENTS_SINK_CLIENT_CERTIFICATES": f"{certificate}:{key}"}
+    soon = datetime.now(UTC) + timedelta(days=3)
+    pair = authority.client_pair("me", not_after=soon)
+    certificate.write_bytes(pair[0])
+    key.write_bytes(pair[1])
+    _, found = doctor(environ)
+    assert f"{certificate}, which sinks are shown, expires in 2 days" in texts(found["settings"], "warning")
+    key.write_text("no key")
+    status, found = doctor(environ)
+    assert status == 2
+    assert f"{key} holds no private key in PEM" in texts(found["settings"], "error")
+    # What else is right goes on being checked.
+    assert "Valkey" in texts(found["store"], "ok")
+
+
 def test_the_issuer_is_asked_through_the_egress_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(_: Received) -> Answer:
         url = f"https://id.example:{server.port}"

@@ -114,7 +114,7 @@ def _checks(
     from webrtc_events.cli.doctor.token_check import check_token
     from webrtc_events.core.egress_proxy import EgressProxy
 
-    usable = UsableSettings(environ)
+    usable = UsableSettings(environ, clock)
     checks: dict[Area, Check] = {Area.SETTINGS: usable.findings}
     settings = usable.settings
     if settings is None:
