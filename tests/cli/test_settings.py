@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.cli.operators import in_terminal
 from tests.core.test_settings import LEAST
 from tests.harness.commands import COMMAND, clean_environ
 from tests.harness.documents import ROOT
@@ -194,3 +195,12 @@ def test_a_full_disk_is_one_line(options: list[str]) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.decode().splitlines()
     assert line == "Error: it cannot be written: No space left on device. Make room, and run it again"
+
+
+def test_in_a_terminal_a_row_that_is_too_wide_goes_on_in_the_next_line() -> None:
+    far = f"{PREFIX}CHANNELS_URL"
+    text = in_terminal(dict(LEAST) | {far: "https://h.example/a/channels/v0"}, "settings")
+    lines = text.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[lines.index(far) + 1] == "    https://h.example/a/channels/v0  environment"
+    assert sum(line.startswith(PREFIX) for line in lines) == len(fields(Settings))
