@@ -192,11 +192,17 @@ def test_applications_come_in_below_the_base_path(render: Render) -> None:
 def test_the_alerts_know_the_jobs_of_the_pods(render: Render) -> None:
     objects = render(**EVERYTHING)
     (monitor,) = _of(objects, "PodMonitor").values()
-    label = monitor["spec"]["jobLabel"]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    (rule,) = endpoint["relabelings"]
+    assert rule["targetLabel"] == "job"
+    (source,) = rule["sourceLabels"]
+    assert source == "__meta_kubernetes_pod_label_app_kubernetes_io_component"
     rules = (DEPLOY / "prometheus" / "alerts.yaml").read_text()
     (pattern,) = set(re.findall(r'job=~"([^"]+)"', rules))
-    for deployment in _of(objects, "Deployment").values():
-        job = deployment["spec"]["template"]["metadata"]["labels"][label]
+    for name, deployment in _of(objects, "Deployment").items():
+        component = deployment["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
+        job = rule["replacement"].replace("$1", component)
+        assert job == f"webrtc-events-{name}"
         assert re.fullmatch(pattern, job)
 
 
