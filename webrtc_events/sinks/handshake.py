@@ -57,20 +57,8 @@ def shake_hands(
     nothing else.
     """
     refused: list[str] = []
-
-    def on_open(_purpose: int, peer: Any) -> Any:
-        """libcurl's OPENSOCKETFUNCTION, as in transfer.py."""
-        family, kind, protocol, where = peer
-        # The proxy's own address is the operator's to choose.
-        if egress is None and not (policy.allows(where[0]) and where[1] in policy.ports):
-            refused.append(f"{where[0]} port {where[1]} is not an address that sinks may have")
-            return pycurl.SOCKET_BAD
-        try:
-            return Descriptor(socket.socket(family, kind, protocol).detach())
-        except OSError:
-            # A family this host lacks: it fails as a connect fault.
-            return pycurl.SOCKET_BAD
-
+    # The proxy's own address is the operator's to choose.
+    on_open = _opener(policy if egress is None else None, refused)
     curl = new_handle(limits, ca_file)
     set_option: Callable[[int, Any], None] = curl.setopt
     try:
@@ -94,6 +82,23 @@ def shake_hands(
     finally:
         curl.close()
     return Handshake(reached, failure, chain, verify and failure is None, took_ms)
+
+
+def _opener(policy: AddressPolicy | None, refused: list[str]) -> Callable[[int, Any], Any]:
+    """libcurl's OPENSOCKETFUNCTION, as in transfer.py. `policy` None: every address may be connected to."""
+
+    def on_open(_purpose: int, peer: Any) -> Any:
+        family, kind, protocol, where = peer
+        if policy is not None and not (policy.allows(where[0]) and where[1] in policy.ports):
+            refused.append(f"{where[0]} port {where[1]} is not an address that sinks may have")
+            return pycurl.SOCKET_BAD
+        try:
+            return Descriptor(socket.socket(family, kind, protocol).detach())
+        except OSError:
+            # A family this host lacks: it fails as a connect fault.
+            return pycurl.SOCKET_BAD
+
+    return on_open
 
 
 def _failure(curl: Any, refused: Sequence[str], *, proxied: bool) -> SinkFailure | None:
