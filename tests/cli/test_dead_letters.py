@@ -82,6 +82,8 @@ def test_filters_that_nothing_passes_list_nothing(lost: Subscription, dead_lette
     for filters in (["--reason", "x"], ["--type", "session-status"], ["--since", "2100-01-01T00:00:00Z"]):
         done = dead_letters("list", *filters)
         assert (done.returncode, done.stdout) == (0, b"")
+        assert b"There is no dead letter" in done.stderr
+        assert dead_letters("list", "--json", *filters).stderr == b""
 
 
 def test_show_tells_everything(lost: Subscription, names: list[str], dead_letters: Any) -> None:

@@ -17,11 +17,14 @@ from tests.cli.operators import HOSTILE, in_terminal
 from tests.harness.authority import Authority
 from tests.harness.commands import clean_environ, run
 from tests.harness.issuer import Issuer, SigningKeyPair
-from tests.harness.sinks import RecordingSink
+from tests.harness.proxies import ConnectProxy
+from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.cli.doctor.findings import Area, Finding, error, exit_status, fine, warning
+from webrtc_events.cli.doctor.issuer_checks import check_issuer
 from webrtc_events.cli.doctor.report import shown
 from webrtc_events.cli.doctor.running import run_checks
 from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.egress_proxy import EgressProxy, parse_proxy_url
 from webrtc_events.core.process_report import ProcessReport, WorkerReport
 from webrtc_events.store.store import Store
 
@@ -253,6 +256,82 @@ def test_a_sink_where_nobody_listens_and_one_that_speaks_no_tls(healthy: dict[st
         port = free.getsockname()[1]
     _, found = doctor(healthy, "--sink", f"https://127.0.0.1:{port}/")
     assert "connect:" in texts(found["sink"], "error")
+
+
+def test_a_sink_behind_the_egress_proxy_is_asked_for_as_a_worker_does(
+    healthy: dict[str, str], doctor: Any, authority: Authority, tmp_path: Path
+) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.write_text("me:pass word\n")
+    with (
+        RecordingSink(authority=authority, names=["sink.example"]) as sink,
+        ConnectProxy(credentials="me:pass word") as proxy,
+    ):
+        environ = healthy | {
+            "WEBRTC_EVENTS_SINK_CA_FILE": str(authority.ca_file),
+            "WEBRTC_EVENTS_EGRESS_PROXY": proxy.url,
+            "WEBRTC_EVENTS_EGRESS_PROXY_CREDENTIALS_FILE": str(credentials),
+        }
+        # Only the proxy knows the name.
+        url = f"https://sink.example:{sink.port}/"
+        status, found = doctor(environ, "--sink", url)
+        assert status < 2, found
+        assert f"through the egress proxy {proxy.url}" in texts(found["sink"], "ok")
+        assert "through the proxy: connected, its certificate is trusted" in texts(found["sink"], "ok")
+        assert "asked for by SNI as sink.example" in texts(found["sink"], "ok")
+        assert "pass word" not in str(found)
+        proxy.answer = lambda _: 403
+        _, found = doctor(environ, "--sink", url)
+        assert "tunnel: CONNECT tunnel failed, response 403" in texts(found["sink"], "error")
+        credentials.write_text("me:other")
+        _, found = doctor(environ, "--sink", url)
+        assert "proxy: CONNECT tunnel failed, response 407" in texts(found["sink"], "error")
+        asked = len(proxy.asked)
+        _, found = doctor(environ, "--sink", "https://192.168.0.1/")
+        assert "is not a public address" in texts(found["sink"], "error")
+        environ["WEBRTC_EVENTS_EGRESS_NO_PROXY"] = "localhost"
+        _, found = doctor(environ, "--sink", f"https://localhost:{sink.port}/")
+        assert "it is reached directly" in texts(found["sink"], "ok")
+        assert len(proxy.asked) == asked
+        assert sink.requests == []
+
+
+def test_certificates_that_sinks_are_shown_are_read_as_a_worker_reads_them(
+    healthy: dict[str, str], doctor: Any, authority: Authority, tmp_path: Path
+) -> None:
+    certificate, key = tmp_path / "client.crt", tmp_path / "client.key"
+    environ = healthy | {"WEBRTC_EVENTS_SINK_CLIENT_CERTIFICATES": f"{certificate}:{key}"}
+    soon = datetime.now(UTC) + timedelta(days=3)
+    pair = authority.client_pair("me", not_after=soon)
+    certificate.write_bytes(pair[0])
+    key.write_bytes(pair[1])
+    _, found = doctor(environ)
+    assert f"{certificate}, which sinks are shown, expires in 2 days" in texts(found["settings"], "warning")
+    key.write_text("no key")
+    status, found = doctor(environ)
+    assert status == 2
+    assert f"{key} holds no private key in PEM" in texts(found["settings"], "error")
+    # What else is right goes on being checked.
+    assert "Valkey" in texts(found["store"], "ok")
+
+
+def test_the_issuer_is_asked_through_the_egress_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(_: Received) -> Answer:
+        url = f"https://id.example:{server.port}"
+        document = {"issuer": url, "jwks_uri": f"{url}/jwks", "keys": [SigningKeyPair.rsa("k1").jwk()]}
+        return Answer(200, body=json.dumps(document).encode())
+
+    with RecordingSink(names=["id.example"], answer=answer) as server, ConnectProxy() as proxy:
+        monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(server.ca_file))
+        url = f"https://id.example:{server.port}/.well-known/openid-configuration"
+        way = EgressProxy(parse_proxy_url(proxy.url))
+        said = [finding.text for finding in check_issuer(url, SystemClock(), way)]
+        assert f"through the egress proxy {proxy.url}" in said[0]
+        assert any("the issuer's certificate expires in" in text for text in said)
+        proxy.answer = lambda _: 403
+        [found] = check_issuer(url, SystemClock(), way)
+        assert found.level == "error"
+        assert f"the egress proxy {proxy.url}" in found.action
 
 
 def test_keys_that_others_may_read_are_a_warning(

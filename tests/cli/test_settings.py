@@ -16,7 +16,9 @@ from click.testing import CliRunner, Result
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.cli.operators import in_terminal
 from tests.core.test_settings import LEAST
+from tests.harness.commands import COMMAND, clean_environ
 from tests.harness.documents import ROOT
 from webrtc_events.cli.main import main
 from webrtc_events.core.settings import PREFIX, Settings
@@ -179,3 +181,26 @@ def test_the_files_of_the_document_are_right(tmp_path: Path) -> None:
     rows = shown(result)
     assert rows["SECRET_KEY"]["value"] == "set"
     assert rows["SINK_ALLOWED_NETWORKS"]["source"] == "file"
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--show"], ["--check"]])
+def test_a_full_disk_is_one_line(options: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "settings", *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=clean_environ() | dict(LEAST),
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().splitlines()
+    assert line == "Error: it cannot be written: No space left on device. Make room, and run it again"
+
+
+def test_in_a_terminal_a_row_that_is_too_wide_goes_on_in_the_next_line() -> None:
+    far = f"{PREFIX}CHANNELS_URL"
+    text = in_terminal(dict(LEAST) | {far: "https://h.example/a/channels/v0"}, "settings")
+    lines = text.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[lines.index(far) + 1] == "    https://h.example/a/channels/v0  environment"
+    assert sum(line.startswith(PREFIX) for line in lines) == len(fields(Settings))

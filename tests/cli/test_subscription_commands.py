@@ -76,6 +76,13 @@ def test_filters_are_those_of_the_console(store: Store, subscriptions: Any) -> N
     assert found("--client", "nobody") == []
 
 
+def test_that_there_is_none_is_said_to_people_alone(subscriptions: Any) -> None:
+    done = subscriptions("list", "--client", "nobody")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"There is no subscription" in done.stderr
+    assert subscriptions("list", "--client", "nobody", "--json").stderr == b""
+
+
 def test_damaged_records_are_listed_among_good_ones(
     store: Store, raw_store: "redis.Redis", subscriptions: Any
 ) -> None:

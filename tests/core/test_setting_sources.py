@@ -149,6 +149,15 @@ def test_an_unknown_name_is_reported_with_the_nearest_one(tmp_path: Path) -> Non
     }
 
 
+def test_of_a_file_that_is_another_one_the_first_names_are_reported(tmp_path: Path) -> None:
+    environ = configured(tmp_path, "\n".join(f"key_{number} = 1" for number in range(10_000)))
+    place = f"{tmp_path}/settings.toml"
+    assert faults(LEAST | environ) == [
+        *(f"{place}:{number + 1}: key_{number} is not a setting" for number in range(20)),
+        f"{place}: 9,980 more names are no settings: is it the file that was meant?",
+    ]
+
+
 def test_a_credential_of_no_setting_is_reported(tmp_path: Path) -> None:
     (tmp_path / f"{PREFIX}SECRET_KEYS").write_text("x")
     environ = LEAST | {"CREDENTIALS_DIRECTORY": str(tmp_path)}

@@ -1,8 +1,10 @@
 """The Helm chart: what it makes is valid, closed, and says nothing secret."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest
 import yaml
 
 from tests.deploy.conftest import Render
-from tests.deploy.tools import CHART, SETTINGS, run, settings_documented
+from tests.deploy.tools import CHART, DEPLOY, SETTINGS, run, settings_documented
 from tests.harness.documents import ROOT
+from webrtc_events.core.settings import Settings
 
 EVERYTHING: dict[str, Any] = {
     "console": {"enabled": True, "url": "https://console.operator.example"},
@@ -89,6 +92,7 @@ def test_helm_has_nothing_to_say_of_the_chart(helm: Path, tmp_path: Path) -> Non
         ({"settings": {"OPENID_CONFIGURATION_URL": "http://login.example", "SOURCE": "/x"}}, "https"),
         ({"settings": SETTINGS | {"SECRET_KEY": "A" * 43}}, "SECRET_KEY"),
         ({"settings": SETTINGS | {"REDIS_URL": "redis://:secret@store"}}, "REDIS_URL"),
+        ({"settings": SETTINGS | {"EGRESS_PROXY_CREDENTIALS": "me:secret"}}, "EGRESS_PROXY_CREDENTIALS"),
         ({"settings": SETTINGS, "console": {"enabled": True}}, "/console/url"),
         ({"settings": SETTINGS, "wroker": {}}, "wroker"),
         ({"settings": SETTINGS, "worker": {"replicas": 0}}, "/worker/replicas"),
@@ -162,6 +166,44 @@ def test_gateways_and_applications_have_pods_of_their_own(render: Render) -> Non
         "/channels/",
         "/.well-known/jwks.json",
     }
+
+
+def test_no_secret_may_be_a_setting_of_the_chart() -> None:
+    secrets = {setting.name.upper() for setting in fields(Settings) if setting.metadata["secret"]}
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    refused = set(schema["properties"]["settings"]["propertyNames"]["not"]["enum"])
+    # The paths of files, which hold the keys.
+    assert secrets - {"SIGNING_KEYS"} <= refused
+
+
+def test_applications_come_in_below_the_base_path(render: Render) -> None:
+    for given in ("/camara", "/camara/"):
+        objects = render(**EVERYTHING, settings=SETTINGS | {"BASE_PATH": given})
+        (ingress,) = _of(objects, "Ingress").values()
+        (rule,) = ingress["spec"]["rules"]
+        paths = {path["path"] for path in rule["http"]["paths"]}
+        assert paths == {
+            "/camara/webrtc-events/",
+            "/camara/channels/",
+            "/camara/.well-known/jwks.json",
+        }
+
+
+def test_the_alerts_know_the_jobs_of_the_pods(render: Render) -> None:
+    objects = render(**EVERYTHING)
+    (monitor,) = _of(objects, "PodMonitor").values()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    (rule,) = endpoint["relabelings"]
+    assert rule["targetLabel"] == "job"
+    (source,) = rule["sourceLabels"]
+    assert source == "__meta_kubernetes_pod_label_app_kubernetes_io_component"
+    rules = (DEPLOY / "prometheus" / "alerts.yaml").read_text()
+    (pattern,) = set(re.findall(r'job=~"([^"]+)"', rules))
+    for name, deployment in _of(objects, "Deployment").items():
+        component = deployment["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
+        job = rule["replacement"].replace("$1", component)
+        assert job == f"webrtc-events-{name}"
+        assert re.fullmatch(pattern, job)
 
 
 def test_every_service_and_policy_finds_its_pods(render: Render) -> None:

@@ -71,6 +71,22 @@ def test_a_process_alone_says_what_is_so_when_it_is_scraped() -> None:
     listen(HostPort("127.0.0.1", int(exporter.url.split(":")[2].split("/")[0]))).close()
 
 
+def test_what_the_api_and_the_worker_of_a_serve_give_up_adds_up() -> None:
+    api, worker = Activity(), Activity()
+    exporter = Exporter(("api", "worker"), SteppedClock(), listen(LOCAL))
+    exporter.add(sources.of_acceptance(api), sources.of_delivery(worker))
+    exporter.start()
+    assert exporter.url is not None
+    # The oldest of a full outbox: the store gives it up in the call of the API that appends.
+    api.give_up("outbox_full", 2)
+    worker.give_up("outbox_full")
+    worker.give_up("refused")
+    found = scrape(exporter.url)
+    assert found("given_up_total", reason="outbox_full") == 3
+    assert found("given_up_total", reason="refused") == 1
+    exporter.stop()
+
+
 def test_whoever_of_a_group_answers_says_the_whole(group: ProcessGroup) -> None:
     members = [Member(group, SteppedClock()) for _ in range(3)]
     for number, member in enumerate(members, start=1):

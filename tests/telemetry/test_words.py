@@ -1,7 +1,9 @@
 """The words of labels: there is one for each reason that the code gives."""
 
 import ast
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,12 +28,40 @@ def literals(name: str) -> Iterator[str]:
                         yield reason
 
 
+def assigned(name: str, path: Path) -> Iterator[str]:
+    """The words that a module gives a variable of that name."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == name for target in node.targets
+        ):
+            chosen = (
+                [node.value.body, node.value.orelse] if isinstance(node.value, ast.IfExp) else [node.value]
+            )
+            for value in chosen:
+                match value:
+                    case ast.Constant(value=str(reason)):
+                        yield reason
+
+
+def given_up_by_the_store() -> set[str]:
+    """The reasons that stand in its scripts."""
+    scripts = (ROOT / "webrtc_events/store/lua").rglob("*.lua")
+    texts = "\n".join(path.read_text("utf-8") for path in scripts)
+    calls = r"\b(?:dead_letter|add_letter|drop_pending)\([^\n']*'([a-z_]+)'"
+    return set(re.findall(calls, texts))
+
+
 def test_each_reason_to_give_up_has_a_word() -> None:
-    assert {*literals("Drop")} | {OTHER} == {*DROPS.values}
+    of_store = given_up_by_the_store()
+    assert of_store == {"access_token_expired", "damaged", "outbox_full", "subscription_ended"}
+    assert {*literals("Drop")} | of_store | {OTHER} == {*DROPS.values}
 
 
 def test_each_failure_of_a_request_has_a_word() -> None:
-    reasons = {*literals("SinkFailure")} | {*CURL_REASONS.values()} | {OTHER}
+    sinks = ROOT / "webrtc_events/sinks"
+    through_a_proxy = {*assigned("reason", sinks / "failures.py"), *assigned("reason", sinks / "client.py")}
+    assert through_a_proxy >= {"proxy", "tunnel"}
+    reasons = {*literals("SinkFailure")} | {*CURL_REASONS.values()} | through_a_proxy | {OTHER}
     assert {reason for reason in RETRIES.values if not reason.startswith("http_")} == reasons
 
 

@@ -71,10 +71,13 @@ def list_(limit: int | None, as_json: bool, type_: str | None, **given: Any) -> 
             for letter in found:
                 click.echo(json.dumps(summary(letter)))
             return
+        number = -1
         for number, letter in enumerate(found):
             if number == 0:
                 click.echo(HEADING)
             click.echo(row(letter))
+        if number < 0:
+            click.echo("There is no dead letter, or none that these options choose.", err=True)
 
 
 @dead_letters.command()

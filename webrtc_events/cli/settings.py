@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["settings"]
 
 _MAX_CHARACTERS = 300
-# A value that is longer does not move all others.
+# A value that is longer does not move all others; in a narrow terminal there is this much for it.
 _MAX_WIDTH = 48
+_MIN_WIDTH = 8
 
 
 @click.command()
@@ -57,6 +58,7 @@ def settings(action: str, as_json: bool) -> None:
 
 
 def _print(rows: "Sequence[ShownSetting]", *, as_json: bool) -> None:
+    from webrtc_events.cli.tables import width
     from webrtc_events.core.plain_text import printable
 
     if as_json:
@@ -68,7 +70,14 @@ def _print(rows: "Sequence[ShownSetting]", *, as_json: bool) -> None:
         (row.name, printable(row.value, _MAX_CHARACTERS), printable(row.place, _MAX_CHARACTERS))
         for row in rows
     ]
-    widths = [max(len(row[column]) for row in cells) for column in range(2)]
-    widths[1] = min(widths[1], _MAX_WIDTH)
+    columns = width()
+    wide = [max(len(row[column]) for row in cells) for column in range(2)]
+    room = max(_MIN_WIDTH, columns - wide[0] - len("  ") - len("  environment"))
+    wide[1] = min(wide[1], _MAX_WIDTH, room)
     for name, value, place in cells:
-        click.echo(f"{name:{widths[0]}}  {value:{widths[1]}}  {place}".rstrip())
+        line = f"{name:{wide[0]}}  {value:{wide[1]}}  {place}".rstrip()
+        if len(line) <= columns:
+            click.echo(line)
+        else:
+            click.echo(name)
+            click.echo(f"    {value}  {place}")

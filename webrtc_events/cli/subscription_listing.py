@@ -73,6 +73,8 @@ class Listing:
             # What was found and not printed yet is found again.
             self.reached = self.reached if printed else begin
         self.line.clear()
+        if self.is_last and not printed and not as_json:
+            click.echo("There is no subscription, or none that these options choose.", err=True)
         if not self.is_last:
             click.echo(
                 f"{self.listed:,} listed, and there may be more. Go on with:\n  {self._next()}", err=True

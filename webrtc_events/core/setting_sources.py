@@ -31,6 +31,8 @@ _FILE: Final = "_FILE"
 
 # Read by the command line before there are settings, see cli/options.py.
 _ELSEWHERE = frozenset({"data_dir", "config"})
+# Of a file of settings so many are named, each with what may have been meant.
+_MAX_UNKNOWN: Final = 20
 # What Kubernetes gives every container for a Service called webrtc-events.
 _SERVICE_LINK = re.compile(r"SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?")
 
@@ -129,14 +131,20 @@ class _Sources:
         except ValueError as error:
             self.faults.append(f"{error} (--config or {CONFIG} names it)")
             return
+        unknown = 0
         for name in file.settings:
             if name in _ELSEWHERE:
                 self.faults.append(
                     f"{file.place(name)}: {name} has no place in a file: set {_variable(name)}"
                 )
             elif not self._is_known(name):
-                hint = self._hint(name.lower().removeprefix(PREFIX.lower()), str)
-                self.faults.append(f"{file.place(name)}: {name} is not a setting{hint}")
+                unknown += 1
+                if unknown <= _MAX_UNKNOWN:
+                    hint = self._hint(name.lower().removeprefix(PREFIX.lower()), str)
+                    self.faults.append(f"{file.place(name)}: {name} is not a setting{hint}")
+        if unknown > _MAX_UNKNOWN:
+            more = f"{unknown - _MAX_UNKNOWN:,} more names are no settings"
+            self.faults.append(f"{file.path}: {more}: is it the file that was meant?")
         for name in self._known:
             self._read_key(file, name)
 
@@ -153,7 +161,7 @@ class _Sources:
         place = file.place(key)
         kind = self._known[name] if key == name else Kind.VALUE
         try:
-            text = _text(file.settings[key].value, kind)
+            text = _text(file.settings[key], kind)
         except ValueError as error:
             self.faults.append(f"{place}: {key} {error}")
             return

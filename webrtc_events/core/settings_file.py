@@ -3,13 +3,13 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from webrtc_events.core.setting_files import MAX_SETTINGS_BYTES, read_text
 
-__all__ = ["FileSetting", "SettingsFile", "read_settings_file"]
+__all__ = ["SettingsFile", "read_settings_file"]
 
 _PLACE = re.compile(r" \((?:at line (\d+), column (\d+)|at end of document)\)$")
 
@@ -18,21 +18,17 @@ _KEY = r"""^[ \t]*(?:\[+[ \t]*)?(["']?){}\1[ \t]*[=.\]]"""
 
 
 @dataclass(frozen=True, slots=True)
-class FileSetting:
-    """`value` as TOML has it; `line` counts from 1, and is None where it could not be found."""
-
-    value: Any
-    line: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class SettingsFile:
+    """`settings`: the values, as TOML has them."""
+
     path: Path
-    settings: Mapping[str, FileSetting]
+    settings: Mapping[str, Any]
+    text: str = field(repr=False)
 
     def place(self, name: str) -> str:
-        """Where a setting stands, as compilers write it."""
-        line = self.settings[name].line
+        """Where a setting stands, as compilers write it; the file alone where its line cannot be found."""
+        # Each look goes through the file, so not for all that it names.
+        line = _line(self.text, name)
         return str(self.path) if line is None else f"{self.path}:{line}"
 
 
@@ -55,9 +51,7 @@ def read_settings_file(path: Path) -> SettingsFile:
         raise ValueError(_damage(path, str(error))) from None
     except RecursionError:
         raise ValueError(f"{path}: the file nests values too deep: write one value or a list") from None
-    return SettingsFile(
-        path, {name: FileSetting(value, _line(text, name)) for name, value in document.items()}
-    )
+    return SettingsFile(path, document, text)
 
 
 def _damage(path: Path, message: str) -> str:
@@ -69,7 +63,7 @@ def _damage(path: Path, message: str) -> str:
 
 
 def _line(text: str, name: str) -> int | None:
-    """In which line the top-level key stands. tomllib does not tell."""
+    """In which line, from 1 on, the top-level key stands. tomllib does not tell."""
     found = [match.start() for match in re.finditer(_KEY.format(re.escape(name)), text, re.MULTILINE)]
     if len(found) > 1:
         # The same words within a text of several lines.

@@ -10,10 +10,11 @@ from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.settings import Settings
 from webrtc_events.telemetry.exposition import registry_of
+from webrtc_events.telemetry.families import FAMILIES
 from webrtc_events.telemetry.listener import MetricsListener, listen, url_of
 from webrtc_events.telemetry.process_group import Place, inherited
 from webrtc_events.telemetry.slots import SlotTooSmall
-from webrtc_events.telemetry.snapshot import Snapshot, continued
+from webrtc_events.telemetry.snapshot import Snapshot, add_part, continued
 from webrtc_events.telemetry.sources import Source, Values, of_process
 
 __all__ = ["Exporter"]
@@ -98,7 +99,7 @@ class Exporter:
         values: Values = {}
         for source in self._sources:
             for name, of_family in source().items():
-                values.setdefault(name, {}).update(of_family)
+                add_part(values.setdefault(name, {}), FAMILIES[name], of_family)
         return Snapshot(self._clock.monotonic(), values)
 
     def _round(self) -> None:

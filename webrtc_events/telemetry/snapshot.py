@@ -6,7 +6,7 @@ import msgspec
 
 from webrtc_events.telemetry.families import FAMILIES, Family, Kind, Merge
 
-__all__ = ["HistogramValue", "Snapshot", "continued", "ended", "merged"]
+__all__ = ["HistogramValue", "Snapshot", "add_part", "continued", "ended", "merged"]
 
 Labels = tuple[str, ...]
 
@@ -59,6 +59,17 @@ def continued(snapshot: Snapshot, former: Snapshot) -> Snapshot:
         if family is not None and _grows(family):
             _add(values.setdefault(name, {}), family, of_family)
     return Snapshot(snapshot.at_s, values)
+
+
+def add_part(found: dict[Labels, Value], family: Family, values: Mapping[Labels, Value]) -> None:
+    """Adds what another part of the same process says: in `serve`, API and worker count in the same words.
+
+    What is no counter they share, and say twice.
+    """
+    if family.kind is Kind.COUNTER:
+        _add(found, family, values)
+    else:
+        found.update(values)
 
 
 def merged(snapshots: Iterable[Snapshot]) -> dict[str, dict[Labels, Value]]:

@@ -34,12 +34,15 @@ Source = Callable[[], Values]
 
 
 def of_acceptance(activity: Activity) -> Source:
-    """Of what takes events from gateways."""
-    return lambda: _numbers(
-        events_accepted_total=activity.accepted,
-        events_duplicate_total=activity.duplicates,
-        events_rejected_total=activity.rejected,
-        events_matched_total=activity.matched,
+    """Of what takes events from gateways. The store gives up others for them, where an outbox is full."""
+    return lambda: (
+        _numbers(
+            events_accepted_total=activity.accepted,
+            events_duplicate_total=activity.duplicates,
+            events_rejected_total=activity.rejected,
+            events_matched_total=activity.matched,
+        )
+        | {"given_up_total": _counted("given_up_total", activity.drops)}
     )
 
 

@@ -15,6 +15,6 @@ def expiry_finding(area: Area, whose: str, until: datetime, clock: Clock) -> Fin
     left = until - datetime.fromtimestamp(clock.now(), UTC)
     day = f"{until:%Y-%m-%d %H:%M} UTC"
     if left <= timedelta(0):
-        return error(area, f"{whose} expired at {day}", "Whoever runs that host has to renew it.")
+        return error(area, f"{whose} expired at {day}", "Whoever it belongs to has to renew it.")
     text = f"{whose} expires in {left.days} days, at {day}"
     return warning(area, text, "It has to be renewed by then.") if left < _SOON else fine(area, text)

@@ -1,19 +1,20 @@
 """Checks the token issuer: its discovery document, its keys, its certificate."""
 
-import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-import certifi
+import requests
 
+from webrtc_events.api.issuer_session import prepare_session
 from webrtc_events.api.openid import Issuer, IssuerError, fetch_issuer
 from webrtc_events.cli.doctor.certificates import expiry_finding
 from webrtc_events.cli.doctor.findings import Area, Finding, error, fine, warning
 from webrtc_events.console.overview.wording import plural
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.egress_proxy import EgressProxy
 
 __all__ = ["check_issuer"]
 
@@ -22,20 +23,24 @@ _CONNECT_S: Final = 5.0
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
-def check_issuer(url: str, clock: Clock) -> Iterator[Finding]:
+def check_issuer(url: str, clock: Clock, proxy: EgressProxy | None) -> Iterator[Finding]:
+    """`proxy`: the egress proxy, by which it is reached unless that is told otherwise."""
+    way = _way(url, proxy)
     began_s = clock.monotonic()
     try:
-        issuer = fetch_issuer(url, clock)
+        issuer = fetch_issuer(url, clock, proxy)
     except IssuerError as fault:
         action = (
             "Without its keys every request is answered 503. Look at WEBRTC_EVENTS_OPENID_CONFIGURATION_URL, "
-            "at the issuer, and at the way there: no proxy and no private CA is used."
+            f"at the issuer, and at the way there: {way or 'no proxy'}, and no private CA."
         )
         yield error(Area.ISSUER, f"the issuer's keys cannot be had: {fault}", action)
         return
     took_s = clock.monotonic() - began_s
     keys = plural(len(issuer.keys), "key")
     text = f"the issuer {issuer.name} answers, with {keys}, in {took_s * 1000:.0f} ms"
+    if way:
+        text += f", through {way}"
     if took_s > _SLOW_S:
         yield warning(Area.ISSUER, text, "A process that starts waits as long before it takes a token.")
     else:
@@ -43,7 +48,15 @@ def check_issuer(url: str, clock: Clock) -> Iterator[Finding]:
     yield from _keys(issuer)
     yield from _name(issuer, url)
     if url.startswith("https:"):
-        yield from _certificate(url, clock)
+        yield from _certificate(url, clock, proxy)
+
+
+def _way(url: str, proxy: EgressProxy | None) -> str:
+    """The proxy that is asked; '' for none. Source: api/issuer_session.py."""
+    if proxy is None or not url.startswith("https:"):
+        return ""
+    host = urlsplit(url).hostname or ""
+    return "" if proxy.no_proxy.covers(host) else f"the egress proxy {proxy.url}"
 
 
 def _keys(issuer: Issuer) -> Iterator[Finding]:
@@ -63,19 +76,20 @@ def _name(issuer: Issuer, url: str) -> Iterator[Finding]:
         )
 
 
-def _certificate(url: str, clock: Clock) -> Iterator[Finding]:
+def _certificate(url: str, clock: Clock, proxy: EgressProxy | None) -> Iterator[Finding]:
     """Of its discovery document, as the service verifies it."""
-    parts = urlsplit(url)
-    context = ssl.create_default_context(cafile=certifi.where())
     try:
-        address = (parts.hostname or "", parts.port or 443)
-        with (
-            socket.create_connection(address, _CONNECT_S) as connection,
-            context.wrap_socket(connection, server_hostname=parts.hostname) as secured,
-        ):
-            certificate = secured.getpeercert() or {}
+        with requests.Session() as session:
+            prepare_session(session, proxy)
+            with session.get(url, stream=True, timeout=_CONNECT_S, allow_redirects=False) as response:
+                # The connection is the answer's until its body is read.
+                connection: Any = response.raw.connection
+                certificate = connection.sock.getpeercert() if connection is not None else {}
     except OSError as fault:
         yield warning(Area.ISSUER, f"its certificate could not be read: {fault}", "Try again.")
+        return
+    if "notAfter" not in certificate:
+        yield warning(Area.ISSUER, "its certificate could not be read", "Try again.")
         return
     until_s = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
     until = datetime.fromtimestamp(until_s, UTC)

@@ -4,9 +4,12 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Final
 
+from webrtc_events.cli.doctor.certificates import expiry_finding
 from webrtc_events.cli.doctor.findings import Area, Finding, error, fine
+from webrtc_events.core.clock import Clock
 from webrtc_events.core.setting_sources import PREFIX, Origin, SettingText, SettingTexts
 from webrtc_events.core.settings import Settings, SettingsError, given_texts
 
@@ -22,7 +25,8 @@ _IN_PLACE: Final = {ISSUER: "https://issuer.invalid/", STORE: "redis://127.0.0.1
 class UsableSettings:
     """`settings` None: none can be used. `wrong`: names of those that were left out."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], clock: Clock) -> None:
+        self._clock = clock
         self.faults: list[str] = []
         self.settings: Settings | None = None
         given, faults = given_texts(environ)
@@ -55,3 +59,21 @@ class UsableSettings:
             yield error(Area.SETTINGS, fault, action)
         if not self.faults:
             yield fine(Area.SETTINGS, "every setting can be read")
+        if self.settings is not None and self.settings.sink_client_certificates:
+            yield from _client_certificates(self.settings, self._clock)
+
+
+def _client_certificates(settings: Settings, clock: Clock) -> Iterator[Finding]:
+    """Of a worker: their files are read when it starts."""
+    from webrtc_events.sinks.client_certificates import CertificateError, ClientCertificates
+
+    try:
+        found = ClientCertificates(settings.sink_client_certificates, clock).expiries()
+    except CertificateError as fault:
+        action = "No worker starts before; its user has to be able to read them, too."
+        yield error(Area.SETTINGS, f"{PREFIX}SINK_CLIENT_CERTIFICATES: {fault}", action)
+        return
+    for expiry in found:
+        until = datetime.fromtimestamp(clock.now() + expiry.left_s, UTC)
+        whose = f"the certificate in {expiry.name}, which sinks are shown,"
+        yield expiry_finding(Area.SETTINGS, whose, until, clock)

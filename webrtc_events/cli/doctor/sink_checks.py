@@ -1,16 +1,19 @@
 """Checks a sink as a worker would see it: URL, name, addresses, certificate. It sends nothing."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from webrtc_events.cli.doctor.certificates import expiry_finding
 from webrtc_events.cli.doctor.findings import Area, Finding, error, fine, warning
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.settings import Settings
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.ca_bundle import CaBundle
+from webrtc_events.sinks.egress import Egress
 from webrtc_events.sinks.handshake import Handshake, shake_hands
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.resolver import named_host, system_lookup
@@ -25,6 +28,8 @@ _ACTIONS: Final = {
     "connect": "Does it listen there, and does a firewall let this machine out?",
     "timeout": "Does it listen there, and does a firewall let this machine out?",
     "address_refused": "See WEBRTC_EVENTS_SINK_ALLOWED_NETWORKS and WEBRTC_EVENTS_SINK_PORTS.",
+    "proxy": "Nothing is sent before the proxy works: see WEBRTC_EVENTS_EGRESS_PROXY and _CREDENTIALS.",
+    "tunnel": "The proxy makes no tunnel to it: look at its rules, and into its log.",
 }
 _ACTION: Final = "The worker's log has the same for each attempt."
 _DATE: Final = "%b %d %H:%M:%S %Y GMT"
@@ -37,9 +42,34 @@ def check_sink(url: str, settings: Settings, clock: Clock) -> Iterator[Finding]:
     except ValueError as fault:
         yield error(Area.SINK, f"no subscription can have this sink: {fault}", "Give another URL.")
         return
-    host = named_host(checked)
+    proxy = EgressProxy.of(settings)
+    with ExitStack() as stack:
+        bundle = stack.enter_context(closing(CaBundle(settings.sink_ca_file)))
+        if proxy is not None:
+            egress = stack.enter_context(closing(Egress(proxy, policy)))
+            if egress.proxied(checked):
+                yield from _through(egress, proxy, checked, bundle, policy, clock)
+                return
+            yield fine(Area.SINK, "it is reached directly: WEBRTC_EVENTS_EGRESS_NO_PROXY covers it")
+        yield from _direct(checked, bundle, policy, clock)
+
+
+def _through(
+    egress: Egress, proxy: EgressProxy, url: str, bundle: CaBundle, policy: AddressPolicy, clock: Clock
+) -> Iterator[Finding]:
+    """By the egress proxy, which looks up the name."""
+    if refusal := egress.way(url).refusal:
+        yield error(Area.SINK, f"the proxy is not asked for it: {refusal}", _ACTIONS["address_refused"])
+        return
+    text = f"it is reached through the egress proxy {proxy.url}, which looks it up and checks its address"
+    yield fine(Area.SINK, text)
+    yield from _connected(url, "", bundle, policy, clock, egress)
+
+
+def _direct(url: str, bundle: CaBundle, policy: AddressPolicy, clock: Clock) -> Iterator[Finding]:
+    host = named_host(url)
     if host is None:
-        addresses = [checked.partition("://")[2].partition("/")[0].rpartition("]")[0].removeprefix("[")]
+        addresses = [url.partition("://")[2].partition("/")[0].rpartition("]")[0].removeprefix("[")]
         yield fine(Area.SINK, "its host is an address, which is not looked up")
     else:
         began_s = clock.monotonic()
@@ -55,9 +85,8 @@ def check_sink(url: str, settings: Settings, clock: Clock) -> Iterator[Finding]:
         action = "Nothing is sent there; see WEBRTC_EVENTS_SINK_ALLOWED_NETWORKS."
         report = warning if allowed else error
         yield report(Area.SINK, f"{address} is not an address that sinks may have", action)
-    with closing(CaBundle(settings.sink_ca_file)) as bundle:
-        for address in allowed:
-            yield from _connected(checked, address, bundle, policy, clock)
+    for address in allowed:
+        yield from _connected(url, address, bundle, policy, clock, None)
 
 
 def _looked_up(name: str, addresses: list[str], took_s: float) -> Finding:
@@ -70,21 +99,24 @@ def _looked_up(name: str, addresses: list[str], took_s: float) -> Finding:
 
 
 def _connected(
-    url: str, address: str, bundle: CaBundle, policy: AddressPolicy, clock: Clock
+    url: str, address: str, bundle: CaBundle, policy: AddressPolicy, clock: Clock, egress: Egress | None
 ) -> Iterator[Finding]:
-    limits = SinkLimits()
-    done = shake_hands(url, address, ca_file=bundle.path, policy=policy, limits=limits)
+    shake = partial(
+        shake_hands, url, address, ca_file=bundle.path, policy=policy, limits=SinkLimits(), egress=egress
+    )
+    done = shake()
+    whom = done.address if egress is None else "through the proxy"
     if done.failure is None:
-        text = (
-            f"{done.address}: connected, its certificate is trusted and for this name, in {done.took_ms} ms"
-        )
+        text = f"{whom}: connected, its certificate is trusted and for this name, in {done.took_ms} ms"
         yield fine(Area.SINK, f"{text}; no notification was sent")
     else:
         action = _ACTIONS.get(done.failure.reason, _ACTION)
-        yield error(Area.SINK, f"{address or 'it'}: {done.failure.reason}: {done.failure.detail}", action)
+        yield error(
+            Area.SINK, f"{address or whom or 'it'}: {done.failure.reason}: {done.failure.detail}", action
+        )
         if done.failure.reason != "tls":
             return
-        done = shake_hands(url, address, ca_file=bundle.path, policy=policy, limits=limits, verify=False)
+        done = shake(verify=False)
     yield from _chain(done, url, clock)
 
 
