@@ -280,6 +280,7 @@ def _expose(
     exporter.add(
         sources.of_build(compiled=is_compiled("webrtc_events.delivery.task_runner")),
         sources.of_acceptance(activity),
+        sources.of_given_up(activity),
         sources.of_requests(requests),
         sources.of_readers(lambda: 0 if readers is None else readers.count),
         *sources.of_watched_store(watch.checks, watch.store.client.round_trips),

@@ -141,6 +141,7 @@ class Worker:
         exporter.add(
             sources.of_build(compiled=is_compiled("webrtc_events.delivery.task_runner")),
             sources.of_delivery(self._activity),
+            sources.of_given_up(self._activity),
             sources.of_worker(
                 report=lambda: self._dispatcher.report,
                 circuits=lambda: self._dispatcher.circuits,

@@ -1,13 +1,14 @@
 """The words of labels: there is one for each reason that the code gives."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from tests.harness.documents import ROOT
 from webrtc_events.core.model import EventType
-from webrtc_events.core.outcomes import Retry, SinkAnswer
+from webrtc_events.core.outcomes import PROXY_REASONS, Retry, SinkAnswer
 from webrtc_events.delivery.retry_policy import decide
 from webrtc_events.sinks.failures import CURL_REASONS
 from webrtc_events.telemetry.families import FAMILIES, OTHER, known
@@ -26,12 +27,19 @@ def literals(name: str) -> Iterator[str]:
                         yield reason
 
 
+def of_scripts() -> Iterator[str]:
+    """What the store gives up by itself, with the reason that is written there."""
+    call = re.compile(r"\b(?:dead_letter|add_letter|drop_pending)\([^\n]*?, '([a-z_]+)'")
+    for path in (ROOT / "webrtc_events" / "store" / "lua").rglob("*.lua"):
+        yield from call.findall(path.read_text("utf-8"))
+
+
 def test_each_reason_to_give_up_has_a_word() -> None:
-    assert {*literals("Drop")} | {OTHER} == {*DROPS.values}
+    assert {*literals("Drop"), *of_scripts()} | {OTHER} == {*DROPS.values}
 
 
 def test_each_failure_of_a_request_has_a_word() -> None:
-    reasons = {*literals("SinkFailure")} | {*CURL_REASONS.values()} | {OTHER}
+    reasons = {*literals("SinkFailure"), *CURL_REASONS.values(), *PROXY_REASONS, OTHER}
     assert {reason for reason in RETRIES.values if not reason.startswith("http_")} == reasons
 
 

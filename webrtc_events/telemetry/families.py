@@ -36,12 +36,12 @@ ROUND_TRIP_BOUNDS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0
 """From the first byte sent to the store to the last of its answers; after seconds a node counts as silent."""
 
 _RETRY_REASONS: Final = (
-    *("address_refused", "connect", "dns", "protocol", "timeout", "tls", "too_large"),
+    *("address_refused", "connect", "dns", "protocol", "proxy", "timeout", "tls", "too_large", "tunnel"),
     *("http_404", "http_408", "http_425", "http_429", "http_5xx", OTHER),
 )
 _DROP_REASONS: Final = (
-    *("access_token_expired", "deadline_exceeded", "end_refused", "invalid_event", "refused"),
-    *("unreadable_entry", "unsendable", OTHER),
+    *("access_token_expired", "damaged", "deadline_exceeded", "end_refused", "invalid_event", "outbox_full"),
+    *("refused", "subscription_ended", "unreadable_entry", "unsendable", OTHER),
 )
 _TYPES: Final = (*(event_type.rpartition(".")[2] for event_type in EventType), OTHER)
 _PROCESSES: Final = ("api", "worker", "console")

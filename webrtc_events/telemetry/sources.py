@@ -19,6 +19,7 @@ __all__ = [
     "of_acceptance",
     "of_build",
     "of_delivery",
+    "of_given_up",
     "of_process",
     "of_readers",
     "of_requests",
@@ -53,13 +54,17 @@ def of_delivery(activity: Activity) -> Source:
             "leases_lost_total": {(): activity.leases_lost},
             "deliveries_total": _counted("deliveries_total", deliveries),
             "retries_total": _counted("retries_total", activity.retries),
-            "given_up_total": _counted("given_up_total", activity.drops),
             "sink_validations_total": _counted("sink_validations_total", activity.validations),
             "delivery_seconds": {(): _histogram(activity.delivery_s)},
             "attempt_seconds": {(): _histogram(activity.attempt_s)},
         }
 
     return values
+
+
+def of_given_up(activity: Activity) -> Source:
+    """Of whatever calls the store, which gives up too: the oldest of a full outbox while events are taken."""
+    return lambda: {"given_up_total": _counted("given_up_total", activity.drops)}
 
 
 def of_worker(
