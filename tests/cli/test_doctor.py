@@ -17,6 +17,7 @@ from tests.cli.operators import HOSTILE, in_terminal
 from tests.harness.authority import Authority
 from tests.harness.commands import clean_environ, run
 from tests.harness.issuer import Issuer, SigningKeyPair
+from tests.harness.proxies import ConnectProxy
 from tests.harness.sinks import RecordingSink
 from webrtc_events.cli.doctor.findings import Area, Finding, error, exit_status, fine, warning
 from webrtc_events.cli.doctor.report import shown
@@ -232,6 +233,41 @@ def test_a_certificate_that_expires_soon_is_a_warning(
     with RecordingSink(authority=authority, not_after=soon) as sink:
         _, found = doctor(trusted, "--sink", sink.url)
     assert "expires in 2 days" in texts(found["sink"], "warning")
+
+
+def test_a_sink_behind_the_egress_proxy_is_looked_at_through_it(
+    healthy: dict[str, str], doctor: Any, authority: Authority
+) -> None:
+    """By a name that this machine cannot look up; and the issuer, which no proxy is needed for, is well."""
+    with ConnectProxy() as proxy, RecordingSink(authority=authority, names=["sink.example"]) as sink:
+        behind = healthy | {
+            "WEBRTC_EVENTS_EGRESS_PROXY": proxy.url,
+            "WEBRTC_EVENTS_SINK_CA_FILE": str(authority.ca_file),
+            "WEBRTC_EVENTS_SINK_ALLOWED_NETWORKS": "",
+        }
+        url = f"https://sink.example:{sink.port}/"
+        status, found = doctor(behind, "--sink", url)
+        assert status < 2, found
+        assert "through the proxy: connected" in texts(found["sink"], "ok")
+        assert "its certificate expires in" in texts(found["sink"], "ok")
+        assert {*proxy.asked} == {f"sink.example:{sink.port}"}
+        proxy.answer = lambda _: 403
+        _, found = doctor(behind, "--sink", url)
+        assert "tunnel:" in texts(found["sink"], "error")
+        proxy.stop()
+        _, found = doctor(behind, "--sink", url)
+        assert "proxy:" in texts(found["sink"], "error")
+        assert sink.requests == []
+
+
+def test_an_issuer_behind_the_egress_proxy_is_asked_through_it(healthy: dict[str, str], doctor: Any) -> None:
+    with ConnectProxy() as proxy:
+        proxy.answer = lambda _: 502
+        url = "https://issuer.example/.well-known/openid-configuration"
+        behind = {"WEBRTC_EVENTS_EGRESS_PROXY": proxy.url, "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": url}
+        _, found = doctor(healthy | behind)
+        assert "cannot be had" in texts(found["issuer"], "error")
+        assert proxy.asked == ["issuer.example:443"]
 
 
 @pytest.mark.parametrize(

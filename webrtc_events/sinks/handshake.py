@@ -1,4 +1,4 @@
-"""Connects to a sink and does the TLS handshake as a delivery would, and sends no request.
+"""Connects to a sink, through the egress proxy or not, and does the TLS handshake; it sends no request.
 
 Source: libcurl, CURLOPT_CONNECT_ONLY and CURLINFO_CERTINFO.
 """
@@ -13,8 +13,10 @@ import pycurl
 
 from webrtc_events.core.outcomes import SinkFailure
 from webrtc_events.sinks.addresses import AddressPolicy
+from webrtc_events.sinks.client_identity import Identity, show_identity
 from webrtc_events.sinks.curl_options import new_handle, set_pins
-from webrtc_events.sinks.failures import curl_failure
+from webrtc_events.sinks.egress import Egress
+from webrtc_events.sinks.failures import curl_failure, proxied_failure
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.resolver import named_host
 from webrtc_events.sinks.transfer import Descriptor
@@ -26,7 +28,9 @@ _MS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """`address`: whom it connected to, empty if it did not. `failure` None: all of it went well.
+    """`address`: whom it connected to, empty if it did not; through a proxy, the proxy's.
+
+    `failure` None: all of it went well.
 
     `chain`: what libcurl says of each certificate that the sink presented, its own first, as `Subject`,
     `Issuer`, `Expire date` and more; `verified`: against the CAs that sinks may have.
@@ -40,25 +44,22 @@ class Handshake:
 
 
 def shake_hands(
-    url: str, address: str, *, ca_file: Path, policy: AddressPolicy, limits: SinkLimits, verify: bool = True
+    url: str,
+    address: str,
+    *,
+    ca_file: Path,
+    policy: AddressPolicy,
+    limits: SinkLimits,
+    verify: bool = True,
+    egress: Egress | None = None,
+    identity: Identity | None = None,
 ) -> Handshake:
     """With one address of the URL's host. Blocks for `limits.connect_ms` at most.
 
-    `verify` False is to look at a certificate that is refused, and for nothing else.
+    `verify` False is to look at a certificate that is refused, and for nothing else. `egress`: its proxy
+    makes the tunnel, and looks up the name: `address` is not used. `identity` is shown if the sink asks.
     """
     refused: list[str] = []
-
-    def on_open(_purpose: int, peer: Any) -> Any:
-        """libcurl's OPENSOCKETFUNCTION, as in transfer.py."""
-        family, kind, protocol, where = peer
-        if not policy.allows(where[0]) or where[1] not in policy.ports:
-            refused.append(f"{where[0]} port {where[1]} is not an address that sinks may have")
-            return pycurl.SOCKET_BAD
-        try:
-            return Descriptor(socket.socket(family, kind, protocol).detach())
-        except OSError:
-            # A family this host lacks: it fails as a connect fault.
-            return pycurl.SOCKET_BAD
 
     curl = new_handle(limits, ca_file)
     set_option: Callable[[int, Any], None] = curl.setopt
@@ -66,14 +67,19 @@ def shake_hands(
         set_option(pycurl.URL, url)
         set_option(pycurl.CONNECT_ONLY, 1)
         set_option(pycurl.OPT_CERTINFO, 1)
-        set_option(pycurl.OPENSOCKETFUNCTION, on_open)
+        set_option(pycurl.OPENSOCKETFUNCTION, _opening(None if egress else policy, refused))
         if not verify:
             set_option(pycurl.SSL_VERIFYPEER, 0)
             set_option(pycurl.SSL_VERIFYHOST, 0)
-        if (host := named_host(url)) is not None:
+        if identity is not None:
+            show_identity(curl, identity)
+        if egress is not None:
+            egress.set_up(curl)
+            egress.turn(curl, proxied=True)
+        elif (host := named_host(url)) is not None:
             shown = f"[{address}]" if ":" in address else address
             set_pins(curl, [f"{host.name}:{host.port}:{shown}"])
-        failure = _failure(curl, refused)
+        failure = _failure(curl, refused, proxied=egress is not None)
         reached = str(curl.getinfo(pycurl.PRIMARY_IP) or "")
         took_ms = round(float(curl.getinfo(pycurl.TOTAL_TIME)) * _MS)
         chain = [dict(certificate) for certificate in curl.getinfo(pycurl.INFO_CERTINFO) or ()]
@@ -82,12 +88,31 @@ def shake_hands(
     return Handshake(reached, failure, chain, verify and failure is None, took_ms)
 
 
-def _failure(curl: Any, refused: Sequence[str]) -> SinkFailure | None:
+def _opening(policy: AddressPolicy | None, refused: list[str]) -> Callable[[int, Any], Any]:
+    """libcurl's OPENSOCKETFUNCTION, as in transfer.py. `policy` None: a proxy's address is the operator's."""
+
+    def on_open(_purpose: int, peer: Any) -> Any:
+        family, kind, protocol, where = peer
+        if policy is not None and (not policy.allows(where[0]) or where[1] not in policy.ports):
+            refused.append(f"{where[0]} port {where[1]} is not an address that sinks may have")
+            return pycurl.SOCKET_BAD
+        try:
+            return Descriptor(socket.socket(family, kind, protocol).detach())
+        except OSError:
+            # A family this host lacks: it fails as a connect fault.
+            return pycurl.SOCKET_BAD
+
+    return on_open
+
+
+def _failure(curl: Any, refused: Sequence[str], *, proxied: bool) -> SinkFailure | None:
     try:
         curl.perform()
     except pycurl.error as error:
         if refused:
             return SinkFailure("address_refused", refused[0], 0)
         code, message = error.args
+        if proxied:
+            return proxied_failure(curl, code, message, 0, connected=True)
         return curl_failure(curl, code, message, 0)
     return None

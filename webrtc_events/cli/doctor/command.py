@@ -112,6 +112,7 @@ def _checks(
     from webrtc_events.cli.doctor.sink_checks import check_sink
     from webrtc_events.cli.doctor.store_checks import check_store
     from webrtc_events.cli.doctor.token_check import check_token
+    from webrtc_events.core.egress_proxy import EgressProxy
 
     usable = UsableSettings(environ)
     checks: dict[Area, Check] = {Area.SETTINGS: usable.findings}
@@ -123,7 +124,8 @@ def _checks(
         checks[Area.STORE] = lambda: check_store(settings, clock)
         checks[Area.SERVICE] = lambda: check_service(settings)
     if ISSUER not in usable.wrong:
-        checks[Area.ISSUER] = lambda: check_issuer(settings.openid_configuration_url, clock)
+        proxy = EgressProxy.of(settings)
+        checks[Area.ISSUER] = lambda: check_issuer(settings.openid_configuration_url, clock, proxy)
         if token is not None:
             checks[Area.TOKEN] = lambda: check_token(token, settings, clock)
     if sink is not None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.cli.doctor.findings import Area, Finding, error, fine, warning
 from webrtc_events.core.clock import Clock, format_time
+from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.errors import InvalidToken, TokenFault, Unavailable
 from webrtc_events.core.model import Caller
 from webrtc_events.core.settings import Settings
@@ -30,7 +31,10 @@ _ACTION: Final = "Is this the whole access token, and not an ID token or a refre
 def check_token(token: str, settings: Settings, clock: Clock) -> Iterator[Finding]:
     """Nothing of the token is shown but what it claims: client, scopes, times."""
     verifier = TokenVerifier(
-        openid_configuration_url=settings.openid_configuration_url, audience=settings.audience, clock=clock
+        openid_configuration_url=settings.openid_configuration_url,
+        audience=settings.audience,
+        clock=clock,
+        proxy=EgressProxy.of(settings),
     )
     try:
         caller = asyncio.run(verifier.caller(token))
