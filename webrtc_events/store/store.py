@@ -90,12 +90,8 @@ class Store:
             omits_defaults=omits,
         )
         self.subscription_lists = SubscriptionLists(connection, self.client_index)
-        self.events = NetworkEvents(
-            connection,
-            self.session_states,
-            self.session_index,
-            AppendOptions.of(settings, options.shared_from if shares else 0),
-        )
+        appends = AppendOptions.of(settings, options.shared_from if shares else 0)
+        self.events = NetworkEvents(connection, self.session_states, self.session_index, appends)
         self.claims = Claims(connection, ClaimLimits.of(settings), self.initial_events)
         self.retries = Retries(connection)
         self.expiry = Expiry(connection, self.rebuild, self.client_index, self.initial_events)
