@@ -117,7 +117,9 @@ def _composed(
     activity = Activity()
     takes_events = "network" in settings.apis
     recorder = TraceRecorder.of(settings, watch.store.connection, clock) if takes_events else None
-    watch.store.connection.given_up.tell(activity, recorder)
+    if given_watch is None:
+        # Else who runs it has been told by now, and one is told.
+        watch.store.connection.given_up.tell(activity, recorder)
     notes = None if recorder is None else EventNotes(recorder)
     readers = _readers(settings, watch.store, clock)
     network_side = NetworkSide.of(watch.store, network, settings.event_bytes, notes, activity)
@@ -128,7 +130,7 @@ def _composed(
     contracts = [side.contract for side in served]
     requests = _request_counts(contracts)
     if exporter is not None:
-        _expose(exporter, activity, requests, watch, readers)
+        _expose(exporter, activity, requests, watch, readers, owns_watch=given_watch is None)
     lifespan = _running(
         loops, readers, watch.store if given_watch is None else None, exporter if starts_exporter else None
     )
@@ -274,17 +276,21 @@ def _expose(
     requests: RequestCounts,
     watch: StoreWatch,
     readers: Readers | None,
+    *,
+    owns_watch: bool,
 ) -> None:
+    """`owns_watch`: nobody else in this process is told what the store gives up."""
     from webrtc_events.telemetry import sources
 
     exporter.add(
         sources.of_build(compiled=is_compiled("webrtc_events.delivery.task_runner")),
         sources.of_acceptance(activity),
-        sources.of_given_up(activity),
         sources.of_requests(requests),
         sources.of_readers(lambda: 0 if readers is None else readers.count),
         *sources.of_watched_store(watch.checks, watch.store.client.round_trips),
     )
+    if owns_watch:
+        exporter.add(sources.of_given_up(activity))
 
 
 def _running(
