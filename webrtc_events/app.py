@@ -117,7 +117,9 @@ def _composed(
     activity = Activity()
     takes_events = "network" in settings.apis
     recorder = TraceRecorder.of(settings, watch.store.connection, clock) if takes_events else None
-    watch.store.connection.given_up.tell(activity, recorder)
+    if given_watch is None:
+        # Else who runs it has been told by now, and one is told.
+        watch.store.connection.given_up.tell(activity, recorder)
     notes = None if recorder is None else EventNotes(recorder)
     readers = _readers(settings, watch.store, clock)
     network_side = NetworkSide.of(watch.store, network, settings.event_bytes, notes, activity)

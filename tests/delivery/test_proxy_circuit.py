@@ -54,6 +54,21 @@ def test_whatever_gets_as_far_as_the_proxy_closes_it(
     assert circuit.delay_s(SINK, 0.0) == 0
 
 
+@pytest.mark.parametrize("reason", ["address_refused", "other", "protocol"])
+def test_what_never_came_to_the_proxy_says_nothing_of_it(
+    reason: str, make: Callable[..., ProxyCircuit]
+) -> None:
+    """A subscription to `localhost` must not have a proxy that is down asked again and again."""
+    circuit = make()
+    fail(circuit, FAILURES_TO_OPEN - 1)
+    circuit.replied(SINK, SinkFailure(reason, "", 0), 0.0)
+    fail(circuit, 1)
+    assert circuit.open
+    circuit.replied(SINK, SinkFailure(reason, "", 0), 0.0)
+    assert circuit.open
+    assert circuit.delay_s(SINK, 0.0) > 0
+
+
 def test_what_goes_round_the_proxy_is_not_held_up_and_says_nothing(
     make: Callable[..., ProxyCircuit],
 ) -> None:

@@ -65,7 +65,7 @@ class ClientSteps(RuleBasedStateMachine):
         options = StoreOptions(
             lease_ms=LEASE_STEPS * STEP_MS - STEP_MS // 2, work=WORK, shared_from=SHARED_FROM
         )
-        self.store = Store(self.client, self.settings, options, shares=True, packs=True)
+        self.store = Store(self.client, self.settings, options, shares=True, packs=True, omits=True)
         hold_time(self.store.scripts)
         self.at(0)
 

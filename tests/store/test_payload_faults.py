@@ -188,7 +188,7 @@ def test_a_release_that_does_not_know_it_leaves_such_an_outbox_alone(
     formats = [raw_store.hget(P.subscription(subscription.id), "format") for subscription in made]
     assert formats == [str(REFERRING_FORMAT)] * 2
     older = store_with()
-    options = script_options(settings, DEFAULT_OPTIONS, packs=True) | {"format": BASE_FORMAT}
+    options = script_options(settings, DEFAULT_OPTIONS, omits_defaults=True) | {"format": BASE_FORMAT}
     older.scripts._scripts = Scripts(older.client, options)._scripts
     before = contents(raw_store)
     assert claims(older) == []

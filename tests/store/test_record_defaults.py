@@ -1,5 +1,6 @@
 """A record that lacks what most records say is a record like any other."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -46,6 +47,18 @@ def test_a_record_has_all_fields_where_the_release_before_may_read_it(
     for made in (former, upgraded):
         kept = raw_store.hgetall(P.subscription(made.id))
         assert {name: kept.get(name) for name in RECORD_DEFAULTS} == RECORD_DEFAULTS
+
+
+def test_a_record_has_all_fields_where_a_release_began_that_takes_one_without_for_damaged(
+    store_with: StoreWith, raw_store: "redis.Redis"
+) -> None:
+    """It knows of payloads that are shared, and of packed requests."""
+    raw_store.set("shares-payloads", "1")
+    raw_store.set("partitions", "64")
+    made = created(store_with())
+    kept = raw_store.hgetall(P.subscription(made.id))
+    assert {name: kept.get(name) for name in RECORD_DEFAULTS} == RECORD_DEFAULTS
+    assert kept["request"] != json.dumps(made.request)
 
 
 def delivered_and_retried(store: Store, made: Subscription) -> list[object]:

@@ -39,6 +39,11 @@ def test_an_outbox_has_its_length_its_bytes_and_the_age_of_its_oldest(
     assert found.due_at_ms <= found.now_ms
 
 
+def test_one_that_never_failed_has_no_failed_attempt(store: Store) -> None:
+    """Its record does not say so (record_defaults.py)."""
+    assert details(store, created(store).id).failed_attempts == 0
+
+
 def test_a_size_that_was_not_kept_up_to_date_is_not_known(store: Store, raw_store: "redis.Redis") -> None:
     made = created(store)
     append(store, invitation(1))

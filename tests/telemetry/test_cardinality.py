@@ -14,7 +14,7 @@ from webrtc_events.contract.documents import load_network, load_public
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.model import EventType
-from webrtc_events.core.outcomes import SinkAnswer, SinkFailure
+from webrtc_events.core.outcomes import PROXY_REASONS, SinkAnswer, SinkFailure
 from webrtc_events.core.process_report import WorkerReport
 from webrtc_events.core.setting_values import HostPort
 from webrtc_events.core.settings import Settings
@@ -34,7 +34,7 @@ from webrtc_events.telemetry.listener import listen
 SINKS = 10_000
 # Methods that a parser of HTTP knows; of others nothing comes this far.
 ODD = ("TRACE", "PROPFIND", "MKCOL", "PURGE", "REPORT", "SUBSCRIBE", "LOCK", "M-SEARCH")
-REASONS = sorted({*CURL_REASONS.values(), "other", "address_refused"})
+REASONS = sorted({*CURL_REASONS.values(), *PROXY_REASONS, "other", "address_refused"})
 
 
 @pytest.fixture
@@ -55,6 +55,7 @@ def test_ten_thousand_sinks_that_fail_in_every_way_are_as_many_series_as_one(exp
     limiter: HostLimiter[object] = HostLimiter(HostLimits(), lambda: 0.5)
     exporter.add(
         sources.of_delivery(activity),
+        sources.of_given_up(activity),
         sources.of_worker(WorkerReport, lambda: limiter.circuits, lambda: 0, dict),
     )
     before = scraped(exporter).values.keys()

@@ -13,6 +13,7 @@ from webrtc_events.core.model import TerminationReason
 
 __all__ = [
     "DELIVERED",
+    "PROXY_REASONS",
     "Agreed",
     "Delivered",
     "Drop",
@@ -76,10 +77,11 @@ class SinkFailure:
     @property
     def by_proxy(self) -> bool:
         """Whether the egress proxy may be to blame: then it does not count against the sink."""
-        return self.reason in _OF_PROXY
+        return self.reason in PROXY_REASONS
 
 
-_OF_PROXY = frozenset({"proxy", "tunnel"})
+PROXY_REASONS = frozenset({"proxy", "tunnel"})
+"""Of failures that the egress proxy may be to blame for."""
 
 SinkReply = SinkAnswer | SinkFailure
 

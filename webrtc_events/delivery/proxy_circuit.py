@@ -2,8 +2,9 @@
 
 Closed: requests go. It opens after some failures of the proxy itself in a row (reason `proxy`), with nothing
 in between that got through. Open: tasks are deferred, uncounted, and one a while goes as a probe. Anything
-but another failure of the proxy closes it: whatever the sink said, the proxy works. So a failing proxy costs
-each subscription a few attempts at most, and no sink is blamed for it.
+but another failure of the proxy closes it: whatever the sink said, the proxy works. What failed before the
+proxy was asked says nothing: else one subscription whose sink is refused here would keep it closed. So a
+failing proxy costs each subscription a few attempts at most, and no sink is blamed for it.
 
 Times are seconds of one monotonic clock.
 """
@@ -27,6 +28,8 @@ MAX_PAUSE_S: Final = 4.0
 
 _FIRST_PAUSE_S: Final = 1.0
 _LOG_EVERY_S: Final = 60.0
+# As egress.py refuses a sink, as a request cannot be written, as this host lacks sockets.
+_NOT_ASKED: Final = frozenset({"address_refused", "other", "protocol"})
 
 
 class ProxyCircuit:
@@ -71,7 +74,7 @@ class ProxyCircuit:
             return
         if isinstance(reply, SinkFailure) and reply.reason == "proxy":
             self._fail(reply.detail, now_s)
-        elif self._failures:
+        elif self._failures and not (isinstance(reply, SinkFailure) and reply.reason in _NOT_ASKED):
             self._recover(now_s)
 
     def _fail(self, detail: str, now_s: float) -> None:

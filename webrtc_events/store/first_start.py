@@ -10,6 +10,7 @@ __all__ = [
     "admits_channels",
     "check_partition_count",
     "made_for",
+    "omits_defaults",
     "packs_requests",
     "record_partition_count",
     "shares_payloads",
@@ -19,8 +20,10 @@ log = logging.getLogger(__name__)
 
 # string: how many partitions the store was made for. The first key of a store.
 _MADE_FOR = "partitions"
-# string: every release that ever worked on the store knows of payloads that outboxes share.
+# string: every release that ever worked on the store knows of payloads that outboxes share; and,
+# if it is "2", of records that lack defaults.
 _SHARES = "shares-payloads"
+_KNOWS_DEFAULTS = "2"
 
 
 class PartitionMismatch(CannotStart):
@@ -37,7 +40,8 @@ def check_partition_count(client: Client, partitions: int) -> None:
     with store_errors():
         count = client.get(_MADE_FOR)
         if count is None:
-            client.set(_SHARES, 1)
+            # If one that knows less starts at this moment, its word stays.
+            client.set(_SHARES, _KNOWS_DEFAULTS, nx=True)
             if record_partition_count(client, partitions):
                 log.info("the store is empty: this is its first start, or it lost what it held")
             count = client.get(_MADE_FOR)
@@ -74,6 +78,15 @@ def packs_requests(client: Client, setting: str) -> bool:
     What is packed stays so, and 0.1.0 cannot read it. So it is not enough that no process of 0.1.0 is left.
     """
     return setting != "off" and shares_payloads(client, "auto")
+
+
+def omits_defaults(client: Client, setting: str) -> bool:
+    """Whether records lack what record_defaults.py has: where nobody can come who takes them for damaged."""
+    if setting == "off":
+        return False
+    with store_errors():
+        known: str | None = client.get(_SHARES)
+    return known == _KNOWS_DEFAULTS
 
 
 def admits_channels(client: Client, setting: str) -> bool:

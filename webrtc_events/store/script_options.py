@@ -26,10 +26,12 @@ class StoreOptions:
 DEFAULT_OPTIONS = StoreOptions()
 
 
-def script_options(settings: Settings, options: StoreOptions, *, packs: bool) -> dict[str, int | str]:
-    """`packs`: records lack defaults (record_defaults.py). Source: lua/shared/common.lua."""
+def script_options(
+    settings: Settings, options: StoreOptions, *, omits_defaults: bool
+) -> dict[str, int | str]:
+    """`omits_defaults`: new records lack them (record_defaults.py). Source: lua/shared/common.lua."""
     return {
-        "omits_defaults": int(packs),
+        "omits_defaults": int(omits_defaults),
         "format": FORMAT,
         "work": options.work,
         "lease_ms": options.lease_ms,

@@ -23,6 +23,7 @@ from webrtc_events.store.expiry import Expiry
 from webrtc_events.store.first_start import (
     admits_channels,
     check_partition_count,
+    omits_defaults,
     packs_requests,
     shares_payloads,
 )
@@ -47,7 +48,7 @@ __all__ = ["Store"]
 class Store:
     """What is new is taken while `guard` permits it. `damage` logs records that cannot be read.
 
-    `shares`: outboxes may share payloads. `packs`: requests are kept packed, and records lack defaults.
+    `shares`: outboxes may share payloads. `packs`: requests are kept packed. `omits`: records lack defaults.
     `admits_channels`: new ones may be made.
     """
 
@@ -60,15 +61,16 @@ class Store:
         *,
         shares: bool,
         packs: bool = False,
+        omits: bool = False,
         admits_channels: bool = True,
     ) -> None:
         self.client = client
-        self.scripts = Scripts(client, script_options(settings, options, packs=packs), options.offset_ms)
+        given = script_options(settings, options, omits_defaults=omits)
+        self.scripts = scripts = Scripts(client, given, options.offset_ms)
         self.partitions = settings.partitions
         self.deadlines = Deadlines.of(settings)
-        self.connection = connection = Connection.of(
-            client, self.scripts, settings.partitions, clock or SystemClock()
-        )
+        clock = clock or SystemClock()
+        self.connection = connection = Connection.of(client, scripts, settings.partitions, clock)
         self.guard, self.damage = connection.guard, connection.damage
         self.rebuild = Rebuild(connection, settings.retention_s * 1000)
         self.client_index = ClientIndex(connection, self.rebuild)
@@ -85,14 +87,11 @@ class Store:
             joins,
             self.initial_events,
             packs=packs,
+            omits_defaults=omits,
         )
         self.subscription_lists = SubscriptionLists(connection, self.client_index)
-        self.events = NetworkEvents(
-            connection,
-            self.session_states,
-            self.session_index,
-            AppendOptions.of(settings, options.shared_from if shares else 0),
-        )
+        appends = AppendOptions.of(settings, options.shared_from if shares else 0)
+        self.events = NetworkEvents(connection, self.session_states, self.session_index, appends)
         self.claims = Claims(connection, ClaimLimits.of(settings), self.initial_events)
         self.retries = Retries(connection)
         self.expiry = Expiry(connection, self.rebuild, self.client_index, self.initial_events)
@@ -127,9 +126,15 @@ class Store:
         try:
             check_partition_count(client, settings.partitions)
             shares = shares_payloads(client, settings.shared_payloads)
-            packs = packs_requests(client, settings.shared_payloads)
-            admits = admits_channels(client, settings.shared_payloads)
-            return cls(client, settings, options, shares=shares, packs=packs, admits_channels=admits)
+            return cls(
+                client,
+                settings,
+                options,
+                shares=shares,
+                packs=packs_requests(client, settings.shared_payloads),
+                omits=omits_defaults(client, settings.shared_payloads),
+                admits_channels=admits_channels(client, settings.shared_payloads),
+            )
         except BaseException:
             client.close()
             raise

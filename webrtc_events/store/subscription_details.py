@@ -8,6 +8,7 @@ from webrtc_events.core.errors import DamagedRecord, NewerRelease
 from webrtc_events.core.model import Subscription
 from webrtc_events.store.keys import Partition, partition_of_subscription
 from webrtc_events.store.outbox_entries import parse_entry
+from webrtc_events.store.record_defaults import RECORD_DEFAULTS
 from webrtc_events.store.records import FIELDS_OF_SUBSCRIPTION, read_subscription
 from webrtc_events.store.redis.scripts import answers_of, store_errors
 from webrtc_events.store.store import Store
@@ -90,7 +91,7 @@ def read_details(store: Store, subscription_id: str) -> SubscriptionDetails | No
         state.get("sink", ""),
         OutboxState(length, _size(state.get("outbox_size", ""), length), _accepted(first)),
         _count(state.get("appended")),
-        _count(state.get("attempts")),
+        _count(state.get("attempts", RECORD_DEFAULTS["attempts"])),
         _count(state.get("failing_since")),
         _count(state.get("lease_until")) or None,
         due,

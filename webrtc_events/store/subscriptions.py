@@ -126,8 +126,12 @@ class SubscriptionRecords:
         initial_events: InitialEvents,
         *,
         packs: bool,
+        omits_defaults: bool,
     ) -> None:
-        """`packs`: no process of the release before, which reads whole records, uses the store."""
+        """`packs`: no process of the release before, which reads whole requests, uses the store.
+
+        `omits_defaults`: the same of records that lack them.
+        """
         self._connection = connection
         self._limits = limits
         self._client_index = client_index
@@ -135,6 +139,7 @@ class SubscriptionRecords:
         self._session_joins = session_joins
         self._initial_events = initial_events
         self._packs = packs
+        self._omits_defaults = omits_defaults
 
     def create(
         self,
@@ -162,7 +167,7 @@ class SubscriptionRecords:
             call = _create_call(
                 partition,
                 subscription,
-                without_defaults(fields) if self._packs else fields,
+                without_defaults(fields) if self._omits_defaults else fields,
                 self._limits,
                 session_room=room,
                 session_over=joined is not None and joined.state.is_over,
