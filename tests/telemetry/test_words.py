@@ -43,10 +43,13 @@ def assigned(name: str, path: Path) -> Iterator[str]:
                         yield reason
 
 
+def texts_of(folder: str, pattern: str = "*.py") -> str:
+    return "\n".join(path.read_text("utf-8") for path in (ROOT / folder).rglob(pattern))
+
+
 def given_up_by_the_store() -> set[str]:
     """The reasons that stand in its scripts."""
-    scripts = (ROOT / "webrtc_events/store/lua").rglob("*.lua")
-    texts = "\n".join(path.read_text("utf-8") for path in scripts)
+    texts = texts_of("webrtc_events/store/lua", "*.lua")
     calls = r"\b(?:dead_letter|add_letter|drop_pending)\([^\n']*'([a-z_]+)'"
     return set(re.findall(calls, texts))
 
@@ -61,7 +64,9 @@ def test_each_failure_of_a_request_has_a_word() -> None:
     sinks = ROOT / "webrtc_events/sinks"
     through_a_proxy = {*assigned("reason", sinks / "failures.py"), *assigned("reason", sinks / "client.py")}
     assert through_a_proxy >= {"proxy", "tunnel"}
-    reasons = {*literals("SinkFailure")} | {*CURL_REASONS.values()} | through_a_proxy | {OTHER}
+    not_sent = set(re.findall(r'Retry\([^\n]*, "([a-z_]+)"\)', texts_of("webrtc_events/delivery")))
+    assert not_sent == {"contract_unknown", "credential_unreadable"}
+    reasons = {*literals("SinkFailure")} | {*CURL_REASONS.values()} | through_a_proxy | not_sent | {OTHER}
     assert {reason for reason in RETRIES.values if not reason.startswith("http_")} == reasons
 
 

@@ -37,6 +37,8 @@ ROUND_TRIP_BOUNDS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0
 
 _RETRY_REASONS: Final = (
     *("address_refused", "connect", "dns", "protocol", "proxy", "timeout", "tls", "too_large", "tunnel"),
+    # Nothing was sent: another worker may have the key, or know the contract.
+    *("contract_unknown", "credential_unreadable"),
     *("http_404", "http_408", "http_425", "http_429", "http_5xx", OTHER),
 )
 _DROP_REASONS: Final = (
