@@ -50,7 +50,7 @@ class Stage:
         said, _ = first.communicate(timeout=60)
         assert first.returncode == 1
         # It says what it met: a connection that was reset, or a store that does not answer.
-        assert "Error: WEBRTC_EVENTS_REDIS_URL: " in said
+        assert "Error: WEBRTC_EVENTS_REDIS_URL: " in said or "Error: the store went away: " in said
         assert "Traceback" not in said
         eventually(lambda: self.watching.master_port() == self.replica.port, "the replica is the master")
         give_up = CLOCK.monotonic() + 60

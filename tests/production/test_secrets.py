@@ -66,7 +66,7 @@ def test_a_crash_leaves_no_core_dump_and_no_secret_in_the_logs(service: Make, tm
     eventually(lambda: not running.worker.running and not running.api.running, "they are gone")
     assert cores(tmp_path) == []
     logs = running.api.output + running.worker.output
-    for secret in (SINK_TOKEN, "A" * 43, running._headers["Authorization"].removeprefix("Bearer ")):
+    for secret in (SINK_TOKEN, "A" * 43, running.headers["Authorization"].removeprefix("Bearer ")):
         assert secret not in logs
     # Where dumps go elsewhere, this run did not show that they are refused.
     if not cores(control):
