@@ -84,11 +84,17 @@ _SLOW_ON_CLUSTER = {
 }
 
 
+# What these test is between a client and the API: below it, any store will do.
+_ON_A_SERVER_ALONE = {("channels", "test_hostile_sockets")}
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Their tests run on a server, and again, as `[cluster]`, on a cluster of three nodes."""
     path = metafunc.definition.path
     room, name = path.parent.name, path.stem
     if "valkey" not in metafunc.fixturenames or room not in _QUICK_ON_CLUSTER | _SLOW_ON_CLUSTER:
+        return
+    if (room, name) in _ON_A_SERVER_ALONE:
         return
     slow = name in _SLOW_ON_CLUSTER[room] if room in _SLOW_ON_CLUSTER else name not in _QUICK_ON_CLUSTER[room]
     cluster = pytest.param("cluster", marks=pytest.mark.slow if slow else ())
