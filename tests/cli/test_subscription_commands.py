@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import redis
 
-from tests.cli.operators import HOSTILE, fill, in_terminal, lines_of
+from tests.cli.operators import HOSTILE, in_terminal, lines_of
 from tests.harness.builders import append, created, invitation
 from tests.harness.commands import COMMAND, clean_environ, run
+from tests.harness.many_subscriptions import fill
 from webrtc_events.cli.subscription_listing import Listing
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Status

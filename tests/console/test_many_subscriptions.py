@@ -1,6 +1,5 @@
 """With very many subscriptions a page stays small, and takes as few steps as with few."""
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +8,9 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
+from tests.harness import many_subscriptions
 from webrtc_events.core.model import EventType
-from webrtc_events.store.keys import client_key, new_subscription_id, partition_of
+from webrtc_events.store.keys import client_key
 from webrtc_events.store.redis.client import Client
 
 MANY = 100_000
@@ -21,41 +21,8 @@ _MAX_COMMANDS = 700
 
 
 def fill(raw_store: "redis.Redis", count: int) -> None:
-    """As many subscriptions as `create` would make, in a hundredth of the time."""
-    pipe = raw_store.pipeline(transaction=False)
-    for number in range(count):
-        registration, event_type = f"registration-{number}", list(EventType)[number % 3]
-        client, partition = f"client-{number % CLIENTS}", partition_of(registration, 64)
-        subscription_id, sink = new_subscription_id(partition), f"https://host-{number % 9}.example/{number}"
-        request = {
-            "protocol": "HTTP",
-            "sink": sink,
-            "types": [event_type],
-            "config": {"subscriptionDetail": {"registrationId": registration}},
-        }
-        record = {
-            "format": 1,
-            "status": "ACTIVE",
-            "type": event_type,
-            "registration": registration,
-            "session": "",
-            "client": client,
-            "subject": "",
-            "sink": sink,
-            "headers": "{}",
-            "starts_at": 1_773_133_200_000 + number,
-            "expires_at": "",
-            "max_events": "",
-            "contract": "v0.2",
-            **dict.fromkeys(("appended", "number", "fence", "lease_until", "attempts", "drop_before"), 0),
-            "request": json.dumps(request),
-        }
-        pipe.hset(partition.subscription(subscription_id), mapping=record)
-        pipe.sadd(partition.registration(event_type, registration), subscription_id)
-        pipe.zadd(client_key(client), {subscription_id: (1_773_133_200 + number) / 2**20})
-        if number % 2_000 == 1_999:
-            pipe.execute()
-    pipe.execute()
+    clients = [f"client-{number}" for number in range(CLIENTS)]
+    many_subscriptions.fill(raw_store, count, clients=clients, types=list(EventType)[:3])
 
 
 @pytest.fixture

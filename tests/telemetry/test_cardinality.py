@@ -12,11 +12,9 @@ from tests.harness.scrapes import Scrape, scrape
 from webrtc_events.app import create_app
 from webrtc_events.contract.documents import load_network, load_public
 from webrtc_events.core.activity import Activity
-from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.model import EventType
 from webrtc_events.core.outcomes import PROXY_REASONS, SinkAnswer, SinkFailure
 from webrtc_events.core.process_report import WorkerReport
-from webrtc_events.core.setting_values import HostPort
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempts import AttemptLog, Attempts
 from webrtc_events.delivery.host_limiter import HostLimiter
@@ -29,20 +27,11 @@ from webrtc_events.store.keys import Partition
 from webrtc_events.telemetry import sources
 from webrtc_events.telemetry.exporter import Exporter
 from webrtc_events.telemetry.families import FAMILIES, OTHER, UNKNOWN
-from webrtc_events.telemetry.listener import listen
 
 SINKS = 10_000
 # Methods that a parser of HTTP knows; of others nothing comes this far.
 ODD = ("TRACE", "PROPFIND", "MKCOL", "PURGE", "REPORT", "SUBSCRIBE", "LOCK", "M-SEARCH")
 REASONS = sorted({*CURL_REASONS.values(), *PROXY_REASONS, "other", "address_refused"})
-
-
-@pytest.fixture
-def exporter() -> Iterator[Exporter]:
-    found = Exporter(("worker", "api"), SystemClock(), listen(HostPort("127.0.0.1", 0)))
-    found.start()
-    yield found
-    found.stop()
 
 
 def scraped(exporter: Exporter) -> Scrape:

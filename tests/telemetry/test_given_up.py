@@ -1,6 +1,5 @@
 """What the store gives up while events are taken is in the metrics, once, of whoever took them."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -11,20 +10,10 @@ from tests.harness.issuer import Issuer, SigningKeyPair
 from tests.harness.scrapes import scrape
 from webrtc_events.app import create_app
 from webrtc_events.core.clock import SystemClock
-from webrtc_events.core.setting_values import HostPort
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.store import Store
 from webrtc_events.telemetry.exporter import Exporter
-from webrtc_events.telemetry.listener import listen
 from webrtc_events.worker import Worker
-
-
-@pytest.fixture
-def exporter() -> Iterator[Exporter]:
-    found = Exporter(("worker", "api"), SystemClock(), listen(HostPort("127.0.0.1", 0)))
-    found.start()
-    yield found
-    found.stop()
 
 
 @pytest.mark.parametrize("beside_worker", [False, True], ids=["alone", "with a worker in its process"])
