@@ -1,11 +1,13 @@
 """A sink breaks: Prometheus sees it in the metrics of a `serve`, and an alert fires until it is mended."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.harness.commands import Running, eventually
+from tests.harness.documents import ROOT
 from tests.harness.prometheus import prometheus
 from tests.harness.scrapes import metrics_url, scrape
 from tests.local.test_failing_sink import Stack
@@ -13,6 +15,8 @@ from webrtc_events.core.model import EventType
 from webrtc_events.local.demo.http_client import HttpClient
 
 ALERT = "WebrtcEventsSinkUnreachable"
+_RULES = (ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text(encoding="utf-8")
+ALERTS = set(re.findall(r"- alert: (\w+)", _RULES))
 
 
 @pytest.mark.slow
@@ -25,7 +29,8 @@ def test_a_broken_sink_fires_its_alert_which_resolves_once_the_sink_is_well(
     stack = Stack(serve, data, api, sink_client)
     stack.behave("broken", "drop")
     with prometheus(tmp_path / "prometheus", url.split("/")[2]) as watching:
-        assert len(watching.rules()) == 25
+        # It took all of them.
+        assert set(watching.rules()) == ALERTS
         stack.subscribe("broken")
         # It evaluates before it has scraped for the first time: until then nobody is there.
         eventually(lambda: watching.firing() == set(), 60)
