@@ -113,11 +113,12 @@ def _composed(
     masking = Masking.of(settings)
     mask_logs(masking)
     watch = given_watch or StoreWatch.connect(settings, clock)
+    owns_watch = given_watch is None
     public, network = _public(settings), load_network()
     activity = Activity()
     takes_events = "network" in settings.apis
     recorder = TraceRecorder.of(settings, watch.store.connection, clock) if takes_events else None
-    if given_watch is None:
+    if owns_watch:
         # Else who runs it has been told by now, and one is told.
         watch.store.connection.given_up.tell(activity, recorder)
     notes = None if recorder is None else EventNotes(recorder)
@@ -126,13 +127,13 @@ def _composed(
     served = _served(settings, watch.store, public, Api(network, network_handlers, network_side), readers)
     verifier = _verifier(settings, clock)
     failures = Failures(clock)
-    loops = _loops(watch, activity, recorder, clock, owns_watch=given_watch is None)
+    loops = _loops(watch, activity, recorder, clock, owns_watch=owns_watch)
     contracts = [side.contract for side in served]
     requests = _request_counts(contracts)
     if exporter is not None:
         _expose(exporter, activity, requests, watch, readers)
     lifespan = _running(
-        loops, readers, watch.store if given_watch is None else None, exporter if starts_exporter else None
+        loops, readers, watch.store if owns_watch else None, exporter if starts_exporter else None
     )
     api = connexion_app(served, verifier, failures, masking, lifespan)
     app = Middleware(

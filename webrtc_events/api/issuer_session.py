@@ -2,7 +2,6 @@
 
 import ssl
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -30,9 +29,8 @@ class _ProxyAdapter(HTTPAdapter):
         super().__init__()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        host = urlsplit(request.url or "").hostname or ""
-        direct = self._proxy.no_proxy.covers(host)
-        options["proxies"] = {} if direct else {"https": self._proxy.url_with_credentials}
+        proxied = self._proxy.takes(request.url or "")
+        options["proxies"] = {"https": self._proxy.url_with_credentials} if proxied else {}
         return super().send(request, *args, **options)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:

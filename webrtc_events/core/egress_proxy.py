@@ -87,6 +87,11 @@ class EgressProxy:
             settings.egress_proxy_ca_file,
         )
 
+    def takes(self, url: str) -> bool:
+        """Whether a request of this machine goes through it: plain http, to loopback, does not."""
+        parts = urlsplit(url)
+        return parts.scheme == "https" and not self.no_proxy.covers(parts.hostname or "")
+
     @property
     def user(self) -> tuple[str, str] | None:
         """Name and password."""

@@ -100,6 +100,12 @@ class AddressPolicy:
             return _is_public_4(_last_4(parsed))
         return _is_public_6(parsed)
 
+    def refusal(self, address: str, port: int) -> str | None:
+        """What is wrong with connecting there, or None. Its port too: subscriptions outlive a setting."""
+        if not self.allows(address):
+            return f"{address} is not an address that sinks may have"
+        return None if port in self.ports else f"{port} is not a port that sinks may have"
+
     def _is_allowed(self, address: IPv4Address | IPv6Address) -> bool:
         # A network of the other family never contains it.
         return any(address in network for network in self._allowed)

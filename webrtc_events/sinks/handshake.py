@@ -89,8 +89,9 @@ def _opener(policy: AddressPolicy | None, refused: list[str]) -> Callable[[int, 
 
     def on_open(_purpose: int, peer: Any) -> Any:
         family, kind, protocol, where = peer
-        if policy is not None and not (policy.allows(where[0]) and where[1] in policy.ports):
-            refused.append(f"{where[0]} port {where[1]} is not an address that sinks may have")
+        refusal = None if policy is None else policy.refusal(*where[:2])
+        if refusal is not None:
+            refused.append(refusal)
             return pycurl.SOCKET_BAD
         try:
             return Descriptor(socket.socket(family, kind, protocol).detach())

@@ -237,11 +237,9 @@ class Transfer:
         return _GO_ON
 
     def _refused(self, family: int, peer: Any) -> str | None:
-        """What is wrong with an address, or None. Its port too: subscriptions outlive a setting."""
+        """What is wrong with an address, or None."""
         host, port = peer[:2] if family in (socket.AF_INET, socket.AF_INET6) else (str(peer), 0)
-        if not self._policy.allows(host):
-            return f"{host} is not an address that sinks may have"
-        return None if port in self._policy.ports else f"{port} is not a port that sinks may have"
+        return self._policy.refusal(host, port)
 
     def reply(self, code: int, message: str, elapsed_ms: int) -> SinkReply:
         """What came of it; `code` is 0 or libcurl's error."""

@@ -4,7 +4,6 @@ import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import requests
 
@@ -25,7 +24,7 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 def check_issuer(url: str, clock: Clock, proxy: EgressProxy | None) -> Iterator[Finding]:
     """`proxy`: the egress proxy, by which it is reached unless that is told otherwise."""
-    way = _way(url, proxy)
+    way = f"the egress proxy {proxy.url}" if proxy is not None and proxy.takes(url) else ""
     began_s = clock.monotonic()
     try:
         issuer = fetch_issuer(url, clock, proxy)
@@ -49,14 +48,6 @@ def check_issuer(url: str, clock: Clock, proxy: EgressProxy | None) -> Iterator[
     yield from _name(issuer, url)
     if url.startswith("https:"):
         yield from _certificate(url, clock, proxy)
-
-
-def _way(url: str, proxy: EgressProxy | None) -> str:
-    """The proxy that is asked; '' for none. Source: api/issuer_session.py."""
-    if proxy is None or not url.startswith("https:"):
-        return ""
-    host = urlsplit(url).hostname or ""
-    return "" if proxy.no_proxy.covers(host) else f"the egress proxy {proxy.url}"
 
 
 def _keys(issuer: Issuer) -> Iterator[Finding]:
