@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.cli.operators import in_terminal
@@ -116,6 +116,9 @@ PLACES = ["environment", "file", "key"]
     name=st.sampled_from(sorted(SECRETS)),
     place=st.sampled_from(PLACES),
 )
+# Python says what is wrong between the brackets of an address, and repeats it.
+@example(password="[s3cr3t-pw]", quoted=False, name="CONSOLE_URL", place="environment")
+@example(password="[s3cr3t-pw]", quoted=False, name="OPENID_CONFIGURATION_URL", place="environment")
 def test_no_secret_is_printed_wherever_it_stands(
     tmp_path_factory: pytest.TempPathFactory, password: str, quoted: bool, name: str, place: str
 ) -> None:

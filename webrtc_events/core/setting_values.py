@@ -269,15 +269,22 @@ def dns_name(raw: str) -> str:
     return raw
 
 
+_OPENID_FAULT = "must be an https URL (http only on loopback)"
+
+
 def openid_url(raw: str) -> str:
     """https anywhere; http on loopback only, where nobody can stand in between."""
-    parts = urlsplit(raw)
+    try:
+        parts = urlsplit(raw)
+    except ValueError:
+        # Its own message repeats a part of the URL, where a password may stand.
+        raise ValueError(_OPENID_FAULT) from None
     host = parts.hostname or ""
     if parts.scheme == "https" and host:
         return raw
     if parts.scheme == "http" and _is_loopback(host):
         return raw
-    raise ValueError("must be an https URL (http only on loopback)")
+    raise ValueError(_OPENID_FAULT)
 
 
 _USUAL_PORTS = {"https": ":443", "http": ":80"}
