@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, ConnexionApp, connexion_app
 from webrtc_events.api.behind_proxies import BehindProxies
-from webrtc_events.api.cors import Cors, Origins
+from webrtc_events.api.cors import Cors, Origins, Preflights
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
 from webrtc_events.api.middleware import Middleware
@@ -136,8 +136,9 @@ def _composed(
         loops, readers, watch.store if owns_watch else None, exporter if starts_exporter else None
     )
     api = connexion_app(served, verifier, failures, masking, lifespan)
+    pages_of = [contract.base_path for contract in contracts if contract is not network]
     app = Middleware(
-        _routes(settings, api, contracts, {**_checks(watch, verifier), **checks}, pages),
+        _routes(settings, api, contracts, pages_of, {**_checks(watch, verifier), **checks}, pages),
         lifespan=api,
         websockets=_websockets(served, settings, failures),
         correlator=public.validator("XCorrelator"),
@@ -148,7 +149,6 @@ def _composed(
         counts=requests,
         log=RequestLog(clock, settings.log_requests) if settings.log_requests else None,
     )
-    pages_of = [contract.base_path for contract in contracts if contract is not network]
     return _outermost(app, pages_of, settings)
 
 
@@ -188,15 +188,17 @@ def _routes(
     settings: Settings,
     api: ConnexionApp,
     contracts: Sequence[Contract],
+    pages_of: Sequence[str],
     checks: Mapping[str, Check],
     pages: Mapping[str, ASGIApp],
-) -> Routes:
+) -> ASGIApp:
     issuer_url = settings.openid_configuration_url
     documents = {
         contract.base_path: published_document(contract, issuer_url, settings.base_path)
         for contract in contracts
     }
-    return Routes(api, contracts, documents, checks=checks, pages=pages, key_set=_key_set(settings))
+    routes = Routes(api, contracts, documents, checks=checks, pages=pages, key_set=_key_set(settings))
+    return Preflights(routes, pages_of, Origins(settings.cors_origins)) if settings.cors_origins else routes
 
 
 def _readers(settings: Settings, store: Store, clock: Clock) -> Readers | None:

@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 # One in so many looks is at all partitions, the others are at those at home here.
 _LOOKS = 5
+# In that many polls each worker that runs has said so, whenever it noticed that the store is back.
+_BEATS = 4
 # How often it is written down what is in hand, for people.
 _REPORT_S = 2.0
 
@@ -97,6 +99,8 @@ class Dispatcher:
 
     report = WorkerReport()
     _next_poll = _next_look_at_all = _next_repeat = _next_report = 0.0
+    # How many workers share the partitions, as logged; and from when on a change of that is one.
+    _logged_workers, _counts_from_s = 1, 0.0
 
     def __init__(
         self,
@@ -241,9 +245,13 @@ class Dispatcher:
         self._calls.start(lambda: self._store.workers.beat(self._home.name), self._shared)
 
     def _shared(self, running: StoreAnswer[list[str]]) -> None:
-        before = self._home.workers
         self._home.share(running.get() or ())
-        if self._home.workers != before:
+        now_s, before = self._clock.monotonic(), self._logged_workers
+        if running.error is not None:
+            # Once it answers again, the others too must have had the time to say that they run.
+            self._counts_from_s = now_s + _BEATS * self._poll_s
+        elif now_s >= self._counts_from_s and self._home.workers != before:
+            self._logged_workers = self._home.workers
             log.info("workers=%d share the partitions, before=%d", self._home.workers, before)
 
     def _wait_s(self) -> float:

@@ -13,6 +13,7 @@ __all__ = [
     "HTTP_BOUNDS_S",
     "OTHER",
     "PREFIX",
+    "PREFLIGHT",
     "ROUND_TRIP_BOUNDS_S",
     "UNKNOWN",
     "Family",
@@ -25,6 +26,9 @@ PREFIX: Final = "webrtc_events_"
 
 OTHER: Final = "other"
 """Stands for every value that a label has no word for. As `operation`: what is no operation of a contract."""
+
+PREFLIGHT: Final = "preflight"
+"""As `operation`: what a browser asks before a page may use the API."""
 
 UNKNOWN: Final = "unknown"
 """As `operation`: a path that nothing is at."""
