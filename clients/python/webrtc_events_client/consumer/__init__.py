@@ -1,0 +1,1 @@
+"""Receives notifications: verified, typed, each once and in order."""
