@@ -17,6 +17,7 @@ REPORT ?=
 MADE := $(VENV)/.made
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
+CLIENT := $(VENV)/.client
 BROWSES := $(VENV)/.browses
 DEPLOYS := $(VENV)/.deploys
 MUTATES := $(VENV)/.mutates
@@ -184,7 +185,13 @@ $(RUNS): pyproject.toml $(MADE)
 	@$(PIP) install --editable '.[local,console]'
 	@touch $@
 
-$(TESTS): $(RUNS)
+# A distribution of its own; tests and checks read its source.
+$(CLIENT): clients/python/pyproject.toml $(RUNS)
+	@echo 'Installing webrtc-events-client into $(VENV)'
+	@$(PIP) install --editable 'clients/python[oauth]'
+	@touch $@
+
+$(TESTS): $(RUNS) $(CLIENT)
 	@echo 'Installing what the tests need'
 	@$(PIP) install --group test
 	@touch $@
@@ -236,7 +243,7 @@ $(BULLMQ_MODULES): $(BULLMQ)/package.json $(BULLMQ)/package-lock.json build/peer
 	  ci --prefix $(BULLMQ) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
-$(CHECKS): $(RUNS)
+$(CHECKS): $(RUNS) $(CLIENT)
 	@echo 'Installing what the checks need'
 	@$(PIP) install --group check
 	@touch $@
