@@ -55,7 +55,7 @@ def test_the_store_has_the_directives_of_the_document(compose: dict[str, Any]) -
     directives = {
         name.removeprefix("--"): value for name, value in zip(command[::2], command[1::2], strict=True)
     }
-    block = re.search(r"```\n(.*?)```", Document("operations.md").section("Store"), re.DOTALL)
+    block = re.search(r"```\n(.*?)```", Document("operations/install.md").section("Store"), re.DOTALL)
     assert block is not None
     documented = dict(line.split() for line in block[1].splitlines())
     # `config` fills in the default of a variable or leaves it as it is, by its release.

@@ -23,7 +23,7 @@ def console(host: str, port: int) -> None:
 
     Without a login it listens on loopback only; reach it by `ssh -L 9093:127.0.0.1:9093`. With
     WEBRTC_EVENTS_CONSOLE_URL and WEBRTC_EVENTS_CONSOLE_CLIENT_ID people log in at the token issuer
-    and need the scope webrtc-events:operate: docs/operations.md, "Console".
+    and need the scope webrtc-events:operate: docs/operations/console.md.
 
     Needs the worker's settings, in the environment or by --config. SIGTERM or Ctrl-C stops it after
     the requests under way.

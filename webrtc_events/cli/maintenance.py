@@ -34,7 +34,7 @@ def rotate_key() -> None:
     """Seal every stored sink credential again, with the first key of WEBRTC_EVENTS_SECRET_KEY.
 
     First give every process the new key in front of the old one. Then run this command;
-    deliveries continue. Afterwards remove the old key everywhere: docs/commands.md, "Rotate the key".
+    deliveries continue. Afterwards remove the old key everywhere: docs/operations/rotate-keys.md.
     The command may be repeated. It exits with 1 if it could not open a credential: then keep the
     old key.
 
@@ -115,8 +115,7 @@ def erase(registration: str, dry_run: bool, yes: bool) -> None:
     interruption.
 
     End the registration at the gateway first: the service stores what is published or subscribed
-    to afterwards. docs/commands.md, "Erase a registration", says what expires and what is stored
-    elsewhere.
+    to afterwards. docs/operations/erase.md says what expires and what is stored elsewhere.
 
     Needs the worker's settings, in the environment or by --config.
 

@@ -1,4 +1,4 @@
-"""The service as docs/operations.md sets it up, its names, ports and paths adapted."""
+"""The service as docs/operations/install.md sets it up, its names, ports and paths adapted."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,13 +20,13 @@ class ConfiguredValkey(ValkeyServer):
 
     def arguments(self) -> list[str]:
         config = self.directory / "store.conf"
-        config.write_text(Document("operations.md").block("Store", language=""))
+        config.write_text(Document("operations/install.md").block("Store", language=""))
         return [config.name, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", "."]
 
 
 @pytest.fixture(scope="session")
 def document() -> Document:
-    return Document("operations.md")
+    return Document("operations/install.md")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A backup and its restore, by the blocks of docs/operations.md, and what the table says of them."""
+"""A backup and its restore, by the blocks of docs/operations/backup.md, and what the table says of them."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -121,9 +121,8 @@ def site(
 
 
 @pytest.mark.slow
-def test_what_a_restore_brings_back_is_as_the_table_says(
-    site: Site, sink: RecordingSink, document: Document
-) -> None:
+def test_what_a_restore_brings_back_is_as_the_table_says(site: Site, sink: RecordingSink) -> None:
+    document = Document("operations/backup.md")
     documented = dict(document.table("Backup and restore"))
     inbox = Inbox(down={"/waits"})
     sink.answer = inbox

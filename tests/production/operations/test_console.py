@@ -1,4 +1,4 @@
-"""docs/operations.md, "Console": its unit and its proxy, from the settings to a page."""
+"""docs/operations/console.md: its unit and its proxy, from the settings to a page."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +19,7 @@ from tests.production.operations.units import DEPLOY, Unit, started
 from webrtc_events.console.login import SCOPE
 from webrtc_events.core.settings import Settings
 
+DOCUMENT = Document("operations/console.md")
 PROXY = DEPLOY / "nginx-console.conf"
 UNIT = DEPLOY / "webrtc-events-console.service"
 
@@ -54,7 +55,6 @@ def test_the_unit_serves_pages_until_it_is_stopped(
 @pytest.fixture
 def with_login(
     tmp_path: Path,
-    document: Document,
     configured_valkey: ConfiguredValkey,
     issuer: Issuer,
     sink: RecordingSink,
@@ -62,7 +62,7 @@ def with_login(
 ) -> Iterator[int]:
     """The port of a console with the settings of the document's login."""
     settings = configure(tmp_path, configured_valkey.url, issuer, sink)
-    block = document.block("Console", 1).partition("systemctl")[0]
+    block = DOCUMENT.block("Console", 1).partition("systemctl")[0]
     run_block(adapted(block, {"/etc/webrtc-events": str(settings.parent)}), tmp_path)
     issuer.documents["/.well-known/openid-configuration"] = lambda: {
         "issuer": issuer.url,
@@ -112,10 +112,10 @@ def test_the_documented_proxy_leads_to_the_documented_login(
         assert browser.get(f"{url}/_static/console.css", timeout=5).status_code == 200
 
 
-def test_the_document_names_the_scope_the_port_and_the_redirect_address(document: Document) -> None:
-    section = document.section("Console")
+def test_the_document_names_the_scope_the_port_and_the_redirect_address() -> None:
+    section = DOCUMENT.section("Console")
     assert f"`{SCOPE}`" in section
     assert "port 9093" in section
     assert "https://console.operator.example/login/done" in section
     names = {name.upper() for name in Settings.__dataclass_fields__ if name.startswith("console_")}
-    assert all(f"WEBRTC_EVENTS_{name}=" in document.block("Console", 1) for name in names)
+    assert all(f"WEBRTC_EVENTS_{name}=" in DOCUMENT.block("Console", 1) for name in names)

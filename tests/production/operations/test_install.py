@@ -1,4 +1,4 @@
-"""Installing, upgrading and going back, by the blocks of docs/operations.md."""
+"""Installing, upgrading and going back, by the blocks of docs/operations/install.md and upgrade.md."""
 
 import os
 import shutil
@@ -15,6 +15,8 @@ from tests.production.operations.units import DEPLOY
 
 pytestmark = pytest.mark.slow
 
+UPGRADE = Document("operations/upgrade.md")
+
 # pip takes what it has to build with, and what there is besides, from this Python: no registry is asked.
 OFFLINE = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "false", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
@@ -27,7 +29,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, checkout)
     for name in ("webrtc_events", "handlers", "spec", "deploy", "examples", "tests/data/calls"):
         shutil.copytree(ROOT / name, checkout / name, symlinks=True)
-    block = Document("operations.md").block("Install")
+    block = Document("operations/install.md").block("Install")
     lines = block.splitlines()
     assert lines[0] == "python3 -m venv build/venv"
     run_block(adapted(lines[0], {"python3": sys.executable}), checkout)
@@ -103,9 +105,9 @@ def test_it_is_installed_upgraded_and_taken_back(
     # The service's user can read what root installs, whatever root's umask is.
     assert (host.opt / "venv" / "bin" / "webrtc-events").stat().st_mode & 0o005 == 0o005
 
-    host.run(document.block("Upgrade, and back"), collected)
+    host.run(UPGRADE.block("Upgrade, and back"), collected)
     assert host.version() == version_of(new)
-    host.run(document.block("Upgrade, and back", 1), tmp_path)
+    host.run(UPGRADE.block("Upgrade, and back", 1), tmp_path)
     assert host.version() == version_of(former_wheel)
 
 
@@ -116,7 +118,7 @@ def version_of(wheel: Path) -> str:
 def test_the_blocks_name_releases_in_one_order(document: Document) -> None:
     first, second = (
         block.splitlines()[0].removeprefix("RELEASE=")
-        for block in (document.block("Install", 1), document.block("Upgrade, and back"))
+        for block in (document.block("Install", 1), UPGRADE.block("Upgrade, and back"))
     )
     assert [int(part) for part in first.split(".")] < [int(part) for part in second.split(".")]
-    assert f"venv-{first} " in document.block("Upgrade, and back", 1)
+    assert f"venv-{first} " in UPGRADE.block("Upgrade, and back", 1)

@@ -1,4 +1,4 @@
-"""docs/operations.md, "What to watch in the log": each line is one that the service writes."""
+"""docs/operations/logs.md, "What to watch in the log": each line is one that the service writes."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ import webrtc_events
 from tests.harness.documents import Document
 from webrtc_events.core.outcomes import Outcome
 
-LINES = [row[0].strip("`") for row in Document("operations.md").table("What to watch in the log")]
+LINES = [row[0].strip("`") for row in Document("operations/logs.md").table("What to watch in the log")]
 _FIELD = re.compile(r"%[sdr]|%\.\d+f")
 
 

@@ -1,4 +1,4 @@
-"""docs/operations.md, "Access tokens": scopes, tokens of users, and keys of the issuer, on a real server."""
+"""docs/operations/access-tokens.md: scopes, tokens of users, and keys of the issuer, on a real server."""
 
 import re
 import uuid

@@ -61,7 +61,7 @@ def test_the_smallest_settings_deliver_an_event(
         (received,) = sink.wait_for(1, 20)
         event = received.json
         assert (event["source"], event["data"]["subscriptionId"]) == (AUDIENCE, made)
-        # docs/operations.md, "What to watch in the log", tells of such lines.
+        # docs/operations/logs.md, "What to watch in the log", tells of such lines.
         eventually(lambda: "outcome=delivered" in worker.output, "the attempt is logged")
         assert re.search(r"attempt event=.* outcome=delivered .*reason=.* host=\S+", worker.output)
         check = adapted(
@@ -167,7 +167,7 @@ def test_readiness_shows_that_the_store_is_unavailable_and_health_that_the_proce
     document: Document,
 ) -> None:
     settings = configure(tmp_path, configured_valkey.url, issuer, sink)
-    supervisor, balancer, person, _ = document.table("Health")
+    supervisor, balancer, person, _ = Document("operations/health.md").table("Health")
     assert supervisor[1] == "`http://127.0.0.1:9091/healthz`"
     assert balancer[1].endswith("/readyz`")
     assert person[1] == "`http://127.0.0.1:9091/readyz`"

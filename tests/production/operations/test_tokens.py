@@ -1,4 +1,4 @@
-"""docs/operations.md, "Access tokens", row by row, with tokens that are minted for it and a real server."""
+"""docs/operations/access-tokens.md, row by row, with tokens that are minted for it and a real server."""
 
 import json
 import re
@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from tests.api.conftest import ALL_SCOPES, assert_error
+from tests.harness.documents import Document
 from tests.production.operations.token_server import (
     BOUND,
     CLIENT,
@@ -218,10 +219,11 @@ def test_lists_of_audiences_and_scopes_are_taken(server: Server) -> None:
     assert server.list(token).status_code == 200
 
 
-def test_the_payload_that_is_shown_is_right(server: Server) -> None:
+def test_the_payload_that_is_shown_is_right(server: Server, document: Document) -> None:
     shown = json.loads(DOCUMENT.block("Access tokens", language="json"))
-    assert shown["iss"] in DOCUMENT.block("Settings")
-    assert f"WEBRTC_EVENTS_AUDIENCE={shown['aud']}\n" in DOCUMENT.block("Settings")
+    settings = document.block("Settings")
+    assert shown["iss"] in settings
+    assert f"WEBRTC_EVENTS_AUDIENCE={shown['aud']}\n" in settings
     lasts_s = shown["exp"] - shown["iat"]
     adapted = shown | {"iss": server.issuer.url, "iat": NOW, "exp": NOW + lasts_s}
     token = server.token(**adapted)

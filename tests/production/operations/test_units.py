@@ -75,15 +75,16 @@ def _settings() -> Iterator[Mapping[str, str]]:
 
 def test_the_document_names_every_unit_and_no_other(document: Document) -> None:
     names = {path.stem for path in UNITS}
-    commands = [line for line in document.text.splitlines() if line.startswith("systemctl ")]
+    pages = (document, Document("operations/console.md"))
+    commands = [line for page in pages for line in page.text.splitlines() if line.startswith("systemctl ")]
     named = {word.strip("'") for line in commands for word in line.split() if "webrtc-events" in word}
     # webrtc-events-network is made by a block of the document.
     kinds = {name.split("@")[0] + ("@" if "@" in name else "") for name in named} - {"webrtc-events-network"}
     assert kinds == names
     installs = [
         line
-        for section in ("Start", "Console")
-        for line in document.block(section).splitlines()
+        for page, section in zip(pages, ("Start", "Console"), strict=True)
+        for line in page.block(section).splitlines()
         if line.startswith("install ")
     ]
     assert set(re.findall(r"deploy/(\S+)", " ".join(installs))) == {path.name for path in UNITS}

@@ -18,7 +18,7 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
 
-DOCUMENT = Document("operations.md")
+DOCUMENT = Document("operations/access-tokens.md")
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 NOW = 1_800_000_000.0
 CLIENT = "softphone"

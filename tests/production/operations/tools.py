@@ -1,4 +1,4 @@
-"""Programs of the system that tests here need, and the texts and names of docs/operations.md."""
+"""Programs of the system that tests here need, and the texts and names of docs/operations/."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 __all__ = ["AUDIENCE", "adapted", "run_block", "tool"]
 
-# As in the settings of docs/operations.md.
+# As in the settings of docs/operations/install.md.
 AUDIENCE = "https://events.operator.example"
 
 
