@@ -1,9 +1,10 @@
-"""A service on a free loopback port whose answers a test decides, a clock, and async clients called like sync ones."""
+"""A service whose answers a test decides, a clock, and async clients that are called like sync ones."""
 
 import asyncio
 import inspect
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ class Received:
 
 @dataclass
 class Reply:
-    """`raw` is written in place of an answer, then the connection ends. `lost`: nothing is written, it is reset."""
+    """`raw` is written in place of an answer, then the connection ends. `lost`: it is reset."""
 
     status: int = 200
     json: Any = None
@@ -60,15 +61,23 @@ def error(status: int, code: str, **headers: str) -> Reply:
 
 
 class Service:
-    """Gives the replies in order, the last one for ever; a function is asked for its reply."""
+    """Gives the replies in order, the last one for ever; a function is asked for its reply.
 
-    def __init__(self) -> None:
+    `connections` were made; `all_closed` is set while none is open.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.connections = self._open = 0
+        self.all_closed = threading.Event()
         self.replies: list[Reply | Callable[[Received], Reply]] = [Reply(json=RESOURCE)]
         self.requests: list[Received] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._lock = threading.Lock()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
 
@@ -79,6 +88,12 @@ class Service:
 
     def answers(self, *replies: Reply | Callable[[Received], Reply]) -> None:
         self.replies = list(replies)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._open += change
+            self.connections += max(change, 0)
+            (self.all_closed.clear if self._open else self.all_closed.set)()
 
     def _next(self, received: Received) -> Reply:
         with self._lock:
@@ -91,6 +106,14 @@ class Service:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                service._count(1)
+
+            def finish(self) -> None:
+                super().finish()
+                service._count(-1)
 
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -112,7 +135,10 @@ class Service:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_PUT = do_DELETE = handle_any
+            def do_GET(self) -> None:
+                self.handle_any()
+
+            do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 (as its base has them)
 
             def log_message(self, *_: Any) -> None:
                 """Quiet."""

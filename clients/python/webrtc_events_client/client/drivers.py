@@ -1,6 +1,7 @@
 """Carry flows out over httpx2: one for threads, one for asyncio."""
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -116,7 +117,7 @@ class Driver:
             response = self._http.send(request, stream=True)
             try:
                 body = _Body(response.status_code, self._options, send)
-                for piece in response.iter_bytes():
+                for piece in response.iter_raw():
                     body.add(piece)
             finally:
                 response.close()
@@ -183,7 +184,7 @@ class AsyncDriver:
             response = await self._http.send(request, stream=True)
             try:
                 body = _Body(response.status_code, self._options, send)
-                async for piece in response.aiter_bytes():
+                async for piece in response.aiter_raw():
                     body.add(piece)
             finally:
                 await response.aclose()
@@ -193,7 +194,9 @@ class AsyncDriver:
 
 
 def _http_request(http: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.Request:
-    headers = {"User-Agent": f"webrtc-events-client/{__version__}", **request.headers}
+    # What is not compressed cannot grow.
+    own = {"User-Agent": f"webrtc-events-client/{__version__}", "Accept-Encoding": "identity"}
+    headers = {**own, **request.headers}
     return http.build_request(request.method, request.url, headers=headers, content=request.body or None)
 
 
@@ -212,5 +215,7 @@ def _no_answer(error: httpx2.HTTPError, send: Send) -> ClientError:
 
 def _text(text: str | Awaitable[str]) -> str:
     if not isinstance(text, str):
+        if inspect.iscoroutine(text):
+            text.close()
         raise TypeError("the sync client takes no async function for its access tokens")
     return text

@@ -18,6 +18,7 @@ from webrtc_events_client.clock import Clock
 
 __all__ = [
     "Ask",
+    "Attempts",
     "Call",
     "Context",
     "Flow",
@@ -102,7 +103,7 @@ def perform(call: Call[T], context: Context) -> Flow[T]:
     correlator = call.request.headers.get("x-correlator") or str(uuid.uuid4())
     token = yield from _token(None, correlator)
     doubtful = renewed = False
-    attempts = _Attempts(context, call.request, correlator, repeatable=call.repeatable)
+    attempts = Attempts(context, call.request, correlator, repeatable=call.repeatable)
     while True:
         request = call.request.with_headers(authorization=f"Bearer {token}", x_correlator=correlator)
         try:
@@ -130,7 +131,7 @@ def send_retried(request: Request, context: Context, correlator: str) -> Flow[An
     """A request that may be repeated and takes no access token; the answer is of any status that is not
     worth a retry.
     """
-    attempts = _Attempts(context, request, correlator, repeatable=True)
+    attempts = Attempts(context, request, correlator, repeatable=True)
     while True:
         try:
             answer = yield from _sent(request, correlator)
@@ -141,7 +142,7 @@ def send_retried(request: Request, context: Context, correlator: str) -> Flow[An
             yield from attempts.next(error)
 
 
-class _Attempts:
+class Attempts:
     """The attempts of a call: counts them, waits between them."""
 
     def __init__(self, context: Context, request: Request, correlator: str, *, repeatable: bool) -> None:

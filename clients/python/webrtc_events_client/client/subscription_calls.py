@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from webrtc_events_client.client.errors import ClientError, UnsupportedOperation
-from webrtc_events_client.client.flows import Call, Context, Flow, perform
+from webrtc_events_client.client.flows import Attempts, Call, Context, Flow, perform
 from webrtc_events_client.client.messages import Answer, Request, read_json
 from webrtc_events_client.subscriptions import (
     HttpSettings,
@@ -149,17 +149,23 @@ def create_once(
             settings, headers={**settings.headers, IDEMPOTENCY_HEADER: key}
         ),
     )
-    for attempts_left in reversed(range(context.policy.max_attempts)):
+    create = calls.create(marked)
+    # Safe to repeat, as the list is read in between.
+    attempts = Attempts(
+        context, create.request, create.request.headers.get("x-correlator", ""), repeatable=True
+    )
+    while True:
         for found in (yield from perform(calls.list(), context)):
             headers = found.protocol_settings.headers if found.protocol_settings else {}
             if headers.get(IDEMPOTENCY_HEADER) == key and not (found.status and found.status.ended):
                 return found
         try:
-            return (yield from perform(calls.create(marked), context))
+            return (yield from perform(create, context))
         except ClientError as error:
-            if not error.uncertain or not error.transient or not attempts_left:
+            if not error.uncertain:
+                # What is certain was tried again already.
                 raise
-    raise AssertionError("at least one attempt")
+            yield from attempts.next(error)
 
 
 def _subscription(answer: Answer, correlator: str) -> Subscription:
