@@ -20,6 +20,7 @@ TESTS := $(VENV)/.tests
 CLIENT := $(VENV)/.client
 BROWSES := $(VENV)/.browses
 DEPLOYS := $(VENV)/.deploys
+DOCUMENTS := $(VENV)/.documents
 MUTATES := $(VENV)/.mutates
 CONFORMS := $(VENV)/.conforms
 CHECKS := $(VENV)/.checks
@@ -37,7 +38,7 @@ BULLMQ := bench/peers/bullmq
 BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all test-browser test-deploy sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
+.PHONY: help serve demo test slow test-all test-browser test-deploy docs docs-serve sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
   conformance check types clean
 
 help:
@@ -48,6 +49,8 @@ help:
 	@echo 'make test-all   run both'
 	@echo 'make test-browser   look at the pages as people do, in the Chromium of this machine (Debian: apt install chromium)'
 	@echo 'make test-deploy   build the image, render the chart, lint both (Debian: apt install buildah mmdebstrap)'
+	@echo 'make docs   build the site of the documents into build/site; a link that leads nowhere fails it'
+	@echo 'make docs-serve   show the site on http://127.0.0.1:8000/, and again after each change'
 	@echo 'make sbom   list what an installation of operators consists of, in CycloneDX: build/sbom.json'
 	@echo 'make screenshots   take the pictures of the documents anew, into docs/images'
 	@echo 'make mutation   change pure modules a little at a time: is there a test that fails?'
@@ -103,6 +106,15 @@ test-browser: $(BROWSES)
 
 test-deploy: $(DEPLOYS)
 	$(PYTEST) tests/deploy -n 2 --dist loadfile $(ARGS)
+
+# The theme's note on its own future: docs/decisions/0055-a-site-from-the-same-files.md.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+
+docs: $(DOCUMENTS)
+	$(MKDOCS) build --quiet $(ARGS)
+
+docs-serve: $(DOCUMENTS)
+	@exec env $(MKDOCS) serve --dirty --watch spec --watch deploy --watch examples $(ARGS)
 
 # Of an environment that has nothing else: API, workers, console.
 sbom: $(DEPLOYS)
@@ -200,6 +212,11 @@ $(TESTS): $(RUNS) $(CLIENT)
 $(BROWSES): $(RUNS)
 	@echo 'Installing what drives a browser'
 	@PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 $(PIP) install --group browser
+	@touch $@
+
+$(DOCUMENTS): pyproject.toml $(MADE)
+	@echo 'Installing what builds the site'
+	@$(PIP) install --group docs
 	@touch $@
 
 $(DEPLOYS): $(RUNS) tests/deploy/requirements.txt

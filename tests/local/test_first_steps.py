@@ -2,64 +2,23 @@
 
 import html
 import json
-import os
 import re
-import subprocess
-import sys
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import pytest
 import requests
 
-from tests.harness.commands import Running, clean_environ, eventually
+from tests.harness.commands import Running, eventually
+from tests.harness.documents import ROOT
+from tests.harness.shells import Shell
 from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-_BOUND_S = 60.0
 _TIMES = 3
-
-
-class Shell:
-    """A shell that a person types into; a command's output is all that it says until the next prompt."""
-
-    def __init__(self, **env: str) -> None:
-        # Where the commands of this installation are, as if its environment were activated.
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self._process = subprocess.Popen(
-            ["bash", "--noprofile", "--norc"],
-            cwd=ROOT,
-            env=clean_environ() | {"PATH": path} | env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def __call__(self, commands: str) -> str:
-        prompt = uuid.uuid4().hex
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        timer = Timer(_BOUND_S, self._process.kill)
-        timer.start()
-        self._process.stdin.write(f"{commands}\necho {prompt}\n")
-        self._process.stdin.flush()
-        said = ""
-        while prompt not in said:
-            line = self._process.stdout.readline()
-            assert line, f"the shell ended, after {said!r}"
-            said += line
-        timer.cancel()
-        return said.partition(prompt)[0]
-
-    def close(self) -> None:
-        self._process.communicate(timeout=_BOUND_S)
 
 
 @pytest.fixture
@@ -113,12 +72,12 @@ def _walk(shell: Shell, steps: list[str], path: str, serve: Running, sink: HttpC
     _await_received(sink, data, subscription, [invitation, (path, "subscription-ended")])
 
 
-def test_steps_of_the_readme_show_what_it_says_each_time(
+def test_steps_of_the_quick_start_show_what_it_says_each_time(
     start_serve: Callable[[], Running], data: Path, sink_client: HttpClient, shell: Shell
 ) -> None:
     serve = start_serve()
     endpoints = Endpoints.read(data)
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "quick-start.md").read_text()
     section = text.partition("\n## Your first subscription\n")[2].partition("\n## ")[0]
     adapted = section.replace("http://127.0.0.1:9091", endpoints.api)
     adapted = adapted.replace("https://localhost:9443", endpoints.sink)
