@@ -132,7 +132,7 @@ class RegistrationEnds(Notification):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionEnded(Notification):
-    """The subscription has ended; nothing follows. The contract allows it without `data`: all are None then."""
+    """The subscription has ended; nothing follows. All is None where there is no `data`."""
 
     subscription_id: str | None = None
     reason: TerminationReason | str | None = None

@@ -49,7 +49,8 @@ def read_key_set(document: bytes | Mapping[str, Any]) -> dict[str, PublicKey]:
     keys = {}
     for number, jwk in enumerate(listed):
         try:
-            keys[_key_id(jwk)] = _public_key(jwk)
+            kid = _key_id(jwk)
+            keys[kid] = _public_key(jwk)
         except ValueError as error:
             log.warning("key %d of the key set is not used: it %s", number, error)
     return keys

@@ -89,11 +89,11 @@ class KeySet:
             return self._cache.get(kid, self._clock.monotonic())
 
     def _fetch(self) -> None:
+        body = _Body(self._clock, self._rules.timeout_s)
         client = self._http or httpx2.Client(timeout=self._rules.timeout_s)
         try:
             with client.stream("GET", self._url, headers=_HEADERS, follow_redirects=False) as answer:
                 answer.raise_for_status()
-                body = _Body(self._clock, self._rules.timeout_s)
                 for part in answer.iter_bytes():
                     body.add(part)
             keys = read_key_set(bytes(body.content))
@@ -138,11 +138,11 @@ class AsyncKeySet:
         return self._cache.get(kid, self._clock.monotonic())
 
     async def _fetch(self) -> None:
+        body = _Body(self._clock, self._rules.timeout_s)
         client = self._http or httpx2.AsyncClient(timeout=self._rules.timeout_s)
         try:
             async with client.stream("GET", self._url, headers=_HEADERS, follow_redirects=False) as answer:
                 answer.raise_for_status()
-                body = _Body(self._clock, self._rules.timeout_s)
                 async for part in answer.aiter_bytes():
                     body.add(part)
             keys = read_key_set(bytes(body.content))

@@ -27,9 +27,9 @@ class Receiver:
     """Hands each notification to `handler` once, and answers 204 after it has returned.
 
     An exception of the handler is raised by `receive`, so that the framework answers 500: the service sends
-    the event again. `TryLater`, `Refuse` and `Gone` are answers instead. The service waits for 10 s: what takes
-    longer belongs into a queue. If the process dies between the handler and the answer, the event comes again,
-    to a handler that has seen it.
+    the event again. `TryLater`, `Refuse` and `Gone` are answers instead. The service waits for 10 s: what
+    takes longer belongs into a queue. If the process dies between the handler and the answer, the event
+    comes again, to a handler that has seen it.
 
     Args:
         handler: called in the thread of the request.

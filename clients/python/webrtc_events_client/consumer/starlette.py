@@ -11,7 +11,10 @@ __all__ = ["respond"]
 
 
 async def respond(receiver: AsyncReceiver, request: Request) -> Response:
-    """The answer to a request; for a route with the methods POST and OPTIONS."""
+    """The answer to a request; for a route with the methods POST and OPTIONS.
+
+    ASGI does not say whether a URL ended in a `?` with nothing behind it: let no sink's URL end so.
+    """
     body = bytearray()
     async for part in request.stream():
         body += part

@@ -23,20 +23,28 @@ def loads(body: bytes) -> Any:
         raise ValueError(f"is not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
+    except _Ambiguous:
+        raise
+    except ValueError:
+        raise ValueError("has a number of too many digits") from None
     if "\\u" in text:
         _refuse_surrogates(value)
     return value
 
 
+class _Ambiguous(ValueError):
+    """Readers of JSON differ on it."""
+
+
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("has an object with a name that is repeated")
+        raise _Ambiguous("has an object with a name that is repeated")
     return members
 
 
 def _constant(name: str) -> NoReturn:
-    raise ValueError(f"has {name}, which is not JSON")
+    raise _Ambiguous(f"has {name}, which is not JSON")
 
 
 def _refuse_surrogates(value: Any) -> None:

@@ -24,7 +24,7 @@ def read_limited(stream: Readable, max_body: int) -> bytes:
 
 
 def sent_target(environ: Mapping[str, Any]) -> str:
-    """Path and query of a WSGI request, as they were sent if the server says so: gunicorn, Werkzeug, uWSGI."""
+    """Path and query of a WSGI request, as they were sent if the server says so, as gunicorn does."""
     for name in ("RAW_URI", "REQUEST_URI"):
         if target := environ.get(name):
             return str(target)
