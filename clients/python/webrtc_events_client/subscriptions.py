@@ -144,9 +144,9 @@ class SubscriptionRequest(_Value, frozen=True):
 class Subscription(_Value, frozen=True):
     """A subscription as the service keeps it.
 
-    `types` and `status` are plain texts, equal to the members of their enumerations: a later contract may have
-    more. After a create that the service carries out later
-    (202), only `id` and the request are known, and `status` is ACTIVATION_REQUESTED.
+    `types` and `status` are plain texts, equal to members of their enumerations: a later contract may have
+    more. After a create that the service carries out later (202), only `id` and the request are known, and
+    `status` is ACTIVATION_REQUESTED.
     """
 
     id: str

@@ -91,13 +91,11 @@ def test_it_subscribes_lists_and_deletes(serve: Server, tmp_path: Path) -> None:
 
 
 def test_gateways_must_choose_a_media_type(tmp_path: Path) -> None:
-    """The generator writes an `isinstance` that Python refuses, where an operation takes arrays of anything.
+    """For an array of anything the generator writes an `isinstance` that Python refuses.
 
-    When this fails, the generator does better: let the test above take the whole document, and docs/clients.md
-    say so.
+    If this fails, it no longer does: take the whole document above, and correct docs/clients.md.
     """
     generated(SPEC / "network-events.yaml", tmp_path)
-    with pytest.raises(
-        AssertionError, match=r"publish_events\.py.*cannot be used with class or instance checks"
-    ):
+    fault = r"publish_events\.py.*cannot be used with class or instance checks"
+    with pytest.raises(AssertionError, match=fault):
         checked(tmp_path, "generated_client")
