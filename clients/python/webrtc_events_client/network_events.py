@@ -36,6 +36,15 @@ class NetworkEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     specversion: Literal["1.0"] = msgspec.field(default_factory=lambda: "1.0")
     datacontenttype: Literal["application/json"] = "application/json"
 
+    @classmethod
+    def parse(cls, text: str | bytes) -> "NetworkEvent":
+        """An event that is written down in JSON, such as a line of a recorded call.
+
+        Raises:
+            ValueError: it is none; the message names the place.
+        """
+        return msgspec.json.decode(text, type=cls)
+
 
 class EventResultStatus(StrEnum):
     ACCEPTED = "accepted"

@@ -42,10 +42,6 @@ class SubscriptionStatus(StrEnum):
     EXPIRED = "EXPIRED"
     DELETED = "DELETED"
 
-    @property
-    def ended(self) -> bool:
-        return self in (SubscriptionStatus.EXPIRED, SubscriptionStatus.DELETED)
-
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Members are in camel case on the wire. Those that the contract does not know are passed over.
@@ -148,8 +144,9 @@ class SubscriptionRequest(_Value, frozen=True):
 class Subscription(_Value, frozen=True):
     """A subscription as the service keeps it.
 
-    `types` are texts: a later contract may have more. After a create that the service carries out later
-    (202), only `id` and the request are known, and `status` is ACTIVATION_REQUESTED.
+    `types` and `status` are plain texts, equal to members of their enumerations: a later contract may have
+    more. After a create that the service carries out later (202), only `id` and the request are known, and
+    `status` is ACTIVATION_REQUESTED.
     """
 
     id: str
@@ -160,7 +157,11 @@ class Subscription(_Value, frozen=True):
     protocol_settings: HttpSettings | None = None
     starts_at: datetime | None = None
     expires_at: datetime | None = None
-    status: SubscriptionStatus | None = None
+    status: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in (SubscriptionStatus.EXPIRED, SubscriptionStatus.DELETED)
 
 
 class ConfigUpdate(_Value, frozen=True):

@@ -2,7 +2,9 @@
 
 import asyncio
 import ssl
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import trustme
 
 from webrtc_events_client.client import NO_RETRIES, AsyncClient, Client, Options, errors
 
-from .service import REQUEST, RESOURCE, Reply, Service
+from .service import REQUEST, RESOURCE, Received, Reply, Service
 
 
 @pytest.fixture
@@ -86,3 +88,34 @@ def test_a_connection_that_the_service_closed_is_no_lost_create(service: Service
         client.get("s-11")
         assert service.all_closed.wait(10)
         assert client.create(REQUEST).id == "s-11"
+
+
+def test_a_call_that_is_cancelled_leaves_the_client_usable(service: Service) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(_received: Received) -> Reply:
+        began.set()
+        go_on.wait(10)
+        return Reply(200, RESOURCE)
+
+    async def calls() -> str:
+        async with AsyncClient(service.url, "t") as client:
+            service.answers(slow)
+            call = asyncio.create_task(client.get("s-11"))
+            await asyncio.to_thread(began.wait, 10)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            go_on.set()
+            service.answers(Reply(200, RESOURCE))
+            return (await client.get("s-11")).id
+
+    assert asyncio.run(calls()) == "s-11"
+
+
+def test_threads_share_a_client(service: Service) -> None:
+    service.answers(Reply(200, RESOURCE))
+    with Client(service.url, "t") as client, ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _number: client.get("s-11").id, range(200)))
+    assert found == ["s-11"] * 200
+    assert service.connections <= 8

@@ -12,7 +12,7 @@ from webrtc_events_client import __version__
 from webrtc_events_client.client.errors import AnswerLost, ClientError, NotConnected, UnexpectedAnswer
 from webrtc_events_client.client.flows import Ask, Call, Flow, Send, Step, TakeToken, Wait, perform
 from webrtc_events_client.client.messages import Answer, Request
-from webrtc_events_client.client.options import Options
+from webrtc_events_client.client.options import LIMITS, Options
 from webrtc_events_client.client.tokens import TokenSource
 
 __all__ = ["AsyncDriver", "Driver"]
@@ -69,7 +69,9 @@ class Driver:
         self._context = options.context()
         self._tokens = tokens
         self._token_lock = threading.Lock()
-        self._http = httpx2.Client(verify=options.tls(), timeout=options.timeouts(), follow_redirects=False)
+        self._http = httpx2.Client(
+            verify=options.tls(), timeout=options.timeouts(), limits=LIMITS, follow_redirects=False
+        )
 
     def run(self, flow: Flow[T]) -> T:
         """
@@ -135,7 +137,7 @@ class AsyncDriver:
         self._tokens = tokens
         self._token_lock = asyncio.Lock()
         self._http = httpx2.AsyncClient(
-            verify=options.tls(), timeout=options.timeouts(), follow_redirects=False
+            verify=options.tls(), timeout=options.timeouts(), limits=LIMITS, follow_redirects=False
         )
 
     async def run(self, flow: Flow[T]) -> T:

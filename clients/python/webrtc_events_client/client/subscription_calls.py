@@ -157,7 +157,7 @@ def create_once(
     while True:
         for found in (yield from perform(calls.list(), context)):
             headers = found.protocol_settings.headers if found.protocol_settings else {}
-            if headers.get(IDEMPOTENCY_HEADER) == key and not (found.status and found.status.ended):
+            if headers.get(IDEMPOTENCY_HEADER) == key and not found.ended:
                 return found
         try:
             return (yield from perform(create, context))
