@@ -16,7 +16,14 @@ MakeKey = Callable[[str], str]
 MakeExample = Callable[[str], Example]
 
 
-@pytest.mark.parametrize("name", ["consumer-flask", "consumer-fastapi", "consumer-django"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("consumer-flask", marks=pytest.mark.slow),
+        pytest.param("consumer-fastapi", marks=pytest.mark.slow),
+        "consumer-django",
+    ],
+)
 def test_an_invitation_is_printed(
     name: str, start_serve: Serve, make_key: MakeKey, make_example: MakeExample
 ) -> None:

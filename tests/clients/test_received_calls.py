@@ -86,7 +86,7 @@ class Call:
         ]
 
 
-@pytest.mark.parametrize("name", ["consumer-flask", "consumer-fastapi"])
+@pytest.mark.parametrize("name", ["consumer-flask", pytest.param("consumer-fastapi", marks=pytest.mark.slow)])
 def test_a_call_while_the_key_is_changed(
     name: str, restart: Restart, make_key: MakeKey, make_example: MakeExample, api: HttpClient, data: Path
 ) -> None:
@@ -130,7 +130,14 @@ def test_a_stolen_key_is_replaced_at_once(
     eventually(lambda: call.printed(example) == expected, 120)
 
 
-@pytest.mark.parametrize("name", ["consumer-flask", "consumer-fastapi", "consumer-django"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("consumer-flask", marks=pytest.mark.slow),
+        "consumer-fastapi",
+        pytest.param("consumer-django", marks=pytest.mark.slow),
+    ],
+)
 def test_a_consumer_agrees_before_anything_is_sent(
     name: str, restart: Restart, make_key: MakeKey, make_example: MakeExample, api: HttpClient, data: Path
 ) -> None:
