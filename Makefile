@@ -114,7 +114,7 @@ docs: $(DOCUMENTS)
 	$(MKDOCS) build --quiet $(ARGS)
 
 docs-serve: $(DOCUMENTS)
-	@exec env $(MKDOCS) serve --dirty --watch spec --watch deploy --watch examples $(ARGS)
+	@exec env $(MKDOCS) serve --watch spec --watch deploy --watch examples $(ARGS)
 
 # Of an environment that has nothing else: API, workers, console.
 sbom: $(DEPLOYS)

@@ -11,6 +11,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import mermaidx
@@ -106,6 +107,7 @@ def _rewritten(markdown: str, page: str) -> str:
     return "".join([*parts, plain(markdown[end:])])
 
 
+@cache
 def _drawn(block: str) -> str:
     """A block of code; one of Mermaid as SVG, drawn here, so that the site needs no script for it."""
     source = _MERMAID.fullmatch(block)

@@ -63,7 +63,11 @@ Each error of an API is an `ErrorInfo`. Programs go by `status` and `code`; `mes
 change.
 
 ```json
-{"status": 403, "code": "PERMISSION_DENIED", "message": "The access token lacks the scope webrtc-events:read."}
+{
+  "status": 403,
+  "code": "PERMISSION_DENIED",
+  "message": "The access token lacks the scope webrtc-events:read."
+}
 ```
 
 After 408, 429, 503 and `ABORTED`, send the same request again. Any other is the same the next time. The
@@ -74,7 +78,8 @@ The contracts that list an error: [WebRTC Events](webrtc-events.md) (P), [its ne
 release](webrtc-events-next.md) (N), [Network Events](network-events.md) (G), [Notification
 Channels](channels.md) (C). An error without one can be the answer to any request.
 `python -m tests.house.error_table` writes this page anew.
-"""  # noqa: E501 - the example of an answer is one line.
+"""
+_LONG = 25
 _LETTERS = dict(zip(CONTRACTS, "PNGC", strict=True))
 _MEANING = re.compile(r"`([A-Z_.]+)`: (.*?)(?=\s*(?:- )?`[A-Z_.]+`: |\s*$)", re.DOTALL)
 
@@ -140,12 +145,19 @@ def _when(key: tuple[int, str], said: list[Error]) -> str:
     return " ".join(longest[:2])
 
 
+def _breakable(code: str) -> str:
+    """A long code may go on in the next line; it is copied whole."""
+    return f"`{code}`" if len(code) <= _LONG else f"<code>{code.replace('_', '_<wbr>')}</code>"
+
+
 def written() -> str:
     rows = []
     for (status, code), said in sorted(errors().items()):
         letters = " ".join(dict.fromkeys(_LETTERS[error.contract] for error in said))
         what_to_do = WHAT_TO_DO[status, code]
-        rows.append(f"| {status} | `{code}` | {_when((status, code), said)} | {what_to_do} | {letters} |")
+        rows.append(
+            f"| {status} | {_breakable(code)} | {_when((status, code), said)} | {what_to_do} | {letters} |"
+        )
     head = ["| status | code | when | what to do | in |", "| --- | --- | --- | --- | --- |"]
     return "\n".join([_HEAD, *head, *rows, ""])
 
