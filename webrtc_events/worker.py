@@ -14,6 +14,7 @@ from webrtc_events.core.loops import Loop
 from webrtc_events.core.process import is_compiled, raise_descriptor_limit
 from webrtc_events.core.settings import PREFIX, Settings, SettingsError
 from webrtc_events.delivery.attempt_notes import AttemptNotes
+from webrtc_events.delivery.attempt_spans import AttemptSpans
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
@@ -34,6 +35,7 @@ from webrtc_events.store.trace_recorder import TraceRecorder
 if TYPE_CHECKING:
     from webrtc_events.sinks.client_certificates import ClientCertificates
     from webrtc_events.telemetry.exporter import Exporter
+    from webrtc_events.telemetry.tracing import Tracing
 
 __all__ = ["Worker"]
 
@@ -99,10 +101,11 @@ class Worker:
         options: DispatcherOptions | None = None,
         store_options: StoreOptions | None = None,
         exporter: "Exporter | None" = None,
+        tracing: "Tracing | None" = None,
     ) -> Self:
         """Composes a worker. From here on the process's logs are masked, see log_masking.py.
 
-        `exporter`: of its metrics; it is the caller's to start and stop.
+        `exporter`: of its metrics, `tracing`: records its spans; they are the caller's to start and stop.
 
         Raises:
             Unavailable, PartitionMismatch, UnfitStore: see `StoreWatch.connect`.
@@ -119,7 +122,7 @@ class Worker:
         dispatcher = Dispatcher(
             store=watch.store,
             sink=sink,
-            writer=_writer(settings, clock),
+            writer=_writer(settings, clock, tracing),
             settings=DispatcherSettings.of(settings),
             clock=clock,
             random=random.random,
@@ -132,15 +135,16 @@ class Worker:
             watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, activity=activity, recorder=recorder
         )
         if exporter is not None:
-            worker._expose(exporter, settings)
+            worker._expose(exporter, settings, tracing)
         return worker
 
-    def _expose(self, exporter: "Exporter", settings: Settings) -> None:
+    def _expose(self, exporter: "Exporter", settings: Settings, tracing: "Tracing | None") -> None:
         from webrtc_events.telemetry import sources
 
         exporter.add(
             sources.of_build(compiled=is_compiled("webrtc_events.delivery.task_runner")),
             sources.of_delivery(self._activity),
+            sources.of_spans({} if tracing is None else tracing.counts),
             sources.of_worker(
                 report=lambda: self._dispatcher.report,
                 circuits=lambda: self._dispatcher.circuits,
@@ -267,9 +271,14 @@ def _log_strict(settings: Settings) -> None:
         log.info("session-status goes in the strict form to the clients %s", ids)
 
 
-def _writer(settings: Settings, clock: Clock) -> NotificationWriter:
+def _writer(settings: Settings, clock: Clock, tracing: "Tracing | None") -> NotificationWriter:
+    spans = None
+    if tracing is not None:
+        # Whatever the log may show.
+        masking = Masking(settings.secret_key[0], show=False)
+        spans = AttemptSpans(tracing, clock, masking.text, masking.pseudonym)
     formats = EventFormats.of(settings)
-    return NotificationWriter(formats, NotificationSettings.of(settings), _signer(settings, clock))
+    return NotificationWriter(formats, NotificationSettings.of(settings), _signer(settings, clock), spans)
 
 
 def _signer(settings: Settings, clock: Clock) -> RequestSigner | None:

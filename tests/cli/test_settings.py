@@ -206,4 +206,4 @@ def test_in_a_terminal_a_row_that_is_too_wide_goes_on_in_the_next_line() -> None
     lines = text.splitlines()
     assert all(len(line) <= 80 for line in lines)
     assert lines[lines.index(far) + 1] == "    https://h.example/a/channels/v0  environment"
-    assert sum(line.startswith(PREFIX) for line in lines) == len(fields(Settings))
+    assert sum(line.startswith((PREFIX, "OTEL_")) for line in lines) == len(fields(Settings))

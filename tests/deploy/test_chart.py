@@ -93,6 +93,7 @@ def test_helm_has_nothing_to_say_of_the_chart(helm: Path, tmp_path: Path) -> Non
         ({"settings": SETTINGS | {"SECRET_KEY": "A" * 43}}, "SECRET_KEY"),
         ({"settings": SETTINGS | {"REDIS_URL": "redis://:secret@store"}}, "REDIS_URL"),
         ({"settings": SETTINGS | {"EGRESS_PROXY_CREDENTIALS": "me:secret"}}, "EGRESS_PROXY_CREDENTIALS"),
+        ({"settings": SETTINGS | {"OTEL_EXPORTER_OTLP_HEADERS": "k=secret"}}, "OTEL_EXPORTER_OTLP_HEADERS"),
         ({"settings": SETTINGS, "console": {"enabled": True}}, "/console/url"),
         ({"settings": SETTINGS, "wroker": {}}, "wroker"),
         ({"settings": SETTINGS, "worker": {"replicas": 0}}, "/worker/replicas"),
@@ -133,6 +134,14 @@ def test_settings_are_settings_and_secrets_are_files(render: Render) -> None:
     assert {name.removesuffix("_FILE") for name in names} <= settings_documented()
     assert {"SECRET_KEY_FILE", "REDIS_URL_FILE", "CONSOLE_CLIENT_SECRET_FILE"} <= names
     assert _of(objects, "Secret") == {}
+
+
+def test_settings_of_traces_have_no_prefix(render: Render) -> None:
+    traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
+    (data,) = (found["data"] for found in _of(render(settings=SETTINGS | traces), "ConfigMap").values())
+    assert traces.items() <= data.items()
+    assert traces.keys() <= settings_documented()
+    assert not {name for name in data if name.startswith("WEBRTC_EVENTS_OTEL_")}
 
 
 def test_an_api_is_restarted_for_itself_only_and_serves_when_it_can(render: Render) -> None:

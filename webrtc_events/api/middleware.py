@@ -74,7 +74,7 @@ class Middleware:
         valid = len(given) == 1 and self._correlator.is_valid(given[0])
         correlator = given[0] if valid else next(self._correlators)
         came_s = self._now_s()
-        with entered_request(correlator) as context:
+        with entered_request(correlator, scope["headers"]) as context:
 
             def note(status: int) -> None:
                 name = context.operation or (OTHER if context.path else UNKNOWN)

@@ -124,7 +124,7 @@ class Dispatcher:
         held = HeldBytes(settings.held)
         self._limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
         self._hastener = Hastener(store, calls, limiter=self._limiter, schedule=schedule, clock=clock)
-        attempts = Attempts(clock, activity, settings.logged, random, notes)
+        attempts = Attempts(clock, activity, settings.logged, random, notes, writer.spans)
         channels = ChannelDelivery(settings.channels, writer, attempts, clock)
         self._settler = Settler(
             store, calls, self._hastener, activity, channels, held=held, schedule=schedule, clock=clock

@@ -20,6 +20,7 @@ from webrtc_events.core.outcomes import (
 )
 from webrtc_events.core.sink_hosts import host_of
 from webrtc_events.delivery.attempt_report import AttemptReport
+from webrtc_events.delivery.attempt_spans import AttemptSpan
 from webrtc_events.delivery.delivered_run import DeliveredRun
 from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.store.keys import Partition
@@ -41,6 +42,7 @@ class DeliveryTask:
     waits because the host is unreachable, or its first answer is late.
     `channel`: the one that is its sink, if one is; `stored`: the events for its log; `reports`: what there
     is to say once they are in it. `body`: what is sent of its event, where a trace is to have it.
+    `span`: of the attempt under way, if it is recorded.
     """
 
     claim: Claim
@@ -56,6 +58,7 @@ class DeliveryTask:
     correlator: str = ""
     event_type: str = ""
     body: bytes = b""
+    span: AttemptSpan | None = None
     dropped: list[DroppedEvent] = field(default_factory=list)
     attempts: list[dict[str, Any] | DeliveredRun] = field(default_factory=list)
     retry: ScheduledRetry | None = None

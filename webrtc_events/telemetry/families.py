@@ -153,6 +153,12 @@ FAMILIES: Final = {
         _gauge("processes", "Processes that run.", "process", _PROCESSES),
         _counter("process_cpu_seconds_total", "Processor time.", ("process",), _PROCESSES),
         _gauge("process_resident_memory_bytes", "Resident memory.", "process", _PROCESSES),
+        _counter(
+            "trace_spans_total",
+            "Spans of traces that the collector took, or that were lost.",
+            ("outcome",),
+            ("exported", "lost"),
+        ),
         Family(
             "build_info",
             Kind.GAUGE,

@@ -23,6 +23,7 @@ __all__ = [
     "of_readers",
     "of_requests",
     "of_round_trips",
+    "of_spans",
     "of_store",
     "of_watched_store",
     "of_worker",
@@ -104,6 +105,10 @@ def of_requests(requests: RequestCounts) -> Source:
         "http_requests_total": {**requests.answered},
         "http_request_seconds": _histograms(requests.seconds.copy()),
     }
+
+
+def of_spans(counts: Mapping[str, int]) -> Source:
+    return lambda: {"trace_spans_total": _counted("trace_spans_total", counts)}
 
 
 def of_readers(count: Callable[[], int]) -> Source:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING
@@ -28,9 +29,11 @@ from webrtc_events.local.stack.local_stack import LocalStack
 from webrtc_events.local.stack.ports import listen, reach
 from webrtc_events.local.stack.sink_servers import SinkCertificates, SinkSockets, start_sink
 from webrtc_events.local.stack.valkey import Valkey
+from webrtc_events.telemetry.trace_start import start_tracing
 
 if TYPE_CHECKING:
     from webrtc_events.telemetry.exporter import Exporter
+    from webrtc_events.telemetry.tracing import Tracing
 
 __all__ = ["ServeOptions", "serve", "serve_sink"]
 
@@ -137,6 +140,9 @@ class _Serve:
         api_url = f"http://{host}:{port}"
         prepared = self._prepare(f"{api_url}/issuer")
         exporter = _exporter(stack, prepared.settings, self._clock)
+        tracing = start_tracing(prepared.settings, self._clock)
+        if tracing is not None:
+            stack.callback(tracing.stop)
         if self._embedded_store:
             self._valkey.start()
             stack.callback(self._valkey.stop)
@@ -150,7 +156,7 @@ class _Serve:
         stack.enter_context(without_local_deliveries(endpoints.sink))
         shown = self._shown(endpoints, prepared, None if exporter is None else exporter.url)
         # The slow imports go on while the store reads its data.
-        start_service = _load_service(prepared, shown, self._clock, exporter)
+        start_service = _load_service(prepared, shown, self._clock, exporter, tracing)
         if self._embedded_store:
             self._valkey.wait_ready(self._signals.asked)
         # The next contract's form is the strict one.
@@ -237,7 +243,11 @@ def _exporter(stack: ExitStack, settings: Settings, clock: Clock) -> "Exporter |
 
 
 def _load_service(
-    prepared: _Prepared, shown: LocalStack, clock: Clock, exporter: "Exporter | None"
+    prepared: _Prepared,
+    shown: LocalStack,
+    clock: Clock,
+    exporter: "Exporter | None",
+    tracing: "Tracing | None",
 ) -> _StartService:
     """Imports what API and worker need, and returns what starts them once the store is there."""
     from webrtc_events.api.health import in_thread
@@ -255,7 +265,7 @@ def _load_service(
     def start(
         stack: ExitStack, signals: StopSignals, sockets: list[socket], store_alive: Callable[[], bool]
     ) -> HttpServer:
-        worker = Worker.build(settings, clock, exporter=exporter)
+        worker = Worker.build(settings, clock, exporter=exporter, tracing=tracing)
 
         def drain() -> None:
             worker.stop(_DRAIN_S if store_alive() else _DRAIN_WITHOUT_STORE_S)
@@ -271,9 +281,8 @@ def _load_service(
                 own_sections.append(simulate_section(stack, shown.endpoints, issuer.mint, clock))
         pages[CONSOLE_PATH] = console_pages(worker.watch.store, settings, clock, own_sections)
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
-        app = create_app(
-            settings, clock=clock, pages=pages, checks=checks, watch=worker.watch, exporter=exporter
-        )
+        build = partial(create_app, settings, clock=clock, exporter=exporter, tracing=tracing)
+        app = build(pages=pages, checks=checks, watch=worker.watch)
         api = HttpServer("API", app, sockets, websockets=True)
         stack.callback(signals.finish, api.stop)
         api.start(clock)
