@@ -32,6 +32,7 @@ from webrtc_events.store.sweeper import Sweeper
 from webrtc_events.store.trace_recorder import TraceRecorder
 
 if TYPE_CHECKING:
+    from webrtc_events.operator_events.telling import Telling
     from webrtc_events.sinks.client_certificates import ClientCertificates
     from webrtc_events.telemetry.exporter import Exporter
 
@@ -83,12 +84,15 @@ class Worker:
         )
         self._activity = activity
         self._figures: StoreFigures | None = None
+        self._telling: Telling | None = None
 
     @property
     def _loops(self) -> tuple[Loop, ...]:
         """In the order in which they start and stop."""
+        loops: tuple[Loop, ...]
         loops = self._listener, self._dispatcher_loop, self._sweeper_loop, self.watch.loop, self._free_memory
-        return loops if self._figures is None else (*loops, self._figures.loop)
+        loops += () if self._figures is None else (self._figures.loop,)
+        return loops if self._telling is None else (*loops, *self._telling.loops)
 
     @classmethod
     def build(
@@ -131,9 +135,27 @@ class Worker:
         worker = cls(
             watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, activity=activity, recorder=recorder
         )
+        worker._tell(settings, options.limits, descriptors)
         if exporter is not None:
             worker._expose(exporter, settings)
         return worker
+
+    def _tell(self, settings: Settings, limits: SinkLimits, descriptors: int) -> None:
+        """Operators, if they have a sink. It is another client's, so that neither holds up the other."""
+        if settings.operator_sink is None:
+            return
+        from webrtc_events.operator_events.telling import Telling
+
+        self._telling = Telling.of(
+            settings,
+            self._store,
+            self._dispatcher.hosts,
+            self._activity,
+            self._clock,
+            exchange_ms=limits.total_ms,
+            client=lambda: _sink_client(settings, self._clock, limits, descriptors),
+            signer=lambda: _signer(settings, self._clock),
+        )
 
     def _expose(self, exporter: "Exporter", settings: Settings) -> None:
         from webrtc_events.telemetry import sources
@@ -184,6 +206,8 @@ class Worker:
         reported = self._reporter.loop.join(max(_REPORT_S, until - self._clock.monotonic()))
         self._wakeups.close()
         self._sink.close()
+        if self._telling is not None:
+            self._telling.close()
         if reported:
             self._store.close()
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-
 XCorrelator: TypeAlias = str
 
 
@@ -139,7 +138,7 @@ class SinkRecovered(TypedDict):
 
 class EventSinkRecovered(OperatorEvent):
     """
-    What was said of a host is over: its circuit is closed, and none of its subscriptions that were named still fails.
+    What was said of a host is over: it answers, or nothing is to be sent there.
     """
 
     data: SinkRecovered
