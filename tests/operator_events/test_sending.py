@@ -163,7 +163,7 @@ def test_attempts_are_kept_and_logged_without_the_token(
     first, second = store.operator_outbox.status().attempts
     assert (first["status"], first["outcome"], first["reason"]) == (401, "retry", "http_401")
     assert (second["status"], second["outcome"]) == (204, "delivered")
-    assert "operator attempt event=" in caplog.text
+    assert "operator-attempt event=" in caplog.text
     assert "s3cret" not in caplog.text + json.dumps([first, second])
 
 

@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from webrtc_events.contract.documents import load_operator
 from webrtc_events.core.ascii_json import ascii_json
@@ -12,7 +12,7 @@ from webrtc_events.core.clock import format_time
 from webrtc_events.core.random_uuids import random_uuids
 from webrtc_events.operator_events.conditions import Kind, Occurrence
 
-__all__ = ["PREFIX", "OperatorEvents", "check_event"]
+__all__ = ["PREFIX", "OperatorEvents", "WrittenEvent", "check_event"]
 
 PREFIX: Final = "org.webrtc-events.operator.v0."
 """Of every type."""
@@ -45,6 +45,13 @@ def check_event(event: Any) -> None:
         raise ValueError(f"{fault.path}: {fault.message}")
 
 
+class WrittenEvent(NamedTuple):
+    """`text`: as it waits in the outbox, JSON in ASCII."""
+
+    id: str
+    text: str
+
+
 class OperatorEvents:
     """Writes them for one process. `source`: of the installation. For one thread."""
 
@@ -58,14 +65,19 @@ class OperatorEvents:
         }
 
     def text(self, occurrence: Occurrence, now_ms: int) -> str:
-        """As it waits in the outbox: JSON, in ASCII. Its id is the same for every attempt to deliver it.
+        """See `written`."""
+        return self.written(occurrence, now_ms).text
+
+    def written(self, occurrence: Occurrence, now_ms: int) -> WrittenEvent:
+        """The event, with an id that is the same for every attempt to deliver it.
 
         Raises:
             ValueError: it would not be valid, which is a bug.
         """
         severity, number = _SEVERITY[occurrence.kind]
+        event_id = next(self._ids)
         event = {
-            "id": next(self._ids),
+            "id": event_id,
             "source": self._source,
             "specversion": "1.0",
             "type": PREFIX + occurrence.kind,
@@ -77,4 +89,4 @@ class OperatorEvents:
             "data": {**occurrence.data, "reportedBy": self._reporter},
         }
         check_event(event)
-        return ascii_json(event)
+        return WrittenEvent(event_id, ascii_json(event))

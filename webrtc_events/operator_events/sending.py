@@ -9,6 +9,7 @@ import msgspec
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.log_fields import LogFields
 from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.model import Claim, OutboxItem
@@ -203,7 +204,7 @@ class Sending:
         return outcome
 
     def _log(self, record: dict[str, Any], outcome: Outcome) -> None:
-        level = logging.INFO if isinstance(outcome, Delivered) else logging.WARNING
-        if isinstance(outcome, Drop) or self._lines.admit(record["outcome"]) is not None:
-            line = " ".join(f"{name}={value}" for name, value in record.items())
-            log.log(level, "operator attempt %s", line)
+        if isinstance(outcome, Delivered):
+            log.info("operator-attempt %s", LogFields(record))
+        elif isinstance(outcome, Drop) or self._lines.admit("retry") is not None:
+            log.warning("operator-attempt %s", LogFields(record))

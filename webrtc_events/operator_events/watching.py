@@ -25,7 +25,7 @@ from webrtc_events.store.node_memory import fullest_node
 from webrtc_events.store.operator_outbox import KeptConditions
 from webrtc_events.store.store import Store
 
-__all__ = ["Watching"]
+__all__ = ["Watching", "read_conditions"]
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Watching:
         seen = self._look()
         for _ in range(_ATTEMPTS):
             kept = self._store.operator_outbox.conditions()
-            conditions = _read(kept)
+            conditions = read_conditions(kept)
             told = changed(conditions, seen, kept.now_ms, self._rules)
             if self._written(kept, conditions, told):
                 self._failures.clear()
@@ -110,7 +110,7 @@ class Watching:
         self._activity.tell("written", len(told))
         self._activity.tell("given_up", given_up)
         for occurrence in told:
-            log.warning("operator event=%s subject=%s", occurrence.kind, occurrence.subject)
+            log.warning("operators are told type=%s subject=%s", occurrence.kind, occurrence.subject)
         return True
 
     def _note(self, conditions: Conditions) -> None:
@@ -166,7 +166,7 @@ class Watching:
         return Memory(node.address, node.used, int(node.watermark)) if node and node.watermark else None
 
 
-def _read(kept: KeptConditions) -> Conditions:
+def read_conditions(kept: KeptConditions) -> Conditions:
     """What cannot be read is as good as none: what is still so is told again."""
     if not kept.state:
         return Conditions()
