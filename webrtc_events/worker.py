@@ -32,6 +32,7 @@ from webrtc_events.store.sweeper import Sweeper
 from webrtc_events.store.trace_recorder import TraceRecorder
 
 if TYPE_CHECKING:
+    from webrtc_events.operator_events.operator_sink import OperatorSink
     from webrtc_events.operator_events.telling import Telling
     from webrtc_events.sinks.client_certificates import ClientCertificates
     from webrtc_events.telemetry.exporter import Exporter
@@ -113,6 +114,8 @@ class Worker:
         """
         mask_logs(Masking.of(settings))
         _log_strict(settings)
+        # First: nothing is opened yet.
+        operator_sink = _operator_sink(settings)
         descriptors = raise_descriptor_limit()
         options = options or DispatcherOptions.of(settings, descriptors)
         watch = StoreWatch.connect(settings, clock, store_options)
@@ -135,26 +138,28 @@ class Worker:
         worker = cls(
             watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, activity=activity, recorder=recorder
         )
-        worker._tell(settings, options.limits, descriptors)
+        if operator_sink is not None:
+            worker._tell(operator_sink, settings, options.limits, descriptors)
         if exporter is not None:
             worker._expose(exporter, settings)
         return worker
 
-    def _tell(self, settings: Settings, limits: SinkLimits, descriptors: int) -> None:
-        """Operators, if they have a sink. It is another client's, so that neither holds up the other."""
-        if settings.operator_sink is None:
-            return
+    def _tell(
+        self, operator_sink: "OperatorSink", settings: Settings, limits: SinkLimits, descriptors: int
+    ) -> None:
+        """Operators, by a client of its own, so that neither way holds up the other."""
         from webrtc_events.operator_events.telling import Telling
 
         self._telling = Telling.of(
+            operator_sink,
             settings,
             self._store,
             self._dispatcher.hosts,
             self._activity,
             self._clock,
             exchange_ms=limits.total_ms,
-            client=lambda: _sink_client(settings, self._clock, limits, descriptors),
-            signer=lambda: _signer(settings, self._clock),
+            client=_sink_client(settings, self._clock, limits, descriptors),
+            signer=_signer(settings, self._clock),
         )
 
     def _expose(self, exporter: "Exporter", settings: Settings) -> None:
@@ -252,6 +257,19 @@ class Worker:
 
     def _sweep(self) -> None:
         self._sweeper_loop.pause(self._sweeper.step())
+
+
+def _operator_sink(settings: Settings) -> "OperatorSink | None":
+    """None: this deployment has none, and the worker does not load what it would need for it.
+
+    Raises:
+        SettingsError: no sink may have its URL.
+    """
+    if settings.operator_sink is None:
+        return None
+    from webrtc_events.operator_events.operator_sink import OperatorSink
+
+    return OperatorSink.of(settings)
 
 
 def _sink_client(settings: Settings, clock: Clock, limits: SinkLimits, descriptors: int) -> SinkClient[Any]:

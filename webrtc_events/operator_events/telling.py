@@ -1,6 +1,5 @@
 """Tells operators: the two threads of a worker that do so, built from its parts."""
 
-from collections.abc import Callable
 from random import random
 from typing import Any, Self
 
@@ -31,6 +30,7 @@ class Telling:
     @classmethod
     def of(
         cls,
+        sink: OperatorSink,
         settings: Settings,
         store: Store,
         hosts: HostRecords,
@@ -38,17 +38,10 @@ class Telling:
         clock: Clock,
         *,
         exchange_ms: int,
-        client: Callable[[], SinkClient[Any]],
-        signer: Callable[[], RequestSigner | None],
-    ) -> Self | None:
-        """None: this deployment has no sink for operators, and nothing is made for one.
-
-        Raises:
-            SettingsError: no sink may have its URL.
-        """
-        sink = OperatorSink.of(settings)
-        if sink is None:
-            return None
+        client: SinkClient[Any],
+        signer: RequestSigner | None,
+    ) -> Self:
+        """`exchange_ms`: what one request of the client may take at most. It is closed by `close`."""
         watching = Watching(
             store,
             hosts,
@@ -59,7 +52,7 @@ class Telling:
             watermark=settings.store_watermark,
         )
         outbox = store.operator_outbox
-        return cls(watching, Sending(outbox, sink, client(), signer(), activity, clock, random, exchange_ms))
+        return cls(watching, Sending(outbox, sink, client, signer, activity, clock, random, exchange_ms))
 
     def close(self) -> None:
         self._sending.close()
