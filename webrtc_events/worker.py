@@ -32,8 +32,8 @@ from webrtc_events.store.sweeper import Sweeper
 from webrtc_events.store.trace_recorder import TraceRecorder
 
 if TYPE_CHECKING:
+    from webrtc_events.operator_events.operator_loops import OperatorLoops
     from webrtc_events.operator_events.operator_sink import OperatorSink
-    from webrtc_events.operator_events.telling import Telling
     from webrtc_events.sinks.client_certificates import ClientCertificates
     from webrtc_events.telemetry.exporter import Exporter
 
@@ -85,7 +85,7 @@ class Worker:
         )
         self._activity = activity
         self._figures: StoreFigures | None = None
-        self._telling: Telling | None = None
+        self._operator_loops: OperatorLoops | None = None
 
     @property
     def _loops(self) -> tuple[Loop, ...]:
@@ -93,7 +93,7 @@ class Worker:
         loops: tuple[Loop, ...]
         loops = self._listener, self._dispatcher_loop, self._sweeper_loop, self.watch.loop, self._free_memory
         loops += () if self._figures is None else (self._figures.loop,)
-        return loops if self._telling is None else (*loops, *self._telling.loops)
+        return loops if self._operator_loops is None else (*loops, *self._operator_loops.loops)
 
     @classmethod
     def build(
@@ -139,18 +139,18 @@ class Worker:
             watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, activity=activity, recorder=recorder
         )
         if operator_sink is not None:
-            worker._tell(operator_sink, settings, options.limits, descriptors)
+            worker._serve_operators(operator_sink, settings, options.limits, descriptors)
         if exporter is not None:
             worker._expose(exporter, settings)
         return worker
 
-    def _tell(
+    def _serve_operators(
         self, operator_sink: "OperatorSink", settings: Settings, limits: SinkLimits, descriptors: int
     ) -> None:
-        """Operators, by a client of its own, so that neither way holds up the other."""
-        from webrtc_events.operator_events.telling import Telling
+        """By another client, so that neither way holds up the other."""
+        from webrtc_events.operator_events.operator_loops import OperatorLoops
 
-        self._telling = Telling.of(
+        self._operator_loops = OperatorLoops.of(
             operator_sink,
             settings,
             self._store,
@@ -211,8 +211,8 @@ class Worker:
         reported = self._reporter.loop.join(max(_REPORT_S, until - self._clock.monotonic()))
         self._wakeups.close()
         self._sink.close()
-        if self._telling is not None:
-            self._telling.close()
+        if self._operator_loops is not None:
+            self._operator_loops.close()
         if reported:
             self._store.close()
         else:

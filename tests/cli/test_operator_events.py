@@ -11,7 +11,7 @@ from tests.cli.operators import HOSTILE
 from tests.harness.commands import Running, clean_environ, eventually, run
 from tests.harness.sinks import RecordingSink
 from tests.operator_events.conftest import Watcher
-from tests.operator_events.told import event_of
+from tests.operator_events.received import event_of
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
@@ -151,5 +151,3 @@ def test_serve_shows_them_in_its_inbox(
     assert taken["answered"] == 204
     assert taken["fault"] is None
     assert "org.webrtc-events.operator.v0.test" in json.dumps(taken)
-
-

@@ -1,4 +1,4 @@
-"""When operators are told, and how seldom."""
+"""What is reported to operators, and how seldom."""
 
 from collections.abc import Iterable
 
@@ -18,11 +18,11 @@ from webrtc_events.operator_events.conditions import (
     OpenCircuit,
 )
 from webrtc_events.operator_events.rules import (
+    BEGINNINGS_A_MINUTE,
+    BEGINNINGS_AT_ONCE,
     HOLD_MS,
     MAX_HOLD_MS,
     MAX_SINKS,
-    TOLD_A_MINUTE,
-    TOLD_AT_ONCE,
     UNSEEN_MS,
     Rules,
     changed,
@@ -43,7 +43,7 @@ class Service:
     def __init__(self) -> None:
         self.now_ms = 1_900_000_000_000
         self.state = b"{}"
-        self.told: list[Occurrence] = []
+        self.sent: list[Occurrence] = []
         self._events = OperatorEvents("/here")
 
     def see(self, seen: Observed = NOTHING, after_ms: int = 2_000) -> list[Kind]:
@@ -52,9 +52,9 @@ class Service:
         found = changed(conditions, seen, self.now_ms, RULES)
         self.state = msgspec.json.encode(conditions)
         for occurrence in found:
-            # All that is told is valid.
+            # All that is reported is valid.
             self._events.text(occurrence, self.now_ms)
-        self.told += found
+        self.sent += found
         return [occurrence.kind for occurrence in found]
 
     def pass_s(self, seconds: int, seen: Observed = NOTHING, step_s: int = 2) -> list[Kind]:
@@ -82,17 +82,17 @@ def hosts(count: int, first: int = 0) -> list[str]:
     return [f"https://h{number}.example:443" for number in range(first, first + count)]
 
 
-def test_a_circuit_is_told_once_however_many_see_it(service: Service) -> None:
+def test_a_circuit_is_reported_once_however_many_see_it(service: Service) -> None:
     assert service.see(opens(HOST)) == [Kind.CIRCUIT_OPENED]
     assert [service.see(opens(HOST), 1) for _ in range(3)] == [[], [], []]
 
 
-def test_its_end_is_told_once_it_answers_and_nobody_saw_a_failure_for_the_hold(service: Service) -> None:
+def test_its_end_is_reported_once_it_answers_and_nobody_saw_a_failure_for_the_hold(service: Service) -> None:
     service.see(opens(HOST))
     assert service.see(answers(HOST)) == []
     assert service.see(after_ms=HOLD_MS - 5_000) == []
     assert service.see(after_ms=5_000) == [Kind.RECOVERED]
-    began, over = service.told
+    began, over = service.sent
     assert (began.subject, began.data["since"]) == (over.subject, over.data["since"])
     assert over.data["reason"] == "answered"
 
@@ -115,17 +115,17 @@ def test_what_nobody_asks_any_more_ends_and_says_so(service: Service) -> None:
     service.see(opens(HOST))
     assert service.see(after_ms=UNSEEN_MS - 1) == []
     assert service.see(after_ms=1) == [Kind.RECOVERED]
-    assert service.told[-1].data["reason"] == "not_asked"
+    assert service.sent[-1].data["reason"] == "not_asked"
 
 
-def test_a_host_that_flaps_is_told_ever_more_seldom(service: Service) -> None:
+def test_a_host_that_flaps_is_reported_ever_more_seldom(service: Service) -> None:
     """Down for 10 s, up for 50 s, for a day."""
     kinds = []
     for _ in range(1440):
         kinds += service.pass_s(10, opens(HOST), 5)
         kinds += service.pass_s(50, answers(HOST), 10)
     assert len(kinds) < 30
-    # Once it stays up, that is told at last.
+    # Once it stays up, that is reported at last.
     kinds += service.pass_s(MAX_HOLD_MS // 1000 + 10, answers(HOST))
     assert kinds[-1] is Kind.RECOVERED
     assert kinds == [Kind.CIRCUIT_OPENED, Kind.RECOVERED] * (len(kinds) // 2)
@@ -139,7 +139,7 @@ def test_ten_thousand_hosts_that_flap_are_bounded_and_said_to_be(service: Servic
         kinds += service.pass_s(10, down, 5)
         kinds += service.pass_s(50, up, 50)
     beginnings = kinds.count(Kind.CIRCUIT_OPENED)
-    assert beginnings <= TOLD_AT_ONCE + TOLD_A_MINUTE * minutes
+    assert beginnings <= BEGINNINGS_AT_ONCE + BEGINNINGS_A_MINUTE * minutes
     assert kinds.count(Kind.RECOVERED) <= beginnings
     assert kinds.count(Kind.LIMITED) == 1
     assert len(service.state) < 200_000
@@ -150,17 +150,17 @@ def test_ten_thousand_hosts_that_flap_are_bounded_and_said_to_be(service: Servic
 
 def test_hosts_that_stay_away_are_bounded_too(service: Service) -> None:
     service.pass_s(3600 * 2, opens(*hosts(2 * MAX_SINKS)), 20)
-    assert [occurrence.kind for occurrence in service.told].count(Kind.CIRCUIT_OPENED) == MAX_SINKS
+    assert [occurrence.kind for occurrence in service.sent].count(Kind.CIRCUIT_OPENED) == MAX_SINKS
     assert len(service.state) < 200_000
 
 
-def test_a_failing_sink_is_told_once_with_when_it_ends(service: Service) -> None:
+def test_a_failing_sink_is_reported_once_with_when_it_ends(service: Service) -> None:
     assert service.see(failure(SinkNews.FAILING)) == [Kind.FAILING]
     assert service.see(failure(SinkNews.FAILING)) == []
     assert service.see(failure(SinkNews.FAILING, 2)) == []
-    [told] = service.told
-    assert told.data["subscriptionIds"] == ["s1"]
-    assert told.data["host"] == HOST
+    [sent] = service.sent
+    assert sent.data["subscriptionIds"] == ["s1"]
+    assert sent.data["host"] == HOST
 
 
 def test_it_is_over_when_all_that_failed_are_delivered_to(service: Service) -> None:
@@ -178,12 +178,12 @@ def test_one_end_for_a_host_that_was_open_and_failing(service: Service) -> None:
     assert service.pass_s(3600) == []
 
 
-def test_subscriptions_that_end_are_told_together_and_none_is_left_out(service: Service) -> None:
+def test_subscriptions_that_end_are_reported_together_and_none_is_left_out(service: Service) -> None:
     assert service.see(failure(SinkNews.ENDED, 1)) == [Kind.ENDED]
     for number in range(2, 50):
         assert service.see(failure(SinkNews.ENDED, number), 1) == []
     assert service.see(after_ms=60_000) == [Kind.ENDED]
-    first, then = service.told
+    first, then = service.sent
     assert (first.data["subscriptions"], then.data["subscriptions"]) == (1, 48)
     assert len(then.data["subscriptionIds"]) == 20
     assert service.pass_s(600) == []
@@ -196,8 +196,8 @@ def test_subscriptions_of_ten_thousand_hosts_that_end_at_once_are_all_counted(se
     )
     service.see(Observed(failures=failures))
     service.pass_s(120)
-    ended = [occurrence for occurrence in service.told if occurrence.kind is Kind.ENDED]
-    assert len(ended) == TOLD_AT_ONCE + 1
+    ended = [occurrence for occurrence in service.sent if occurrence.kind is Kind.ENDED]
+    assert len(ended) == BEGINNINGS_AT_ONCE + 1
     assert sum(occurrence.data["subscriptions"] for occurrence in ended) == 10_000
     assert "host" not in ended[-1].data
 
@@ -207,10 +207,10 @@ def test_the_end_of_a_subscription_does_not_say_that_its_sink_has_recovered(serv
     assert service.see(failure(SinkNews.ENDED)) == [Kind.ENDED]
     assert service.pass_s(UNSEEN_MS // 1000 - 10) == []
     assert service.pass_s(60) == [Kind.RECOVERED]
-    assert service.told[-1].data["reason"] == "not_asked"
+    assert service.sent[-1].data["reason"] == "not_asked"
 
 
-def test_dead_letters_are_told_above_their_rate_and_once_few_for_long(
+def test_dead_letters_are_reported_above_their_rate_and_once_few_for_long(
     service: Service,
 ) -> None:
     def letters(now: int, highest: int) -> Observed:
@@ -221,10 +221,10 @@ def test_dead_letters_are_told_above_their_rate_and_once_few_for_long(
     assert service.see(letters(500, 500)) == []
     assert service.see(letters(0, 61)) == []
     assert service.see(letters(0, 60)) == [Kind.DEAD_LETTERS_NORMAL]
-    assert service.told[0].data["since"] == service.told[1].data["since"]
+    assert service.sent[0].data["since"] == service.sent[1].data["since"]
 
 
-def test_the_store_is_told_to_be_full_and_to_have_room_again(service: Service) -> None:
+def test_the_store_is_reported_to_be_full_and_to_have_room_again(service: Service) -> None:
     def used(share: float) -> Observed:
         return Observed(memory=Memory("127.0.0.1:6379", int(share * 1000), 1000))
 
@@ -255,10 +255,10 @@ STEPS = st.lists(
 )
 
 
-def _pairs(told: Iterable[Occurrence]) -> None:
+def _pairs(sent: Iterable[Occurrence]) -> None:
     """Nothing begins twice without an end, and nothing ends that did not begin."""
     begun: dict[str, set[Kind]] = {}
-    for occurrence in told:
+    for occurrence in sent:
         of_host = begun.setdefault(occurrence.subject, set())
         if occurrence.kind is Kind.RECOVERED:
             assert of_host
@@ -277,7 +277,7 @@ def test_whatever_is_seen_ends_are_of_beginnings_and_all_is_valid(steps: list) -
         )
         seen = Observed(dict.fromkeys(sorted(down), JUST_NOW), frozenset(up), failures)
         service.see(seen, after_ms)
-    _pairs(service.told)
+    _pairs(service.sent)
     for _ in range(3):
         service.see(after_ms=UNSEEN_MS)
     assert all(not sink.since for sink in msgspec.json.decode(service.state, type=Conditions).sinks.values())

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from tests.harness.sinks import Answer, RecordingSink
-from tests.operator_events.told import event_of
+from tests.operator_events.received import event_of
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.settings import Settings, SettingsError
 from webrtc_events.operator_events.cloud_events import OperatorEvents
@@ -22,7 +22,7 @@ from webrtc_events.store.store import Store
 Senders = Callable[..., Sending]
 
 
-def tell(store: Store, *messages: str) -> None:
+def append_tests(store: Store, *messages: str) -> None:
     events = OperatorEvents("/here")
     for message in messages:
         occurrence = Occurrence(Kind.TEST, "operator-events", {"message": message})
@@ -45,7 +45,7 @@ def run(sending: Sending, rounds: int = 50) -> None:
 def test_events_come_in_order_with_the_token(
     store: Store, sender: Senders, operator: RecordingSink, settings: Settings
 ) -> None:
-    tell(store, *"abcdefghijklmnopqrstuvwxyz")
+    append_tests(store, *"abcdefghijklmnopqrstuvwxyz")
     run(sender(settings=dataclasses.replace(settings, operator_sink_token="t0ken")))
     assert messages(operator) == list("abcdefghijklmnopqrstuvwxyz")
     first = operator.requests[0]
@@ -60,7 +60,7 @@ def test_what_may_be_put_right_is_tried_again_and_what_follows_waits(
 ) -> None:
     operator.answer = (status, status, 204)
     activity = Activity()
-    tell(store, "a", "b")
+    append_tests(store, "a", "b")
     run(sender(activity=activity))
     assert messages(operator) == ["a", "a", "a", "b"]
     ids = [event_of(received)["id"] for received in operator.requests]
@@ -74,7 +74,7 @@ def test_what_is_never_taken_is_given_up_and_others_go_on(
 ) -> None:
     operator.answer = (status, 204)
     activity = Activity()
-    tell(store, "a", "b")
+    append_tests(store, "a", "b")
     run(sender(activity=activity))
     assert messages(operator) == ["a", "b"]
     assert (activity.operator_events["given_up"], activity.operator_events["delivered"]) == (1, 1)
@@ -86,7 +86,7 @@ def test_what_is_never_taken_is_given_up_and_others_go_on(
 def test_what_waited_for_a_day_is_given_up(
     store: Store, store_at: Callable[..., Store], sender: Senders, operator: RecordingSink
 ) -> None:
-    tell(store, "a")
+    append_tests(store, "a")
     run(sender(at=store_at(86_401)))
     assert operator.requests == []
     assert store.operator_outbox.status().given_up == 1
@@ -97,7 +97,7 @@ def test_a_sink_that_is_away_bounds_what_waits_and_the_newest_stay(
 ) -> None:
     store = Store.connect(dataclasses.replace(settings, outbox_length=16))
     try:
-        tell(store, *map(str, range(100)))
+        append_tests(store, *map(str, range(100)))
         assert store.operator_outbox.status().waiting == 16
         run(sender(at=store))
         assert messages(operator) == [str(number) for number in range(84, 100)]
@@ -108,7 +108,7 @@ def test_a_sink_that_is_away_bounds_what_waits_and_the_newest_stay(
 def test_another_sink_in_the_settings_gets_what_waited(
     store: Store, sender: Senders, operator: RecordingSink, settings: Settings
 ) -> None:
-    tell(store, "a")
+    append_tests(store, "a")
     operator.answer = lambda received: Answer(500 if received.path == "/operators" else 204)
     assert not sender().step()
     moved = dataclasses.replace(settings, operator_sink=operator.url_of("/new"))
@@ -123,7 +123,7 @@ def test_what_is_no_valid_event_is_not_sent(
     store: Store, sender: Senders, operator: RecordingSink, payload: str
 ) -> None:
     store.operator_outbox.append(payload)
-    tell(store, "b")
+    append_tests(store, "b")
     run(sender())
     assert messages(operator) == ["b"]
 
@@ -131,7 +131,7 @@ def test_what_is_no_valid_event_is_not_sent(
 def test_a_damaged_entry_does_not_hold_up_the_others(
     store: Store, sender: Senders, operator: RecordingSink, raw_store: "redis.Redis"
 ) -> None:
-    tell(store, "a", "b")
+    append_tests(store, "a", "b")
     raw_store.lset(OPERATOR.outbox("operator"), 0, "damaged")
     run(sender())
     assert messages(operator) == ["b"]
@@ -140,7 +140,7 @@ def test_a_damaged_entry_does_not_hold_up_the_others(
 def test_a_lease_keeps_others_out_and_runs_out(
     store: Store, store_at: Callable[..., Store], sender: Senders, operator: RecordingSink
 ) -> None:
-    tell(store, "a")
+    append_tests(store, "a")
     claim, _ = store.operator_outbox.claim()
     assert claim is not None
     assert not sender().step()
@@ -158,7 +158,7 @@ def test_attempts_are_kept_and_logged_without_the_token(
 ) -> None:
     caplog.set_level(logging.INFO)
     operator.answer = (401, 204)
-    tell(store, "a")
+    append_tests(store, "a")
     run(sender(settings=dataclasses.replace(settings, operator_sink_token="s3cret")))
     first, second = store.operator_outbox.status().attempts
     assert (first["status"], first["outcome"], first["reason"]) == (401, "retry", "http_401")

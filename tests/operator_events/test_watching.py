@@ -11,7 +11,7 @@ from tests.conftest import contents
 from tests.harness.builders import created
 from tests.harness.sinks import RecordingSink
 from tests.operator_events.conftest import Watcher
-from tests.operator_events.told import event_of, kinds
+from tests.operator_events.received import event_of, kinds
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.operator_events.sending import Sending
@@ -36,7 +36,7 @@ def sent(sender: Senders, operator: RecordingSink, **more: Any) -> list[str]:
     return kinds(operator.requests)
 
 
-def test_many_workers_that_see_the_same_at_once_tell_it_once(
+def test_many_workers_that_see_the_same_at_once_report_it_once(
     store_at: Callable[..., Store], watcher: Watchers, sender: Senders, operator: RecordingSink
 ) -> None:
     watchers = [watcher(store_at(0)) for _ in range(8)]
@@ -74,7 +74,7 @@ def test_a_worker_that_begins_later_notices_that_the_host_answers(
     assert sent(sender, operator) == ["sink-circuit-opened", "sink-recovered"]
 
 
-def test_what_the_store_did_not_take_is_told_later(
+def test_what_the_store_did_not_take_is_reported_later(
     store: Store,
     watcher: Watchers,
     sender: Senders,
@@ -132,7 +132,7 @@ def test_a_store_above_its_watermark_still_takes_what_says_so(
         assert sent(sender, operator) == ["store-above-watermark"]
         raw_store.config_set("maxmemory", 0)
         watcher().step()
-        # Without a limit there is no watermark, and nothing to tell of it.
+        # Without a limit there is no watermark, and nothing to report of it.
         assert kinds(operator.requests) == ["store-above-watermark"]
         raw_store.config_set("maxmemory", 4 * node["used_memory"])
         watcher().step()

@@ -1,4 +1,4 @@
-"""A worker tells operators by the same way out as it delivers: certificates, signatures, proxy, limits."""
+"""A worker reports by the same way out as it delivers: certificates, signatures, proxy, limits."""
 
 import dataclasses
 import logging
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.harness.builders import append, created, invitation
 from tests.harness.proxies import ConnectProxy
 from tests.harness.sinks import RecordingSink
-from tests.operator_events.told import event_of, kinds
+from tests.operator_events.received import event_of, kinds
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings, SettingsError
 from webrtc_events.operator_events.testing import append_test
@@ -80,7 +80,7 @@ def test_a_sink_of_operators_that_hangs_holds_up_no_notification(
 def test_without_the_setting_nothing_of_it_runs(environ: dict[str, str], store: Store) -> None:
     without = {name: value for name, value in environ.items() if "OPERATOR" not in name}
     with working(without) as worker:
-        assert worker._telling is None
+        assert worker._operator_loops is None
     assert store.operator_outbox.conditions().version == 0
 
 
@@ -90,7 +90,7 @@ def test_a_sink_that_no_sink_may_be_keeps_the_worker_from_starting(environ: dict
         Worker.build(Settings.from_environ(wrong), SystemClock())
 
 
-def test_a_circuit_that_opens_is_told_and_the_log_has_no_token(
+def test_a_circuit_that_opens_is_reported_and_the_log_has_no_token(
     environ: dict[str, str], store: Store, operator: RecordingSink, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""Real workers tell a real sink of operators what happens to real sinks."""
+"""Real workers report to a real sink of operators what happens to real sinks."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 from tests.harness.builders import append, created, invitation
 from tests.harness.commands import Running, eventually, start
 from tests.harness.sinks import Answer, RecordingSink
-from tests.operator_events.told import event_of, kinds
+from tests.operator_events.received import event_of, kinds
 from webrtc_events.core.settings import Settings
 from webrtc_events.operator_events.cloud_events import OperatorEvents
 from webrtc_events.operator_events.conditions import Kind, Occurrence
@@ -56,7 +56,7 @@ def workers(
     return begin
 
 
-def test_three_workers_tell_of_a_host_once_and_of_its_return_once(
+def test_three_workers_report_a_host_once_and_its_return_once(
     workers: Workers, store: Store, sink: RecordingSink, operator: RecordingSink
 ) -> None:
     for number in range(9):
@@ -87,7 +87,7 @@ def test_three_workers_tell_of_a_host_once_and_of_its_return_once(
     assert kinds(operator.requests) == ["sink-circuit-opened", "sink-recovered"]
 
 
-def test_a_sink_that_fails_is_told_at_half_of_its_time_and_its_end_too(
+def test_a_sink_that_fails_is_reported_at_half_of_its_time_and_its_end_too(
     workers: Workers, store: Store, sink: RecordingSink, operator: RecordingSink, settings: Settings
 ) -> None:
     made = created(store, sink=sink.url_of("/inbox"))

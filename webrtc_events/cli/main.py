@@ -48,7 +48,7 @@ def main() -> None:
       webrtc-events sinks             hosts of sinks, and what waits for them: list, show
       webrtc-events dead-letters      events that were given up: list, show, redeliver, export, purge
       webrtc-events damaged           records that cannot be read: list, show, drop, repair
-      webrtc-events operator-events   tries the operator's own sink, shows what it is told: test, show
+      webrtc-events operator-events   the operator's own sink: test, show
       webrtc-events settings          shows or checks the settings, and where each comes from
       webrtc-events new-key           prints a key for WEBRTC_EVENTS_SECRET_KEY
       webrtc-events rotate-key        seals stored credentials with a new key

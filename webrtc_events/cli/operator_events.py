@@ -1,4 +1,4 @@
-"""`webrtc-events operator-events`: whether the operator's own sink is told, and what it is told of."""
+"""`webrtc-events operator-events`: tries the operator's own sink, and shows what was reported to it."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ _UNSET: Final = (
 
 @click.group("operator-events")
 def operator_events() -> None:
-    """Try the operator's own sink, and show what it is told of.
+    """Try the operator's own sink, and show what was reported to it.
 
     Workers send it CloudEvents when a sink of a subscriber fails and when it is back, when dead letters
     are many, and when the store is full; see docs/operations/operator-events.md.
@@ -113,7 +113,7 @@ def _result(attempt: Mapping[str, Any]) -> str:
 @config_option
 @handle_cli_errors
 def show(as_json: bool) -> None:
-    """Show what the sink has been told of and is not over, what waits for it, and the latest attempts.
+    """Show what was reported and is not over, what waits for it, and the latest attempts.
 
     \b
     Examples:
@@ -155,8 +155,8 @@ def _conditions(kept: "Conditions") -> Iterator[dict[str, Any]]:
     from webrtc_events.core.clock import format_time
 
     for host, sink in kept.sinks.items():
-        told = {"sink-circuit-opened": sink.opened, "sink-failing": sink.told_failing}
-        for kind in [kind for kind, is_told in told.items() if is_told and sink.since]:
+        reported = {"sink-circuit-opened": sink.opened, "sink-failing": sink.failing_sent}
+        for kind in [kind for kind, is_reported in reported.items() if is_reported and sink.since]:
             count = len(sink.failing) if kind == "sink-failing" else None
             yield {"type": kind, "subject": host, "since": format_time(sink.since), "subscriptions": count}
     others = {
@@ -186,7 +186,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         names = ("since", "type", "subject", "subscriptions")
         yield from table(_HEADS, ([found[name] for name in names] for found in document["conditions"]))
     else:
-        yield "Nothing is wrong that it has been told of."
+        yield "Nothing that was reported is still wrong."
     if document["attempts"]:
         yield ""
         rows = (

@@ -179,7 +179,7 @@ class SinkAlertsLimited(TypedDict):
 
 class EventSinkAlertsLimited(OperatorEvent):
     """
-    More hosts change than are told one by one: others are not told until this is over.
+    More hosts change than are reported one by one: others are not reported until this is over.
     """
 
     data: SinkAlertsLimited
@@ -198,7 +198,7 @@ class SinkAlertsResumed(TypedDict):
 
 class EventSinkAlertsResumed(OperatorEvent):
     """
-    Each host that changes is told again.
+    Each host that changes is reported again.
     """
 
     data: SinkAlertsResumed

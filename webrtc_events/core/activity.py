@@ -51,7 +51,7 @@ class Activity:
     - `ended`: subscriptions that are over: their last notification is settled.
     - `leases_lost`: claims that were settled too late: another worker has them.
     - `operator_events`: what became of events for operators: `written`, `delivered`, `retried`, `given_up`.
-      They count nowhere else: the sink of operators is no subscriber's. They grow by `tell` alone.
+      They count nowhere else: the sink of operators is no subscriber's. They grow by `count_operator_events`.
     - `delivery_s`: how long it took from the moment at which an event was accepted until its sink took it.
     - `attempt_s`: how long requests to sinks took, however they ended.
     """
@@ -88,7 +88,7 @@ class Activity:
         with self._lock:
             self.drops[reason] += count
 
-    def tell(self, outcome: str, count: int = 1) -> None:
+    def count_operator_events(self, outcome: str, count: int = 1) -> None:
         """Of events for operators. May be called by any thread."""
         with self._lock:
             self.operator_events[outcome] += count

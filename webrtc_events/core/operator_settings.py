@@ -1,4 +1,4 @@
-"""The settings of what operators are told, and by which sink."""
+"""The settings of what is reported to operators, and to which sink."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ class OperatorSettings:
     """A part of `Settings`."""
 
     operator_sink: str | None = _setting(
-        read.https_url, "", "https URL of the operator's own sink, which is told what is wrong"
+        read.https_url, "", "https URL of the operator's own sink, which gets what is wrong as events"
     )
     operator_sink_token: str | None = _setting(
         read.bearer_token, "", "bearer token that the operator's sink is shown", secret=True
     )
     operator_dead_letters_a_minute: int = _setting(
-        read.count(0), "60", "dead letters a minute above which the operator is told; 0: never"
+        read.count(0), "60", "dead letters a minute above which an event says so; 0: never"
     )
 
     def contradictions_of_operators(self, texts: SettingTexts) -> Iterator[str]:

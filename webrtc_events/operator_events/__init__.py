@@ -1,1 +1,1 @@
-"""What operators are told of: conditions with a beginning and an end, as CloudEvents to a sink of theirs."""
+"""What is reported to operators: conditions with a beginning and an end, as CloudEvents to their sink."""

@@ -1,4 +1,4 @@
-"""The conditions that operators are told of, as they are kept in the store, and what is seen of them."""
+"""The conditions that are reported to operators, as the store keeps them, and what workers see of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class Kind(StrEnum):
 class SinkCondition(msgspec.Struct, omit_defaults=True):
     """Of one host. Moments are ms of the store's time, 0 for never.
 
-    `since`: when it began; 0: nothing is wrong at the moment. `opened`, `told_failing`: what was told of it.
+    `since`: when it began; 0: nothing is wrong at the moment. `opened`, `failing_sent`: what was reported.
     `open_seen`: when a request to it last failed with its circuit open. `answered`: when it answered after.
     `failing`: the subscriptions that fail for long, with when that was last seen; `more`: there are others,
     last seen then. `recovered`: when it last did. `flaps`: how often it was back and away again of late.
@@ -53,7 +53,7 @@ class SinkCondition(msgspec.Struct, omit_defaults=True):
 
     since: int = 0
     opened: bool = False
-    told_failing: bool = False
+    failing_sent: bool = False
     open_seen: int = 0
     answered: int = 0
     failing: dict[str, int] = {}
@@ -63,7 +63,7 @@ class SinkCondition(msgspec.Struct, omit_defaults=True):
 
 
 class Ended(msgspec.Struct, omit_defaults=True):
-    """Subscriptions that ended at a host and are told together, at `due`; `since`: of the first of them."""
+    """Subscriptions that ended at a host and are reported together, at `due`; `since`: of the first."""
 
     due: int
     since: int = 0
@@ -72,10 +72,10 @@ class Ended(msgspec.Struct, omit_defaults=True):
 
 
 class Conditions(msgspec.Struct, omit_defaults=True):
-    """All that is kept. `sinks` and `ended` are by host; '' has what ended at hosts that are not told.
+    """All that is kept. `sinks` and `ended` are by host; '' has what ended at hosts that are not reported.
 
-    `tokens`: how many beginnings may be told at once, as of `counted`. `limited`: since when some are not
-    told, `limited_seen`: when that was so last. `dead_letters`, `full`: since when that is wrong.
+    `tokens`: how many beginnings may be reported at once, as of `counted`. `limited`: since when some are not
+    reported, `limited_seen`: when that was so last. `dead_letters`, `full`: since when that is wrong.
     """
 
     sinks: dict[str, SinkCondition] = {}
@@ -130,7 +130,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """What is to be told. `data`: without who reports it."""
+    """What is to be reported. `data`: without who reports it."""
 
     kind: Kind
     subject: str

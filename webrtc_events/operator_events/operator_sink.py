@@ -19,7 +19,7 @@ class OperatorSink:
 
     @classmethod
     def of(cls, settings: Settings) -> Self | None:
-        """None: operators are told nothing.
+        """None: nothing is reported.
 
         Raises:
             SettingsError: no sink may have this URL.

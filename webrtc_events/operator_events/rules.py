@@ -1,4 +1,4 @@
-"""When operators are told of a beginning and of an end, and how seldom. Pure.
+"""When a beginning and an end are reported to operators, and how seldom. Pure.
 
 | condition | begins | ends |
 | --- | --- | --- |
@@ -8,9 +8,9 @@
 | the store is full | a node is above its watermark | all are below it by a twentieth |
 
 The hold is 30 s, and doubles with each time that the host was back and away again within an hour, up to 15
-minutes. What nobody has seen for 15 minutes ends too. What begins at hosts is told one by one up to a rate;
-beyond it that some are not told is an event, and so is its end. Subscriptions that end are all told, those of
-a host at most once a minute.
+minutes. What nobody has seen for 15 minutes ends too. What begins at hosts is reported one by one up to a
+rate; beyond it that some are not reported is an event, and so is its end. Subscriptions that end are all
+reported, those of a host at most once a minute.
 
 Moments are ms of the store's time.
 """
@@ -35,7 +35,15 @@ from webrtc_events.operator_events.conditions import (
 )
 from webrtc_events.store.long_failures import LongFailure, SinkNews
 
-__all__ = ["HOLD_MS", "MAX_SINKS", "TOLD_AT_ONCE", "TOLD_A_MINUTE", "UNSEEN_MS", "Rules", "changed"]
+__all__ = [
+    "BEGINNINGS_AT_ONCE",
+    "BEGINNINGS_A_MINUTE",
+    "HOLD_MS",
+    "MAX_SINKS",
+    "UNSEEN_MS",
+    "Rules",
+    "changed",
+]
 
 HOLD_MS: Final = 30_000
 """For so long no worker must have seen a failure. A circuit that is open has a probe every 15 s."""
@@ -44,8 +52,8 @@ MAX_HOLD_MS: Final = 900_000
 UNSEEN_MS: Final = 900_000
 """What fails is tried again every minute at least."""
 
-TOLD_AT_ONCE: Final = 20
-TOLD_A_MINUTE: Final = 10
+BEGINNINGS_AT_ONCE: Final = 20
+BEGINNINGS_A_MINUTE: Final = 10
 MAX_SINKS: Final = 500
 """Hosts of which something is kept: every worker reads it every few seconds."""
 
@@ -71,7 +79,7 @@ class Rules:
 
 
 def changed(conditions: Conditions, seen: Observed, now_ms: int, rules: Rules) -> list[Occurrence]:
-    """Changes the conditions by what is seen. Returns what is to be told of that, in order."""
+    """Changes the conditions by what is seen. Returns what is to be reported of that, in order."""
     return [*_Change(conditions, now_ms, rules).by(seen)]
 
 
@@ -84,10 +92,10 @@ class _Change:
     def by(self, seen: Observed) -> Iterator[Occurrence]:
         kept = self._kept
         if kept.counted:
-            refilled = kept.tokens + (self._now - kept.counted) * TOLD_A_MINUTE / _MINUTE_MS
-            tokens = max(0.0, min(TOLD_AT_ONCE, refilled))
+            refilled = kept.tokens + (self._now - kept.counted) * BEGINNINGS_A_MINUTE / _MINUTE_MS
+            tokens = max(0.0, min(BEGINNINGS_AT_ONCE, refilled))
         else:
-            tokens = TOLD_AT_ONCE
+            tokens = BEGINNINGS_AT_ONCE
         self._tokens = tokens
         for host, circuit in seen.open.items():
             yield from self._open(host, circuit)
@@ -100,7 +108,7 @@ class _Change:
         for host in list(kept.sinks):
             yield from self._recover(host, kept.sinks[host])
         for host in list(kept.ended):
-            yield from self._tell_ended(host, kept.ended[host])
+            yield from self._send_ended(host, kept.ended[host])
         yield from self._resume()
         yield from self._dead_letters(seen)
         yield from self._memory(seen.memory)
@@ -112,8 +120,8 @@ class _Change:
             if failed < self._now - HOLD_MS and (sink is None or not sink.since):
                 # Another worker knows better.
                 return
-            told = yield from self._begin(host)
-            if not told:
+            may_say = yield from self._begin(host)
+            if not may_say:
                 return
             sink = self._begun(host, self._now - circuit.since_ms)
             sink.opened = True
@@ -132,7 +140,7 @@ class _Change:
         return sink
 
     def _begin(self, host: str) -> Generator[Occurrence, None, bool]:
-        """Returns whether something that begins at the host may be told."""
+        """Returns whether something that begins at the host may be reported."""
         kept = self._kept
         if self._tokens >= 1 and (host in kept.sinks or len(kept.sinks) < MAX_SINKS):
             self._tokens -= 1
@@ -149,13 +157,13 @@ class _Change:
         try:
             host = host_of(failure.sink)
         except ValueError:
-            # A damaged record, which is told of elsewhere.
+            # A damaged record, which is reported elsewhere.
             return
         sink = self._kept.sinks.get(host)
         match failure.news:
             case SinkNews.ENDED:
                 yield from self._end(host, failure)
-                if sink is not None and sink.told_failing:
+                if sink is not None and sink.failing_sent:
                     self._see(sink, failure)
             case SinkNews.DELIVERED:
                 if sink is not None and sink.failing.pop(failure.subscription_id, None) is not None:
@@ -164,12 +172,12 @@ class _Change:
                 yield from self._fail(host, sink, failure)
 
     def _fail(self, host: str, sink: SinkCondition | None, failure: LongFailure) -> Iterator[Occurrence]:
-        if sink is None or not sink.told_failing:
-            told = yield from self._begin(host)
-            if not told:
+        if sink is None or not sink.failing_sent:
+            may_say = yield from self._begin(host)
+            if not may_say:
                 return
             sink = self._begun(host, failure.since_ms)
-            sink.told_failing = True
+            sink.failing_sent = True
             yield Occurrence(Kind.FAILING, host, self._failing(host, sink, failure))
         self._see(sink, failure)
 
@@ -209,15 +217,15 @@ class _Change:
     def _end(self, host: str, failure: LongFailure) -> Iterator[Occurrence]:
         ended = self._kept.ended.get(host)
         if ended is None:
-            told = yield from self._begin(host)
-            ended = Ended(self._now) if told else Ended(self._now + _ENDED_EVERY_MS)
-            ended = self._kept.ended.setdefault(host if told else "", ended)
+            may_say = yield from self._begin(host)
+            ended = Ended(self._now) if may_say else Ended(self._now + _ENDED_EVERY_MS)
+            ended = self._kept.ended.setdefault(host if may_say else "", ended)
         ended.since = min(ended.since or failure.since_ms, failure.since_ms)
         ended.count += 1
         if len(ended.ids) < MAX_IDS:
             ended.ids = [*ended.ids, failure.subscription_id]
 
-    def _tell_ended(self, host: str, ended: Ended) -> Iterator[Occurrence]:
+    def _send_ended(self, host: str, ended: Ended) -> Iterator[Occurrence]:
         if self._now < ended.due:
             return
         if not ended.count:
@@ -238,7 +246,9 @@ class _Change:
             kept.limited = kept.limited_seen = 0
 
     def _limit(self, kind: Kind) -> Occurrence:
-        return Occurrence(kind, "sinks", {"since": format_time(self._kept.limited), "limit": TOLD_A_MINUTE})
+        return Occurrence(
+            kind, "sinks", {"since": format_time(self._kept.limited), "limit": BEGINNINGS_A_MINUTE}
+        )
 
     def _dead_letters(self, seen: Observed) -> Iterator[Occurrence]:
         kept, counts, threshold = self._kept, seen.dead_letters, self._rules.dead_letters_a_minute

@@ -1,4 +1,4 @@
-"""Sends what operators are told to their sink: one after the other, claimed, retried and settled as any."""
+"""Sends the events for operators to their sink: one after the other, claimed, retried, settled as any."""
 
 import logging
 from collections.abc import Callable
@@ -91,7 +91,7 @@ class Sending:
             return False
         asked_s = self._clock.monotonic()
         claim, given_up = self._outbox.claim()
-        self._activity.tell("given_up", given_up)
+        self._activity.count_operator_events("given_up", given_up)
         if claim is None:
             return False
         settlement = self._worked_off(claim, asked_s)
@@ -115,13 +115,13 @@ class Sending:
             match outcome:
                 case Drop(reason, detail):
                     dead.append(DroppedEvent(item.number, reason, detail))
-                    self._activity.tell("given_up")
+                    self._activity.count_operator_events("given_up")
                 case Retry(delay_ms):
                     retry = ScheduledRetry(delay_ms, attempt, item.number)
-                    self._activity.tell("retried")
+                    self._activity.count_operator_events("retried")
                     break
                 case _:
-                    self._activity.tell("delivered")
+                    self._activity.count_operator_events("delivered")
             through = item.number
         return Settlement(claim, through, tuple(dead), tuple(records), retry)
 

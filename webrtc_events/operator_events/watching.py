@@ -71,9 +71,9 @@ class Watching:
         self._now_s = clock.monotonic
         self._watermark = watermark
         self._failures: list[LongFailure] = []
-        # Of hosts of which something was told: how many answers they had given here at the last look.
+        # Of hosts of which something was reported: how many answers they had given here at the last look.
         self._answers: dict[str, int] | None = None
-        self._told: list[str] = []
+        self._watched: list[str] = []
         self._next_look_s = float("-inf")
         store.connection.long_failures.keep()
 
@@ -91,33 +91,35 @@ class Watching:
         for _ in range(_ATTEMPTS):
             kept = self._store.operator_outbox.conditions()
             conditions = read_conditions(kept)
-            told = changed(conditions, seen, kept.now_ms, self._rules)
-            if self._written(kept, conditions, told):
+            occurrences = changed(conditions, seen, kept.now_ms, self._rules)
+            if self._written(kept, conditions, occurrences):
                 self._failures.clear()
                 self._note(conditions)
                 return
         # Others were faster each time. What is seen is seen again, and what is not waits for the next round.
-        log.debug("what operators are told of is changed by others all the time")
+        log.debug("what is reported to operators is changed by others all the time")
 
-    def _written(self, kept: KeptConditions, conditions: Conditions, told: Sequence[Occurrence]) -> bool:
+    def _written(
+        self, kept: KeptConditions, conditions: Conditions, occurrences: Sequence[Occurrence]
+    ) -> bool:
         state = msgspec.json.encode(conditions).decode()
-        if not told and state == (kept.state or "{}"):
+        if not occurrences and state == (kept.state or "{}"):
             return True
-        texts = [self._events.text(occurrence, kept.now_ms) for occurrence in told]
+        texts = [self._events.text(occurrence, kept.now_ms) for occurrence in occurrences]
         given_up = self._store.operator_outbox.write(kept.version, state, texts)
         if given_up is None:
             return False
-        self._activity.tell("written", len(told))
-        self._activity.tell("given_up", given_up)
-        for occurrence in told:
-            log.warning("operators are told type=%s subject=%s", occurrence.kind, occurrence.subject)
+        self._activity.count_operator_events("written", len(occurrences))
+        self._activity.count_operator_events("given_up", given_up)
+        for occurrence in occurrences:
+            log.warning("reported to operators type=%s subject=%s", occurrence.kind, occurrence.subject)
         return True
 
     def _note(self, conditions: Conditions) -> None:
         """From when on answers of hosts count."""
-        self._told = [host for host, sink in conditions.sinks.items() if sink.since]
+        self._watched = [host for host, sink in conditions.sinks.items() if sink.since]
         former = self._answers or {}
-        self._answers = {host: former.get(host, self._hosts.answers(host)) for host in self._told}
+        self._answers = {host: former.get(host, self._hosts.answers(host)) for host in self._watched}
 
     def _look(self) -> Observed:
         now_s = self._now_s()
@@ -145,7 +147,7 @@ class Watching:
 
     def _answering(self) -> Sequence[str]:
         found = []
-        for host in self._told:
+        for host in self._watched:
             answers = self._hosts.answers(host)
             if self._answers is not None and answers not in (0, self._answers[host]):
                 found.append(host)
@@ -167,11 +169,11 @@ class Watching:
 
 
 def read_conditions(kept: KeptConditions) -> Conditions:
-    """What cannot be read is as good as none: what is still so is told again."""
+    """What cannot be read is as good as none: what is still so is reported again."""
     if not kept.state:
         return Conditions()
     try:
         return _decode(kept.state)
     except (msgspec.MsgspecError, UnicodeError):
-        log.exception("the conditions that operators were told of cannot be read, and are made anew")
+        log.exception("the conditions that were reported to operators cannot be read, and are made anew")
         return Conditions()

@@ -193,7 +193,7 @@ class Partition:
 
 
 class _OperatorPartition(Partition):
-    """What operators are told waits beside the partitions of subscriptions (operator_outbox.py).
+    """What is reported to operators waits beside the partitions of subscriptions (operator_outbox.py).
 
     No pattern that finds their keys finds these.
     """
@@ -209,7 +209,7 @@ OPERATOR = _OperatorPartition()
 """No event of a client is here, and nobody looks here but whoever serves operators."""
 
 OPERATOR_CONDITIONS = f"{OPERATOR.tag}:conditions"
-"""hash with TTL: the conditions that operators were told of, and their version."""
+"""hash with TTL: the conditions that were reported to operators, and their version."""
 
 SWEEPER_TURN = "sweeper-turn"
 """string with TTL: whose turn it is to look what time does. A hint."""

@@ -1,4 +1,4 @@
-"""What operators are told: the conditions that have begun, and an outbox of events, in a partition for both.
+"""What is reported to operators: the conditions that have begun, and an outbox of events.
 
 It is none of those that subscriptions are in, so nothing that goes through these meets it: no list, quota,
 erasure or key rotation, and no worker of a release that knows nothing of it. Its scripts are those of every

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Writes the conditions that operators are told of, with the events that follow from the change, if nobody else has
+-- Writes the conditions that are reported to operators, with the events that follow from the change, if nobody else has
 --   changed them meanwhile. So of several workers that see the same, one says it.
 -- It takes no notice of the watermark: that the store is above it must still be said. Its outbox is bounded as any.
 -- KEYS: 1 the hash of the conditions

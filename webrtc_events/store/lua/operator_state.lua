@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- What is known of the conditions that operators are told of.
+-- What is known of the conditions that are reported to operators.
 -- KEYS: 1 the hash of the conditions
 -- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 for how long they are kept from now on, ms
 -- Returns {now, version, state or ''}; version 0: there are none.

@@ -1,4 +1,4 @@
-"""Tells operators: the two threads of a worker that do so, built from its parts."""
+"""The two threads of a worker that report to operators, built from its parts."""
 
 from random import random
 from typing import Any, Self
@@ -17,10 +17,10 @@ from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.signing import RequestSigner
 from webrtc_events.store.store import Store
 
-__all__ = ["Telling"]
+__all__ = ["OperatorLoops"]
 
 
-class Telling:
+class OperatorLoops:
     """`loops` are to be started, and stopped before `close`, which is before the store is closed."""
 
     def __init__(self, watching: Watching, sending: Sending) -> None:
