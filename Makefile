@@ -179,6 +179,7 @@ types: $(CHECKS)
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/webrtc-events.yaml --output webrtc_events/contract/webrtc_events_types.py
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/network-events.yaml --output webrtc_events/contract/network_events_types.py
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/channels.yaml --output webrtc_events/contract/channels_types.py
+	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/operator-events.yaml --output webrtc_events/contract/operator_events_types.py
 
 clean:
 	rm -rf $(VENV) $(SDKS)/node_modules $(GENERATED)/node_modules $(BULLMQ)/node_modules mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox

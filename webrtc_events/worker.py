@@ -33,6 +33,8 @@ from webrtc_events.store.sweeper import Sweeper
 from webrtc_events.store.trace_recorder import TraceRecorder
 
 if TYPE_CHECKING:
+    from webrtc_events.operator_events.operator_loops import OperatorLoops
+    from webrtc_events.operator_events.operator_sink import OperatorSink
     from webrtc_events.sinks.client_certificates import ClientCertificates
     from webrtc_events.telemetry.exporter import Exporter
     from webrtc_events.telemetry.tracing import Tracing
@@ -85,12 +87,15 @@ class Worker:
         )
         self._activity = activity
         self._figures: StoreFigures | None = None
+        self._operator_loops: OperatorLoops | None = None
 
     @property
     def _loops(self) -> tuple[Loop, ...]:
         """In the order in which they start and stop."""
+        loops: tuple[Loop, ...]
         loops = self._listener, self._dispatcher_loop, self._sweeper_loop, self.watch.loop, self._free_memory
-        return loops if self._figures is None else (*loops, self._figures.loop)
+        loops += () if self._figures is None else (self._figures.loop,)
+        return loops if self._operator_loops is None else (*loops, *self._operator_loops.loops)
 
     @classmethod
     def build(
@@ -112,6 +117,8 @@ class Worker:
         """
         mask_logs(Masking.of(settings))
         _log_strict(settings)
+        # First: nothing is opened yet.
+        operator_sink = _operator_sink(settings)
         descriptors = raise_descriptor_limit()
         options = options or DispatcherOptions.of(settings, descriptors)
         watch = StoreWatch.connect(settings, clock, store_options)
@@ -134,9 +141,29 @@ class Worker:
         worker = cls(
             watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, activity=activity, recorder=recorder
         )
+        if operator_sink is not None:
+            worker._serve_operators(operator_sink, settings, options.limits, descriptors)
         if exporter is not None:
             worker._expose(exporter, settings, tracing)
         return worker
+
+    def _serve_operators(
+        self, operator_sink: "OperatorSink", settings: Settings, limits: SinkLimits, descriptors: int
+    ) -> None:
+        """By another client, so that neither way holds up the other."""
+        from webrtc_events.operator_events.operator_loops import OperatorLoops
+
+        self._operator_loops = OperatorLoops.of(
+            operator_sink,
+            settings,
+            self._store,
+            self._dispatcher.hosts,
+            self._activity,
+            self._clock,
+            exchange_ms=limits.total_ms,
+            client=_sink_client(settings, self._clock, limits, descriptors),
+            signer=_signer(settings, self._clock),
+        )
 
     def _expose(self, exporter: "Exporter", settings: Settings, tracing: "Tracing | None") -> None:
         from webrtc_events.telemetry import sources
@@ -188,6 +215,8 @@ class Worker:
         reported = self._reporter.loop.join(max(_REPORT_S, until - self._clock.monotonic()))
         self._wakeups.close()
         self._sink.close()
+        if self._operator_loops is not None:
+            self._operator_loops.close()
         if reported:
             self._store.close()
         else:
@@ -232,6 +261,19 @@ class Worker:
 
     def _sweep(self) -> None:
         self._sweeper_loop.pause(self._sweeper.step())
+
+
+def _operator_sink(settings: Settings) -> "OperatorSink | None":
+    """None: this deployment has none, and the worker does not load what it would need for it.
+
+    Raises:
+        SettingsError: no sink may have its URL.
+    """
+    if settings.operator_sink is None:
+        return None
+    from webrtc_events.operator_events.operator_sink import OperatorSink
+
+    return OperatorSink.of(settings)
 
 
 def _sink_client(settings: Settings, clock: Clock, limits: SinkLimits, descriptors: int) -> SinkClient[Any]:

@@ -12,6 +12,7 @@ from webrtc_events.cli.doctor.command import doctor
 from webrtc_events.cli.listening import forward, listen
 from webrtc_events.cli.local import demo, publish, serve, sink, token
 from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
+from webrtc_events.cli.operator_events import operator_events
 from webrtc_events.cli.sessions import sessions
 from webrtc_events.cli.settings import settings
 from webrtc_events.cli.simulate import simulate
@@ -47,6 +48,7 @@ def main() -> None:
       webrtc-events sinks             hosts of sinks, and what waits for them: list, show
       webrtc-events dead-letters      events that were given up: list, show, redeliver, export, purge
       webrtc-events damaged           records that cannot be read: list, show, drop, repair
+      webrtc-events operator-events   the operator's own sink: test, show
       webrtc-events settings          shows or checks the settings, and where each comes from
       webrtc-events new-key           prints a key for WEBRTC_EVENTS_SECRET_KEY
       webrtc-events rotate-key        seals stored credentials with a new key
@@ -81,6 +83,7 @@ for command in (
     sinks,
     dead_letters,
     damaged,
+    operator_events,
     settings,
     doctor,
     bench,

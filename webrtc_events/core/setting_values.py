@@ -24,6 +24,7 @@ __all__ = [
     "PrivateKey",
     "apis",
     "base_path",
+    "bearer_token",
     "channels_url",
     "choice",
     "console_url",
@@ -33,6 +34,7 @@ __all__ = [
     "file",
     "flag",
     "host_port",
+    "https_url",
     "networks",
     "openid_url",
     "origins",
@@ -129,6 +131,22 @@ def channels_url(raw: str) -> str:
     return raw
 
 
+def https_url(raw: str) -> str:
+    """An absolute https URL; sinks/sink_url.py says more of those that may be sinks."""
+    parts = urlsplit(raw)
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or parts.fragment:
+        # An `@` may stand behind a password.
+        raise ValueError("must be an https URL without a user and a fragment")
+    return raw
+
+
+def bearer_token(raw: str) -> str:
+    """As it stands behind `Bearer`. Source: RFC 6750, 2.1."""
+    if not _BEARER_TOKEN.fullmatch(raw):
+        raise ValueError("must be letters, digits and -._~+/ only, with = at the end")
+    return raw
+
+
 def origins(raw: str) -> frozenset[str]:
     """Web origins, as browsers send them; of loopback hosts the port may be `*`."""
     found = frozenset(part.strip() for part in raw.split(",") if part.strip())
@@ -147,6 +165,7 @@ _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _OWN_PATHS = frozenset(
     {"webrtc-events", "network", "channels", "healthz", "readyz", "metrics", "console", "issuer", "softphone"}
 )
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*")
 _CHANNELS_URL = re.compile(r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(
     r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?|https?://(localhost|127\.0\.0\.1|\[::1\]):\*"

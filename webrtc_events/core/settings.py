@@ -17,6 +17,7 @@ from webrtc_events.core.egress_proxy import (
     parse_proxy_url,
 )
 from webrtc_events.core.model import EventType
+from webrtc_events.core.operator_settings import OperatorSettings
 from webrtc_events.core.port_set import PortSet
 from webrtc_events.core.setting_fields import SettingsError, variable_of
 from webrtc_events.core.setting_fields import setting as _setting
@@ -39,7 +40,7 @@ LEAST_WORKER_BYTES = 1_048_576
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(TraceSettings):
+class Settings(OperatorSettings, TraceSettings):
     """What a deployment decides: each field is an environment variable, and a key of the file of settings."""
 
     redis_url: StoreUrl = _setting(
@@ -381,6 +382,7 @@ def _contradictions(settings: Settings, texts: SettingTexts) -> Iterator[str]:
     if settings.egress_proxy is None and settings.egress_proxy_credentials is not None:
         named = texts["egress_proxy_credentials"].named
         yield f"{named} has no proxy to go to: {texts['egress_proxy'].named} is not set"
+    yield from settings.contradictions_of_operators(texts)
     for name in ("outbox_bytes", "claim_bytes", "worker_bytes"):
         if getattr(settings, name) < settings.event_bytes:
             # An event that is accepted must get to its sink.

@@ -62,7 +62,8 @@ def key_values(raw: str) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Without slots: Python allows one base with slots, and `Settings` has several parts.
+@dataclass(frozen=True, kw_only=True)
 class TraceSettings:
     """Names that begin with `otel_` have no prefix in the environment."""
 

@@ -27,6 +27,7 @@ from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
 from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
+from webrtc_events.delivery.host_records import HostRecords
 from webrtc_events.delivery.notifications import NotificationWriter
 from webrtc_events.delivery.rate_limit import RateLimiter
 from webrtc_events.delivery.settling import Settler
@@ -163,6 +164,11 @@ class Dispatcher:
     def circuits(self) -> dict[str, int]:
         """See `HostLimiter.circuits`; any thread may ask."""
         return self._limiter.circuits
+
+    @property
+    def hosts(self) -> HostRecords:
+        """For other threads, see `HostLimiter`."""
+        return self._limiter.seen
 
     def alive(self) -> bool:
         """Whether its calls to the store are made. Its rounds are those of who calls `step`."""

@@ -244,8 +244,10 @@ class Claims:
         found: dict[int, str] = {}
         for (_, run), answered in reached(runs, answers):
             found.update(zip(run, answered, strict=False))
-            for given_up in answered[len(run) :]:
-                self._connection.given_up.report(given_up)
+            if given_up := answered[len(run) : len(run) + 1]:
+                self._connection.given_up.report(given_up[0])
+            if sinks := answered[len(run) + 1 :]:
+                self._connection.long_failures.report(sinks[0])
         outcomes = []
         active = []
         for index, settlement in enumerate(settlements):

@@ -122,6 +122,12 @@ FAMILIES: Final = {
             ("outcome",),
             ("agreed", "refused"),
         ),
+        _counter(
+            "operator_events_total",
+            "Events for operators by what became of them.",
+            ("outcome",),
+            ("written", "delivered", "retried", "given_up"),
+        ),
         _counter("sweeps_total", "Rounds in which a worker looked for what expires."),
         _histogram("delivery_seconds", "From the acceptance of an event to its receipt.", DELIVERY_BOUNDS_S),
         _histogram("attempt_seconds", "Requests to sinks, however they ended.", ATTEMPT_BOUNDS_S),
