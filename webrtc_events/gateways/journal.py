@@ -16,16 +16,18 @@ from typing import IO, Final
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.start_faults import CannotStart
-from webrtc_events.gateways.journal_entries import Entry, Rejected, decoded, encoded
-from webrtc_events.gateways.network_requests import NetworkRequest
+from webrtc_events.gateways.journal_entries import Entry, Rejected, decoded, encoded, registration_of
+from webrtc_events.gateways.network_requests import NetworkRequest, PutRegistration
 
 __all__ = ["DEFAULT_LIMITS", "Journal", "JournalLimits", "JournalUnwritable", "QueueFull", "Transaction"]
 
 _FORMAT: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE queue (
-  position INTEGER PRIMARY KEY AUTOINCREMENT, request BLOB NOT NULL, queued_ms INTEGER NOT NULL
+  position INTEGER PRIMARY KEY AUTOINCREMENT, request BLOB NOT NULL, queued_ms INTEGER NOT NULL,
+  registration TEXT
 );
+CREATE INDEX queue_by_registration ON queue (registration, position) WHERE registration IS NOT NULL;
 CREATE TABLE state (
   kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, changed_ms INTEGER NOT NULL,
   PRIMARY KEY (kind, key)
@@ -42,6 +44,7 @@ CREATE TABLE totals (
 INSERT INTO totals VALUES (1, 0, 0)
 """
 _BUSY_MS: Final = 5_000
+_MAX_LOOKAHEAD: Final = 1_000
 
 
 class QueueFull(Exception):
@@ -84,7 +87,7 @@ class Transaction:
         """
         if not requests:
             return
-        rows = [(encoded(request), self.now_ms) for request in requests]
+        rows = [(encoded(request), self.now_ms, registration_of(request)) for request in requests]
         size = sum(len(row[0]) for row in rows)
         limits, execute = self._limits, self._database.execute
         entries, size_before = execute("SELECT entries, bytes FROM totals").fetchone()
@@ -92,7 +95,9 @@ class Transaction:
             raise QueueFull(f"{entries} requests wait for the service; the limit is {limits.max_entries}")
         if size_before + size > limits.max_bytes:
             raise QueueFull(f"{size_before} bytes wait for the service; the limit is {limits.max_bytes}")
-        self._database.executemany("INSERT INTO queue (request, queued_ms) VALUES (?, ?)", rows)
+        self._database.executemany(
+            "INSERT INTO queue (request, queued_ms, registration) VALUES (?, ?, ?)", rows
+        )
         execute("UPDATE totals SET entries = entries + ?, bytes = bytes + ?", (len(rows), size))
 
     def is_new(self, fingerprint: bytes) -> bool:
@@ -189,6 +194,26 @@ class Journal:
             Entry(position, decoded(request), queued_ms, len(request))
             for position, request, queued_ms in rows
         ]
+
+    def newest_put(self, entry: Entry) -> PutRegistration | None:
+        """What the queue's last PUT of the entry's registration says, before its end or deletion.
+
+        None: the entry is the last. A PUT that has waited may have run out, though it was renewed since.
+        """
+        if not isinstance(entry.request, PutRegistration):
+            return None
+        newest = None
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT request FROM queue WHERE registration = ? AND position > ? ORDER BY position LIMIT ?",
+                (entry.request.registration_id, entry.position, _MAX_LOOKAHEAD),
+            ).fetchall()
+        for (written,) in rows:
+            request = decoded(written)
+            if not isinstance(request, PutRegistration):
+                break
+            newest = request
+        return newest
 
     def settle(self, done: list[Entry], rejected: list[Rejected]) -> None:
         """Takes what was answered out of the queue; what was rejected is kept beside it.

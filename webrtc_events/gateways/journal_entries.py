@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from webrtc_events.core.model import EventType
 from webrtc_events.gateways.network_requests import (
     DeleteRegistration,
     NetworkRequest,
@@ -11,7 +12,7 @@ from webrtc_events.gateways.network_requests import (
     PutRegistration,
 )
 
-__all__ = ["Entry", "Rejected", "decoded", "encoded"]
+__all__ = ["Entry", "Rejected", "decoded", "encoded", "registration_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,19 @@ def encoded(request: NetworkRequest) -> bytes:
         case DeleteRegistration(registration_id=registration_id):
             written = ["delete", registration_id]
     return json.dumps(written, separators=(",", ":")).encode()
+
+
+def registration_of(request: NetworkRequest) -> str | None:
+    """The registration that a request makes known, or whose end it is; None for all others."""
+    match request:
+        case (
+            PutRegistration(registration_id=registration_id)
+            | DeleteRegistration(registration_id=registration_id)
+        ):
+            return registration_id
+        case PublishEvent(event=event) if event.get("type") == EventType.REGISTRATION_ENDS:
+            return str(event["data"]["registrationId"])
+    return None
 
 
 def decoded(written: bytes) -> NetworkRequest:

@@ -125,7 +125,7 @@ class Publisher:
         first = entries[0]
         match first.request:
             case PutRegistration() as put:
-                return [first], self._service.put(put)
+                return [first], self._service.put(self._journal.newest_put(first) or put)
             case DeleteRegistration() as delete:
                 return [first], self._service.delete(delete)
         size = 0

@@ -20,7 +20,9 @@ __all__ = ["Access", "Answer", "Answered", "ServiceClient", "TooLarge", "Unanswe
 _SCOPE: Final = "webrtc-events:network"
 _CONNECT_S: Final = 5.0
 _READ_S: Final = 30.0
-_TOKEN_LEEWAY_S: Final = 30
+_TOKEN_LEEWAY_S: Final = 30.0
+# Where the issuer does not say; an answer of 401 ends a token in any case.
+_TOKEN_LIFETIME_S: Final = 600.0
 _MAX_REASON: Final = 300
 
 
@@ -75,8 +77,9 @@ class ServiceClient:
             access.client_secret,
             scope=_SCOPE,
             token_endpoint_auth_method=method,
-            leeway=_TOKEN_LEEWAY_S,
+            leeway=0,
         )
+        self._renew_at_s = 0.0
         # A proxy or .netrc of the environment is not meant for what the command line names.
         self._session.trust_env = False
         if ca_file is not None:
@@ -134,22 +137,29 @@ class ServiceClient:
                 answer = self._request(method, url, options)
         except requests.exceptions.SSLError as error:
             return Unanswered(f"{method} {url}: the certificate is not trusted ({_root(error)})")
-        except requests.RequestException as error:
+        except OSError as error:
+            # Those of requests are among them.
             return Unanswered(f"{method} {url}: no answer ({type(error).__name__})")
         except (AuthlibBaseError, _NoToken, ValueError) as error:
             return Unanswered(f"no access token: {str(error)[:_MAX_REASON]}")
         return answer
 
     def _request(self, method: str, url: str, options: Mapping[str, Any]) -> requests.Response:
-        if not self._session.token or self._session.token.is_expired(leeway=_TOKEN_LEEWAY_S):
-            self._session.token = None
-            self._session.fetch_token(
-                self._find_token_url(), grant_type="client_credentials", timeout=(_CONNECT_S, _READ_S)
-            )
+        if not self._session.token or self._clock.monotonic() >= self._renew_at_s:
+            self._fetch_token()
         found: requests.Response = self._session.request(
             method, url, timeout=(_CONNECT_S, _READ_S), allow_redirects=False, **options
         )
         return found
+
+    def _fetch_token(self) -> None:
+        self._session.token = None
+        token = self._session.fetch_token(
+            self._find_token_url(), grant_type="client_credentials", timeout=(_CONNECT_S, _READ_S)
+        )
+        lifetime_s = float(token.get("expires_in") or _TOKEN_LIFETIME_S)
+        # A token of a few seconds is used for half of them.
+        self._renew_at_s = self._clock.monotonic() + max(lifetime_s / 2, lifetime_s - _TOKEN_LEEWAY_S)
 
     def _find_token_url(self) -> str:
         if self._token_url is None:
