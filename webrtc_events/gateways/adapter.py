@@ -12,7 +12,13 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_start import say
 from webrtc_events.core.start_faults import CannotStart
 from webrtc_events.core.stop_signals import StopSignals
-from webrtc_events.gateways.journal import DEFAULT_LIMITS, Journal, JournalLimits
+from webrtc_events.gateways.journal import (
+    DEFAULT_LIMITS,
+    Journal,
+    JournalLimits,
+    JournalUnwritable,
+    QueueFull,
+)
 from webrtc_events.gateways.publisher import Publisher
 from webrtc_events.gateways.service_client import Access, ServiceClient
 
@@ -21,6 +27,7 @@ __all__ = ["AdapterOptions", "Receiver", "run_adapter"]
 log = logging.getLogger(__name__)
 
 _HOUR_MS: Final = 3_600_000
+_TIDY_EVERY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,13 @@ class Receiver(Protocol):
     def is_alive(self) -> bool:
         """Whether it still takes in."""
 
+    def tidy(self) -> None:
+        """Forgets what is over; called once a minute.
+
+        Raises:
+            QueueFull, JournalUnwritable: nothing has changed; the next call does it.
+        """
+
 
 def run_adapter(
     options: AdapterOptions,
@@ -78,7 +92,11 @@ def run_adapter(
         receiver.start()
         notify("READY=1")
         say(f"{receiver.description} Ctrl-C stops the adapter; what waits stays in {options.queue}.")
+        tidy_at_s = clock.monotonic() + _TIDY_EVERY_S
         while not signals.wait(1.0):
+            if clock.monotonic() >= tidy_at_s:
+                tidy_at_s = clock.monotonic() + _TIDY_EVERY_S
+                _tidy(receiver)
             if not (publisher.is_alive() and receiver.is_alive()):
                 signals.finish(receiver.stop)
                 raise CannotStart("a thread of the adapter has ended; see the log")
@@ -86,3 +104,10 @@ def run_adapter(
         signals.finish(receiver.stop)
         if signals.hurried():
             os._exit(130)
+
+
+def _tidy(receiver: Receiver) -> None:
+    try:
+        receiver.tidy()
+    except (QueueFull, JournalUnwritable) as error:
+        log.error("the queue cannot be tidied: %s", error)  # noqa: TRY400 (its text says all)

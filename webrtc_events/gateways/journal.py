@@ -44,6 +44,7 @@ CREATE TABLE totals (
 INSERT INTO totals VALUES (1, 0, 0)
 """
 _BUSY_MS: Final = 5_000
+_LAST_CHARACTER: Final = chr(0x10FFFF)
 _MAX_LOOKAHEAD: Final = 1_000
 
 
@@ -123,8 +124,8 @@ class Transaction:
     def items(self, kind: str, prefix: str = "") -> list[tuple[str, bytes]]:
         """All records of a kind whose keys begin so, by key."""
         rows = self._database.execute(
-            "SELECT key, value FROM state WHERE kind = ? AND substr(key, 1, ?) = ? ORDER BY key",
-            (kind, len(prefix), prefix),
+            "SELECT key, value FROM state WHERE kind = ? AND key >= ? AND key < ? ORDER BY key",
+            (kind, prefix, prefix + _LAST_CHARACTER),
         )
         return [(key, bytes(value)) for key, value in rows]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
 
-__all__ = ["ANONYMOUS", "UNKNOWN", "Party", "address_of", "party_of"]
+__all__ = ["ANONYMOUS", "UNKNOWN", "Party", "address_of", "is_domain", "party_of"]
 
 ANONYMOUS: Final = "sip:anonymous@anonymous.invalid"
 """Source: RFC 3323, section 4.1.1.3."""
@@ -52,6 +52,11 @@ def address_of(uri: str, domain: str) -> str:
     if _NUMBER.fullmatch(_SEPARATORS.sub("", user)):
         return f"tel:{_SEPARATORS.sub('', user)}"
     return _sip(user, host.partition(":")[0], domain)
+
+
+def is_domain(text: str) -> bool:
+    """Whether an address of the contract may have it as its host."""
+    return _HOST.fullmatch(text) is not None
 
 
 def _sip(user: str, host: str, domain: str) -> str:
