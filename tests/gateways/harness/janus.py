@@ -65,14 +65,15 @@ class Janus:
         password: str = "secret",
         events: str = "sessions,handles,plugins,core",
         register_ttl_s: int = 3600,
-        retransmissions: int = 5,
+        retransmissions: int = 10,
+        name: str = SERVER_NAME,
     ) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/janus"
         self.log = folder / "janus.log"
         folder.mkdir(parents=True, exist_ok=True)
-        self._write("janus.jcfg", _janus_jcfg(folder))
+        self._write("janus.jcfg", _janus_jcfg(folder, name))
         self._write("janus.transport.http.jcfg", _http_jcfg(self.port))
         self._write(
             "janus.plugin.sip.jcfg",
@@ -194,8 +195,8 @@ class SipHandle:
         self._post(f"{self._session_url}/{self.id}", {"janus": "detach"})
 
     def destroy(self) -> None:
-        """Ends the session, as a browser that goes away."""
-        self._post(self._session_url, {"janus": "destroy"})
+        """Ends the session, as a browser that goes away. It may be over already."""
+        self._http.post(self._session_url, json={"janus": "destroy", "transaction": "end"}, timeout=_BOUND_S)
 
     def send(self, body: dict[str, Any], jsep: dict[str, Any] | None = None) -> None:
         message: dict[str, Any] = {"janus": "message", "body": body}
@@ -231,7 +232,7 @@ def _libraries(names: str) -> str:
     return ",".join(f"libjanus_{name}.so" for name in names.split())
 
 
-def _janus_jcfg(folder: Path) -> str:
+def _janus_jcfg(folder: Path, name: str) -> str:
     plugins = _libraries(
         "audiobridge duktape echotest lua nosip recordplay streaming textroom videocall videoroom voicemail"
     )
@@ -243,7 +244,7 @@ general: {{
   events_folder = "{_PLUGINS}/events"
   loggers_folder = "{_PLUGINS}/loggers"
   debug_level = 4
-  server_name = "{SERVER_NAME}"
+  server_name = "{name}"
   session_timeout = 60
 }}
 media: {{ ipv6 = false }}

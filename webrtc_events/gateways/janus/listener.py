@@ -65,7 +65,7 @@ class JanusListener:
 
     @property
     def description(self) -> str:
-        return f"Takes events of Janus at {self.url}"
+        return f"Takes events of Janus at {self.url}."
 
     def start(self) -> None:
         self._thread.start()
