@@ -85,7 +85,7 @@ class Calls:
     def event(self, records: Records, key: str, handle: Handle, data: SipData, mark: Mark) -> None:
         """What the plugin says of the handle's call."""
         call_id = handle.calls[-1] if data.call_id is None and handle.calls else data.call_id
-        if call_id is None:
+        if not call_id:
             return
         session_id = media_session_id(call_id)
         call = records.call(session_id) or Call(MediaSession(id=session_id))
