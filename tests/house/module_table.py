@@ -39,6 +39,7 @@ _ORDER = (
     "console/subscriptions",
     "console/calls",
     "console/ladder",
+    "gateways",
     "stubs",
     "handlers",
     "api",

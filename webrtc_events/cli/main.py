@@ -9,6 +9,7 @@ from webrtc_events.cli.console import console
 from webrtc_events.cli.damaged import damaged
 from webrtc_events.cli.dead_letters import dead_letters
 from webrtc_events.cli.doctor.command import doctor
+from webrtc_events.cli.gateways import gateway
 from webrtc_events.cli.listening import forward, listen
 from webrtc_events.cli.local import demo, publish, serve, sink, token
 from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
@@ -56,6 +57,8 @@ def main() -> None:
       webrtc-events erase             removes the data of a registration
       webrtc-events doctor            looks for what is wrong with this installation
       webrtc-events bench             measures this installation for a minute
+    Beside a WebRTC gateway:
+      webrtc-events gateway NAME      publishes what a gateway does: janus, kamailio
     For authors of contracts:
       webrtc-events stubs SPEC        writes handler stubs; --check compares contract and handlers
     \b
@@ -76,6 +79,7 @@ for command in (
     listen,
     forward,
     simulate,
+    gateway,
     worker,
     console,
     subscriptions,

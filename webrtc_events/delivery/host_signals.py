@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from webrtc_events.core.outcomes import SinkAnswer, SinkReply
-from webrtc_events.delivery.retry_after import retry_after_ms
+from webrtc_events.core.retry_after import retry_after_ms
 
 __all__ = [
     "UNREACHABLE_REASONS",

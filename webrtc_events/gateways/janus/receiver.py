@@ -1,0 +1,30 @@
+"""Puts the parts of the adapter beside Janus together."""
+
+from collections.abc import Callable
+
+from webrtc_events.core.clock import Clock
+from webrtc_events.gateways.janus.calls import Calls
+from webrtc_events.gateways.janus.intake import Intake
+from webrtc_events.gateways.janus.listener import JanusListener, ListenerOptions
+from webrtc_events.gateways.janus.registrations import Registrations
+from webrtc_events.gateways.journal import Journal
+from webrtc_events.gateways.ownership import Ownership
+
+__all__ = ["janus_receiver"]
+
+
+def janus_receiver(
+    listener: ListenerOptions,
+    ownership: Ownership,
+    grace_s: int,
+    domain: str,
+    source: str | None,
+    clock: Clock,
+) -> Callable[[Journal], JanusListener]:
+    """What makes the receiver of `run_adapter`. See `gateway janus --help` for the values."""
+
+    def make(journal: Journal) -> JanusListener:
+        intake = Intake(journal, Registrations(ownership, grace_s), Calls(domain), clock, source)
+        return JanusListener(listener, intake, clock)
+
+    return make
