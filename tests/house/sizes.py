@@ -11,7 +11,7 @@ from tests.harness.documents import ROOT
 MAX_FILE_LINES = 400
 MAX_CLASS_LINES = 250
 MAX_FUNCTION_LINES = 50
-_ROOMS = ("webrtc_events", "handlers", "tests", "bench")
+_ROOMS = ("webrtc_events", "handlers", "tests", "bench", "clients", "examples")
 # The first line of a generated file; ruff's configuration excludes them too.
 _GENERATED = "# Generated from the contract"
 # What npm installs is not written here.

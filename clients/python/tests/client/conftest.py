@@ -1,0 +1,52 @@
+"""Clients of both kinds, and the service that they call."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from webrtc_events_client.client import AsyncClient, AsyncNetworkClient, Client, NetworkClient, Options
+
+from .service import InLoop, Service, SteppedClock
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    service = Service()
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+@pytest.fixture(params=["sync", "async"])
+def make(request: pytest.FixtureRequest, clock: SteppedClock) -> Iterator[Callable[..., Any]]:
+    """Makes a client of either kind, both for subscriptions and, with `network`, for a gateway."""
+    made: list[Any] = []
+    with asyncio.Runner() as runner:
+
+        def client(
+            url: str, token: Any = "t0ken", *, network: bool = False, version: Any = None, **options: Any
+        ) -> Any:
+            kinds = (NetworkClient, AsyncNetworkClient) if network else (Client, AsyncClient)
+            named: dict[str, Any] = {"options": Options(**({"clock": clock} | options))}
+            if version is not None:
+                named["version"] = version
+            kind: Any = kinds[request.param == "async"]
+            made.append(kind(url, token, **named))
+            if request.param == "async":
+                made[-1] = InLoop(made[-1], runner)
+            return made[-1]
+
+        yield client
+        for client_made in made:
+            client_made.close()
+
+
+@pytest.fixture
+def client(make: Callable[..., Any], service: Service) -> Any:
+    return make(service.url)

@@ -1,0 +1,148 @@
+"""The clients of an application: `Client` for threads, `AsyncClient` for asyncio."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from webrtc_events_client.client.drivers import AsyncDriver, Driver
+from webrtc_events_client.client.options import Options, checked_base_url
+from webrtc_events_client.client.subscription_calls import ApiVersion, SubscriptionCalls, create_once
+from webrtc_events_client.client.tokens import TokenSource, token_source
+from webrtc_events_client.subscriptions import Subscription, SubscriptionRequest, SubscriptionUpdate
+
+__all__ = ["AsyncClient", "Client"]
+
+
+class Client:
+    """Threads may share one. Use it in a `with`, or `close` it.
+
+    Args:
+        base_url: where the service is, with any prefix: what stands before `/webrtc-events/v0.2`.
+        token: an access token, a function that returns one, or a `TokenSource` such as `ClientCredentials`.
+        version: of the contract.
+        options: times, retries, TLS.
+
+    Every method raises `ClientError`: see `errors`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str | Callable[[], str] | TokenSource,
+        *,
+        version: ApiVersion = ApiVersion.V0_2,
+        options: Options | None = None,
+    ) -> None:
+        self._options = options or Options()
+        self._calls = SubscriptionCalls(checked_base_url(base_url), version)
+        self._driver = Driver(self._options, token_source(token))
+
+    def create(
+        self,
+        request: SubscriptionRequest,
+        *,
+        idempotency_key: str | None = None,
+        correlator: str | None = None,
+    ) -> Subscription:
+        """Makes a subscription.
+
+        The contract has no way to repeat a create: the same request twice makes two subscriptions. So this
+        raises `AnswerLost`, or a `ServerError`, when the service may have made it, and does not try again.
+        With an `idempotency_key` it does, and returns the subscription with that key if there is one: see
+        `create_once`.
+        """
+        calls = self._calls.correlated(correlator)
+        if idempotency_key is None:
+            return self._driver.perform(calls.create(request))
+        return self._driver.run(create_once(calls, request, idempotency_key, self._options.context()))
+
+    def get(self, subscription_id: str, *, correlator: str | None = None) -> Subscription:
+        return self._driver.perform(self._calls.correlated(correlator).get(subscription_id))
+
+    def list(self, *, correlator: str | None = None) -> list[Subscription]:
+        """All subscriptions of this client, ended ones too while the service keeps them."""
+        return self._driver.perform(self._calls.correlated(correlator).list())
+
+    def iterate(self, *, correlator: str | None = None) -> Iterator[Subscription]:
+        """The same, one after the other; each is parsed when it is asked for. No version of the contract has
+        pages yet.
+        """
+        yield from self._driver.perform(self._calls.correlated(correlator).each())
+
+    def update(
+        self, subscription_id: str, update: SubscriptionUpdate, *, correlator: str | None = None
+    ) -> Subscription:
+        """Renews the expiry, the sink's token, or both. Only `ApiVersion.NEXT` has it."""
+        return self._driver.perform(self._calls.correlated(correlator).update(subscription_id, update))
+
+    def delete(self, subscription_id: str, *, correlator: str | None = None) -> None:
+        """Ends the subscription. If an answer was lost and the next one is 404, it is deleted."""
+        self._driver.perform(self._calls.correlated(correlator).delete(subscription_id))
+
+    def close(self) -> None:
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncClient:
+    """See `Client`. `token` may be an async function too."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str | Callable[[], str | Awaitable[str]] | TokenSource,
+        *,
+        version: ApiVersion = ApiVersion.V0_2,
+        options: Options | None = None,
+    ) -> None:
+        self._options = options or Options()
+        self._calls = SubscriptionCalls(checked_base_url(base_url), version)
+        self._driver = AsyncDriver(self._options, token_source(token))
+
+    async def create(
+        self,
+        request: SubscriptionRequest,
+        *,
+        idempotency_key: str | None = None,
+        correlator: str | None = None,
+    ) -> Subscription:
+        calls = self._calls.correlated(correlator)
+        if idempotency_key is None:
+            return await self._driver.perform(calls.create(request))
+        return await self._driver.run(create_once(calls, request, idempotency_key, self._options.context()))
+
+    async def get(self, subscription_id: str, *, correlator: str | None = None) -> Subscription:
+        return await self._driver.perform(self._calls.correlated(correlator).get(subscription_id))
+
+    async def list(self, *, correlator: str | None = None) -> list[Subscription]:
+        return await self._driver.perform(self._calls.correlated(correlator).list())
+
+    async def iterate(self, *, correlator: str | None = None) -> AsyncIterator[Subscription]:
+        for subscription in await self._driver.perform(self._calls.correlated(correlator).each()):
+            yield subscription
+
+    async def update(
+        self, subscription_id: str, update: SubscriptionUpdate, *, correlator: str | None = None
+    ) -> Subscription:
+        return await self._driver.perform(self._calls.correlated(correlator).update(subscription_id, update))
+
+    async def delete(self, subscription_id: str, *, correlator: str | None = None) -> None:
+        await self._driver.perform(self._calls.correlated(correlator).delete(subscription_id))
+
+    async def close(self) -> None:
+        await self._driver.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

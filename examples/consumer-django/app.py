@@ -1,0 +1,40 @@
+"""Receives notifications in Django: verified, each once, printed. One file; in a project, the view is what counts."""
+
+import os
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+from webrtc_events_client.consumer import Delivery, KeySet, Receiver, ReceiverSettings
+from webrtc_events_client.consumer.django import respond
+from webrtc_events_client.types import SessionInvitation, SessionStatus
+
+ORIGIN = os.environ.get("ORIGIN", "https://localhost:8445")
+KEYS = os.environ.get("KEYS", "http://127.0.0.1:9091/.well-known/jwks.json")
+
+
+def handle(delivery: Delivery) -> None:
+    """Called once for each event. The answer to the service, 204, goes out after it has returned."""
+    match delivery.notification:
+        case SessionInvitation(session=call):
+            print(f"{call.sequence_number} {call.originator_address} calls {call.receiver_address}", flush=True)
+        case SessionStatus(session=call):
+            print(f"{call.sequence_number} {call.media_session_id} is {call.status}", flush=True)
+        case other:
+            print(f"- {other.type}", flush=True)
+
+
+receiver = Receiver(handle, ReceiverSettings(origin=ORIGIN), keys=KeySet(KEYS))
+
+
+@csrf_exempt
+def inbox(request: HttpRequest) -> HttpResponse:
+    return respond(receiver, request)
+
+
+urlpatterns = [path("inbox", inbox)]
+settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["localhost", "127.0.0.1"])
+app = get_wsgi_application()

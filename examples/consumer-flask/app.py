@@ -1,0 +1,32 @@
+"""Receives notifications in Flask: verified, each once, printed."""
+
+import os
+
+from flask import Flask, Response
+
+from webrtc_events_client.consumer import Delivery, KeySet, Receiver, ReceiverSettings
+from webrtc_events_client.consumer.flask import respond
+from webrtc_events_client.types import SessionInvitation, SessionStatus
+
+ORIGIN = os.environ.get("ORIGIN", "https://localhost:8443")
+KEYS = os.environ.get("KEYS", "http://127.0.0.1:9091/.well-known/jwks.json")
+
+
+def handle(delivery: Delivery) -> None:
+    """Called once for each event. The answer to the service, 204, goes out after it has returned."""
+    match delivery.notification:
+        case SessionInvitation(session=call):
+            print(f"{call.sequence_number} {call.originator_address} calls {call.receiver_address}", flush=True)
+        case SessionStatus(session=call):
+            print(f"{call.sequence_number} {call.media_session_id} is {call.status}", flush=True)
+        case other:
+            print(f"- {other.type}", flush=True)
+
+
+app = Flask(__name__)
+receiver = Receiver(handle, ReceiverSettings(origin=ORIGIN), keys=KeySet(KEYS))
+
+
+@app.route("/inbox", methods=["POST", "OPTIONS"])
+def inbox() -> Response:
+    return respond(receiver)
