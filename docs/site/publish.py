@@ -42,6 +42,7 @@ _LANGUAGES = {
     ".cfg": "text",
     ".tpl": "yaml",
 }
+_MADE = {"node_modules", "__pycache__", "build", "dist"}
 _IMAGES = {".png", ".svg", ".jpg"}
 # What a link or an image may stand in, and what is neither: code.
 _CODE = re.compile(r"(^(?P<fence>```+|~~~+).*?^(?P=fence)$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
@@ -67,6 +68,8 @@ def place(path: str) -> str:
         return f"reference/{spec[1]}.md"
     if (ROOT / path).is_dir():
         return f"{OUTSIDE}/{path}/index.md"
+    if Path(path).suffix in _IMAGES:
+        return f"{OUTSIDE}/{path}"
     return f"{OUTSIDE}/{path}" if path.endswith(".md") else f"{OUTSIDE}/{path}.md"
 
 
@@ -84,9 +87,7 @@ def _rewritten(markdown: str, page: str) -> str:
         if not name or _ELSEWHERE.match(name):
             return target
         path = posixpath.normpath(posixpath.join(folder, name))
-        is_image = Path(path).suffix in _IMAGES
-        there = path.removeprefix(f"{DOCS}/") if is_image else place(path)
-        return posixpath.relpath(there, posixpath.dirname(page)) + mark + anchor
+        return posixpath.relpath(place(path), posixpath.dirname(page)) + mark + anchor
 
     def picture(match: re.Match[str]) -> str:
         width = f'{{ width="{match["width"]}" }}' if match["width"] else ""
@@ -135,10 +136,13 @@ def _shown(path: str) -> str:
 
 
 def _files_of(folder: str) -> list[str]:
-    found = (
-        path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    """Without what is hidden, or was installed or made there."""
+    found = (path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file())
+    return sorted(
+        path.as_posix()
+        for path in found
+        if not _MADE & set(path.parts) and not any(part.startswith(".") for part in path.parts)
     )
-    return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
 def _list_of(folder: str) -> str:
@@ -172,6 +176,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     while waiting:
         path = waiting.pop()
         if files.get_file_from_path(place(path)) is not None or not (ROOT / path).exists():
+            continue
+        if Path(path).suffix in _IMAGES:
+            files.append(File.generated(config, place(path), abs_src_path=str(ROOT / path)))
             continue
         if (ROOT / path).is_dir():
             content = _list_of(path)

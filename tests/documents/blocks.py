@@ -49,7 +49,7 @@ def blocks(name: str) -> list[Block]:
     found = list(_BLOCK.finditer((ROOT / "docs" / name).read_text(encoding="utf-8")))
     made = []
     for number, match in enumerate(found):
-        if match["language"] == "text" and not match["title"]:
+        if match["language"] not in ("sh", "python") and not match["title"]:
             continue
         behind = found[number + 1] if number + 1 < len(found) else None
         is_printed = behind is not None and behind["language"] == "text" and not behind["title"]

@@ -4,6 +4,7 @@ __all__ = ["PAGES"]
 
 PAGES = (
     "quick-start.md",
+    "channels.md",
     "tutorials/call-audit.md",
     "tutorials/push-service.md",
     "tutorials/registrations.md",

@@ -4,6 +4,10 @@ import pytest
 
 from tests.documents.blocks import Block, blocks, matches
 from tests.documents.pages import PAGES
+from tests.harness.documents import ROOT
+
+# What measures and tests this project, not what a reader writes.
+_NO_GUIDES = {"performance.md", "testing.md"}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,19 @@ def test_every_block_is_run_or_says_why_not(page: str) -> None:
     found = blocks(page)
     assert found
     assert [block for block in found if not _is_known(block)] == []
+
+
+def test_every_guide_with_blocks_has_a_test_that_reads_it() -> None:
+    folders = (ROOT / "tests", ROOT / "clients" / "python" / "tests")
+    tests = "".join(
+        path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("test_*.py")
+    )
+    guides = [path.name for path in (ROOT / "docs").glob("*.md") if path.name not in _NO_GUIDES]
+    with_blocks = [
+        name for name in guides if any(block.language in ("sh", "python") for block in blocks(name))
+    ]
+    assert "signatures.md" in with_blocks
+    assert [name for name in with_blocks if name not in PAGES and f'"{name}"' not in tests] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
