@@ -216,7 +216,7 @@ class Worker:
         self._wakeups.close()
         self._sink.close()
         if self._operator_loops is not None:
-            self._operator_loops.close()
+            self._operator_loops.close(store_answers=reported)
         if reported:
             self._store.close()
         else:

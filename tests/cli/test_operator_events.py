@@ -96,7 +96,7 @@ def test_without_the_setting_it_says_which(command: Callable[..., Any], environ:
 def test_show_has_what_is_not_over_and_what_waits(
     command: Callable[..., Any], store: Store, settings: Settings
 ) -> None:
-    assert b"Nothing is wrong" in command("show").stdout
+    assert b"Nothing that was reported is still wrong" in command("show").stdout
     watcher = Watcher(store, settings)
     watcher.hosts.open = {HOST: "connect"}
     watcher.step()

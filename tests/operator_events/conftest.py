@@ -20,7 +20,7 @@ from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
 
-LIMITS = SinkLimits(connect_ms=500, total_ms=1_000)
+LIMITS = SinkLimits()
 
 
 class Hosts:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.conftest import contents
+from tests.conftest import contents, servers_of
 from tests.harness.builders import created
+from tests.harness.commands import eventually
 from tests.harness.sinks import RecordingSink
 from tests.operator_events.conftest import Watcher
 from tests.operator_events.received import event_of, kinds
@@ -31,8 +32,7 @@ Senders = Callable[..., Sending]
 def sent(sender: Senders, operator: RecordingSink, **more: Any) -> list[str]:
     """All that waits, by what it says."""
     sending = sender(**more)
-    while sending.step():
-        pass
+    eventually(lambda: not sending.step() and not sending._outbox.may_be_due())
     return kinds(operator.requests)
 
 
@@ -121,8 +121,9 @@ def test_a_store_above_its_watermark_still_takes_what_says_so(
     raw_store: "redis.Redis",
     settings: Settings,
 ) -> None:
-    node = raw_store.info("memory")
-    raw_store.config_set("maxmemory", int(node["used_memory"] * 1.05))
+    nodes = {node: node.info("memory")["used_memory"] for node in servers_of(raw_store)}
+    for node, used in nodes.items():
+        node.config_set("maxmemory", int(used * 1.05))
     try:
         with pytest.raises(Unavailable):
             # Nothing else is taken.
@@ -130,15 +131,18 @@ def test_a_store_above_its_watermark_still_takes_what_says_so(
         one = watcher()
         one.step()
         assert sent(sender, operator) == ["store-above-watermark"]
-        raw_store.config_set("maxmemory", 0)
+        for node in nodes:
+            node.config_set("maxmemory", 0)
         watcher().step()
         # Without a limit there is no watermark, and nothing to report of it.
         assert kinds(operator.requests) == ["store-above-watermark"]
-        raw_store.config_set("maxmemory", 4 * node["used_memory"])
+        for node, used in nodes.items():
+            node.config_set("maxmemory", 4 * used)
         watcher().step()
         assert sent(sender, operator) == ["store-above-watermark", "store-below-watermark"]
     finally:
-        raw_store.config_set("maxmemory", 0)
+        for node in nodes:
+            node.config_set("maxmemory", 0)
     data = event_of(operator.requests[0])["data"]
     assert data["usedBytes"] > data["watermarkBytes"]
 

@@ -179,10 +179,13 @@ class Sending:
 
     def _exchange(self, request: SinkRequest) -> SinkReply:
         """Bounded by the limits of the client."""
-        self._client.submit(None, request)
+        # What a round that failed by a bug left in flight is no reply to this one.
+        mine = object()
+        self._client.submit(mine, request)
         while True:
-            for _, reply in self._client.poll(_POLL_S):
-                return reply
+            for token, reply in self._client.poll(_POLL_S):
+                if token is mine:
+                    return reply
 
     def _decide(self, reply: SinkReply, attempt: int, remaining_ms: int, now_ms: int) -> Outcome:
         """As for any sink, but that nothing ends, and what may be put right is tried again."""

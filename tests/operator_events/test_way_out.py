@@ -150,3 +150,12 @@ def test_the_token_is_not_in_any_repr(environ: dict[str, str]) -> None:
     settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_OPERATOR_SINK_TOKEN": "s3cret"})
     assert "s3cret" not in repr(settings) + repr(OperatorSink.of(settings))
     assert dataclasses.replace(settings).operator_sink_token == "s3cret"
+
+
+def test_what_was_settled_last_is_reported_by_a_worker_that_stops(
+    environ: dict[str, str], store: Store
+) -> None:
+    """And waits for the next one."""
+    with working(environ) as worker:
+        worker.watch.store.connection.long_failures.report([["s1", "ended", "1", "https://a.example/"]])
+    assert store.operator_outbox.status().waiting + len(store.operator_outbox.status().attempts) >= 1
