@@ -35,7 +35,7 @@ BULLMQ := bench/peers/bullmq
 BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all test-browser test-deploy sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
+.PHONY: help serve demo test slow test-all test-browser test-deploy test-gateways sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
   conformance check types clean
 
 help:
@@ -46,6 +46,7 @@ help:
 	@echo 'make test-all   run both'
 	@echo 'make test-browser   look at the pages as people do, in the Chromium of this machine (Debian: apt install chromium)'
 	@echo 'make test-deploy   build the image, render the chart, lint both (Debian: apt install buildah mmdebstrap)'
+	@echo 'make test-gateways   play calls through real gateways, from SIP to a sink (Debian: apt install janus kamailio sip-tester)'
 	@echo 'make sbom   list what an installation of operators consists of, in CycloneDX: build/sbom.json'
 	@echo 'make screenshots   take the pictures of the documents anew, into docs/images'
 	@echo 'make mutation   change pure modules a little at a time: is there a test that fails?'
@@ -101,6 +102,11 @@ test-browser: $(BROWSES)
 
 test-deploy: $(DEPLOYS)
 	$(PYTEST) tests/deploy -n 2 --dist loadfile $(ARGS)
+
+# One after the other in a file, whose tests share the programs.
+test-gateways: $(TESTS)
+	@tests/gateways/programs.sh
+	$(PYTEST) tests/gateways/real -n 2 --dist loadfile $(ARGS)
 
 # Of an environment that has nothing else: API, workers, console.
 sbom: $(DEPLOYS)
@@ -181,7 +187,7 @@ $(MADE):
 
 $(RUNS): pyproject.toml $(MADE)
 	@echo 'Installing webrtc-events into $(VENV)'
-	@$(PIP) install --editable '.[local,console]'
+	@$(PIP) install --editable '.[local,console,gateways]'
 	@touch $@
 
 $(TESTS): $(RUNS)

@@ -86,6 +86,8 @@ def adapter_options(given: dict[str, Any]) -> "AdapterOptions":
     for option, url in (("--service", given["service"]), ("--issuer", issuer), ("--token-url", token_url)):
         if url is not None and not url.startswith(("http://", "https://")):
             raise click.BadParameter("must start with http:// or https://", param_hint=option)
+    if given["ca_file"] is not None and not given["ca_file"].is_file():
+        raise click.BadParameter(f"{given['ca_file']}: there is no such file", param_hint="--ca-file")
     return AdapterOptions(
         queue=given.pop("queue"),
         service=given.pop("service"),
@@ -259,7 +261,14 @@ def janus(listen: str, user: str, password_file: Path | None, source: str | None
 
 
 @gateway.command()
-@_QUEUE_OPTION
+@click.option(
+    "--queue",
+    type=_FILE,
+    required=True,
+    envvar="GATEWAY_QUEUE",
+    show_envvar=True,
+    help="The --queue of an adapter.",
+)
 @handle_cli_errors
 def status(queue: Path) -> None:
     """Show what waits in a queue, and what the service did not take. The adapter may run.
