@@ -13,6 +13,7 @@ from webrtc_events.cli.extras import needs_extra
 if TYPE_CHECKING:
     from webrtc_events.core.setting_values import HostPort
     from webrtc_events.gateways.adapter import AdapterOptions
+    from webrtc_events.gateways.journal_view import JournalView
     from webrtc_events.gateways.ownership import Ownership
 
 __all__ = ["adapter_options", "gateway", "gateway_options", "ownership_of", "ownership_options"]
@@ -269,15 +270,17 @@ def janus(listen: str, user: str, password_file: Path | None, source: str | None
     show_envvar=True,
     help="The --queue of an adapter.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 @handle_cli_errors
-def status(queue: Path) -> None:
+def status(queue: Path, as_json: bool) -> None:
     """Show what waits in a queue, and what the service did not take. The adapter may run.
 
     \b
-    Example:
+    Examples:
       webrtc-events gateway status --queue /var/lib/webrtc-events/janus.queue
+      webrtc-events gateway status --queue /var/lib/webrtc-events/janus.queue --json | jq .oldestS
     """
-    from webrtc_events.core.clock import SystemClock, format_time
+    from webrtc_events.core.clock import SystemClock
     from webrtc_events.gateways.journal_view import view
 
     if not queue.exists():
@@ -287,13 +290,29 @@ def status(queue: Path) -> None:
     except (sqlite3.Error, ValueError) as error:
         raise click.ClickException(f"{queue}: {error}; is it a queue of an adapter?") from error
     now_ms = round(SystemClock().now() * 1000)
+    oldest_s = None if found.oldest_ms is None else max(0, now_ms - found.oldest_ms) // 1000
+    if as_json:
+        import json
+
+        shown = {
+            "waiting": found.entries,
+            "bytes": found.bytes,
+            "oldestS": oldest_s,
+            "rejected": found.rejected,
+        }
+        click.echo(json.dumps(shown))
+    else:
+        _print_status(found, oldest_s)
+
+
+def _print_status(found: "JournalView", oldest_s: int | None) -> None:
+    from webrtc_events.core.clock import format_time
+
     click.echo(f"{'waiting':<10}{found.entries} requests, {found.bytes} bytes")
     if found.oldest_ms is not None:
-        age_s = max(0, now_ms - found.oldest_ms) // 1000
-        click.echo(f"{'oldest':<10}{format_time(found.oldest_ms)}, {age_s} s ago")
+        click.echo(f"{'oldest':<10}{format_time(found.oldest_ms)}, {oldest_s} s ago")
     click.echo(f"{'rejected':<10}{found.rejected}")
     for one in found.last_rejected:
         click.echo(f"  {format_time(one.rejected_ms)}  {one.what}: {one.reason}")
-    if not found.rejected:
-        return
-    click.echo("What was rejected is not sent again. The service's contract says what it takes.")
+    if found.rejected:
+        click.echo("What was rejected is not sent again. The service's contract says what it takes.")
