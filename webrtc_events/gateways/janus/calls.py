@@ -164,9 +164,10 @@ def _note(records: Records, key: str, handle: Handle, session: MediaSession) -> 
 
 def _handle_of(sides: Mapping[str, Side], side: Side, key: str) -> str | None:
     """The handle that is this party; `key` is where Janus has noted the message. None: no leg of ours."""
-    if sides.get(key, side) is side:
+    if sides.get(key) is side:
         return key
-    return next((other_key for other_key, other_side in sides.items() if other_side is side), None)
+    known = next((other_key for other_key, other_side in sides.items() if other_side is side), None)
+    return known or (key if key not in sides else None)
 
 
 def _signal_of_plugin(data: SipData, *, connected: bool) -> Signal | None:
@@ -181,6 +182,9 @@ def _signal_of_plugin(data: SipData, *, connected: bool) -> Signal | None:
             return Answered()
         case "declined":
             return Failed(data.code or 486, data.reason or "Declined")
+        case "missed_call":
+            # Janus itself says that the endpoint is engaged.
+            return Failed(486, "Busy Here")
         case "hangup":
             return _hangup(data, connected=connected)
     return None
