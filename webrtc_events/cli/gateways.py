@@ -214,9 +214,19 @@ def _notify_service_manager(state: str) -> None:
     metavar="URI",
     help="`source` of the events.  [default: /janus/ and the server_name of the Janus]",
 )
+@click.option(
+    "--publish",
+    type=click.Choice(["all", "calls", "registrations"]),
+    default="all",
+    envvar="GATEWAY_PUBLISH",
+    show_envvar=True,
+    help="What is published: where another adapter is at the registrar, one of both says it.",
+)
 @needs_extra("gateways")
 @handle_cli_errors
-def janus(listen: str, user: str, password_file: Path | None, source: str | None, **given: Any) -> None:
+def janus(
+    listen: str, user: str, password_file: Path | None, source: str | None, publish: str, **given: Any
+) -> None:
     """Publish what a Janus does: calls and registrations of its SIP plugin.
 
     Janus posts its events to the adapter, by its sampleevh. The adapter keeps them in its queue before it
@@ -251,13 +261,13 @@ def janus(listen: str, user: str, password_file: Path | None, source: str | None
     from webrtc_events.core.clock import SystemClock
     from webrtc_events.gateways.adapter import run_adapter
     from webrtc_events.gateways.janus.listener import ListenerOptions
-    from webrtc_events.gateways.janus.receiver import janus_receiver
+    from webrtc_events.gateways.janus.receiver import Published, janus_receiver
 
     _start("gateway-janus")
     ownership, grace_s, domain = ownership_of(given)
     listener = ListenerOptions(_address(listen), user, _secret("--password-file", password_file))
     clock = SystemClock()
-    make = janus_receiver(listener, ownership, grace_s, domain, source, clock)
+    make = janus_receiver(listener, ownership, grace_s, domain, source, Published(publish), clock)
     run_adapter(adapter_options(given), make, clock, _notify_service_manager)
 
 

@@ -272,3 +272,17 @@ def test_of_two_parties_on_one_janus_one_may_be_nobodys(journal: Journal, clock:
     assert {event["subject"] for event in events_of(journal)} == {BOB}
     assert of_leg(events_of(journal), "second", BOB) == ["Initial", "Busy"]
     assert of_leg(events_of(journal), "first", BOB) == ["Initial", "Ringing", "Connected", "Terminated"]
+
+
+@pytest.mark.parametrize(("calls", "registrations"), [(True, False), (False, True)])
+def test_another_adapter_may_publish_calls_or_registrations(
+    calls: bool, registrations: bool, journal: Journal, clock: SteppedClock
+) -> None:
+    all_of_one = Registrations(Ownership.of_one("softphone"), 60, are_published=registrations)
+    intake = Intake(journal, all_of_one, Calls("sip.invalid", are_published=calls), clock, None)
+    post(intake, *posts())
+    types = {event["type"].rpartition(".")[2] for event in events_of(journal)}
+    assert types == ({"session-invitation", "session-status"} if calls else {"registration-ends"})
+    assert any(isinstance(request, PutRegistration) for request in queued(journal)) is registrations
+    if calls:
+        assert {key: of_leg(events_of(journal), *key) for key in EXPECTED} == EXPECTED

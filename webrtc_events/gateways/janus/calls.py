@@ -49,9 +49,13 @@ class _Input:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """`domain` stands in addresses for hosts that the contract does not take."""
+    """`domain` stands in addresses for hosts that the contract does not take.
+
+    `are_published`: or another adapter does it.
+    """
 
     domain: str
+    are_published: bool = True
 
     def message(self, records: Records, key: str, message: SipMessage, mark: Mark, *, incoming: bool) -> None:
         """A SIP message that the handle `key` has got, or that Janus has sent."""
@@ -146,7 +150,8 @@ class Calls:
         records.put_call(
             msgspec.structs.replace(call, session=advanced.session, sides=sides, accepted=accepted)
         )
-        records.transaction.append([PublishEvent(event) for event in advanced.events])
+        if self.are_published:
+            records.transaction.append([PublishEvent(event) for event in advanced.events])
         if handle is not None:
             _note(records, found.key, handle, advanced.session)
 
