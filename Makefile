@@ -38,7 +38,7 @@ BULLMQ := bench/peers/bullmq
 BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all test-browser test-deploy docs docs-serve sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
+.PHONY: help serve demo test slow test-all test-browser test-deploy test-gateways docs docs-serve sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
   conformance check types clean
 
 help:
@@ -49,6 +49,7 @@ help:
 	@echo 'make test-all   run both'
 	@echo 'make test-browser   look at the pages as people do, in the Chromium of this machine (Debian: apt install chromium)'
 	@echo 'make test-deploy   build the image, render the chart, lint both (Debian: apt install buildah mmdebstrap)'
+	@echo 'make test-gateways   play calls through real gateways, from SIP to a sink (Debian: apt install janus kamailio sip-tester)'
 	@echo 'make docs   build the site of the documents into build/site; a link that leads nowhere fails it'
 	@echo 'make docs-serve   show the site on http://127.0.0.1:8000/, and again after each change'
 	@echo 'make sbom   list what an installation of operators consists of, in CycloneDX: build/sbom.json'
@@ -106,6 +107,11 @@ test-browser: $(BROWSES)
 
 test-deploy: $(DEPLOYS)
 	$(PYTEST) tests/deploy -n 2 --dist loadfile $(ARGS)
+
+# One after the other in a file, whose tests share the programs.
+test-gateways: $(TESTS)
+	@tests/gateways/programs.sh
+	$(PYTEST) tests/gateways/real -n 2 --dist loadfile $(ARGS)
 
 # The theme's note on its own future: docs/decisions/0055-a-site-from-the-same-files.md.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
@@ -196,7 +202,7 @@ $(MADE):
 
 $(RUNS): pyproject.toml $(MADE)
 	@echo 'Installing webrtc-events into $(VENV)'
-	@$(PIP) install --editable '.[local,console]'
+	@$(PIP) install --editable '.[local,console,gateways]'
 	@touch $@
 
 # A distribution of its own; tests and checks read its source.

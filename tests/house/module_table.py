@@ -40,6 +40,7 @@ _ORDER = (
     "console/calls",
     "console/ladder",
     "gateways",
+    "gateways/janus",
     "stubs",
     "handlers",
     "api",

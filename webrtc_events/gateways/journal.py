@@ -66,7 +66,7 @@ class JournalLimits:
     max_entries: int = 1_000_000
     max_bytes: int = 1 << 30
     max_rejected: int = 10_000
-    seen_ms: int = 24 * 3600 * 1000
+    seen_ms: int = 2 * 3600 * 1000
 
 
 DEFAULT_LIMITS: Final = JournalLimits()

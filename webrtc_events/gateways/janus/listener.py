@@ -131,15 +131,13 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (as it is called)
         """Somebody who went away, or was cut off, mostly."""
-        self.say("failed", logging.WARNING, "a request to the listener failed", exc_info=True)
+        if self.admit("failed"):
+            log.warning("a request to the listener failed", exc_info=True)
 
-    def say(self, kind: str, level: int, text: str, *arguments: object, exc_info: bool = False) -> None:
-        """A line of the log, unless there were many of its kind."""
+    def admit(self, kind: str) -> bool:
+        """Whether a line of the log is written, or there were many of its kind."""
         with self._lock:
-            left_out = self.lines.admit(kind)
-        if left_out is not None:
-            more = f" ({left_out} more such lines left out)" if left_out else ""
-            log.log(level, f"{text}%s", *arguments, more, exc_info=exc_info)
+            return self.lines.admit(kind) is not None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -152,23 +150,20 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         options = self.server.options
         if not self._may_post():
-            self.server.say(
-                "credentials",
-                logging.ERROR,
-                "a POST has other credentials than --user and --password-file: it is not taken",
-            )
+            if self.server.admit("credentials"):
+                log.error("a POST has other credentials than --user and --password-file: it is not taken")
             self._cut_off(401, "the credentials are not those of --user and --password-file")
             return
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit() and len(length) < 16):
             self._answer(411, "a Content-Length is needed")
         elif int(length) > options.max_bytes:
-            self.server.say("size", logging.ERROR, "a POST of %s bytes is too large: it is lost", length)
+            if self.server.admit("size"):
+                log.error("a POST of %s bytes is too large: it is lost", length)
             self._answer(413, f"a batch may have {options.max_bytes} bytes")
         elif self.headers.get("Content-Encoding", "identity") != "identity":
-            self.server.say(
-                "encoding", logging.ERROR, "a POST is compressed: set `compress = false` in Janus"
-            )
+            if self.server.admit("encoding"):
+                log.error("a POST is compressed: set `compress = false` in Janus")
             self._answer(415, "set `compress = false` in janus.eventhandler.sampleevh.jcfg")
         else:
             self._take(self.rfile.read(int(length)), int(length))
@@ -182,12 +177,12 @@ class _Handler(BaseHTTPRequestHandler):
             with self.server.taking:
                 self.server.intake.take(body)
         except ValueError as error:
-            self.server.say("garbage", logging.ERROR, "a POST is no batch of events and is lost: %s", error)
+            if self.server.admit("garbage"):
+                log.error("a POST is no batch of events and is lost: %s", error)  # noqa: TRY400 (its text says all)
             self._answer(400, str(error))
         except (QueueFull, JournalUnwritable) as error:
-            self.server.say(
-                "refused", logging.ERROR, "a batch cannot be kept; Janus is to try again: %s", error
-            )
+            if self.server.admit("refused"):
+                log.error("a batch cannot be kept; Janus is to try again: %s", error)  # noqa: TRY400 (its text says all)
             self._cut_off(503, str(error))
         else:
             self._answer(200, "")
