@@ -1,4 +1,4 @@
-"""Receives notifications in Django: verified, each once, printed. One file; in a project, the view is what counts."""
+"""Receives notifications in Django: verified, each once, printed. In a project, the view is what counts."""
 
 import os
 
@@ -14,20 +14,22 @@ from webrtc_events_client.types import SessionInvitation, SessionStatus
 
 ORIGIN = os.environ.get("ORIGIN", "https://localhost:8445")
 KEYS = os.environ.get("KEYS", "http://127.0.0.1:9091/.well-known/jwks.json")
+# `localhost` is the name of `serve`, where it asks whether it may send.
+SETTINGS = ReceiverSettings(origin=ORIGIN, agree_to=["localhost"])
 
 
 def handle(delivery: Delivery) -> None:
     """Called once for each event. The answer to the service, 204, goes out after it has returned."""
     match delivery.notification:
         case SessionInvitation(session=call):
-            print(f"{call.sequence_number} {call.originator_address} calls {call.receiver_address}", flush=True)
+            print(f"{call.sequence_number} {call.originator_address} calls", flush=True)
         case SessionStatus(session=call):
             print(f"{call.sequence_number} {call.media_session_id} is {call.status}", flush=True)
         case other:
             print(f"- {other.type}", flush=True)
 
 
-receiver = Receiver(handle, ReceiverSettings(origin=ORIGIN), keys=KeySet(KEYS))
+receiver = Receiver(handle, SETTINGS, keys=KeySet(KEYS))
 
 
 @csrf_exempt

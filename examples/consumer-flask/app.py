@@ -10,13 +10,15 @@ from webrtc_events_client.types import SessionInvitation, SessionStatus
 
 ORIGIN = os.environ.get("ORIGIN", "https://localhost:8443")
 KEYS = os.environ.get("KEYS", "http://127.0.0.1:9091/.well-known/jwks.json")
+# `localhost` is the name of `serve`, where it asks whether it may send.
+SETTINGS = ReceiverSettings(origin=ORIGIN, agree_to=["localhost"])
 
 
 def handle(delivery: Delivery) -> None:
     """Called once for each event. The answer to the service, 204, goes out after it has returned."""
     match delivery.notification:
         case SessionInvitation(session=call):
-            print(f"{call.sequence_number} {call.originator_address} calls {call.receiver_address}", flush=True)
+            print(f"{call.sequence_number} {call.originator_address} calls", flush=True)
         case SessionStatus(session=call):
             print(f"{call.sequence_number} {call.media_session_id} is {call.status}", flush=True)
         case other:
@@ -24,7 +26,7 @@ def handle(delivery: Delivery) -> None:
 
 
 app = Flask(__name__)
-receiver = Receiver(handle, ReceiverSettings(origin=ORIGIN), keys=KeySet(KEYS))
+receiver = Receiver(handle, SETTINGS, keys=KeySet(KEYS))
 
 
 @app.route("/inbox", methods=["POST", "OPTIONS"])

@@ -26,14 +26,40 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return interpreter
 
 
-@pytest.mark.slow
-def test_it_works_without_the_server(python: Path) -> None:
-    program = """
+PROGRAM = """
 import importlib.util
-assert importlib.util.find_spec("webrtc_events") is None
-import webrtc_events_client.consumer
-print(webrtc_events_client.__version__)
+assert [name for name in ("webrtc_events", "flask", "django", "starlette", "authlib")
+        if importlib.util.find_spec(name)] == []
+import webrtc_events_client.client
+from webrtc_events_client.consumer import *
+body = (b'{"id": "1", "source": "/s", "specversion": "1.0", "time": "2027-01-15T08:00:00Z",'
+        b'"type": "org.camaraproject.webrtc-events.v0.session-status",'
+        b'"data": {"mediaSessionId": "m", "status": "Busy"}}')
+receiver = Receiver(lambda delivery: print(delivery.notification.session.status),
+                    ReceiverSettings(tokens=BearerTokens(["s3cret"])), memory=SqliteMemory("memory.db"))
+headers = {"Content-Type": "application/cloudevents+json", "Authorization": "Bearer s3cret"}
+assert [receiver.receive("POST", "/", headers, body).status for _ in range(2)] == [204, 204]
+assert receiver.receive("POST", "/", {**headers, "Authorization": "Bearer other"}, body).status == 401
+signed = Receiver(print, ReceiverSettings(origin="https://a.example"), keys=KeySet("https://b.example/jwks.json"))
+assert signed.receive("POST", "/", headers, body).status == 403
 """
-    done = subprocess.run([python, "-I", "-c", program], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.slow
+def test_it_works_without_the_server(python: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [python, "-I", "-c", PROGRAM], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert done.stdout == "Busy\n"
+
+
+@pytest.mark.slow
+def test_it_is_typed(python: Path) -> None:
+    program = (
+        "import webrtc_events_client, pathlib; print(pathlib.Path(webrtc_events_client.__file__).parent)"
+    )
+    done = subprocess.run(
+        [python, "-I", "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (Path(done.stdout.strip()) / "py.typed").exists()

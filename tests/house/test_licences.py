@@ -24,6 +24,13 @@ def test_every_dependency_has_a_licence_that_we_may_use() -> None:
     assert refused == {}
 
 
+def test_every_dependency_of_the_client_library_has_one_too() -> None:
+    found = {package.name: _licence(package) for package in _installed("webrtc-events-client", ("oauth",))}
+    assert len(found) > 5
+    refused = {name: licence for name, licence in found.items() if not _allowed(licence)}
+    assert refused == {}
+
+
 def test_a_licence_that_we_may_not_use_is_noticed() -> None:
     assert _allowed("LGPL-2.1-only OR MIT")
     assert not _allowed("LGPL-2.1-only")

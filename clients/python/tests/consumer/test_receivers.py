@@ -196,13 +196,18 @@ def test_a_service_that_asks_whether_it_may_send(service: Any, make_consumer: Ma
         service.ask(origin="evil.example"),
         service.ask(origin="Events.example"),
         service.ask(origin="events.example, evil.example"),
-        service.ask().with_headers(signature=None),
-        service.ask().with_headers(webhook_request_origin="evil.example"),
+        service.ask(origin=""),
     ]
     for signed in asked:
         refused = consumer(signed)
         assert refused.status == 403
         assert "WebHook-Allowed-Origin" not in dict(refused.headers)
+
+
+def test_a_question_carries_the_access_token_too(service: Any, make_consumer: Make) -> None:
+    consumer = make_consumer(agree_to=["events.example"], tokens=BearerTokens(["s3cret"]))
+    assert consumer(service.ask()).status == 401
+    assert consumer(service.ask().with_headers(authorization="Bearer s3cret")).status == 204
 
 
 def test_any_service_may_be_agreed_to_and_none_is_without_a_word(make_consumer: Make) -> None:

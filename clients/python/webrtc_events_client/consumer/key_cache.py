@@ -43,16 +43,16 @@ class KeyRules:
 
 
 class KeyCache:
-    """Not thread-safe: the caller holds a lock. `now` is monotonic, in seconds."""
+    """Not thread-safe: the caller holds a lock. `now` is monotonic, in seconds.
 
-    def __init__(self, rules: KeyRules, keys: Mapping[str, PublicKey] | None = None) -> None:
+    `keys` are some to begin with: they are trusted, and due at once.
+    """
+
+    def __init__(self, rules: KeyRules, keys: Mapping[str, PublicKey] | None, now: float) -> None:
         self._rules = rules
         self._keys = dict(keys or {})
-        # Given keys are used at once, and are due at once.
-        self._has_given = keys is not None
-        self._due = float("-inf")
+        self._due = float("-inf") if keys is None else now
         self._next = float("-inf")
-        self._given_until: float | None = None
 
     def look_up(self, kid: str, now: float) -> Fetch:
         if now < self._next:
@@ -77,7 +77,6 @@ class KeyCache:
     def fetched(self, keys: Mapping[str, PublicKey], cache_control: str, now: float) -> None:
         """What is no longer published is no longer trusted."""
         self._keys = dict(keys)
-        self._has_given = True
         self._due = now + self._ttl_s(cache_control)
         self._next = now + self._rules.unknown_s
 
@@ -85,11 +84,6 @@ class KeyCache:
         self._next = now + self._rules.retry_s
 
     def _is_usable(self, now: float) -> bool:
-        if not self._has_given:
-            return False
-        if self._due == float("-inf"):
-            # Given at the start: trusted from the first use on.
-            self._due = now
         return now < self._due + self._rules.stale_s
 
     def _ttl_s(self, cache_control: str) -> float:

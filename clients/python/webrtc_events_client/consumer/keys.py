@@ -65,7 +65,8 @@ class KeySet:
         self._rules = rules or KeyRules()
         self._clock = clock or SystemClock()
         self._http = http
-        self._cache = KeyCache(self._rules, None if initial is None else read_key_set(initial))
+        given = None if initial is None else read_key_set(initial)
+        self._cache = KeyCache(self._rules, given, self._clock.monotonic())
         self._state = threading.Lock()
         self._fetching = threading.Lock()
 
@@ -125,7 +126,8 @@ class AsyncKeySet:
         self._rules = rules or KeyRules()
         self._clock = clock or SystemClock()
         self._http = http
-        self._cache = KeyCache(self._rules, None if initial is None else read_key_set(initial))
+        given = None if initial is None else read_key_set(initial)
+        self._cache = KeyCache(self._rules, given, self._clock.monotonic())
         self._fetching = asyncio.Lock()
 
     async def get(self, kid: str) -> PublicKey:

@@ -76,8 +76,6 @@ class Receiver:
         if self._keys is not None and reception.signatures is not None:
             kid = reception.signatures.key_id(request)
             reception.signatures.verify(request, kid, self._keys.get(kid))
-        if (answer := reception.answer_question(request)) is not None:
-            return answer
         notification = parse_notification(request.body)
         claim = self._memory.begin(event_of(notification), reception.now())
         if reception.is_over(claim):
@@ -124,8 +122,6 @@ class AsyncReceiver:
         if self._keys is not None and reception.signatures is not None:
             kid = reception.signatures.key_id(request)
             reception.signatures.verify(request, kid, await self._keys.get(kid))
-        if (answer := reception.answer_question(request)) is not None:
-            return answer
         notification = parse_notification(request.body)
         claim = await self._memory.begin(event_of(notification), reception.now())
         if reception.is_over(claim):

@@ -87,7 +87,7 @@ class Reception:
         return self._settings.clock.now()
 
     def check(self, request: Request) -> Response | None:
-        """What is refused without a look at the signature; an answer to what needs none.
+        """The answer to an OPTIONS request, which services do not sign; None to a notification, so far.
 
         Raises:
             ReceiveError: it is refused.
@@ -104,17 +104,9 @@ class Reception:
             _check_type(request.headers)
         if settings.tokens is not None:
             settings.tokens.check(request)
+        if request.method == "OPTIONS":
+            return answer_question(request, settings.agree_to, settings.allowed_rate)
         return None
-
-    def answer_question(self, request: Request) -> Response | None:
-        """None: it is a notification.
-
-        Raises:
-            HandshakeRefused: see there.
-        """
-        if not is_question(request):
-            return None
-        return answer_question(request, self._settings.agree_to, self._settings.allowed_rate)
 
     def is_over(self, claim: Claim) -> bool:
         """Whether nothing is left to do but to answer.

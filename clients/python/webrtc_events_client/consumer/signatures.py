@@ -24,8 +24,6 @@ __all__ = ["TAG", "Signatures"]
 TAG = "webrtc-events"
 """No signature made for another purpose has it."""
 _COVERED = ("@method", "@target-uri", "content-digest", "content-type", "x-correlator")
-# The question whether a sink agrees has no body.
-_COVERED_QUESTION = ("@method", "@target-uri", "webhook-request-origin")
 # Of all that the service sends, a few hundred bytes.
 _MAX_FIELD = 8192
 _FIELDS = ("signature-input", "signature", "content-digest")
@@ -87,14 +85,13 @@ class Signatures:
         Raises:
             BadSignature: the signature does not hold for this request.
         """
-        is_question = request.method == "OPTIONS"
         verifier = _Verifier(self, kid, key)
         message = _Message(request.method, self._origin + request.target, request.headers)
         try:
             verifier.verify(
                 message,
-                body=None if is_question else request.body,
-                require_components=_COVERED_QUESTION if is_question else _COVERED,
+                body=request.body,
+                require_components=_COVERED,
                 expect_tag=TAG,
                 max_age=None,
             )
