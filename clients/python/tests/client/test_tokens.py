@@ -171,6 +171,30 @@ def test_a_discovery_document_that_is_none_is_refused(
     assert service.requests == []
 
 
+@pytest.mark.parametrize("url", ["http://[", "ftp://issuer.example/token", "http://a:99999/", "http://\x00/"])
+def test_a_token_endpoint_that_is_no_address_gives_no_token(
+    make: Callable[..., Any], service: Service, issuer: Issuer, clock: SteppedClock, url: str
+) -> None:
+    issuer.documents["token_endpoint"] = url
+    discovery = f"{issuer.service.url}/.well-known/openid-configuration"
+    with pytest.raises(errors.TokenUnavailable):
+        make(service.url, credentials(issuer, token_url=None, discovery_url=discovery)).get("s-11")
+    assert service.requests == []
+    assert len(clock.waits) <= 3
+
+
+def test_an_issuer_that_moves_is_found_again(
+    make: Callable[..., Any], service: Service, issuer: Issuer, clock: SteppedClock
+) -> None:
+    discovery = f"{issuer.service.url}/.well-known/openid-configuration"
+    client = make(service.url, credentials(issuer, token_url=None, discovery_url=discovery))
+    issuer.documents["token_endpoint"] = "http://127.0.0.1:1/token"
+    with pytest.raises(errors.TokenUnavailable):
+        client.get("s-11")
+    issuer.documents["token_endpoint"] = f"{issuer.service.url}/token"
+    assert client.get("s-11").id == "s-11"
+
+
 @pytest.mark.parametrize(
     "reply",
     [

@@ -2,8 +2,9 @@
 
 import asyncio
 import inspect
+import ssl
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from typing import TypeVar
 
 import httpx2
@@ -26,6 +27,7 @@ _BEFORE_SENDING = (
     httpx2.PoolTimeout,
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
 )
 
 
@@ -123,7 +125,7 @@ class Driver:
                     body.add(piece)
             finally:
                 response.close()
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise _no_answer(error, send) from error
         return _answer(response, body)
 
@@ -190,7 +192,7 @@ class AsyncDriver:
                     body.add(piece)
             finally:
                 await response.aclose()
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise _no_answer(error, send) from error
         return _answer(response, body)
 
@@ -207,12 +209,24 @@ def _answer(response: httpx2.Response, body: _Body) -> Answer:
     return Answer(response.status_code, headers, body.whole())
 
 
-def _no_answer(error: httpx2.HTTPError, send: Send) -> ClientError:
+def _no_answer(error: httpx2.HTTPError | httpx2.InvalidURL, send: Send) -> ClientError:
     """Its text is httpx2's, which names neither headers nor bodies."""
     text = f"{send.request.method} {send.request.url}: {type(error).__name__} {error}".rstrip()
-    if isinstance(error, _BEFORE_SENDING):
-        return NotConnected(text, correlator=send.correlator)
-    return AnswerLost(text, correlator=send.correlator)
+    if not isinstance(error, _BEFORE_SENDING):
+        return AnswerLost(text, correlator=send.correlator)
+    missed = NotConnected(text, correlator=send.correlator)
+    # A wrong address and a certificate that is not trusted stay what they are.
+    missed.transient = not isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol) and not any(
+        isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)
+    )
+    return missed
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _text(text: str | Awaitable[str]) -> str:
