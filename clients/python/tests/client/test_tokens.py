@@ -1,6 +1,7 @@
 """Where tokens come from, how long they are kept, what happens when one is refused."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -249,6 +250,12 @@ def test_threads_share_one_fetch(service: Service, issuer: Issuer) -> None:
 
         assert list(pool.map(get, range(8))) == ["s-11"] * 8
     assert issuer.given == 1
+
+
+def test_without_authlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "authlib.oauth2.auth", None)
+    with pytest.raises(ImportError, match=r"pip install 'webrtc-events-client\[oauth\]'"):
+        ClientCredentials("app", token_url="https://a.example")
 
 
 def test_one_address_is_needed() -> None:
