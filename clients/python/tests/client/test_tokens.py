@@ -125,6 +125,19 @@ def test_a_function_is_asked_for_each_call(make: Callable[..., Any], service: Se
     assert tokens_seen(service) == ["f0", "f1", "f2"]
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, StopIteration, KeyboardInterrupt])
+def test_what_a_function_raises_is_raised(
+    make: Callable[..., Any], service: Service, kind: type[BaseException]
+) -> None:
+    def token() -> str:
+        raise kind
+
+    # A coroutine may not raise a StopIteration.
+    with pytest.raises((kind, RuntimeError)):
+        make(service.url, token).get("s-11")
+    assert service.requests == []
+
+
 def test_an_async_function_is_for_the_async_client(make: Callable[..., Any], service: Service) -> None:
     async def token() -> str:
         await asyncio.sleep(0)

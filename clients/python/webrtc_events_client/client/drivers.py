@@ -4,8 +4,8 @@ import asyncio
 import inspect
 import ssl
 import threading
-from collections.abc import Awaitable, Iterator
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -80,18 +80,19 @@ class Driver:
         Raises:
             ClientError: as the flow does.
         """
+        advance: Callable[[Any], Step] = flow.send
+        given: Answer | str | ClientError | None = None
         try:
-            step = next(flow)
             while True:
                 try:
-                    result = self._do(step)
+                    step = advance(given)
+                except StopIteration as end:
+                    value: T = end.value
+                    return value
+                try:
+                    advance, given = flow.send, self._do(step)
                 except ClientError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(result)
-        except StopIteration as end:
-            value: T = end.value
-            return value
+                    advance, given = flow.throw, error
         finally:
             flow.close()
 
@@ -147,18 +148,19 @@ class AsyncDriver:
         Raises:
             ClientError: as the flow does.
         """
+        advance: Callable[[Any], Step] = flow.send
+        given: Answer | str | ClientError | None = None
         try:
-            step = next(flow)
             while True:
                 try:
-                    result = await self._do(step)
+                    step = advance(given)
+                except StopIteration as end:
+                    value: T = end.value
+                    return value
+                try:
+                    advance, given = flow.send, await self._do(step)
                 except ClientError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(result)
-        except StopIteration as end:
-            value: T = end.value
-            return value
+                    advance, given = flow.throw, error
         finally:
             flow.close()
 
