@@ -13,11 +13,15 @@ STORE=$(command -v valkey-server || command -v redis-server) || {
 CLI=${STORE%-server}-cli
 
 mkdir -p -m 0700 data
+# Two stores on the same files would spoil them. Whatever still runs holds the lock.
+exec 9> data/lock
+flock --nonblock 9 || { echo 'It runs already.' >&2; exit 1; }
 [ -s data/secret-key ] || (umask 077 && webrtc-events new-key > data/secret-key) || exit 1
 webrtc-events settings --check || exit 2
 
-# Each in a session that Ctrl-C does not reach: this script alone says in which order they stop.
-start() { setsid "$@" & }
+# Each in a session that Ctrl-C does not reach: this script alone says in which order they stop. If it is killed, they stop
+# by themselves.
+start() { setsid setpriv --pdeathsig TERM "$@" & }
 
 stop() {
   trap '' INT TERM

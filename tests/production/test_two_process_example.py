@@ -60,7 +60,8 @@ class Production:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with self._log.open("wb") as log:
             self._script = subprocess.Popen(
-                [str(self.folder / "run.sh")],
+                # As from a terminal: a background job ignores SIGINT, and so would the shell.
+                ["env", "--default-signal=INT", str(self.folder / "run.sh")],
                 env=os.environ | {"PATH": path, "BIND": f"127.0.0.1:{self._port}"} | environ,
                 stdout=log,
                 stderr=log,
@@ -154,6 +155,25 @@ def test_the_end_of_one_stops_the_others(production: Production, word: bytes) ->
     eventually(lambda: not production.pids(), "all have ended")
 
 
+@pytest.mark.slow
+def test_it_runs_once_and_what_it_started_ends_with_it(production: Production) -> None:
+    production.started()
+    second = subprocess.run(
+        [str(production.folder / "run.sh")],
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=_BOUND_S,
+    )
+    assert (second.returncode, second.stderr) == (1, "It runs already.\n")
+    assert requests.get(f"{production.url}/readyz", timeout=10).ok
+    production.script.kill()
+    production.script.wait(_BOUND_S)
+    eventually(lambda: not production.pids(), "all have ended", _BOUND_S)
+    production.started()
+    assert production.stopped() == 0
+
+
 def test_wrong_settings_start_nothing(production: Production) -> None:
     production.start(WEBRTC_EVENTS_PARTITIONS="many")
     assert production.script.wait(_BOUND_S) == 2
@@ -164,7 +184,7 @@ def test_wrong_settings_start_nothing(production: Production) -> None:
 def test_without_a_store_it_says_what_to_install(production: Production, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("bash", "env", "dirname"):
+    for name in ("bash", "dirname", "env"):
         (tools / name).symlink_to(str(shutil.which(name)))
     production.start(PATH=str(tools))
     assert production.script.wait(_BOUND_S) == 1

@@ -13,8 +13,8 @@ from webrtc_events_client.clock import Clock, SystemClock
 
 __all__ = ["LIMITS", "Options", "checked_base_url"]
 
-# A connection is used again for less long than services keep one, often 5 s: else a create may be sent into one
-# that is just being closed, and nobody knows what became of it.
+# A connection is used again for less long than services keep one, often 5 s: else a create may be sent into
+# one that is just being closed, and nobody knows what became of it.
 LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=3.0)
 
 # A service that does not take a connection at once is away.
