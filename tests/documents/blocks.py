@@ -3,7 +3,8 @@
     sh                          typed into the reader's first terminal
     sh, title="Terminal N"      typed into another terminal, where it goes on
     python, title="name.py"     saved as that file, in the folder that the document makes
-    text                        what the block before it prints; `…` stands for anything
+    text                        what the block before it prints; `…` stands for anything in a
+                                line, and alone for any lines
     text, title="Terminal N"    what that terminal has printed by then
 
 A comment in front of a block says more: `<!-- repeated until it is so -->` if what follows it takes a moment,
@@ -62,6 +63,10 @@ def blocks(name: str) -> list[Block]:
 
 def matches(printed: str, expected: str) -> bool:
     """Whether something was printed, spaces at the ends of lines aside."""
-    plain = "\n".join(line.rstrip() for line in printed.strip().splitlines())
-    wanted = re.escape(expected.strip()).replace("…", ".*")
-    return re.fullmatch(wanted, plain, re.DOTALL) is not None
+    plain = "".join(f"{line.rstrip()}\n" for line in printed.strip().splitlines())
+    wanted = "".join(_pattern(line) for line in expected.strip().splitlines())
+    return re.fullmatch(wanted, plain) is not None
+
+
+def _pattern(line: str) -> str:
+    return r"(?s:.*\n)?" if line == "…" else re.escape(line).replace("…", ".*") + r"\n"
