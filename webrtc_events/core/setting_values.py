@@ -166,6 +166,9 @@ _OWN_PATHS = frozenset(
     {"webrtc-events", "network", "channels", "healthz", "readyz", "metrics", "console", "issuer", "softphone"}
 )
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*")
+_CONSOLE_PATHS = frozenset(
+    {"_static", "calls", "healthz", "login", "overview", "readyz", "subscriptions", "simulate"}
+)
 _CHANNELS_URL = re.compile(r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(
     r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?|https?://(localhost|127\.0\.0\.1|\[::1\]):\*"
@@ -310,12 +313,16 @@ _USUAL_PORTS = {"https": ":443", "http": ":80"}
 
 
 def console_url(raw: str) -> str:
-    """Where a browser finds the console: scheme, host and port, without a final slash."""
+    """Where a browser finds the console: scheme, host, port and perhaps a path, without a final slash."""
     parts = urlsplit(openid_url(raw))
-    if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("must be scheme and host only, such as https://console.operator.example")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be scheme, host and path only, such as https://console.operator.example")
     # As browsers write it in Host and Origin.
-    return f"{parts.scheme}://{parts.netloc.lower()}".removesuffix(_USUAL_PORTS[parts.scheme])
+    host = f"{parts.scheme}://{parts.netloc.lower()}".removesuffix(_USUAL_PORTS[parts.scheme])
+    path = parts.path.rstrip("/")
+    if path and (not _BASE_PATH.fullmatch(path) or path.split("/")[1] in _CONSOLE_PATHS):
+        raise ValueError("must have a path such as /console, or none, and not one of the console itself")
+    return host + path
 
 
 def _is_loopback(host: str) -> bool:

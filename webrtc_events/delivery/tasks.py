@@ -8,6 +8,7 @@ from webrtc_events.core.json_lines import json_string
 from webrtc_events.core.model import Claim, OutboxItem, OutboxKind
 from webrtc_events.core.outcomes import (
     DELIVERED,
+    PROXY_REASONS,
     Agreed,
     Delivered,
     Drop,
@@ -93,9 +94,9 @@ class DeliveryTask:
 
     def fitting(self, outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
         """What the outcome comes to for this item. Its detail, which is kept and logged, is masked."""
-        if self.item.end and (
-            isinstance(outcome, End) or (isinstance(outcome, Retry) and self.claim.end_once)
-        ):
+        # What fails by the egress proxy is no attempt: an end that is sent once is still to be sent.
+        once = self.claim.end_once and isinstance(outcome, Retry) and outcome.reason not in PROXY_REASONS
+        if self.item.end and (once or isinstance(outcome, End)):
             # The end cannot end the subscription again: it is given up.
             outcome = Drop("end_refused", ": ".join(filter(None, (_reason(outcome), _detail(outcome)))))
         if self.is_handshake and isinstance(outcome, Drop):
