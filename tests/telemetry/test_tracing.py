@@ -180,7 +180,7 @@ def test_a_collector_that_refuses_costs_spans_and_a_line(
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(warned) == 1
     # And why.
-    assert {400: "400", 503: "Service Unavailable"}[status] in warned[0]
+    assert {400: "code: 400", 503: "export"}[status] in warned[0].rpartition("not take them: ")[2]
     assert "s3cret" not in caplog.text
 
 

@@ -16,6 +16,7 @@ from webrtc_events.core.model import (
 from webrtc_events.core.outcomes import Drop, Outcome, Retry, SinkRequest
 from webrtc_events.core.random_uuids import random_uuids
 from webrtc_events.core.settings import Settings
+from webrtc_events.core.trace_context import TraceContext
 from webrtc_events.delivery.attempt_spans import AttemptSpan, AttemptSpans
 from webrtc_events.delivery.cloud_event import EventFormats, build_event
 from webrtc_events.delivery.sink_validation import origin_header
@@ -119,8 +120,9 @@ class NotificationWriter:
             return Skipped(authorization, event_type)
         correlator = next(self._correlators)
         body = _encode(event)
-        span, trace = self._traced(claim, item, now_ms, "POST", correlator)
-        if self._signer is None and not (claim.origin or authorization or claim.headers or trace):
+        span = self._span(claim, item, now_ms, "POST", correlator)
+        trace = trace_of(item) if span is None else span.context
+        if self._signer is None and trace is None and not (claim.origin or authorization or claim.headers):
             lines: tuple[tuple[str, str], ...] = (_CONTENT_TYPE, ("x-correlator", correlator))
         else:
             headers = dict((_CONTENT_TYPE, ("x-correlator", correlator)))
@@ -131,20 +133,10 @@ class NotificationWriter:
                     return Skipped(Drop("unsendable", str(error)), event_type)
             if claim.origin:
                 headers |= origin_header(claim.origin)
-            headers |= authorization | trace
+            headers |= authorization | _trace_headers(trace)
             lines = _lines(headers, claim)
         request = SinkRequest(claim.sink, lines, body, "POST", claim.client)
         return Notification(request, event_type, correlator, span)
-
-    def _traced(
-        self, claim: Claim, item: OutboxItem, now_ms: int, method: str, correlator: str
-    ) -> tuple[AttemptSpan | None, dict[str, str]]:
-        """The span of the attempt, and the headers that tell the sink of the trace."""
-        span = None
-        if self.spans is not None:
-            span = self.spans.begin(claim, item, now_ms, method=method, correlator=correlator)
-        context = trace_of(item) if span is None else span.context
-        return span, _NO_HEADERS if context is None else dict(context.headers())
 
     def stored(self, claim: Claim, item: OutboxItem, now_ms: int) -> StoredNotification | Skipped:
         """The same for a sink that is a channel: nothing is sent, so there are no headers."""
@@ -180,10 +172,19 @@ class NotificationWriter:
         if not isinstance(authorization, dict):
             return Skipped(authorization, _HANDSHAKE)
         correlator = next(self._correlators)
-        span, trace = self._traced(claim, item, now_ms, "OPTIONS", correlator)
-        headers = {"x-correlator": correlator} | origin_header(claim.origin) | authorization | trace
+        span = self._span(claim, item, now_ms, "OPTIONS", correlator)
+        headers = {"x-correlator": correlator} | origin_header(claim.origin) | authorization
+        headers |= _trace_headers(None if span is None else span.context)
         request = SinkRequest(claim.sink, _lines(headers, claim), b"", "OPTIONS", claim.client)
         return Notification(request, _HANDSHAKE, correlator, span)
+
+    def _span(
+        self, claim: Claim, item: OutboxItem, now_ms: int, method: str, correlator: str
+    ) -> AttemptSpan | None:
+        """Of the attempt, if it is recorded."""
+        if self.spans is None:
+            return None
+        return self.spans.begin(claim, item, now_ms, method=method, correlator=correlator)
 
     def _authorization(self, claim: Claim, item: OutboxItem, now_ms: int) -> dict[str, str] | Outcome | None:
         """The sink's credential as a header, if it has one; else as `Skipped.outcome`."""
@@ -201,6 +202,11 @@ class NotificationWriter:
             # It expired since the claim, and may have been renewed: the next claim shows.
             return None
         return {"authorization": f"Bearer {credential.access_token}"}
+
+
+def _trace_headers(trace: TraceContext | None) -> dict[str, str]:
+    """Tell the sink of the trace."""
+    return _NO_HEADERS if trace is None else dict(trace.headers())
 
 
 def _lines(headers: Mapping[str, str], claim: Claim) -> tuple[tuple[str, str], ...]:

@@ -1,8 +1,8 @@
 """The traces that accepted events belong to: the gateway's as they came, or with spans of this service."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
 
 from webrtc_events.core.model import NetworkEvent
 from webrtc_events.core.request_context import current_request
@@ -14,7 +14,7 @@ __all__ = ["EventTraces", "TracedEvents"]
 
 
 class TracedEvents:
-    """`contexts`: of each event the trace that is kept with it, in order."""
+    """Context manager. `contexts`: of each event the trace that is kept with it, in order."""
 
     def __init__(
         self, contexts: Sequence[TraceContext | None], spans: Sequence[tuple[Span, list[int]]]
@@ -33,11 +33,16 @@ class TracedEvents:
             span.note(Attribute.OUTBOXES, sum(result.subscriptions for result in found if result.new))
             span.note(Attribute.DUPLICATES, sum(not result.new for result in found))
 
-    def end(self, failure: str | None = None) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for span, _ in self._spans:
-            if failure is not None:
-                span.note(Attribute.ERROR, failure)
-                span.fail(failure)
+            if kind is not None:
+                span.note(Attribute.ERROR, kind.__name__)
+                span.fail(kind.__name__)
             span.end()
 
 
@@ -49,18 +54,8 @@ class EventTraces:
     def __init__(self, spans: Spans | None = None) -> None:
         self._spans = spans
 
-    @contextmanager
-    def appending(self, events: Sequence[Any]) -> Iterator[TracedEvents]:
+    def appending(self, events: Sequence[Any]) -> TracedEvents:
         """While in it, these events of the request under way are appended."""
-        traced = self._traced(events)
-        try:
-            yield traced
-        except Exception as error:
-            traced.end(type(error).__name__)
-            raise
-        traced.end()
-
-    def _traced(self, events: Sequence[Any]) -> TracedEvents:
         request = current_request()
         of_request = None if request is None else TraceContext.of_headers(request.headers)
         contexts = [_own(event) or of_request for event in events]

@@ -23,19 +23,19 @@ _LINES_A_MINUTE: Final = 1
 # OpenTelemetry's defaults for the number of spans that wait, and that are sent at once.
 _WAITING: Final = 2048
 _AT_ONCE: Final = 512
-_EVERY_MS: Final = 1000.0
+_EVERY_MS: Final = 2000.0
 _PATH: Final = "v1/traces"
 
 
 class _Said(logging.Filter):
     """Keeps what the library has to say of each request, which is logged once a minute with what is lost."""
 
-    last = "it gives no reason"
+    last = ""
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = one_line(record.getMessage())
         # What comes after several tries says less than each of them.
-        if "max retries or shutdown" not in text:
+        if not self.last or "max retries or shutdown" not in text:
             self.last = text
         return False
 
@@ -67,6 +67,7 @@ class CountedExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.taken += len(spans)
+        _SAID.last = ""
         try:
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001 (it is logged, and costs these spans and nothing else)
@@ -75,10 +76,10 @@ class CountedExporter(SpanExporter):
         if result is SpanExportResult.SUCCESS:
             self.counts["exported"] += len(spans)
         else:
-            self.lose(len(spans))
+            self.lose(len(spans), _SAID.last)
         return result
 
-    def lose(self, count: int) -> None:
+    def lose(self, count: int, why: str) -> None:
         """By any thread."""
         with self._lock:
             self.counts["lost"] += count
@@ -87,7 +88,7 @@ class CountedExporter(SpanExporter):
                     "traces lack spans, %d until now: the collector %s does not take them: %s",
                     self.counts["lost"],
                     self._collector,
-                    _SAID.last,
+                    why,
                 )
 
     def shutdown(self) -> None:
@@ -108,7 +109,7 @@ class SpanQueue(BatchSpanProcessor):
             is_full = self._ended - self._counted.taken >= _WAITING
             self._ended += not is_full
         if is_full:
-            self._counted.lose(1)
+            self._counted.lose(1, f"{_WAITING} wait already")
         else:
             super().on_end(span)
 

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.sampling import (
     ALWAYS_ON,
     DEFAULT_OFF,
     DEFAULT_ON,
+    Decision,
     ParentBasedTraceIdRatio,
     Sampler,
     TraceIdRatioBased,
@@ -58,8 +59,9 @@ class Tracing:
         self._counted = CountedExporter(exporter, collector, clock)
         self._queue = SpanQueue(self._counted)
         self._ids = _Ids()
+        self._sampler = _sampler(settings)
         self._provider = TracerProvider(
-            sampler=_sampler(settings),
+            sampler=self._sampler,
             resource=_resource(settings),
             id_generator=self._ids,
             span_limits=_LIMITS,
@@ -89,17 +91,21 @@ class Tracing:
         trace_id: str | None = None,
     ) -> Span | None:
         """See `Spans`."""
-        with self._ids.given(trace_id):
+        name = name or family.name
+        context = _remote(parent)
+        number = self._ids.new(trace_id) if parent is None else int(parent.trace_id, 16)
+        # Most are passed over. A span is made only then: the library makes one to say no.
+        if self._sampler.should_sample(context, number, name).decision is not Decision.RECORD_AND_SAMPLE:
+            return None
+        with self._ids.given(number):
             span = self._tracer.start_span(
-                name or family.name,
-                context=_remote(parent),
+                name,
+                context=context,
                 kind=trace.SpanKind[family.kind.name],
                 attributes={attribute.value: value for attribute, value in (attributes or {}).items()},
                 links=None if link is None else [trace.Link(_span_context(link))],
                 start_time=self._epoch_ns(began_s),
             )
-        if not span.is_recording():
-            return None
         return _RecordedSpan(span, "" if parent is None else parent.state, self._epoch_ns)
 
     def _epoch_ns(self, moment_s: float | None = None) -> int:
@@ -151,22 +157,26 @@ class _RecordedSpan:
 
 
 class _Ids(RandomIdGenerator):
-    """Random ones, unless a trace's is given. Of the thread that asks."""
+    """Random ones; a trace has its before the library asks."""
 
     def __init__(self) -> None:
         self._of_thread = threading.local()
 
+    def new(self, trace_id: str | None) -> int:
+        return super().generate_trace_id() if trace_id is None else int(trace_id, 16)
+
     @contextmanager
-    def given(self, trace_id: str | None) -> Iterator[None]:
-        self._of_thread.trace_id = trace_id
+    def given(self, number: int) -> Iterator[None]:
+        """While in it, a trace that this thread begins has this id."""
+        self._of_thread.number = number
         try:
             yield
         finally:
-            self._of_thread.trace_id = None
+            del self._of_thread.number
 
     def generate_trace_id(self) -> int:
-        given: str | None = getattr(self._of_thread, "trace_id", None)
-        return super().generate_trace_id() if given is None else int(given, 16)
+        number: int = self._of_thread.number
+        return number
 
 
 def _remote(parent: TraceContext | None) -> Context:
