@@ -11,6 +11,7 @@ from typing import Any
 from webrtc_events.core.errors import DamagedRecord, Unavailable
 from webrtc_events.core.model import Claim
 from webrtc_events.core.settings import Settings
+from webrtc_events.store.claim_script import ClaimAnswer, ClaimRequest
 from webrtc_events.store.connection import Connection, reached
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition
@@ -41,35 +42,6 @@ class ClaimLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class _ClaimRequest:
-    """What claim.lua is given for each partition.
-
-    `number` counts the claims of one claimer. `first_unanswered` is the number of the first claim of that
-    partition whose answer did not arrive. `passed`: see `_ClaimAnswer`.
-    """
-
-    max_subscriptions: int
-    max_events: int
-    claimer: str
-    number: int
-    max_bytes: int
-    max_subscription_bytes: int
-
-    def call(self, partition: Partition, first_unanswered: int, passed: str) -> Call:
-        args: list[str | int] = [
-            self.max_subscriptions,
-            self.max_events,
-            self.claimer,
-            self.number,
-            first_unanswered,
-            self.max_bytes,
-            self.max_subscription_bytes,
-            passed,
-        ]
-        return Call("claim", [partition.due], partition.tag, args)
-
-
-@dataclass(frozen=True, slots=True)
 class ClaimRound:
     """What some partitions gave.
 
@@ -78,29 +50,6 @@ class ClaimRound:
 
     claims: Sequence[Claim]
     due_in_ms: Mapping[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _ClaimAnswer:
-    """What claim.lua returned. `skipped` were written by a newer release.
-
-    `given_up`: by the store. `unknown_channels`: how many were left to workers that know their channels.
-    `passed`: where the next claim of this worker begins, behind those that it skipped.
-    """
-
-    now_ms: int
-    skipped: int
-    damaged: Sequence[Sequence[str]]
-    due_in_ms: int
-    given_up: Sequence[Sequence[str]]
-    unknown_channels: int
-    passed: str
-    claims: Sequence[Sequence[Any]]
-
-    @classmethod
-    def parse(cls, raw: Sequence[Any]) -> "_ClaimAnswer":
-        now_ms, skipped, damaged, due_in_ms, given_up, unknown_channels, passed, *claims = raw
-        return cls(int(now_ms), skipped, damaged, due_in_ms, given_up, unknown_channels, passed, claims)
 
 
 class Claims:
@@ -142,7 +91,7 @@ class Claims:
         self, partitions: Sequence[Partition], *, subscriptions: int, events: int, size: int | None = None
     ) -> ScriptStep[ClaimRound]:
         """The same as a step; until it is taken, no other is begun."""
-        request = _ClaimRequest(
+        request = ClaimRequest(
             max_subscriptions=subscriptions,
             max_events=events,
             claimer=self._claimer,
@@ -173,7 +122,7 @@ class Claims:
         due_in_ms: dict[int, int] = {}
         unreadable: list[UnreadableEntry] = []
         for partition, raw_answer in reached(partitions, answers):
-            answer = _ClaimAnswer.parse(raw_answer)
+            answer = ClaimAnswer.parse(raw_answer)
             self._passed[partition.number] = answer.passed
             if answer.due_in_ms >= 0:
                 due_in_ms[partition.number] = answer.due_in_ms

@@ -13,6 +13,7 @@ from typing import Any, Final
 from webrtc_events.core.errors import DamagedRecord
 from webrtc_events.core.model import Claim
 from webrtc_events.store.attempt_records import read_attempts
+from webrtc_events.store.claim_script import ClaimAnswer, ClaimRequest
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import OPERATOR, OPERATOR_CONDITIONS
 from webrtc_events.store.outbox_entries import parse_entry
@@ -28,8 +29,6 @@ _DAY_MS: Final = 86_400_000
 _KEPT_MS: Final = _DAY_MS + 3_600_000
 _EVENTS_AT_ONCE: Final = 16
 _CLAIM_BYTES: Final = 262_144
-# What stands before the claims. Source: lua/claim.lua.
-_HEAD_OF_ANSWER: Final = 6
 _LATEST: Final = 5
 
 
@@ -112,21 +111,26 @@ class OperatorOutbox:
             Unavailable: the store cannot be reached. What was leased comes back when the lease is over.
         """
         self._number += 1
-        args: list[str | int] = [1, _EVENTS_AT_ONCE, self._claimer, self._number, self._number]
-        answer = self._connection.run(
-            Call("claim", [OPERATOR.due], OPERATOR.tag, [*args, _CLAIM_BYTES, _CLAIM_BYTES])
+        request = ClaimRequest(
+            max_subscriptions=1,
+            max_events=_EVENTS_AT_ONCE,
+            claimer=self._claimer,
+            number=self._number,
+            max_bytes=_CLAIM_BYTES,
+            max_subscription_bytes=_CLAIM_BYTES,
         )
-        now_ms, _, damaged, _, given_up = answer[: _HEAD_OF_ANSWER - 1]
-        self._connection.report_damaged(damaged)
-        for raw in answer[_HEAD_OF_ANSWER:]:
-            match read_claim(int(now_ms), raw):
+        # A claim whose answer did not come is over with its lease.
+        answer = ClaimAnswer.parse(self._connection.run(request.call(OPERATOR, self._number, passed="")))
+        self._connection.report_damaged(answer.damaged)
+        for raw in answer.claims:
+            match read_claim(answer.now_ms, raw):
                 case Claim() as claim:
-                    return claim, len(given_up)
+                    return claim, len(answer.given_up)
                 case UnreadableEntry() as entry:
                     self._mend(entry)
                 case DamagedRecord() as error:
                     self._connection.damage.report(error.name, error.why)
-        return None, len(given_up)
+        return None, len(answer.given_up)
 
     def _mend(self, entry: UnreadableEntry) -> None:
         keys = [OPERATOR.subscription(_ID), OPERATOR.outbox(_ID), OPERATOR.due]
