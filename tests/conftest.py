@@ -12,6 +12,7 @@ import redis
 from redis._parsers.commands import CommandsParser
 
 from tests.harness.clusters import Cluster, ClusterClient, three_node_cluster
+from tests.harness.made_once import made_once
 from tests.harness.valkeys import quick_directory
 from tests.production.releases import build_wheel
 from webrtc_events.contract import documents
@@ -223,7 +224,8 @@ def store(store_at: Callable[..., Store]) -> Store:
 @pytest.fixture(scope="session")
 def former_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of the release before this one."""
-    return build_wheel(tmp_path_factory.mktemp("former"))
+    (wheel,) = made_once(tmp_path_factory, "former", build_wheel).glob("*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="session")

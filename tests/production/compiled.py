@@ -1,6 +1,5 @@
 """The compiled package of this checkout, as an operator builds it: by pip, in an isolated environment."""
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.documents import ROOT
+from tests.harness.made_once import made_once
 from tests.production.operations.tools import tool
 
 __all__ = ["MODULES", "compiled_package", "environ_with"]
@@ -28,31 +28,17 @@ _BOUND_S = 600
 def compiled_package(factory: pytest.TempPathFactory) -> Path:
     """The folder with the wheel and what is in it; the first process that asks for it builds it."""
     tool("build-essential", "cc")
-    folder = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    built = folder / "compiled"
-    with (folder / "compiled.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not built.exists():
-            command = [
-                sys.executable,
-                "-m",
-                "pip",
-                "wheel",
-                "--no-deps",
-                "--wheel-dir",
-                folder / "wheel",
-                ROOT,
-            ]
-            environ = os.environ | {"HATCH_BUILD_HOOKS_ENABLE": "1"}
-            done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=_BOUND_S)
-            assert done.returncode == 0, done.stdout + done.stderr
-            (wheel,) = (folder / "wheel").glob("*.whl")
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(built)
-            wheel.rename(built / wheel.name)
-    return built
+    return made_once(factory, "compiled", _compile)
+
+
+def _compile(folder: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, ROOT]
+    environ = os.environ | {"HATCH_BUILD_HOOKS_ENABLE": "1"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=_BOUND_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
 
 
 def environ_with(package: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ import requests
 from tests.chaos.processes import Process
 from tests.chaos.service import APP, GUNICORN_CONF
 from tests.harness.issuer import Issuer
+from tests.harness.made_once import made_once
 from tests.harness.valkeys import eventually, free_port
 from tests.production.service import environ_of
 from webrtc_events.local.stack.valkey import Valkey
@@ -26,18 +27,20 @@ def _run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=_BOUND_S)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of programs of an environment that has the wheel, what it requires, and nothing else."""
-    folder = tmp_path_factory.mktemp("installed")
+    return made_once(tmp_path_factory, "installed", _install) / "venv" / "bin"
+
+
+def _install(folder: Path) -> None:
     built = _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder)
     assert built.returncode == 0, built.stderr
     (wheel,) = folder.glob("*.whl")
     _run(sys.executable, "-m", "venv", folder / "venv")
-    scripts = folder / "venv" / "bin"
-    installed = _run(scripts / "python", "-m", "pip", "install", "--quiet", wheel)
+    python = folder / "venv" / "bin" / "python"
+    installed = _run(python, "-m", "pip", "install", "--quiet", wheel)
     assert installed.returncode == 0, installed.stderr
-    return scripts
 
 
 @pytest.fixture
