@@ -38,7 +38,7 @@ BULLMQ := bench/peers/bullmq
 BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test slow test-all test-browser test-deploy docs docs-serve sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
+.PHONY: help serve demo test slow test-all test-browser test-deploy test-gateways docs docs-serve sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
   conformance check types clean
 
 help:
@@ -49,6 +49,7 @@ help:
 	@echo 'make test-all   run both'
 	@echo 'make test-browser   look at the pages as people do, in the Chromium of this machine (Debian: apt install chromium)'
 	@echo 'make test-deploy   build the image, render the chart, lint both (Debian: apt install buildah mmdebstrap)'
+	@echo 'make test-gateways   play calls through real gateways, from SIP to a sink (Debian: apt install janus kamailio sip-tester)'
 	@echo 'make docs   build the site of the documents into build/site; a link that leads nowhere fails it'
 	@echo 'make docs-serve   show the site on http://127.0.0.1:8000/, and again after each change'
 	@echo 'make sbom   list what an installation of operators consists of, in CycloneDX: build/sbom.json'
@@ -106,6 +107,11 @@ test-browser: $(BROWSES)
 
 test-deploy: $(DEPLOYS)
 	$(PYTEST) tests/deploy -n 2 --dist loadfile $(ARGS)
+
+# One after the other in a file, whose tests share the programs.
+test-gateways: $(TESTS)
+	@tests/gateways/programs.sh
+	$(PYTEST) tests/gateways/real -n 2 --dist loadfile $(ARGS)
 
 # The theme's note on its own future: docs/decisions/0055-a-site-from-the-same-files.md.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
@@ -179,6 +185,7 @@ types: $(CHECKS)
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/webrtc-events.yaml --output webrtc_events/contract/webrtc_events_types.py
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/network-events.yaml --output webrtc_events/contract/network_events_types.py
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/channels.yaml --output webrtc_events/contract/channels_types.py
+	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/operator-events.yaml --output webrtc_events/contract/operator_events_types.py
 
 clean:
 	rm -rf $(VENV) $(SDKS)/node_modules $(GENERATED)/node_modules $(BULLMQ)/node_modules mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
@@ -195,7 +202,7 @@ $(MADE):
 
 $(RUNS): pyproject.toml $(MADE)
 	@echo 'Installing webrtc-events into $(VENV)'
-	@$(PIP) install --editable '.[local,console]'
+	@$(PIP) install --editable '.[local,console,gateways]'
 	@touch $@
 
 # A distribution of its own; tests and checks read its source.

@@ -7,6 +7,7 @@ counts round trips to the store before, one request after the other.
 
     --compare DIR   another checkout beside this one, on another store
     --metrics       the service scraped for metrics every second, on another store
+    --otel SHARE    the service with this share of requests in traces of OpenTelemetry, on another store
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Any
 
 from harness.acceptance import CLIENTS, SCENARIOS, api_table, listed, play, prepare
 from harness.api_servers import ApiServer, bare_flask, service_api
+from harness.collecting import collecting, traced_settings
 from harness.contenders import SERVICE, Release, release_in
 from harness.http_load import load
 from harness.report import finish, machine, show_machine
@@ -56,6 +58,10 @@ def servers(
         found.append(
             service(f"{SERVICE}, scraped", folder / "scraped", WEBRTC_EVENTS_METRICS_ADDRESS=address)
         )
+    if options.otel:
+        collector = stack.enter_context(collecting())
+        name = f"{SERVICE}, {options.otel:.0%} traced"
+        found.append(service(name, folder / "traced", **traced_settings(collector, options.otel)))
     resources = listed(found[0])
     answers = {"one": resources[0], "list": resources}
     found.append(stack.enter_context(bare_flask(folder, CLIENTS, answers)))
@@ -110,6 +116,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--compare", metavar="DIR", help="another checkout")
     parser.add_argument("--python", metavar="PATH", help="the interpreter of the other checkout")
     parser.add_argument("--metrics", action="store_true", help="scraped for metrics")
+    parser.add_argument("--otel", type=float, metavar="SHARE", help="with traces of OpenTelemetry")
     parser.add_argument("--only", metavar="TEXT", default="", help="scenarios whose names have one of these")
     parser.add_argument("--name", default="api", help="of the JSON file in build/bench/")
     return parser.parse_args()

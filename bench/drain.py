@@ -10,6 +10,7 @@ the order.
     --compiled      this checkout, compiled, beside it as it is (`make bench-compiled` compiles it first)
     --traces        with traces of calls, `metadata` and `full`, beside none
     --metrics       scraped for metrics every second, beside without a listener
+    --otel SHARE    with this share of events in a trace of OpenTelemetry that is recorded, beside none
     --peers         Celery, dramatiq, taskiq and BullMQ beside it (`make bench-peers` installs them), and
                     bare libcurl, which is the limit of wire and sink
 """
@@ -18,6 +19,7 @@ import argparse
 import sys
 from dataclasses import replace
 
+from harness.collecting import collecting, traced_settings
 from harness.contenders import SERVICE, Contender, compiled, libcurl, peers, release_in, service
 from harness.report import finish, machine, show_machine
 from harness.rounds import drain_table, play, ratios
@@ -31,6 +33,7 @@ def main() -> int:
     (options.metrics_port,) = free_ports(1)
     with (
         scraping(options.metrics_port),
+        collecting() as options.collector,
         scene(
             fsync=options.fsync, hosts=options.hosts, targets=options.subscriptions, events=options.events
         ) as place,
@@ -62,6 +65,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--compiled", action="store_true", help="with its delivery path compiled")
     parser.add_argument("--traces", action="store_true", help="with traces of calls")
     parser.add_argument("--metrics", action="store_true", help="scraped for metrics")
+    parser.add_argument("--otel", type=float, metavar="SHARE", help="with traces of OpenTelemetry")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--libcurl", action="store_true", help="bare libcurl beside it, without other peers")
     parser.add_argument(
@@ -85,6 +89,8 @@ def _contenders(options: argparse.Namespace, place: Scene) -> list[Contender]:
         found += [_traced(found[0], level) for level in ("metadata", "full")]
     if options.metrics:
         found.append(_scraped(found[0], options.metrics_port))
+    if options.otel:
+        found.append(_with_otel(found[0], options.collector, options.otel))
     beside = [libcurl(place.job_path)] if options.libcurl or options.peers else []
     if options.peers:
         beside += peers(place.job_path)
@@ -95,6 +101,11 @@ def _contenders(options: argparse.Namespace, place: Scene) -> list[Contender]:
 def _traced(contender: Contender, level: str) -> Contender:
     environ = {**contender.environ, "WEBRTC_EVENTS_CALL_TRACES": level}
     return replace(contender, name=f"{contender.name}, traces {level}", environ=environ)
+
+
+def _with_otel(contender: Contender, collector: str, share: float) -> Contender:
+    environ = {**contender.environ, **traced_settings(collector, share)}
+    return replace(contender, name=f"{contender.name}, {share:.0%} traced", environ=environ)
 
 
 def _scraped(contender: Contender, port: int) -> Contender:

@@ -61,6 +61,7 @@ CommandsParser.initialize = _read_commands_once
 # each script and each scan of the store, and whole deliveries. What the other files do with the store, those
 # do too (test_machine calls every script in a random order); `make slow` repeats all of them.
 _QUICK_ON_CLUSTER: dict[str, set[str]] = {
+    "operator_events": {"test_sending", "test_watching"},
     "channels": set(),
     "delivery": {"test_calls", "test_erasure", "test_key_rotation", "test_redelivery", "test_worker"},
     "services": {
@@ -85,7 +86,11 @@ _SLOW_ON_CLUSTER = {
 
 
 # What these test is between a client and the API: below it, any store will do.
-_ON_A_SERVER_ALONE = {("channels", "test_hostile_sockets")}
+_ON_A_SERVER_ALONE = {
+    ("channels", "test_hostile_sockets"),
+    ("operator_events", "test_way_out"),
+    ("operator_events", "test_worker_processes"),
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -15,12 +15,13 @@ from starlette.types import ASGIApp
 from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.application import Api, ConnexionApp, connexion_app
 from webrtc_events.api.behind_proxies import BehindProxies
-from webrtc_events.api.cors import Cors, Origins
+from webrtc_events.api.cors import Cors, Origins, Preflights
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
 from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.request_log import RequestLog
 from webrtc_events.api.routes import Routes, published_document
+from webrtc_events.api.traced_requests import TracedRequests
 from webrtc_events.api.websockets import OpenSocket, WebSockets
 from webrtc_events.channels.channel_side import ChannelSide
 from webrtc_events.channels.readers import Readers
@@ -53,9 +54,11 @@ from webrtc_events.store.store import Store
 from webrtc_events.store.trace_recorder import TraceRecorder
 from webrtc_events.telemetry.families import OTHER
 from webrtc_events.telemetry.request_counts import RequestCounts
+from webrtc_events.telemetry.trace_start import start_tracing
 
 if TYPE_CHECKING:
     from webrtc_events.telemetry.exporter import Exporter
+    from webrtc_events.telemetry.tracing import Tracing
 
 __all__ = ["create_app"]
 
@@ -76,14 +79,15 @@ def create_app(
     checks: Mapping[str, Check] | None = None,
     watch: StoreWatch | None = None,
     exporter: "Exporter | None" = None,
+    tracing: "Tracing | None" = None,
 ) -> ASGIApp:
     """The application with the APIs that `settings.apis` names.
 
     `settings` None reads the environment, and ends the process with a plain text where it cannot
     start. `pages` are further ASGI applications by path prefix; `checks` are asked by `/readyz`
     besides those of the store and the issuer. `watch` is a running one, whose store is used and not
-    closed. `exporter`: of its metrics; it is the caller's to start and stop. From here on the process's
-    logs are masked, see core/log_masking.py.
+    closed. `exporter`: of its metrics, `tracing`: what records its spans; they are the caller's to start and
+    stop. From here on the process's logs are masked, see core/log_masking.py.
 
     Raises:
         MissingHandlersError: some operation has no handler.
@@ -91,13 +95,13 @@ def create_app(
     """
     clock = clock or SystemClock()
     if settings is not None:
-        return _composed(settings, clock, pages or {}, checks or {}, watch, exporter)
+        return _composed(settings, clock, pages or {}, checks or {}, watch, exporter, tracing)
     prepare_process()
     # With this status gunicorn gives up, and does not start one worker after the other.
     with exit_one_of_many(_BOOT_ERROR, clock):
         settings = Settings.from_environ(os.environ)
-        own = _own_exporter(settings, clock)
-        return _composed(settings, clock, pages or {}, checks or {}, watch, own, starts_exporter=True)
+        own = _own_exporter(settings, clock), start_tracing(settings, clock)
+        return _composed(settings, clock, pages or {}, checks or {}, watch, *own, owns_telemetry=True)
 
 
 def _composed(
@@ -107,8 +111,9 @@ def _composed(
     checks: Mapping[str, Check],
     given_watch: StoreWatch | None,
     exporter: "Exporter | None",
+    tracing: "Tracing | None",
     *,
-    starts_exporter: bool = False,
+    owns_telemetry: bool = False,
 ) -> ASGIApp:
     masking = Masking.of(settings)
     mask_logs(masking)
@@ -123,7 +128,7 @@ def _composed(
         watch.store.connection.given_up.tell(activity, recorder)
     notes = None if recorder is None else EventNotes(recorder)
     readers = _readers(settings, watch.store, clock)
-    network_side = NetworkSide.of(watch.store, network, settings.event_bytes, notes, activity)
+    network_side = NetworkSide.of(watch.store, network, settings.event_bytes, notes, activity, tracing)
     served = _served(settings, watch.store, public, Api(network, network_handlers, network_side), readers)
     verifier = _verifier(settings, clock)
     failures = Failures(clock)
@@ -131,13 +136,13 @@ def _composed(
     contracts = [side.contract for side in served]
     requests = _request_counts(contracts)
     if exporter is not None:
-        _expose(exporter, activity, requests, watch, readers)
-    lifespan = _running(
-        loops, readers, watch.store if owns_watch else None, exporter if starts_exporter else None
-    )
+        _expose(exporter, activity, requests, watch, readers, tracing if owns_telemetry else None)
+    own = (tracing, exporter) if owns_telemetry else (None, None)
+    lifespan = _running(loops, readers, watch.store if owns_watch else None, *own)
     api = connexion_app(served, verifier, failures, masking, lifespan)
-    app = Middleware(
-        _routes(settings, api, contracts, {**_checks(watch, verifier), **checks}, pages),
+    pages_of = [contract.base_path for contract in contracts if contract is not network]
+    app: ASGIApp = Middleware(
+        _routes(settings, api, contracts, pages_of, {**_checks(watch, verifier), **checks}, pages),
         lifespan=api,
         websockets=_websockets(served, settings, failures),
         correlator=public.validator("XCorrelator"),
@@ -148,8 +153,7 @@ def _composed(
         counts=requests,
         log=RequestLog(clock, settings.log_requests) if settings.log_requests else None,
     )
-    pages_of = [contract.base_path for contract in contracts if contract is not network]
-    return _outermost(app, pages_of, settings)
+    return _outermost(_traced(app, tracing, contracts, clock), pages_of, settings)
 
 
 def _outermost(app: ASGIApp, pages_of: Sequence[str], settings: Settings) -> ASGIApp:
@@ -159,6 +163,18 @@ def _outermost(app: ASGIApp, pages_of: Sequence[str], settings: Settings) -> ASG
     # Nothing in `app` reads what proxies say, so where none is trusted there is nothing to do.
     proxies = TrustedProxies(settings.trusted_proxies)
     return BehindProxies(app, proxies, settings.base_path) if proxies or settings.base_path else app
+
+
+def _traced(app: ASGIApp, tracing: "Tracing | None", contracts: Iterable[Contract], clock: Clock) -> ASGIApp:
+    if tracing is None:
+        return app
+    routes = {
+        contract.base_path: {
+            name: contract.base_path + operation.path for name, operation in contract.operations.items()
+        }
+        for contract in contracts
+    }
+    return TracedRequests(app, tracing, routes, clock)
 
 
 def _request_counts(contracts: Iterable[Contract]) -> RequestCounts:
@@ -188,15 +204,17 @@ def _routes(
     settings: Settings,
     api: ConnexionApp,
     contracts: Sequence[Contract],
+    pages_of: Sequence[str],
     checks: Mapping[str, Check],
     pages: Mapping[str, ASGIApp],
-) -> Routes:
+) -> ASGIApp:
     issuer_url = settings.openid_configuration_url
     documents = {
         contract.base_path: published_document(contract, issuer_url, settings.base_path)
         for contract in contracts
     }
-    return Routes(api, contracts, documents, checks=checks, pages=pages, key_set=_key_set(settings))
+    routes = Routes(api, contracts, documents, checks=checks, pages=pages, key_set=_key_set(settings))
+    return Preflights(routes, pages_of, Origins(settings.cors_origins)) if settings.cors_origins else routes
 
 
 def _readers(settings: Settings, store: Store, clock: Clock) -> Readers | None:
@@ -277,6 +295,7 @@ def _expose(
     requests: RequestCounts,
     watch: StoreWatch,
     readers: Readers | None,
+    tracing: "Tracing | None",
 ) -> None:
     from webrtc_events.telemetry import sources
 
@@ -284,13 +303,18 @@ def _expose(
         sources.of_build(compiled=is_compiled("webrtc_events.delivery.task_runner")),
         sources.of_acceptance(activity),
         sources.of_requests(requests),
+        sources.of_spans({} if tracing is None else tracing.counts),
         sources.of_readers(lambda: 0 if readers is None else readers.count),
         *sources.of_watched_store(watch.checks, watch.store.client.round_trips),
     )
 
 
 def _running(
-    loops: Sequence[Loop], readers: Readers | None, store: Store | None, exporter: "Exporter | None"
+    loops: Sequence[Loop],
+    readers: Readers | None,
+    store: Store | None,
+    tracing: "Tracing | None",
+    exporter: "Exporter | None",
 ) -> Any:
     """What is given runs while the server does; then the store is closed, if it is to be."""
 
@@ -311,8 +335,9 @@ def _running(
                 loop.ask_to_stop()
             # Together, so that the stop takes no longer than one of them may.
             await asyncio.gather(*(asyncio.to_thread(loop.join, _STOP_S) for loop in loops))
-            if exporter is not None:
-                await asyncio.to_thread(exporter.stop)
+            for telemetry in (tracing, exporter):
+                if telemetry is not None:
+                    await asyncio.to_thread(telemetry.stop)
             if store is not None:
                 store.close()
 

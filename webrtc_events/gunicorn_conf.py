@@ -56,10 +56,12 @@ def on_starting(server: Any) -> None:
     from webrtc_events.core.start_faults import exit_with_fault
     from webrtc_events.store.durability.watch import StoreWatch
     from webrtc_events.telemetry.gunicorn_group import open_group
+    from webrtc_events.telemetry.trace_start import check_tracing
 
     prepare_process()
     with exit_with_fault():
         settings = Settings.from_environ(os.environ)
+        check_tracing(settings)
         StoreWatch.connect(settings, SystemClock()).store.close()
         open_group(server, settings)
 

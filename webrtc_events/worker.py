@@ -14,6 +14,7 @@ from webrtc_events.core.loops import Loop
 from webrtc_events.core.process import is_compiled, raise_descriptor_limit
 from webrtc_events.core.settings import PREFIX, Settings, SettingsError
 from webrtc_events.delivery.attempt_notes import AttemptNotes
+from webrtc_events.delivery.attempt_spans import AttemptSpans
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
@@ -32,8 +33,11 @@ from webrtc_events.store.sweeper import Sweeper
 from webrtc_events.store.trace_recorder import TraceRecorder
 
 if TYPE_CHECKING:
+    from webrtc_events.operator_events.operator_loops import OperatorLoops
+    from webrtc_events.operator_events.operator_sink import OperatorSink
     from webrtc_events.sinks.client_certificates import ClientCertificates
     from webrtc_events.telemetry.exporter import Exporter
+    from webrtc_events.telemetry.tracing import Tracing
 
 __all__ = ["Worker"]
 
@@ -83,12 +87,15 @@ class Worker:
         )
         self._activity = activity
         self._figures: StoreFigures | None = None
+        self._operator_loops: OperatorLoops | None = None
 
     @property
     def _loops(self) -> tuple[Loop, ...]:
         """In the order in which they start and stop."""
+        loops: tuple[Loop, ...]
         loops = self._listener, self._dispatcher_loop, self._sweeper_loop, self.watch.loop, self._free_memory
-        return loops if self._figures is None else (*loops, self._figures.loop)
+        loops += () if self._figures is None else (self._figures.loop,)
+        return loops if self._operator_loops is None else (*loops, *self._operator_loops.loops)
 
     @classmethod
     def build(
@@ -99,16 +106,19 @@ class Worker:
         options: DispatcherOptions | None = None,
         store_options: StoreOptions | None = None,
         exporter: "Exporter | None" = None,
+        tracing: "Tracing | None" = None,
     ) -> Self:
         """Composes a worker. From here on the process's logs are masked, see log_masking.py.
 
-        `exporter`: of its metrics; it is the caller's to start and stop.
+        `exporter`: of its metrics, `tracing`: records its spans; they are the caller's to start and stop.
 
         Raises:
             Unavailable, PartitionMismatch, UnfitStore: see `StoreWatch.connect`.
         """
         mask_logs(Masking.of(settings))
         _log_strict(settings)
+        # First: nothing is opened yet.
+        operator_sink = _operator_sink(settings)
         descriptors = raise_descriptor_limit()
         options = options or DispatcherOptions.of(settings, descriptors)
         watch = StoreWatch.connect(settings, clock, store_options)
@@ -119,7 +129,7 @@ class Worker:
         dispatcher = Dispatcher(
             store=watch.store,
             sink=sink,
-            writer=_writer(settings, clock),
+            writer=_writer(settings, clock, tracing),
             settings=DispatcherSettings.of(settings),
             clock=clock,
             random=random.random,
@@ -131,16 +141,37 @@ class Worker:
         worker = cls(
             watch=watch, dispatcher=dispatcher, sink=sink, clock=clock, activity=activity, recorder=recorder
         )
+        if operator_sink is not None:
+            worker._serve_operators(operator_sink, settings, options.limits, descriptors)
         if exporter is not None:
-            worker._expose(exporter, settings)
+            worker._expose(exporter, settings, tracing)
         return worker
 
-    def _expose(self, exporter: "Exporter", settings: Settings) -> None:
+    def _serve_operators(
+        self, operator_sink: "OperatorSink", settings: Settings, limits: SinkLimits, descriptors: int
+    ) -> None:
+        """By another client, so that neither way holds up the other."""
+        from webrtc_events.operator_events.operator_loops import OperatorLoops
+
+        self._operator_loops = OperatorLoops.of(
+            operator_sink,
+            settings,
+            self._store,
+            self._dispatcher.hosts,
+            self._activity,
+            self._clock,
+            exchange_ms=limits.total_ms,
+            client=_sink_client(settings, self._clock, limits, descriptors),
+            signer=_signer(settings, self._clock),
+        )
+
+    def _expose(self, exporter: "Exporter", settings: Settings, tracing: "Tracing | None") -> None:
         from webrtc_events.telemetry import sources
 
         exporter.add(
             sources.of_build(compiled=is_compiled("webrtc_events.delivery.task_runner")),
             sources.of_delivery(self._activity),
+            sources.of_spans({} if tracing is None else tracing.counts),
             sources.of_worker(
                 report=lambda: self._dispatcher.report,
                 circuits=lambda: self._dispatcher.circuits,
@@ -184,6 +215,8 @@ class Worker:
         reported = self._reporter.loop.join(max(_REPORT_S, until - self._clock.monotonic()))
         self._wakeups.close()
         self._sink.close()
+        if self._operator_loops is not None:
+            self._operator_loops.close(store_answers=reported)
         if reported:
             self._store.close()
         else:
@@ -230,6 +263,19 @@ class Worker:
         self._sweeper_loop.pause(self._sweeper.step())
 
 
+def _operator_sink(settings: Settings) -> "OperatorSink | None":
+    """None: this deployment has none, and the worker does not load what it would need for it.
+
+    Raises:
+        SettingsError: no sink may have its URL.
+    """
+    if settings.operator_sink is None:
+        return None
+    from webrtc_events.operator_events.operator_sink import OperatorSink
+
+    return OperatorSink.of(settings)
+
+
 def _sink_client(settings: Settings, clock: Clock, limits: SinkLimits, descriptors: int) -> SinkClient[Any]:
     policy = AddressPolicy(settings.sink_allowed_networks, settings.sink_ports)
     proxy = EgressProxy.of(settings)
@@ -267,9 +313,14 @@ def _log_strict(settings: Settings) -> None:
         log.info("session-status goes in the strict form to the clients %s", ids)
 
 
-def _writer(settings: Settings, clock: Clock) -> NotificationWriter:
+def _writer(settings: Settings, clock: Clock, tracing: "Tracing | None") -> NotificationWriter:
+    spans = None
+    if tracing is not None:
+        # Whatever the log may show.
+        masking = Masking(settings.secret_key[0], show=False)
+        spans = AttemptSpans(tracing, clock, masking.text, masking.pseudonym)
     formats = EventFormats.of(settings)
-    return NotificationWriter(formats, NotificationSettings.of(settings), _signer(settings, clock))
+    return NotificationWriter(formats, NotificationSettings.of(settings), _signer(settings, clock), spans)
 
 
 def _signer(settings: Settings, clock: Clock) -> RequestSigner | None:

@@ -15,6 +15,9 @@ from job import TYPE, Job
 
 _PARTITIONS = 64
 _ROUND = 10
+# BENCH_TRACED: the share of events that belong to a trace that is recorded.
+_TRACED = float(os.environ.get("BENCH_TRACED", "0"))
+_TRACED_EVERY = round(1 / _TRACED) if _TRACED else 0
 
 
 def fill(job: Job) -> None:
@@ -56,7 +59,14 @@ def _subscribe(store: Store, job: Job, target: int) -> None:
 
 
 def _event(job: Job, target: int, number: int) -> NetworkEvent:
-    payload = {"type": TYPE, "time": "2026-03-10T09:00:00.000Z", "data": job.data(target, number)}
+    payload: dict[str, object] = {
+        "type": TYPE,
+        "time": "2026-03-10T09:00:00.000Z",
+        "data": job.data(target, number),
+    }
+    if _TRACED_EVERY and (target + number) % _TRACED_EVERY == 0:
+        # As store/outbox_entries.py keeps a trace.
+        payload = {"traceparent": f"00-{target + 1:016x}{number:016x}-{1:016x}-01"} | payload
     return NetworkEvent(
         f"event-{target}.{number}",
         "/bench",

@@ -128,6 +128,16 @@ def http_settings(valkey: Valkey, issuer: Issuer) -> Settings:
     )
 
 
+@pytest.fixture(autouse=True)
+def _empty_store(request: pytest.FixtureRequest) -> None:
+    """Empties the store for each test that a server of this room answers.
+
+    Else a media session would belong to the registration for which another test named it first.
+    """
+    if "http_settings" in request.fixturenames:
+        request.getfixturevalue("raw_store")
+
+
 @pytest.fixture(scope="session")
 def switch() -> Switch:
     return Switch()

@@ -41,10 +41,23 @@ def test_subscription_is_created_read_listed_and_deleted(api: Api, kind: str) ->
     assert "Content-Type" not in deleted.headers
 
 
+@pytest.mark.parametrize("registration", ["r1", "r2"])
+def test_a_media_session_of_another_test_is_not_known(api: Api, registration: str) -> None:
+    """The same session in both, each time of one registration; nobody may listen to that of another."""
+    request = subscription_request("session-status", **with_detail(registration, sessionId="m1"))
+    assert api("POST", SUBSCRIPTIONS, json=request).status_code == 201
+    response = post_events(api, invitation(1, subject=registration, source="/of-another-test"))
+    assert response.status_code == 202, response.text
+
+
 def test_unknown_subscription_is_not_found(api: Api) -> None:
     for method in ("GET", "DELETE"):
         for id_ in ("unknown", "%C3%A4", "a%20b", "x" * 500):
             assert_error(api(method, f"{SUBSCRIPTIONS}/{id_}"), 404, "NOT_FOUND")
+
+
+def with_detail(registration: str, **detail: str) -> dict[str, Any]:
+    return {"config": {"subscriptionDetail": {"registrationId": registration} | detail}}
 
 
 def with_config(**changes: Any) -> dict[str, Any]:

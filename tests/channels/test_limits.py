@@ -8,8 +8,7 @@ import pytest
 import redis
 
 from tests.channels.conftest import CHANNELS, Stack
-from tests.harness.valkeys import CLOCK, eventually
-from webrtc_events.api import http_protocol
+from tests.harness.valkeys import eventually
 from webrtc_events.channels import readers, stream
 from webrtc_events.store.keys import channel_key, partition_of
 
@@ -57,40 +56,6 @@ def test_a_process_and_a_channel_have_bounded_readers(
     mine[0].close()
     # At once, not with the next heartbeat.
     eventually(lambda: service.read(second).status == 200, "there is room", 10)
-
-
-def test_a_reader_that_takes_nothing_holds_up_no_other_and_misses_nothing(
-    service_with: Callable[..., Stack],
-) -> None:
-    service = service_with(**ROOM)
-    channel = service.make()
-    service.subscribed(channel)
-    slow = service.read(channel, takes=False)
-    quick = service.read(channel)
-    numbers = [number for _ in range(20) for number in service.publish(20, sdp=LONG)]
-    assert quick.wait_events(400, 60).numbers() == numbers
-    slow.start()
-    assert slow.wait_events(400, 60).numbers() == numbers
-
-
-def test_a_reader_that_takes_nothing_for_long_is_cut_off_and_comes_back(
-    service_with: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_protocol, "_READER_DEADLINE_S", 0.5)
-    service = service_with(**ROOM)
-    channel = service.make()
-    service.subscribed(channel)
-    slow = service.read(channel, takes=False)
-    numbers = [number for _ in range(20) for number in service.publish(20, sdp=LONG)]
-    # It takes nothing while another takes all, and for longer than it may.
-    service.read(channel).wait_events(400, 60)
-    CLOCK.sleep(2)
-    slow.start()
-    slow.wait_end()
-    assert slow.numbers() == numbers[: len(slow.numbers())]
-    assert len(slow.numbers()) < 400
-    again = service.read(channel, slow.last_id).wait_events(400 - len(slow.numbers()), 60)
-    assert slow.numbers() + again.numbers() == numbers
 
 
 def test_a_heartbeat_comes_where_nothing_else_does(service: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

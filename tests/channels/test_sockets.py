@@ -119,43 +119,6 @@ def test_a_server_that_stops_says_so_and_its_readers_go_on_at_the_next(service: 
     assert reader.numbers() + again.numbers() == numbers
 
 
-def test_a_reader_that_takes_nothing_holds_up_no_other_and_misses_nothing(
-    service_with: Callable[..., Stack],
-) -> None:
-    service = service_with(**ROOM)
-    channel = service.make()
-    service.subscribed(channel)
-    slow, quick = service.open(channel, takes=False), service.open(channel)
-    numbers = [number for _ in range(20) for number in service.publish(20, sdp=LONG)]
-    assert quick.wait_events(400, 60).numbers() == numbers
-    slow.start()
-    assert slow.wait_events(400, 60).numbers() == numbers
-
-
-@pytest.mark.parametrize("close_s", [30.0, 0.5], ids=["reads on", "never reads"])
-def test_a_reader_that_takes_nothing_for_long_is_cut_off_and_comes_back(
-    service_with: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch, close_s: float
-) -> None:
-    monkeypatch.setattr(websocket_protocol, "_READER_DEADLINE_S", 0.5)
-    monkeypatch.setattr(websocket_protocol, "_CLOSE_S", close_s)
-    service = service_with(**ROOM)
-    channel = service.make()
-    service.subscribed(channel)
-    slow = service.open(channel, takes=False)
-    numbers = [number for _ in range(20) for number in service.publish(20, sdp=LONG)]
-    # It takes nothing while another takes all, and for longer than it may.
-    service.open(channel).wait_events(400, 60)
-    CLOCK.sleep(2)
-    slow.start()
-    slow.wait_end()
-    # Who begins to read within the time of the close is told why; who does not is cut off.
-    assert slow.code == (4408 if close_s > 2 else 1006)
-    assert slow.numbers() == numbers[: len(slow.numbers())]
-    assert len(slow.numbers()) < 400
-    again = service.open(channel, slow.last_id).wait_events(400 - len(slow.numbers()), 60)
-    assert slow.numbers() + again.numbers() == numbers
-
-
 def test_a_look_that_met_an_outage_is_made_again_soon(
     service: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -48,12 +48,17 @@ def test_below_the_base_path_behind_a_proxy_in_log_and_metrics(
         nowhere = f"http://127.0.0.1:{api.port}/camara{channel.id}"
         with pytest.raises(InvalidStatus, match="404"):
             SocketReader(nowhere, offers(channel.token))
-        eventually(lambda: len(caplog.messages) >= 5, "each has a line")
+        # No browser shows a page the status of a handshake: so it is opened, and closed with that status.
+        with SocketReader(url, offers("wrong")) as refused:
+            assert refused.wait_end().code == 4401
+        eventually(lambda: len(caplog.messages) >= 6, "each has a line")
         assert exporter.url is not None
         found = scrape(exporter.url)
     assert found("http_requests_total", operation="readChannelEvents", status="101") == 2
     assert found("http_requests_total", operation="readChannelEvents", status="403") == 2
+    assert found("http_requests_total", operation="readChannelEvents", status="401") == 1
     assert found("http_requests_total", operation="unknown", status="404") == 1
     lines = [record.getMessage() for record in caplog.records if record.name.endswith("request_log")]
     assert sum("operation=readChannelEvents status=101" in line for line in lines) == 2
+    assert sum("operation=readChannelEvents status=401" in line for line in lines) == 1
     assert not any(channel.id in line or channel.token in line for line in lines)

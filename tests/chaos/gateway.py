@@ -175,6 +175,8 @@ class Load:
             session.headers["Authorization"] = f"Bearer {self._token}"
             session.headers["Content-Type"] = "application/cloudevents-batch+json"
             while (batch := self._batch(draw, channels)) and not self._stopping.is_set():
+                # Of a gateway that records a part of its traces: what is kept with events differs.
+                session.headers["traceparent"] = draw.choice((None, _traceparent(draw)))  # type: ignore[assignment]
                 asked_s = CLOCK.now()
                 answer = self._publish(session, draw, [event for _, event in batch])
                 if answer is None:
@@ -255,3 +257,7 @@ class Load:
         with self._changed:
             self._counts.faults.append(text)
             self._changed.notify_all()
+
+
+def _traceparent(draw: random.Random) -> str:
+    return f"00-{draw.getrandbits(128) | 1:032x}-{draw.getrandbits(64) | 1:016x}-{draw.choice(('00', '01'))}"

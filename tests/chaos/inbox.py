@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import trustme
@@ -53,9 +52,7 @@ class Inbox:
         self.ports: list[int] = json.loads(self._line())
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         # Closes the pipes too.
         self._process.communicate()

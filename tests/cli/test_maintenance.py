@@ -7,7 +7,7 @@ from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import Credential
 from webrtc_events.core.setting_values import secret_keys
 from webrtc_events.store.formats import FORMAT
-from webrtc_events.store.keys import partition_of
+from webrtc_events.store.keys import partition_of, set_aside_key
 from webrtc_events.store.store import Store
 
 
@@ -56,6 +56,22 @@ def test_erase_says_what_there_is_asks_and_removes_it(store: Store, environ: dic
     assert (done.returncode, done.stderr) == (0, b"")
     assert f"removed: {there_is}" in done.stdout.decode()
     assert store.subscriptions.get(made.id) is None
+    assert run(*command, "--yes", env=env).stdout == b"removed: nothing\n"
+
+
+def test_erase_counts_the_logs_that_were_set_aside(store: Store, environ: dict[str, str]) -> None:
+    """Those that name the registration stood in place of a channel's log; nothing else is kept of it."""
+    log = partition_of("r1", 64).channel_log("a" * 32)
+    for registration, number in (("r1", 1), ("r1", 2), ("r2", 3)):
+        store.client.set(set_aside_key(f"{log}{number}"), f'{{"registrationId": "{registration}"}}')
+    command = ("erase", "--registration", "r1")
+    env = clean_environ() | environ
+    found = run(*command, "--dry-run", env=env).stdout.decode()
+    assert found.endswith(", 2 set-aside logs of channels\n")
+    assert "found: 0 subscriptions, " in found
+    done = run(*command, "--yes", env=env)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert ", 2 set-aside logs of channels\n" in done.stdout.decode()
     assert run(*command, "--yes", env=env).stdout == b"removed: nothing\n"
 
 

@@ -244,6 +244,15 @@ def test_end_asks_once_and_is_logged_with_who_did_it(store: Store, subscriptions
     assert b"result=already" in again.stderr
 
 
+@pytest.mark.parametrize("level", ["debug", "warning", "error"])
+def test_no_level_of_the_log_hides_who_ended_it(store: Store, environ: dict[str, str], level: str) -> None:
+    made = created(store)
+    env = clean_environ() | environ | {"WEBRTC_EVENTS_LOG_LEVEL": level}
+    done = run("subscriptions", "end", made.id, "--yes", env=env)
+    assert done.returncode == 0
+    assert done.stderr.count(f"action=end-subscription subscription={made.id} result=ended".encode()) == 1
+
+
 def test_of_several_that_are_ended_a_damaged_one_holds_up_no_other(
     store: Store, raw_store: "redis.Redis", subscriptions: Any
 ) -> None:

@@ -1,15 +1,19 @@
 """Each example of a consumer does what its README says, by the commands that stand there."""
 
+import json
 import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.clients.examples import Example
 from tests.harness.commands import Running, eventually
 from tests.harness.documents import ROOT
+from webrtc_events.local.demo.http_client import HttpClient
+from webrtc_events.local.endpoints import Endpoints
 
 Serve = Callable[..., Running]
 MakeKey = Callable[[str], str]
@@ -36,28 +40,68 @@ def test_an_invitation_is_printed(
     assert "Traceback" not in example.output
 
 
+def play(example: Example, command: str, api: HttpClient, data: Path, file: Path) -> None:
+    """The call of a `simulate` command, but not faster than the example subscribes to it."""
+    call = [json.loads(line) for line in example.shell(f"{command} --print").splitlines()]
+    session = call[0]["data"]["mediaSessionId"]
+
+    def publish(events: list[Any]) -> None:
+        file.write_text("".join(json.dumps(event) + "\n" for event in events))
+        example.shell(f"webrtc-events publish --keep-ids {file}")
+
+    def is_subscribed() -> bool:
+        listed = api.expect({200}, "GET", f"{Endpoints.read(data).public}/subscriptions").json()
+        details = [subscription["config"]["subscriptionDetail"] for subscription in listed]
+        return session in [detail.get("sessionId") for detail in details]
+
+    publish(call[:1])
+    eventually(is_subscribed)
+    publish(call[1:])
+
+
 def test_calls_are_audited_though_the_process_is_killed(
-    start_serve: Serve, make_key: MakeKey, make_example: MakeExample
+    start_serve: Serve,
+    make_key: MakeKey,
+    make_example: MakeExample,
+    api: HttpClient,
+    data: Path,
+    tmp_path: Path,
 ) -> None:
     start_serve(WEBRTC_EVENTS_SIGNING_KEYS=make_key("signing"))
     example = make_example("call-audit")
     example.start()
     subscribe, first, second, report = example.try_block.splitlines()
     example.shell(subscribe)
-    example.shell(first.replace("--speed 10", "--speed 30"))
+    play(example, first, api, data, tmp_path / "first.ndjson")
     example.stop(signal.SIGKILL)
     example.start()
-    example.shell(second.replace("--speed 10", "--speed 30"))
+    play(example, f"{second} --seed 2", api, data, tmp_path / "second.ndjson")
 
     def reported() -> list[str] | None:
-        lines = example.shell(report).splitlines()
-        return lines if len(lines) == 2 and lines[1].endswith("Busy") else None
+        lines = sorted(example.shell(report).splitlines(), key=lambda line: line.rpartition(" ")[2])
+        return lines if [line.rpartition(" ")[2] for line in lines] == ["Busy", "Terminated"] else None
 
-    answered, busy = eventually(reported)
+    busy, answered = eventually(reported)
     assert re.search(r"tel:\+12025550143 -> tel:\+12025550178  answered  Terminated$", answered)
     assert re.search(r"tel:\+12025550143 -> tel:\+12025550178  not answered  Busy$", busy)
     # The subscription is made once, however often somebody asks for it.
+    before = len(api.expect({200}, "GET", f"{Endpoints.read(data).public}/subscriptions").json())
     example.shell(subscribe)
+    assert len(api.expect({200}, "GET", f"{Endpoints.read(data).public}/subscriptions").json()) == before
+
+
+@pytest.mark.slow
+def test_calls_are_audited_as_the_readme_plays_them(
+    start_serve: Serve, make_key: MakeKey, make_example: MakeExample
+) -> None:
+    start_serve(WEBRTC_EVENTS_SIGNING_KEYS=make_key("signing"))
+    example = make_example("call-audit")
+    example.start()
+    example.shell(example.try_block)
+    report = example.try_block.splitlines()[-1]
+    eventually(
+        lambda: example.shell(report).count("Terminated\n") == example.shell(report).count("Busy\n") == 1
+    )
 
 
 @pytest.mark.parametrize("name", ["consumer-flask", "consumer-fastapi", "consumer-django", "call-audit"])

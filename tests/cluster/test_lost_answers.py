@@ -130,8 +130,8 @@ def test_a_claim_that_comes_late_takes_nothing_from_those_after_it(store: Store,
     lost_claim(store, relay)
     held = claim(store)
     # The claims were the second to the fourth. This is the third, as if it ran only now.
-    late = Call("claim", [P.due], P.tag, [10, 8, store.claims._claimer, 3, 2])
-    _, _, damaged, _, _, _, *claims = store.scripts.run([late])[0]
+    late = Call("claim", [P.due], P.tag, [10, 8, store.claims._claimer, 3, 2, 1000, 1000, ""])
+    _, _, damaged, _, _, _, _, *claims = store.scripts.run([late])[0]
     assert (damaged, claims) == ([], [])
     assert store.claims.settle([Settlement(leased, 1) for leased in held]) == ["idle"]
 

@@ -15,6 +15,7 @@ from tests.console.login_issuer import CLIENT, SECRET, LoginIssuer
 from tests.harness.builders import created
 from tests.harness.clocks import SteppedClock
 from tests.harness.issuer import SigningKeyPair
+from webrtc_events.console.behind_proxies import below
 from webrtc_events.console.console_app import ConsoleOptions, console_app
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.console.login import LoginAccess, LoginOptions
@@ -44,10 +45,15 @@ def open_console(
 ) -> Callable[..., FlaskClient]:
     """A browser with no cookie yet. `secret`: of the client; None: it is a public one."""
 
-    def browser(secret: str | None = SECRET) -> FlaskClient:
-        login = LoginAccess(LoginOptions(URL, issuer.configuration_url, CLIENT, secret), clock)
-        options = ConsoleOptions(session_key=b"k" * 32, access=login, secure=True)
-        return console_app(options, sections(ConsoleParts(store, settings, clock))).test_client()
+    def browser(secret: str | None = SECRET, base_path: str = "") -> FlaskClient:
+        options = LoginOptions(f"{URL}{base_path}", issuer.configuration_url, CLIENT, secret)
+        login = LoginAccess(options, clock)
+        app = console_app(
+            ConsoleOptions(session_key=b"k" * 32, access=login, secure=True),
+            sections(ConsoleParts(store, settings, clock)),
+        )
+        app.wsgi_app = below(app.wsgi_app, base_path)  # type: ignore[method-assign]
+        return app.test_client()
 
     return browser
 
@@ -89,6 +95,27 @@ def test_a_page_is_shown_after_the_login_that_it_led_to(browser: FlaskClient, is
     assert page.status_code == 200
     assert "alice" in page.text
     assert "Log out" in page.text
+    assert issuer.problems == []
+
+
+def test_below_a_path_the_login_leads_back_below_it(
+    open_console: Callable[..., FlaskClient], issuer: LoginIssuer
+) -> None:
+    browser = open_console(base_path="/ops/console")
+    page = "/ops/console/subscriptions/?client=app"
+    first = get(browser, page)
+    assert str(first.location).startswith("/ops/console/login/?path=/subscriptions/")
+    to = get(browser, str(first.location))
+    assert parse_qs(urlsplit(str(to.location)).query)["redirect_uri"] == [f"{URL}/ops/console/login/done"]
+    location = requests.get(str(to.location), allow_redirects=False, timeout=5).headers["Location"]
+    done = get(browser, location.removeprefix(URL))
+    assert (done.status_code, done.location) == (302, page)
+    shown = get(browser, page)
+    assert shown.status_code == 200
+    assert not re.findall(r'(?:href|src|action)="(/(?!ops/console/)[^"]*)"', shown.text)
+    assert get(browser, "/ops/console/").location == "/ops/console/overview/"
+    # Who has logged in by now, in another tab.
+    assert get(browser, str(first.location)).location == page
     assert issuer.problems == []
 
 

@@ -3,11 +3,13 @@
 import re
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
+from tests.harness.authority import Authority
 from tests.harness.builders import created
 from tests.harness.commands import Running, clean_environ, eventually, run
 from tests.harness.scrapes import scrape
@@ -89,6 +91,73 @@ def test_with_a_login_it_listens_elsewhere_and_its_health_needs_none(
     assert console.stop() == 0
 
 
+def test_it_is_below_the_path_of_its_url(start: Start, environ: dict[str, str]) -> None:
+    """Whether the proxy takes that path off or not; probes come to the process itself."""
+    below = LOGIN | {"WEBRTC_EVENTS_CONSOLE_URL": "https://operator.example/webrtc/console/"}
+    console = start("console", "--port", "0", env=environ | below)
+    url = ready(console)
+    headers = {"Host": "operator.example", "Accept": "text/html"}
+    for path in ("/webrtc/console/subscriptions/", "/subscriptions/"):
+        answer = requests.get(f"{url}{path}", headers=headers, timeout=5, allow_redirects=False)
+        place = "/webrtc/console/login/?path=/subscriptions/"
+        assert (answer.status_code, answer.headers["Location"]) == (302, place)
+    for path in ("/webrtc/console", "/webrtc/console/"):
+        answer = requests.get(f"{url}{path}", headers=headers, timeout=5, allow_redirects=False)
+        assert answer.headers["Location"] == "/webrtc/console/login/?path=/"
+    assert requests.get(f"{url}/webrtc/consoles", headers=headers, timeout=5).status_code != 200
+    assert console.stop() == 0
+
+
+def test_it_speaks_tls_itself(
+    start: Start, environ: dict[str, str], tmp_path: Path, authority: Authority
+) -> None:
+    both = authority.certificate(tmp_path / "console.pem", "127.0.0.1")
+    key, certificate = tmp_path / "key.pem", tmp_path / "chain.pem"
+    found = re.findall(r"-----BEGIN [^-]+-----.*?-----END [^-]+-----\n", both.read_text(), re.DOTALL)
+    key.write_text("".join(pem for pem in found if "KEY" in pem))
+    certificate.write_text("".join(pem for pem in found if "KEY" not in pem))
+    for arguments in (["--certfile", both], ["--certfile", certificate, "--keyfile", key]):
+        console = start("console", "--port", "0", *map(str, arguments), env=environ)
+        console.await_output("Listening at: https://127.0.0.1:")
+        port = re.findall(r"Listening at: https://127.0.0.1:(\d+)", console.output)[-1]
+        page = f"https://127.0.0.1:{port}/subscriptions/"
+        eventually(lambda: _answers(page, authority))  # noqa: B023 (called at once)
+        assert requests.get(page, verify=str(authority.ca_file), timeout=5).status_code == 200
+        with pytest.raises(requests.ConnectionError):
+            requests.get(page.replace("https", "http"), timeout=5)
+        assert console.stop() == 0
+        assert "Traceback" not in console.output
+
+
+def _answers(page: str, authority: Authority) -> bool:
+    try:
+        return requests.get(page, verify=str(authority.ca_file), timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.fixture
+def authority() -> Iterator[Authority]:
+    found = Authority()
+    yield found
+    found.close()
+
+
+def test_a_certificate_that_cannot_be_read_is_said_at_once(environ: dict[str, str], tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing.pem"
+    garbled = tmp_path / "garbled.pem"
+    garbled.write_text("no certificate")
+    for arguments, said in (
+        (["--certfile", nothing], f"in {nothing}: [Errno 2]"),
+        (["--certfile", garbled], f"in {garbled}: "),
+        (["--keyfile", garbled], "name that by --certfile"),
+    ):
+        done = run("console", "--port", "0", *map(str, arguments), env=clean_environ() | environ)
+        assert done.returncode == 1
+        assert said in done.stderr.decode()
+        assert b"Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_port_that_is_taken_is_said_at_once(environ: dict[str, str], host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -103,7 +172,8 @@ def test_a_port_that_is_taken_is_said_at_once(environ: dict[str, str], host: str
     ("wrong", "named"),
     [
         ({"WEBRTC_EVENTS_CONSOLE_URL": "http://console.example"}, "CONSOLE_URL must be an https URL"),
-        ({"WEBRTC_EVENTS_CONSOLE_URL": "https://console.example/ops"}, "must be scheme and host only"),
+        ({"WEBRTC_EVENTS_CONSOLE_URL": "https://console.example/ops?x=1"}, "must be scheme, host and path"),
+        ({"WEBRTC_EVENTS_CONSOLE_URL": "https://console.example/calls"}, "must have a path such as /console"),
         ({"WEBRTC_EVENTS_CONSOLE_CLIENT_ID": "x"}, "must be set together"),
         ({"WEBRTC_EVENTS_CONSOLE_URL": "https://console.example"}, "must be set together"),
     ],

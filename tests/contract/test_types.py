@@ -17,6 +17,7 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
         ("webrtc-events.yaml", "webrtc_events_types.py"),
         ("network-events.yaml", "network_events_types.py"),
         ("channels.yaml", "channels_types.py"),
+        ("operator-events.yaml", "operator_events_types.py"),
     ],
 )
 def test_types_are_not_stale(spec: str, types: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import logging
 import logging.config
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from contextvars import copy_context
@@ -10,6 +11,8 @@ from contextvars import copy_context
 import pytest
 
 from tests.harness.clocks import SteppedClock
+from webrtc_events.cli import operator_access
+from webrtc_events.console import audit
 from webrtc_events.core.log_config import (
     LineForm,
     LineFormatter,
@@ -92,14 +95,30 @@ def test_shipped_configuration_tells_warnings_of_all_and_more_of_the_service(
     assert isinstance(handler, LineHandler)
     # Lines that are written together need no records.
     assert handler.form is LineForm.TEXT
-    import sys
-
     handler.setStream(sys.stderr)
     for name in ("webrtc_events.a", "other"):
         for level in (logging.DEBUG, logging.INFO, logging.WARNING):
             logging.getLogger(name).log(level, "%s", level)
     logged = re.findall(r"Z (\w+) ([\w.]+):", capsys.readouterr().err)
     assert logged == [("INFO", "webrtc_events.a"), ("WARNING", "webrtc_events.a"), ("WARNING", "other")]
+
+
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize("level", ["warning", "error"])
+@pytest.mark.parametrize("json", [False, True])
+def test_no_level_hides_who_changed_something(
+    capsys: pytest.CaptureFixture[str], level: str, *, json: bool
+) -> None:
+    logging.config.dictConfig(log_config(LogOptions("console", json, level)))
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, LineHandler)
+    handler.setStream(sys.stderr)
+    for module in (audit, operator_access):
+        module.log.info("change by=alice in %s", module.__name__)
+    logging.getLogger("webrtc_events.console.login").info("nothing that was changed")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all("change by=alice in " in line for line in lines)
 
 
 def test_threads_that_work_for_a_request_log_its_client() -> None:

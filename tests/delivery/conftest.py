@@ -12,6 +12,7 @@ from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.attempt_notes import AttemptNotes
+from webrtc_events.delivery.attempt_spans import AttemptSpans
 from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.delivery.dispatcher import Dispatcher, DispatcherOptions, DispatcherSettings
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter
@@ -77,6 +78,7 @@ def make_driver(
         calls: str = "at once",
         notes: AttemptNotes | None = None,
         activity: Activity | None = None,
+        spans: AttemptSpans | None = None,
     ) -> DispatcherDriver:
         """`calls`: where the store is waited for, see CALLS; in a worker it is in the loop."""
         http: SinkClient[Any] = SinkClient(
@@ -89,7 +91,7 @@ def make_driver(
             store=at,
             sink=http,
             writer=NotificationWriter(
-                formats or EventFormats.of(settings), NotificationSettings.of(settings)
+                formats or EventFormats.of(settings), NotificationSettings.of(settings), spans=spans
             ),
             settings=DispatcherSettings.of(settings),
             clock=clock or SystemClock(),

@@ -10,6 +10,7 @@ from tests.harness.builders import append, created, invitation
 from tests.harness.proxies import ConnectProxy
 from tests.harness.sinks import Received, RecordingSink
 from tests.harness.valkeys import eventually
+from tests.store.claiming import delete
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
@@ -131,6 +132,25 @@ def test_a_proxy_that_fails_is_never_counted_against_a_sink(
         proxy.start()
     sink.wait_for(1, 60)
     assert in_order(sink.requests, "/") == [1]
+
+
+def test_an_end_that_is_sent_once_outlives_a_failing_proxy(
+    store: Store,
+    sink: RecordingSink,
+    proxy: ConnectProxy,
+    build: Callable[..., Worker],
+    raw_store: "redis.Redis",
+) -> None:
+    """So is the end that a failing sink gets. It was the sink's only one, and the proxy failed just then."""
+    subscription = created(store, sink=url(sink))
+    raw_store.hset(P.subscription(subscription.id), "end_once", "1")
+    assert delete(store, subscription.id) == "ended"
+    proxy.answer = lambda _: 503
+    build()
+    eventually(lambda: len(proxy.asked) >= 2, "it was tried again", 60)
+    proxy.answer = lambda _: 200
+    (end,) = sink.wait_for(1, 60)
+    assert end.json["type"].endswith("subscription-ended")
 
 
 def test_a_sink_behind_a_proxy_that_works_is_still_to_blame_for_itself(

@@ -78,6 +78,14 @@ def test_an_end_that_the_sink_refuses_is_given_up() -> None:
     assert once.fitting(Delivered(), mask) == Delivered()
 
 
+@pytest.mark.parametrize("reason", ["proxy", "tunnel"])
+def test_an_end_that_is_sent_once_is_sent_again_if_the_egress_proxy_failed(reason: str) -> None:
+    once = task_of(OutboxKind.END, end_once=True)
+    assert once.fitting(Retry(5, reason), mask) == Retry(5, reason)
+    # Its time bounds that.
+    assert once.fitting(Drop("deadline_exceeded"), mask) == Drop("deadline_exceeded")
+
+
 def test_a_sink_that_could_not_be_asked_did_not_agree() -> None:
     task = task_of(OutboxKind.HANDSHAKE)
     assert task.fitting(Drop("deadline_exceeded", "secret"), mask) == Refused("deadline_exceeded", "***")

@@ -1,5 +1,6 @@
 """Two workers on one store: each has its part of the work, and what one leaves the other takes."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -7,15 +8,18 @@ from typing import Any
 import pytest
 import redis
 
-from tests.delivery.conftest import DispatcherDriver
+from tests.delivery.conftest import LIMITS, DispatcherDriver
 from tests.delivery.deliveries import Make
 from tests.delivery.test_worker import build
 from tests.harness.builders import append, created, invitation
 from tests.harness.clocks import SteppedClock
 from tests.harness.sinks import RecordingSink
 from tests.harness.valkeys import eventually
+from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.outcomes import SinkRequest
+from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.store.keys import WORKERS_KEY, partition_of
+from webrtc_events.store.running_workers import RunningWorkers
 from webrtc_events.store.store import Store
 from webrtc_events.worker import Worker
 
@@ -23,6 +27,8 @@ __all__ = ["build"]
 
 REGISTRATIONS = [f"r{number}" for number in range(40)]
 EVENTS = 40
+# As often as in production.
+POLLING = DispatcherOptions(limits=LIMITS)
 
 
 def counted(running: DispatcherDriver, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -108,6 +114,47 @@ def test_one_that_stops_is_known_to_have_stopped(
     assert raw_store.zcard(WORKERS_KEY) == 1
     eventually(lambda: "workers=1 share the partitions, before=2" in caplog.text, "it logs that too", 10)
     assert all(stays.alive().values())
+
+
+def test_in_an_outage_and_after_it_nobody_says_that_the_others_are_gone(
+    store: Store,
+    make_driver: Make,
+    raw_store: "redis.Redis",
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It lasts so long that the store has forgotten both; one notices its end before the other does."""
+    caplog.set_level(logging.INFO, "webrtc_events.delivery.dispatcher")
+    clock = SteppedClock()
+    first, second = make_driver(clock=clock, options=POLLING), make_driver(clock=clock, options=POLLING)
+
+    def run(seconds: float, *running: DispatcherDriver) -> None:
+        until = clock.elapsed + seconds
+        while clock.elapsed < until:
+            clock.elapsed += 0.5
+            for driver in running:
+                with contextlib.suppress(Unavailable):
+                    driver.dispatcher.step()
+
+    def unavailable(_: RunningWorkers, __: str) -> list[str]:
+        raise Unavailable
+
+    run(4, first, second)
+    assert caplog.messages == ["workers=2 share the partitions, before=1"] * 2
+    with monkeypatch.context() as outage:
+        outage.setattr(RunningWorkers, "beat", unavailable)
+        run(10, first, second)
+    raw_store.delete(WORKERS_KEY)
+    run(3, first)
+    run(10, first, second)
+    assert len(caplog.messages) == 2
+    # One that does not come back is gone.
+    with monkeypatch.context() as outage:
+        outage.setattr(RunningWorkers, "beat", unavailable)
+        run(10, first)
+    raw_store.delete(WORKERS_KEY)
+    run(10, first)
+    assert caplog.messages[2:] == ["workers=1 share the partitions, before=2"]
 
 
 def _knows_two(raw_store: "redis.Redis") -> bool:

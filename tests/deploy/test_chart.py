@@ -18,7 +18,16 @@ from tests.harness.documents import ROOT
 from webrtc_events.core.settings import Settings
 
 EVERYTHING: dict[str, Any] = {
-    "console": {"enabled": True, "url": "https://console.operator.example"},
+    "console": {
+        "enabled": True,
+        "url": "https://console.operator.example",
+        "ingress": {
+            "enabled": True,
+            "className": "nginx",
+            "tlsSecret": "console-tls",
+            "annotations": {"a": "b"},
+        },
+    },
     "metrics": {"podMonitor": True},
     "api": {
         "ingress": {
@@ -45,6 +54,8 @@ EVERYTHING: dict[str, Any] = {
     "tolerations": [{"key": "calls", "operator": "Exists"}],
     "podAnnotations": {"team": "calls"},
 }
+# Variables of gunicorn; all others are settings of the service.
+GUNICORNS = {"GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"}
 NOTHING: dict[str, Any] = {
     "metrics": {"enabled": False},
     "podDisruptionBudget": {"enabled": False},
@@ -93,6 +104,7 @@ def test_helm_has_nothing_to_say_of_the_chart(helm: Path, tmp_path: Path) -> Non
         ({"settings": SETTINGS | {"SECRET_KEY": "A" * 43}}, "SECRET_KEY"),
         ({"settings": SETTINGS | {"REDIS_URL": "redis://:secret@store"}}, "REDIS_URL"),
         ({"settings": SETTINGS | {"EGRESS_PROXY_CREDENTIALS": "me:secret"}}, "EGRESS_PROXY_CREDENTIALS"),
+        ({"settings": SETTINGS | {"OTEL_EXPORTER_OTLP_HEADERS": "k=secret"}}, "OTEL_EXPORTER_OTLP_HEADERS"),
         ({"settings": SETTINGS, "console": {"enabled": True}}, "/console/url"),
         ({"settings": SETTINGS, "wroker": {}}, "wroker"),
         ({"settings": SETTINGS, "worker": {"replicas": 0}}, "/worker/replicas"),
@@ -129,10 +141,18 @@ def test_settings_are_settings_and_secrets_are_files(render: Render) -> None:
     environ = {
         variable["name"] for _, _, container in _containers(objects) for variable in container.get("env", [])
     }
-    names = {name.removeprefix("WEBRTC_EVENTS_") for name in {*data, *environ} if name != "WEB_CONCURRENCY"}
+    names = {name.removeprefix("WEBRTC_EVENTS_") for name in {*data, *environ} - GUNICORNS}
     assert {name.removesuffix("_FILE") for name in names} <= settings_documented()
     assert {"SECRET_KEY_FILE", "REDIS_URL_FILE", "CONSOLE_CLIENT_SECRET_FILE"} <= names
     assert _of(objects, "Secret") == {}
+
+
+def test_settings_of_traces_have_no_prefix(render: Render) -> None:
+    traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
+    (data,) = (found["data"] for found in _of(render(settings=SETTINGS | traces), "ConfigMap").values())
+    assert traces.items() <= data.items()
+    assert traces.keys() <= settings_documented()
+    assert not {name for name in data if name.startswith("WEBRTC_EVENTS_OTEL_")}
 
 
 def test_an_api_is_restarted_for_itself_only_and_serves_when_it_can(render: Render) -> None:
@@ -157,7 +177,7 @@ def test_gateways_and_applications_have_pods_of_their_own(render: Render) -> Non
         if variable["name"] == "WEBRTC_EVENTS_APIS"
     }
     assert apis == {"api": "public", "network": "network"}
-    (ingress,) = _of(objects, "Ingress").values()
+    ingress = next(found for name, found in _of(objects, "Ingress").items() if name != "console")
     (rule,) = ingress["spec"]["rules"]
     backends = {path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
     assert backends == {"live-api"}
@@ -179,7 +199,7 @@ def test_no_secret_may_be_a_setting_of_the_chart() -> None:
 def test_applications_come_in_below_the_base_path(render: Render) -> None:
     for given in ("/camara", "/camara/"):
         objects = render(**EVERYTHING, settings=SETTINGS | {"BASE_PATH": given})
-        (ingress,) = _of(objects, "Ingress").values()
+        ingress = next(found for name, found in _of(objects, "Ingress").items() if name != "console")
         (rule,) = ingress["spec"]["rules"]
         paths = {path["path"] for path in rule["http"]["paths"]}
         assert paths == {
@@ -187,6 +207,45 @@ def test_applications_come_in_below_the_base_path(render: Render) -> None:
             "/camara/channels/",
             "/camara/.well-known/jwks.json",
         }
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "path"),
+    [
+        ("https://console.operator.example", "console.operator.example", "/"),
+        ("https://operator.example:8443/webrtc/console", "operator.example", "/webrtc/console"),
+    ],
+)
+def test_operators_come_in_by_the_url_of_the_console(render: Render, url: str, host: str, path: str) -> None:
+    console: dict[str, Any] = {"enabled": True, "url": url}
+    assert _of(render(console=console), "Ingress") == {}
+    ingress = _of(render(console=console | {"ingress": {"enabled": True, "tlsSecret": "tls"}}), "Ingress")
+    spec = ingress["console"]["spec"]
+    assert spec["tls"] == [{"hosts": [host], "secretName": "tls"}]
+    (rule,) = spec["rules"]
+    (found,) = rule["http"]["paths"]
+    assert (rule["host"], found["path"], found["pathType"]) == (host, path, "Prefix")
+    assert found["backend"]["service"]["name"] == "live-console"
+
+
+def test_in_a_cluster_of_ipv6_alone_all_listen_there(render: Render) -> None:
+    objects = render(**EVERYTHING, listen="::")
+    containers = {name: container for name, _, container in _containers(objects)}
+    for name in ("api", "network"):
+        environ = {variable["name"]: variable["value"] for variable in containers[name]["env"]}
+        assert environ["GUNICORN_CMD_ARGS"].split() == ["--bind=[::]:9091", "--worker-tmp-dir=/dev/shm"]
+    assert containers["console"]["command"][-2:] == ["--host", "::"]
+    (settings,) = (found["data"] for found in _of(objects, "ConfigMap").values())
+    assert settings["WEBRTC_EVENTS_METRICS_ADDRESS"] == "[::]:9094"
+    assert "0.0.0.0" not in json.dumps([container for _, _, container in _containers(objects)])
+
+
+def test_the_listener_is_that_of_the_image(render: Render) -> None:
+    """But for the address, which the chart has to say."""
+    (bound,) = re.findall(r'GUNICORN_CMD_ARGS="([^"]+)"', (ROOT / "Containerfile").read_text())
+    for name, _, container in _containers(render()):
+        if name in ("api", "network"):
+            assert {"name": "GUNICORN_CMD_ARGS", "value": bound} in container["env"]
 
 
 def test_the_alerts_know_the_jobs_of_the_pods(render: Render) -> None:

@@ -108,6 +108,11 @@ class Issuer:
                 self.end_headers()
                 self.wfile.write(body)
 
+            def do_POST(self) -> None:
+                """What is asked for does not matter: see `documents`."""
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.do_GET()
+
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
 

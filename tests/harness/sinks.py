@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from tests.harness.authority import Authority
@@ -187,12 +186,7 @@ class RecordingSink:
             self._start(self._accept, listener)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.closing.set()
         for listener in self._listeners:
             # Linux wakes a blocked accept by shutdown; elsewhere by the close.

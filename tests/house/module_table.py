@@ -39,6 +39,8 @@ _ORDER = (
     "console/subscriptions",
     "console/calls",
     "console/ladder",
+    "gateways",
+    "gateways/janus",
     "stubs",
     "handlers",
     "api",

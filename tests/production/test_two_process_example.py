@@ -60,7 +60,8 @@ class Production:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with self._log.open("wb") as log:
             self._script = subprocess.Popen(
-                [str(self.folder / "run.sh")],
+                # As from a terminal: a background job ignores SIGINT, and so would the shell.
+                ["env", "--default-signal=INT", str(self.folder / "run.sh")],
                 env=os.environ | {"PATH": path, "BIND": f"127.0.0.1:{self._port}"} | environ,
                 stdout=log,
                 stderr=log,

@@ -98,6 +98,20 @@ def test_one_that_ends_can_only_be_ended_again(store: Store) -> None:
     assert store.channels.end(made.id) is None
 
 
+@pytest.mark.parametrize("field", ["format", "starts_at"])
+def test_a_damaged_subscription_that_is_discarded_goes_out_of_its_channels_index(
+    store: Store, raw_store: "redis.Redis", field: str
+) -> None:
+    made = new_channel(store)
+    kept, damaged = listening(store, made), listening(store, made)
+    raw_store.hset(P.subscription(damaged.id), field, "?")
+    assert store.subscriptions.discard(damaged.id, "app")
+    assert raw_store.smembers(P.channel_subscriptions(made.id)) == {"", kept.id}
+    channel = store.channels.get(made.id)
+    assert channel is not None
+    assert list(subscriptions_of(store, channel, url_of(made.id))) == [kept.id]
+
+
 def test_an_index_of_another_type_is_set_aside(store: Store, raw_store: "redis.Redis") -> None:
     key = client_channels_key("app")
     raw_store.set(key, "?")

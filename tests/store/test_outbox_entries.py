@@ -5,7 +5,14 @@ import json
 import pytest
 
 from webrtc_events.core.model import OutboxKind
-from webrtc_events.store.outbox_entries import keep_event_number, parse_entry, referred_payload
+from webrtc_events.core.trace_context import TraceContext
+from webrtc_events.store.outbox_entries import (
+    keep_event_number,
+    parse_entry,
+    payload_with_trace,
+    referred_payload,
+    trace_of,
+)
 
 PAYLOAD = '{"type":"t","data":{"status":"{\\"number\\":9,"}}'
 HEAD = "7 0 1000 2000 3"
@@ -71,3 +78,42 @@ def test_a_reference_is_in_an_entry_of_160_characters_at_most() -> None:
     reference = f"\n@{'5d' * 20} 1234"
     assert referred_payload("1" * (160 - len(reference)) + reference) == "5d" * 20
     assert referred_payload("1" * (161 - len(reference)) + reference) is None
+
+
+TRACE = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", 1)
+WITH_STATE = TraceContext(TRACE.trace_id, TRACE.span_id, 0, 'v="q\\",w=/')
+
+
+@pytest.mark.parametrize("trace", [TRACE, WITH_STATE])
+def test_an_event_keeps_its_trace_however_often_it_is_redelivered(trace: TraceContext) -> None:
+    payload = payload_with_trace(PAYLOAD, trace)
+    assert trace_of(parse_entry(f"{HEAD}\n{payload}")) == trace
+    # What a release reads that knows nothing of it.
+    assert json.loads(PAYLOAD).items() <= json.loads(payload).items()
+    for _ in range(2):
+        payload = keep_event_number(parse_entry(f"{HEAD}\n{payload}"))
+    again = parse_entry(f"12 0 5000 6000 3\n{payload}")
+    assert (again.event_number, trace_of(again)) == (7, trace)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        PAYLOAD,
+        "NETWORK_TERMINATED",
+        "",
+        '{"traceparent":"',
+        f'{{"traceparent":"{"0" * 55}","type":"t"}}',
+        f'{{"traceparent":"{TRACE.traceparent}\\u000d","type":"t"}}',
+        f'{{"type":"t","traceparent":"{TRACE.traceparent}"}}',
+        f'{{"number":7,"type":"t","data":{{"traceparent":"{TRACE.traceparent}"}}}}',
+    ],
+)
+def test_what_is_damaged_or_stands_elsewhere_is_no_trace(payload: str) -> None:
+    assert trace_of(parse_entry(f"{HEAD}\n{payload}")) is None
+
+
+@pytest.mark.parametrize("state", ["a=\\u000d\\u000aX: y", "A=1", "a=\\ud800"])
+def test_a_damaged_state_reaches_no_header(state: str) -> None:
+    payload = f'{{"traceparent":"{TRACE.traceparent}","tracestate":"{state}","type":"t"}}'
+    assert trace_of(parse_entry(f"{HEAD}\n{payload}")) == TRACE

@@ -8,7 +8,10 @@ from collections.abc import Collection, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Cors", "Origins"]
+from webrtc_events.core.request_context import known_as
+from webrtc_events.telemetry.families import PREFLIGHT
+
+__all__ = ["Cors", "Origins", "Preflights"]
 
 Header = tuple[bytes, bytes]
 
@@ -35,29 +38,50 @@ class Origins:
 
 
 class Cors:
-    """`prefixes` are the paths that pages of `origins` may use."""
+    """Says on each answer below `prefixes` which page may read it, whatever it answers."""
 
     def __init__(self, app: ASGIApp, prefixes: Collection[str], origins: Origins) -> None:
         self._app = app
-        self._prefixes = tuple(f"{prefix}/" for prefix in prefixes)
+        self._prefixes = _below(prefixes)
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(self._prefixes):
+        if scope["type"] == "http" and scope["path"].startswith(self._prefixes):
+            send = _Answer(send, _permitted(scope, self._origins)).send
+        await self._app(scope, receive, send)
+
+
+class Preflights:
+    """Answers what a browser asks before it lets a page of `origins` use the paths below `prefixes`.
+
+    It is below what counts and logs requests (middleware.py), and `Cors` is above.
+    """
+
+    def __init__(self, app: ASGIApp, prefixes: Collection[str], origins: Origins) -> None:
+        self._app = app
+        self._prefixes = _below(prefixes)
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asks = _is_preflight(scope) and scope["path"].startswith(self._prefixes)
+        if not asks or _permitted(scope, self._origins) is None:
             await self._app(scope, receive, send)
             return
-        origin = self._allowed(scope["headers"])
-        if origin is not None and _is_preflight(scope):
-            await _permit(origin, send)
-            return
-        await self._app(scope, receive, _Answer(send, origin).send)
+        known_as(operation=PREFLIGHT)
+        await send({"type": "http.response.start", "status": 204, "headers": [*_PREFLIGHT]})
+        await send({"type": "http.response.body", "body": b""})
 
-    def _allowed(self, headers: Sequence[Header]) -> bytes | None:
-        """The origin of the page that asks, if its pages may."""
-        given = [value for name, value in headers if name == b"origin"]
-        if len(given) != 1 or not self._origins.permit(given[0].decode("latin-1")):
-            return None
-        return given[0]
+
+def _below(prefixes: Collection[str]) -> tuple[str, ...]:
+    return tuple(f"{prefix}/" for prefix in prefixes)
+
+
+def _permitted(scope: Scope, origins: Origins) -> bytes | None:
+    """The origin of the page that asks, if its pages may."""
+    given = [value for name, value in scope["headers"] if name == b"origin"]
+    if len(given) != 1 or not origins.permit(given[0].decode("latin-1")):
+        return None
+    return bytes(given[0])
 
 
 class _Answer:
@@ -79,9 +103,3 @@ class _Answer:
 def _is_preflight(scope: Scope) -> bool:
     asks = any(name == b"access-control-request-method" for name, _ in scope["headers"])
     return bool(scope["method"] == "OPTIONS" and asks)
-
-
-async def _permit(origin: bytes, send: Send) -> None:
-    headers = [(b"access-control-allow-origin", origin), *_PREFLIGHT, _VARY]
-    await send({"type": "http.response.start", "status": 204, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})

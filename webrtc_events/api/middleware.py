@@ -12,6 +12,7 @@ from webrtc_events.api.bodies import Bodies
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.request_log import RequestLog
 from webrtc_events.api.responses import error_response
+from webrtc_events.api.websockets import REFUSED_WITH
 from webrtc_events.contract.validators import Validator
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import InvalidArgument
@@ -73,7 +74,7 @@ class Middleware:
         valid = len(given) == 1 and self._correlator.is_valid(given[0])
         correlator = given[0] if valid else next(self._correlators)
         came_s = self._now_s()
-        with entered_request(correlator) as context:
+        with entered_request(correlator, scope["headers"]) as context:
 
             def note(status: int) -> None:
                 name = context.operation or (OTHER if context.path else UNKNOWN)
@@ -127,8 +128,8 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] in _HEADS:
-            # A WebSocket that is accepted has no status here: it is always 101.
-            self.status = status = message.get("status", 101)
+            # A WebSocket that is accepted is 101, unless it was only to say why there will be none.
+            self.status = status = message.get("status", message.get(REFUSED_WITH, 101))
             self._note(status)
             dropped = {_HEADER} | ({b"content-type"} if status == 204 else set())
             headers = [
@@ -136,6 +137,7 @@ class _Answer:
             ]
             headers.append((_HEADER, self._correlator.encode("latin-1")))
             message = {**message, "headers": headers}
+            message.pop(REFUSED_WITH, None)
         await self._send(message)
 
 

@@ -31,9 +31,12 @@ from webrtc_events.core.errors import (
 from webrtc_events.core.model import ReaderToken
 from webrtc_events.core.request_context import known_as
 
-__all__ = ["SUBPROTOCOL", "OpenSocket", "Socket", "WebSockets"]
+__all__ = ["REFUSED_WITH", "SUBPROTOCOL", "OpenSocket", "Socket", "WebSockets"]
 
 SUBPROTOCOL = "webrtc-events.channels.v0"
+REFUSED_WITH = "refused_with"
+"""In a `websocket.accept`: the status of HTTP that its close says. Of this service, and not of ASGI."""
+
 _TOKEN = "webrtc-events.token."  # noqa: S105 (what a token stands behind)
 _AFTER = "webrtc-events.after."
 
@@ -122,10 +125,10 @@ class _Client:
         self._is_open = False
         self.has_left = False
 
-    async def open(self) -> None:
+    async def open(self, **more: int) -> None:
         """It learns which subprotocol is spoken."""
         self._is_open = True
-        await self.send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+        await self.send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL, **more})
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -148,7 +151,7 @@ class _Client:
             return
         try:
             if not self._is_open:
-                await self.open()
+                await self.open(**{REFUSED_WITH: why.status})
             reason = f"{why.code}: {why.message}".encode()[:_REASON_BYTES].decode(errors="ignore")
             await self._send({"type": "websocket.close", "code": _CODES + why.status, "reason": reason})
         except OSError:

@@ -15,10 +15,12 @@ __all__ = ["console"]
     "--host", default="127.0.0.1", help="Address to listen on; other than loopback with a login only."
 )
 @click.option("--port", default=9093, type=click.IntRange(0, 65535), help="Its port; 0 takes a free one.")
+@click.option("--certfile", help="Speak TLS, with this certificate chain in PEM.")
+@click.option("--keyfile", help="Its private key; without it the key is in --certfile.")
 @needs_extra("console")
 @config_option
 @handle_cli_errors
-def console(host: str, port: int) -> None:
+def console(host: str, port: int, certfile: str | None, keyfile: str | None) -> None:
     """Serve the console: subscriptions, deliveries and dead letters as pages for operators.
 
     Without a login it listens on loopback only; reach it by `ssh -L 9093:127.0.0.1:9093`. With
@@ -32,6 +34,7 @@ def console(host: str, port: int) -> None:
     Examples:
       webrtc-events console
       webrtc-events console --port 9100
+      webrtc-events console --host 0.0.0.0 --certfile console.pem --keyfile console.key
     """
     from webrtc_events.core.log_start import start_log
 
@@ -40,4 +43,4 @@ def console(host: str, port: int) -> None:
     from webrtc_events.core.process import prepare_process
 
     prepare_process()
-    ConsoleProcess(host, port).run(read_settings(), SystemClock())
+    ConsoleProcess(host, port, certfile, keyfile).run(read_settings(), SystemClock())

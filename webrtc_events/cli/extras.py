@@ -1,4 +1,4 @@
-"""The extras `local` and `console`: packages that some commands need and the rest of production does not."""
+"""The extras `local`, `console` and `gateways`: packages that some commands need and others do not."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -12,6 +12,7 @@ __all__ = ["needs_extra"]
 _PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "local": ("a2wsgi", "flask", "openapi_core"),
     "console": ("authlib", "flask"),
+    "gateways": ("authlib",),
 }
 
 

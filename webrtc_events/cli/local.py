@@ -34,11 +34,18 @@ _STRICT = "WEBRTC_EVENTS_STRICT_CLOUDEVENTS"
     help="Port of the HTTPS sink on localhost; 0 takes a free one.",
 )
 @click.option("--open", "open_console", is_flag=True, help="Open the console in a browser.")
+@click.option(
+    "--operator-events",
+    is_flag=True,
+    help="Send events for operators to this sink too, at /operator-events, a test event first.",
+)
 @config_option
 @data_option
 @needs_extra("local")
 @handle_local_errors
-def serve(host: str, port: int, sink_port: int, open_console: bool, data_dir: Path | None) -> None:
+def serve(
+    host: str, port: int, sink_port: int, open_console: bool, operator_events: bool, data_dir: Path | None
+) -> None:
     """Run everything on this machine.
 
     Starts a store (an embedded Valkey, unless WEBRTC_EVENTS_REDIS_URL is set), the API, the
@@ -60,7 +67,14 @@ def serve(host: str, port: int, sink_port: int, open_console: bool, data_dir: Pa
     from webrtc_events.local.stack.serve import serve as run
 
     data = data_directory(data_dir)
-    options = ServeOptions(host=host, port=port, sink_port=sink_port, data=data, open_console=open_console)
+    options = ServeOptions(
+        host=host,
+        port=port,
+        sink_port=sink_port,
+        data=data,
+        open_console=open_console,
+        operator_events=operator_events,
+    )
     run(options, given_environ(), SystemClock(), click.echo)
 
 

@@ -9,9 +9,11 @@ from webrtc_events.cli.console import console
 from webrtc_events.cli.damaged import damaged
 from webrtc_events.cli.dead_letters import dead_letters
 from webrtc_events.cli.doctor.command import doctor
+from webrtc_events.cli.gateways import gateway
 from webrtc_events.cli.listening import forward, listen
 from webrtc_events.cli.local import demo, publish, serve, sink, token
 from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
+from webrtc_events.cli.operator_events import operator_events
 from webrtc_events.cli.sessions import sessions
 from webrtc_events.cli.settings import settings
 from webrtc_events.cli.simulate import simulate
@@ -47,6 +49,7 @@ def main() -> None:
       webrtc-events sinks             hosts of sinks, and what waits for them: list, show
       webrtc-events dead-letters      events that were given up: list, show, redeliver, export, purge
       webrtc-events damaged           records that cannot be read: list, show, drop, repair
+      webrtc-events operator-events   the operator's own sink: test, show
       webrtc-events settings          shows or checks the settings, and where each comes from
       webrtc-events new-key           prints a key for WEBRTC_EVENTS_SECRET_KEY
       webrtc-events rotate-key        seals stored credentials with a new key
@@ -54,6 +57,8 @@ def main() -> None:
       webrtc-events erase             removes the data of a registration
       webrtc-events doctor            looks for what is wrong with this installation
       webrtc-events bench             measures this installation for a minute
+    Beside a WebRTC gateway:
+      webrtc-events gateway NAME      publishes what a gateway does: janus, kamailio
     For authors of contracts:
       webrtc-events stubs SPEC        writes handler stubs; --check compares contract and handlers
     \b
@@ -74,6 +79,7 @@ for command in (
     listen,
     forward,
     simulate,
+    gateway,
     worker,
     console,
     subscriptions,
@@ -81,6 +87,7 @@ for command in (
     sinks,
     dead_letters,
     damaged,
+    operator_events,
     settings,
     doctor,
     bench,

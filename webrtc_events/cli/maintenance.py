@@ -154,5 +154,6 @@ def _in_words(traces: "Traces") -> str:
         "traces of calls": len(traces.calls),
         "records of the registration": len(traces.own),
         "events in channels": sum(map(len, traces.channel_events.values())),
+        "set-aside logs of channels": len(traces.set_aside_logs),
     }
     return ", ".join(f"{count} {name}" for name, count in counts.items())

@@ -75,18 +75,22 @@ def _run(settings: "Settings", parent: ParentLink | None) -> None:
     from webrtc_events.core.log_start import say
     from webrtc_events.core.process import spare_what_is_loaded
     from webrtc_events.core.stop_signals import StopSignals
+    from webrtc_events.telemetry.trace_start import start_tracing
     from webrtc_events.worker import Worker
 
     with ExitStack() as stack, StopSignals() as signals:
         clock = SystemClock()
         exporter = _exporter(settings, clock)
-        running = Worker.build(settings, clock, exporter=exporter)
+        tracing = start_tracing(settings, clock)
+        running = Worker.build(settings, clock, exporter=exporter, tracing=tracing)
         spare_what_is_loaded()
         running.start()
         if exporter is not None:
             # Last of all when the process ends: it says what was counted.
             stack.callback(exporter.stop)
             exporter.start()
+        if tracing is not None:
+            stack.callback(tracing.stop)
         if parent is not None:
             parent.is_ready()
         else:

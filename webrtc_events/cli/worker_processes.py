@@ -13,6 +13,7 @@ from webrtc_events.core.log_start import say
 from webrtc_events.core.setting_values import HostPort
 from webrtc_events.core.settings import LEAST_WORKER_BYTES, PREFIX, Settings, SettingsError
 from webrtc_events.core.stop_signals import StopSignals
+from webrtc_events.telemetry.trace_start import check_tracing
 
 __all__ = ["run_processes", "shared_out"]
 
@@ -42,6 +43,7 @@ def shared_out(settings: Settings, processes: int) -> dict[str, str]:
 
 def run_processes(settings: Settings, processes: int, notify: Callable[[str], None]) -> None:
     """Runs that many workers until a signal. `notify` tells the service manager, see sd_notify(3)."""
+    check_tracing(settings)
     shares = shared_out(settings, processes)
     # A share and a file with the whole would be two values of one setting.
     left_out = {"NOTIFY_SOCKET", *(f"{name}_FILE" for name in shares)}

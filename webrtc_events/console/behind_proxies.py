@@ -1,4 +1,4 @@
-"""The console behind proxies: what those that are trusted say of a request."""
+"""The console behind proxies: what they say of a request, and the path that they put before it."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from webrtc_events.core.forwarded import FORWARDED_HEADERS, TrustedProxies
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["behind_proxies"]
+__all__ = ["behind_proxies", "below"]
 
 _VARIABLES = {f"HTTP_{name.upper().replace('-', '_')}": name for name in FORWARDED_HEADERS}
 
@@ -30,3 +30,15 @@ def behind_proxies(app: "WSGIApplication", proxies: TrustedProxies) -> "WSGIAppl
         return app(environ, start_response)
 
     return answer
+
+
+def below(app: "WSGIApplication", base_path: str) -> "WSGIApplication":
+    """Takes `base_path` off. A path may come with it, or without, where a proxy has taken it off."""
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == base_path or path.startswith(f"{base_path}/"):
+            path = path[len(base_path) :]
+        return app(environ | {"SCRIPT_NAME": base_path, "PATH_INFO": path}, start_response)
+
+    return answer if base_path else app

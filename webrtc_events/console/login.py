@@ -122,7 +122,7 @@ class LoginAccess:
         @pages.get("/")
         def begin() -> Response:
             path = _local_path(request.args.get("path", ""))
-            return redirect(path if self._operator() is not None else self._begin(path))
+            return redirect(_address(path) if self._operator() is not None else self._begin(path))
 
         @pages.get(_DONE)
         def done() -> Response:
@@ -135,7 +135,7 @@ class LoginAccess:
             session.clear()
             session[_SESSION_KEY] = {**operator, "until": until}
             log.info("operator=%s logged in", operator["name"])
-            return redirect(_local_path(begun.get("path", "")))
+            return redirect(_address(_local_path(begun.get("path", ""))))
 
         @pages.post("/out")
         def logout() -> Response:
@@ -217,6 +217,11 @@ def _local_path(path: str) -> str:
     """Where a login leads back to: a page of the console, and never another site."""
     is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if is_local else "/"
+
+
+def _address(path: str) -> str:
+    """Of a page, below the path under which browsers find the console."""
+    return f"{request.script_root}{path}"
 
 
 def _code_of(error: Exception) -> str:

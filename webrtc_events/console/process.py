@@ -2,14 +2,16 @@
 
 import ipaddress
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from gunicorn.app.base import BaseApplication
 
 from webrtc_events.console.access import Access, MachineAccess
-from webrtc_events.console.behind_proxies import behind_proxies
+from webrtc_events.console.behind_proxies import behind_proxies, below
 from webrtc_events.console.console_app import ConsoleOptions, console_app, session_key
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.console.exposed import exposed
@@ -23,7 +25,7 @@ from webrtc_events.core.gunicorn_log import ServiceLog
 from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.settings import PREFIX, Settings
 from webrtc_events.core.start_faults import CannotStart, exit_one_of_many
-from webrtc_events.gunicorn_conf import child_exit, post_fork, pre_fork
+from webrtc_events.gunicorn_conf import child_exit, post_fork, pre_fork, ssl_context
 from webrtc_events.store.store import Store
 from webrtc_events.telemetry.gunicorn_group import open_group
 
@@ -37,10 +39,12 @@ _BOOT_ERROR: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class ConsoleProcess:
-    """`port` 0 takes a free one."""
+    """`port` 0 takes a free one. With `certfile`, a chain in PEM, it speaks TLS; its key may be there too."""
 
     host: str
     port: int
+    certfile: str | None = None
+    keyfile: str | None = None
 
     def run(self, settings: Settings, clock: Clock) -> None:
         """Serves until SIGTERM or SIGINT; requests under way may end.
@@ -56,8 +60,14 @@ class ConsoleProcess:
             )
         # What cannot work is said here, once.
         _check_address(self.host, self.port)
+        _check_certificate(self.certfile, self.keyfile)
         Store.connect(settings).close()
-        _Server(settings, clock, f"{_in_url(self.host)}:{self.port}").run()
+        listener = {
+            "bind": f"{_in_url(self.host)}:{self.port}",
+            "certfile": self.certfile,
+            "keyfile": self.keyfile,
+        }
+        _Server(settings, clock, listener).run()
 
 
 def build(settings: Settings, clock: Clock) -> Any:
@@ -65,15 +75,18 @@ def build(settings: Settings, clock: Clock) -> Any:
     mask_logs(Masking.of(settings))
     store = Store.connect(settings)
     url = settings.console_url
+    base_path = urlsplit(url or "").path
+    secure = url is not None and url.startswith("https:")
     options = ConsoleOptions(
         session_key=session_key(settings.secret_key[0]),
         access=_access(settings, clock),
-        secure=url is not None and url.startswith("https:"),
+        path="/" if secure else base_path or "/",
+        secure=secure,
     )
     pages = console_app(options, sections(ConsoleParts(store, settings, clock)))
     # Without a login the console is for this machine alone, and nobody's word counts.
     proxies = TrustedProxies(() if url is None else settings.trusted_proxies)
-    served = with_health(behind_proxies(pages, proxies), store.ping)
+    served = with_health(behind_proxies(below(pages, base_path), proxies), store.ping)
     if settings.metrics_address is None:
         return served
     return exposed(served, settings, store.client.round_trips, clock)
@@ -98,15 +111,16 @@ class _Server(BaseApplication):  # type: ignore[misc]
     gunicorn's parent replaces it should it hang or crash, and tells systemd when it listens.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, bind: str) -> None:
+    def __init__(self, settings: Settings, clock: Clock, listener: Mapping[str, str | None]) -> None:
         self._settings = settings
         self._clock = clock
-        self._bind = bind
+        self._listener = listener
         super().__init__()
 
     def load_config(self) -> None:
         options: Mapping[str, Any] = {
-            "bind": self._bind,
+            **self._listener,
+            "ssl_context": ssl_context,
             "workers": 1,
             "worker_class": "gthread",
             "threads": _THREADS,
@@ -144,6 +158,18 @@ def _check_address(host: str, port: int) -> None:
             raise CannotStart(
                 f"cannot listen on {place}: {error.strerror}; choose others with --host and --port"
             ) from error
+
+
+def _check_certificate(certfile: str | None, keyfile: str | None) -> None:
+    """A server process that cannot read it would be replaced over and over."""
+    if certfile is None and keyfile is not None:
+        raise CannotStart("--keyfile is the key of a certificate: name that by --certfile")
+    if certfile is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile)
+        except OSError as error:
+            named = f"{certfile} and {keyfile}" if keyfile else certfile
+            raise CannotStart(f"no certificate and its key, in PEM, are in {named}: {error}") from error
 
 
 def _is_loopback(host: str) -> bool:

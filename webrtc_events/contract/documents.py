@@ -8,7 +8,7 @@ import yaml
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.contract.overlay import apply_overlay
 
-__all__ = ["load_channels", "load_network", "load_next", "load_public", "read_document"]
+__all__ = ["load_channels", "load_network", "load_next", "load_operator", "load_public", "read_document"]
 
 
 def load_public(*, strict_cloudevents: bool = False, by_client: bool = False) -> Contract:
@@ -43,6 +43,11 @@ def load_network() -> Contract:
 def load_channels() -> Contract:
     """The API of notification channels, channels.yaml."""
     return Contract(_load("channels.yaml"))
+
+
+def load_operator() -> Contract:
+    """What is sent to the operator's own sink, operator-events.yaml. It has schemas, and no operations."""
+    return Contract(_load("operator-events.yaml"))
 
 
 def _departures(when: str) -> list[dict[str, Any]]:

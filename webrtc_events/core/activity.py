@@ -50,6 +50,8 @@ class Activity:
     - `validations`: what sinks said when they were asked whether they agree, once that is known, by outcome.
     - `ended`: subscriptions that are over: their last notification is settled.
     - `leases_lost`: claims that were settled too late: another worker has them.
+    - `operator_events`: what became of events for operators: `written`, `delivered`, `retried`, `given_up`.
+      They count nowhere else: the sink of operators is no subscriber's. They grow by `count_operator_events`.
     - `delivery_s`: how long it took from the moment at which an event was accepted until its sink took it.
     - `attempt_s`: how long requests to sinks took, however they ended.
     """
@@ -64,6 +66,7 @@ class Activity:
     validations: Counts = field(default_factory=Counts)
     ended: int = 0
     leases_lost: int = 0
+    operator_events: Counts = field(default_factory=Counts)
     delivery_s: Histogram = field(default_factory=lambda: Histogram(DELIVERY_BOUNDS_S))
     attempt_s: Histogram = field(default_factory=lambda: Histogram(ATTEMPT_BOUNDS_S))
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
@@ -84,6 +87,11 @@ class Activity:
         """May be called by any thread."""
         with self._lock:
             self.drops[reason] += count
+
+    def count_operator_events(self, outcome: str, count: int = 1) -> None:
+        """Of events for operators. May be called by any thread."""
+        with self._lock:
+            self.operator_events[outcome] += count
 
     def values(self) -> dict[str, int]:
         """Those that processes report, by name, as they are now."""

@@ -2,7 +2,10 @@
 
 from webrtc_events.core.log_fields import LogFields
 
-__all__ = ["change_fields"]
+__all__ = ["CHANGE_LOGGERS", "change_fields"]
+
+CHANGE_LOGGERS = ("webrtc_events.cli.operator_access", "webrtc_events.console.audit")
+"""Those that write such lines, at every LOG_LEVEL: no setting hides who changed something."""
 
 
 def change_fields(by: str, action: str, result: str, **subject: str) -> LogFields:

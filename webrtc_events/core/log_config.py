@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TextIO
 
+from webrtc_events.core.change_log import CHANGE_LOGGERS
 from webrtc_events.core.clock import format_time
 from webrtc_events.core.json_lines import JsonFormatter
 from webrtc_events.core.one_line import key_values
@@ -115,7 +116,7 @@ _FORMS = {LineFormatter: LineForm.TEXT, JsonFormatter: LineForm.JSON}
 
 
 def log_config(options: LogOptions) -> dict[str, Any]:
-    """For `logging.config.dictConfig`: warnings of all, and from the level on what this service says."""
+    """For `logging.config.dictConfig`: warnings of all, of this service from the level on, and changes."""
     line = {"()": JsonFormatter, "process": options.process} if options.json else {"()": LineFormatter}
     level = options.level.upper()
     return {
@@ -124,7 +125,10 @@ def log_config(options: LogOptions) -> dict[str, Any]:
         "filters": {"request": {"()": RequestFields}},
         "formatters": {"line": line},
         "handlers": {"stderr": {"()": LineHandler, "formatter": "line", "filters": ["request"]}},
-        "loggers": {"webrtc_events": {"level": level}},
+        "loggers": {
+            "webrtc_events": {"level": level},
+            **{name: {"level": "INFO"} for name in CHANGE_LOGGERS},
+        },
         "root": {"level": "ERROR" if level == "ERROR" else "WARNING", "handlers": ["stderr"]},
     }
 

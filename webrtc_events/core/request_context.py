@@ -1,6 +1,6 @@
 """Which request the running code works for, so that its log lines can say so."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ class RequestContext:
     """`correlator` is the request's x-correlator; `client` is known once its token is verified.
 
     `operation` is the operationId; where there is none, `path` is what the path is known as, without anything
-    that somebody sent.
+    that somebody sent. `headers` are those of the request, by names in lower case.
     """
 
     correlator: str
+    headers: Sequence[tuple[bytes, bytes]] = ()
     client: str = ""
     operation: str = ""
     path: str = ""
@@ -27,19 +28,20 @@ _CURRENT: ContextVar[RequestContext | None] = ContextVar("webrtc_events_request"
 
 
 @contextmanager
-def entered_request(correlator: str) -> Iterator[RequestContext]:
+def entered_request(correlator: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Iterator[RequestContext]:
     """While in it, the running task works for this request.
 
     What copied the context meanwhile keeps the copy: a connection that goes on to read in it, for the
     next request. It is to say nothing of this one then.
     """
-    context = RequestContext(correlator)
+    context = RequestContext(correlator, headers)
     token = _CURRENT.set(context)
     try:
         yield context
     finally:
         _CURRENT.reset(token)
         context.correlator = context.client = ""
+        context.headers = ()
 
 
 def current_request() -> RequestContext | None:

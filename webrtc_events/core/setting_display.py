@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Final
 
+from webrtc_events.core.setting_fields import variable_of
 from webrtc_events.core.setting_sources import SettingText, SettingTexts
-from webrtc_events.core.settings import PREFIX, Settings, parsed, whole_texts
+from webrtc_events.core.settings import Settings, parsed, whole_texts
+from webrtc_events.core.trace_settings import TraceSettings
 from webrtc_events.core.url_credentials import without_credentials
 
 __all__ = ["ShownSetting", "shown_settings"]
@@ -26,10 +28,12 @@ class ShownSetting:
 
 
 def shown_settings(given: SettingTexts) -> Iterator[ShownSetting]:
-    """Every setting, in the order of the code."""
+    """Every setting, in the order of the code; those of traces come last."""
     texts = whole_texts(given)
-    for setting in fields(Settings):
-        name = PREFIX + setting.name.upper()
+    first = len(fields(TraceSettings))
+    every = fields(Settings)
+    for setting in (*every[first:], *every[:first]):
+        name = variable_of(setting.name)
         text = texts.get(setting.name)
         if text is None:
             yield ShownSetting(name, _NOT_SET, "", "")

@@ -7,8 +7,8 @@ The first that has it wins:
     name, or name_file                                            the file of settings; both is an error
     the default
 
-NAME is the setting's name in upper case with the prefix WEBRTC_EVENTS_. WEBRTC_EVENTS_CONFIG names the
-file of settings.
+NAME is the setting's name in upper case with the prefix WEBRTC_EVENTS_. Those of OpenTelemetry lack it;
+other variables that begin with OTEL_ are not read here. WEBRTC_EVENTS_CONFIG names the file of settings.
 """
 
 import difflib
@@ -19,12 +19,21 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from webrtc_events.core.setting_fields import OPEN_TELEMETRY, PREFIX, variable_of
 from webrtc_events.core.setting_files import read_secret
 from webrtc_events.core.settings_file import SettingsFile, read_settings_file
 
-__all__ = ["CONFIG", "CREDENTIALS", "PREFIX", "Kind", "Origin", "SettingText", "SettingTexts", "read_sources"]
+__all__ = [
+    "CONFIG",
+    "CREDENTIALS",
+    "PREFIX",
+    "Kind",
+    "Origin",
+    "SettingText",
+    "SettingTexts",
+    "read_sources",
+]
 
-PREFIX: Final = "WEBRTC_EVENTS_"
 CONFIG: Final = f"{PREFIX}CONFIG"
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 _FILE: Final = "_FILE"
@@ -91,14 +100,16 @@ class _Sources:
     def _read_environment(self) -> None:
         for variable in sorted(name for name in self._environ if name.startswith(PREFIX)):
             name = variable.removeprefix(PREFIX).lower()
-            if variable != variable.upper() or not self._is_known(name):
-                self.faults.append(f"{variable} is not a setting{self._hint(name, _variable)}")
+            is_own = variable == variable.upper() and not name.startswith(OPEN_TELEMETRY)
+            if not is_own or not self._is_known(name):
+                self.faults.append(f"{variable} is not a setting{self._hint(name, variable_of)}")
         for name in self._known:
-            variable = _variable(name)
+            variable = variable_of(name)
             path = self._environ.get(variable + _FILE)
             if path is None:
-                if variable in self._environ:
-                    text = self._environ[variable]
+                text = self._environ.get(variable)
+                # OpenTelemetry's specification: one that is empty is not set.
+                if text is not None and (text or not name.startswith(OPEN_TELEMETRY)):
                     self.texts[name] = SettingText(text, Origin.ENVIRONMENT, "environment", variable)
             elif variable in self._environ:
                 self.faults.append(f"{variable} and {variable}{_FILE} are both set: keep one of them")
@@ -109,15 +120,20 @@ class _Sources:
         directory = self._environ.get(CREDENTIALS)
         if not directory:
             return
+        names = {variable_of(name): name for name in self._known}
         try:
-            files = sorted(path for path in Path(directory).iterdir() if path.name.startswith(PREFIX))
+            files = sorted(
+                path
+                for path in Path(directory).iterdir()
+                if path.name.startswith(PREFIX) or path.name in names
+            )
         except OSError as error:
             self.faults.append(f"{CREDENTIALS}: {directory} cannot be read: {error.strerror}")
             return
         for path in files:
-            name = path.name.removeprefix(PREFIX).lower()
-            if path.name != _variable(name) or name not in self._known:
-                hint = self._hint(name, _variable, self._known)
+            name = names.get(path.name)
+            if name is None:
+                hint = self._hint(path.name.removeprefix(PREFIX), variable_of, self._known)
                 self.faults.append(f"{path}: {path.name} is not a setting{hint}")
             elif name not in self.texts:
                 self._read_secret(name, str(path), path.name)
@@ -135,7 +151,7 @@ class _Sources:
         for name in file.settings:
             if name in _ELSEWHERE:
                 self.faults.append(
-                    f"{file.place(name)}: {name} has no place in a file: set {_variable(name)}"
+                    f"{file.place(name)}: {name} has no place in a file: set {variable_of(name)}"
                 )
             elif not self._is_known(name):
                 unknown += 1
@@ -185,7 +201,7 @@ class _Sources:
             shown = str(file) if path.isprintable() and ("/" in path or file.exists()) else "its file"
             self.faults.append(f"{named_by}: {shown}: {error}")
             return
-        self.texts[name] = SettingText(text, Origin.SECRET_FILE, str(file), f"{file}: {_variable(name)}")
+        self.texts[name] = SettingText(text, Origin.SECRET_FILE, str(file), f"{file}: {variable_of(name)}")
 
     def _is_known(self, name: str) -> bool:
         return name in _ELSEWHERE or name in self._known or name.removesuffix(_FILE.lower()) in self._known
@@ -200,10 +216,6 @@ class _Sources:
             names = [*self._known, *(name + _FILE.lower() for name in self._known), *_ELSEWHERE]
         nearest = difflib.get_close_matches(name.lower(), list(names), n=1)
         return f"; did you mean {spelled(nearest[0])}?" if nearest else ""
-
-
-def _variable(name: str) -> str:
-    return PREFIX + name.upper()
 
 
 def _text(value: Any, kind: Kind) -> str:

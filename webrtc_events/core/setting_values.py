@@ -24,6 +24,7 @@ __all__ = [
     "PrivateKey",
     "apis",
     "base_path",
+    "bearer_token",
     "channels_url",
     "choice",
     "console_url",
@@ -33,6 +34,7 @@ __all__ = [
     "file",
     "flag",
     "host_port",
+    "https_url",
     "networks",
     "openid_url",
     "origins",
@@ -129,6 +131,22 @@ def channels_url(raw: str) -> str:
     return raw
 
 
+def https_url(raw: str) -> str:
+    """An absolute https URL; sinks/sink_url.py says more of those that may be sinks."""
+    parts = urlsplit(raw)
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or parts.fragment:
+        # An `@` may stand behind a password.
+        raise ValueError("must be an https URL without a user and a fragment")
+    return raw
+
+
+def bearer_token(raw: str) -> str:
+    """As it stands behind `Bearer`. Source: RFC 6750, 2.1."""
+    if not _BEARER_TOKEN.fullmatch(raw):
+        raise ValueError("must be letters, digits and -._~+/ only, with = at the end")
+    return raw
+
+
 def origins(raw: str) -> frozenset[str]:
     """Web origins, as browsers send them; of loopback hosts the port may be `*`."""
     found = frozenset(part.strip() for part in raw.split(",") if part.strip())
@@ -146,6 +164,10 @@ def origins(raw: str) -> frozenset[str]:
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _OWN_PATHS = frozenset(
     {"webrtc-events", "network", "channels", "healthz", "readyz", "metrics", "console", "issuer", "softphone"}
+)
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*")
+_CONSOLE_PATHS = frozenset(
+    {"_static", "calls", "healthz", "login", "overview", "readyz", "subscriptions", "simulate"}
 )
 _CHANNELS_URL = re.compile(r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(
@@ -269,27 +291,38 @@ def dns_name(raw: str) -> str:
     return raw
 
 
+_OPENID_FAULT = "must be an https URL (http only on loopback)"
+
+
 def openid_url(raw: str) -> str:
     """https anywhere; http on loopback only, where nobody can stand in between."""
-    parts = urlsplit(raw)
+    try:
+        parts = urlsplit(raw)
+    except ValueError:
+        # Its own message repeats a part of the URL, where a password may stand.
+        raise ValueError(_OPENID_FAULT) from None
     host = parts.hostname or ""
     if parts.scheme == "https" and host:
         return raw
     if parts.scheme == "http" and _is_loopback(host):
         return raw
-    raise ValueError("must be an https URL (http only on loopback)")
+    raise ValueError(_OPENID_FAULT)
 
 
 _USUAL_PORTS = {"https": ":443", "http": ":80"}
 
 
 def console_url(raw: str) -> str:
-    """Where a browser finds the console: scheme, host and port, without a final slash."""
+    """Where a browser finds the console: scheme, host, port and perhaps a path, without a final slash."""
     parts = urlsplit(openid_url(raw))
-    if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("must be scheme and host only, such as https://console.operator.example")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be scheme, host and path only, such as https://console.operator.example")
     # As browsers write it in Host and Origin.
-    return f"{parts.scheme}://{parts.netloc.lower()}".removesuffix(_USUAL_PORTS[parts.scheme])
+    host = f"{parts.scheme}://{parts.netloc.lower()}".removesuffix(_USUAL_PORTS[parts.scheme])
+    path = parts.path.rstrip("/")
+    if path and (not _BASE_PATH.fullmatch(path) or path.split("/")[1] in _CONSOLE_PATHS):
+        raise ValueError("must have a path such as /console, or none, and not one of the console itself")
+    return host + path
 
 
 def _is_loopback(host: str) -> bool:

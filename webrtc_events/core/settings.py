@@ -17,11 +17,13 @@ from webrtc_events.core.egress_proxy import (
     parse_proxy_url,
 )
 from webrtc_events.core.model import EventType
+from webrtc_events.core.operator_settings import OperatorSettings
 from webrtc_events.core.port_set import PortSet
-from webrtc_events.core.setting_fields import SettingsError
+from webrtc_events.core.setting_fields import SettingsError, variable_of
 from webrtc_events.core.setting_fields import setting as _setting
 from webrtc_events.core.setting_sources import PREFIX, Kind, Origin, SettingText, SettingTexts, read_sources
 from webrtc_events.core.store_url import StoreUrl, parse_store_url
+from webrtc_events.core.trace_settings import TraceSettings, key_values
 
 __all__ = [
     "LEAST_WORKER_BYTES",
@@ -38,7 +40,7 @@ LEAST_WORKER_BYTES = 1_048_576
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(OperatorSettings, TraceSettings):
     """What a deployment decides: each field is an environment variable, and a key of the file of settings."""
 
     redis_url: StoreUrl = _setting(
@@ -293,6 +295,7 @@ class Settings:
 _EMPTY: Mapping[Any, Any] = {
     read.networks: (),
     read.signing_keys: (),
+    key_values: (),
     read.origins: frozenset(),
     parse_client_certificates: (),
     parse_no_proxy: NoProxy(),
@@ -303,7 +306,7 @@ _KINDS: Mapping[Any, Kind] = {
     **dict.fromkeys(
         (read.apis, read.networks, read.origins, read.ports, read.secret_keys, read.signing_keys), Kind.LIST
     ),
-    **dict.fromkeys((parse_client_certificates, parse_client_choice, parse_no_proxy), Kind.LIST),
+    **dict.fromkeys((parse_client_certificates, parse_client_choice, parse_no_proxy, key_values), Kind.LIST),
 }
 
 
@@ -317,7 +320,7 @@ def whole_texts(given: SettingTexts) -> SettingTexts:
     """The texts of all settings; it lacks those that must be set and are not."""
     defaults = {
         setting.name: SettingText(
-            setting.metadata["default"], Origin.DEFAULT, "default", _variable(setting.name)
+            setting.metadata["default"], Origin.DEFAULT, "default", variable_of(setting.name)
         )
         for setting in fields(Settings)
         if setting.metadata["default"] is not None
@@ -357,7 +360,7 @@ def _values(texts: SettingTexts, faults: Sequence[str]) -> dict[str, Any]:
         text = texts.get(setting.name)
         if text is None:
             if not any(setting.name in fault.lower() for fault in faults):
-                found.append(f"{_variable(setting.name)} must be set: {setting.metadata['help']}")
+                found.append(f"{variable_of(setting.name)} must be set: {setting.metadata['help']}")
             continue
         try:
             values[setting.name] = parsed(setting, text.text)
@@ -379,12 +382,9 @@ def _contradictions(settings: Settings, texts: SettingTexts) -> Iterator[str]:
     if settings.egress_proxy is None and settings.egress_proxy_credentials is not None:
         named = texts["egress_proxy_credentials"].named
         yield f"{named} has no proxy to go to: {texts['egress_proxy'].named} is not set"
+    yield from settings.contradictions_of_operators(texts)
     for name in ("outbox_bytes", "claim_bytes", "worker_bytes"):
         if getattr(settings, name) < settings.event_bytes:
             # An event that is accepted must get to its sink.
             least = f"must be at least {texts['event_bytes'].named}, {settings.event_bytes}"
             yield f"{texts[name].named} {least}"
-
-
-def _variable(name: str) -> str:
-    return PREFIX + name.upper()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webrtc_events.core.outcomes import Outcome
+from webrtc_events.delivery.attempt_spans import AttemptSpan
 from webrtc_events.store.trace_buffer import TraceNote
 
 __all__ = ["AttemptReport"]
@@ -14,7 +15,7 @@ __all__ = ["AttemptReport"]
 class AttemptReport:
     """`fields`: of its line in the log. `note`: None where no trace is kept.
 
-    `type`: of its event, which was accepted `age_ms` before.
+    `type`: of its event, which was accepted `age_ms` before. `span`: to be ended; None: it is not recorded.
     """
 
     outcome: Outcome
@@ -22,3 +23,4 @@ class AttemptReport:
     note: TraceNote | None
     type: str
     age_ms: int
+    span: AttemptSpan | None = None

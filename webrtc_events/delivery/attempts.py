@@ -27,6 +27,7 @@ from webrtc_events.core.outcomes import (
 )
 from webrtc_events.delivery.attempt_notes import AttemptNotes
 from webrtc_events.delivery.attempt_report import AttemptReport
+from webrtc_events.delivery.attempt_spans import AttemptSpan, AttemptSpans
 from webrtc_events.delivery.retry_policy import decide, is_delivered
 from webrtc_events.delivery.sink_validation import decide_agreement
 from webrtc_events.delivery.tasks import DeliveryTask
@@ -56,7 +57,7 @@ class Attempts:
     """`random`: uniform in [0, 1). Lines are written by `flush`.
 
     `activity` counts them. `now_ms` is the store's time.
-    `notes`: for traces of calls; `keeps_content`: they need the task's `body`.
+    `notes`: for traces of calls; `keeps_content`: they need the task's `body`. `spans`: of OpenTelemetry.
     What is decided of a task whose sink is a channel waits in `DeliveryTask.reports` until it is written.
     """
 
@@ -67,7 +68,9 @@ class Attempts:
         logged: AttemptLog,
         random: Callable[[], float],
         notes: AttemptNotes | None = None,
+        spans: AttemptSpans | None = None,
     ) -> None:
+        self._spans = spans
         self._activity = activity
         self._log_every = logged.every
         self._notes = notes
@@ -91,6 +94,11 @@ class Attempts:
                 self._notes.add(task, DELIVERED, status, elapsed_ms, now_ms)
             if self._count_delivered(task.event_type, now_ms - task.item.accepted_ms):
                 self._log_delivered(task, status, elapsed_ms, now_ms)
+            if (
+                task.span is not None
+                and (span := self._concluded(task, DELIVERED, status, now_ms)) is not None
+            ):
+                span.end()
             task.advance()
             return True
         outcome = self._decide(task, reply, now_ms)
@@ -116,7 +124,8 @@ class Attempts:
         outcome = task.fitting(outcome, self._mask)
         record = task.note(outcome, status, elapsed_ms or 0, now_ms)
         note = None if self._notes is None else self._notes.note(task, outcome, status, elapsed_ms, now_ms)
-        report = AttemptReport(outcome, record, note, task.event_type, now_ms - task.item.accepted_ms)
+        span = self._concluded(task, outcome, status, now_ms)
+        report = AttemptReport(outcome, record, note, task.event_type, now_ms - task.item.accepted_ms, span)
         if task.channel:
             task.reports.append(report)
         else:
@@ -130,7 +139,8 @@ class Attempts:
         age_ms = now_ms - task.item.accepted_ms
         fields = task.attempt_fields(DELIVERED, _STORED_STATUS, 0, now_ms)
         note = None if self._notes is None else self._notes.note(task, DELIVERED, _STORED_STATUS, 0, now_ms)
-        task.reports.append(AttemptReport(DELIVERED, fields, note, task.event_type, age_ms))
+        span = self._concluded(task, DELIVERED, None, now_ms)
+        task.reports.append(AttemptReport(DELIVERED, fields, note, task.event_type, age_ms, span))
         task.advance()
         return True
 
@@ -138,6 +148,8 @@ class Attempts:
         """Counts, logs and notes what came of attempts."""
         for report in reports:
             outcome = report.outcome
+            if report.span is not None:
+                report.span.end()
             if self._notes is not None and report.note is not None:
                 self._notes.record(report.note)
             if isinstance(outcome, Delivered):
@@ -147,6 +159,17 @@ class Attempts:
             level = logging.INFO if isinstance(outcome, Agreed) else logging.WARNING
             self._lines.add(level, "attempt", report.fields)
             self._count(outcome)
+
+    def _concluded(
+        self, task: DeliveryTask, outcome: Outcome, status: int | None, now_ms: int
+    ) -> AttemptSpan | None:
+        """The span of the attempt, which says what came of it; that of one without a request begins here."""
+        span, task.span = task.span, None
+        if span is None and self._spans is not None:
+            span = self._spans.begin(task.claim, task.item, now_ms)
+        if span is not None:
+            span.conclude(outcome, task.attempt, task.event_type, status)
+        return span
 
     def _count(self, outcome: Outcome) -> None:
         activity = self._activity

@@ -113,9 +113,10 @@ class Claimer:
         )
         # What is cut short by its bytes may have more as well.
         cut = [number for number, of_one in found.items() if self._held.may_be_cut(size, of_one)]
+        cut += [number for number, ms in due_in_ms.items() if ms == 0]
         now_s = self._clock.monotonic()
         self._schedule.ask(cut, now_s)
-        self._schedule.ask_soon({number: ms / 1000 for number, ms in due_in_ms.items()}, now_s)
+        self._schedule.ask_soon({number: ms / 1000 for number, ms in due_in_ms.items() if ms}, now_s)
 
     def _begin(self, claims: Sequence[Claim], now_s: float) -> dict[int, list[Claim]]:
         """Begins each claim; returns them by partition."""

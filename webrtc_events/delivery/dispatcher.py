@@ -27,6 +27,7 @@ from webrtc_events.delivery.held_bytes import HeldBytes, HeldLimits
 from webrtc_events.delivery.home_partitions import HomePartitions
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
+from webrtc_events.delivery.host_records import HostRecords
 from webrtc_events.delivery.notifications import NotificationWriter
 from webrtc_events.delivery.rate_limit import RateLimiter
 from webrtc_events.delivery.settling import Settler
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 
 # One in so many looks is at all partitions, the others are at those at home here.
 _LOOKS = 5
+# In that many polls each worker that runs has said so, whenever it noticed that the store is back.
+_BEATS = 4
 # How often it is written down what is in hand, for people.
 _REPORT_S = 2.0
 
@@ -97,6 +100,8 @@ class Dispatcher:
 
     report = WorkerReport()
     _next_poll = _next_look_at_all = _next_repeat = _next_report = 0.0
+    # How many workers share the partitions, as logged; and from when on a change of that is one.
+    _logged_workers, _counts_from_s = 1, 0.0
 
     def __init__(
         self,
@@ -120,7 +125,7 @@ class Dispatcher:
         held = HeldBytes(settings.held)
         self._limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
         self._hastener = Hastener(store, calls, limiter=self._limiter, schedule=schedule, clock=clock)
-        attempts = Attempts(clock, activity, settings.logged, random, notes)
+        attempts = Attempts(clock, activity, settings.logged, random, notes, writer.spans)
         channels = ChannelDelivery(settings.channels, writer, attempts, clock)
         self._settler = Settler(
             store, calls, self._hastener, activity, channels, held=held, schedule=schedule, clock=clock
@@ -159,6 +164,11 @@ class Dispatcher:
     def circuits(self) -> dict[str, int]:
         """See `HostLimiter.circuits`; any thread may ask."""
         return self._limiter.circuits
+
+    @property
+    def hosts(self) -> HostRecords:
+        """For other threads, see `HostLimiter`."""
+        return self._limiter.seen
 
     def alive(self) -> bool:
         """Whether its calls to the store are made. Its rounds are those of who calls `step`."""
@@ -241,9 +251,13 @@ class Dispatcher:
         self._calls.start(lambda: self._store.workers.beat(self._home.name), self._shared)
 
     def _shared(self, running: StoreAnswer[list[str]]) -> None:
-        before = self._home.workers
         self._home.share(running.get() or ())
-        if self._home.workers != before:
+        now_s, before = self._clock.monotonic(), self._logged_workers
+        if running.error is not None:
+            # Once it answers again, the others too must have had the time to say that they run.
+            self._counts_from_s = now_s + _BEATS * self._poll_s
+        elif now_s >= self._counts_from_s and self._home.workers != before:
+            self._logged_workers = self._home.workers
             log.info("workers=%d share the partitions, before=%d", self._home.workers, before)
 
     def _wait_s(self) -> float:

@@ -61,7 +61,8 @@ class HostHealth:
 
     `limit`: the adaptive limit, at most `max_limit`. `answered`: it has answered since it was new, or
     since the circuit last opened. `response_s`: how long its answers take. `unreachable_since_s`: since when
-    it is unreachable, or was the last time. `blamed`: its latest failure was no other's, see `Unreachable`.
+    it is unreachable, or was the last time. `blamed`: its latest failure was no other's, see `Unreachable`;
+    `reason` is why it failed.
     """
 
     __slots__ = (
@@ -80,6 +81,7 @@ class HostHealth:
         "blamed",
         "limit",
         "max_limit",
+        "reason",
         "response_s",
         "unreachable_since_s",
     )
@@ -92,6 +94,7 @@ class HostHealth:
         self.limit = 1
         self.answered = False
         self.blamed = True
+        self.reason = ""
         self.response_s = 0.0
         self._epoch = 0
         self._number = 0
@@ -136,6 +139,16 @@ class HostHealth:
         self._not_before_s = min(self._not_before_s, max(now_s, self._opened_at_s + _LEAST_COOL_DOWN_S))
 
     @property
+    def opened_at_s(self) -> float:
+        """When a request to it last failed so that its circuit opened, or stayed open."""
+        return self._opened_at_s
+
+    @property
+    def answered_number(self) -> int:
+        """Changes with its answers; 0: it has given none."""
+        return self._answered_number
+
+    @property
     def unreachable(self) -> bool:
         """Whether the latest that is known of it is that it does not answer."""
         return self._opened > 0
@@ -152,9 +165,9 @@ class HostHealth:
                     self._not_before_s = now_s
                 self.max_limit = most = self._in_flight if signal.multiplexed else self._most
                 self.limit = self.limit + 1 if self.limit < most else most
-            case Unreachable(blamed):
+            case Unreachable(blamed, reason):
                 if not self.is_overtaken(started):
-                    self.blamed = blamed
+                    self.blamed, self.reason = blamed, reason
                     self.response_s += _SMOOTHING * (now_s - started.at_s - self.response_s)
                     self._fail(started, now_s, random)
             case Throttled(pause_s):

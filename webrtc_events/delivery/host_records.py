@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from itertools import islice
 from math import exp2
-from typing import Final
+from typing import Final, NamedTuple
 
 from webrtc_events.delivery.host_health import PROMPT_S, HostHealth
 from webrtc_events.delivery.host_limits import HostLimits
@@ -15,7 +15,7 @@ from webrtc_events.delivery.host_requests import HostRequests, Permit
 from webrtc_events.delivery.host_signals import HostSignal, Unreachable
 from webrtc_events.delivery.shares import HostStanding
 
-__all__ = ["MAX_PROBES", "HostRecord", "HostRecords"]
+__all__ = ["MAX_PROBES", "HostRecord", "HostRecords", "Outage"]
 
 MAX_PROBES: Final = 3
 """Of a host that has not answered yet. A probe may have met a path that hangs, so another follows it."""
@@ -35,6 +35,15 @@ _IDLE_S: Final = 600.0
 _HANGING_S: Final = 12.5
 # In 3.11 a member of an enumeration is looked up by a function.
 _PROMPT: Final = HostStanding.PROMPT
+
+
+class Outage(NamedTuple):
+    """A host whose circuit is open: since when, when a request to it last failed, and why."""
+
+    host: str
+    since_s: float
+    failed_s: float
+    reason: str
 
 
 class HostRecord:
@@ -233,6 +242,21 @@ class HostRecords:
     def open_circuits(self) -> int:
         """How many of them are unreachable."""
         return len(self._open)
+
+    def outages(self) -> list[Outage]:
+        """Of those whose circuit is open; any thread may ask."""
+        found = []
+        for name in self._open.copy():
+            host = self._hosts.get(name)
+            if host is not None:
+                health = host.health
+                found.append(Outage(name, health.unreachable_since_s, health.opened_at_s, health.reason))
+        return found
+
+    def answers(self, name: str) -> int:
+        """Another number with the host's answers; 0: it gave none here. Any thread may ask."""
+        host = self._hosts.get(name)
+        return 0 if host is None else host.health.answered_number
 
     def note_circuit(self, host: HostRecord) -> None:
         """It has become unreachable, or is back."""

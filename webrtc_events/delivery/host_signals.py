@@ -15,11 +15,11 @@ that is down, for it may be that of one path; nor does it ask for more load. An 
 HTTP, or is too large, says neither. What failed before any status line did so for every path.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from webrtc_events.core.outcomes import SinkAnswer, SinkReply
-from webrtc_events.delivery.retry_after import retry_after_ms
+from webrtc_events.core.retry_after import retry_after_ms
 
 __all__ = [
     "UNREACHABLE_REASONS",
@@ -58,16 +58,17 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """It does not answer. Not `blamed`: the egress proxy may be why."""
+    """It does not answer. Not `blamed`: the egress proxy may be why. `reason`: of the failure, for people."""
 
     blamed: bool = True
+    reason: str = field(default="", compare=False)
 
 
 HostSignal = Healthy | Error | Throttled | Unreachable
 
 
-_UNREACHABLE: Final = Unreachable()
-_NO_TUNNEL: Final = Unreachable(blamed=False)
+_UNREACHABLE: Final = {reason: Unreachable(reason=reason) for reason in UNREACHABLE_REASONS}
+_NO_TUNNEL: Final = Unreachable(blamed=False, reason="tunnel")
 _HEALTHY: Final = (Healthy(), Healthy(multiplexed=True))
 
 
@@ -76,7 +77,7 @@ def signal_of(reply: SinkReply, now_s: float) -> HostSignal | None:
     if not isinstance(reply, SinkAnswer):
         if reply.reason == "tunnel":
             return _NO_TUNNEL
-        return _UNREACHABLE if reply.reason in UNREACHABLE_REASONS else None
+        return _UNREACHABLE.get(reply.reason)
     if reply.status in _THROTTLED:
         return Throttled(retry_after_ms(reply.retry_after, now_s) / 1000)
     if 500 <= reply.status < 600:

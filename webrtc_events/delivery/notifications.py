@@ -16,9 +16,12 @@ from webrtc_events.core.model import (
 from webrtc_events.core.outcomes import Drop, Outcome, Retry, SinkRequest
 from webrtc_events.core.random_uuids import random_uuids
 from webrtc_events.core.settings import Settings
+from webrtc_events.core.trace_context import TraceContext
+from webrtc_events.delivery.attempt_spans import AttemptSpan, AttemptSpans
 from webrtc_events.delivery.cloud_event import EventFormats, build_event
 from webrtc_events.delivery.sink_validation import origin_header
 from webrtc_events.sinks.signing import RequestSigner, UnsignableError
+from webrtc_events.store.outbox_entries import trace_of
 
 __all__ = ["Notification", "NotificationSettings", "NotificationWriter", "Skipped", "StoredNotification"]
 
@@ -31,7 +34,7 @@ _HANDSHAKE: Final = "handshake"
 _CONTENT_TYPE: Final = ("content-type", "application/cloudevents+json")
 # In 3.11 a member of an enumeration is looked up by a function.
 _QUESTION: Final = OutboxKind.HANDSHAKE
-_NO_AUTHORIZATION: Final[dict[str, str]] = {}
+_NO_HEADERS: Final[dict[str, str]] = {}
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -48,14 +51,20 @@ class NotificationSettings:
 
 
 class Notification:
-    """What is to be sent; `type` is the CloudEvent's, or `handshake`, `correlator` its x-correlator."""
+    """What is to be sent; `type` is the CloudEvent's, or `handshake`, `correlator` its x-correlator.
 
-    __slots__ = ("correlator", "request", "type")
+    `span`: of the attempt, if it is recorded.
+    """
 
-    def __init__(self, request: SinkRequest, type_: str, correlator: str) -> None:
+    __slots__ = ("correlator", "request", "span", "type")
+
+    def __init__(
+        self, request: SinkRequest, type_: str, correlator: str, span: AttemptSpan | None = None
+    ) -> None:
         self.request: Final = request
         self.type: Final = type_
         self.correlator: Final = correlator
+        self.span: Final = span
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +88,19 @@ class Skipped:
 
 
 class NotificationWriter:
-    """Writes notifications of every contract version, with the sink's credential; `signer` signs them."""
+    """Writes notifications of every contract version, with the sink's credential; `signer` signs them.
+
+    The sink is given the trace that the event belongs to. `spans` records its attempts.
+    """
 
     def __init__(
-        self, formats: EventFormats, settings: NotificationSettings, signer: RequestSigner | None = None
+        self,
+        formats: EventFormats,
+        settings: NotificationSettings,
+        signer: RequestSigner | None = None,
+        spans: AttemptSpans | None = None,
     ) -> None:
+        self.spans: Final = spans
         self._formats = formats
         self._signer = signer
         self._correlators = random_uuids()
@@ -103,7 +120,9 @@ class NotificationWriter:
             return Skipped(authorization, event_type)
         correlator = next(self._correlators)
         body = _encode(event)
-        if self._signer is None and not (claim.origin or authorization or claim.headers):
+        span = self._span(claim, item, now_ms, "POST", correlator)
+        trace = trace_of(item) if span is None else span.context
+        if self._signer is None and trace is None and not (claim.origin or authorization or claim.headers):
             lines: tuple[tuple[str, str], ...] = (_CONTENT_TYPE, ("x-correlator", correlator))
         else:
             headers = dict((_CONTENT_TYPE, ("x-correlator", correlator)))
@@ -114,10 +133,10 @@ class NotificationWriter:
                     return Skipped(Drop("unsendable", str(error)), event_type)
             if claim.origin:
                 headers |= origin_header(claim.origin)
-            headers |= authorization
+            headers |= authorization | _trace_headers(trace)
             lines = _lines(headers, claim)
         request = SinkRequest(claim.sink, lines, body, "POST", claim.client)
-        return Notification(request, event_type, correlator)
+        return Notification(request, event_type, correlator, span)
 
     def stored(self, claim: Claim, item: OutboxItem, now_ms: int) -> StoredNotification | Skipped:
         """The same for a sink that is a channel: nothing is sent, so there are no headers."""
@@ -153,14 +172,24 @@ class NotificationWriter:
         if not isinstance(authorization, dict):
             return Skipped(authorization, _HANDSHAKE)
         correlator = next(self._correlators)
+        span = self._span(claim, item, now_ms, "OPTIONS", correlator)
         headers = {"x-correlator": correlator} | origin_header(claim.origin) | authorization
+        headers |= _trace_headers(None if span is None else span.context)
         request = SinkRequest(claim.sink, _lines(headers, claim), b"", "OPTIONS", claim.client)
-        return Notification(request, _HANDSHAKE, correlator)
+        return Notification(request, _HANDSHAKE, correlator, span)
+
+    def _span(
+        self, claim: Claim, item: OutboxItem, now_ms: int, method: str, correlator: str
+    ) -> AttemptSpan | None:
+        """Of the attempt, if it is recorded."""
+        if self.spans is None:
+            return None
+        return self.spans.begin(claim, item, now_ms, method=method, correlator=correlator)
 
     def _authorization(self, claim: Claim, item: OutboxItem, now_ms: int) -> dict[str, str] | Outcome | None:
         """The sink's credential as a header, if it has one; else as `Skipped.outcome`."""
         if claim.credential is None:
-            return _NO_AUTHORIZATION
+            return _NO_HEADERS
         try:
             credential = self._box.open(claim.credential, claim.subscription_id)
         except SealError:
@@ -173,6 +202,11 @@ class NotificationWriter:
             # It expired since the claim, and may have been renewed: the next claim shows.
             return None
         return {"authorization": f"Bearer {credential.access_token}"}
+
+
+def _trace_headers(trace: TraceContext | None) -> dict[str, str]:
+    """Tell the sink of the trace."""
+    return _NO_HEADERS if trace is None else dict(trace.headers())
 
 
 def _lines(headers: Mapping[str, str], claim: Claim) -> tuple[tuple[str, str], ...]:

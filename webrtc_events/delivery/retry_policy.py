@@ -23,7 +23,7 @@ from typing import Final, TypeGuard
 
 from webrtc_events.core.model import TerminationReason
 from webrtc_events.core.outcomes import DELIVERED, Drop, End, Outcome, Retry, SinkAnswer, SinkReply
-from webrtc_events.delivery.retry_after import retry_after_ms
+from webrtc_events.core.retry_after import retry_after_ms
 
 __all__ = ["decide", "is_delivered"]
 

@@ -241,6 +241,7 @@ class TaskRunner:
         task.event_type = written.type
         if isinstance(written, Notification):
             task.correlator = written.correlator
+            task.span = written.span
             if self._attempts.keeps_content:
                 task.body = written.request.body
             return written

@@ -8,6 +8,7 @@ from webrtc_events.core.json_lines import json_string
 from webrtc_events.core.model import Claim, OutboxItem, OutboxKind
 from webrtc_events.core.outcomes import (
     DELIVERED,
+    PROXY_REASONS,
     Agreed,
     Delivered,
     Drop,
@@ -20,6 +21,7 @@ from webrtc_events.core.outcomes import (
 )
 from webrtc_events.core.sink_hosts import host_of
 from webrtc_events.delivery.attempt_report import AttemptReport
+from webrtc_events.delivery.attempt_spans import AttemptSpan
 from webrtc_events.delivery.delivered_run import DeliveredRun
 from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.store.keys import Partition
@@ -41,6 +43,7 @@ class DeliveryTask:
     waits because the host is unreachable, or its first answer is late.
     `channel`: the one that is its sink, if one is; `stored`: the events for its log; `reports`: what there
     is to say once they are in it. `body`: what is sent of its event, where a trace is to have it.
+    `span`: of the attempt under way, if it is recorded.
     """
 
     claim: Claim
@@ -56,6 +59,7 @@ class DeliveryTask:
     correlator: str = ""
     event_type: str = ""
     body: bytes = b""
+    span: AttemptSpan | None = None
     dropped: list[DroppedEvent] = field(default_factory=list)
     attempts: list[dict[str, Any] | DeliveredRun] = field(default_factory=list)
     retry: ScheduledRetry | None = None
@@ -90,9 +94,9 @@ class DeliveryTask:
 
     def fitting(self, outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
         """What the outcome comes to for this item. Its detail, which is kept and logged, is masked."""
-        if self.item.end and (
-            isinstance(outcome, End) or (isinstance(outcome, Retry) and self.claim.end_once)
-        ):
+        # What fails by the egress proxy is no attempt: an end that is sent once is still to be sent.
+        once = self.claim.end_once and isinstance(outcome, Retry) and outcome.reason not in PROXY_REASONS
+        if self.item.end and (once or isinstance(outcome, End)):
             # The end cannot end the subscription again: it is given up.
             outcome = Drop("end_refused", ": ".join(filter(None, (_reason(outcome), _detail(outcome)))))
         if self.is_handshake and isinstance(outcome, Drop):

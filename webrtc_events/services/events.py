@@ -13,8 +13,11 @@ from webrtc_events.core.ascii_json import ascii_json
 from webrtc_events.core.clock import parse_time
 from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.core.model import EventType, NetworkEvent
+from webrtc_events.core.trace_context import TraceContext
 from webrtc_events.services.event_notes import EventNotes
+from webrtc_events.services.event_traces import EventTraces
 from webrtc_events.store.appends import AppendResult
+from webrtc_events.store.outbox_entries import payload_with_trace
 from webrtc_events.store.store import Store
 
 __all__ = ["Events", "event_payload"]
@@ -32,7 +35,7 @@ _LAST_STATUSES = frozenset(
 class Events:
     """`event_bytes`: how many bytes an event may have as it is kept; None: any.
 
-    `activity` counts them. `notes`: for traces.
+    `activity` counts them. `notes`: for the traces of calls; `traces`: those of OpenTelemetry.
     """
 
     def __init__(
@@ -42,12 +45,14 @@ class Events:
         event_bytes: int | None = None,
         notes: EventNotes | None = None,
         activity: Activity | None = None,
+        traces: EventTraces | None = None,
     ) -> None:
         self._activity = Activity() if activity is None else activity
         self._counting = threading.Lock()
         self._store = store
         self._event_bytes = event_bytes
         self._notes = notes
+        self._traces = EventTraces() if traces is None else traces
         self._validator = contract.validator("NetworkEvent")
 
     def accept(self, events: Sequence[Any], *, conform: bool = False) -> list[EventResult]:
@@ -60,9 +65,14 @@ class Events:
                 else.
         """
         came_s = 0.0 if self._notes is None else self._notes.now_s()
-        read = [self._read(event, conforms=conform) for event in events]
-        valid = [event for event in read if isinstance(event, NetworkEvent)]
-        appended = self._store.events.accept(valid)
+        with self._traces.appending(events) as traced:
+            read = [
+                self._read(event, trace, conforms=conform)
+                for event, trace in zip(events, traced.contexts, strict=True)
+            ]
+            valid = [event for event in read if isinstance(event, NetworkEvent)]
+            appended = self._store.events.accept(valid)
+            traced.appended(read, appended)
         if self._notes is not None:
             given = [raw for raw, event in zip(events, read, strict=True) if isinstance(event, NetworkEvent)]
             self._notes.add(came_s, given, valid, appended)
@@ -82,7 +92,9 @@ class Events:
             self._activity.duplicates += statuses.count("duplicate")
             self._activity.rejected += statuses.count("rejected")
 
-    def _read(self, raw: Any, *, conforms: bool) -> NetworkEvent | EventResult:
+    def _read(
+        self, raw: Any, trace: TraceContext | None = None, *, conforms: bool
+    ) -> NetworkEvent | EventResult:
         if not conforms and not self._validator.is_valid(raw):
             return _rejected(raw, summary(list(self._validator.faults(raw))))
         event_type, data, subject = EventType(raw["type"]), raw["data"], raw.get("subject")
@@ -108,7 +120,7 @@ class Events:
             time_ms=time_ms,
             numbered="sequenceNumber" in data,
             last=data.get("status") in _LAST_STATUSES,
-            payload=payload,
+            payload=payload if trace is None else payload_with_trace(payload, trace),
         )
 
 

@@ -7,10 +7,12 @@ from webrtc_events.core.activity import Activity
 from webrtc_events.core.errors import NotFound
 from webrtc_events.core.model import Status, TerminationReason
 from webrtc_events.services.event_notes import EventNotes
+from webrtc_events.services.event_traces import EventTraces
 from webrtc_events.services.events import Events
 from webrtc_events.services.registrations import Registrations
 from webrtc_events.store.store import Store
 from webrtc_events.store.subscriptions import EndOutcome
+from webrtc_events.telemetry.spans import Spans
 
 __all__ = ["NetworkSide", "SubscriptionEndings"]
 
@@ -50,7 +52,8 @@ class NetworkSide:
         event_bytes: int | None = None,
         notes: EventNotes | None = None,
         activity: Activity | None = None,
+        spans: Spans | None = None,
     ) -> "NetworkSide":
-        """`event_bytes`, `notes`, `activity`: see `Events`."""
-        events = Events(store, contract, event_bytes, notes, activity)
+        """`event_bytes`, `notes`, `activity`: see `Events`; `spans`: see `EventTraces`."""
+        events = Events(store, contract, event_bytes, notes, activity, EventTraces(spans))
         return cls(events, Registrations(store), SubscriptionEndings(store))

@@ -45,7 +45,7 @@ class _ClaimRequest:
     """What claim.lua is given for each partition.
 
     `number` counts the claims of one claimer. `first_unanswered` is the number of the first claim of that
-    partition whose answer did not arrive.
+    partition whose answer did not arrive. `passed`: see `_ClaimAnswer`.
     """
 
     max_subscriptions: int
@@ -55,7 +55,7 @@ class _ClaimRequest:
     max_bytes: int
     max_subscription_bytes: int
 
-    def call(self, partition: Partition, first_unanswered: int) -> Call:
+    def call(self, partition: Partition, first_unanswered: int, passed: str) -> Call:
         args: list[str | int] = [
             self.max_subscriptions,
             self.max_events,
@@ -64,13 +64,17 @@ class _ClaimRequest:
             first_unanswered,
             self.max_bytes,
             self.max_subscription_bytes,
+            passed,
         ]
         return Call("claim", [partition.due], partition.tag, args)
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimRound:
-    """What some partitions gave. `due_in_ms`: by number, of those where more is due within a moment."""
+    """What some partitions gave.
+
+    `due_in_ms`: by number, of those where more is due within a moment; 0: more may be due now.
+    """
 
     claims: Sequence[Claim]
     due_in_ms: Mapping[int, int]
@@ -81,6 +85,7 @@ class _ClaimAnswer:
     """What claim.lua returned. `skipped` were written by a newer release.
 
     `given_up`: by the store. `unknown_channels`: how many were left to workers that know their channels.
+    `passed`: where the next claim of this worker begins, behind those that it skipped.
     """
 
     now_ms: int
@@ -89,12 +94,13 @@ class _ClaimAnswer:
     due_in_ms: int
     given_up: Sequence[Sequence[str]]
     unknown_channels: int
+    passed: str
     claims: Sequence[Sequence[Any]]
 
     @classmethod
     def parse(cls, raw: Sequence[Any]) -> "_ClaimAnswer":
-        now_ms, skipped, damaged, due_in_ms, given_up, unknown_channels, *claims = raw
-        return cls(int(now_ms), skipped, damaged, due_in_ms, given_up, unknown_channels, claims)
+        now_ms, skipped, damaged, due_in_ms, given_up, unknown_channels, passed, *claims = raw
+        return cls(int(now_ms), skipped, damaged, due_in_ms, given_up, unknown_channels, passed, claims)
 
 
 class Claims:
@@ -108,6 +114,7 @@ class Claims:
         self._claimer = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._unanswered: dict[int, int] = {}
+        self._passed: dict[int, str] = {}
 
     def claim(
         self, partitions: Sequence[Partition], *, subscriptions: int, events: int, size: int | None = None
@@ -144,7 +151,11 @@ class Claims:
             max_subscription_bytes=self._limits.subscription_bytes,
         )
         calls = [
-            request.call(partition, self._unanswered.get(partition.number, request.number))
+            request.call(
+                partition,
+                self._unanswered.get(partition.number, request.number),
+                self._passed.get(partition.number, ""),
+            )
             for partition in partitions
         ]
         take = partial(self._claimed, partitions, request.number)
@@ -163,6 +174,7 @@ class Claims:
         unreadable: list[UnreadableEntry] = []
         for partition, raw_answer in reached(partitions, answers):
             answer = _ClaimAnswer.parse(raw_answer)
+            self._passed[partition.number] = answer.passed
             if answer.due_in_ms >= 0:
                 due_in_ms[partition.number] = answer.due_in_ms
             self._connection.report_damaged(answer.damaged)
@@ -232,8 +244,10 @@ class Claims:
         found: dict[int, str] = {}
         for (_, run), answered in reached(runs, answers):
             found.update(zip(run, answered, strict=False))
-            for given_up in answered[len(run) :]:
-                self._connection.given_up.report(given_up)
+            if given_up := answered[len(run) : len(run) + 1]:
+                self._connection.given_up.report(given_up[0])
+            if sinks := answered[len(run) + 1 :]:
+                self._connection.long_failures.report(sinks[0])
         outcomes = []
         active = []
         for index, settlement in enumerate(settlements):

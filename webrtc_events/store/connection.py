@@ -1,7 +1,7 @@
 """An open store, as its parts share it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
 from webrtc_events.core.clock import Clock
@@ -10,6 +10,7 @@ from webrtc_events.store.damage_log import DamageLog
 from webrtc_events.store.given_up import GivenUp
 from webrtc_events.store.guard import Guard
 from webrtc_events.store.keys import Partition, partition_of_subscription
+from webrtc_events.store.long_failures import LongFailures
 from webrtc_events.store.redis.scripts import Call, Client, Scripts
 from webrtc_events.store.skipped_log import SkippedLog
 from webrtc_events.store.unknown_channels_log import UnknownChannelsLog
@@ -23,7 +24,7 @@ _T = TypeVar("_T")
 class Connection:
     """`guard` stands before everything new; `damage`, `skipped`, `unknown_channels` log what is passed over.
 
-    `given_up`: what the store gives up by itself.
+    `given_up`: what the store gives up by itself. `long_failures`: of sinks, for operators.
     """
 
     client: Client
@@ -34,6 +35,7 @@ class Connection:
     skipped: SkippedLog
     unknown_channels: UnknownChannelsLog
     given_up: GivenUp
+    long_failures: LongFailures = field(default_factory=LongFailures)
 
     @classmethod
     def of(cls, client: Client, scripts: Scripts, partition_count: int, clock: Clock) -> Self:

@@ -11,6 +11,8 @@ import secrets
 import zlib
 
 __all__ = [
+    "OPERATOR",
+    "OPERATOR_CONDITIONS",
     "PROCESSES_KEY",
     "RECENT_CALLS_KEY",
     "REGISTRATION_FIELD",
@@ -189,6 +191,25 @@ class Partition:
         """sharded channel: the id of a channel whose log here has something new, or that has ended."""
         return f"{self.tag}:channel-news"
 
+
+class _OperatorPartition(Partition):
+    """What is reported to operators waits beside the partitions of subscriptions (operator_outbox.py).
+
+    No pattern that finds their keys finds these.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.number = -1
+        self.tag = "operator:{operator}"
+
+
+OPERATOR = _OperatorPartition()
+"""No event of a client is here, and nobody looks here but whoever serves operators."""
+
+OPERATOR_CONDITIONS = f"{OPERATOR.tag}:conditions"
+"""hash with TTL: the conditions that were reported to operators, and their version."""
 
 SWEEPER_TURN = "sweeper-turn"
 """string with TTL: whose turn it is to look what time does. A hint."""

@@ -4,14 +4,19 @@ An event that is redelivered gets a new place at the tail, hence a new outbox nu
 the number that it is known by. That one stands first in its payload, where releases that know
 nothing of it read past it.
 
+The trace of an event stands behind that, in front of all else. Other releases read past it too.
+
 In an outbox an entry may refer to a payload that several have in common; a claim has it in its place.
 """
 
 import re
+from typing import Final
 
+from webrtc_events.core.ascii_json import ascii_json
 from webrtc_events.core.model import OutboxItem, OutboxKind
+from webrtc_events.core.trace_context import TraceContext
 
-__all__ = ["keep_event_number", "parse_entry", "referred_payload"]
+__all__ = ["keep_event_number", "parse_entry", "payload_with_trace", "referred_payload", "trace_of"]
 
 # Both as number_in_place of lua/shared/outbox_heads.lua reads it.
 _HEAD = re.compile(r"([0-9]+) ([012]) ([0-9]+) ([0-9]+) ([0-9]+)")
@@ -21,6 +26,12 @@ _MAX_REFERENCE = 160
 # To call an enumeration takes as long as the rest of a head.
 _KINDS = {str(kind.value): kind for kind in OutboxKind}
 _KEPT = re.compile(r'\{"number":(\d{1,16}),')
+_TRACED: Final = '{"traceparent":"'
+_TRACE = re.compile(
+    r'\{(?:"number":[0-9]{1,16},)?"traceparent":"([0-9a-f-]{55})",(?:"tracestate":"((?:[^"\\]|\\["\\]){1,512})",)?'
+)
+# All that a valid one needs to have escaped.
+_ESCAPED = re.compile(r'\\(["\\])')
 
 
 def parse_entry(entry: str) -> OutboxItem:
@@ -59,3 +70,20 @@ def keep_event_number(item: OutboxItem) -> str:
     if item.first_number is not None:
         return item.payload
     return f'{{"number":{item.number},{item.payload.removeprefix("{")}'
+
+
+def payload_with_trace(payload: str, trace: TraceContext) -> str:
+    """The payload of an event, with the trace that it belongs to."""
+    state = f'"tracestate":{ascii_json(trace.state)},' if trace.state else ""
+    return f'{_TRACED}{trace.traceparent}",{state}{payload.removeprefix("{")}'
+
+
+def trace_of(item: OutboxItem) -> TraceContext | None:
+    """None: it has none, or what is damaged."""
+    # Most have none, and this is done for each delivery.
+    if item.first_number is None and not item.payload.startswith(_TRACED):
+        return None
+    found = _TRACE.match(item.payload)
+    if found is None:
+        return None
+    return TraceContext.read(found[1], found[2] and _ESCAPED.sub(r"\1", found[2]))

@@ -28,6 +28,7 @@ from webrtc_events.store.first_start import (
     shares_payloads,
 )
 from webrtc_events.store.initial_events import InitialEvents
+from webrtc_events.store.operator_outbox import OperatorOutbox
 from webrtc_events.store.process_reports import ProcessReports
 from webrtc_events.store.rate_limits import RateLimits, RequestRate
 from webrtc_events.store.rebuild import Rebuild
@@ -113,6 +114,10 @@ class Store:
     @cached_property
     def call_traces(self) -> CallTraces:
         return CallTraces(self.connection)
+
+    @cached_property
+    def operator_outbox(self) -> OperatorOutbox:
+        return OperatorOutbox(self.connection)
 
     @classmethod
     def connect(cls, settings: Settings, options: StoreOptions = DEFAULT_OPTIONS) -> "Store":

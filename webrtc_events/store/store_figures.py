@@ -1,12 +1,12 @@
 """What waits in the store and how full it is, read now and then by one process for its metrics."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.loops import Loop
-from webrtc_events.store.redis.scripts import store_errors
+from webrtc_events.store.node_memory import fullest_node
 from webrtc_events.store.store import Store
 
 __all__ = ["StoreFigures"]
@@ -55,16 +55,8 @@ class StoreFigures:
 
     def _memory(self) -> dict[str, float]:
         """Of the node that is nearest to its watermark; nothing of it where the nodes may not say."""
-        with store_errors():
-            answers = self._store.client.ask_each(("INFO", "memory"))
-        nodes = [_node(info, self._watermark) for (info,) in answers.values() if info]
-        if not nodes:
+        node = fullest_node(self._store.client, self._watermark)
+        if node is None:
             return {}
-        used, watermark = max(nodes, key=lambda node: (node[0] / node[1] if node[1] else 0.0, node[0]))
-        found = {"store_memory_bytes": used}
-        return found | {"store_memory_watermark_bytes": watermark} if watermark else found
-
-
-def _node(info: Mapping[str, Any], watermark: int) -> tuple[float, float]:
-    """Bytes that it uses, and its watermark; 0: it has no limit."""
-    return info.get("used_memory", 0), info.get("maxmemory", 0) * watermark / 100
+        found: dict[str, float] = {"store_memory_bytes": node.used}
+        return found | {"store_memory_watermark_bytes": node.watermark} if node.watermark else found

@@ -43,10 +43,14 @@ def target(spec: Path, module: Path | None = None, *, create: bool = False) -> T
 
 
 def shipped_targets() -> list[Target]:
-    """The targets of all contracts that ship; Overlays are not contracts."""
+    """The targets of all contracts that ship.
+
+    Overlays are not contracts, and what is only sent has no handlers.
+    """
     folder = Path(str(files("webrtc_events") / "spec")).resolve()
-    specs = [_near(path) for path in sorted(folder.glob("*.yaml"))]
-    return [target(spec) for spec in specs if not is_overlay(read_yaml(spec))]
+    documents = {_near(path): read_yaml(path) for path in sorted(folder.glob("*.yaml"))}
+    served = [spec for spec, found in documents.items() if not is_overlay(found) and found.get("paths")]
+    return [target(spec) for spec in served]
 
 
 def _module_name(spec: Path) -> str:

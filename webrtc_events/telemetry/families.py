@@ -13,6 +13,7 @@ __all__ = [
     "HTTP_BOUNDS_S",
     "OTHER",
     "PREFIX",
+    "PREFLIGHT",
     "ROUND_TRIP_BOUNDS_S",
     "UNKNOWN",
     "Family",
@@ -25,6 +26,9 @@ PREFIX: Final = "webrtc_events_"
 
 OTHER: Final = "other"
 """Stands for every value that a label has no word for. As `operation`: what is no operation of a contract."""
+
+PREFLIGHT: Final = "preflight"
+"""As `operation`: what a browser asks before a page may use the API."""
 
 UNKNOWN: Final = "unknown"
 """As `operation`: a path that nothing is at."""
@@ -118,6 +122,12 @@ FAMILIES: Final = {
             ("outcome",),
             ("agreed", "refused"),
         ),
+        _counter(
+            "operator_events_total",
+            "Events for operators by what became of them.",
+            ("outcome",),
+            ("written", "delivered", "retried", "given_up"),
+        ),
         _counter("sweeps_total", "Rounds in which a worker looked for what expires."),
         _histogram("delivery_seconds", "From the acceptance of an event to its receipt.", DELIVERY_BOUNDS_S),
         _histogram("attempt_seconds", "Requests to sinks, however they ended.", ATTEMPT_BOUNDS_S),
@@ -149,6 +159,12 @@ FAMILIES: Final = {
         _gauge("processes", "Processes that run.", "process", _PROCESSES),
         _counter("process_cpu_seconds_total", "Processor time.", ("process",), _PROCESSES),
         _gauge("process_resident_memory_bytes", "Resident memory.", "process", _PROCESSES),
+        _counter(
+            "trace_spans_total",
+            "Spans of traces that the collector took, or that were lost.",
+            ("outcome",),
+            ("exported", "lost"),
+        ),
         Family(
             "build_info",
             Kind.GAUGE,

@@ -1,7 +1,7 @@
 """Requests that a process answered, by operation: how many with which status, and how long they took."""
 
 from webrtc_events.core.histogram import Histogram
-from webrtc_events.telemetry.families import HTTP_BOUNDS_S, UNKNOWN
+from webrtc_events.telemetry.families import HTTP_BOUNDS_S, PREFLIGHT, UNKNOWN
 
 __all__ = ["RequestCounts"]
 
@@ -13,7 +13,7 @@ class RequestCounts:
     """
 
     def __init__(self, operations: "frozenset[str]") -> None:
-        self._operations = operations | {UNKNOWN}
+        self._operations = operations | {PREFLIGHT, UNKNOWN}
         self.answered: dict[tuple[str, ...], float] = {}
         self.seconds: dict[str, Histogram] = {}
 

@@ -23,6 +23,7 @@ __all__ = [
     "of_readers",
     "of_requests",
     "of_round_trips",
+    "of_spans",
     "of_store",
     "of_watched_store",
     "of_worker",
@@ -58,6 +59,9 @@ def of_delivery(activity: Activity) -> Source:
             "retries_total": _counted("retries_total", activity.retries),
             "given_up_total": _counted("given_up_total", activity.drops),
             "sink_validations_total": _counted("sink_validations_total", activity.validations),
+            "operator_events_total": _labelled(
+                dict.fromkeys(FAMILIES["operator_events_total"].values, 0) | activity.operator_events.copy()
+            ),
             "delivery_seconds": {(): _histogram(activity.delivery_s)},
             "attempt_seconds": {(): _histogram(activity.attempt_s)},
         }
@@ -104,6 +108,10 @@ def of_requests(requests: RequestCounts) -> Source:
         "http_requests_total": {**requests.answered},
         "http_request_seconds": _histograms(requests.seconds.copy()),
     }
+
+
+def of_spans(counts: Mapping[str, int]) -> Source:
+    return lambda: {"trace_spans_total": _counted("trace_spans_total", counts)}
 
 
 def of_readers(count: Callable[[], int]) -> Source:

@@ -11,6 +11,8 @@ import pytest
 from tests.harness.documents import Document
 from tests.production.operations.tools import adapted, tool
 from tests.production.operations.units import DEPLOY, INSTALLED, SCRIPTS, Unit
+from webrtc_events.core.setting_values import secret_keys
+from webrtc_events.core.settings import Settings
 
 UNITS = sorted(DEPLOY.glob("*.service"))
 # What tells them apart; all else is the same.
@@ -58,8 +60,19 @@ def test_secrets_may_be_credentials(tmp_path: Path) -> None:
         (beside / "credentials.conf").write_text(drop_in.read_text())
         done = analyzed("verify", "--man=no", "--recursive-errors=no", str(unit))
         assert (done.returncode, done.stderr) == (0, "")
-    assert Unit(drop_in).value("LoadCredential") == "secret-key:/etc/webrtc-events/secret-key"
-    assert Unit(drop_in).value("Environment") == "WEBRTC_EVENTS_SECRET_KEY_FILE=%d/secret-key"
+    assert Unit(drop_in).settings().keys() == {"LoadCredential"}
+
+
+def test_the_credential_of_the_drop_in_is_the_key(tmp_path: Path) -> None:
+    """As systemd hands it to a process: a file of that name in $CREDENTIALS_DIRECTORY."""
+    name, _, file = Unit(DEPLOY / "webrtc-events-credentials.conf").value("LoadCredential").partition(":")
+    assert file == "/etc/webrtc-events/secret-key"
+    (tmp_path / name).write_text("A" * 43 + "\n")
+    environ = {
+        "CREDENTIALS_DIRECTORY": str(tmp_path),
+        "WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": "https://login.example/.well-known/openid-configuration",
+    }
+    assert Settings.from_environ(environ).secret_key == secret_keys("A" * 43)
 
 
 def test_all_units_are_confined_alike() -> None:

@@ -48,7 +48,7 @@ _MAX_TOKEN = 65_536
 def doctor(
     token_file: IO[str] | None, sink: str | None, timeout_s: float, as_json: bool, data_dir: Path | None
 ) -> None:
-    """Look for what is wrong with this installation: settings, store, service, issuer, machine.
+    """Look for what is wrong with this installation: settings, store, service, issuer, sinks, machine.
 
     Each finding says what is wrong and what to do. The doctor changes nothing, and what it cannot
     reach does not keep it from the rest. A token is never an argument, where others could see it.
@@ -109,7 +109,7 @@ def _checks(
     from webrtc_events.cli.doctor.machine_checks import check_machine
     from webrtc_events.cli.doctor.service_checks import check_service
     from webrtc_events.cli.doctor.setting_checks import ISSUER, STORE, UsableSettings
-    from webrtc_events.cli.doctor.sink_checks import check_sink
+    from webrtc_events.cli.doctor.sink_checks import check_operator_sink, check_sink
     from webrtc_events.cli.doctor.store_checks import check_store
     from webrtc_events.cli.doctor.token_check import check_token
     from webrtc_events.core.egress_proxy import EgressProxy
@@ -131,5 +131,8 @@ def _checks(
             checks[Area.TOKEN] = lambda: check_token(token, settings, clock)
     if sink is not None:
         checks[Area.SINK] = lambda: check_sink(sink, settings, clock)
+    if settings.operator_sink is not None:
+        operator_sink = settings.operator_sink
+        checks[Area.OPERATOR_SINK] = lambda: check_operator_sink(operator_sink, settings, clock)
     checks[Area.MACHINE] = lambda: check_machine(settings, data)
     return checks

@@ -23,6 +23,7 @@ class Area(StrEnum):
     ISSUER = "issuer"
     TOKEN = "token"  # noqa: S105 - an area, no token
     SINK = "sink"
+    OPERATOR_SINK = "operator sink"
     MACHINE = "machine"
 
 

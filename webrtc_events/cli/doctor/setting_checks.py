@@ -61,6 +61,18 @@ class UsableSettings:
             yield fine(Area.SETTINGS, "every setting can be read")
         if self.settings is not None and self.settings.sink_client_certificates:
             yield from _client_certificates(self.settings, self._clock)
+        if self.settings is not None:
+            yield from _tracing(self.settings)
+
+
+def _tracing(settings: Settings) -> Iterator[Finding]:
+    from webrtc_events.telemetry.trace_start import check_tracing
+
+    try:
+        check_tracing(settings)
+    except SettingsError as found:
+        for fault in found.faults:
+            yield error(Area.SETTINGS, fault, "No API and no worker starts before.")
 
 
 def _client_certificates(settings: Settings, clock: Clock) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -19,7 +20,7 @@ from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.resolver import named_host, system_lookup
 from webrtc_events.sinks.sink_url import check_sink_url
 
-__all__ = ["check_sink"]
+__all__ = ["check_operator_sink", "check_sink"]
 
 # A lookup that takes longer makes a worker suspect the name (sinks/resolver.py).
 _SLOW_S: Final = 2.0
@@ -52,6 +53,12 @@ def check_sink(url: str, settings: Settings, clock: Clock) -> Iterator[Finding]:
                 return
             yield fine(Area.SINK, "it is reached directly: WEBRTC_EVENTS_EGRESS_NO_PROXY covers it")
         yield from _direct(checked, bundle, policy, clock)
+
+
+def check_operator_sink(url: str, settings: Settings, clock: Clock) -> Iterator[Finding]:
+    """The same of the operator's own sink."""
+    for finding in check_sink(url, settings, clock):
+        yield replace(finding, area=Area.OPERATOR_SINK)
 
 
 def _through(

@@ -2,12 +2,15 @@
 
 import threading
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from webrtc_events.local.sink.second_validator import SecondValidator
 
 __all__ = ["NotificationValidator"]
+
+# No notification of a client has it unescaped.
+_OF_OPERATORS: Final = b'"type":"org.webrtc-events.operator.'
 
 
 class NotificationValidator:
@@ -21,10 +24,16 @@ class NotificationValidator:
         self._strict = strict
         self._lock = threading.Lock()
         self._validators: list[SecondValidator] = []
+        self._of_operators: SecondValidator | None = None
 
     def fault(self, headers: Iterable[tuple[str, str]], body: bytes) -> str | None:
-        """None for a notification that is valid in some form; else why it is not valid in the first."""
+        """None for a notification that is valid in some form; else why it is not valid in the first.
+
+        An event for operators, by its type, is held to their contract.
+        """
         given = list(headers)
+        if _OF_OPERATORS in body:
+            return self._load_for_operators().fault(given, body)
         faults = [validator.fault(given, body) for validator in self.load()]
         return None if None in faults else faults[0]
 
@@ -35,6 +44,14 @@ class NotificationValidator:
 
                 self._validators = [SecondValidator(strict=strict) for strict in dict.fromkeys(self._strict)]
             return self._validators
+
+    def _load_for_operators(self) -> "SecondValidator":
+        with self._lock:
+            if self._of_operators is None:
+                from webrtc_events.local.sink.second_validator import SecondValidator
+
+                self._of_operators = SecondValidator.of_operator_events()
+            return self._of_operators
 
     def load_soon(self) -> None:
         """Loads in a thread, so that nobody waits."""

@@ -9,7 +9,7 @@ import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from openapi_core import Config, OpenAPI
@@ -18,7 +18,7 @@ from openapi_core.exceptions import OpenAPIError
 from openapi_core.validation.request.exceptions import ParameterValidationError
 from werkzeug.datastructures import Headers
 
-__all__ = ["SecondValidator", "notifications_document"]
+__all__ = ["SecondValidator", "notifications_document", "operator_document"]
 
 _PATH = "/notifications"
 _MEDIA_TYPE = "application/cloudevents+json"
@@ -33,8 +33,14 @@ class SecondValidator:
     """
 
     def __init__(self, *, strict: bool) -> None:
-        config = Config(spec_validator_cls=None, extra_media_type_deserializers={_MEDIA_TYPE: json.loads})
-        self._openapi = OpenAPI.from_dict(notifications_document(strict=strict), config=config)
+        self._openapi = _openapi(notifications_document(strict=strict))
+
+    @classmethod
+    def of_operator_events(cls) -> Self:
+        """Of what is sent to the operator's own sink."""
+        validator = cls.__new__(cls)
+        validator._openapi = _openapi(operator_document())
+        return validator
 
     def fault(self, headers: Iterable[tuple[str, str]], body: bytes) -> str | None:
         """Why the request is no valid notification, in a short line; None when it is valid."""
@@ -51,17 +57,38 @@ class SecondValidator:
 
 def notifications_document(*, strict: bool) -> dict[str, Any]:
     """The contract's callback as a separate OpenAPI document, its discriminator as `oneOf`."""
-    text = files("webrtc_events").joinpath("spec", "webrtc-events.yaml").read_bytes()
-    contract = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    contract = _contract("webrtc-events.yaml")
     (callback,) = contract["paths"]["/subscriptions"]["post"]["callbacks"]["notifications"].values()
-    components = copy.deepcopy(contract["components"])
-    _as_one_of(components["schemas"], "CloudEvent")
+    document = _document(contract, callback["post"], "CloudEvent")
     if strict:
-        _require_in_data_only(components["schemas"]["EventSessionStatus"])
+        _require_in_data_only(document["components"]["schemas"]["EventSessionStatus"])
+    return document
+
+
+def operator_document() -> dict[str, Any]:
+    """The webhook of operators, in the same form."""
+    contract = _contract("operator-events.yaml")
+    return _document(contract, contract["x-webhooks"]["operatorEvent"]["post"], "OperatorEvent")
+
+
+def _openapi(document: dict[str, Any]) -> OpenAPI:
+    config = Config(spec_validator_cls=None, extra_media_type_deserializers={_MEDIA_TYPE: json.loads})
+    return OpenAPI.from_dict(document, config=config)
+
+
+def _contract(name: str) -> dict[str, Any]:
+    text = files("webrtc_events").joinpath("spec", name).read_bytes()
+    contract: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    return contract
+
+
+def _document(contract: dict[str, Any], operation: dict[str, Any], event: str) -> dict[str, Any]:
+    components = copy.deepcopy(contract["components"])
+    _as_one_of(components["schemas"], event)
     return {
         "openapi": contract["openapi"],
         "info": contract["info"],
-        "paths": {_PATH: {"post": callback["post"]}},
+        "paths": {_PATH: {"post": operation}},
         "components": components,
     }
 

@@ -20,9 +20,17 @@ _ORIGINS = ",".join(
 
 
 def local_texts(
-    given: SettingTexts, *, redis_url: str, openid_configuration_url: str, secret_key: str, ca: Path
+    given: SettingTexts,
+    *,
+    redis_url: str,
+    openid_configuration_url: str,
+    secret_key: str,
+    ca: Path,
+    operator_sink: str = "",
 ) -> SettingTexts:
     """The given settings win; sinks on loopback and the local CA are added to them.
+
+    `operator_sink`: '' for none.
 
     Raises:
         LocalError: the CA file that a setting names cannot be read.
@@ -37,6 +45,7 @@ def local_texts(
         "call_traces_kept": "1000",
         "channels_url": _CHANNELS_URL,
         "cors_origins": _ORIGINS,
+        "operator_sink": operator_sink,
         **({} if "source" in given else {"sink_validation_origin": "localhost"}),
     }
     added = {

@@ -7,8 +7,9 @@ no new requests, then the deliveries under way end, then the sink, then the stor
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING
@@ -28,9 +29,11 @@ from webrtc_events.local.stack.local_stack import LocalStack
 from webrtc_events.local.stack.ports import listen, reach
 from webrtc_events.local.stack.sink_servers import SinkCertificates, SinkSockets, start_sink
 from webrtc_events.local.stack.valkey import Valkey
+from webrtc_events.telemetry.trace_start import start_tracing
 
 if TYPE_CHECKING:
     from webrtc_events.telemetry.exporter import Exporter
+    from webrtc_events.telemetry.tracing import Tracing
 
 __all__ = ["ServeOptions", "serve", "serve_sink"]
 
@@ -46,13 +49,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """Port 0 takes a free one. `open_console`: a browser shows the console once it is there."""
+    """Port 0 takes a free one. `open_console`: a browser shows the console once it is there.
+
+    `operator_events`: the local sink is that of operators too.
+    """
 
     host: str
     port: int
     sink_port: int
     data: Path
     open_console: bool = False
+    operator_events: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ def serve(options: ServeOptions, environ: Mapping[str, str], clock: Clock, say: 
         api_sockets = _closing(stack, listen(options.host, options.port, "--port"))
         sink_sockets = SinkSockets.listen(options.sink_port, "--sink-port")
         _closing(stack, sink_sockets.all)
-        running = _Serve(data, environ, clock, say, signals, open_console=options.open_console)
+        running = _Serve(data, environ, clock, say, signals, options)
         running.run(stack, api_sockets, sink_sockets)
     if signals.hurried():
         # What was not awaited must not hold up the process now.
@@ -116,8 +123,7 @@ class _Serve:
         clock: Clock,
         say: Say,
         signals: StopSignals,
-        *,
-        open_console: bool,
+        options: ServeOptions,
     ) -> None:
         self._data = data
         self._given, faults = given_texts(environ)
@@ -127,7 +133,7 @@ class _Serve:
         self._clock = clock
         self._say = say
         self._signals = signals
-        self._open_console = open_console
+        self._options = options
         self._embedded_store = "redis_url" not in self._given
         self._local_issuer = "openid_configuration_url" not in self._given
         self._valkey = Valkey(data, clock)
@@ -135,8 +141,11 @@ class _Serve:
     def run(self, stack: ExitStack, api_sockets: list[socket], sink_sockets: SinkSockets) -> None:
         host, port = reach(api_sockets)
         api_url = f"http://{host}:{port}"
-        prepared = self._prepare(f"{api_url}/issuer")
+        prepared = self._prepare(f"{api_url}/issuer", f"{sink_sockets.url}/operator-events")
         exporter = _exporter(stack, prepared.settings, self._clock)
+        tracing = start_tracing(prepared.settings, self._clock)
+        if tracing is not None:
+            stack.callback(tracing.stop)
         if self._embedded_store:
             self._valkey.start()
             stack.callback(self._valkey.stop)
@@ -150,7 +159,7 @@ class _Serve:
         stack.enter_context(without_local_deliveries(endpoints.sink))
         shown = self._shown(endpoints, prepared, None if exporter is None else exporter.url)
         # The slow imports go on while the store reads its data.
-        start_service = _load_service(prepared, shown, self._clock, exporter)
+        start_service = _load_service(prepared, shown, self._clock, exporter, tracing)
         if self._embedded_store:
             self._valkey.wait_ready(self._signals.asked)
         # The next contract's form is the strict one.
@@ -168,13 +177,15 @@ class _Serve:
         sink.validator.load_soon()
         endpoints.write(self._data)
         self._announce(shown)
+        if self._options.operator_events:
+            _send_test(settings)
         while not self._signals.wait(_WATCH_S):
             _check(api, *sink.servers)
             if not self._store_alive():
                 raise self._valkey.failure()
         self._say("Stopping: requests, deliveries, sink, store. Ctrl-C again to hurry.")
 
-    def _prepare(self, issuer_url: str) -> _Prepared:
+    def _prepare(self, issuer_url: str, operator_sink: str) -> _Prepared:
         with setup_lock(self._data, self._clock):
             key = TokenSigningKey.load_or_make(self._data)
             certificates = SinkCertificates.make(self._data, self._clock)
@@ -184,6 +195,7 @@ class _Serve:
                 openid_configuration_url=f"{issuer_url}/.well-known/openid-configuration",
                 secret_key=secret_key(self._data),
                 ca=certificates.trusted.ca,
+                operator_sink=operator_sink if self._options.operator_events else "",
             )
         return _Prepared(key, certificates, Settings.from_texts(texts))
 
@@ -206,7 +218,7 @@ class _Serve:
         from webrtc_events.local.stack.banner import banner
 
         self._say(banner(shown))
-        if self._open_console:
+        if self._options.open_console:
             self._open(shown.endpoints.console)
 
     def _open(self, url: str) -> None:
@@ -237,7 +249,11 @@ def _exporter(stack: ExitStack, settings: Settings, clock: Clock) -> "Exporter |
 
 
 def _load_service(
-    prepared: _Prepared, shown: LocalStack, clock: Clock, exporter: "Exporter | None"
+    prepared: _Prepared,
+    shown: LocalStack,
+    clock: Clock,
+    exporter: "Exporter | None",
+    tracing: "Tracing | None",
 ) -> _StartService:
     """Imports what API and worker need, and returns what starts them once the store is there."""
     from webrtc_events.api.health import in_thread
@@ -255,7 +271,7 @@ def _load_service(
     def start(
         stack: ExitStack, signals: StopSignals, sockets: list[socket], store_alive: Callable[[], bool]
     ) -> HttpServer:
-        worker = Worker.build(settings, clock, exporter=exporter)
+        worker = Worker.build(settings, clock, exporter=exporter, tracing=tracing)
 
         def drain() -> None:
             worker.stop(_DRAIN_S if store_alive() else _DRAIN_WITHOUT_STORE_S)
@@ -271,9 +287,8 @@ def _load_service(
                 own_sections.append(simulate_section(stack, shown.endpoints, issuer.mint, clock))
         pages[CONSOLE_PATH] = console_pages(worker.watch.store, settings, clock, own_sections)
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
-        app = create_app(
-            settings, clock=clock, pages=pages, checks=checks, watch=worker.watch, exporter=exporter
-        )
+        build = partial(create_app, settings, clock=clock, exporter=exporter, tracing=tracing)
+        app = build(pages=pages, checks=checks, watch=worker.watch)
         api = HttpServer("API", app, sockets, websockets=True)
         stack.callback(signals.finish, api.stop)
         api.start(clock)
@@ -283,6 +298,15 @@ def _load_service(
         return api
 
     return start
+
+
+def _send_test(settings: Settings) -> None:
+    """To the sink of operators."""
+    from webrtc_events.operator_events.testing import append_test
+    from webrtc_events.store.store import Store
+
+    with closing(Store.connect(settings)) as store:
+        append_test(store.operator_outbox, settings.source, "This serve has started.")
 
 
 def _thread_check(alive: Callable[[], Mapping[str, bool]], name: str) -> Callable[[], Condition]:

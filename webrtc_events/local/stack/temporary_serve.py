@@ -71,7 +71,7 @@ def _start(data: Path, output: Path, environ: Mapping[str, str]) -> subprocess.P
             env={
                 key: value
                 for key, value in environ.items()
-                if not key.startswith(PREFIX) and key != CREDENTIALS
+                if not key.startswith((PREFIX, "OTEL_")) and key != CREDENTIALS
             },
             stdin=subprocess.DEVNULL,
             stdout=log,

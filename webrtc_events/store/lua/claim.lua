@@ -6,16 +6,19 @@
 --       7 the number of the first claim of this partition whose answer did not arrive; (6) if all did
 --       8 maximum of bytes of all that is claimed  9 maximum of bytes of each subscription, so that one whose
 --       sink hangs keeps little from the others; the first event is claimed also if it alone has more
+--       10 what the claim before returned as passed, or ''
 -- Returns {now_ms, how many that are due were written by a newer release, and skipped, {name, why} of each that is
---   damaged, in how many ms the next is due or -1 if none is within SOON_MS, what the store gave up (shared/endings.lua),
---   how many that are due have a channel as sink that this worker does not know (options.channels_url), and skipped,
---   claim...}, a claim being
+--   damaged, in how many ms the next is due, 0 if more may be due now, or -1 if none is within SOON_MS, what the store
+--   gave up (shared/endings.lua), how many that are due have a channel as sink that this worker does not know
+--   (options.channels_url), and skipped, up to which of those that are due all were skipped, claim...}, a claim being
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', the name under
 --    which the sink is asked or '', the notifications a minute that it allows or '', client, registration,
 --    mediaSessionId or '', entry...}
 -- Half of them are those that are due for longest. The others are of clients in a round robin, and of a client's hosts
 --   in another, where many are due (list_in_crowd): so whoever has little due waits behind nobody who has much.
+-- A claim that has passed MAX_PASSED that are skipped ends, and the next one begins behind them: what becomes due comes
+--   with a later score. Now and then they are looked at again (LOOK_AGAIN_MS).
 -- A missing key never removes a due entry: only a settle that saw the outbox empty does.
 
 local lease_until = now + options.lease_ms
@@ -72,7 +75,7 @@ local function is_unknown_channel(format, sink)
 end
 local unknown_channels = 0
 
-local claims = {now, 0, damaged, -1, given_up, 0}
+local claims = {now, 0, damaged, -1, given_up, 0, ARGV[10]}
 local HEAD = #claims
 local left_bytes, full = tonumber(ARGV[8]), false
 local MAX_SUBSCRIPTION_BYTES = tonumber(ARGV[9])
@@ -225,17 +228,17 @@ local function due_round_robin(count)
   return found
 end
 
-local skipped, wanted = 0, tonumber(ARGV[3])
--- Returns how many of these were skipped.
+local wanted = tonumber(ARGV[3])
+-- Returns how many of these were skipped, and the last of them.
 local function lease_each(found)
-  local met = 0
+  local met, last = 0, nil
   for_each(found, function(id)
     if full then
       return
     elseif lease(id) then
       wanted = wanted - 1
     else
-      met = met + 1
+      met, last = met + 1, id
     end
   end, function(id, why)
     -- It comes back after a while, when it may have been repaired.
@@ -243,17 +246,55 @@ local function lease_each(found)
     report_damaged(id, why)
     wanted = wanted - 1
   end)
-  return met
+  return met, last
 end
 
--- Of an odd number the one in the middle is in the round robin in every second claim. What is skipped is met again below.
+-- Where a claim begins: '<when all were looked at last, ms> <score> <id>' of the last that was passed.
+local MAX_PASSED, LOOK_AGAIN_MS = 500, 60000
+local function passed_before()
+  local at, score, id = string.match(ARGV[10], '^(%d+) (%S+) (.+)$')
+  if not at or now - tonumber(at) >= LOOK_AGAIN_MS then
+    return string.format('%.0f', now), 0, ''
+  elseif redis.call('ZSCORE', KEYS[1], id) == score then
+    return at, redis.call('ZRANK', KEYS[1], id) + 1, ARGV[10]
+  end
+  -- Who knows its channel has taken it.
+  return at, redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. score), ARGV[10]
+end
+
+-- Up to `count` that are due, without the first `rank` of all.
+local function due_by_age(rank, count)
+  local found = {}
+  local scored = count > 0 and redis.call('ZRANGE', KEYS[1], rank, rank + count - 1, 'WITHSCORES') or {}
+  for at = 1, #scored, 2 do
+    if tonumber(scored[at + 1]) > now then
+      break
+    end
+    found[#found + 1] = scored[at]
+  end
+  return found
+end
+
+-- Of an odd number the one in the middle is in the round robin in every second claim. What is skipped is counted below.
 lease_each(due_round_robin(math.floor((wanted + tonumber(ARGV[6]) % 2) / 2)))
 unknown_channels = 0
+local looked_at, rank, passed = passed_before()
+local skipped, met = 0, 0
 repeat
-  local met = lease_each(redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', skipped, wanted))
-  skipped = skipped + met
-until met == 0 or full
-claims[2], claims[6] = skipped - unknown_channels, unknown_channels
+  local last
+  met, last = lease_each(due_by_age(rank, wanted))
+  skipped, rank = skipped + met, rank + met
+  local score = last and redis.call('ZSCORE', KEYS[1], last)
+  -- Of this very ms more may come, also before it.
+  if score and tonumber(score) < now then
+    passed = looked_at .. ' ' .. score .. ' ' .. last
+  end
+until met == 0 or full or skipped >= MAX_PASSED
+claims[2], claims[6], claims[7] = skipped - unknown_channels, unknown_channels, passed
+if skipped >= MAX_PASSED then
+  claims[4] = 0
+  return claims
+end
 local soon = redis.call('ZRANGE', KEYS[1], '(' .. now, now + SOON_MS, 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
 if soon[2] then
   claims[4] = math.ceil(tonumber(soon[2]) - now)

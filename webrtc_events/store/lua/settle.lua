@@ -19,6 +19,8 @@
 --   sink agreed; what its subscription missed meanwhile is to be looked up), 'damaged: <why>' (the subscription
 --   cannot be read; what was done with before that was found stays written). Behind them, if the store gave something
 --   up that is not among the dead letters given, a list of it (shared/endings.lua).
+--   Behind that, which is then there even if it is empty, a list of the subscriptions whose sinks have failed for half of
+--   sink_failure_ms or longer, of each {id, 'failing', 'delivered' if that is over, or 'ended' by it, since when, ms, its sink}.
 -- What is for a channel is written into its log here, and so is delivered once. Where nothing is written the answer is
 --   'gone': the channel is gone, which is as a sink that answers 410, so the subscription is over; or 'full': the store
 --   is above its watermark, and the events wait in the outbox, due again after FULL_DELAY_MS.
@@ -59,6 +61,14 @@ local function keep_attempts(id, given, at, registration)
       return
     end
     redis.call('XDEL', stream, oldest[1])
+  end
+end
+
+-- What the operator is to know of sinks. Most runs have none of it.
+local noted_sinks = {}
+local function note_sink(id, key, what, since)
+  if options.sink_failure_ms > 0 and now - since >= options.sink_failure_ms / 2 then
+    noted_sinks[#noted_sinks + 1] = {id, what, since, redis.call('HGET', key, 'sink') or ''}
   end
 end
 
@@ -246,16 +256,20 @@ local function settle(key, outbox, given)
     end
   end
 
-  -- Whether the sink has failed continuously for too long.
-  local function failed_too_long()
+  -- Whether the sink has failed continuously for so long that the subscription ends.
+  local function ends_by_failure()
     if given[8] == 'delivered' then
       if of[10] then
         redis.call('HDEL', key, 'failing_since')
+        note_sink(id, key, 'delivered', tonumber(of[10]) or now)
       end
     elseif given[8] == 'failed' then
       redis.call('HSETNX', key, 'failing_since', now)
       local since = whole(redis.call('HGET', key, 'failing_since'), 'failing_since')
-      return options.sink_failure_ms > 0 and now - since >= options.sink_failure_ms
+      local too_long = options.sink_failure_ms > 0 and now - since >= options.sink_failure_ms
+      local ends = too_long and verdict ~= 'end' and of[5] == 'ACTIVE'
+      note_sink(id, key, ends and 'ended' or 'failing', since)
+      return ends
     end
     return false
   end
@@ -282,7 +296,7 @@ local function settle(key, outbox, given)
   end
   redis.call('HSET', key, 'lease_until', 0, 'attempts', 0, 'outbox_size', size_left())
   local reason, notify = given[5], given[6] == '1'
-  if failed_too_long() and verdict ~= 'end' and of[5] == 'ACTIVE' then
+  if ends_by_failure() then
     verdict, reason, notify = 'end', 'NETWORK_TERMINATED', true
   end
   if verdict == 'end' then
@@ -327,7 +341,10 @@ for claim = 1, (#KEYS - 1) / 2 do
   end
   outcomes[claim] = answer
 end
-if #given_up > 0 then
+if #given_up > 0 or #noted_sinks > 0 then
   outcomes[#outcomes + 1] = given_up
+end
+if #noted_sinks > 0 then
+  outcomes[#outcomes + 1] = noted_sinks
 end
 return outcomes

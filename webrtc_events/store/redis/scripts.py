@@ -95,6 +95,7 @@ _WRITE_NOTHING_TO_KEEP = frozenset(
         "index_page",
         "index_traces",
         "mark",
+        "operator_state",
         "read_channel",
         "read_records",
         "sweep",

@@ -106,6 +106,8 @@ class Service:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Else an answer waits 40 ms for the acknowledgement of its head.
+            disable_nagle_algorithm = True
 
             def setup(self) -> None:
                 super().setup()

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import trustme
 
-from webrtc_events_client.client import NO_RETRIES, AsyncClient, Client, Options, errors
+from webrtc_events_client.client import AsyncClient, Client, Options, errors
 
-from .service import REQUEST, RESOURCE, Received, Reply, Service
+from .service import REQUEST, RESOURCE, Received, Reply, Service, SteppedClock
 
 
 @pytest.fixture
@@ -42,10 +42,14 @@ def test_a_ca_file_is_trusted(make: Callable[..., Any], secure: Service, ca_file
     assert make(secure.url, tls_context=context).get("s-11").id == "s-11"
 
 
-def test_a_certificate_that_nobody_trusts_gets_no_token(make: Callable[..., Any], secure: Service) -> None:
+def test_a_certificate_that_nobody_trusts_gets_no_token(
+    make: Callable[..., Any], secure: Service, clock: SteppedClock
+) -> None:
     with pytest.raises(errors.NotConnected, match="CERTIFICATE_VERIFY_FAILED"):
-        make(secure.url, policy=NO_RETRIES).get("s-11")
+        make(secure.url).get("s-11")
     assert secure.requests == []
+    # It does not change by waiting.
+    assert clock.waits == []
 
 
 def test_options_that_make_no_sense_are_refused(ca_file: Path) -> None:

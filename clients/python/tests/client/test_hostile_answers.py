@@ -33,6 +33,18 @@ def test_a_success_that_is_not_the_contracts(client: Any, service: Service, body
     assert len(service.requests) == 1
 
 
+def test_json_that_is_nested_too_deeply_is_refused(client: Any, service: Service) -> None:
+    service.answers(Reply(200, body=b'{"x":' + b"[" * 100_000))
+    with pytest.raises(errors.UnexpectedAnswer, match="recursion"):
+        client.get("s-11")
+    service.answers(Reply(200, body=b"[" * 100_000))
+    with pytest.raises(errors.UnexpectedAnswer, match="recursion"):
+        list(client.iterate())
+    service.answers(Reply(404, body=b'{"x":' + b"[" * 100_000))
+    with pytest.raises(errors.NotFound):
+        client.get("s-11")
+
+
 def test_a_list_with_an_entry_that_is_none_gives_those_before_it(client: Any, service: Service) -> None:
     service.answers(Reply(200, [RESOURCE, {"id": 5}]))
     with pytest.raises(errors.UnexpectedAnswer):

@@ -1,6 +1,7 @@
 """Where tokens come from, how long they are kept, what happens when one is refused."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -124,6 +125,19 @@ def test_a_function_is_asked_for_each_call(make: Callable[..., Any], service: Se
     assert tokens_seen(service) == ["f0", "f1", "f2"]
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, StopIteration, KeyboardInterrupt])
+def test_what_a_function_raises_is_raised(
+    make: Callable[..., Any], service: Service, kind: type[BaseException]
+) -> None:
+    def token() -> str:
+        raise kind
+
+    # A coroutine may not raise a StopIteration.
+    with pytest.raises((kind, RuntimeError)):
+        make(service.url, token).get("s-11")
+    assert service.requests == []
+
+
 def test_an_async_function_is_for_the_async_client(make: Callable[..., Any], service: Service) -> None:
     async def token() -> str:
         await asyncio.sleep(0)
@@ -169,6 +183,30 @@ def test_a_discovery_document_that_is_none_is_refused(
         make(service.url, credentials(issuer, token_url=None, discovery_url=discovery)).get("s-11")
     assert issuer.given == 0
     assert service.requests == []
+
+
+@pytest.mark.parametrize("url", ["http://[", "ftp://issuer.example/token", "http://a:99999/", "http://\x00/"])
+def test_a_token_endpoint_that_is_no_address_gives_no_token(
+    make: Callable[..., Any], service: Service, issuer: Issuer, clock: SteppedClock, url: str
+) -> None:
+    issuer.documents["token_endpoint"] = url
+    discovery = f"{issuer.service.url}/.well-known/openid-configuration"
+    with pytest.raises(errors.TokenUnavailable):
+        make(service.url, credentials(issuer, token_url=None, discovery_url=discovery)).get("s-11")
+    assert service.requests == []
+    assert len(clock.waits) <= 3
+
+
+def test_an_issuer_that_moves_is_found_again(
+    make: Callable[..., Any], service: Service, issuer: Issuer, clock: SteppedClock
+) -> None:
+    discovery = f"{issuer.service.url}/.well-known/openid-configuration"
+    client = make(service.url, credentials(issuer, token_url=None, discovery_url=discovery))
+    issuer.documents["token_endpoint"] = "http://127.0.0.1:1/token"
+    with pytest.raises(errors.TokenUnavailable):
+        client.get("s-11")
+    issuer.documents["token_endpoint"] = f"{issuer.service.url}/token"
+    assert client.get("s-11").id == "s-11"
 
 
 @pytest.mark.parametrize(
@@ -225,6 +263,12 @@ def test_threads_share_one_fetch(service: Service, issuer: Issuer) -> None:
 
         assert list(pool.map(get, range(8))) == ["s-11"] * 8
     assert issuer.given == 1
+
+
+def test_without_authlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "authlib.oauth2.auth", None)
+    with pytest.raises(ImportError, match=r"pip install 'webrtc-events-client\[oauth\]'"):
+        ClientCredentials("app", token_url="https://a.example")
 
 
 def test_one_address_is_needed() -> None:

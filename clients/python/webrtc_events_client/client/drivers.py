@@ -2,9 +2,10 @@
 
 import asyncio
 import inspect
+import ssl
 import threading
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -26,6 +27,7 @@ _BEFORE_SENDING = (
     httpx2.PoolTimeout,
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
 )
 
 
@@ -78,18 +80,19 @@ class Driver:
         Raises:
             ClientError: as the flow does.
         """
+        advance: Callable[[Any], Step] = flow.send
+        given: Answer | str | ClientError | None = None
         try:
-            step = next(flow)
             while True:
                 try:
-                    result = self._do(step)
+                    step = advance(given)
+                except StopIteration as end:
+                    value: T = end.value
+                    return value
+                try:
+                    advance, given = flow.send, self._do(step)
                 except ClientError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(result)
-        except StopIteration as end:
-            value: T = end.value
-            return value
+                    advance, given = flow.throw, error
         finally:
             flow.close()
 
@@ -123,7 +126,7 @@ class Driver:
                     body.add(piece)
             finally:
                 response.close()
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise _no_answer(error, send) from error
         return _answer(response, body)
 
@@ -145,18 +148,19 @@ class AsyncDriver:
         Raises:
             ClientError: as the flow does.
         """
+        advance: Callable[[Any], Step] = flow.send
+        given: Answer | str | ClientError | None = None
         try:
-            step = next(flow)
             while True:
                 try:
-                    result = await self._do(step)
+                    step = advance(given)
+                except StopIteration as end:
+                    value: T = end.value
+                    return value
+                try:
+                    advance, given = flow.send, await self._do(step)
                 except ClientError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(result)
-        except StopIteration as end:
-            value: T = end.value
-            return value
+                    advance, given = flow.throw, error
         finally:
             flow.close()
 
@@ -190,7 +194,7 @@ class AsyncDriver:
                     body.add(piece)
             finally:
                 await response.aclose()
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise _no_answer(error, send) from error
         return _answer(response, body)
 
@@ -207,12 +211,24 @@ def _answer(response: httpx2.Response, body: _Body) -> Answer:
     return Answer(response.status_code, headers, body.whole())
 
 
-def _no_answer(error: httpx2.HTTPError, send: Send) -> ClientError:
+def _no_answer(error: httpx2.HTTPError | httpx2.InvalidURL, send: Send) -> ClientError:
     """Its text is httpx2's, which names neither headers nor bodies."""
     text = f"{send.request.method} {send.request.url}: {type(error).__name__} {error}".rstrip()
-    if isinstance(error, _BEFORE_SENDING):
-        return NotConnected(text, correlator=send.correlator)
-    return AnswerLost(text, correlator=send.correlator)
+    if not isinstance(error, _BEFORE_SENDING):
+        return AnswerLost(text, correlator=send.correlator)
+    missed = NotConnected(text, correlator=send.correlator)
+    # A wrong address and a certificate that is not trusted stay what they are.
+    missed.transient = not isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol) and not any(
+        isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)
+    )
+    return missed
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _text(text: str | Awaitable[str]) -> str:

@@ -9,9 +9,12 @@ import msgspec
 from webrtc_events_client.client.errors import ApiError, UnexpectedAnswer, error_class
 from webrtc_events_client.client.retry_after import retry_after_s
 
-__all__ = ["Answer", "Request", "raise_for_error", "read_json"]
+__all__ = ["NO_JSON", "Answer", "Request", "raise_for_error", "read_json"]
 
 T = TypeVar("T")
+
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading somebody's JSON may raise; the last one, when it is nested too deeply."""
 
 # Of a message that somebody else wrote; the rest is not for logs.
 _MAX_MESSAGE = 500
@@ -61,7 +64,7 @@ def raise_for_error(answer: Answer, correlator: str, now_s: float) -> None:
         raise UnexpectedAnswer("redirects are not followed", status=answer.status, correlator=correlator)
     try:
         info = msgspec.json.decode(answer.body, type=_ErrorInfo)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NO_JSON:
         # No text of the body: it may hold anything.
         kind = answer.headers.get("content-type", "").partition(";")[0] or "no content type"
         info = _ErrorInfo("", f"an answer without an ErrorInfo ({len(answer.body)} bytes, {_one_line(kind)})")
@@ -82,7 +85,7 @@ def read_json(answer: Answer, kind: type[T], correlator: str) -> T:
     """
     try:
         return msgspec.json.decode(answer.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NO_JSON as error:
         # It names the place and the rule, never a value.
         raise UnexpectedAnswer(
             f"not what the contract says: {_one_line(str(error))}",

@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 
 from webrtc_events_client.client.errors import ApiError, NoAnswer, TokenUnavailable, UnexpectedAnswer
 from webrtc_events_client.client.flows import Context, Flow, ask, send_retried
-from webrtc_events_client.client.messages import Answer, Request, read_json
+from webrtc_events_client.client.messages import NO_JSON, Answer, Request, read_json
 
 if TYPE_CHECKING:
     from authlib.oauth2.auth import ClientAuth
@@ -121,6 +121,7 @@ class ClientCredentials:
         self._client_id = client_id
         self._token_url = token_url
         self._discovery_url = discovery_url
+        self._found_url: str | None = None
         self._form = {"grant_type": "client_credentials", **(parameters or {})}
         if scopes:
             self._form["scope"] = " ".join(scopes)
@@ -137,10 +138,15 @@ class ClientCredentials:
         asked_at_s = context.clock.monotonic()
         correlator = str(uuid.uuid4())
         try:
-            url = self._token_url or (yield from self._discovered(context, correlator))
+            url = self._token_url or self._found_url or (yield from self._discovered(context, correlator))
             answer = yield from send_retried(self._request(url), context, correlator)
             token = _read_token(answer, correlator)
+        except TokenUnavailable:
+            self._found_url = None
+            raise
         except (ApiError, NoAnswer, UnexpectedAnswer) as error:
+            # The issuer may have moved.
+            self._found_url = None
             raise TokenUnavailable(f"the issuer gave no access token: {error.message}") from error
         self._cached = _Cached(token.access_token, self._until(token, asked_at_s))
         return token.access_token
@@ -173,9 +179,9 @@ class ClientCredentials:
         found = read_json(answer, _Discovery, correlator)
         if found.issuer.rstrip("/") + _DISCOVERY != url:
             raise TokenUnavailable("the issuer's OpenID configuration is of another issuer")
-        if urlsplit(url).scheme == "https" and urlsplit(found.token_endpoint).scheme != "https":
+        if url.startswith("https:") and not found.token_endpoint.startswith("https:"):
             raise TokenUnavailable("the issuer's token endpoint is not https")
-        self._token_url = found.token_endpoint
+        self._found_url = found.token_endpoint
         return found.token_endpoint
 
 
@@ -199,7 +205,7 @@ def _read_token(answer: Answer, correlator: str) -> _Token:
     if answer.status != 200:
         try:
             code = msgspec.json.decode(answer.body, type=_OAuthError).error[:100]
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except NO_JSON:
             code = ""
         said = code if code.isidentifier() else "no OAuth error"
         raise TokenUnavailable(f"the issuer refuses: {answer.status}, {said}", code=code)

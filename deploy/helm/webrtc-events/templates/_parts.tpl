@@ -10,6 +10,11 @@
 {{ .Values.serviceAccount.name | default (include "webrtc-events.name" .) }}
 {{- end }}
 
+{{/* The address that listeners have, as a URL has it. */}}
+{{- define "webrtc-events.listen" -}}
+{{ ternary (printf "[%s]" .Values.listen) .Values.listen (contains ":" .Values.listen) }}
+{{- end }}
+
 {{/* What a selector names; `part` is api, network, worker or console. */}}
 {{- define "webrtc-events.selector" -}}
 app.kubernetes.io/name: webrtc-events

@@ -3,16 +3,15 @@
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.cli.doctor.found import texts
 from tests.cli.operators import HOSTILE, in_terminal
 from tests.harness.authority import Authority
 from tests.harness.commands import clean_environ, run
@@ -25,65 +24,9 @@ from webrtc_events.cli.doctor.report import shown
 from webrtc_events.cli.doctor.running import run_checks
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.egress_proxy import EgressProxy, parse_proxy_url
-from webrtc_events.core.process_report import ProcessReport, WorkerReport
 from webrtc_events.store.store import Store
 
 SCOPES = "openid webrtc-events:read"
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with closing(Issuer(SigningKeyPair.rsa("k1"), SigningKeyPair.ec("k2", ec.SECP256R1()))) as running:
-        yield running
-
-
-@pytest.fixture
-def authority() -> Iterator[Authority]:
-    with closing(Authority()) as made:
-        yield made
-
-
-@pytest.fixture
-def healthy(store: Store, environ: dict[str, str], issuer: Issuer) -> dict[str, str]:
-    """The environment of an installation in which an API process and a worker run."""
-    # Ahead, so that a slow test does not take them for missing.
-    now_ms = store.processes.now_ms() + 600_000
-    for role in ("api", "worker"):
-        report = ProcessReport(
-            role=role,
-            machine="m",
-            pid=1,
-            version="0",
-            at_ms=now_ms,
-            started_ms=now_ms,
-            worker=WorkerReport() if role == "worker" else None,
-        )
-        store.processes.say(role, report, {})
-    return environ | {"WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url}
-
-
-@pytest.fixture
-def doctor(tmp_path: Path) -> Callable[..., Any]:
-    def examine(environ: dict[str, str], *arguments: str, stdin: bytes = b"") -> Any:
-        """The exit status, and findings by area."""
-        options = ["--json", "--timeout", "20", "--data-dir", str(tmp_path / "data"), *arguments]
-        done = run("doctor", *options, stdin=stdin, env=clean_environ() | environ)
-        assert done.stderr == b"", done.stderr.decode()
-        document = json.loads(done.stdout)
-        assert document["status"] == done.returncode
-        found: dict[str, list[dict[str, str]]] = {}
-        for finding in document["findings"]:
-            assert finding.keys() == {"area", "level", "text", "action"}
-            # What is wrong comes with what to do.
-            assert (finding["action"] != "") == (finding["level"] != "ok")
-            found.setdefault(finding["area"], []).append(finding)
-        return done.returncode, found
-
-    return examine
-
-
-def texts(findings: list[dict[str, str]], level: str) -> str:
-    return "\n".join(finding["text"] for finding in findings if finding["level"] == level)
 
 
 def test_a_healthy_installation_has_no_errors_and_nothing_is_written(
@@ -206,96 +149,6 @@ def test_a_token_is_checked_as_the_api_does_and_is_never_shown(
     assert "is no signed JWT" in texts(found["token"], "error")
 
 
-def test_a_sink_is_looked_at_as_a_worker_would_and_gets_nothing(
-    healthy: dict[str, str], doctor: Any, authority: Authority
-) -> None:
-    trusted = healthy | {"WEBRTC_EVENTS_SINK_CA_FILE": str(authority.ca_file)}
-    with RecordingSink(authority=authority) as sink:
-        status, found = doctor(trusted, "--sink", sink.url)
-        assert status < 2, found
-        assert "no notification was sent" in texts(found["sink"], "ok")
-        assert "asked for by SNI as localhost" in texts(found["sink"], "ok")
-        assert "its certificate expires in" in texts(found["sink"], "ok")
-        status, found = doctor(healthy, "--sink", sink.url)
-        assert status == 2
-        assert "tls:" in texts(found["sink"], "error")
-        # What was refused is shown.
-        assert "issued by" in texts(found["sink"], "ok")
-        assert sink.requests == []
-        only_public = {**trusted, "WEBRTC_EVENTS_SINK_ALLOWED_NETWORKS": "10.0.0.0/8"}
-        _, found = doctor(only_public, "--sink", sink.url)
-        assert "127.0.0.1 is not an address that sinks may have" in texts(found["sink"], "error")
-
-
-def test_a_certificate_that_expires_soon_is_a_warning(
-    healthy: dict[str, str], doctor: Any, authority: Authority
-) -> None:
-    trusted = healthy | {"WEBRTC_EVENTS_SINK_CA_FILE": str(authority.ca_file)}
-    soon = datetime.now(UTC) + timedelta(days=3)
-    with RecordingSink(authority=authority, not_after=soon) as sink:
-        _, found = doctor(trusted, "--sink", sink.url)
-    assert "expires in 2 days" in texts(found["sink"], "warning")
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://sink.example/", "must be an https:// URL"),
-        ("https://nowhere.invalid/", "cannot be looked up"),
-        ("https://10.0.0.1/", "is not a public address"),
-    ],
-)
-def test_sinks_that_cannot_be_are_said(healthy: dict[str, str], doctor: Any, url: str, expected: str) -> None:
-    status, found = doctor(healthy, "--sink", url)
-    assert status == 2
-    assert expected in texts(found["sink"], "error")
-
-
-def test_a_sink_where_nobody_listens_and_one_that_speaks_no_tls(healthy: dict[str, str], doctor: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    _, found = doctor(healthy, "--sink", f"https://127.0.0.1:{port}/")
-    assert "connect:" in texts(found["sink"], "error")
-
-
-def test_a_sink_behind_the_egress_proxy_is_asked_for_as_a_worker_does(
-    healthy: dict[str, str], doctor: Any, authority: Authority, tmp_path: Path
-) -> None:
-    credentials = tmp_path / "credentials"
-    credentials.write_text("me:pass word\n")
-    with (
-        RecordingSink(authority=authority, names=["sink.example"]) as sink,
-        ConnectProxy(credentials="me:pass word") as proxy,
-    ):
-        environ = healthy | {
-            "WEBRTC_EVENTS_SINK_CA_FILE": str(authority.ca_file),
-            "WEBRTC_EVENTS_EGRESS_PROXY": proxy.url,
-            "WEBRTC_EVENTS_EGRESS_PROXY_CREDENTIALS_FILE": str(credentials),
-        }
-        # Only the proxy knows the name.
-        url = f"https://sink.example:{sink.port}/"
-        status, found = doctor(environ, "--sink", url)
-        assert status < 2, found
-        assert f"through the egress proxy {proxy.url}" in texts(found["sink"], "ok")
-        assert "through the proxy: connected, its certificate is trusted" in texts(found["sink"], "ok")
-        assert "asked for by SNI as sink.example" in texts(found["sink"], "ok")
-        assert "pass word" not in str(found)
-        proxy.answer = lambda _: 403
-        _, found = doctor(environ, "--sink", url)
-        assert "tunnel: CONNECT tunnel failed, response 403" in texts(found["sink"], "error")
-        credentials.write_text("me:other")
-        _, found = doctor(environ, "--sink", url)
-        assert "proxy: CONNECT tunnel failed, response 407" in texts(found["sink"], "error")
-        asked = len(proxy.asked)
-        _, found = doctor(environ, "--sink", "https://192.168.0.1/")
-        assert "is not a public address" in texts(found["sink"], "error")
-        environ["WEBRTC_EVENTS_EGRESS_NO_PROXY"] = "localhost"
-        _, found = doctor(environ, "--sink", f"https://localhost:{sink.port}/")
-        assert "it is reached directly" in texts(found["sink"], "ok")
-        assert len(proxy.asked) == asked
-        assert sink.requests == []
-
-
 def test_certificates_that_sinks_are_shown_are_read_as_a_worker_reads_them(
     healthy: dict[str, str], doctor: Any, authority: Authority, tmp_path: Path
 ) -> None:
@@ -313,6 +166,20 @@ def test_certificates_that_sinks_are_shown_are_read_as_a_worker_reads_them(
     assert f"{key} holds no private key in PEM" in texts(found["settings"], "error")
     # What else is right goes on being checked.
     assert "Valkey" in texts(found["store"], "ok")
+
+
+def test_traces_that_nothing_installed_can_record_are_found(
+    healthy: dict[str, str], doctor: Any, tmp_path: Path
+) -> None:
+    environ = healthy | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    _, found = doctor(environ)
+    assert texts(found["settings"], "error") == ""
+    # In front of what is installed: an OpenTelemetry with nothing in it.
+    (tmp_path / "opentelemetry").mkdir()
+    (tmp_path / "opentelemetry" / "__init__.py").touch()
+    status, found = doctor(environ | {"PYTHONPATH": str(tmp_path)})
+    assert status == 2
+    assert "pip install 'webrtc-events[otel]'" in texts(found["settings"], "error")
 
 
 def test_the_issuer_is_asked_through_the_egress_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,105 @@
+"""`webrtc-events gateway` as an operator runs it."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.harness.clocks import SteppedClock
+from tests.harness.commands import Running, run, start  # noqa: F401 (a fixture)
+from webrtc_events.gateways.journal import Journal
+from webrtc_events.gateways.journal_entries import Rejected
+from webrtc_events.gateways.network_requests import PublishEvent
+
+NOBODY = ("--service", "http://127.0.0.1:9", "--token-url", "http://127.0.0.1:9/token")
+
+
+def command(queue: Path, *more: str) -> tuple[str, ...]:
+    return ("gateway", "janus", "--queue", str(queue), *NOBODY, "--listen", "127.0.0.1:0", *more)
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Path:
+    return tmp_path / "janus.queue"
+
+
+def test_status_shows_what_waits_and_what_was_rejected(queue: Path) -> None:
+    journal = Journal(queue, SteppedClock())
+    sent = {"type": "org.camaraproject.webrtc-events.v0.session-status", "data": {"status": "Busy"}}
+    with journal.transaction() as transaction:
+        transaction.append([PublishEvent(sent | {"id": str(number)}) for number in range(3)])
+    journal.settle([], [Rejected(journal.head(1)[0], "$.data: is not right")])
+    # The adapter runs.
+    done = run("gateway", "status", "--queue", str(queue))
+    journal.close()
+    assert done.returncode == 0
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].startswith("waiting   2 requests, ")
+    assert lines[1].startswith("oldest    2027-01-15T08:00:00.000Z, ")
+    assert lines[2] == "rejected  1"
+    assert lines[3].endswith("session-status Busy id=0: $.data: is not right")
+    shown = json.loads(run("gateway", "status", "--queue", str(queue), "--json").stdout)
+    assert (shown["waiting"], shown["rejected"]) == (2, 1)
+    assert shown["bytes"] > 0
+
+
+def test_status_of_what_is_no_queue_is_an_error(queue: Path) -> None:
+    done = run("gateway", "status", "--queue", str(queue))
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"there is no such file" in done.stderr
+    queue.write_text("no queue at all")
+    done = run("gateway", "status", "--queue", str(queue))
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"is it a queue of an adapter?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), b"one of --registrations and --owner"),
+        (("--owner", "a", "--registrations", "b"), b"one of --registrations and --owner"),
+        (("--registrations", "nowhere.toml"), b"there is no such file"),
+        (("--owner", "a", "--issuer", "http://127.0.0.1:9"), b"one of --issuer and --token-url"),
+        (("--owner", "a", "--service", "events.example.com"), b"must start with http:// or https://"),
+        (("--owner", "a", "--domain", "10.0.0.1"), b"must be a name such as"),
+        (("--owner", "a", "--listen", "8090"), b"must be host:port"),
+        (("--owner", "a", "--password-file", "nowhere"), b"there is no such file"),
+        (("--owner", "a", "--client-secret-file", "nowhere"), b"there is no such file"),
+        (("--owner", "a", "--ca-file", "nowhere.pem"), b"there is no such file"),
+    ],
+)
+def test_wrong_options_are_an_error_that_says_what_to_do(
+    arguments: tuple[str, ...], words: bytes, queue: Path
+) -> None:
+    done = run(*command(queue, *arguments))
+    assert done.returncode == 2, done.stderr
+    assert words in b" ".join(done.stderr.split())
+    assert b"Traceback" not in done.stderr
+    assert not queue.exists()
+
+
+def test_an_adapter_says_what_it_does_and_ends_when_asked(
+    start: Callable[..., Running],  # noqa: F811
+    queue: Path,
+) -> None:
+    adapter = start(*command(queue, "--owner", "softphone"))
+    adapter.await_output("Takes events of Janus at http://127.0.0.1:")
+    assert str(queue) in adapter.output
+    second = run(*command(queue, "--owner", "softphone"))
+    assert second.returncode == 1
+    assert b"another adapter runs with this queue" in second.stderr
+    assert adapter.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in adapter.output
+
+
+def test_the_queue_of_an_adapter_that_was_killed_is_taken_over(
+    start: Callable[..., Running],  # noqa: F811
+    queue: Path,
+) -> None:
+    for _ in range(2):
+        adapter = start(*command(queue, "--owner", "softphone"))
+        adapter.await_output("Takes events of Janus")
+        adapter.process.kill()
+        adapter.process.wait()

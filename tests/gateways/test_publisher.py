@@ -1,0 +1,334 @@
+"""What the publisher does with each answer of the service: a real TLS server that answers as it is told."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.clocks import SteppedClock
+from tests.harness.commands import eventually
+from tests.harness.sinks import Answer, Received, RecordingSink
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.gateways.journal import Journal
+from webrtc_events.gateways.journal_view import view
+from webrtc_events.gateways.network_requests import (
+    DeleteRegistration,
+    NetworkRequest,
+    PublishEvent,
+    PutRegistration,
+)
+from webrtc_events.gateways.publisher import Publisher
+from webrtc_events.gateways.service_client import Access, ServiceClient
+
+HOUR_MS = 3_600_000
+
+
+class Service:
+    """Issuer and service in one. `events` decides on batches, `registrations` on the rest."""
+
+    def __init__(self) -> None:
+        self.sink = RecordingSink(answer=self._answer)
+        self.tokens = 0
+        self.lifetime_s = 3600
+        self.events: Callable[[list[Any]], Answer] = accepted
+        self.registrations: Callable[[Received], Answer] = lambda request: Answer(
+            204 if request.method == "DELETE" else 200
+        )
+
+    def _answer(self, request: Received) -> Answer:
+        if request.path == "/.well-known/openid-configuration":
+            return answer(200, {"token_endpoint": self.sink.url_of("/token")})
+        if request.path == "/token":
+            self.tokens += 1
+            token = {"access_token": f"t{self.tokens}", "token_type": "Bearer", "expires_in": self.lifetime_s}
+            return answer(200, token)
+        if request.path == "/network/v0/events":
+            return self.events(request.json)
+        return self.registrations(request)
+
+    def calls(self) -> list[tuple[str, str]]:
+        return [
+            (request.method, request.path.removeprefix("/network/v0"))
+            for request in self.sink.requests
+            if request.path.startswith("/network/")
+        ]
+
+    def batches(self) -> list[list[str]]:
+        """The ids of each batch that came."""
+        return [
+            [event["id"] for event in request.json]
+            for request in self.sink.requests
+            if request.path.endswith("/events")
+        ]
+
+
+def answer(status: int, body: Any, *headers: tuple[str, str]) -> Answer:
+    return Answer(status, (("Content-Type", "application/json"), *headers), json.dumps(body).encode())
+
+
+def accepted(events: list[Any]) -> Answer:
+    return answer(202, {"results": [{"status": "accepted", "subscriptions": 0} for _ in events]})
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    service = Service()
+    with service.sink:
+        yield service
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "queue"
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+@pytest.fixture
+def journal(path: Path, clock: SteppedClock) -> Iterator[Journal]:
+    journal = Journal(path, clock)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def client(service: Service, clock: SteppedClock) -> Iterator[ServiceClient]:
+    access = Access(service.sink.url_of(""), None, "gateway", "secret")
+    client = ServiceClient(service.sink.url_of(""), access, clock, service.sink.ca_file)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def publisher(journal: Journal, client: ServiceClient, clock: SteppedClock) -> Publisher:
+    return Publisher(journal, client, clock, HOUR_MS, uniform=lambda: 1.0)
+
+
+def event(number: int, size: int = 0) -> PublishEvent:
+    return PublishEvent({"id": str(number), "type": "x", "data": {"filling": "x" * size}})
+
+
+def append(journal: Journal, *requests: NetworkRequest) -> None:
+    with journal.transaction() as transaction:
+        transaction.append(requests)
+
+
+def drain(publisher: Publisher, steps: int = 30) -> None:
+    for _ in range(steps):
+        if publisher.send_head() is None:
+            return
+    raise AssertionError("the queue does not become empty")
+
+
+def test_requests_are_sent_in_order_and_events_in_batches(
+    journal: Journal, publisher: Publisher, service: Service
+) -> None:
+    append(journal, PutRegistration("a b@c", {"owner": "x"}), event(1), event(2), DeleteRegistration("z"))
+    append(journal, event(3))
+    drain(publisher)
+    assert service.calls() == [
+        ("PUT", "/registrations/a%20b%40c"),
+        ("POST", "/events"),
+        ("DELETE", "/registrations/z"),
+        ("POST", "/events"),
+    ]
+    assert service.batches() == [["1", "2"], ["3"]]
+    assert service.tokens == 1
+    authorizations = {
+        request.header("Authorization")
+        for request in service.sink.requests
+        if request.path.startswith("/network")
+    }
+    assert authorizations == {"Bearer t1"}
+    assert publisher.figures.sent == 5
+
+
+def test_large_events_are_sent_in_several_batches(
+    journal: Journal, publisher: Publisher, service: Service
+) -> None:
+    append(journal, *[event(number, 200_000) for number in range(6)])
+    drain(publisher)
+    assert service.batches() == [["0", "1"], ["2", "3"], ["4", "5"]]
+
+
+def test_what_is_rejected_is_set_aside_and_stops_nothing(
+    journal: Journal, publisher: Publisher, service: Service, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bad_second(events: list[Any]) -> Answer:
+        results = [{"status": "accepted", "subscriptions": 0} for _ in events]
+        if len(results) > 1:
+            results[1] = {"status": "rejected", "subscriptions": 0, "message": "$.data: is bad"}
+        return answer(202, {"results": results})
+
+    service.events = bad_second
+    append(journal, event(1), event(2), event(3))
+    drain(publisher)
+    (rejected,) = view(path).last_rejected
+    assert (rejected.what, rejected.reason) == ("x id=2", "$.data: is bad")
+    assert "$.data: is bad" in caplog.text
+    assert publisher.figures.rejected == 1
+
+
+def test_a_registration_that_is_refused_is_set_aside(
+    journal: Journal, publisher: Publisher, service: Service, path: Path
+) -> None:
+    service.registrations = lambda _: answer(400, {"code": "INVALID_ARGUMENT", "message": "deviceId"})
+    append(journal, PutRegistration("a", {}), event(1))
+    drain(publisher)
+    (rejected,) = view(path).last_rejected
+    assert rejected.reason == "HTTP 400 INVALID_ARGUMENT: deviceId"
+    assert service.batches() == [["1"]]
+
+
+def test_a_registration_that_is_not_there_is_deleted(
+    journal: Journal, publisher: Publisher, service: Service, path: Path
+) -> None:
+    service.registrations = lambda _: answer(404, {})
+    append(journal, DeleteRegistration("a"))
+    drain(publisher)
+    assert view(path).rejected == 0
+
+
+@pytest.mark.parametrize("status", [301, 403, 404, 405, 429, 500, 502, 503])
+def test_any_other_answer_leaves_the_queue_as_it_is(
+    status: int, journal: Journal, publisher: Publisher, service: Service
+) -> None:
+    service.events = lambda _: answer(status, {"code": "X", "message": "y"})
+    append(journal, event(1))
+    waits = [publisher.send_head() for _ in range(3)]
+    assert waits == [0.5, 1.0, 2.0]
+    assert len(journal.head(10)) == 1
+    service.events = accepted
+    drain(publisher)
+    assert publisher.figures.failed_attempts == 3
+    assert publisher.figures.failing_since_s is None
+
+
+def test_retry_after_is_respected(journal: Journal, publisher: Publisher, service: Service) -> None:
+    service.events = lambda _: answer(503, {}, ("Retry-After", "120"))
+    append(journal, event(1))
+    assert publisher.send_head() == 120.0
+
+
+def test_waits_grow_to_half_a_minute(journal: Journal, publisher: Publisher, service: Service) -> None:
+    service.sink.hang_up()
+    service.events = lambda _: Answer(close=True, status=503)
+    append(journal, event(1))
+    waits = [publisher.send_head() for _ in range(9)]
+    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_a_service_that_is_not_there_is_waited_for(
+    journal: Journal, clock: SteppedClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    append(journal, event(1))
+    nobody = "https://localhost:1"
+    for ca_file, words in [(None, "no answer (ConnectionError)"), (tmp_path / "none", "no answer (OSError)")]:
+        client = ServiceClient(nobody, Access(None, f"{nobody}/token", "gateway"), clock, ca_file)
+        assert Publisher(journal, client, clock, HOUR_MS, uniform=lambda: 1.0).send_head() == 0.5
+        assert words in caplog.text
+        client.close()
+
+
+def test_a_batch_that_is_too_large_is_divided(
+    journal: Journal, publisher: Publisher, service: Service, path: Path
+) -> None:
+    def at_most_two(events: list[Any]) -> Answer:
+        too_many = len(events) > 2 or "7" in [event["id"] for event in events]
+        return answer(413, {"code": "CONTENT_TOO_LARGE", "message": "no"}) if too_many else accepted(events)
+
+    service.events = at_most_two
+    append(journal, *[event(number) for number in range(10)])
+    drain(publisher)
+    assert [one.what for one in view(path).last_rejected] == ["x id=7"]
+
+
+def test_an_expired_token_is_replaced(journal: Journal, publisher: Publisher, service: Service) -> None:
+    refused: list[str] = []
+
+    def once(events: list[Any]) -> Answer:
+        if not refused:
+            refused.append("t1")
+            return answer(401, {})
+        return accepted(events)
+
+    service.events = once
+    append(journal, event(1))
+    drain(publisher)
+    assert service.tokens == 2
+
+
+def test_a_token_that_is_about_to_expire_is_not_used(
+    journal: Journal, publisher: Publisher, service: Service, clock: SteppedClock
+) -> None:
+    service.lifetime_s = 10
+    for elapsed in (0.0, 4.0, 5.0):
+        clock.elapsed = elapsed
+        append(journal, event(1))
+        drain(publisher)
+    assert service.tokens == 2
+
+
+def test_what_waited_for_too_long_is_set_aside(
+    journal: Journal, publisher: Publisher, service: Service, clock: SteppedClock, path: Path
+) -> None:
+    append(journal, event(1))
+    clock.elapsed = 3601.0
+    append(journal, event(2))
+    drain(publisher)
+    assert service.batches() == [["2"]]
+    assert view(path).last_rejected[0].reason == "waited for more than 1 h"
+
+
+def test_a_registration_that_was_renewed_meanwhile_is_put_as_it_is_now(
+    journal: Journal, publisher: Publisher, service: Service
+) -> None:
+    append(
+        journal, PutRegistration("a", {"expiresAt": "1"}), event(1), PutRegistration("a", {"expiresAt": "2"})
+    )
+    append(journal, DeleteRegistration("a"), PutRegistration("a", {"expiresAt": "3"}))
+    drain(publisher)
+    put = [request.json["expiresAt"] for request in service.sink.requests if request.method == "PUT"]
+    assert put == ["2", "2", "3"]
+
+
+def test_a_service_that_is_something_else_is_said(
+    journal: Journal, publisher: Publisher, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.events = lambda _: answer(202, {"ok": True})
+    append(journal, event(1))
+    assert publisher.send_head() == 0.5
+    assert "is --service the service?" in caplog.text
+
+
+def test_no_certificate_is_taken_on_trust(
+    journal: Journal, service: Service, clock: SteppedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    access = Access(None, service.sink.url_of("/token"), "gateway")
+    publisher = Publisher(journal, ServiceClient(service.sink.url_of(""), access, clock), clock, HOUR_MS)
+    append(journal, event(1))
+    publisher.send_head()
+    assert "the certificate is not trusted" in caplog.text
+    assert service.sink.requests == []
+
+
+def test_the_thread_sends_what_is_appended_and_stops(path: Path, service: Service) -> None:
+    clock = SystemClock()
+    journal = Journal(path, clock)
+    access = Access(None, service.sink.url_of("/token"), "gateway")
+    client = ServiceClient(service.sink.url_of(""), access, clock, service.sink.ca_file)
+    publisher = Publisher(journal, client, clock, HOUR_MS)
+    publisher.start()
+    for number in range(5):
+        append(journal, event(number))
+    eventually(lambda: publisher.figures.sent == 5)
+    assert publisher.is_alive()
+    publisher.stop()
+    assert not publisher.is_alive()
+    assert [number for batch in service.batches() for number in batch] == list("01234")
+    journal.close()

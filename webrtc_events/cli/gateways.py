@@ -1,0 +1,328 @@
+"""`webrtc-events gateway`: adapters beside WebRTC gateways, and what waits in their queues."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from webrtc_events.cli.error_handling import handle_cli_errors
+from webrtc_events.cli.extras import needs_extra
+
+if TYPE_CHECKING:
+    from webrtc_events.core.setting_values import HostPort
+    from webrtc_events.gateways.adapter import AdapterOptions
+    from webrtc_events.gateways.journal_view import JournalView
+    from webrtc_events.gateways.ownership import Ownership
+
+__all__ = ["adapter_options", "gateway", "gateway_options", "ownership_of", "ownership_options"]
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_MIB: Final = 1 << 20
+
+
+@click.group()
+def gateway() -> None:
+    """Adapters: what a WebRTC gateway does becomes events of the service.
+
+    An adapter is a process beside the gateway. It keeps what the gateway says in a queue on disk before it
+    answers, and publishes it to the service, in order. While the service is away, the queue waits. An adapter
+    that is killed loses nothing and doubles nothing: start it again with the same --queue.
+
+    \b
+    Examples:
+      webrtc-events gateway janus --help
+      webrtc-events gateway status --queue /var/lib/webrtc-events/janus.queue
+    """
+
+
+_QUEUE_OPTION = click.option(
+    "--queue", type=_FILE, required=True, envvar="GATEWAY_QUEUE", show_envvar=True,
+    help="The file of the queue, on a local disk. It is made if it is not there.",
+)  # fmt: skip
+
+_ADAPTER_OPTIONS: Final = (
+    _QUEUE_OPTION,
+    click.option("--service", required=True, envvar="GATEWAY_SERVICE", show_envvar=True, metavar="URL",
+                 help="The API root of the service; /network/v0 follows it."),
+    click.option("--issuer", envvar="GATEWAY_ISSUER", show_envvar=True, metavar="URL",
+                 help="The issuer of access tokens; its discovery document names the token endpoint."),
+    click.option("--token-url", envvar="GATEWAY_TOKEN_URL", show_envvar=True, metavar="URL",
+                 help="The token endpoint, in place of --issuer."),
+    click.option("--client-id", default="gateway", envvar="GATEWAY_CLIENT_ID", show_envvar=True,
+                 help="The adapter's client id at the issuer. It needs the scope webrtc-events:network."),
+    click.option("--client-secret-file", type=_FILE, envvar="GATEWAY_CLIENT_SECRET_FILE", show_envvar=True,
+                 help="A file with the client's secret.  [default: no secret]"),
+    click.option("--ca-file", type=_FILE, envvar="GATEWAY_CA_FILE", show_envvar=True,
+                 help="CAs of the service and of the issuer, in PEM.  [default: the usual ones]"),
+    click.option("--queue-mib", type=click.IntRange(min=1), default=1024, envvar="GATEWAY_QUEUE_MIB",
+                 show_envvar=True, help="How much may wait; above it, the gateway is refused (MiB)."),
+    click.option("--queue-hours", type=click.FloatRange(min=0.1), default=24.0, envvar="GATEWAY_QUEUE_HOURS",
+                 show_envvar=True, help="What has waited for longer is set aside as rejected (h)."),
+)  # fmt: skip
+
+
+def gateway_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that all adapters have; `adapter_options` reads them."""
+    for option in reversed(_ADAPTER_OPTIONS):
+        command = option(command)
+    return command
+
+
+def adapter_options(given: dict[str, Any]) -> "AdapterOptions":
+    """Of the options of `gateway_options`, which it takes out of `given`.
+
+    Raises:
+        click.UsageError: they do not fit together, or a file cannot be read.
+    """
+    from webrtc_events.gateways.adapter import AdapterOptions
+    from webrtc_events.gateways.journal import JournalLimits
+    from webrtc_events.gateways.service_client import Access
+
+    issuer, token_url = given.pop("issuer"), given.pop("token_url")
+    secret_file = given.pop("client_secret_file")
+    if (issuer is None) == (token_url is None):
+        raise click.UsageError("name one of --issuer and --token-url: where access tokens come from")
+    for option, url in (("--service", given["service"]), ("--issuer", issuer), ("--token-url", token_url)):
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise click.BadParameter("must start with http:// or https://", param_hint=option)
+    if given["ca_file"] is not None and not given["ca_file"].is_file():
+        raise click.BadParameter(f"{given['ca_file']}: there is no such file", param_hint="--ca-file")
+    return AdapterOptions(
+        queue=given.pop("queue"),
+        service=given.pop("service"),
+        access=Access(
+            issuer, token_url, given.pop("client_id"), _secret("--client-secret-file", secret_file)
+        ),
+        ca_file=given.pop("ca_file"),
+        max_age_h=given.pop("queue_hours"),
+        limits=JournalLimits(max_bytes=given.pop("queue_mib") * _MIB),
+    )
+
+
+_OWNERSHIP_OPTIONS: Final = (
+    click.option("--registrations", type=_FILE, envvar="GATEWAY_REGISTRATIONS", show_envvar=True,
+                 help="A TOML file of rules: to which client a registration belongs."),
+    click.option("--owner", envvar="GATEWAY_OWNER", show_envvar=True, metavar="CLIENT",
+                 help="In place of --registrations: all belong to this client."),
+    click.option("--grace", type=click.IntRange(min=0), default=60, envvar="GATEWAY_GRACE", show_envvar=True,
+                 help="How long after the registrar's own time a registration ends (s)."),
+    click.option("--domain", default="sip.invalid", envvar="GATEWAY_DOMAIN", show_envvar=True,
+                 help="Stands in addresses for hosts that the contract does not take, such as 10.0.0.1."),
+)  # fmt: skip
+
+
+def ownership_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of adapters whose gateway has SIP registrations; `ownership_of` reads them."""
+    for option in reversed(_OWNERSHIP_OPTIONS):
+        command = option(command)
+    return command
+
+
+def ownership_of(given: dict[str, Any]) -> "tuple[Ownership, int, str]":
+    """The rules, the grace (s) and the domain; it takes them out of `given`.
+
+    Raises:
+        click.UsageError: they do not fit together, or the file is not right.
+    """
+    from webrtc_events.gateways.ownership import Ownership, OwnershipError
+    from webrtc_events.gateways.sip_addresses import is_domain
+
+    file, owner = given.pop("registrations"), given.pop("owner")
+    domain: str = given.pop("domain")
+    if (file is None) == (owner is None):
+        raise click.UsageError("name one of --registrations and --owner: whose the registrations are")
+    if not is_domain(domain):
+        raise click.BadParameter("must be a name such as sip.example.com", param_hint="--domain")
+    try:
+        return Ownership.read(file) if file else Ownership.of_one(owner), given.pop("grace"), domain
+    except OwnershipError as error:
+        raise click.BadParameter(str(error), param_hint="--registrations") from None
+
+
+def _secret(option: str, file: Path | None) -> str | None:
+    from webrtc_events.core.setting_files import read_secret
+
+    try:
+        return None if file is None else read_secret(file)
+    except ValueError as error:
+        raise click.BadParameter(f"{file}: {error}", param_hint=option) from None
+
+
+def _address(text: str) -> "HostPort":
+    from webrtc_events.core.setting_values import host_port
+
+    try:
+        return host_port(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--listen") from None
+
+
+def _start(process: str) -> None:
+    """The log, as the settings WEBRTC_EVENTS_LOG_* want it, and what keeps people out of it."""
+    import os
+
+    from webrtc_events.core.log_masking import Masking, mask_logs
+    from webrtc_events.core.log_start import start_log
+    from webrtc_events.core.process import refuse_core_dumps
+
+    start_log(os.environ, process)
+    refuse_core_dumps()
+    # A pseudonym is the same until the adapter's end.
+    mask_logs(Masking(os.urandom(32), show=False))
+
+
+def _notify_service_manager(state: str) -> None:
+    """Tells a service manager that waits for the adapter."""
+    import logging
+
+    from gunicorn.systemd import sd_notify
+
+    sd_notify(state, logging.getLogger("webrtc_events"))
+
+
+@gateway.command()
+@gateway_options
+@ownership_options
+@click.option(
+    "--listen",
+    default="127.0.0.1:8090",
+    envvar="GATEWAY_LISTEN",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="Where Janus posts its events.",
+)
+@click.option(
+    "--user",
+    default="janus",
+    envvar="GATEWAY_USER",
+    show_envvar=True,
+    help="The name that Janus posts with: backend_user.",
+)
+@click.option(
+    "--password-file",
+    type=_FILE,
+    envvar="GATEWAY_PASSWORD_FILE",
+    show_envvar=True,
+    help="A file with the password that Janus posts with: backend_pwd.  [default: anybody may post]",
+)
+@click.option(
+    "--source",
+    envvar="GATEWAY_SOURCE",
+    show_envvar=True,
+    metavar="URI",
+    help="`source` of the events.  [default: /janus/ and the server_name of the Janus]",
+)
+@click.option(
+    "--publish",
+    type=click.Choice(["all", "calls", "registrations"]),
+    default="all",
+    envvar="GATEWAY_PUBLISH",
+    show_envvar=True,
+    help="What is published: where another adapter is at the registrar, one of both says it.",
+)
+@needs_extra("gateways")
+@handle_cli_errors
+def janus(
+    listen: str, user: str, password_file: Path | None, source: str | None, publish: str, **given: Any
+) -> None:
+    """Publish what a Janus does: calls and registrations of its SIP plugin.
+
+    Janus posts its events to the adapter, by its sampleevh. The adapter keeps them in its queue before it
+    answers. Whose a registration is, the rules of --registrations say: docs/gateways.md has them.
+
+    \b
+    In janus.jcfg, with a name for each Janus:
+      general: { server_name = "janus-1" }
+      events:  { broadcast = true }
+    In janus.eventhandler.sampleevh.jcfg:
+      general: {
+        enabled = true
+        events = "sessions,handles,plugins,core"
+        grouping = true
+        json = "compact"
+        backend = "http://127.0.0.1:8090/"
+        backend_user = "janus"
+        backend_pwd = "..."              # what --password-file holds
+        max_retransmissions = 12         # then it waits for an adapter for 6 minutes
+        retransmissions_backoff = 100
+      }
+    \b
+    Beside a `webrtc-events serve`, all registrations being of the client `softphone`:
+      webrtc-events gateway janus --queue /tmp/janus.queue --owner softphone \\
+        --service http://localhost:9091 --issuer http://localhost:9091/issuer
+    In production:
+      webrtc-events gateway janus --queue /var/lib/webrtc-events/janus.queue \\
+        --registrations /etc/webrtc-events/registrations.toml --password-file /etc/webrtc-events/janus \\
+        --service https://events.example.com --issuer https://login.example.com \\
+        --client-id gateway-1 --client-secret-file /etc/webrtc-events/gateway-1
+    """
+    from webrtc_events.core.clock import SystemClock
+    from webrtc_events.gateways.adapter import run_adapter
+    from webrtc_events.gateways.janus.listener import ListenerOptions
+    from webrtc_events.gateways.janus.receiver import Published, janus_receiver
+
+    _start("gateway-janus")
+    ownership, grace_s, domain = ownership_of(given)
+    listener = ListenerOptions(_address(listen), user, _secret("--password-file", password_file))
+    clock = SystemClock()
+    make = janus_receiver(listener, ownership, grace_s, domain, source, Published(publish), clock)
+    run_adapter(adapter_options(given), make, clock, _notify_service_manager)
+
+
+@gateway.command()
+@click.option(
+    "--queue",
+    type=_FILE,
+    required=True,
+    envvar="GATEWAY_QUEUE",
+    show_envvar=True,
+    help="The --queue of an adapter.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+@handle_cli_errors
+def status(queue: Path, as_json: bool) -> None:
+    """Show what waits in a queue, and what the service did not take. The adapter may run.
+
+    \b
+    Examples:
+      webrtc-events gateway status --queue /var/lib/webrtc-events/janus.queue
+      webrtc-events gateway status --queue /var/lib/webrtc-events/janus.queue --json | jq .oldestS
+    """
+    from webrtc_events.core.clock import SystemClock
+    from webrtc_events.gateways.journal_view import view
+
+    if not queue.exists():
+        raise click.ClickException(f"{queue}: there is no such file; is it the --queue of the adapter?")
+    try:
+        found = view(queue)
+    except (sqlite3.Error, ValueError) as error:
+        raise click.ClickException(f"{queue}: {error}; is it a queue of an adapter?") from error
+    now_ms = round(SystemClock().now() * 1000)
+    oldest_s = None if found.oldest_ms is None else max(0, now_ms - found.oldest_ms) // 1000
+    if as_json:
+        import json
+
+        shown = {
+            "waiting": found.entries,
+            "bytes": found.bytes,
+            "oldestS": oldest_s,
+            "rejected": found.rejected,
+        }
+        click.echo(json.dumps(shown))
+    else:
+        _print_status(found, oldest_s)
+
+
+def _print_status(found: "JournalView", oldest_s: int | None) -> None:
+    from webrtc_events.core.clock import format_time
+
+    click.echo(f"{'waiting':<10}{found.entries} requests, {found.bytes} bytes")
+    if found.oldest_ms is not None:
+        click.echo(f"{'oldest':<10}{format_time(found.oldest_ms)}, {oldest_s} s ago")
+    click.echo(f"{'rejected':<10}{found.rejected}")
+    for one in found.last_rejected:
+        click.echo(f"  {format_time(one.rejected_ms)}  {one.what}: {one.reason}")
+    if found.rejected:
+        click.echo("What was rejected is not sent again. The service's contract says what it takes.")

@@ -1,0 +1,1 @@
+"""The adapter beside Janus: what its event handler posts becomes network events."""

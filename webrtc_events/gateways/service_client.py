@@ -1,0 +1,208 @@
+"""The service as an adapter sees it: its requests over HTTP, with an access token; answers as values."""
+
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import requests
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.requests_client import OAuth2Session
+
+from webrtc_events.core.clock import Clock
+from webrtc_events.core.retry_after import retry_after_ms
+from webrtc_events.gateways.network_requests import DeleteRegistration, PublishEvent, PutRegistration
+
+__all__ = ["Access", "Answer", "Answered", "ServiceClient", "TooLarge", "Unanswered"]
+
+_SCOPE: Final = "webrtc-events:network"
+_CONNECT_S: Final = 5.0
+_READ_S: Final = 30.0
+_TOKEN_LEEWAY_S: Final = 30.0
+# Where the issuer does not say; an answer of 401 ends a token in any case.
+_TOKEN_LIFETIME_S: Final = 600.0
+_MAX_REASON: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How an access token is had: client credentials (RFC 6749, 4.4) at `token_url`, or as `issuer` says.
+
+    Without a `client_secret` the client only names itself, which the issuer of `serve` is content with.
+    """
+
+    issuer: str | None
+    token_url: str | None
+    client_id: str
+    client_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The service has decided on each request: None, or why it will not take it."""
+
+    refusals: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """Fewer requests at once may do."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Nothing is decided: the same is to be sent again, `wait_ms` from now at the earliest."""
+
+    reason: str
+    wait_ms: int = 0
+
+
+Answer = Answered | TooLarge | Unanswered
+
+
+class ServiceClient:
+    """`service_url` is the API root: `/network/v0` follows it. For one thread at a time."""
+
+    def __init__(self, service_url: str, access: Access, clock: Clock, ca_file: Path | None = None) -> None:
+        self._network = f"{service_url.rstrip('/')}/network/v0"
+        self._access = access
+        self._clock = clock
+        method = "none" if access.client_secret is None else "client_secret_basic"
+        self._session = OAuth2Session(
+            access.client_id,
+            access.client_secret,
+            scope=_SCOPE,
+            token_endpoint_auth_method=method,
+            leeway=0,
+        )
+        self._renew_at_s = 0.0
+        # A proxy or .netrc of the environment is not meant for what the command line names.
+        self._session.trust_env = False
+        if ca_file is not None:
+            self._session.verify = str(ca_file)
+        self._token_url = access.token_url
+
+    def close(self) -> None:
+        self._session.close()
+
+    def publish(self, events: Sequence[PublishEvent]) -> Answer:
+        """Some events as one batch, in order."""
+        headers = {"Content-Type": "application/cloudevents-batch+json"}
+        body = [request.event for request in events]
+        answer = self._send("POST", f"{self._network}/events", json=body, headers=headers)
+        if isinstance(answer, Unanswered):
+            return answer
+        if answer.status_code == 202:
+            return _results(answer, len(events))
+        if answer.status_code in (400, 413):
+            reason = _reason(answer)
+            return TooLarge(reason) if len(events) > 1 else Answered((reason,))
+        return self._again(answer)
+
+    def put(self, request: PutRegistration) -> Answer:
+        answer = self._send("PUT", self._registration(request.registration_id), json=request.body)
+        return self._decided(answer, {200, 201})
+
+    def delete(self, request: DeleteRegistration) -> Answer:
+        answer = self._send("DELETE", self._registration(request.registration_id))
+        return self._decided(answer, {204, 404})
+
+    def _registration(self, registration_id: str) -> str:
+        return f"{self._network}/registrations/{quote(registration_id, safe='')}"
+
+    def _decided(self, answer: "requests.Response | Unanswered", done: set[int]) -> Answer:
+        if isinstance(answer, Unanswered):
+            return answer
+        if answer.status_code in done:
+            return Answered((None,))
+        if answer.status_code in (400, 413):
+            return Answered((_reason(answer),))
+        return self._again(answer)
+
+    def _again(self, answer: requests.Response) -> Unanswered:
+        """What is wrong may be over, or be mended: nothing is given up for it."""
+        wait_ms = retry_after_ms(answer.headers.get("Retry-After"), self._clock.now())
+        return Unanswered(_reason(answer), wait_ms)
+
+    def _send(self, method: str, url: str, **options: Any) -> "requests.Response | Unanswered":
+        try:
+            answer = self._request(method, url, options)
+            if answer.status_code == 401:
+                # It may have been revoked, or the issuer's keys are new.
+                self._session.token = None
+                answer = self._request(method, url, options)
+        except requests.exceptions.SSLError as error:
+            return Unanswered(f"{method} {url}: the certificate is not trusted ({_root(error)})")
+        except OSError as error:
+            # Those of requests are among them.
+            return Unanswered(f"{method} {url}: no answer ({type(error).__name__})")
+        except (AuthlibBaseError, _NoToken, ValueError) as error:
+            return Unanswered(f"no access token: {str(error)[:_MAX_REASON]}")
+        return answer
+
+    def _request(self, method: str, url: str, options: Mapping[str, Any]) -> requests.Response:
+        if not self._session.token or self._clock.monotonic() >= self._renew_at_s:
+            self._fetch_token()
+        found: requests.Response = self._session.request(
+            method, url, timeout=(_CONNECT_S, _READ_S), allow_redirects=False, **options
+        )
+        return found
+
+    def _fetch_token(self) -> None:
+        self._session.token = None
+        token = self._session.fetch_token(
+            self._find_token_url(), grant_type="client_credentials", timeout=(_CONNECT_S, _READ_S)
+        )
+        lifetime_s = float(token.get("expires_in") or _TOKEN_LIFETIME_S)
+        # A token of a few seconds is used for half of them.
+        self._renew_at_s = self._clock.monotonic() + max(lifetime_s / 2, lifetime_s - _TOKEN_LEEWAY_S)
+
+    def _find_token_url(self) -> str:
+        if self._token_url is None:
+            # Source: OpenID Connect Discovery 1.0, section 4.
+            url = f"{(self._access.issuer or '').rstrip('/')}/.well-known/openid-configuration"
+            answer = self._session.request("GET", url, withhold_token=True, timeout=(_CONNECT_S, _READ_S))
+            found = answer.json().get("token_endpoint") if answer.status_code == 200 else None
+            if not isinstance(found, str):
+                raise _NoToken(f"{url} names no token_endpoint (HTTP {answer.status_code})")
+            self._token_url = found
+        return self._token_url
+
+
+class _NoToken(Exception):
+    """The issuer's documents are not what they should be."""
+
+
+def _results(answer: requests.Response, count: int) -> Answer:
+    try:
+        results = answer.json()["results"]
+        refusals = tuple(
+            str(result.get("message") or "rejected")[:_MAX_REASON] if result["status"] == "rejected" else None
+            for result in results
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Unanswered("the answer to POST /events has no results: is --service the service?")
+    if len(refusals) != count:
+        return Unanswered(f"{len(refusals)} results for {count} events: is --service the service?")
+    return Answered(refusals)
+
+
+def _reason(answer: requests.Response) -> str:
+    """The status, with the message of an ErrorInfo."""
+    try:
+        info = answer.json()
+        words = f"{info['code']}: {info['message']}"
+    except (ValueError, KeyError, TypeError):
+        words = answer.text[:_MAX_REASON]
+    return f"HTTP {answer.status_code} {words}"[:_MAX_REASON].strip()
+
+
+def _root(error: BaseException) -> str:
+    found: BaseException = error
+    while found.__cause__ or found.__context__:
+        found = found.__cause__ or found.__context__ or found
+    return str(found)[:_MAX_REASON] if isinstance(found, ssl.SSLError) else type(found).__name__

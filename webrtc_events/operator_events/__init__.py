@@ -1,0 +1,1 @@
+"""What is reported to operators: conditions with a beginning and an end, as CloudEvents to their sink."""
