@@ -276,12 +276,15 @@ def test_a_stop_sends_what_is_left_and_waits_for_no_collector(traced: MakeTraced
 
 
 def test_each_process_of_a_worker_sends_its_spans(traced: MakeTraced) -> None:
-    running = traced({"MAX_REGISTRATION_SUBSCRIPTIONS": "0"}, workers=2)
-    for _ in range(60):
-        assert running.service.subscribe().status_code == 201
-    for number in range(20):
-        assert running.service.publish(number).status_code == 202
-    running.sink.wait_for(1200, 60)
-    posts = running.collector.wait_for(1200, "POST", 60)
+    running = traced(workers=2)
+    registrations = [f"r{number}" for number in range(40)]
+    for registration in registrations:
+        config = {"subscriptionDetail": {"registrationId": registration}}
+        assert running.service.subscribe(config=config).status_code == 201
+    for turn in range(10):
+        events = [event() | {"id": f"{turn} {name}", "subject": name} for name in registrations]
+        assert running.publish(*events).status_code == 202
+    # Each has partitions at home with it.
+    posts = running.collector.wait_for(400, "POST", 90)
     assert len({post.resource["service.instance.id"] for post in posts}) == 2
     assert {post["http.response.status_code"] for post in posts} == {204}

@@ -77,3 +77,16 @@ def test_without_the_extra_a_process_says_what_to_install(
     assert done.returncode in (2, 3), done.stderr
     assert "pip install 'webrtc-events[otel]', or set OTEL_TRACES_EXPORTER=none" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_doctor_finds_it_before_a_process_does(
+    environ: dict[str, str], valkey: Valkey, tmp_path: Path
+) -> None:
+    look = (
+        "import os; from webrtc_events.core.clock import SystemClock; "
+        "from webrtc_events.cli.doctor.setting_checks import UsableSettings; "
+        "print(*UsableSettings(os.environ, SystemClock()).findings(), sep='\\n')"
+    )
+    asked = environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+    assert "pip install" not in run(look, asked, tmp_path).stdout
+    assert "pip install 'webrtc-events[otel]'" in run(HIDDEN + look, asked, tmp_path).stdout

@@ -168,20 +168,6 @@ def test_certificates_that_sinks_are_shown_are_read_as_a_worker_reads_them(
     assert "Valkey" in texts(found["store"], "ok")
 
 
-def test_traces_that_nothing_installed_can_record_are_found(
-    healthy: dict[str, str], doctor: Any, tmp_path: Path
-) -> None:
-    environ = healthy | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
-    _, found = doctor(environ)
-    assert texts(found["settings"], "error") == ""
-    # In front of what is installed: an OpenTelemetry with nothing in it.
-    (tmp_path / "opentelemetry").mkdir()
-    (tmp_path / "opentelemetry" / "__init__.py").touch()
-    status, found = doctor(environ | {"PYTHONPATH": str(tmp_path)})
-    assert status == 2
-    assert "pip install 'webrtc-events[otel]'" in texts(found["settings"], "error")
-
-
 def test_the_issuer_is_asked_through_the_egress_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(_: Received) -> Answer:
         url = f"https://id.example:{server.port}"
