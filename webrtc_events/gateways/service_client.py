@@ -112,7 +112,7 @@ class ServiceClient:
         return self._decided(answer, {204, 404})
 
     def _registration(self, registration_id: str) -> str:
-        return f"{self._network}/registrations/{quote(registration_id, safe='')}"
+        return f"{self._network}/registrations/{quote(registration_id, safe='', errors='replace')}"
 
     def _decided(self, answer: "requests.Response | Unanswered", done: set[int]) -> Answer:
         if isinstance(answer, Unanswered):
