@@ -1,13 +1,12 @@
 """Settings as they are shown: what each is, where it stands, and no secret."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import Field, dataclass, fields
+from typing import Any, Final
 
 from webrtc_events.core.setting_fields import variable_of
 from webrtc_events.core.setting_sources import SettingText, SettingTexts
 from webrtc_events.core.settings import Settings, parsed, whole_texts
-from webrtc_events.core.trace_settings import TraceSettings
 from webrtc_events.core.url_credentials import without_credentials
 
 __all__ = ["ShownSetting", "shown_settings"]
@@ -28,11 +27,9 @@ class ShownSetting:
 
 
 def shown_settings(given: SettingTexts) -> Iterator[ShownSetting]:
-    """Every setting, in the order of the code; those of traces come last."""
+    """Every setting, in the order of the code; those of the parts of `Settings` come last."""
     texts = whole_texts(given)
-    first = len(fields(TraceSettings))
-    every = fields(Settings)
-    for setting in (*every[first:], *every[:first]):
+    for setting in sorted(fields(Settings), key=_part):
         name = variable_of(setting.name)
         text = texts.get(setting.name)
         if text is None:
@@ -52,3 +49,9 @@ def _value(text: SettingText, *, is_secret: bool) -> str:
     if is_secret:
         return _SET if text.text else _NOT_SET
     return without_credentials(text.text, _SHOWN_IN_QUERY)
+
+
+def _part(setting: "Field[Any]") -> int:
+    """Which part of `Settings` declares it: 0 is `Settings` itself."""
+    parts = Settings.__mro__
+    return next(number for number, part in enumerate(parts) if setting.name in part.__annotations__)
