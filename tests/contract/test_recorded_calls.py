@@ -14,6 +14,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from tests.gateways.record import RUNS
+
 ROOT = Path(__file__).parents[2]
 CALLS = ROOT / "tests" / "data" / "calls"
 FILES = sorted(CALLS.glob("*.ndjson"))
@@ -25,6 +27,7 @@ NAMES = {
     "no-answer",
     "offerless-invite",
     "registration-expired",
+    *(f"kamailio-{name}" for name in RUNS),
 }
 TYPE_PREFIX = "org.camaraproject.webrtc-events.v0."
 INVITATION, STATUS, ENDS = (

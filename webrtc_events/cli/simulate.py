@@ -50,8 +50,10 @@ _OPTIONS = {
 @click.option(
     "--call",
     default="composed",
-    help="`composed`, or the name of a recorded call: answered, cancelled, declined, hold-resume, no-answer, "
-    "offerless-invite, registration-expired.",
+    help="`composed`, or the name of a recorded call: answered, cancelled, declined, hold-resume, "
+    "kamailio-answered, kamailio-busy, kamailio-cancelled, kamailio-declined, kamailio-early-media, "
+    "kamailio-hold-resume, kamailio-hung-up-by-receiver, kamailio-no-answer, "
+    "kamailio-registration-expired, no-answer, offerless-invite, registration-expired.",
 )
 @click.option("--calls", default="1", metavar="N", help="How many calls, 1 to 10,000.")
 @click.option("--rate", default="1", metavar="NUMBER", help="Calls started a second, 0.01 to 500.")
