@@ -10,7 +10,8 @@ from tests.gateways.recorded import new_intake
 from webrtc_events.contract.documents import load_network
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.gateways.journal import Journal
-from webrtc_events.gateways.kamailio.calls import session_id_of
+from webrtc_events.gateways.kamailio.calls import Calls, session_id_of
+from webrtc_events.gateways.ownership import Ownership
 
 VALIDATOR = load_network().validator("NetworkEvent")
 Play = Callable[..., list[dict[str, Any]]]
@@ -135,3 +136,13 @@ def test_a_call_id_that_is_no_session_id_becomes_its_hash(call_id: str) -> None:
 )
 def test_what_is_no_record_is_left_out(data: bytes, play: Play) -> None:
     assert statuses(play(data, invite(contact(1)), data, reply(180))) == ["Initial", "Ringing"]
+
+
+def test_a_call_that_has_ended_is_forgotten_and_one_that_goes_on_is_not(play: Play, journal: Journal) -> None:
+    play(invite(contact(1)), message("request", "BYE"), invite(contact(1), call_id="call-2"))
+    intake = new_intake(journal, SystemClock())
+    assert [call.call_id for call in intake.open_calls()] == ["call-2"]
+    with journal.transaction() as transaction:
+        Calls(Ownership.of_one("softphone"), "example.com").forget(transaction, 0)
+        assert transaction.items("ended-call") == []
+    assert [call.call_id for call in intake.open_calls()] == ["call-2"]

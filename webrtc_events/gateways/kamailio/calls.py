@@ -37,7 +37,10 @@ __all__ = ["Call", "Calls", "session_id_of"]
 
 log = logging.getLogger(__name__)
 
-_KIND: Final = "call"
+# Apart, so that what is asked each minute does not grow with the calls of the last hour.
+_OPEN: Final = "call"
+_ENDED: Final = "ended-call"
+_FORGOTTEN_AT_ONCE: Final = 1000
 _CALLER: Final = "caller"
 _MAX_SESSION_ID: Final = 512
 _ELSEWHERE: Final = "Answered elsewhere"
@@ -97,14 +100,13 @@ class Calls:
 
     def open_calls(self, transaction: Transaction) -> list[Call]:
         """Those that have not ended, as far as is known."""
-        calls = (msgspec.json.decode(value, type=Call) for _, value in transaction.items(_KIND))
-        return [call for call in calls if not call.is_over]
+        return [msgspec.json.decode(value, type=Call) for _, value in transaction.items(_OPEN)]
 
     def forget(self, transaction: Transaction, after_ms: int) -> None:
         """Calls that ended so long ago."""
-        for key, value in transaction.untouched(_KIND, after_ms):
-            if msgspec.json.decode(value, type=Call).is_over:
-                transaction.remove(_KIND, key)
+        while found := transaction.untouched(_ENDED, after_ms, _FORGOTTEN_AT_ONCE):
+            for key, _ in found:
+                transaction.remove(_ENDED, key)
 
     def _invited(
         self, transaction: Transaction, before: Call | None, message: Message, mark: Mark
@@ -234,12 +236,15 @@ def _advanced(
         session = made.session
         requests += [PublishEvent(event) for event in made.events]
     call = msgspec.structs.replace(call, session=session)
-    transaction.put(_KIND, session.id, msgspec.json.encode(call))
+    now, before = (_ENDED, _OPEN) if call.is_over else (_OPEN, _ENDED)
+    transaction.put(now, session.id, msgspec.json.encode(call))
+    transaction.remove(before, session.id)
     return requests
 
 
 def _read(transaction: Transaction, call_id: str) -> Call | None:
-    found = transaction.get(_KIND, session_id_of(call_id))
+    key = session_id_of(call_id)
+    found = transaction.get(_OPEN, key) or transaction.get(_ENDED, key)
     return None if found is None else msgspec.json.decode(found, type=Call)
 
 
