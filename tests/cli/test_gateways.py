@@ -1,5 +1,6 @@
 """`webrtc-events gateway` as an operator runs it."""
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,9 @@ def test_status_shows_what_waits_and_what_was_rejected(queue: Path) -> None:
     assert lines[1].startswith("oldest    2027-01-15T08:00:00.000Z, ")
     assert lines[2] == "rejected  1"
     assert lines[3].endswith("session-status Busy id=0: $.data: is not right")
+    shown = json.loads(run("gateway", "status", "--queue", str(queue), "--json").stdout)
+    assert (shown["waiting"], shown["rejected"]) == (2, 1)
+    assert shown["bytes"] > 0
 
 
 def test_status_of_what_is_no_queue_is_an_error(queue: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webrtc_events.contract.documents import load_network
-from webrtc_events.gateways.ownership import Endpoint, Ownership, OwnershipError
+from webrtc_events.gateways.ownership import Endpoint, Ownership, OwnershipError, OwnershipRule
 
 CONTRACT = load_network()
 
@@ -45,6 +45,15 @@ def test_an_identity_that_no_rule_names_is_nobodys(tmp_path: Path) -> None:
     ownership = rules(tmp_path, '[[registration]]\nidentity = "sip:*@a.example"\nowner = "x"\n')
     assert ownership.of(Endpoint("sip:bob@b.example")) is None
     assert ownership.of(Endpoint("no address")) is None
+
+
+@pytest.mark.parametrize("user", [".", "..", "a/b", "../x"])
+def test_an_id_is_a_name_in_a_path(user: str) -> None:
+    ownership = Ownership((OwnershipRule(identity="*", owner="x", id="{user}"),))
+    owned = ownership.of(Endpoint(f"sip:{user}@example.com"))
+    assert owned is not None
+    assert owned.registration_id not in (".", "..")
+    assert "/" not in owned.registration_id
 
 
 def test_a_device_keeps_its_uuid() -> None:

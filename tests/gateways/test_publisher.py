@@ -32,6 +32,7 @@ class Service:
         self.sink = RecordingSink(answer=self._answer)
         self.tokens = 0
         self.lifetime_s = 3600
+        self.token_answer: Answer | None = None
         self.events: Callable[[list[Any]], Answer] = accepted
         self.registrations: Callable[[Received], Answer] = lambda request: Answer(
             204 if request.method == "DELETE" else 200
@@ -40,6 +41,8 @@ class Service:
     def _answer(self, request: Received) -> Answer:
         if request.path == "/.well-known/openid-configuration":
             return answer(200, {"token_endpoint": self.sink.url_of("/token")})
+        if request.path == "/token" and self.token_answer is not None:
+            return self.token_answer
         if request.path == "/token":
             self.tokens += 1
             token = {"access_token": f"t{self.tokens}", "token_type": "Bearer", "expires_in": self.lifetime_s}
@@ -313,7 +316,7 @@ def test_no_certificate_is_taken_on_trust(
     publisher = Publisher(journal, ServiceClient(service.sink.url_of(""), access, clock), clock, HOUR_MS)
     append(journal, event(1))
     publisher.send_head()
-    assert "the certificate is not trusted" in caplog.text
+    assert "a certificate that is not trusted" in caplog.text
     assert service.sink.requests == []
 
 
@@ -332,3 +335,30 @@ def test_the_thread_sends_what_is_appended_and_stops(path: Path, service: Servic
     assert not publisher.is_alive()
     assert [number for batch in service.batches() for number in batch] == list("01234")
     journal.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (401, {"error": "invalid_client"}, "invalid_client"),
+        (200, {"token": "x"}, "no access token: "),
+        (200, [], "no access token: "),
+        (503, "away", "no access token: "),
+    ],
+)
+def test_an_issuer_that_gives_no_token_is_waited_for(
+    status: int,
+    body: Any,
+    words: str,
+    journal: Journal,
+    publisher: Publisher,
+    service: Service,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service.token_answer = answer(status, body)
+    append(journal, event(1))
+    assert publisher.send_head() == 0.5
+    assert words in caplog.text
+    service.token_answer = None
+    drain(publisher)
+    assert service.batches() == [["1"]]

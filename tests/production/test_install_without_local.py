@@ -95,3 +95,13 @@ def test_a_command_says_what_to_install(scripts: Path, command: str, extra: str)
     assert (done.returncode, done.stdout) == (1, "")
     what = f"`webrtc-events {command}` needs packages that are not installed"
     assert done.stderr == f"Error: {what}: pip install 'webrtc-events[{extra}]'\n"
+
+
+def test_an_adapter_says_what_to_install(scripts: Path) -> None:
+    options = ("--queue", "queue", "--service", "http://x", "--issuer", "http://x", "--owner", "x")
+    done = _run(scripts / "webrtc-events", "gateway", "janus", *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    what = "`webrtc-events gateway janus` needs packages that are not installed"
+    assert done.stderr == f"Error: {what}: pip install 'webrtc-events[gateways]'\n"
+    status = _run(scripts / "webrtc-events", "gateway", "status", "--queue", "queue")
+    assert "there is no such file" in status.stderr

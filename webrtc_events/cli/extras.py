@@ -25,7 +25,7 @@ def needs_extra(extra: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
             from importlib.util import find_spec
 
             if any(find_spec(package) is None for package in _PACKAGES[extra]):
-                name = click.get_current_context().info_name
+                name = _named(click.get_current_context())
                 raise click.ClickException(
                     f"`webrtc-events {name}` needs packages that are not installed: "
                     f"pip install 'webrtc-events[{extra}]'"
@@ -35,3 +35,10 @@ def needs_extra(extra: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
         return wrapped
 
     return decorate
+
+
+def _named(context: click.Context) -> str:
+    """The command without the program: "gateway janus"."""
+    if context.parent is None or context.parent.parent is None:
+        return context.info_name or ""
+    return f"{_named(context.parent)} {context.info_name}"

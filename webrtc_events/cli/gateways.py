@@ -13,6 +13,7 @@ from webrtc_events.cli.extras import needs_extra
 if TYPE_CHECKING:
     from webrtc_events.core.setting_values import HostPort
     from webrtc_events.gateways.adapter import AdapterOptions
+    from webrtc_events.gateways.journal_view import JournalView
     from webrtc_events.gateways.ownership import Ownership
 
 __all__ = ["adapter_options", "gateway", "gateway_options", "ownership_of", "ownership_options"]
@@ -213,9 +214,19 @@ def _notify_service_manager(state: str) -> None:
     metavar="URI",
     help="`source` of the events.  [default: /janus/ and the server_name of the Janus]",
 )
+@click.option(
+    "--publish",
+    type=click.Choice(["all", "calls", "registrations"]),
+    default="all",
+    envvar="GATEWAY_PUBLISH",
+    show_envvar=True,
+    help="What is published: where another adapter is at the registrar, one of both says it.",
+)
 @needs_extra("gateways")
 @handle_cli_errors
-def janus(listen: str, user: str, password_file: Path | None, source: str | None, **given: Any) -> None:
+def janus(
+    listen: str, user: str, password_file: Path | None, source: str | None, publish: str, **given: Any
+) -> None:
     """Publish what a Janus does: calls and registrations of its SIP plugin.
 
     Janus posts its events to the adapter, by its sampleevh. The adapter keeps them in its queue before it
@@ -250,13 +261,13 @@ def janus(listen: str, user: str, password_file: Path | None, source: str | None
     from webrtc_events.core.clock import SystemClock
     from webrtc_events.gateways.adapter import run_adapter
     from webrtc_events.gateways.janus.listener import ListenerOptions
-    from webrtc_events.gateways.janus.receiver import janus_receiver
+    from webrtc_events.gateways.janus.receiver import Published, janus_receiver
 
     _start("gateway-janus")
     ownership, grace_s, domain = ownership_of(given)
     listener = ListenerOptions(_address(listen), user, _secret("--password-file", password_file))
     clock = SystemClock()
-    make = janus_receiver(listener, ownership, grace_s, domain, source, clock)
+    make = janus_receiver(listener, ownership, grace_s, domain, source, Published(publish), clock)
     run_adapter(adapter_options(given), make, clock, _notify_service_manager)
 
 
@@ -330,15 +341,17 @@ def kamailio(evapi: str, lost_after: int, source: str, **given: Any) -> None:
     show_envvar=True,
     help="The --queue of an adapter.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 @handle_cli_errors
-def status(queue: Path) -> None:
+def status(queue: Path, as_json: bool) -> None:
     """Show what waits in a queue, and what the service did not take. The adapter may run.
 
     \b
-    Example:
+    Examples:
       webrtc-events gateway status --queue /var/lib/webrtc-events/janus.queue
+      webrtc-events gateway status --queue /var/lib/webrtc-events/janus.queue --json | jq .oldestS
     """
-    from webrtc_events.core.clock import SystemClock, format_time
+    from webrtc_events.core.clock import SystemClock
     from webrtc_events.gateways.journal_view import view
 
     if not queue.exists():
@@ -348,13 +361,29 @@ def status(queue: Path) -> None:
     except (sqlite3.Error, ValueError) as error:
         raise click.ClickException(f"{queue}: {error}; is it a queue of an adapter?") from error
     now_ms = round(SystemClock().now() * 1000)
+    oldest_s = None if found.oldest_ms is None else max(0, now_ms - found.oldest_ms) // 1000
+    if as_json:
+        import json
+
+        shown = {
+            "waiting": found.entries,
+            "bytes": found.bytes,
+            "oldestS": oldest_s,
+            "rejected": found.rejected,
+        }
+        click.echo(json.dumps(shown))
+    else:
+        _print_status(found, oldest_s)
+
+
+def _print_status(found: "JournalView", oldest_s: int | None) -> None:
+    from webrtc_events.core.clock import format_time
+
     click.echo(f"{'waiting':<10}{found.entries} requests, {found.bytes} bytes")
     if found.oldest_ms is not None:
-        age_s = max(0, now_ms - found.oldest_ms) // 1000
-        click.echo(f"{'oldest':<10}{format_time(found.oldest_ms)}, {age_s} s ago")
+        click.echo(f"{'oldest':<10}{format_time(found.oldest_ms)}, {oldest_s} s ago")
     click.echo(f"{'rejected':<10}{found.rejected}")
     for one in found.last_rejected:
         click.echo(f"  {format_time(one.rejected_ms)}  {one.what}: {one.reason}")
-    if not found.rejected:
-        return
-    click.echo("What was rejected is not sent again. The service's contract says what it takes.")
+    if found.rejected:
+        click.echo("What was rejected is not sent again. The service's contract says what it takes.")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.start_faults import CannotStart
@@ -66,7 +66,7 @@ class JournalLimits:
     max_entries: int = 1_000_000
     max_bytes: int = 1 << 30
     max_rejected: int = 10_000
-    seen_ms: int = 24 * 3600 * 1000
+    seen_ms: int = 2 * 3600 * 1000
 
 
 DEFAULT_LIMITS: Final = JournalLimits()
@@ -186,15 +186,25 @@ class Journal:
         self.appended.set()
 
     def head(self, max_entries: int) -> list[Entry]:
-        """The oldest requests of the queue, in order."""
-        with self._lock:
-            rows = self._database.execute(
-                "SELECT position, request, queued_ms FROM queue ORDER BY position LIMIT ?", (max_entries,)
-            ).fetchall()
+        """The oldest requests of the queue, in order.
+
+        Raises:
+            JournalUnwritable: the file cannot be read either.
+        """
+        rows = self._rows(
+            "SELECT position, request, queued_ms FROM queue ORDER BY position LIMIT ?", max_entries
+        )
         return [
             Entry(position, decoded(request), queued_ms, len(request))
             for position, request, queued_ms in rows
         ]
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._database.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise JournalUnwritable(f"{self._path}: {error}") from error
 
     def newest_put(self, entry: Entry) -> PutRegistration | None:
         """What the queue's last PUT of the entry's registration says, before its end or deletion.
@@ -204,11 +214,10 @@ class Journal:
         if not isinstance(entry.request, PutRegistration):
             return None
         newest = None
-        with self._lock:
-            rows = self._database.execute(
-                "SELECT request FROM queue WHERE registration = ? AND position > ? ORDER BY position LIMIT ?",
-                (entry.request.registration_id, entry.position, _MAX_LOOKAHEAD),
-            ).fetchall()
+        rows = self._rows(
+            "SELECT request FROM queue WHERE registration = ? AND position > ? ORDER BY position LIMIT ?",
+            *(entry.request.registration_id, entry.position, _MAX_LOOKAHEAD),
+        )
         for (written,) in rows:
             request = decoded(written)
             if not isinstance(request, PutRegistration):

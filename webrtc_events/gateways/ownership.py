@@ -136,6 +136,9 @@ def _rule(path: Path, number: int, rule: Any) -> OwnershipRule:
 
 def _owned(rule: OwnershipRule, values: Mapping[str, str]) -> Owned | None:
     registration_id = _NOT_IN_ID.sub("_", _filled(rule.id, values))[:_MAX_ID]
+    if registration_id in (".", ".."):
+        # In a path they are steps, not names (RFC 3986, 3.3).
+        registration_id = registration_id.replace(".", "_")
     owner = _filled(rule.owner, values)
     if not registration_id or not owner:
         return None

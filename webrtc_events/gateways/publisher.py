@@ -146,6 +146,8 @@ class Publisher:
             [entry for entry, refusal in pairs if refusal is None],
             [Rejected(entry, refusal) for entry, refusal in pairs if refusal is not None],
         )
+        if not self.figures.sent:
+            log.info("the service takes what is in the queue")
         if self._failures:
             log.info("the service answers again, after %d attempts that failed", self._failures)
         self._failures = 0

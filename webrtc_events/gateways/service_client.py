@@ -112,7 +112,7 @@ class ServiceClient:
         return self._decided(answer, {204, 404})
 
     def _registration(self, registration_id: str) -> str:
-        return f"{self._network}/registrations/{quote(registration_id, safe='')}"
+        return f"{self._network}/registrations/{quote(registration_id, safe='', errors='replace')}"
 
     def _decided(self, answer: "requests.Response | Unanswered", done: set[int]) -> Answer:
         if isinstance(answer, Unanswered):
@@ -135,13 +135,11 @@ class ServiceClient:
                 # It may have been revoked, or the issuer's keys are new.
                 self._session.token = None
                 answer = self._request(method, url, options)
-        except requests.exceptions.SSLError as error:
-            return Unanswered(f"{method} {url}: the certificate is not trusted ({_root(error)})")
+        except (AuthlibBaseError, _NoToken) as error:
+            return Unanswered(f"no access token: {str(error)[:_MAX_REASON]}")
         except OSError as error:
             # Those of requests are among them.
-            return Unanswered(f"{method} {url}: no answer ({type(error).__name__})")
-        except (AuthlibBaseError, _NoToken, ValueError) as error:
-            return Unanswered(f"no access token: {str(error)[:_MAX_REASON]}")
+            return Unanswered(f"{method} {url} has {_failure(error)}")
         return answer
 
     def _request(self, method: str, url: str, options: Mapping[str, Any]) -> requests.Response:
@@ -154,10 +152,20 @@ class ServiceClient:
 
     def _fetch_token(self) -> None:
         self._session.token = None
-        token = self._session.fetch_token(
-            self._find_token_url(), grant_type="client_credentials", timeout=(_CONNECT_S, _READ_S)
-        )
-        lifetime_s = float(token.get("expires_in") or _TOKEN_LIFETIME_S)
+        try:
+            token = self._session.fetch_token(
+                self._find_token_url(), grant_type="client_credentials", timeout=(_CONNECT_S, _READ_S)
+            )
+            lifetime_s = float(token.get("expires_in") or _TOKEN_LIFETIME_S)
+            if not isinstance(token.get("access_token"), str):
+                self._session.token = None
+                raise _NoToken("the issuer's answer has no access_token")
+        except OSError as error:
+            place = self._token_url or self._access.issuer
+            raise _NoToken(f"{place} has {_failure(error)}") from error
+        except (AuthlibBaseError, ValueError, TypeError, AttributeError) as error:
+            # What the issuer says: invalid_client, say, or no JSON at all.
+            raise _NoToken(str(error) or type(error).__name__) from error
         # A token of a few seconds is used for half of them.
         self._renew_at_s = self._clock.monotonic() + max(lifetime_s / 2, lifetime_s - _TOKEN_LEEWAY_S)
 
@@ -174,7 +182,7 @@ class ServiceClient:
 
 
 class _NoToken(Exception):
-    """The issuer's documents are not what they should be."""
+    """The issuer is away, refuses, or says what it should not."""
 
 
 def _results(answer: requests.Response, count: int) -> Answer:
@@ -199,6 +207,12 @@ def _reason(answer: requests.Response) -> str:
     except (ValueError, KeyError, TypeError):
         words = answer.text[:_MAX_REASON]
     return f"HTTP {answer.status_code} {words}"[:_MAX_REASON].strip()
+
+
+def _failure(error: OSError) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"a certificate that is not trusted ({_root(error)})"
+    return f"no answer ({type(error).__name__})"
 
 
 def _root(error: BaseException) -> str:

@@ -217,6 +217,8 @@ class SipHandle:
         data = answer["plugindata"]["data"]
         assert "error" not in data, data
         result = data.get("result", {})
+        if result.get("event") == "hangup" and not wanted("hangup"):
+            raise AssertionError(f"the call has ended: {result}")
         if wanted(str(result.get("event"))):
             found.append(result | {"call_id": data.get("call_id"), "jsep": answer.get("jsep")})
         return bool(found)

@@ -24,7 +24,7 @@ _OPTIONS: Final = (
 class Registrar:
     """A context manager. `ring_ms`: after this time an INVITE without a final response gets 408."""
 
-    def __init__(self, folder: Path, ring_ms: int = 4_000) -> None:
+    def __init__(self, folder: Path, ring_ms: int = 8_000) -> None:
         self.port = free_port(socket.SOCK_DGRAM)
         self.uri = f"sip:127.0.0.1:{self.port}"
         self.log = folder / "registrar.log"

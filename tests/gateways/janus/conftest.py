@@ -16,6 +16,7 @@ from webrtc_events.gateways.network_requests import NetworkRequest, PublishEvent
 from webrtc_events.gateways.ownership import Ownership
 
 POSTS = Path(__file__).parent.parent / "data" / "janus-1.1.2.ndjson"
+ENGAGED = POSTS.with_name("janus-1.1.2-engaged.ndjson")
 GRACE_S = 60
 
 
@@ -45,8 +46,8 @@ def intake(journal: Journal, make_intake: Callable[[Journal], Intake]) -> Intake
     return make_intake(journal)
 
 
-def posts() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in POSTS.read_text(encoding="utf-8").splitlines()]
+def posts(file: Path = POSTS) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def post(intake: Intake, *events: Any) -> None:

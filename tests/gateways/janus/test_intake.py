@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.gateways.janus.conftest import events_of, of_leg, post, posts, queued
+from tests.gateways.janus.conftest import ENGAGED, events_of, of_leg, post, posts, queued
 from tests.harness.clocks import NOW, SteppedClock
 from webrtc_events.contract.documents import load_network
 from webrtc_events.core.clock import format_time
+from webrtc_events.gateways.janus.calls import Calls
 from webrtc_events.gateways.janus.intake import Intake
+from webrtc_events.gateways.janus.registrations import Registrations
 from webrtc_events.gateways.journal import Journal, JournalLimits, QueueFull
 from webrtc_events.gateways.network_requests import PutRegistration
+from webrtc_events.gateways.ownership import Ownership, OwnershipRule
 
 VALIDATOR = load_network().validator("NetworkEvent")
 ALICE, BOB = "alice@127.0.0.1", "bob@127.0.0.1"
@@ -251,3 +254,35 @@ def test_a_call_that_nothing_is_heard_of_ends(intake: Intake, journal: Journal, 
     intake.tidy()
     with journal.transaction() as transaction:
         assert transaction.items("call") == transaction.items("call-that-is-over") == []
+
+
+def test_a_second_call_of_an_endpoint_that_is_engaged(intake: Intake, journal: Journal) -> None:
+    """Janus notes its 486 at the caller's handle; and one that is missed is known by `missed_call`."""
+    engaged = posts(ENGAGED)
+    post(intake, *engaged)
+    assert of_leg(events_of(journal), "second", BOB) == ["Initial", "Busy"]
+    assert of_leg(events_of(journal), "second", "t2@127.0.0.1") == ["Initial", "Busy"]
+    assert of_leg(events_of(journal), "first", BOB) == ["Initial", "Ringing", "Connected", "Terminated"]
+
+
+def test_of_two_parties_on_one_janus_one_may_be_nobodys(journal: Journal, clock: SteppedClock) -> None:
+    rule = OwnershipRule(identity="sip:bob@*", owner="softphone")
+    intake = Intake(journal, Registrations(Ownership((rule,)), 60), Calls("sip.invalid"), clock, None)
+    post(intake, *posts(ENGAGED))
+    assert {event["subject"] for event in events_of(journal)} == {BOB}
+    assert of_leg(events_of(journal), "second", BOB) == ["Initial", "Busy"]
+    assert of_leg(events_of(journal), "first", BOB) == ["Initial", "Ringing", "Connected", "Terminated"]
+
+
+@pytest.mark.parametrize(("calls", "registrations"), [(True, False), (False, True)])
+def test_another_adapter_may_publish_calls_or_registrations(
+    calls: bool, registrations: bool, journal: Journal, clock: SteppedClock
+) -> None:
+    all_of_one = Registrations(Ownership.of_one("softphone"), 60, are_published=registrations)
+    intake = Intake(journal, all_of_one, Calls("sip.invalid", are_published=calls), clock, None)
+    post(intake, *posts())
+    types = {event["type"].rpartition(".")[2] for event in events_of(journal)}
+    assert types == ({"session-invitation", "session-status"} if calls else {"registration-ends"})
+    assert any(isinstance(request, PutRegistration) for request in queued(journal)) is registrations
+    if calls:
+        assert {key: of_leg(events_of(journal), *key) for key in EXPECTED} == EXPECTED

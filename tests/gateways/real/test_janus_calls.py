@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from tests.gateways.harness.janus import SipHandle
+from tests.gateways.harness.janus import Janus, SipHandle
 from tests.gateways.harness.registrar import Registrar
 from tests.gateways.real.conftest import Endpoint, Way
 from tests.harness.commands import eventually
@@ -148,3 +148,21 @@ def test_both_parties_are_on_this_janus(
     expected = ["Ringing", "Connected", "Hold", "Resume", "Terminated"]
     way.await_statuses(statuses, *expected)
     way.await_statuses(callers, "Initial", *expected)
+
+
+def test_an_endpoint_that_is_engaged(
+    way: Way, janus: Janus, registrar: Registrar, telephone: SipHandle, bob: Endpoint, session: str
+) -> None:
+    """Janus refuses the second call by itself."""
+    invitations = way.subscribe("session-invitation", bob.user)
+    statuses = way.subscribe("session-status", bob.user, f"{session}-2")
+    call(telephone, registrar, bob, session)
+    bob.handle.accept()
+    telephone.wait_for("accepted")
+    second = janus.attach()
+    second.register(f"telephone-{session[-8:]}", registrar.uri)
+    second.call(registrar.address(bob.user), call_id=f"{session}-2")
+    second.wait_for("hangup")
+    way.await_statuses(statuses, "Busy")
+    assert way.statuses(invitations) == ["Initial", "Initial"]
+    second.destroy()

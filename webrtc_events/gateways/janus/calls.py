@@ -49,9 +49,13 @@ class _Input:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """`domain` stands in addresses for hosts that the contract does not take."""
+    """`domain` stands in addresses for hosts that the contract does not take.
+
+    `are_published`: or another adapter does it.
+    """
 
     domain: str
+    are_published: bool = True
 
     def message(self, records: Records, key: str, message: SipMessage, mark: Mark, *, incoming: bool) -> None:
         """A SIP message that the handle `key` has got, or that Janus has sent."""
@@ -146,7 +150,8 @@ class Calls:
         records.put_call(
             msgspec.structs.replace(call, session=advanced.session, sides=sides, accepted=accepted)
         )
-        records.transaction.append([PublishEvent(event) for event in advanced.events])
+        if self.are_published:
+            records.transaction.append([PublishEvent(event) for event in advanced.events])
         if handle is not None:
             _note(records, found.key, handle, advanced.session)
 
@@ -164,9 +169,10 @@ def _note(records: Records, key: str, handle: Handle, session: MediaSession) -> 
 
 def _handle_of(sides: Mapping[str, Side], side: Side, key: str) -> str | None:
     """The handle that is this party; `key` is where Janus has noted the message. None: no leg of ours."""
-    if sides.get(key, side) is side:
+    if sides.get(key) is side:
         return key
-    return next((other_key for other_key, other_side in sides.items() if other_side is side), None)
+    known = next((other_key for other_key, other_side in sides.items() if other_side is side), None)
+    return known or (key if key not in sides else None)
 
 
 def _signal_of_plugin(data: SipData, *, connected: bool) -> Signal | None:
@@ -181,6 +187,9 @@ def _signal_of_plugin(data: SipData, *, connected: bool) -> Signal | None:
             return Answered()
         case "declined":
             return Failed(data.code or 486, data.reason or "Declined")
+        case "missed_call":
+            # Janus itself says that the endpoint is engaged.
+            return Failed(486, "Busy Here")
         case "hangup":
             return _hangup(data, connected=connected)
     return None

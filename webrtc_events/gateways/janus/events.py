@@ -16,6 +16,7 @@ SIP_PLUGIN: Final = "janus.plugin.sip"
 # 2000 and 2100 in microseconds: a clock outside is not set.
 _TIMES_US: Final = range(946_684_800_000_000, 4_102_444_800_000_000)
 _MAX_DEPTH_FAULT: Final = "nested too deep"
+_FINGERPRINT_BYTES: Final = 16
 
 
 class EventKind(IntEnum):
@@ -120,7 +121,7 @@ def _read(item: Any, now_us: int) -> JanusEvent | Damaged | None:
     if kind is not EventKind.CORE and (found.session_id is None or (sip and found.handle_id is None)):
         return Damaged("it has no session_id, or no handle_id")
     return JanusEvent(
-        fingerprint=hashlib.sha256(msgspec.json.encode(item, order="sorted")).digest(),
+        fingerprint=hashlib.sha256(msgspec.json.encode(item, order="sorted")).digest()[:_FINGERPRINT_BYTES],
         kind=kind,
         time_us=found.timestamp if found.timestamp in _TIMES_US else now_us,
         emitter=found.emitter,

@@ -143,7 +143,7 @@ class Intake:
 
     def _mark(self, event: JanusEvent, number: int = 0) -> Mark:
         source = self._source or f"/janus/{quote(event.emitter, safe='')}"
-        event_id = event.fingerprint.hex()[:32]
+        event_id = event.fingerprint.hex()
         return Mark(source, f"{event_id}-{number}" if number else event_id, event.time_us // 1000)
 
 

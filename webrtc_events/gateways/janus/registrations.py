@@ -27,10 +27,14 @@ _MAX_S: Final = 7 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Registrations:
-    """`grace_s` is how long the service waits for a renewal after the registrar's own time."""
+    """`grace_s` is how long the service waits for a renewal after the registrar's own time.
+
+    `are_published`: or another adapter does it, and this one only says whose calls are.
+    """
 
     ownership: Ownership
     grace_s: int
+    are_published: bool = True
 
     def registering(self, handle: Handle, message: SipMessage, *, incoming: bool) -> Handle:
         """What a REGISTER, or its response, says of the contact and of its time."""
@@ -69,7 +73,8 @@ class Registrations:
         held = {held_by: until for held_by, until in known.handles.items() if until > now_ms}
         records.put_registered(owned.registration_id, Registered({**held, key: expires_ms}))
         records.put_identity(event.emitter, data.identity, owned.registration_id)
-        records.transaction.append([owned.put(max(expires_ms, *held.values(), expires_ms))])
+        if self.are_published:
+            records.transaction.append([owned.put(max(expires_ms, *held.values(), expires_ms))])
         return msgspec.structs.replace(handle, registration=owned.registration_id)
 
     def ended(
@@ -90,13 +95,10 @@ class Registrations:
             return without
         if handle.identity is not None:
             records.put_identity(emitter, handle.identity, None)
-        records.transaction.append(
-            [
-                PublishEvent(
-                    registration_ends(registration_id, RegistrationEnd.NETWORK_TERMINATED, description, mark)
-                )
-            ]
-        )
+        if self.are_published:
+            reason = RegistrationEnd.NETWORK_TERMINATED
+            end = registration_ends(registration_id, reason, description, mark)
+            records.transaction.append([PublishEvent(end)])
         return without
 
 
