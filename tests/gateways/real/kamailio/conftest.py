@@ -13,11 +13,11 @@ import pytest
 from tests.gateways.harness.janus import free_port
 from tests.gateways.harness.kamailio import Kamailio
 from tests.gateways.harness.sipp import Party, Sipp
+from tests.gateways.real.subscriber import PREFIX, Subscriber
 from tests.harness.commands import Running, eventually, run
 from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
 
-PREFIX = "org.camaraproject.webrtc-events.v0."
 # Whom a rule names; all others are nobody's, as a telephone elsewhere is.
 RULES = """
 [[registration]]
@@ -69,12 +69,11 @@ class Service:
         return run("token", "--data-dir", str(self._data)).stdout.decode().strip()
 
 
-class Way:
+class Way(Subscriber):
     """What a subscriber got, and what the operator sees, of one run: service, adapter, Kamailio, SIPp."""
 
-    adapter: Running
-
     def __init__(self, folder: Path, service: Service, kamailio: Kamailio) -> None:
+        super().__init__(service.endpoints, service.api, service.sink)
         self.service = service
         self.queue = folder / "kamailio.queue"
         self.kamailio = kamailio
@@ -86,10 +85,6 @@ class Way:
         self._rules.write_text(RULES)
         # Of its sinks: the service is shared.
         self._run = uuid.uuid4().hex
-
-    @property
-    def endpoints(self) -> Endpoints:
-        return self.service.endpoints
 
     def close(self) -> None:
         self.sipp.close()
@@ -112,7 +107,7 @@ class Way:
         """Registered, and known to the service."""
         self.register_only(user, expires_s, sequence)
         if expires_s:
-            eventually(lambda: self._subscribe("registration-ends", user, "known"))
+            eventually(lambda: self.is_subscribed("registration-ends", user, "known"))
 
     def register_only(self, user: str, expires_s: int = 600, sequence: int = 1) -> None:
         port = self.contacts.setdefault(user, free_port(socket.SOCK_DGRAM))
@@ -125,43 +120,8 @@ class Way:
     def subscribe(self, kind: str, registration_id: str, session: str | None = None) -> str:
         """The path of its sink."""
         path = f"/{self._run}/{registration_id}/{kind}/{session or ''}"
-        eventually(lambda: self._subscribe(kind, registration_id, path, session))
+        eventually(lambda: self.is_subscribed(kind, registration_id, path, session))
         return path
-
-    def _subscribe(self, kind: str, registration_id: str, path: str, session: str | None = None) -> bool:
-        detail = {"registrationId": registration_id}
-        if session is not None:
-            detail["mediaSessionId"] = session
-        body = {
-            "protocol": "HTTP",
-            "sink": f"{self.endpoints.sink}/{path.lstrip('/')}",
-            "types": [PREFIX + kind],
-            "config": {"subscriptionDetail": detail},
-        }
-        answer = self.service.api.request("POST", f"{self.endpoints.public}/subscriptions", json=body)
-        return answer.status_code in (201, 202)
-
-    def received(self, path: str) -> list[dict[str, Any]]:
-        """The events that came there, each valid."""
-        items = self.service.sink.expect(
-            {200}, "GET", f"{self.endpoints.sink}/_inbox", params={"path": path}
-        ).json()
-        assert [item for item in items if item["fault"]] == []
-        return [item["event"] for item in items]
-
-    def statuses(self, path: str) -> list[str]:
-        return [event["data"]["status"] for event in self.received(path) if "status" in event["data"]]
-
-    def await_statuses(self, path: str, *expected: str) -> list[dict[str, Any]]:
-        """Exactly these, in this order; their events."""
-        try:
-            eventually(lambda: len(self.statuses(path)) >= len(expected))
-        finally:
-            assert self.statuses(path) == list(expected), self.adapter.output
-        events = [event for event in self.received(path) if "status" in event["data"]]
-        numbers = [event["data"]["sequenceNumber"] for event in events]
-        assert numbers == sorted(set(numbers))
-        return events
 
     def await_some(self, path: str, status: str) -> None:
         """At least this one."""
@@ -180,7 +140,7 @@ class Way:
 
     def ladder(self, session: str) -> str:
         """The page of the call in the console."""
-        return self.service.api.request("GET", f"{self.endpoints.console}calls/{session}").text
+        return self.api.request("GET", f"{self.endpoints.console}calls/{session}").text
 
 
 @contextmanager
