@@ -180,6 +180,18 @@ def test_conditions_of_another_type_are_set_aside(
     assert sent(sender, operator) == ["sink-circuit-opened"]
 
 
+def test_what_is_said_to_be_reported_is_in_the_outbox(
+    store: Store, watcher: Watchers, sender: Senders, operator: RecordingSink
+) -> None:
+    """Also where the record of that was damaged."""
+    store.operator_outbox.append("{}")
+    store.client.hset(OPERATOR.subscription("operator"), "number", "x")
+    one = watcher()
+    one.hosts.open = {HOST: "dns"}
+    one.step()
+    assert sent(sender, operator) == ["sink-circuit-opened"]
+
+
 def test_nobody_else_meets_what_is_kept_for_operators(
     store: Store, watcher: Watchers, raw_store: "redis.Redis"
 ) -> None:
