@@ -187,4 +187,4 @@ def _accepted_ms(entry: str) -> int | None:
 def _log_damage(damaged: Sequence[Sequence[str]]) -> None:
     """The next write, or claim, makes the record anew, so there is nothing for anybody to do."""
     for name, why in damaged:
-        log.error("damaged record of events for operators=%s: %s. They go on", name, one_line(why))
+        log.error("damaged record=%s of events for operators: %s. They go on", name, one_line(why))
