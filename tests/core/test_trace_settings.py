@@ -22,6 +22,8 @@ def test_there_are_no_traces_unless_somebody_asks() -> None:
     asked = LEAST | {ENDPOINT: "http://collector:4318"}
     assert Settings.from_environ(asked).traces
     assert not Settings.from_environ(asked | {"OTEL_TRACES_EXPORTER": "none"}).traces
+    assert not Settings.from_environ(asked | {"OTEL_SDK_DISABLED": "True"}).traces
+    assert Settings.from_environ(asked | {"OTEL_SDK_DISABLED": "false"}).traces
 
 
 def test_one_that_is_empty_is_not_set() -> None:
@@ -112,4 +114,4 @@ def test_traces_come_last_where_settings_are_shown() -> None:
     names = [setting.name for setting in shown_settings({})]
     assert names[0] == "WEBRTC_EVENTS_REDIS_URL"
     assert names[-1].startswith("OTEL_")
-    assert [name for name in names if name.startswith("OTEL_")] == names[-7:]
+    assert [name for name in names if name.startswith("OTEL_")] == names[-8:]

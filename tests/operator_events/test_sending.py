@@ -137,6 +137,62 @@ def test_a_damaged_entry_does_not_hold_up_the_others(
     assert messages(operator) == ["b"]
 
 
+DAMAGES = {
+    "number": lambda raw: raw.hset(OPERATOR.subscription("operator"), "number", "x"),
+    "fence": lambda raw: raw.hset(OPERATOR.subscription("operator"), "fence", "x"),
+    "drop_before": lambda raw: raw.hset(OPERATOR.subscription("operator"), "drop_before", "x"),
+    "attempts": lambda raw: raw.hset(OPERATOR.subscription("operator"), "attempts", "x"),
+    "sink": lambda raw: raw.hdel(OPERATOR.subscription("operator"), "sink"),
+    "no record": lambda raw: raw.delete(OPERATOR.subscription("operator")),
+    "record": lambda raw: raw.set(OPERATOR.subscription("operator"), "x"),
+    "due": lambda raw: raw.set(OPERATOR.due, "x"),
+    "dead": lambda raw: raw.set(OPERATOR.dead, "x"),
+    "kept attempts": lambda raw: raw.set(OPERATOR.attempts, "x"),
+}
+
+
+@pytest.mark.parametrize("is_written_to", [True, False])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_record_is_made_anew_and_what_waits_is_sent(
+    store: Store,
+    sender: Senders,
+    operator: RecordingSink,
+    raw_store: "redis.Redis",
+    damage: str,
+    is_written_to: bool,
+) -> None:
+    append_tests(store, "a", "b")
+    DAMAGES[damage](raw_store)
+    if is_written_to:
+        append_tests(store, "c")
+    if is_written_to or damage != "no record":
+        run(sender())
+        assert messages(operator) == ["a", "b", *(["c"] if is_written_to else [])]
+    append_tests(store, "d")
+    run(sender())
+    assert messages(operator) == ["a", "b", *(["c"] if is_written_to else []), "d"]
+
+
+def test_an_outbox_of_another_type_is_set_aside(
+    store: Store, sender: Senders, operator: RecordingSink, raw_store: "redis.Redis"
+) -> None:
+    append_tests(store, "a")
+    raw_store.set(OPERATOR.outbox("operator"), "x")
+    append_tests(store, "b")
+    run(sender())
+    assert messages(operator) == ["b"]
+    assert raw_store.get(f"set-aside:{OPERATOR.outbox('operator')}") == "x"
+
+
+def test_what_waits_can_be_looked_at_whatever_its_first_entry_is(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    append_tests(store, "a", "b")
+    raw_store.lset(OPERATOR.outbox("operator"), 0, "damaged")
+    status = store.operator_outbox.status()
+    assert (status.waiting, status.oldest_ms) == (2, None)
+
+
 def test_a_lease_keeps_others_out_and_runs_out(
     store: Store, store_at: Callable[..., Store], sender: Senders, operator: RecordingSink
 ) -> None:

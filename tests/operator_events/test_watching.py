@@ -113,6 +113,18 @@ def test_given_up_events_of_all_processes_count_and_those_of_operators_do_not(
     assert event_of(operator.requests[0])["data"]["threshold"] == 60
 
 
+def test_many_that_were_given_up_late_in_a_minute_are_reported_in_the_next(
+    store: Store, watcher: Watchers, sender: Senders, operator: RecordingSink
+) -> None:
+    now = store.processes.now_ms() // 60_000
+    store.client.hset(f"activity:{now - 1}", "worker", counts_text({"given_up": 61}))
+    # That minute may end while this runs.
+    store.client.hset(f"activity:{now}", "worker", counts_text({"given_up": 60}))
+    watcher().step()
+    assert sent(sender, operator) == ["dead-letters-high"]
+    assert event_of(operator.requests[0])["data"]["count"] == 61
+
+
 def test_a_store_above_its_watermark_still_takes_what_says_so(
     store: Store,
     watcher: Watchers,
@@ -174,6 +186,18 @@ def test_conditions_of_another_type_are_set_aside(
     store: Store, watcher: Watchers, sender: Senders, operator: RecordingSink
 ) -> None:
     store.client.set(OPERATOR_CONDITIONS, "text")
+    one = watcher()
+    one.hosts.open = {HOST: "dns"}
+    one.step()
+    assert sent(sender, operator) == ["sink-circuit-opened"]
+
+
+def test_what_is_said_to_be_reported_is_in_the_outbox(
+    store: Store, watcher: Watchers, sender: Senders, operator: RecordingSink
+) -> None:
+    """Also where the record of that was damaged."""
+    store.operator_outbox.append("{}")
+    store.client.hset(OPERATOR.subscription("operator"), "number", "x")
     one = watcher()
     one.hosts.open = {HOST: "dns"}
     one.step()

@@ -127,6 +127,8 @@ def test_settings_that_do_not_fit_each_other_are_refused(environ: dict[str, str]
     [
         ("OPERATOR_SINK", "http://a.example/"),
         ("OPERATOR_SINK", "https://user:pw@a.example/"),
+        ("OPERATOR_SINK", "https://user:secret@[pw]/"),
+        ("OPERATOR_SINK", "https://user:pw\u2100@a.example/"),
         ("OPERATOR_SINK", "https://"),
         ("OPERATOR_SINK", "https://a.example:port/"),
         ("OPERATOR_SINK_TOKEN", "two words"),

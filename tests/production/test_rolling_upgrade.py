@@ -19,9 +19,11 @@ from tests.harness.sinks import RecordingSink
 from tests.harness.valkeys import eventually
 from tests.production.releases import Release, previous, this
 from webrtc_events.core.settings import Settings
+from webrtc_events.core.trace_context import TraceContext
 from webrtc_events.operator_events.testing import append_test
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
 from webrtc_events.store.keys import partition_of
+from webrtc_events.store.outbox_entries import payload_with_trace
 from webrtc_events.store.store import Store
 
 pytestmark = pytest.mark.slow
@@ -155,6 +157,30 @@ def test_an_old_worker_delivers_a_large_event_for_several(
         subscription.id for subscription in made
     }
     assert {len(request.json["data"]["originatorName"]) for request in sink.requests} == {100_000}
+
+
+def test_an_old_worker_delivers_what_belongs_to_a_trace(
+    only_old_worker: Process, store: Store, sink: RecordingSink
+) -> None:
+    """As any event, also once it is redelivered. It does not tell the sink of the trace."""
+    created(store, sink=sink.url)
+    sink.answer = [204, 400, 204]
+    trace = TraceContext("a" * 32, "b" * 16, 1, 'vendor="1"')
+    for number in (1, 2):
+        event = invitation(number)
+        append(store, replace(event, payload=payload_with_trace(event.payload, trace)))
+    plain, traced = sink.wait_for(2)
+    assert plain.json.keys() == traced.json.keys()
+    assert plain.json["data"] == json.loads(invitation(1).payload)["data"] | {
+        "subscriptionId": plain.json["data"]["subscriptionId"]
+    }
+    dead_letters = DeadLetters(store)
+    eventually(lambda: list(dead_letters.newest_first(DeadLetterFilter())), "there is a dead letter")
+    (dead_letter,) = dead_letters.newest_first(DeadLetterFilter())
+    assert dead_letters.redeliver(dead_letter).outcome == "redelivered"
+    again = sink.wait_for(3)[2]
+    assert again.json["data"] == traced.json["data"]
+    assert {request.header("traceparent") for request in sink.requests} == {None}
 
 
 def test_an_old_worker_delivers_what_is_redelivered(

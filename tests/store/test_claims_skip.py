@@ -10,6 +10,7 @@ from tests.harness.builders import append, created, invitation
 from tests.harness.channels import BASE, listening, new_channel
 from tests.store.claiming import P
 from tests.store.conftest import StoreWith
+from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.formats import BASE_FORMAT, FORMAT
 from webrtc_events.store.keys import new_subscription_id
 from webrtc_events.store.store import Store
@@ -159,3 +160,40 @@ def test_where_some_are_between_them_none_is_passed(
         if not claimed and not more:
             break
     assert sorted(found) == sorted(webhooks)
+
+
+@pytest.mark.parametrize("back_s", [3, 2 * 86_400])
+def test_what_becomes_due_once_the_clock_went_back_is_found_at_once(
+    store_with: StoreWith, back_s: int
+) -> None:
+    """Whether by less than a partition makes up for, or by more than it believes."""
+    unknown_channel = listening(knowing := store_with(back_s, channels_url=BASE), new_channel(knowing))
+    append(knowing, invitation(1))
+    ahead = store_with(back_s + 1, channels_url=None)
+    assert claim(ahead) == ([], False)
+    now = store_with(channels_url=None)
+    now.claims._passed = ahead.claims._passed
+    assert unknown_channel.id in now.claims._passed[P.number]
+    webhook = created(now)
+    append(now, invitation(2))
+    assert claim(now)[0] == [webhook.id]
+
+
+def test_what_a_replica_does_not_know_as_claimed_is_claimed_again(
+    knowing: Store, ignorant: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it took over: a claim that it did not answer, or that came to nobody, lies between."""
+    webhook = created(ignorant)
+    append(ignorant, invitation(1))
+    due_at = raw_store.zscore(P.due, webhook.id)
+    assert claim(ignorant)[0] == [webhook.id]
+    unknown(knowing, raw_store, 1)
+    assert claim(ignorant) == ([], False)
+    with monkeypatch.context() as away:
+        away.setattr(
+            ignorant.connection.scripts, "run_some", lambda calls, **_: [Unavailable() for _ in calls]
+        )
+        with pytest.raises(Unavailable):
+            claim(ignorant)
+    raw_store.zadd(P.due, {webhook.id: due_at})
+    assert claim(ignorant)[0] == [webhook.id]

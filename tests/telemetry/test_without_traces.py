@@ -65,7 +65,7 @@ def test_with_an_endpoint_it_is(environ: dict[str, str], valkey: Valkey, tmp_pat
             for arguments in (
                 "'worker'",
                 "'worker', '--processes', '2'",
-                "'serve', '--data-dir', 'd', '--port', '0'",
+                "'serve', '--data-dir', 'd', '--port', '0', '--sink-port', '0'",
             )
         ),
     ],
@@ -77,6 +77,22 @@ def test_without_the_extra_a_process_says_what_to_install(
     assert done.returncode in (2, 3), done.stderr
     assert "pip install 'webrtc-events[otel]', or set OTEL_TRACES_EXPORTER=none" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_limit_that_the_library_cannot_read_is_a_wrong_setting(
+    environ: dict[str, str], valkey: Valkey, tmp_path: Path
+) -> None:
+    asked = environ | {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "nonsense",
+    }
+    start = (
+        "import sys; sys.argv = ['webrtc-events', 'worker']; from webrtc_events.cli.main import main; main()"
+    )
+    done = run(start, asked, tmp_path)
+    assert "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be a non-negative integer" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
 
 
 def test_doctor_finds_it_before_a_process_does(

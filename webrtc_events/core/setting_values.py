@@ -133,9 +133,13 @@ def channels_url(raw: str) -> str:
 
 def https_url(raw: str) -> str:
     """An absolute https URL; sinks/sink_url.py says more of those that may be sinks."""
-    parts = urlsplit(raw)
-    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or parts.fragment:
+    try:
+        parts = urlsplit(raw)
         # An `@` may stand behind a password.
+        usable = parts.scheme == "https" and parts.hostname and "@" not in parts.netloc and not parts.fragment
+    except ValueError:
+        usable = False
+    if not usable:
         raise ValueError("must be an https URL without a user and a fragment")
     return raw
 

@@ -78,6 +78,7 @@ class TraceSettings:
     otel_traces_exporter: str = setting(
         read.choice("otlp", "none"), "otlp", "`none`: no traces, whatever else is set"
     )
+    otel_sdk_disabled: bool = setting(read.flag, "false", "`true`: the same")
     otel_traces_sampler: str = setting(
         read.choice(*_SAMPLERS), "parentbased_always_on", "which traces are recorded"
     )
@@ -92,4 +93,5 @@ class TraceSettings:
     @property
     def traces(self) -> bool:
         """Whether there are to be traces of OpenTelemetry."""
-        return self.otel_exporter_otlp_endpoint is not None and self.otel_traces_exporter != "none"
+        is_off = self.otel_sdk_disabled or self.otel_traces_exporter == "none"
+        return self.otel_exporter_otlp_endpoint is not None and not is_off

@@ -168,7 +168,7 @@ class Dispatcher:
     @property
     def hosts(self) -> HostRecords:
         """For other threads, see `HostLimiter`."""
-        return self._limiter.seen
+        return self._limiter.records
 
     def alive(self) -> bool:
         """Whether its calls to the store are made. Its rounds are those of who calls `step`."""

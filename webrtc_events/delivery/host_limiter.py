@@ -57,13 +57,13 @@ _NEW: Final = HostStanding.NEW
 class HostLimiter(Generic[T]):
     """Grants permits for requests to hosts, and keeps what waits for one, in order.
 
-    `random`: uniform in [0, 1). `seen`: for other threads, which ask for `outages` and `answers` only.
+    `random`: uniform in [0, 1). `records`: for other threads, which ask for `outages` and `answers` only.
     """
 
     def __init__(self, limits: HostLimits, random: Callable[[], float]) -> None:
         self._limits = limits
         self._random = random
-        self._hosts = self.seen = HostRecords(limits)
+        self._hosts = self.records = HostRecords(limits)
         self._clients = ClientAccounts(limits.hosts)
         self._outages = HostOutages(limits.hosts)
         self._unwell = UnwellHosts(limits.hosts)

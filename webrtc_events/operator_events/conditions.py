@@ -99,7 +99,10 @@ class OpenCircuit:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
-    """`now`: in this minute. `highest`: in the five minutes before and this one."""
+    """`now`: in this minute or the one before, whichever had more.
+
+    `highest`: in the five minutes before and this one.
+    """
 
     now: int
     highest: int

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | a host's circuit is open | a worker's circuit opens | it answers, and no worker saw a failure for the hold |
 | a host fails | a subscription failed for half of SINK_FAILURE_S | all that were seen so are delivered to |
-| dead letters | more in this minute than the threshold | for five minutes no more than it in any |
+| dead letters | more in a minute than the threshold | for five minutes no more than it in any |
 | the store is full | a node is above its watermark | all are below it by a twentieth |
 
 The hold is 30 s, and doubles with each time that the host was back and away again within an hour, up to 15

@@ -161,7 +161,8 @@ class Watching:
         counts = [
             minute.counts.get("given_up", 0) for minute in self._store.processes.minutes(last, _MINUTES)
         ]
-        return DeadLetters(counts[-1], max(counts))
+        # Of what came late in a minute the count is there only in the next one.
+        return DeadLetters(max(counts[-2:]), max(counts))
 
     def _memory(self) -> Memory | None:
         node = fullest_node(self._store.client, self._watermark)

@@ -63,6 +63,7 @@ class Claims:
         self._claimer = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._unanswered: dict[int, int] = {}
+        # Where the next claim of a partition begins, see claim.lua.
         self._passed: dict[int, str] = {}
 
     def claim(
@@ -116,6 +117,8 @@ class Claims:
         for partition, answer in zip(partitions, answers, strict=True):
             if isinstance(answer, Unavailable):
                 self._unanswered.setdefault(partition.number, number)
+                # Its successor may lack what was claimed last, which is due as before then.
+                self._passed.pop(partition.number, None)
             else:
                 self._unanswered.pop(partition.number, None)
         found: list[Claim] = []

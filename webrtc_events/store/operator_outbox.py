@@ -5,6 +5,7 @@ erasure or key rotation, and no worker of a release that knows nothing of it. It
 outbox.
 """
 
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from webrtc_events.core.errors import DamagedRecord
 from webrtc_events.core.model import Claim
+from webrtc_events.core.one_line import one_line
 from webrtc_events.store.attempt_records import read_attempts
 from webrtc_events.store.claim_script import ClaimAnswer, ClaimRequest
 from webrtc_events.store.connection import Connection
@@ -22,6 +24,8 @@ from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.settlements import Settlement, SettleOutcome, settle_call
 
 __all__ = ["KeptConditions", "OperatorOutbox", "OperatorOutboxStatus"]
+
+log = logging.getLogger(__name__)
 
 _ID: Final = "operator"
 _DAY_MS: Final = 86_400_000
@@ -43,9 +47,9 @@ class KeptConditions:
 
 @dataclass(frozen=True, slots=True)
 class OperatorOutboxStatus:
-    """`waiting`: events; `oldest_ms`: when the first was written. `given_up`: dead letters that are kept.
+    """`waiting`: events; `oldest_ms`: when the first was written, if that can be read.
 
-    `attempts`: the latest few, oldest first.
+    `given_up`: dead letters that are kept. `attempts`: the latest few, oldest first.
     """
 
     waiting: int
@@ -90,7 +94,7 @@ class OperatorOutbox:
         args = [*condition, _DAY_MS, _KEPT_MS, *events]
         call = Call("operator_events", [OPERATOR_CONDITIONS], OPERATOR.tag, args)
         written, damaged, given_up = self._connection.run(call)
-        self._connection.report_damaged(damaged)
+        _log_damage(damaged)
         return len(given_up) if written else None
 
     def may_be_due(self) -> bool:
@@ -121,7 +125,9 @@ class OperatorOutbox:
         )
         # A claim whose answer did not come is over with its lease.
         answer = ClaimAnswer.parse(self._connection.run(request.call(OPERATOR, self._number, passed="")))
-        self._connection.report_damaged(answer.damaged)
+        if answer.damaged:
+            _log_damage(answer.damaged)
+            self._write(["", ""], [])
         for raw in answer.claims:
             match read_claim(answer.now_ms, raw):
                 case Claim() as claim:
@@ -129,7 +135,7 @@ class OperatorOutbox:
                 case UnreadableEntry() as entry:
                     self._mend(entry)
                 case DamagedRecord() as error:
-                    self._connection.damage.report(error.name, error.why)
+                    _log_damage([(error.name, error.why)])
         return None, len(answer.given_up)
 
     def _mend(self, entry: UnreadableEntry) -> None:
@@ -137,7 +143,7 @@ class OperatorOutbox:
         damaged, _ = self._connection.run(
             Call("mend", keys, OPERATOR.tag, [_ID, entry.fence, entry.claimed_entries])
         )
-        self._connection.report_damaged(damaged)
+        _log_damage(damaged)
 
     def settle(self, settlement: Settlement) -> SettleOutcome:
         """Writes what became of a claim, unless its lease went to another.
@@ -148,7 +154,7 @@ class OperatorOutbox:
         answer = self._connection.run(settle_call(OPERATOR, [settlement]))[0]
         why = reason_of_damage(answer)
         if why is not None:
-            self._connection.damage.report(_ID, why)
+            _log_damage([(_ID, why)])
             return SettleOutcome.DAMAGED
         return SettleOutcome(answer)
 
@@ -166,5 +172,19 @@ class OperatorOutbox:
             pipe.xrevrange(OPERATOR.attempts, count=_LATEST)
             waiting, first, dead, entries = answers_of(pipe)
         attempts = [attempt for _, fields in reversed(entries) for attempt in read_attempts(fields)]
-        oldest_ms = parse_entry(first).accepted_ms if first else None
+        oldest_ms = _accepted_ms(first) if first else None
         return OperatorOutboxStatus(waiting, oldest_ms, dead, attempts, self.conditions().now_ms)
+
+
+def _accepted_ms(entry: str) -> int | None:
+    try:
+        return parse_entry(entry).accepted_ms
+    except ValueError:
+        # A worker takes it out when it claims it.
+        return None
+
+
+def _log_damage(damaged: Sequence[Sequence[str]]) -> None:
+    """The next write, or claim, makes the record anew, so there is nothing for anybody to do."""
+    for name, why in damaged:
+        log.error("damaged record=%s of events for operators: %s. They go on", name, one_line(why))

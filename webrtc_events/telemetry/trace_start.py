@@ -33,12 +33,16 @@ def start_tracing(settings: Settings, clock: Clock) -> "Tracing | None":
     """None: the settings ask for no traces. It starts a thread, so a process calls it after its fork.
 
     Raises:
-        SettingsError: see `check_tracing`.
+        SettingsError: see `check_tracing`; or the library cannot use what it reads itself.
     """
     if not settings.traces:
         return None
     check_tracing(settings)
-    from webrtc_events.telemetry.tracing import Tracing
+    try:
+        from webrtc_events.telemetry.tracing import Tracing
+    except ValueError as error:
+        # While it is loaded it reads limits of spans, which are not used here.
+        raise SettingsError([str(error)]) from error
 
     return Tracing.of(settings, clock)
 

@@ -253,7 +253,9 @@ end
 local MAX_PASSED, LOOK_AGAIN_MS = 500, 60000
 local function passed_before()
   local at, score, id = string.match(ARGV[10], '^(%d+) (%S+) (.+)$')
-  if not at or now - tonumber(at) >= LOOK_AGAIN_MS then
+  local after_ms = at and now - math.max(tonumber(at), tonumber(score))
+  -- Time went back: what has become due since then stands before them.
+  if not at or after_ms < 0 or now - tonumber(at) >= LOOK_AGAIN_MS then
     return string.format('%.0f', now), 0, ''
   elseif redis.call('ZSCORE', KEYS[1], id) == score then
     return at, redis.call('ZRANK', KEYS[1], id) + 1, ARGV[10]
