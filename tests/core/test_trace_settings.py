@@ -13,7 +13,7 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 def faults(**environ: str) -> list[str]:
     with pytest.raises(SettingsError) as caught:
-        Settings.from_environ(LEAST | environ)
+        Settings.from_environ(LEAST | {ENDPOINT: "http://collector:4318"} | environ)
     return caught.value.faults
 
 
@@ -34,6 +34,12 @@ def test_one_that_is_empty_is_not_set() -> None:
         "OTEL_TRACES_SAMPLER_ARG",
     )
     assert Settings.from_environ(LEAST | dict.fromkeys(names, "")) == Settings.from_environ(LEAST)
+
+
+def test_without_a_collector_all_that_begins_with_otel_is_for_others() -> None:
+    """A platform may set the same for all its programs."""
+    for others in ({"OTEL_TRACES_EXPORTER": "console"}, {"OTEL_TRACES_SAMPLER": "jaeger_remote"}):
+        assert not Settings.from_environ(LEAST | others).traces
 
 
 def test_what_else_begins_with_otel_is_for_others() -> None:
@@ -74,7 +80,8 @@ def test_a_share_is_from_0_to_1(text: str) -> None:
 
 def test_headers_are_read_as_the_specification_writes_them_and_never_shown() -> None:
     environ = LEAST | {
-        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20s3cret, x-tenant = a,authorization=b%2Cc"
+        ENDPOINT: "http://collector:4318",
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20s3cret, x-tenant = a,authorization=b%2Cc",
     }
     settings = Settings.from_environ(environ)
     assert settings.otel_exporter_otlp_headers == (("authorization", "b,c"), ("x-tenant", "a"))

@@ -16,7 +16,11 @@ class OperatorSettings:
     """A part of `Settings`."""
 
     operator_sink: str | None = _setting(
-        read.https_url, "", "https URL of the operator's own sink, which gets what is wrong as events"
+        read.https_url,
+        "",
+        "https URL of the operator's own sink, which gets what is wrong as events",
+        # The path of a chat's webhook lets whoever knows it write there.
+        secret=True,
     )
     operator_sink_token: str | None = _setting(
         read.bearer_token, "", "bearer token that the operator's sink is shown", secret=True

@@ -96,6 +96,16 @@ class _Sources:
         self._read_environment()
         self._read_credentials()
         self._read_config()
+        self._leave_to_others()
+
+    def _leave_to_others(self) -> None:
+        """Without a collector, what a platform sets for OpenTelemetry everywhere is for other programs."""
+        if "otel_exporter_otlp_endpoint" not in self.texts:
+            self.texts = {
+                name: text
+                for name, text in self.texts.items()
+                if not name.startswith(OPEN_TELEMETRY) or text.origin is not Origin.ENVIRONMENT
+            }
 
     def _read_environment(self) -> None:
         for variable in sorted(name for name in self._environ if name.startswith(PREFIX)):
