@@ -102,6 +102,8 @@ def run_adapter(
                 raise CannotStart("a thread of the adapter has ended; see the log")
         notify("STOPPING=1")
         signals.finish(receiver.stop)
+        # Its request is waited for, half a minute at most, unless a second signal comes.
+        signals.finish(publisher.stop)
         if signals.hurried():
             os._exit(130)
 
