@@ -32,7 +32,7 @@ _TIDY_EVERY_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class AdapterOptions:
-    """What all adapters are told on the command line."""
+    """What the command line says to every adapter."""
 
     queue: Path
     service: str
