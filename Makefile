@@ -49,7 +49,7 @@ help:
 	@echo 'make test-all   run both'
 	@echo 'make test-browser   look at the pages as people do, in the Chromium of this machine (Debian: apt install chromium)'
 	@echo 'make test-deploy   build the image, render the chart, lint both (Debian: apt install buildah mmdebstrap)'
-	@echo 'make test-gateways   play calls through real gateways, from SIP to a sink (Debian: apt install janus kamailio sip-tester)'
+	@echo 'make test-gateways   play calls through real gateways, from SIP to a sink (Debian: apt install janus kamailio kamailio-extra-modules sip-tester)'
 	@echo 'make docs   build the site of the documents into build/site; a link that leads nowhere fails it'
 	@echo 'make docs-serve   show the site on http://127.0.0.1:8000/, and again after each change'
 	@echo 'make sbom   list what an installation of operators consists of, in CycloneDX: build/sbom.json'

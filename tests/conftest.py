@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.store.keys import PROCESSES_KEY, SWEEPER_TURN, process_key
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions
 from webrtc_events.store.store import Store
+
+# A job in the background of a shell ignores SIGINT, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("machine", deadline=None)

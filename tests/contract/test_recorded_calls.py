@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.gateways.janus.recorded import RECORDED
+from tests.gateways.record import RUNS
 
 ROOT = Path(__file__).parents[2]
 CALLS = ROOT / "tests" / "data" / "calls"
@@ -27,6 +28,7 @@ NAMES = {
     "no-answer",
     "offerless-invite",
     "registration-expired",
+    *(f"kamailio-{name}" for name in RUNS),
 }
 # Of real gateways: their session descriptions are those of SIP.
 OF_JANUS = {f"janus-{name}" for name in RECORDED}

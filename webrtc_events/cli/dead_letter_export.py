@@ -14,7 +14,6 @@ import click
 
 from webrtc_events.cli.dead_letter_choice import Wanted
 from webrtc_events.cli.dead_letter_text import as_sent, summary
-from webrtc_events.cli.interrupts import interruptible
 from webrtc_events.cli.status_line import StatusLine
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.errors import DamagedRecord, NewerRelease, Unavailable
@@ -60,12 +59,10 @@ def _run(lines: "_Lines", wanted: Wanted, file: IO[str], after: DeadLetterId | N
     line = StatusLine(SystemClock())
     status, count, last = 0, 0, after
     try:
-        found = line.counted(lines.letters(wanted, after), lines.total, f"of at most {lines.total:,}")
-        with interruptible(found) as letters:
-            for letter in letters:
-                file.write(lines.of(letter) + "\n")
-                count, last = count + 1, letter.id
-            file.flush()
+        for letter in line.counted(lines.letters(wanted, after), lines.total, f"of at most {lines.total:,}"):
+            file.write(lines.of(letter) + "\n")
+            count, last = count + 1, letter.id
+        file.flush()
     except KeyboardInterrupt:
         status = _INTERRUPTED
     except Unavailable as error:

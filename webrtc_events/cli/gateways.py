@@ -150,13 +150,13 @@ def _secret(option: str, file: Path | None) -> str | None:
         raise click.BadParameter(f"{file}: {error}", param_hint=option) from None
 
 
-def _address(text: str) -> "HostPort":
+def _address(text: str, option: str = "--listen") -> "HostPort":
     from webrtc_events.core.setting_values import host_port
 
     try:
         return host_port(text)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--listen") from None
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _start(process: str) -> None:
@@ -268,6 +268,67 @@ def janus(
     listener = ListenerOptions(_address(listen), user, _secret("--password-file", password_file))
     clock = SystemClock()
     make = janus_receiver(listener, ownership, grace_s, domain, source, Published(publish), clock)
+    run_adapter(adapter_options(given), make, clock, _notify_service_manager)
+
+
+@gateway.command()
+@gateway_options
+@ownership_options
+@click.option(
+    "--evapi",
+    default="127.0.0.1:8448",
+    envvar="GATEWAY_EVAPI",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="Where Kamailio listens for the adapter: WEBRTC_EVENTS_LISTEN.",
+)
+@click.option(
+    "--lost-after",
+    type=click.IntRange(min=5),
+    default=300,
+    envvar="GATEWAY_LOST_AFTER",
+    show_envvar=True,
+    help="Ends open calls when Kamailio has been away for this long (s).",
+)
+@click.option(
+    "--source",
+    default="/kamailio",
+    envvar="GATEWAY_SOURCE",
+    show_envvar=True,
+    metavar="URI",
+    help="`source` of the events: another one for each Kamailio.",
+)
+@needs_extra("gateways")
+@handle_cli_errors
+def kamailio(evapi: str, lost_after: int, source: str, **given: Any) -> None:
+    """Publish what a Kamailio does: calls through it, and what its registrar knows.
+
+    Kamailio keeps what happens in its memory until the adapter has it on disk, and waits for the adapter
+    nowhere. deploy/kamailio/webrtc-events.cfg goes into the config of Kamailio 5.6, and says where it is
+    called; kamailio-minimal.cfg beside it is a whole config. Whose a registration is, the rules of
+    --registrations say: docs/gateways.md has them.
+
+    Run the adapter on Kamailio's machine: evapi knows no password and no encryption.
+
+    \b
+    Beside a `webrtc-events serve`, all registrations being of the client `softphone`:
+      webrtc-events gateway kamailio --queue /tmp/kamailio.queue --owner softphone \\
+        --service http://localhost:9091 --issuer http://localhost:9091/issuer
+    In production:
+      webrtc-events gateway kamailio --queue /var/lib/webrtc-events/kamailio.queue \\
+        --registrations /etc/webrtc-events/registrations.toml --source /kamailio/edge-1 \\
+        --service https://events.example.com --issuer https://login.example.com \\
+        --client-id gateway-1 --client-secret-file /etc/webrtc-events/gateway-1
+    """
+    from webrtc_events.core.clock import SystemClock
+    from webrtc_events.gateways.adapter import run_adapter
+    from webrtc_events.gateways.kamailio.receiver import KamailioOptions, kamailio_receiver
+
+    _start("gateway-kamailio")
+    ownership, grace_s, domain = ownership_of(given)
+    options = KamailioOptions(_address(evapi, "--evapi"), source, lost_after)
+    clock = SystemClock()
+    make = kamailio_receiver(options, ownership, grace_s, domain, clock)
     run_adapter(adapter_options(given), make, clock, _notify_service_manager)
 
 

@@ -7,7 +7,6 @@ from typing import Final
 import click
 
 from webrtc_events.cli.dead_letter_choice import Wanted, chosen
-from webrtc_events.cli.interrupts import interruptible
 from webrtc_events.cli.status_line import StatusLine
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.errors import Unavailable
@@ -42,9 +41,8 @@ def redeliver_all(store: Store, wanted: Wanted) -> int:
     filtered = wanted.filter(letters.now_ms())
     found = letters.oldest_first(filtered)
     try:
-        with interruptible(_behind_a_bar(line, found, letters.count(filtered))) as letters_found:
-            for result in _results(letters, letters_found):
-                results[result] += 1
+        for result in _results(letters, _behind_a_bar(line, found, letters.count(filtered))):
+            results[result] += 1
     except KeyboardInterrupt:
         status = _INTERRUPTED
     except Unavailable as error:

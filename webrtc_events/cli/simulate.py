@@ -46,13 +46,18 @@ _OPTIONS = {
 }
 
 
+class _CallOption(click.Option):
+    """Its help names the recorded calls that there are."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from webrtc_events.local.recordings import recording_names
+
+        self.help = f"`composed`, or the name of a recorded call: {', '.join(recording_names())}."
+        return super().get_help_record(ctx)
+
+
 @click.command()
-@click.option(
-    "--call",
-    default="composed",
-    help="`composed`, or the name of a recorded call: answered, cancelled, declined, hold-resume, no-answer, "
-    "offerless-invite, registration-expired.",
-)
+@click.option("--call", cls=_CallOption, default="composed")
 @click.option("--calls", default="1", metavar="N", help="How many calls, 1 to 10,000.")
 @click.option("--rate", default="1", metavar="NUMBER", help="Calls started a second, 0.01 to 500.")
 @click.option(

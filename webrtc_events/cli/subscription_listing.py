@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import click
 
-from webrtc_events.cli.interrupts import interruptible
 from webrtc_events.cli.status_line import StatusLine
 from webrtc_events.cli.tables import table
 from webrtc_events.core.clock import SystemClock, format_time
@@ -65,11 +64,10 @@ class Listing:
         rows = self._rows(limit)
         lines = map(self._json_line, rows) if as_json else table(_HEADS, map(_cells, rows))
         try:
-            with interruptible(lines) as lines_to_print:
-                for line in lines_to_print:
-                    self.line.clear()
-                    click.echo(line)
-                    printed = True
+            for line in lines:
+                self.line.clear()
+                click.echo(line)
+                printed = True
         except KeyboardInterrupt:
             self.status = _INTERRUPTED
             # What was found and not printed yet is found again.

@@ -7,18 +7,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.gateways.harness.janus import Janus, SipHandle, free_port
 from tests.gateways.harness.registrar import Registrar
+from tests.gateways.real.subscriber import Subscriber
 from tests.harness.commands import Running, eventually, run
 from webrtc_events.gateways.journal_view import view
 from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
 
-PREFIX = "org.camaraproject.webrtc-events.v0."
 CLIENT = "local"
 PASSWORD = "secret"
 # Whom a rule names; all others are nobody's, as a telephone elsewhere is.
@@ -52,15 +51,13 @@ def registrar(folder: Path) -> Iterator[Registrar]:
         yield registrar
 
 
-class Way:
+class Way(Subscriber):
     """What a subscriber got, and what the operator sees, of one run: service, adapter, Janus."""
 
     def __init__(self, folder: Path, endpoints: Endpoints, client: HttpClient, sink: HttpClient) -> None:
-        self.endpoints = endpoints
+        super().__init__(endpoints, client, sink)
         self.queue = folder / "janus.queue"
         self.port = free_port()
-        self._api = client
-        self._sink = sink
         self._folder = folder
         self._password = folder / "password"
         self._password.write_text(PASSWORD)
@@ -99,7 +96,7 @@ class Way:
     def is_known(self, registration_id: str) -> bool:
         """Whether the service knows the registration, as forgetting it tells."""
         url = f"{self.endpoints.network}/registrations/{registration_id}"
-        return self._api.expect({204, 404}, "DELETE", url).status_code == 204
+        return self.api.expect({204, 404}, "DELETE", url).status_code == 204
 
     def await_registration(self, registration_id: str) -> None:
         """Until the service knows it."""
@@ -113,46 +110,13 @@ class Way:
     def subscribe(self, kind: str, registration_id: str, session: str | None = None) -> str:
         """The path of its sink."""
         path = f"/{registration_id}/{kind}"
-        assert self._subscribe(kind, registration_id, path, session)
+        assert self.is_subscribed(kind, registration_id, path, session)
         return path
-
-    def _subscribe(self, kind: str, registration_id: str, path: str, session: str | None = None) -> bool:
-        detail = {"registrationId": registration_id}
-        if session is not None:
-            detail["mediaSessionId"] = session
-        body = {
-            "protocol": "HTTP",
-            "sink": f"{self.endpoints.sink}/{path.lstrip('/')}",
-            "types": [PREFIX + kind],
-            "config": {"subscriptionDetail": detail},
-        }
-        answer = self._api.request("POST", f"{self.endpoints.public}/subscriptions", json=body)
-        return answer.status_code in (201, 202)
-
-    def received(self, path: str) -> list[dict[str, Any]]:
-        """The events that came there, each valid."""
-        items = self._sink.expect({200}, "GET", f"{self.endpoints.sink}/_inbox", params={"path": path}).json()
-        assert [item for item in items if item["fault"]] == []
-        return [item["event"] for item in items]
-
-    def statuses(self, path: str) -> list[str]:
-        return [event["data"]["status"] for event in self.received(path) if "status" in event["data"]]
-
-    def await_statuses(self, path: str, *expected: str) -> list[dict[str, Any]]:
-        """Exactly these, in this order; their events."""
-        try:
-            eventually(lambda: len(self.statuses(path)) >= len(expected))
-        finally:
-            assert self.statuses(path) == list(expected), self.adapter.output
-        events = [event for event in self.received(path) if "status" in event["data"]]
-        numbers = [event["data"]["sequenceNumber"] for event in events]
-        assert numbers == sorted(set(numbers))
-        return events
 
     def ladder(self, session: str) -> str:
         """The picture of the call in the console; the trace is written a moment after the events."""
         url = f"{self.endpoints.console}calls/{session}/-/ladder.svg"
-        return self._api.request("GET", url).text
+        return self.api.request("GET", url).text
 
 
 @pytest.fixture(scope="session")

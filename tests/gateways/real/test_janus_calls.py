@@ -50,7 +50,7 @@ def test_a_call_that_is_answered_and_hung_up_by_the_caller(
     assert invitation["data"]["mediaSessionId"] == session
     assert "m=audio" in invitation["data"]["offer"]["sdp"]
     assert "m=audio" in connected["data"]["answer"]["sdp"]
-    assert terminated["data"]["reason"] == "Hung up by the originator"
+    assert terminated["data"]["reason"] in ("Hung up by the originator", "Hung up")
     eventually(
         lambda: all(word in way.ladder(session) for word in ("session-invitation", "Ringing", "Terminated"))
     )
@@ -64,7 +64,8 @@ def test_a_call_that_is_hung_up_by_the_receiver(
     telephone.wait_for("accepted")
     bob.handle.hangup()
     events = way.await_statuses(statuses, "Ringing", "Connected", "Terminated")
-    assert events[-1]["data"]["reason"] == "Hung up by the receiver"
+    # Janus posts its own `hangup` and the BYE in either order, and only the BYE says by whom.
+    assert events[-1]["data"]["reason"] in ("Hung up by the receiver", "Hung up")
 
 
 @pytest.mark.parametrize(("code", "status"), [(486, "Busy"), (603, "Declined"), (480, "NoAnswer")])

@@ -1,0 +1,132 @@
+"""The receiver at what is not Kamailio, or is not well: it tries again, and loses nothing."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.gateways.kamailio.builders import contact, invite
+from tests.gateways.recorded import events_of, new_intake
+from tests.harness.commands import eventually
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.log_limit import LineLimit
+from webrtc_events.core.setting_values import HostPort
+from webrtc_events.gateways.journal import Journal, JournalLimits
+from webrtc_events.gateways.kamailio.netstrings import FrameReader, netstring
+from webrtc_events.gateways.kamailio.receiver import KamailioOptions, KamailioReceiver
+
+Answer = Callable[[bytes], bytes | None]
+
+
+class FakeEvapi:
+    """Answers each frame by `answer`, whose None hangs up; `frames` are those that came."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.frames: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = HostPort("127.0.0.1", self._listener.getsockname()[1])
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _run(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection, suppress(OSError):
+                    self._serve(connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        reader = FrameReader()
+        while piece := connection.recv(4096):
+            for frame in reader.frames(piece):
+                self.frames.append(frame)
+                if (answer := self.answer(frame)) is None:
+                    return
+                connection.sendall(answer)
+
+
+@pytest.fixture
+def receive(journal: Journal) -> Iterator[Callable[..., FakeEvapi]]:
+    """Starts a receiver at a Kamailio that answers so."""
+    started: list[tuple[FakeEvapi, KamailioReceiver]] = []
+
+    def begin(answer: Answer, kept: Journal = journal) -> FakeEvapi:
+        evapi, clock = FakeEvapi(answer), SystemClock()
+        options = KamailioOptions(evapi.address, "/kamailio", 300.0)
+        receiver = KamailioReceiver(new_intake(kept, clock), options, clock, LineLimit(clock))
+        receiver.start()
+        started.append((evapi, receiver))
+        return evapi
+
+    yield begin
+    for evapi, receiver in started:
+        receiver.stop()
+        assert not receiver.is_alive()
+        evapi.close()
+
+
+def records(frame: bytes) -> bytes:
+    """One invitation, then nothing."""
+    if not frame.startswith(b"want "):
+        return b""
+    if frame != b"want - 0":
+        return netstring(b"end 1.1 1 1")
+    return netstring(b"record 1 " + invite(contact(1))) + netstring(b"end 1.1 0 1")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x00\xff\xfe",
+        netstring(b"hello"),
+        netstring(b"end"),
+        netstring(b"end 1.1 x y"),
+        netstring(b"record x y"),
+        b"99999999:",
+        None,
+    ],
+)
+def test_what_is_not_kamailio_is_left_and_tried_again(
+    garbage: bytes | None, receive: Callable[..., FakeEvapi], journal: Journal
+) -> None:
+    evapi = receive(lambda _: garbage)
+    eventually(lambda: len(evapi.frames) >= 2)
+    assert events_of(journal) == []
+    evapi.answer = records
+    eventually(lambda: events_of(journal))
+
+
+def test_a_record_is_acknowledged_when_it_is_in_the_journal(
+    receive: Callable[..., FakeEvapi], journal: Journal
+) -> None:
+    evapi = receive(records)
+    eventually(lambda: b"want 1.1 1" in evapi.frames)
+    assert len(events_of(journal)) == 1
+
+
+def test_nothing_is_acknowledged_that_the_journal_has_no_room_for(
+    receive: Callable[..., FakeEvapi], tmp_path: Path
+) -> None:
+    """Kamailio keeps it."""
+    limits = JournalLimits(max_bytes=10)
+    with closing(Journal(tmp_path / "small", SystemClock(), limits)) as small:
+        evapi = receive(records, small)
+        eventually(lambda: evapi.frames)
+        eventually(lambda: len(evapi.frames) >= 2)
+        assert set(evapi.frames) == {b"want - 0"}
+        assert events_of(small) == []
+
+
+def test_open_calls_are_asked_for_at_once(receive: Callable[..., FakeEvapi]) -> None:
+    """They may have ended while the adapter was away."""
+    evapi = receive(records)
+    eventually(lambda: any(frame.startswith(b"call ") for frame in evapi.frames))

@@ -1,0 +1,1 @@
+"""The adapter beside Kamailio: what deploy/kamailio/webrtc-events.cfg keeps for it, and what that means."""
