@@ -175,7 +175,7 @@ def test_without_a_password_anybody_may_post(
 
 @pytest.mark.parametrize(
     ("host", "password", "is_open"),
-    [("127.0.0.1", None, False), ("0.0.0.0", PASSWORD, False), ("0.0.0.0", None, True)],  # noqa: S104
+    [("127.0.0.1", None, False), ("0.0.0.0", PASSWORD, False), ("0.0.0.0", None, True)],
 )
 def test_the_operator_reads_that_anybody_may_post(
     host: str, password: str | None, is_open: bool, intake: Intake
