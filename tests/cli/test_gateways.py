@@ -128,6 +128,14 @@ def test_a_second_signal_does_not_wait_for_a_service_that_hangs(
         assert len(journal.head(2)) == 1
 
 
+def test_the_queue_of_another_kind_of_adapter_is_refused(queue: Path) -> None:
+    with closing(Journal(queue, SystemClock())) as journal:
+        journal.belong_to("kamailio")
+    done = run(*command(queue, "--owner", "softphone"))
+    assert done.returncode == 1
+    assert b"it is that of gateway kamailio; name another file" in done.stderr
+
+
 def _listens(adapter: Running) -> bool:
     port = adapter.output.partition("http://127.0.0.1:")[2].partition("/")[0]
     with socket.socket() as client:

@@ -34,6 +34,7 @@ _TIDY_EVERY_S: Final = 60.0
 class AdapterOptions:
     """What the command line says to every adapter."""
 
+    adapter: str
     queue: Path
     service: str
     access: Access
@@ -83,6 +84,7 @@ def run_adapter(
     with ExitStack() as stack, StopSignals() as signals:
         journal = Journal(options.queue, clock, options.limits)
         stack.callback(journal.close)
+        journal.belong_to(options.adapter)
         service = ServiceClient(options.service, options.access, clock, options.ca_file)
         stack.callback(service.close)
         publisher = Publisher(journal, service, clock, round(options.max_age_h * _HOUR_MS))

@@ -164,6 +164,24 @@ class Journal:
         self.appended = threading.Event()
         """Set after each transaction: there may be something to send."""
 
+    def belong_to(self, adapter: str) -> None:
+        """From now on only that kind of adapter reads the state.
+
+        Raises:
+            CannotStart: the state is that of another kind.
+        """
+        try:
+            with self._writing() as transaction:
+                found = transaction.get("adapter", "name")
+                if found is None:
+                    transaction.put("adapter", "name", adapter.encode())
+        except JournalUnwritable as error:
+            raise CannotStart(f"--queue {error}") from error
+        if found is not None and found.decode() != adapter:
+            raise CannotStart(
+                f"--queue {self._path}: it is that of gateway {found.decode()}; name another file"
+            )
+
     def close(self) -> None:
         with self._lock:
             self._database.close()
