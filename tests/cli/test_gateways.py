@@ -2,13 +2,16 @@
 
 import json
 import signal
+import socket
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.harness.clocks import SteppedClock
-from tests.harness.commands import Running, run, start  # noqa: F401 (a fixture)
+from tests.harness.commands import Running, eventually, run, start  # noqa: F401 (a fixture)
+from webrtc_events.core.clock import SystemClock
 from webrtc_events.gateways.journal import Journal
 from webrtc_events.gateways.journal_entries import Rejected
 from webrtc_events.gateways.network_requests import PublishEvent
@@ -103,3 +106,37 @@ def test_the_queue_of_an_adapter_that_was_killed_is_taken_over(
         adapter.await_output("Takes events of Janus")
         adapter.process.kill()
         adapter.process.wait()
+
+
+def test_a_second_signal_does_not_wait_for_a_service_that_hangs(
+    start: Callable[..., Running],  # noqa: F811
+    queue: Path,
+) -> None:
+    with closing(Journal(queue, SystemClock())) as journal, journal.transaction() as transaction:
+        transaction.append([PublishEvent({"id": "1"})])
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        hanging.settimeout(30)
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        adapter = start(*command(queue, "--owner", "softphone", "--token-url", url))
+        adapter.await_output("Takes events of Janus")
+        connection, _ = hanging.accept()
+        adapter.process.send_signal(signal.SIGINT)
+        eventually(lambda: not _listens(adapter))
+        assert adapter.stop(signal.SIGTERM) == 130
+        connection.close()
+    with closing(Journal(queue, SystemClock())) as journal:
+        assert len(journal.head(2)) == 1
+
+
+def test_the_queue_of_another_kind_of_adapter_is_refused(queue: Path) -> None:
+    with closing(Journal(queue, SystemClock())) as journal:
+        journal.belong_to("kamailio")
+    done = run(*command(queue, "--owner", "softphone"))
+    assert done.returncode == 1
+    assert b"it is that of gateway kamailio; name another file" in done.stderr
+
+
+def _listens(adapter: Running) -> bool:
+    port = adapter.output.partition("http://127.0.0.1:")[2].partition("/")[0]
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", int(port))) == 0

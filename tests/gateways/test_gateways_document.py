@@ -8,7 +8,7 @@ import pytest
 from tests.harness.documents import ROOT
 from webrtc_events.cli.gateways import gateway
 from webrtc_events.gateways.journal import DEFAULT_LIMITS
-from webrtc_events.gateways.sip_status import FINAL_STATUSES, PROVISIONAL_STATUSES, SessionStatus
+from webrtc_events.gateways.sip_status import FINAL_STATUSES, PROVISIONAL_STATUSES, TRIED_AGAIN, SessionStatus
 
 PAGE = (ROOT / "docs" / "gateways.md").read_text(encoding="utf-8")
 ADAPTERS = sorted(set(gateway.commands) - {"status"})
@@ -23,6 +23,8 @@ def test_sip_responses_have_the_statuses_of_the_code() -> None:
     expected |= {code: (before.value, after.value) for code, (before, after) in FINAL_STATUSES.items()}
     assert found == expected
     assert list(found) == sorted(found)
+    *first, last = sorted(TRIED_AGAIN)
+    assert f"A {', '.join(map(str, first))} or {last} is no answer" in PAGE
 
 
 @pytest.mark.parametrize("name", ADAPTERS)

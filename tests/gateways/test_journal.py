@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,26 @@ def test_a_full_disk_is_an_error_and_loses_nothing(journal: Journal) -> None:
     with journal.transaction() as transaction:
         transaction.append([event(2)])
     assert len(journal.head(10)) == 2
+
+
+def test_the_last_of_the_disk_is_left_for_taking_out_what_was_sent(path: Path) -> None:
+    with closing(Journal(path, SteppedClock())) as journal, journal.transaction() as transaction:
+        transaction.append([event(1)])
+    # No disk has so much.
+    with closing(Journal(path, SteppedClock(), JournalLimits(min_free_bytes=1 << 60))) as journal:
+        with pytest.raises(JournalUnwritable, match="are left for"), journal.transaction():
+            pass
+        journal.settle(journal.head(1), [])
+        journal.forget_inputs()
+        assert journal.head(1) == []
+
+
+def test_what_became_empty_goes_back_to_the_disk(path: Path) -> None:
+    long = PublishEvent({"id": "1", "type": "x.session-status", "data": {"reason": "x" * 100_000}})
+    with closing(Journal(path, SteppedClock())) as journal:
+        for _ in range(10):
+            with journal.transaction() as transaction:
+                transaction.append([long] * 10)
+        journal.settle(journal.head(100), [])
+        journal.forget_inputs()
+    assert path.stat().st_size < 1_000_000

@@ -70,7 +70,7 @@ def gateway_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def adapter_options(given: dict[str, Any]) -> "AdapterOptions":
+def adapter_options(adapter: str, given: dict[str, Any]) -> "AdapterOptions":
     """Of the options of `gateway_options`, which it takes out of `given`.
 
     Raises:
@@ -90,6 +90,7 @@ def adapter_options(given: dict[str, Any]) -> "AdapterOptions":
     if given["ca_file"] is not None and not given["ca_file"].is_file():
         raise click.BadParameter(f"{given['ca_file']}: there is no such file", param_hint="--ca-file")
     return AdapterOptions(
+        adapter=adapter,
         queue=given.pop("queue"),
         service=given.pop("service"),
         access=Access(
@@ -268,7 +269,7 @@ def janus(
     listener = ListenerOptions(_address(listen), user, _secret("--password-file", password_file))
     clock = SystemClock()
     make = janus_receiver(listener, ownership, grace_s, domain, source, Published(publish), clock)
-    run_adapter(adapter_options(given), make, clock, _notify_service_manager)
+    run_adapter(adapter_options("janus", given), make, clock, _notify_service_manager)
 
 
 @gateway.command()
@@ -329,7 +330,7 @@ def kamailio(evapi: str, lost_after: int, source: str, **given: Any) -> None:
     options = KamailioOptions(_address(evapi, "--evapi"), source, lost_after)
     clock = SystemClock()
     make = kamailio_receiver(options, ownership, grace_s, domain, clock)
-    run_adapter(adapter_options(given), make, clock, _notify_service_manager)
+    run_adapter(adapter_options("kamailio", given), make, clock, _notify_service_manager)
 
 
 @gateway.command()

@@ -32,8 +32,9 @@ _TIDY_EVERY_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class AdapterOptions:
-    """What all adapters are told on the command line."""
+    """What the command line says to every adapter."""
 
+    adapter: str
     queue: Path
     service: str
     access: Access
@@ -83,6 +84,7 @@ def run_adapter(
     with ExitStack() as stack, StopSignals() as signals:
         journal = Journal(options.queue, clock, options.limits)
         stack.callback(journal.close)
+        journal.belong_to(options.adapter)
         service = ServiceClient(options.service, options.access, clock, options.ca_file)
         stack.callback(service.close)
         publisher = Publisher(journal, service, clock, round(options.max_age_h * _HOUR_MS))
@@ -102,6 +104,8 @@ def run_adapter(
                 raise CannotStart("a thread of the adapter has ended; see the log")
         notify("STOPPING=1")
         signals.finish(receiver.stop)
+        # Its request is waited for, half a minute at most, unless a second signal comes.
+        signals.finish(publisher.stop)
         if signals.hurried():
             os._exit(130)
 

@@ -46,6 +46,9 @@ INSERT INTO totals VALUES (1, 0, 0)
 _BUSY_MS: Final = 5_000
 _LAST_CHARACTER: Final = chr(0x10FFFF)
 _MAX_LOOKAHEAD: Final = 1_000
+# Of 4 KiB each. With so few at once the write-ahead log stays small; a queue of 1 GiB is gone in two hours.
+_PAGES_AT_ONCE: Final = 1_000
+_MAX_FREED_PAGES: Final = 25_000
 
 
 class QueueFull(Exception):
@@ -60,13 +63,15 @@ class JournalUnwritable(Exception):
 class JournalLimits:
     """`max_entries` and `max_bytes` bound the queue; `seen_ms`: how long an input is remembered.
 
-    `max_rejected` bounds what was rejected, of which the oldest go.
+    `max_rejected` bounds what was rejected, of which the oldest go. `min_free_bytes` of the disk are left: on
+    a disk that the queue itself has filled, what was sent could not be taken out of it any more.
     """
 
     max_entries: int = 1_000_000
     max_bytes: int = 1 << 30
     max_rejected: int = 10_000
     seen_ms: int = 2 * 3600 * 1000
+    min_free_bytes: int = 16 << 20
 
 
 DEFAULT_LIMITS: Final = JournalLimits()
@@ -159,6 +164,24 @@ class Journal:
         self.appended = threading.Event()
         """Set after each transaction: there may be something to send."""
 
+    def belong_to(self, adapter: str) -> None:
+        """From now on only that kind of adapter reads the state.
+
+        Raises:
+            CannotStart: the state is that of another kind.
+        """
+        try:
+            with self._writing() as transaction:
+                found = transaction.get("adapter", "name")
+                if found is None:
+                    transaction.put("adapter", "name", adapter.encode())
+        except JournalUnwritable as error:
+            raise CannotStart(f"--queue {error}") from error
+        if found is not None and found.decode() != adapter:
+            raise CannotStart(
+                f"--queue {self._path}: it is that of gateway {found.decode()}; name another file"
+            )
+
     def close(self) -> None:
         with self._lock:
             self._database.close()
@@ -172,6 +195,14 @@ class Journal:
             QueueFull: see `Transaction.append`.
             JournalUnwritable: of whatever the block did, nothing is kept.
         """
+        self._leave_room()
+        with self._writing() as transaction:
+            yield transaction
+        self.appended.set()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        """A transaction that may use the last of the disk."""
         with self._lock:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
@@ -183,7 +214,15 @@ class Journal:
                 # What has been committed is no longer in a transaction.
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
-        self.appended.set()
+
+    def _leave_room(self) -> None:
+        disk = os.statvfs(self._path)
+        free = disk.f_bavail * disk.f_frsize
+        if free < self._limits.min_free_bytes:
+            raise JournalUnwritable(
+                f"{self._path}: the disk has {free >> 20} MiB free; "
+                f"the last {self._limits.min_free_bytes >> 20} are left for taking out what was sent"
+            )
 
     def head(self, max_entries: int) -> list[Entry]:
         """The oldest requests of the queue, in order.
@@ -231,7 +270,7 @@ class Journal:
         Raises:
             JournalUnwritable: nothing was taken out.
         """
-        with self.transaction() as transaction:
+        with self._writing() as transaction:
             database = transaction._database
             for entry in (*done, *(one.entry for one in rejected)):
                 database.execute("DELETE FROM queue WHERE position = ?", (entry.position,))
@@ -249,11 +288,29 @@ class Journal:
                 )
 
     def forget_inputs(self) -> None:
-        """Drops what is known of inputs that no gateway repeats any more. To be called now and then."""
-        with self.transaction() as transaction:
+        """Drops what is known of inputs that no gateway repeats any more. To be called now and then.
+
+        What became empty of the file goes back to the disk, some at a time.
+
+        Raises:
+            JournalUnwritable: the next call does it.
+        """
+        with self._writing() as transaction:
             transaction._database.execute(
                 "DELETE FROM seen WHERE seen_ms < ?", (transaction.now_ms - self._limits.seen_ms,)
             )
+        for _ in range(_MAX_FREED_PAGES // _PAGES_AT_ONCE):
+            if not self._rows("PRAGMA freelist_count")[0][0]:
+                return
+            self._free_pages()
+
+    def _free_pages(self) -> None:
+        with self._lock:
+            try:
+                # `execute` would free one page: it is a step each, and has no rows.
+                self._database.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
+            except sqlite3.Error as error:
+                raise JournalUnwritable(f"{self._path}: {error}") from error
 
 
 def _hold(path: Path) -> IO[bytes]:
@@ -282,6 +339,8 @@ def _open(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         database.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        # Of a new file, before anything is in it.
+        database.execute("PRAGMA auto_vacuum = INCREMENTAL")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         found = database.execute("PRAGMA user_version").fetchone()[0]

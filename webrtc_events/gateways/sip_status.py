@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["FINAL_STATUSES", "PROVISIONAL_STATUSES", "SessionStatus", "failure_status", "provisional_status"]
+__all__ = [
+    "FINAL_STATUSES",
+    "PROVISIONAL_STATUSES",
+    "TRIED_AGAIN",
+    "SessionStatus",
+    "failure_status",
+    "provisional_status",
+]
 
 
 class SessionStatus(StrEnum):
@@ -54,6 +61,12 @@ FINAL_STATUSES: Final[Mapping[int, tuple[SessionStatus, SessionStatus]]] = {
     608: (SessionStatus.DECLINED, SessionStatus.DECLINED),
 }
 """Before the party called was alerted (no 180 came), and after. Any other code of 300 and above is Failed."""
+
+TRIED_AGAIN: Final = frozenset({401, 407, 422})
+"""They end no call: the caller sends its INVITE again, with credentials, or for a longer session interval.
+
+Sources: RFC 3261, sections 22.2 and 22.3; RFC 4028, section 6.
+"""
 
 
 def provisional_status(code: int) -> SessionStatus | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.harness.clocks import SteppedClock
+from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.gateways.janus.calls import Calls
 from webrtc_events.gateways.janus.intake import Intake
 from webrtc_events.gateways.janus.registrations import Registrations
@@ -35,7 +36,7 @@ def journal(tmp_path: Path, clock: SteppedClock) -> Iterator[Journal]:
 @pytest.fixture
 def make_intake(clock: SteppedClock) -> Callable[[Journal], Intake]:
     def make(journal: Journal) -> Intake:
-        registrations = Registrations(Ownership.of_one("softphone"), GRACE_S)
+        registrations = Registrations(Ownership.of_one("softphone"), GRACE_S, LineLimit(clock))
         return Intake(journal, registrations, Calls("sip.invalid"), clock, None)
 
     return make

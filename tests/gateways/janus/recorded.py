@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tests.harness.clocks import SteppedClock
 from tests.harness.documents import ROOT
+from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.gateways.janus.calls import Calls
 from webrtc_events.gateways.janus.intake import Intake
 from webrtc_events.gateways.janus.registrations import Registrations
@@ -47,7 +48,7 @@ def _events(posts: list[Any], rule: OwnershipRule) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         clock = SteppedClock()
         journal = Journal(Path(folder) / "queue", clock)
-        registrations = Registrations(Ownership((rule,)), 60)
+        registrations = Registrations(Ownership((rule,)), 60, LineLimit(clock))
         intake = Intake(journal, registrations, Calls("sip.example.com"), clock, None)
         intake.take(json.dumps(posts).encode())
         requests = [entry.request for entry in journal.head(1000)]

@@ -12,6 +12,7 @@ from tests.gateways.janus.conftest import ENGAGED, events_of, of_leg, post, post
 from tests.harness.clocks import NOW, SteppedClock
 from webrtc_events.contract.documents import load_network
 from webrtc_events.core.clock import format_time
+from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.gateways.janus.calls import Calls
 from webrtc_events.gateways.janus.intake import Intake
 from webrtc_events.gateways.janus.registrations import Registrations
@@ -267,7 +268,9 @@ def test_a_second_call_of_an_endpoint_that_is_engaged(intake: Intake, journal: J
 
 def test_of_two_parties_on_one_janus_one_may_be_nobodys(journal: Journal, clock: SteppedClock) -> None:
     rule = OwnershipRule(identity="sip:bob@*", owner="softphone")
-    intake = Intake(journal, Registrations(Ownership((rule,)), 60), Calls("sip.invalid"), clock, None)
+    intake = Intake(
+        journal, Registrations(Ownership((rule,)), 60, LineLimit(clock)), Calls("sip.invalid"), clock, None
+    )
     post(intake, *posts(ENGAGED))
     assert {event["subject"] for event in events_of(journal)} == {BOB}
     assert of_leg(events_of(journal), "second", BOB) == ["Initial", "Busy"]
@@ -278,7 +281,9 @@ def test_of_two_parties_on_one_janus_one_may_be_nobodys(journal: Journal, clock:
 def test_another_adapter_may_publish_calls_or_registrations(
     calls: bool, registrations: bool, journal: Journal, clock: SteppedClock
 ) -> None:
-    all_of_one = Registrations(Ownership.of_one("softphone"), 60, are_published=registrations)
+    all_of_one = Registrations(
+        Ownership.of_one("softphone"), 60, LineLimit(clock), are_published=registrations
+    )
     intake = Intake(journal, all_of_one, Calls("sip.invalid", are_published=calls), clock, None)
     post(intake, *posts())
     types = {event["type"].rpartition(".")[2] for event in events_of(journal)}
@@ -286,3 +291,19 @@ def test_another_adapter_may_publish_calls_or_registrations(
     assert any(isinstance(request, PutRegistration) for request in queued(journal)) is registrations
     if calls:
         assert {key: of_leg(events_of(journal), *key) for key in EXPECTED} == EXPECTED
+
+
+def test_endpoints_of_nobody_do_not_fill_the_log(
+    journal: Journal, clock: SteppedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    nobodys = Registrations(Ownership(), 60, LineLimit(clock))
+    intake = Intake(journal, nobodys, Calls("sip.invalid"), clock, None)
+    registered = next(
+        event for event in posts() if event["event"].get("data", {}).get("event") == "registered"
+    )
+    for number in range(1000):
+        post(intake, registered | {"handle_id": number})
+    assert sum("belongs to nobody" in record.getMessage() for record in caplog.records) == 30
+    clock.sleep(60)
+    post(intake, registered | {"handle_id": 1000})
+    assert caplog.records[-1].getMessage().endswith("(970 more such lines left out)")

@@ -171,3 +171,15 @@ def test_without_a_password_anybody_may_post(
     eventually(listener.is_alive)
     listener.stop()
     assert not listener.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("host", "password", "is_open"),
+    [("127.0.0.1", None, False), ("0.0.0.0", PASSWORD, False), ("0.0.0.0", None, True)],
+)
+def test_the_operator_reads_that_anybody_may_post(
+    host: str, password: str | None, is_open: bool, intake: Intake
+) -> None:
+    listener = JanusListener(ListenerOptions(HostPort(host, 0), password=password), intake, SystemClock())
+    assert ("there is no --password-file" in listener.description) is is_open
+    listener.stop()

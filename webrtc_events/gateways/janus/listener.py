@@ -14,6 +14,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from typing import Any, Final
 
 from webrtc_events.core.clock import Clock
@@ -65,7 +66,10 @@ class JanusListener:
 
     @property
     def description(self) -> str:
-        return f"Takes events of Janus at {self.url}."
+        host = self._server.socket.getsockname()[0].partition("%")[0]
+        open_to_all = self._options.password is None and not ip_address(host).is_loopback
+        whose = ", from whoever reaches it: there is no --password-file" if open_to_all else ""
+        return f"Takes events of Janus at {self.url}{whose}."
 
     def start(self) -> None:
         self._thread.start()

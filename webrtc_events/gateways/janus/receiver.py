@@ -4,6 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.gateways.janus.calls import Calls
 from webrtc_events.gateways.janus.intake import Intake
 from webrtc_events.gateways.janus.listener import JanusListener, ListenerOptions
@@ -34,7 +35,7 @@ def janus_receiver(
     """What makes the receiver of `run_adapter`. See `gateway janus --help` for the values."""
 
     def make(journal: Journal) -> JanusListener:
-        registrations = Registrations(ownership, grace_s, published is not Published.CALLS)
+        registrations = Registrations(ownership, grace_s, LineLimit(clock), published is not Published.CALLS)
         calls = Calls(domain, published is not Published.REGISTRATIONS)
         intake = Intake(journal, registrations, calls, clock, source)
         return JanusListener(listener, intake, clock)

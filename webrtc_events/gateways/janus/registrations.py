@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.gateways.call_signals import Mark
 from webrtc_events.gateways.janus.events import JanusEvent, SipData
@@ -34,6 +35,7 @@ class Registrations:
 
     ownership: Ownership
     grace_s: int
+    lines: LineLimit
     are_published: bool = True
 
     def registering(self, handle: Handle, message: SipMessage, *, incoming: bool) -> Handle:
@@ -57,14 +59,12 @@ class Registrations:
             return msgspec.structs.replace(handle, registration=found)
         if data.type == "guest":
             # Nobody has checked who it is.
-            log.info("a guest is not published: handle %s of %s", event.handle, event.emitter)
+            if self.lines.admit("guest") is not None:
+                log.info("a guest is not published: handle %s of %s", event.handle, event.emitter)
             return msgspec.structs.replace(handle, registration=None)
         owned = self.ownership.of(Endpoint(data.identity, handle.opaque_id))
         if owned is None:
-            log.warning(
-                "%s belongs to nobody: no rule of --registrations fits, and it is not published",
-                PersonalData(data.identity),
-            )
+            self._warn_of_nobodys(data.identity)
             return msgspec.structs.replace(handle, registration=None)
         now_ms = records.transaction.now_ms
         granted_s = handle.granted_s if handle.granted_s is not None else _DEFAULT_S
@@ -100,6 +100,15 @@ class Registrations:
             end = registration_ends(registration_id, reason, description, mark)
             records.transaction.append([PublishEvent(end)])
         return without
+
+    def _warn_of_nobodys(self, identity: str) -> None:
+        # It comes again with each renewal.
+        if (left_out := self.lines.admit("nobody")) is not None:
+            log.warning(
+                "%s belongs to nobody: no rule of --registrations fits, and it is not published%s",
+                PersonalData(identity),
+                f" ({left_out} more such lines left out)" if left_out else "",
+            )
 
 
 def _granted_s(handle: Handle, message: SipMessage) -> int | None:

@@ -18,14 +18,12 @@ from webrtc_events.gateways.call_signals import (
     Signal,
 )
 from webrtc_events.gateways.sip_message import SipMessage
+from webrtc_events.gateways.sip_status import TRIED_AGAIN
 
 __all__ = ["OF_CALLS", "other", "sender", "signal_of"]
 
 OF_CALLS: Final = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "UPDATE"})
 """The methods whose messages are read."""
-
-# The caller tries again with credentials; if it does not, the plugin says so.
-_CHALLENGES: Final = frozenset({401, 407})
 
 
 def other(side: Side) -> Side:
@@ -65,7 +63,8 @@ def signal_of(message: SipMessage, by: Side, leg: Leg | None) -> Signal | None:
 
 
 def _of_response(message: SipMessage, code: int, *, connected: bool) -> Signal | None:
-    if message.method not in ("INVITE", "UPDATE") or code in _CHALLENGES:
+    # If the caller does not try again, the plugin says so.
+    if message.method not in ("INVITE", "UPDATE") or code in TRIED_AGAIN:
         return None
     if connected or message.method == "UPDATE":
         if code < 200:

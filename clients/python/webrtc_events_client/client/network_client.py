@@ -50,7 +50,7 @@ class NetworkClient:
         self._driver.perform(self._calls.put_registration(registration_id, registration))
 
     def delete_registration(self, registration_id: str) -> None:
-        """Forgets it; subscribers are not told."""
+        """Forgets it; no subscriber is notified."""
         self._driver.perform(self._calls.delete_registration(registration_id))
 
     def end_subscription(self, subscription_id: str) -> None:

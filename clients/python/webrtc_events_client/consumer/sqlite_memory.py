@@ -26,7 +26,7 @@ _BUSY_S = 5
 
 
 class SqliteMemory:
-    """A database of its own, or one that you have: its tables begin with `webrtc_events_`.
+    """A separate database, or one that you have: its tables begin with `webrtc_events_`.
 
     Errors of the database, as of a disk that is full, are raised: the service then sends the event again.
 
