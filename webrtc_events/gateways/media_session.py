@@ -1,8 +1,10 @@
 """A media session as a pure state machine: signals of its legs in, numbered network events out."""
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,7 +15,20 @@ from webrtc_events.gateways.call_signals import LegFacts, Mark, Signal
 from webrtc_events.gateways.sdp import contract_sdp
 from webrtc_events.gateways.sip_addresses import ANONYMOUS
 
-__all__ = ["Advanced", "MediaSession", "advance"]
+__all__ = ["Advanced", "MediaSession", "advance", "media_session_id"]
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_MAX_SESSION_ID: Final = 512
+
+
+def media_session_id(call_id: str) -> str:
+    """The Call-ID, which both legs have where no back-to-back agent is between them.
+
+    Of one that the contract does not take, a hash.
+    """
+    if 0 < len(call_id) <= _MAX_SESSION_ID and not _CONTROLS.search(call_id):
+        return call_id
+    return hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class MediaSession(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

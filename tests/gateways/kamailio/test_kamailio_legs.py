@@ -10,7 +10,8 @@ from tests.gateways.recorded import new_intake
 from webrtc_events.contract.documents import load_network
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.gateways.journal import Journal
-from webrtc_events.gateways.kamailio.calls import Calls, session_id_of
+from webrtc_events.gateways.kamailio.calls import Calls
+from webrtc_events.gateways.media_session import media_session_id
 from webrtc_events.gateways.ownership import Ownership
 
 VALIDATOR = load_network().validator("NetworkEvent")
@@ -128,7 +129,7 @@ def test_a_caller_who_is_registered_has_a_leg(play: Play) -> None:
 
 @pytest.mark.parametrize("call_id", ["", "x" * 513])
 def test_a_call_id_that_is_no_session_id_becomes_its_hash(call_id: str) -> None:
-    assert len(session_id_of(call_id)) == 64
+    assert len(media_session_id(call_id)) == 64
 
 
 @pytest.mark.parametrize(

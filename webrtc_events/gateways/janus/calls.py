@@ -24,9 +24,9 @@ from webrtc_events.gateways.call_signals import (
     Signal,
 )
 from webrtc_events.gateways.janus.events import SipData
-from webrtc_events.gateways.janus.records import Call, Handle, Records, media_session_id
+from webrtc_events.gateways.janus.records import Call, Handle, Records
 from webrtc_events.gateways.janus.sip_signals import other, sender, signal_of
-from webrtc_events.gateways.media_session import MediaSession, advance
+from webrtc_events.gateways.media_session import MediaSession, advance, media_session_id
 from webrtc_events.gateways.network_requests import PublishEvent
 from webrtc_events.gateways.sip_addresses import UNKNOWN, Party, address_of, party_of
 from webrtc_events.gateways.sip_message import SipMessage

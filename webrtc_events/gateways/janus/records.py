@@ -1,7 +1,5 @@
 """What the adapter knows of Janus, as its journal keeps it: handles, registrations, calls."""
 
-import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -14,15 +12,13 @@ from webrtc_events.gateways.janus.events import JanusEvent
 from webrtc_events.gateways.journal import Transaction
 from webrtc_events.gateways.media_session import MediaSession
 
-__all__ = ["Call", "Handle", "Records", "Registered", "handle_key", "media_session_id", "session_prefix"]
+__all__ = ["Call", "Handle", "Records", "Registered", "handle_key", "session_prefix"]
 
 _HANDLE: Final = "handle"
 _REGISTRATION: Final = "registration"
 _IDENTITY: Final = "identity"
 _CALL: Final = "call"
 _OVER: Final = "call-that-is-over"
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_MAX_SESSION_ID: Final = 512
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -69,16 +65,6 @@ def session_prefix(emitter: str, session: str = "") -> str:
 
 def handle_key(event: JanusEvent) -> str:
     return session_prefix(event.emitter, event.session) + quote(event.handle, safe="")
-
-
-def media_session_id(call_id: str) -> str:
-    """The Call-ID, which both legs have where no back-to-back agent is between them.
-
-    Of one that the contract does not take, a hash.
-    """
-    if len(call_id) <= _MAX_SESSION_ID and not _CONTROLS.search(call_id):
-        return call_id
-    return hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

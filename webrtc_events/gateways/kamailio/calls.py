@@ -1,6 +1,5 @@
 """Calls through Kamailio: which legs a SIP message is of, and what it means for each."""
 
-import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -28,12 +27,13 @@ from webrtc_events.gateways.call_signals import (
 from webrtc_events.gateways.journal import Transaction
 from webrtc_events.gateways.kamailio.records import Contact, Gone, Message
 from webrtc_events.gateways.kamailio.registrations import owned_by
-from webrtc_events.gateways.media_session import MediaSession, advance
+from webrtc_events.gateways.media_session import MediaSession, advance, media_session_id
 from webrtc_events.gateways.network_requests import NetworkRequest, PublishEvent
 from webrtc_events.gateways.ownership import Ownership
 from webrtc_events.gateways.sip_addresses import Party, party_of
+from webrtc_events.gateways.sip_status import TRIED_AGAIN
 
-__all__ = ["Call", "Calls", "session_id_of"]
+__all__ = ["Call", "Calls"]
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +42,7 @@ _OPEN: Final = "call"
 _ENDED: Final = "ended-call"
 _FORGOTTEN_AT_ONCE: Final = 1000
 _CALLER: Final = "caller"
-_MAX_SESSION_ID: Final = 512
 _ELSEWHERE: Final = "Answered elsewhere"
-# The caller tries again with credentials, or a longer session interval: RFC 3261, 22.2 and 22.3; RFC 4028, 6.
-_TRY_AGAIN: Final = frozenset({401, 407, 422})
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,13 +58,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_over(self) -> bool:
         return self.session.is_over
-
-
-def session_id_of(call_id: str) -> str:
-    """The Call-ID, which both endpoints know; one that the contract does not take becomes its hash."""
-    if 0 < len(call_id) <= _MAX_SESSION_ID:
-        return call_id
-    return hashlib.sha256(call_id.encode("utf-8", "replace")).hexdigest()
 
 
 class Calls:
@@ -133,7 +123,7 @@ class Calls:
             call_id=message.call_id,
             caller_tag=message.from_tag,
             invite=message.cseq,
-            session=MediaSession(id=session_id_of(message.call_id), sequence=sequence),
+            session=MediaSession(id=media_session_id(message.call_id), sequence=sequence),
             legs=rings,
         )
         facts_by_name = {facts.name: facts for _, facts in legs}
@@ -173,7 +163,7 @@ def _signals(call: Call, message: Message) -> Iterable[tuple[str, Signal]]:
     by = Side.ORIGINATOR if message.from_tag == call.caller_tag else Side.RECEIVER
     everybody = list(call.session.legs)
     initial = message.method == "INVITE" and message.cseq == call.invite and by is Side.ORIGINATOR
-    if message.code in _TRY_AGAIN and initial:
+    if message.code in TRIED_AGAIN and initial:
         return []
     if message.kind == "reply":
         if initial:
@@ -243,7 +233,7 @@ def _advanced(
 
 
 def _read(transaction: Transaction, call_id: str) -> Call | None:
-    key = session_id_of(call_id)
+    key = media_session_id(call_id)
     found = transaction.get(_OPEN, key) or transaction.get(_ENDED, key)
     return None if found is None else msgspec.json.decode(found, type=Call)
 
