@@ -16,13 +16,14 @@ SETTINGS = ReceiverSettings(origin=ORIGIN, agree_to=["localhost"])
 
 async def handle(delivery: Delivery) -> None:
     """Awaited once for each event. The answer to the service, 204, goes out after it has returned."""
+    # A line with its end in one piece: several requests may print at once.
     match delivery.notification:
         case SessionInvitation(session=call):
-            print(f"{call.sequence_number} {call.originator_address} calls", flush=True)
+            print(f"{call.sequence_number} {call.originator_address} calls\n", end="", flush=True)
         case SessionStatus(session=call):
-            print(f"{call.sequence_number} {call.media_session_id} is {call.status}", flush=True)
+            print(f"{call.sequence_number} {call.media_session_id} is {call.status}\n", end="", flush=True)
         case other:
-            print(f"- {other.type}", flush=True)
+            print(f"- {other.type}\n", end="", flush=True)
 
 
 app = FastAPI()

@@ -19,6 +19,8 @@ from tests.harness.documents import ROOT
 
 __all__ = ["Block", "blocks", "matches"]
 
+# As Flask marks some lines wherever it prints them.
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _BLOCK: Final = re.compile(
     r"(?:^<!-- (?P<note>[^>]*) -->\n)?"
     r"^```(?P<language>\w*)(?: title=\"(?P<title>[^\"]*)\")?\n(?P<text>.*?)^```$",
@@ -62,8 +64,9 @@ def blocks(name: str) -> list[Block]:
 
 
 def matches(printed: str, expected: str) -> bool:
-    """Whether something was printed, spaces at the ends of lines aside."""
-    plain = "".join(f"{line.rstrip()}\n" for line in printed.strip().splitlines())
+    """Whether something was printed, colours and spaces at the ends of lines aside."""
+    colourless = _COLOUR.sub("", printed)
+    plain = "".join(f"{line.rstrip()}\n" for line in colourless.strip().splitlines())
     wanted = "".join(_pattern(line) for line in expected.strip().splitlines())
     return re.fullmatch(wanted, plain) is not None
 

@@ -90,15 +90,15 @@ def test_three_workers_report_a_host_once_and_its_return_once(
 def test_a_sink_that_fails_is_reported_at_half_of_its_time_and_its_end_too(
     workers: Workers, store: Store, sink: RecordingSink, operator: RecordingSink, settings: Settings
 ) -> None:
-    made = created(store, sink=sink.url_of("/inbox"))
+    # One alone may wait from before half of the time until after all of it: delays have full jitter.
+    made = {created(store, sink=sink.url_of(f"/inbox/{number}")).id for number in range(12)}
     sink.answer = lambda received: Answer(500)  # noqa: ARG005
     workers(2, SINK_FAILURE_S="20", SESSION_INVITATION_DEADLINE_S="3600")
     # By settings of this process the deadline would be over before.
     append(Store.connect(replace(settings, session_invitation_deadline_s=3600)), invitation(1))
-    failing, ended = map(event_of, operator.wait_for(2, 240))
-    assert kinds(operator.requests) == ["sink-failing", "subscription-ended-for-failure"]
-    assert failing["data"]["subscriptionIds"] == ended["data"]["subscriptionIds"] == [made.id]
-    assert failing["data"]["since"] == ended["data"]["since"]
+    failing, ended = map(event_of, operator.wait_for(2, 240)[:2])
+    assert kinds(operator.requests)[:2] == ["sink-failing", "subscription-ended-for-failure"]
+    assert made.issuperset(failing["data"]["subscriptionIds"] + ended["data"]["subscriptionIds"])
     assert failing["data"]["since"] < failing["time"] < ended["time"]
 
 
