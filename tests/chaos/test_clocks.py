@@ -39,12 +39,15 @@ def test_the_wall_clock_of_a_worker_jumps_an_hour(run: Run) -> None:
 
 
 def _pauses(run: Run) -> list[float]:
-    """From each refusal to the next attempt, in s."""
+    """From each attempt that was refused to the next one, in s.
+
+    The sink writes the date after the attempt has arrived, and notes its answer a moment after that.
+    """
     by_event = defaultdict(list)
     for attempt in run.inbox.attempts:
         by_event[attempt.subscription, attempt.number].append(attempt)
     return [
-        again.arrived_s - refused.answered_s
+        again.arrived_s - refused.arrived_s
         for attempts in by_event.values()
         for refused, again in pairwise(attempts)
         if refused.answered_s is not None
