@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,10 @@ from webrtc_events.core.settings import Settings
 
 UNITS = sorted(DEPLOY.glob("*.service"))
 # What tells them apart; all else is the same.
-OWN = {
-    *("Description", "Environment", "ExecStart", "TimeoutStopSec"),
-    # An adapter has other settings, a queue on disk, and few sockets.
-    *("Before", "EnvironmentFile", "KillMode", "LimitNOFILE", "StateDirectory", "StateDirectoryMode"),
+OWN = {"Description", "Environment", "ExecStart", "TimeoutStopSec"}
+# An adapter beside a gateway has other settings, a queue on disk, and few sockets.
+OWN_OF_ADAPTERS = OWN | {
+    *("Before", "EnvironmentFile", "KillMode", "LimitNOFILE", "StateDirectory", "StateDirectoryMode")
 }
 
 
@@ -80,9 +80,18 @@ def test_the_credential_of_the_drop_in_is_the_key(tmp_path: Path) -> None:
 
 
 def test_all_units_are_confined_alike() -> None:
-    first, *others = ({key: value for key, value in unit.items() if key not in OWN} for unit in _settings())
-    assert len(others) == 4
-    assert others == [first] * 4
+    settings = dict(zip((path.stem for path in UNITS), _settings(), strict=True))
+    adapters = [unit for name, unit in settings.items() if "gateway" in name]
+    service = [unit for name, unit in settings.items() if "gateway" not in name]
+    first, *others = (_without(OWN, unit) for unit in service)
+    assert len(others) == 2
+    assert others == [first, first]
+    confined = _without(OWN_OF_ADAPTERS, service[0])
+    assert [_without(OWN_OF_ADAPTERS, unit) for unit in adapters] == [confined, confined]
+
+
+def _without(own: Set[str], unit: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in unit.items() if key not in own}
 
 
 def _settings() -> Iterator[Mapping[str, str]]:
