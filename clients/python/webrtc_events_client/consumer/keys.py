@@ -38,7 +38,20 @@ class AsyncKeySource(Protocol):
     async def get(self, kid: str) -> PublicKey: ...
 
 
-class KeySet:
+class _Kept:
+    """What both ways have: where the keys are, and those that are known."""
+
+    def __init__(
+        self, url: str, rules: KeyRules | None, initial: bytes | Mapping[str, Any] | None, clock: Clock | None
+    ) -> None:
+        self._url = _checked(url)
+        self._rules = rules or KeyRules()
+        self._clock = clock or SystemClock()
+        given = None if initial is None else read_key_set(initial)
+        self._cache = KeyCache(self._rules, given, self._clock.monotonic())
+
+
+class KeySet(_Kept):
     """The keys at a URL, for any number of threads. Nothing is fetched before the first key is needed.
 
     Args:
@@ -61,12 +74,8 @@ class KeySet:
         http: httpx2.Client | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._url = _checked(url)
-        self._rules = rules or KeyRules()
-        self._clock = clock or SystemClock()
+        super().__init__(url, rules, initial, clock)
         self._http = http
-        given = None if initial is None else read_key_set(initial)
-        self._cache = KeyCache(self._rules, given, self._clock.monotonic())
         self._state = threading.Lock()
         self._fetching = threading.Lock()
 
@@ -110,7 +119,7 @@ class KeySet:
                 client.close()
 
 
-class AsyncKeySet:
+class AsyncKeySet(_Kept):
     """The same for asyncio: one event loop, any number of tasks."""
 
     def __init__(
@@ -122,12 +131,8 @@ class AsyncKeySet:
         http: httpx2.AsyncClient | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._url = _checked(url)
-        self._rules = rules or KeyRules()
-        self._clock = clock or SystemClock()
+        super().__init__(url, rules, initial, clock)
         self._http = http
-        given = None if initial is None else read_key_set(initial)
-        self._cache = KeyCache(self._rules, given, self._clock.monotonic())
         self._fetching = asyncio.Lock()
 
     async def get(self, kid: str) -> PublicKey:
