@@ -15,8 +15,8 @@ class Validator:
     """A compiled schema; formats are checked. Safe to share between threads.
 
     `known` tells the members that a fault compares names with. `items` is that of an array's items, where an
-    array of which each item conforms does too; else None. `members` says which names a body may use; None: all
-    that the schema does not forbid.
+    array of which each item conforms does too; else None. `members` says which names a body may use; None:
+    all that the schema does not forbid.
     """
 
     def __init__(
