@@ -58,6 +58,7 @@ FIELDS_OF_SUBSCRIPTION = (
     "contract",
     "origin",
     "sink",
+    "fetches_token",
 )
 
 
@@ -214,6 +215,7 @@ def _subscription(
         initial_event=fields.get("initial_pending") == "1",
         contract=fields.get("contract", RECORD_DEFAULTS["contract"]),
         origin=fields.get("origin"),
+        fetches_token=fields.get("fetches_token") == "1",
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from webrtc_events.core.credentials import fetches_token
 from webrtc_events.core.errors import DamagedRecord, Unavailable
 from webrtc_events.core.model import Status, Subscription, TerminationReason
 from webrtc_events.core.settings import Settings
@@ -321,7 +322,7 @@ def _fields(
         "contract": subscription.contract,
     }
     if sealed is not None:
-        fields["credential"] = sealed
+        fields |= {"credential": sealed, **({"fetches_token": 1} if fetches_token(sealed) else {})}
     return fields
 
 
@@ -342,7 +343,7 @@ def _create_call(
         subscription.registration,
         subscription.session or "",
         "" if subscription.expires_at_ms is None else subscription.expires_at_ms,
-        subscription.credential.expires_at_ms if subscription.credential else "",
+        "" if subscription.token_expires_at_ms is None else subscription.token_expires_at_ms,
         subscription.client,
         subscription.subject or "",
         int(limits.require_known_registration),
@@ -380,12 +381,11 @@ def _update_call(
     sealed: str | None,
 ) -> Call:
     """Source: lua/update.lua."""
-    credential = subscription.credential
     args: list[str | int] = [
         subscription.id,
         "" if expires_at_ms is None else expires_at_ms,
         "" if expires_at_ms is None else request,
-        "" if sealed is None or credential is None else credential.expires_at_ms,
+        "" if sealed is None else "never" if fetches_token(sealed) else subscription.token_expires_at_ms or 0,
         sealed or "",
     ]
     return Call("update", [partition.subscription(subscription.id)], partition.tag, args)
