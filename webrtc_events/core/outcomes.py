@@ -50,7 +50,7 @@ class SinkRequest(msgspec.Struct, frozen=True):
 
 
 class SinkAnswer(msgspec.Struct, frozen=True):
-    """A sink's answer, as far as its final head; `body` is kept where the request `reads_body`, and no other is.
+    """A sink's answer, as far as its final head; its `body` is kept where the request `reads_body` only.
 
     `multiplexed`: many exchanges share the connection that it came by (HTTP/2). `allowed_origin` and
     `allowed_rate` are its WebHook-Allowed-Origin and -Rate, cut off beyond the length of any valid value;

@@ -33,14 +33,14 @@ def audiences(raw: str) -> tuple[tuple[str, str], ...]:
 class TokenSettings:
     """A part of `Settings`."""
 
-    token_keys: "tuple[read.PrivateKey, ...]" = _setting(
+    token_keys: tuple[read.PrivateKey, ...] = _setting(
         read.signing_keys,
         "",
         "PEM files of private keys: the first authenticates at subscribers' token servers, all are published",
         secret=True,
     )
     token_jwks_uri: str | None = _setting(
-        read.https_url, "", "public https URL of the token keys, which ends in /.well-known/token-jwks.json"
+        read.https_url, "", "public https URL of the token keys, which ends in /.well-known/client-keys.json"
     )
     token_audiences: tuple[tuple[str, str], ...] = _setting(
         audiences, "", "tokenUri=audience of token servers that want to be named otherwise than by tokenUri"

@@ -1,36 +1,32 @@
 """Where a worker has sinks' tokens from: the request for one, for a credential as it is stored."""
 
-from typing import Final, Self
+from typing import Final, Protocol
 from urllib.parse import urlencode
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.credentials import CredentialBox, SealError
 from webrtc_events.core.model import PrivateKeyJwt
 from webrtc_events.core.outcomes import SinkRequest
-from webrtc_events.core.settings import Settings
-from webrtc_events.sinks.client_assertions import ClientAssertions
 
-__all__ = ["TokenSource"]
+__all__ = ["Assertions", "TokenSource"]
 
 _HEADERS: Final = (("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json"))
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
+class Assertions(Protocol):
+    """See client_assertions.py, which brings a library that most workers have no use for."""
+
+    def of(self, credential: PrivateKeyJwt, now_s: float) -> str: ...
+
+
 class TokenSource:
     """`clock` gives the time of each assertion."""
 
-    def __init__(self, assertions: ClientAssertions, box: CredentialBox, clock: Clock) -> None:
+    def __init__(self, assertions: Assertions, box: CredentialBox, clock: Clock) -> None:
         self._assertions = assertions
         self._box = box
         self._clock = clock
-
-    @classmethod
-    def of(cls, settings: Settings, clock: Clock) -> Self | None:
-        """None: this deployment has no keys for it."""
-        if not settings.token_keys:
-            return None
-        assertions = ClientAssertions(settings.token_keys[0], dict(settings.token_audiences))
-        return cls(assertions, CredentialBox(settings.secret_key), clock)
 
     def opened(self, sealed: str, subscription_id: str) -> PrivateKeyJwt:
         """

@@ -278,7 +278,6 @@ class Transfer:
             return proxied_failure(self.curl, code, message, elapsed_ms, connected=self.opened_address)
         return curl_failure(self.curl, code, message, elapsed_ms)
 
-
     def _lacks_body(self, code: int) -> bool:
         """Whether the body was asked for, and has not come whole."""
         return self._body is not None and (code != pycurl.E_OK or self.overflow is not None)
