@@ -30,6 +30,8 @@ __all__ = [
     "DeviceSubscriptionUpdate",
     "PrivateKeyJwt",
     "ShownCredential",
+    "ShownDeviceConfig",
+    "ShownDeviceDetail",
 ]
 
 
@@ -53,13 +55,12 @@ class PrivateKeyJwt(Value, frozen=True):
 
 
 class ShownCredential(Value, frozen=True):
-    """What the service shows of a credential: nothing secret. `jwks_uri` has the public keys by which an
-    authorization server knows the service.
+    """What the service shows of a PrivateKeyJwt; of an access token it shows nothing.
+
+    `jwks_uri` has the public keys by which an authorization server knows the service.
     """
 
-    credential_type: str | None = None
-    client_id: str | None = None
-    token_uri: str | None = None
+    credential_type: str
     jwks_uri: str | None = None
 
 
@@ -76,6 +77,21 @@ class DeviceConfig(Value, frozen=True):
     """
 
     subscription_detail: DeviceDetail
+    subscription_expire_time: datetime | None = None
+    subscription_max_events: int | None = None
+    initial_event: bool | None = None
+
+
+class ShownDeviceDetail(Value, frozen=True):
+    """`device_id` is None where the access token stands for an end user: then it is not shown."""
+
+    device_id: str | None = None
+
+
+class ShownDeviceConfig(Value, frozen=True):
+    """`DeviceConfig`, as the service shows it."""
+
+    subscription_detail: ShownDeviceDetail
     subscription_expire_time: datetime | None = None
     subscription_max_events: int | None = None
     initial_event: bool | None = None
@@ -135,7 +151,7 @@ class DeviceSubscription(Value, frozen=True):
     id: str
     sink: str
     types: tuple[str, ...]
-    config: DeviceConfig
+    config: ShownDeviceConfig
     protocol: str = "HTTP"
     protocol_settings: HttpSettings | None = None
     sink_credential: ShownCredential | None = None

@@ -106,10 +106,17 @@ def test_create_sends_the_whole_request_and_reads_the_resource(device_client: An
     assert made.sink_credential.jwks_uri == "https://events.example/keys"
 
 
+def test_a_device_that_is_not_shown(device_client: Any, service: Service) -> None:
+    service.answers(Reply(200, [RESOURCE | {"config": {"subscriptionDetail": {}}}]))
+    (found,) = device_client.list()
+    assert found.config.subscription_detail.device_id is None
+
+
 def test_a_create_for_later_gives_the_id_and_what_was_asked_for(device_client: Any, service: Service) -> None:
     service.answers(Reply(202, {"id": "d-12"}))
     made = device_client.create(REQUEST)
     assert (made.id, made.types, made.status) == ("d-12", REQUEST.types, "ACTIVATION_REQUESTED")
+    assert made.config.subscription_detail.device_id == DEVICE
 
 
 @pytest.mark.parametrize("types", [[], [DeviceEventType.SESSION_STATUS] * 2])
@@ -135,13 +142,13 @@ def test_all_are_listed_page_by_page(device_client: Any, service: Service, count
 
 def test_a_page_says_how_many_there_are(device_client: Any, service: Service) -> None:
     service.answers(Kept(45))
-    page = device_client.page(3)
+    page = device_client.page(3, per_page=20)
     assert ([found.id for found in page.subscriptions], page.total) == (
         [f"d-{number}" for number in range(40, 45)],
         45,
     )
     assert service.requests[0].path == f"{PATH}?page=3&perPage=20"
-    assert device_client.page(4).subscriptions == ()
+    assert device_client.page(4, per_page=20).subscriptions == ()
 
 
 def test_what_moves_to_another_page_meanwhile_comes_once(device_client: Any, service: Service) -> None:

@@ -65,7 +65,7 @@ class DeviceClient:
         return self._driver.perform(self._calls.correlated(correlator).get(subscription_id))
 
     def page(
-        self, number: int = 1, *, per_page: int = 20, correlator: str | None = None
+        self, number: int = 1, *, per_page: int = MAX_PER_PAGE, correlator: str | None = None
     ) -> DeviceSubscriptionPage:
         """A page of the list; `number` counts from 1, `per_page` is 100 at most."""
         return self._driver.perform(self._calls.correlated(correlator).page(number, per_page))
@@ -144,7 +144,7 @@ class AsyncDeviceClient:
         return await self._driver.perform(self._calls.correlated(correlator).get(subscription_id))
 
     async def page(
-        self, number: int = 1, *, per_page: int = 20, correlator: str | None = None
+        self, number: int = 1, *, per_page: int = MAX_PER_PAGE, correlator: str | None = None
     ) -> DeviceSubscriptionPage:
         return await self._driver.perform(self._calls.correlated(correlator).page(number, per_page))
 

@@ -14,7 +14,8 @@
     │   ├── ContentTooLarge           413
     │   ├── Unprocessable             422
     │   │   ├── ServiceNotApplicable, MissingIdentifier, UnsupportedIdentifier, UnnecessaryIdentifier
-    │   │   └── MultieventNotSupported, MultieventTemporarilyNotSupported
+    │   │   ├── MultieventNotSupported, MultieventTemporarilyNotSupported
+    │   │   └── PrivateKeyJwtNotConfigured
     │   ├── TooManyRequests           429
     │   │   └── QuotaExceeded
     │   └── ServerError               500 and above
@@ -56,6 +57,7 @@ __all__ = [
     "NotFound",
     "OutOfRange",
     "PermissionDenied",
+    "PrivateKeyJwtNotConfigured",
     "QuotaExceeded",
     "RequestTimeout",
     "ServerError",
@@ -202,6 +204,12 @@ class UnsupportedIdentifier(Unprocessable):
 
 class UnnecessaryIdentifier(Unprocessable):
     code_of_class = "UNNECESSARY_IDENTIFIER"
+
+
+class PrivateKeyJwtNotConfigured(Unprocessable):
+    """The service has no keys to prove itself with; give it an access token."""
+
+    code_of_class = "PRIVATE_KEY_JWT_NOT_CONFIGURED"
 
 
 class MultieventNotSupported(Unprocessable):

@@ -15,15 +15,16 @@ from webrtc_events_client.client.errors import ClientError, UnexpectedAnswer
 from webrtc_events_client.client.flows import Attempts, Call, Context, Flow, perform
 from webrtc_events_client.client.messages import Answer, Request, read_json
 from webrtc_events_client.device_subscriptions import (
+    DeviceConfig,
     DeviceSubscription,
     DeviceSubscriptionPage,
     DeviceSubscriptionRequest,
     DeviceSubscriptionUpdate,
-    ShownCredential,
+    ShownDeviceConfig,
+    ShownDeviceDetail,
 )
 from webrtc_events_client.subscriptions import (
     HttpSettings,
-    SinkCredential,
     Subscription,
     SubscriptionRequest,
     SubscriptionStatus,
@@ -156,9 +157,8 @@ class DeviceCalls(_Calls[DeviceSubscription]):
                 id=read_json(answer, _Made, correlator).id,
                 sink=request.sink,
                 types=request.types,
-                config=request.config,
+                config=_shown(request.config),
                 protocol_settings=request.protocol_settings,
-                sink_credential=_shown(request),
                 status=SubscriptionStatus.ACTIVATION_REQUESTED,
             )
 
@@ -273,14 +273,12 @@ def _once(
             yield from attempts.next(error)
 
 
-def _shown(request: DeviceSubscriptionRequest) -> ShownCredential | None:
-    credential = request.sink_credential
-    if credential is None or isinstance(credential, SinkCredential):
-        return None
-    return ShownCredential(
-        credential_type=credential.credential_type,
-        client_id=credential.client_id,
-        token_uri=credential.token_uri,
+def _shown(config: DeviceConfig) -> ShownDeviceConfig:
+    return ShownDeviceConfig(
+        subscription_detail=ShownDeviceDetail(device_id=config.subscription_detail.device_id),
+        subscription_expire_time=config.subscription_expire_time,
+        subscription_max_events=config.subscription_max_events,
+        initial_event=config.initial_event,
     )
 
 
