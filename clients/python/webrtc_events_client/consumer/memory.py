@@ -10,6 +10,8 @@ from webrtc_events_client.types import Notification, RegistrationEnds, SessionIn
 __all__ = ["AsyncMemory", "Claim", "ClaimState", "Event", "Memory", "check_times", "event_of"]
 
 _MIN_REMEMBER_S = 600
+# 0.3 cuts a longer one. Source: webrtc-events-subscriptions.yaml, MediaSession.
+_MAX_REASON = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def _told(notification: Notification) -> tuple[str, ...] | None:
     at = (str(notification.kind), notification.time.isoformat())
     match notification:
         case SessionInvitation(session=session) | SessionStatus(session=session):
-            texts = (session.media_session_id, session.status, session.offer, session.answer, session.reason)
+            reason = (session.reason or "")[:_MAX_REASON]
+            texts = (session.media_session_id, session.status, session.offer, session.answer, reason)
             return (*at, *(text or "" for text in texts))
         case RegistrationEnds():
             return (*at, notification.registration_id, notification.reason)
