@@ -183,6 +183,7 @@ check: $(CHECKS)
 # Options are in pyproject.toml; the generator calls ruff by name.
 types: $(CHECKS)
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/webrtc-events.yaml --output webrtc_events/contract/webrtc_events_types.py
+	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/webrtc-events-subscriptions.yaml --output webrtc_events/contract/webrtc_events_subscriptions_types.py
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/network-events.yaml --output webrtc_events/contract/network_events_types.py
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/channels.yaml --output webrtc_events/contract/channels_types.py
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/operator-events.yaml --output webrtc_events/contract/operator_events_types.py

@@ -25,7 +25,7 @@ from webrtc_events.api.traced_requests import TracedRequests
 from webrtc_events.api.websockets import OpenSocket, WebSockets
 from webrtc_events.channels.channel_side import ChannelSide
 from webrtc_events.channels.readers import Readers
-from webrtc_events.contract.documents import load_channels, load_network, load_next, load_public
+from webrtc_events.contract.documents import load_channels, load_network, load_public, load_subscriptions
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.channel_urls import ChannelUrls
@@ -43,7 +43,7 @@ from webrtc_events.core.start_faults import exit_one_of_many
 from webrtc_events.handlers import channels as channel_handlers
 from webrtc_events.handlers import network_events as network_handlers
 from webrtc_events.handlers import webrtc_events as subscription_handlers
-from webrtc_events.handlers import webrtc_events_next as next_handlers
+from webrtc_events.handlers import webrtc_events_subscriptions as next_handlers
 from webrtc_events.services.event_notes import EventNotes
 from webrtc_events.services.network_side import NetworkSide
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
@@ -265,9 +265,9 @@ def _served(
         "network": [network],
     }
     if settings.next:
-        following = load_next()
+        following = load_subscriptions()
         resources = following.validator("Subscription")
-        latest = Subscriptions(store, options, ContractVersion.NEXT, resources)
+        latest = Subscriptions(store, options, ContractVersion.V0_3, resources)
         apis["public"].append(Api(following, next_handlers, latest, latest.count_request if counts else None))
     if readers is not None:
         count = subscriptions.count_request if counts else None

@@ -19,7 +19,7 @@ from tests.api.conftest import (
 )
 from tests.harness.issuer import Issuer
 from webrtc_events.app import create_app
-from webrtc_events.contract.documents import load_next, load_public
+from webrtc_events.contract.documents import load_public, load_subscriptions
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.store import Store
 
@@ -54,7 +54,7 @@ def test_create_is_accepted_and_tells_the_id_alone(asking: Api, base: str, kind:
     assert response.headers["Content-Type"] == "application/json"
     assert response.headers["x-correlator"] == "b4333c46-49c0-4f62-80d7-f0ef930f1c46"
     assert set(response.json()) == {"id"}
-    contract = load_public() if base == PUBLIC else load_next()
+    contract = load_public() if base == PUBLIC else load_subscriptions()
     assert contract.validator("SubscriptionAsync").first_fault(response.json()) is None
 
 
@@ -66,7 +66,7 @@ def test_it_can_be_read_listed_and_deleted_at_once(asking: Api, base: str) -> No
     resource = response.json()
     assert resource["status"] == "ACTIVATION_REQUESTED"
     assert resource["startsAt"]
-    contract = load_public() if base == PUBLIC else load_next()
+    contract = load_public() if base == PUBLIC else load_subscriptions()
     assert contract.validator("Subscription").first_fault(resource) is None
     assert resource in asking("GET", f"{base}/subscriptions").json()
     assert asking("DELETE", path).status_code == 204

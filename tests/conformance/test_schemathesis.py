@@ -13,13 +13,13 @@ import requests
 
 from tests.conformance.campaign import PHASES, Campaign, Report
 from tests.conformance.conftest import REQUESTS, Server
-from webrtc_events.contract.documents import load_channels, load_network, load_next, load_public
+from webrtc_events.contract.documents import load_channels, load_network, load_public, load_subscriptions
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import SystemClock
 
 _LOADERS = {
     "public API": load_public,
-    "next public API": load_next,
+    "next public API": load_subscriptions,
     "channels": load_channels,
     "gateway side": load_network,
 }

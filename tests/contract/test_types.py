@@ -15,6 +15,7 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
     ("spec", "types"),
     [
         ("webrtc-events.yaml", "webrtc_events_types.py"),
+        ("webrtc-events-subscriptions.yaml", "webrtc_events_subscriptions_types.py"),
         ("network-events.yaml", "network_events_types.py"),
         ("channels.yaml", "channels_types.py"),
         ("operator-events.yaml", "operator_events_types.py"),

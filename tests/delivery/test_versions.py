@@ -17,7 +17,7 @@ from tests.harness.builders import (
     session_status,
 )
 from tests.harness.sinks import Answer, Received, RecordingSink
-from webrtc_events.contract.documents import load_next, load_public
+from webrtc_events.contract.documents import load_public, load_subscriptions
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import ContractVersion, Credential, EventType, Status, Subscription
@@ -61,7 +61,7 @@ def test_one_event_goes_out_in_the_form_of_each_version(
     ]
     assert old["data"] == new["data"] == {"mediaSessionId": "s1", "status": "Connected", "sequenceNumber": 1}
 
-    for contract, valid in ((load_public(), old), (load_next(), new)):
+    for contract, valid in ((load_public(), old), (load_subscriptions(), new)):
         assert contract.validator("CloudEvent").first_fault(valid) is None
     # The former version refuses the new form; the next one tolerates the former as unknown attributes.
     assert load_public().validator("CloudEvent").first_fault(new) is not None
@@ -91,7 +91,7 @@ def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(
     (delayed,) = raw_store.zrange(P.due, 0, -1, withscores=True)
     assert delayed[1] - SystemClock().now() * 1000 == pytest.approx(30_000, abs=5_000)
     raw_store.zadd(P.due, {delayed[0]: 0})
-    form = EventFormat(load_next().validator("CloudEvent"), strict=True)
+    form = EventFormat(load_subscriptions().validator("CloudEvent"), strict=True)
     newer = make_driver(formats=replace(EventFormats.of(settings), by_contract={"v9": form}))
     newer.run()
     assert [request.json["data"]["sequenceNumber"] for request in sink.requests] == [1, 1]

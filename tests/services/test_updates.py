@@ -12,7 +12,7 @@ from tests.conftest import everything
 from tests.harness.builders import listed
 from tests.services.subscription_requests import APP, SCOPES, credential, request
 from tests.services.world import STATUS, World, content, invitation, status, token
-from webrtc_events.contract.documents import load_next
+from webrtc_events.contract.documents import load_subscriptions
 from webrtc_events.core.clock import SystemClock, format_time
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import InvalidArgument, NotFound, ServiceError, SubscriptionEnded
@@ -69,7 +69,7 @@ def test_the_expiry_moves_later(world: World, world_at: At) -> None:
     later = expiry(600)
     answer = renew(world, made, config=later)
     assert answer == world.subscriptions.get(APP, made)
-    assert load_next().validator("Subscription").first_fault(answer) is None
+    assert load_subscriptions().validator("Subscription").first_fault(answer) is None
     assert (
         answer["expiresAt"] == answer["config"]["subscriptionExpireTime"] == later["subscriptionExpireTime"]
     )

@@ -8,7 +8,14 @@ import yaml
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.contract.overlay import apply_overlay
 
-__all__ = ["load_channels", "load_network", "load_next", "load_operator", "load_public", "read_document"]
+__all__ = [
+    "load_channels",
+    "load_network",
+    "load_operator",
+    "load_public",
+    "load_subscriptions",
+    "read_document",
+]
 
 
 def load_public(*, strict_cloudevents: bool = False, by_client: bool = False) -> Contract:
@@ -26,13 +33,13 @@ def load_public(*, strict_cloudevents: bool = False, by_client: bool = False) ->
     return Contract(document, apply_overlay(document, documented))
 
 
-def load_next() -> Contract:
-    """The API of the subscribers as its next release will have it, webrtc-events-next.yaml.
+def load_subscriptions() -> Contract:
+    """The API of the subscribers in CAMARA's next release, webrtc-events-subscriptions.yaml.
 
-    Its form of session-status is the strict one by itself; the other departures hold for it too.
+    The document is whole: errata-subscriptions.yaml, which says where it departs from CAMARA's, changes
+    nothing here.
     """
-    document = _load("webrtc-events-next.yaml")
-    return Contract(document, apply_overlay(document, _departures("always-documented")))
+    return Contract(_load("webrtc-events-subscriptions.yaml"))
 
 
 def load_network() -> Contract:

@@ -40,7 +40,9 @@ class ContractVersion(StrEnum):
     """The versions of the public contract; a subscription keeps the one that it was made under."""
 
     V0_2 = "v0.2"
+    V0_3 = "v0.3"
     NEXT = "next"
+    """Of releases up to 0.2: version 0.2 with notifications in its strict form. No new ones are made."""
 
 
 class TerminationReason(StrEnum):

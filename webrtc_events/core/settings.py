@@ -138,7 +138,7 @@ class Settings(OperatorSettings, TraceSettings):
         "clients whose session-status carries mediaSessionId and status in `data` only",
     )
     next: bool = _setting(
-        read.flag, "false", "serve the work in progress on the next contract too, under vwip"
+        read.flag, "false", "serve CAMARA's next contract too, WebRTC Events Subscriptions 0.3"
     )
     trusted_proxies: tuple[read.IPNetwork, ...] = _setting(
         read.networks, "", "CIDRs of proxies whose Forwarded and X-Forwarded-* headers count"

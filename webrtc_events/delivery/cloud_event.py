@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from webrtc_events.contract.documents import load_next, load_public
+from webrtc_events.contract.documents import load_public, load_subscriptions
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.contract.validators import Validator
 from webrtc_events.core.client_choice import ClientChoice
@@ -55,12 +55,14 @@ class EventFormats:
         def format_of(contract: Contract, *, strict: bool) -> EventFormat:
             return EventFormat(contract.validator("CloudEvent"), strict)
 
+        strict = format_of(load_public(strict_cloudevents=True), strict=True)
         return cls(
             {
                 ContractVersion.V0_2: format_of(load_public(), strict=False),
-                ContractVersion.NEXT: format_of(load_next(), strict=True),
+                ContractVersion.NEXT: strict,
+                ContractVersion.V0_3: format_of(load_subscriptions(), strict=True),
             },
-            format_of(load_public(strict_cloudevents=True), strict=True),
+            strict,
             settings.strict_cloudevents,
         )
 

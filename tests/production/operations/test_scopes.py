@@ -18,7 +18,7 @@ from tests.production.operations.token_server import (
     Server,
     started,
 )
-from webrtc_events.contract.documents import load_channels, load_network, load_next, load_public
+from webrtc_events.contract.documents import load_channels, load_network, load_public, load_subscriptions
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.local.stack.valkey import Valkey
 
@@ -47,7 +47,7 @@ def scopes() -> list[tuple[str, str, str, str]]:
 
 
 def test_every_operation_has_its_scope_in_the_table() -> None:
-    public, latest = load_public(), load_next()
+    public, latest = load_public(), load_subscriptions()
     # What both versions have has one row, under the path of the first.
     shared = {
         (method, path.replace(latest.base_path, public.base_path)) for method, path in operations(latest)

@@ -69,7 +69,9 @@ def _places(stack: LocalStack) -> list[_Place]:
     if "public" in stack.apis:
         links = [_link_here("Swagger UI", f"{endpoints.public}/ui/")]
         if stack.next:
-            links.append(_link_here("next contract", f"{endpoints.api}/webrtc-events/vwip/ui/"))
+            links.append(
+                _link_here("next contract", f"{endpoints.api}/webrtc-events-subscriptions/v0.3rc1/ui/")
+            )
         about = "For applications: they subscribe and manage their subscriptions."
         places.append(_Place("API", about, endpoints.public, tuple(links)))
     if "network" in stack.apis:

@@ -1,4 +1,4 @@
-"""The operations of webrtc-events-next.yaml, each a function of its operationId in snake case.
+"""The operations of webrtc-events-subscriptions.yaml, each a function of its operationId in snake case.
 
 Those that did not change are the functions of the contract before it; which contract a new
 subscription is under is the use case's to say.

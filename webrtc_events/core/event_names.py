@@ -1,0 +1,40 @@
+"""The names of event types on the wire, by the version of the public contract. Pure.
+
+Inside, in the store, in events of gateways and in metrics, a type is what `EventType` says, whatever the version.
+"""
+
+from typing import Final
+
+from webrtc_events.core.model import ContractVersion, EventType
+
+__all__ = ["SUBSCRIBABLE", "event_type_of", "wire_type"]
+
+_V0_3_PREFIX: Final = "org.camaraproject.webrtc-events-subscriptions.v0."
+_V0_3: Final = {event_type: _V0_3_PREFIX + event_type.value.rpartition(".")[2] for event_type in EventType}
+_TYPES: Final = {
+    **{(ContractVersion.V0_3, name): event_type for event_type, name in _V0_3.items()},
+    **{
+        (contract, event_type.value): event_type
+        for contract in (ContractVersion.V0_2, ContractVersion.NEXT)
+        for event_type in EventType
+    },
+}
+
+SUBSCRIBABLE: Final = (EventType.SESSION_INVITATION, EventType.SESSION_STATUS, EventType.REGISTRATION_ENDS)
+"""Those that a subscription may ask for. Source: SubscriptionEventType of both contracts."""
+
+
+def wire_type(contract: str, event_type: EventType) -> str:
+    """The name of the type in the notifications, subscriptions and scopes of `contract`, a `ContractVersion`."""
+    return _V0_3[event_type] if contract == ContractVersion.V0_3 else event_type.value
+
+
+def event_type_of(contract: str, wire: str) -> EventType:
+    """
+    Raises:
+        ValueError: `contract` has no type of that name.
+    """
+    found = _TYPES.get((ContractVersion(contract), wire))
+    if found is None:
+        raise ValueError(wire)
+    return found
