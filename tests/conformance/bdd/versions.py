@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from tests.api.conftest import ALL_SCOPES, PREFIX, PUBLIC
-from webrtc_events.contract.documents import load_public
+from tests.harness import device_subscriptions as v0_3
+from webrtc_events.contract.documents import load_public, load_subscriptions
 from webrtc_events.contract.openapi import Contract
 
-__all__ = ["V0_2", "Version"]
+__all__ = ["V0_2", "V0_3", "Version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,12 @@ def _public(strict: bool) -> Contract:
 
 
 V0_2 = Version("0.2", PUBLIC, PREFIX, ALL_SCOPES, _public)
+
+
+@cache
+def _subscriptions(strict: bool) -> Contract:
+    """It has one form, which is strict."""
+    return load_subscriptions()
+
+
+V0_3 = Version("0.3", v0_3.BASE_PATH, v0_3.PREFIX, v0_3.SCOPES, _subscriptions)
