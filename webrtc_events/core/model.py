@@ -96,10 +96,12 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One subscription.
+    """One subscription, to a registration or, under 0.3, to a device.
 
     `request` is the client's request without `sinkCredential`, as sent. `session` is the
-    mediaSessionId of a session-status subscription, else None. Times in ms since the epoch.
+    mediaSessionId of a session-status subscription to a registration, else None. Times in ms since the epoch.
+    `types` are the event types that it asks for, none for `type` alone, which is the first of them. `device`
+    is a deviceId in lower case; then `registration` is ''.
     `contract` is a `ContractVersion`, or the name of one that this process does not know. `origin` is
     the name under which its sink is asked whether it agrees, None if it is not asked.
     """
@@ -119,6 +121,17 @@ class Subscription:
     initial_event: bool = False
     contract: str = ContractVersion.V0_2
     origin: str | None = None
+    types: tuple[EventType, ...] = ()
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.types:
+            object.__setattr__(self, "types", (self.type,))
+
+    @property
+    def routing_key(self) -> str:
+        """By which its partition is found: its device, or its registration."""
+        return self.device or self.registration
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +254,8 @@ class Claim:
     `credential` is still sealed. `end_once`: a subscription-ended is not tried again. `contract`:
     see `Subscription`. `origin` is the name under which the sink is asked, '' if it is not; `rate` the
     notifications a minute that it allows, None if it named no limit. `client` is the subscription's owner.
-    `registration` and `session` are what the subscription is to, '' for no session.
+    `registration` and `session` are what the subscription is to, '' for no session, or `device`, which is ''
+    for a subscription to a registration.
     """
 
     subscription_id: str
@@ -260,3 +274,4 @@ class Claim:
     items: tuple[OutboxItem, ...]
     registration: str = ""
     session: str = ""
+    device: str = ""

@@ -123,7 +123,7 @@ class Partition:
     @property
     def kept_for_sweeper(self) -> tuple[str, ...]:
         """What is there only while the sweeper has work with it."""
-        return self.rebuild, self.initial, self.ended, self.payloads
+        return self.rebuild, self.initial, self.ended, self.payloads, self.device_ends
 
     def subscription(self, subscription_id: str) -> str:
         """hash: the subscription, its counters, lease and fence."""
@@ -136,6 +136,20 @@ class Partition:
     def registration(self, event_type: str, registration_id: str) -> str:
         """set: subscriptions of that type to that registration."""
         return f"{self.tag}:registration:{event_type}:{registration_id}"
+
+    def device(self, device: str, client: str) -> str:
+        """set: subscriptions of that client to that device, of whatever types. A deviceId has no spaces."""
+        return f"{self.tag}:device:{device} {client}"
+
+    @property
+    def devices(self) -> str:
+        """string: some subscription to a device was made in the store, so what is appended says for which."""
+        return f"{self.tag}:devices"
+
+    @property
+    def device_ends(self) -> str:
+        """hash: `<its expiry, ms> <registration that time ended>` → what its device is to hear yet, JSON."""
+        return f"{self.tag}:device-ends"
 
     def registration_record(self, registration_id: str) -> str:
         """hash: what the gateway said of a registration."""
@@ -329,7 +343,7 @@ def _of_client(client: str) -> str:
 
 
 def partition_of(routing_key: str, partitions: int) -> Partition:
-    """The partition of a registrationId."""
+    """The partition of a registrationId, or of a deviceId in lower case."""
     return Partition(zlib.crc32(routing_key.encode()) % partitions)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["FIELDS", "packed", "whole"]
 
-FIELDS = {"\x01": "sink", "\x02": "type", "\x03": "registration", "\x04": "session"}
+FIELDS = {"\x01": "sink", "\x02": "type", "\x03": "registration", "\x04": "session", "\x19": "device"}
 """The characters that stand for the value of a field."""
 
 # Longer ones first: they have others in them.
@@ -32,6 +32,8 @@ _MEMBERS = {
     "\x16": '"types":["',
     "\x17": '"config":{',
     "\x18": '"sink":"',
+    "\x1a": "org.camaraproject.webrtc-events-subscriptions.v0.",
+    "\x1b": '"deviceId":"',
 }
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 # What JSON writes as it is.

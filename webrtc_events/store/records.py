@@ -20,7 +20,7 @@ from webrtc_events.core.model import (
     Status,
     Subscription,
 )
-from webrtc_events.store.formats import FORMAT
+from webrtc_events.store.formats import DEVICE_CHANNEL_FORMAT, DEVICE_FORMAT, FORMAT
 from webrtc_events.store.keys import REGISTRATION_FIELD
 from webrtc_events.store.outbox_entries import parse_entry
 from webrtc_events.store.packed_requests import whole
@@ -58,6 +58,8 @@ FIELDS_OF_SUBSCRIPTION = (
     "contract",
     "origin",
     "sink",
+    "device",
+    "types",
 )
 
 
@@ -89,7 +91,7 @@ def _with_whole_request(fields: Mapping[str, str]) -> Mapping[str, str]:
 
 
 # What stands before the entries. Source: lua/claim.lua.
-_FIELDS_OF_CLAIM = 14
+_FIELDS_OF_CLAIM = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,10 @@ def _read_by_field(subscription_id: str, fields: Mapping[str, str]) -> Subscript
     """
     if _field(fields, "format", _format, "1") > FORMAT:
         raise NewerRelease
+    if fields.get("format") in _DEVICE_FORMATS:
+        # Its request may refer to them.
+        for name, read in _READERS_OF_DEVICE.items():
+            _field(fields, name, read)
     for name, read in _READERS.items():
         _field(fields, name, read, _DEFAULTS.get(name))
     return _subscription(subscription_id, fields, _request)
@@ -214,7 +220,22 @@ def _subscription(
         initial_event=fields.get("initial_pending") == "1",
         contract=fields.get("contract", RECORD_DEFAULTS["contract"]),
         origin=fields.get("origin"),
+        types=_types_of(fields),
+        device=_device_of(fields),
     )
+
+
+def _types_of(fields: Mapping[str, str]) -> tuple[EventType, ...]:
+    """Source: lua/create.lua. Of a subscription to a registration there is its one type alone."""
+    return _kinds(fields["types"]) if fields.get("format") in _DEVICE_FORMATS else ()
+
+
+def _kinds(text: str) -> tuple[EventType, ...]:
+    return tuple(_KINDS[kind] for kind in text.split(" "))
+
+
+def _device_of(fields: Mapping[str, str]) -> str | None:
+    return fields["device"] if fields.get("format") in _DEVICE_FORMATS else None
 
 
 # No release is as new as that. Source: lua/shared/records.lua.
@@ -277,15 +298,18 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "contract": str,
     "origin": str,
 }
-_DEFAULTS = {**RECORD_DEFAULTS, "origin": ""}
-_USUAL_FORMATS = frozenset({"1", "2", "3"})
+_READERS_OF_DEVICE: Mapping[str, Callable[[str], object]] = {"device": str, "types": _kinds}
+_USUAL_FORMATS = frozenset({"1", "2", "3", "4", "5"})
+_DEVICE_FORMATS = frozenset({str(DEVICE_FORMAT), str(DEVICE_CHANNEL_FORMAT)})
 _TYPES = {str(event_type): event_type for event_type in EventType}
+_KINDS = {event_type.rpartition(".")[2]: event_type for event_type in EventType}
+_DEFAULTS = {**RECORD_DEFAULTS, "origin": ""}
 _STATUSES = {str(status): status for status in Status}
 
 
 def _claim(now_ms: int, raw: Sequence[Any], items: tuple[OutboxItem, ...]) -> Claim:
     subscription_id, fence, lease_until, sink, headers, credential, attempts, once, contract = raw[:9]
-    origin, rate, client, registration, session = raw[9:_FIELDS_OF_CLAIM]
+    origin, rate, client, registration, session, device = raw[9:_FIELDS_OF_CLAIM]
     _check_text(subscription_id, sink, headers, credential, contract, origin, client)
     own_headers = json.loads(headers)
     if not isinstance(own_headers, dict) or not all(isinstance(value, str) for value in own_headers.values()):
@@ -309,4 +333,5 @@ def _claim(now_ms: int, raw: Sequence[Any], items: tuple[OutboxItem, ...]) -> Cl
         items=items,
         registration=registration,
         session=session,
+        device=device,
     )

@@ -18,6 +18,7 @@ from webrtc_events.store.claims import ClaimLimits, Claims
 from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.deadlines import Deadlines
+from webrtc_events.store.device_marks import DeviceMarks
 from webrtc_events.store.events import NetworkEvents
 from webrtc_events.store.expiry import Expiry
 from webrtc_events.store.first_start import (
@@ -78,6 +79,7 @@ class Store:
         self.session_states = SessionStates(connection)
         self.session_index = SessionIndex(connection)
         self.initial_events = InitialEvents(connection, self.session_states, self.deadlines)
+        self.device_marks = DeviceMarks(connection, clock)
         must_be_known = settings.require_known_registration
         joins = SessionJoins(connection, self.session_states, self.session_index, must_be_known=must_be_known)
         self.subscriptions = SubscriptionRecords(
@@ -87,6 +89,7 @@ class Store:
             self.session_index,
             joins,
             self.initial_events,
+            self.device_marks,
             packs=packs,
             omits_defaults=omits,
         )

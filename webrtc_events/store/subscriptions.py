@@ -2,25 +2,37 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
-from typing import Any
 
 from webrtc_events.core.errors import DamagedRecord, Unavailable
 from webrtc_events.core.model import Status, Subscription, TerminationReason
-from webrtc_events.core.settings import Settings
 from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
+from webrtc_events.store.device_marks import DeviceMarks
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, client_key, partition_of_subscription
-from webrtc_events.store.packed_requests import packed, whole
+from webrtc_events.store.packed_requests import packed
 from webrtc_events.store.record_defaults import without_defaults
 from webrtc_events.store.records import reason_of_damage
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors, store_is_full
 from webrtc_events.store.session_index import SessionIndex
 from webrtc_events.store.session_joins import JoinedSession, JoinRefusal, SessionJoins
+from webrtc_events.store.subscription_calls import (
+    CreateOutcome,
+    CreateResult,
+    SubscriptionLimits,
+    UpdateOutcome,
+    UpdateResult,
+    create_call,
+    create_result,
+    fields_of,
+    record_of,
+    update_call,
+    update_result,
+)
 from webrtc_events.store.subscription_reads import read_subscriptions
 
 __all__ = [
@@ -36,81 +48,12 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 
-class CreateOutcome(StrEnum):
-    """CREATED, or why not. Source: lua/create.lua. FULL is raised, as `errors.Unavailable`.
-
-    The quotas say that there are as many subscriptions as there may be: of the client, to the registration,
-    or to the session. The session ones are found out before: lua/join_session.lua. NO_CHANNEL: the channel
-    that is to be the sink has no log in the partition (any more).
-    """
-
-    CREATED = "created"
-    EXPIRED = "expired"
-    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - an outcome, no token
-    MISMATCH = "mismatch"
-    UNKNOWN_REGISTRATION = "unknown_registration"
-    SESSION_MISMATCH = "session_mismatch"
-    UNKNOWN_SESSION = "unknown_session"
-    QUOTA = "quota"
-    REGISTRATION_QUOTA = "registration_quota"
-    SESSION_QUOTA = "session_quota"
-    NO_CHANNEL = "no_channel"
-    FULL = "full"
-
-
-class UpdateOutcome(StrEnum):
-    """UPDATED, or why not. Source: lua/update.lua."""
-
-    UPDATED = "updated"
-    GONE = "gone"
-    ENDED = "ended"
-    EXPIRED = "expired"
-    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - an outcome, no token
-
-
 class EndOutcome(StrEnum):
     """ALREADY: another cause came first. Source: lua/end.lua."""
 
     ENDED = "ended"
     ALREADY = "already"
     GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
-class CreateResult:
-    """A subscription that was created starts at `now_ms` and ends by `expires_at_ms`, if it has an end."""
-
-    outcome: CreateOutcome
-    now_ms: int = 0
-    expires_at_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateResult:
-    """A subscription that was updated ends by `expires_at_ms`, if it has an end, and shows `request`."""
-
-    outcome: UpdateOutcome
-    expires_at_ms: int | None = None
-    request: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionLimits:
-    """How many subscriptions there may be that are not over; 0: no limit."""
-
-    per_client: int
-    per_registration: int
-    per_session: int
-    require_known_registration: bool
-
-    @classmethod
-    def of(cls, settings: Settings) -> "SubscriptionLimits":
-        return cls(
-            per_client=settings.max_subscriptions,
-            per_registration=settings.max_registration_subscriptions,
-            per_session=settings.max_session_subscriptions,
-            require_known_registration=settings.require_known_registration,
-        )
 
 
 class SubscriptionRecords:
@@ -124,6 +67,7 @@ class SubscriptionRecords:
         session_index: SessionIndex,
         session_joins: SessionJoins,
         initial_events: InitialEvents,
+        device_marks: DeviceMarks,
         *,
         packs: bool,
         omits_defaults: bool,
@@ -138,6 +82,7 @@ class SubscriptionRecords:
         self._session_index = session_index
         self._session_joins = session_joins
         self._initial_events = initial_events
+        self._device_marks = device_marks
         self._packs = packs
         self._omits_defaults = omits_defaults
 
@@ -154,17 +99,20 @@ class SubscriptionRecords:
 
         `sink` is the address to POST to, which may be written otherwise than in the request. `channel`: it is
         the URL of that one. With an `origin` the subscription is not active until the sink has agreed. Nobody
-        listens in: a session that is known to involve others only is refused.
+        listens in: a session that is known to involve others only is refused. A subscription to a device may
+        be made before any registration of it.
         """
         self._connection.guard.check()
         partition = self._connection.partition_of_known(subscription.id)
+        if subscription.device is not None:
+            self._device_marks.set()
         outcome, joined, room = self._joined(subscription, partition)
         if outcome is CreateOutcome.QUOTA:
             return CreateResult(outcome)
         result = CreateResult(outcome)
         if outcome is CreateOutcome.CREATED:
-            fields = _fields(subscription, self._kept(subscription, {"sink": sink}), sink, headers, sealed)
-            call = _create_call(
+            fields = fields_of(subscription, self._kept(subscription, {"sink": sink}), sink, headers, sealed)
+            call = create_call(
                 partition,
                 subscription,
                 without_defaults(fields) if self._omits_defaults else fields,
@@ -173,14 +121,14 @@ class SubscriptionRecords:
                 session_over=joined is not None and joined.state.is_over,
                 channel=channel,
             )
-            result = _create_result(self._session_joins.run_create(subscription, partition, call))
+            result = create_result(self._session_joins.run_create(subscription, partition, call))
         if result.outcome is not CreateOutcome.CREATED:
             self._client_index.remove(subscription.client, subscription.id)
             if result.outcome is CreateOutcome.FULL:
                 raise store_is_full()
             return result
         self._client_index.confirm(subscription.client, subscription.id)
-        if subscription.initial_event and subscription.origin is None:
+        if subscription.initial_event and subscription.origin is None and subscription.device is None:
             try:
                 self._initial_events.append(subscription)
             except (DamagedRecord, Unavailable):
@@ -191,7 +139,7 @@ class SubscriptionRecords:
         """Its request, as it is kept; `known`: further fields of its record."""
         if not self._packs:
             return json.dumps(subscription.request)
-        return packed(subscription.request, {**_record_of(subscription), **known})
+        return packed(subscription.request, {**record_of(subscription), **known})
 
     def _joined(
         self, subscription: Subscription, partition: Partition
@@ -252,10 +200,10 @@ class SubscriptionRecords:
         partition = self._connection.partition_of_known(subscription.id)
         # Before the subscription lives longer, what leads to it must.
         self._session_index.add(replace(subscription, expires_at_ms=expires_at_ms), partition)
-        record = _record_of(subscription)
+        record = record_of(subscription)
         request = self._kept(subscription, {})
-        call = _update_call(partition, subscription, request, expires_at_ms=expires_at_ms, sealed=sealed)
-        return _update_result(self._connection.run(call), record)
+        call = update_call(partition, subscription, request, expires_at_ms=expires_at_ms, sealed=sealed)
+        return update_result(self._connection.run(call), record)
 
     def get(self, subscription_id: str) -> Subscription | None:
         """The subscription without its credential, or None if there is none (any more).
@@ -307,94 +255,3 @@ class SubscriptionRecords:
         if why is not None:
             raise DamagedRecord(subscription_id, why)
         return EndOutcome(answer)
-
-
-def _fields(
-    subscription: Subscription, request: str, sink: str, headers: Mapping[str, str], sealed: str | None
-) -> dict[str, str | int]:
-    """Of its hash, those that the script takes as they are."""
-    fields: dict[str, str | int] = {
-        "request": request,
-        "max_events": "" if subscription.max_events is None else subscription.max_events,
-        "sink": sink,
-        "headers": json.dumps(dict(headers)),
-        "contract": subscription.contract,
-    }
-    if sealed is not None:
-        fields["credential"] = sealed
-    return fields
-
-
-def _create_call(
-    partition: Partition,
-    subscription: Subscription,
-    fields: Mapping[str, str | int],
-    limits: SubscriptionLimits,
-    *,
-    session_room: int | None,
-    session_over: bool,
-    channel: str | None,
-) -> Call:
-    """Source: lua/create.lua."""
-    args: list[str | int] = [
-        subscription.id,
-        subscription.type,
-        subscription.registration,
-        subscription.session or "",
-        "" if subscription.expires_at_ms is None else subscription.expires_at_ms,
-        subscription.credential.expires_at_ms if subscription.credential else "",
-        subscription.client,
-        subscription.subject or "",
-        int(limits.require_known_registration),
-        int(subscription.initial_event),
-        int(session_over),
-        subscription.origin or "",
-        limits.per_registration or "",
-        "" if session_room is None else session_room,
-        channel or "",
-        *(part for pair in fields.items() for part in pair),
-    ]
-    return Call("create", [partition.subscription(subscription.id)], partition.tag, args)
-
-
-def _create_result(answer: tuple[str, str | int, str | int]) -> CreateResult:
-    outcome, now_ms, expires_at = answer
-    return CreateResult(CreateOutcome(outcome), int(now_ms), int(expires_at) if expires_at else None)
-
-
-def _record_of(subscription: Subscription) -> dict[str, str]:
-    """Fields of its record, under their names there. How its sink is written there is not known."""
-    return {
-        "type": subscription.type,
-        "registration": subscription.registration,
-        "session": subscription.session or "",
-    }
-
-
-def _update_call(
-    partition: Partition,
-    subscription: Subscription,
-    request: str,
-    *,
-    expires_at_ms: int | None,
-    sealed: str | None,
-) -> Call:
-    """Source: lua/update.lua."""
-    credential = subscription.credential
-    args: list[str | int] = [
-        subscription.id,
-        "" if expires_at_ms is None else expires_at_ms,
-        "" if expires_at_ms is None else request,
-        "" if sealed is None or credential is None else credential.expires_at_ms,
-        sealed or "",
-    ]
-    return Call("update", [partition.subscription(subscription.id)], partition.tag, args)
-
-
-def _update_result(answer: Sequence[str], record: Mapping[str, str]) -> UpdateResult:
-    """`record`: fields that the update has not changed."""
-    if answer[0] != UpdateOutcome.UPDATED:
-        return UpdateResult(UpdateOutcome(answer[0]))
-    _, expires_at, request, sink = answer
-    shown = json.loads(whole(request, {**record, "sink": sink}))
-    return UpdateResult(UpdateOutcome.UPDATED, int(expires_at) if expires_at else None, shown)

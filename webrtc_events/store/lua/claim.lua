@@ -14,7 +14,7 @@
 --   {id, fence, lease_until_ms, sink, headers as JSON, sealed credential or '', failed attempts
 --    of the first event, '1' if the end is tried once only, contract version or '', the name under
 --    which the sink is asked or '', the notifications a minute that it allows or '', client, registration,
---    mediaSessionId or '', entry...}
+--    mediaSessionId or '', deviceId or '', entry...}
 -- Half of them are those that are due for longest. The others are of clients in a round robin, and of a client's hosts
 --   in another, where many are due (list_in_crowd): so whoever has little due waits behind nobody who has much.
 -- A claim that has passed MAX_PASSED that are skipped ends, and the next one begins behind them: what becomes due comes
@@ -67,7 +67,7 @@ local SOON_MS = 1500
 -- A release before this one did not say so in the format; then the log says it.
 local CHANNELS = options.channels_url .. '/'
 local function is_unknown_channel(format, sink)
-  local is_channel = tonumber(format or 1) >= CHANNEL
+  local is_channel = is_to_channel(format)
   if not is_channel and sink and string.sub(sink, -42, -33) == '/channels/' then
     is_channel = redis.call('EXISTS', tag .. ':channel:' .. string.sub(sink, -32)) == 1
   end
@@ -118,7 +118,7 @@ local function lease(id)
   local key = subscription_key(id)
   local of = redis.call('HMGET', key, 'sink', 'headers', 'credential', 'attempts', 'end_once', 'drop_before', 'drop_reason',
     'contract', 'format', 'fence', 'leased_fence', 'origin', 'rate', 'client', 'number',
-    'registration', 'session')
+    'registration', 'session', 'device')
   if is_newer(of[9]) then
     return false
   end
@@ -179,7 +179,7 @@ local function lease(id)
       'leased_fence', fence, 'claim', ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. fence)
     redis.call('ZADD', KEYS[1], 'XX', lease_until, id)
     claims[#claims + 1] = {id, fence, lease_until, of[1], of[2] or '{}', of[3] or '', attempts, of[5] or '',
-      of[8] or '', of[12] or '', of[13] or '', of[14] or '', of[16] or '', of[17] or '', unpack(entries)}
+      of[8] or '', of[12] or '', of[13] or '', of[14] or '', of[16] or '', of[17] or '', of[18] or '', unpack(entries)}
     left_bytes = left
   end
   return true

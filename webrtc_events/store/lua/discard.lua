@@ -5,13 +5,16 @@
 -- Returns 1 if there was something, else 0.
 
 local id = ARGV[3]
-local of = redis.pcall('HMGET', KEYS[1], 'type', 'registration', 'session', 'sink')
+local of = redis.pcall('HMGET', KEYS[1], 'type', 'registration', 'session', 'sink', 'device', 'client')
 if not of.err then
   if of[1] and of[2] then
     on_index('SREM', tag .. ':registration:' .. of[1] .. ':' .. of[2], id)
   end
   if of[3] then
     on_index('SREM', tag .. ':session:' .. of[3], id)
+  end
+  if of[5] and of[6] then
+    on_index('SREM', device_index_key(of[5], of[6]), id)
   end
   if of[4] then
     -- Whatever its format says, which may be what is damaged: no other URL ends with the id of a channel.

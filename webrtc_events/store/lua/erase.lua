@@ -6,7 +6,7 @@
 -- Returns 'erased'; 'gone' when there is none to that registration; 'newer' when a newer release wrote it: it is skipped.
 
 local id, registration = ARGV[3], ARGV[4]
-local of = redis.call('HMGET', KEYS[1], 'registration', 'type', 'session', 'format', 'client', 'sink')
+local of = redis.call('HMGET', KEYS[1], 'registration', 'type', 'session', 'format', 'client', 'sink', 'device')
 if of[1] ~= registration then
   return 'gone'
 end
@@ -20,6 +20,9 @@ on_index('ZREM', tag .. ':initial', id)
 on_index('ZREM', tag .. ':ended', end_note(id, of[5] or ''))
 on_index('SREM', tag .. ':registration:' .. (of[2] or '') .. ':' .. registration, id)
 on_index('SREM', tag .. ':session:' .. (of[3] or ''), id)
+if of[7] then
+  on_index('SREM', device_index_key(of[7], of[5] or ''), id)
+end
 guarded(unlist_from_channel, id, of[4], of[6])
 guarded(release_all, id, -1)
 redis.call('DEL', outbox_key(id), KEYS[1])

@@ -118,10 +118,10 @@ local function settle(key, outbox, given)
       else
         verdict, given[5], given[6], given[7] = 'retry', FULL_DELAY_MS, 0, number
       end
-    elseif tonumber(of[7] or 1) < CHANNEL then
+    elseif not is_to_channel(of[7]) then
       -- Made by a release that did not say so.
-      redis.call('HSET', key, 'format', CHANNEL)
-      of[7] = CHANNEL
+      of[7] = first_format(true, tonumber(of[7] or 1) == DEVICE)
+      redis.call('HSET', key, 'format', of[7])
     end
   end
 

@@ -74,7 +74,7 @@ end
 
 -- It goes out of the index of its channel, if its format says that its sink is one.
 local function unlist_from_channel(id, format, sink)
-  if tonumber(format or 1) >= CHANNEL and sink then
+  if is_to_channel(format) and sink then
     on_index('SREM', channel_index_key(string.sub(sink, -32)), id)
   end
 end
@@ -82,7 +82,7 @@ end
 -- What is read of a subscription that is about to end.
 local function read_for_end(id)
   return redis.call('HMGET', subscription_key(id), 'type', 'registration', 'session', 'client', 'initial_pending',
-    'number', 'token_cut_at', 'epoch', 'outbox_size', 'format', 'sink')
+    'number', 'token_cut_at', 'epoch', 'outbox_size', 'format', 'sink', 'device')
 end
 
 -- A subscription that ends goes out of every index. That of its client is elsewhere: a note stays until it is known
@@ -91,7 +91,9 @@ local function unindex(id, of)
   if of[5] then
     redis.call('HDEL', subscription_key(id), 'initial_pending')
   end
-  if of[1] and of[2] then
+  if of[12] and of[4] then
+    on_index('SREM', device_index_key(of[12], of[4]), id)
+  elseif of[1] and of[2] then
     on_index('SREM', tag .. ':registration:' .. of[1] .. ':' .. of[2], id)
   end
   if of[3] and of[3] ~= '' then
@@ -199,7 +201,7 @@ local function note_given_up(id, entry, reason, of)
   local row = {id, reason}
   if #given_up < MAX_NOTED and of[1] and of[2] and of[3] and of[4] then
     row = {id, reason, of[1], of[2], of[3], of[4], session_of(entry, of[5]), string.sub(entry, 1, NOTED_BYTES),
-      (tonumber(of[6]) or 1) >= CHANNEL and '1' or ''}
+      is_to_channel(of[6]) and '1' or ''}
   end
   given_up[#given_up + 1] = row
 end

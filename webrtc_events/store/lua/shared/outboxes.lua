@@ -83,6 +83,22 @@ local REFERRING = 2
 -- That of one whose sink is a channel; its outbox may refer too. A release that knows of none skips it, and does not POST to
 -- the channel's URL.
 local CHANNEL = 3
+-- Those of one to a device, whose sink is a web server or a channel. A release that knows of neither skips it.
+local DEVICE, DEVICE_CHANNEL = 4, 5
+
+-- Whether what has this format says that its sink is a channel.
+local function is_to_channel(format)
+  local number = tonumber(format or 1)
+  return number == CHANNEL or number == DEVICE_CHANNEL
+end
+
+-- That of a new one.
+local function first_format(has_channel, has_device)
+  if has_device then
+    return has_channel and DEVICE_CHANNEL or DEVICE
+  end
+  return has_channel and CHANNEL or 1
+end
 
 -- The payload is in the entry, or, where `sha` is given, kept under it already. `of`: the subscription's id, epoch,
 -- number and outbox_size, as they are; with `sha` its format too. Further fields of it, name and value in turn, are written in the same step.

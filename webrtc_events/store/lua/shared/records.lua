@@ -13,6 +13,11 @@ local function outbox_key(id)
   return tag .. ':outbox:' .. id
 end
 
+-- The index of a client's subscriptions to a device.
+local function device_index_key(device, client)
+  return tag .. ':device:' .. device .. ' ' .. client
+end
+
 -- {name, why} of what cannot be read, the first of them, for the log.
 local damaged = {}
 local MAX_REPORTED = 20
