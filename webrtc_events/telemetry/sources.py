@@ -1,6 +1,7 @@
 """What the parts of a process count, as values of the metrics."""
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
@@ -51,7 +52,10 @@ def of_delivery(activity: Activity) -> Source:
     """Of what takes them to sinks."""
 
     def values() -> Values:
-        deliveries = {name.rpartition(".")[2]: count for name, count in activity.deliveries.copy().items()}
+        # The versions of the contract have names of their own for a type.
+        deliveries: Counter[str] = Counter()
+        for name, count in activity.deliveries.copy().items():
+            deliveries[name.rpartition(".")[2]] += count
         return {
             "subscriptions_ended_total": {(): activity.ended},
             "leases_lost_total": {(): activity.leases_lost},
