@@ -17,8 +17,8 @@ Feature: Notifications of 0.3
 
   Scenario: A subscription may be there before the device's registration is
     Given a subscription to session-invitation
-    And the gateway publishes a session-invitation
-    And no subscription gets it
+    When the gateway publishes a session-invitation
+    Then no subscription gets it
     When the gateway announces a registration of the device
     And the gateway publishes another session-invitation
     Then the sink receives a session-invitation
