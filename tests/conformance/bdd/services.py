@@ -11,7 +11,7 @@ from tests.harness.authority import Authority
 from tests.harness.commands import Running
 from tests.harness.issuer import Issuer
 from webrtc_events.local.endpoints import Endpoints
-from webrtc_events.local.sink.second_validator import SecondValidator
+from webrtc_events.local.sink.notification_validator import NotificationValidator
 
 __all__ = ["ASKING", "LIMITED", "USUAL", "serving"]
 
@@ -59,7 +59,7 @@ def serving(
         running.await_output("Ctrl-C stops everything")
         api = Api(urlsplit(Endpoints.read(home / "data").api).port or 0, issuer)
         with closing(api):
-            yield Service(api, authority, SecondValidator(strict=strict), strict)
+            yield Service(api, authority, NotificationValidator(strict), strict)
         assert running.stop() == 0, running.output
         assert "Traceback" not in running.output
     finally:

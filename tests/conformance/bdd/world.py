@@ -17,7 +17,7 @@ from tests.harness.commands import eventually
 from tests.harness.sinks import Answer, Received, RecordingSink
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import format_time, parse_time
-from webrtc_events.local.sink.second_validator import SecondValidator
+from webrtc_events.local.sink.notification_validator import NotificationValidator
 
 __all__ = ["Service", "World", "a_moment", "moments"]
 
@@ -40,7 +40,7 @@ class Service:
 
     api: Api
     authority: Authority
-    second_validator: SecondValidator
+    second_validator: NotificationValidator
     strict: bool
 
     def fault(self, received: Received, version: Version) -> str | None:
