@@ -151,7 +151,7 @@ class NotificationWriter:
         if event_format is None:
             return _unknown_contract(claim, item, now_ms)
         try:
-            event = build_event(item, claim.subscription_id, source=self._source, strict=event_format.strict)
+            event = build_event(item, claim.subscription_id, event_format, source=self._source)
         except (KeyError, RecursionError, TypeError, ValueError, msgspec.DecodeError) as error:
             # Not written by this service: it would come back with every claim. The class alone: the
             # text may repeat what is in the entry, which the dead letter keeps.
@@ -160,6 +160,8 @@ class NotificationWriter:
         if now_ms >= item.deadline_ms:
             return Skipped(Drop("deadline_exceeded"), event_type)
         fault = event_format.validator.first_fault(event)
+        if fault is not None:
+            event, fault = event_format.mended(event, fault)
         if fault is not None:
             return Skipped(Drop("invalid_event", f"{fault.path}: {fault.message}"), event_type)
         return event

@@ -1,6 +1,6 @@
 """What a client is shown of a subscription, and whose it is."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import cast
 
 from webrtc_events.contract.conforming_pages import ConformingPages
@@ -10,16 +10,24 @@ from webrtc_events.core.clock import format_time
 from webrtc_events.core.errors import DamagedRecord
 from webrtc_events.core.model import Caller, Subscription
 
-__all__ = ["Resources", "owns", "resource_of"]
+__all__ = ["Resource", "Resources", "owns", "resource_of"]
+
+Resource = HTTPSubscriptionResponse
+"""A subscription as it is shown: of version 0.3 too, which has the same members, but others in them."""
 
 
 class Resources:
-    """Shows what conforms to the contract, by `validator`; None shows everything."""
+    """Shows those under `contracts` that conform to the contract, by `validator`; None shows all of them."""
 
-    def __init__(self, validator: Validator | None) -> None:
+    def __init__(self, validator: Validator | None, contracts: Collection[str]) -> None:
         self._validator = validator
+        self._contracts = contracts
 
-    def shown(self, subscription: Subscription, caller: Caller) -> HTTPSubscriptionResponse:
+    def has(self, subscription: Subscription, caller: Caller) -> bool:
+        """Whether it is one of the caller's, under these contracts."""
+        return subscription.contract in self._contracts and owns(caller, subscription)
+
+    def shown(self, subscription: Subscription, caller: Caller) -> Resource:
         """
         Raises:
             DamagedRecord: what would be shown breaks the contract.
@@ -32,17 +40,18 @@ class Resources:
 
     def of_pages(
         self, pages: Iterable[Iterable[Subscription]], caller: Caller, tell: Callable[[str, str], None]
-    ) -> ConformingPages[HTTPSubscriptionResponse]:
+    ) -> ConformingPages[Resource]:
         """Those of the caller. Of one that is damaged `tell` gets name and why."""
-        shown = (self._readable(found, caller, tell) for found in pages)
+        shown = (self.of_page(found, caller, tell) for found in pages)
         return ConformingPages(filter(None, shown), self._validator)
 
-    def _readable(
+    def of_page(
         self, found: Iterable[Subscription], caller: Caller, tell: Callable[[str, str], None]
-    ) -> list[HTTPSubscriptionResponse]:
+    ) -> list[Resource]:
+        """See `of_pages`."""
         page = []
         for subscription in found:
-            if owns(caller, subscription):
+            if self.has(subscription, caller):
                 try:
                     page.append(self.shown(subscription, caller))
                 except DamagedRecord as error:
@@ -55,9 +64,13 @@ def owns(caller: Caller, subscription: Subscription) -> bool:
     return caller.client == subscription.client and caller.subject in (None, subscription.subject)
 
 
-def resource_of(subscription: Subscription, caller: Caller) -> HTTPSubscriptionResponse:
-    """What a client is shown. Under a three-legged token no device identifier (event guide 2.2.2)."""
-    resource = cast("HTTPSubscriptionResponse", {**subscription.request})
+def resource_of(subscription: Subscription, caller: Caller) -> Resource:
+    """What a client is shown. Under a three-legged token no device identifier (event guide 2.2.2).
+
+    That holds for a subscription to a device too. CAMARA's contract requires `deviceId` there; ours departs
+    from it (webrtc-events-subscriptions.yaml, ShownSubscriptionDetail).
+    """
+    resource = cast("Resource", {**subscription.request})
     if caller.subject is not None:
         config = {**subscription.request["config"]}
         detail = config["subscriptionDetail"]

@@ -5,16 +5,13 @@ Requests come here valid by the contract; what the contract cannot say is checke
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from webrtc_events.contract.conforming_pages import ConformingPages
 from webrtc_events.contract.validators import Validator
-from webrtc_events.contract.webrtc_events_types import (
-    HTTPSubscriptionRequest,
-    HTTPSubscriptionResponse,
-)
 from webrtc_events.core.channel_urls import NO_CHANNELS, ChannelUrls
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.errors import (
@@ -35,16 +32,17 @@ from webrtc_events.core.model import (
     Subscription,
     TerminationReason,
 )
-from webrtc_events.core.scopes import require_any_scope
 from webrtc_events.core.settings import Settings
+from webrtc_events.services.subscription_pages import SubscriptionPage, page_of
 from webrtc_events.services.subscription_requests import (
     Renewal,
+    SinkRules,
     SubscriptionRequest,
     SubscriptionUpdate,
     no_such_channel,
-    requested_type,
 )
-from webrtc_events.services.subscription_resources import Resources, owns, resource_of
+from webrtc_events.services.subscription_resources import Resource, Resources, owns, resource_of
+from webrtc_events.services.subscription_versions import SERVED_VERSIONS
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.store import Store
@@ -84,10 +82,11 @@ class SubscriptionOptions:
 
 
 class Subscriptions:
-    """What clients do with their subscriptions, whichever version of the contract they speak.
+    """What clients do with their subscriptions by the API of one version of the contract.
 
-    `contract` is the version that subscriptions made here are under. `resources` validates what is shown
-    of one, so that one which breaks the contract does not take the list with it.
+    `contract` is the version that subscriptions made here are under; of those under another version nothing
+    is known here. `resources` validates what is shown of one, so that one which breaks the contract does not
+    take the list with it.
     """
 
     def __init__(
@@ -97,12 +96,11 @@ class Subscriptions:
         contract: ContractVersion = ContractVersion.V0_2,
         resources: Validator | None = None,
     ) -> None:
-        self._resources = Resources(resources)
+        self._version = SERVED_VERSIONS[contract]
+        self._resources = Resources(resources, self._version.contracts)
         self._store = store
-        self._contract = contract
         self._origin = options.origin
-        self._policy = options.policy
-        self._channels = options.channels
+        self._rules = SinkRules(options.policy, options.channels)
         self._box = options.box
         self._requests_at_once = options.requests_at_once
 
@@ -114,38 +112,39 @@ class Subscriptions:
         """
         self._pay(caller.client, 1)
 
-    def create(self, caller: Caller, request: HTTPSubscriptionRequest) -> HTTPSubscriptionResponse:
+    def create(self, caller: Caller, request: Mapping[str, Any]) -> Resource:
         """Stores a subscription and returns the resource, which is active or waits for its sink to agree.
 
         Raises:
-            Unprocessable: more than one event type.
-            InsufficientScope: no scope for the type asked for.
-            InvalidArgument: what the contract cannot say: see the checks below.
-            TooManyRequests: the client, the registration or the session has as many as it may.
+            Unprocessable: the version does not combine these types.
+            InsufficientScope: no scope for what is asked for.
+            InvalidArgument: what the contract cannot say.
+            TooManyRequests: the client, the registration, the session or the device has as many as it may.
             Unavailable: the store does not answer.
         """
-        require_any_scope(caller, [f"webrtc-events:{requested_type(request)}:create"])
-        parsed = SubscriptionRequest.parse(request, self._policy, self._channels)
+        self._version.authorize(caller, request)
+        parsed = self._version.parse(request, self._rules)
+        terms = parsed.terms
         subscription = self._subscription(caller, parsed)
-        if parsed.channel is not None:
-            self._join_channel(caller, parsed.channel, subscription)
+        if terms.channel is not None:
+            self._join_channel(caller, terms.channel, subscription)
         result = self._store.subscriptions.create(
             subscription,
-            sink=parsed.sink,
-            headers=parsed.headers,
+            sink=terms.sink,
+            headers=terms.headers,
             sealed=self._sealed(subscription),
-            channel=parsed.channel,
+            channel=terms.channel,
         )
         if result.outcome is not CreateOutcome.CREATED:
-            raise _refusal(result.outcome)
+            raise _refusal(result.outcome, subscription)
         log.info(
             "created subscription=%s type=%s subject=%s registration=%s device=%s host=%s",
             subscription.id,
-            parsed.type.rpartition(".")[2],
+            ",".join(event_type.rpartition(".")[2] for event_type in parsed.types),
             PersonalData(subscription.subject),
-            PersonalData(parsed.registration),
-            PersonalData(parsed.device),
-            urlsplit(parsed.sink).netloc,
+            PersonalData(parsed.registration or None),
+            PersonalData(parsed.shown["config"]["subscriptionDetail"].get("deviceId")),
+            urlsplit(terms.sink).netloc,
         )
         started = replace(subscription, starts_at_ms=result.now_ms, expires_at_ms=result.expires_at_ms)
         return resource_of(started, caller)
@@ -159,34 +158,38 @@ class Subscriptions:
         found = self._store.channels.get(channel_id)
         if found is None or (found.client, found.subject) != (caller.client, caller.subject):
             raise no_such_channel()
-        partition = partition_of(subscription.registration, self._store.partitions)
+        partition = partition_of(subscription.routing_key, self._store.partitions)
         self._store.channel_logs.make(channel_id, partition)
         if self._store.channels.join(channel_id, partition.number) is None:
             self._store.channel_logs.remove(channel_id, [partition.number])
             raise no_such_channel()
 
     def _subscription(self, caller: Caller, request: SubscriptionRequest) -> Subscription:
+        terms = request.terms
         # A channel is not asked: its owner made it here.
-        origin = self._origin if request.channel is None else None
+        origin = self._origin if terms.channel is None else None
+        place = request.device or request.registration
         return Subscription(
-            id=new_subscription_id(partition_of(request.registration, self._store.partitions)),
+            id=new_subscription_id(partition_of(place, self._store.partitions)),
             client=caller.client,
             subject=caller.subject,
-            type=request.type,
+            type=request.types[0],
+            types=request.types,
             registration=request.registration,
             session=request.session,
+            device=request.device,
             request=request.shown,
             starts_at_ms=0,
-            expires_at_ms=request.expires_at_ms,
-            max_events=request.max_events,
-            credential=request.credential,
+            expires_at_ms=terms.expires_at_ms,
+            max_events=terms.max_events,
+            credential=terms.credential,
             initial_event=request.initial_event,
-            contract=self._contract,
+            contract=self._version.contract,
             status=Status.ACTIVE if origin is None else Status.ACTIVATION_REQUESTED,
             origin=origin,
         )
 
-    def list(self, caller: Caller) -> ConformingPages[HTTPSubscriptionResponse]:
+    def list(self, caller: Caller) -> ConformingPages[Resource]:
         """The caller's subscriptions, oldest first, some at once; ended ones too while they are kept.
 
         Each hundred that the client has counts as a request.
@@ -198,7 +201,17 @@ class Subscriptions:
         pages = self._store.subscription_lists.pages_of(caller.client)
         return self._resources.of_pages(pages, caller, self._store.damage.report)
 
-    def get(self, caller: Caller, subscription_id: str) -> HTTPSubscriptionResponse:
+    def page(self, caller: Caller, number: int, size: int) -> SubscriptionPage:
+        """One page of `list`, the first of them number 1; it counts as many requests as the whole list does.
+
+        Raises:
+            TooManyRequests: the client's rate is used up.
+        """
+        self._pay_for_list(caller.client)
+        pages = self._store.subscription_lists.pages_of(caller.client)
+        return page_of(pages, self._resources, caller, number, size, self._store.damage.report)
+
+    def get(self, caller: Caller, subscription_id: str) -> Resource:
         """
         Raises:
             NotFound: none with that id, or another's: the two look alike.
@@ -206,9 +219,7 @@ class Subscriptions:
         """
         return self._resources.shown(self._own(caller, subscription_id), caller)
 
-    def update(
-        self, caller: Caller, subscription_id: str, update: SubscriptionUpdate
-    ) -> HTTPSubscriptionResponse:
+    def update(self, caller: Caller, subscription_id: str, update: SubscriptionUpdate) -> Resource:
         """Renews the expiry, the sink credential, or both. The same update again changes nothing more.
 
         Raises:
@@ -225,7 +236,7 @@ class Subscriptions:
         sealed = self._sealed(changed)
         result = self._store.subscriptions.update(changed, expires_at_ms=renewal.expires_at_ms, sealed=sealed)
         if result.outcome is not UpdateOutcome.UPDATED:
-            raise _refusal(result.outcome)
+            raise _refusal(result.outcome, found)
         log.info("updated subscription=%s", subscription_id)
         return resource_of(replace(found, request=result.request, expires_at_ms=result.expires_at_ms), caller)
 
@@ -259,7 +270,7 @@ class Subscriptions:
             if not owned or caller.subject not in (None, subject):
                 raise NotFound from None
             raise
-        if found is None or not owns(caller, found):
+        if found is None or not owns(caller, found) or found.contract not in self._version.contracts:
             raise NotFound
         return found
 
@@ -277,7 +288,7 @@ class Subscriptions:
             raise TooManyRequests(message, headers={"Retry-After": str(math.ceil(wait_ms / 1000))})
 
 
-def _refusal(outcome: CreateOutcome | UpdateOutcome) -> ServiceError:
+def _refusal(outcome: CreateOutcome | UpdateOutcome, subscription: Subscription) -> ServiceError:
     """Why the store did not create or update."""
     match outcome:
         case UpdateOutcome.GONE:
@@ -301,8 +312,9 @@ def _refusal(outcome: CreateOutcome | UpdateOutcome) -> ServiceError:
                 "The client has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"
             )
         case CreateOutcome.REGISTRATION_QUOTA:
+            what = "device" if subscription.device else "registration"
             return TooManyRequests(
-                "The registration has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"
+                f"The {what} has as many subscriptions as it may; end one first.", code="QUOTA_EXCEEDED"
             )
         case CreateOutcome.SESSION_QUOTA:
             return TooManyRequests(
