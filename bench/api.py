@@ -8,6 +8,9 @@ counts round trips to the store before, one request after the other.
     --compare DIR   another checkout beside this one, on another store
     --metrics       the service scraped for metrics every second, on another store
     --otel SHARE    the service with this share of requests in traces of OpenTelemetry, on another store
+    --devices       the service serving the next contract too: without subscriptions to devices, with some to
+                    devices that no event concerns, with one to each device; every registration is known
+    --without-flask bare Flask is left out
 """
 
 import argparse
@@ -19,7 +22,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.acceptance import CLIENTS, SCENARIOS, api_table, listed, play, prepare
+from harness.acceptance import (
+    CLIENTS,
+    SCENARIOS,
+    TARGETS,
+    api_table,
+    cpu_ratios,
+    listed,
+    play,
+    prepare,
+    register_all,
+    subscribe_devices,
+)
 from harness.api_servers import ApiServer, bare_flask, service_api
 from harness.collecting import collecting, traced_settings
 from harness.contenders import SERVICE, Release, release_in
@@ -39,11 +53,17 @@ def servers(
     Into `round_trips` goes how many there are for a request: by server and scenario.
     """
 
-    def service(name: str, folder: Path, release: Release | None = None, **more: str) -> ApiServer:
+    def service(
+        name: str, folder: Path, release: Release | None = None, devices: int | None = None, **more: str
+    ) -> ApiServer:
         folder.mkdir()
         store = stack.enter_context(BenchStore.running(folder, options.fsync))
         server = stack.enter_context(service_api(name, folder, store, CLIENTS, release, more=more))
         prepare(server)
+        if options.devices:
+            register_all(server)
+        if devices is not None:
+            subscribe_devices(server, devices)
         round_trips[name] = _count_round_trips(name, folder, store, release)
         return server
 
@@ -62,6 +82,19 @@ def servers(
         collector = stack.enter_context(collecting())
         name = f"{SERVICE}, {options.otel:.0%} traced"
         found.append(service(name, folder / "traced", **traced_settings(collector, options.otel)))
+    if options.devices:
+        beside = {"none": None, "of other devices": TARGETS, "of the same devices": 0}
+        found += [
+            service(
+                f"{SERVICE}, 0.3: {what}",
+                folder / f"devices-{first}",
+                devices=first,
+                WEBRTC_EVENTS_NEXT="true",
+            )
+            for what, first in beside.items()
+        ]
+    if options.without_flask:
+        return found
     resources = listed(found[0])
     answers = {"one": resources[0], "list": resources}
     found.append(stack.enter_context(bare_flask(folder, CLIENTS, answers)))
@@ -102,7 +135,11 @@ def main() -> int:
         for scenario, by_server in rounds.items()
     }
     report["round_trips"] = round_trips
-    finish(options.name, report, [api_table(rounds, scenarios, round_trips)])
+    tables = [api_table(rounds, scenarios, round_trips)]
+    if len(running) > 1:
+        shown, report["ratios"] = cpu_ratios(rounds)
+        tables.append(shown)
+    finish(options.name, report, tables)
     return 0
 
 
@@ -117,6 +154,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--python", metavar="PATH", help="the interpreter of the other checkout")
     parser.add_argument("--metrics", action="store_true", help="scraped for metrics")
     parser.add_argument("--otel", type=float, metavar="SHARE", help="with traces of OpenTelemetry")
+    parser.add_argument("--devices", action="store_true", help="with the next contract")
+    parser.add_argument("--without-flask", action="store_true")
     parser.add_argument("--only", metavar="TEXT", default="", help="scenarios whose names have one of these")
     parser.add_argument("--name", default="api", help="of the JSON file in build/bench/")
     return parser.parse_args()

@@ -11,6 +11,7 @@ the order.
     --traces        with traces of calls, `metadata` and `full`, beside none
     --metrics       scraped for metrics every second, beside without a listener
     --otel SHARE    with this share of events in a trace of OpenTelemetry that is recorded, beside none
+    --devices       the store holding subscriptions to as many devices that no event concerns, beside none
     --peers         Celery, dramatiq, taskiq and BullMQ beside it (`make bench-peers` installs them), and
                     bare libcurl, which is the limit of wire and sink
 """
@@ -66,6 +67,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--traces", action="store_true", help="with traces of calls")
     parser.add_argument("--metrics", action="store_true", help="scraped for metrics")
     parser.add_argument("--otel", type=float, metavar="SHARE", help="with traces of OpenTelemetry")
+    parser.add_argument("--devices", action="store_true", help="with the next contract")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--libcurl", action="store_true", help="bare libcurl beside it, without other peers")
     parser.add_argument(
@@ -91,6 +93,8 @@ def _contenders(options: argparse.Namespace, place: Scene) -> list[Contender]:
         found.append(_scraped(found[0], options.metrics_port))
     if options.otel:
         found.append(_with_otel(found[0], options.collector, options.otel))
+    if options.devices:
+        found.append(_with_devices(found[0]))
     beside = [libcurl(place.job_path)] if options.libcurl or options.peers else []
     if options.peers:
         beside += peers(place.job_path)
@@ -106,6 +110,11 @@ def _traced(contender: Contender, level: str) -> Contender:
 def _with_otel(contender: Contender, collector: str, share: float) -> Contender:
     environ = {**contender.environ, **traced_settings(collector, share)}
     return replace(contender, name=f"{contender.name}, {share:.0%} traced", environ=environ)
+
+
+def _with_devices(contender: Contender) -> Contender:
+    environ = {**contender.environ, "WEBRTC_EVENTS_NEXT": "true", "BENCH_DEVICES": "true"}
+    return replace(contender, name=f"{contender.name}, 0.3: of other devices", environ=environ)
 
 
 def _scraped(contender: Contender, port: int) -> Contender:

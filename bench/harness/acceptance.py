@@ -12,20 +12,35 @@ from harness.api_servers import ApiServer
 from harness.http_load import Request, load
 from harness.job import Job
 from harness.processes import cpu_s
-from harness.publishing import BATCH, EVENTS, ONE, SUBSCRIPTIONS, network_event, subscription_request
+from harness.publishing import (
+    BATCH,
+    DEVICE_SUBSCRIPTIONS,
+    EVENTS,
+    ONE,
+    REGISTRATIONS,
+    SUBSCRIPTIONS,
+    device,
+    device_request,
+    network_event,
+    subscription_request,
+)
 from harness.report import median, paired_ratio, progress, table
 
 __all__ = [
     "CLIENTS",
     "FLASK",
     "SCENARIOS",
+    "TARGETS",
     "Measured",
     "Rounds",
     "Scenario",
     "api_table",
+    "cpu_ratios",
     "listed",
     "play",
     "prepare",
+    "register_all",
+    "subscribe_devices",
 ]
 
 TARGETS = 200
@@ -124,6 +139,35 @@ def prepare(server: ApiServer, many: int = LISTED) -> None:
             answer.raise_for_status()
 
 
+def register_all(server: ApiServer) -> None:
+    """Says of each registration that events are for whose it is, and on which device."""
+    with requests.Session() as session:
+        for number in range(TARGETS):
+            answer = session.put(
+                f"{server.url}{REGISTRATIONS}/registration-{number}",
+                json={"deviceId": device(number), "owner": "gateway"},
+                headers=server.headers("gateway"),
+                timeout=60,
+            )
+            answer.raise_for_status()
+
+
+def subscribe_devices(server: ApiServer, first: int) -> None:
+    """As many subscriptions to devices as there are registrations, from that device on.
+
+    From 0: each event is for one of them too. From TARGETS: none is, but there are subscriptions to devices.
+    """
+    with requests.Session() as session:
+        for number in range(first, first + TARGETS):
+            answer = session.post(
+                server.url + DEVICE_SUBSCRIPTIONS,
+                json=device_request(number),
+                headers=server.headers("gateway"),
+                timeout=60,
+            )
+            answer.raise_for_status()
+
+
 def measure(server: ApiServer, scenario: Scenario, seconds: float) -> Measured:
     """One round, after a moment to open the connections."""
     requests_ = scenario.requests(server)
@@ -194,3 +238,23 @@ def api_table(
 
 
 _FIGURES = ("items_per_s", "p50", "p99", "api_cpu", "store_cpu", "commands")
+
+
+def cpu_ratios(found: Rounds) -> tuple[str, dict[str, dict[str, dict[str, float]]]]:
+    """What an item costs each other server, to what it costs the first: pairs of rounds, by scenario."""
+    figures: dict[str, dict[str, dict[str, float]]] = {}
+    rows: list[tuple[object, ...]] = []
+    for name, servers in found.items():
+        (own, first), *others = servers.items()
+        figures[name] = {}
+        for server, rounds in others:
+            pairs = {
+                figure: paired_ratio(
+                    [getattr(measured, figure) for measured in rounds],
+                    [max(1e-9, getattr(measured, figure)) for measured in first],
+                )
+                for figure in ("api_cpu", "store_cpu", "commands")
+            }
+            figures[name][server] = pairs
+            rows.append((f"{name}: {server}", *(f"x {ratio:.3f}" for ratio in pairs.values())))
+    return table((f"to {own}", "API CPU", "store CPU", "commands"), rows), figures

@@ -3,9 +3,11 @@
 import json
 import os
 import sys
+import uuid
 from pathlib import Path
 
-from webrtc_events.core.model import EventType, NetworkEvent, Subscription
+from webrtc_events.core.event_names import wire_type
+from webrtc_events.core.model import ContractVersion, EventType, NetworkEvent, Subscription
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.store import Store
@@ -24,6 +26,9 @@ def fill(job: Job) -> None:
     store = Store.connect(Settings.from_environ(os.environ))
     for target in range(job.targets):
         _subscribe(store, job, target)
+    if os.environ.get("BENCH_DEVICES"):
+        for target in range(job.targets):
+            _subscribe_device(store, job, target)
     for first in range(1, job.events + 1, _ROUND):
         batches: dict[int, list[NetworkEvent]] = {}
         for number in range(first, min(first + _ROUND, job.events + 1)):
@@ -54,6 +59,31 @@ def _subscribe(store: Store, job: Job, target: int) -> None:
         starts_at_ms=0,
         expires_at_ms=None,
         max_events=None,
+    )
+    store.subscriptions.create(subscription, sink=job.url(target), headers={}, sealed=None)
+
+
+def _subscribe_device(store: Store, job: Job, target: int) -> None:
+    """To a device that no event concerns."""
+    device = str(uuid.UUID(int=target))
+    subscription = Subscription(
+        id=new_subscription_id(partition_of(device, _PARTITIONS)),
+        client="bench",
+        subject=None,
+        type=EventType.SESSION_STATUS,
+        registration="",
+        session=None,
+        request={
+            "protocol": "HTTP",
+            "sink": job.url(target),
+            "types": [wire_type(ContractVersion.V0_3, EventType.SESSION_STATUS)],
+            "config": {"subscriptionDetail": {"deviceId": device}},
+        },
+        starts_at_ms=0,
+        expires_at_ms=None,
+        max_events=None,
+        contract=ContractVersion.V0_3,
+        device=device,
     )
     store.subscriptions.create(subscription, sink=job.url(target), headers={}, sealed=None)
 

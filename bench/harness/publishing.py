@@ -1,15 +1,30 @@
 """What a client and a gateway ask of the API."""
 
 import json
+import uuid
 from functools import cache
 from typing import Any
 
 from harness.job import TYPE, Job
 
-__all__ = ["BATCH", "EVENTS", "ONE", "SUBSCRIPTIONS", "network_event", "subscription_request"]
+__all__ = [
+    "BATCH",
+    "DEVICE_SUBSCRIPTIONS",
+    "EVENTS",
+    "ONE",
+    "REGISTRATIONS",
+    "SUBSCRIPTIONS",
+    "device",
+    "device_request",
+    "network_event",
+    "subscription_request",
+]
 
 EVENTS = "/network/v0/events"
+REGISTRATIONS = "/network/v0/registrations"
 SUBSCRIPTIONS = "/webrtc-events/v0.2/subscriptions"
+# Of the contract to come.
+DEVICE_SUBSCRIPTIONS = "/webrtc-events-subscriptions/v0.3rc1/subscriptions"
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 ONE = {"Content-Type": "application/cloudevents+json"}
 # Stands for the number in a template.
@@ -41,3 +56,15 @@ def subscription_request(name: str, sink: str = "https://127.0.0.1:9443/inbox") 
     details = {"registrationId": f"registration-{name}", "mediaSessionId": f"session-{name}"}
     config = {"subscriptionDetail": details}
     return {"protocol": "HTTP", "sink": sink, "types": [TYPE], "config": config}
+
+
+def device(number: int) -> str:
+    """Of the registration with that number, and of no registration beyond the last."""
+    return str(uuid.UUID(int=number))
+
+
+def device_request(number: int, sink: str = "https://127.0.0.1:9443/inbox") -> dict[str, Any]:
+    """For whatever happens to the sessions of a device."""
+    wire_type = TYPE.replace("webrtc-events", "webrtc-events-subscriptions")
+    config = {"subscriptionDetail": {"deviceId": device(number)}}
+    return {"protocol": "HTTP", "sink": sink, "types": [wire_type], "config": config}

@@ -15,6 +15,7 @@ from schemathesis.engine import StopReason, events
 
 from tests.conformance.document import conformance_document
 from tests.conformance.rules import Rules
+from tests.harness import device_subscriptions as v0_3
 from webrtc_events.contract.documents import load_channels, load_public
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import Clock
@@ -43,7 +44,12 @@ CHECKS = (
 """All that Schemathesis 4 has; each is kept, for every operation."""
 
 _OWNER, _OTHER = "owner", "other"
-_OWNERS_REGISTRATION = "registration-of-the-owner"
+_OWNERS_DEVICE = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
+_SUBSCRIPTION = {
+    "protocol": "HTTP",
+    "types": ["org.camaraproject.webrtc-events.v0.session-invitation"],
+    "config": {"subscriptionDetail": {"registrationId": "registration-of-the-owner"}},
+}
 _REQUEST_TIMEOUT_S = 10.0
 
 _PARTS = {("examples", "coverage"): True, ("fuzzing", "stateful"): False}
@@ -155,15 +161,13 @@ class Campaign:
                 stream.stop()
 
     def subscribe(self) -> str:
-        """Makes a subscription of the owner's and returns its id."""
+        """Makes a subscription of the owner's, under this contract if it has any, and returns its id."""
+        base_path, request = load_public().base_path, _SUBSCRIPTION
+        if self.contract.base_path == v0_3.BASE_PATH:
+            base_path, request = v0_3.BASE_PATH, v0_3.request_for(_OWNERS_DEVICE, "")
         response = requests.post(
-            f"{self.api}{load_public().base_path}/subscriptions",
-            json={
-                "protocol": "HTTP",
-                "sink": f"{self.sink}/x",
-                "types": ["org.camaraproject.webrtc-events.v0.session-invitation"],
-                "config": {"subscriptionDetail": {"registrationId": _OWNERS_REGISTRATION}},
-            },
+            f"{self.api}{base_path}/subscriptions",
+            json=request | {"sink": f"{self.sink}/x"},
             headers={"Authorization": f"Bearer {self.tokens[0]}"},
             timeout=_REQUEST_TIMEOUT_S,
         )

@@ -8,7 +8,7 @@ values that are valid by their own schema are touched: what Schemathesis broke s
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from itertools import cycle
 from typing import Any
 
@@ -20,6 +20,17 @@ __all__ = ["Rules"]
 
 _STATUS = "org.camaraproject.webrtc-events.v0.session-status"
 _ENDS = "org.camaraproject.webrtc-events.v0.registration-ends"
+_DECLARED_BY_0_3 = {
+    "": {"protocol", "sink", "sinkCredential", "types", "config", "protocolSettings"},
+    "config": {"subscriptionDetail", "subscriptionExpireTime", "subscriptionMaxEvents", "initialEvent"},
+    "config.subscriptionDetail": {"deviceId"},
+    "protocolSettings": {"headers", "method"},
+}
+"""The members of a create, by where they are. The schemas leave others open; the prose refuses them."""
+_CREDENTIALS_OF_0_3 = {
+    "ACCESSTOKEN": {"credentialType", "accessToken", "accessTokenExpiresUtc", "accessTokenType"},
+    "PRIVATE_KEY_JWT": {"credentialType", "clientId", "tokenUri"},
+}
 # A leap year, so that every date that is valid stays valid.
 _FUTURE_YEAR = "2996"
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
@@ -48,6 +59,7 @@ class Rules:
             "publishEvents": self._event,
         }
         self._on_existing = cycle((True, False))
+        self._of_devices = "webrtc-events-subscriptions" in contract.base_path
 
     def mend(self, case: "Case[Any]") -> None:
         """Replaces what a rule changes; Schemathesis then checks it anew."""
@@ -66,6 +78,9 @@ class Rules:
             case.path_parameters = {"channelId": self._make_channel()}
 
     def _subscription(self, body: dict[str, Any]) -> None:
+        if self._of_devices:
+            for path, declared in _DECLARED_BY_0_3.items():
+                _leave(declared, body, path)
         # Which addresses are allowed: tests/sinks/test_addresses.py.
         if self._is_valid(body, "sink", "SubscriptionRequest"):
             body["sink"] = f"{self._sink}/{_plain(body['sink'])}"
@@ -76,7 +91,7 @@ class Rules:
         if self._is_valid(config, "subscriptionExpireTime", "Config"):
             config["subscriptionExpireTime"] = _in_future(config["subscriptionExpireTime"])
         self._credential(credential)
-        if isinstance(config.get("subscriptionDetail"), dict):
+        if isinstance(config.get("subscriptionDetail"), dict) and not self._of_devices:
             detail = config["subscriptionDetail"]
             # Like the gateway side's names: without control characters, the registration's not empty.
             for name in ("registrationId", "sessionId", "mediaSessionId"):
@@ -100,11 +115,15 @@ class Rules:
         self._credential(credential)
 
     def _credential(self, credential: dict[str, Any]) -> None:
+        if self._of_devices and (declared := _CREDENTIALS_OF_0_3.get(str(credential.get("credentialType")))):
+            _leave(declared, credential)
         if self._is_valid(credential, "accessTokenExpiresUtc", "AccessTokenCredential"):
             credential["accessTokenExpiresUtc"] = _in_future(credential["accessTokenExpiresUtc"])
         if self._is_valid(credential, "accessToken", "AccessTokenCredential"):
             # RFC 6750, 2.1, says what a bearer token is written with.
             credential["accessToken"] = _plain(credential["accessToken"])
+        if self._of_devices and self._is_valid(credential, "tokenUri", "PrivateKeyJWTCredential"):
+            credential["tokenUri"] = f"{self._sink}/{_plain(credential['tokenUri'])}"
 
     def _event(self, body: dict[str, Any]) -> None:
         """The subject of registration-ends, if there is one, is the registration that ended."""
@@ -128,6 +147,16 @@ def _name_session(detail: dict[str, Any]) -> None:
         detail["mediaSessionId"] = "m1"
     names = [name for name in ("sessionId", "mediaSessionId") if isinstance(detail.get(name), str)]
     detail.update(dict.fromkeys(names, detail[names[0]] or "m1") if names else {})
+
+
+def _leave(declared: Set[str], body: dict[str, Any], path: str = "") -> None:
+    """Takes what is not declared from the object at that path, if there is one."""
+    found: Any = body
+    for name in filter(None, path.split(".")):
+        found = found.get(name) if isinstance(found, dict) else None
+    if isinstance(found, dict):
+        for name in found.keys() - declared:
+            del found[name]
 
 
 def _in_future(moment: str) -> str:

@@ -17,7 +17,7 @@ from tests.chaos.processes import Process
 from tests.chaos.service import APP, GUNICORN_CONF, Service
 from tests.harness.valkeys import free_port
 
-__all__ = ["Release", "build_wheel", "previous", "this"]
+__all__ = ["Release", "build_wheel", "delivered", "previous", "this"]
 
 _RELEASES = Path(__file__).parents[1] / "data" / "releases"
 _ROOT = Path(__file__).parents[2]
@@ -88,3 +88,9 @@ def previous(wheel: Path, directory: Path) -> Release:
 
 def this() -> Release:
     return Release("this", None)
+
+
+def delivered(worker: Process) -> set[str]:
+    """The subscriptions of which it delivered an event, by its log."""
+    lines = [line for line in worker.log.read_text().splitlines() if "outcome=delivered" in line]
+    return {line.partition("event=")[2].partition(".")[0] for line in lines}

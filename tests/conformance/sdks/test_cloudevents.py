@@ -1,10 +1,11 @@
-"""CloudEvents' own libraries read what is sent: every notification of all recorded calls, in both forms.
+"""CloudEvents' own libraries read what is sent: every notification of all recorded calls, in each form.
 
 docs/subscribers.md, CloudEvents libraries, says what they do with each form; this keeps it true.
 """
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -20,17 +21,17 @@ from cloudevents.core.exceptions import CloudEventValidationError
 from tests.delivery.conftest import DispatcherDriver
 from tests.harness.builders import created
 from tests.harness.sinks import Received, RecordingSink
+from tests.store.devices import created_for, registered
 from webrtc_events.contract.documents import load_network
 from webrtc_events.core.client_choice import parse_client_choice
-from webrtc_events.core.model import EventType, Status, TerminationReason
+from webrtc_events.core.event_names import SUBSCRIBABLE, event_type_of, wire_type
+from webrtc_events.core.model import ContractVersion, EventType, Status, TerminationReason
 from webrtc_events.core.settings import Settings
 from webrtc_events.services.events import Events
 from webrtc_events.store.store import Store
 
 HERE = Path(__file__).parent
 DOCUMENT = (HERE.parents[2] / "docs" / "subscribers.md").read_text(encoding="utf-8")
-SUBSCRIBABLE = [event_type for event_type in EventType if event_type is not EventType.SUBSCRIPTION_ENDED]
-SUBSCRIBABLE = [kind for kind in EventType if kind is not EventType.SUBSCRIPTION_ENDED]
 MOVED = {"mediaSessionId", "status"}
 
 
@@ -59,18 +60,9 @@ def sent(
     make_driver: Callable[..., DispatcherDriver],
     calls: Path,
 ) -> Sent:
-    played = [
-        [json.loads(line) for line in file.read_text().splitlines()]
-        for file in sorted(calls.glob("*.ndjson"))
-    ]
+    played = _calls(calls)
     for call in played:
-        made = list(_subscribed(store, sink, call))
-        results = Events(store, load_network()).accept(call)
-        assert {result["status"] for result in results} == {"accepted"}
-        for subscription_id in made:
-            store.subscriptions.end(
-                subscription_id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
-            )
+        _play(store, call, list(_subscribed(store, sink, call)))
     make_driver(settings=replace(settings, strict_cloudevents=parse_client_choice("strict"))).run()
     sent = Sent(
         *([request for request in sink.requests if request.path == path] for path in ("/strict", "/contract"))
@@ -82,6 +74,46 @@ def sent(
     assert not any(MOVED & request.json.keys() for request in sent.strict)
     assert all(request.json.keys() >= MOVED for request in sent.refusable)
     return sent
+
+
+@pytest.fixture
+def sent_of_devices(
+    store: Store, sink: RecordingSink, make_driver: Callable[..., DispatcherDriver], calls: Path
+) -> list[Received]:
+    """The same calls, to subscriptions of 0.3: one to each device, with all types."""
+    played = _calls(calls)
+    for call in played:
+        made = []
+        for registration in {event["subject"] for event in call if "subject" in event}:
+            device = str(uuid.uuid4())
+            registered(store, registration, device)
+            made.append(created_for(store, device, sink=sink.url_of("/devices")).id)
+        _play(store, call, made)
+    make_driver().run()
+    types = {request.json["type"] for request in sink.requests}
+    assert types == {wire_type(ContractVersion.V0_3, event_type) for event_type in EventType}
+    happenings = [
+        _happening(event | {"type": event_type_of(ContractVersion.V0_3, event["type"])})
+        for event in (request.json for request in sink.requests)
+    ]
+    assert all(_happening(event) in happenings for call in played for event in call)
+    assert not any(MOVED & request.json.keys() for request in sink.requests)
+    return sink.requests
+
+
+def _calls(calls: Path) -> list[list[dict[str, Any]]]:
+    files = sorted(calls.glob("*.ndjson"))
+    return [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+
+
+def _play(store: Store, call: list[dict[str, Any]], made: list[str]) -> None:
+    """Publishes it, and then ends what was made for it."""
+    results = Events(store, load_network()).accept(call)
+    assert {result["status"] for result in results} == {"accepted"}
+    for subscription_id in made:
+        store.subscriptions.end(
+            subscription_id, TerminationReason.NETWORK_TERMINATED, Status.EXPIRED, drop_pending=False
+        )
 
 
 def _subscribed(store: Store, sink: RecordingSink, call: list[dict[str, Any]]) -> Iterator[str]:
@@ -114,6 +146,15 @@ def test_python(sent: Sent) -> None:
     for received in sent.refusable:
         with pytest.raises(CloudEventValidationError, match="mediaSessionId"):
             from_structured_event(HTTPMessage(_headers(received), received.body))
+
+
+def test_python_takes_all_of_0_3(sent_of_devices: list[Received]) -> None:
+    for received in sent_of_devices:
+        event = from_structured_event(HTTPMessage(_headers(received), received.body))
+        former = cloudevents.v1.http.from_http(_headers(received), received.body)
+        assert (event.get_id(), event.get_type()) == (received.json["id"], received.json["type"])
+        assert (former["id"], former["type"]) == (received.json["id"], received.json["type"])
+        assert event.get_data() == former.data == received.json["data"]
 
 
 def test_python_by_its_former_interface(sent: Sent) -> None:
@@ -156,6 +197,12 @@ def test_javascript(sent: Sent) -> None:
         assert result["HTTP.toEvent"]["event"] == received.json
         for way in ("new CloudEvent", "validate", "cloneWith"):
             assert re.match(r"ValidationError: invalid .* name: .*mediaSessionId", result[way]["refused"])
+
+
+def test_javascript_takes_all_of_0_3(sent_of_devices: list[Received]) -> None:
+    for received, result in zip(sent_of_devices, in_javascript(sent_of_devices), strict=True):
+        assert result.keys() == {"HTTP.toEvent", "new CloudEvent", "validate", "cloneWith"}
+        assert [way["event"] for way in result.values()] == [received.json] * 4
 
 
 def test_the_document_names_the_versions_that_this_was_tried_with() -> None:
