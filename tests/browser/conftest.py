@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.visitor import Visitor
-from tests.console.traced import console
+from tests.console.ladder.traces import failing, gone, hanging, healthy, played
+from tests.console.traced import console, keep
 from tests.harness.commands import Running, api, data, start, start_serve
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
@@ -20,6 +21,8 @@ from webrtc_events.store.store import Store
 
 __all__ = ["api", "data", "start", "start_serve"]
 
+# Of a call with a bit of everything.
+SINKS = [healthy, healthy, failing, hanging, gone]
 _VISITORS = pytest.StashKey[list[Visitor]]()
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # A machine that is busy with other things is slow.
@@ -82,6 +85,17 @@ def console_url(store: Store, settings: Settings) -> Iterator[str]:
     server.start(clock)
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture
+def session(store: Store) -> str:
+    """A call with rows of every kind."""
+    return keep(store, played("answered", SINKS))
+
+
+@pytest.fixture
+def call_url(console_url: str, session: str) -> str:
+    return f"{console_url}/calls/{session}"
 
 
 @pytest.fixture(scope="session")

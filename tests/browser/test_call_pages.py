@@ -1,6 +1,5 @@
 """The pages of calls as people see and use them."""
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Callable
@@ -10,15 +9,15 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.animated_ladder import animated
+from tests.browser.conftest import SINKS
 from tests.browser.visitor import Scheme, Visitor
-from tests.console.ladder.traces import failing, gone, hanging, healthy, played
+from tests.console.ladder.traces import failing, gone, healthy, played
 from tests.console.traced import keep
 from webrtc_events.console.ladder.building import ladder_of
 from webrtc_events.console.ladder.standalone import standalone_svg
 from webrtc_events.store.store import Store
 
 Visit = Callable[..., Visitor]
-SINKS = [healthy, healthy, failing, hanging, gone]
 WIDTHS = [360, 768, 1280, 1920, 2560]
 
 # Texts of one SVG element that lie on each other, by their boxes.
@@ -45,16 +44,6 @@ OUTSIDE = """() => [...document.querySelectorAll(".l-lane")].flatMap((lane) => {
     return inside.left < box.left || inside.right > box.right || inside.bottom > box.bottom;
   }).map((text) => text.textContent);
 })"""
-
-
-@pytest.fixture
-def session(store: Store) -> str:
-    return keep(store, played("answered", SINKS))
-
-
-@pytest.fixture
-def call_url(console_url: str, session: str) -> str:
-    return f"{console_url}/calls/{session}"
 
 
 def rows(page: Page) -> Locator:
@@ -239,41 +228,6 @@ def test_personal_data_is_revealed_and_hidden_again(visit: Visit, call_url: str)
     expect(panel).not_to_contain_text("Alice Meyer")
 
 
-def drawn(page: Page) -> str:
-    """The picture, without what a file has not: addresses, and marks of the page's script."""
-    markup = page.locator(".ladder-body").evaluate("element => element.innerHTML")
-    return re.sub(r' (href|data-key|tabindex|aria-current)="[^"]*"', "", markup)
-
-
-@pytest.mark.parametrize("revealed", [False, True])
-def test_an_exported_call_is_imported_as_the_same_ladder(
-    visit: Visit, call_url: str, tmp_path: Path, *, revealed: bool
-) -> None:
-    visitor = visit(call_url)
-    page = visitor.page
-    if revealed:
-        page.get_by_role("button", name="Reveal personal data").click()
-        expect(page.get_by_role("button", name="Hide")).to_be_visible()
-    with page.expect_download() as download:
-        page.get_by_role("link", name="JSON").click()
-    file = tmp_path / download.value.suggested_filename
-    download.value.save_as(file)
-    assert ("Alice Meyer" in file.read_text()) is revealed
-    assert json.loads(file.read_text())["format"] == "webrtc-events call trace"
-    exported = drawn(page)
-    page.goto(call_url.rpartition("/")[0] + "/")
-    page.get_by_label("File").set_input_files(file)
-    if revealed:
-        page.get_by_label("Show personal data").check()
-    page.locator(".import button").click()
-    expect(page.locator(".imported")).to_contain_text("Imported, not stored")
-    assert drawn(page) == exported
-    expect(page.locator(".replay")).to_be_visible()
-    rows(page).nth(1).click()
-    expect(page.locator(".panel")).to_contain_text("Alice Meyer" if revealed else "masked: audio, video")
-    assert visitor.faults() == []
-
-
 # How many pixels of a picture have a colour of those that a delivered notification has.
 GREEN = """async (picture) => {
   const bytes = Uint8Array.from(atob(picture), (character) => character.charCodeAt(0));
@@ -305,21 +259,6 @@ def test_the_ladder_is_saved_as_png_and_svg(
     with page.expect_download() as download:
         page.get_by_role("link", name="SVG").click()
     assert download.value.suggested_filename == f"call-{session}.svg"
-
-
-def test_an_imported_call_is_saved_as_a_picture_too(visit: Visit, call_url: str, tmp_path: Path) -> None:
-    page = visit(call_url).page
-    with page.expect_download() as download:
-        page.get_by_role("link", name="JSON").click()
-    file = tmp_path / "call.json"
-    download.value.save_as(file)
-    page.goto(call_url.rpartition("/")[0] + "/")
-    page.get_by_label("File").set_input_files(file)
-    page.locator(".import button").click()
-    for name in ("PNG", "SVG"):
-        with page.expect_download() as download:
-            page.get_by_role("button", name=name).click()
-        assert download.value.suggested_filename.endswith(name.lower())
 
 
 def test_news_leave_the_reader_in_place(store: Store, visit: Visit, console_url: str) -> None:

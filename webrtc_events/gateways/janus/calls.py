@@ -23,6 +23,7 @@ from webrtc_events.gateways.call_signals import (
     Side,
     Signal,
 )
+from webrtc_events.gateways.janus.dialogs import begins_call, call_of
 from webrtc_events.gateways.janus.events import SipData
 from webrtc_events.gateways.janus.records import Call, Handle, Records
 from webrtc_events.gateways.janus.sip_signals import other, sender, signal_of
@@ -59,9 +60,10 @@ class Calls:
 
     def message(self, records: Records, key: str, message: SipMessage, mark: Mark, *, incoming: bool) -> None:
         """A SIP message that the handle `key` has got, or that Janus has sent."""
-        call_id = media_session_id(message.call_id)
-        call = records.call(call_id) or Call(MediaSession(id=call_id))
-        if message.method == "INVITE" and message.code is None and message.to_tag is None:
+        call = call_of(records, message)
+        if call is None:
+            return
+        if begins_call(message):
             call = msgspec.structs.replace(call, caller_tag=call.caller_tag or message.from_tag)
         by = sender(message, call.caller_tag)
         if by is None:
@@ -88,10 +90,9 @@ class Calls:
 
     def event(self, records: Records, key: str, handle: Handle, data: SipData, mark: Mark) -> None:
         """What the plugin says of the handle's call."""
-        call_id = handle.calls[-1] if data.call_id is None and handle.calls else data.call_id
-        if not call_id:
+        session_id = _session_of(handle, data)
+        if session_id is None:
             return
-        session_id = media_session_id(call_id)
         call = records.call(session_id) or Call(MediaSession(id=session_id))
         side = call.sides.get(key)
         if data.event == "accepted" and side is Side.RECEIVER:
@@ -153,18 +154,34 @@ class Calls:
         if self.are_published:
             records.transaction.append([PublishEvent(event) for event in advanced.events])
         if handle is not None:
-            _note(records, found.key, handle, advanced.session)
+            _note(records, found.key, handle, call, advanced.session)
 
 
-def _note(records: Records, key: str, handle: Handle, session: MediaSession) -> None:
-    """Keeps which calls the handle is in."""
-    calls = handle.calls
+def _session_of(handle: Handle, data: SipData) -> str | None:
+    """Which call of the handle the plugin speaks of; None: of none that is known."""
+    if data.call_id:
+        session_id = media_session_id(data.call_id)
+        return handle.dialogs.get(session_id, session_id)
+    if data.event == "missed_call" and len(handle.calls) < 2:
+        # The call that Janus has refused is over; the one that is left is the one that it was refused for.
+        return None
+    return handle.calls[-1] if handle.calls else None
+
+
+def _note(records: Records, key: str, handle: Handle, call: Call, session: MediaSession) -> None:
+    """Keeps which calls the handle is in, and which of those that have the same Call-ID."""
+    calls, dialogs = handle.calls, handle.dialogs
     if session.legs[key].is_over:
         calls = tuple(call for call in calls if call != session.id)
     elif session.id not in calls:
         calls = (*calls, session.id)[-_MAX_CALLS_OF_HANDLE:]
-    if calls != handle.calls:
-        records.put_handle(key, msgspec.structs.replace(handle, calls=calls))
+    if call.first_session is not None and call.first_session not in dialogs:
+        first = records.call(call.first_session)
+        if first is None or key not in first.sides:
+            known = list(dialogs.items())[1 - _MAX_CALLS_OF_HANDLE :]
+            dialogs = {**dict(known), call.first_session: session.id}
+    if calls != handle.calls or dialogs != handle.dialogs:
+        records.put_handle(key, msgspec.structs.replace(handle, calls=calls, dialogs=dialogs))
 
 
 def _handle_of(sides: Mapping[str, Side], side: Side, key: str) -> str | None:

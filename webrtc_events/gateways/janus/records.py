@@ -27,7 +27,8 @@ class Handle(msgspec.Struct, frozen=True, omit_defaults=True):
     """A handle of the SIP plugin: an endpoint. `registration`: None if it is nobody's, or not registered.
 
     `contact` is the URI that it registers; `granted_s`: for how long the registrar took it the last time.
-    `calls`: media sessions that it is in. `time_us`: when Janus last said something of it.
+    `calls`: media sessions that it is in. `time_us`: when Janus last said something of it. `dialogs`: by the
+    session that a Call-ID names, the other one that the handle is in, see `dialogs.py`.
     """
 
     opaque_id: str = ""
@@ -37,6 +38,7 @@ class Handle(msgspec.Struct, frozen=True, omit_defaults=True):
     granted_s: int | None = None
     calls: tuple[str, ...] = ()
     time_us: int = 0
+    dialogs: Mapping[str, str] = {}
 
 
 class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,13 +50,15 @@ class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     """A media session with what tells its legs apart: the caller's tag, and which party each handle is.
 
-    `accepted`: receivers who have accepted, and whose 200 was not seen yet.
+    `accepted`: receivers who have accepted, and whose 200 was not seen yet. `first_session`: of a dialog with
+    the Call-ID of an earlier one, the session of that one.
     """
 
     session: MediaSession
     caller_tag: str | None = None
     sides: Mapping[str, Side] = {}
     accepted: tuple[str, ...] = ()
+    first_session: str | None = None
 
 
 def session_prefix(emitter: str, session: str = "") -> str:

@@ -61,5 +61,14 @@ export function panelOf(page, rows) {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && panel.open) close();
   });
+  // Somebody was quicker than this script: the browser has gone to the entry's place on the page, and goes there
+  // again until all is loaded.
+  const early = location.hash && rows.all().find((row) => row.getAttribute("href") === location.hash);
+  if (early) {
+    show(early);
+    const goBack = () => requestAnimationFrame(() => early.scrollIntoView({ block: "nearest" }));
+    if (document.readyState === "complete") goBack();
+    else addEventListener("load", goBack, { once: true });
+  }
   return { refresh: mark };
 }
