@@ -14,12 +14,11 @@ application                      Connexion, which finds the operation and lets t
 failures                         which error answers a failed request, and what the log says of it
 responses                        answers in JSON; errors as CAMARA's ErrorInfo
 health                           `/healthz`, `/readyz`
+unused_imports                   what Connexion would load for nothing
 """
 
-import warnings
+from webrtc_events.api.unused_imports import unused_imports_left_out
 
-with warnings.catch_warnings():
-    # Connexion imports a test client that warns about its HTTP library. Neither is used here, and the
-    # warning would come with every start; imported once, it is silent.
-    warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
-    import starlette.testclient  # noqa: F401
+with unused_imports_left_out():
+    # By its first importer: the modules of this room find it loaded.
+    import connexion  # noqa: F401
