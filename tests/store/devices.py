@@ -1,12 +1,19 @@
 """What tests of subscriptions to devices share."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 from tests.harness.builders import SINK
 from tests.harness.channels import url_of
-from webrtc_events.core.model import Credential, EventType, Registration, Subscription
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import Credential, EventType, NetworkEvent, Registration, Subscription
 from webrtc_events.store.channel_records import Channel
-from webrtc_events.store.keys import new_subscription_id, partition_of
+from webrtc_events.store.keys import new_subscription_id, partition_of, partition_of_subscription
+from webrtc_events.store.outbox_entries import parse_entry, referred_payload
 from webrtc_events.store.store import Store
 from webrtc_events.store.subscriptions import CreateResult
 
@@ -90,3 +97,69 @@ def registered(
     store.registrations.put(
         Registration(registration, device, owner, subject, None), expires_at_ms=expires_at_ms, end=end
     )
+
+
+def end_of(registration: str = "r1", number: int = 1) -> NetworkEvent:
+    """The registration-ends that a gateway publishes."""
+    payload = {
+        "type": EventType.REGISTRATION_ENDS.value,
+        "time": "2026-03-10T09:00:00.000Z",
+        "data": {"registrationId": registration, "terminationReason": "REGISTRATION_EXPIRED"},
+    }
+    return NetworkEvent(
+        f"end{number}",
+        "/gateway",
+        EventType.REGISTRATION_ENDS,
+        registration,
+        None,
+        time_ms=0,
+        numbered=False,
+        last=False,
+        payload=json.dumps(payload),
+    )
+
+
+def accept(store: Store, *events: NetworkEvent) -> list[tuple[bool, int]]:
+    """As the service does."""
+    return [(result.new, result.subscriptions) for result in store.events.accept(events)]
+
+
+def outbox(raw_store: Any, made: Subscription) -> list[dict[str, Any]]:
+    """The payloads that wait for a subscription, oldest first."""
+    partition = partition_of_subscription(made.id, 64)
+    assert partition is not None
+    found = []
+    for entry in raw_store.lrange(partition.outbox(made.id), 0, -1):
+        sha = referred_payload(entry)
+        text = (
+            parse_entry(entry).payload if sha is None else raw_store.hget(partition.payload(sha), "payload")
+        )
+        found.append(json.loads(text) if text.startswith("{") else {"end": text})
+    return found
+
+
+def said(raw_store: Any, made: Subscription) -> list[str]:
+    """What waits for a subscription, in a word each: a status, a registration that ended, or its own end."""
+    return [
+        payload.get("end") or payload["data"].get("status") or payload["data"]["registrationId"]
+        for payload in outbox(raw_store, made)
+    ]
+
+
+@contextmanager
+def cut_after(store: Store, calls: int) -> Iterator[None]:
+    """The answer of that call that appends is lost, and none follows, as when the process dies."""
+    left = calls
+    run_parts = store.scripts.run_parts
+
+    def cut(name: str, *args: Any, **options: Any) -> list[Any]:
+        nonlocal left
+        answers = run_parts(name, *args, **options)
+        left -= name == "append"
+        if left == 0:
+            raise Unavailable
+        return answers
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store.scripts, "run_parts", cut)
+        yield

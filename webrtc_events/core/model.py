@@ -11,6 +11,7 @@ __all__ = [
     "Claim",
     "ContractVersion",
     "Credential",
+    "DeviceAudience",
     "EventType",
     "InitialEvent",
     "NetworkEvent",
@@ -175,6 +176,18 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceAudience:
+    """Whom an event is for by a device: the `owner` of the registrations of it that the event concerns.
+
+    `subjects` are those of these registrations, '' for one that names nobody: it is for any subject.
+    """
+
+    device: str
+    owner: str
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkEvent:
     """A valid event of the gateway, ready to be matched.
 
@@ -182,7 +195,7 @@ class NetworkEvent:
     it has one. `involved` are the registrations that its session is known to involve, none
     if nothing is known. `numbered`: the gateway gave a sequenceNumber. `last`: it is a
     status after which its session has no other. `payload` is the JSON text kept in the
-    outbox: type, time and data.
+    outbox: type, time and data. With `audience` it is for subscriptions to a device, and for no others.
     """
 
     id: str
@@ -195,11 +208,16 @@ class NetworkEvent:
     last: bool
     payload: str = field(repr=False)
     involved: tuple[str, ...] = ()
+    audience: DeviceAudience | None = None
 
     @property
     def name(self) -> str:
         """What makes it this event and no other (CloudEvents: source and id)."""
-        return f"{self.source} {self.id}"
+        name = f"{self.source} {self.id}"
+        if self.audience is None:
+            return name
+        # No URI begins so.
+        return f"<{self.audience.device}> {self.audience.owner} {name}"
 
 
 @dataclass(frozen=True, slots=True)

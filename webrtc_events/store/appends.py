@@ -1,7 +1,7 @@
 """Appends network events to the outboxes of their partitions, in steps that are short for the store."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -13,7 +13,7 @@ from webrtc_events.store.event_runs import MAX_EVENTS, first_of, runs_of
 from webrtc_events.store.keys import Partition, session_state_key
 from webrtc_events.store.redis.scripts import Part, Scripts
 
-__all__ = ["AppendOptions", "AppendResult", "append_events"]
+__all__ = ["AppendOptions", "AppendResult", "RegisteredDevice", "append_events"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,27 @@ class AppendOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisteredDevice:
+    """Of a registration: its device in lower case, whom it belongs to, and the end user, '' for none."""
+
+    device: str
+    owner: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppendResult:
-    """Whether an event was new, and to how many subscriptions it was appended."""
+    """Whether an event was new, and to how many subscriptions it was appended.
+
+    `device`: whose subscriptions are to get it too, where some are to devices: the device that its
+    registration was of when the event was new. `names_nobody`: it names no registration, and its session is
+    not known to involve any.
+    """
 
     new: bool
     subscriptions: int
+    device: RegisteredDevice | None = None
+    names_nobody: bool = False
 
 
 def _unheard(given_up: Iterable[Sequence[str]]) -> None:
@@ -111,12 +127,19 @@ def _part(
             options.deadlines.ms[event.type],
             event.payload,
             int(event.session is not None and not event.numbered),
-            ascii_json(event.involved) if is_status and event.involved else "",
-            int(event.last) if is_status else "",
+            _audience(event) if event.audience or (is_status and event.involved) else "",
+            int(event.last) if is_status and event.audience is None else "",
             event.time_ms,
         ]
     sessions = [event.session for event in events if event.session is not None] if records else []
     return Part(partition.due, partition.tag, args, [session_state_key(session) for session in sessions])
+
+
+def _audience(event: NetworkEvent) -> str:
+    of = event.audience
+    if of is None:
+        return ascii_json(event.involved)
+    return ascii_json({"device": of.device, "owner": of.owner, "subjects": of.subjects})
 
 
 def _read_answer(
@@ -126,8 +149,18 @@ def _read_answer(
 
     Source: lua/append.lua.
     """
-    pairs, (damaged, given_up) = (raw[:-1], raw[-1]) if len(raw) % 2 else (raw, ((), ()))
+    pairs, (damaged, given_up, devices) = (raw[:-1], raw[-1]) if len(raw) % 2 else (raw, ((), (), ()))
     results = [
         AppendResult(bool(new), int(count)) for new, count in zip(pairs[::2], pairs[1::2], strict=True)
     ]
+    if devices:
+        results = [
+            replace(result, device=_registered(found)) if found else result
+            for result, found in zip(results, devices, strict=True)
+        ]
     return results, damaged, given_up
+
+
+def _registered(found: Sequence[str]) -> RegisteredDevice:
+    device, owner, subject = found
+    return RegisteredDevice(device.lower(), owner, subject)

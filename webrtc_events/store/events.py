@@ -7,6 +7,7 @@ from dataclasses import replace
 from webrtc_events.core.model import NetworkEvent
 from webrtc_events.store.appends import AppendOptions, AppendResult, append_events
 from webrtc_events.store.connection import Connection
+from webrtc_events.store.device_events import DeviceEvents, Heard
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.redis.scripts import SlotsFound
 from webrtc_events.store.session_index import SessionIndex
@@ -31,14 +32,16 @@ class NetworkEvents:
         self._session_states = session_states
         self._session_index = session_index
         self._options = options
+        self.devices = DeviceEvents(connection, self.append)
 
     def accept(self, events: Sequence[NetworkEvent]) -> list[AppendResult]:
         """One result for each event, in order, once every matching outbox holds it.
 
-        An event is new unless every partition that it may match has seen it before.
+        An event is new unless every partition that it may match has seen it before. First those of their
+        registrations get the events, then those of their devices: these answers are needed for that.
         """
         records = self._are_recorded_as_appended(events)
-        routes = self._routes(events if records else self._with_involved(events))
+        routes, has_devices = self._routes(events if records else self._with_involved(events))
         batches: dict[int, list[NetworkEvent]] = defaultdict(list)
         for event, partitions in routes:
             for partition in partitions:
@@ -48,9 +51,43 @@ class NetworkEvents:
         except SlotsFound:
             return self.accept(events)
         answers = {number: iter(results) for number, results in appended.items()}
+        results = [
+            _combined(event, [next(answers[partition.number]) for partition in partitions])
+            for event, partitions in routes
+        ]
+        if not has_devices and all(result.device is None for result in results):
+            return results
+        return self._with_devices(routes, results)
+
+    def _with_devices(
+        self, routes: Sequence[tuple[NetworkEvent, list[Partition]]], results: Sequence[AppendResult]
+    ) -> list[AppendResult]:
+        """The results, once subscriptions to devices have the events too."""
+        events = [event for event, _ in routes]
+        involved = self.devices.registered(
+            registration for event in events if event.registration is None for registration in event.involved
+        )
+        heard: list[Heard] = [
+            {name: involved[name] for name in event.involved if name in involved}
+            if event.registration is None
+            else {event.registration: result.device}
+            if result.device is not None
+            else {}
+            for event, result in zip(events, results, strict=True)
+        ]
+        of_devices = self.devices.accept(list(zip(events, heard, strict=True)))
         return [
-            _combined([next(answers[partition.number]) for partition in partitions])
-            for _, partitions in routes
+            result
+            if not of_event
+            else replace(
+                result,
+                # Where no other partition is asked, those of devices alone know whether it is new.
+                new=also.new or (result.new and bool(partitions)),
+                subscriptions=result.subscriptions + also.subscriptions,
+            )
+            for (_, partitions), result, of_event, also in zip(
+                routes, results, heard, of_devices, strict=True
+            )
         ]
 
     def append(
@@ -97,21 +134,31 @@ class NetworkEvents:
         known = iter(self._session_states.record(of_sessions))
         return [event if event.session is None else replace(event, involved=next(known)) for event in events]
 
-    def _routes(self, events: Sequence[NetworkEvent]) -> list[tuple[NetworkEvent, list[Partition]]]:
-        """Where each event may match: its registration's partition, or all that know its session."""
+    def _routes(
+        self, events: Sequence[NetworkEvent]
+    ) -> tuple[list[tuple[NetworkEvent, list[Partition]]], bool]:
+        """Where each event may match: its registration's partition, or all that know its session.
+
+        Also whether there may be subscriptions to devices for one that names no registration.
+        """
         sessions = [event.session or "" for event in events if event.registration is None]
-        found = dict(zip(sessions, self._session_index.partitions_of(sessions), strict=True))
-        return [
+        partitions, has_devices = self._session_index.routes_of(sessions)
+        found = dict(zip(sessions, partitions, strict=True))
+        routes = [
             (event, found[event.session or ""])
             if event.registration is None
             else (event, [partition_of(event.registration, self._connection.partition_count)])
             for event in events
         ]
+        return routes, has_devices
 
 
-def _combined(results: Sequence[AppendResult]) -> AppendResult:
-    """What all partitions did with one event."""
+def _combined(event: NetworkEvent, results: Sequence[AppendResult]) -> AppendResult:
+    """What the partitions of its registration, or of its session, did with one event."""
+    if event.registration is not None:
+        return results[0]
     return AppendResult(
         new=not results or any(result.new for result in results),
         subscriptions=sum(result.subscriptions for result in results),
+        names_nobody=not event.involved,
     )

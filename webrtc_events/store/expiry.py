@@ -9,6 +9,8 @@ from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
+from webrtc_events.store.device_ends import DeviceEnds
+from webrtc_events.store.device_marks import DeviceMarks
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, end_note
 from webrtc_events.store.rebuild import Rebuild
@@ -34,7 +36,8 @@ class _Swept:
     whose initial event is pending. `skipped` were written by a newer release. `broken_indexes` are to be
     made anew. `ahead_ms`: how far the partition's time is ahead of the store's clock, which went back.
     `end_notes` are of those that are over and still count in their client's index. `time_ms`: the
-    partition's time. `given_up`: by the store.
+    partition's time. `given_up`: by the store. `device_ends`: name and note of each registration that ended
+    and whose device is still to hear of it.
     """
 
     touched: int
@@ -47,12 +50,28 @@ class _Swept:
     end_notes: Sequence[str]
     time_ms: int
     given_up: Sequence[Sequence[str]]
+    device_ends: Sequence[tuple[str, str]]
 
     @classmethod
     def parse(cls, raw: Sequence[Any]) -> "_Swept":
-        touched, removable, pending, skipped, damaged, indexes, ahead_ms, notes, time_ms, given_up = raw
-        pairs = tuple(zip(removable[::2], removable[1::2], strict=True))
-        return cls(touched, pairs, pending, skipped, damaged, indexes, ahead_ms, notes, time_ms, given_up)
+        touched, removable, pending, skipped, damaged, indexes, ahead_ms, notes, time_ms, given_up, ends = raw
+        return cls(
+            touched,
+            _pairs(removable),
+            pending,
+            skipped,
+            damaged,
+            indexes,
+            ahead_ms,
+            notes,
+            time_ms,
+            given_up,
+            _pairs(ends),
+        )
+
+
+def _pairs(flat: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +95,15 @@ class Expiry:
         rebuild: Rebuild,
         client_index: ClientIndex,
         initial_events: InitialEvents,
+        device_ends: DeviceEnds,
+        device_marks: DeviceMarks,
     ) -> None:
         self._connection = connection
         self._rebuild = rebuild
         self._client_index = client_index
         self._initial_events = initial_events
+        self._device_ends = device_ends
+        self._device_marks = device_marks
         self._time_log = TimeLog()
         self._unreached: Set[int] = frozenset()
         # By how much the time of each partition was ahead of the store's clock, ms.
@@ -120,6 +143,7 @@ class Expiry:
         total = 0
         pending: list[str] = []
         end_notes: dict[int, Sequence[str]] = {}
+        device_ends: dict[int, Sequence[tuple[str, str]]] = {}
         ahead_ms: dict[int, float] = {}
         for partition, raw, at_s in zip(partitions, answers, answered_s, strict=True):
             if isinstance(raw, Unavailable):
@@ -130,13 +154,15 @@ class Expiry:
             ahead_ms[partition.number] = swept.time_ms - at_s * 1000
             pending += swept.pending
             end_notes[partition.number] = swept.end_notes
+            device_ends[partition.number] = swept.device_ends
         self._time_log.report(max(self._ahead_ms.values(), default=0))
         # After all removals, which a full store needs most.
         for found in read_subscriptions(self._connection, pending):
             _is_done(self._initial_events.complete, found)
-        settled = self._settle_notes(end_notes)
+        settled = self._settle_notes(end_notes) + self._device_ends.settle(device_ends)
+        _is_done(self._device_marks.restore)
         # Where there may be more, it is worth coming again at once.
-        is_cut = any(len(notes) == limit for notes in end_notes.values())
+        is_cut = any(len(notes) == limit for notes in (*end_notes.values(), *device_ends.values()))
         return Sweep(total + (settled if is_cut else 0), ahead_ms)
 
     def _answers(

@@ -4,19 +4,30 @@ An event that is redelivered gets a new place at the tail, hence a new outbox nu
 the number that it is known by. That one stands first in its payload, where releases that know
 nothing of it read past it.
 
-The trace of an event stands behind that, in front of all else. Other releases read past it too.
+The trace of an event stands behind that, in front of all else. Other releases read past it too. The
+registrations of an event for subscriptions to a device stand behind all else.
 
 In an outbox an entry may refer to a payload that several have in common; a claim has it in its place.
 """
 
+import json
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from webrtc_events.core.ascii_json import ascii_json
 from webrtc_events.core.model import OutboxItem, OutboxKind
 from webrtc_events.core.trace_context import TraceContext
 
-__all__ = ["keep_event_number", "parse_entry", "payload_with_trace", "referred_payload", "trace_of"]
+__all__ = [
+    "keep_event_number",
+    "parse_entry",
+    "payload_with_registrations",
+    "payload_with_trace",
+    "referred_payload",
+    "registrations_in",
+    "trace_of",
+]
 
 # Both as number_in_place of lua/shared/outbox_heads.lua reads it.
 _HEAD = re.compile(r"([0-9]+) ([012]) ([0-9]+) ([0-9]+) ([0-9]+)")
@@ -76,6 +87,25 @@ def payload_with_trace(payload: str, trace: TraceContext) -> str:
     """The payload of an event, with the trace that it belongs to."""
     state = f'"tracestate":{ascii_json(trace.state)},' if trace.state else ""
     return f'{_TRACED}{trace.traceparent}",{state}{payload.removeprefix("{")}'
+
+
+def payload_with_registrations(payload: str, registrations: Sequence[str]) -> str:
+    """The payload of an event for subscriptions to a device, with the registrations that it concerns.
+
+    They stand behind all else, and are for whoever looks for what is kept of a registration.
+    """
+    return f'{payload.removesuffix("}")},"registrations":{ascii_json(registrations)}}}'
+
+
+def registrations_in(payload: str) -> list[str]:
+    """Of an event for subscriptions to a device; none of others, or if it is damaged."""
+    if '"registrations":[' not in payload:
+        return []
+    try:
+        found = json.loads(payload)["registrations"]
+    except (KeyError, RecursionError, TypeError, ValueError):
+        return []
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def trace_of(item: OutboxItem) -> TraceContext | None:

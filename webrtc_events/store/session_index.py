@@ -66,15 +66,21 @@ class SessionIndex:
 
     def partitions_of(self, sessions: Sequence[str]) -> list[list[Partition]]:
         """For each mediaSessionId, the partitions that hold subscriptions to it."""
+        return self.routes_of(sessions)[0]
+
+    def routes_of(self, sessions: Sequence[str]) -> tuple[list[list[Partition]], bool]:
+        """The same, and whether there may be subscriptions to devices; False if no session is asked for."""
         if not sessions:
-            return []
+            return [], False
         with store_errors():
             pipe = self._redis.pipeline()
             for session in sessions:
                 pipe.smembers(session_key(session))
                 pipe.expire(session_key(session), _TTL_S, gt=True)
-            found = answers_of(pipe)[::2]
-        return [self.read(session, numbers) for session, numbers in zip(sessions, found, strict=True)]
+            pipe.exists(self._connection.partitions[0].devices)
+            *found, has_devices = answers_of(pipe)
+        read = [self.read(session, numbers) for session, numbers in zip(sessions, found[::2], strict=True)]
+        return read, bool(has_devices)
 
     def subscriptions_of(self, session: str, limit: int) -> list[str]:
         """Ids of subscriptions to the session, at most about `limit`; writes nothing, whatever it finds.

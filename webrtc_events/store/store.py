@@ -18,6 +18,7 @@ from webrtc_events.store.claims import ClaimLimits, Claims
 from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.deadlines import Deadlines
+from webrtc_events.store.device_ends import DeviceEnds
 from webrtc_events.store.device_marks import DeviceMarks
 from webrtc_events.store.events import NetworkEvents
 from webrtc_events.store.expiry import Expiry
@@ -98,7 +99,14 @@ class Store:
         self.events = NetworkEvents(connection, self.session_states, self.session_index, appends)
         self.claims = Claims(connection, ClaimLimits.of(settings), self.initial_events)
         self.retries = Retries(connection)
-        self.expiry = Expiry(connection, self.rebuild, self.client_index, self.initial_events)
+        self.expiry = Expiry(
+            connection,
+            self.rebuild,
+            self.client_index,
+            self.initial_events,
+            DeviceEnds(connection, self.events.devices),
+            self.device_marks,
+        )
         self.registrations = RegistrationRecords(connection)
         self.workers = RunningWorkers(connection)
         self.rate_limits = RateLimits(connection, RequestRate.of(settings))

@@ -15,12 +15,14 @@
 --       4... for each partition its tag and how many events it has, then ten for each event:
 --         name for dedupe, type (last part of it), registrationId or '', mediaSessionId or '',
 --         deadline_ms, payload, '1' to count its sequence number,
---         the registrations that the session is known to involve as a JSON array or '',
+--         the registrations that the session is known to involve as a JSON array, or whom it is for by a device, as a JSON
+--         object {device, owner, subjects}, '' among these for any, or '',
 --         whether it is a session's last status: '1', '0', or '' for other events, its time, ms
 -- Returns for each partition a list, or its error. In a list are, for each event that is done with, in order, two values:
 --   1 if new or 0 if seen within the window; the number of subscriptions that it was appended to, by whatever call (0 when
---   seen before). The others are to be given again, first those that are left. Last comes, if there is anything to say, a list of two:
---   {name, why} for what is damaged and so passed over, and what the store gave up (shared/endings.lua). Error OOM when an event, with all the subscriptions that it matches,
+--   seen before). The others are to be given again, first those that are left. Last comes, if there is anything to say, a list of three:
+--   {name, why} for what is damaged and so passed over, what the store gave up (shared/endings.lua), and for each event that is
+--   done with the {device, owner, subject or ''} of its registration when it was new, or ''; empty if there is none. Error OOM when an event, with all the subscriptions that it matches,
 --   would bring the store above its watermark: '... needs <bytes> of <bytes>' if it could never fit. Error NEWER when one
 --   meets what a newer release wrote. With either, the events before that one may be appended, and some of it if it was
 --   cut before; the others of its partition are not. Error OOM for the whole call: nothing was done.
@@ -31,19 +33,26 @@ local BYTES_AS_LONG_AS_A_MATCH = 8192
 local SHARED_FROM = tonumber(ARGV[3])
 local left_room, all_room = room()
 
-local function involved(list)
-  if list == '' then
-    return nil
+-- The registrations that its session involves, as a set, or whom an event is for by a device.
+local function audience(text)
+  if text == '' then
+    return nil, nil
+  end
+  local given = cjson.decode(text)
+  if given.device then
+    return nil, given
   end
   local set = {}
-  for _, registration in ipairs(cjson.decode(list)) do
+  for _, registration in ipairs(given) do
     set[registration] = true
   end
-  return set
+  return set, nil
 end
 
 local function indexes_of(event)
-  if event.kind == 'session-status' then
+  if event.by_device then
+    return {device_index_key(event.by_device.device, event.by_device.owner)}
+  elseif event.kind == 'session-status' then
     return {tag .. ':session:' .. event.session}
   elseif event.kind == 'registration-ends' then
     -- Those that end with it, whether they get the event or not.
@@ -52,11 +61,30 @@ local function indexes_of(event)
   return {tag .. ':registration:' .. PREFIX .. event.kind .. ':' .. event.registration}
 end
 
+-- Of a subscription to a device that was read.
+local function matches_by_device(of, event)
+  local to, by = redis.call('HMGET', subscription_key(of.id), 'device', 'types'), event.by_device
+  if to[1] ~= by.device or of.client ~= by.owner then
+    unreadable('its field device or client is not that of the index that has it')
+  elseif not to[2] or not of.subject then
+    unreadable('it lacks its field types or subject')
+  elseif not string.find(' ' .. to[2] .. ' ', ' ' .. event.kind .. ' ', 1, true) then
+    return false
+  end
+  local is_heard = of.subject == ''
+  for _, subject in ipairs(by.subjects) do
+    is_heard = is_heard or subject == '' or subject == of.subject
+  end
+  return is_heard and is_usable(of, 'ACTIVE')
+end
+
 -- Whether a subscription that was read takes the event.
 local function matches(of, event)
   refuse_newer(of.format)
   if not (of.registration or of.format or of.type) then
     return false
+  elseif event.by_device then
+    return matches_by_device(of, event)
   end
   if event.registration ~= '' and of.registration ~= event.registration then
     if event.kind ~= 'session-status' then
@@ -82,7 +110,9 @@ end
 
 -- For initial events of those that come from now on.
 local function keep_state(event)
-  if event.kind == 'registration-ends' then
+  if event.by_device then
+    return
+  elseif event.kind == 'registration-ends' then
     record_end(event.registration, event.name, event.payload)
     close_registration(event.registration)
   elseif event.kind == 'session-invitation' then
@@ -122,7 +152,7 @@ local function append_to(ids, matched, event)
   if event.sha then
     payloads().drop_unheld(event.sha)
   end
-  if event.kind == 'registration-ends' then
+  if event.kind == 'registration-ends' and not event.by_device then
     for_each(ids, end_with_registration, report_damaged)
   end
   return appended
@@ -214,7 +244,7 @@ local function publish(event, left, is_known)
   if work > left and left < options.work then
     return nil, 0
   end
-  local states = event.kind == 'session-status' and 0 or 1
+  local states = (event.kind == 'session-status' or event.by_device) and 0 or 1
   if not cut and count * weight <= options.work then
     local matched = matched_of(ids, event)
     event.sha = saves(event, #matched) and event.sha or nil
@@ -247,38 +277,84 @@ end
 
 local left = options.work
 
+-- Whose subscriptions to a device hear of the registration's event too. What ended a registration first is its end.
+local function heard_by(event)
+  local registration = event.registration
+  if registration == '' or event.by_device then
+    return ''
+  end
+  local record = tag .. ':registration-record:' .. registration
+  local of = redis.pcall('HMGET', record, 'device', 'owner', 'subject', 'format')
+  if of.err then
+    if not damage_of(of.err) then
+      error(of)
+    end
+    report_damaged(record, WRONG_TYPE)
+    return ''
+  end
+  refuse_newer(of[4])
+  if not (of[1] and of[2]) then
+    if of[1] or of[2] or of[4] then
+      report_damaged(record, 'it lacks its device or its owner')
+    end
+    return ''
+  end
+  if event.kind == 'registration-ends' then
+    local ended = write('HMGET', tag .. ':registration-state:' .. registration, 'end', 'end_name')
+    if ended[1] and ended[2] ~= event.name then
+      return ''
+    end
+  end
+  return {of[1], of[2], of[3] or ''}
+end
+
+-- What was kept with the name of an event, when it was new.
+local function was_heard_by(seen)
+  local kept = redis.pcall('GET', seen)
+  return type(kept) == 'string' and kept ~= '1' and cjson.decode(kept) or ''
+end
+
 -- Appends the events of a partition, whose arguments are these; returns what is said of them.
 local function append_all(first, last)
   local results, known, named = {}, knows_any(first, last), {}
+  local devices, is_heard = redis.call('EXISTS', tag .. ':devices') == 1 and {}, false
   for at = first, last, ARGUMENTS do
     local name = ARGV[at]
     local seen = tag .. ':seen:' .. name
     local is_known = known or named[name]
-    local new, matched, work = 1, 0, nil
+    local new, matched, work, heard = 1, 0, nil, ''
     if is_known and redis.call('EXISTS', seen) == 1 then
       new = 0
       left = left - 1
       -- A write, so that WAIT after a repeat speaks of the first append too.
       redis.call('PEXPIRE', seen, options.dedupe_ms)
+      heard = devices and was_heard_by(seen)
     else
-      matched, work = publish({
+      local involved, by_device = audience(ARGV[at + 7])
+      local event = {
         name = name, kind = ARGV[at + 1], registration = ARGV[at + 2], session = ARGV[at + 3],
         deadline_ms = tonumber(ARGV[at + 4]), payload = ARGV[at + 5],
         count = ARGV[at + 6] == '1' and ARGV[at + 3] or '',
-        involved = involved(ARGV[at + 7]), last = ARGV[at + 8],
+        involved = involved, by_device = by_device, last = ARGV[at + 8],
         time = tonumber(ARGV[at + 9]),
-      }, left, is_known)
+      }
+      heard = devices and heard_by(event)
+      matched, work = publish(event, left, is_known)
       left = left - work
       if not matched then
         break
       end
-      redis.call('SET', seen, '1', 'PX', options.dedupe_ms)
+      redis.call('SET', seen, heard and heard ~= '' and cjson.encode(heard) or '1', 'PX', options.dedupe_ms)
       named[name] = true
     end
     results[#results + 1] = new
     results[#results + 1] = matched
+    if devices then
+      devices[#devices + 1] = heard
+      is_heard = is_heard or heard ~= ''
+    end
   end
-  return results
+  return results, is_heard and devices or {}
 end
 
 -- Records the states of the events' sessions, whose keys come behind those of the parts. Error OOM, with nothing written.
@@ -319,11 +395,11 @@ for number, at in ipairs(parts) do
     enter_partition(ARGV[at])
     damaged, given_up = {}, {}
   end
-  local done, answer = pcall(append_all, at + 2, at + 1 + ARGV[at + 1] * ARGUMENTS)
+  local done, answer, devices = pcall(append_all, at + 2, at + 1 + ARGV[at + 1] * ARGUMENTS)
   if not done then
     answer = redis.error_reply(type(answer) == 'table' and answer.err or tostring(answer))
-  elseif #damaged > 0 or #given_up > 0 then
-    answer[#answer + 1] = {damaged, given_up}
+  elseif #damaged > 0 or #given_up > 0 or #devices > 0 then
+    answer[#answer + 1] = {damaged, given_up, devices}
   end
   answers[number] = answer
 end

@@ -8,7 +8,8 @@
 -- Returns {how many it touched, {id to remove, its client...}, {id whose initial event is pending...},
 --   how many a newer release wrote, which are skipped, {name, why} of each that is damaged, {index to be made anew...},
 --   by how many ms the partition's time is ahead of the store's clock, which went back, {note of one that is over and still counts
---   in its client's index...}, the partition's time, ms, what the store gave up (shared/endings.lua)}
+--   in its client's index...}, the partition's time, ms, what the store gave up (shared/endings.lua),
+--   {name, note in turn of registrations that ended, for the subscriptions to their devices...}}
 
 -- A create that did not come back for its initial event after this long will not.
 local INITIAL_PENDING_MS = 5000
@@ -52,8 +53,17 @@ local function some_is_newer(ids)
   return false
 end
 
+-- What the subscriptions to its device are to hear. Whoever sweeps appends it there, and removes the note (device_ends.py).
+local function note_for_device(registration, record)
+  if record[4] and record[5] and redis.call('EXISTS', tag .. ':devices') == 1 then
+    write('HSET', tag .. ':device-ends', record[1] .. ' ' .. registration,
+      cjson.encode({device = record[4], owner = record[5], subject = record[6] or '', ['end'] = record[2]}))
+  end
+end
+
 local function end_registration(registration)
-  local record = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'expires_at_ms', 'end', 'format')
+  local record = redis.call('HMGET', tag .. ':registration-record:' .. registration, 'expires_at_ms', 'end', 'format',
+    'device', 'owner', 'subject')
   if is_newer(record[3]) then
     return false
   end
@@ -93,6 +103,7 @@ local function end_registration(registration)
     redis.call('SREM', tag .. ':ending:' .. registration, unpack(ids))
   end
   if redis.call('EXISTS', tag .. ':ending:' .. registration) == 0 then
+    note_for_device(registration, record)
     close_registration(registration)
   end
   return true
@@ -191,4 +202,5 @@ for _, id in ipairs(on_index('ZRANGE', initial, '-inf', now - INITIAL_PENDING_MS
   end
 end
 local notes = on_index('ZRANGE', tag .. ':ended', 0, ARGV[3] - 1) or {}
-return {touched, removable, pending, skipped, damaged, write('SMEMBERS', tag .. ':rebuild'), now - store_ms, notes, now, given_up}
+return {touched, removable, pending, skipped, damaged, write('SMEMBERS', tag .. ':rebuild'), now - store_ms, notes, now, given_up,
+  write('HRANDFIELD', tag .. ':device-ends', ARGV[3], 'WITHVALUES')}

@@ -53,7 +53,7 @@ local function is_usable(of, status)
     unreadable('its status is not known')
   end
   return of.status == status
-    and may_listen(of.registration, of.client, of.subject)
+    and (of.registration == '' or may_listen(of.registration, of.client, of.subject))
     and (of.expires_at == '' or whole(of.expires_at, 'expires_at') > now)
     and (not of.token_stop_at or of.token_stop_at == '' or whole(of.token_stop_at, 'token_stop_at') > now)
 end

@@ -1,0 +1,101 @@
+"""Ends of registrations that time has ended, brought to the subscriptions to their devices."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.model import EventType, NetworkEvent
+from webrtc_events.store.appends import RegisteredDevice
+from webrtc_events.store.connection import Connection
+from webrtc_events.store.device_events import DeviceEvents
+from webrtc_events.store.keys import Partition, partition_of
+from webrtc_events.store.redis.scripts import store_errors
+
+__all__ = ["DeviceEnds"]
+
+# No source of a network event is written so: it is a URI.
+_SOURCE = "registration expired"
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What a step that ended a registration left: `name` in `key`, at that moment."""
+
+    key: str
+    name: str
+    moment_ms: int
+    registration: str
+    registered: RegisteredDevice
+    end: str
+
+
+class DeviceEnds:
+    """For one thread at a time."""
+
+    def __init__(self, connection: Connection, events: DeviceEvents) -> None:
+        self._connection = connection
+        self._events = events
+
+    def settle(self, notes: Mapping[int, Sequence[tuple[str, str]]]) -> int:
+        """Appends what these notes say, by partition and in the order of the ends, and removes them.
+
+        Returns how many. What cannot be reached is left for the next sweep, and so is what comes behind it:
+        the store gives notes in a random order, so that none waits behind one forever.
+        """
+        by_home: dict[int, list[_Note]] = defaultdict(list)
+        for number, of_partition in notes.items():
+            for note in self._read(Partition(number), of_partition):
+                home = partition_of(note.registered.device, self._connection.partition_count)
+                by_home[home.number].append(note)
+        settled = 0
+        try:
+            for of_home in by_home.values():
+                self._append(sorted(of_home, key=lambda note: note.moment_ms))
+                settled += len(of_home)
+        except Unavailable:
+            return settled
+        return settled
+
+    def _append(self, notes: Sequence[_Note]) -> None:
+        self._events.accept([(_event(note), {note.registration: note.registered}) for note in notes])
+        with store_errors():
+            pipe = self._connection.client.pipeline()
+            for note in notes:
+                pipe.hdel(note.key, note.name)
+            pipe.execute()
+
+    def _read(self, partition: Partition, notes: Sequence[tuple[str, str]]) -> list[_Note]:
+        """Source: lua/sweep.lua. One that cannot be read is removed, and the log says so."""
+        found = []
+        for name, text in notes:
+            try:
+                moment, _, registration = name.partition(" ")
+                of = json.loads(text)
+                device = RegisteredDevice(of["device"].lower(), of["owner"], of["subject"])
+                found.append(
+                    _Note(partition.device_ends, name, int(moment), registration, device, str(of["end"]))
+                )
+            except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+                why = (
+                    f"a note for the device of a registration that ended was dropped: {type(error).__name__}"
+                )
+                self._connection.damage.report(partition.device_ends, why)
+                with store_errors():
+                    self._connection.client.hdel(partition.device_ends, name)
+        return found
+
+
+def _event(note: _Note) -> NetworkEvent:
+    return NetworkEvent(
+        id=note.name,
+        source=_SOURCE,
+        type=EventType.REGISTRATION_ENDS,
+        registration=note.registration,
+        session=None,
+        time_ms=note.moment_ms,
+        numbered=True,
+        last=False,
+        payload=note.end,
+    )
