@@ -14,10 +14,12 @@ import requests
 
 from webrtc_events.core.clock import SystemClock
 
-__all__ = ["LEAST_PER_S", "PREFIX", "Channel", "Load", "LoadOptions"]
+__all__ = ["LEAST_PER_S", "OF_A_DEVICE", "PREFIX", "Channel", "Load", "LoadOptions"]
 
 CLOCK = SystemClock()
 PREFIX = "org.camaraproject.webrtc-events.v0."
+OF_A_DEVICE = "all-of-a-device"
+"""The kind of a channel whose events are invitations and statuses in turns, for a subscription to both."""
 # Twice the longest outage of a store or an API in any scenario.
 _GIVE_UP_S = 90.0
 # Far less than is accepted or delivered in a second; what takes longer hangs.
@@ -28,9 +30,10 @@ LEAST_PER_S = 100
 class Channel:
     """One registration or media session, and its events, numbered from 1.
 
-    `subscribers` is how many subscriptions an event of it is to be appended to, None if that
-    changes and is one at most. `sent` events were accepted; up to `appended` they were appended. After
-    `until_s`, wall-clock seconds since the epoch, none is to be.
+    `device`: the device of its registration, '' where the gateway says nothing of it. `subscribers` is
+    how many subscriptions an event of it is to be appended to, None if that changes and is one at most.
+    `sent` events were accepted; up to `appended` they were appended. After `until_s`, wall-clock seconds
+    since the epoch, none is to be.
     """
 
     key: str
@@ -40,23 +43,26 @@ class Channel:
     until_s: float | None = None
     sent: int = 0
     appended: int = 0
+    device: str = ""
 
     def event(self, number: int, source: str, padding: str) -> dict[str, Any]:
         data: dict[str, Any] = {"mediaSessionId": self.key, "status": "Ringing", "sequenceNumber": number}
+        kind = ("session-status", "session-invitation")[number % 2] if self.kind == OF_A_DEVICE else self.kind
         event = {
             "id": f"{self.key}-{number}",
             "source": source,
             "specversion": "1.0",
-            "type": PREFIX + self.kind,
+            "type": PREFIX + kind,
             "time": "2026-03-10T09:00:00Z",
             "data": data,
         }
-        if self.kind == "session-invitation":
+        if kind == "session-invitation" or self.device:
             event["subject"] = self.key
+        if kind == "session-invitation":
             data |= {"originatorAddress": "tel:+12025550100", "receiverAddress": "tel:+12025550101"}
             data["status"] = "Initial"
         if padding:
-            data["reason" if self.kind == "session-status" else "originatorName"] = padding
+            data["reason" if kind == "session-status" else "originatorName"] = padding
         return event
 
 

@@ -149,7 +149,8 @@ class Inbox:
         attempt = Attempt(
             subscription=data["subscriptionId"],
             number=int(event["id"].rpartition(".")[2]),
-            event=END if ended else data["sequenceNumber"],
+            # The end of a registration has no number: it is the only event of its channel.
+            event=END if ended else data.get("sequenceNumber", 1),
             reason=data["terminationReason"] if ended else None,
             path=path,
             body=body,

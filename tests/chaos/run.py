@@ -2,6 +2,7 @@
 
 import random
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,9 @@ import redis
 from tests.chaos.channel_reader import ChannelReader
 from tests.chaos.dead_letters import by_event, dead_letter_fields
 from tests.chaos.expectations import Expectations
-from tests.chaos.gateway import LEAST_PER_S, Channel, Load, LoadOptions
+from tests.chaos.gateway import LEAST_PER_S, OF_A_DEVICE, Channel, Load, LoadOptions
 from tests.chaos.inbox import Inbox
-from tests.chaos.service import Service, Subscriber
+from tests.chaos.service import SCOPES, Service, Subscriber
 from tests.chaos.verdict import Verdict, check_deliveries
 from tests.harness.issuer import Issuer
 from tests.harness.valkeys import ValkeyServer, eventually
@@ -57,6 +58,7 @@ class Run:
         self.subscribers: list[Subscriber] = []
         self.verdict: Verdict | None = None
         self.notes: list[str] = []
+        self.strangers: set[str] = set()
         self._issuer = issuer
         self._say = say
         self._stack = ExitStack()
@@ -70,13 +72,14 @@ class Run:
     def begin(self, *, store: str | None = None, sinks: int = 1, **settings: str) -> Service:
         """The sinks, a store unless the URL of one is given, and the service, with nothing started.
 
+        It serves both versions of the public contract, if no setting says otherwise.
         `valkey` is the server that is looked at; set it where the store has several.
         """
         self.inbox = self._stack.enter_context(Inbox(self.directory, self.seed, sinks))
         if store is None:
             self.valkey = self.enter(ValkeyServer(self.directory / "store"))
             store = self.valkey.url
-        self.service = Service(self.directory, store, self._issuer, self.inbox, settings)
+        self.service = Service(self.directory, store, self._issuer, self.inbox, {"NEXT": "true", **settings})
         self._stack.callback(self.service.stop)
         return self.service
 
@@ -121,20 +124,45 @@ class Run:
         self.subscribers += made
         return made
 
-    def mixed(self, events: int, subscriptions: int = 100) -> list[Channel]:
+    def mixed(self, events: int, subscriptions: int = 100, *, devices: bool = True) -> list[Channel]:
         """Channels with subscriptions: registrations, and sessions with two subscriptions each.
 
-        `events` counts what is to be delivered; the subscriptions are made.
+        With `devices` also some that are heard under 0.2 and 0.3 at once, and some under 0.3 alone. `events`
+        counts what is to be delivered; the subscriptions are made.
         """
         sessions = subscriptions // 10
+        both, alone = (subscriptions // 10, subscriptions // 10) if devices else (0, 0)
+        plain = subscriptions - 2 * sessions - 2 * both - alone
         events_each = -(-events // subscriptions)
-        invitations = self.channels(
-            subscriptions - 2 * sessions, events_each * (subscriptions - 2 * sessions)
-        )
+        invitations = self.channels(plain, events_each * plain)
         self.subscribe(invitations)
         statuses = self.channels(sessions, events_each * sessions, "session-status", subscribers=2)
         self.subscribe(statuses)
-        return invitations + statuses
+        heard_twice = self.of_devices(both, events_each * both, subscribers=2)
+        heard_whole = self.of_devices(alone, events_each * alone, OF_A_DEVICE)
+        return invitations + statuses + heard_twice + heard_whole
+
+    def of_devices(
+        self, count: int, events: int, kind: str = "session-invitation", subscribers: int = 1, **record: Any
+    ) -> list[Channel]:
+        """Channels of registrations that the gateway announced, each on a device, with their subscriptions.
+
+        `events` counts what is published. Another client listens in on each, and is to hear nothing.
+        """
+        if not count:
+            return []
+        channels = self.channels(count, events, kind, subscribers)
+        for channel in channels:
+            channel.device = str(uuid.UUID(int=self.draw.getrandbits(128)))
+        self.service.together(lambda channel: self.service.register(channel, **record), channels)
+        self.subscribe(channels)
+        stranger = self._issuer.token(
+            CLOCK.now(), scope=SCOPES, exp=CLOCK.now() + 3_600, client_id="stranger", sub="stranger"
+        )
+        made = self.service.together(lambda channel: self.service.listen_in(channel, stranger), channels)
+        assert {answer.status_code for answer in made} == {201}, {answer.text for answer in made}
+        self.strangers |= {answer.json()["id"] for answer in made}
+        return channels
 
     def publish(self, channels: Sequence[Channel], **options: Any) -> Load:
         """Starts to publish all that is left of the channels' events, and to say how far it is."""
@@ -157,7 +185,7 @@ class Run:
     def delete(self, subscribers: Sequence[Subscriber]) -> None:
         """As their owner does."""
         self.ends(subscribers, "SUBSCRIPTION_DELETED", dropped=True)
-        answers = self.service.together(lambda subscriber: self.service.delete(subscriber.id), subscribers)
+        answers = self.service.together(self.service.delete, subscribers)
         assert {answer.status_code for answer in answers} <= {204}, {answer.text for answer in answers}
 
     def terminate(self, subscribers: Sequence[Subscriber]) -> None:
@@ -266,7 +294,9 @@ class Run:
     def figures(self) -> str:
         """The line that a run leaves."""
         assert self.verdict is not None
-        return "; ".join([self.verdict.figures(), *self.notes, f"{self.elapsed_s:.0f} s"])
+        heard = {attempt.subscription for attempt in self.inbox.attempts} & self.strangers
+        strangers = [f"heard by {len(heard)} of {len(self.strangers)} strangers"] if self.strangers else []
+        return "; ".join([self.verdict.figures(), *strangers, *self.notes, f"{self.elapsed_s:.0f} s"])
 
     def dead_letters(self) -> dict[tuple[str, int], str]:
         """The reason of each, by subscription and event."""

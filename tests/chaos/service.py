@@ -9,9 +9,10 @@ from typing import Any
 
 import requests
 
-from tests.chaos.gateway import PREFIX, Channel
+from tests.chaos.gateway import OF_A_DEVICE, PREFIX, Channel
 from tests.chaos.inbox import Inbox
 from tests.chaos.processes import Process
+from tests.harness import device_subscriptions as v0_3
 from tests.harness.issuer import Issuer
 from tests.harness.valkeys import eventually, free_port
 from webrtc_events.core.clock import SystemClock
@@ -23,19 +24,24 @@ GUNICORN_CONF = "python:webrtc_events.gunicorn_conf"
 SCRIPTS = Path(sys.executable).parent
 APP = "webrtc_events.app:create_app()"
 SCOPES = " ".join(
-    [f"webrtc-events:{PREFIX}{kind}:create" for kind in ("session-invitation", "session-status")]
+    [f"webrtc-events:{PREFIX}{kind}:create" for kind in v0_3.KINDS]
     + [f"webrtc-events:{what}" for what in ("read", "delete", "network", "channels:write")]
+    + [v0_3.SCOPES]
 )
 
 
 @dataclass(frozen=True)
 class Subscriber:
-    """A subscription that was made, and to what. `path`: of its sink, or its notification channel's URL."""
+    """A subscription that was made, and to what. `path`: of its sink, or its notification channel's URL.
+
+    `to_device`: made under 0.3, to the device of the channel's registration.
+    """
 
     id: str
     channel: Channel
     path: str
     max_events: int | None
+    to_device: bool = False
 
 
 class Service:
@@ -66,6 +72,10 @@ class Service:
     @property
     def public(self) -> str:
         return f"{self.url}/webrtc-events/v0.2/subscriptions"
+
+    @property
+    def of_devices(self) -> str:
+        return self.url + v0_3.SUBSCRIPTIONS
 
     def run(self, name: str, *command: str) -> Process:
         """Starts a process, or starts it again."""
@@ -138,7 +148,7 @@ class Service:
         )
         # 202: its sink is asked first.
         assert answer.status_code in (201, 202), answer.text
-        return Subscriber(answer.json()["id"], channel, path, max_events)
+        return Subscriber(answer.json()["id"], channel, path, max_events, is_to_device(channel, number))
 
     def try_to_subscribe(
         self,
@@ -150,8 +160,11 @@ class Service:
         expires: str = "",
         url: str = "",
     ) -> requests.Response:
+        to_device = is_to_device(channel, number)
         config: dict[str, Any] = {"subscriptionDetail": {"registrationId": channel.key}}
-        if channel.kind == "session-status":
+        if to_device:
+            config["subscriptionDetail"] = {"deviceId": channel.device}
+        elif channel.kind == "session-status":
             # Each by another registration, so that they are in different partitions.
             config["subscriptionDetail"] = {
                 "registrationId": f"{channel.key}-{number}",
@@ -164,10 +177,22 @@ class Service:
         request = {
             "protocol": "HTTP",
             "sink": url or self._inbox.url(f"/{channel.key}/{number}", sink),
-            "types": [PREFIX + channel.kind],
+            "types": v0_3.wire_types(v0_3.KINDS) if to_device else [PREFIX + channel.kind],
             "config": config,
         }
-        return self._request("POST", self.public, json=request)
+        return self._request("POST", self.of_devices if to_device else self.public, json=request)
+
+    def register(self, channel: Channel, **changes: Any) -> None:
+        """Says whose the channel's registration is, and on which device, as a gateway does."""
+        body = {"deviceId": channel.device, "owner": "app"} | changes
+        answer = self._request("PUT", f"{self.url}/network/v0/registrations/{channel.key}", json=body)
+        assert answer.ok, answer.text
+
+    def listen_in(self, channel: Channel, token: str) -> requests.Response:
+        """Subscribes to all of the channel's device, as another client, whose token it is."""
+        request = v0_3.request_for(channel.device, self._inbox.url(f"/stranger/{channel.key}"))
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.post(self.of_devices, json=request, headers=headers, timeout=15)
 
     @property
     def notification_channels(self) -> str:
@@ -180,8 +205,10 @@ class Service:
         made: dict[str, str] = answer.json()
         return made
 
-    def delete(self, subscription_id: str) -> requests.Response:
-        return self._request("DELETE", f"{self.public}/{subscription_id}")
+    def delete(self, subscriber: Subscriber) -> requests.Response:
+        """As its owner, under the version under which it was made."""
+        base = self.of_devices if subscriber.to_device else self.public
+        return self._request("DELETE", f"{base}/{subscriber.id}")
 
     def get(self, subscription_id: str) -> requests.Response:
         return self._request("GET", f"{self.public}/{subscription_id}")
@@ -198,3 +225,8 @@ class Service:
     def _request(self, method: str, url: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
         return requests.request(method, url, headers=headers, timeout=15, **options)
+
+
+def is_to_device(channel: Channel, number: int) -> bool:
+    """Of a channel with a device the first subscription is one of 0.2, if all its events are of one type."""
+    return bool(channel.device) and (number > 0 or channel.kind == OF_A_DEVICE)

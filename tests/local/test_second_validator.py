@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from webrtc_events.local.sink.second_validator import SecondValidator
+from webrtc_events.local.sink.second_validator import SecondValidator, of_devices_document
 
 _HEADERS = [("Content-Type", "application/cloudevents+json"), ("x-correlator", "c-1")]
 _EXAMPLES = ["NEW_SESSION_INCOMING", "SESSION_CONNECTED", "REGISTRATION_ENDS", "SUBSCRIPTION_ENDED"]
@@ -119,3 +119,22 @@ def test_other_media_type_is_invalid(validator: SecondValidator, examples: dict[
 def test_wrong_correlator_is_invalid(validator: SecondValidator, examples: dict[str, Any]) -> None:
     body = json.dumps(examples["SUBSCRIPTION_ENDED"], default=str).encode()
     assert "x-correlator" in str(validator.fault([_HEADERS[0], ("x-correlator", "a b")], body))
+
+
+def test_each_example_of_the_next_contract_is_valid_by_that_one_alone(validator: SecondValidator) -> None:
+    next_one = SecondValidator.of_device_subscriptions()
+    document = of_devices_document()
+    operation = document["paths"]["/notifications"]["post"]
+    named = operation["requestBody"]["content"]["application/cloudevents+json"]["examples"]
+    assert len(named) >= 5
+    for name in named:
+        event = document["components"]["examples"][name]["value"]
+        assert _fault(next_one, json.loads(json.dumps(event, default=str))) is None, name
+        assert _fault(validator, json.loads(json.dumps(event, default=str))) is not None, name
+
+
+def test_what_is_missing_by_the_next_contract_is_found(validator: SecondValidator) -> None:
+    next_one = SecondValidator.of_device_subscriptions()
+    event = of_devices_document()["components"]["examples"]["NEW_SESSION_INCOMING"]["value"]
+    del event["data"]["mediaSessionId"]
+    assert "mediaSessionId" in str(_fault(next_one, json.loads(json.dumps(event, default=str))))

@@ -107,7 +107,9 @@ class Soak:
         with Round(f"round-{number}", options, self._directory, self._issuer, _quiet) as run:
             run.join(self._service, self._inbox, self._valkey, self._neighbours_token)
             unheard = any(fault.unheard for fault in faults)
-            load = run.publish(run.mixed(options.events), rate=self._options.rate, unheard=unheard)
+            load = run.publish(
+                run.mixed(options.events, devices=False), rate=self._options.rate, unheard=unheard
+            )
             for at, fault in enumerate(faults, start=1):
                 load.wait_accepted(at / (_FAULTS_A_ROUND + 2))
                 fault.act(run, load)

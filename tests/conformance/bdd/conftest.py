@@ -1,46 +1,23 @@
-"""The services that the scenarios are played on, and the steps that all features share."""
+"""The fixtures and the steps that all features share."""
 
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import closing
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from pytest_bdd import given, parsers, then, when
 
-from tests.api.conftest import ALL_SCOPES, PREFIX, PUBLIC, Api
+from tests.api.conftest import PREFIX
+from tests.conformance.bdd.credentials import CREDENTIALS
 from tests.conformance.bdd.members import has_member, member, repeats, set_member
-from tests.conformance.bdd.world import DEVICE, SUBSCRIPTIONS, Service, World, a_moment
+from tests.conformance.bdd.services import ASKING, LIMITED, USUAL, serving
+from tests.conformance.bdd.world import Service, World, a_moment
 from tests.harness.authority import Authority
-from tests.harness.commands import Running
 from tests.harness.issuer import Issuer, SigningKeyPair
 from tests.harness.sinks import Answer, RecordingSink
-from webrtc_events.contract.documents import load_public
-from webrtc_events.local.endpoints import Endpoints
-from webrtc_events.local.sink.second_validator import SecondValidator
-
-_SOURCE = "https://webrtc.example.com/events"
-
-_USUAL = {
-    "SOURCE": _SOURCE,
-    # What a client may ask for is looked at with the limits below.
-    "REQUESTS_PER_S": "0",
-    "MAX_SUBSCRIPTIONS": "0",
-    "MAX_REGISTRATION_SUBSCRIPTIONS": "0",
-    "MAX_SESSION_SUBSCRIPTIONS": "0",
-    "SESSION_LINGER_S": "1",
-}
-_LIMITED = {
-    "SOURCE": _SOURCE,
-    "REQUIRE_KNOWN_REGISTRATION": "true",
-    "MAX_SUBSCRIPTIONS": "2",
-    "MAX_LIFETIME_S": "3600",
-    "REQUESTS_PER_S": "1",
-    "REQUESTS_AT_ONCE": "30",
-    "STRICT_CLOUDEVENTS": "true",
-}
+from webrtc_events.api.responses import error_info
+from webrtc_events.core.errors import InvalidToken, TokenFault, Unauthenticated
 
 
 @pytest.fixture(scope="session")
@@ -55,40 +32,11 @@ def issuer() -> Iterator[Issuer]:
         yield made
 
 
-_ASKING = {"SOURCE": _SOURCE, "SINK_VALIDATION": "on"}
-
-
-@contextmanager
-def _serving(home: Path, settings: dict[str, str], issuer: Issuer, authority: Authority) -> Iterator[Service]:
-    """`webrtc-events serve` on free ports, with the issuer and the sinks of the tests."""
-    environ = {
-        "OPENID_CONFIGURATION_URL": issuer.discovery_url,
-        "SINK_CA_FILE": str(authority.ca_file),
-    } | settings
-    running = Running(
-        home / "log",
-        *("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(home / "data")),
-        env={f"WEBRTC_EVENTS_{name}": value for name, value in environ.items()},
-    )
-    strict = settings.get("STRICT_CLOUDEVENTS") == "true"
-    try:
-        running.await_output("Ctrl-C stops everything")
-        api = Api(urlsplit(Endpoints.read(home / "data").api).port or 0, issuer)
-        with closing(api):
-            yield Service(api, authority, SecondValidator(strict=strict), strict)
-        assert running.stop() == 0, running.output
-        assert "Traceback" not in running.output
-    finally:
-        # Its store ends with it, whatever it dies of.
-        running.process.kill()
-        running.process.wait()
-
-
 @pytest.fixture(scope="session")
 def service(
     tmp_path_factory: pytest.TempPathFactory, issuer: Issuer, authority: Authority
 ) -> Iterator[Service]:
-    with _serving(tmp_path_factory.mktemp("service"), _USUAL, issuer, authority) as made:
+    with serving(tmp_path_factory.mktemp("service"), USUAL, issuer, authority) as made:
         yield made
 
 
@@ -96,7 +44,7 @@ def service(
 def limited(
     tmp_path_factory: pytest.TempPathFactory, issuer: Issuer, authority: Authority
 ) -> Iterator[Service]:
-    with _serving(tmp_path_factory.mktemp("limited"), _LIMITED, issuer, authority) as made:
+    with serving(tmp_path_factory.mktemp("limited"), LIMITED, issuer, authority) as made:
         yield made
 
 
@@ -104,7 +52,7 @@ def limited(
 def asking(
     tmp_path_factory: pytest.TempPathFactory, issuer: Issuer, authority: Authority
 ) -> Iterator[Service]:
-    with _serving(tmp_path_factory.mktemp("asking"), _ASKING, issuer, authority) as made:
+    with serving(tmp_path_factory.mktemp("asking"), ASKING, issuer, authority) as made:
         yield made
 
 
@@ -139,7 +87,7 @@ def one_scope(world: World, scope: str) -> None:
 
 @given(parsers.parse('the token has every scope but "{scope}"'))
 def all_scopes_but(world: World, scope: str) -> None:
-    world.claims["scope"] = " ".join(granted for granted in ALL_SCOPES.split() if granted != scope)
+    world.claims["scope"] = " ".join(granted for granted in world.version.scopes.split() if granted != scope)
 
 
 @given(parsers.parse("a request for {kind}"))
@@ -190,7 +138,7 @@ def unknown_subscription(world: World) -> None:
 
 @given(parsers.parse('the gateway has announced that the registration belongs to "{owner}"'))
 def owned_registration(world: World, owner: str) -> None:
-    body = {"deviceId": DEVICE, "owner": owner}
+    body = {"deviceId": world.device, "owner": owner}
     assert world.gateway("PUT", f"/registrations/{world.registration}", body).ok
 
 
@@ -215,7 +163,7 @@ def read(world: World) -> None:
 
 @when("the subscriptions are listed")
 def list_all(world: World) -> None:
-    world.ask("GET", SUBSCRIPTIONS)
+    world.ask("GET", world.subscriptions)
 
 
 @when("the subscription is deleted")
@@ -229,23 +177,31 @@ def ask(world: World, what: str) -> None:
 
 
 def ask_to(world: World, what: str, **options: Any) -> None:
-    """One of the four operations."""
+    """One of the operations."""
     match what:
         case "create":
-            world.ask("POST", SUBSCRIPTIONS, json=world.request, **options)
+            world.ask("POST", world.subscriptions, json=world.request, **options)
         case "read":
             world.ask("GET", world.path, **options)
         case "list":
-            world.ask("GET", SUBSCRIPTIONS, **options)
+            world.ask("GET", world.subscriptions, **options)
+        case "update":
+            world.ask("PUT", world.path, json=world.update, **options)
         case "delete":
             world.ask("DELETE", world.path, **options)
         case _:
             raise ValueError(what)
 
 
+@when(parsers.re("the client asks to (?P<what>[a-z]+) with (?P<credentials>.+)"))
+def ask_with(world: World, what: str, credentials: str) -> None:
+    value = CREDENTIALS[credentials](world)
+    ask_to(world, what, token=None, headers={} if value is None else {"Authorization": value})
+
+
 @when(parsers.re(r'(?P<method>[A-Z]+) is sent to "(?P<path>[^"]*)"'))
 def ask_for_path(world: World, method: str, path: str) -> None:
-    world.ask(method, f"{PUBLIC}{path}")
+    world.ask(method, f"{world.version.base_path}{path}")
 
 
 @given(parsers.re("the gateway publishes (a|another) (?P<kind>[a-z-]+)"))
@@ -291,7 +247,19 @@ def message_names(world: World, path: str) -> None:
 
 @then(parsers.parse("the answer is a valid {schema}"))
 def valid(world: World, schema: str) -> None:
-    assert load_public().validator(schema).first_fault(world.answer.json()) is None
+    assert world.contract.validator(schema).first_fault(world.answer.json()) is None
+
+
+@then("the answer asks for a bearer token")
+def challenged(world: World) -> None:
+    """With the same words for every token that is refused (RFC 6750, section 3.1)."""
+    refused = InvalidToken(TokenFault.FORM, "").headers["WWW-Authenticate"]
+    assert world.answer.headers["WWW-Authenticate"] in ("Bearer", refused)
+
+
+@then("the message is the same as without credentials")
+def says_nothing(world: World) -> None:
+    assert world.answer.json() == error_info(Unauthenticated())
 
 
 @then("the answer has the x-correlator of the request")
@@ -338,7 +306,7 @@ def shown_as(world: World, status: str) -> None:
 
 @then(parsers.parse("the sink receives a {kind}"))
 def received(world: World, kind: str) -> None:
-    assert world.receive()["type"] == PREFIX + kind
+    assert world.receive()["type"] == world.version.prefix + kind
 
 
 @then(parsers.parse('the sink receives the status "{status}" as number {number:d}'))
@@ -350,7 +318,7 @@ def received_status(world: World, status: str, number: int) -> None:
 @then(parsers.parse("the sink is notified that the subscription ended with {reason}"))
 def received_end(world: World, reason: str) -> None:
     event = world.receive()
-    assert event["type"] == f"{PREFIX}subscription-ended"
+    assert event["type"] == f"{world.version.prefix}subscription-ended"
     assert set(event) == {"id", "source", "specversion", "type", "time", "datacontenttype", "data"}
     assert event["data"]["subscriptionId"] == world.subscription["id"]
     assert event["data"]["terminationReason"] == reason
@@ -364,7 +332,7 @@ def passed_on(world: World) -> None:
     if "mediaSessionId" in published["data"]:
         added["sequenceNumber"] = 1
     assert event["time"] == published["time"]
-    assert event["type"] == published["type"]
+    assert event["type"] == world.version.prefix + published["type"].removeprefix(PREFIX)
     assert event["data"] == published["data"] | added
 
 
@@ -375,7 +343,7 @@ def nothing_else(world: World) -> None:
 
 @then("no subscription gets it")
 def unmatched(world: World) -> None:
-    assert world.matched == 0
+    assert world.result["subscriptions"] == 0, world.result
 
 
 @then("the notification carries the sink's token")

@@ -2,7 +2,7 @@
 
 from pytest_bdd import given, parsers, scenarios, then, when
 
-from tests.conformance.bdd.world import DEVICE, World, a_moment, moments
+from tests.conformance.bdd.world import World, a_moment, moments
 
 scenarios("ending.feature")
 
@@ -10,7 +10,7 @@ scenarios("ending.feature")
 @given(parsers.parse("the gateway has announced that the registration expires in {seconds:g} s"))
 def expiring_registration(world: World, seconds: float) -> None:
     world.event = {"time": a_moment(seconds)}
-    body = {"deviceId": DEVICE, "owner": world.client, "expiresAt": world.event["time"]}
+    body = {"deviceId": world.device, "owner": world.client, "expiresAt": world.event["time"]}
     assert world.gateway("PUT", f"/registrations/{world.registration}", body).ok
 
 

@@ -4,7 +4,6 @@ from pytest_bdd import given, parsers, scenarios, then, when
 
 from tests.conformance.bdd.world import World
 from tests.harness.sinks import Answer
-from webrtc_events.contract.documents import load_public
 
 scenarios("notifying.feature")
 
@@ -65,7 +64,7 @@ def attributes(world: World, names: str) -> None:
 def has_correlator(world: World) -> None:
     value = world.notification.header("x-correlator")
     assert value
-    assert load_public().validator("XCorrelator").is_valid(value)
+    assert world.contract.validator("XCorrelator").is_valid(value)
 
 
 @then(parsers.parse('the notification has no header "{name}"'))

@@ -3,8 +3,7 @@
 import pytest
 from pytest_bdd import parsers, scenarios, then, when
 
-from tests.conformance.bdd.world import SUBSCRIPTIONS, World
-from webrtc_events.contract.documents import load_public
+from tests.conformance.bdd.world import World
 
 scenarios("reading.feature")
 
@@ -19,7 +18,7 @@ def stranger(world: World) -> str:
 
 @when("another client lists its subscriptions")
 def stranger_lists(world: World, stranger: str) -> None:
-    world.ask("GET", SUBSCRIPTIONS, token=stranger)
+    world.ask("GET", world.subscriptions, token=stranger)
 
 
 @when(parsers.re("another client (?P<does>reads the subscription|deletes the subscription)"))
@@ -30,7 +29,7 @@ def stranger_asks(world: World, stranger: str, does: str) -> None:
 @then("the error is the same as for a subscription that never was")
 def indistinguishable(world: World, stranger: str) -> None:
     first = world.answer
-    world.ask(str(first.request.method), f"{SUBSCRIPTIONS}/{'0' * 32}-00", token=stranger)
+    world.ask(str(first.request.method), f"{world.subscriptions}/{'0' * 32}-00", token=stranger)
     assert (world.answer.status_code, world.answer.content) == (first.status_code, first.content)
 
 
@@ -42,7 +41,7 @@ def unchanged(world: World) -> None:
 @then(parsers.parse("the list has {count:d} items, each a valid Subscription that says when it began"))
 def listed(world: World, count: int) -> None:
     items = world.answer.json()
-    validator = load_public().validator("Subscription")
+    validator = world.contract.validator("Subscription")
     assert [validator.first_fault(resource) for resource in items] == [None] * count
     assert all(resource["startsAt"] for resource in items)
     assert len({resource["id"] for resource in items}) == count

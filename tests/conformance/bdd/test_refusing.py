@@ -2,7 +2,7 @@
 
 from pytest_bdd import parsers, scenarios, then, when
 
-from tests.conformance.bdd.world import SUBSCRIPTIONS, World
+from tests.conformance.bdd.world import World
 
 scenarios("refusing.feature")
 
@@ -23,13 +23,13 @@ _TOO_OFTEN = 200
 
 @when(parsers.parse("{body} is sent to make a subscription"))
 def send_body(world: World, body: str) -> None:
-    world.ask("POST", SUBSCRIPTIONS, data=_BODIES[body], headers={"Content-Type": "application/json"})
+    world.ask("POST", world.subscriptions, data=_BODIES[body], headers={"Content-Type": "application/json"})
 
 
 @when("the subscriptions are listed until that is too often")
 def list_too_often(world: World) -> None:
     for _ in range(_TOO_OFTEN):
-        world.ask("GET", SUBSCRIPTIONS)
+        world.ask("GET", world.subscriptions)
         if world.answer.status_code != 200:
             return
 

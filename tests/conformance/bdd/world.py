@@ -10,19 +10,17 @@ from typing import Any
 
 import requests
 
-from tests.api.conftest import NETWORK, PREFIX, PUBLIC, Api, assert_error
+from tests.api.conftest import NETWORK, PREFIX, Api, assert_error
+from tests.conformance.bdd.versions import V0_2, Version
 from tests.harness.authority import Authority
 from tests.harness.commands import eventually
 from tests.harness.sinks import Answer, Received, RecordingSink
-from webrtc_events.contract.documents import load_public
+from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.clock import format_time, parse_time
-from webrtc_events.local.sink.second_validator import SecondValidator
+from webrtc_events.local.sink.notification_validator import NotificationValidator
 
-__all__ = ["DEVICE", "SUBSCRIPTIONS", "Service", "World", "a_moment", "moments"]
+__all__ = ["Service", "World", "a_moment", "moments"]
 
-SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
-
-DEVICE = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 _CALLER, _CALLED = "tel:+12025550100", "tel:+12025550101"
 
 
@@ -42,13 +40,12 @@ class Service:
 
     api: Api
     authority: Authority
-    second_validator: SecondValidator
+    second_validator: NotificationValidator
     strict: bool
 
-    def fault(self, received: Received) -> str | None:
+    def fault(self, received: Received, version: Version) -> str | None:
         """Why this is no valid notification, by the contract's schemas and by openapi-core."""
-        validator = load_public(strict_cloudevents=self.strict).validator("CloudEvent")
-        fault = validator.first_fault(received.json)
+        fault = version.load(self.strict).validator("CloudEvent").first_fault(received.json)
         return str(fault) if fault else self.second_validator.fault(received.headers, received.body)
 
 
@@ -56,21 +53,23 @@ class Service:
 class World:
     """One scenario's own client, registration, session and sink; nothing is shared with another's.
 
-    `request` is what is asked for next, `answer` the last answer, `event` the last that was
-    published, `notification` the last one looked at. `arrivals` are the moments at which
-    notifications came, in ms since the epoch.
+    `request` is what is asked for next, `update` what a PUT asks for, `answer` the last answer,
+    `event` the last that was published, `result` what the gateway was answered, `notification` the
+    last one looked at. `arrivals` are the moments at which notifications came, in ms since the epoch.
     """
 
     service: Service
     open_sink: Callable[[], AbstractContextManager[RecordingSink]]
+    version: Version = V0_2
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     correlator: str = field(default_factory=lambda: str(uuid.uuid4()))
     claims: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     request: dict[str, Any] = field(default_factory=dict)
+    update: dict[str, Any] = field(default_factory=dict)
     subscription: dict[str, Any] = field(default_factory=dict)
     event: dict[str, Any] = field(default_factory=dict)
-    matched: int = 0
+    result: dict[str, Any] = field(default_factory=dict)
     seen: int = 0
     arrivals: list[int] = field(default_factory=list)
     _sink: RecordingSink | None = None
@@ -90,8 +89,20 @@ class World:
         return f"session-{self.name}"
 
     @property
+    def device(self) -> str:
+        return str(uuid.UUID(self.name))
+
+    @property
+    def subscriptions(self) -> str:
+        return self.version.subscriptions
+
+    @property
     def path(self) -> str:
-        return f"{SUBSCRIPTIONS}/{self.subscription['id']}"
+        return f"{self.subscriptions}/{self.subscription['id']}"
+
+    @property
+    def contract(self) -> Contract:
+        return self.version.load(self.service.strict)
 
     @property
     def answer(self) -> requests.Response:
@@ -131,7 +142,11 @@ class World:
 
     def token(self, **claims: Any) -> str:
         return self.service.api.token(
-            **({"client_id": self.client, "sub": self.client} | self.claims | claims)
+            **(
+                {"client_id": self.client, "sub": self.client, "scope": self.version.scopes}
+                | self.claims
+                | claims
+            )
         )
 
     def ask(self, method: str, path: str, *, token: str | None = "", **options: Any) -> None:
@@ -142,14 +157,16 @@ class World:
         self._answer = self.service.api(method, path, token=bearer, headers=headers, **options)
 
     def prepare(self, kind: str) -> None:
-        """A request of that kind with all that is usual."""
-        detail = {"registrationId": self.registration, "deviceId": DEVICE}
-        if kind == "session-status":
-            detail["sessionId"] = self.session
+        """A request of that kind with all that is usual; of several kinds, with ", " between."""
+        detail = {"deviceId": self.device}
+        if self.version is V0_2:
+            detail["registrationId"] = self.registration
+            if kind == "session-status":
+                detail["sessionId"] = self.session
         self.request = {
             "protocol": "HTTP",
             "sink": self.sink.url_of("/notifications"),
-            "types": [PREFIX + kind],
+            "types": self.version.types(kind.split(", ")),
             "config": {"subscriptionDetail": detail},
         }
 
@@ -162,7 +179,7 @@ class World:
         }
 
     def send(self) -> None:
-        self.ask("POST", SUBSCRIPTIONS, json=self.request)
+        self.ask("POST", self.subscriptions, json=self.request)
         if self.answer.status_code in (201, 202):
             self.subscription = self.answer.json()
 
@@ -172,11 +189,12 @@ class World:
         assert self.answer.status_code in (201, 202), self.answer.text
 
     def publish(self, kind: str, **changes: Any) -> None:
-        """What the gateway publishes; `matched` is the number of subscriptions that get it."""
-        self.event = self._network_event(kind, changes.pop("data", {})) | changes
+        """What the gateway publishes, and the `result` of it; an attribute that is None is left out."""
+        event = self._network_event(kind, changes.pop("data", {})) | changes
+        self.event = {name: value for name, value in event.items() if value is not None}
         answer = self.gateway("POST", "/events", self.event, "application/cloudevents+json")
         assert answer.status_code == 202, answer.text
-        self.matched = answer.json()["results"][0]["subscriptions"]
+        (self.result,) = answer.json()["results"]
 
     def gateway(
         self, method: str, path: str, body: Any = None, media_type: str = "application/json"
@@ -219,7 +237,7 @@ class World:
         """The next notification, in order; every one is checked against the contract."""
         self._notification = self.sink.wait_for(self.seen + 1, timeout_s=15)[self.seen]
         self.seen += 1
-        assert self.service.fault(self.notification) is None
+        assert self.service.fault(self.notification, self.version) is None
         event: dict[str, Any] = self.notification.json
         return event
 

@@ -15,7 +15,7 @@ from tests.conformance.conftest import Server
 
 HERE = Path(__file__).parent
 SPEC = HERE.parents[2] / "spec"
-DOCUMENTS = ("webrtc-events", "webrtc-events-next", "network-events", "channels")
+DOCUMENTS = ("webrtc-events", "webrtc-events-subscriptions", "network-events", "channels")
 # It formats with the ruff that it finds.
 _ENVIRON = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 _BOUND_S = 300
@@ -87,6 +87,27 @@ def test_it_subscribes_lists_and_deletes(serve: Server, tmp_path: Path) -> None:
         "found": "generated",
         "status": "ACTIVE",
         "settings": {"headers": {"x-tenant": "blue"}},
+        "deleted": 204,
+        "missing": "NOT_FOUND",
+    }
+
+
+def test_it_subscribes_to_a_device_renews_and_lists_a_page(serve: Server, tmp_path: Path) -> None:
+    generated(SPEC / "webrtc-events-subscriptions.yaml", tmp_path)
+    shutil.copy(HERE / "use_python_devices.py", tmp_path)
+    checked(tmp_path, "use_python_devices.py")
+    answers = json.loads(
+        run("use_python_devices.py", folder=tmp_path, API=serve.api, TOKEN=serve.tokens[0], SINK=serve.sink)
+    )
+    assert int(answers.pop("count")) >= 1
+    assert answers == {
+        "created": 201,
+        "found": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+        "types": 3,
+        "status": "ACTIVE",
+        "settings": {"headers": {"x-tenant": "blue"}},
+        "renewed": True,
+        "page": 1,
         "deleted": 204,
         "missing": "NOT_FOUND",
     }

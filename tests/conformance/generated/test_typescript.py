@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.conformance.conftest import Server
 
 HERE = Path(__file__).parent
 SPEC = HERE.parents[2] / "spec"
-DOCUMENTS = ("webrtc-events", "webrtc-events-next", "network-events", "channels")
+DOCUMENTS = ("webrtc-events", "webrtc-events-subscriptions", "network-events", "channels")
 _BOUND_S = 300
 
 
@@ -33,9 +34,9 @@ def node(*arguments: str, folder: Path, **environ: str) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """With the packages that are installed here, a program, and the types of all documents."""
+    """With the packages that are installed here, the programs, and the types of all documents."""
     (tmp_path / "node_modules").symlink_to(HERE / "node_modules")
-    for name in ("package.json", "tsconfig.json", "use.ts"):
+    for name in ("package.json", "tsconfig.json", "use.ts", "use_devices.ts"):
         shutil.copy(HERE / name, tmp_path)
     for name in DOCUMENTS:
         output = "public" if name == "webrtc-events" else name
@@ -63,18 +64,41 @@ def test_it_subscribes_lists_and_deletes(serve: Server, folder: Path) -> None:
     }
 
 
+def test_it_subscribes_to_a_device_renews_and_lists_a_page(serve: Server, folder: Path) -> None:
+    tsc(folder)
+    environ = {"API": serve.api, "TOKEN": serve.tokens[1], "SINK": serve.sink}
+    answers = json.loads(node("use_devices.ts", folder=folder, **environ))
+    assert int(answers.pop("count")) >= 1
+    assert answers == {
+        "created": 201,
+        "found": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+        "types": 2,
+        "status": "ACTIVE",
+        "renewed": "2096-02-29T12:00:00.000Z",
+        "page": 1,
+        "deleted": 204,
+        "missing": "NOT_FOUND",
+    }
+
+
 @pytest.mark.parametrize(
-    ("right", "wrong"),
+    ("program", "right", "wrong"),
     [
-        ('protocol: "HTTP"', 'protocol: "MQTT"'),
-        ("registrationId: ", "registration: "),
-        ("session-invitation", "session-invented"),
-        ('"/subscriptions", { body }', '"/subscription", { body }'),
+        ("use.ts", 'protocol: "HTTP"', 'protocol: "MQTT"'),
+        ("use.ts", "registrationId: ", "registration: "),
+        ("use.ts", "session-invitation", "session-invented"),
+        ("use.ts", '"/subscriptions", { body }', '"/subscription", { body }'),
+        ("use_devices.ts", "deviceId: ", "registrationId: "),
+        ("use_devices.ts", "v0.session-invitation", "v1.session-invitation"),
+        ("use_devices.ts", "perPage: 1", "size: 1"),
+        ("use_devices.ts", "body: { config: {", "body: { sink: SINK, config: {"),
     ],
 )
-def test_what_breaks_the_contract_does_not_compile(folder: Path, right: str, wrong: str) -> None:
-    program = (folder / "use.ts").read_text(encoding="utf-8")
-    assert right in program
-    (folder / "use.ts").write_text(program.replace(right, wrong), encoding="utf-8")
-    with pytest.raises(AssertionError, match=r"use\.ts.*error TS"):
+def test_what_breaks_the_contract_does_not_compile(
+    folder: Path, program: str, right: str, wrong: str
+) -> None:
+    text = (folder / program).read_text(encoding="utf-8")
+    assert right in text
+    (folder / program).write_text(text.replace(right, wrong), encoding="utf-8")
+    with pytest.raises(AssertionError, match=rf"{re.escape(program)}.*error TS"):
         tsc(folder)

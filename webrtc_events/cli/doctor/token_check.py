@@ -17,7 +17,7 @@ from webrtc_events.core.settings import Settings
 __all__ = ["check_token"]
 
 _SOON_S: Final = 60
-_KNOWN: Final = "webrtc-events:"
+_KNOWN: Final = ("webrtc-events:", "webrtc-events-subscriptions:")
 _ACTIONS: Final = {
     TokenFault.AUDIENCE: "Ask the issuer for one for this audience, or set WEBRTC_EVENTS_AUDIENCE to its.",
     TokenFault.EXPIRED: "Get a new one. If it is new, compare this machine's clock with the issuer's.",
@@ -66,7 +66,7 @@ def _expiry(token: str, clock: Clock) -> Finding:
 
 
 def _scopes(caller: Caller) -> Finding:
-    known = sorted(scope for scope in caller.scopes if _KNOWN in scope)
+    known = sorted(scope for scope in caller.scopes if any(name in scope for name in _KNOWN))
     if known:
         return fine(Area.TOKEN, f"its scopes: {', '.join(known)}")
     text = f"none of its scopes is of this service: {', '.join(sorted(caller.scopes)) or 'it has none'}"

@@ -11,6 +11,8 @@ __all__ = ["NotificationValidator"]
 
 # No notification of a client has it unescaped.
 _OF_OPERATORS: Final = b'"type":"org.webrtc-events.operator.'
+# The same for what another version of the contract sends.
+_OF_DEVICES: Final = b'"type":"org.camaraproject.webrtc-events-subscriptions.'
 
 
 class NotificationValidator:
@@ -25,15 +27,18 @@ class NotificationValidator:
         self._lock = threading.Lock()
         self._validators: list[SecondValidator] = []
         self._of_operators: SecondValidator | None = None
+        self._of_devices: SecondValidator | None = None
 
     def fault(self, headers: Iterable[tuple[str, str]], body: bytes) -> str | None:
         """None for a notification that is valid in some form; else why it is not valid in the first.
 
-        An event for operators, by its type, is held to their contract.
+        An event for operators, or of the next contract, is by its type held to that contract.
         """
         given = list(headers)
         if _OF_OPERATORS in body:
             return self._load_for_operators().fault(given, body)
+        if _OF_DEVICES in body:
+            return self._load_for_devices().fault(given, body)
         faults = [validator.fault(given, body) for validator in self.load()]
         return None if None in faults else faults[0]
 
@@ -52,6 +57,14 @@ class NotificationValidator:
 
                 self._of_operators = SecondValidator.of_operator_events()
             return self._of_operators
+
+    def _load_for_devices(self) -> "SecondValidator":
+        with self._lock:
+            if self._of_devices is None:
+                from webrtc_events.local.sink.second_validator import SecondValidator
+
+                self._of_devices = SecondValidator.of_device_subscriptions()
+            return self._of_devices
 
     def load_soon(self) -> None:
         """Loads in a thread, so that nobody waits."""

@@ -18,7 +18,7 @@ from openapi_core.exceptions import OpenAPIError
 from openapi_core.validation.request.exceptions import ParameterValidationError
 from werkzeug.datastructures import Headers
 
-__all__ = ["SecondValidator", "notifications_document", "operator_document"]
+__all__ = ["SecondValidator", "notifications_document", "of_devices_document", "operator_document"]
 
 _PATH = "/notifications"
 _MEDIA_TYPE = "application/cloudevents+json"
@@ -36,10 +36,19 @@ class SecondValidator:
         self._openapi = _openapi(notifications_document(strict=strict))
 
     @classmethod
+    def of_device_subscriptions(cls) -> Self:
+        """Of what is sent to subscriptions of the next contract, 0.3."""
+        return cls._of(of_devices_document())
+
+    @classmethod
     def of_operator_events(cls) -> Self:
         """Of what is sent to the operator's own sink."""
+        return cls._of(operator_document())
+
+    @classmethod
+    def _of(cls, document: dict[str, Any]) -> Self:
         validator = cls.__new__(cls)
-        validator._openapi = _openapi(operator_document())
+        validator._openapi = _openapi(document)
         return validator
 
     def fault(self, headers: Iterable[tuple[str, str]], body: bytes) -> str | None:
@@ -57,12 +66,21 @@ class SecondValidator:
 
 def notifications_document(*, strict: bool) -> dict[str, Any]:
     """The contract's callback as a separate OpenAPI document, its discriminator as `oneOf`."""
-    contract = _contract("webrtc-events.yaml")
-    (callback,) = contract["paths"]["/subscriptions"]["post"]["callbacks"]["notifications"].values()
-    document = _document(contract, callback["post"], "CloudEvent")
+    document = _callback("webrtc-events.yaml")
     if strict:
         _require_in_data_only(document["components"]["schemas"]["EventSessionStatus"])
     return document
+
+
+def of_devices_document() -> dict[str, Any]:
+    """The callback of the next contract, in the same form."""
+    return _callback("webrtc-events-subscriptions.yaml")
+
+
+def _callback(name: str) -> dict[str, Any]:
+    contract = _contract(name)
+    (callback,) = contract["paths"]["/subscriptions"]["post"]["callbacks"]["notifications"].values()
+    return _document(contract, callback["post"], "CloudEvent")
 
 
 def operator_document() -> dict[str, Any]:

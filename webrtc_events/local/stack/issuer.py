@@ -7,24 +7,28 @@ from typing import Any
 import jwt
 
 from webrtc_events.core.clock import Clock
-from webrtc_events.core.model import EventType
+from webrtc_events.core.event_names import SUBSCRIBABLE, wire_type
+from webrtc_events.core.model import ContractVersion
 from webrtc_events.local.endpoints import DEFAULT_CLIENT
 from webrtc_events.local.stack.key_files import TokenSigningKey
 
 __all__ = ["SCOPES", "TOKEN_LIFETIME_S", "LocalIssuer"]
 
 SCOPES = (
-    *(
-        f"webrtc-events:{event_type}:create"
-        for event_type in EventType
-        if event_type is not EventType.SUBSCRIPTION_ENDED
-    ),
+    *(f"webrtc-events:{event_type}:create" for event_type in SUBSCRIBABLE),
     "webrtc-events:read",
     "webrtc-events:update",
     "webrtc-events:delete",
     "webrtc-events:network",
     "webrtc-events:channels:read",
     "webrtc-events:channels:write",
+    *(
+        f"webrtc-events-subscriptions:{wire_type(ContractVersion.V0_3, event_type)}:create"
+        for event_type in SUBSCRIBABLE
+    ),
+    "webrtc-events-subscriptions:read",
+    "webrtc-events-subscriptions:update",
+    "webrtc-events-subscriptions:delete",
 )
 TOKEN_LIFETIME_S = 3600
 

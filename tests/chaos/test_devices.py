@@ -1,0 +1,54 @@
+"""Subscriptions to devices: what kills between the steps of a publication, and of a registration's end."""
+
+from tests.chaos.gateway import OF_A_DEVICE
+from tests.chaos.run import CLOCK, Run
+from webrtc_events.core.clock import format_time
+
+DEVICES = 60
+# From the moment at which all is made.
+FIRST_END_S, LAST_END_S = 1.5, 5.0
+
+
+def test_the_api_dies_between_the_partitions_of_registration_and_device(run: Run) -> None:
+    """Again and again, when an event is in the outboxes of 0.2 and not yet in those of 0.3."""
+    service = run.begin()
+    run.inbox.plan(delay_ms=[2, 20])
+    api = service.start_mortal_api(seed=run.seed)
+    service.start_worker(1)
+    events = run.options.events // 5
+    channels = run.of_devices(10, events // 2, subscribers=2)
+    channels += run.of_devices(10, events // 2, OF_A_DEVICE)
+    run.publish(channels, rate=events / 5).wait()
+    deaths = api.output.count("dies between both")
+    assert deaths >= 5, f"it died {deaths} times"
+    run.notes.append(f"{deaths} deaths")
+    # No worker died: nothing came twice.
+    run.finish()
+
+
+def test_time_ends_registrations_while_sweepers_are_killed(run: Run) -> None:
+    """Each end is heard once, under 0.2 by the registration and under 0.3 by the device, which goes on."""
+    service = run.begin()
+    run.inbox.plan(delay_ms=[2, 20])
+    service.start_api()
+    workers = [service.start_worker(number) for number in (1, 2)]
+    events = run.options.events // 10
+    load = run.publish(run.mixed(events, 30), rate=events / 6)
+    ending = run.of_devices(DEVICES, 0, "registration-ends", subscribers=2)
+    before = [subscriber for subscriber in run.subscribers if subscriber.channel in ending]
+    run.ends([subscriber for subscriber in before if not subscriber.to_device], "NETWORK_TERMINATED")
+    now_s = CLOCK.now()
+    for number, channel in enumerate(ending):
+        at_s = now_s + FIRST_END_S + number / DEVICES * (LAST_END_S - FIRST_END_S)
+        service.register(channel, expiresAt=format_time(round(at_s * 1000)))
+        channel.sent = channel.appended = 1
+    kills = 0
+    while CLOCK.now() < now_s + LAST_END_S:
+        worker = workers[kills % 2]
+        worker.kill()
+        worker.start()
+        kills += 1
+        CLOCK.sleep(run.draw.uniform(0.2, 0.6))
+    load.wait()
+    run.notes.append(f"{DEVICES} registrations ended by time, {kills} kills")
+    run.finish(failed=kills)
