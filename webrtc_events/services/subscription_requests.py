@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Self, TypedDict
 
-from webrtc_events.contract.webrtc_events_types import AccessTokenCredential
+from webrtc_events.contract.webrtc_events_subscriptions_types import (
+    AccessTokenCredential,
+    PrivateKeyJWTCredential,
+)
 from webrtc_events.core.channel_urls import NO_CHANNELS, ChannelUrls
 from webrtc_events.core.clock import parse_time
 from webrtc_events.core.credentials import token_expiry_ms
 from webrtc_events.core.errors import InvalidArgument
-from webrtc_events.core.model import Credential, EventType
+from webrtc_events.core.model import Credential, EventType, SinkCredential
+from webrtc_events.services.private_key_jwt import PRIVATE_KEY_JWT, private_key_jwt
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.headers import check_sink_headers, check_sink_token
 from webrtc_events.sinks.sink_url import check_sink_url
@@ -38,16 +42,20 @@ class _ConfigUpdate(TypedDict, total=False):
 class SubscriptionUpdate(TypedDict, total=False):
     """What is to change. Source: webrtc-events-subscriptions.yaml, SubscriptionUpdateRequest."""
 
-    sinkCredential: AccessTokenCredential
+    sinkCredential: AccessTokenCredential | PrivateKeyJWTCredential
     config: _ConfigUpdate
 
 
 @dataclass(frozen=True, slots=True)
 class SinkRules:
-    """Which sinks a client may name: `policy` decides on web servers, `channels` are those that are none."""
+    """Which sinks a client may name: `policy` decides on web servers, `channels` are those that are none.
+
+    `jwks_uri`: where token servers find the operator's keys; None: it has none.
+    """
 
     policy: AddressPolicy
     channels: ChannelUrls = NO_CHANNELS
+    jwks_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ class SubscriptionTerms:
     sink: str
     channel: str | None
     headers: Mapping[str, str] = field(repr=False)
-    credential: Credential | None
+    credential: SinkCredential | None
     expires_at_ms: int | None
     max_events: int | None
 
@@ -70,12 +78,13 @@ class SubscriptionTerms:
         """
         Raises:
             InvalidArgument: what the contract cannot say: see the checks below.
+            Unprocessable: a credential that this operator is not set up for.
         """
         channel = _channel(request, rules.channels)
         config = request["config"]
         return cls(
             headers=_checked_headers(request),
-            credential=_credential(request.get("sinkCredential")),
+            credential=_credential(request.get("sinkCredential"), rules),
             sink=_web_sink(request, rules) if channel is None else request["sink"],
             channel=channel,
             expires_at_ms=_expire_time(config.get("subscriptionExpireTime")),
@@ -107,16 +116,17 @@ class Renewal:
 
     expire_time: str | None
     expires_at_ms: int | None
-    credential: Credential | None
+    credential: SinkCredential | None
 
     @classmethod
-    def parse(cls, update: SubscriptionUpdate) -> Self:
+    def parse(cls, update: SubscriptionUpdate, rules: SinkRules) -> Self:
         """
         Raises:
-            InvalidArgument: a time out of range, or a token that no header can hold.
+            InvalidArgument: a time out of range, a token that no header can hold, no token server.
+            Unprocessable: see `SubscriptionTerms.parse`.
         """
         expire_time = update.get("config", {}).get("subscriptionExpireTime")
-        return cls(expire_time, _expire_time(expire_time), _credential(update.get("sinkCredential")))
+        return cls(expire_time, _expire_time(expire_time), _credential(update.get("sinkCredential"), rules))
 
 
 def _checked_headers(request: Mapping[str, Any]) -> dict[str, str]:
@@ -163,13 +173,12 @@ def _sink_url(url: str, policy: AddressPolicy) -> str:
     return check_sink_url(url, policy)
 
 
-def _credential(given: Mapping[str, Any] | None) -> Credential | None:
-    """The one place where a `sinkCredential` is parsed: that of a request, and that of an update.
-
-    A further `credentialType` is told apart here; what it says is parsed in a module of its kind.
-    """
+def _credential(given: Mapping[str, Any] | None, rules: SinkRules) -> SinkCredential | None:
+    """The one place where a `sinkCredential` is parsed: that of a request, and that of an update."""
     if given is None:
         return None
+    if given["credentialType"] == PRIVATE_KEY_JWT:
+        return private_key_jwt(given, rules.policy, rules.jwks_uri)
     try:
         check_sink_token(given["accessToken"])
     except ValueError as error:

@@ -1,7 +1,7 @@
 """What a client is shown of a subscription, and whose it is."""
 
 from collections.abc import Callable, Collection, Iterable
-from typing import cast
+from typing import Any, cast
 
 from webrtc_events.contract.conforming_pages import ConformingPages
 from webrtc_events.contract.validators import Validator
@@ -9,6 +9,7 @@ from webrtc_events.contract.webrtc_events_types import Config, HTTPSubscriptionR
 from webrtc_events.core.clock import format_time
 from webrtc_events.core.errors import DamagedRecord
 from webrtc_events.core.model import Caller, Subscription
+from webrtc_events.services.private_key_jwt import shown_sink_credential
 
 __all__ = ["Resource", "Resources", "owns", "resource_of"]
 
@@ -19,9 +20,16 @@ Resource = HTTPSubscriptionResponse
 class Resources:
     """Shows those under `contracts` that conform to the contract, by `validator`; None shows all of them."""
 
-    def __init__(self, validator: Validator | None, contracts: Collection[str]) -> None:
+    def __init__(
+        self, validator: Validator | None, contracts: Collection[str], jwks_uri: str | None = None
+    ) -> None:
         self._validator = validator
         self._contracts = contracts
+        self._jwks_uri = jwks_uri
+
+    def of(self, subscription: Subscription, caller: Caller) -> Resource:
+        """See `resource_of`; nothing is compared with the contract."""
+        return resource_of(subscription, caller, self._jwks_uri)
 
     def has(self, subscription: Subscription, caller: Caller) -> bool:
         """Whether it is one of the caller's, under these contracts."""
@@ -32,7 +40,7 @@ class Resources:
         Raises:
             DamagedRecord: what would be shown breaks the contract.
         """
-        resource = resource_of(subscription, caller)
+        resource = self.of(subscription, caller)
         fault = None if self._validator is None else self._validator.first_fault(resource)
         if fault is not None:
             raise DamagedRecord(subscription.id, f"what is shown of it breaks the contract at {fault.path}")
@@ -64,9 +72,10 @@ def owns(caller: Caller, subscription: Subscription) -> bool:
     return caller.client == subscription.client and caller.subject in (None, subscription.subject)
 
 
-def resource_of(subscription: Subscription, caller: Caller) -> Resource:
+def resource_of(subscription: Subscription, caller: Caller, jwks_uri: str | None = None) -> Resource:
     """What a client is shown. Under a three-legged token no device identifier (event guide 2.2.2).
 
+    `jwks_uri`: where the operator's keys are, which one with a credential of that kind is to know.
     That holds for a subscription to a device too. CAMARA's contract requires `deviceId` there; ours departs
     from it (webrtc-events-subscriptions.yaml, ShownSubscriptionDetail).
     """
@@ -76,6 +85,8 @@ def resource_of(subscription: Subscription, caller: Caller) -> Resource:
         detail = config["subscriptionDetail"]
         config["subscriptionDetail"] = {name: detail[name] for name in detail if name != "deviceId"}
         resource["config"] = cast("Config", config)
+    if (credential := shown_sink_credential(subscription, jwks_uri)) is not None:
+        cast("dict[str, Any]", resource)["sinkCredential"] = credential
     resource["id"] = subscription.id
     resource["startsAt"] = format_time(subscription.starts_at_ms)
     if subscription.expires_at_ms is not None:

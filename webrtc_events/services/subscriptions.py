@@ -28,6 +28,7 @@ from webrtc_events.core.log_masking import PersonalData
 from webrtc_events.core.model import (
     Caller,
     ContractVersion,
+    PrivateKeyJwt,
     Status,
     Subscription,
     TerminationReason,
@@ -41,7 +42,7 @@ from webrtc_events.services.subscription_requests import (
     SubscriptionUpdate,
     no_such_channel,
 )
-from webrtc_events.services.subscription_resources import Resource, Resources, owns, resource_of
+from webrtc_events.services.subscription_resources import Resource, Resources, owns
 from webrtc_events.services.subscription_versions import SERVED_VERSIONS
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.store.keys import new_subscription_id, partition_of
@@ -62,6 +63,7 @@ class SubscriptionOptions:
 
     `policy` decides which sinks are allowed, and `channels` which are no web servers. `box` seals sink
     credentials. `origin` is the name under which sinks are asked whether they agree; None: they are not.
+    `jwks_uri`: where token servers find this operator's keys; None: it has none.
     """
 
     policy: AddressPolicy
@@ -69,6 +71,7 @@ class SubscriptionOptions:
     origin: str | None
     requests_at_once: int
     channels: ChannelUrls = NO_CHANNELS
+    jwks_uri: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -78,6 +81,7 @@ class SubscriptionOptions:
             origin=settings.origin if settings.sink_validation else None,
             requests_at_once=settings.requests_at_once,
             channels=ChannelUrls(settings.channels_url),
+            jwks_uri=settings.token_jwks_uri if settings.token_keys else None,
         )
 
 
@@ -97,10 +101,10 @@ class Subscriptions:
         resources: Validator | None = None,
     ) -> None:
         self._version = SERVED_VERSIONS[contract]
-        self._resources = Resources(resources, self._version.contracts)
+        self._resources = Resources(resources, self._version.contracts, options.jwks_uri)
         self._store = store
         self._origin = options.origin
-        self._rules = SinkRules(options.policy, options.channels)
+        self._rules = SinkRules(options.policy, options.channels, options.jwks_uri)
         self._box = options.box
         self._requests_at_once = options.requests_at_once
 
@@ -147,7 +151,7 @@ class Subscriptions:
             urlsplit(terms.sink).netloc,
         )
         started = replace(subscription, starts_at_ms=result.now_ms, expires_at_ms=result.expires_at_ms)
-        return resource_of(started, caller)
+        return self._resources.of(started, caller)
 
     def _join_channel(self, caller: Caller, channel_id: str, subscription: Subscription) -> None:
         """The channel has a log where the subscription is about to be: first the log, then the record.
@@ -183,6 +187,7 @@ class Subscriptions:
             expires_at_ms=terms.expires_at_ms,
             max_events=terms.max_events,
             credential=terms.credential,
+            fetches_token=isinstance(terms.credential, PrivateKeyJwt),
             initial_event=request.initial_event,
             contract=self._version.contract,
             status=Status.ACTIVE if origin is None else Status.ACTIVATION_REQUESTED,
@@ -228,8 +233,10 @@ class Subscriptions:
             InvalidArgument: a time that is not in the future, or a token that no header can hold.
         """
         found = self._own(caller, subscription_id)
-        renewal = Renewal.parse(update)
+        renewal = Renewal.parse(update, self._rules)
         changed = replace(found, credential=renewal.credential)
+        if renewal.credential is not None:
+            changed = replace(changed, fetches_token=isinstance(renewal.credential, PrivateKeyJwt))
         if renewal.expire_time is not None:
             config = {**found.request["config"], "subscriptionExpireTime": renewal.expire_time}
             changed = replace(changed, request={**found.request, "config": config})
@@ -238,7 +245,8 @@ class Subscriptions:
         if result.outcome is not UpdateOutcome.UPDATED:
             raise _refusal(result.outcome, found)
         log.info("updated subscription=%s", subscription_id)
-        return resource_of(replace(found, request=result.request, expires_at_ms=result.expires_at_ms), caller)
+        updated = replace(changed, request=result.request, expires_at_ms=result.expires_at_ms)
+        return self._resources.of(updated, caller)
 
     def delete(self, caller: Caller, subscription_id: str) -> None:
         """Ends the subscription; what is not delivered yet is dropped, then the sink gets the end.

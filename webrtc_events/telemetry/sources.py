@@ -63,6 +63,7 @@ def of_delivery(activity: Activity) -> Source:
             "retries_total": _counted("retries_total", activity.retries),
             "given_up_total": _counted("given_up_total", activity.drops),
             "sink_validations_total": _counted("sink_validations_total", activity.validations),
+            "token_requests_total": _counted("token_requests_total", activity.token_requests),
             "operator_events_total": _labelled(
                 dict.fromkeys(FAMILIES["operator_events_total"].values, 0) | activity.operator_events.copy()
             ),
