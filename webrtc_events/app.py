@@ -43,7 +43,7 @@ from webrtc_events.core.start_faults import exit_one_of_many
 from webrtc_events.handlers import channels as channel_handlers
 from webrtc_events.handlers import network_events as network_handlers
 from webrtc_events.handlers import webrtc_events as subscription_handlers
-from webrtc_events.handlers import webrtc_events_subscriptions as next_handlers
+from webrtc_events.handlers import webrtc_events_subscriptions as device_handlers
 from webrtc_events.services.event_notes import EventNotes
 from webrtc_events.services.network_side import NetworkSide
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
@@ -269,7 +269,9 @@ def _served(
         following = load_subscriptions()
         resources = following.validator("Subscription")
         latest = Subscriptions(store, options, ContractVersion.V0_3, resources)
-        apis["public"].append(Api(following, next_handlers, latest, latest.count_request if counts else None))
+        apis["public"].append(
+            Api(following, device_handlers, latest, latest.count_request if counts else None)
+        )
     if readers is not None:
         count = subscriptions.count_request if counts else None
         side = ChannelSide.of(store, ChannelUrls(settings.channels_url), readers, count)

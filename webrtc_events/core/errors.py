@@ -11,7 +11,7 @@
     ├── MethodNotAllowed    405 METHOD_NOT_ALLOWED
     ├── NotAcceptable       406 NOT_ACCEPTABLE
     ├── RequestTimeout      408 REQUEST_TIMEOUT
-    ├── SubscriptionEnded   409 WEBRTC_EVENTS.SUBSCRIPTION_ENDED
+    ├── SubscriptionEnded   409 INCOMPATIBLE_STATE
     ├── ContentTooLarge     413 CONTENT_TOO_LARGE
     ├── UnsupportedMediaType 415 UNSUPPORTED_MEDIA_TYPE
     ├── Unprocessable       422, the code says which rule
