@@ -11,6 +11,7 @@ from tests.console.ladder.traces import failing, healthy, played
 from tests.console.traced import keep
 from tests.harness.builders import append, created, session_status
 from tests.harness.commands import clean_environ, run
+from tests.store.devices import OTHER_DEVICE, created_for, registered
 from webrtc_events.cli.ladder_text import ladder_lines
 from webrtc_events.console.ladder.building import ladder_of
 from webrtc_events.core.model import EventType
@@ -51,6 +52,16 @@ def test_show_has_state_subscriptions_and_the_ladder(
     revealed = sessions("show", session, "--reveal")
     assert b"+12025550143" in revealed.stdout
     assert b'action="reveal personal data"' in revealed.stderr
+
+
+def test_subscriptions_to_a_device_that_it_involves_are_found(store: Store, sessions: Any) -> None:
+    made, _others = created_for(store), created_for(store, OTHER_DEVICE)
+    registered(store)
+    store.session_states.record([session_status(1, session="s1", registration="r1")])
+    (found,) = json.loads(sessions("show", "s1", "--json").stdout)["subscriptions"]
+    assert (found["subscription"], found["version"]) == (made.id, "0.3")
+    assert found["types"] == [event_type.value for event_type in made.types]
+    assert made.id in sessions("show", "s1").stdout.decode()
 
 
 def test_one_without_a_trace_says_so(store: Store, sessions: Any) -> None:

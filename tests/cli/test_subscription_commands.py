@@ -14,6 +14,7 @@ from tests.cli.operators import HOSTILE, in_terminal, lines_of
 from tests.harness.builders import append, created, invitation
 from tests.harness.commands import COMMAND, clean_environ, run
 from tests.harness.many_subscriptions import fill
+from tests.store.devices import DEVICE, OTHER_DEVICE, create, to_device
 from webrtc_events.cli.subscription_listing import Listing
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Status
@@ -48,7 +49,7 @@ def test_list_is_a_table_for_people_and_json_for_programs(store: Store, subscrip
     assert row.split()[:5] == [made.id, "ACTIVE", "session-invitation", "app", "localhost:9443"]
     (found,) = lines_of(subscriptions("list", "--json").stdout)
     assert found.keys() == {
-        *("subscription", "status", "type", "client", "registration"),
+        *("subscription", "status", "type", "types", "version", "client", "registration", "device"),
         *("host", "startsAt", "expiresAt", "fault"),
     }
     assert (found["subscription"], found["fault"]) == (made.id, None)
@@ -75,6 +76,48 @@ def test_filters_are_those_of_the_console(store: Store, subscriptions: Any) -> N
     assert found("--type", "session-status") == []
     assert found("--status", "live") == sorted([first.id, other.id])
     assert found("--client", "nobody") == []
+
+
+def test_one_to_a_device_is_listed_and_shown_with_all_its_types(store: Store, subscriptions: Any) -> None:
+    old, new = created(store), to_device()
+    assert create(store, new).outcome == "created"
+    rows = subscriptions("list").stdout.decode().splitlines()
+    (row,) = [row for row in rows if row.startswith(new.id)]
+    assert row.split()[2] == "session-invitation,session-status,registration-ends"
+    assert row.endswith("0.3")
+    (listed,) = lines_of(subscriptions("list", "--json", "--version", "0.3").stdout)
+    assert (listed["subscription"], listed["version"], listed["registration"]) == (new.id, "0.3", None)
+    assert listed["types"] == [event_type.value for event_type in new.types]
+    pseudonym = listed["device"]
+    assert pseudonym.startswith("~")
+    for filters in (
+        ("--device", pseudonym),
+        ("--device", DEVICE.upper()),
+        ("--type", "registration-ends"),
+        ("--client", "app", "--version", "0.3"),
+    ):
+        found = lines_of(subscriptions("list", "--json", *filters).stdout)
+        assert [line["subscription"] for line in found] == [new.id], filters
+    assert subscriptions("list", "--json", "--device", OTHER_DEVICE).stdout == b""
+    (former,) = lines_of(subscriptions("list", "--json", "--version", "0.2").stdout)
+    assert (former["subscription"], former["version"], former["device"]) == (old.id, "0.2", None)
+    shown = subscriptions("show", new.id)
+    text = shown.stdout.decode()
+    assert "session-invitation, session-status, registration-ends" in text
+    assert DEVICE not in text
+    assert json.loads(subscriptions("show", new.id, "--json", "--reveal").stdout)["device"] == DEVICE
+    assert b"result=ended" in subscriptions("end", new.id, "--yes").stderr
+
+
+def test_types_of_a_device_that_cannot_be_read_are_named(
+    store: Store, raw_store: "redis.Redis", subscriptions: Any
+) -> None:
+    bad = to_device()
+    assert create(store, bad).outcome == "created"
+    raw_store.hset(key_of(bad.id), "types", "session-status nonsense")
+    (found,) = lines_of(subscriptions("list", "--json").stdout)
+    assert found["fault"] == "its field types cannot be read"
+    assert b"cannot be read:" in subscriptions("show", bad.id).stdout
 
 
 def test_that_there_is_none_is_said_to_people_alone(subscriptions: Any) -> None:

@@ -8,6 +8,7 @@ import redis
 from flask.testing import FlaskClient
 
 from tests.harness.builders import created
+from tests.store.devices import DEVICE, OTHER_DEVICE, created_for
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.core.model import EventType, Status, Subscription, TerminationReason
 from webrtc_events.store.keys import partition_of
@@ -165,3 +166,26 @@ def test_a_record_of_a_newer_release_is_named(
 def test_without_any_the_page_says_so(console: FlaskClient, store: Store) -> None:
     assert "There is no subscription yet." in console.get("/subscriptions/").text
     assert "No subscription matches." in console.get("/subscriptions/?client=x").text
+
+
+def test_one_to_a_device_is_listed_with_its_types_its_version_and_a_pseudonym(
+    console: FlaskClient, store: Store, parts: ConsoleParts
+) -> None:
+    old, new = created(store), created_for(store)
+    text = " ".join(console.get("/subscriptions/").text.split())
+    assert "session-invitation<br>session-status<br>registration-ends" in text
+    assert '<td data-label="Version">0.3</td>' in text
+    pseudonym = parts.masking.pseudonym(DEVICE)
+    assert f'<span class="quiet">device</span> <span class="mono">{pseudonym}</span>' in text
+    assert DEVICE not in text
+    for query in (
+        f"?device={pseudonym}",
+        f"?device={DEVICE.upper()}",
+        "?version=0.3",
+        "?type=registration-ends",
+    ):
+        assert ids(console, query) == [new.id], query
+    assert ids(console, "?version=0.2") == [old.id]
+    assert set(ids(console, "?client=app&type=session-invitation")) == {old.id, new.id}
+    assert ids(console, f"?device={OTHER_DEVICE}") == []
+    assert console.get("/subscriptions/?version=9").status_code == 400

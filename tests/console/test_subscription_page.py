@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.console.conftest import P
 from tests.harness.builders import append, created, created_with_token, invitation
+from tests.store.devices import DEVICE, created_for
 from webrtc_events.console.console_parts import ConsoleParts
 from webrtc_events.core.model import Status, Subscription, TerminationReason
 from webrtc_events.core.outcomes import End, SinkResult
@@ -151,3 +152,18 @@ def test_dead_letters_outlive_their_subscription_on_its_page(
 @pytest.mark.parametrize("subscription_id", ["nothing", "0" * 32 + f"-{P.number:02x}", "%ff"])
 def test_one_that_is_not_there_is_not_found(console: FlaskClient, store: Store, subscription_id: str) -> None:
     assert console.get(f"/subscriptions/{subscription_id}").status_code == 404
+
+
+def test_one_to_a_device_shows_it_as_a_pseudonym_until_it_is_revealed(
+    console: FlaskClient, store: Store, parts: ConsoleParts, token: Callable[[], str]
+) -> None:
+    made = created_for(store)
+    text = page(console, made.id)
+    assert "<dt>types</dt><dd>session-invitation, session-status, registration-ends</dd>" in text
+    assert "<dt>version</dt><dd>0.3</dd>" in text
+    assert "<dt>registration</dt>" not in text
+    pseudonym = parts.masking.pseudonym(DEVICE)
+    assert f"?device={pseudonym}" in text
+    assert DEVICE not in text
+    shown = console.post(f"/subscriptions/{made.id}", data={"csrf_token": token()}).text
+    assert shown.count(DEVICE) >= 2

@@ -5,6 +5,7 @@ __all__ = ["PAGES"]
 PAGES = (
     "quick-start.md",
     "channels.md",
+    "moving-to-0.3.md",
     "tutorials/call-audit.md",
     "tutorials/push-service.md",
     "tutorials/registrations.md",

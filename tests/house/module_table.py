@@ -29,6 +29,7 @@ _ORDER = (
     "cli",
     "cli/doctor",
     "cli/bench",
+    "cli/migration",
     "local",
     "local/stack",
     "local/sink",

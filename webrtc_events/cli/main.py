@@ -13,6 +13,7 @@ from webrtc_events.cli.gateways import gateway
 from webrtc_events.cli.listening import forward, listen
 from webrtc_events.cli.local import demo, publish, serve, sink, token
 from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
+from webrtc_events.cli.migration.command import migrate
 from webrtc_events.cli.operator_events import operator_events
 from webrtc_events.cli.sessions import sessions
 from webrtc_events.cli.settings import settings
@@ -55,6 +56,7 @@ def main() -> None:
       webrtc-events rotate-key        seals stored credentials with a new key
       webrtc-events pseudonym VALUE   prints what the logs show for an address or a registration
       webrtc-events erase             removes the data of a registration
+      webrtc-events migrate           shows what subscriptions of 0.2 would be under version 0.3
       webrtc-events doctor            looks for what is wrong with this installation
       webrtc-events bench             measures this installation for a minute
     Beside a WebRTC gateway:
@@ -89,6 +91,7 @@ for command in (
     damaged,
     operator_events,
     settings,
+    migrate,
     doctor,
     bench,
     new_key,

@@ -69,6 +69,7 @@ def show(session: str, reveal: bool, as_json: bool) -> None:
 
 def _document(view: "SessionView", masking: "Masking", *, reveal: bool) -> dict[str, Any]:
     from webrtc_events.core.clock import format_time
+    from webrtc_events.core.event_names import version_name
 
     latest = view.state.latest
     call = view.call
@@ -83,6 +84,7 @@ def _document(view: "SessionView", masking: "Masking", *, reveal: bool) -> dict[
         ),
         "subscriptions": [
             {"subscription": row.id, "status": row.status, "client": row.client or None}
+            | {"types": list(row.types), "version": version_name(row.contract)}
             | {"host": row.host or None, "fault": row.fault or None}
             for row in view.subscriptions
         ],
@@ -113,19 +115,20 @@ def _lines(view: "SessionView", masking: "Masking", *, reveal: bool) -> Iterator
             ("registrations", ", ".join(document["registrations"]) or "not known"),
         ]
     )
-    yield from ("", "Subscriptions to its status:")
+    yield from ("", "Subscriptions to its status, or to a device that it involves:")
     rows = [
         (
             row["subscription"],
             "damaged" if row["fault"] else row["status"],
             row["client"],
             row["fault"] or row["host"],
+            row["version"],
         )
         for row in document["subscriptions"]
     ]
-    yield from table(("SUBSCRIPTION", "STATUS", "CLIENT", "SINK HOST"), rows)
+    yield from table(("SUBSCRIPTION", "STATUS", "CLIENT", "SINK HOST", "VERSION"), rows)
     if not rows:
-        yield "none; subscriptions to session-invitation are by registration"
+        yield "none; subscriptions of 0.2 to session-invitation are by registration"
     if document["moreSubscriptions"]:
         yield "and more"
     yield ""

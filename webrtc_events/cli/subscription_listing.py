@@ -12,6 +12,7 @@ from webrtc_events.cli.status_line import StatusLine
 from webrtc_events.cli.tables import table
 from webrtc_events.core.clock import SystemClock, format_time
 from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.event_names import version_name
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.personal_view import PersonalView
 from webrtc_events.core.settings import Settings
@@ -22,7 +23,7 @@ from webrtc_events.store.subscription_search import Cursor, SubscriptionPage, Su
 
 __all__ = ["Listing"]
 
-_HEADS: Final = ("SUBSCRIPTION", "STATUS", "TYPE", "CLIENT", "SINK HOST", "SINCE")
+_HEADS: Final = ("SUBSCRIPTION", "STATUS", "TYPE", "CLIENT", "SINK HOST", "SINCE", "VERSION")
 # A page of a console is smaller; a step of the store is the same.
 _AT_ONCE: Final = 500
 _FAILED: Final = 1
@@ -121,8 +122,11 @@ class Listing:
             "subscription": row.id,
             "status": row.status,
             "type": row.type,
+            "types": list(row.types),
+            "version": version_name(row.contract),
             "client": row.client or None,
             "registration": self.personal.person(row.registration) or None,
+            "device": self.personal.person(row.device) or None,
             "host": row.host or None,
             "startsAt": _time(row.starts_at_ms),
             "expiresAt": _time(row.expires_at_ms),
@@ -134,8 +138,9 @@ def _cells(row: SubscriptionRow) -> tuple[object, ...]:
     since = (
         None if row.starts_at_ms is None else format_time(row.starts_at_ms)[:_SHORT_MINUTES].replace("T", " ")
     )
-    cells = (row.id, row.status, row.type and row.type.rpartition(".")[2], row.client, row.host, since)
-    return (row.id, "damaged", *cells[2:5], row.fault) if row.fault else cells
+    types = ",".join(event_type.rpartition(".")[2] for event_type in row.types)
+    cells = (row.id, row.status, types, row.client, row.host, since, version_name(row.contract))
+    return (row.id, "damaged", *cells[2:5], row.fault, cells[6]) if row.fault else cells
 
 
 def _time(ms: int | None) -> str | None:

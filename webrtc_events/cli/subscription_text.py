@@ -8,6 +8,7 @@ from typing import Any
 from webrtc_events.cli.tables import labelled, table
 from webrtc_events.console.overview.wording import plural
 from webrtc_events.core.clock import format_time
+from webrtc_events.core.event_names import version_name
 from webrtc_events.core.personal_view import PersonalView
 from webrtc_events.core.plain_text import escaped
 from webrtc_events.services.subscription_view import (
@@ -46,6 +47,9 @@ def as_document(view: SubscriptionView, personal: PersonalView) -> dict[str, Any
         "status": "not kept any more" if details is None else record.status if record else None,
         "fault": (details and details.fault) or None,
         "client": record.client if record else None,
+        "version": version_name(record.contract) if record else None,
+        "types": [event_type.value for event_type in record.types] if record else [],
+        "device": (personal.person(record.device) or None) if record else None,
         "resource": subscription_resource(record, personal) if record else None,
         **_state(details, personal),
         "attempts": [_attempt(attempt, personal) for attempt in view.attempts],
@@ -127,6 +131,9 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     yield "status", document["status"]
     yield "cannot be read", document["fault"]
     yield "client", document["client"]
+    yield "version", document["version"]
+    yield "types", ", ".join(event_type.rpartition(".")[2] for event_type in document["types"]) or None
+    yield "device", document["device"]
     yield "sink", document["sink"]
     outbox = document["outbox"]
     if outbox is not None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["subscriptions"]
 
 _TYPES: Final = ("session-invitation", "session-status", "registration-ends")
+_VERSIONS: Final = ("0.2", "0.3")
 _STATUSES: Final = ("live", "over", "activation_requested", "active", "expired", "inactive", "deleted")
 
 
@@ -24,7 +25,7 @@ _STATUSES: Final = ("live", "over", "activation_requested", "active", "expired",
 def subscriptions() -> None:
     """List, show and end subscriptions, of whichever client.
 
-    Registrations and users are shown as pseudonyms, as in the logs; --reveal shows them in clear,
+    Registrations, devices and users are shown as pseudonyms, as in the logs; --reveal shows them in clear,
     and the log says who did that.
 
     Needs the worker's settings, in the environment or by --config.
@@ -44,10 +45,12 @@ def subscriptions() -> None:
     "--status", type=click.Choice(_STATUSES), help="In this status; live: not over yet; over: all the others."
 )
 @click.option("--registration", default="", help="To this registration: its id, or its pseudonym ~0f3a….")
+@click.option("--device", default="", help="To this device: its UUID, or its pseudonym ~0f3a….")
+@click.option("--version", type=click.Choice(_VERSIONS), help="Of this version of the contract.")
 @click.option("--host", default="", help="With a sink at this host or below it: HOST or HOST:PORT.")
 @click.option("--limit", type=click.IntRange(min=1), help="The maximum number.  [default: all]")
 @click.option("--after", default="", metavar="PLACE", help="Go on where a list ended that was cut off.")
-@click.option("--reveal", is_flag=True, help="Show registrations in clear; the log says who did.")
+@click.option("--reveal", is_flag=True, help="Show registrations and devices in clear; the log says who did.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for programs.")
 @config_option
 @handle_cli_errors
@@ -57,6 +60,8 @@ def list_(
     type_: str | None,
     status: str | None,
     registration: str,
+    device: str,
+    version: str | None,
     host: str,
     limit: int | None,
     after: str,
@@ -82,7 +87,7 @@ def list_(
     from webrtc_events.cli.subscription_listing import Listing
     from webrtc_events.services.subscription_filters import ListFilters
 
-    filters = ListFilters(client, type_ or "", status or "", registration, host)
+    filters = ListFilters(client, type_ or "", status or "", registration, host, device, version or "")
     with opened_store() as (settings, store):
         listing = Listing.begin(store, settings, filters, after, reveal=reveal)
         if reveal:

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Flask
 
 from webrtc_events.core.clock import format_time
+from webrtc_events.core.event_names import version_name
 
 __all__ = ["count", "moment", "register_display", "size", "span"]
 
@@ -40,11 +41,14 @@ def count(value: int | None) -> str:
 
 
 def register_display(app: Flask) -> None:
-    """`{{ ms|moment }}`, `{{ ms|span }}`, `{{ bytes|size }}`, `{{ number|count }}`."""
+    """`{{ ms|moment }}`, `{{ ms|span }}`, `{{ bytes|size }}`, `{{ number|grouped }}`,
+    `{{ contract|version }}`.
+    """
     for show in (moment, span, size):
         app.add_template_filter(show)
     # Jinja's own `count` is the length of a list.
     app.add_template_filter(count, "grouped")
+    app.add_template_filter(version_name, "version")
     app.jinja_env.finalize = _legible
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from webrtc_events.core.model import ContractVersion, EventType
 
-__all__ = ["SUBSCRIBABLE", "event_type_of", "wire_type"]
+__all__ = ["SUBSCRIBABLE", "event_type_of", "version_name", "wire_type"]
 
 _V0_3_PREFIX: Final = "org.camaraproject.webrtc-events-subscriptions.v0."
 _V0_3: Final = {event_type: _V0_3_PREFIX + event_type.value.rpartition(".")[2] for event_type in EventType}
@@ -38,3 +38,8 @@ def event_type_of(contract: str, wire: str) -> EventType:
     if found is None:
         raise ValueError(wire)
     return found
+
+
+def version_name(contract: str) -> str:
+    """As people write it: `0.2`, `0.3`; a name that is not known stays."""
+    return contract.removeprefix("v")

@@ -1,16 +1,16 @@
 """The filters of a list of subscriptions, as an operator gives them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
 from webrtc_events.core.errors import InvalidArgument
 from webrtc_events.core.log_masking import Masking
-from webrtc_events.core.model import EventType, Status
+from webrtc_events.core.model import ContractVersion, EventType, Status
 from webrtc_events.store.subscription_rows import SubscriptionFilter
 
-__all__ = ["STATUSES", "TYPES", "ListFilters"]
+__all__ = ["STATUSES", "TYPES", "VERSIONS", "ListFilters"]
 
 TYPES: Final = {
     event_type.rpartition(".")[2]: event_type
@@ -22,18 +22,27 @@ STATUSES: Final[Mapping[str, frozenset[Status]]] = {
     "over": frozenset({Status.EXPIRED, Status.INACTIVE, Status.DELETED}),
     **{status.lower(): frozenset({status}) for status in Status},
 }
+VERSIONS: Final[Mapping[str, frozenset[str]]] = {
+    "0.2": frozenset({ContractVersion.V0_2, ContractVersion.NEXT}),
+    "0.3": frozenset({ContractVersion.V0_3}),
+}
 _PSEUDONYM: Final = re.compile(r"~[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
 class ListFilters:
-    """What a person typed or chose; empty filters nothing. `registration` is an id, or its pseudonym."""
+    """What a person typed or chose; empty filters nothing.
+
+    `registration` and `device` are ids, or their pseudonyms.
+    """
 
     client: str = ""
     type: str = ""
     status: str = ""
     registration: str = ""
     host: str = ""
+    device: str = ""
+    version: str = ""
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> Self:
@@ -46,6 +55,8 @@ class ListFilters:
             raise InvalidArgument(f"There is no event type {filters.type!r}.")
         if filters.status and filters.status not in STATUSES:
             raise InvalidArgument(f"There is no status {filters.status!r}.")
+        if filters.version and filters.version not in VERSIONS:
+            raise InvalidArgument(f"There is no version {filters.version!r}.")
         return filters
 
     def given(self) -> dict[str, str]:
@@ -53,14 +64,24 @@ class ListFilters:
         return {name: value for name, value in asdict(self).items() if value}
 
     def wanted(self, masking: Masking) -> SubscriptionFilter:
-        by_pseudonym = _PSEUDONYM.fullmatch(self.registration) is not None
+        registration, is_registration = _person(self.registration, masking)
+        device, is_device = _person(self.device, masking)
         return SubscriptionFilter(
             client=self.client or None,
-            registration=None if by_pseudonym else self.registration or None,
-            is_registration=(lambda found: masking.pseudonym(found) == self.registration)
-            if by_pseudonym
-            else None,
+            registration=registration,
+            is_registration=is_registration,
+            # UUIDs that differ in case alone are the same.
+            device=device and device.lower(),
+            is_device=is_device,
+            contracts=VERSIONS.get(self.version, frozenset()),
             type=TYPES.get(self.type),
             statuses=STATUSES.get(self.status, frozenset()),
             host=self.host or None,
         )
+
+
+def _person(given: str, masking: Masking) -> tuple[str | None, Callable[[str], bool] | None]:
+    """The id, or what knows it by its pseudonym."""
+    if _PSEUDONYM.fullmatch(given) is None:
+        return given or None, None
+    return None, lambda found: masking.pseudonym(found) == given

@@ -5,18 +5,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from webrtc_events.core.model import EventType, Status
+from webrtc_events.core.model import ContractVersion, EventType, Status
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.keys import partition_of_subscription
 from webrtc_events.store.redis.scripts import Client, answers_of, store_errors
 
 __all__ = ["SubscriptionFilter", "SubscriptionRow", "read_rows"]
 
-_FIELDS: Final = ("format", "status", "type", "client", "registration", "sink", "starts_at", "expires_at")
+_FIELDS: Final = (
+    *("format", "status", "type", "client", "registration", "sink", "starts_at", "expires_at"),
+    *("types", "device", "contract"),
+)
 # As they are sent, for they are sent very often.
 _SENT: Final = [name.encode() for name in _FIELDS]
 _STATUSES: Final = {str(status): status for status in Status}
 _TYPES: Final = {str(event_type): event_type for event_type in EventType}
+# As a subscription with several has them, see lua/create.lua.
+_KINDS: Final = {event_type.rpartition(".")[2]: event_type for event_type in EventType}
 _NEWER: Final = "a newer release wrote it"
 _MAX_DIGITS: Final = 15
 
@@ -25,7 +30,8 @@ _MAX_DIGITS: Final = 15
 class SubscriptionRow:
     """What could be read of a subscription; None or empty for what could not, and then `fault` says why.
 
-    `host` is its sink's host name and port. Times in ms since the epoch.
+    `types` has all of them, `type` the first. One to a device has no registration. `contract` names its
+    version. `host` is its sink's host name and port. Times in ms since the epoch.
     """
 
     id: str
@@ -37,6 +43,9 @@ class SubscriptionRow:
     starts_at_ms: int | None
     expires_at_ms: int | None
     fault: str = ""
+    types: tuple[EventType, ...] = ()
+    device: str = ""
+    contract: str = ContractVersion.V0_2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,27 +53,39 @@ class SubscriptionFilter:
     """Which subscriptions; None filters nothing, and no statuses are all.
 
     `host` is a host name, alone or with its port, or a domain of it. `registration` is an id;
-    `is_registration` knows it otherwise, by its pseudonym.
+    `is_registration` knows it otherwise, by its pseudonym; so do `device`, in lower case, and `is_device`.
+    `type` is one of a subscription's.
     """
 
     client: str | None = None
     registration: str | None = None
     is_registration: Callable[[str], bool] | None = None
+    device: str | None = None
+    is_device: Callable[[str], bool] | None = None
+    contracts: frozenset[str] = frozenset()
     type: EventType | None = None
     statuses: frozenset[Status] = frozenset()
     host: str | None = None
 
     def takes(self, values: Sequence[str | None]) -> bool:
         """`values` as they are kept: most subscriptions that are looked at are not shown."""
-        _, status, event_type, client, registration, sink, *_ = values
+        _, status, event_type, client, registration, sink, _, _, types, device, contract = values
         return (
             self.client in (None, client)
-            and self.type in (None, event_type)
+            and (self.type is None or self.type == event_type or _asks_for(types, self.type))
+            and (not self.contracts or (contract or ContractVersion.V0_2) in self.contracts)
             and (not self.statuses or status in self.statuses)
             and self.registration in (None, registration)
             and (self.host is None or _is_of_host(_host(sink or ""), self.host))
             and (self.is_registration is None or self.is_registration(_legible(registration or "")))
+            and self.device in (None, device)
+            and (self.is_device is None or (bool(device) and self.is_device(_legible(device or ""))))
         )
+
+
+def _asks_for(types: str | None, event_type: EventType) -> bool:
+    """Whether it is one of several. A subscription to a registration has no such field."""
+    return types is not None and event_type.rpartition(".")[2] in types.split(" ")
 
 
 def read_rows(
@@ -106,12 +127,16 @@ def _unreadable(subscription_id: str) -> SubscriptionRow:
 def _row(subscription_id: str, values: Sequence[str | None]) -> SubscriptionRow:
     fields = {name: _legible(value or "") for name, value in zip(_FIELDS, values, strict=True)}
     status, event_type = _STATUSES.get(fields["status"]), _TYPES.get(fields["type"])
+    types = (
+        tuple(_KINDS.get(kind) for kind in fields["types"].split(" ")) if fields["types"] else (event_type,)
+    )
     starts_at, expires_at = _moment(fields["starts_at"]), _moment(fields["expires_at"])
     faults = {
         "status": status is None,
         "type": event_type is None,
         "client": not fields["client"],
-        "registration": not fields["registration"],
+        "registration": not fields["registration"] and not fields["device"],
+        "types": None in types,
         "sink": not fields["sink"],
         "starts_at": starts_at is None,
         "expires_at": expires_at is None and fields["expires_at"] != "",
@@ -127,6 +152,9 @@ def _row(subscription_id: str, values: Sequence[str | None]) -> SubscriptionRow:
         starts_at,
         expires_at,
         _NEWER if _is_newer(fields["format"]) else wrong,
+        tuple(kind for kind in types if kind is not None),
+        fields["device"],
+        fields["contract"] or ContractVersion.V0_2,
     )
 
 

@@ -1,7 +1,7 @@
-"""Subscriptions as the contract has them: what a client asks for, and what the service keeps.
+"""Subscriptions of the contract 0.2, each to a registration: what a client asks for, and what is kept.
 
-Source: webrtc-events.yaml and webrtc-events-next.yaml, components.schemas. Times are aware `datetime`
-values. None stands for a member that is absent. No `repr` shows a secret.
+Source: webrtc-events.yaml, components.schemas. Times are aware `datetime` values. None stands for a member
+that is absent. No `repr` shows a secret.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ __all__ = [
     "SubscriptionRequest",
     "SubscriptionStatus",
     "SubscriptionType",
-    "SubscriptionUpdate",
+    "Value",
 ]
 
 
@@ -43,14 +43,14 @@ class SubscriptionStatus(StrEnum):
     DELETED = "DELETED"
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Members are in camel case on the wire. Those that the contract does not know are passed over.
 
     A default is left out of the JSON; what must be there has a `default_factory` instead, which is not.
     """
 
 
-class SinkCredential(_Value, frozen=True):
+class SinkCredential(Value, frozen=True):
     """A bearer token for the sink. The service never returns it.
 
     `access_token_expires_utc`: the subscription ends shortly before.
@@ -67,7 +67,7 @@ class SinkCredential(_Value, frozen=True):
         )
 
 
-class HttpSettings(_Value, frozen=True):
+class HttpSettings(Value, frozen=True):
     """How notifications are posted. `headers` come with each of them; their values may be secret, and have
     no repr.
     """
@@ -79,7 +79,7 @@ class HttpSettings(_Value, frozen=True):
         return f"HttpSettings(headers={dict.fromkeys(self.headers, '***')!r}, method={self.method!r})"
 
 
-class SubscriptionDetail(_Value, frozen=True):
+class SubscriptionDetail(Value, frozen=True):
     """The registration, and for session-status the media session, whose events are wanted.
 
     `session_id` is what an invitation calls `mediaSessionId`.
@@ -90,7 +90,7 @@ class SubscriptionDetail(_Value, frozen=True):
     device_id: str | None = None
 
 
-class Config(_Value, frozen=True):
+class Config(Value, frozen=True):
     """What the subscription is about, and when it ends: never by itself, if nothing is given."""
 
     subscription_detail: SubscriptionDetail
@@ -99,7 +99,7 @@ class Config(_Value, frozen=True):
     initial_event: bool | None = None
 
 
-class SubscriptionRequest(_Value, frozen=True):
+class SubscriptionRequest(Value, frozen=True):
     """What a client asks for. `sink` is an HTTPS URL."""
 
     sink: str
@@ -141,7 +141,7 @@ class SubscriptionRequest(_Value, frozen=True):
         )
 
 
-class Subscription(_Value, frozen=True):
+class Subscription(Value, frozen=True):
     """A subscription as the service keeps it.
 
     `types` and `status` are plain texts, equal to members of their enumerations: a later contract may have
@@ -164,18 +164,7 @@ class Subscription(_Value, frozen=True):
         return self.status in (SubscriptionStatus.EXPIRED, SubscriptionStatus.DELETED)
 
 
-class ConfigUpdate(_Value, frozen=True):
-    """Source: webrtc-events-next.yaml, SubscriptionUpdateConfig."""
+class ConfigUpdate(Value, frozen=True):
+    """The part of `config` that can change, under 0.3. Source: SubscriptionUpdateConfig."""
 
     subscription_expire_time: datetime
-
-
-class SubscriptionUpdate(_Value, frozen=True):
-    """What to renew: one of the two at least. Source: webrtc-events-next.yaml, SubscriptionUpdateRequest."""
-
-    sink_credential: SinkCredential | None = None
-    config: ConfigUpdate | None = None
-
-    def __post_init__(self) -> None:
-        if self.sink_credential is None and self.config is None:
-            raise ValueError("renew the sink's credential, the expiry, or both")

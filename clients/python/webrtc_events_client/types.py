@@ -1,7 +1,8 @@
-"""Values of the contract: what notifications say, as frozen dataclasses.
+"""Values of the contract: what notifications say, as frozen dataclasses, the same for each version.
 
-Source: spec/webrtc-events.yaml, CloudEvent and its children. A status or a reason is a member of its
-enumeration if it is known, and plain text if not: later versions of the contract may have more.
+Source: spec/webrtc-events.yaml and spec/webrtc-events-subscriptions.yaml, CloudEvent and its children. A
+status or a reason is a member of its enumeration if it is known, and plain text if not: later versions of
+the contract may have more.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,15 @@ from enum import StrEnum
 from typing import Any
 
 __all__ = [
+    "CircleCoordinates",
+    "ContractVersion",
+    "EllipsoidCoordinates",
+    "EventKind",
     "EventType",
+    "LocationConfidence",
+    "LocationDetails",
+    "LocationMethod",
+    "LocationShape",
     "MediaSession",
     "Notification",
     "RegistrationEnds",
@@ -25,8 +34,35 @@ __all__ = [
 ]
 
 
+class ContractVersion(StrEnum):
+    """The versions of the contract. Each has names of its own for the types of events."""
+
+    V0_2 = "v0.2"
+    V0_3 = "v0.3"
+
+
+class EventKind(StrEnum):
+    """What a notification tells of, whatever the version of the contract: the end of its `type`."""
+
+    SESSION_INVITATION = "session-invitation"
+    SESSION_STATUS = "session-status"
+    REGISTRATION_ENDS = "registration-ends"
+    SUBSCRIPTION_ENDED = "subscription-ended"
+
+    def wire_type(self, version: ContractVersion) -> str:
+        """The `type` that the version has for it."""
+        return _PREFIXES[version] + self.value
+
+
+_PREFIXES = {
+    ContractVersion.V0_2: "org.camaraproject.webrtc-events.v0.",
+    ContractVersion.V0_3: "org.camaraproject.webrtc-events-subscriptions.v0.",
+}
+_BY_TYPE = {kind.wire_type(version): (kind, version) for version in ContractVersion for kind in EventKind}
+
+
 class EventType(StrEnum):
-    """The `type` of the notifications that are known here."""
+    """The `type` of the notifications of 0.2. `EventKind` names them for every version."""
 
     SESSION_INVITATION = "org.camaraproject.webrtc-events.v0.session-invitation"
     SESSION_STATUS = "org.camaraproject.webrtc-events.v0.session-status"
@@ -71,9 +107,71 @@ class RegistrationTerminationReason(StrEnum):
     REGISTRATION_EXPIRED = "REGISTRATION_EXPIRED"
 
 
+class LocationShape(StrEnum):
+    CIRCLE = "Circle"
+    ELLIPSOID = "Ellipsoid"
+
+
+class LocationMethod(StrEnum):
+    """How a location was found."""
+
+    GPS = "GPS"
+    DBH = "DBH"
+    DBH_HELO = "DBH_HELO"
+    OTHER = "Other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircleCoordinates:
+    """A centre in degrees (WGS 84), and a radius in meters."""
+
+    latitude: float
+    longitude: float
+    radius: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EllipsoidCoordinates:
+    """A centre in degrees (WGS 84) with its altitude; the axes in meters; the orientation in degrees."""
+
+    latitude: float
+    longitude: float
+    z_axis: float
+    semi_major_axis: float
+    semi_minor_axis: float
+    vertical_axis: float
+    orientation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocationConfidence:
+    """`value` is in percent; `pdf` names the probability density function, `normal` or `uniform`."""
+
+    pdf: str | None = None
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LocationDetails:
+    """Where the party is whose action the event tells of. It is personal data, and has no repr.
+
+    `coordinates` is None where there are none, or of a shape that is not known here. Source:
+    webrtc-events-subscriptions.yaml, LocationDetails.
+    """
+
+    shape: LocationShape | str | None = None
+    coordinates: CircleCoordinates | EllipsoidCoordinates | None = None
+    method: LocationMethod | str | None = None
+    confidence: LocationConfidence | None = None
+    timestamp: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaSession:
-    """A call, as far as a notification tells of it. `offer` and `answer` are SDP (RFC 8866)."""
+    """A call, as far as a notification tells of it. `offer` and `answer` are SDP (RFC 8866).
+
+    Only 0.3 has `location_details`.
+    """
 
     media_session_id: str
     status: SessionState | str | None = None
@@ -90,6 +188,7 @@ class MediaSession:
     client_correlator: str | None = None
     server_correlator: str | None = None
     call_object_ref: str | None = None
+    location_details: LocationDetails | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +204,22 @@ class Notification:
     time: datetime
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
+    @property
+    def kind(self) -> EventKind | None:
+        """What it tells of, the same for each version; None if `type` is not known."""
+        kind, _ = _BY_TYPE.get(self.type, (None, None))
+        return kind
+
+    @property
+    def version(self) -> ContractVersion | None:
+        """Under which version its subscription was made; None if `type` is not known."""
+        _, version = _BY_TYPE.get(self.type, (None, None))
+        return version
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInvitation(Notification):
-    """A call comes in for the registration; both addresses and the status are there."""
+    """A call comes in; both addresses and the status are there."""
 
     session: MediaSession
 

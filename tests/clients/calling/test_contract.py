@@ -8,13 +8,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.contract.specs import NETWORK, NEXT, PUBLIC, load, nodes
+from tests.contract.specs import NETWORK, PUBLIC, load, nodes
 from tests.harness.documents import ROOT
-from webrtc_events.contract.documents import load_network, load_public
+from webrtc_events.contract.documents import load_network, load_public, load_subscriptions
 from webrtc_events.core import errors as service_errors
 from webrtc_events_client.client import errors
 from webrtc_events_client.client.network_calls import MAX_BATCH_EVENTS
-from webrtc_events_client.client.subscription_calls import ApiVersion
+from webrtc_events_client.client.subscription_calls import MAX_PER_PAGE, DeviceCalls, SubscriptionCalls
+from webrtc_events_client.device_subscriptions import (
+    DeviceEventType,
+    DeviceSubscription,
+    DeviceSubscriptionRequest,
+    DeviceSubscriptionUpdate,
+    PrivateKeyJwt,
+)
 from webrtc_events_client.network_events import EventResultStatus, NetworkEvent, Registration
 from webrtc_events_client.subscriptions import (
     SinkCredential,
@@ -24,6 +31,7 @@ from webrtc_events_client.subscriptions import (
     SubscriptionType,
 )
 
+DEVICES = "webrtc-events-subscriptions.yaml"
 AT = datetime(2030, 1, 17, 13, 18, 23, 682000, tzinfo=UTC)
 # Only sinks answer so.
 SINKS_ALONE = {(410, "GONE")}
@@ -43,7 +51,7 @@ def codes_of(name: str) -> set[tuple[int, str]]:
     return found
 
 
-CODES = sorted((codes_of(PUBLIC) | codes_of(NEXT) | codes_of(NETWORK)) - SINKS_ALONE)
+CODES = sorted((codes_of(PUBLIC) | codes_of(DEVICES) | codes_of(NETWORK)) - SINKS_ALONE)
 
 
 def classes(parent: type[errors.ApiError] = errors.ApiError) -> list[type[errors.ApiError]]:
@@ -118,6 +126,41 @@ def test_a_request_is_valid_by_the_contract(event_type: SubscriptionType, everyt
     assert msgspec.json.decode(msgspec.json.encode(request), type=SubscriptionRequest) == request
 
 
+TOKEN = SinkCredential(access_token="t", access_token_expires_utc=AT)
+JWT = PrivateKeyJwt(client_id="c", token_uri="https://a.example/token")
+
+
+@pytest.mark.parametrize("credential", [None, TOKEN, JWT], ids=["none", "token", "jwt"])
+def test_a_request_for_a_device_is_valid_by_its_contract(credential: SinkCredential | PrivateKeyJwt) -> None:
+    request = DeviceSubscriptionRequest.to(
+        DeviceEventType,
+        sink="https://a.example",
+        device_id="7d444840-9dc0-11d1-b245-5ffdce74fad2",
+        expire_time=AT,
+        max_events=3,
+        headers={"x-a": "b"},
+        credential=credential,
+    )
+    contract = load_subscriptions()
+    shown = json.loads(msgspec.json.encode(request))
+    assert list(contract.validator("HTTPSubscriptionRequest").faults(shown)) == []
+    update = DeviceSubscriptionUpdate.of(expire_time=AT, credential=credential)
+    shown = json.loads(msgspec.json.encode(update))
+    assert list(contract.validator("SubscriptionUpdateRequest").faults(shown)) == []
+
+
+def test_each_example_of_a_devices_subscription_is_read() -> None:
+    resources = [
+        example["value"]
+        for example in load(DEVICES)["components"]["examples"].values()
+        if isinstance(example["value"], dict) and "startsAt" in example["value"]
+    ]
+    assert resources
+    for resource in resources:
+        found = msgspec.convert(resource, DeviceSubscription)
+        assert (found.id, list(found.types)) == (resource["id"], resource["types"])
+
+
 def test_each_example_of_a_subscription_is_read_whole() -> None:
     examples = load(PUBLIC)["components"]["examples"]
     resources = [
@@ -138,8 +181,12 @@ def test_enumerations_are_the_contracts() -> None:
     network = load(NETWORK)["components"]["schemas"]
     assert set(EventResultStatus) == set(network["EventResult"]["properties"]["status"]["enum"])
     assert network["NetworkEventBatch"]["maxItems"] == MAX_BATCH_EVENTS
-    for name, version in ((PUBLIC, ApiVersion.V0_2), (NEXT, ApiVersion.NEXT)):
-        assert load(name)["servers"][0]["url"].endswith("/" + version)
+    for name, calls in ((PUBLIC, SubscriptionCalls), (DEVICES, DeviceCalls)):
+        assert load(name)["servers"][0]["url"].endswith("}/" + calls.path)
+    devices = load(DEVICES)["components"]
+    assert set(DeviceEventType) == set(devices["schemas"]["SubscriptionEventType"]["enum"])
+    assert set(SubscriptionStatus) == set(devices["schemas"]["Subscription"]["properties"]["status"]["enum"])
+    assert devices["parameters"]["perPage"]["schema"]["maximum"] == MAX_PER_PAGE
 
 
 def test_each_example_of_a_gateway_comes_back_as_it_was() -> None:

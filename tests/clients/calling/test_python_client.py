@@ -14,22 +14,23 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.recordings import load_recording, played_anew
 from webrtc_events_client.client import (
-    ApiVersion,
     AsyncClient,
+    AsyncDeviceClient,
     AsyncNetworkClient,
     Client,
     ClientCredentials,
+    DeviceClient,
     NetworkClient,
     errors,
 )
-from webrtc_events_client.network_events import NetworkEvent, Registration
-from webrtc_events_client.subscriptions import (
-    ConfigUpdate,
-    SinkCredential,
-    SubscriptionRequest,
-    SubscriptionType,
-    SubscriptionUpdate,
+from webrtc_events_client.device_subscriptions import (
+    DeviceEventType,
+    DeviceSubscriptionRequest,
+    DeviceSubscriptionUpdate,
+    PrivateKeyJwt,
 )
+from webrtc_events_client.network_events import NetworkEvent, Registration
+from webrtc_events_client.subscriptions import SinkCredential, SubscriptionRequest, SubscriptionType
 
 LATER = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
 
@@ -82,18 +83,86 @@ def test_a_create_with_a_key_makes_one_subscription(served: Served, client: Clie
     assert len(client.list()) == 3
 
 
-def test_a_renewal(served: Served) -> None:
-    with Client(served.api, credentials(served), version=ApiVersion.NEXT) as client:
-        made = client.create(request_for(served))
-        update = SubscriptionUpdate(
-            config=ConfigUpdate(subscription_expire_time=LATER),
-            sink_credential=SinkCredential(access_token="s1nk", access_token_expires_utc=LATER),
-        )
-        assert client.update(made.id, update).config.subscription_expire_time == LATER
-        client.delete(made.id)
-        # Gone, or about to be: its end is still on its way to the sink.
-        with pytest.raises((errors.SubscriptionEnded, errors.NotFound)):
-            client.update(made.id, update)
+@pytest.fixture
+def device_client(served: Served) -> Iterator[DeviceClient]:
+    with DeviceClient(served.api, credentials(served, f"app-{uuid.uuid4().hex}")) as client:
+        yield client
+
+
+def device_request(served: Served, **changes: Any) -> DeviceSubscriptionRequest:
+    named = {"sink": f"{served.sink}/device", "device_id": str(uuid.uuid4())}
+    return DeviceSubscriptionRequest.to(changes.pop("types", DeviceEventType), **named | changes)
+
+
+def test_a_subscription_of_a_device_from_its_create_to_its_end(
+    served: Served, device_client: DeviceClient
+) -> None:
+    request = device_request(served, expire_time=LATER, max_events=5, headers={"x-tenant": "blue"})
+    made = device_client.create(request)
+    assert (made.sink, made.status) == (request.sink, "ACTIVE")
+    assert made.config.subscription_max_events == request.config.subscription_max_events
+    assert set(made.types) == set(request.types)
+    assert made.protocol_settings == request.protocol_settings
+    assert device_client.get(made.id) == made
+    assert device_client.list() == [made] == list(device_client.iterate())
+    token = SinkCredential(access_token="s1nk", access_token_expires_utc=LATER + timedelta(days=2))
+    later = LATER + timedelta(days=1)
+    renewed = device_client.update(made.id, DeviceSubscriptionUpdate.of(expire_time=later, credential=token))
+    assert renewed.config.subscription_expire_time == later
+    device_client.delete(made.id)
+    # Gone, or about to be: its end is still on its way to the sink.
+    with pytest.raises((errors.IncompatibleState, errors.NotFound)):
+        device_client.update(made.id, DeviceSubscriptionUpdate.of(expire_time=later))
+
+
+def test_all_pages_of_a_list(served: Served, device_client: DeviceClient) -> None:
+    made = {device_client.create(device_request(served)).id for _ in range(7)}
+    page = device_client.page(2, per_page=3)
+    assert (len(page.subscriptions), page.total) == (3, 7)
+    assert {found.id for found in device_client.iterate(per_page=3)} == made
+    assert {found.id for found in device_client.list()} == made
+
+
+def test_neither_api_sees_the_others_subscriptions(
+    served: Served, client: Client, device_client: DeviceClient
+) -> None:
+    old, new = client.create(request_for(served)), device_client.create(device_request(served))
+    for calls, other in ((client, new.id), (device_client, old.id)):
+        with pytest.raises(errors.NotFound):
+            calls.get(other)
+        with pytest.raises(errors.NotFound):
+            calls.delete(other)
+    assert client.get(old.id).id == old.id
+    assert device_client.get(new.id).id == new.id
+
+
+def test_a_device_create_with_a_key_makes_one(served: Served, device_client: DeviceClient) -> None:
+    request = device_request(served)
+    first = device_client.create(request, idempotency_key="call-7")
+    assert device_client.create(request, idempotency_key="call-7").id == first.id
+    assert len(device_client.list()) == 1
+
+
+def test_a_service_without_keys_of_its_own_refuses_private_key_jwt(
+    served: Served, device_client: DeviceClient
+) -> None:
+    credential = PrivateKeyJwt(client_id="webrtc", token_uri="https://localhost:1/token")
+    with pytest.raises(errors.PrivateKeyJwtNotConfigured):
+        device_client.create(device_request(served, credential=credential))
+
+
+def test_the_same_for_devices_by_the_async_client(served: Served) -> None:
+    async def calls() -> None:
+        source = credentials(served, f"app-{uuid.uuid4().hex}")
+        async with AsyncDeviceClient(served.api, source) as client:
+            made = await asyncio.gather(*(client.create(device_request(served)) for _ in range(3)))
+            found = [subscription.id async for subscription in client.iterate(per_page=2)]
+            assert sorted(found) == sorted(subscription.id for subscription in made)
+            await client.update(found[0], DeviceSubscriptionUpdate.of(expire_time=LATER))
+            await asyncio.gather(*(client.delete(subscription_id) for subscription_id in found))
+            assert all(subscription.ended for subscription in await client.list())
+
+    asyncio.run(calls())
 
 
 def test_refusals_have_the_contracts_codes(served: Served, client: Client) -> None:

@@ -11,7 +11,7 @@ from webrtc_events.console.subscriptions.letters import add_letters
 from webrtc_events.console.subscriptions.one import SubscriptionPages
 from webrtc_events.core.errors import InvalidArgument
 from webrtc_events.core.personal_view import PersonalView
-from webrtc_events.services.subscription_filters import STATUSES, TYPES, ListFilters
+from webrtc_events.services.subscription_filters import STATUSES, TYPES, VERSIONS, ListFilters
 from webrtc_events.store.subscription_search import PAGE, Cursor, SubscriptionSearch
 
 __all__ = ["blueprint"]
@@ -41,6 +41,7 @@ def blueprint(parts: ConsoleParts) -> Blueprint:
             per_page=PAGE,
             types=TYPES,
             statuses=STATUSES,
+            versions=VERSIONS,
             is_first=cursor == Cursor(),
             leaves_out_ended=search.is_by_registration(wanted) and not wanted.statuses,
             personal=PersonalView(masking, revealed=False),

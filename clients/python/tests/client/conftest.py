@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from webrtc_events_client.client import AsyncClient, AsyncNetworkClient, Client, NetworkClient, Options
+from webrtc_events_client.client import (
+    AsyncClient,
+    AsyncDeviceClient,
+    AsyncNetworkClient,
+    Client,
+    DeviceClient,
+    NetworkClient,
+    Options,
+)
 
 from .service import InLoop, Service, SteppedClock
 
@@ -29,19 +37,23 @@ def clock() -> SteppedClock:
 
 @pytest.fixture(params=["sync", "async"])
 def make(request: pytest.FixtureRequest, clock: SteppedClock) -> Iterator[Callable[..., Any]]:
-    """Makes a client of either kind, both for subscriptions and, with `network`, for a gateway."""
+    """Makes a client of either kind: for subscriptions, for those of `devices`, for a gateway's `network`."""
     made: list[Any] = []
     with asyncio.Runner() as runner:
 
         def client(
-            url: str, token: Any = "t0ken", *, network: bool = False, version: Any = None, **options: Any
+            url: str, token: Any = "t0ken", *, network: bool = False, devices: bool = False, **options: Any
         ) -> Any:
-            kinds = (NetworkClient, AsyncNetworkClient) if network else (Client, AsyncClient)
+            kinds = (
+                (NetworkClient, AsyncNetworkClient)
+                if network
+                else (DeviceClient, AsyncDeviceClient)
+                if devices
+                else (Client, AsyncClient)
+            )
             if "ca_file" not in options:
                 options.setdefault("tls_context", _TLS)
             named: dict[str, Any] = {"options": Options(**({"clock": clock} | options))}
-            if version is not None:
-                named["version"] = version
             kind: Any = kinds[request.param == "async"]
             made.append(kind(url, token, **named))
             if request.param == "async":
@@ -56,3 +68,8 @@ def make(request: pytest.FixtureRequest, clock: SteppedClock) -> Iterator[Callab
 @pytest.fixture
 def client(make: Callable[..., Any], service: Service) -> Any:
     return make(service.url)
+
+
+@pytest.fixture
+def device_client(make: Callable[..., Any], service: Service) -> Any:
+    return make(service.url, devices=True)

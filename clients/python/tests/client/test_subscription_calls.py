@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
-from webrtc_events_client.client import ApiVersion
-from webrtc_events_client.client.errors import UnsupportedOperation
 from webrtc_events_client.subscriptions import (
-    ConfigUpdate,
     SinkCredential,
     SubscriptionRequest,
     SubscriptionStatus,
     SubscriptionType,
-    SubscriptionUpdate,
 )
 
 from .service import REQUEST, RESOURCE, Reply, Service
@@ -104,27 +100,6 @@ def test_members_that_the_contract_does_not_know_are_passed_over(client: Any, se
     assert (found.types, found.status, found.ended) == (("of.tomorrow",), "NEW", False)
 
 
-def test_update_renews_under_the_next_contract(make: Callable[..., Any], service: Service) -> None:
-    client = make(service.url, version=ApiVersion.NEXT)
-    client.update("s-11", SubscriptionUpdate(config=ConfigUpdate(subscription_expire_time=LATER)))
-    client.update("s-11", SubscriptionUpdate(sink_credential=CREDENTIAL))
-    first, second = service.requests
-    assert (first.method, first.path) == ("PUT", "/webrtc-events/vwip/subscriptions/s-11")
-    assert first.json == {"config": {"subscriptionExpireTime": "2030-01-17T13:18:23.682000Z"}}
-    assert second.json["sinkCredential"]["accessToken"] == "s1nk"
-
-
-def test_update_is_not_there_under_the_present_contract(client: Any, service: Service) -> None:
-    with pytest.raises(UnsupportedOperation, match=r"ApiVersion\.NEXT"):
-        client.update("s-11", SubscriptionUpdate(sink_credential=CREDENTIAL))
-    assert service.requests == []
-
-
-def test_an_update_of_nothing_cannot_be_made() -> None:
-    with pytest.raises(ValueError, match="credential"):
-        SubscriptionUpdate()
-
-
 @pytest.mark.parametrize("reply", [Reply(204), Reply(202, {"id": "s-11"})])
 def test_delete(client: Any, service: Service, reply: Reply) -> None:
     service.answers(reply)
@@ -168,8 +143,7 @@ def test_no_repr_shows_a_secret() -> None:
         headers={"x-api-key": "hidden"},
         credential=CREDENTIAL,
     )
-    update = SubscriptionUpdate(sink_credential=CREDENTIAL)
-    for text in (repr(request), str(request), f"{request}", repr(update), repr(CREDENTIAL)):
+    for text in (repr(request), str(request), f"{request}", repr(CREDENTIAL)):
         assert "s1nk" not in text
         assert "hidden" not in text
     assert "x-api-key" in repr(request)

@@ -12,6 +12,13 @@ from hypothesis import strategies as st
 from webrtc_events_client.consumer import ReceiveError, parse_notification
 from webrtc_events_client.consumer.errors import InvalidNotification
 from webrtc_events_client.types import (
+    CircleCoordinates,
+    ContractVersion,
+    EllipsoidCoordinates,
+    EventKind,
+    EventType,
+    LocationMethod,
+    LocationShape,
     RegistrationEnds,
     RegistrationTerminationReason,
     SessionInvitation,
@@ -23,6 +30,7 @@ from webrtc_events_client.types import (
 )
 
 PREFIX = "org.camaraproject.webrtc-events.v0."
+DEVICES = "org.camaraproject.webrtc-events-subscriptions.v0."
 Make = Callable[..., dict[str, Any]]
 
 
@@ -86,10 +94,89 @@ def test_the_two_ends(make_event: Make) -> None:
     assert parsed(event).reason is None
 
 
+SESSION = {
+    "originatorAddress": "tel:+12025550100",
+    "receiverAddress": "tel:+12025550101",
+    "registrationId": "r-1",
+    "terminationReason": "NETWORK_TERMINATED",
+}
+CIRCLE = {"latitude": 47.6062, "longitude": -122.3321, "radius": 35}
+ELLIPSOID = {
+    "latitude": 47.6,
+    "longitude": -122.3,
+    "zAxis": 40,
+    "semiMajorAxis": 7.7,
+    "semiMinorAxis": 3.3,
+    "verticalAxis": 28.7,
+    "orientation": 90,
+}
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_both_versions_become_the_same_values(make_event: Make, kind: EventKind) -> None:
+    old, new = (parsed(make_event(type=prefix + kind, data=SESSION)) for prefix in (PREFIX, DEVICES))
+    assert type(old) is type(new)
+    assert (old.kind, old.version) == (kind, ContractVersion.V0_2)
+    assert (new.kind, new.version) == (kind, ContractVersion.V0_3)
+    assert kind.wire_type(ContractVersion.V0_2) == old.type == EventType(old.type)
+    assert kind.wire_type(ContractVersion.V0_3) == new.type
+    assert getattr(old, "session", None) == getattr(new, "session", None)
+
+
+def test_where_a_caller_is(make_event: Make) -> None:
+    def located(**details: Any) -> Any:
+        return parsed(make_event(data={"locationDetails": details})).session.location_details
+
+    location = located(
+        shape="Circle",
+        coordinates=CIRCLE,
+        method="GPS",
+        confidence={"pdf": "normal", "value": 92},
+        timestamp="2024-11-05T05:35:12.254Z",
+    )
+    assert (location.shape, location.method) == (LocationShape.CIRCLE, LocationMethod.GPS)
+    assert location.coordinates == CircleCoordinates(latitude=47.6062, longitude=-122.3321, radius=35.0)
+    assert (location.confidence.pdf, location.confidence.value) == ("normal", 92.0)
+    assert location.timestamp == datetime(2024, 11, 5, 5, 35, 12, 254000, tzinfo=UTC)
+    ellipsoid = located(shape="Ellipsoid", coordinates=ELLIPSOID).coordinates
+    assert isinstance(ellipsoid, EllipsoidCoordinates)
+    assert (ellipsoid.z_axis, ellipsoid.semi_major_axis, ellipsoid.orientation) == (40.0, 7.7, 90.0)
+    assert located().coordinates is None
+    later = located(shape="Polygon", coordinates={"points": []}, method="Star")
+    assert (later.shape, later.coordinates, later.method) == ("Polygon", None, "Star")
+    assert located(coordinates=CIRCLE | {"radius": 10**400}).coordinates is None
+
+
+def test_a_location_is_in_no_repr(make_event: Make) -> None:
+    notification = parsed(make_event(data={"locationDetails": {"coordinates": CIRCLE}}))
+    assert notification.session.location_details is not None
+    text = repr(notification) + repr(notification.session) + repr(notification.session.location_details)
+    assert "47.6" not in text
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        "here",
+        {"coordinates": []},
+        {"shape": 1},
+        {"method": {}},
+        {"confidence": 92},
+        {"confidence": {"value": "92"}},
+        {"confidence": {"value": True}},
+        {"timestamp": "yesterday"},
+        {"timestamp": "2024-11-05T05:35:12"},
+    ],
+)
+def test_a_location_of_the_wrong_types_is_refused(make_event: Make, details: Any) -> None:
+    assert refused(json.dumps(make_event(data={"locationDetails": details})).encode())
+
+
 def test_what_a_later_contract_adds_breaks_nothing(make_event: Make) -> None:
     unknown = parsed(make_event(type="org.camaraproject.webrtc-events.v1.session-moved", data={"to": "m-2"}))
     assert isinstance(unknown, UnknownNotification)
     assert unknown.data["to"] == "m-2"
+    assert (unknown.kind, unknown.version) == (None, None)
     later = parsed(make_event(data={"status": "Transferred", "haptics": [1]}, traceparent="00-1"))
     assert later.session.status == "Transferred"
     assert later.raw["data"]["haptics"] == [1]
@@ -171,7 +258,7 @@ json_values = st.recursive(
 @given(
     st.sampled_from(["session-invitation", "session-status", "registration-ends", "subscription-ended", "x"]),
     st.dictionaries(
-        st.sampled_from(["mediaSessionId", "status", "sequenceNumber", "offer", "subscriptionId", "reason"]),
+        st.sampled_from(["mediaSessionId", "status", "sequenceNumber", "offer", "locationDetails", "reason"]),
         json_values,
     ),
 )

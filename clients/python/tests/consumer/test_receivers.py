@@ -135,6 +135,57 @@ def test_sessions_and_subscriptions_are_numbered_each_for_itself(make_consumer: 
     assert not any(delivery.is_stale for delivery in consumer.deliveries)
 
 
+V0_2, V0_3 = "org.camaraproject.webrtc-events.v0.", "org.camaraproject.webrtc-events-subscriptions.v0."
+
+
+def test_an_event_of_both_versions_is_handled_once_if_so_set(make_consumer: Make, post: Make) -> None:
+    consumer = make_consumer(**OPEN, across_subscriptions=True)
+
+    def both(number: int, kind: str = "session-status", **data: Any) -> None:
+        at = {"time": f"2027-01-15T08:00:0{number}.000Z", "data": data}
+        assert post(consumer, f"d-1.{number}", type=V0_3 + kind, **at).status == 204
+        # Ids and numbers are those of each subscription.
+        at["data"] = data | {"subscriptionId": "s-2", "sequenceNumber": 7 - number}
+        assert post(consumer, f"s-2.{number}", type=V0_2 + kind, **at).status == 204
+
+    both(1, status="Ringing")
+    both(2, status="Connected", answer={"sdp": "v=0"})
+    both(3, "registration-ends", registrationId="r-1", terminationReason="NETWORK_TERMINATED")
+    assert consumer.ids == ["d-1.1", "d-1.2", "d-1.3"]
+    # The end of a subscription is its own.
+    both(4, "subscription-ended", terminationReason="SUBSCRIPTION_DELETED")
+    assert consumer.ids[3:] == ["d-1.4", "s-2.4"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"time": "2027-01-15T08:00:00.001Z"},
+        {"data": {"status": "Connected"}},
+        {"data": {"mediaSessionId": "m-2"}},
+        {"data": {"answer": {"sdp": "v=0"}}},
+        {"type": V0_3 + "x"},
+        {"source": "/other"},
+    ],
+)
+def test_what_differs_stays_apart_across_subscriptions(
+    make_consumer: Make, post: Make, other: dict[str, Any]
+) -> None:
+    consumer = make_consumer(**OPEN, across_subscriptions=True)
+    assert post(consumer, "s-1.1").status == 204
+    assert post(consumer, "s-2.1", **other).status == 204
+    assert len(consumer.deliveries) == 2
+    assert post(consumer, "s-2.2", **other).status == 204
+    assert len(consumer.deliveries) == (3 if other.get("type") else 2)
+
+
+def test_two_subscriptions_bring_an_event_twice_unless_so_set(make_consumer: Make, post: Make) -> None:
+    consumer = make_consumer(**OPEN)
+    for name in ("s-1", "s-2"):
+        assert post(consumer, f"{name}.1", data={"subscriptionId": name}).status == 204
+    assert len(consumer.deliveries) == 2
+
+
 def test_a_failed_event_does_not_make_those_before_it_stale(make_consumer: Make, post: Make) -> None:
     consumer = make_consumer(**OPEN)
     consumer.raises = [Refuse()]

@@ -10,11 +10,12 @@
     │   ├── NotFound                  404
     │   ├── RequestTimeout            408
     │   ├── Conflict                  409
-    │   │   ├── Aborted, AlreadyExists, SubscriptionEnded
+    │   │   ├── Aborted, AlreadyExists, IncompatibleState
     │   ├── ContentTooLarge           413
     │   ├── Unprocessable             422
     │   │   ├── ServiceNotApplicable, MissingIdentifier, UnsupportedIdentifier, UnnecessaryIdentifier
-    │   │   └── MultieventNotSupported, MultieventTemporarilyNotSupported
+    │   │   ├── MultieventNotSupported, MultieventTemporarilyNotSupported
+    │   │   └── PrivateKeyJwtNotConfigured
     │   ├── TooManyRequests           429
     │   │   └── QuotaExceeded
     │   └── ServerError               500 and above
@@ -25,10 +26,9 @@
     JSON, too large ├── NoAnswer
     │   ├── NotConnected              nothing was sent
     │   └── AnswerLost                the service may have carried the request out, or not
-    ├── TokenUnavailable              the token source gave no access token
-    └── UnsupportedOperation          this version of the contract has no such operation
+    └── TokenUnavailable              the token source gave no access token
 
-Source: webrtc-events.yaml, webrtc-events-next.yaml, network-events.yaml, components.responses.
+Source: webrtc-events.yaml, webrtc-events-subscriptions.yaml, network-events.yaml, components.responses.
 """
 
 from typing import ClassVar
@@ -42,6 +42,7 @@ __all__ = [
     "ClientError",
     "Conflict",
     "ContentTooLarge",
+    "IncompatibleState",
     "Internal",
     "InvalidArgument",
     "InvalidCredential",
@@ -56,11 +57,11 @@ __all__ = [
     "NotFound",
     "OutOfRange",
     "PermissionDenied",
+    "PrivateKeyJwtNotConfigured",
     "QuotaExceeded",
     "RequestTimeout",
     "ServerError",
     "ServiceNotApplicable",
-    "SubscriptionEnded",
     "SubscriptionMismatch",
     "TokenUnavailable",
     "TooManyRequests",
@@ -70,7 +71,6 @@ __all__ = [
     "UnnecessaryIdentifier",
     "Unprocessable",
     "UnsupportedIdentifier",
-    "UnsupportedOperation",
     "error_class",
 ]
 
@@ -176,8 +176,10 @@ class AlreadyExists(Conflict):
     code_of_class = "ALREADY_EXISTS"
 
 
-class SubscriptionEnded(Conflict):
-    code_of_class = "WEBRTC_EVENTS.SUBSCRIPTION_ENDED"
+class IncompatibleState(Conflict):
+    """What has ended cannot be renewed."""
+
+    code_of_class = "INCOMPATIBLE_STATE"
 
 
 class ContentTooLarge(ApiError):
@@ -202,6 +204,12 @@ class UnsupportedIdentifier(Unprocessable):
 
 class UnnecessaryIdentifier(Unprocessable):
     code_of_class = "UNNECESSARY_IDENTIFIER"
+
+
+class PrivateKeyJwtNotConfigured(Unprocessable):
+    """The service has no keys to prove itself with; give it an access token."""
+
+    code_of_class = "PRIVATE_KEY_JWT_NOT_CONFIGURED"
 
 
 class MultieventNotSupported(Unprocessable):
@@ -274,10 +282,6 @@ class TokenUnavailable(ClientError):
     def __init__(self, message: str, *, code: str = "", correlator: str = "") -> None:
         self.code = code
         super().__init__(message, correlator=correlator)
-
-
-class UnsupportedOperation(ClientError):
-    pass
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {

@@ -1,4 +1,4 @@
-"""The clients of an application: `Client` for threads, `AsyncClient` for asyncio."""
+"""The clients of an application under the contract 0.2: `Client` for threads, `AsyncClient` for asyncio."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
@@ -6,9 +6,9 @@ from typing import Self
 
 from webrtc_events_client.client.drivers import AsyncDriver, Driver
 from webrtc_events_client.client.options import Options, checked_base_url
-from webrtc_events_client.client.subscription_calls import ApiVersion, SubscriptionCalls, create_once
+from webrtc_events_client.client.subscription_calls import SubscriptionCalls, create_once
 from webrtc_events_client.client.tokens import TokenSource, token_source
-from webrtc_events_client.subscriptions import Subscription, SubscriptionRequest, SubscriptionUpdate
+from webrtc_events_client.subscriptions import Subscription, SubscriptionRequest
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -19,7 +19,6 @@ class Client:
     Args:
         base_url: where the service is, with any prefix: what stands before `/webrtc-events/v0.2`.
         token: an access token, a function that returns one, or a `TokenSource` such as `ClientCredentials`.
-        version: of the contract.
         options: times, retries, TLS.
 
     Every method raises `ClientError`: see `errors`.
@@ -30,11 +29,10 @@ class Client:
         base_url: str,
         token: str | Callable[[], str] | TokenSource,
         *,
-        version: ApiVersion = ApiVersion.V0_2,
         options: Options | None = None,
     ) -> None:
         self._options = options or Options()
-        self._calls = SubscriptionCalls(checked_base_url(base_url), version)
+        self._calls = SubscriptionCalls(checked_base_url(base_url))
         self._driver = Driver(self._options, token_source(token))
 
     def create(
@@ -64,16 +62,8 @@ class Client:
         return self._driver.perform(self._calls.correlated(correlator).list())
 
     def iterate(self, *, correlator: str | None = None) -> Iterator[Subscription]:
-        """The same, one after the other; each is parsed when it is asked for. No version of the contract has
-        pages yet.
-        """
+        """The same, one after the other; each is parsed when it is asked for. 0.2 has no pages."""
         yield from self._driver.perform(self._calls.correlated(correlator).each())
-
-    def update(
-        self, subscription_id: str, update: SubscriptionUpdate, *, correlator: str | None = None
-    ) -> Subscription:
-        """Renews the expiry, the sink's token, or both. Only `ApiVersion.NEXT` has it."""
-        return self._driver.perform(self._calls.correlated(correlator).update(subscription_id, update))
 
     def delete(self, subscription_id: str, *, correlator: str | None = None) -> None:
         """Ends the subscription. If an answer was lost and the next one is 404, it is deleted."""
@@ -99,11 +89,10 @@ class AsyncClient:
         base_url: str,
         token: str | Callable[[], str | Awaitable[str]] | TokenSource,
         *,
-        version: ApiVersion = ApiVersion.V0_2,
         options: Options | None = None,
     ) -> None:
         self._options = options or Options()
-        self._calls = SubscriptionCalls(checked_base_url(base_url), version)
+        self._calls = SubscriptionCalls(checked_base_url(base_url))
         self._driver = AsyncDriver(self._options, token_source(token))
 
     async def create(
@@ -127,11 +116,6 @@ class AsyncClient:
     async def iterate(self, *, correlator: str | None = None) -> AsyncIterator[Subscription]:
         for subscription in await self._driver.perform(self._calls.correlated(correlator).each()):
             yield subscription
-
-    async def update(
-        self, subscription_id: str, update: SubscriptionUpdate, *, correlator: str | None = None
-    ) -> Subscription:
-        return await self._driver.perform(self._calls.correlated(correlator).update(subscription_id, update))
 
     async def delete(self, subscription_id: str, *, correlator: str | None = None) -> None:
         await self._driver.perform(self._calls.correlated(correlator).delete(subscription_id))

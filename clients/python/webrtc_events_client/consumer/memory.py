@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from webrtc_events_client.types import Notification, SessionInvitation, SessionStatus
+from webrtc_events_client.types import Notification, RegistrationEnds, SessionInvitation, SessionStatus
 
 __all__ = ["AsyncMemory", "Claim", "ClaimState", "Event", "Memory", "check_times", "event_of"]
 
 _MIN_REMEMBER_S = 600
+# 0.3 cuts a longer one. Source: webrtc-events-subscriptions.yaml, MediaSession.
+_MAX_REASON = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """A notification as memories know it.
 
-    key: a digest of source and id, so that neither its length nor what is in it matters.
+    key: a digest of source and id, or of what happened; so neither its length nor what is in it matters.
     line: a digest of what has an order, a session of a subscription; empty if there is none.
     number: its sequence number in that line.
     """
@@ -72,14 +74,33 @@ class AsyncMemory(Protocol):
     async def abandon(self, claim: Claim) -> None: ...
 
 
-def event_of(notification: Notification) -> Event:
+def event_of(notification: Notification, *, across_subscriptions: bool = False) -> Event:
+    """`across_subscriptions`: an event is the same, whichever subscription it comes by."""
     key = _digest(notification.source, notification.id)
+    if across_subscriptions and (told := _told(notification)) is not None:
+        key = _digest(notification.source, *told)
     if isinstance(notification, SessionInvitation | SessionStatus):
         session = notification.session
         if session.sequence_number is not None:
             line = _digest(notification.source, session.subscription_id or "", session.media_session_id)
             return Event(key, line, session.sequence_number)
     return Event(key)
+
+
+def _told(notification: Notification) -> tuple[str, ...] | None:
+    """What happened, and when; None where the event is about the subscription, or not known.
+
+    Ids and sequence numbers are those of a subscription, and a version may leave members out.
+    """
+    at = (str(notification.kind), notification.time.isoformat())
+    match notification:
+        case SessionInvitation(session=session) | SessionStatus(session=session):
+            reason = (session.reason or "")[:_MAX_REASON]
+            texts = (session.media_session_id, session.status, session.offer, session.answer, reason)
+            return (*at, *(text or "" for text in texts))
+        case RegistrationEnds():
+            return (*at, notification.registration_id, notification.reason)
+    return None
 
 
 def _digest(*parts: str) -> str:

@@ -4,12 +4,19 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from webrtc_events_client.consumer import strict_json
 from webrtc_events_client.consumer.errors import InvalidNotification
 from webrtc_events_client.types import (
-    EventType,
+    CircleCoordinates,
+    ContractVersion,
+    EllipsoidCoordinates,
+    EventKind,
+    LocationConfidence,
+    LocationDetails,
+    LocationMethod,
+    LocationShape,
     MediaSession,
     Notification,
     RegistrationEnds,
@@ -26,6 +33,18 @@ __all__ = ["parse_notification"]
 
 _Word = TypeVar("_Word", bound=StrEnum)
 _Value = TypeVar("_Value")
+_CIRCLE = frozenset(("latitude", "longitude", "radius"))
+_ELLIPSOID = {
+    "latitude": "latitude",
+    "longitude": "longitude",
+    "zAxis": "z_axis",
+    "semiMajorAxis": "semi_major_axis",
+    "semiMinorAxis": "semi_minor_axis",
+    "verticalAxis": "vertical_axis",
+    "orientation": "orientation",
+}
+# No place on earth is further away, in degrees or meters; a larger integer may be no float.
+_MAX_NUMBER = 1e12
 _LEAP_SECOND = re.compile(r"(?<=:\d\d):60(?=[.Z+-])")
 
 
@@ -48,7 +67,7 @@ def parse_notification(body: bytes) -> Notification:
         "id": _text(event, "id"),
         "source": _text(event, "source"),
         "type": event_type,
-        "time": _time(event),
+        "time": _moment(event, "time"),
         "raw": event,
     }
     build = _BUILDERS.get(event_type)
@@ -95,11 +114,16 @@ def _ended(common: dict[str, Any], event: Mapping[str, Any]) -> Notification:
     )
 
 
-_BUILDERS: Mapping[str, Callable[[dict[str, Any], Mapping[str, Any]], Notification]] = {
-    EventType.SESSION_INVITATION: _invitation,
-    EventType.SESSION_STATUS: _status,
-    EventType.REGISTRATION_ENDS: _registration,
-    EventType.SUBSCRIPTION_ENDED: _ended,
+_Builder: TypeAlias = Callable[[dict[str, Any], Mapping[str, Any]], Notification]
+_BY_KIND: Mapping[EventKind, _Builder] = {
+    EventKind.SESSION_INVITATION: _invitation,
+    EventKind.SESSION_STATUS: _status,
+    EventKind.REGISTRATION_ENDS: _registration,
+    EventKind.SUBSCRIPTION_ENDED: _ended,
+}
+# Whichever version a subscription was made under, its notifications become the same values.
+_BUILDERS: Mapping[str, _Builder] = {
+    kind.wire_type(version): build for version in ContractVersion for kind, build in _BY_KIND.items()
 }
 
 
@@ -121,7 +145,49 @@ def _session(data: Mapping[str, Any]) -> MediaSession:
         client_correlator=_optional(data, "clientCorrelator", str),
         server_correlator=_optional(data, "serverCorrelator", str),
         call_object_ref=_optional(data, "callObjectRef", str),
+        location_details=_location(data),
     )
+
+
+def _location(data: Mapping[str, Any]) -> LocationDetails | None:
+    details = _optional(data, "locationDetails", dict)
+    if details is None:
+        return None
+    shape, method = _optional(details, "shape", str), _optional(details, "method", str)
+    confidence = _optional(details, "confidence", dict)
+    return LocationDetails(
+        shape=None if shape is None else _word(LocationShape, shape),
+        coordinates=_coordinates(_optional(details, "coordinates", dict)),
+        method=None if method is None else _word(LocationMethod, method),
+        confidence=None
+        if confidence is None
+        else LocationConfidence(pdf=_optional(confidence, "pdf", str), value=_optional_number(confidence)),
+        timestamp=_moment(details, "timestamp") if "timestamp" in details else None,
+    )
+
+
+def _coordinates(members: Mapping[str, Any] | None) -> CircleCoordinates | EllipsoidCoordinates | None:
+    """By what they have, as the contract does not tie them to `shape`; None for what is neither."""
+    if members is None:
+        return None
+    numbers = {name: float(value) for name, value in members.items() if _is_number(value)}
+    if _ELLIPSOID.keys() <= numbers.keys():
+        return EllipsoidCoordinates(**{field: numbers[name] for name, field in _ELLIPSOID.items()})
+    if numbers.keys() >= _CIRCLE:
+        return CircleCoordinates(**{name: numbers[name] for name in _CIRCLE})
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX_NUMBER
+
+
+def _optional_number(members: Mapping[str, Any]) -> float | None:
+    if "value" not in members:
+        return None
+    if not _is_number(members["value"]):
+        raise InvalidNotification("value has the wrong type")
+    return float(members["value"])
 
 
 def _data(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,12 +229,12 @@ def _word(known: type[_Word], text: str) -> _Word | str:
         return text
 
 
-def _time(event: Mapping[str, Any]) -> datetime:
+def _moment(members: Mapping[str, Any], name: str) -> datetime:
     try:
         # A leap second, which the RFC allows and datetime does not have.
-        time = datetime.fromisoformat(_LEAP_SECOND.sub(":59", _text(event, "time").upper()))
+        time = datetime.fromisoformat(_LEAP_SECOND.sub(":59", _text(members, name).upper()))
     except ValueError:
-        raise InvalidNotification("time is not as RFC 3339 has it") from None
+        raise InvalidNotification(f"{name} is not as RFC 3339 has it") from None
     if time.tzinfo is None:
-        raise InvalidNotification("time has no zone")
+        raise InvalidNotification(f"{name} has no zone")
     return time

@@ -7,7 +7,7 @@ from webrtc_events_client.consumer.async_memory import as_async
 from webrtc_events_client.consumer.errors import ReceiveError
 from webrtc_events_client.consumer.in_memory import InMemory
 from webrtc_events_client.consumer.keys import AsyncKeySource, KeySource
-from webrtc_events_client.consumer.memory import AsyncMemory, Memory, event_of
+from webrtc_events_client.consumer.memory import AsyncMemory, Memory
 from webrtc_events_client.consumer.messages import Headers, Request, Response
 from webrtc_events_client.consumer.parsing import parse_notification
 from webrtc_events_client.consumer.reception import (
@@ -77,7 +77,7 @@ class Receiver:
             kid = reception.signatures.key_id(request)
             reception.signatures.verify(request, kid, self._keys.get(kid))
         notification = parse_notification(request.body)
-        claim = self._memory.begin(event_of(notification), reception.now())
+        claim = self._memory.begin(reception.event_of(notification), reception.now())
         if reception.is_over(claim):
             return ACCEPTED
         try:
@@ -123,7 +123,7 @@ class AsyncReceiver:
             kid = reception.signatures.key_id(request)
             reception.signatures.verify(request, kid, await self._keys.get(kid))
         notification = parse_notification(request.body)
-        claim = await self._memory.begin(event_of(notification), reception.now())
+        claim = await self._memory.begin(reception.event_of(notification), reception.now())
         if reception.is_over(claim):
             return ACCEPTED
         try:

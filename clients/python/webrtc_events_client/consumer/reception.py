@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from webrtc_events_client.clock import Clock, SystemClock
 from webrtc_events_client.consumer.errors import BeingHandled, MethodNotAllowed, TooLarge, WrongType
 from webrtc_events_client.consumer.handshake import answer_question, is_question
-from webrtc_events_client.consumer.memory import Claim, ClaimState
+from webrtc_events_client.consumer.memory import Claim, ClaimState, Event, event_of
 from webrtc_events_client.consumer.messages import Request, Response
 from webrtc_events_client.consumer.signatures import Signatures
 from webrtc_events_client.consumer.tokens import BearerTokens
@@ -44,6 +44,8 @@ class ReceiverSettings:
         agree_to: the names of services that may send, `*` for any, where they ask first.
         allowed_rate: notifications a minute that a service may send; None is any.
         drop_stale: whether handlers never see what is stale. It is answered 204.
+        across_subscriptions: whether an event that several subscriptions bring is handled once, also one of
+            0.2 and one of 0.3: for a change of versions. What happened, and when, tells which events are one.
         max_body: in bytes.
         clock_skew_s: how much this clock and the service's may differ.
         allow_unverified: to receive without signatures and without tokens, from whoever finds the URL.
@@ -54,6 +56,7 @@ class ReceiverSettings:
     agree_to: Collection[str] = ()
     allowed_rate: int | None = None
     drop_stale: bool = False
+    across_subscriptions: bool = False
     max_body: int = 1024 * 1024
     clock_skew_s: float = 30
     allow_unverified: bool = False
@@ -107,6 +110,10 @@ class Reception:
         if request.method == "OPTIONS":
             return answer_question(request, settings.agree_to, settings.allowed_rate)
         return None
+
+    def event_of(self, notification: Notification) -> Event:
+        """As the memory knows it."""
+        return event_of(notification, across_subscriptions=self._settings.across_subscriptions)
 
     def is_over(self, claim: Claim) -> bool:
         """Whether nothing is left to do but to answer.
