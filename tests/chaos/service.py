@@ -97,6 +97,13 @@ class Service:
         folder = ("--pythonpath", str(Path(__file__).parent))
         return self.start_api(app="turned_app:create_app()", options=folder)
 
+    def start_mortal_api(self, deaths: Path) -> Process:
+        """gunicorn, whose processes die now and then when an event is half published: a byte a death."""
+        deaths.touch()
+        self._environ["CHAOS_DEATHS"] = str(deaths)
+        folder = ("--pythonpath", str(Path(__file__).parent))
+        return self.start_api(workers=2, app="mortal_app:create_app()", options=folder)
+
     def start_worker(self, number: int) -> Process:
         """`webrtc-events worker`."""
         worker = self.run(f"worker-{number}", str(SCRIPTS / "webrtc-events"), "worker")

@@ -1,6 +1,7 @@
 """docs/conformance.md names tests that exist, and leaves no rule out."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,14 @@ from tests.contract.named_tests import NAMED, TESTS, missing, names_in
 
 DOCUMENT = TESTS.parent / "docs" / "conformance.md"
 RULES = 35
+# Source: code/Test_definitions/webrtc-events-subscriptions-*.feature of camaraproject/WebRTC.
+SCENARIOS_OF_0_3 = {
+    "createNotificationChannelSubscription": 6,
+    "retrieveNotificationChannelSubscriptionList": 4,
+    "retrieveNotificationChannelSubscription": 7,
+    "updateNotificationChannelSubscription": 8,
+    "deleteNotificationChannelSubscription": 7,
+}
 
 _NUMBER = re.compile(r"R(\d+)(?:\.\d+)?")
 _VERDICTS = {"yes", "partly", "no", "n/a"}
@@ -60,11 +69,21 @@ def test_parameters_of_a_test_may_be_named() -> None:
 
 def test_every_scenario_is_named(document: str) -> None:
     named = set(NAMED.findall(document))
-    features = sorted(TESTS.glob("conformance/bdd/*.feature"))
-    assert features
+    features = sorted(TESTS.glob("conformance/bdd/**/*.feature"))
+    assert len(features) > 10
     for feature in features:
         path = str(feature.relative_to(TESTS))
         assert [name for name in sorted(names_in(path)) if (path, name) not in named] == []
+
+
+def test_every_scenario_of_0_3_has_a_row(document: str) -> None:
+    """CAMARA's, with a test each, or a reason."""
+    _, _, tables = document.partition("\n## WebRTC Events Subscriptions 0.3\n")
+    rows = re.findall(r"^\| `(\w+?)_(\d[\w.]*)` \| [^|]+ \| ([^|]+) \| ([^|]*) \|$", tables, re.MULTILINE)
+    assert Counter(operation for operation, *_ in rows) == SCENARIOS_OF_0_3
+    assert len({(operation, scenario) for operation, scenario, *_ in rows}) == len(rows)
+    for operation, scenario, met, shown_by in rows:
+        assert met.startswith("n/a: ") or (met.startswith("yes") and shown_by), (operation, scenario)
 
 
 def test_every_rule_has_a_row(document: str) -> None:

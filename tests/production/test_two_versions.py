@@ -44,7 +44,7 @@ def sink() -> Iterator[RecordingSink]:
 def service(tmp_path: Path, issuer: Issuer, sink: RecordingSink) -> Iterator[Service]:
     store = ValkeyServer(tmp_path / "store")
     with store:
-        made = Service(tmp_path, issuer, store.url, sink, NEXT="true")
+        made = Service(tmp_path, issuer, store.url, sink, NEXT="true", SESSION_LINGER_S="1")
         scopes = f"{SCOPES} {v0_3.SCOPES}"
         made.headers = {"Authorization": f"Bearer {issuer.token(CLOCK.now(), scope=scopes)}"}
         made.start()
