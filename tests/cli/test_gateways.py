@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.harness.commands import Running, eventually, run, start  # noqa: F401
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.gateways.journal import Journal
 from webrtc_events.gateways.journal_entries import Rejected
-from webrtc_events.gateways.network_requests import PublishEvent
+from webrtc_events.gateways.network_requests import PublishEvent, PutRegistration
 
 NOBODY = ("--service", "http://127.0.0.1:9", "--token-url", "http://127.0.0.1:9/token")
 
@@ -48,6 +49,47 @@ def test_status_shows_what_waits_and_what_was_rejected(queue: Path) -> None:
     assert shown["bytes"] > 0
 
 
+def test_what_was_set_aside_is_shown_and_brought_back_while_the_adapter_runs(
+    start: Callable[..., Running],  # noqa: F811
+    queue: Path,
+) -> None:
+    journal = Journal(queue, SteppedClock())
+    with journal.transaction() as transaction:
+        transaction.append([PutRegistration("alice", {"owner": "a"})])
+    journal.set_aside(journal.head(1)[0], "HTTP 403 PERMISSION_DENIED: no")
+    journal.close()
+    adapter = start(*command(queue, "--owner", "softphone"))
+    adapter.await_output("Takes events of Janus")
+    lines = run("gateway", "status", "--queue", str(queue)).stdout.decode().splitlines()
+    assert lines[:3] == ["waiting   0 requests, 0 bytes", "rejected  0", "set aside 1"]
+    assert lines[3].endswith("put registration: HTTP 403 PERMISSION_DENIED: no")
+    assert "gateway requeue" in lines[4]
+    assert "alice" not in "".join(lines)
+    assert json.loads(run("gateway", "status", "--queue", str(queue), "--json").stdout)["setAside"] == 1
+    for said in (b"1 requests are in the queue again.\n", b"Nothing was set aside.\n"):
+        done = run("gateway", "requeue", "--queue", str(queue))
+        assert (done.returncode, done.stdout) == (0, said)
+    shown = json.loads(run("gateway", "status", "--queue", str(queue), "--json").stdout)
+    assert (shown["waiting"], shown["setAside"]) == (1, 0)
+    # The service is nowhere, so it waits; and the adapter has seen it.
+    eventually(lambda: "the queue waits" in adapter.output)
+    assert "Traceback" not in adapter.output
+
+
+def test_requeue_of_what_is_no_queue_is_an_error(queue: Path) -> None:
+    assert b"there is no such file" in run("gateway", "requeue", "--queue", str(queue)).stderr
+    queue.write_text("no queue at all")
+    done = run("gateway", "requeue", "--queue", str(queue))
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"is it a queue of an adapter?" in done.stderr
+    queue.unlink()
+    with closing(sqlite3.connect(queue)) as database:
+        database.execute("CREATE TABLE of_another_program (x)")
+    assert run("gateway", "requeue", "--queue", str(queue)).returncode == 1
+    with closing(sqlite3.connect(queue)) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("of_another_program",)]
+
+
 def test_status_of_what_is_no_queue_is_an_error(queue: Path) -> None:
     done = run("gateway", "status", "--queue", str(queue))
     assert (done.returncode, done.stdout) == (1, b"")
@@ -66,6 +108,11 @@ def test_status_of_what_is_no_queue_is_an_error(queue: Path) -> None:
         (("--registrations", "nowhere.toml"), b"there is no such file"),
         (("--owner", "a", "--issuer", "http://127.0.0.1:9"), b"one of --issuer and --token-url"),
         (("--owner", "a", "--service", "events.example.com"), b"must start with http:// or https://"),
+        (("--owner", "a", "--service", "http://"), b"must name a host: https://events.example.com"),
+        (("--owner", "a", "--service", "https:///network"), b"must name a host"),
+        (("--owner", "a", "--service", "http://:8080"), b"must name a host"),
+        (("--owner", "a", "--service", "http://[::1"), b"must name a host, and a port that is a number"),
+        (("--owner", "a", "--service", "http://host:port"), b"must name a host, and a port that is a number"),
         (("--owner", "a", "--domain", "10.0.0.1"), b"must be a name such as"),
         (("--owner", "a", "--listen", "8090"), b"must be host:port"),
         (("--owner", "a", "--password-file", "nowhere"), b"there is no such file"),

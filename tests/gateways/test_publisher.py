@@ -1,131 +1,23 @@
 """What the publisher does with each answer of the service: a real TLS server that answers as it is told."""
 
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.gateways.harness.service import HOUR_MS, Service, accepted, answer, append, drain, event
 from tests.harness.clocks import SteppedClock
 from tests.harness.commands import eventually
-from tests.harness.sinks import Answer, Received, RecordingSink
+from tests.harness.sinks import Answer
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.gateways.journal import Journal
 from webrtc_events.gateways.journal_view import view
 from webrtc_events.gateways.network_requests import (
     DeleteRegistration,
-    NetworkRequest,
-    PublishEvent,
     PutRegistration,
 )
 from webrtc_events.gateways.publisher import Publisher
 from webrtc_events.gateways.service_client import Access, ServiceClient
-
-HOUR_MS = 3_600_000
-
-
-class Service:
-    """Issuer and service in one. `events` decides on batches, `registrations` on the rest."""
-
-    def __init__(self) -> None:
-        self.sink = RecordingSink(answer=self._answer)
-        self.tokens = 0
-        self.lifetime_s = 3600
-        self.token_answer: Answer | None = None
-        self.events: Callable[[list[Any]], Answer] = accepted
-        self.registrations: Callable[[Received], Answer] = lambda request: Answer(
-            204 if request.method == "DELETE" else 200
-        )
-
-    def _answer(self, request: Received) -> Answer:
-        if request.path == "/.well-known/openid-configuration":
-            return answer(200, {"token_endpoint": self.sink.url_of("/token")})
-        if request.path == "/token" and self.token_answer is not None:
-            return self.token_answer
-        if request.path == "/token":
-            self.tokens += 1
-            token = {"access_token": f"t{self.tokens}", "token_type": "Bearer", "expires_in": self.lifetime_s}
-            return answer(200, token)
-        if request.path == "/network/v0/events":
-            return self.events(request.json)
-        return self.registrations(request)
-
-    def calls(self) -> list[tuple[str, str]]:
-        return [
-            (request.method, request.path.removeprefix("/network/v0"))
-            for request in self.sink.requests
-            if request.path.startswith("/network/")
-        ]
-
-    def batches(self) -> list[list[str]]:
-        """The ids of each batch that came."""
-        return [
-            [event["id"] for event in request.json]
-            for request in self.sink.requests
-            if request.path.endswith("/events")
-        ]
-
-
-def answer(status: int, body: Any, *headers: tuple[str, str]) -> Answer:
-    return Answer(status, (("Content-Type", "application/json"), *headers), json.dumps(body).encode())
-
-
-def accepted(events: list[Any]) -> Answer:
-    return answer(202, {"results": [{"status": "accepted", "subscriptions": 0} for _ in events]})
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    service = Service()
-    with service.sink:
-        yield service
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "queue"
-
-
-@pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
-
-
-@pytest.fixture
-def journal(path: Path, clock: SteppedClock) -> Iterator[Journal]:
-    journal = Journal(path, clock)
-    yield journal
-    journal.close()
-
-
-@pytest.fixture
-def client(service: Service, clock: SteppedClock) -> Iterator[ServiceClient]:
-    access = Access(service.sink.url_of(""), None, "gateway", "secret")
-    client = ServiceClient(service.sink.url_of(""), access, clock, service.sink.ca_file)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def publisher(journal: Journal, client: ServiceClient, clock: SteppedClock) -> Publisher:
-    return Publisher(journal, client, clock, HOUR_MS, uniform=lambda: 1.0)
-
-
-def event(number: int, size: int = 0) -> PublishEvent:
-    return PublishEvent({"id": str(number), "type": "x", "data": {"filling": "x" * size}})
-
-
-def append(journal: Journal, *requests: NetworkRequest) -> None:
-    with journal.transaction() as transaction:
-        transaction.append(requests)
-
-
-def drain(publisher: Publisher, steps: int = 30) -> None:
-    for _ in range(steps):
-        if publisher.send_head() is None:
-            return
-    raise AssertionError("the queue does not become empty")
 
 
 def test_requests_are_sent_in_order_and_events_in_batches(

@@ -44,7 +44,7 @@ def expressions() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrape]:
-    """What a `serve` exposes that has played a call, on a store with a watermark."""
+    """What a `serve` exposes that has played a call, on a store with a watermark; and an adapter."""
     folder = tmp_path_factory.mktemp("exposed")
     server = ValkeyServer(folder / "store", options={"maxmemory": "100mb"})
     server.start()
@@ -58,10 +58,25 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrape]:
         url = metrics_url(lambda: serve.output)
         assert url is not None
         eventually(lambda: "store_memory_watermark_bytes" in scrape(url).names)
-        yield scrape(url)
+        of_serve, of_adapter = scrape(url), adapter(folder)
+        yield Scrape(of_adapter.values | of_serve.values, of_adapter.types | of_serve.types)
     finally:
         serve.stop()
         server.kill()
+
+
+def adapter(folder: Path) -> Scrape:
+    service = ("--service", "http://127.0.0.1:9", "--token-url", "http://127.0.0.1:9/token", "--owner", "a")
+    listeners = ("--listen", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0")
+    queue = ("--queue", str(folder / "queue"))
+    running = Running(folder / "adapter.log", "gateway", "janus", *queue, *service, *listeners)
+    try:
+        running.await_output("Takes events of Janus")
+        url = metrics_url(lambda: running.output)
+        assert url is not None
+        return scrape(url)
+    finally:
+        running.stop()
 
 
 def test_every_family_of_the_table_is_exposed(exposed: Scrape) -> None:

@@ -1,6 +1,5 @@
 """`webrtc-events gateway`: adapters beside WebRTC gateways, and what waits in their queues."""
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -9,11 +8,11 @@ import click
 
 from webrtc_events.cli.error_handling import handle_cli_errors
 from webrtc_events.cli.extras import needs_extra
+from webrtc_events.cli.gateway_queues import queue_option, requeue, status
 
 if TYPE_CHECKING:
     from webrtc_events.core.setting_values import HostPort
     from webrtc_events.gateways.adapter import AdapterOptions
-    from webrtc_events.gateways.journal_view import JournalView
     from webrtc_events.gateways.ownership import Ownership
 
 __all__ = ["adapter_options", "gateway", "gateway_options", "ownership_of", "ownership_options"]
@@ -37,13 +36,8 @@ def gateway() -> None:
     """
 
 
-_QUEUE_OPTION = click.option(
-    "--queue", type=_FILE, required=True, envvar="GATEWAY_QUEUE", show_envvar=True,
-    help="The file of the queue, on a local disk. It is made if it is not there.",
-)  # fmt: skip
-
 _ADAPTER_OPTIONS: Final = (
-    _QUEUE_OPTION,
+    queue_option("The file of the queue, on a local disk. It is made if it is not there."),
     click.option("--service", required=True, envvar="GATEWAY_SERVICE", show_envvar=True, metavar="URL",
                  help="The API root of the service; /network/v0 follows it."),
     click.option("--issuer", envvar="GATEWAY_ISSUER", show_envvar=True, metavar="URL",
@@ -60,6 +54,8 @@ _ADAPTER_OPTIONS: Final = (
                  show_envvar=True, help="How much may wait; above it, the gateway is refused (MiB)."),
     click.option("--queue-hours", type=click.FloatRange(min=0.1), default=24.0, envvar="GATEWAY_QUEUE_HOURS",
                  show_envvar=True, help="What has waited for longer is set aside as rejected (h)."),
+    click.option("--metrics-address", envvar="GATEWAY_METRICS_ADDRESS", show_envvar=True, metavar="HOST:PORT",
+                 help="Where Prometheus scrapes the adapter, at /metrics.  [default: nowhere]"),
 )  # fmt: skip
 
 
@@ -81,12 +77,12 @@ def adapter_options(adapter: str, given: dict[str, Any]) -> "AdapterOptions":
     from webrtc_events.gateways.service_client import Access
 
     issuer, token_url = given.pop("issuer"), given.pop("token_url")
-    secret_file = given.pop("client_secret_file")
+    secret_file, metrics = given.pop("client_secret_file"), given.pop("metrics_address")
     if (issuer is None) == (token_url is None):
         raise click.UsageError("name one of --issuer and --token-url: where access tokens come from")
     for option, url in (("--service", given["service"]), ("--issuer", issuer), ("--token-url", token_url)):
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise click.BadParameter("must start with http:// or https://", param_hint=option)
+        if url is not None and (fault := _fault_of_url(url)) is not None:
+            raise click.BadParameter(fault, param_hint=option)
     if given["ca_file"] is not None and not given["ca_file"].is_file():
         raise click.BadParameter(f"{given['ca_file']}: there is no such file", param_hint="--ca-file")
     return AdapterOptions(
@@ -98,8 +94,23 @@ def adapter_options(adapter: str, given: dict[str, Any]) -> "AdapterOptions":
         ),
         ca_file=given.pop("ca_file"),
         max_age_h=given.pop("queue_hours"),
+        metrics=None if metrics is None else _address(metrics, "--metrics-address"),
         limits=JournalLimits(max_bytes=given.pop("queue_mib") * _MIB),
     )
+
+
+def _fault_of_url(url: str) -> str | None:
+    """What it is not, without a word of it: it may hold a secret."""
+    from urllib.parse import urlsplit
+
+    if not url.startswith(("http://", "https://")):
+        return "must start with http:// or https://"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "must name a host, and a port that is a number: https://events.example.com:8443"
+    return None if host else "must name a host: https://events.example.com"
 
 
 _OWNERSHIP_OPTIONS: Final = (
@@ -333,58 +344,5 @@ def kamailio(evapi: str, lost_after: int, source: str, **given: Any) -> None:
     run_adapter(adapter_options("kamailio", given), make, clock, _notify_service_manager)
 
 
-@gateway.command()
-@click.option(
-    "--queue",
-    type=_FILE,
-    required=True,
-    envvar="GATEWAY_QUEUE",
-    show_envvar=True,
-    help="The --queue of an adapter.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
-@handle_cli_errors
-def status(queue: Path, as_json: bool) -> None:
-    """Show what waits in a queue, and what the service did not take. The adapter may run.
-
-    \b
-    Examples:
-      webrtc-events gateway status --queue /var/lib/webrtc-events/janus.queue
-      webrtc-events gateway status --queue /var/lib/webrtc-events/janus.queue --json | jq .oldestS
-    """
-    from webrtc_events.core.clock import SystemClock
-    from webrtc_events.gateways.journal_view import view
-
-    if not queue.exists():
-        raise click.ClickException(f"{queue}: there is no such file; is it the --queue of the adapter?")
-    try:
-        found = view(queue)
-    except (sqlite3.Error, ValueError) as error:
-        raise click.ClickException(f"{queue}: {error}; is it a queue of an adapter?") from error
-    now_ms = round(SystemClock().now() * 1000)
-    oldest_s = None if found.oldest_ms is None else max(0, now_ms - found.oldest_ms) // 1000
-    if as_json:
-        import json
-
-        shown = {
-            "waiting": found.entries,
-            "bytes": found.bytes,
-            "oldestS": oldest_s,
-            "rejected": found.rejected,
-        }
-        click.echo(json.dumps(shown))
-    else:
-        _print_status(found, oldest_s)
-
-
-def _print_status(found: "JournalView", oldest_s: int | None) -> None:
-    from webrtc_events.core.clock import format_time
-
-    click.echo(f"{'waiting':<10}{found.entries} requests, {found.bytes} bytes")
-    if found.oldest_ms is not None:
-        click.echo(f"{'oldest':<10}{format_time(found.oldest_ms)}, {oldest_s} s ago")
-    click.echo(f"{'rejected':<10}{found.rejected}")
-    for one in found.last_rejected:
-        click.echo(f"  {format_time(one.rejected_ms)}  {one.what}: {one.reason}")
-    if found.rejected:
-        click.echo("What was rejected is not sent again. The service's contract says what it takes.")
+gateway.add_command(status)
+gateway.add_command(requeue)

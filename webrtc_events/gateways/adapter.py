@@ -6,10 +6,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_start import say
+from webrtc_events.core.setting_values import HostPort
 from webrtc_events.core.start_faults import CannotStart
 from webrtc_events.core.stop_signals import StopSignals
 from webrtc_events.gateways.journal import (
@@ -20,7 +21,11 @@ from webrtc_events.gateways.journal import (
     QueueFull,
 )
 from webrtc_events.gateways.publisher import Publisher
+from webrtc_events.gateways.receiver_figures import ReceiverFigures
 from webrtc_events.gateways.service_client import Access, ServiceClient
+
+if TYPE_CHECKING:
+    from webrtc_events.telemetry.exporter import Exporter
 
 __all__ = ["AdapterOptions", "Receiver", "run_adapter"]
 
@@ -32,7 +37,7 @@ _TIDY_EVERY_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class AdapterOptions:
-    """What the command line says to every adapter."""
+    """What the command line says to every adapter. `metrics`: where it is scraped; None: nowhere."""
 
     adapter: str
     queue: Path
@@ -41,6 +46,7 @@ class AdapterOptions:
     ca_file: Path | None = None
     max_age_h: float = 24.0
     limits: JournalLimits = DEFAULT_LIMITS
+    metrics: HostPort | None = None
 
 
 class Receiver(Protocol):
@@ -49,6 +55,10 @@ class Receiver(Protocol):
     @property
     def description(self) -> str:
         """What it does, for the person who started it."""
+
+    @property
+    def figures(self) -> ReceiverFigures:
+        """What it has counted until now."""
 
     def start(self) -> None:
         """
@@ -89,6 +99,9 @@ def run_adapter(
         stack.callback(service.close)
         publisher = Publisher(journal, service, clock, round(options.max_age_h * _HOUR_MS))
         receiver = make_receiver(journal)
+        if (exporter := _exporter(options, publisher, receiver, clock)) is not None:
+            exporter.start()
+            stack.callback(exporter.stop)
         publisher.start()
         stack.callback(publisher.stop)
         receiver.start()
@@ -108,6 +121,23 @@ def run_adapter(
         signals.finish(publisher.stop)
         if signals.hurried():
             os._exit(130)
+
+
+def _exporter(
+    options: AdapterOptions, publisher: Publisher, receiver: Receiver, clock: Clock
+) -> "Exporter | None":
+    if options.metrics is None:
+        return None
+    from webrtc_events.gateways.adapter_metrics import adapter_exporter
+
+    return adapter_exporter(
+        options.metrics,
+        options.queue,
+        options.limits.max_bytes,
+        lambda: publisher.figures,
+        lambda: receiver.figures,
+        clock,
+    )
 
 
 def _tidy(receiver: Receiver) -> None:

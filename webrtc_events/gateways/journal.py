@@ -18,6 +18,7 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.core.start_faults import CannotStart
 from webrtc_events.gateways.journal_entries import Entry, Rejected, decoded, encoded, registration_of
 from webrtc_events.gateways.network_requests import NetworkRequest, PutRegistration
+from webrtc_events.gateways.set_aside import SCHEMA, keep_aside, supersede
 
 __all__ = ["DEFAULT_LIMITS", "Journal", "JournalLimits", "JournalUnwritable", "QueueFull", "Transaction"]
 
@@ -273,8 +274,9 @@ class Journal:
         with self._writing() as transaction:
             database = transaction._database
             for entry in (*done, *(one.entry for one in rejected)):
-                database.execute("DELETE FROM queue WHERE position = ?", (entry.position,))
-                database.execute("UPDATE totals SET entries = entries - 1, bytes = bytes - ?", (entry.size,))
+                _take_out(database, entry)
+            for entry in done:
+                supersede(database, entry)
             for one in rejected:
                 database.execute(
                     "INSERT OR REPLACE INTO rejected VALUES (?, ?, ?, ?)",
@@ -286,6 +288,17 @@ class Journal:
                     "(SELECT position FROM rejected ORDER BY position DESC LIMIT ?)",
                     (self._limits.max_rejected,),
                 )
+
+    def set_aside(self, entry: Entry, reason: str) -> None:
+        """Takes a request of a registration out of the queue; it may be brought back.
+
+        Raises:
+            JournalUnwritable: it is still in the queue.
+        """
+        with self._writing() as transaction:
+            database = transaction._database
+            _take_out(database, entry)
+            keep_aside(database, entry, reason, transaction.now_ms, self._limits.max_rejected)
 
     def forget_inputs(self) -> None:
         """Drops what is known of inputs that no gateway repeats any more. To be called now and then.
@@ -311,6 +324,11 @@ class Journal:
                 self._database.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
             except sqlite3.Error as error:
                 raise JournalUnwritable(f"{self._path}: {error}") from error
+
+
+def _take_out(database: sqlite3.Connection, entry: Entry) -> None:
+    gone = database.execute("DELETE FROM queue WHERE position = ?", (entry.position,)).rowcount
+    database.execute("UPDATE totals SET entries = entries - ?, bytes = bytes - ?", (gone, gone * entry.size))
 
 
 def _hold(path: Path) -> IO[bytes]:
@@ -352,6 +370,7 @@ def _open(path: Path) -> sqlite3.Connection:
                 database.execute(statement)
             database.execute(f"PRAGMA user_version = {_FORMAT}")
             database.execute("COMMIT")
+        database.execute(SCHEMA)
     except OSError as error:
         raise CannotStart(f"--queue {path}: {error.strerror}") from error
     except sqlite3.Error as error:

@@ -11,9 +11,17 @@ from typing import Final
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.gateways.journal import Journal, JournalUnwritable
-from webrtc_events.gateways.journal_entries import Entry, Rejected
+from webrtc_events.gateways.journal_entries import Entry, Rejected, registration_of
 from webrtc_events.gateways.network_requests import DeleteRegistration, PublishEvent, PutRegistration
-from webrtc_events.gateways.service_client import Answer, Answered, ServiceClient, TooLarge, Unanswered
+from webrtc_events.gateways.refusals import Refusals
+from webrtc_events.gateways.service_client import (
+    Answer,
+    Answered,
+    Refused,
+    ServiceClient,
+    TooLarge,
+    Unanswered,
+)
 
 __all__ = ["Publisher", "PublisherFigures"]
 
@@ -29,10 +37,14 @@ _FORGET_EVERY_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class PublisherFigures:
-    """Since the process started. `failing_since_s`: monotonic; None while the service answers."""
+    """Since the process started. `sent`: what the service took.
+
+    `failing_since_s`: monotonic; None while the service answers.
+    """
 
     sent: int = 0
     rejected: int = 0
+    set_aside: int = 0
     failed_attempts: int = 0
     failing_since_s: float | None = None
 
@@ -61,6 +73,7 @@ class Publisher:
         self._stopping = threading.Event()
         self._batch = _MAX_EVENTS
         self._failures = 0
+        self._refusals = Refusals(clock)
         self.figures = PublisherFigures()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
@@ -118,6 +131,8 @@ class Publisher:
                 log.warning("%d events are sent in smaller batches: %s", len(sent), reason)
                 self._batch = max(1, len(sent) // 2)
                 return 0.0
+            case Refused(reason=reason):
+                return self._refused(sent[0], reason)
             case Unanswered(reason=reason, wait_ms=wait_ms):
                 return self._unanswered(reason, wait_ms)
 
@@ -146,13 +161,17 @@ class Publisher:
             [entry for entry, refusal in pairs if refusal is None],
             [Rejected(entry, refusal) for entry, refusal in pairs if refusal is not None],
         )
+        for entry in sent:
+            self._refusals.taken(registration_of(entry.request))
         if not self.figures.sent:
             log.info("the service takes what is in the queue")
         if self._failures:
             log.info("the service answers again, after %d attempts that failed", self._failures)
         self._failures = 0
         self._batch = min(_MAX_EVENTS, self._batch * 2)
-        self.figures = replace(self.figures, sent=self.figures.sent + len(sent), failing_since_s=None)
+        self.figures = replace(
+            self.figures, sent=self.figures.sent + refusals.count(None), failing_since_s=None
+        )
 
     def _settle(self, done: list[Entry], rejected: list[Rejected]) -> None:
         self._journal.settle(done, rejected)
@@ -165,6 +184,27 @@ class Publisher:
                     f" ({left_out} more such lines left out)" if left_out else "",
                 )
         self.figures = replace(self.figures, rejected=self.figures.rejected + len(rejected))
+
+    def _refused(self, entry: Entry, reason: str) -> float:
+        """The queue waits for it for a while, and for as long as the service refuses whatever it gets."""
+        registration_id = registration_of(entry.request) or ""
+        if not self._refusals.is_lasting(registration_id):
+            return self._unanswered(reason, 0)
+        if not self._service.takes_registrations():
+            return self._unanswered(f"{reason}; the service takes no registration at all", 0)
+        self._journal.set_aside(entry, reason)
+        self._refusals.set_aside(registration_id)
+        if (left_out := self._lines.admit("set aside")) is not None:
+            log.error(
+                "the service refuses the queue's request %d, and takes others: it is set aside: %s; "
+                "`gateway status` shows it, `gateway requeue` sends it again%s",
+                entry.position,
+                reason,
+                f" ({left_out} more such lines left out)" if left_out else "",
+            )
+        self._failures = 0
+        self.figures = replace(self.figures, set_aside=self.figures.set_aside + 1, failing_since_s=None)
+        return 0.0
 
     def _unanswered(self, reason: str, wait_ms: int) -> float:
         self._failures += 1

@@ -1,6 +1,7 @@
 """The service as an adapter sees it: its requests over HTTP, with an access token; answers as values."""
 
 import ssl
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.core.retry_after import retry_after_ms
 from webrtc_events.gateways.network_requests import DeleteRegistration, PublishEvent, PutRegistration
 
-__all__ = ["Access", "Answer", "Answered", "ServiceClient", "TooLarge", "Unanswered"]
+__all__ = ["Access", "Answer", "Answered", "Refused", "ServiceClient", "TooLarge", "Unanswered"]
 
 _SCOPE: Final = "webrtc-events:network"
 _CONNECT_S: Final = 5.0
@@ -24,6 +25,9 @@ _TOKEN_LEEWAY_S: Final = 30.0
 # Where the issuer does not say; an answer of 401 ends a token in any case.
 _TOKEN_LIFETIME_S: Final = 600.0
 _MAX_REASON: Final = 300
+# Those of a service, or of a proxy before it, that will say the same again.
+_LASTING: Final = frozenset({*range(402, 500)} - {407, 408, 413, 421, 423, 425, 429})
+_PROBE: Final = "probe-of-an-adapter-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,14 @@ class Unanswered:
     wait_ms: int = 0
 
 
-Answer = Answered | TooLarge | Unanswered
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A registration is answered with a status that may last: 403, or what the contract does not have."""
+
+    reason: str
+
+
+Answer = Answered | TooLarge | Refused | Unanswered
 
 
 class ServiceClient:
@@ -121,7 +132,15 @@ class ServiceClient:
             return Answered((None,))
         if answer.status_code in (400, 413):
             return Answered((_reason(answer),))
+        if answer.status_code in _LASTING:
+            return Refused(_reason(answer))
         return self._again(answer)
+
+    def takes_registrations(self) -> bool:
+        """Whether the service decides on them: asks with a PUT that it can only call wrong."""
+        url = self._registration(f"{_PROBE}{uuid.uuid4().hex}")
+        answer = self._send("PUT", url, json={})
+        return not isinstance(answer, Unanswered) and answer.status_code == 400 and _code(answer) != ""
 
     def _again(self, answer: requests.Response) -> Unanswered:
         """What is wrong may be over, or be mended: nothing is given up for it."""
@@ -207,6 +226,15 @@ def _reason(answer: requests.Response) -> str:
     except (ValueError, KeyError, TypeError):
         words = answer.text[:_MAX_REASON]
     return f"HTTP {answer.status_code} {words}"[:_MAX_REASON].strip()
+
+
+def _code(answer: requests.Response) -> str:
+    """That of an ErrorInfo; empty: the answer is none, and so not the service's."""
+    try:
+        info = answer.json()
+        return str(info["code"]) if isinstance(info["message"], str) else ""
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _failure(error: OSError) -> str:

@@ -51,7 +51,7 @@ _DROP_REASONS: Final = (
     *("outbox_full", "refused", "subscription_ended", "unreadable_entry", "unsendable", OTHER),
 )
 _TYPES: Final = (*(event_type.rpartition(".")[2] for event_type in EventType), OTHER)
-_PROCESSES: Final = ("api", "worker", "console")
+_PROCESSES: Final = ("api", "worker", "console", "gateway")
 
 
 class Kind(StrEnum):
@@ -162,6 +162,24 @@ FAMILIES: Final = {
             ("clock", "durability", "writes"),
             merge=Merge.WORST,
         ),
+        _counter(
+            "gateway_records_total",
+            "What a gateway has said, by what became of it.",
+            ("outcome",),
+            ("taken", "repeated", "damaged", "lost"),
+        ),
+        _counter("gateway_reconnects_total", "Connections to a gateway that an adapter had to make again."),
+        _counter(
+            "gateway_requests_total",
+            "Requests of an adapter's queue, by what the service did.",
+            ("outcome",),
+            ("published", "rejected", "set_aside", "failed"),
+        ),
+        _gauge("gateway_queue_requests", "Requests that wait for the service."),
+        _gauge("gateway_queue_bytes", "What they come to."),
+        _gauge("gateway_queue_limit_bytes", "Above this the gateway is refused."),
+        _gauge("gateway_queue_oldest_seconds", "How long ago the oldest of these requests was queued."),
+        _gauge("gateway_set_aside", "Requests that were set aside, until they are brought back."),
         _gauge("threads_stuck", "Threads of workers that do not come round."),
         _gauge("processes", "Processes that run.", "process", _PROCESSES),
         _counter("process_cpu_seconds_total", "Processor time.", ("process",), _PROCESSES),

@@ -34,10 +34,13 @@ _MAX_CONNECTION_S: Final = 10.0
 _MAX_CONNECTIONS: Final = 16
 
 
-def listen(address: HostPort, *, shares: bool = False) -> socket.socket:
+def listen(
+    address: HostPort, *, shares: bool = False, setting: str = f"{PREFIX}METRICS_ADDRESS"
+) -> socket.socket:
     """A socket that listens there, for `MetricsListener`.
 
     `shares`: another process of ours may listen there at the same time, which is to end soon.
+    `setting`: where the address comes from.
 
     Raises:
         CannotStart: it is in use, or no address of this machine.
@@ -63,7 +66,7 @@ def listen(address: HostPort, *, shares: bool = False) -> socket.socket:
     except OSError as error:
         raise CannotStart(
             f"cannot listen for /metrics on {address}: {error.strerror or error}; "
-            f"set {PREFIX}METRICS_ADDRESS to one that is free: each API, worker and console needs its own"
+            f"set {setting} to one that is free: each API, worker, console and adapter needs its own"
         ) from error
     # Processes that share it wake up together, and one of them gets the connection.
     listener.setblocking(False)

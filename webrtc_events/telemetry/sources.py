@@ -18,6 +18,7 @@ __all__ = [
     "Source",
     "Values",
     "of_acceptance",
+    "of_adapter",
     "of_build",
     "of_delivery",
     "of_process",
@@ -128,8 +129,26 @@ def of_store(figures: Callable[[], Mapping[str, float]]) -> Source:
     return lambda: _numbers(**figures())
 
 
+def of_adapter(
+    records: Callable[[], Mapping[str, int]],
+    reconnects: Callable[[], int],
+    requests: Callable[[], Mapping[str, int]],
+    queue: Callable[[], Mapping[str, float]],
+) -> Source:
+    """Of an adapter beside a gateway. `records`, `requests`: by the words of their metrics; `queue`: by the
+    names of its families, empty where it cannot be read.
+    """
+    return lambda: (
+        {
+            "gateway_records_total": _counted("gateway_records_total", records()),
+            "gateway_requests_total": _counted("gateway_requests_total", requests()),
+        }
+        | _numbers(gateway_reconnects_total=reconnects(), **queue())
+    )
+
+
 def of_process(*roles: str) -> Source:
-    """`roles`: what the process is: api, worker, console. What it uses counts for the first of them."""
+    """`roles`: what the process is: api, worker, console, gateway. What it uses is the first one's."""
     return lambda: {
         "processes": {(role,): 1 for role in roles},
         "process_cpu_seconds_total": {(roles[0],): cpu_s()},

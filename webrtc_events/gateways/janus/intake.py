@@ -1,7 +1,6 @@
 """A POST of Janus's event handler: read, worked on and kept in one transaction of the journal."""
 
 import logging
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
@@ -16,9 +15,10 @@ from webrtc_events.gateways.janus.records import Handle, Records, handle_key, se
 from webrtc_events.gateways.janus.registrations import Registrations
 from webrtc_events.gateways.janus.sip_signals import OF_CALLS
 from webrtc_events.gateways.journal import Journal
+from webrtc_events.gateways.receiver_figures import ReceiverFigures
 from webrtc_events.gateways.sip_message import parse_sip
 
-__all__ = ["Intake", "IntakeFigures"]
+__all__ = ["Intake"]
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +27,6 @@ _OVER_FOR_MS: Final = _HOUR_MS
 _SILENT_FOR_MS: Final = 24 * _HOUR_MS
 _REGISTRATION_ENDS: Final = frozenset({"unregistered", "registration_failed"})
 _GONE: Final = {"started": "The gateway has been started anew", "shutdown": "The gateway has been shut down"}
-
-
-@dataclass(slots=True)
-class IntakeFigures:
-    """Events since the process started, by what became of them."""
-
-    taken: int = 0
-    repeated: int = 0
-    damaged: int = 0
 
 
 class Intake:
@@ -50,7 +41,7 @@ class Intake:
         self._clock = clock
         self._source = source
         self._lines = LineLimit(clock)
-        self.figures = IntakeFigures()
+        self.figures = ReceiverFigures()
 
     def take(self, body: bytes) -> None:
         """All events of a batch, durable when it returns; a damaged one is left out, and logged.

@@ -23,6 +23,7 @@ from webrtc_events.core.setting_values import HostPort
 from webrtc_events.core.start_faults import CannotStart
 from webrtc_events.gateways.janus.intake import Intake
 from webrtc_events.gateways.journal import JournalUnwritable, QueueFull
+from webrtc_events.gateways.receiver_figures import ReceiverFigures
 
 __all__ = ["JanusListener", "ListenerOptions"]
 
@@ -70,6 +71,10 @@ class JanusListener:
         open_to_all = self._options.password is None and not ip_address(host).is_loopback
         whose = ", from whoever reaches it: there is no --password-file" if open_to_all else ""
         return f"Takes events of Janus at {self.url}{whose}."
+
+    @property
+    def figures(self) -> ReceiverFigures:
+        return self._intake.figures
 
     def start(self) -> None:
         self._thread.start()

@@ -15,8 +15,9 @@ from webrtc_events.gateways.kamailio.calls import Call, Calls
 from webrtc_events.gateways.kamailio.records import Bindings, Expired, Gone, Malformed, Message, parse_record
 from webrtc_events.gateways.kamailio.registrations import Registrations, addresses
 from webrtc_events.gateways.network_requests import NetworkRequest
+from webrtc_events.gateways.receiver_figures import ReceiverFigures
 
-__all__ = ["Batch", "Intake", "IntakeFigures", "Position"]
+__all__ = ["Batch", "Intake", "Position"]
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +47,6 @@ class Batch:
     records: Sequence[tuple[int, bytes]]
 
 
-@dataclass(slots=True)
-class IntakeFigures:
-    """Since the process started. `lost`: records that Kamailio had no room for."""
-
-    records: int = 0
-    malformed: int = 0
-    lost: int = 0
-
-
 class Intake:
     """`source` is that of the events."""
 
@@ -66,7 +58,7 @@ class Intake:
         self._registrations = registrations
         self._source = source
         self._lines = lines
-        self.figures = IntakeFigures()
+        self.figures = ReceiverFigures()
 
     def position(self) -> Position:
         with self._journal.transaction() as transaction:
@@ -95,8 +87,9 @@ class Intake:
             if batch.last > done or before.boot != batch.boot:
                 position = Position(batch.boot, max(batch.last, done), before.incomplete or lost > 0)
                 transaction.put(_KIND, _KEY, msgspec.json.encode(position))
-        self.figures.records += len(new)
-        self.figures.malformed += malformed
+        self.figures.taken += len(new) - malformed
+        self.figures.repeated += len(batch.records) - len(new)
+        self.figures.damaged += malformed
         self.figures.lost += lost
         return lost
 

@@ -15,6 +15,7 @@ from webrtc_events.gateways.kamailio.connection import Connection, KamailioSilen
 from webrtc_events.gateways.kamailio.intake import Intake, Position
 from webrtc_events.gateways.kamailio.registrations import Registrations
 from webrtc_events.gateways.ownership import Ownership
+from webrtc_events.gateways.receiver_figures import ReceiverFigures
 
 __all__ = ["KamailioOptions", "KamailioReceiver", "kamailio_receiver"]
 
@@ -59,12 +60,17 @@ class KamailioReceiver:
         self._lines = lines
         self._stopping = threading.Event()
         self._connection: Connection | None = None
+        self._was_connected = False
         self._heard_s = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name="kamailio", daemon=True)
 
     @property
     def description(self) -> str:
         return f"Takes what the Kamailio at {self._options.evapi} keeps."
+
+    @property
+    def figures(self) -> ReceiverFigures:
+        return self._intake.figures
 
     def start(self) -> None:
         self._thread.start()
@@ -109,6 +115,8 @@ class KamailioReceiver:
                 self._take(connection, position)
                 if not answered:
                     log.info("connected to the Kamailio at %s", self._options.evapi)
+                    self.figures.reconnects += self._was_connected
+                    self._was_connected = True
                 answered = True
                 if self._clock.monotonic() >= ask_at_s or position.incomplete:
                     ask_at_s = self._clock.monotonic() + _ASK_EVERY_S
