@@ -63,7 +63,7 @@ def test_a_sink_that_is_back_after_ten_minutes_is_not_overrun_and_gets_what_is_n
     clock = SimulatedClock(SystemClock().now())
     settings = dataclasses.replace(settings, dead_letters=10_000)
     store, claims = simulated(settings, clock)
-    subscriptions = [created(store, sink=sink.url).id for _ in range(SUBSCRIPTIONS)]
+    subscriptions = [created(claims.at(), sink=sink.url).id for _ in range(SUBSCRIPTIONS)]
     options = DispatcherOptions(HostLimits(in_flight=IN_FLIGHT), poll_s=0.01, limits=LIMITS)
     running = make_driver(store, clock=clock, options=options, random=Random(SEED).random)
     sink.answer = arrivals = Arrivals(clock)

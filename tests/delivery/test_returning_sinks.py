@@ -40,7 +40,7 @@ class Outage:
         self.driver = make_driver(self.store, clock=self.clock, options=options, random=lambda: 0.9)
 
     def subscribe(self, count: int, path: str) -> list[str]:
-        return [created(self.store, sink=self.sink.url_of(path)).id for _ in range(count)]
+        return [created(self.claims.at(), sink=self.sink.url_of(path)).id for _ in range(count)]
 
     def play(self, done: Callable[[], bool], step_s: float, max_s: float) -> None:
         until_s = self.clock.elapsed_s + max_s
