@@ -24,66 +24,23 @@ from tests.api.conftest import (
     subscription_request,
 )
 from tests.harness.documents import ROOT, Document
-from tests.harness.issuer import Issuer, SigningKeyPair
-from tests.harness.valkeys import ValkeyServer, eventually, free_port
+from tests.harness.valkeys import eventually
 from tests.production.operations.client import Client
-from tests.production.operations.proxy import FILE, NAME, Proxy, head, parsed, running
-from tests.production.operations.tools import AUDIENCE
-from tests.production.operations.units import DEPLOY, Unit, started
+from tests.production.operations.proxy import FILE, NAME, parsed
+from tests.production.operations.proxy_stack import Stack, standing
 from webrtc_events import app
 
 pytestmark = pytest.mark.slow
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 EVENTS = f"{NETWORK}/events"
-API = Unit(DEPLOY / "webrtc-events-api.service")
 DEVICE = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
-
-
-class Stack:
-    """A gunicorn, and nginx in front of it: `direct` asks the one, `api` the other."""
-
-    def __init__(self, issuer: Issuer, port: int, proxy: Proxy) -> None:
-        self.issuer = issuer
-        self.port = port
-        self.proxy = proxy
-        self.direct = Client(issuer, f"http://127.0.0.1:{port}")
-        self.api = Client(
-            issuer,
-            f"https://localhost:{proxy.public}",
-            f"https://localhost:{proxy.network}",
-            ca=str(proxy.ca_file),
-        )
-
-    def raw(self, line: str, *headers: str, body: bytes = b"", side: str = "public") -> requests.Response:
-        """The answer to a request that no client would send; `line` is its first."""
-        port = self.proxy.network if side == "network" else self.proxy.public
-        return parsed(self.proxy.exchange(head(line, *headers) + body, port))
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("stack")
-    issuer = Issuer(SigningKeyPair.rsa("k1"))
-    port = free_port()
-    with ValkeyServer(folder / "store", aof="no") as store, running(folder / "nginx", port) as proxy:
-        settings = folder / "settings.env"
-        settings.write_text(
-            f"WEBRTC_EVENTS_REDIS_URL={store.url}\n"
-            f"WEBRTC_EVENTS_OPENID_CONFIGURATION_URL={issuer.discovery_url}\n"
-            f"WEBRTC_EVENTS_AUDIENCE={AUDIENCE}\n"
-            f"WEBRTC_EVENTS_SECRET_KEY={'A' * 43}\n"
-            "WEBRTC_EVENTS_CHANNELS_URL=https://events.operator.example/channels/v0\n"
-            "WEBRTC_EVENTS_NEXT=true\n"
-        )
-        own = {"GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}", "WEB_CONCURRENCY": "1"}
-        with started(API, folder, settings, more=own):
-            whole = Stack(issuer, port, proxy)
-            eventually(lambda: whole.direct("GET", "/readyz", token=None).ok, "the API is ready")
-            yield whole
-            whole.direct.close()
-            whole.api.close()
-    issuer.close()
+    with standing(tmp_path_factory.mktemp("stack")) as whole:
+        yield whole
 
 
 def test_a_subscription_is_made_listed_read_and_deleted_through_it(stack: Stack) -> None:
