@@ -8,6 +8,7 @@ from typing import Any
 
 from webrtc_events.core.model import EventType
 from webrtc_events.store import scans
+from webrtc_events.store.device_erasure import DeviceErasure, HeldByDevices
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.keys import (
     RECENT_CALLS_KEY,
@@ -46,7 +47,8 @@ class Traces:
     release wrote, and are skipped. `dead_letters` and `attempts` are ids in their streams, `channel_events`
     those in the logs of channels, by the log's key; `set_aside_logs` are keys that stood in place of
     such logs, and name it. `sequences`, `sessions`, `calls` (traces of its media
-    sessions) and `own` (its record, its latest state, its indexes) are keys.
+    sessions) and `own` (its record, its latest state, its indexes) are keys. `of_devices`: what subscriptions
+    to devices hold of it.
     """
 
     registration: str
@@ -60,11 +62,13 @@ class Traces:
     sessions: list[str]
     calls: list[str]
     own: list[str]
+    of_devices: HeldByDevices
 
     def __bool__(self) -> bool:
         """Whether there is something to erase."""
         kept = (self.clients, self.dead_letters, self.attempts, self.channel_events, self.sequences)
-        return any(map(bool, (*kept, self.set_aside_logs, self.sessions, self.calls, self.own)))
+        others = (self.set_aside_logs, self.sessions, self.calls, self.own, self.of_devices)
+        return any(map(bool, (*kept, *others)))
 
 
 class Erasure:
@@ -74,6 +78,7 @@ class Erasure:
         self._redis = store.client
         self._scripts = store.scripts
         self._partitions = store.partitions
+        self._devices = DeviceErasure(store)
 
     def find(self, registration: str) -> Traces:
         """Writes nothing. Goes through the names of all keys, in small steps."""
@@ -85,6 +90,8 @@ class Erasure:
         attempts = self._entries(partition.attempts, registration, mine)
         led_to = {fields["session"] for fields in mine.values()}
         led_to |= self._sessions_of_events(partition, registration, mine, dead_letters)
+        of_devices = self._devices.find(registration)
+        led_to |= set(filter(None, map(_session_in, of_devices.texts)))
         return Traces(
             registration=registration,
             clients={subscription_id: fields["client"] for subscription_id, fields in mine.items()},
@@ -97,6 +104,7 @@ class Erasure:
             sessions=self._sessions(registration, led_to),
             calls=self._calls(registration, led_to),
             own=[] if newer else self._own(partition, registration),
+            of_devices=of_devices,
         )
 
     def erase(self, traces: Traces) -> None:
@@ -136,6 +144,7 @@ class Erasure:
                 pipe.zrem(client_key(client or ""), subscription_id)
             # Indexes of another type hold nothing of them.
             answers_of(pipe)
+        self._devices.erase(traces.of_devices)
         self._scripts.run(
             [
                 _erase_call(partition, subscription_id, traces.registration)

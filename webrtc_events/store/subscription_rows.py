@@ -52,9 +52,9 @@ class SubscriptionRow:
 class SubscriptionFilter:
     """Which subscriptions; None filters nothing, and no statuses are all.
 
-    `host` is a host name, alone or with its port, or a domain of it. `registration` is an id;
-    `is_registration` knows it otherwise, by its pseudonym; so do `device`, in lower case, and `is_device`.
-    `type` is one of a subscription's.
+    `host` is a host name, alone or with its port, or a domain of it. `registration` is an id, which a search
+    finds by its device too (`heard_by`: device and owner); `is_registration` knows it otherwise, by its
+    pseudonym; so do `device`, in lower case, and `is_device`. `type` is one of a subscription's.
     """
 
     client: str | None = None
@@ -66,6 +66,7 @@ class SubscriptionFilter:
     type: EventType | None = None
     statuses: frozenset[Status] = frozenset()
     host: str | None = None
+    heard_by: tuple[str, str] | None = None
 
     def takes(self, values: Sequence[str | None]) -> bool:
         """`values` as they are kept: most subscriptions that are looked at are not shown."""
@@ -75,7 +76,7 @@ class SubscriptionFilter:
             and (self.type is None or self.type == event_type or _asks_for(types, self.type))
             and (not self.contracts or (contract or ContractVersion.V0_2) in self.contracts)
             and (not self.statuses or status in self.statuses)
-            and self.registration in (None, registration)
+            and (self.registration in (None, registration) or self.heard_by == (device, client))
             and (self.host is None or _is_of_host(_host(sink or ""), self.host))
             and (self.is_registration is None or self.is_registration(_legible(registration or "")))
             and self.device in (None, device)
