@@ -128,9 +128,14 @@ def test_a_channel_may_be_its_sink(store: Store, environ: dict[str, str]) -> Non
         with pytest.raises(InvalidArgument) as caught:
             world.subscribe_device(**refused)
         assert caught.value.code == "INVALID_SINK"
+    # Nothing is sent there. A token that runs out would end it all the same.
     with pytest.raises(InvalidArgument) as caught:
         world.subscribe_device(sink=url_of(channel.id), sinkCredential=credential())
     assert caught.value.code == "INVALID_CREDENTIAL"
+    with pytest.raises(InvalidArgument) as caught:
+        world.devices.update(DEVICE_APP, made, {"sinkCredential": credential()})  # type: ignore[typeddict-item]
+    assert caught.value.code == "INVALID_CREDENTIAL"
+    assert world.devices.update(DEVICE_APP, made, {"config": later()})["status"] == "ACTIVE"  # type: ignore[typeddict-item]
 
 
 def test_its_sink_is_asked_first(store: Store, settings: Settings) -> None:

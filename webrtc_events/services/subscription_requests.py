@@ -25,6 +25,7 @@ __all__ = [
     "SubscriptionRequest",
     "SubscriptionTerms",
     "SubscriptionUpdate",
+    "credential_of_channel",
     "known_members",
     "no_such_channel",
 ]
@@ -146,8 +147,13 @@ def _channel(request: Mapping[str, Any], channels: ChannelUrls) -> str | None:
     if channel is None:
         raise no_such_channel()
     if "sinkCredential" in request:
-        raise InvalidArgument("$.sinkCredential: a channel takes none", code="INVALID_CREDENTIAL")
+        raise credential_of_channel()
     return channel
+
+
+def credential_of_channel() -> InvalidArgument:
+    """The sink is a channel: nothing is sent there, so no token of it may run out."""
+    return InvalidArgument("$.sinkCredential: a channel takes none", code="INVALID_CREDENTIAL")
 
 
 def no_such_channel() -> InvalidArgument:

@@ -75,9 +75,9 @@ def owns(caller: Caller, subscription: Subscription) -> bool:
 def resource_of(subscription: Subscription, caller: Caller, jwks_uri: str | None = None) -> Resource:
     """What a client is shown. Under a three-legged token no device identifier (event guide 2.2.2).
 
-    `jwks_uri`: where the operator's keys are, which one with a credential of that kind is to know.
     That holds for a subscription to a device too. CAMARA's contract requires `deviceId` there; ours departs
-    from it (webrtc-events-subscriptions.yaml, ShownSubscriptionDetail).
+    from it (webrtc-events-subscriptions.yaml, ShownSubscriptionDetail). `jwks_uri`: where the operator's keys
+    are, which one with a credential of that kind is to know.
     """
     resource = cast("Resource", {**subscription.request})
     if caller.subject is not None:

@@ -40,6 +40,7 @@ from webrtc_events.services.subscription_requests import (
     SinkRules,
     SubscriptionRequest,
     SubscriptionUpdate,
+    credential_of_channel,
     no_such_channel,
 )
 from webrtc_events.services.subscription_resources import Resource, Resources, owns
@@ -230,10 +231,13 @@ class Subscriptions:
         Raises:
             NotFound: none with that id, or another's.
             SubscriptionEnded: it has ended, or its time is up.
-            InvalidArgument: a time that is not in the future, or a token that no header can hold.
+            InvalidArgument: a time that is not in the future, a token that no header can hold, or any for a
+                channel.
         """
         found = self._own(caller, subscription_id)
         renewal = Renewal.parse(update, self._rules)
+        if renewal.credential is not None and self._rules.channels.covers(found.request["sink"]):
+            raise credential_of_channel()
         changed = replace(found, credential=renewal.credential)
         if renewal.credential is not None:
             changed = replace(changed, fetches_token=isinstance(renewal.credential, PrivateKeyJwt))
