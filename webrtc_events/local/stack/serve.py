@@ -284,7 +284,8 @@ def _load_service(
             pages["/issuer"] = asgi(issuer_app(issuer))
             if shown.complete:
                 pages[SOFTPHONE_PATH] = softphone_pages()
-                own_sections.append(simulate_section(stack, shown.endpoints, issuer.mint, clock))
+                section = simulate_section(stack, shown.endpoints, issuer.mint, clock, devices=shown.next)
+                own_sections.append(section)
         pages[CONSOLE_PATH] = console_pages(worker.watch.store, settings, clock, own_sections)
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
         build = partial(create_app, settings, clock=clock, exporter=exporter, tracing=tracing)
