@@ -56,7 +56,7 @@ def test_a_lane_of_a_device_names_all_types_that_came_by_it() -> None:
             attempt(1_040, type="subscription-ended", last=True),
         ]
     )
-    assert ladder.lanes[2].lines[0] == "session-invitation, session-status"
+    assert ladder.lanes[2].lines[0] == "invitation + status"
 
 
 def test_what_is_written_into_a_channel_is_one_message_to_its_lane() -> None:

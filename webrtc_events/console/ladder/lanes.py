@@ -74,7 +74,8 @@ def _gateway(source: str) -> Lane:
 def _sink_lane(host: str, subscription: str, types: Sequence[str]) -> Lane:
     """`types` came by the subscription in this call: one to a device may have several."""
     title = host.partition("://")[2] or host or "unknown sink"
-    lines = tuple(line for line in (", ".join(types), subscription) if line)
+    named = types if len(types) < 2 else [name.removeprefix("session-") for name in types]
+    lines = tuple(line for line in (" + ".join(named), subscription) if line)
     return Lane(
         LaneKind.SINK, title, lines, f"{title} (subscription {subscription})" if subscription else title
     )
