@@ -94,7 +94,7 @@ def test_how_long_a_token_lives(members: str, life_s: float) -> None:
 def test_a_life_that_makes_no_sense(life: str) -> None:
     found = token(f', "expires_in": {life}')
     assert isinstance(found, TokenFailure)
-    assert found.reason == "token_unusable"
+    assert found.reason == "token_refused"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 | reply | what it is |
 | --- | --- |
 | 200 with a bearer token that a header can hold, and a sensible life | IssuedToken |
-| any other 200 | TokenFailure `token_unusable` |
+| any other 200 | TokenFailure `token_refused`: somebody has to set that right |
 | 408, 425, 429, 5xx, no answer | TokenFailure `token_unavailable` |
 | any other answer | TokenFailure `token_refused` |
 | the egress proxy fails, or makes no tunnel | TokenFailure `proxy`, `tunnel` |
@@ -115,7 +115,7 @@ def _life_s(expires_in: int | float | str | None) -> float | None:
 
 
 def _unusable(what: str) -> TokenFailure:
-    return TokenFailure("token_unusable", f"the token server answered 200 with {what}")
+    return TokenFailure("token_refused", f"the token server answered 200 with {what}")
 
 
 def _error_code(body: bytes) -> str:

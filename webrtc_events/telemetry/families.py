@@ -43,7 +43,7 @@ _RETRY_REASONS: Final = (
     *("address_refused", "connect", "dns", "protocol", "proxy", "timeout", "tls", "too_large", "tunnel"),
     # Nothing was sent: another worker may have the key, or know the contract.
     *("contract_unknown", "credential_unreadable"),
-    *("token_refused", "token_unavailable", "token_unusable"),
+    *("token_refused", "token_unavailable"),
     *("http_401", "http_404", "http_408", "http_425", "http_429", "http_5xx", OTHER),
 )
 _DROP_REASONS: Final = (
@@ -127,7 +127,7 @@ FAMILIES: Final = {
             "token_requests_total",
             "Requests for tokens of sinks by what came of them.",
             ("outcome",),
-            ("issued", "refused", "unavailable", "unusable", OTHER),
+            ("issued", "refused", "unavailable", OTHER),
         ),
         _counter(
             "operator_events_total",
