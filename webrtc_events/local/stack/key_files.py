@@ -1,4 +1,4 @@
-"""Keys in the data directory, made once: the issuer's, the service's secret key, its key for token servers."""
+"""Keys in the data directory, made once: the issuer's, the service's secret key, its token key."""
 
 import base64
 import secrets
