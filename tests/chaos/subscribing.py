@@ -16,7 +16,7 @@ CLOCK = SystemClock()
 
 
 class Subscribing:
-    """`subscribers` are all that were made, `strangers` ids of another client's, which are to hear nothing."""
+    """`subscribers` are all that were made; `strangers` are ids of another client's, to hear nothing."""
 
     service: Service
 

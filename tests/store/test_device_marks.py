@@ -73,3 +73,12 @@ def test_a_key_of_another_type_hides_no_device(store: Store, raw_store: "redis.R
     assert accepted(store, invitation(1)) == 1
     DeviceMarks(store.connection, SteppedClock()).restore()
     created_for(store, OTHER_DEVICE)
+
+
+def test_a_store_that_was_emptied_is_marked_by_the_next_one(store: Store, raw_store: "redis.Redis") -> None:
+    """Though it is to the same device, and made by the same process a moment later."""
+    created_for(store)
+    raw_store.flushall()
+    created_for(store)
+    registered(store)
+    assert accepted(store, invitation(1)) == 1

@@ -11,7 +11,7 @@ from webrtc_events.store.redis.scripts import answers_of, store_errors
 
 __all__ = ["DeviceMarks", "mark_of"]
 
-# A store may lose its latest writes, and marks with them: so creates and the sweeper set them again.
+# A part of the store may lose its latest writes, and marks with them: so the sweeper compares.
 _AGAIN_AFTER_S = 30.0
 # Of the hash of a deviceId: 8 kB a partition at most. lua/append.lua takes as many.
 _HEX_DIGITS: Final = 4
@@ -30,19 +30,13 @@ class DeviceMarks:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
-        self._set: set[int] = set()
         # By the monotonic clock.
-        self._set_again_s = self._look_again_s = 0.0
+        self._look_again_s = 0.0
 
     def set(self, device: str) -> None:
         """To be called before a subscription to a device is there: what is appended from then on finds it."""
-        now_s, mark = self._clock.monotonic(), mark_of(device)
-        if now_s >= self._set_again_s:
-            self._set = set()
-            self._set_again_s = now_s + _AGAIN_AFTER_S
-        if mark not in self._set:
-            self._mark(self._connection.partitions, [mark])
-            self._set.add(mark)
+        # Each time: a process cannot know what the store has lost since the last.
+        self._mark(self._connection.partitions, [mark_of(device)])
 
     def exist(self) -> bool:
         """Whether some subscription to a device was ever made."""
