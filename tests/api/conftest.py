@@ -158,6 +158,13 @@ def api(http_settings: Settings, issuer: Issuer, switch: Switch) -> Iterator[Api
         yield running
 
 
+@pytest.fixture(scope="module")
+def both(http_settings: Settings, issuer: Issuer) -> Iterator[Api]:
+    """With the contract that follows beside the public one."""
+    with serving(create_app(replace(http_settings, next=True)), issuer) as running:
+        yield running
+
+
 @pytest.fixture
 def fresh_api(http_settings: Settings, issuer: Issuer, switch: Switch) -> Iterator[Api]:
     """A server that has not seen the store being emptied between tests."""
@@ -198,6 +205,14 @@ def device_request(*kinds: str, **changes: Any) -> dict[str, Any]:
         "types": [NEXT_PREFIX + kind for kind in kinds or ("session-invitation",)],
         "config": {"subscriptionDetail": {"deviceId": DEVICE}},
     } | changes
+
+
+def device_subscription(api: Api, *kinds: str, **changes: Any) -> dict[str, Any]:
+    """What is shown of one that is made now."""
+    response = api("POST", f"{NEXT}/subscriptions", json=device_request(*kinds, **changes))
+    assert response.status_code == 201, response.text
+    resource: dict[str, Any] = response.json()
+    return resource
 
 
 def invitation(number: int, **changes: Any) -> dict[str, Any]:

@@ -1,12 +1,9 @@
 """The contract that follows, served beside the public one: subscriptions to devices."""
 
 import json
-import re
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+import logging
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urljoin
 
 import pytest
 
@@ -22,14 +19,12 @@ from tests.api.conftest import (
     Api,
     assert_error,
     device_request,
-    serving,
+    device_subscription,
     subscription_request,
 )
 from tests.api.test_operations import CREDENTIAL
-from tests.harness.issuer import Issuer
-from webrtc_events.app import create_app
+from tests.harness.valkeys import eventually
 from webrtc_events.contract.documents import load_subscriptions
-from webrtc_events.core.settings import Settings
 
 LIST = f"{NEXT}/subscriptions"
 LATER = {"subscriptionExpireTime": "2098-01-01T00:00:00Z"}
@@ -38,25 +33,8 @@ SCOPE = "webrtc-events-subscriptions:"
 CONTRACT = load_subscriptions()
 
 
-@pytest.fixture(scope="module")
-def both(http_settings: Settings, issuer: Issuer) -> Iterator[Api]:
-    with serving(create_app(replace(http_settings, next=True)), issuer) as running:
-        yield running
-
-
 def put(api: Api, subscription: str, body: Any, **claims: Any) -> Any:
     return api("PUT", f"{LIST}/{subscription}", token=api.token(**claims), json=body)
-
-
-def of_device(number: int) -> dict[str, Any]:
-    return {"subscriptionDetail": {"deviceId": str(uuid.UUID(int=number))}}
-
-
-def made(api: Api, *kinds: str, **changes: Any) -> dict[str, Any]:
-    response = api("POST", LIST, json=device_request(*kinds, **changes))
-    assert response.status_code == 201, response.text
-    resource: dict[str, Any] = response.json()
-    return resource
 
 
 def test_it_is_off_by_default(api: Api) -> None:
@@ -92,7 +70,7 @@ def test_a_subscription_is_created_read_listed_and_deleted(both: Api, kinds: tup
 
 
 def test_a_type_that_is_repeated_counts_once(both: Api) -> None:
-    resource = made(both, "session-status", "session-status", "registration-ends")
+    resource = device_subscription(both, "session-status", "session-status", "registration-ends")
     assert resource["types"] == [NEXT_PREFIX + "session-status", NEXT_PREFIX + "registration-ends"]
 
 
@@ -174,7 +152,7 @@ def test_ten_thousand_members_are_refused_shortly(both: Api) -> None:
 
 def test_each_version_has_its_own_subscriptions(both: Api) -> None:
     old = both("POST", f"{PUBLIC}/subscriptions", json=subscription_request()).json()
-    new = made(both, *KINDS)
+    new = device_subscription(both, *KINDS)
     assert both("GET", f"{PUBLIC}/subscriptions").json() == [old]
     assert both("GET", LIST).json() == [new]
     for base, other in ((PUBLIC, new), (NEXT, old)):
@@ -237,7 +215,7 @@ def test_all_scopes_that_are_missing_are_named(both: Api) -> None:
 
 
 def test_clients_and_users_do_not_see_each_others(both: Api) -> None:
-    mine = made(both)
+    mine = device_subscription(both)
     for other in (both.token(client_id="other", sub="other"), both.token(sub="user")):
         for method in ("GET", "DELETE"):
             assert_error(both(method, f"{LIST}/{mine['id']}", token=other), 404, "NOT_FOUND")
@@ -259,94 +237,6 @@ def test_an_end_user_s_token_is_not_told_the_device(both: Api) -> None:
     assert DEVICE not in put(both, resource["id"], {"config": LATER}, sub="alice").text
 
 
-# Lists
-
-
-def pages(api: Api, path: str) -> Iterator[Any]:
-    """From one to the next, as the header leads."""
-    while path:
-        answer = api("GET", path)
-        assert answer.status_code == 200, answer.text
-        yield answer
-        found = re.search(r'<([^>]*)>; rel="next"', answer.headers["Link"])
-        path = urljoin(path, found[1]) if found else ""
-
-
-@pytest.mark.parametrize(("count", "size"), [(0, 5), (1, 1), (5, 5), (7, 3), (12, 100)])
-def test_a_list_is_read_page_by_page(both: Api, count: int, size: int) -> None:
-    ids = [made(both)["id"] for _ in range(count)]
-    both("POST", f"{PUBLIC}/subscriptions", json=subscription_request())
-    answers = list(pages(both, f"{LIST}?perPage={size}"))
-    assert len(answers) == max(1, -(-count // size))
-    assert [resource["id"] for answer in answers for resource in answer.json()] == ids
-    assert all(len(answer.json()) <= size for answer in answers)
-    assert {answer.headers["X-Total-Count"] for answer in answers} == {str(count)}
-    for answer in answers:
-        assert (
-            CONTRACT.operations["retrieveNotificationChannelSubscriptionList"]
-            .responses["200"]["application/json"]
-            .is_valid(answer.json())
-        )
-
-
-def test_a_page_says_where_the_others_are(both: Api) -> None:
-    for _ in range(5):
-        made(both)
-    middle = both("GET", f"{LIST}?page=2&perPage=2")
-    assert len(middle.json()) == 2
-    assert middle.headers["Link"] == (
-        '<?page=1&perPage=2>; rel="first", <?page=1&perPage=2>; rel="prev", '
-        '<?page=3&perPage=2>; rel="next", <?page=3&perPage=2>; rel="last"'
-    )
-    behind = both("GET", f"{LIST}?page=9&perPage=2")
-    assert (behind.status_code, behind.json()) == (200, [])
-    assert behind.headers["X-Total-Count"] == "5"
-    assert '<?page=3&perPage=2>; rel="prev"' in behind.headers["Link"]
-    assert 'rel="next"' not in behind.headers["Link"]
-
-
-def test_without_parameters_it_is_as_much_as_camara_s_document_allows(both: Api) -> None:
-    # A device has no more subscriptions than its quota.
-    ids = [made(both, config=of_device(number // 40))["id"] for number in range(103)]
-    answer = both("GET", LIST)
-    assert [resource["id"] for resource in answer.json()] == ids[:100]
-    assert answer.headers["X-Total-Count"] == "103"
-    assert '<?page=2&perPage=100>; rel="next"' in answer.headers["Link"]
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        *("page=0", "page=-1", "page=x", "page=", "page=1.0", "page=%31%00", "page=%EF%BC%92"),
-        *("page=99999999999", "page=" + "9" * 400, "page=1&page=2"),
-        *("perPage=0", "perPage=101", "perPage=1e2", "perPage=%2B5"),
-    ],
-)
-def test_a_page_that_cannot_be_is_refused(both: Api, query: str) -> None:
-    message = assert_error(both("GET", f"{LIST}?{query}"), 400, "INVALID_ARGUMENT")
-    assert message.startswith(query.partition("=")[0] + ":")
-
-
-def test_parameters_that_are_not_known_are_not_looked_at(both: Api) -> None:
-    resource = made(both)
-    answer = both("GET", f"{LIST}?page=1&sort=name&sort=id&%FF=%FF&perPage=3&")
-    assert answer.json() == [resource]
-
-
-def test_the_list_of_the_version_before_stays_whole(both: Api) -> None:
-    answer = both("GET", f"{PUBLIC}/subscriptions?page=7&perPage=x")
-    assert answer.status_code == 200
-    assert "X-Total-Count" not in answer.headers
-    assert "Link" not in answer.headers
-
-
-def test_pages_in_a_browser_may_read_the_headers_of_a_page(api_with: Callable[..., Api]) -> None:
-    api = api_with(next=True, cors_origins=("https://app.example",))
-    answer = api("GET", LIST, headers={"Origin": "https://app.example"})
-    exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
-    assert {"X-Total-Count", "Link", "x-correlator"} <= set(exposed)
-
-
 # Renewal
 
 
@@ -355,7 +245,7 @@ def test_pages_in_a_browser_may_read_the_headers_of_a_page(api_with: Callable[..
     [{"config": LATER}, {"sinkCredential": CREDENTIAL}, {"config": LATER, "sinkCredential": CREDENTIAL}],
 )
 def test_a_subscription_is_renewed(both: Api, update: dict[str, Any]) -> None:
-    resource = made(both, *KINDS)
+    resource = device_subscription(both, *KINDS)
     response = put(both, resource["id"], update)
     assert response.status_code == 200, response.text
     assert "s3cret" not in response.text
@@ -396,7 +286,7 @@ def changed(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_an_update_names_what_is_wrong(both: Api, update: Any, code: str, where: str) -> None:
-    resource = made(both)
+    resource = device_subscription(both)
     response = put(both, resource["id"], update)
     message = assert_error(response, 400, code)
     assert where in message
@@ -405,7 +295,7 @@ def test_an_update_names_what_is_wrong(both: Api, update: Any, code: str, where:
 
 
 def test_the_body_is_needed_and_is_json(both: Api) -> None:
-    path = f"{LIST}/{made(both)['id']}"
+    path = f"{LIST}/{device_subscription(both)['id']}"
     assert_error(both("PUT", path), 400, "INVALID_ARGUMENT")
     headers = {"Content-Type": "application/json"}
     assert_error(both("PUT", path, data=b"{", headers=headers), 400, "INVALID_ARGUMENT")
@@ -416,7 +306,7 @@ def test_the_body_is_needed_and_is_json(both: Api) -> None:
 
 
 def test_what_is_not_there_or_has_ended_is_not_renewed(both: Api) -> None:
-    resource = made(both)
+    resource = device_subscription(both)
     assert_error(put(both, "unknown", {"config": LATER}), 404, "NOT_FOUND")
     assert_error(put(both, "", {"config": LATER}), 400, "INVALID_ARGUMENT")
     assert_error(put(both, "x" * 257, {"config": LATER}), 400, "INVALID_ARGUMENT")
@@ -448,6 +338,29 @@ def test_other_methods_and_an_empty_id_are_answered_as_the_document_says(both: A
     assert_error(refused, 405, "METHOD_NOT_ALLOWED")
     assert set(refused.headers["Allow"].split(", ")) == {"GET", "POST"}
     assert_error(both("GET", f"{LIST}/"), 400, "INVALID_ARGUMENT")
+
+
+def test_the_log_says_which_version_was_asked(
+    api_with: Callable[..., Api], caplog: pytest.LogCaptureFixture
+) -> None:
+    """They share operationIds."""
+    caplog.set_level(logging.INFO, "webrtc_events.api.request_log")
+    api = api_with(next=True, log_requests=1)
+    for base in (PUBLIC, NEXT):
+        assert api("GET", f"{base}/subscriptions").status_code == 200
+    api("GET", f"{NEXT}/openapi.json")
+
+    def lines() -> list[str]:
+        return [line for line in caplog.messages if line.startswith("request ")]
+
+    # A line is written when its answer is complete, which a client may see before.
+    eventually(lambda: len(lines()) >= 3, "all lines are there")
+    operation = "method=GET operation=retrieveNotificationChannelSubscriptionList"
+    assert [line.partition(" status=")[0] for line in lines()] == [
+        f"request {operation} api=webrtc-events/v0.2",
+        f"request {operation} api=webrtc-events-subscriptions/v0.3rc1",
+        f"request method=GET path={NEXT}/openapi.json",
+    ]
 
 
 def test_it_belongs_to_the_public_side(api_with: Callable[..., Api]) -> None:

@@ -4,10 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from tests.contract.test_network_contract import SESSION
 from tests.delivery.claims import item_of
 from tests.harness.builders import settings_without_store
-from webrtc_events.contract.documents import load_subscriptions
+from webrtc_events.contract.documents import load_network, load_subscriptions
 from webrtc_events.contract.faults import Fault
 from webrtc_events.core.model import ContractVersion, EventType, OutboxKind, TerminationReason
 from webrtc_events.delivery.cloud_event import EventFormat, EventFormats, build_event
@@ -218,3 +221,66 @@ def test_data_that_is_no_object_is_refused(event_format: EventFormat, data: Any)
     text = json.dumps({"type": EventType.SESSION_STATUS.value, "time": TIME, "data": data})
     with pytest.raises(TypeError):
         in_format(event_format, payload=text)
+
+
+# Whatever gateways may say
+
+METRES, DEGREES = st.integers(-1, 100) | st.floats(-1, 1e9), st.integers(-400, 400) | st.floats(-400, 400)
+MEMBERS = {
+    "latitude": DEGREES,
+    "longitude": DEGREES,
+    "radius": METRES,
+    "zAxis": METRES,
+    "semiMajorAxis": METRES,
+    "semiMinorAxis": METRES,
+    "verticalAxis": METRES,
+    "orientation": DEGREES,
+}
+OF_A_CIRCLE = ("latitude", "longitude", "radius")
+OF_AN_ELLIPSOID = tuple(name for name in MEMBERS if name != "radius")
+LOCATIONS = st.fixed_dictionaries(
+    {
+        "shape": st.sampled_from(["Circle", "Ellipsoid", "Square"]),
+        # Mostly whole, so that much of what is made is accepted.
+        "coordinates": st.one_of(
+            st.fixed_dictionaries({name: MEMBERS[name] for name in OF_A_CIRCLE}),
+            st.fixed_dictionaries({name: MEMBERS[name] for name in OF_AN_ELLIPSOID}),
+            st.fixed_dictionaries({}, optional=MEMBERS),
+        ),
+    },
+    optional={
+        "method": st.sampled_from(["GPS", "DBH_HELO", "Guess"]),
+        "confidence": st.fixed_dictionaries(
+            {}, optional={"pdf": st.sampled_from(["normal", "odd"]), "value": METRES}
+        ),
+        "timestamp": st.sampled_from([TIME, "2026-03-10T09:00:00." + "0" * 60 + "Z", "noon"]),
+        "extra": st.text(),
+    },
+)
+ACCEPTS = load_network().validator("NetworkEvent")
+LONG = st.integers(200, 3000).map("é".__mul__)
+
+
+@given(data=SESSION, location=st.none() | LOCATIONS, reason=st.none() | LONG, name=st.none() | LONG)
+@example(data=DATA[EventType.SESSION_STATUS], location=CIRCLE, reason=None, name=None)
+def test_what_is_accepted_of_a_gateway_goes_out_in_the_form_of_each_version(
+    data: dict[str, Any], location: Any, reason: str | None, name: str | None
+) -> None:
+    more = {"locationDetails": location, "reason": reason, "originatorName": name}
+    data = data | {member: value for member, value in more.items() if value is not None}
+    event = {
+        "id": "e1",
+        "source": "/gateway",
+        "specversion": "1.0",
+        "type": EventType.SESSION_STATUS.value,
+        "time": TIME,
+        "data": data,
+    }
+    if not ACCEPTS.is_valid(event):
+        return
+    text = payload(EventType.SESSION_STATUS, **data)
+    for event_format in (V0_3, FORMATS.by_contract["v0.2"], FORMATS.strict):
+        sent, fault = checked(event_format, in_format(event_format, payload=text))
+        assert fault is None
+        expected = location if event_format is V0_3 else None
+        assert sent["data"].get("locationDetails") == expected

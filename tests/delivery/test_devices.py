@@ -264,6 +264,28 @@ def test_the_maximum_counts_events_of_all_types_and_the_end_is_last(
     assert last["data"]["terminationReason"] == "MAX_EVENTS_REACHED"
 
 
+# The handshake
+
+
+def test_a_sink_of_a_device_is_asked_before_it_gets_anything(
+    store: Store, sink: RecordingSink, make_driver: Make, gateway: Events
+) -> None:
+    registered(store)
+    device = created_for(store, sink=sink.url_of("/device"), origin="here.example")
+    sink.answer = lambda _: Answer(204, headers=(("WebHook-Allowed-Origin", "here.example"),))
+    # It does not agree yet, so it hears of nothing.
+    assert published(gateway, status("Initial", subject="r1")) == [0]
+    make_driver().run()
+    assert published(gateway, status("Ringing", subject="r1")) == [1]
+    make_driver().run()
+    assert [request.method for request in sink.requests] == ["OPTIONS", "POST"]
+    event = sink.requests[1].json
+    assert (event["type"], event["data"]["status"]) == (PREFIX + "session-status", "Ringing")
+    found = store.subscriptions.get(device.id)
+    assert found is not None
+    assert found.status is Status.ACTIVE
+
+
 # Channels
 
 

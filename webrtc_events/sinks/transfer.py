@@ -250,8 +250,9 @@ class Transfer:
 
     def reply(self, code: int, message: str, elapsed_ms: int) -> SinkReply:
         """What came of it; `code` is 0 or libcurl's error."""
-        if self._lacks_body(code):
-            # Only its first bytes, or its status line.
+        body, self._body = self._body, None
+        if body is not None and (code != pycurl.E_OK or self.overflow is not None):
+            # The body was asked for, and has not come whole.
             self.status = None
         if self.status is not None and (self._final_head_read or not self._whole_head):
             multiplexed = self.curl.getinfo(pycurl.INFO_HTTP_VERSION) >= pycurl.CURL_HTTP_VERSION_2_0
@@ -262,7 +263,7 @@ class Transfer:
                 multiplexed,
                 allowed_origin=self.permission.get(_ALLOWED_ORIGIN),
                 allowed_rate=self.permission.get(_ALLOWED_RATE),
-                body=b"" if self._body is None else b"".join(self._body),
+                body=b"" if body is None else b"".join(body),
             )
         if self.overflow is not None:
             return SinkFailure("too_large", self.overflow, elapsed_ms)
@@ -277,10 +278,6 @@ class Transfer:
         if self.proxied:
             return proxied_failure(self.curl, code, message, elapsed_ms, connected=self.opened_address)
         return curl_failure(self.curl, code, message, elapsed_ms)
-
-    def _lacks_body(self, code: int) -> bool:
-        """Whether the body was asked for, and has not come whole."""
-        return self._body is not None and (code != pycurl.E_OK or self.overflow is not None)
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""Keys in the data directory, made once: the issuer's, the service's secret key, its token key."""
+"""Keys in the data directory, made once: the issuer's, the service's secret key, and for token servers."""
 
 import base64
 import secrets
