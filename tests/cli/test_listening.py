@@ -2,6 +2,7 @@
 
 import json
 import queue
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,9 +26,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Of a `serve` that runs."""
     folder = tmp_path_factory.mktemp("listen")
     directory = folder / "data"
-    serve = Running(
-        folder / "serve.log", "serve", "--port", "0", "--sink-port", "0", "--data-dir", str(directory)
-    )
+    command = ("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(directory))
+    serve = Running(folder / "serve.log", *command, env={"WEBRTC_EVENTS_NEXT": "true"})
     serve.await_output("Ctrl-C stops everything")
     yield directory
     serve.stop()
@@ -175,3 +175,62 @@ def test_a_page_on_this_machine_may_use_the_channels_of_serve(data: Path) -> Non
         timeout=10,
     )
     assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
+
+
+def put_registration(data: Path, registration: str, device: str) -> None:
+    token = run("token", "--scope", "webrtc-events:network", "--data-dir", str(data)).stdout.decode().strip()
+    answer = requests.put(
+        f"{Endpoints.read(data).network}/registrations/{registration}",
+        json={"deviceId": device, "owner": "local"},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=10,
+    )
+    assert answer.status_code in (200, 201)
+
+
+def test_listen_prints_all_calls_of_a_device_in_the_names_of_0_3(data: Path, tmp_path: Path) -> None:
+    registration, events = call()
+    device = str(uuid.uuid4())
+    put_registration(data, registration, device)
+    arguments = ("listen", "--device", device.upper(), "--json", "--data-dir", str(data))
+    with running(tmp_path / "listen.log", *arguments) as listen:
+        listen.await_output("Listening.")
+        publish(data, events)
+        listen.await_output('"status": "Terminated"')
+    heard = [json.loads(line) for line in listen.output.splitlines() if line.startswith("{")]
+    prefix = "org.camaraproject.webrtc-events-subscriptions.v0."
+    assert [event["type"] for event in heard[:2]] == [
+        prefix + "session-invitation",
+        prefix + "session-status",
+    ]
+    sessions = {event["data"]["mediaSessionId"] for event in heard if "session-" in event["type"]}
+    assert sessions == {events[0]["data"]["mediaSessionId"]}
+    assert channels(data) == 0
+
+
+def test_forward_goes_on_with_a_device_in_the_next_run(data: Path, tmp_path: Path) -> None:
+    device = str(uuid.uuid4())
+    with Application() as application:
+        options = ("forward", "--device", device, "--to", application.url, "--data-dir", str(data))
+        with running(tmp_path / "first.log", *options) as first:
+            first.await_output("Forwarding")
+        registration, events = call()
+        put_registration(data, registration, device)
+        publish(data, events)
+        calls = [event for event in events if not event["type"].endswith("registration-ends")]
+        with running(tmp_path / "second.log", *options, "--forget"):
+            eventually(lambda: len(application.got) >= len(calls))
+        # One subscription, however often it was run.
+        assert len({event["data"]["subscriptionId"] for event in application.got}) == 1
+    assert channels(data) == 0
+
+
+def test_a_device_is_named_alone_and_by_its_uuid(data: Path) -> None:
+    where = ("--data-dir", str(data))
+    both = run("listen", "--device", "d", "--session", "s", *where)
+    assert (both.returncode, b"leave them out" in both.stderr) == (2, True)
+    assert b"or a --device" in run("listen", *where).stderr
+    refused = run("listen", "--device", "no uuid", *where)
+    assert refused.returncode == 1
+    assert b"400" in refused.stderr
+    assert b"Traceback" not in refused.stderr

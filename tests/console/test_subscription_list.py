@@ -176,7 +176,7 @@ def test_one_to_a_device_is_listed_with_its_types_its_version_and_a_pseudonym(
     assert "session-invitation<br>session-status<br>registration-ends" in text
     assert '<td data-label="Version">0.3</td>' in text
     pseudonym = parts.masking.pseudonym(DEVICE)
-    assert f'<span class="quiet">device</span> <span class="mono">{pseudonym}</span>' in text
+    assert f'<span class="quiet kind">device</span> <span class="mono">{pseudonym}</span>' in text
     assert DEVICE not in text
     for query in (
         f"?device={pseudonym}",

@@ -31,6 +31,7 @@ def _what_to_listen_to(command: Callable[..., Any]) -> Callable[..., Any]:
         data_option,
         click.option("--token", "access_token", help="Access token.  [default: a local token]"),
         click.option("--url", help="Address of the service.  [default: the local `serve`]"),
+        click.option("--device", help="A device, by its UUID: all of its registrations and calls (0.3)."),
         click.option("--session", help="A media session."),
         click.option("--registration", help="A registration, with the calls that come in for it."),
     ):
@@ -45,6 +46,7 @@ def _what_to_listen_to(command: Callable[..., Any]) -> Callable[..., Any]:
 def listen(
     registration: str | None,
     session: str | None,
+    device: str | None,
     url: str | None,
     access_token: str | None,
     data_dir: Path | None,
@@ -53,17 +55,19 @@ def listen(
     """Print notifications as they come, until Ctrl-C.
 
     Makes a notification channel, subscribes for it, and reads it; the end of the command deletes it.
-    Calls that come in for the registration are followed to their ends.
+    Calls that come in for the registration are followed to their ends. --device needs a service
+    that serves 0.3 (WEBRTC_EVENTS_NEXT=true).
 
     \b
     Examples:
       webrtc-events listen --registration 96eozbrct6g2kw7ybh538sbv
       webrtc-events listen --session 0AEE1B58BAEEDA3EABA42B32EBB3DFE0 --json
+      webrtc-events listen --device 7d444840-9dc0-11d1-b245-5ffdce74fad2
     """
     from webrtc_events.local.listening.event_line import describe
 
     with ExitStack() as stack:
-        client, listener = _listener(stack, registration, session, url, access_token, data_dir)
+        client, listener = _listener(stack, registration, session, device, url, access_token, data_dir)
         channel = client.make()
         stack.callback(client.delete, channel)
         listener.subscribe(channel)
@@ -84,6 +88,7 @@ def listen(
 def forward(
     registration: str | None,
     session: str | None,
+    device: str | None,
     url: str | None,
     access_token: str | None,
     data_dir: Path | None,
@@ -111,8 +116,8 @@ def forward(
     clock = SystemClock()
     since_ms = None if since is None else round(1000 * (clock.now() - _seconds(since)))
     with ExitStack() as stack:
-        client, listener = _listener(stack, registration, session, url, access_token, data_dir)
-        state = ForwardState(_state_file(data_dir, to, registration, session, url))
+        client, listener = _listener(stack, registration, session, device, url, access_token, data_dir)
+        state = ForwardState(_state_file(data_dir, to, registration, session, url, *filter(None, [device])))
         channel = state.channel
         if channel is None or not client.is_there(channel):
             channel = state.begin(client.make())
@@ -134,6 +139,7 @@ def _listener(
     stack: ExitStack,
     registration: str | None,
     session: str | None,
+    device: str | None,
     url: str | None,
     access_token: str | None,
     data_dir: Path | None,
@@ -142,14 +148,16 @@ def _listener(
     from webrtc_events.local.listening.channel_client import ChannelClient
     from webrtc_events.local.listening.listener import Listener, Wanted
 
-    if registration is None and session is None:
-        raise click.UsageError("name a --registration, a --session, or both")
+    if registration is None and session is None and device is None:
+        raise click.UsageError("name a --registration, a --session, or both; or a --device")
+    if device is not None and (registration is not None or session is not None):
+        raise click.UsageError("a --device covers its registrations and sessions: leave them out")
     if url is not None and not url.startswith(("http://", "https://")):
         raise click.BadParameter("must start with http:// or https://", param_hint="--url")
     endpoints = endpoints_of(data_dir)
     http = client_of(stack, data_dir) if access_token is None else client_with(stack, access_token)
     client = ChannelClient((url or endpoints.api).rstrip("/"), http)
-    return client, Listener(client, Wanted(registration, session), SystemClock())
+    return client, Listener(client, Wanted(registration, session, device), SystemClock())
 
 
 def _state_file(data_dir: Path | None, *options: str | None) -> Path:

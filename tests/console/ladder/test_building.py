@@ -46,6 +46,19 @@ def test_lanes_are_the_gateway_the_service_and_each_subscription() -> None:
     assert ladder.lanes[2].lines[0] == "session-invitation"
 
 
+def test_a_lane_of_a_device_names_all_types_that_came_by_it() -> None:
+    ladder = ladder_of(
+        [
+            accepted(),
+            attempt(type="session-invitation"),
+            attempt(1_020, type="session-status"),
+            attempt(1_030, type="session-status"),
+            attempt(1_040, type="subscription-ended", last=True),
+        ]
+    )
+    assert ladder.lanes[2].lines[0] == "invitation + status"
+
+
 def test_what_is_written_into_a_channel_is_one_message_to_its_lane() -> None:
     members = {"channel": True, "host": "https://channels.localhost:443", "ms": None, "http": None}
     ladder = ladder_of([accepted(), attempt(**members), attempt(1_020, **members, outcome="drop")])

@@ -46,6 +46,43 @@ def test_a_subscription_of_the_form_gets_the_calls_of_the_form(
     assert "Traceback" not in serve.output
 
 
+def test_a_device_of_the_form_gets_all_of_its_calls_under_0_3(
+    start_serve: Callable[..., Running], data: Path, sink_client: HttpClient
+) -> None:
+    serve = start_serve(WEBRTC_EVENTS_NEXT="true")
+    endpoints = Endpoints.read(data)
+    address = f"{endpoints.console}simulate"
+    prefix = "org.camaraproject.webrtc-events-subscriptions.v0."
+    with requests.Session() as session:
+        page = session.get(f"{address}/", timeout=30).text
+        match = re.search(r'<meta name="csrf-token" content="([^"]+)">', page)
+        assert match is not None
+        assert page.count('name="device-types"') == 3
+        form = {
+            "csrf_token": match[1],
+            "deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+            "device-registration": "r-1",
+            "device-sink": f"{endpoints.sink}/device",
+            "device-types": [prefix + "session-invitation", prefix + "session-status"],
+        }
+        for wrong, words in (
+            ({"deviceId": "no uuid"}, 'id="deviceId-fault"'),
+            ({"device-types": []}, '<small class="bad">'),
+            ({"device-registration": "a/b"}, "no slash"),
+            ({"device-sink": "https://localhost:1/"}, "must use one of the ports"),
+        ):
+            refused = session.post(f"{address}/devices", data=form | wrong, timeout=30)
+            assert (refused.status_code, words in refused.text) == (400, True), wrong
+        made = session.post(f"{address}/devices", data=form, timeout=30)
+        assert "Subscribed: " in made.text
+        played = {"csrf_token": match[1], "registration": "r-1", "speed": "max"}
+        session.post(f"{address}/", data=played, timeout=30)
+        eventually(lambda: len(received(sink_client, endpoints.sink, "/device")) >= 5)
+    kinds = {item["event"]["type"] for item in received(sink_client, endpoints.sink, "/device")}
+    assert kinds == set(form["device-types"])
+    assert "Traceback" not in serve.output
+
+
 @pytest.mark.slow
 def test_serve_without_the_local_issuer_or_one_api_has_no_such_section(
     start_serve: Callable[..., Running], data: Path

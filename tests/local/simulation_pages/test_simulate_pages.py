@@ -38,7 +38,7 @@ def simulations(side: GatewaySide, clock: SteppedClock) -> Simulations:
 def _console(simulations: Simulations, *others: Section) -> FlaskClient:
     # Nobody listens there.
     subscriber = Subscriber("http://127.0.0.1:9/webrtc-events/v0.2", HttpClient)
-    pages = blueprint(simulations, subscriber, "https://localhost:9443")
+    pages = blueprint(simulations, subscriber, None, "https://localhost:9443")
     options = ConsoleOptions(session_key=b"k" * 32, access=MachineAccess())
     return console_app(options, [Section("Simulate", "simulate.index", pages), *others]).test_client()
 

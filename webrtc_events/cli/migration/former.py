@@ -15,7 +15,7 @@ from webrtc_events.core.clock import parse_time
 from webrtc_events.core.credentials import CredentialBox, SealError
 from webrtc_events.core.errors import DamagedRecord
 from webrtc_events.core.event_names import wire_type
-from webrtc_events.core.model import ContractVersion, Registration, Subscription
+from webrtc_events.core.model import ContractVersion, Credential, Registration, Subscription
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.sealed_subscriptions import SealedSubscription
 
@@ -114,6 +114,9 @@ class Successors:
         try:
             credential = self._box.open(found.sealed, found.subscription.id)
         except SealError:
+            return found.subscription.id, None
+        if not isinstance(credential, Credential):
+            # 0.2 has none of this kind: it is like no other.
             return found.subscription.id, None
         return self._digest([credential.access_token]), credential.expires_at_ms
 

@@ -1,6 +1,6 @@
 """Who takes part in a call: a lane for each gateway, the service, and each subscription."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from webrtc_events.console.ladder.entries import Accepted, Attempt, Item
@@ -22,14 +22,15 @@ class Lanes:
 
     def __init__(self, items: Iterable[Item]) -> None:
         gateways: dict[str, None] = {}
-        sinks: dict[tuple[str, str], str] = {}
+        sinks: dict[tuple[str, str], dict[str, None]] = {}
         for item in items:
             match item.entry:
                 case Accepted(source=source):
                     gateways.setdefault(source)
                 case Attempt() as attempt:
-                    named = "" if attempt.last else attempt.type
-                    sinks[_sink(attempt)] = sinks.get(_sink(attempt)) or named
+                    types = sinks.setdefault(_sink(attempt), {})
+                    if not attempt.last and attempt.type:
+                        types.setdefault(attempt.type)
         self._gateways = _places(list(gateways) or [""], MAX_GATEWAYS)
         self.service = max(self._gateways.values()) + 1
         places = _places(list(sinks), MAX_SINKS)
@@ -37,7 +38,9 @@ class Lanes:
         self.all = [
             *_lanes([_gateway(source) for source in self._gateways], MAX_GATEWAYS, "gateway"),
             _SERVICE,
-            *_lanes([_sink_lane(*name, sinks[name]) for name in self._sinks], MAX_SINKS, "subscription"),
+            *_lanes(
+                [_sink_lane(*name, list(sinks[name])) for name in self._sinks], MAX_SINKS, "subscription"
+            ),
         ]
 
     def of_gateway(self, entry: Accepted) -> int:
@@ -68,9 +71,11 @@ def _gateway(source: str) -> Lane:
     return Lane(LaneKind.GATEWAY, "Gateway", (source,) if source else (), source or "the gateway")
 
 
-def _sink_lane(host: str, subscription: str, event_type: str) -> Lane:
+def _sink_lane(host: str, subscription: str, types: Sequence[str]) -> Lane:
+    """`types` came by the subscription in this call: one to a device may have several."""
     title = host.partition("://")[2] or host or "unknown sink"
-    lines = tuple(line for line in (event_type, subscription) if line)
+    named = types if len(types) < 2 else [name.removeprefix("session-") for name in types]
+    lines = tuple(line for line in (" + ".join(named), subscription) if line)
     return Lane(
         LaneKind.SINK, title, lines, f"{title} (subscription {subscription})" if subscription else title
     )

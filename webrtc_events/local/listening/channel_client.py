@@ -1,13 +1,18 @@
 """What a client asks of a service with channels: make one, subscribe for it, delete it."""
 
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
-from webrtc_events.core.model import EventType
+from webrtc_events.core.event_names import SUBSCRIBABLE, wire_type
+from webrtc_events.core.model import ContractVersion, EventType
 from webrtc_events.local.demo.http_client import ApiError, HttpClient
 from webrtc_events.local.local_error import LocalError
 
 __all__ = ["ChannelAccess", "ChannelClient"]
+
+# Source: webrtc-events-subscriptions.yaml, perPage.
+_PER_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class ChannelClient:
     def __init__(self, api: str, http: HttpClient) -> None:
         self._channels = f"{api}/channels/v0/channels"
         self._subscriptions = f"{api}/webrtc-events/v0.2/subscriptions"
+        self._of_devices = f"{api}/webrtc-events-subscriptions/v0.3rc1/subscriptions"
         self._http = http
 
     def make(self) -> ChannelAccess:
@@ -79,3 +85,40 @@ class ChannelClient:
             if found["sink"] == channel.sink and found.get("status") == "ACTIVE"
             for detail in [found["config"]["subscriptionDetail"]]
         }
+
+    def subscribe_to_device(self, channel: ChannelAccess, device: str) -> None:
+        """To all that there is of it, under 0.3, unless that is subscribed already.
+
+        Raises:
+            LocalError: the service does not serve 0.3.
+            ApiError: the service refuses it.
+        """
+        if device.lower() in self._devices_of(channel):
+            return
+        request = {
+            "protocol": "HTTP",
+            "sink": channel.sink,
+            "types": [wire_type(ContractVersion.V0_3, event_type) for event_type in SUBSCRIBABLE],
+            "config": {"subscriptionDetail": {"deviceId": device}},
+        }
+        self._http.expect({201}, "POST", self._of_devices, json=request)
+
+    def _devices_of(self, channel: ChannelAccess) -> set[str]:
+        """In lower case; those that the channel has an active subscription to."""
+        found: set[str] = set()
+        for page in count(1):
+            url = f"{self._of_devices}?page={page}&perPage={_PER_PAGE}"
+            answer = self._http.expect({200, 404}, "GET", url)
+            if answer.status_code == 404:
+                raise LocalError(
+                    f"{self._of_devices}: the service does not serve 0.3; set WEBRTC_EVENTS_NEXT=true"
+                )
+            listed = answer.json()
+            found |= {
+                str(subscription["config"]["subscriptionDetail"].get("deviceId", "")).lower()
+                for subscription in listed
+                if subscription["sink"] == channel.sink and subscription.get("status") == "ACTIVE"
+            }
+            if len(listed) < _PER_PAGE:
+                break
+        return found

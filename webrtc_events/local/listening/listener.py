@@ -1,4 +1,4 @@
-"""Listens to a registration or a session by a channel, and to the calls that come in."""
+"""Listens to a registration, a session or a device by a channel, and to the calls that come in."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +17,11 @@ _ANY_REGISTRATION = "webrtc-events-listen"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to listen to: a registration with its calls, one session, or both."""
+    """What to listen to: a registration with its calls, one session, or both; or a device."""
 
     registration: str | None
     session: str | None
+    device: str | None = None
 
     def subscriptions(self) -> list[tuple[EventType, str, str | None]]:
         registration = self.registration or _ANY_REGISTRATION
@@ -46,6 +47,9 @@ class Listener:
 
     def subscribe(self, channel: ChannelAccess) -> None:
         """To what is wanted and not subscribed to yet."""
+        if self._wanted.device is not None:
+            self._client.subscribe_to_device(channel, self._wanted.device)
+            return
         there = self._client.subscribed(channel)
         for event_type, registration, session in self._wanted.subscriptions():
             if (event_type.value, registration, session) not in there:

@@ -1,7 +1,8 @@
 """The section Simulate of the console of a `serve`, as a blueprint."""
 
 import random
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +20,11 @@ from webrtc_events.local.simulation.form_fields import FormErrors
 from webrtc_events.local.simulation.progress import Progress
 from webrtc_events.local.simulation.request import SimulationRequest
 from webrtc_events.local.simulation.simulations import Simulations
+from webrtc_events.local.simulation_pages.device_subscriber import (
+    DEVICE_TYPES,
+    DeviceSubscriber,
+    kinds_of,
+)
 from webrtc_events.local.simulation_pages.subscriber import Subscriber
 
 __all__ = ["blueprint"]
@@ -29,17 +35,24 @@ _SUBSCRIPTION_PAGE: Final = "subscriptions.one"
 _SEEDS: Final = 1_000_000
 
 
-def blueprint(simulations: Simulations, subscriber: Subscriber, sink: str) -> Blueprint:
-    """`sink` is the base URL of the local sink, which a subscription is offered."""
+def blueprint(
+    simulations: Simulations, subscriber: Subscriber, to_devices: DeviceSubscriber | None, sink: str
+) -> Blueprint:
+    """`sink` is the base URL of the local sink, which a subscription is offered.
+
+    `to_devices` None: the API has no subscriptions to devices.
+    """
     pages = Blueprint(
         "simulate", __name__, url_prefix="/simulate", template_folder="templates", static_folder="static"
     )
-    shown = _Pages(simulations, subscriber, sink)
+    shown = _Pages(simulations, subscriber, to_devices, sink)
     pages.add_url_rule("/", "index", shown.index)
     pages.add_url_rule("/", "start", shown.start, methods=["POST"])
     pages.add_url_rule("/runs", "runs", shown.runs)
     pages.add_url_rule("/runs/<name>/stop", "stop", shown.stop, methods=["POST"])
     pages.add_url_rule("/subscribe", "subscribe", shown.subscribe, methods=["POST"])
+    if to_devices is not None:
+        pages.add_url_rule("/devices", "subscribe_to_device", shown.subscribe_to_device, methods=["POST"])
     return pages
 
 
@@ -52,9 +65,16 @@ class _Filled:
 
 
 class _Pages:
-    def __init__(self, simulations: Simulations, subscriber: Subscriber, sink: str) -> None:
+    def __init__(
+        self,
+        simulations: Simulations,
+        subscriber: Subscriber,
+        to_devices: DeviceSubscriber | None,
+        sink: str,
+    ) -> None:
         self._simulations = simulations
         self._subscriber = subscriber
+        self._to_devices = to_devices
         self._sink = sink
 
     def index(self) -> str:
@@ -85,10 +105,30 @@ class _Pages:
         return redirect(url_for(".index", like=name), 303)
 
     def subscribe(self) -> Response | tuple[str, int]:
+        return self._subscribed_by(
+            lambda: self._subscriber.subscribe(request.form),
+            lambda faults: self._page(_played(None), _Filled(request.form, faults)),
+        )
+
+    def subscribe_to_device(self) -> Response | tuple[str, int]:
+        to_devices = self._to_devices
+        if to_devices is None:
+            raise NotFound("This service has no subscriptions to devices.")
+        types = request.form.getlist("device-types")
+        filled = _subscribed(None, self._sink)
+        return self._subscribed_by(
+            lambda: to_devices.subscribe(request.form, types),
+            lambda faults: self._page(_played(None), filled, _Filled(request.form, faults), types),
+        )
+
+    def _subscribed_by(
+        self, subscribe: Callable[[], str], refused: Callable[[Mapping[str, str]], str]
+    ) -> Response | tuple[str, int]:
+        """`refused` is the page with what is wrong."""
         try:
-            subscription = self._subscriber.subscribe(request.form)
+            subscription = subscribe()
         except FormErrors as errors:
-            return self._page(_played(None), _Filled(request.form, errors.fields)), 400
+            return refused(errors.fields), 400
         except LocalError as error:
             flash(str(error), "bad")
             return redirect(url_for(".index"), 303)
@@ -96,12 +136,22 @@ class _Pages:
         flash(f"Subscribed: {subscription}", "good")
         return redirect(url_for(".index", subscription=subscription), 303)
 
-    def _page(self, played: _Filled, subscribed: _Filled) -> str:
+    def _page(
+        self,
+        played: _Filled,
+        subscribed: _Filled,
+        device: _Filled | None = None,
+        device_types: Sequence[str] = DEVICE_TYPES,
+    ) -> str:
         return render_template(
             "simulate/index.html",
             played=played,
             subscribed=subscribed,
             fields=self._subscriber.form.fields,
+            has_devices=self._to_devices is not None,
+            device=device or _device_filled(self._sink),
+            device_types=device_types,
+            device_kinds=kinds_of(DEVICE_TYPES),
             recordings=recording_names(),
             outcomes=list(Outcome),
             registrations=_registrations(),
@@ -128,6 +178,13 @@ def _subscribed(like: Progress | None, sink: str) -> _Filled:
             "config.subscriptionDetail.sessionId": (like and like.request.session) or "",
         }
     )
+
+
+def _device_filled(sink: str) -> _Filled:
+    """A device that is registered for the usual receiver of composed calls."""
+    registration = registration_for(CallPlan().receiver)
+    device = str(uuid.uuid5(uuid.NAMESPACE_URL, registration))
+    return _Filled({"device-sink": f"{sink}/device", "deviceId": device, "device-registration": registration})
 
 
 def _registrations() -> dict[str, str]:

@@ -8,6 +8,7 @@ from webrtc_events.core.clock import Clock
 from webrtc_events.local.demo.http_client import HttpClient
 from webrtc_events.local.endpoints import Endpoints
 from webrtc_events.local.simulation.simulations import Simulations
+from webrtc_events.local.simulation_pages.device_subscriber import DeviceSubscriber
 from webrtc_events.local.simulation_pages.pages import blueprint
 from webrtc_events.local.simulation_pages.subscriber import Subscriber
 
@@ -15,14 +16,23 @@ __all__ = ["simulate_section"]
 
 
 def simulate_section(
-    stack: ExitStack, endpoints: Endpoints, mint: Callable[[], str], clock: Clock
+    stack: ExitStack,
+    endpoints: Endpoints,
+    mint: Callable[[], str],
+    clock: Clock,
+    *,
+    devices: bool,
 ) -> Section:
-    """`mint` makes access tokens with every scope. Simulations stop when the stack unwinds."""
+    """`mint` makes access tokens with every scope. Simulations stop when the stack unwinds.
+
+    `devices`: the API serves 0.3 too.
+    """
 
     def client() -> HttpClient:
         return HttpClient(mint)
 
     simulations = Simulations(endpoints.network, client, clock)
     stack.callback(simulations.close)
-    pages = blueprint(simulations, Subscriber(endpoints.public, client), endpoints.sink)
+    to_devices = DeviceSubscriber(endpoints.api, endpoints.network, client) if devices else None
+    pages = blueprint(simulations, Subscriber(endpoints.public, client), to_devices, endpoints.sink)
     return Section("Simulate", "simulate.index", pages)

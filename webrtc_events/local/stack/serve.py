@@ -266,7 +266,7 @@ def _load_service(
     """Imports what API and worker need, and returns what starts them once the store is there."""
     from webrtc_events.api.health import in_thread
     from webrtc_events.app import create_app
-    from webrtc_events.local.simulation_pages.simulate_section import simulate_section
+    from webrtc_events.local.simulation_pages.simulate_section import simulate_section as simulate
     from webrtc_events.local.stack.console_pages import CONSOLE_PATH, console_pages
     from webrtc_events.local.stack.issuer import LocalIssuer
     from webrtc_events.local.stack.issuer_pages import issuer_app
@@ -292,7 +292,7 @@ def _load_service(
             pages["/issuer"] = asgi(issuer_app(issuer))
             if shown.complete:
                 pages[SOFTPHONE_PATH] = softphone_pages()
-                own_sections.append(simulate_section(stack, shown.endpoints, issuer.mint, clock))
+                own_sections += [simulate(stack, shown.endpoints, issuer.mint, clock, devices=shown.next)]
         pages[CONSOLE_PATH] = console_pages(worker.watch.store, settings, clock, own_sections)
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
         build = partial(create_app, settings, clock=clock, exporter=exporter, tracing=tracing)

@@ -70,7 +70,7 @@ def _places(stack: LocalStack) -> list[_Place]:
         links = [_link_here("Swagger UI", f"{endpoints.public}/ui/")]
         if stack.next:
             links.append(
-                _link_here("next contract", f"{endpoints.api}/webrtc-events-subscriptions/v0.3rc1/ui/")
+                _link_here("Swagger UI of 0.3", f"{endpoints.api}/webrtc-events-subscriptions/v0.3rc1/ui/")
             )
         about = "For applications: they subscribe and manage their subscriptions."
         places.append(_Place("API", about, endpoints.public, tuple(links)))
