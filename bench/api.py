@@ -44,6 +44,9 @@ from harness.scraping import scraping
 from harness.store import BenchStore
 from sinks import free_ports
 
+# What subscriptions to devices there are, and the number of the first device.
+DEVICES = {"none": None, "of other devices": TARGETS, "of the same devices": 0}
+
 
 def servers(
     stack: ExitStack, folder: Path, options: argparse.Namespace, round_trips: dict[str, dict[str, int]]
@@ -83,15 +86,11 @@ def servers(
         name = f"{SERVICE}, {options.otel:.0%} traced"
         found.append(service(name, folder / "traced", **traced_settings(collector, options.otel)))
     if options.devices:
-        beside = {"none": None, "of other devices": TARGETS, "of the same devices": 0}
         found += [
             service(
-                f"{SERVICE}, 0.3: {what}",
-                folder / f"devices-{first}",
-                devices=first,
-                WEBRTC_EVENTS_NEXT="true",
+                f"{SERVICE}, 0.3: {what}", folder / f"0.3-{first}", devices=first, WEBRTC_EVENTS_NEXT="true"
             )
-            for what, first in beside.items()
+            for what, first in DEVICES.items()
         ]
     if options.without_flask:
         return found

@@ -2,7 +2,6 @@
 
 import random
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +15,10 @@ import redis
 from tests.chaos.channel_reader import ChannelReader
 from tests.chaos.dead_letters import by_event, dead_letter_fields
 from tests.chaos.expectations import Expectations
-from tests.chaos.gateway import LEAST_PER_S, OF_A_DEVICE, Channel, Load, LoadOptions
+from tests.chaos.gateway import LEAST_PER_S, Channel, Load, LoadOptions
 from tests.chaos.inbox import Inbox
-from tests.chaos.service import SCOPES, Service, Subscriber
+from tests.chaos.service import Service, Subscriber
+from tests.chaos.subscribing import Subscribing
 from tests.chaos.verdict import Verdict, check_deliveries
 from tests.harness.issuer import Issuer
 from tests.harness.valkeys import ValkeyServer, eventually
@@ -44,7 +44,7 @@ class Options:
     events: int
 
 
-class Run:
+class Run(Subscribing):
     """A context; `say` shows a line at once. What a process must not log is checked at the end."""
 
     def __init__(
@@ -55,11 +55,9 @@ class Run:
         self.seed = f"{options.seed}-{name}"
         self.draw = random.Random(self.seed)
         self.directory = directory
-        self.subscribers: list[Subscriber] = []
         self.verdict: Verdict | None = None
         self.notes: list[str] = []
-        self.strangers: set[str] = set()
-        self._issuer = issuer
+        super().__init__(issuer, self.draw)
         self._say = say
         self._stack = ExitStack()
         self._started = CLOCK.monotonic()
@@ -79,7 +77,7 @@ class Run:
         if store is None:
             self.valkey = self.enter(ValkeyServer(self.directory / "store"))
             store = self.valkey.url
-        self.service = Service(self.directory, store, self._issuer, self.inbox, {"NEXT": "true", **settings})
+        self.service = Service(self.directory, store, self.issuer, self.inbox, {"NEXT": "true", **settings})
         self._stack.callback(self.service.stop)
         return self.service
 
@@ -108,61 +106,6 @@ class Run:
         return CLOCK.monotonic() - self._started
 
     # What comes in
-
-    def channels(
-        self, count: int, events: int, kind: str = "session-invitation", subscribers: int | None = 1
-    ) -> list[Channel]:
-        """`events` in all, evenly; keys are unlike those of other calls."""
-        first, events_each = len(self.subscribers), -(-events // count)
-        keys = [f"{kind[8:11]}{first + number}" for number in range(count)]
-        return [Channel(key, kind, events_each, subscribers) for key in keys]
-
-    def subscribe(self, channels: Iterable[Channel], **options: Any) -> list[Subscriber]:
-        """As many subscriptions to each as its events are to be appended to."""
-        wanted = [(channel, number) for channel in channels for number in range(channel.subscribers or 1)]
-        made = self.service.together(lambda pair: self.service.subscribe(pair[0], pair[1], **options), wanted)
-        self.subscribers += made
-        return made
-
-    def mixed(self, events: int, subscriptions: int = 100, *, devices: bool = True) -> list[Channel]:
-        """Channels with subscriptions: registrations, and sessions with two subscriptions each.
-
-        With `devices` also some that are heard under 0.2 and 0.3 at once, and some under 0.3 alone. `events`
-        counts what is to be delivered; the subscriptions are made.
-        """
-        sessions = subscriptions // 10
-        both, alone = (subscriptions // 10, subscriptions // 10) if devices else (0, 0)
-        plain = subscriptions - 2 * sessions - 2 * both - alone
-        events_each = -(-events // subscriptions)
-        invitations = self.channels(plain, events_each * plain)
-        self.subscribe(invitations)
-        statuses = self.channels(sessions, events_each * sessions, "session-status", subscribers=2)
-        self.subscribe(statuses)
-        heard_twice = self.of_devices(both, events_each * both, subscribers=2)
-        heard_whole = self.of_devices(alone, events_each * alone, OF_A_DEVICE)
-        return invitations + statuses + heard_twice + heard_whole
-
-    def of_devices(
-        self, count: int, events: int, kind: str = "session-invitation", subscribers: int = 1, **record: Any
-    ) -> list[Channel]:
-        """Channels of registrations that the gateway announced, each on a device, with their subscriptions.
-
-        `events` counts what is published. Another client listens in on each, and is to hear nothing.
-        """
-        if not count:
-            return []
-        channels = self.channels(count, events, kind, subscribers)
-        for channel in channels:
-            channel.device = str(uuid.UUID(int=self.draw.getrandbits(128)))
-        self.service.together(lambda channel: self.service.register(channel, **record), channels)
-        self.subscribe(channels)
-        stranger = self._issuer.token(
-            CLOCK.now(), scope=SCOPES, exp=CLOCK.now() + 3_600, client_id="stranger", sub="stranger"
-        )
-        made = self.service.together(lambda channel: self.service.listen_in(channel, stranger), channels)
-        assert {answer.status_code for answer in made} == {201}, {answer.text for answer in made}
-        self.strangers |= {answer.json()["id"] for answer in made}
-        return channels
 
     def publish(self, channels: Sequence[Channel], **options: Any) -> Load:
         """Starts to publish all that is left of the channels' events, and to say how far it is."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.harness.commands import Running, run
 from webrtc_events.local.endpoints import Endpoints
@@ -72,7 +74,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("serve")
     data = home / "data"
     ports = ("--port", "0", "--sink-port", "0")
-    running = Running(home / "log", "serve", *ports, "--data-dir", str(data), env=UNLIMITED)
+    running = Running(
+        home / "log", "serve", *ports, "--data-dir", str(data), env=UNLIMITED | _token_keys(home)
+    )
     try:
         running.await_output("Ctrl-C stops everything")
         endpoints = Endpoints.read(data)
@@ -83,6 +87,16 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         # Its store ends with it, whatever it dies of.
         running.process.kill()
         running.process.wait()
+
+
+def _token_keys(home: Path) -> dict[str, str]:
+    """Without keys every PRIVATE_KEY_JWT is a 422, whatever is right about it."""
+    key, path = ec.generate_private_key(ec.SECP256R1()), home / "token.pem"
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return {
+        "WEBRTC_EVENTS_TOKEN_KEYS": str(path),
+        "WEBRTC_EVENTS_TOKEN_JWKS_URI": "https://webrtc.example/.well-known/client-keys.json",
+    }
 
 
 def _token(data: Path, client: str) -> str:

@@ -122,6 +122,9 @@ class Rules:
         if self._is_valid(credential, "accessToken", "AccessTokenCredential"):
             # RFC 6750, 2.1, says what a bearer token is written with.
             credential["accessToken"] = _plain(credential["accessToken"])
+        if self._of_devices and self._is_valid(credential, "clientId", "PrivateKeyJWTCredential"):
+            # RFC 6749, appendix A.1.
+            credential["clientId"] = _plain(credential["clientId"])
         if self._of_devices and self._is_valid(credential, "tokenUri", "PrivateKeyJWTCredential"):
             credential["tokenUri"] = f"{self._sink}/{_plain(credential['tokenUri'])}"
 

@@ -34,6 +34,7 @@ _RUNS = [
     ("public API", False),
     ("public API", True),
     ("next public API", False),
+    ("next public API", True),
     ("channels", False),
     ("channels", True),
     ("gateway side", False),

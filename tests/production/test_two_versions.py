@@ -16,7 +16,7 @@ from tests.harness import device_subscriptions as v0_3
 from tests.harness.issuer import Issuer
 from tests.harness.sinks import Answer, Received, RecordingSink
 from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
-from tests.production.service import Service
+from tests.production.service import Service, processes
 from webrtc_events.contract.documents import load_public, load_subscriptions
 from webrtc_events.local.recordings import load_recording
 
@@ -157,3 +157,30 @@ def check_forms(received: list[Received], made: dict[str, str]) -> None:
         assert not (MOVED & event.keys()) or in_old_form
         if version == "0.2":
             assert "locationDetails" not in event["data"]
+
+
+def test_what_was_made_under_0_3_goes_on_when_that_is_switched_off(
+    service: Service, sink: RecordingSink, call: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """It gets its events and can be ended by the operator; its client reaches it no more."""
+    (registration,) = {event["subject"] for event in call}
+    owner = {"deviceId": DEVICE, "owner": "app"}
+    asked(service, "PUT", f"/network/v0/registrations/{registration}", json=owner)
+    request = v0_3.request_for(DEVICE, sink.url_of("/0.3"))
+    made = asked(service, "POST", v0_3.SUBSCRIPTIONS, json=request)["id"]
+    service.stop()
+    environ = service.environ | {"WEBRTC_EVENTS_NEXT": "false"}
+    service.api, service.worker = processes(tmp_path, environ, service.url, api_processes=2)
+    service.start()
+    answer = requests.get(f"{service.url}{v0_3.SUBSCRIPTIONS}/{made}", headers=service.headers, timeout=20)
+    assert answer.status_code == 404
+    headers = {"Content-Type": "application/cloudevents-batch+json"}
+    answer = requests.post(
+        f"{service.url}/network/v0/events", json=call, headers=service.headers | headers, timeout=20
+    )
+    assert {result["subscriptions"] for result in answer.json()["results"]} == {1}
+    asked(service, "DELETE", f"/network/v0/subscriptions/{made}")
+    eventually(lambda: len(taken(sink, "/0.3")) == len(call) + 1, "0.3 has the whole call, and its end", 30)
+    *events, end = taken(sink, "/0.3")
+    assert [happening(event, v0_3.PREFIX) for event in events] == [happening(event, PREFIX) for event in call]
+    assert end["type"] == f"{v0_3.PREFIX}subscription-ended"

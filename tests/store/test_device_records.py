@@ -20,6 +20,7 @@ from tests.store.devices import (
 )
 from webrtc_events.core.errors import DamagedRecord
 from webrtc_events.core.model import EventType, Status, Subscription, TerminationReason
+from webrtc_events.store.device_marks import mark_of
 from webrtc_events.store.store import Store
 from webrtc_events.store.subscriptions import CreateOutcome
 
@@ -76,7 +77,9 @@ def test_of_one_client_and_device_there_is_one_index(store: Store, raw_store: "r
 def test_the_first_one_marks_every_partition(store: Store, raw_store: "redis.Redis") -> None:
     assert not any(raw_store.exists(partition.devices) for partition in store.connection.partitions)
     created_for(store)
-    assert all(raw_store.exists(partition.devices) for partition in store.connection.partitions)
+    assert all(
+        raw_store.getbit(partition.devices, mark_of(DEVICE)) for partition in store.connection.partitions
+    )
 
 
 def test_a_quota_is_of_a_client_and_a_device(limited: Any) -> None:

@@ -143,7 +143,7 @@ class Partition:
 
     @property
     def devices(self) -> str:
-        """string: some subscription to a device was made in the store, so what is appended says for which."""
+        """string of bits: to which devices there may be subscriptions (device_marks.py), none without it."""
         return f"{self.tag}:devices"
 
     @property

@@ -115,7 +115,7 @@ class SubscriptionRecords:
         self._connection.guard.check()
         partition = self._connection.partition_of_known(subscription.id)
         if subscription.device is not None:
-            self._device_marks.set()
+            self._device_marks.set(subscription.device)
         outcome, joined, room = self._joined(subscription, partition)
         if outcome is CreateOutcome.QUOTA:
             return CreateResult(outcome)

@@ -19,12 +19,13 @@ import pytest
 from jinja2 import Environment
 from pytest_bdd.reporting import test_report_context_registry as scenario_of
 
-from webrtc_events.contract.documents import load_public
+from webrtc_events.contract.documents import load_public, load_subscriptions
 
 __all__ = ["pytest_addoption", "pytest_configure", "pytest_unconfigure"]
 
 _ROOT = Path(__file__).parents[3]
 _CONTRACT = _ROOT / "spec" / "webrtc-events.yaml"
+_NEXT_CONTRACT = _ROOT / "spec" / "webrtc-events-subscriptions.yaml"
 _PLUGIN = "conformance-report"
 
 
@@ -136,11 +137,13 @@ def _why(report: pytest.TestReport) -> str:
 
 
 def _facts(seconds: float) -> Iterator[tuple[str, str]]:
-    info = load_public().document["info"]
     yield "Service", f"webrtc-events {importlib.metadata.version('webrtc-events')}"
     yield "Commit", _commit()
-    yield "Contract", f"{info['title']} {info['version']} (Commonalities {info['x-camara-commonalities']})"
-    yield "Contract, SHA-256", hashlib.sha256(_CONTRACT.read_bytes()).hexdigest()
+    for contract, path in ((load_public(), _CONTRACT), (load_subscriptions(), _NEXT_CONTRACT)):
+        info = contract.document["info"]
+        name = f"{info['title']} {info['version']}"
+        yield name, f"Commonalities {info['x-camara-commonalities']}"
+        yield f"{name}, SHA-256", hashlib.sha256(path.read_bytes()).hexdigest()
     yield "Date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     yield "Duration", f"{seconds:.0f} s"
     yield "Python", f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}"

@@ -277,6 +277,12 @@ end
 
 local left = options.work
 
+-- Whether anybody may have a subscription to the device: store/device_marks.py. What is no mark says yes.
+local function is_marked(device)
+  local mark = tonumber(string.sub(redis.sha1hex(string.lower(device)), 1, 4), 16)
+  return redis.pcall('GETBIT', tag .. ':devices', mark) ~= 0
+end
+
 -- Whose subscriptions to a device hear of the registration's event too. What ended a registration first is its end.
 local function heard_by(event)
   local registration = event.registration
@@ -297,6 +303,9 @@ local function heard_by(event)
     if of[1] or of[2] or of[4] then
       report_damaged(record, 'it lacks its device or its owner')
     end
+    return ''
+  end
+  if not is_marked(of[1]) then
     return ''
   end
   if event.kind == 'registration-ends' then

@@ -1,0 +1,84 @@
+"""Marks of devices: what they save, and that a part of the store that lost some has them again."""
+
+import redis
+
+from tests.harness.builders import invitation
+from tests.harness.clocks import SteppedClock
+from tests.store.devices import DEVICE, OTHER_DEVICE, created_for, registered
+from webrtc_events.core.model import NetworkEvent
+from webrtc_events.store.device_marks import DeviceMarks, mark_of
+from webrtc_events.store.keys import partition_of
+from webrtc_events.store.store import Store
+
+R1 = partition_of("r1", 64)
+
+
+def accepted(store: Store, event: NetworkEvent) -> int:
+    (result,) = store.events.accept([event])
+    return result.subscriptions
+
+
+def test_marks_are_spread() -> None:
+    devices = [f"00000000-0000-4000-8000-{number:012x}" for number in range(10_000)]
+    marks = {mark_of(device) for device in devices}
+    assert 9_000 < len(marks) < 10_000
+    assert 0 <= min(marks) < 500 < 65_000 < max(marks) < 65_536
+
+
+def test_an_event_of_a_device_that_nobody_subscribed_to_is_appended_once(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    """No other partition is asked."""
+    created_for(store, OTHER_DEVICE)
+    registered(store, device=DEVICE)
+    assert accepted(store, invitation(1)) == 0
+    names = {key.split(":")[0] for key in raw_store.scan_iter("*:seen:*")}
+    assert names == {R1.tag}
+
+
+def test_a_registration_may_write_its_device_in_upper_case(store: Store) -> None:
+    created_for(store)
+    registered(store, device=DEVICE.upper())
+    assert accepted(store, invitation(1)) == 1
+
+
+def test_devices_may_share_a_mark(store: Store, raw_store: "redis.Redis") -> None:
+    """Then there is a look at an index, and nobody else hears anything."""
+    created_for(store, OTHER_DEVICE)
+    registered(store, device=DEVICE)
+    for partition in store.connection.partitions:
+        raw_store.setbit(partition.devices, mark_of(DEVICE), 1)
+    assert accepted(store, invitation(1)) == 0
+
+
+def test_what_parts_of_the_store_have_lost_is_set_again(store: Store, raw_store: "redis.Redis") -> None:
+    created_for(store)
+    created_for(store, OTHER_DEVICE)
+    marks = {mark_of(DEVICE), mark_of(OTHER_DEVICE)}
+    raw_store.delete(R1.devices)
+    other = partition_of("r2", 64)
+    raw_store.setbit(other.devices, mark_of(DEVICE), 0)
+    clock = SteppedClock()
+    DeviceMarks(store.connection, clock).restore()
+    for partition in store.connection.partitions:
+        assert raw_store.bitcount(partition.devices) == len(marks)
+        assert all(raw_store.getbit(partition.devices, mark) for mark in marks)
+
+
+def test_a_key_of_another_type_hides_no_device(store: Store, raw_store: "redis.Redis") -> None:
+    created_for(store)
+    registered(store)
+    raw_store.delete(R1.devices)
+    raw_store.xadd(R1.devices, {"a": "b"})
+    assert accepted(store, invitation(1)) == 1
+    DeviceMarks(store.connection, SteppedClock()).restore()
+    created_for(store, OTHER_DEVICE)
+
+
+def test_a_store_that_was_emptied_is_marked_by_the_next_one(store: Store, raw_store: "redis.Redis") -> None:
+    """Though it is to the same device, and made by the same process a moment later."""
+    created_for(store)
+    raw_store.flushall()
+    created_for(store)
+    registered(store)
+    assert accepted(store, invitation(1)) == 1
