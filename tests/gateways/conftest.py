@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateways.harness.service import HOUR_MS, Service
+from tests.gateways.harness.answering_service import HOUR_MS, Service
 from tests.harness.clocks import SteppedClock
 from webrtc_events.gateways.journal import Journal
 from webrtc_events.gateways.publisher import Publisher

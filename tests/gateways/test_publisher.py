@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateways.harness.service import HOUR_MS, Service, accepted, answer, append, drain, event
+from tests.gateways.harness.answering_service import HOUR_MS, Service, accepted, answer, append, drain, event
 from tests.harness.clocks import SteppedClock
 from tests.harness.commands import eventually
 from tests.harness.sinks import Answer

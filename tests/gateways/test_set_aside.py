@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateways.harness.service import Service, answer, append, drain, event
+from tests.gateways.harness.answering_service import Service, answer, append, drain, event
 from tests.harness.clocks import SteppedClock
 from tests.harness.sinks import Answer, Received
 from webrtc_events.contract.documents import load_network

@@ -66,7 +66,7 @@ def listen(
     except OSError as error:
         raise CannotStart(
             f"cannot listen for /metrics on {address}: {error.strerror or error}; "
-            f"set {setting} to one that is free: each API, worker, console and adapter needs its own"
+            f"set {setting} to one that is free: each API, worker and console needs its own"
         ) from error
     # Processes that share it wake up together, and one of them gets the connection.
     listener.setblocking(False)

@@ -72,6 +72,17 @@ def test_the_calls_of_a_real_janus(intake: Intake, journal: Journal) -> None:
         assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_each_event_of_an_outgoing_call_says_whose_it_is(intake: Intake, journal: Journal) -> None:
+    """Also where the party called is nobody's."""
+    post(intake, *posts())
+    for session, subjects in ((ANSWERED, {ALICE, BOB}), (NOBODY, {ALICE})):
+        events = [event for event in events_of(journal) if event["data"].get("mediaSessionId") == session]
+        assert {event["subject"] for event in events} == subjects
+        assert {event["type"].rpartition(".")[2] for event in events if event["subject"] == ALICE} == {
+            "session-status"
+        }
+
+
 def test_registrations_are_put_until_the_registrars_time(intake: Intake, journal: Journal) -> None:
     post(intake, *posts()[:8])
     (request,) = queued(journal)

@@ -127,6 +127,17 @@ def test_a_caller_who_is_registered_has_a_leg(play: Play) -> None:
     assert len({event["id"] for event in events}) == 6
 
 
+def test_a_call_to_elsewhere_says_whose_it_is(play: Play) -> None:
+    """The party called is nobody's: each event names the registration that calls."""
+    events = play(
+        invite(b"", callers=contact(9)), reply(183), reply(200), message("request", "INVITE", cseq=2),
+        reply(200, cseq=2), message("request", "BYE"),
+    )  # fmt: skip
+    assert len(events) >= 4
+    assert {event["subject"] for event in events} == {"alice"}
+    assert {event["type"].rpartition(".")[2] for event in events} == {"session-status"}
+
+
 @pytest.mark.parametrize("call_id", ["", "x" * 513])
 def test_a_call_id_that_is_no_session_id_becomes_its_hash(call_id: str) -> None:
     assert len(media_session_id(call_id)) == 64

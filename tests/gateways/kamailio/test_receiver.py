@@ -1,5 +1,7 @@
 """The receiver at what is not Kamailio, or is not well: it tries again, and loses nothing."""
 
+import base64
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -130,3 +132,57 @@ def test_open_calls_are_asked_for_at_once(receive: Callable[..., FakeEvapi]) -> 
     """They may have ended while the adapter was away."""
     evapi = receive(records)
     eventually(lambda: any(frame.startswith(b"call ") for frame in evapi.frames))
+
+
+def listing(*addresses: str) -> bytes:
+    """As ul.dump says it."""
+    records = [{"AoR": address} for address in addresses]
+    reply = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "result": {"Domains": [{"Domain": {"Domain": "location", "AoRs": records}}]},
+    }
+    return netstring(b"aors " + json.dumps(reply).encode())
+
+
+def asked_for(evapi: FakeEvapi) -> list[str]:
+    return [
+        base64.urlsafe_b64decode(frame.removeprefix(b"aor ")).decode()
+        for frame in evapi.frames
+        if frame.startswith(b"aor ")
+    ]
+
+
+def test_a_new_journal_asks_what_has_registered_before(receive: Callable[..., FakeEvapi]) -> None:
+    """Each once, and some at a time: what they come to must find its place in Kamailio's queue."""
+    names = [f"user-{number}@example.com" for number in range(120)]
+    evapi = receive(lambda frame: listing(*names) if frame == b"aors" else records(frame))
+    eventually(lambda: len(asked_for(evapi)) == 120)
+    assert asked_for(evapi) == [f"sip:{name}" for name in names]
+    between = "".join("a" if frame.startswith(b"aor ") else "w" for frame in evapi.frames)
+    assert max(map(len, between.split("w"))) == 50
+    eventually(lambda: evapi.frames[-1].startswith(b"want"))
+    assert evapi.frames.count(b"aors") == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        netstring(b"aors"),
+        netstring(b"aors []"),
+        netstring(b"aors {"),
+        netstring(b"aors " + b"[" * 100_000),
+    ],
+)
+def test_a_kamailio_that_does_not_list_them_is_not_asked_for_ever(
+    answer: bytes, receive: Callable[..., FakeEvapi], journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without WEBRTC_EVENTS_LIST, too many of them, or with the fragment of the release before."""
+    caplog.set_level("INFO")
+    evapi = receive(lambda frame: answer if frame == b"aors" else records(frame))
+    eventually(lambda: "becomes known as it renews" in caplog.text)
+    number = len(evapi.frames)
+    eventually(lambda: len(evapi.frames) > number + 3)
+    assert (evapi.frames.count(b"aors"), asked_for(evapi)) == (1, [])
+    assert len(events_of(journal)) == 1

@@ -63,6 +63,9 @@ def test_a_new_journal_begins_with_what_it_finds(journal: Journal) -> None:
     recording = Recording.read(RECORDS / "answered.records")
     intake = new_intake(journal, SystemClock())
     assert intake.take(recording.batch(4, 5)) == 0
+    # What was registered before is still to be asked for.
+    assert intake.position() == Position(recording.boot, 5, incomplete=True)
+    intake.complete()
     assert intake.position() == Position(recording.boot, 5)
 
 

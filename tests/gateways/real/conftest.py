@@ -184,10 +184,12 @@ def telephone(janus: Janus, registrar: Registrar) -> Iterator[SipHandle]:
     handle.destroy()
 
 
-def registered(janus: Janus, registrar: Registrar, way: Way, name: str) -> Iterator[Endpoint]:
+def registered(
+    janus: Janus, registrar: Registrar, way: Way, name: str, display_name: str | None = "Somebody of the test"
+) -> Iterator[Endpoint]:
     user = f"{name}-{uuid.uuid4().hex[:8]}"
     handle = janus.attach()
-    handle.register(user, registrar.uri, display_name=f"{name.title()} of the test")
+    handle.register(user, registrar.uri, display_name=display_name)
     way.await_registration(user)
     yield Endpoint(user, handle)
     handle.destroy()

@@ -1,6 +1,7 @@
 """A connection to Kamailio's evapi: asks for records, and for what Kamailio knows of calls and addresses."""
 
 import base64
+import json
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -41,6 +42,8 @@ class Connection:
             raise KamailioSilent(f"no connection to {evapi}: {error.strerror or error}") from error
         self._reader = FrameReader()
         self._waiting: deque[bytes] = deque()
+        self.addresses: list[str] | None = None
+        """The answer to `ask_addresses`, once it has come; empty where Kamailio does not say."""
 
     def close(self) -> None:
         """Safe for threads: a wait under way ends."""
@@ -62,6 +65,8 @@ class Connection:
             if word == b"record" and len(records) < _MAX_RECORDS:
                 number, _, data = rest.partition(b" ")
                 records.append((_number(number), data))
+            elif word == b"aors":
+                self.addresses = _addresses(rest)
             elif word == b"end":
                 return _batch(rest, records)
             else:
@@ -76,6 +81,10 @@ class Connection:
     def ask_address(self, address: str) -> None:
         """What is registered for it. A record says so."""
         self._send(netstring(b"aor " + _base64(f"sip:{address}")))
+
+    def ask_addresses(self) -> None:
+        """For which addresses anything is registered. The answer comes with a batch, soon."""
+        self._send(netstring(b"aors"))
 
     def _send(self, data: bytes) -> None:
         try:
@@ -106,6 +115,20 @@ def _batch(rest: bytes, records: list[tuple[int, bytes]]) -> Batch:
             return Batch(boot.decode("ascii", "replace"), _number(begin) + 1, _number(last), records)
         case _:
             raise NotKamailio("an answer that webrtc-events.cfg does not give")
+
+
+def _addresses(reply: bytes) -> list[str]:
+    """user@host of each, out of the reply of ul.dump; none where it is empty, or another's."""
+    try:
+        domains = json.loads(reply.decode("utf-8", "replace"))["result"]["Domains"]
+        return [
+            str(record["AoR"])
+            for domain in domains
+            for record in domain["Domain"]["AoRs"]
+            if "@" in str(record["AoR"])
+        ]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
 
 
 def _number(digits: bytes) -> int:

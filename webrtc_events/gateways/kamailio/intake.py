@@ -29,7 +29,7 @@ _FORGET_MS: Final = 3600 * 1000
 class Position(msgspec.Struct, frozen=True):
     """The last record that is in the journal. `boot` names a run of Kamailio; its records begin at 1.
 
-    `incomplete`: Kamailio had no room for some; it was not asked yet what is registered.
+    `incomplete`: the journal is new, or Kamailio had no room for some; nobody asked yet what is registered.
     """
 
     boot: str = ""
@@ -85,7 +85,8 @@ class Intake:
                 malformed += requests is None
                 transaction.append(requests or [])
             if batch.last > done or before.boot != batch.boot:
-                position = Position(batch.boot, max(batch.last, done), before.incomplete or lost > 0)
+                incomplete = before.incomplete or lost > 0 or not before.boot
+                position = Position(batch.boot, max(batch.last, done), incomplete)
                 transaction.put(_KIND, _KEY, msgspec.json.encode(position))
         self.figures.taken += len(new) - malformed
         self.figures.repeated += len(batch.records) - len(new)

@@ -25,6 +25,8 @@ _TIMEOUT_S: Final = 10.0
 _MAX_DELAY_S: Final = 5.0
 _ASK_EVERY_S: Final = 60.0
 _ASKED_AT_ONCE: Final = 50
+# An end of a batch may be under way before the list is asked for.
+_BATCHES_TO_A_LIST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,8 @@ class KamailioReceiver:
         try:
             ask_at_s = self._clock.monotonic()
             while not self._stopping.is_set():
+                self._take(connection, self._intake.position())
                 position = self._intake.position()
-                self._take(connection, position)
                 if not answered:
                     log.info("connected to the Kamailio at %s", self._options.evapi)
                     self.figures.reconnects += self._was_connected
@@ -132,7 +134,7 @@ class KamailioReceiver:
             log.error("Kamailio had no room for %d records: raise WEBRTC_EVENTS_MAX_BYTES", lost)
 
     def _ask(self, connection: Connection, position: Position) -> None:
-        """What Kamailio knows of the calls that are open; after a loss, of all addresses too.
+        """What Kamailio knows of the calls that are open; at first, and after a loss, of all addresses too.
 
         The answers are records, and come after what Kamailio has queued before.
         """
@@ -142,12 +144,25 @@ class KamailioReceiver:
                 connection.ask_call(call)
             self._take(connection, self._intake.position())
         if position.incomplete:
-            found = self._intake.addresses()
+            found = self._addresses(connection)
             for begin in range(0, len(found), _ASKED_AT_ONCE):
                 for address in found[begin : begin + _ASKED_AT_ONCE]:
                     connection.ask_address(address)
                 self._take(connection, self._intake.position())
             self._intake.complete()
+
+    def _addresses(self, connection: Connection) -> list[str]:
+        """Those that are known, and those that Kamailio knows, if its config says them."""
+        connection.ask_addresses()
+        for _ in range(_BATCHES_TO_A_LIST):
+            # Whoever knows no run of Kamailio is answered at once.
+            self._take(connection, Position())
+            if connection.addresses is not None:
+                break
+        listed = connection.addresses or []
+        if not listed:
+            log.info("Kamailio lists no addresses: what has registered becomes known as it renews")
+        return list(dict.fromkeys([*self._intake.addresses(), *listed]))
 
     def _end_lost_calls(self) -> None:
         away_s = self._clock.monotonic() - self._heard_s
