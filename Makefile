@@ -28,6 +28,9 @@ SDKS := tests/conformance/sdks
 GENERATED := tests/conformance/generated
 # npm's own note of what it has installed.
 NODE_MODULES := $(SDKS)/node_modules/.package-lock.json $(GENERATED)/node_modules/.package-lock.json
+# What writes the bill of materials, in a separate environment: what it brings would make each start of the API slower.
+BILLS := build/bills
+BILLS_MADE := $(BILLS)/.made
 # The package with its delivery path compiled: `make compiled`.
 COMPILED := build/compiled
 COMPILED_MADE := $(COMPILED)/.made
@@ -123,11 +126,11 @@ docs-serve: $(DOCUMENTS)
 	@exec env $(MKDOCS) serve --watch spec --watch deploy --watch examples $(ARGS)
 
 # Of an environment that has nothing else: API, workers, console.
-sbom: $(DEPLOYS)
+sbom: $(BILLS_MADE)
 	@rm -rf build/installed && mkdir -p build $(dir $(SBOM))
 	@$(PYTHON) -m venv --without-pip build/installed
 	@$(PIP) --python build/installed/bin/python install '.[console]'
-	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) build/installed/bin/python
+	@$(BILLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) build/installed/bin/python
 
 screenshots: $(BROWSES)
 	$(PYTEST) tests/browser -k test_a_picture --screenshots docs/images $(ARGS)
@@ -230,6 +233,11 @@ $(DEPLOYS): $(RUNS) tests/deploy/requirements.txt
 	@echo 'Installing what reads the chart and the image'
 	@$(PIP) install --group deploy
 	@$(PIP) install --no-deps --requirement tests/deploy/requirements.txt
+	@touch $@
+
+$(BILLS_MADE): pyproject.toml $(MADE)
+	@$(PYTHON) -m venv --without-pip --clear $(BILLS)
+	@$(PIP) --python $(BILLS)/bin/python install --group sbom
 	@touch $@
 
 $(MUTATES): $(RUNS)

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.contract.specs import NEXT, PUBLIC, load
 from tests.harness.documents import ROOT
 from webrtc_events.core.model import EventType as ServiceEventType
 from webrtc_events_client.consumer import parse_notification
@@ -21,10 +21,7 @@ from webrtc_events_client.types import (
     UnknownNotification,
 )
 
-CONTRACTS = {
-    name: yaml.safe_load((ROOT / "spec" / name).read_text(encoding="utf-8"))
-    for name in ("webrtc-events.yaml", "webrtc-events-next.yaml")
-}
+CONTRACTS = {name: load(name) for name in (PUBLIC, NEXT)}
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
