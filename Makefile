@@ -42,7 +42,7 @@ BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help serve demo test slow test-all test-browser test-deploy test-gateways docs docs-serve sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
-  conformance check types clean
+  conformance check types environment clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
@@ -76,6 +76,7 @@ help:
 	@echo '             REPORT=html for build/conformance.html, a report to hand in'
 	@echo 'make check   lint, format, types, import directions, handlers against contracts'
 	@echo 'make types   write the types of the contracts anew'
+	@echo 'make environment   install what all of these need at once; each does it for itself, but not beside another'
 	@echo 'make clean   remove .venv and what tools left behind'
 	@echo
 	@echo 'Each installs what it needs into $(VENV) first. Pass options with ARGS, for example'
@@ -92,17 +93,18 @@ demo: $(RUNS)
 # Schemathesis, if it is installed, takes seconds to load, and only `make conformance` needs it.
 # Compiled files are kept whatever the environment says: else each process that a test starts compiles all anew.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --dist worksteal -p no:schemathesis
-# Half of the time a quick test waits: for a sink, for a store, for a process to start.
+# Half of the time a quick test waits: for a sink, for a store, for a process to start. A slow one waits for two thirds:
+# for leases and breaks to run out, for a store to come back.
 TWO_A_CORE = $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
 
 test: $(TESTS)
 	$(PYTEST) -n $(TWO_A_CORE) -m "not slow" $(ARGS)
 
 slow: $(TESTS)
-	$(PYTEST) -n auto -m slow $(ARGS)
+	$(PYTEST) -n $(TWO_A_CORE) -m slow $(ARGS)
 
 test-all: $(TESTS)
-	$(PYTEST) -n auto $(ARGS)
+	$(PYTEST) -n $(TWO_A_CORE) $(ARGS)
 
 # CHROMIUM=/path/to/it where it is not in PATH.
 test-browser: $(BROWSES)
@@ -189,6 +191,8 @@ types: $(CHECKS)
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/network-events.yaml --output webrtc_events/contract/network_events_types.py
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/channels.yaml --output webrtc_events/contract/channels_types.py
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/operator-events.yaml --output webrtc_events/contract/operator_events_types.py
+
+environment: $(CHECKS) $(TESTS) $(BROWSES) $(DEPLOYS) $(DOCUMENTS) $(CONFORMS) $(NODE_MODULES) $(BILLS_MADE)
 
 clean:
 	rm -rf $(VENV) $(SDKS)/node_modules $(GENERATED)/node_modules $(BULLMQ)/node_modules mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
