@@ -28,6 +28,9 @@ SDKS := tests/conformance/sdks
 GENERATED := tests/conformance/generated
 # npm's own note of what it has installed.
 NODE_MODULES := $(SDKS)/node_modules/.package-lock.json $(GENERATED)/node_modules/.package-lock.json
+# What writes the bill of materials, in a separate environment: what it brings would make each start of the API slower.
+BILLS := build/bills
+BILLS_MADE := $(BILLS)/.made
 # The package with its delivery path compiled: `make compiled`.
 COMPILED := build/compiled
 COMPILED_MADE := $(COMPILED)/.made
@@ -39,7 +42,7 @@ BULLMQ_MODULES := $(BULLMQ)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help serve demo test slow test-all test-browser test-deploy test-gateways docs docs-serve sbom screenshots mutation chaos soak fairness fanout lists compiled bench bench-quick bench-compiled bench-peers \
-  conformance check types clean
+  conformance check types environment clean
 
 help:
 	@echo 'make serve   run everything on this machine: API, store, issuer, sink (Ctrl-C stops it)'
@@ -73,6 +76,7 @@ help:
 	@echo '             REPORT=html for build/conformance.html, a report to hand in'
 	@echo 'make check   lint, format, types, import directions, handlers against contracts'
 	@echo 'make types   write the types of the contracts anew'
+	@echo 'make environment   install what all of these need at once; each does it for itself, but not beside another'
 	@echo 'make clean   remove .venv and what tools left behind'
 	@echo
 	@echo 'Each installs what it needs into $(VENV) first. Pass options with ARGS, for example'
@@ -89,17 +93,18 @@ demo: $(RUNS)
 # Schemathesis, if it is installed, takes seconds to load, and only `make conformance` needs it.
 # Compiled files are kept whatever the environment says: else each process that a test starts compiles all anew.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --dist worksteal -p no:schemathesis
-# Half of the time a quick test waits: for a sink, for a store, for a process to start.
+# Half of the time a quick test waits: for a sink, for a store, for a process to start. A slow one waits for two thirds:
+# for leases and breaks to run out, for a store to come back.
 TWO_A_CORE = $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
 
 test: $(TESTS)
 	$(PYTEST) -n $(TWO_A_CORE) -m "not slow" $(ARGS)
 
 slow: $(TESTS)
-	$(PYTEST) -n auto -m slow $(ARGS)
+	$(PYTEST) -n $(TWO_A_CORE) -m slow $(ARGS)
 
 test-all: $(TESTS)
-	$(PYTEST) -n auto $(ARGS)
+	$(PYTEST) -n $(TWO_A_CORE) $(ARGS)
 
 # CHROMIUM=/path/to/it where it is not in PATH.
 test-browser: $(BROWSES)
@@ -123,11 +128,11 @@ docs-serve: $(DOCUMENTS)
 	@exec env $(MKDOCS) serve --watch spec --watch deploy --watch examples $(ARGS)
 
 # Of an environment that has nothing else: API, workers, console.
-sbom: $(DEPLOYS)
+sbom: $(BILLS_MADE)
 	@rm -rf build/installed && mkdir -p build $(dir $(SBOM))
 	@$(PYTHON) -m venv --without-pip build/installed
 	@$(PIP) --python build/installed/bin/python install '.[console]'
-	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) build/installed/bin/python
+	@$(BILLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) build/installed/bin/python
 
 screenshots: $(BROWSES)
 	$(PYTEST) tests/browser -k test_a_picture --screenshots docs/images $(ARGS)
@@ -188,6 +193,8 @@ types: $(CHECKS)
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/channels.yaml --output webrtc_events/contract/channels_types.py
 	PATH="$(abspath $(BIN)):$$PATH" datamodel-codegen --input spec/operator-events.yaml --output webrtc_events/contract/operator_events_types.py
 
+environment: $(CHECKS) $(TESTS) $(BROWSES) $(DEPLOYS) $(DOCUMENTS) $(CONFORMS) $(NODE_MODULES) $(BILLS_MADE)
+
 clean:
 	rm -rf $(VENV) $(SDKS)/node_modules $(GENERATED)/node_modules $(BULLMQ)/node_modules mutants build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tox
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -231,6 +238,11 @@ $(DEPLOYS): $(RUNS) tests/deploy/requirements.txt
 	@echo 'Installing what reads the chart and the image'
 	@$(PIP) install --group deploy
 	@$(PIP) install --no-deps --requirement tests/deploy/requirements.txt
+	@touch $@
+
+$(BILLS_MADE): pyproject.toml $(MADE)
+	@$(PYTHON) -m venv --without-pip --clear $(BILLS)
+	@$(PIP) --python $(BILLS)/bin/python install --group sbom
 	@touch $@
 
 $(MUTATES): $(RUNS)

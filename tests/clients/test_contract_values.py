@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.contract.specs import PUBLIC, SUBSCRIPTIONS, load
 from tests.harness.documents import ROOT
 from webrtc_events.core.model import EventType as ServiceEventType
 from webrtc_events_client.consumer import parse_notification
@@ -30,10 +30,10 @@ from webrtc_events_client.types import (
 )
 
 VERSIONS = {
-    "webrtc-events.yaml": ContractVersion.V0_2,
-    "webrtc-events-subscriptions.yaml": ContractVersion.V0_3,
+    PUBLIC: ContractVersion.V0_2,
+    SUBSCRIPTIONS: ContractVersion.V0_3,
 }
-CONTRACTS = {name: yaml.safe_load((ROOT / "spec" / name).read_text(encoding="utf-8")) for name in VERSIONS}
+CONTRACTS = {name: load(name) for name in VERSIONS}
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

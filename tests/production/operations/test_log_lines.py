@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -24,13 +25,16 @@ def texts() -> Iterator[str]:
                 yield _FIELD.sub("…", node.value)
 
 
-TEXTS = list(texts())
+@cache
+def all_texts() -> list[str]:
+    """Once, and not while tests are collected, which each test process does."""
+    return list(texts())
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if not line.startswith("attempt ")])
 def test_a_line_to_watch_is_one_that_is_written(line: str) -> None:
     pattern = re.compile(".*".join(re.escape(part.strip()) for part in line.split("…")))
-    assert [text for text in TEXTS if pattern.search(text)], line
+    assert [text for text in all_texts() if pattern.search(text)], line
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("attempt ")])
