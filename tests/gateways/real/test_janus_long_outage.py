@@ -4,7 +4,7 @@ import os
 import signal
 import uuid
 
-from tests.gateways.harness.janus import Janus
+from tests.gateways.harness.janus import Janus, SipHandle
 from tests.gateways.harness.registrar import Registrar
 from tests.gateways.real.conftest import Endpoint, Way
 from tests.harness.commands import eventually, run
@@ -42,24 +42,7 @@ def test_the_service_is_away_for_a_minute_of_calls(
         for number, name in enumerate(short):
             # Over the whole minute. Janus needs a moment, too, before an endpoint is free again.
             clock.sleep(max(0.0, away_s + number * AWAY_S / CALLS - clock.monotonic()))
-            before = view(way.queue).entries
-
-            def await_queued(count: int, before: int = before) -> None:
-                eventually(lambda: view(way.queue).entries >= before + count)
-
-            telephones[1].call(registrar.address(bob.user), call_id=name)
-            bob.handle.wait_for("incomingcall")
-            bob.handle.accept()
-            telephones[1].wait_for("accepted")
-            # Its invitation, and two statuses.
-            await_queued(3)
-            telephones[1].hold()
-            await_queued(4)
-            telephones[1].unhold()
-            await_queued(5)
-            telephones[1].hangup()
-            bob.handle.wait_for("hangup")
-            telephones[1].wait_for("hangup")
+            whole_call(way, telephones[1], bob, registrar.address(bob.user), name)
         clock.sleep(max(0.0, away_s + AWAY_S - clock.monotonic()))
         # The invitation of each call is one more.
         assert view(way.queue).entries >= CALLS * (1 + len(WHOLE))
@@ -78,3 +61,25 @@ def test_the_service_is_away_for_a_minute_of_calls(
     assert b"waiting   0 requests" in run("gateway", "status", "--queue", str(way.queue)).stdout
     for telephone in telephones:
         telephone.destroy()
+
+
+def whole_call(way: Way, telephone: SipHandle, bob: Endpoint, address: str, name: str) -> None:
+    """Each step is in the queue before the next one begins."""
+    before = view(way.queue).entries
+
+    def await_queued(count: int) -> None:
+        eventually(lambda: view(way.queue).entries >= before + count)
+
+    telephone.call(address, call_id=name)
+    bob.handle.wait_for("incomingcall")
+    bob.handle.accept()
+    telephone.wait_for("accepted")
+    # Its invitation, and two statuses.
+    await_queued(3)
+    telephone.hold()
+    await_queued(4)
+    telephone.unhold()
+    await_queued(5)
+    telephone.hangup()
+    bob.handle.wait_for("hangup")
+    telephone.wait_for("hangup")

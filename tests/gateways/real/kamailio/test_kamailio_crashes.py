@@ -35,7 +35,7 @@ def test_the_adapter_is_killed_in_mid_call_again_and_again(way: Way) -> None:
     events = eventually(lambda: len(way.received(invitations)) >= KILLS and way.received(invitations))
     assert [event["data"]["mediaSessionId"] for event in events] == sessions
     assert len({event["id"] for event in events}) == KILLS
-    assert way.kamailio.errors == []
+    assert errors_of(way) == []
 
 
 def test_kamailio_is_killed_in_mid_call(way: Way, session: str) -> None:
@@ -92,4 +92,10 @@ def test_the_adapter_is_killed_while_it_rings(way: Way, session: str) -> None:
     way.start_adapter()
     calling.finish()
     way.await_statuses(statuses, "Ringing", "NoAnswer")
-    assert way.kamailio.errors == []
+    assert errors_of(way) == []
+
+
+def errors_of(way: Way) -> list[str]:
+    """Kamailio's, but for evapi's line of an adapter that was killed before it had read all: TCP resets it."""
+    reset = "evapi_recv_client(): cannot read the client message"
+    return [line for line in way.kamailio.errors if reset not in line]
