@@ -1,6 +1,7 @@
 """The contract that follows, served beside the public one: subscriptions to devices."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.api.conftest import (
     subscription_request,
 )
 from tests.api.test_operations import CREDENTIAL
+from tests.harness.valkeys import eventually
 from webrtc_events.contract.documents import load_subscriptions
 
 LIST = f"{NEXT}/subscriptions"
@@ -336,6 +338,29 @@ def test_other_methods_and_an_empty_id_are_answered_as_the_document_says(both: A
     assert_error(refused, 405, "METHOD_NOT_ALLOWED")
     assert set(refused.headers["Allow"].split(", ")) == {"GET", "POST"}
     assert_error(both("GET", f"{LIST}/"), 400, "INVALID_ARGUMENT")
+
+
+def test_the_log_says_which_version_was_asked(
+    api_with: Callable[..., Api], caplog: pytest.LogCaptureFixture
+) -> None:
+    """They share operationIds."""
+    caplog.set_level(logging.INFO, "webrtc_events.api.request_log")
+    api = api_with(next=True, log_requests=1)
+    for base in (PUBLIC, NEXT):
+        assert api("GET", f"{base}/subscriptions").status_code == 200
+    api("GET", f"{NEXT}/openapi.json")
+
+    def lines() -> list[str]:
+        return [line for line in caplog.messages if line.startswith("request ")]
+
+    # A line is written when its answer is complete, which a client may see before.
+    eventually(lambda: len(lines()) >= 3, "all lines are there")
+    operation = "method=GET operation=retrieveNotificationChannelSubscriptionList"
+    assert [line.partition(" status=")[0] for line in lines()] == [
+        f"request {operation} api=webrtc-events/v0.2",
+        f"request {operation} api=webrtc-events-subscriptions/v0.3rc1",
+        f"request method=GET path={NEXT}/openapi.json",
+    ]
 
 
 def test_it_belongs_to_the_public_side(api_with: Callable[..., Api]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.specs import SUBSCRIPTIONS, Json, expanded, load, nodes, validator
 from webrtc_events.contract.documents import load_public, load_subscriptions
 from webrtc_events.contract.unknown_members import MemberRules
 
@@ -252,3 +253,63 @@ def test_wherever_it_is_put_an_unknown_member_is_found() -> None:
         (fault,) = faults(body)
         assert fault == f'$.{".".join(path)}: "{name}" is not known here'.replace("$.:", "$:")
         assert "s3cret" not in fault
+
+
+def independent() -> Any:
+    """The same rule by another library: `unevaluatedProperties` of JSON Schema 2020-12 crosses `allOf`."""
+    document = expanded(load(SUBSCRIPTIONS))
+    for path, node in nodes(document):
+        if path[-1:] == ("properties",) and isinstance(node, dict):
+            for name in [name for name, member in node.items() if member.get("readOnly")]:
+                del node[name]
+            for member in node.values():
+                _close(member)
+    root: dict[str, Json] = {"$ref": "#/components/schemas/SubscriptionRequest"}
+    return validator(document, _close(root))
+
+
+def _close(schema: dict[str, Json]) -> dict[str, Json]:
+    if "$ref" in schema or schema.get("type") == "object":
+        schema["unevaluatedProperties"] = False
+    return schema
+
+
+def _mutated(body: Any, chosen: random.Random) -> Any:
+    """With a member more, or less, or one of another place, or another value."""
+    body = copy.deepcopy(body)
+    place = body
+    for step in chosen.choice(_places(body)):
+        place = place[step]
+    names = [
+        *PRIVATE_KEY_JWT,
+        *ACCESS_TOKEN,
+        *REQUEST,
+        *REQUEST["config"],
+        "deviceId",
+        "jwksUri",
+        "headers",
+        "x",
+    ]
+    match chosen.randrange(4):
+        case 0:
+            place.pop(chosen.choice([*place, "x"]), None)
+        case 1:
+            place["credentialType"] = chosen.choice(["ACCESSTOKEN", "PRIVATE_KEY_JWT", "PLAIN", 5])
+        case _:
+            place[chosen.choice(names)] = chosen.choice(["https://a.example/", {}, {"x": 1}, 1, ACCESS_TOKEN])
+    return body
+
+
+def test_another_library_comes_to_the_same() -> None:
+    chosen = random.Random(7)
+    other = independent()
+    assert other.is_valid(REQUEST)
+    valid = 0
+    for _ in range(400):
+        body = REQUEST | {"sinkCredential": chosen.choice([ACCESS_TOKEN, PRIVATE_KEY_JWT])}
+        for _ in range(chosen.randrange(1, 3)):
+            body = _mutated(body, chosen)
+        expected = other.is_valid(body)
+        assert CREATE.is_valid(body) is expected, body
+        valid += expected
+    assert 20 < valid < 380

@@ -127,7 +127,8 @@ class Routes:
                 continue
             _allow(scope, tuple(template.operations))
             operation = template.operations[scope["method"]]
-            known_as(operation=operation.id)
+            # Versions of an API share operationIds.
+            known_as(operation=operation.id, api=base.lstrip("/"))
             are_text = True
             for name, value in values.items():
                 if not value:
