@@ -23,6 +23,7 @@ from tests.services.world import INVITATION, REGISTRATION_ENDS, STATUS, World, i
 from webrtc_events.contract.documents import load_subscriptions
 from webrtc_events.core.clock import SystemClock, format_time
 from webrtc_events.core.errors import (
+    DamagedRecord,
     InsufficientScope,
     InvalidArgument,
     NotFound,
@@ -338,6 +339,26 @@ def test_a_damaged_record_costs_no_other_its_place(world: World, raw_store: "red
     # It is there, though nobody can say what it is.
     assert (ids(page), page.total) == ([sound], 2)
     assert ids(world.devices.page(DEVICE_APP, 2, 1)) == [sound]
+
+
+def test_a_damaged_one_is_of_its_version_too(world: World, raw_store: "redis.Redis") -> None:
+    mine, old, typeless = world.subscribe_device(), world.subscribe(), world.subscribe_device()
+    for key in (HOME.subscription(mine), partition_of("r1", 64).subscription(old)):
+        raw_store.hset(key, "starts_at", "soon")
+    for use_case, own, other in ((world.devices, mine, old), (world.subscriptions, old, mine)):
+        with pytest.raises(NotFound):
+            use_case.delete(APP, other)
+        with pytest.raises(DamagedRecord):
+            use_case.get(APP, own)
+        use_case.delete(APP, own)
+        with pytest.raises(NotFound):
+            use_case.get(APP, own)
+    # Of one that is no record at all nobody can say which it was: its owner deletes it.
+    raw_store.delete(HOME.subscription(typeless))
+    raw_store.set(HOME.subscription(typeless), "?")
+    world.subscriptions.delete(APP, typeless)
+    with pytest.raises(NotFound):
+        world.devices.get(APP, typeless)
 
 
 def test_a_page_costs_what_the_whole_list_costs(world: World, environ: dict[str, str]) -> None:

@@ -278,8 +278,9 @@ class Subscriptions:
         try:
             found = self._store.subscriptions.get(subscription_id)
         except DamagedRecord:
-            owned, subject = self._store.subscriptions.owner_of_damaged(subscription_id, caller.client)
-            if not owned or caller.subject not in (None, subject):
+            owner = self._store.subscriptions.owner_of_damaged(subscription_id, caller.client)
+            is_others = not owner.is_client or caller.subject not in (None, owner.subject)
+            if is_others or owner.contract not in (None, *self._version.contracts):
                 raise NotFound from None
             raise
         if found is None or not owns(caller, found) or found.contract not in self._version.contracts:
