@@ -25,10 +25,12 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.sinks.assertion_keys import assertion_key_set
 from webrtc_events.sinks.client_assertions import ClientAssertions
+from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.token_source import TokenSource
 from webrtc_events.store.store import Store
 
 KEY = ec.generate_private_key(ec.SECP256R1())
+PATIENT = SinkLimits(connect_ms=3_000, total_ms=10_000)
 
 
 @pytest.fixture
@@ -62,7 +64,8 @@ class Fetching:
         return TokenSource(assertions, CredentialBox(self.settings.secret_key), SystemClock())
 
     def driver(self, key: PrivateKey = KEY, audiences: dict[str, str] | None = None, **options: Any) -> Any:
-        return self.make(tokens=self.source(key, audiences), **options)
+        # In time on a machine that does much else.
+        return self.make(tokens=self.source(key, audiences), **{"limits": PATIENT} | options)
 
 
 @pytest.fixture

@@ -8,19 +8,24 @@ import pytest
 import redis
 
 from tests.delivery.deliveries import Make, dead_letters, sequence
-from tests.delivery.test_fetched_tokens import Fetching, bearers, fetching, run_until, token_server
+from tests.delivery.test_fetched_tokens import (
+    PATIENT,
+    Fetching,
+    bearers,
+    fetching,
+    run_until,
+    token_server,
+)
 from tests.harness.builders import append, created, invitation
 from tests.harness.sinks import Answer, Received, RecordingSink
 from tests.harness.token_server import TokenServer
 from webrtc_events.core.activity import Activity
 from webrtc_events.delivery.dispatcher import DispatcherOptions
-from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
 
 __all__ = ["fetching", "token_server"]
 
 GREEDY = 400
-PATIENT = SinkLimits(connect_ms=3_000, total_ms=10_000)
 
 
 def hanging(released: threading.Event) -> Callable[[Received], Answer]:

@@ -81,7 +81,7 @@ def damage(**changed: str | None) -> str:
 def test_a_subscription_is_read_whole() -> None:
     assert read() == SUBSCRIPTION
     # The sink is read for requests that are packed.
-    assert {*FIELDS, "sink"} == set(FIELDS_OF_SUBSCRIPTION)
+    assert {*FIELDS, "sink", "device", "types", "fetches_token"} == set(FIELDS_OF_SUBSCRIPTION)
 
 
 def test_what_a_subscription_need_not_have() -> None:
