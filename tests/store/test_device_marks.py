@@ -1,5 +1,7 @@
 """Marks of devices: what they save, and that a part of the store that lost some has them again."""
 
+from dataclasses import replace
+
 import redis
 
 from tests.harness.builders import invitation
@@ -82,3 +84,17 @@ def test_a_store_that_was_emptied_is_marked_by_the_next_one(store: Store, raw_st
     created_for(store)
     registered(store)
     assert accepted(store, invitation(1)) == 1
+
+
+def test_each_device_of_many_is_marked_in_each_partition(store: Store, raw_store: "redis.Redis") -> None:
+    """In the partition of its subscriptions too, whose step marks it once more."""
+    devices = [f"00000000-0000-4000-8000-{number:012x}" for number in range(80)]
+    for device in devices:
+        created_for(store, device)
+    marks = {mark_of(device) for device in devices}
+    assert {raw_store.bitcount(partition.devices) for partition in store.connection.partitions} == {
+        len(marks)
+    }
+    for number, device in enumerate(devices):
+        registered(store, f"r{number}", device)
+        assert accepted(store, replace(invitation(1, registration=f"r{number}"), id=f"e{number}")) == 1

@@ -277,12 +277,6 @@ end
 
 local left = options.work
 
--- Whether anybody may have a subscription to the device: store/device_marks.py. What is no mark says yes.
-local function is_marked(device)
-  local mark = tonumber(string.sub(redis.sha1hex(string.lower(device)), 1, 4), 16)
-  return redis.pcall('GETBIT', tag .. ':devices', mark) ~= 0
-end
-
 -- Whose subscriptions to a device hear of the registration's event too. What ended a registration first is its end.
 local function heard_by(event)
   local registration = event.registration

@@ -77,7 +77,7 @@ redis.call('HSET', key, 'format', first_format(ARGV[17] ~= '', is_to_device), 's
 if is_to_device then
   redis.call('HSET', key, 'device', device)
   -- Whoever set the marks may have done so in a store that was emptied since. From this one the sweeper sets the others.
-  redis.call('SET', tag .. ':devices', '1')
+  redis.pcall('SETBIT', tag .. ':devices', device_mark(device), 1)
 end
 if options.omits_defaults == 0 then
   redis.call('HSET', key, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '')

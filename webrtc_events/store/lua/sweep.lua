@@ -55,7 +55,7 @@ end
 
 -- What the subscriptions to its device are to hear. Whoever sweeps appends it there, and removes the note (device_ends.py).
 local function note_for_device(registration, record)
-  if record[4] and record[5] and redis.call('EXISTS', tag .. ':devices') == 1 then
+  if record[4] and record[5] and is_marked(record[4]) then
     write('HSET', tag .. ':device-ends', record[1] .. ' ' .. registration,
       cjson.encode({device = record[4], owner = record[5], subject = record[6] or '', ['end'] = record[2]}))
   end

@@ -13,6 +13,16 @@ local function outbox_key(id)
   return tag .. ':outbox:' .. id
 end
 
+-- The bit of a device among the marks of a partition: store/device_marks.py.
+local function device_mark(device)
+  return tonumber(string.sub(redis.sha1hex(string.lower(device)), 1, 4), 16)
+end
+
+-- Whether anybody may have a subscription to the device. A key of another type says yes.
+local function is_marked(device)
+  return redis.pcall('GETBIT', tag .. ':devices', device_mark(device)) ~= 0
+end
+
 -- The index of a client's subscriptions to a device.
 local function device_index_key(device, client)
   return tag .. ':device:' .. device .. ' ' .. client
