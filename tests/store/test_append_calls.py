@@ -153,7 +153,7 @@ def test_a_call_has_a_mebibyte_of_payloads_or_one_event() -> None:
 
 
 def test_what_is_damaged_comes_last_in_an_answer() -> None:
-    scripts = Answering([1, 4, 0, 0, [[["s-1", "why"], ["s-2", "as well"]], []]])
+    scripts = Answering([1, 4, 0, 0, [[["s-1", "why"], ["s-2", "as well"]], [], []]])
     results, damaged = appended(scripts, {3: [invitation(1), invitation(2)]})
     assert results == {3: [AppendResult(True, 4), AppendResult(False, 0)]}
     assert damaged == [["s-1", "why"], ["s-2", "as well"]]

@@ -157,8 +157,9 @@ class PassesWithEachBatch:
             self.swept.append(len(calls))
             # The store's time has passed as well.
             return [
-                [*before, time_ms + round(self.ahead_s * 1000), given_up]
-                for *before, time_ms, given_up in found
+                [*before, time_ms + round(self.ahead_s * 1000), *behind]
+                for *before, time_ms, given_up, device_ends in found
+                for behind in [(given_up, device_ends)]
             ]
 
         monkeypatch.setattr(store.scripts, "run_some", slow)

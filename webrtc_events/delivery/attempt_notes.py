@@ -9,6 +9,7 @@ from webrtc_events.core.call_trace import AttemptEntry, TraceLevel
 from webrtc_events.core.model import OutboxKind
 from webrtc_events.core.outcomes import Drop, End, Outcome, Refused, Retry
 from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.store.outbox_entries import registrations_in
 from webrtc_events.store.trace_buffer import TraceNote
 from webrtc_events.store.trace_recorder import TraceRecorder
 
@@ -84,7 +85,7 @@ class _AttemptNote:
         self._elapsed_ms = elapsed_ms
         self._is_full = is_full
         self._content: _Data | None = None
-        self.registration = task.claim.registration
+        self.registration = task.claim.registration or _registration_of(task)
         self.size = _NOTE_BYTES + len(task.item.payload) + len(task.body)
 
     def session(self) -> str | None:
@@ -125,6 +126,12 @@ class _AttemptNote:
             sink=claim.sink if self._is_full else None,
             body=self._body.decode(errors="replace") if self._is_full and self._body else None,
         )
+
+
+def _registration_of(task: DeliveryTask) -> str:
+    """Of an event for a subscription to a device: the first of those that it concerns."""
+    concerned = registrations_in(task.item.payload) if task.claim.device else []
+    return concerned[0] if concerned else ""
 
 
 class _Data(msgspec.Struct):

@@ -31,6 +31,9 @@ _OF_PARTITION = {
     "clients": "zset",
     "clock": "string",
     "dead": "stream",
+    "device": "set",
+    "device-ends": "hash",
+    "devices": "string",
     "due": "zset",
     "ended": "zset",
     "ending": "set",
@@ -64,7 +67,7 @@ _OTHER_KEYS = (
 )
 _SET_ASIDE = "set-aside:"
 # Whose content the sweeper or a request makes anew from the records.
-_INDEXES = frozenset({"due", "ended", "ends", "initial", "payloads", "registration", "session"})
+_INDEXES = frozenset({"device", "due", "ended", "ends", "initial", "payloads", "registration", "session"})
 _COUNTS = ("appended", "attempts", "drop_before", "fence", "lease_until", "number")
 _MAX_COUNT = re.compile(r"[0-9]{1,16}")
 _MAX_BYTES = 65536
@@ -160,8 +163,12 @@ class DamagedRecords:
             return "there is no such subscription"
         with store_errors():
             now_ms = int(self._redis.time()[0]) * 1000
+        if subscription.device is None:
+            index = partition.registration(subscription.type, subscription.registration)
+        else:
+            index = partition.device(subscription.device, subscription.client)
         commands: list[tuple[Any, ...]] = [
-            ("sadd", partition.registration(subscription.type, subscription.registration), name),
+            ("sadd", index, name),
             ("zadd", partition.due, {name: now_ms}),
             ("zadd", partition.ends, {name: now_ms}),
             ("zadd", client_key(subscription.client), {name: now_ms // 1000}),
@@ -237,9 +244,11 @@ class DamagedRecords:
         return None
 
     def _record_fault(self, key: str) -> str | None:
-        ((owner, moment),) = self._run([("hmget", key, ("owner", "expires_at_ms"))])
+        ((owner, device, moment),) = self._run([("hmget", key, ("owner", "device", "expires_at_ms"))])
         if owner is None:
             return "it lacks its owner"
+        if device is None:
+            return "it lacks its device"
         if moment and not _MAX_COUNT.fullmatch(moment):
             return "its field expires_at_ms is no number"
         return None

@@ -15,7 +15,12 @@ from webrtc_events.core.model import EventType, OutboxItem
 from webrtc_events.store import scans
 from webrtc_events.store.attempt_records import read_attempts
 from webrtc_events.store.keys import Partition, partition_of, partition_of_subscription
-from webrtc_events.store.outbox_entries import keep_event_number, parse_entry, referred_payload
+from webrtc_events.store.outbox_entries import (
+    keep_event_number,
+    parse_entry,
+    referred_payload,
+    registrations_in,
+)
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.store import Store
 
@@ -60,7 +65,10 @@ class DeadLetterId:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """An event given up at `at_ms`. `item` is None if its entry cannot be read."""
+    """An event given up at `at_ms`. `item` is None if its entry cannot be read.
+
+    `registration` is '' for one of a subscription to a device; `registrations` are those that it concerns.
+    """
 
     id: DeadLetterId
     subscription_id: str
@@ -76,6 +84,11 @@ class DeadLetter:
             return parse_entry(self.entry)
         except ValueError:
             return None
+
+    @property
+    def registrations(self) -> list[str]:
+        """Those that its event concerns, as far as is known."""
+        return [self.registration] if self.registration else registrations_in(self.entry.partition("\n")[2])
 
     @property
     def event_id(self) -> str:
@@ -111,7 +124,7 @@ class DeadLetterFilter:
     def takes(self, letter: DeadLetter) -> bool:
         return (
             self.subscription in (None, letter.subscription_id)
-            and self.registration in (None, letter.registration)
+            and (self.registration is None or self.registration in letter.registrations)
             and self.reason in (None, letter.reason)
             and self.type in (None, letter.type)
         )
@@ -296,7 +309,7 @@ class DeadLetters:
         if wanted.subscription is not None:
             known = partition_of_subscription(wanted.subscription, count)
             return [] if known is None else [known]
-        if wanted.registration is not None:
+        if wanted.registration is not None and not self._store.device_marks.exist():
             return [partition_of(wanted.registration, count)]
         return [Partition(number) for number in range(count)]
 

@@ -10,6 +10,7 @@ from webrtc_events.core.model import EventType, NetworkEvent
 from webrtc_events.store.appends import RegisteredDevice
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.device_events import DeviceEvents
+from webrtc_events.store.device_marks import DeviceMarks
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.redis.scripts import store_errors
 
@@ -34,15 +35,17 @@ class _Note:
 class DeviceEnds:
     """For one thread at a time."""
 
-    def __init__(self, connection: Connection, events: DeviceEvents) -> None:
+    def __init__(self, connection: Connection, events: DeviceEvents, marks: DeviceMarks) -> None:
         self._connection = connection
         self._events = events
+        self._marks = marks
 
     def settle(self, notes: Mapping[int, Sequence[tuple[str, str]]]) -> int:
         """Appends what these notes say, by partition and in the order of the ends, and removes them.
 
         Returns how many. What cannot be reached is left for the next sweep, and so is what comes behind it:
-        the store gives notes in a random order, so that none waits behind one forever.
+        the store gives notes in a random order, so that none waits behind one forever. Where some part of the
+        store has lost what makes it leave notes, it has it again.
         """
         by_home: dict[int, list[_Note]] = defaultdict(list)
         for number, of_partition in notes.items():
@@ -54,6 +57,7 @@ class DeviceEnds:
             for of_home in by_home.values():
                 self._append(sorted(of_home, key=lambda note: note.moment_ms))
                 settled += len(of_home)
+            self._marks.restore()
         except Unavailable:
             return settled
         return settled

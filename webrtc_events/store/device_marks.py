@@ -26,6 +26,11 @@ class DeviceMarks:
             self._set_all()
             self._set_again_s = now_s + _AGAIN_AFTER_S
 
+    def exist(self) -> bool:
+        """Whether some subscription to a device was ever made."""
+        with store_errors():
+            return bool(self._connection.client.exists(self._connection.partitions[0].devices))
+
     def restore(self) -> None:
         """Sets what a part of the store has lost, now and then: another part has it still."""
         now_s = self._clock.monotonic()

@@ -9,6 +9,7 @@ from typing import Any
 from webrtc_events.core.model import EventType
 from webrtc_events.store import scans
 from webrtc_events.store.formats import FORMAT
+from webrtc_events.store.held_by_devices import EventsHeldByDevices, HeldByDevices
 from webrtc_events.store.keys import (
     RECENT_CALLS_KEY,
     REGISTRATION_FIELD,
@@ -27,7 +28,7 @@ from webrtc_events.store.scans import pages_of_keys
 from webrtc_events.store.set_aside_logs import set_aside_logs
 from webrtc_events.store.store import Store
 
-__all__ = ["Erasure", "Traces"]
+__all__ = ["Erasure", "Traces", "is_newer_format"]
 
 _ROUNDS = 3
 # An attempt that is under way ends before its lease does, and is in the trace of its call a moment later.
@@ -46,7 +47,8 @@ class Traces:
     release wrote, and are skipped. `dead_letters` and `attempts` are ids in their streams, `channel_events`
     those in the logs of channels, by the log's key; `set_aside_logs` are keys that stood in place of
     such logs, and name it. `sequences`, `sessions`, `calls` (traces of its media
-    sessions) and `own` (its record, its latest state, its indexes) are keys.
+    sessions) and `own` (its record, its latest state, its indexes) are keys. `of_devices`: what subscriptions
+    to devices hold of it.
     """
 
     registration: str
@@ -60,11 +62,13 @@ class Traces:
     sessions: list[str]
     calls: list[str]
     own: list[str]
+    of_devices: HeldByDevices
 
     def __bool__(self) -> bool:
         """Whether there is something to erase."""
         kept = (self.clients, self.dead_letters, self.attempts, self.channel_events, self.sequences)
-        return any(map(bool, (*kept, self.set_aside_logs, self.sessions, self.calls, self.own)))
+        others = (self.set_aside_logs, self.sessions, self.calls, self.own, self.of_devices)
+        return any(map(bool, (*kept, *others)))
 
 
 class Erasure:
@@ -74,17 +78,20 @@ class Erasure:
         self._redis = store.client
         self._scripts = store.scripts
         self._partitions = store.partitions
+        self._devices = EventsHeldByDevices(store)
 
     def find(self, registration: str) -> Traces:
         """Writes nothing. Goes through the names of all keys, in small steps."""
         partition = partition_of(registration, self._partitions)
         found = self._subscriptions(partition, registration)
-        newer = [found_id for found_id, fields in found.items() if _format(fields["format"]) > FORMAT]
+        newer = [found_id for found_id, fields in found.items() if is_newer_format(fields["format"])]
         mine = {found_id: fields for found_id, fields in found.items() if found_id not in newer}
         dead_letters = self._entries(partition.dead, registration, mine)
         attempts = self._entries(partition.attempts, registration, mine)
         led_to = {fields["session"] for fields in mine.values()}
         led_to |= self._sessions_of_events(partition, registration, mine, dead_letters)
+        of_devices = self._devices.find(registration)
+        led_to |= set(filter(None, map(_session_in, of_devices.texts)))
         return Traces(
             registration=registration,
             clients={subscription_id: fields["client"] for subscription_id, fields in mine.items()},
@@ -97,6 +104,7 @@ class Erasure:
             sessions=self._sessions(registration, led_to),
             calls=self._calls(registration, led_to),
             own=[] if newer else self._own(partition, registration),
+            of_devices=of_devices,
         )
 
     def erase(self, traces: Traces) -> None:
@@ -136,6 +144,7 @@ class Erasure:
                 pipe.zrem(client_key(client or ""), subscription_id)
             # Indexes of another type hold nothing of them.
             answers_of(pipe)
+        self._devices.erase(traces.of_devices)
         self._scripts.run(
             [
                 _erase_call(partition, subscription_id, traces.registration)
@@ -264,12 +273,12 @@ class Erasure:
 def _erase_call(partition: Partition, subscription_id: str, registration: str) -> Call:
     """Source: lua/erase.lua."""
     key = partition.subscription(subscription_id)
-    return Call("erase", [key], partition.tag, [subscription_id, registration])
+    return Call("erase", [key], partition.tag, [subscription_id, registration, ""])
 
 
-def _format(text: str | None) -> int:
+def is_newer_format(text: str | None) -> bool:
     """What cannot be read was not written by a newer release."""
-    return int(text) if text and re.fullmatch("[0-9]{1,4}", text) else FORMAT
+    return bool(text and re.fullmatch("[0-9]{1,4}", text)) and int(text or 0) > FORMAT
 
 
 def _session_of(entry: str) -> str | None:

@@ -10,7 +10,6 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.device_ends import DeviceEnds
-from webrtc_events.store.device_marks import DeviceMarks
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, end_note
 from webrtc_events.store.rebuild import Rebuild
@@ -96,14 +95,12 @@ class Expiry:
         client_index: ClientIndex,
         initial_events: InitialEvents,
         device_ends: DeviceEnds,
-        device_marks: DeviceMarks,
     ) -> None:
         self._connection = connection
         self._rebuild = rebuild
         self._client_index = client_index
         self._initial_events = initial_events
         self._device_ends = device_ends
-        self._device_marks = device_marks
         self._time_log = TimeLog()
         self._unreached: Set[int] = frozenset()
         # By how much the time of each partition was ahead of the store's clock, ms.
@@ -160,7 +157,6 @@ class Expiry:
         for found in read_subscriptions(self._connection, pending):
             _is_done(self._initial_events.complete, found)
         settled = self._settle_notes(end_notes) + self._device_ends.settle(device_ends)
-        _is_done(self._device_marks.restore)
         # Where there may be more, it is worth coming again at once.
         is_cut = any(len(notes) == limit for notes in (*end_notes.values(), *device_ends.values()))
         return Sweep(total + (settled if is_cut else 0), ahead_ms)

@@ -62,6 +62,9 @@ class InitialEvents:
         Raises:
             DamagedRecord: the subscription cannot be read.
         """
+        if subscription.device is not None:
+            # It begins with the next event.
+            return
         partition = self._connection.partition_of_known(subscription.id)
         counted = ""
         try:

@@ -24,6 +24,7 @@ _FIELDS = (
     "initial_pending",
     "token_cut_at",
     "client",
+    "device",
 )
 # A half filled index that was left by a crash goes by itself.
 _FILLED_TTL_S = 600
@@ -110,6 +111,7 @@ class Rebuild:
                 in (
                     partition.registration(fields["type"] or "", fields["registration"] or ""),
                     partition.session(fields["session"] or ""),
+                    partition.device(fields["device"] or "", fields["client"] or ""),
                 )
             ]
             if ids:

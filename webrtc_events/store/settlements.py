@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
+from webrtc_events.core.ascii_json import ascii_json
 from webrtc_events.core.model import Claim
 from webrtc_events.core.outcomes import Agreed, End, Refused, ScheduledRetry, SinkResult
 from webrtc_events.store.attempt_records import count_attempts
 from webrtc_events.store.keys import Partition
+from webrtc_events.store.outbox_entries import registrations_in
 from webrtc_events.store.redis.scripts import Call
 
 __all__ = ["ChannelEvent", "DroppedEvent", "SettleOutcome", "Settlement", "may_be_long", "settle_call"]
@@ -103,6 +105,7 @@ def _arguments(settlement: Settlement) -> list[str | int | bytes]:
         settlement.channel,
         len(settlement.events),
         *(part for event in settlement.events for part in (event.number, event.type, event.body)),
+        *(_registrations(settlement) if settlement.channel else ()),
         len(settlement.dead),
         *(part for event in settlement.dead for part in (event.number, event.reason, event.detail)),
         *(
@@ -111,6 +114,14 @@ def _arguments(settlement: Settlement) -> list[str | int | bytes]:
             for part in (count_attempts(attempt), msgspec.json.encode(attempt))
         ),
     ]
+
+
+def _registrations(settlement: Settlement) -> list[str]:
+    """That each event for a channel concerns; '' where its subscription says which."""
+    if not settlement.claim.device:
+        return [""] * len(settlement.events)
+    payloads = {item.number: item.payload for item in settlement.claim.items}
+    return [ascii_json(registrations_in(payloads.get(event.number, ""))) for event in settlement.events]
 
 
 def _done(settlement: Settlement) -> tuple[int, int]:

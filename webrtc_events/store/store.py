@@ -81,37 +81,35 @@ class Store:
         self.session_index = SessionIndex(connection)
         self.initial_events = InitialEvents(connection, self.session_states, self.deadlines)
         self.device_marks = DeviceMarks(connection, clock)
-        must_be_known = settings.require_known_registration
-        joins = SessionJoins(connection, self.session_states, self.session_index, must_be_known=must_be_known)
-        self.subscriptions = SubscriptionRecords(
-            connection,
-            SubscriptionLimits.of(settings),
-            self.client_index,
-            self.session_index,
-            joins,
-            self.initial_events,
-            self.device_marks,
-            packs=packs,
-            omits_defaults=omits,
-        )
+        self.subscriptions = self._subscriptions(settings, packs=packs, omits=omits)
         self.subscription_lists = SubscriptionLists(connection, self.client_index)
         appends = AppendOptions.of(settings, options.shared_from if shares else 0)
         self.events = NetworkEvents(connection, self.session_states, self.session_index, appends)
         self.claims = Claims(connection, ClaimLimits.of(settings), self.initial_events)
         self.retries = Retries(connection)
-        self.expiry = Expiry(
-            connection,
-            self.rebuild,
-            self.client_index,
-            self.initial_events,
-            DeviceEnds(connection, self.events.devices),
-            self.device_marks,
-        )
+        ends = DeviceEnds(connection, self.events.devices, self.device_marks)
+        self.expiry = Expiry(connection, self.rebuild, self.client_index, self.initial_events, ends)
         self.registrations = RegistrationRecords(connection)
         self.workers = RunningWorkers(connection)
         self.rate_limits = RateLimits(connection, RequestRate.of(settings))
         self.channels = ChannelRecords(connection, settings, admits=admits_channels)
         self.channel_logs = ChannelLogs(connection, self.channels.idle_ms)
+
+    def _subscriptions(self, settings: Settings, *, packs: bool, omits: bool) -> SubscriptionRecords:
+        must_be_known = settings.require_known_registration
+        return SubscriptionRecords(
+            self.connection,
+            SubscriptionLimits.of(settings),
+            self.client_index,
+            self.session_index,
+            SessionJoins(
+                self.connection, self.session_states, self.session_index, must_be_known=must_be_known
+            ),
+            self.initial_events,
+            self.device_marks,
+            packs=packs,
+            omits_defaults=omits,
+        )
 
     @cached_property
     def processes(self) -> ProcessReports:

@@ -12,11 +12,23 @@ from webrtc_events.store.redis.scripts import Client, answers_of, store_errors
 
 __all__ = ["SubscriptionFilter", "SubscriptionRow", "read_rows"]
 
-_FIELDS: Final = ("format", "status", "type", "client", "registration", "sink", "starts_at", "expires_at")
+_FIELDS: Final = (
+    "format",
+    "status",
+    "type",
+    "client",
+    "registration",
+    "sink",
+    "starts_at",
+    "expires_at",
+    "device",
+    "types",
+)
 # As they are sent, for they are sent very often.
 _SENT: Final = [name.encode() for name in _FIELDS]
 _STATUSES: Final = {str(status): status for status in Status}
 _TYPES: Final = {str(event_type): event_type for event_type in EventType}
+_KINDS: Final = {event_type.rpartition(".")[2]: event_type for event_type in EventType}
 _NEWER: Final = "a newer release wrote it"
 _MAX_DIGITS: Final = 15
 
@@ -25,7 +37,8 @@ _MAX_DIGITS: Final = 15
 class SubscriptionRow:
     """What could be read of a subscription; None or empty for what could not, and then `fault` says why.
 
-    `host` is its sink's host name and port. Times in ms since the epoch.
+    `host` is its sink's host name and port. Times in ms since the epoch. One to a device has a `device` in
+    place of a `registration`; `types` are all that it asks for, of which `type` is the first.
     """
 
     id: str
@@ -37,14 +50,17 @@ class SubscriptionRow:
     starts_at_ms: int | None
     expires_at_ms: int | None
     fault: str = ""
+    device: str = ""
+    types: tuple[EventType, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionFilter:
     """Which subscriptions; None filters nothing, and no statuses are all.
 
-    `host` is a host name, alone or with its port, or a domain of it. `registration` is an id;
-    `is_registration` knows it otherwise, by its pseudonym.
+    `host` is a host name, alone or with its port, or a domain of it. `registration` is an id, which a search
+    finds by its device too (`heard_by`: device and owner); `is_registration` knows it otherwise, by its
+    pseudonym. `device` is a deviceId in lower case.
     """
 
     client: str | None = None
@@ -53,18 +69,25 @@ class SubscriptionFilter:
     type: EventType | None = None
     statuses: frozenset[Status] = frozenset()
     host: str | None = None
+    device: str | None = None
+    heard_by: tuple[str, str] | None = None
 
     def takes(self, values: Sequence[str | None]) -> bool:
         """`values` as they are kept: most subscriptions that are looked at are not shown."""
-        _, status, event_type, client, registration, sink, *_ = values
+        _, status, event_type, client, registration, sink, _, _, device, types = values
         return (
             self.client in (None, client)
-            and self.type in (None, event_type)
+            and (self.type in (None, event_type) or _asks_for(types, self.type))
             and (not self.statuses or status in self.statuses)
-            and self.registration in (None, registration)
+            and (self.registration in (None, registration) or self.heard_by == (device, client))
+            and self.device in (None, device)
             and (self.host is None or _is_of_host(_host(sink or ""), self.host))
             and (self.is_registration is None or self.is_registration(_legible(registration or "")))
         )
+
+
+def _asks_for(types: str | None, event_type: EventType | None) -> bool:
+    return event_type is not None and event_type.rpartition(".")[2] in (types or "").split(" ")
 
 
 def read_rows(
@@ -111,7 +134,7 @@ def _row(subscription_id: str, values: Sequence[str | None]) -> SubscriptionRow:
         "status": status is None,
         "type": event_type is None,
         "client": not fields["client"],
-        "registration": not fields["registration"],
+        "registration": not (fields["registration"] or fields["device"]),
         "sink": not fields["sink"],
         "starts_at": starts_at is None,
         "expires_at": expires_at is None and fields["expires_at"] != "",
@@ -127,6 +150,9 @@ def _row(subscription_id: str, values: Sequence[str | None]) -> SubscriptionRow:
         starts_at,
         expires_at,
         _NEWER if _is_newer(fields["format"]) else wrong,
+        fields["device"],
+        tuple(_KINDS[kind] for kind in fields["types"].split(" ") if kind in _KINDS)
+        or (() if event_type is None else (event_type,)),
     )
 
 

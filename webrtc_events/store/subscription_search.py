@@ -1,15 +1,16 @@
 """Finds subscriptions for an operator, page by page, and never in one long step.
 
-By client and by registration there are indexes. For the rest it goes through the keys of the store in small
-steps, says how far it came, and where to go on.
+By client and by registration there are indexes; a registration leads to the subscriptions to its device too.
+For the rest it goes through the keys of the store in small steps, says how far it came, and where to go on.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.errors import NewerRelease
 from webrtc_events.core.model import EventType, Status
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.redis.scripts import WrongType, store_errors
@@ -103,6 +104,7 @@ class SubscriptionSearch:
         Raises:
             ValueError: the cursor is not of a search like this one.
         """
+        wanted = self._with_device(wanted)
         source = self._source(wanted)
         until_s = self._clock.monotonic() + _BUDGET_S
         rows: list[SubscriptionRow] = []
@@ -137,8 +139,18 @@ class SubscriptionSearch:
         if wanted.client is not None:
             return _IdsOfClient(self._store, wanted.client)
         if self.is_by_registration(wanted):
-            return _IdsOfRegistration(self._store, str(wanted.registration), wanted.type)
+            return _IdsOfRegistration(self._store, wanted)
         return _AllIds(self._store)
+
+    def _with_device(self, wanted: SubscriptionFilter) -> SubscriptionFilter:
+        """A registration that is known leads to the subscriptions of its owner to its device."""
+        if wanted.registration is None:
+            return wanted
+        try:
+            found = self._store.events.devices.registered([wanted.registration]).get(wanted.registration)
+        except NewerRelease:
+            found = None
+        return wanted if found is None else replace(wanted, heard_by=(found.device, found.owner))
 
     def _matching(
         self, wanted: SubscriptionFilter, ids: Sequence[str], room: int
@@ -192,15 +204,19 @@ class _IdsOfClient:
 
 
 class _IdsOfRegistration:
-    """Of those that are not over, type after type."""
+    """Of those that are not over, type after type, then those to its device."""
 
     _AT = re.compile(r"(\d)x(\d{1,20})")
 
-    def __init__(self, store: Store, registration: str, event_type: EventType | None) -> None:
+    def __init__(self, store: Store, wanted: SubscriptionFilter) -> None:
         self._redis = store.client
+        registration = str(wanted.registration)
         partition: Partition = partition_of(registration, store.partitions)
-        types = _TYPES if event_type is None else (event_type,)
+        types = _TYPES if wanted.type is None else (wanted.type,)
         self._keys = [partition.registration(type_, registration) for type_ in types]
+        if wanted.heard_by is not None:
+            device, owner = wanted.heard_by
+            self._keys.append(partition_of(device, store.partitions).device(device, owner))
 
     def batch(self, at: str) -> _Batch:
         number, cursor = _pair(self._AT, at or "0x0")

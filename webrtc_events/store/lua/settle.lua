@@ -11,7 +11,8 @@
 --       7 retry: the outbox number of that one
 --       8 what the sink did: 'delivered' (some event), 'failed' (to take any), '' (it was not asked)
 --       9 how many of the claimed events all are done with  10 how many bytes their entries have, as they were claimed
---       11 the channel that is the sink, or ''  12 how many events are for its log, then for each: outbox number, type, event
+--       11 the channel that is the sink, or ''  12 how many events are for its log, then for each: outbox number, type, event;
+--         with (11) then for each the registrations that it concerns, as a JSON array, or '' where its subscription says which
 --       then how many dead letters, then for each: outbox number, reason, detail
 --       then for each attempt, or run of deliveries: how many attempts it is, and it as JSON
 -- Returns for each claim 'lost' (another claim, or a newer release, came after; nothing was written), 'idle' (outbox
@@ -86,6 +87,12 @@ local function settle(key, outbox, given)
   for index = 1, tonumber(given[12]) do
     events[index] = {tonumber(given[at]), given[at + 1], given[at + 2]}
     at = at + 3
+  end
+  if given[11] ~= '' then
+    for index, event in ipairs(events) do
+      event[4] = given[at + index - 1]
+    end
+    at = at + #events
   end
   local dead, done = {}, tonumber(given[9])
   local count = tonumber(given[at])

@@ -15,6 +15,7 @@ _NAMES = (
     "claim",
     "create",
     "discard",
+    "drop_entries",
     "end",
     "erase",
     "hasten",

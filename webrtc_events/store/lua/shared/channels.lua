@@ -6,7 +6,7 @@
 --                                acked    the number up to which they were acknowledged
 --                                epoch    of the latest number
 --   <tag>:channel-log:<channel>  an entry '<number>-<when it was written, ms>' for each event: s its subscription,
---                                r its registration, t its type, b the bytes of all before it, e the event as JSON
+--                                r its registration (a JSON array for a device), t its type, b the bytes of all before it, e the event as JSON
 -- Whoever makes the hash permits the log. Settles do not change its TTL. The log goes with it, and by itself once its latest
 -- event is too old.
 
@@ -56,7 +56,7 @@ end
 -- Each channel that was written to, once for a run of the script.
 local told = {}
 
--- Writes events, each {outbox number, type, event}. Returns 'written', 'gone' if there is no such channel (any more), or
+-- Writes events, each {outbox number, type, event, registrations as JSON or ''}. Returns 'written', 'gone' if there is no such channel (any more), or
 -- 'full' if the store is above its watermark: then nothing was written.
 local function append_to_channel(channel, subscription, registration, events)
   local key, log = channel_key(channel), channel_log_key(channel)
@@ -80,7 +80,7 @@ local function append_to_channel(channel, subscription, registration, events)
   for _, event in ipairs(events) do
     number = next_number(epoch, number)
     epoch = store_epoch()
-    write('XADD', log, number .. '-' .. string.format('%.0f', now), 's', subscription, 'r', registration, 't', event[2],
+    write('XADD', log, number .. '-' .. string.format('%.0f', now), 's', subscription, 'r', event[4] ~= '' and event[4] or registration, 't', event[2],
       'b', string.format('%.0f', bytes), 'e', event[3])
     bytes = bytes + #event[3]
   end
