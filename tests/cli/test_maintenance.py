@@ -1,8 +1,11 @@
 """`new-key`, `rotate-key` and `erase`, as an operator runs them."""
 
+import pytest
+
 from tests.harness.builders import append, created, invitation
 from tests.harness.commands import clean_environ, run
 from tests.store.call_notes import accepted, recorded
+from tests.store.devices import DEVICE, accept, created_for, registered
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import Credential
 from webrtc_events.core.setting_values import secret_keys
@@ -82,3 +85,23 @@ def test_erase_names_what_a_newer_release_made(store: Store, environ: dict[str, 
     assert done.returncode == 1
     assert made.id in done.stderr.decode()
     assert b"Traceback" not in done.stderr
+
+
+def test_erase_removes_the_subscriptions_to_a_device(store: Store, environ: dict[str, str]) -> None:
+    registered(store)
+    made = created_for(store)
+    assert accept(store, invitation(1)) == [(True, 1)]
+    env = clean_environ() | environ
+    found = run("erase", "--registration", "r1", "--dry-run", env=env).stdout.decode()
+    assert ", 1 events of subscriptions to devices, " in found
+    done = run("erase", "--device", DEVICE, "--yes", env=env)
+    assert done.stdout.decode().startswith("removed: 1 subscriptions, 0 dead letters, ")
+    assert store.subscriptions.get(made.id) is None
+    assert run("erase", "--device", DEVICE, "--yes", env=env).stdout == b"removed: nothing\n"
+
+
+@pytest.mark.parametrize("given", [(), ("--registration", "r1", "--device", DEVICE)])
+def test_erase_asks_for_one_of_both(environ: dict[str, str], given: tuple[str, ...]) -> None:
+    done = run("erase", *given, env=clean_environ() | environ)
+    assert done.returncode == 2
+    assert b"Give --registration or --device." in done.stderr

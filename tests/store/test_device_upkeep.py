@@ -28,6 +28,7 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, EventType, NetworkEvent, Status, TerminationReason
 from webrtc_events.store.damaged_records import DamagedRecords
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
+from webrtc_events.store.device_erasure import DeviceErasure
 from webrtc_events.store.erasure import Erasure
 from webrtc_events.store.keys import call_trace_key, partition_of, session_state_key
 from webrtc_events.store.settlements import ChannelEvent, DroppedEvent, Settlement
@@ -245,3 +246,48 @@ def test_a_one_type_search_of_a_registration_without_device(store: Store) -> Non
     made = created(store, event_type=EventType.SESSION_INVITATION)
     append(store, invitation(1))
     assert found_by(store, registration="r1", type=INVITATION) == {made.id}
+
+
+def test_an_erased_device_leaves_nothing_and_others_stay(store: Store, raw_store: "redis.Redis") -> None:
+    registered(store)
+    registered(store, "r2", OTHER_DEVICE)
+    mine = [created_for(store), created_for(store, client="another", types=(ENDS,))]
+    other = created_for(store, OTHER_DEVICE)
+    unnumbered = dataclasses.replace(status(3), numbered=False)
+    accept(store, status(1), status(2, "r2"), unnumbered)
+    claim = claim_one(store)
+    channel = new_channel(store)
+    listening_for(store, channel)
+    attempt = {"event": f"{mine[0].id}.1"}
+    dead = (DroppedEvent(1, "refused", ""),)
+    store.claims.settle([Settlement(claim, 1, dead=dead, attempts=(attempt,))])
+    note = '{"device":"%s","owner":"app","subject":"","end":"{}"}'
+    raw_store.hset(
+        R1.device_ends, mapping={"7 r1": note % DEVICE.upper(), "7 r2": note % OTHER_DEVICE, "8 r3": "?"}
+    )
+    lost = claim_one(store)
+    erasure = DeviceErasure(store)
+    found = erasure.find(DEVICE.upper())
+    assert (len(found.clients), len(found.sequences), found.newer) == (3, 1, [])
+    assert sorted(map(len, found.streams.values())) == [1, 1]
+    erasure.erase(found)
+    assert not erasure.find(DEVICE)
+    assert store.claims.settle([Settlement(lost, 3)]) == ["lost"]
+    assert [store.subscriptions.get(made.id) for made in mine] == [None, None]
+    assert not raw_store.exists(HOME.device(DEVICE, "app"), HOME.device(DEVICE, "another"))
+    assert raw_store.zrange("client:{app}", 0, -1) == [other.id]
+    assert sorted(raw_store.hkeys(R1.device_ends)) == ["7 r2", "8 r3"]
+    assert said(raw_store, other) == ["Ringing"]
+    assert accept(store, status(4), status(5, "r2")) == [(True, 0), (True, 1)]
+
+
+def test_what_a_newer_release_made_of_a_device_is_named_and_stays(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    made = created_for(store)
+    raw_store.hset(HOME.subscription(made.id), "format", "6")
+    erasure = DeviceErasure(store)
+    found = erasure.find(DEVICE)
+    assert (found.newer, bool(found)) == ([made.id], False)
+    erasure.erase(found)
+    assert raw_store.exists(HOME.subscription(made.id))

@@ -1,7 +1,8 @@
 """`webrtc-events new-key`, `rotate-key`, `pseudonym` and `erase`: keys and personal data in production."""
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
@@ -9,9 +10,18 @@ from webrtc_events.cli.error_handling import handle_cli_errors
 from webrtc_events.cli.options import config_option, read_settings
 
 if TYPE_CHECKING:
+    from webrtc_events.store.device_erasure import DeviceTraces
     from webrtc_events.store.erasure import Traces
 
 __all__ = ["erase", "new_key", "pseudonym", "rotate_key"]
+
+_Traces = TypeVar("_Traces", "Traces", "DeviceTraces")
+
+
+class _Erasure(Protocol[_Traces]):
+    def find(self, name: str, /) -> _Traces: ...
+
+    def erase(self, traces: _Traces, /) -> None: ...
 
 
 @click.command("new-key")
@@ -101,18 +111,21 @@ def pseudonym(value: str) -> None:
 
 
 @click.command()
-@click.option("--registration", required=True, help="The registrationId.")
+@click.option("--registration", help="The registrationId.")
+@click.option("--device", help="In its place: the deviceId.")
 @click.option("--dry-run", is_flag=True, help="Show what is stored, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @config_option
 @handle_cli_errors
-def erase(registration: str, dry_run: bool, yes: bool) -> None:
-    """Remove the data of a registration.
+def erase(registration: str | None, device: str | None, dry_run: bool, yes: bool) -> None:
+    """Remove the data of a registration, or of a device's subscriptions.
 
     Removes its record and latest state, its subscriptions with their outboxes, its dead letters
-    and delivery attempts, the state of its sessions, and the traces of its calls. The sinks of its
-    subscriptions get no notification of the end. The command may be repeated, also after an
-    interruption.
+    and delivery attempts, the state of its sessions, the traces of its calls, and its events that
+    subscriptions to devices hold. With --device: the subscriptions to it, with their outboxes, dead
+    letters, delivery attempts and events in channels; erase its registrations beside that. The sinks
+    of subscriptions that are removed get no notification of the end. The command may be repeated,
+    also after an interruption.
 
     End the registration at the gateway first: the service stores what is published or subscribed
     to afterwards. docs/operations/erase.md says what expires and what is stored elsewhere.
@@ -123,28 +136,58 @@ def erase(registration: str, dry_run: bool, yes: bool) -> None:
     Examples:
       webrtc-events erase --registration 96eozbrct6g2kw7ybh538sbv --dry-run
       webrtc-events erase --registration 96eozbrct6g2kw7ybh538sbv --yes
+      webrtc-events erase --device 7d444840-9dc0-11d1-b245-5ffdce74fad2 --dry-run
     """
+    if (registration is None) == (device is None):
+        raise click.UsageError("Give --registration or --device.")
+    from webrtc_events.store.device_erasure import DeviceErasure
     from webrtc_events.store.erasure import Erasure
     from webrtc_events.store.store import Store
 
     store = Store.connect(read_settings())
     try:
-        erasure = Erasure(store)
-        traces = erasure.find(registration)
-        if traces and not dry_run:
-            if not yes:
-                click.confirm(f"Remove {_in_words(traces)}?", abort=True, err=True)
-            erasure.erase(traces)
+        if registration is not None:
+            newer = _erased(Erasure(store), registration, _in_words, dry_run=dry_run, yes=yes)
+        else:
+            newer = _erased(DeviceErasure(store), str(device), _of_device, dry_run=dry_run, yes=yes)
     finally:
         store.close()
-    click.echo(f"{'found' if dry_run else 'removed'}: {_in_words(traces) if traces else 'nothing'}")
-    if traces.newer:
+    if newer:
         raise click.ClickException(
-            f"a newer release made {', '.join(traces.newer)}; run the command of that release"
+            f"a newer release made {', '.join(newer)}; run the command of that release"
         )
 
 
+def _erased(
+    erasure: "_Erasure[_Traces]",
+    name: str,
+    in_words: Callable[["_Traces"], str],
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> Sequence[str]:
+    """Says what was found, and removes it. Returns what a newer release made, which stays."""
+    traces = erasure.find(name)
+    if traces and not dry_run:
+        if not yes:
+            click.confirm(f"Remove {in_words(traces)}?", abort=True, err=True)
+        erasure.erase(traces)
+    click.echo(f"{'found' if dry_run else 'removed'}: {in_words(traces) if traces else 'nothing'}")
+    return traces.newer
+
+
+def _of_device(traces: "DeviceTraces") -> str:
+    counts = {
+        "subscriptions": len(traces.clients),
+        "dead letters, delivery attempts and events in channels": sum(map(len, traces.streams.values())),
+        "sequence numbers": len(traces.sequences),
+        "ends of registrations": sum(map(len, traces.ends.values())),
+    }
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
 def _in_words(traces: "Traces") -> str:
+    held = traces.of_devices
     counts = {
         "subscriptions": len(traces.clients),
         "dead letters": len(traces.dead_letters),
@@ -154,6 +197,11 @@ def _in_words(traces: "Traces") -> str:
         "traces of calls": len(traces.calls),
         "records of the registration": len(traces.own),
         "events in channels": sum(map(len, traces.channel_events.values())),
+        "events of subscriptions to devices": sum(
+            len(ids)
+            for found in (held.entries, held.dead_letters, held.channel_events, held.ends)
+            for ids in found.values()
+        ),
         "set-aside logs of channels": len(traces.set_aside_logs),
     }
     return ", ".join(f"{count} {name}" for name, count in counts.items())

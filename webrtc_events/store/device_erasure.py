@@ -1,163 +1,156 @@
-"""What subscriptions to devices hold of a registration: found, and removed on request."""
+"""Removes what is kept of a device's subscriptions, on request."""
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from webrtc_events.store import scans
-from webrtc_events.store.keys import Partition, partition_of, partition_of_subscription
-from webrtc_events.store.outbox_entries import referred_payload, registrations_in
+from webrtc_events.store.erasure import is_newer_format
+from webrtc_events.store.keys import Partition, client_key, partition_of
 from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
 from webrtc_events.store.scans import pages_of_keys
 from webrtc_events.store.store import Store
 
-__all__ = ["DeviceErasure", "HeldByDevices"]
+__all__ = ["DeviceErasure", "DeviceTraces"]
 
-_ENTRIES_AT_ONCE = 100
+_ROUNDS = 3
+_FIELDS = ("device", "client", "format")
 
 
 @dataclass(frozen=True, slots=True)
-class HeldByDevices:
-    """`entries` of outboxes, by subscription; `dead_letters`, ids in the streams of partitions by number;
-    `channel_events`, ids in logs of channels; `ends`, notes for its devices, by key. `texts`: the payloads of
-    the entries and the letters.
+class DeviceTraces:
+    """What is kept of a device, in lower case.
+
+    `clients` has the client of each subscription to it, by id. `newer` are those that a newer release wrote,
+    and are skipped. `streams` has ids of dead letters, of attempts and of events in logs of channels, by the
+    key of the stream. `sequences` are keys, and `ends` notes that one of its registrations ended, by key.
     """
 
-    entries: dict[str, list[str]]
-    dead_letters: dict[int, list[str]]
-    channel_events: dict[str, list[str]]
+    device: str
+    clients: dict[str, str]
+    newer: list[str]
+    streams: dict[str, list[str]]
+    sequences: list[str]
     ends: dict[str, list[str]]
-    texts: list[str]
 
     def __bool__(self) -> bool:
-        return any(map(bool, (self.entries, self.dead_letters, self.channel_events, self.ends)))
+        """Whether there is something to erase."""
+        return any(map(bool, (self.clients, self.streams, self.sequences, self.ends)))
 
 
 class DeviceErasure:
-    """The subscriptions are not the registration's: they stay, without its events.
-
-    A device may have been another one: so every partition is looked into, where the store has any
-    subscription to a device.
-    """
+    """The device's registrations are erased each for itself (erasure.py). May be interrupted and repeated."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._redis = store.client
 
-    def find(self, registration: str) -> HeldByDevices:
+    def find(self, device: str) -> DeviceTraces:
         """Writes nothing. Goes through the names of all keys, in small steps."""
-        if not self._store.device_marks.exist():
-            return HeldByDevices({}, {}, {}, {}, [])
-        texts: list[str] = []
-        return HeldByDevices(
-            entries=self._entries(registration, texts),
-            dead_letters=self._dead_letters(registration, texts),
-            channel_events=self._channel_events(registration),
-            ends=self._ends(registration),
-            texts=texts,
+        device = device.lower()
+        partition = partition_of(device, self._store.partitions)
+        found = self._subscriptions(partition, device)
+        newer = [
+            subscription_id for subscription_id, fields in found.items() if is_newer_format(fields["format"])
+        ]
+        mine = {name: fields["client"] or "" for name, fields in found.items() if name not in newer}
+        return DeviceTraces(
+            device=device,
+            clients=mine,
+            newer=newer,
+            streams=self._streams(partition, mine),
+            sequences=self._sequences(partition, mine),
+            ends=self._ends(device),
         )
 
-    def erase(self, held: HeldByDevices) -> None:
-        """A claim that has one of the entries settles as lost, and what else it has is sent again."""
+    def erase(self, traces: DeviceTraces) -> None:
+        """Live subscriptions end without a word to their sinks; a claim under way settles as lost."""
+        for _ in range(_ROUNDS):
+            self._erase(traces)
+            # What dispatchers wrote meanwhile.
+            traces = self.find(traces.device)
+            if not traces:
+                return
+
+    def _erase(self, traces: DeviceTraces) -> None:
+        partition = partition_of(traces.device, self._store.partitions)
         with store_errors():
             pipe = self._redis.pipeline()
-            for number, ids in held.dead_letters.items():
-                pipe.xdel(Partition(number).dead, *ids)
-            for log, ids in held.channel_events.items():
-                pipe.xdel(log, *ids)
-            for key, names in held.ends.items():
+            for stream, ids in traces.streams.items():
+                pipe.xdel(stream, *ids)
+            for key, names in traces.ends.items():
                 pipe.hdel(key, *names)
+            for key in traces.sequences:
+                pipe.delete(key)
+            for subscription_id, client in traces.clients.items():
+                pipe.zrem(client_key(client), subscription_id)
+            # Indexes of another type hold nothing of them.
             answers_of(pipe)
-        self._store.scripts.run(list(self._drop_calls(held)))
+        self._store.scripts.run(
+            [
+                # Source: lua/erase.lua.
+                Call("erase", [partition.subscription(name)], partition.tag, [name, "", traces.device])
+                for name in traces.clients
+            ]
+        )
 
-    def _drop_calls(self, held: HeldByDevices) -> Iterator[Call]:
-        """Source: lua/drop_entries.lua."""
-        for subscription_id, entries in held.entries.items():
-            partition = partition_of_subscription(subscription_id, self._store.partitions)
-            if partition is None:
-                continue
-            key = partition.subscription(subscription_id)
-            for first in range(0, len(entries), _ENTRIES_AT_ONCE):
-                some = entries[first : first + _ENTRIES_AT_ONCE]
-                yield Call("drop_entries", [key], partition.tag, [subscription_id, *some])
-
-    def _entries(self, registration: str, texts: list[str]) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for keys in pages_of_keys(self._redis, "{*}:outbox:*"):
-            known = [key for key in keys if self._is_to_device(key)]
-            for key, outbox in zip(known, self._ask_of(known, "lrange", 0, -1), strict=True):
-                if isinstance(outbox, WrongType):
-                    continue
-                mine = list(self._mine(key, outbox, registration, texts))
-                if mine:
-                    found[key.rpartition(":")[2]] = mine
-        return found
-
-    def _is_to_device(self, key: str) -> bool:
-        (device,) = self._ask_of([key.replace(":outbox:", ":subscription:", 1)], "hget", "device")
-        return isinstance(device, str)
-
-    def _mine(self, key: str, outbox: Iterable[str], registration: str, texts: list[str]) -> Iterator[str]:
-        """The entries that are of the registration, some of which may refer to payloads there."""
-        tag = key.partition(":")[0]
-        for entry in outbox:
-            sha = referred_payload(entry)
-            text: Any = entry.partition("\n")[2]
-            if sha is not None:
-                (text,) = self._ask_of([f"{tag}:payload:{sha}"], "hget", "payload")
-            if isinstance(text, str) and registration in registrations_in(text):
-                texts.append(text)
-                yield entry
-
-    def _dead_letters(self, registration: str, texts: list[str]) -> dict[int, list[str]]:
-        found: dict[int, list[str]] = defaultdict(list)
-        for partition in self._store.connection.partitions:
-            for page in scans.oldest_first(self._redis, partition.dead):
-                for stream_id, fields in page:
-                    text = fields.get("entry", "").partition("\n")[2]
-                    if registration in registrations_in(text):
-                        texts.append(text)
-                        found[partition.number].append(stream_id)
-        return dict(found)
-
-    def _channel_events(self, registration: str) -> dict[str, list[str]]:
-        """Source of the field: lua/settle.lua."""
+    def _subscriptions(self, partition: Partition, device: str) -> dict[str, dict[str, str | None]]:
         found = {}
-        for keys in pages_of_keys(self._redis, "{*}:channel-log:*"):
-            for log in keys:
-                ids = [
-                    entry_id
-                    for page in scans.oldest_first(self._redis, log)
-                    for entry_id, fields in page
-                    if registration in _names_in(fields.get("r", ""))
-                ]
-                if ids:
-                    found[log] = ids
+        for keys in pages_of_keys(self._redis, partition.subscription("*")):
+            with store_errors():
+                pipe = self._redis.pipeline()
+                for key in keys:
+                    pipe.hmget(key, _FIELDS)
+                answers = answers_of(pipe)
+            for key, values in zip(keys, answers, strict=True):
+                fields: dict[str, str | None] = (
+                    {} if isinstance(values, WrongType) else dict(zip(_FIELDS, values, strict=True))
+                )
+                if fields.get("device") == device:
+                    found[key.rpartition(":")[2]] = fields
         return found
 
-    def _ends(self, registration: str) -> dict[str, list[str]]:
-        key = partition_of(registration, self._store.partitions).device_ends
-        (names,) = self._ask_of([key], "hkeys")
-        mine = [] if isinstance(names, WrongType) else names
-        mine = [name for name in mine if name.partition(" ")[2] == registration]
-        return {key: mine} if mine else {}
+    def _streams(self, partition: Partition, ids: Collection[str]) -> dict[str, list[str]]:
+        """Source of the fields: lua/shared/endings.lua, lua/settle.lua, lua/shared/channels.lua."""
+        logs = [log for keys in pages_of_keys(self._redis, partition.channel_log("*")) for log in keys]
+        found = {}
+        for stream in (partition.dead, partition.attempts, *logs):
+            mine = [
+                entry_id
+                for page in scans.oldest_first(self._redis, stream)
+                for entry_id, fields in page
+                if fields.get("subscription", fields.get("s")) in ids
+            ]
+            if mine:
+                found[stream] = mine
+        return found
 
-    def _ask_of(self, keys: Iterable[str], command: str, *arguments: Any) -> list[Any]:
+    def _sequences(self, partition: Partition, ids: Collection[str]) -> list[str]:
+        if not ids:
+            return []
+        pages = pages_of_keys(self._redis, partition.sequence("*", "*"))
+        return [key for keys in pages for key in keys if key.split(":")[2] in ids]
+
+    def _ends(self, device: str) -> dict[str, list[str]]:
+        """Source: lua/sweep.lua."""
+        keys = [partition.device_ends for partition in self._store.connection.partitions]
         with store_errors():
             pipe = self._redis.pipeline()
             for key in keys:
-                getattr(pipe, command)(key, *arguments)
-            return answers_of(pipe)
+                pipe.hgetall(key)
+            answers = answers_of(pipe)
+        found = {}
+        for key, notes in zip(keys, answers, strict=True):
+            known = {} if isinstance(notes, WrongType) else notes
+            mine = [name for name, text in known.items() if _device_in(text) == device]
+            if mine:
+                found[key] = mine
+        return found
 
 
-def _names_in(text: str) -> list[str]:
-    """Of an event of a subscription to a device; a subscription to a registration has its name there."""
-    if not text.startswith('["'):
-        return []
+def _device_in(text: str) -> Any:
     try:
-        names = json.loads(text)
-    except (RecursionError, ValueError):
-        return []
-    return names if isinstance(names, list) else []
+        return json.loads(text)["device"].lower()
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return None

@@ -8,8 +8,8 @@ from typing import Any
 
 from webrtc_events.core.model import EventType
 from webrtc_events.store import scans
-from webrtc_events.store.device_erasure import DeviceErasure, HeldByDevices
 from webrtc_events.store.formats import FORMAT
+from webrtc_events.store.held_by_devices import EventsHeldByDevices, HeldByDevices
 from webrtc_events.store.keys import (
     RECENT_CALLS_KEY,
     REGISTRATION_FIELD,
@@ -28,7 +28,7 @@ from webrtc_events.store.scans import pages_of_keys
 from webrtc_events.store.set_aside_logs import set_aside_logs
 from webrtc_events.store.store import Store
 
-__all__ = ["Erasure", "Traces"]
+__all__ = ["Erasure", "Traces", "is_newer_format"]
 
 _ROUNDS = 3
 # An attempt that is under way ends before its lease does, and is in the trace of its call a moment later.
@@ -78,13 +78,13 @@ class Erasure:
         self._redis = store.client
         self._scripts = store.scripts
         self._partitions = store.partitions
-        self._devices = DeviceErasure(store)
+        self._devices = EventsHeldByDevices(store)
 
     def find(self, registration: str) -> Traces:
         """Writes nothing. Goes through the names of all keys, in small steps."""
         partition = partition_of(registration, self._partitions)
         found = self._subscriptions(partition, registration)
-        newer = [found_id for found_id, fields in found.items() if _format(fields["format"]) > FORMAT]
+        newer = [found_id for found_id, fields in found.items() if is_newer_format(fields["format"])]
         mine = {found_id: fields for found_id, fields in found.items() if found_id not in newer}
         dead_letters = self._entries(partition.dead, registration, mine)
         attempts = self._entries(partition.attempts, registration, mine)
@@ -273,12 +273,12 @@ class Erasure:
 def _erase_call(partition: Partition, subscription_id: str, registration: str) -> Call:
     """Source: lua/erase.lua."""
     key = partition.subscription(subscription_id)
-    return Call("erase", [key], partition.tag, [subscription_id, registration])
+    return Call("erase", [key], partition.tag, [subscription_id, registration, ""])
 
 
-def _format(text: str | None) -> int:
+def is_newer_format(text: str | None) -> bool:
     """What cannot be read was not written by a newer release."""
-    return int(text) if text and re.fullmatch("[0-9]{1,4}", text) else FORMAT
+    return bool(text and re.fullmatch("[0-9]{1,4}", text)) and int(text or 0) > FORMAT
 
 
 def _session_of(entry: str) -> str | None:

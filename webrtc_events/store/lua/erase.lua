@@ -2,12 +2,12 @@
 -- Removes a subscription without a trace and without a word to its sink. A claim of it that is under way
 -- settles as 'lost'.
 -- KEYS: 1 the subscription's hash
--- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 registrationId
--- Returns 'erased'; 'gone' when there is none to that registration; 'newer' when a newer release wrote it: it is skipped.
+-- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id  4 registrationId, or '' with (5)  5 deviceId in lower case, or ''
+-- Returns 'erased'; 'gone' when there is none to that registration or device; 'newer' when a newer release wrote it: it is skipped.
 
-local id, registration = ARGV[3], ARGV[4]
+local id, registration, device = ARGV[3], ARGV[4], ARGV[5]
 local of = redis.call('HMGET', KEYS[1], 'registration', 'type', 'session', 'format', 'client', 'sink', 'device')
-if of[1] ~= registration then
+if device ~= '' and of[7] ~= device or device == '' and of[1] ~= registration then
   return 'gone'
 end
 local read, newer = guarded(is_newer, of[4])
