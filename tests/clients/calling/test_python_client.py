@@ -143,12 +143,21 @@ def test_a_device_create_with_a_key_makes_one(served: Served, device_client: Dev
     assert len(device_client.list()) == 1
 
 
-def test_a_service_without_keys_of_its_own_refuses_private_key_jwt(
+def test_a_credential_with_which_the_service_gets_tokens_itself(
     served: Served, device_client: DeviceClient
 ) -> None:
-    credential = PrivateKeyJwt(client_id="webrtc", token_uri="https://localhost:1/token")
-    with pytest.raises(errors.PrivateKeyJwtNotConfigured):
-        device_client.create(device_request(served, credential=credential))
+    credential = PrivateKeyJwt(client_id="webrtc", token_uri=f"{served.sink}/token")
+    made = device_client.create(device_request(served, credential=credential))
+    for shown in (made, device_client.get(made.id)):
+        assert shown.sink_credential is not None
+        assert shown.sink_credential.credential_type == "PRIVATE_KEY_JWT"
+        assert shown.sink_credential.jwks_uri
+    token = SinkCredential(access_token="s1nk", access_token_expires_utc=LATER)
+    renewed = device_client.update(made.id, DeviceSubscriptionUpdate.of(credential=token))
+    assert renewed.sink_credential is None
+    wrong = PrivateKeyJwt(client_id="webrtc", token_uri="https://192.0.2.1:1/token")
+    with pytest.raises(errors.InvalidCredential):
+        device_client.create(device_request(served, credential=wrong))
 
 
 def test_the_same_for_devices_by_the_async_client(served: Served) -> None:
