@@ -24,6 +24,7 @@ from typing import Any
 
 from harness.acceptance import (
     CLIENTS,
+    LISTED,
     SCENARIOS,
     TARGETS,
     api_table,
@@ -62,11 +63,9 @@ def servers(
         folder.mkdir()
         store = stack.enter_context(BenchStore.running(folder, options.fsync))
         server = stack.enter_context(service_api(name, folder, store, CLIENTS, release, more=more))
+        prepare(server, many=1 if options.devices else LISTED)
         if options.devices:
-            prepare(server, many=1)
             register_all(server)
-        else:
-            prepare(server)
         if devices is not None:
             subscribe_devices(server, devices)
         round_trips[name] = _count_round_trips(name, folder, store, release)

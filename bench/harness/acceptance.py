@@ -29,6 +29,7 @@ from harness.report import median, paired_ratio, progress, table
 __all__ = [
     "CLIENTS",
     "FLASK",
+    "LISTED",
     "SCENARIOS",
     "TARGETS",
     "Measured",

@@ -126,7 +126,8 @@ class Rules:
             # RFC 6749, appendix A.1.
             credential["clientId"] = _plain(credential["clientId"])
         if self._of_devices and self._is_valid(credential, "tokenUri", "PrivateKeyJWTCredential"):
-            credential["tokenUri"] = f"{self._sink}/{_plain(credential['tokenUri'])}"
+            # An allowed address where nobody listens: the sink is held to get notifications alone.
+            credential["tokenUri"] = f"https://localhost:9/{_plain(credential['tokenUri'])}"
 
     def _event(self, body: dict[str, Any]) -> None:
         """The subject of registration-ends, if there is one, is the registration that ended."""
