@@ -15,11 +15,11 @@ from webrtc_events.gateways.call_signals import LegFacts, Mark, Signal
 from webrtc_events.gateways.sdp import contract_sdp
 from webrtc_events.gateways.sip_addresses import ANONYMOUS
 
-__all__ = ["Advanced", "MediaSession", "advance", "media_session_id"]
+__all__ = ["MAX_SESSION_ID", "Advanced", "MediaSession", "advance", "media_session_id"]
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-# What version 0.3 of the API takes; version 0.2 has no bound.
-_MAX_SESSION_ID: Final = 256
+MAX_SESSION_ID: Final = 256
+"""Characters: what version 0.3 of the API takes. Version 0.2 has no bound."""
 
 
 def media_session_id(call_id: str) -> str:
@@ -27,7 +27,7 @@ def media_session_id(call_id: str) -> str:
 
     Of one that the contract does not take, a hash.
     """
-    if 0 < len(call_id) <= _MAX_SESSION_ID and not _CONTROLS.search(call_id):
+    if 0 < len(call_id) <= MAX_SESSION_ID and not _CONTROLS.search(call_id):
         return call_id
     return hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
 

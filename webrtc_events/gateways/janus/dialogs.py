@@ -10,13 +10,14 @@ from typing import Final
 
 from webrtc_events.gateways.call_leg import LegState
 from webrtc_events.gateways.janus.records import Call, Records
-from webrtc_events.gateways.media_session import MediaSession, media_session_id
+from webrtc_events.gateways.media_session import MAX_SESSION_ID, MediaSession, media_session_id
 from webrtc_events.gateways.sip_message import SipMessage
 
 __all__ = ["begins_call", "call_of"]
 
+_BETWEEN: Final = ";from-tag="
 # Both parts and what is between them are no longer than the contract takes.
-_MAX_PART: Final = 240
+_MAX_PART: Final = (MAX_SESSION_ID - len(_BETWEEN)) // 2
 
 
 def begins_call(message: SipMessage) -> bool:
@@ -50,7 +51,7 @@ def _is_of(call: Call, message: SipMessage) -> bool:
 
 
 def _other_session(session_id: str, caller_tag: str) -> str:
-    return f"{_short(session_id)};from-tag={_short(caller_tag)}"
+    return f"{_short(session_id)}{_BETWEEN}{_short(caller_tag)}"
 
 
 def _short(part: str) -> str:

@@ -96,6 +96,6 @@ def test_the_adapter_is_killed_while_it_rings(way: Way, session: str) -> None:
 
 
 def errors_of(way: Way) -> list[str]:
-    """Kamailio's, but for evapi's line of an adapter that was killed before it had read all: TCP resets it."""
+    """But for evapi's line of an adapter that was killed before it had read all: TCP resets it."""
     reset = "evapi_recv_client(): cannot read the client message"
     return [line for line in way.kamailio.errors if reset not in line]
