@@ -1,18 +1,20 @@
 """The operations of webrtc-events-subscriptions.yaml, each a function of its operationId in snake case.
 
-Those that did not change are the functions of the contract before it; which contract a new
-subscription is under is the use case's to say.
+Those that are called alike are the functions of the contract before it; which contract a subscription is
+under is the use case's to say.
 """
 
-from webrtc_events.contract.webrtc_events_types import HTTPSubscriptionResponse
+from collections.abc import Mapping
+
+from webrtc_events.api.page_headers import page_headers
 from webrtc_events.core.model import Caller
 from webrtc_events.handlers.webrtc_events import (
     create_notification_channel_subscription,
     delete_notification_channel_subscription,
     retrieve_notification_channel_subscription,
-    retrieve_notification_channel_subscription_list,
 )
 from webrtc_events.services.subscription_requests import SubscriptionUpdate
+from webrtc_events.services.subscription_resources import Resource
 from webrtc_events.services.subscriptions import Subscriptions
 
 __all__ = [
@@ -24,7 +26,14 @@ __all__ = [
 ]
 
 
+def retrieve_notification_channel_subscription_list(
+    subscriptions: Subscriptions, page: int, per_page: int, caller: Caller
+) -> tuple[list[Resource], int, Mapping[str, str]]:
+    found = subscriptions.page(caller, page, per_page)
+    return found.resources, 200, page_headers(page, per_page, found.total)
+
+
 def update_notification_channel_subscription(
     subscriptions: Subscriptions, subscription_id: str, payload: SubscriptionUpdate, caller: Caller
-) -> HTTPSubscriptionResponse:
+) -> Resource:
     return subscriptions.update(caller, subscription_id, payload)

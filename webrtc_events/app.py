@@ -20,7 +20,7 @@ from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
 from webrtc_events.api.middleware import Middleware
 from webrtc_events.api.request_log import RequestLog
-from webrtc_events.api.routes import Routes, published_document
+from webrtc_events.api.routes import CLIENT_KEY_SET, SIGNING_KEY_SET, Routes, published_document
 from webrtc_events.api.traced_requests import TracedRequests
 from webrtc_events.api.websockets import OpenSocket, WebSockets
 from webrtc_events.channels.channel_side import ChannelSide
@@ -43,10 +43,11 @@ from webrtc_events.core.start_faults import exit_one_of_many
 from webrtc_events.handlers import channels as channel_handlers
 from webrtc_events.handlers import network_events as network_handlers
 from webrtc_events.handlers import webrtc_events as subscription_handlers
-from webrtc_events.handlers import webrtc_events_subscriptions as next_handlers
+from webrtc_events.handlers import webrtc_events_subscriptions as device_handlers
 from webrtc_events.services.event_notes import EventNotes
 from webrtc_events.services.network_side import NetworkSide
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
+from webrtc_events.sinks.assertion_keys import assertion_key_set
 from webrtc_events.sinks.signing_keys import key_set
 from webrtc_events.store.durability.watch import StoreWatch
 from webrtc_events.store.reporter import Reporter
@@ -213,7 +214,7 @@ def _routes(
         contract.base_path: published_document(contract, issuer_url, settings.base_path)
         for contract in contracts
     }
-    routes = Routes(api, contracts, documents, checks=checks, pages=pages, key_set=_key_set(settings))
+    routes = Routes(api, contracts, documents, checks=checks, pages=pages, key_sets=_key_sets(settings))
     return Preflights(routes, pages_of, Origins(settings.cors_origins)) if settings.cors_origins else routes
 
 
@@ -268,7 +269,9 @@ def _served(
         following = load_subscriptions()
         resources = following.validator("Subscription")
         latest = Subscriptions(store, options, ContractVersion.V0_3, resources)
-        apis["public"].append(Api(following, next_handlers, latest, latest.count_request if counts else None))
+        apis["public"].append(
+            Api(following, device_handlers, latest, latest.count_request if counts else None)
+        )
     if readers is not None:
         count = subscriptions.count_request if counts else None
         side = ChannelSide.of(store, ChannelUrls(settings.channels_url), readers, count)
@@ -276,9 +279,16 @@ def _served(
     return [api for name in apis if name in settings.apis for api in apis[name]]
 
 
-def _key_set(settings: Settings) -> Mapping[str, Any] | None:
+def _key_sets(settings: Settings) -> dict[str, Mapping[str, Any]]:
     """Where consumers are: a process for the gateways alone publishes no keys."""
-    return key_set(settings.signing_keys) if settings.signing_keys and "public" in settings.apis else None
+    if "public" not in settings.apis:
+        return {}
+    published: dict[str, Mapping[str, Any]] = {}
+    if settings.signing_keys:
+        published[SIGNING_KEY_SET] = key_set(settings.signing_keys)
+    if settings.token_keys:
+        published[CLIENT_KEY_SET] = assertion_key_set(settings.token_keys)
+    return published
 
 
 def _own_exporter(settings: Settings, clock: Clock) -> "Exporter | None":

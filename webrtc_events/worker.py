@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from webrtc_events.core.activity import Activity
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.egress_proxy import EgressProxy
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.free_memory import free_memory_loop
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from webrtc_events.operator_events.operator_loops import OperatorLoops
     from webrtc_events.operator_events.operator_sink import OperatorSink
     from webrtc_events.sinks.client_certificates import ClientCertificates
+    from webrtc_events.sinks.token_source import TokenSource
     from webrtc_events.telemetry.exporter import Exporter
     from webrtc_events.telemetry.tracing import Tracing
 
@@ -320,7 +322,19 @@ def _writer(settings: Settings, clock: Clock, tracing: "Tracing | None") -> Noti
         masking = Masking(settings.secret_key[0], show=False)
         spans = AttemptSpans(tracing, clock, masking.text, masking.pseudonym)
     formats = EventFormats.of(settings)
-    return NotificationWriter(formats, NotificationSettings.of(settings), _signer(settings, clock), spans)
+    signer, tokens = _signer(settings, clock), _token_source(settings, clock)
+    return NotificationWriter(formats, NotificationSettings.of(settings), signer, spans, tokens)
+
+
+def _token_source(settings: Settings, clock: Clock) -> "TokenSource | None":
+    """None: this deployment fetches no tokens, and the worker does not load what it would sign with."""
+    if not settings.token_keys:
+        return None
+    from webrtc_events.sinks.client_assertions import ClientAssertions
+    from webrtc_events.sinks.token_source import TokenSource
+
+    assertions = ClientAssertions(settings.token_keys[0], dict(settings.token_audiences))
+    return TokenSource(assertions, CredentialBox(settings.secret_key), clock)
 
 
 def _signer(settings: Settings, clock: Clock) -> RequestSigner | None:

@@ -25,12 +25,20 @@ from webrtc_events.local.stack.valkey import Valkey
 PREFIX = "org.camaraproject.webrtc-events.v0."
 PUBLIC = "/webrtc-events/v0.2"
 NETWORK = "/network/v0"
+# The contract that follows, which is off by default.
+NEXT = "/webrtc-events-subscriptions/v0.3rc1"
+NEXT_PREFIX = "org.camaraproject.webrtc-events-subscriptions.v0."
+DEVICE = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 KINDS = ("session-invitation", "session-status", "registration-ends")
 # What /readyz tells of the tests' store.
 CHECKS = {name: {"status": "ok"} for name in ("store", "issuer", "durability", "clock")}
 ALL_SCOPES = " ".join(
     [f"webrtc-events:{PREFIX}{kind}:create" for kind in KINDS]
     + [f"webrtc-events:{what}" for what in ("read", "delete", "network")]
+)
+NEXT_SCOPES = " ".join(
+    [f"webrtc-events-subscriptions:{NEXT_PREFIX}{kind}:create" for kind in KINDS]
+    + [f"webrtc-events-subscriptions:{what}" for what in ("read", "update", "delete")]
 )
 
 
@@ -44,7 +52,7 @@ class Api:
         self._session.trust_env = False
 
     def token(self, **claims: Any) -> str:
-        return self.issuer.token(time.time(), **({"scope": ALL_SCOPES} | claims))
+        return self.issuer.token(time.time(), **({"scope": f"{ALL_SCOPES} {NEXT_SCOPES}"} | claims))
 
     def __call__(
         self, method: str, path: str, *, token: str | None = "", **options: Any
@@ -150,6 +158,13 @@ def api(http_settings: Settings, issuer: Issuer, switch: Switch) -> Iterator[Api
         yield running
 
 
+@pytest.fixture(scope="module")
+def both(http_settings: Settings, issuer: Issuer) -> Iterator[Api]:
+    """With the contract that follows beside the public one."""
+    with serving(create_app(replace(http_settings, next=True)), issuer) as running:
+        yield running
+
+
 @pytest.fixture
 def fresh_api(http_settings: Settings, issuer: Issuer, switch: Switch) -> Iterator[Api]:
     """A server that has not seen the store being emptied between tests."""
@@ -180,6 +195,24 @@ def subscription_request(kind: str = "session-invitation", **changes: Any) -> di
         "types": [PREFIX + kind],
         "config": {"subscriptionDetail": detail},
     } | changes
+
+
+def device_request(*kinds: str, **changes: Any) -> dict[str, Any]:
+    """Of the contract that follows; without `kinds`, for invitations."""
+    return {
+        "protocol": "HTTP",
+        "sink": "https://localhost:9443/inbox",
+        "types": [NEXT_PREFIX + kind for kind in kinds or ("session-invitation",)],
+        "config": {"subscriptionDetail": {"deviceId": DEVICE}},
+    } | changes
+
+
+def device_subscription(api: Api, *kinds: str, **changes: Any) -> dict[str, Any]:
+    """What is shown of one that is made now."""
+    response = api("POST", f"{NEXT}/subscriptions", json=device_request(*kinds, **changes))
+    assert response.status_code == 201, response.text
+    resource: dict[str, Any] = response.json()
+    return resource
 
 
 def invitation(number: int, **changes: Any) -> dict[str, Any]:

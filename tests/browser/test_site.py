@@ -34,7 +34,7 @@ PAGES = (
     "project/deploy/",
     "project/deploy/nginx.conf/",
 )
-CONTRACTS = ("webrtc-events", "webrtc-events-next", "network-events", "channels")
+CONTRACTS = ("webrtc-events", "webrtc-events-subscriptions", "network-events", "channels")
 OF_THE_THEME = ("aria-dialog-name: ['.md-search']", "landmark-unique: ['#__code_0 > .md-code__nav']")
 """What axe-core has against its elements, not against their style, which is ours to change."""
 

@@ -181,6 +181,15 @@ def test_events_that_nobody_subscribed_to_are_reported(data: Path) -> None:
         assert again in done.stderr.decode()
 
 
+def test_events_that_no_device_can_get_are_reported_with_the_reason(data: Path) -> None:
+    named, *_ = _call()
+    nobodys = {name: value for name, value in _call()[1].items() if name != "subject"}
+    nobodys["data"] = nobodys["data"] | {"mediaSessionId": "nobodys"}
+    reason = b"The service says of some events: $.subject: is missing"
+    assert reason in _publish(data, [named, nobodys]).stderr
+    assert reason not in _publish(data, [named]).stderr
+
+
 def test_what_is_repeated_in_the_file_is_still_a_repeat(data: Path) -> None:
     call = _events()
     done = _publish(data, [*call, call[0], *call])

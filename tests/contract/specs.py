@@ -19,10 +19,10 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 SPEC = Path(__file__).parents[2] / "spec"
 PUBLIC, NETWORK, ERRATA = "webrtc-events.yaml", "network-events.yaml", "errata.yaml"
-NEXT = "webrtc-events-next.yaml"
+SUBSCRIPTIONS, SUBSCRIPTIONS_ERRATA = "webrtc-events-subscriptions.yaml", "errata-subscriptions.yaml"
 CHANNELS = "channels.yaml"
 OPERATOR = "operator-events.yaml"
-DOCUMENTS = (PUBLIC, NETWORK, NEXT, CHANNELS, OPERATOR)
+DOCUMENTS = (PUBLIC, NETWORK, SUBSCRIPTIONS, CHANNELS, OPERATOR)
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 A_TIME = "2024-11-05T05:40:23Z"
 WIRE_FINGERPRINT = "535874406abdddf5aa6cc16f639a0faca86a82c18b5ec1b2a899b5fa139b9d86"
@@ -196,8 +196,12 @@ def actions(*modes: str) -> list[dict[str, Json]]:
 
 def applied(*modes: str) -> dict[str, Json]:
     """The public document with the overlay's actions of these modes; a missing target is a KeyError."""
-    document = load(PUBLIC)
-    for action in actions(*modes):
+    return overlaid(load(PUBLIC), actions(*modes))
+
+
+def overlaid(document: dict[str, Json], actions: list[dict[str, Json]]) -> dict[str, Json]:
+    """The document itself, changed."""
+    for action in actions:
         *parents, last = _steps(action["target"])
         parent = _at(document, parents)
         if action.get("remove"):

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract.specs import NETWORK, PUBLIC, Json, component, load, resolve, wire
+from webrtc_events.contract.documents import load_network
 
 TYPE_PREFIX = "org.camaraproject.webrtc-events.v0."
 # --- the gateway's events and the public notifications ----------------------------------------------------
@@ -81,6 +82,9 @@ def test_the_two_sides_data_differ_by_the_subscription_id_and_the_form_of_ids_al
 ) -> None:
     ours, theirs = flat(load(NETWORK), network), flat(load(PUBLIC), public)
     theirs["properties"].pop("subscriptionId", None)
+    # Version 0.2 has none, and none is sent to its subscribers.
+    location = ours["properties"].pop("locationDetails", None)
+    assert (location is None) == (network == "NetworkRegistrationEndsData")
     assert ours == theirs
 
 
@@ -134,10 +138,103 @@ def flat(document: dict[str, Json], name: str) -> dict[str, Json]:
     ],
 )
 def test_a_bad_network_event_is_refused(change: dict[str, Json]) -> None:
-    event = network_events()[1]
+    # A status may lack a subject, so that nothing but the change is wrong.
+    event = {name: value for name, value in network_events()[1].items() if name != "subject"}
     good = component(load(NETWORK), "NetworkEvent")
     assert good.is_valid(event)
     assert not good.is_valid({**event, **change})
+
+
+CIRCLE = {"latitude": 47.6, "longitude": -122.3, "radius": 35}
+ELLIPSOID = {
+    "latitude": -90,
+    "longitude": 180,
+    "zAxis": -12.5,
+    "semiMajorAxis": 7,
+    "semiMinorAxis": 3.5,
+    "verticalAxis": 0,
+    "orientation": 360,
+}
+
+
+def located(**location: Json) -> dict[str, Json]:
+    event = network_events()[1]
+    return {**event, "data": {**event["data"], "locationDetails": location}}
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        {"shape": "Circle", "coordinates": CIRCLE},
+        {"shape": "Ellipsoid", "coordinates": ELLIPSOID},
+        {
+            "shape": "Circle",
+            "coordinates": CIRCLE,
+            "method": "DBH_HELO",
+            "confidence": {"pdf": "uniform", "value": 100},
+            "timestamp": "2024-11-05T05:35:12.254+02:00",
+        },
+    ],
+)
+def test_a_location_is_a_circle_or_an_ellipsoid(location: dict[str, Json]) -> None:
+    event = located(**location)
+    assert load_network().validator("NetworkEvent").first_fault(event) is None
+    assert list(component(load(NETWORK), "NetworkEvent").iter_errors(event)) == []
+
+
+AT = "$.data.locationDetails"
+NOT_OF_A_CIRCLE = '"zAxis", "semiMajorAxis", "semiMinorAxis", "verticalAxis" and "orientation"'
+
+
+@pytest.mark.parametrize(
+    ("location", "faults"),
+    [
+        (
+            {"shape": "Circle", "coordinates": ELLIPSOID},
+            [
+                f'{AT}.coordinates: "radius" is missing',
+                f"{AT}.coordinates: {NOT_OF_A_CIRCLE} are not known here",
+            ],
+        ),
+        (
+            {"shape": "Ellipsoid", "coordinates": CIRCLE},
+            [
+                f"{AT}.coordinates: {NOT_OF_A_CIRCLE} are missing",
+                f'{AT}.coordinates: "radius" is not known here',
+            ],
+        ),
+        ({"coordinates": CIRCLE}, [f'{AT}: "shape" is missing']),
+        (
+            {"shape": "Circle", "coordinates": CIRCLE | {"latitude": -90.01, "longitude": 180.5}},
+            [
+                f"{AT}.coordinates.latitude: the value is less than the minimum of -90",
+                f"{AT}.coordinates.longitude: the value is greater than the maximum of 180",
+            ],
+        ),
+        (
+            {"shape": "Circle", "coordinates": CIRCLE | {"radius": -1}},
+            [f"{AT}.coordinates.radius: the value is less than the minimum of 0"],
+        ),
+        (
+            {"shape": "Ellipsoid", "coordinates": ELLIPSOID | {"orientation": 360.5}},
+            [f"{AT}.coordinates.orientation: the value is greater than the maximum of 360"],
+        ),
+        (
+            {"shape": "Circle", "coordinates": CIRCLE, "confidence": {"value": 100.1}},
+            [f"{AT}.confidence.value: the value is greater than the maximum of 100"],
+        ),
+        (
+            {"shape": "Circle", "coordinates": CIRCLE, "timestamp": "2024-11-05T05:35:12"},
+            [f'{AT}.timestamp: the value is not a "date-time"'],
+        ),
+    ],
+)
+def test_a_location_that_is_no_such_shape_is_refused_with_its_place(
+    location: dict[str, Json], faults: list[str]
+) -> None:
+    event = located(**location)
+    assert sorted(map(str, load_network().validator("NetworkEvent").faults(event))) == sorted(faults)
+    assert not component(load(NETWORK), "NetworkEvent").is_valid(event)
 
 
 def test_an_invitation_names_its_registration() -> None:

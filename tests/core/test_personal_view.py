@@ -20,6 +20,10 @@ EVENT: dict[str, Any] = {
     "sink": "https://user:secret@app.example:8443/alice?x=1",
     "headers": {"Authorization": "Basic eA=="},
     "status": "Ringing",
+    "locationDetails": {
+        "shape": "Circle",
+        "coordinates": {"latitude": 47.6, "longitude": -122.3, "radius": 35},
+    },
 }
 
 
@@ -31,6 +35,7 @@ def test_what_stands_for_a_person_is_hidden_and_the_rest_is_shown() -> None:
     assert shown["offer"] == {"sdp": "(SDP of 24 characters)"}
     assert shown["deviceId"] == {"phoneNumber": MASKING.pseudonym("+12025550101")}
     assert shown["list"] == [{"registrationId": MASKING.pseudonym("r1")}]
+    assert shown["locationDetails"] == "(a location)"
     assert shown["sink"] == "https://app.example:8443/…"
     assert (shown["sequenceNumber"], shown["status"]) == (4, "Ringing")
 

@@ -170,6 +170,47 @@ def test_a_signing_key_is_named_once(tmp_path: Path) -> None:
         Settings.from_environ(LEAST | {SIGNING: f"{file},{file}"})
 
 
+TOKENS = PREFIX + "TOKEN_KEYS"
+JWKS_URI = {PREFIX + "TOKEN_JWKS_URI": "https://webrtc.example/.well-known/client-keys.json"}
+
+
+def test_token_keys_are_of_their_own_purpose_and_published(tmp_path: Path) -> None:
+    for name, key in (("sign", ED25519), ("token", ec.generate_private_key(ec.SECP256R1()))):
+        (tmp_path / name).write_bytes(private_pem(key))
+    given = LEAST | {SIGNING: str(tmp_path / "sign"), TOKENS: str(tmp_path / "token")}
+    assert len(Settings.from_environ(given | JWKS_URI).token_keys) == 1
+    with pytest.raises(
+        SettingsError, match="TOKEN_KEYS and WEBRTC_EVENTS_TOKEN_JWKS_URI must be set together"
+    ):
+        Settings.from_environ(given)
+    with pytest.raises(SettingsError, match="must be set together"):
+        Settings.from_environ(LEAST | JWKS_URI)
+    both = given | JWKS_URI | {TOKENS: f"{tmp_path / 'token'},{tmp_path / 'sign'}"}
+    with pytest.raises(SettingsError, match="TOKEN_KEYS names a key of WEBRTC_EVENTS_SIGNING_KEYS"):
+        Settings.from_environ(both)
+
+
+@pytest.mark.parametrize(
+    ("given", "audiences"),
+    [
+        ("", ()),
+        (
+            "https://a.example/token=https://a.example/realms/x, https://b.example/t=b",
+            (("https://a.example/token", "https://a.example/realms/x"), ("https://b.example/t", "b")),
+        ),
+    ],
+)
+def test_audiences_are_by_token_uri(given: str, audiences: object) -> None:
+    settings = Settings.from_environ(LEAST | {PREFIX + "TOKEN_AUDIENCES": given})
+    assert settings.token_audiences == audiences
+
+
+@pytest.mark.parametrize("given", ["https://a.example/token", "a=b", "https://a.example/=", "=b"])
+def test_what_names_no_audience_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match="TOKEN_AUDIENCES must be"):
+        Settings.from_environ(LEAST | {PREFIX + "TOKEN_AUDIENCES": given})
+
+
 @pytest.mark.parametrize(
     ("source", "given", "origin"),
     [

@@ -21,6 +21,7 @@ from webrtc_events.delivery.store_loop import StoreLoop
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.limits import SinkLimits
+from webrtc_events.sinks.token_source import TokenSource
 from webrtc_events.store.store import Store
 
 LIMITS = SinkLimits(connect_ms=500, total_ms=1_000)
@@ -79,6 +80,7 @@ def make_driver(
         notes: AttemptNotes | None = None,
         activity: Activity | None = None,
         spans: AttemptSpans | None = None,
+        tokens: TokenSource | None = None,
     ) -> DispatcherDriver:
         """`calls`: where the store is waited for, see CALLS; in a worker it is in the loop."""
         http: SinkClient[Any] = SinkClient(
@@ -91,7 +93,10 @@ def make_driver(
             store=at,
             sink=http,
             writer=NotificationWriter(
-                formats or EventFormats.of(settings), NotificationSettings.of(settings), spans=spans
+                formats or EventFormats.of(settings),
+                NotificationSettings.of(settings),
+                spans=spans,
+                tokens=tokens,
             ),
             settings=DispatcherSettings.of(settings),
             clock=clock or SystemClock(),

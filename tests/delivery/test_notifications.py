@@ -91,7 +91,7 @@ def test_a_notification_is_the_event_and_who_sends_it() -> None:
     assert str(UUID(written.correlator)) == written.correlator
     assert written.correlator != sent().correlator
     assert written.type == EventType.SESSION_INVITATION
-    event = build_event(item_of(payload=INVITATION), "s-1", source=SOURCE, strict=False)
+    event = build_event(item_of(payload=INVITATION), "s-1", FORMATS.by_contract["v0.2"], source=SOURCE)
     # As short as JSON can be, and no character is written as an escape.
     assert request.body == json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
     assert "mé1".encode() in request.body

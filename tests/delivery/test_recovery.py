@@ -83,10 +83,12 @@ def test_a_task_that_fails_by_a_bug_leaves_its_host_to_those_that_wait(
     """It fails with the host's only permit, while another task waits for that."""
     write = NotificationWriter.write
 
-    def buggy(self: NotificationWriter, claim: Claim, item: OutboxItem, now_ms: int) -> Any:
+    def buggy(
+        self: NotificationWriter, claim: Claim, item: OutboxItem, now_ms: int, token: str | None = None
+    ) -> Any:
         if claim.sink.endswith("/bug") and item.number == 2:
             raise RuntimeError("a bug")
-        return write(self, claim, item, now_ms)
+        return write(self, claim, item, now_ms, token)
 
     monkeypatch.setattr(NotificationWriter, "write", buggy)
     sink.answer = lambda _: Answer(delay_s=0.3)

@@ -99,7 +99,7 @@ def test_it_is_about_session_status_alone(
     assert len(received_by["/app-1"]) == 2
 
 
-def test_the_next_contract_has_one_form(
+def test_subscriptions_under_the_former_next_contract_keep_its_one_form(
     store: Store, settings: Settings, sink: RecordingSink, make_driver: Make
 ) -> None:
     for client in ("app-1", "app-2"):

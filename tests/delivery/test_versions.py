@@ -22,7 +22,7 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.model import ContractVersion, Credential, EventType, Status, Subscription
 from webrtc_events.core.settings import Settings
-from webrtc_events.delivery.cloud_event import EventFormat, EventFormats
+from webrtc_events.delivery.cloud_event import EventFormats
 from webrtc_events.local.sink.notification_validator import NotificationValidator
 from webrtc_events.local.sink.second_validator import SecondValidator
 from webrtc_events.store.keys import partition_of
@@ -51,29 +51,35 @@ def test_one_event_goes_out_in_the_form_of_each_version(
         contract: [request for request in sink.requests if request.path == f"/{contract}"]
         for contract in ContractVersion
     }
-    assert [len(events) for events in received.values()] == [2, 2]
-    old, new = (received[contract][0].json for contract in (ContractVersion.V0_2, ContractVersion.NEXT))
+    assert [len(events) for events in received.values()] == [2, 2, 2]
+    old, new, former = (received[contract][0].json for contract in ContractVersion)
     # The same event, but for what a version decides and for the subscription.
     assert old.keys() >= MOVED
-    assert new.keys() == old.keys() - MOVED
-    assert [old["data"].pop("subscriptionId"), new["data"].pop("subscriptionId")] == [
-        event["id"].partition(".")[0] for event in (old, new)
+    assert new.keys() == former.keys() == old.keys() - MOVED
+    assert [event["data"].pop("subscriptionId") for event in (old, new, former)] == [
+        event["id"].partition(".")[0] for event in (old, new, former)
     ]
-    assert old["data"] == new["data"] == {"mediaSessionId": "s1", "status": "Connected", "sequenceNumber": 1}
+    assert old["data"] == {"mediaSessionId": "s1", "status": "Connected", "sequenceNumber": 1}
+    assert old["data"] == new["data"] == former["data"]
+    assert (old["type"], former["type"]) == (EventType.SESSION_STATUS, EventType.SESSION_STATUS)
+    assert new["type"] == "org.camaraproject.webrtc-events-subscriptions.v0.session-status"
 
     for contract, valid in ((load_public(), old), (load_subscriptions(), new)):
         assert contract.validator("CloudEvent").first_fault(valid) is None
-    # The former version refuses the new form; the next one tolerates the former as unknown attributes.
+    # A version refuses the form of another.
     assert load_public().validator("CloudEvent").first_fault(new) is not None
+    assert load_subscriptions().validator("CloudEvent").first_fault(old) is not None
     loose, strict = SecondValidator(strict=False), SecondValidator(strict=True)
     for request in received[ContractVersion.V0_2]:
         assert loose.fault(request.headers, request.body) is None
     for request in received[ContractVersion.NEXT]:
         assert strict.fault(request.headers, request.body) is None
     either = NotificationValidator(False, True)
-    assert [either.fault(request.headers, request.body) for request in sink.requests] == [None] * 4
+    for contract in (ContractVersion.V0_2, ContractVersion.NEXT):
+        for request in received[contract]:
+            assert either.fault(request.headers, request.body) is None
     assert NotificationValidator(False).fault(
-        received[ContractVersion.NEXT][0].headers, json.dumps(new).encode()
+        received[ContractVersion.NEXT][0].headers, json.dumps(former).encode()
     )
 
 
@@ -91,8 +97,9 @@ def test_a_version_that_this_process_does_not_know_waits_for_one_that_does(
     (delayed,) = raw_store.zrange(P.due, 0, -1, withscores=True)
     assert delayed[1] - SystemClock().now() * 1000 == pytest.approx(30_000, abs=5_000)
     raw_store.zadd(P.due, {delayed[0]: 0})
-    form = EventFormat(load_subscriptions().validator("CloudEvent"), strict=True)
-    newer = make_driver(formats=replace(EventFormats.of(settings), by_contract={"v9": form}))
+    known = EventFormats.of(settings)
+    form = known.by_contract[ContractVersion.V0_3]
+    newer = make_driver(formats=replace(known, by_contract={"v9": form}))
     newer.run()
     assert [request.json["data"]["sequenceNumber"] for request in sink.requests] == [1, 1]
 

@@ -183,8 +183,10 @@ def test_gateways_and_applications_have_pods_of_their_own(render: Render) -> Non
     assert backends == {"live-api"}
     assert {path["path"] for path in rule["http"]["paths"]} == {
         "/webrtc-events/",
+        "/webrtc-events-subscriptions/",
         "/channels/",
         "/.well-known/jwks.json",
+        "/.well-known/client-keys.json",
     }
 
 
@@ -204,8 +206,10 @@ def test_applications_come_in_below_the_base_path(render: Render) -> None:
         paths = {path["path"] for path in rule["http"]["paths"]}
         assert paths == {
             "/camara/webrtc-events/",
+            "/camara/webrtc-events-subscriptions/",
             "/camara/channels/",
             "/camara/.well-known/jwks.json",
+            "/camara/.well-known/client-keys.json",
         }
 
 

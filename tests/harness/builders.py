@@ -13,6 +13,7 @@ from webrtc_events.core.model import (
     Credential,
     EventType,
     NetworkEvent,
+    SinkCredential,
     Subscription,
 )
 from webrtc_events.core.settings import Settings
@@ -34,9 +35,10 @@ def new_subscription(
     client: str = "app",
     max_events: int | None = None,
     expires_at_ms: int | None = None,
-    credential: Credential | None = None,
+    credential: SinkCredential | None = None,
     contract: str = ContractVersion.V0_2,
     origin: str | None = None,
+    fetches_token: bool = False,
 ) -> Subscription:
     return Subscription(
         id=new_subscription_id(partition_of(registration, 64)),
@@ -57,6 +59,7 @@ def new_subscription(
         credential=credential,
         contract=contract,
         origin=origin,
+        fetches_token=fetches_token,
     )
 
 

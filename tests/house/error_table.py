@@ -16,14 +16,14 @@ from webrtc_events.core.errors import ServiceError
 __all__ = ["DOCUMENT", "WHAT_TO_DO", "Error", "errors", "written"]
 
 DOCUMENT = ROOT / "docs" / "reference" / "errors.md"
-CONTRACTS = ("webrtc-events", "webrtc-events-next", "network-events", "channels")
+CONTRACTS = ("webrtc-events", "webrtc-events-subscriptions", "network-events", "channels")
 
 WHAT_TO_DO = {
     (
         400,
         "INVALID_ARGUMENT",
     ): "Correct the request. `message` names the place, as in `$.config.subscriptionDetail`.",
-    (400, "INVALID_CREDENTIAL"): "Use `ACCESSTOKEN`, or leave `sinkCredential` out.",
+    (400, "INVALID_CREDENTIAL"): "Use a kind that the contract lists, or leave `sinkCredential` out.",
     (400, "INVALID_PROTOCOL"): "Use `HTTP`.",
     (400, "INVALID_SINK"): "Use an HTTPS URL of a public address. The operator allows others by setting.",
     (400, "INVALID_TOKEN"): "Use `bearer`.",
@@ -40,12 +40,16 @@ WHAT_TO_DO = {
     (408, "REQUEST_TIMEOUT"): "Send the request again, without pauses.",
     (409, "ABORTED"): "Send the same request again.",
     (409, "ALREADY_EXISTS"): "Use the subscription that is there: list yours.",
-    (409, "WEBRTC_EVENTS.SUBSCRIPTION_ENDED"): "Make a new subscription.",
+    (409, "INCOMPATIBLE_STATE"): "Make a new subscription.",
     (413, "CONTENT_TOO_LARGE"): "Send less at a time.",
     (415, "UNSUPPORTED_MEDIA_TYPE"): "Send a media type that the operation lists.",
     (422, "MISSING_IDENTIFIER"): "Name the device, or use a token of the user.",
     (422, "MULTIEVENT_COMBINATION_TEMPORARILY_NOT_SUPPORTED"): "Make a subscription for each type.",
     (422, "MULTIEVENT_SUBSCRIPTION_NOT_SUPPORTED"): "Make a subscription for each type.",
+    (
+        422,
+        "PRIVATE_KEY_JWT_NOT_CONFIGURED",
+    ): "Use `ACCESSTOKEN`, or ask the operator to set up keys.",
     (422, "SERVICE_NOT_APPLICABLE"): "Nothing: the service is not there for this user.",
     (422, "UNNECESSARY_IDENTIFIER"): "Leave the device out: the token names the user.",
     (422, "UNSUPPORTED_IDENTIFIER"): "Identify the device in another way.",
@@ -74,13 +78,13 @@ After 408, 429, 503 and `ABORTED`, send the same request again. Any other is the
 answer's header `x-correlator` finds the request in the log of the service. What a *sink* may answer is in
 [Delivery policy](../delivery-policy.md).
 
-The contracts that list an error: [WebRTC Events](webrtc-events.md) (P), [its next
-release](webrtc-events-next.md) (N), [Network Events](network-events.md) (G), [Notification
+The contracts that list an error: [WebRTC Events](webrtc-events.md) (P), [WebRTC Events
+Subscriptions](webrtc-events-subscriptions.md) (S), [Network Events](network-events.md) (G), [Notification
 Channels](channels.md) (C). An error without one can be the answer to any request.
 `python -m tests.house.error_table` writes this page anew.
 """
 _LONG = 25
-_LETTERS = dict(zip(CONTRACTS, "PNGC", strict=True))
+_LETTERS = dict(zip(CONTRACTS, "PSGC", strict=True))
 _MEANING = re.compile(r"`([A-Z_.]+)`: (.*?)(?=\s*(?:- )?`[A-Z_.]+`: |\s*$)", re.DOTALL)
 
 

@@ -91,7 +91,7 @@ def test_start_page_shows_only_what_is_served(start_serve: Callable[..., Running
     endpoints = Endpoints.read(data)
     page = _page(data).text
     links = _links(page)
-    apis = ["/webrtc-events/v0.2/ui/", "/webrtc-events/vwip/ui/"]
+    apis = ["/webrtc-events/v0.2/ui/", "/webrtc-events-subscriptions/v0.3rc1/ui/"]
     assert links == ["/console/", *apis, f"{endpoints.sink}/"]
     assert all(requests.get(f"{endpoints.api}{link}", timeout=5).status_code == 200 for link in links[:3])
     # Nobody can publish here, so there is nothing to paste.

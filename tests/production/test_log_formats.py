@@ -108,7 +108,9 @@ def test_a_gunicorn_has_one_line_a_request_for_people(
             assert get(f"{url}{SUBSCRIPTIONS}", issuer, f"c-{number}").status_code == 200
         assert get(f"{url}{SUBSCRIPTIONS}/x", issuer, "c-8", Authorization="Bearer x").status_code == 401
     lines = [line for line in log.read_text().splitlines() if " webrtc_events.api.request_log: " in line]
-    fields = r"method=GET operation=\w+ status=(\d+) ms=\d+ correlator=c-(\d)( client=softphone)?"
+    fields = (
+        r"method=GET operation=\w+ api=[\w./-]+ status=(\d+) ms=\d+ correlator=c-(\d)( client=softphone)?"
+    )
     form = rf"\S+Z INFO \S+ request {fields}"
     matches = [re.fullmatch(form, line) for line in lines]
     assert [(match[1], match[2], bool(match[3])) for match in matches if match] == [

@@ -17,7 +17,7 @@ from webrtc_events.core.errors import NotFound, PermissionDenied, ServiceError, 
 from webrtc_events.core.model import Caller, EventType
 from webrtc_events.core.port_set import PortSet
 from webrtc_events.core.settings import Settings
-from webrtc_events.services import subscription_requests
+from webrtc_events.services import registration_subscriptions
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
 from webrtc_events.store.store import Store
 
@@ -129,7 +129,7 @@ def test_one_that_was_stored_with_a_line_end_is_still_shown_and_deleted(
     subscriptions: Subscriptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr(subscription_requests, "_CONTROL", re.compile("(?!)"))
+        before.setattr(registration_subscriptions, "_CONTROL", re.compile("(?!)"))
         made = subscriptions.create(APP, request(detail={"registrationId": "r1\n"}))
     assert subscriptions.get(APP, made["id"]) == made
     assert listed(subscriptions, APP) == [made]

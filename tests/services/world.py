@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.services.subscription_requests import APP, credential, request
-from webrtc_events.contract.documents import load_network
+from tests.services.subscription_requests import APP, DEVICE_APP, credential, device_request, request
+from webrtc_events.contract.documents import load_network, load_subscriptions
 from webrtc_events.core.clock import SystemClock, format_time
-from webrtc_events.core.model import Caller, Claim, EventType
+from webrtc_events.core.model import Caller, Claim, ContractVersion, EventType
 from webrtc_events.core.settings import Settings
 from webrtc_events.services.network_side import NetworkSide
 from webrtc_events.services.subscriptions import SubscriptionOptions, Subscriptions
@@ -20,6 +20,7 @@ INVITATION, STATUS = EventType.SESSION_INVITATION, EventType.SESSION_STATUS
 REGISTRATION_ENDS = EventType.REGISTRATION_ENDS
 P = partition_of("r1", 64)
 COUNTER = iter(range(10**9))
+_V0_3 = load_subscriptions()
 
 
 class World:
@@ -28,12 +29,22 @@ class World:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
         self.subscriptions = Subscriptions(store, SubscriptionOptions.of(settings))
+        # By the API of version 0.3.
+        self.devices = Subscriptions(
+            store,
+            SubscriptionOptions.of(settings),
+            ContractVersion.V0_3,
+            _V0_3.validator("Subscription"),
+        )
         self.network = NetworkSide.of(store, load_network())
 
     def subscribe(self, event_type: EventType = INVITATION, caller: Caller = APP, **changes: Any) -> str:
         if event_type is STATUS:
             changes.setdefault("detail", {}).setdefault("sessionId", "s1")
         return self.subscriptions.create(caller, request(event_type, **changes))["id"]
+
+    def subscribe_device(self, *types: EventType, caller: Caller = DEVICE_APP, **changes: Any) -> str:
+        return self.devices.create(caller, device_request(*types, **changes))["id"]
 
     def publish(self, *events: dict[str, Any]) -> list[int]:
         results = self.network.events.accept(list(events))

@@ -208,6 +208,20 @@ def test_a_device_that_cannot_be_told_does_not_keep_the_news_from_others(
     assert said(raw_store, newer) == ["r1"]
 
 
+def test_one_that_is_made_just_after_the_store_was_emptied_has_its_events(
+    store: Store, store_with: StoreWith, raw_store: "redis.Redis"
+) -> None:
+    """The process that makes it knows that it set the marks, a moment ago."""
+    created_for(store)
+    for partition in store.connection.partitions:
+        raw_store.delete(partition.devices)
+    made = created_for(store)
+    store_with().expiry.sweep()
+    registered(store)
+    assert accept(store, session_status(1, registration="r1")) == [(True, 2)]
+    assert len(outbox(raw_store, made)) == 1
+
+
 def test_a_part_of_the_store_that_lost_its_mark_has_it_again(
     store: Store, store_with: StoreWith, raw_store: "redis.Redis"
 ) -> None:

@@ -67,8 +67,9 @@ def test_wrong_parameters_are_drift(folder: Path, parameters: str, faults: list[
 @pytest.mark.parametrize(
     ("source", "line", "message"),
     [
-        ("async def patch_part(u, thing_id, id_, payload): ...", 2, "`payload` needs a default"),
+        ("async def patch_part(u, thing_id, id_, payload, page_size=5): ...", 2, "`payload` needs a default"),
         ("def patch_part(u, thing_id, id_, page_size, payload=1): ...", 2, "`page_size` needs a default"),
+        ("def patch_part(u, thing_id, id_, payload=1): ...", 2, "`page_size` is missing"),
         ("def patch_part(u, **k): ...\ndef helper(u): ...", 3, "helper handles no operation"),
         ("", None, "patchPart (PATCH /things/{thingId}/parts/{id}) has no handler: `patch_part` is missing"),
         ("def list_things(u, caller): ...\npatch_part = list_things", 2, "`caller` is unknown"),

@@ -123,8 +123,9 @@ def test_stub_has_what_the_operation_says(folder: Path) -> None:
     listing = str(inspect.signature(module.list_things)).replace("typing.", "")
     assert listing == "(use_case: Any) -> list[dict[str, Any]]"
     patch = inspect.signature(module.patch_part).parameters
-    assert [*patch] == ["use_case", "thing_id", "id_", "caller", "payload"]
+    assert [*patch] == ["use_case", "thing_id", "id_", "caller", "page_size", "payload"]
     assert patch["payload"].default is None
+    assert str(patch["page_size"]) == "page_size: int | None = None"
     line = put.__code__.co_firstlineno
     named = "replace_the_things_part_and_tell_everybody (replaceTheThingsPartAndTellEverybody)"
     assert f"handlers/things.py:{line}: {named}\n" in output

@@ -62,9 +62,13 @@ def test_a_process_alone_says_what_is_so_when_it_is_scraped() -> None:
     activity.accepted += 2
     activity.retries["http_503"] += 1
     activity.retries["http_599"] += 2
+    # The versions of the contract have names of their own for a type.
+    activity.deliveries["org.camaraproject.webrtc-events.v0.session-status"] += 3
+    activity.deliveries["org.camaraproject.webrtc-events-subscriptions.v0.session-status"] += 4
     found = scrape(exporter.url)
     assert found("events_accepted_total") == 2
     assert found("retries_total", reason="http_5xx") == 3
+    assert found("deliveries_total", type="session-status") == 7
     assert (found("processes", process="api"), found("processes", process="worker")) == (1, 1)
     exporter.stop()
     # The second time.

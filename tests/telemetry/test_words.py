@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -66,18 +67,29 @@ def test_each_failure_of_a_request_has_a_word() -> None:
     assert through_a_proxy >= {"proxy", "tunnel"}
     not_sent = set(re.findall(r'Retry\([^\n]*, "([a-z_]+)"\)', texts_of("webrtc_events/delivery")))
     assert not_sent == {"contract_unknown", "credential_unreadable"}
-    reasons = {*literals("SinkFailure")} | {*CURL_REASONS.values()} | through_a_proxy | not_sent | {OTHER}
+    no_token = set(re.findall(r'"(token_[a-z]+)"', texts_of("webrtc_events/sinks", "token_answers.py"))) - {
+        "token_type"
+    }
+    reasons = (
+        {*literals("SinkFailure")}
+        | {*CURL_REASONS.values()}
+        | through_a_proxy
+        | not_sent
+        | no_token
+        | {OTHER}
+    )
     assert {reason for reason in RETRIES.values if not reason.startswith("http_")} == reasons
 
 
 def test_each_status_that_is_tried_again_has_a_word() -> None:
     found = set()
-    for status in range(100, 600):
+    for status, fetched in product(range(100, 600), (False, True)):
         outcome = decide(
             SinkAnswer(status, None, 1),
             attempt=1,
             remaining_ms=1000,
             credentialed=False,
+            fetched=fetched,
             random=lambda: 0.5,
             now_s=0.0,
         )

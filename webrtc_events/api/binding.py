@@ -1,6 +1,6 @@
 """Binds a contract's operations to functions of a module, by name.
 
-A function is called with the use case first. The rest it gets by name: every path parameter,
+A function is called with the use case first. The rest it gets by name: every parameter of path and query,
 the body as `payload`, and the `Caller` that the access token stands for as `caller`.
 """
 
@@ -44,7 +44,7 @@ def function_name(operation_id: str) -> str:
 
 
 def parameter_name(name: str) -> str:
-    """What Connexion passes a path parameter as: `subscriptionId` is `subscription_id`, `id` is `id_`."""
+    """What a parameter is passed as: `subscriptionId` is `subscription_id`, `id` is `id_`."""
     named: str = pythonic(name)
     return named
 
@@ -53,7 +53,7 @@ def parameter_name(name: str) -> str:
 class Argument:
     """What a function is called with by name.
 
-    `always`: with every request. `needed`: it must be taken; a path parameter nobody takes
+    `always`: with every request. `needed`: it must be taken; a parameter nobody takes
     fails the call, a body nobody takes is lost.
     """
 

@@ -20,7 +20,10 @@ _PREFLIGHT: Sequence[Header] = (
     (b"access-control-allow-headers", b"Authorization, Content-Type, Last-Event-ID, x-correlator"),
     (b"access-control-max-age", b"600"),
 )
-_EXPOSED = (b"access-control-expose-headers", b"x-correlator, Retry-After, WWW-Authenticate")
+_EXPOSED = (
+    b"access-control-expose-headers",
+    b"x-correlator, Retry-After, WWW-Authenticate, X-Total-Count, Link",
+)
 _VARY = (b"vary", b"Origin")
 
 

@@ -1,12 +1,13 @@
 """Which error a request with faults is refused with.
 
-Sources: webrtc-events.yaml, CreateSubscriptionBadRequest400; webrtc-events-next.yaml,
-UpdateSubscriptionBadRequest400; CAMARA event guide, test scenarios.
+Sources: webrtc-events.yaml and webrtc-events-subscriptions.yaml, CreateSubscriptionBadRequest400; CAMARA
+event guide, test scenarios.
 """
 
 from collections.abc import Iterable
 
 from webrtc_events.contract.faults import Fault, summary
+from webrtc_events.contract.openapi import Operation
 from webrtc_events.core.errors import InvalidArgument
 
 __all__ = ["refusal"]
@@ -24,12 +25,16 @@ _LIMITS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum
 _ORDER = ["INVALID_ARGUMENT", *_BY_PATH.values(), "OUT_OF_RANGE"]
 
 
-def refusal(operation_id: str, faults: Iterable[Fault]) -> InvalidArgument | None:
+def refusal(operation: Operation, faults: Iterable[Fault]) -> InvalidArgument | None:
     """None: nothing that this operation refuses. It names all faults, the one with the first code first."""
-    if operation_id not in _CODED:
+    if operation.id not in _CODED:
         plain = list(faults)
         return InvalidArgument(summary(plain)) if plain else None
-    coded = [(_code(fault), fault) for fault in faults if not _tolerated(fault)]
+    coded = [
+        (_code(fault), fault)
+        for fault in faults
+        if (fault.path, fault.rule) not in operation.left_to_use_case
+    ]
     coded.sort(key=lambda fault: _ORDER.index(fault[0]))
     return InvalidArgument(summary([fault for _, fault in coded]), code=coded[0][0]) if coded else None
 
@@ -41,8 +46,3 @@ def _code(fault: Fault) -> str:
     if fault.rule in _LIMITS:
         return "OUT_OF_RANGE"
     return _BY_PATH.get(fault.path, "INVALID_ARGUMENT")
-
-
-def _tolerated(fault: Fault) -> bool:
-    """Two or more valid types have an error of their own, 422, which the use case raises."""
-    return (fault.path, fault.rule) == ("$.types", "maxItems")

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from webrtc_events.api.binding import parameter_name
 from webrtc_events.api.operation_threads import OperationThreads
 from webrtc_events.api.paging import ArrayPage, PagedArray
+from webrtc_events.api.query_parameters import query_values
 from webrtc_events.api.streams import EventStream
 from webrtc_events.api.validators import ConformingAnswer, check_path_parameters, received_payload
 from webrtc_events.contract.openapi import Operation
@@ -66,6 +67,7 @@ class BoundOperation:
         self.operation = operation
         self._function = function
         self._path_arguments = [(name, parameter_name(name)) for name in operation.parameters]
+        self._query_arguments = {name: parameter_name(name) for name in operation.query}
         taken = signature(function).parameters.values()
         takes_all = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in taken)
         names = {parameter.name for parameter in taken}
@@ -83,6 +85,8 @@ class BoundOperation:
         values = scope["path_params"]
         check_path_parameters(self.operation, values)
         arguments = {argument: values[name] for name, argument in self._path_arguments}
+        for name, value in query_values(self.operation, scope["query_string"]).items():
+            arguments[self._query_arguments[name]] = value
         if self.operation.bodies:
             body, payload = await received_payload(self.operation, scope, receive)
             if body and self._takes_payload:

@@ -18,7 +18,7 @@ _PROBES = frozenset({"/healthz", "/readyz"})
 class RequestLog:
     """Of `every` requests that do not fail one has a line. For one thread, that of the event loop.
 
-        request method=GET operation=retrieveSubscription status=200 ms=3 correlator=3f2a client=softphone
+        request method=POST operation=publishEvents api=network/v0 status=202 ms=3 correlator=3f2a client=gw
 
     A request of no operation has a `path` in place of it: one that this service knows, or "other", never what
     somebody sent. Probes have a line only if they fail.
@@ -39,6 +39,8 @@ class RequestLog:
             if self._answered % self._every:
                 return
         what = {"operation": context.operation} if context.operation else {"path": context.path or "other"}
+        if context.api:
+            what["api"] = context.api
         elapsed_ms = round(seconds * 1000)
         fields: dict[str, str | int | None] = {"method": method, **what, "status": status, "ms": elapsed_ms}
         if self._lines.form is not LineForm.RECORD:

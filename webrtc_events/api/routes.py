@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
@@ -21,10 +21,15 @@ from webrtc_events.contract.openapi import Contract, Operation
 from webrtc_events.core.errors import InvalidArgument, MethodNotAllowed, NotFound
 from webrtc_events.core.request_context import known_as
 
-__all__ = ["Routes", "published_document"]
+__all__ = ["CLIENT_KEY_SET", "SIGNING_KEY_SET", "Routes", "published_document"]
+
+SIGNING_KEY_SET: Final = "/.well-known/jwks.json"
+"""Where consumers find the keys that sign notifications."""
+
+CLIENT_KEY_SET: Final = "/.well-known/client-keys.json"
+"""Where subscribers' token servers find the keys by which this service is their client."""
 
 _READ = ("GET", "HEAD")
-_KEY_SET = "/.well-known/jwks.json"
 # How long a key must be published before it signs: see docs/signatures.md.
 _KEY_SET_HEADERS = {"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300"}
 
@@ -51,11 +56,11 @@ class _Path:
 
 
 class Routes:
-    """Dispatches to the operations, their reference, the keys of signatures, the health checks and the pages.
+    """Dispatches to the operations, their reference, public keys, the health checks and the pages.
 
     `documents` maps a contract's base path to the document shown to readers. `pages` maps a
-    path prefix to an ASGI application; the longest prefix wins. `key_set` is a JWK Set, None
-    where notifications are not signed.
+    path prefix to an ASGI application; the longest prefix wins. `key_sets` are JWK Sets by their
+    paths, see `SIGNING_KEY_SET` and `CLIENT_KEY_SET`.
     """
 
     def __init__(
@@ -65,13 +70,13 @@ class Routes:
         documents: Mapping[str, Mapping[str, Any]],
         checks: Mapping[str, Check],
         pages: Mapping[str, ASGIApp],
-        key_set: Mapping[str, Any] | None = None,
+        key_sets: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self._api = api
         self._paths = {contract.base_path: list(_paths(contract)) for contract in contracts}
         self._documents = documents
         self._checks = checks
-        self._key_set = key_set
+        self._key_sets = key_sets
         self._pages = sorted(pages.items(), key=lambda page: len(page[0]), reverse=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,10 +91,10 @@ class Routes:
             response = healthy() if path == "/healthz" else await ready(self._checks)
             await response(scope, receive, send)
             return
-        if path == _KEY_SET and self._key_set is not None:
+        if path in self._key_sets:
             known_as(path=path)
             _allow(scope, _READ)
-            await json_response(self._key_set, headers=_KEY_SET_HEADERS)(scope, receive, send)
+            await json_response(self._key_sets[path], headers=_KEY_SET_HEADERS)(scope, receive, send)
             return
         await self._page(path, scope, receive, send)
 
@@ -122,7 +127,8 @@ class Routes:
                 continue
             _allow(scope, tuple(template.operations))
             operation = template.operations[scope["method"]]
-            known_as(operation=operation.id)
+            # Versions of an API share operationIds.
+            known_as(operation=operation.id, api=base.lstrip("/"))
             are_text = True
             for name, value in values.items():
                 if not value:

@@ -121,7 +121,7 @@ def _page(body: bytes, opening: bytes) -> bytes:
 def _checked(operation: Operation, validator: Validator, body: bytes) -> Any:
     payload = parse_json(body)
     if not validator.is_valid(payload):
-        error = refusal(operation.id, validator.faults(payload))
+        error = refusal(operation, validator.faults(payload))
         if error is not None:
             raise error
     return payload

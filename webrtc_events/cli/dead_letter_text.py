@@ -103,10 +103,12 @@ def as_sent(
     if referred_payload(letter.entry) is not None:
         return None, letter.detail
     try:
-        event = build_event(letter.item, letter.subscription_id, source=source, strict=form.strict)
+        event = build_event(letter.item, letter.subscription_id, form, source=source)
     except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         return None, f"its entry cannot be read: {error!r}"
     fault = form.validator.first_fault(event)
+    if fault is not None:
+        event, fault = form.mended(event, fault)
     return event, None if fault is None else f"{fault.path}: {fault.message}"
 
 

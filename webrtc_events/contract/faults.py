@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
-__all__ = ["Fault", "KnownMembers", "faults_of", "is_large", "summary"]
+__all__ = ["Fault", "KnownMembers", "faults_of", "is_large", "summary", "unknown_fault"]
 
 Path = Sequence[str | int]
 
@@ -24,6 +24,7 @@ _LARGE = 5000
 _SHOWN_CHARACTERS = 300
 """Of a path or a message: names of members are the sender's, and may be long."""
 _SHOWN_NAMES = 12
+_UNKNOWN_RULE = "additionalProperties"
 _SHOWN_FAULTS = 5
 
 
@@ -61,6 +62,11 @@ def faults_of(errors: Iterable[ValidationError], instance: Any, known: KnownMemb
         if fault not in seen:
             seen.add(fault)
             yield fault
+
+
+def unknown_fault(path: Path, names: Sequence[str]) -> Fault:
+    """The object at `path` has members of these names, and its schema none."""
+    return Fault(_shortened(_json_path(path)), _UNKNOWN_RULE, _unknown_text(names))
 
 
 def is_large(instance: Any) -> bool:

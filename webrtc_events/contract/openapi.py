@@ -1,22 +1,35 @@
 """An OpenAPI document as the service applies it: its operations, with all their schemas compiled."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from webrtc_events.contract.discriminators import checked_schemas, json_schema
+from webrtc_events.contract.discriminators import SchemaError, checked_schemas, json_schema
 from webrtc_events.contract.schema_members import known_members
+from webrtc_events.contract.unknown_members import MemberRules
 from webrtc_events.contract.validators import Validator
 
-__all__ = ["METHODS", "Contract", "Operation", "resolved"]
+__all__ = ["METHODS", "Contract", "Operation", "QueryParameter", "resolved"]
 
 # Of items that any number of which make an array.
 _ANY_NUMBER = {"type": "array", "minItems": 0, "items": {}}
 
+_QUERY_TYPES = ("integer", "string")
+
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryParameter:
+    """One parameter behind the `?`. `default` None: a request without it has no value for it."""
+
+    validator: Validator = field(repr=False)
+    is_integer: bool
+    required: bool
+    default: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +37,8 @@ class Operation:
     """One operation of a contract, with everything compiled that its requests are held to.
 
     `bodies` maps a request's media type to its validator and `responses` a status, such as
-    "201", to the validators of its media types. `parameters` are those of the path.
+    "201", to the validators of its media types. `parameters` are those of the path, `query` those behind `?`.
+    `left_to_use_case` has path and rule of faults of a body that the use case has another error for.
     """
 
     id: str
@@ -32,9 +46,11 @@ class Operation:
     method: str
     scopes: frozenset[str]
     parameters: Mapping[str, Validator] = field(repr=False)
+    query: Mapping[str, QueryParameter] = field(repr=False)
     bodies: Mapping[str, Validator] = field(repr=False)
     body_required: bool
     responses: Mapping[str, Mapping[str, Validator]] = field(repr=False)
+    left_to_use_case: frozenset[tuple[str, str]] = frozenset()
 
 
 class Contract:
@@ -43,10 +59,21 @@ class Contract:
     `document` is what requests, responses and callbacks are held to. `reference` is the
     same for readers: it also tells of the departures that the schemas do not show.
     `base_path` is the path of the document's server, such as `/webrtc-events/v0.2`.
+    `strict_bodies`: a member of a request's body that the document does not know is a fault, at any depth.
+    `left_to_use_case`: see `Operation`.
     """
 
-    def __init__(self, document: dict[str, Any], reference: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        document: dict[str, Any],
+        reference: dict[str, Any] | None = None,
+        *,
+        strict_bodies: bool = False,
+        left_to_use_case: Iterable[tuple[str, str]] = (),
+    ) -> None:
         self.document = document
+        self._strict_bodies = strict_bodies
+        self._left_to_use_case = frozenset(left_to_use_case)
         self.reference = reference or document
         self.base_path = urlsplit(document["servers"][0]["url"].replace("{apiRoot}", "")).path
         self._schemas = checked_schemas(document["components"]["schemas"])
@@ -72,11 +99,18 @@ class Contract:
         key = json.dumps(schema, sort_keys=True)
         validator = self._compiled.get(key)
         if validator is None:
-            plain = json_schema(dict(schema))
-            root = {**plain, "components": {"schemas": self._schemas}}
-            known = partial(self._known_members, plain)
-            validator = self._compiled[key] = Validator(root, known, self._items(schema))
+            validator = self._compiled[key] = self._compile(schema)
         return validator
+
+    def _compile(self, schema: Mapping[str, Any], members: MemberRules | None = None) -> Validator:
+        plain = json_schema(dict(schema))
+        root = {**plain, "components": {"schemas": self._schemas}}
+        return Validator(root, partial(self._known_members, plain), self._items(schema), members)
+
+    def _body_validator(self, schema: Mapping[str, Any]) -> Validator:
+        if not self._strict_bodies:
+            return self.validator_for(schema)
+        return self._compile(schema, MemberRules(schema, self.document["components"]["schemas"]))
 
     def _items(self, schema: Mapping[str, Any]) -> Validator | None:
         """The validator of an array's items, if its schema says nothing else of the array."""
@@ -100,28 +134,49 @@ class Contract:
     def _operation(self, path: str, method: str, item: Mapping[str, Any]) -> Operation:
         definition = item[method]
         body = self._resolved(definition.get("requestBody", {}))
+        parameters = [
+            self._resolved(parameter)
+            for parameter in [*item.get("parameters", []), *definition.get("parameters", [])]
+        ]
         return Operation(
             id=definition["operationId"],
             path=path,
             method=method.upper(),
             scopes=frozenset(_scopes(definition.get("security", self.document.get("security", [])))),
-            parameters=self._path_parameters(
-                [*item.get("parameters", []), *definition.get("parameters", [])]
-            ),
-            bodies=self._contents(body),
+            parameters={
+                parameter["name"]: self.validator_for(parameter["schema"])
+                for parameter in parameters
+                if parameter["in"] == "path"
+            },
+            query={
+                parameter["name"]: self._query_parameter(parameter)
+                for parameter in parameters
+                if parameter["in"] == "query"
+            },
+            bodies={
+                media_type: self._body_validator(content["schema"])
+                for media_type, content in body.get("content", {}).items()
+            },
             body_required=body.get("required", False),
             responses={
                 status: self._contents(self._resolved(response))
                 for status, response in definition["responses"].items()
             },
+            left_to_use_case=self._left_to_use_case,
         )
 
-    def _path_parameters(self, definitions: list[Mapping[str, Any]]) -> dict[str, Validator]:
-        return {
-            parameter["name"]: self.validator_for(parameter["schema"])
-            for parameter in map(self._resolved, definitions)
-            if parameter["in"] == "path"
-        }
+    def _query_parameter(self, parameter: Mapping[str, Any]) -> QueryParameter:
+        schema = self._resolved(parameter["schema"])
+        if schema.get("type") not in _QUERY_TYPES:
+            raise SchemaError(
+                f"{parameter['name']}: a query parameter is one of {', '.join(_QUERY_TYPES)} here"
+            )
+        return QueryParameter(
+            self.validator_for(parameter["schema"]),
+            is_integer=schema["type"] == "integer",
+            required=parameter.get("required", False),
+            default=schema.get("default"),
+        )
 
     def _contents(self, part: Mapping[str, Any]) -> dict[str, Validator]:
         return {

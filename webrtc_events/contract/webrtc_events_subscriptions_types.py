@@ -51,8 +51,8 @@ class AccessTokenCredential(SinkCredential):
 class PrivateKeyJWTCredential(SinkCredential):
     """
     Where the service gets access tokens for the sink, by the client credentials grant. It proves itself
-    there with a JWT that it signs (`private_key_jwt` of OpenID Connect). Where the operator has set up no keys
-    for it, the request is answered 422 `PRIVATE_KEY_JWT_NOT_CONFIGURED`.
+    there with a JWT that it signs (`private_key_jwt` of OpenID Connect). Where the operator has set up no
+    keys for it, the request is answered 422 `PRIVATE_KEY_JWT_NOT_CONFIGURED`.
 
     """
 
@@ -169,7 +169,7 @@ class EllipsoidCoordinates(TypedDict):
 
 class SubscriptionUpdateRequest(TypedDict):
     """
-    What to renew of a subscription; what is left out stays as it is.
+    What to renew of a subscription; one of the two at least.
     """
 
     sinkCredential: NotRequired[AccessTokenCredential | PrivateKeyJWTCredential]

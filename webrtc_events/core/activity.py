@@ -48,6 +48,8 @@ class Activity:
       store itself, as an outbox had no room or a subscription ended. What its owner deletes does not count.
       They grow by `give_up` alone.
     - `validations`: what sinks said when they were asked whether they agree, once that is known, by outcome.
+    - `token_requests`: what came of requests for tokens of sinks: `issued`, `refused`, `unavailable`, or how
+      the egress proxy failed.
     - `ended`: subscriptions that are over: their last notification is settled.
     - `leases_lost`: claims that were settled too late: another worker has them.
     - `operator_events`: what became of events for operators: `written`, `delivered`, `retried`, `given_up`.
@@ -64,6 +66,7 @@ class Activity:
     retries: Counts = field(default_factory=Counts)
     drops: Counts = field(default_factory=Counts)
     validations: Counts = field(default_factory=Counts)
+    token_requests: Counts = field(default_factory=Counts)
     ended: int = 0
     leases_lost: int = 0
     operator_events: Counts = field(default_factory=Counts)

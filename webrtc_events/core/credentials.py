@@ -1,7 +1,8 @@
 """Sink credentials, sealed with AES-GCM before they reach the store.
 
-A sealed credential reads `1.<key id>.<base64url of nonce and ciphertext>`. It is bound to
-its subscription: sealed for one, it does not open for another.
+A sealed credential reads `<kind>.<key id>.<base64url of nonce and ciphertext>`, where the kind is 1 for a
+token and 2 for where tokens are had. It is bound to its subscription: sealed for one, it does not open for
+another. A release that does not know a kind does not open it.
 """
 
 import base64
@@ -13,11 +14,12 @@ from collections.abc import Sequence
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from webrtc_events.core.model import Credential
+from webrtc_events.core.model import Credential, PrivateKeyJwt, SinkCredential
 
-__all__ = ["CredentialBox", "SealError", "sealing_key_id", "token_expiry_ms"]
+__all__ = ["CredentialBox", "SealError", "fetches_token", "sealing_key_id", "token_expiry_ms"]
 
 _NONCE_BYTES = 12
+_TOKEN, _PRIVATE_KEY_JWT = "1", "2"
 # The end of the year 9999; beyond it a claim is nonsense.
 _LATEST_S = 253_402_300_800
 
@@ -55,29 +57,39 @@ class CredentialBox:
         """Whether it was sealed with a key that is not here."""
         return sealing_key_id(sealed) not in self._keys
 
-    def seal(self, credential: Credential, subscription_id: str) -> str:
+    def seal(self, credential: SinkCredential, subscription_id: str) -> str:
         nonce = os.urandom(_NONCE_BYTES)
-        plain = json.dumps([credential.access_token, credential.expires_at_ms]).encode()
-        sealed = self._keys[self.key_id].encrypt(nonce, plain, subscription_id.encode())
-        return f"1.{self.key_id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+        if isinstance(credential, PrivateKeyJwt):
+            kind, plain = _PRIVATE_KEY_JWT, json.dumps([credential.client_id, credential.token_uri])
+        else:
+            kind, plain = _TOKEN, json.dumps([credential.access_token, credential.expires_at_ms])
+        sealed = self._keys[self.key_id].encrypt(nonce, plain.encode(), _bound_to(kind, subscription_id))
+        return f"{kind}.{self.key_id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
-    def open(self, sealed: str, subscription_id: str) -> Credential:
+    def open(self, sealed: str, subscription_id: str) -> SinkCredential:
         """
         Raises:
             SealError: an unknown key, another subscription, or damaged.
         """
-        version, key_id, text = _parts(sealed)
-        if version != "1" or key_id not in self._keys:
+        kind, key_id, text = _parts(sealed)
+        if kind not in (_TOKEN, _PRIVATE_KEY_JWT):
+            raise SealError("of a kind that this release does not know")
+        if key_id not in self._keys:
             raise SealError(f"sealed with key {key_id!r}, this process has {', '.join(self._keys)}")
         try:
             raw = base64.b64decode(text, altchars=b"-_", validate=True)
             plain = self._keys[key_id].decrypt(
-                raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], subscription_id.encode()
+                raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _bound_to(kind, subscription_id)
             )
         except (InvalidTag, ValueError):
             raise SealError("damaged, or sealed for another subscription") from None
-        token, expires_at_ms = json.loads(plain)
-        return Credential(token, expires_at_ms)
+        first, second = json.loads(plain)
+        return PrivateKeyJwt(first, second) if kind == _PRIVATE_KEY_JWT else Credential(first, second)
+
+
+def fetches_token(sealed: str) -> bool:
+    """Whether what is sealed says where tokens are had, and is no token itself."""
+    return sealed.startswith(f"{_PRIVATE_KEY_JWT}.")
 
 
 def sealing_key_id(sealed: str) -> str:
@@ -85,11 +97,16 @@ def sealing_key_id(sealed: str) -> str:
     return _parts(sealed)[1]
 
 
+def _bound_to(kind: str, subscription_id: str) -> bytes:
+    """What is authenticated beside it. Of tokens it is as it was before there was another kind."""
+    return subscription_id.encode() if kind == _TOKEN else f"{kind} {subscription_id}".encode()
+
+
 def _parts(sealed: str) -> tuple[str, str, str]:
-    """Version, key id, the rest; empty where there is none."""
-    version, _, rest = sealed.partition(".")
+    """Kind, key id, the rest; empty where there is none."""
+    kind, _, rest = sealed.partition(".")
     key_id, _, text = rest.partition(".")
-    return version, key_id, text
+    return kind, key_id, text
 
 
 def _key_id(key: bytes) -> str:

@@ -11,7 +11,7 @@
     ├── MethodNotAllowed    405 METHOD_NOT_ALLOWED
     ├── NotAcceptable       406 NOT_ACCEPTABLE
     ├── RequestTimeout      408 REQUEST_TIMEOUT
-    ├── SubscriptionEnded   409 WEBRTC_EVENTS.SUBSCRIPTION_ENDED
+    ├── SubscriptionEnded   409 INCOMPATIBLE_STATE
     ├── ContentTooLarge     413 CONTENT_TOO_LARGE
     ├── UnsupportedMediaType 415 UNSUPPORTED_MEDIA_TYPE
     ├── Unprocessable       422, the code says which rule
@@ -130,11 +130,11 @@ class PermissionDenied(ServiceError):
 
 
 class InsufficientScope(PermissionDenied):
-    """The access token has none of `scopes`, any one of which would do (RFC 6750, section 3)."""
+    """The access token has none of `scopes`, one of which would do; `every`: all are needed (RFC 6750, 3)."""
 
-    def __init__(self, scopes: Iterable[str]) -> None:
+    def __init__(self, scopes: Iterable[str], *, every: bool = False) -> None:
         self.scopes = sorted(scopes)
-        needed = " or ".join(self.scopes)
+        needed = (" and " if every else " or ").join(self.scopes)
         challenge = f'Bearer error="insufficient_scope", scope="{" ".join(self.scopes)}"'
         super().__init__(
             f"The access token lacks the scope {needed}.", headers={"WWW-Authenticate": challenge}
@@ -172,10 +172,10 @@ class RequestTimeout(ServiceError):
 
 
 class SubscriptionEnded(ServiceError):
-    """Source: webrtc-events-next.yaml, SubscriptionEnded409."""
+    """Source: webrtc-events-subscriptions.yaml, IncompatibleState409."""
 
     status = 409
-    code = "WEBRTC_EVENTS.SUBSCRIPTION_ENDED"
+    code = "INCOMPATIBLE_STATE"
     message = "The subscription has ended; make a new one."
 
 

@@ -1,6 +1,6 @@
 """The names of event types on the wire, by the version of the public contract. Pure.
 
-Inside, in the store, in events of gateways and in metrics, a type is what `EventType` says, whatever the version.
+Inside, in the store, in events of gateways and in metrics, a type is what `EventType` says in every version.
 """
 
 from typing import Final
@@ -25,7 +25,7 @@ SUBSCRIBABLE: Final = (EventType.SESSION_INVITATION, EventType.SESSION_STATUS, E
 
 
 def wire_type(contract: str, event_type: EventType) -> str:
-    """The name of the type in the notifications, subscriptions and scopes of `contract`, a `ContractVersion`."""
+    """The name of the type in notifications, subscriptions and scopes of `contract`, a `ContractVersion`."""
     return _V0_3[event_type] if contract == ContractVersion.V0_3 else event_type.value
 
 

@@ -17,9 +17,11 @@ __all__ = [
     "NetworkEvent",
     "OutboxItem",
     "OutboxKind",
+    "PrivateKeyJwt",
     "ReaderToken",
     "Registration",
     "SessionState",
+    "SinkCredential",
     "Status",
     "Subscription",
     "TerminationReason",
@@ -96,6 +98,26 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivateKeyJwt:
+    """Where tokens for a sink are had, and as whose client. No secret, and nobody else's business either.
+
+    Source: OpenID Connect Core, 9, `private_key_jwt`; CAMARA Commonalities, PrivateKeyJWTCredential.
+    """
+
+    client_id: str = field(repr=False)
+    token_uri: str = field(repr=False)
+
+    @property
+    def expires_at_ms(self) -> None:
+        """Never: each token that is had by it does."""
+        return None
+
+
+SinkCredential = Credential | PrivateKeyJwt
+"""What a client gives for its sink."""
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """One subscription, to a registration or, under 0.3, to a device.
 
@@ -104,7 +126,8 @@ class Subscription:
     `types` are the event types that it asks for, none for `type` alone, which is the first of them. `device`
     is a deviceId in lower case; then `registration` is ''.
     `contract` is a `ContractVersion`, or the name of one that this process does not know. `origin` is
-    the name under which its sink is asked whether it agrees, None if it is not asked.
+    the name under which its sink is asked whether it agrees, None if it is not asked. `fetches_token`: its
+    credential is a `PrivateKeyJwt`.
     """
 
     id: str
@@ -118,12 +141,13 @@ class Subscription:
     expires_at_ms: int | None
     max_events: int | None
     status: Status = Status.ACTIVE
-    credential: Credential | None = None
+    credential: SinkCredential | None = None
     initial_event: bool = False
     contract: str = ContractVersion.V0_2
     origin: str | None = None
     types: tuple[EventType, ...] = ()
     device: str | None = None
+    fetches_token: bool = False
 
     def __post_init__(self) -> None:
         if not self.types:
@@ -133,6 +157,11 @@ class Subscription:
     def routing_key(self) -> str:
         """By which its partition is found: its device, or its registration."""
         return self.device or self.registration
+
+    @property
+    def token_expires_at_ms(self) -> int | None:
+        """When its sink's token expires; None if it was given none."""
+        return None if self.credential is None else self.credential.expires_at_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ __all__ = [
 class SinkRequest(msgspec.Struct, frozen=True):
     """One request to a sink: POST of a notification, or OPTIONS without a body: does it agree to any?
 
-    `client`: the owner of the subscription; clients share what is scarce.
+    `client`: the owner of the subscription; clients share what is scarce. `reads_body`: of a POST whose
+    answer is what was asked for, such as a token.
     """
 
     url: str
@@ -41,6 +42,7 @@ class SinkRequest(msgspec.Struct, frozen=True):
     body: bytes
     method: Literal["POST", "OPTIONS"] = "POST"
     client: str = ""
+    reads_body: bool = False
 
     def __repr__(self) -> str:
         # Headers and body may hold what is nobody's to read.
@@ -48,7 +50,7 @@ class SinkRequest(msgspec.Struct, frozen=True):
 
 
 class SinkAnswer(msgspec.Struct, frozen=True):
-    """A sink's answer, as far as its final head; its body is never kept.
+    """A sink's answer, as far as its final head; its `body` is kept where the request `reads_body` only.
 
     `multiplexed`: many exchanges share the connection that it came by (HTTP/2). `allowed_origin` and
     `allowed_rate` are its WebHook-Allowed-Origin and -Rate, cut off beyond the length of any valid value;
@@ -61,6 +63,11 @@ class SinkAnswer(msgspec.Struct, frozen=True):
     multiplexed: bool = False
     allowed_origin: str | None = None
     allowed_rate: str | None = None
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        # The body may be a token.
+        return f"SinkAnswer(status={self.status}, elapsed_ms={self.elapsed_ms})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ _PERSONAL: Final = frozenset(
     }
 )
 _HIDDEN: Final = frozenset({"headers"})
+_LOCATION: Final = "locationDetails"
 _SINK: Final = "sink"
 _SDP: Final = "sdp"
 
@@ -58,6 +59,8 @@ class PersonalView:
         """A JSON value; `name` is the member that it is the value of."""
         if name in _HIDDEN:
             return dict.fromkeys(value, "•••") if isinstance(value, Mapping) else "•••"
+        if name == _LOCATION and not self.revealed:
+            return "(a location)"
         if isinstance(value, Mapping):
             inner = name if name in _PERSONAL else None
             return {member: self.document(found, inner or member) for member, found in value.items()}

@@ -12,14 +12,16 @@ __all__ = ["RequestContext", "current_request", "entered_request", "known_as"]
 class RequestContext:
     """`correlator` is the request's x-correlator; `client` is known once its token is verified.
 
-    `operation` is the operationId; where there is none, `path` is what the path is known as, without anything
-    that somebody sent. `headers` are those of the request, by names in lower case.
+    `operation` is the operationId, `api` the API and version that has it; where there is none, `path` is what
+    the path is known as, without anything that somebody sent. `headers` are those of the request, by names in
+    lower case.
     """
 
     correlator: str
     headers: Sequence[tuple[bytes, bytes]] = ()
     client: str = ""
     operation: str = ""
+    api: str = ""
     path: str = ""
 
 
@@ -49,8 +51,8 @@ def current_request() -> RequestContext | None:
     return _CURRENT.get()
 
 
-def known_as(*, operation: str = "", path: str = "") -> None:
+def known_as(*, operation: str = "", api: str = "", path: str = "") -> None:
     """For log and metrics: what the request under way is, without anything that somebody sent."""
     context = current_request()
     if context is not None:
-        context.operation, context.path = operation, path
+        context.operation, context.api, context.path = operation, api, path

@@ -23,6 +23,7 @@ from webrtc_events.core.setting_fields import SettingsError, variable_of
 from webrtc_events.core.setting_fields import setting as _setting
 from webrtc_events.core.setting_sources import PREFIX, Kind, Origin, SettingText, SettingTexts, read_sources
 from webrtc_events.core.store_url import StoreUrl, parse_store_url
+from webrtc_events.core.token_settings import TokenSettings, audiences
 from webrtc_events.core.trace_settings import TraceSettings, key_values
 
 __all__ = [
@@ -40,7 +41,7 @@ LEAST_WORKER_BYTES = 1_048_576
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(OperatorSettings, TraceSettings):
+class Settings(OperatorSettings, TokenSettings, TraceSettings):
     """What a deployment decides: each field is an environment variable, and a key of the file of settings."""
 
     redis_url: StoreUrl = _setting(
@@ -296,6 +297,7 @@ _EMPTY: Mapping[Any, Any] = {
     read.networks: (),
     read.signing_keys: (),
     key_values: (),
+    audiences: (),
     read.origins: frozenset(),
     parse_client_certificates: (),
     parse_no_proxy: NoProxy(),
@@ -306,7 +308,8 @@ _KINDS: Mapping[Any, Kind] = {
     **dict.fromkeys(
         (read.apis, read.networks, read.origins, read.ports, read.secret_keys, read.signing_keys), Kind.LIST
     ),
-    **dict.fromkeys((parse_client_certificates, parse_client_choice, parse_no_proxy, key_values), Kind.LIST),
+    **dict.fromkeys((parse_client_certificates, parse_client_choice, parse_no_proxy), Kind.LIST),
+    **dict.fromkeys((audiences, key_values), Kind.LIST),
 }
 
 
@@ -383,6 +386,7 @@ def _contradictions(settings: Settings, texts: SettingTexts) -> Iterator[str]:
         named = texts["egress_proxy_credentials"].named
         yield f"{named} has no proxy to go to: {texts['egress_proxy'].named} is not set"
     yield from settings.contradictions_of_operators(texts)
+    yield from settings.contradictions_of_tokens(texts, settings.signing_keys)
     for name in ("outbox_bytes", "claim_bytes", "worker_bytes"):
         if getattr(settings, name) < settings.event_bytes:
             # An event that is accepted must get to its sink.

@@ -215,6 +215,7 @@ class Attempts:
                 origin=task.claim.origin,
                 attempt=task.attempt,
                 remaining_ms=remaining_ms,
+                fetched=task.token is not None,
                 random=self._random,
                 now_s=moment_s,
             )
@@ -222,7 +223,8 @@ class Attempts:
             reply,
             attempt=task.attempt,
             remaining_ms=remaining_ms,
-            credentialed=task.claim.credential is not None,
+            credentialed=task.claim.credential is not None and task.token is None,
+            fetched=task.token is not None,
             random=self._random,
             now_s=moment_s,
         )

@@ -31,6 +31,7 @@ from webrtc_events.delivery.host_records import HostRecords
 from webrtc_events.delivery.notifications import NotificationWriter
 from webrtc_events.delivery.rate_limit import RateLimiter
 from webrtc_events.delivery.settling import Settler
+from webrtc_events.delivery.sink_tokens import SinkTokens
 from webrtc_events.delivery.store_calls import REPEAT_S, StoreAnswer, StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.delivery.tasks import DeliveryTask
@@ -119,16 +120,15 @@ class Dispatcher:
     ) -> None:
         self._store, self._sink, self._clock, self._partitions = store, sink, clock, settings.partitions
         self._poll_s, self._repeat_s = options.poll_s, min(options.poll_s, REPEAT_S)
-        self._calls = calls = StoreCalls() if calls is None else calls
-        self._home = home = HomePartitions(secrets.token_hex(8))
-        self._schedule = schedule = ClaimSchedule(settings.partitions, options.claims_at_once, home)
+        self._home, self._calls = HomePartitions(secrets.token_hex(8)), calls or StoreCalls()
+        self._schedule = schedule = ClaimSchedule(settings.partitions, options.claims_at_once, self._home)
         held = HeldBytes(settings.held)
         self._limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
-        self._hastener = Hastener(store, calls, limiter=self._limiter, schedule=schedule, clock=clock)
+        self._hastener = Hastener(store, self._calls, limiter=self._limiter, schedule=schedule, clock=clock)
         attempts = Attempts(clock, activity, settings.logged, random, notes, writer.spans)
         channels = ChannelDelivery(settings.channels, writer, attempts, clock)
         self._settler = Settler(
-            store, calls, self._hastener, activity, channels, held=held, schedule=schedule, clock=clock
+            store, self._calls, self._hastener, activity, channels, held=held, schedule=schedule, clock=clock
         )
         self._runner = TaskRunner(
             sink=sink,
@@ -138,6 +138,7 @@ class Dispatcher:
             rate_limiter=RateLimiter(store),
             attempts=attempts,
             channels=channels,
+            tokens=SinkTokens(writer.tokens, activity, random, settings.logged.mask),
             held=held,
             clock=clock,
             exchange_ms=options.limits.total_ms,
@@ -145,7 +146,7 @@ class Dispatcher:
         )
         self._claimer = Claimer(
             store,
-            calls,
+            self._calls,
             schedule=schedule,
             held=held,
             runner=self._runner,

@@ -10,6 +10,8 @@ import msgspec
 from webrtc_events.core.credentials import CredentialBox, SealError
 from webrtc_events.core.model import (
     Claim,
+    Credential,
+    EventType,
     OutboxItem,
     OutboxKind,
 )
@@ -21,9 +23,17 @@ from webrtc_events.delivery.attempt_spans import AttemptSpan, AttemptSpans
 from webrtc_events.delivery.cloud_event import EventFormats, build_event
 from webrtc_events.delivery.sink_validation import origin_header
 from webrtc_events.sinks.signing import RequestSigner, UnsignableError
+from webrtc_events.sinks.token_source import TokenSource
 from webrtc_events.store.outbox_entries import trace_of
 
-__all__ = ["Notification", "NotificationSettings", "NotificationWriter", "Skipped", "StoredNotification"]
+__all__ = [
+    "Notification",
+    "NotificationSettings",
+    "NotificationWriter",
+    "Skipped",
+    "StoredNotification",
+    "type_of",
+]
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +46,13 @@ _CONTENT_TYPE: Final = ("content-type", "application/cloudevents+json")
 _QUESTION: Final = OutboxKind.HANDSHAKE
 _NO_HEADERS: Final[dict[str, str]] = {}
 _encode: Final = msgspec.json.Encoder().encode
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_decode_type: Final = msgspec.json.Decoder(_Typed).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +107,8 @@ class Skipped:
 class NotificationWriter:
     """Writes notifications of every contract version, with the sink's credential; `signer` signs them.
 
-    The sink is given the trace that the event belongs to. `spans` records its attempts.
+    The sink is given the trace that the event belongs to. `spans` records its attempts. `tokens`: where those
+    are had that a credential only names; None: nowhere.
     """
 
     def __init__(
@@ -99,23 +117,30 @@ class NotificationWriter:
         settings: NotificationSettings,
         signer: RequestSigner | None = None,
         spans: AttemptSpans | None = None,
+        tokens: TokenSource | None = None,
     ) -> None:
         self.spans: Final = spans
+        self.tokens: Final = tokens
         self._formats = formats
         self._signer = signer
         self._correlators = random_uuids()
         self._source = settings.source
         self._box = CredentialBox(settings.secret_keys)
 
-    def write(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Skipped:
-        """The notification of an item of a claim, or the question. `now_ms` is the store's time."""
+    def write(
+        self, claim: Claim, item: OutboxItem, now_ms: int, token: str | None = None
+    ) -> Notification | Skipped:
+        """The notification of an item of a claim, or the question. `now_ms` is the store's time.
+
+        `token`: the one that was fetched for the sink, if it has such a credential.
+        """
         if item.kind is _QUESTION:
-            return self._question(claim, item, now_ms)
+            return self._question(claim, item, now_ms, token)
         event = self._event(claim, item, now_ms)
         if isinstance(event, Skipped):
             return event
         event_type = event["type"]
-        authorization = self._authorization(claim, item, now_ms)
+        authorization = self._authorization(claim, item, now_ms, token)
         if not isinstance(authorization, dict):
             return Skipped(authorization, event_type)
         correlator = next(self._correlators)
@@ -151,7 +176,7 @@ class NotificationWriter:
         if event_format is None:
             return _unknown_contract(claim, item, now_ms)
         try:
-            event = build_event(item, claim.subscription_id, source=self._source, strict=event_format.strict)
+            event = build_event(item, claim.subscription_id, event_format, source=self._source)
         except (KeyError, RecursionError, TypeError, ValueError, msgspec.DecodeError) as error:
             # Not written by this service: it would come back with every claim. The class alone: the
             # text may repeat what is in the entry, which the dead letter keeps.
@@ -161,14 +186,18 @@ class NotificationWriter:
             return Skipped(Drop("deadline_exceeded"), event_type)
         fault = event_format.validator.first_fault(event)
         if fault is not None:
+            event, fault = event_format.mended(event, fault)
+        if fault is not None:
             return Skipped(Drop("invalid_event", f"{fault.path}: {fault.message}"), event_type)
         return event
 
-    def _question(self, claim: Claim, item: OutboxItem, now_ms: int) -> Notification | Skipped:
+    def _question(
+        self, claim: Claim, item: OutboxItem, now_ms: int, token: str | None
+    ) -> Notification | Skipped:
         """Does the sink agree? Asked with the headers of its notifications: they may be needed to get in."""
         if now_ms >= item.deadline_ms:
             return Skipped(Drop("deadline_exceeded"), _HANDSHAKE)
-        authorization = self._authorization(claim, item, now_ms)
+        authorization = self._authorization(claim, item, now_ms, token)
         if not isinstance(authorization, dict):
             return Skipped(authorization, _HANDSHAKE)
         correlator = next(self._correlators)
@@ -186,15 +215,22 @@ class NotificationWriter:
             return None
         return self.spans.begin(claim, item, now_ms, method=method, correlator=correlator)
 
-    def _authorization(self, claim: Claim, item: OutboxItem, now_ms: int) -> dict[str, str] | Outcome | None:
+    def _authorization(
+        self, claim: Claim, item: OutboxItem, now_ms: int, token: str | None
+    ) -> dict[str, str] | Outcome | None:
         """The sink's credential as a header, if it has one; else as `Skipped.outcome`."""
         if claim.credential is None:
             return _NO_HEADERS
+        if token is not None:
+            return {"authorization": f"Bearer {token}"}
         try:
             credential = self._box.open(claim.credential, claim.subscription_id)
         except SealError:
             log.exception("credential of subscription=%s cannot be opened", claim.subscription_id)
             return Retry(min(_ELSEWHERE_RETRY_MS, item.deadline_ms - now_ms), "credential_unreadable")
+        if not isinstance(credential, Credential):
+            # Without a token that may be sent: the next claim has one.
+            return None
         if claim.now_ms >= credential.expires_at_ms:
             # Nothing leaves with an expired token, nor without the one that is due.
             return Drop("access_token_expired")
@@ -202,6 +238,18 @@ class NotificationWriter:
             # It expired since the claim, and may have been renewed: the next claim shows.
             return None
         return {"authorization": f"Bearer {credential.access_token}"}
+
+
+def type_of(item: OutboxItem) -> str:
+    """The type of an event that is not written; '' where it cannot be read."""
+    if item.kind is _QUESTION:
+        return _HANDSHAKE
+    if item.end:
+        return EventType.SUBSCRIPTION_ENDED.value
+    try:
+        return _decode_type(item.payload).type
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return ""
 
 
 def _trace_headers(trace: TraceContext | None) -> dict[str, str]:

@@ -5,7 +5,8 @@
 | 2xx | Delivered |
 | 404, 408, 425, 429, 5xx | Retry `http_<status>` |
 | 410 | End NETWORK_TERMINATED, the subscriber is not notified |
-| 401 to a delivery with a credential | End ACCESS_TOKEN_EXPIRED, the subscriber is notified |
+| 401 to a delivery with the subscriber's own token | End ACCESS_TOKEN_EXPIRED, the subscriber is notified |
+| 401 to one with a token that was fetched for it | Retry `http_401`, see sink_tokens.py |
 | 401 without one | Drop `refused` |
 | any other answer | Drop `refused` |
 | failure (`dns`, `connect`, `tls`, `timeout`, `too_large`, ...) | Retry, its reason and detail |
@@ -25,7 +26,7 @@ from webrtc_events.core.model import TerminationReason
 from webrtc_events.core.outcomes import DELIVERED, Drop, End, Outcome, Retry, SinkAnswer, SinkReply
 from webrtc_events.core.retry_after import retry_after_ms
 
-__all__ = ["decide", "is_delivered"]
+__all__ = ["decide", "is_delivered", "retry_or_drop"]
 
 _RETRYABLE: Final = frozenset({404, 408, 425, 429, *range(500, 600)})
 _FIRST_DELAY_MS: Final = 1_000
@@ -40,6 +41,7 @@ def decide(
     attempt: int,
     remaining_ms: int,
     credentialed: bool,
+    fetched: bool = False,
     random: Callable[[], float],
     now_s: float,
 ) -> Outcome:
@@ -49,24 +51,25 @@ def decide(
         reply: the sink's answer, or why there is none.
         attempt: the attempt just made, counted from 1.
         remaining_ms: what is left until the event's deadline; may be negative.
-        credentialed: whether the request carried the subscriber's access token.
+        credentialed: whether the request carried an access token that the subscriber gave.
+        fetched: whether it carried one that was fetched from the subscriber's token server.
         random: uniform in [0, 1).
         now_s: the store's time, seconds since the epoch, for a Retry-After that is a date.
     """
     if not isinstance(reply, SinkAnswer):
         # The proxy's failures are no matter of this event, and must not hold it up once the proxy is back.
         growth = 1 if reply.reason == "proxy" else attempt
-        return _retry(reply.reason, reply.detail, _backoff_ms(growth, random), remaining_ms)
+        return retry_or_drop(reply.reason, reply.detail, _backoff_ms(growth, random), remaining_ms)
     if is_delivered(reply):
         return DELIVERED
     if reply.status == 410:
         return End(TerminationReason.NETWORK_TERMINATED, notify=False)
     if reply.status == 401 and credentialed:
         return End(TerminationReason.ACCESS_TOKEN_EXPIRED, notify=True)
-    if reply.status not in _RETRYABLE:
+    if reply.status not in _RETRYABLE and not (reply.status == 401 and fetched):
         return Drop("refused", f"HTTP {reply.status}")
     delay_ms = max(_backoff_ms(attempt, random), retry_after_ms(reply.retry_after, now_s))
-    return _retry(f"http_{reply.status}", "", delay_ms, remaining_ms)
+    return retry_or_drop(f"http_{reply.status}", "", delay_ms, remaining_ms)
 
 
 def is_delivered(reply: SinkReply) -> TypeGuard[SinkAnswer]:
@@ -74,7 +77,8 @@ def is_delivered(reply: SinkReply) -> TypeGuard[SinkAnswer]:
     return isinstance(reply, SinkAnswer) and 200 <= reply.status < 300
 
 
-def _retry(reason: str, detail: str, delay_ms: int, remaining_ms: int) -> Retry | Drop:
+def retry_or_drop(reason: str, detail: str, delay_ms: int, remaining_ms: int) -> Retry | Drop:
+    """A retry after the delay, the deadline at the latest; a drop where nothing is left of it."""
     if remaining_ms <= 0:
         return Drop("deadline_exceeded", f"{reason}: {detail}" if detail else reason)
     return Retry(min(delay_ms, remaining_ms), reason, detail)

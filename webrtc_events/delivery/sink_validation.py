@@ -12,6 +12,7 @@ offers no callback: the answer itself must agree.
 | ... and `WebHook-Allowed-Rate` is neither absent, `*`, nor a positive number | Refused `bad_rate` |
 | 2xx with another origin, several, or none | Refused `other_origin`, `no_origin` |
 | 408, 425, 429, 5xx but 501, no answer | Retry; when no time is left, Refused `no_agreement` |
+| 401 to a token that was fetched for the sink | Retry: the next has another |
 | any other answer, 404, 405 and 501 among them | Refused `http_<status>` |
 
 A status alone is no consent: a web server that knows nothing of this answers 2xx to OPTIONS too.
@@ -43,6 +44,7 @@ def decide_agreement(
     origin: str,
     attempt: int,
     remaining_ms: int,
+    fetched: bool = False,
     random: Callable[[], float],
     now_s: float,
 ) -> Agreed | Refused | Retry:
@@ -51,15 +53,17 @@ def decide_agreement(
     Args:
         reply: its answer to the question, or why there is none.
         origin: the name that it was asked under.
-        attempt, remaining_ms, random, now_s: see `retry_policy.decide`.
+        attempt, remaining_ms, fetched, random, now_s: see `retry_policy.decide`.
     """
-    if isinstance(reply, SinkAnswer) and reply.status not in _LATER:
+    later = isinstance(reply, SinkAnswer) and (reply.status in _LATER or (fetched and reply.status == 401))
+    if isinstance(reply, SinkAnswer) and not later:
         return _decide_answer(reply, origin)
     outcome = decide(
         reply,
         attempt=attempt,
         remaining_ms=remaining_ms,
         credentialed=False,
+        fetched=fetched,
         random=random,
         now_s=now_s,
     )

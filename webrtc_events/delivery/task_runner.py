@@ -2,31 +2,29 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 from webrtc_events.core.clock import Clock
-from webrtc_events.core.outcomes import SinkReply, SinkResult
+from webrtc_events.core.outcomes import Outcome, SinkReply, SinkResult
 from webrtc_events.delivery.attempts import Attempts
 from webrtc_events.delivery.channel_delivery import ChannelDelivery
 from webrtc_events.delivery.deferrals import Deferred
-from webrtc_events.delivery.delay_queue import DelayQueue
 from webrtc_events.delivery.held_bytes import HeldBytes
 from webrtc_events.delivery.host_limiter import HostLimiter
-from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_returns import HostReturns
 from webrtc_events.delivery.host_signals import HostSignal, Unreachable, signal_of
-from webrtc_events.delivery.notifications import Notification, NotificationWriter, Skipped
+from webrtc_events.delivery.notifications import Notification, NotificationWriter, Skipped, type_of
 from webrtc_events.delivery.proxy_circuit import ProxyCircuit
 from webrtc_events.delivery.rate_limit import RateLimiter, SlotAt, SlotLater, SlotNow
+from webrtc_events.delivery.sink_tokens import SinkTokens, TaskSteps, TokenRequest
 from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.delivery.waiting_tasks import WaitingTasks
 from webrtc_events.sinks.client import SinkClient
 
 __all__ = ["TaskRunner"]
 
 log = logging.getLogger(__name__)
-
-# How often it is seen whether a new host may be asked.
-_NEW_WAIT_S: Final = 0.02
 
 
 class TaskRunner:
@@ -46,6 +44,7 @@ class TaskRunner:
         rate_limiter: RateLimiter,
         attempts: Attempts,
         channels: ChannelDelivery,
+        tokens: SinkTokens,
         held: HeldBytes,
         clock: Clock,
         exchange_ms: int,
@@ -67,7 +66,11 @@ class TaskRunner:
         self._finished = finished
         self._proxy = None if sink.proxied is None else ProxyCircuit(sink.proxied)
         self._tasks: set[DeliveryTask] = set()
-        self._delayed: DelayQueue[DeliveryTask] = DelayQueue()
+        self._tokens = tokens
+        steps = TaskSteps(partial(self._guarded, self._go_on), self._defer, self._apply)
+        tokens.serve(steps, sink, limiter, returns, self._proxy)
+        self._waiting = WaitingTasks(limiter, tokens, self._now_s)
+        self.wait_s = self._waiting.wait_s
 
     @property
     def idle(self) -> bool:
@@ -84,14 +87,6 @@ class TaskRunner:
         """How many more tasks may come, whatever their hosts."""
         return self._limiter.room
 
-    def wait_s(self, now_s: float) -> float:
-        """How long nothing that waits here may go on; infinite if that depends on replies."""
-        waits_s = _NEW_WAIT_S if self._limiter.has_new else float("inf")
-        for next_s in (self._delayed.next_s, self._limiter.next_probe_s):
-            if next_s is not None:
-                waits_s = min(waits_s, next_s - now_s)
-        return waits_s
-
     def begin(self, task: DeliveryTask) -> None:
         self._tasks.add(task)
         self._returns.came(task.claim.subscription_id)
@@ -105,12 +100,8 @@ class TaskRunner:
 
     def resume(self) -> None:
         """Goes on with what has its rate-limit slot now, or may go to a host that is new or late."""
-        for task in self._delayed.due(self._now_s()):
+        for task in self._waiting.due():
             self._guarded(self._go_on, task)
-        for host in self._limiter.to_probe(self._now_s()):
-            self._go_on_with(host)
-        while (newcomer := self._limiter.next_new(self._now_s())) is not None:
-            self._guarded(self._go_on, newcomer)
 
     def resume_overdue(self) -> None:
         """Goes on with what waits for a host that is no longer prompt."""
@@ -119,17 +110,28 @@ class TaskRunner:
 
     def finish_waiting(self) -> None:
         """Finishes every task that waits; only those in flight are left."""
-        for task in (*self._limiter.clear(), *self._delayed.clear()):
+        for task in self._waiting.clear():
             self._finish(task)
 
-    def replied(self, task: DeliveryTask, reply: SinkReply) -> None:
+    def replied(self, task: DeliveryTask | TokenRequest, reply: SinkReply) -> None:
         """Takes in the reply to the task's request, and goes on with it and with what waits for its host."""
-        try:
-            self._take_reply(task, reply)
-        except Exception:  # noqa: BLE001 (logged; a task that fails by a bug fails alone)
-            self._fail(task)
+        if isinstance(task, TokenRequest):
+            self._tokens.replied(task, reply, self._now_s())
+        else:
+            try:
+                self._take_reply(task, reply)
+            except Exception:  # noqa: BLE001 (logged; a task that fails by a bug fails alone)
+                self._fail(task)
         # After a bug too: by now the task has given its permit back, whatever became of it.
         self._go_on_with(task.host)
+
+    def _apply(self, task: DeliveryTask, outcome: Outcome, now_ms: int) -> None:
+        """What became of the task's event before it was written."""
+        task.event_type, task.correlator, task.body = type_of(task.item), "", b""
+        if self._attempts.apply(task, outcome, now_ms):
+            self._guarded(self._go_on, task)
+        else:
+            self._finish(task)
 
     def _go_on_with(self, host: str) -> None:
         """What waits for the host and may go."""
@@ -145,10 +147,10 @@ class TaskRunner:
 
     def _fail(self, task: DeliveryTask) -> None:
         log.exception("subscription=%s failed and is left to its lease", task.claim.subscription_id)
-        if task.permit is not None:
-            self._release(task, task.permit, self._now_s())
+        self._release(task, self._now_s())
         self._tasks.discard(task)
         self._held.give(task)
+        self._tokens.left(task)
 
     def _go_on(self, task: DeliveryTask) -> None:
         """Sends the task's next event, lets it wait for its host, or finishes the task."""
@@ -159,7 +161,7 @@ class TaskRunner:
     def _go_on_at(self, task: DeliveryTask, now_s: float, now_ms: int) -> None:
         while not task.exhausted and not self.draining:
             in_time = task.item.deadline_ms > now_ms
-            if not self._fits(task, now_ms):
+            if not task.fits(self._exchange_ms, now_ms):
                 # The rest goes back: an exchange may not outlive its lease.
                 if in_time and task.index == 0:
                     # It was claimed in vain, and would be again: it waited for its host all the time.
@@ -168,6 +170,8 @@ class TaskRunner:
                     return
                 break
             # What is too late is given up at once, however its host is.
+            if in_time and task.awaits_token and not self._tokens.has(task, now_s, now_ms):
+                return
             if in_time and not self._has_permit(task, now_s, now_ms):
                 return
             if in_time and task.claim.rate is not None:
@@ -185,10 +189,6 @@ class TaskRunner:
             now_s = self._now_s()
             now_ms = task.now_ms(now_s)
         self._finish(task)
-
-    def _fits(self, task: DeliveryTask, now_ms: int) -> bool:
-        """Whether an exchange ends before the lease does."""
-        return now_ms + self._exchange_ms < task.claim.lease_until_ms
 
     def _has_permit(self, task: DeliveryTask, now_s: float, now_ms: int) -> bool:
         """Whether the task has a permit for its host; else it waits for one, or is finished."""
@@ -221,15 +221,14 @@ class TaskRunner:
         # The store may have taken its time.
         now_s = self._now_s()
         now_ms = task.now_ms(now_s)
-        if isinstance(slot, SlotNow) and self._fits(task, now_ms):
+        if isinstance(slot, SlotNow) and task.fits(self._exchange_ms, now_ms):
             return True
-        if task.permit is not None:
-            self._release(task, task.permit, now_s)
+        self._release(task, now_s)
         match slot:
             case SlotNow():
                 self._finish(task)
             case SlotAt(moment_s):
-                self._delayed.put(task, moment_s)
+                self._waiting.delay(task, moment_s)
             case SlotLater(delay_ms):
                 task.postpone(delay_ms, now_ms)
                 self._finish(task)
@@ -237,16 +236,15 @@ class TaskRunner:
 
     def _written(self, task: DeliveryTask, now_s: float, now_ms: int) -> Notification | Skipped:
         """The task's next event; the permit is released unless it can be sent."""
-        written = self._writer.write(task.claim, task.item, now_ms)
+        token = None if task.token is None else task.token.at(now_s)
+        written = self._writer.write(task.claim, task.item, now_ms, token)
         task.event_type = written.type
         if isinstance(written, Notification):
-            task.correlator = written.correlator
-            task.span = written.span
+            task.correlator, task.span = written.correlator, written.span
             if self._attempts.keeps_content:
                 task.body = written.request.body
             return written
-        if task.permit is not None:
-            self._release(task, task.permit, now_s)
+        self._release(task, now_s)
         task.correlator, task.body = "", b""
         return written
 
@@ -256,8 +254,9 @@ class TaskRunner:
             self._proxy.replied(task.claim.sink, reply, now_s)
         now_ms = task.now_ms(now_s)
         signal = signal_of(reply, now_ms / 1000)
-        if task.permit is not None:
-            self._release(task, task.permit, now_s, signal)
+        self._release(task, now_s, signal)
+        if task.token is not None:
+            self._tokens.answered(task, reply, now_s)
         if self._attempts.replied(task, reply, now_ms):
             self._go_on_at(task, now_s, now_ms)
         else:
@@ -265,15 +264,15 @@ class TaskRunner:
             task.awaits_host = isinstance(signal, Unreachable) and self._limiter.unreachable(task.host)
             self._finish(task)
 
-    def _release(
-        self, task: DeliveryTask, permit: Permit, now_s: float, signal: HostSignal | None = None
-    ) -> None:
-        """Gives the task's permit back, with what the reply says about the host."""
-        to_probe = self._limiter.release(permit, signal, now_s)
-        task.permit = None
+    def _release(self, task: DeliveryTask, now_s: float, signal: HostSignal | None = None) -> None:
+        """Gives the task's permit back, if it has one, with what the reply says about the host."""
+        permit, task.permit = task.permit, None
+        to_probe = () if permit is None else self._limiter.release(permit, signal, now_s)
         if signal is not None:
             self._returns.replied(task.host, signal, to_probe)
 
     def _finish(self, task: DeliveryTask) -> None:
         self._tasks.discard(task)
         self._finished(task)
+        if task.awaits_token:
+            self._tokens.left(task)

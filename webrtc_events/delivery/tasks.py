@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from webrtc_events.core.credentials import fetches_token
 from webrtc_events.core.json_lines import json_string
 from webrtc_events.core.model import Claim, OutboxItem, OutboxKind
 from webrtc_events.core.outcomes import (
@@ -24,6 +25,7 @@ from webrtc_events.delivery.attempt_report import AttemptReport
 from webrtc_events.delivery.attempt_spans import AttemptSpan
 from webrtc_events.delivery.delivered_run import DeliveredRun
 from webrtc_events.delivery.host_requests import Permit
+from webrtc_events.delivery.token_cache import SinkToken
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.settlements import ChannelEvent, DroppedEvent, Settlement
 
@@ -43,7 +45,8 @@ class DeliveryTask:
     waits because the host is unreachable, or its first answer is late.
     `channel`: the one that is its sink, if one is; `stored`: the events for its log; `reports`: what there
     is to say once they are in it. `body`: what is sent of its event, where a trace is to have it.
-    `span`: of the attempt under way, if it is recorded.
+    `span`: of the attempt under way, if it is recorded. `awaits_token`: one is to be fetched for its sink;
+    `token`: the one that was.
     """
 
     claim: Claim
@@ -71,6 +74,8 @@ class DeliveryTask:
     channel: str = ""
     stored: list[ChannelEvent] = field(default_factory=list)
     reports: list[AttemptReport] = field(default_factory=list)
+    awaits_token: bool = False
+    token: SinkToken | None = None
     _run: DeliveredRun | None = None
 
     def __post_init__(self) -> None:
@@ -78,6 +83,8 @@ class DeliveryTask:
         self.path = hash(self.claim.sink)
         self.item = self.claim.items[0]
         self.attempt = self.claim.attempts + 1
+        if self.claim.credential is not None:
+            self.awaits_token = fetches_token(self.claim.credential)
 
     @property
     def is_handshake(self) -> bool:
@@ -87,6 +94,10 @@ class DeliveryTask:
     def now_ms(self, now_s: float) -> int:
         """The store's time, carried on by the monotonic clock: the host's wall clock decides nothing."""
         return self.claim.now_ms + round((now_s - self.claimed_at_s) * 1000)
+
+    def fits(self, exchange_ms: int, now_ms: int) -> bool:
+        """Whether an exchange that takes that long ends before the lease does."""
+        return now_ms + exchange_ms < self.claim.lease_until_ms
 
     def remaining_ms(self, now_ms: int) -> int:
         """What is left until its event's deadline; may be negative."""

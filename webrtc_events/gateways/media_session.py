@@ -18,7 +18,8 @@ from webrtc_events.gateways.sip_addresses import ANONYMOUS
 __all__ = ["Advanced", "MediaSession", "advance", "media_session_id"]
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_MAX_SESSION_ID: Final = 512
+# What version 0.3 of the API takes; version 0.2 has no bound.
+_MAX_SESSION_ID: Final = 256
 
 
 def media_session_id(call_id: str) -> str:

@@ -26,6 +26,11 @@ log = logging.getLogger(__name__)
 
 # Source: network-events.yaml, EventResult.id. A rejected event's own id may be anything.
 _MAX_ID_LENGTH = 256
+# A gateway's developer reads it: the event went nowhere, and more of the kind will.
+_NAMES_NOBODY = (
+    "$.subject: is missing, and no event of this session named a registration: "
+    "no subscription to a device gets this one"
+)
 # Source: webrtc-events.yaml, MediaSession.status: after these a session has no other.
 _LAST_STATUSES = frozenset(
     {"Terminated", "SessionCancelled", "Declined", "Failed", "NoAnswer", "NotReachable", "Busy"}
@@ -153,11 +158,14 @@ def event_payload(event_type: EventType, time: str, data: Mapping[str, Any]) -> 
 
 
 def _accepted(event: NetworkEvent, result: AppendResult) -> EventResult:
-    return {
+    accepted: EventResult = {
         "id": event.id,
         "status": "accepted" if result.new else "duplicate",
         "subscriptions": result.subscriptions,
     }
+    if result.new and result.names_nobody and not result.subscriptions:
+        accepted["message"] = _NAMES_NOBODY
+    return accepted
 
 
 def _rejected(raw: Any, message: str) -> EventResult:

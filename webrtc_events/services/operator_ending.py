@@ -38,7 +38,7 @@ class Ending:
 def end_subscription(store: Store, subscription_id: str) -> Ending:
     """Its terminationReason is that of the network: "the network or the operator ended it".
 
-    Source: webrtc-events-next.yaml, TerminationReason.
+    Source: webrtc-events-subscriptions.yaml, TerminationReason.
 
     Raises:
         Unavailable: the store does not answer.

@@ -1,33 +1,35 @@
-"""Parses requests about subscriptions into values, and checks what the contract cannot say."""
+"""Requests about subscriptions as values, and what of them every version of the contract has alike."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Self, TypedDict, cast
+from typing import Any, Self, TypedDict
 
-from webrtc_events.contract.webrtc_events_types import (
+from webrtc_events.contract.webrtc_events_subscriptions_types import (
     AccessTokenCredential,
-    Config,
-    HTTPSettings,
-    HTTPSubscriptionRequest,
-    WebrtcSubscriptionDetail,
+    PrivateKeyJWTCredential,
 )
 from webrtc_events.core.channel_urls import NO_CHANNELS, ChannelUrls
 from webrtc_events.core.clock import parse_time
 from webrtc_events.core.credentials import token_expiry_ms
-from webrtc_events.core.errors import InvalidArgument, Unprocessable
-from webrtc_events.core.model import Credential, EventType
+from webrtc_events.core.errors import InvalidArgument
+from webrtc_events.core.model import Credential, EventType, SinkCredential
+from webrtc_events.services.private_key_jwt import PRIVATE_KEY_JWT, private_key_jwt
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.headers import check_sink_headers, check_sink_token
 from webrtc_events.sinks.sink_url import check_sink_url
 
-__all__ = ["Renewal", "SubscriptionRequest", "SubscriptionUpdate", "no_such_channel", "requested_type"]
+__all__ = [
+    "Renewal",
+    "SinkRules",
+    "SubscriptionRequest",
+    "SubscriptionTerms",
+    "SubscriptionUpdate",
+    "credential_of_channel",
+    "known_members",
+    "no_such_channel",
+]
 
-# Source: network-events.yaml, NetworkRegistrationId and mediaSessionId: no other could ever match.
-_MAX_REGISTRATION_CHARACTERS = 256
-_MAX_SESSION_CHARACTERS = 512
-_CONTROL = re.compile(r"[\x00-\x1F\x7F]")
 # Of which it is remembered that they may be, each of 2,048 characters at most.
 _SINKS = 512
 # The largest count that Lua keeps exactly.
@@ -39,61 +41,74 @@ class _ConfigUpdate(TypedDict, total=False):
 
 
 class SubscriptionUpdate(TypedDict, total=False):
-    """One of the two at least. Source: webrtc-events-next.yaml, SubscriptionUpdateRequest."""
+    """What is to change. Source: webrtc-events-subscriptions.yaml, SubscriptionUpdateRequest."""
 
-    sinkCredential: AccessTokenCredential
+    sinkCredential: AccessTokenCredential | PrivateKeyJWTCredential
     config: _ConfigUpdate
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriptionRequest:
-    """What a client asks for. Times in ms since the epoch.
+class SinkRules:
+    """Which sinks a client may name: `policy` decides on web servers, `channels` are those that are none.
 
-    `sink` is the address to POST to, which may be written otherwise than in the request. `shown` is the
-    request as it is stored and shown again: without its secret, and without members that the contract
-    does not know. `channel`: the notification channel that `sink` is the URL of, if it is one.
+    `jwks_uri`: where token servers find the operator's keys; None: it has none.
     """
 
-    type: EventType
-    registration: str
-    session: str | None
-    device: str | None = field(repr=False)
+    policy: AddressPolicy
+    channels: ChannelUrls = NO_CHANNELS
+    jwks_uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionTerms:
+    """Where notifications go, as whom, and until when: all versions say it alike. Times: ms since the epoch.
+
+    `sink` is the address to POST to, which may be written otherwise than in the request. `channel`: the
+    notification channel that `sink` is the URL of, if it is one.
+    """
+
     sink: str
+    channel: str | None
     headers: Mapping[str, str] = field(repr=False)
-    credential: Credential | None
+    credential: SinkCredential | None
     expires_at_ms: int | None
     max_events: int | None
-    initial_event: bool
-    shown: dict[str, Any] = field(repr=False)
-    channel: str | None = None
 
     @classmethod
-    def parse(
-        cls, request: HTTPSubscriptionRequest, policy: AddressPolicy, channels: ChannelUrls = NO_CHANNELS
-    ) -> Self:
+    def parse(cls, request: Mapping[str, Any], rules: SinkRules) -> Self:
         """
         Raises:
             InvalidArgument: what the contract cannot say: see the checks below.
-            Unprocessable: more than one event type.
+            Unprocessable: a credential that this operator is not set up for.
         """
-        channel = _channel(request, channels)
-        event_type = requested_type(request)
+        channel = _channel(request, rules.channels)
         config = request["config"]
-        detail = config["subscriptionDetail"]
         return cls(
-            type=event_type,
-            registration=_registration(detail),
-            session=_session(event_type, detail),
-            device=detail.get("deviceId"),
             headers=_checked_headers(request),
-            credential=_credential(request.get("sinkCredential")),
-            sink=_web_sink(request, policy, channels) if channel is None else request["sink"],
+            credential=_credential(request.get("sinkCredential"), rules),
+            sink=_web_sink(request, rules) if channel is None else request["sink"],
             channel=channel,
-            shown=_shown(request),
             expires_at_ms=_expire_time(config.get("subscriptionExpireTime")),
-            max_events=_max_events(request),
-            initial_event=config.get("initialEvent", False),
+            max_events=_max_events(config.get("subscriptionMaxEvents")),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRequest:
+    """What a client asks for, whichever version of the contract it speaks.
+
+    `types` has each once. It is to `registration`, and `session` if that is not None; or to `device`, a
+    deviceId in lower case, and then `registration` is ''. `shown` is the request as it is stored and shown
+    again: without its secret, and without members that the contract does not know.
+    """
+
+    types: tuple[EventType, ...]
+    registration: str = field(repr=False)
+    session: str | None
+    device: str | None = field(repr=False)
+    terms: SubscriptionTerms
+    initial_event: bool
+    shown: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,69 +117,21 @@ class Renewal:
 
     expire_time: str | None
     expires_at_ms: int | None
-    credential: Credential | None
+    credential: SinkCredential | None
 
     @classmethod
-    def parse(cls, update: SubscriptionUpdate) -> Self:
+    def parse(cls, update: SubscriptionUpdate, rules: SinkRules) -> Self:
         """
         Raises:
-            InvalidArgument: a time out of range, or a token that no header can hold.
+            InvalidArgument: a time out of range, a token that no header can hold, no token server.
+            Unprocessable: see `SubscriptionTerms.parse`.
         """
         expire_time = update.get("config", {}).get("subscriptionExpireTime")
-        return cls(expire_time, _expire_time(expire_time), _credential(update.get("sinkCredential")))
+        return cls(expire_time, _expire_time(expire_time), _credential(update.get("sinkCredential"), rules))
 
 
-def requested_type(request: HTTPSubscriptionRequest) -> EventType:
-    """The one event type of a request.
-
-    Raises:
-        Unprocessable: there is more than one.
-    """
-    types = request["types"]
-    if len(types) > 1:
-        raise Unprocessable(
-            "$.types: one event type a subscription.", code="MULTIEVENT_SUBSCRIPTION_NOT_SUPPORTED"
-        )
-    return EventType(types[0])
-
-
-def _registration(detail: WebrtcSubscriptionDetail) -> str:
-    registration = detail["registrationId"]
-    if not 1 <= len(registration) <= _MAX_REGISTRATION_CHARACTERS:
-        raise InvalidArgument(
-            f"$.config.subscriptionDetail.registrationId: 1 to {_MAX_REGISTRATION_CHARACTERS} characters"
-        )
-    _check_characters("registrationId", registration)
-    return registration
-
-
-def _check_characters(name: str, value: str) -> None:
-    if _CONTROL.search(value):
-        raise InvalidArgument(
-            f"$.config.subscriptionDetail.{name}: holds a control character, such as a line end; leave it out"
-        )
-
-
-def _session(event_type: EventType, detail: WebrtcSubscriptionDetail) -> str | None:
-    """The session id under either of its names: the schema says `sessionId`, the example `mediaSessionId`."""
-    if event_type is not EventType.SESSION_STATUS:
-        return None
-    names = ("sessionId", "mediaSessionId")
-    given = [value for name, value in detail.items() if name in names]
-    if not given or not all(isinstance(name, str) and name for name in given):
-        raise InvalidArgument("$.config.subscriptionDetail.sessionId: session-status needs a session id")
-    if len(str(given[0])) > _MAX_SESSION_CHARACTERS:
-        raise InvalidArgument(
-            f"$.config.subscriptionDetail.sessionId: at most {_MAX_SESSION_CHARACTERS} characters"
-        )
-    _check_characters("sessionId", str(given[0]))
-    if given[0] != given[-1]:
-        raise InvalidArgument("$.config.subscriptionDetail: sessionId and mediaSessionId differ")
-    return cast("str", given[0])
-
-
-def _checked_headers(request: HTTPSubscriptionRequest) -> dict[str, str]:
-    headers = request.get("protocolSettings", {}).get("headers", {})
+def _checked_headers(request: Mapping[str, Any]) -> dict[str, str]:
+    headers: dict[str, str] = request.get("protocolSettings", {}).get("headers", {})
     try:
         check_sink_headers(headers)
     except ValueError as error:
@@ -172,7 +139,7 @@ def _checked_headers(request: HTTPSubscriptionRequest) -> dict[str, str]:
     return headers
 
 
-def _channel(request: HTTPSubscriptionRequest, channels: ChannelUrls) -> str | None:
+def _channel(request: Mapping[str, Any], channels: ChannelUrls) -> str | None:
     """The channel that is to be the sink; None: a web server is."""
     if not channels.covers(request["sink"]):
         return None
@@ -180,8 +147,13 @@ def _channel(request: HTTPSubscriptionRequest, channels: ChannelUrls) -> str | N
     if channel is None:
         raise no_such_channel()
     if "sinkCredential" in request:
-        raise InvalidArgument("$.sinkCredential: a channel takes none", code="INVALID_CREDENTIAL")
+        raise credential_of_channel()
     return channel
+
+
+def credential_of_channel() -> InvalidArgument:
+    """The sink is a channel: nothing is sent there, so no token of it may run out."""
+    return InvalidArgument("$.sinkCredential: a channel takes none", code="INVALID_CREDENTIAL")
 
 
 def no_such_channel() -> InvalidArgument:
@@ -189,14 +161,14 @@ def no_such_channel() -> InvalidArgument:
     return InvalidArgument("$.sink: there is no such channel of this client", code="INVALID_SINK")
 
 
-def _web_sink(request: HTTPSubscriptionRequest, policy: AddressPolicy, channels: ChannelUrls) -> str:
+def _web_sink(request: Mapping[str, Any], rules: SinkRules) -> str:
     """The address of a web server."""
     try:
-        sink = _sink_url(request["sink"], policy)
+        sink = _sink_url(request["sink"], rules.policy)
     except ValueError as error:
         raise InvalidArgument(f"$.sink: {error}", code="INVALID_SINK") from None
     # Workers know a channel by its URL: no other spelling of it gets past the look at whose channel it is.
-    if channels.covers(sink):
+    if rules.channels.covers(sink):
         raise no_such_channel()
     return sink
 
@@ -207,9 +179,12 @@ def _sink_url(url: str, policy: AddressPolicy) -> str:
     return check_sink_url(url, policy)
 
 
-def _credential(given: AccessTokenCredential | None) -> Credential | None:
+def _credential(given: Mapping[str, Any] | None, rules: SinkRules) -> SinkCredential | None:
+    """The one place where a `sinkCredential` is parsed: that of a request, and that of an update."""
     if given is None:
         return None
+    if given["credentialType"] == PRIVATE_KEY_JWT:
+        return private_key_jwt(given, rules.policy, rules.jwks_uri)
     try:
         check_sink_token(given["accessToken"])
     except ValueError as error:
@@ -223,9 +198,8 @@ def _expire_time(text: str | None) -> int | None:
     return None if text is None else _moment(text, "$.config.subscriptionExpireTime")
 
 
-def _max_events(request: HTTPSubscriptionRequest) -> int | None:
+def _max_events(wanted: float | None) -> int | None:
     """JSON knows one kind of number: 5.0 is an integer too, and so is one with 90 digits."""
-    wanted = request["config"].get("subscriptionMaxEvents")
     return None if wanted is None else min(int(wanted), _MAX_EVENTS)
 
 
@@ -239,23 +213,10 @@ def _moment(text: str, path: str) -> int:
         raise InvalidArgument(f"{path} is out of range", code="OUT_OF_RANGE") from None
 
 
-def _shown(request: HTTPSubscriptionRequest) -> dict[str, Any]:
-    """What is stored and shown again: what the contract knows, but for the secret.
+def known_members(given: Mapping[str, Any], schema: type, *, without: str = "") -> dict[str, Any]:
+    """What is kept of an object of a request: what the contract knows, but for the secret.
 
-    A member that it does not know may be anything: a token under a misspelt name, or a lie
-    about what the server decides.
+    A member that it does not know may be anything: a token under a misspelt name, or a lie about what the
+    server decides. `schema` is one of the generated types: each has a key for each property of its schema.
     """
-    kept = _known(request, HTTPSubscriptionRequest, without="sinkCredential")
-    kept["config"] = _known(request["config"], Config)
-    detail = request["config"]["subscriptionDetail"]
-    kept["config"]["subscriptionDetail"] = _known(detail, WebrtcSubscriptionDetail)
-    if "mediaSessionId" in detail:
-        kept["config"]["subscriptionDetail"]["mediaSessionId"] = cast("Any", detail)["mediaSessionId"]
-    if "protocolSettings" in request:
-        kept["protocolSettings"] = _known(request["protocolSettings"], HTTPSettings)
-    return kept
-
-
-def _known(given: Mapping[str, Any], schema: type, *, without: str = "") -> dict[str, Any]:
-    """Source: contract/webrtc_events_types.py, whose types have a key for each property of their schema."""
     return {name: given[name] for name in given if name in schema.__annotations__ and name != without}

@@ -4,7 +4,8 @@ The status line of the final answer decides: once it is there, whatever goes wro
 (a body that is too large, never ends or is cut off) only costs the connection. The sink has
 said what it had to say, and sending the event again would be a repeat for nothing. Of an answer
 to OPTIONS the whole head is needed: it is what was asked for. Behind the head nobody waits for
-long: a body that ends soon lets the connection be kept, and is good for nothing else.
+long: a body that ends soon lets the connection be kept, and is good for nothing else. Only where the body
+was asked for is it kept, and an answer without all of it is none.
 """
 
 import errno
@@ -107,6 +108,7 @@ class Transfer:
         self._in_head = False
         self._final_head_read = False
         self._whole_head = False
+        self._body: list[bytes] | None = None
 
     def prepare(self, request: SinkRequest) -> None:
         """Sets the request.
@@ -119,6 +121,8 @@ class Transfer:
         self._method = request.method
         # Of an answer to OPTIONS the headers are what was asked for.
         self._whole_head = request.method != "POST"
+        if request.reads_body:
+            self._body = []
         if self._shortened:
             self._shortened = False
             set_time(self.curl, self._limits)
@@ -167,7 +171,8 @@ class Transfer:
             self._in_head = False
             if self.status is not None:
                 self._final_head_read = True
-                self._on_head(self.curl)
+                if self._body is None:
+                    self._on_head(self.curl)
         elif self.retry_after is None and line[:12].lower() == b"retry-after:":
             self.retry_after = line[12:].decode("latin-1").strip()[:_MAX_RETRY_AFTER]
         elif line[:16].lower() == b"webhook-allowed-":
@@ -184,8 +189,10 @@ class Transfer:
             self.permission[name] = (text if former is None else f"{former}, {text}")[:_MAX_PERMISSION]
 
     def on_body(self, chunk: bytes) -> int | None:
-        """libcurl's WRITEFUNCTION: counts, and throws away."""
+        """libcurl's WRITEFUNCTION: counts, and throws away what was not asked for."""
         self._body_bytes += len(chunk)
+        if self._body is not None:
+            self._body.append(chunk)
         if self._body_bytes > self._max_body:
             self.overflow = f"the body of the answer is larger than {self._max_body} bytes"
         return self._verdict()
@@ -243,6 +250,10 @@ class Transfer:
 
     def reply(self, code: int, message: str, elapsed_ms: int) -> SinkReply:
         """What came of it; `code` is 0 or libcurl's error."""
+        body, self._body = self._body, None
+        if body is not None and (code != pycurl.E_OK or self.overflow is not None):
+            # The body was asked for, and has not come whole.
+            self.status = None
         if self.status is not None and (self._final_head_read or not self._whole_head):
             multiplexed = self.curl.getinfo(pycurl.INFO_HTTP_VERSION) >= pycurl.CURL_HTTP_VERSION_2_0
             return SinkAnswer(
@@ -252,6 +263,7 @@ class Transfer:
                 multiplexed,
                 allowed_origin=self.permission.get(_ALLOWED_ORIGIN),
                 allowed_rate=self.permission.get(_ALLOWED_RATE),
+                body=b"" if body is None else b"".join(body),
             )
         if self.overflow is not None:
             return SinkFailure("too_large", self.overflow, elapsed_ms)

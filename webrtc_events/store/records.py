@@ -60,6 +60,7 @@ FIELDS_OF_SUBSCRIPTION = (
     "sink",
     "device",
     "types",
+    "fetches_token",
 )
 
 
@@ -222,6 +223,7 @@ def _subscription(
         origin=fields.get("origin"),
         types=_types_of(fields),
         device=_device_of(fields),
+        fetches_token=fields.get("fetches_token") == "1",
     )
 
 

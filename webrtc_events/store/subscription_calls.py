@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from webrtc_events.core.credentials import fetches_token
 from webrtc_events.core.model import Subscription
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import Partition
@@ -108,7 +109,7 @@ def fields_of(
         "contract": subscription.contract,
     }
     if sealed is not None:
-        fields["credential"] = sealed
+        fields |= {"credential": sealed, **({"fetches_token": 1} if fetches_token(sealed) else {})}
     if subscription.device is not None:
         fields["types"] = " ".join(event_type.rpartition(".")[2] for event_type in subscription.types)
     return fields
@@ -131,7 +132,7 @@ def create_call(
         subscription.registration,
         subscription.session or "",
         "" if subscription.expires_at_ms is None else subscription.expires_at_ms,
-        subscription.credential.expires_at_ms if subscription.credential else "",
+        "" if subscription.token_expires_at_ms is None else subscription.token_expires_at_ms,
         subscription.client,
         subscription.subject or "",
         int(limits.require_known_registration),
@@ -171,12 +172,11 @@ def update_call(
     sealed: str | None,
 ) -> Call:
     """Source: lua/update.lua."""
-    credential = subscription.credential
     args: list[str | int] = [
         subscription.id,
         "" if expires_at_ms is None else expires_at_ms,
         "" if expires_at_ms is None else request,
-        "" if sealed is None or credential is None else credential.expires_at_ms,
+        "" if sealed is None else "never" if fetches_token(sealed) else subscription.token_expires_at_ms or 0,
         sealed or "",
     ]
     return Call("update", [partition.subscription(subscription.id)], partition.tag, args)

@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from webrtc_events.core.errors import DamagedRecord, Unavailable
@@ -15,7 +15,7 @@ from webrtc_events.store.device_marks import DeviceMarks
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, client_key, partition_of_subscription
 from webrtc_events.store.packed_requests import packed
-from webrtc_events.store.record_defaults import without_defaults
+from webrtc_events.store.record_defaults import RECORD_DEFAULTS, without_defaults
 from webrtc_events.store.records import reason_of_damage
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors, store_is_full
 from webrtc_events.store.session_index import SessionIndex
@@ -38,6 +38,7 @@ from webrtc_events.store.subscription_reads import read_subscriptions
 __all__ = [
     "CreateOutcome",
     "CreateResult",
+    "DamagedOwner",
     "EndOutcome",
     "SubscriptionLimits",
     "SubscriptionRecords",
@@ -54,6 +55,15 @@ class EndOutcome(StrEnum):
     ENDED = "ended"
     ALREADY = "already"
     GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedOwner:
+    """Whether one that cannot be read is the client's; its subject and contract, None: not known."""
+
+    is_client: bool
+    subject: str | None
+    contract: str | None
 
 
 class SubscriptionRecords:
@@ -216,17 +226,20 @@ class SubscriptionRecords:
             raise found
         return found
 
-    def owner_of_damaged(self, subscription_id: str, client: str) -> tuple[bool, str | None]:
-        """Whether one that cannot be read is the client's; the subject that it is of, if that is known."""
+    def owner_of_damaged(self, subscription_id: str, client: str) -> DamagedOwner:
+        """What can be read of whose one is that cannot be read."""
         partition = self._connection.partition_of_known(subscription_id)
         with store_errors():
             pipe = self._connection.client.pipeline()
-            pipe.hmget(partition.subscription(subscription_id), "client", "subject")
+            pipe.hmget(partition.subscription(subscription_id), "client", "subject", "contract")
             pipe.zscore(client_key(client), subscription_id)
             fields, named = answers_of(pipe)
-        owner, subject = (None, None) if isinstance(fields, Exception) else fields
         is_named = named is not None and not isinstance(named, Exception)
-        return (owner == client if owner else is_named), subject
+        if isinstance(fields, Exception):
+            return DamagedOwner(is_named, None, None)
+        owner, subject, contract = fields
+        is_client = owner == client if owner else is_named
+        return DamagedOwner(is_client, subject, contract or RECORD_DEFAULTS["contract"])
 
     def discard(self, subscription_id: str, client: str) -> bool:
         """Removes a subscription that cannot be read, without a word to its sink; False: there was none."""

@@ -29,7 +29,7 @@ class DocumentedOperation:
     """One operation, and the function that handles it.
 
     `line` is where the document has it, from 1. `arguments` is all that the function can be
-    called with by name; `path_schemas` says of what type those of the path are. `payload` has
+    called with by name; `parameter_schemas` says of what type those of path and query are. `payload` has
     a schema for each media type of the body, `answers` the schemas of each success status.
     """
 
@@ -41,7 +41,7 @@ class DocumentedOperation:
     summary: str
     description: str
     arguments: tuple[Argument, ...]
-    path_schemas: Mapping[str, Schema] = field(repr=False)
+    parameter_schemas: Mapping[str, Schema] = field(repr=False)
     payload: tuple[Schema, ...] = field(repr=False)
     answers: Mapping[str, tuple[Schema, ...]] = field(repr=False)
 
@@ -102,8 +102,10 @@ class Document:
         body = resolved(self.content, definition.get("requestBody", {}))
         parameters = self._parameters([*item.get("parameters", []), *definition.get("parameters", [])])
         in_path = re.findall(r"\{([^{}]*)\}", path)
+        in_query = {name: parameter for (place, name), parameter in parameters.items() if place == "query"}
         arguments = [
             *(Argument(parameter_name(name), always=True, needed=True) for name in in_path),
+            *(_query(name, parameter) for name, parameter in in_query.items()),
             *_payload(body),
             *_caller(definition.get("security", self.content.get("security", []))),
         ]
@@ -117,9 +119,11 @@ class Document:
             function=function,
             summary=str(definition.get("summary") or ""),
             description=str(definition.get("description") or ""),
-            arguments=(*arguments, *_query(parameters, arguments)),
-            path_schemas={
-                parameter_name(name): parameters.get(("path", name), {}).get("schema", {}) for name in in_path
+            arguments=tuple(arguments),
+            parameter_schemas={
+                parameter_name(name): parameters.get((place, name), {}).get("schema", {})
+                for place, names in (("path", in_path), ("query", in_query))
+                for name in names
             },
             payload=_schemas(body),
             answers={
@@ -175,14 +179,10 @@ def _caller(security: list[Mapping[str, Any]]) -> Iterator[Argument]:
         yield Argument("caller", always=all(security), needed=False)
 
 
-def _query(
-    parameters: Mapping[tuple[str, str], Mapping[str, Any]], others: list[Argument]
-) -> Iterator[Argument]:
-    """Connexion passes them to a function that takes them. Stubs do not: nothing validates them."""
-    names = {other.name for other in others}
-    for place, name in parameters:
-        if place == "query" and parameter_name(name) not in names:
-            yield Argument(parameter_name(name), always=False, needed=False)
+def _query(name: str, parameter: Mapping[str, Any]) -> Argument:
+    """One with a default comes with every request, as one that is required does."""
+    always = parameter.get("required", False) or "default" in parameter.get("schema", {})
+    return Argument(parameter_name(name), always=always, needed=True)
 
 
 def _check_names(where: str, names: list[str]) -> None:

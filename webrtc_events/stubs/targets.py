@@ -16,6 +16,7 @@ __all__ = ["Target", "shipped_targets", "target"]
 
 _TYPES = {
     "webrtc-events.yaml": "webrtc_events_types",
+    "webrtc-events-subscriptions.yaml": "webrtc_events_subscriptions_types",
     "network-events.yaml": "network_events_types",
     "channels.yaml": "channels_types",
 }

@@ -128,8 +128,8 @@ def _annotation(argument: Argument, operation: DocumentedOperation, annotator: A
         return annotator.union(operation.payload or [{}], none=not argument.always)
     if argument.name == "caller":
         return "Caller" if argument.always else "Caller | None"
-    in_path = annotator.union([operation.path_schemas[argument.name]])
-    return "str" if in_path == "Any" else in_path
+    annotation = annotator.union([operation.parameter_schemas[argument.name]], none=not argument.always)
+    return "str" if annotation == "Any" else annotation
 
 
 def _result(operation: DocumentedOperation, annotator: Annotator) -> str:
@@ -196,7 +196,7 @@ def _new_module(target: Target) -> str:
     return (
         f'"""The operations of {_clean(target.document.path.name)}.\n\n'
         "Each is a function of its operationId in snake case. It gets the use case, and by name the\n"
-        "parameters of the path, the valid body as `payload`, and the `caller` that the access token\n"
+        "parameters of path and query, the valid body as `payload`, and the `caller` that the access token\n"
         "stands for; errors are raised.\n"
         '"""\n\n__all__ = []\n'
     )

@@ -43,7 +43,8 @@ _RETRY_REASONS: Final = (
     *("address_refused", "connect", "dns", "protocol", "proxy", "timeout", "tls", "too_large", "tunnel"),
     # Nothing was sent: another worker may have the key, or know the contract.
     *("contract_unknown", "credential_unreadable"),
-    *("http_404", "http_408", "http_425", "http_429", "http_5xx", OTHER),
+    *("token_refused", "token_unavailable"),
+    *("http_401", "http_404", "http_408", "http_425", "http_429", "http_5xx", OTHER),
 )
 _DROP_REASONS: Final = (
     *("access_token_expired", "damaged", "deadline_exceeded", "end_refused", "invalid_event"),
@@ -121,6 +122,12 @@ FAMILIES: Final = {
             "Answers of sinks that were asked.",
             ("outcome",),
             ("agreed", "refused"),
+        ),
+        _counter(
+            "token_requests_total",
+            "Requests for tokens of sinks by what came of them.",
+            ("outcome",),
+            ("issued", "refused", "unavailable", OTHER),
         ),
         _counter(
             "operator_events_total",

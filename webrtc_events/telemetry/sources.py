@@ -1,6 +1,7 @@
 """What the parts of a process count, as values of the metrics."""
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
@@ -51,7 +52,10 @@ def of_delivery(activity: Activity) -> Source:
     """Of what takes them to sinks."""
 
     def values() -> Values:
-        deliveries = {name.rpartition(".")[2]: count for name, count in activity.deliveries.copy().items()}
+        # The versions of the contract have names of their own for a type.
+        deliveries: Counter[str] = Counter()
+        for name, count in activity.deliveries.copy().items():
+            deliveries[name.rpartition(".")[2]] += count
         return {
             "subscriptions_ended_total": {(): activity.ended},
             "leases_lost_total": {(): activity.leases_lost},
@@ -59,6 +63,7 @@ def of_delivery(activity: Activity) -> Source:
             "retries_total": _counted("retries_total", activity.retries),
             "given_up_total": _counted("given_up_total", activity.drops),
             "sink_validations_total": _counted("sink_validations_total", activity.validations),
+            "token_requests_total": _counted("token_requests_total", activity.token_requests),
             "operator_events_total": _labelled(
                 dict.fromkeys(FAMILIES["operator_events_total"].values, 0) | activity.operator_events.copy()
             ),

@@ -7,72 +7,40 @@ import ssl
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 import pycurl
 import pytest
 import requests
 
-from tests.api.conftest import NETWORK, PUBLIC, assert_error, invitation, subscription_request
+from tests.api.conftest import (
+    NETWORK,
+    NEXT,
+    NEXT_SCOPES,
+    PUBLIC,
+    assert_error,
+    device_request,
+    invitation,
+    subscription_request,
+)
 from tests.harness.documents import ROOT, Document
-from tests.harness.issuer import Issuer, SigningKeyPair
-from tests.harness.valkeys import ValkeyServer, eventually, free_port
+from tests.harness.valkeys import eventually
 from tests.production.operations.client import Client
-from tests.production.operations.proxy import FILE, NAME, Proxy, head, parsed, running
-from tests.production.operations.tools import AUDIENCE
-from tests.production.operations.units import DEPLOY, Unit, started
+from tests.production.operations.proxy import FILE, NAME, parsed
+from tests.production.operations.proxy_stack import Stack, standing
 from webrtc_events import app
 
 pytestmark = pytest.mark.slow
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 EVENTS = f"{NETWORK}/events"
-API = Unit(DEPLOY / "webrtc-events-api.service")
 DEVICE = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
-
-
-class Stack:
-    """A gunicorn, and nginx in front of it: `direct` asks the one, `api` the other."""
-
-    def __init__(self, issuer: Issuer, port: int, proxy: Proxy) -> None:
-        self.issuer = issuer
-        self.port = port
-        self.proxy = proxy
-        self.direct = Client(issuer, f"http://127.0.0.1:{port}")
-        self.api = Client(
-            issuer,
-            f"https://localhost:{proxy.public}",
-            f"https://localhost:{proxy.network}",
-            ca=str(proxy.ca_file),
-        )
-
-    def raw(self, line: str, *headers: str, body: bytes = b"", side: str = "public") -> requests.Response:
-        """The answer to a request that no client would send; `line` is its first."""
-        port = self.proxy.network if side == "network" else self.proxy.public
-        return parsed(self.proxy.exchange(head(line, *headers) + body, port))
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("stack")
-    issuer = Issuer(SigningKeyPair.rsa("k1"))
-    port = free_port()
-    with ValkeyServer(folder / "store", aof="no") as store, running(folder / "nginx", port) as proxy:
-        settings = folder / "settings.env"
-        settings.write_text(
-            f"WEBRTC_EVENTS_REDIS_URL={store.url}\n"
-            f"WEBRTC_EVENTS_OPENID_CONFIGURATION_URL={issuer.discovery_url}\n"
-            f"WEBRTC_EVENTS_AUDIENCE={AUDIENCE}\n"
-            f"WEBRTC_EVENTS_SECRET_KEY={'A' * 43}\n"
-            "WEBRTC_EVENTS_CHANNELS_URL=https://events.operator.example/channels/v0\n"
-        )
-        own = {"GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}", "WEB_CONCURRENCY": "1"}
-        with started(API, folder, settings, more=own):
-            whole = Stack(issuer, port, proxy)
-            eventually(lambda: whole.direct("GET", "/readyz", token=None).ok, "the API is ready")
-            yield whole
-            whole.direct.close()
-            whole.api.close()
-    issuer.close()
+    with standing(tmp_path_factory.mktemp("stack")) as whole:
+        yield whole
 
 
 def test_a_subscription_is_made_listed_read_and_deleted_through_it(stack: Stack) -> None:
@@ -84,6 +52,24 @@ def test_a_subscription_is_made_listed_read_and_deleted_through_it(stack: Stack)
     assert made.json() in stack.api("GET", SUBSCRIPTIONS).json()
     assert stack.api("DELETE", one).status_code == 204
     assert_error(stack.api("GET", one), 404, "NOT_FOUND")
+
+
+def test_lists_of_the_next_contract_lead_from_page_to_page_through_it(stack: Stack) -> None:
+    token = stack.api.token(scope=NEXT_SCOPES)
+    request = device_request(sink="https://sink.example.com/inbox")
+    first, second = (
+        stack.api("POST", f"{NEXT}/subscriptions", token=token, json=request).json()["id"] for _ in range(2)
+    )
+    path = f"{NEXT}/subscriptions?perPage=1"
+    answer = stack.api("GET", path, token=token)
+    assert [made["id"] for made in answer.json()] == [first]
+    assert answer.headers["X-Total-Count"] == "2"
+    # What this library reads of the header is where it leads to from here.
+    following = urljoin(path, answer.links["next"]["url"])
+    assert [made["id"] for made in stack.api("GET", following, token=token).json()] == [second]
+    for subscription in (first, second):
+        gone = stack.api("DELETE", f"{NEXT}/subscriptions/{subscription}", token=token)
+        assert gone.status_code == 204
 
 
 def test_a_gateway_publishes_and_tells_of_registrations_through_it(stack: Stack) -> None:
@@ -266,6 +252,9 @@ def test_http_without_tls_gets_an_error(stack: Stack) -> None:
         ("network", SUBSCRIPTIONS),
         ("network", "/webrtc-events/..%2Fnetwork/v0/events"),
         ("network", "/.well-known/jwks.json"),
+        ("network", f"{NEXT}/subscriptions"),
+        ("public", f"{NEXT}/..%2F..%2Fnetwork/v0/events"),
+        ("public", "/webrtc-events-subscription/v0.3rc1/subscriptions"),
     ],
 )
 def test_each_listener_lets_its_own_side_through(stack: Stack, side: str, path: str) -> None:

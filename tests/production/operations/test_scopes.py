@@ -5,7 +5,18 @@ import uuid
 
 import pytest
 
-from tests.api.conftest import ALL_SCOPES, KINDS, NETWORK, PREFIX, assert_error, subscription_request
+from tests.api.conftest import (
+    ALL_SCOPES,
+    KINDS,
+    NETWORK,
+    NEXT,
+    NEXT_PREFIX,
+    NEXT_SCOPES,
+    PREFIX,
+    assert_error,
+    device_request,
+    subscription_request,
+)
 from tests.production.operations.token_server import (
     BOUND,
     CLIENT,
@@ -36,22 +47,19 @@ def scopes() -> list[tuple[str, str, str, str]]:
     for operation, scope in DOCUMENT.table("Scopes"):
         name = re.findall(r"`([^`]+)`", scope)[0]
         found = re.match(r"`(\w+) (/\S+)`", operation)
+        prefix = NEXT_PREFIX if f" {NEXT}/" in operation else PREFIX
         if found is None:
             assert operation.startswith(f"everything under `{NETWORK}`")
             rows += [(*operation, "", name) for operation in sorted(operations(load_network()))]
         elif "<event type>" in name:
-            rows += [(*found.groups(), kind, name.replace("<event type>", PREFIX + kind)) for kind in KINDS]
+            rows += [(*found.groups(), kind, name.replace("<event type>", prefix + kind)) for kind in KINDS]
         else:
             rows.append((*found.groups(), "", name))
     return rows
 
 
 def test_every_operation_has_its_scope_in_the_table() -> None:
-    public, latest = load_public(), load_subscriptions()
-    # What both versions have has one row, under the path of the first.
-    shared = {
-        (method, path.replace(latest.base_path, public.base_path)) for method, path in operations(latest)
-    }
+    both = operations(load_public()) | operations(load_subscriptions())
     documented = {(method, path) for method, path, *_ in scopes()}
     # Those that take an access token.
     channels = load_channels()
@@ -60,19 +68,17 @@ def test_every_operation_has_its_scope_in_the_table() -> None:
         for operation in channels.operations.values()
         if operation.scopes
     }
-    assert documented >= operations(public) | operations(load_network()) | owners
-    assert {
-        (method, path.replace(latest.base_path, public.base_path)) for method, path in documented
-    } >= shared
-    assert documented <= operations(public) | operations(latest) | operations(load_network()) | owners
+    assert documented == both | operations(load_network()) | owners
 
 
 @pytest.mark.parametrize(("method", "path", "kind", "needed"), scopes())
 def test_an_operation_wants_the_scope_of_its_row(
     server: Server, method: str, path: str, kind: str, needed: str
 ) -> None:
-    body = subscription_request(kind) if kind else {}
-    others = " ".join(sorted({*ALL_SCOPES.split(), "webrtc-events:update"} - {needed}))
+    body = {}
+    if kind:
+        body = device_request(kind) if path.startswith(NEXT) else subscription_request(kind)
+    others = " ".join(sorted({*ALL_SCOPES.split(), *NEXT_SCOPES.split()} - {needed}))
     where = re.sub(r"\{\w+\}", "x", path)
     refused = server.ask(method, where, token=server.token(scope=others), json=body)
     assert needed in assert_error(refused, 403, "PERMISSION_DENIED")

@@ -104,6 +104,7 @@ def _printed(found: "Iterator[Finding]", *, as_json: bool) -> "list[Finding]":
 def _checks(
     environ: "Mapping[str, str]", token: str | None, sink: str | None, data: Path, clock: "Clock"
 ) -> "dict[Area, Check]":
+    from webrtc_events.cli.doctor.client_key_checks import check_client_keys
     from webrtc_events.cli.doctor.findings import Area, error
     from webrtc_events.cli.doctor.issuer_checks import check_issuer
     from webrtc_events.cli.doctor.machine_checks import check_machine
@@ -129,6 +130,9 @@ def _checks(
         )
         if token is not None:
             checks[Area.TOKEN] = lambda: check_token(token, settings, clock)
+    if settings.token_jwks_uri is not None:
+        jwks_uri = settings.token_jwks_uri
+        checks[Area.CLIENT_KEYS] = lambda: check_client_keys(settings, jwks_uri)
     if sink is not None:
         checks[Area.SINK] = lambda: check_sink(sink, settings, clock)
     if settings.operator_sink is not None:

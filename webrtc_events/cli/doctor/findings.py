@@ -22,6 +22,7 @@ class Area(StrEnum):
     SERVICE = "service"
     ISSUER = "issuer"
     TOKEN = "token"  # noqa: S105 - an area, no token
+    CLIENT_KEYS = "client keys"
     SINK = "sink"
     OPERATOR_SINK = "operator sink"
     MACHINE = "machine"

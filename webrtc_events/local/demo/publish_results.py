@@ -16,7 +16,7 @@ class LineStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LineResult:
-    """The result of one line; a rejected one has a `message`.
+    """The result of one line; a rejected one has a `message`, and an accepted one that nothing can reach.
 
     `subscriptions` counts those that it was newly appended to: each gets a notification.
     """
@@ -32,7 +32,7 @@ class Summary:
     """How many events were accepted, duplicates or rejected.
 
     `notifications` counts what subscribers get for the accepted ones, `unmatched` the accepted ones that
-    no subscription is for.
+    no subscription is for. `unreachable`: why no subscription to a device can get the latest such one.
     """
 
     accepted: int = 0
@@ -40,12 +40,14 @@ class Summary:
     rejected: int = 0
     notifications: int = 0
     unmatched: int = 0
+    unreachable: str = ""
 
     def add(self, result: LineResult) -> None:
         self.notifications += result.subscriptions
         if result.status is LineStatus.ACCEPTED:
             self.accepted += 1
             self.unmatched += result.subscriptions == 0
+            self.unreachable = result.message or self.unreachable
         elif result.status is LineStatus.DUPLICATE:
             self.duplicate += 1
         else:
@@ -66,6 +68,8 @@ class Summary:
                 "No active subscription is for these events, so nothing will arrive. Subscribe to their "
                 f"registration or session, then publish {again}."
             )
+        if self.unreachable:
+            hints.append(f"The service says of some events: {self.unreachable}.")
         if self.duplicate and kept_ids:
             hints.append(
                 "Duplicates were accepted before under the same ids; nothing is sent for them again. "

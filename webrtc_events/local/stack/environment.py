@@ -14,6 +14,8 @@ __all__ = ["LOOPBACK", "local_texts", "possible_forms"]
 LOOPBACK = "127.0.0.0/8,::1/128"
 # A name for channels, which nothing connects to. It stays the same if `serve` gets another port.
 _CHANNELS_URL = "https://channels.localhost/channels/v0"
+# As subscriptions show it, which must be https. The keys are at the same path of the API.
+_JWKS_URI = "https://keys.localhost/.well-known/client-keys.json"
 _ORIGINS = ",".join(
     f"{scheme}://{host}:*" for scheme in ("http", "https") for host in ("localhost", "127.0.0.1")
 )
@@ -27,10 +29,11 @@ def local_texts(
     secret_key: str,
     ca: Path,
     operator_sink: str = "",
+    token_key: Path | None = None,
 ) -> SettingTexts:
     """The given settings win; sinks on loopback and the local CA are added to them.
 
-    `operator_sink`: '' for none.
+    `operator_sink`: '' for none. `token_key`: what authenticates at token servers, None for nothing.
 
     Raises:
         LocalError: the CA file that a setting names cannot be read.
@@ -46,6 +49,7 @@ def local_texts(
         "channels_url": _CHANNELS_URL,
         "cors_origins": _ORIGINS,
         "operator_sink": operator_sink,
+        **({} if token_key is None else {"token_keys": str(token_key), "token_jwks_uri": _JWKS_URI}),
         **({} if "source" in given else {"sink_validation_origin": "localhost"}),
     }
     added = {

@@ -1,4 +1,4 @@
-"""Keys in the data directory, made once: the token-signing key and the service's secret key."""
+"""Keys in the data directory, made once: the issuer's, the service's secret key, and for token servers."""
 
 import base64
 import secrets
@@ -16,7 +16,7 @@ from webrtc_events.core.jwk import public_jwk
 from webrtc_events.local.data_directory import write_private
 from webrtc_events.local.local_error import LocalError
 
-__all__ = ["TokenSigningKey", "load_private_key", "private_pem", "secret_key"]
+__all__ = ["TokenSigningKey", "load_private_key", "private_pem", "secret_key", "token_key"]
 
 
 class TokenSigningKey:
@@ -48,6 +48,14 @@ def secret_key(data: Path) -> str:
     if not path.exists():
         write_private(path, base64.urlsafe_b64encode(secrets.token_bytes(32)) + b"\n")
     return path.read_text().strip()
+
+
+def token_key(data: Path) -> Path:
+    """The file of an EC key, for WEBRTC_EVENTS_TOKEN_KEYS. Hold the setup lock."""
+    path = data / "token-key.pem"
+    if not path.exists():
+        write_private(path, private_pem(ec.generate_private_key(ec.SECP256R1())))
+    return path
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.conditions import Condition, Health
-from webrtc_events.core.settings import Settings, SettingsError, given_texts
+from webrtc_events.core.settings import Settings, SettingsError, given_texts, valid_text
 from webrtc_events.core.stop_signals import StopSignals
 from webrtc_events.local.data_directory import exclusive, open_data_directory, setup_lock
 from webrtc_events.local.endpoints import Endpoints
@@ -24,7 +24,7 @@ from webrtc_events.local.local_error import LocalError
 from webrtc_events.local.stack.delivery_log_filter import without_local_deliveries
 from webrtc_events.local.stack.environment import local_texts
 from webrtc_events.local.stack.http_server import HttpServer, asgi
-from webrtc_events.local.stack.key_files import TokenSigningKey, secret_key
+from webrtc_events.local.stack.key_files import TokenSigningKey, secret_key, token_key
 from webrtc_events.local.stack.local_stack import LocalStack
 from webrtc_events.local.stack.ports import listen, reach
 from webrtc_events.local.stack.sink_servers import SinkCertificates, SinkSockets, start_sink
@@ -196,8 +196,16 @@ class _Serve:
                 secret_key=secret_key(self._data),
                 ca=certificates.trusted.ca,
                 operator_sink=operator_sink if self._options.operator_events else "",
+                token_key=token_key(self._data) if self._wants_token_key() else None,
             )
         return _Prepared(key, certificates, Settings.from_texts(texts))
+
+    def _wants_token_key(self) -> bool:
+        """Whether clients may name token servers, and nobody has set up with what."""
+        given = self._given
+        return valid_text(given, "next") == "true" and given.keys().isdisjoint(
+            {"token_keys", "token_jwks_uri"}
+        )
 
     def _store_alive(self) -> bool:
         return not self._embedded_store or self._valkey.alive()

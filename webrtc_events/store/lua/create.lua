@@ -76,6 +76,8 @@ redis.call('HSET', key, 'format', first_format(ARGV[17] ~= '', is_to_device), 's
   'epoch', store_epoch(), 'appended', 0, 'number', 0, 'fence', 0, unpack(ARGV, 19))
 if is_to_device then
   redis.call('HSET', key, 'device', device)
+  -- Whoever set the marks may have done so in a store that was emptied since. From this one the sweeper sets the others.
+  redis.call('SET', tag .. ':devices', '1')
 end
 if options.omits_defaults == 0 then
   redis.call('HSET', key, 'lease_until', 0, 'attempts', 0, 'drop_before', 0, 'drop_reason', '')

@@ -4,7 +4,8 @@
 -- KEYS: 1 the subscription's hash
 -- ARGV: 1 tag  2 offset_ms (shared/common.lua)  3 id
 --       4 expires_at, ms, or '' to leave it  5 the request that says so, as it is kept (packed_requests.py), with (4) only
---       6 the sink token's expiry, ms, or '' to leave the credential  7 the sealed credential, with (6) only
+--       6 the sink token's expiry, ms; 'never' for a credential that says where tokens are had; '' to leave the credential
+--       7 the sealed credential, with (6) only
 -- Returns {'updated', expires_at or '', the request as it is kept, the sink}, or {why not, '', ''}: 'gone' when there is
 --   none, 'ended' when it is over or no longer takes events, 'expired' when (4) is not in the
 --   future, 'token_expired' when (6) is not. Repeating an update changes nothing more.
@@ -26,7 +27,8 @@ local function act()
   if expires_at ~= '' and tonumber(expires_at) <= now then
     return {'expired', '', ''}
   end
-  if token_expires_at ~= '' and tonumber(token_expires_at) <= now then
+  local fetches_token = token_expires_at == 'never'
+  if token_expires_at ~= '' and not fetches_token and tonumber(token_expires_at) <= now then
     return {'token_expired', '', ''}
   end
 
@@ -34,7 +36,12 @@ local function act()
     redis.call('HSET', key, 'expires_at', limited_expiry(expires_at, tonumber(of[2])), 'request', ARGV[5])
   end
   if token_expires_at ~= '' then
-    set_token_expiry(id, token_expires_at)
+    set_token_expiry(id, fetches_token and '' or token_expires_at)
+    if fetches_token then
+      redis.call('HSET', key, 'fetches_token', 1)
+    else
+      redis.call('HDEL', key, 'fetches_token')
+    end
     -- Claims up to this fence hold the former credential.
     redis.call('HSET', key, 'credential', ARGV[7], 'credential_fence', of[3])
   end
