@@ -353,3 +353,35 @@ def test_what_a_newer_release_wrote_refuses_the_event(store: Store, raw_store: "
     for event in (status(2), status(3, None)):
         with pytest.raises(NewerRelease):
             store.events.accept([event])
+
+
+def test_who_comes_later_gets_nothing_of_before(store: Store, raw_store: "redis.Redis") -> None:
+    registered(store)
+    created_for(store, client="other")
+    assert accept(store, status(1), status(1)) == [(True, 0), (False, 0)]
+    made = created_for(store)
+    assert accept(store, status(2, status="Connected"), status(1)) == [(True, 1), (False, 0)]
+    assert said(raw_store, made) == ["Connected"]
+
+
+def test_an_event_twice_in_one_request_is_appended_once(store: Store, raw_store: "redis.Redis") -> None:
+    registered(store)
+    made = created_for(store)
+    assert accept(store, status(1), status(1)) == [(True, 1), (False, 0)]
+    assert accept(store, status(2), status(2)) == [(True, 1), (False, 0)]
+    assert said(raw_store, made) == ["Ringing", "Ringing"]
+
+
+def test_a_device_is_appended_to_again_once_somebody_listens_again(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    registered(store)
+    former = created_for(store)
+    accept(store, status(1))
+    store.subscriptions.end(
+        former.id, TerminationReason.SUBSCRIPTION_DELETED, Status.DELETED, drop_pending=True
+    )
+    assert accept(store, status(2), status(3)) == [(True, 0)] * 2
+    made = created_for(store)
+    assert accept(store, status(4), status(2)) == [(True, 1), (False, 0)]
+    assert len(said(raw_store, made)) == 1

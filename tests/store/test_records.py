@@ -1,5 +1,6 @@
 """What is kept is read as it was written; a record that cannot be read is a value that says why."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +18,12 @@ from webrtc_events.core.model import (
     Status,
     Subscription,
 )
-from webrtc_events.store.formats import FORMAT
+from webrtc_events.store.formats import (
+    CHANNEL_FORMAT,
+    DEVICE_CHANNEL_FORMAT,
+    DEVICE_FORMAT,
+    FORMAT,
+)
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.record_defaults import RECORD_DEFAULTS
 from webrtc_events.store.records import (
@@ -80,8 +86,34 @@ def damage(**changed: str | None) -> str:
 
 def test_a_subscription_is_read_whole() -> None:
     assert read() == SUBSCRIPTION
-    # The sink is read for requests that are packed.
+    # The sink is read for requests that are packed, the others of a subscription under 0.3.
     assert {*FIELDS, "sink", "device", "types", "fetches_token"} == set(FIELDS_OF_SUBSCRIPTION)
+
+
+@pytest.mark.parametrize("number", [DEVICE_FORMAT, DEVICE_CHANNEL_FORMAT])
+def test_one_to_a_device_is_read_whole(number: int) -> None:
+    found = read(
+        format=str(number),
+        registration="",
+        session="",
+        device="d-1",
+        types="session-status session-invitation",
+    )
+    types = (EventType.SESSION_STATUS, EventType.SESSION_INVITATION)
+    assert found == dataclasses.replace(
+        SUBSCRIPTION, registration="", session=None, device="d-1", types=types
+    )
+
+
+def test_one_to_a_device_is_damaged_without_what_it_is_to() -> None:
+    device = {"format": "4", "device": "d-1", "types": "session-status"}
+    assert damage(**device | {"device": None}) == "it lacks its field device"
+    assert damage(**device | {"types": None}) == "it lacks its field types"
+    assert damage(**device | {"types": "session-status  "}) == "its field types cannot be read"
+
+
+def test_one_whose_token_is_fetched_says_so() -> None:
+    assert read(fetches_token="1") == dataclasses.replace(SUBSCRIPTION, fetches_token=True)
 
 
 def test_what_a_subscription_need_not_have() -> None:
@@ -96,7 +128,8 @@ def test_what_a_subscription_need_not_have() -> None:
 
 def test_a_deleted_one_is_none_and_one_of_a_newer_release_is_left_to_it() -> None:
     assert read(status="DELETED") is None
-    assert read(format=str(FORMAT)) == SUBSCRIPTION
+    assert read(format=str(CHANNEL_FORMAT)) == SUBSCRIPTION
+    assert read(format=str(FORMAT), device="d-1", types="session-status") is not None
     with pytest.raises(NewerRelease):
         read(format=str(FORMAT + 1), status="PAUSED")
     with pytest.raises(NewerRelease):
@@ -184,6 +217,7 @@ def raw_claim(*entries: str, **changed: Any) -> list[Any]:
         "client": "app",
         "registration": "r1",
         "session": "s1",
+        "device": "d1",
     }
     assert values.keys() >= changed.keys()
     return [*(values | changed).values(), *entries]
@@ -201,7 +235,7 @@ def test_a_claim_is_read_whole() -> None:
     )
     assert (found.attempts, found.end_once, found.contract) == (2, True, "next")
     assert (found.origin, found.rate, found.client) == ("events.example", 60, "app")
-    assert (found.registration, found.session) == ("r1", "s1")
+    assert (found.registration, found.session, found.device) == ("r1", "s1", "d1")
 
 
 def test_what_a_claim_need_not_have() -> None:
