@@ -18,6 +18,7 @@ from webrtc_events.delivery.host_limits import HostLimits
 from webrtc_events.delivery.host_returns import HostReturns
 from webrtc_events.delivery.notifications import Notification
 from webrtc_events.delivery.rate_limit import RateLimiter, SlotAt, SlotNow
+from webrtc_events.delivery.sink_tokens import SinkTokens
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.delivery.tasks import DeliveryTask
 from webrtc_events.sinks.limits import SinkLimits
@@ -39,7 +40,8 @@ class Sink:
 
 
 class Writer:
-    def write(self, claim: Any, item: Any, now_ms: int) -> Notification:
+    def write(self, claim: Any, item: Any, now_ms: int, token: str | None) -> Notification:
+        assert token is None
         assert now_ms < item.deadline_ms
         return Notification(SinkRequest(claim.sink, (), b"{}", client=claim.client), "x.y", "c")
 
@@ -61,6 +63,7 @@ class Runs:
             rate_limiter=cast("RateLimiter", rate_limiter),
             attempts=attempts,
             channels=ChannelDelivery(ChannelUrls(None), writer, attempts, self.clock),
+            tokens=SinkTokens(None, Activity(), lambda: 0.5, lambda text: text),
             held=HeldBytes(HeldLimits(10**9, 10**6, 10**6)),
             clock=self.clock,
             exchange_ms=SinkLimits().total_ms,
