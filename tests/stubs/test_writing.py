@@ -77,7 +77,7 @@ def things(folder: Path, issuer: Issuer) -> Iterator[Server]:
     module = loaded(folder / "handlers" / "things.py")
     failures, masking = Failures(SystemClock()), Masking(b"", show=False)
     api = connexion_app([Api(contract, module, object())], verifier, failures, masking, lifespan)
-    routes = Routes(api, [contract], {contract.base_path: contract.document}, {}, {})
+    routes = Routes(api, [contract], {contract.base_path: contract.document}, {}, {}, {})
     correlator = load_public().validator("XCorrelator")
     middleware = Middleware(
         routes,
