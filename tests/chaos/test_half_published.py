@@ -6,7 +6,8 @@ from webrtc_events.core.clock import format_time
 
 DEVICES = 60
 # From the moment at which all is made.
-FIRST_END_S, LAST_END_S = 1.5, 5.0
+FIRST_END_S, LAST_END_S = 3.0, 8.0
+KILLS = 4
 
 
 def test_the_api_dies_between_the_partitions_of_registration_and_device(run: Run) -> None:
@@ -39,12 +40,15 @@ def test_time_ends_registrations_while_sweepers_are_killed(run: Run) -> None:
     before = [subscriber for subscriber in run.subscribers if subscriber.channel in ending]
     run.ends([subscriber for subscriber in before if not subscriber.to_device], "NETWORK_TERMINATED")
     now_s = CLOCK.now()
-    for number, channel in enumerate(ending):
+
+    def expire(number: int) -> None:
         at_s = now_s + FIRST_END_S + number / DEVICES * (LAST_END_S - FIRST_END_S)
-        service.register(channel, expiresAt=format_time(round(at_s * 1000)))
-        channel.sent = channel.appended = 1
+        service.register(ending[number], expiresAt=format_time(round(at_s * 1000)))
+        ending[number].sent = ending[number].appended = 1
+
+    service.together(expire, range(DEVICES))
     kills = 0
-    while CLOCK.now() < now_s + LAST_END_S:
+    while kills < KILLS or CLOCK.now() < now_s + LAST_END_S:
         worker = workers[kills % 2]
         worker.kill()
         worker.start()

@@ -127,7 +127,7 @@ class Rules:
             credential["clientId"] = _plain(credential["clientId"])
         if self._of_devices and self._is_valid(credential, "tokenUri", "PrivateKeyJWTCredential"):
             # An allowed address where nobody listens: the sink is held to get notifications alone.
-            credential["tokenUri"] = f"https://localhost:9/{_plain(credential['tokenUri'])}"
+            credential["tokenUri"] = f"https://localhost:1025/{_plain(credential['tokenUri'])}"
 
     def _event(self, body: dict[str, Any]) -> None:
         """The subject of registration-ends, if there is one, is the registration that ended."""
