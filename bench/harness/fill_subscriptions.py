@@ -49,8 +49,9 @@ _DAY_S = 86_400
 _MONTH_S = 30 * _DAY_S
 # Of 60 characters.
 _SINK = "https://notifications.example.com/webrtc/sinks/{:013}"
-# A release before knows no channels.
+# Releases before know no channels, or no devices.
 _NO_CHANNEL = [""] if "NO_CHANNEL" in CreateOutcome.__members__ else []
+_NO_DEVICE = [""] if "device" in Subscription.__dataclass_fields__ else []
 # The score of one that was made: lua/shared/client_index.lua.
 _LIVE = 2**20
 
@@ -125,6 +126,7 @@ def _calls(subscriptions: list[Subscription]) -> Iterator[Call]:
             "",
             "",
             *_NO_CHANNEL,
+            *_NO_DEVICE,
         ]
         record = {
             "sink": subscription.request["sink"],
