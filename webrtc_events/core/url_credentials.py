@@ -14,8 +14,8 @@ def without_credentials(
 ) -> str:
     """`text` itself where it holds no URL.
 
-    `shown_in_query`: the names whose values are shown, `named_in_query`: those that are shown themselves. What
-    has another name may be the rest of a value that is not percent-encoded.
+    `shown_in_query`: the names whose values are shown, `named_in_query`: those that are shown themselves.
+    What has another name may be the rest of a value that is not percent-encoded.
 
     What stands in front of an `@` is hidden, whatever it is; where it is not clear what belongs to a password
     that is not percent-encoded, all behind the scheme.
