@@ -83,6 +83,7 @@ def token(members: str) -> IssuedToken | TokenFailure:
         (', "expires_in": 0.5', 0.5),
         (', "expires_in": "3600"', 3600.0),
         (', "expires_in": 1e300', 86_400.0),
+        (f', "expires_in": {10**400}', 86_400.0),
         (', "expires_in": 31536000, "scope": "a b", "refresh_token": "r"', 86_400.0),
     ],
 )
