@@ -170,7 +170,7 @@ def test_more_than_a_sweep_takes_are_all_told(
 
 
 def test_a_note_that_cannot_be_read_is_dropped_and_others_are_told(
-    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
     expiring(store, raw_store)
     made = created_for(store)
@@ -178,6 +178,7 @@ def test_a_note_that_cannot_be_read_is_dropped_and_others_are_told(
     store_at(61).expiry.sweep()
     assert said(raw_store, made) == ["r1"]
     assert not raw_store.exists(R1.device_ends)
+    assert f"damaged record={R1.device_ends}: a note for the device" in caplog.text
 
 
 def test_what_stands_in_place_of_the_notes_is_set_aside(

@@ -149,23 +149,23 @@ class SinkTokens:
         if self._source is None:
             return True
         credential, client = entry.key.credential, task.claim.client
-        request = self._source.request(credential, client)
+        url = credential.token_uri
         entry.leader = None
         acquired: Permit | Deferred | None
-        if self._proxy is not None and (delay_s := self._proxy.delay_s(request.url, now_s)) > 0:
+        if self._proxy is not None and (delay_s := self._proxy.delay_s(url, now_s)) > 0:
             acquired = self._limiter.defer_by(delay_s, client, now_s)
         else:
             acquired = self._limiter.acquire(
-                host_of(request.url),
+                host_of(url),
                 client,
                 task,
                 now_s,
-                path=hash(request.url),
+                path=hash(url),
                 accepted_ms=task.item.accepted_ms,
             )
         if acquired is None:
+            self._leave(task)
             entry.leader = task
-            entry.waiting.pop(task, None)
             self._places[task] = entry
             return False
         if isinstance(acquired, Deferred):
@@ -173,6 +173,12 @@ class SinkTokens:
             # By the moment of this one: they find that nobody asks.
             self._release(entry, but=task)
             return True
+        # Signed once there is a permit: whoever is deferred again and again costs no signature each time.
+        try:
+            request = self._source.request(credential, client)
+        except Exception:
+            self._limiter.release(acquired, None, now_s)
+            raise
         entry.asking = True
         self._sink.submit(TokenRequest(entry, acquired, now_s, task.now_ms), request)
         return True
