@@ -36,7 +36,7 @@ _ENTRY_BYTES: Final = 1024
 
 
 def last_use_s(asked_s: float, life_s: float) -> float:
-    """Until when a token is sent that was asked for at a moment and lives for so long from then on."""
+    """Until when a token is sent that was asked for at `asked_s` and lives `life_s` seconds from then on."""
     return asked_s + life_s - min(_STOP_S, life_s / 4)
 
 
