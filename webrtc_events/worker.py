@@ -330,10 +330,12 @@ def _token_source(settings: Settings, clock: Clock) -> "TokenSource | None":
     """None: this deployment fetches no tokens, and the worker does not load what it would sign with."""
     if not settings.token_keys:
         return None
-    from webrtc_events.sinks.client_assertions import ClientAssertions
+    from webrtc_events.sinks.client_assertions import ClientAssertions, audiences_by_uri
     from webrtc_events.sinks.token_source import TokenSource
 
-    assertions = ClientAssertions(settings.token_keys[0], dict(settings.token_audiences))
+    policy = AddressPolicy(settings.sink_allowed_networks, settings.sink_ports)
+    audiences = audiences_by_uri(settings.token_audiences, policy)
+    assertions = ClientAssertions(settings.token_keys[0], audiences)
     return TokenSource(assertions, CredentialBox(settings.secret_key), clock)
 
 

@@ -23,6 +23,7 @@ CLOCK = SystemClock()
 GUNICORN_CONF = "python:webrtc_events.gunicorn_conf"
 SCRIPTS = Path(sys.executable).parent
 APP = "webrtc_events.app:create_app()"
+_ANY_DEVICE = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 SCOPES = " ".join(
     [f"webrtc-events:{PREFIX}{kind}:create" for kind in v0_3.KINDS]
     + [f"webrtc-events:{what}" for what in ("read", "delete", "network", "channels:write")]
@@ -168,7 +169,9 @@ class Service:
         url: str = "",
     ) -> requests.Response:
         to_device = is_to_device(channel, number)
-        config: dict[str, Any] = {"subscriptionDetail": {"registrationId": channel.key}}
+        # The device is no more than shown again there, and is often given.
+        detail = {"registrationId": channel.key, "deviceId": channel.device or _ANY_DEVICE}
+        config: dict[str, Any] = {"subscriptionDetail": detail}
         if to_device:
             config["subscriptionDetail"] = {"deviceId": channel.device}
         elif channel.kind == "session-status":

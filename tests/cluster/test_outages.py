@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import Build, Connect
-from tests.harness.builders import SINK, all_of, append, created, invitation, new_subscription
+from tests.harness.builders import (
+    SINK,
+    all_of,
+    append,
+    created,
+    invitation,
+    new_subscription,
+    session_status,
+)
 from tests.harness.clusters import Cluster
 from tests.harness.sinks import Answer, RecordingSink
 from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
@@ -99,6 +107,26 @@ def test_a_node_that_is_back_is_used_again_and_has_lost_nothing(
     eventually(lambda: works(store, second, 2), "the node is used again")
     # What was not answered in time may have been done: its repeat changes nothing.
     assert claimed(store) == {made.id: 2}
+
+
+def test_an_event_without_subject_needs_no_node_but_those_of_its_session(
+    cluster: Cluster, connect: Connect
+) -> None:
+    store = connect(cluster.url)
+    # Where it is asked whether there is any subscription to a device.
+    asked = cluster.master_of(Partition(0).devices)
+    there = next(master for master in cluster.masters if master is not asked)
+    session = session_on(cluster, there)
+    (registration,) = registrations_on(cluster, there, 1)
+    created(store, registration=registration, event_type=EventType.SESSION_STATUS, session=session)
+    named, unnamed = (
+        session_status(number, registration=of, session=session)
+        for number, of in ((1, registration), (2, None))
+    )
+    store.events.accept([named])
+    asked.kill()
+    (result,) = store.events.accept([unnamed])
+    assert (result.new, result.subscriptions) == (True, 1)
 
 
 def test_settling_does_what_it_can(cluster: Cluster, connect: Connect) -> None:

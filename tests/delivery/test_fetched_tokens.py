@@ -153,6 +153,14 @@ HOSTILE = {
     ),
     "long": (json_answer({"access_token": "t" * 9000, "token_type": "bearer"}), "token_refused"),
     "past": (json_answer({"access_token": "t", "token_type": "bearer", "expires_in": -1}), "token_refused"),
+    "past by a number that no float holds": (
+        json_answer({"access_token": "t", "token_type": "bearer", "expires_in": -(10**400)}),
+        "token_refused",
+    ),
+    "over before it is here": (
+        json_answer({"access_token": "t", "token_type": "bearer", "expires_in": 1e-9}),
+        "token_refused",
+    ),
     "at once": (
         json_answer({"access_token": "t", "token_type": "bearer", "expires_in": 0}),
         "token_refused",

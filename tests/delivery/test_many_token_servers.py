@@ -139,3 +139,22 @@ def test_a_token_that_comes_late_finds_what_waited_or_what_has_gone_back(
     run_until(driver, lambda: len(sink.requests) == waits, 30)
     assert activity.retried == 0
     assert len(token_server.requests) == 1
+
+
+def test_a_reply_that_is_not_taken_in_by_a_bug_costs_its_own_tasks_alone(
+    fetching: Fetching, sink: RecordingSink, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("webrtc_events.delivery.sink_tokens.read_token", bug)
+    for _ in range(3):
+        fetching.subscribe(sink.url)
+    created(fetching.store, client="plain", registration="r2", sink=sink.url)
+    append(fetching.store, invitation(1))
+    append(fetching.store, invitation(1, registration="r2"))
+    driver = fetching.driver()
+    run_until(driver, lambda: len(sink.requests) == 1 and "was not taken in" in caplog.text)
+    run_until(driver, lambda: driver.dispatcher.idle)
+    assert bearers(sink) == [None]
+    assert caplog.text.count("failed and is left to its lease") == 3

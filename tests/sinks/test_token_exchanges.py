@@ -5,7 +5,9 @@ import pytest
 from tests.harness.sinks import Answer, RecordingSink
 from tests.sinks.exchanges import BODY, HASTY, MakeSink, collect, post
 from webrtc_events.core.outcomes import SinkAnswer, SinkFailure, SinkReply, SinkRequest
+from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.client import SinkClient
+from webrtc_events.sinks.client_assertions import audiences_by_uri
 from webrtc_events.sinks.token_answers import IssuedToken, TokenFailure, read_token
 
 TOKEN = b'{"access_token": "abc", "token_type": "Bearer", "expires_in": 300}'
@@ -83,6 +85,7 @@ def token(members: str) -> IssuedToken | TokenFailure:
         (', "expires_in": 0.5', 0.5),
         (', "expires_in": "3600"', 3600.0),
         (', "expires_in": 1e300', 86_400.0),
+        (f', "expires_in": {10**400}', 86_400.0),
         (', "expires_in": 31536000, "scope": "a b", "refresh_token": "r"', 86_400.0),
     ],
 )
@@ -131,3 +134,13 @@ def test_a_life_that_makes_no_sense(life: str) -> None:
 )
 def test_a_failure_says_what_it_is(reply: SinkReply, reason: str, detail: str, pause_s: float) -> None:
     assert read_token(reply, 0.0) == TokenFailure(reason, detail, pause_s)
+
+
+def test_an_audience_is_found_however_its_uri_is_written() -> None:
+    named = [
+        ("https://AS.Example:443/Token", "a"),
+        ("https://as.example/token?x", "b"),
+        ("https://10.0.0.1/token", "no subscription may name it"),
+    ]
+    expected = {"https://as.example/Token": "a", "https://as.example/token?x": "b"}
+    assert audiences_by_uri(named, AddressPolicy()) == expected

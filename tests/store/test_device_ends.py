@@ -21,6 +21,7 @@ from tests.store.devices import (
 )
 from tests.store.shared_payloads import StoreWith
 from webrtc_events.core.model import EventType, Status, Subscription
+from webrtc_events.store.device_marks import mark_of
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
@@ -169,7 +170,7 @@ def test_more_than_a_sweep_takes_are_all_told(
 
 
 def test_a_note_that_cannot_be_read_is_dropped_and_others_are_told(
-    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
     expiring(store, raw_store)
     made = created_for(store)
@@ -177,6 +178,7 @@ def test_a_note_that_cannot_be_read_is_dropped_and_others_are_told(
     store_at(61).expiry.sweep()
     assert said(raw_store, made) == ["r1"]
     assert not raw_store.exists(R1.device_ends)
+    assert f"damaged record={R1.device_ends}: a note for the device" in caplog.text
 
 
 def test_what_stands_in_place_of_the_notes_is_set_aside(
@@ -190,22 +192,33 @@ def test_what_stands_in_place_of_the_notes_is_set_aside(
     assert raw_store.get(f"set-aside:{R1.device_ends}") == "?"
 
 
+@pytest.mark.parametrize(("untold", "told"), [("r1", "r2"), ("r2", "r1")])
 def test_a_device_that_cannot_be_told_does_not_keep_the_news_from_others(
-    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis", untold: str, told: str
 ) -> None:
-    expiring(store, raw_store, "r1")
-    expiring(store, raw_store, "r2", device=OTHER_DEVICE)
+    expiring(store, raw_store, untold)
+    expiring(store, raw_store, told, device=OTHER_DEVICE)
     newer, made = created_for(store), created_for(store, OTHER_DEVICE)
     raw_store.hset(HOME.subscription(newer.id), "format", "6")
     later = store_at(61)
-    for _ in range(60):
-        later.expiry.sweep()
-        if outbox(raw_store, made):
-            break
-    assert said(raw_store, made) == ["r2"]
+    later.expiry.sweep()
+    assert said(raw_store, made) == [told]
     raw_store.hset(HOME.subscription(newer.id), "format", "4")
     later.expiry.sweep()
-    assert said(raw_store, newer) == ["r1"]
+    assert said(raw_store, newer) == [untold]
+
+
+def test_a_device_that_cannot_be_told_does_not_keep_marks_from_being_set_again(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    expiring(store, raw_store)
+    made = created_for(store)
+    raw_store.hset(HOME.subscription(made.id), "format", "6")
+    elsewhere = partition_of("r2", 64)
+    raw_store.delete(elsewhere.devices)
+    store_at(61).expiry.sweep()
+    assert raw_store.hlen(R1.device_ends) == 1
+    assert raw_store.getbit(elsewhere.devices, mark_of(DEVICE)) == 1
 
 
 def test_one_that_is_made_just_after_the_store_was_emptied_has_its_events(

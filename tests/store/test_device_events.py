@@ -128,6 +128,19 @@ def test_a_repeat_is_for_the_device_that_the_registration_was_of(
     assert (said(raw_store, former), said(raw_store, latter)) == (["Ringing"], [])
 
 
+@pytest.mark.parametrize("kept", ["?", "7", "null", '{"a":1}', "[1]", '["d",2,3]', '[{"a":1},"b","c"]'])
+def test_what_cannot_be_read_of_a_repeat_costs_no_other_event(
+    store: Store, raw_store: "redis.Redis", kept: str
+) -> None:
+    made = created_for(store)
+    registered(store)
+    accept(store, status(1))
+    (seen,) = raw_store.keys(f"{partition_of('r1', 64).tag}:seen:*")
+    raw_store.set(seen, kept)
+    assert accept(store, status(1), status(2)) == [(False, 0), (True, 1)]
+    assert len(outbox(raw_store, made)) == 2
+
+
 def test_a_registration_that_moves_takes_its_events_along(store: Store, raw_store: "redis.Redis") -> None:
     former, latter = created_for(store), created_for(store, OTHER_DEVICE)
     registered(store)

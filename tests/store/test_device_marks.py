@@ -9,7 +9,7 @@ from tests.harness.clocks import SteppedClock
 from tests.store.devices import DEVICE, OTHER_DEVICE, created_for, registered
 from webrtc_events.core.model import NetworkEvent
 from webrtc_events.store.device_marks import DeviceMarks, mark_of
-from webrtc_events.store.keys import partition_of
+from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.store import Store
 
 R1 = partition_of("r1", 64)
@@ -98,3 +98,12 @@ def test_each_device_of_many_is_marked_in_each_partition(store: Store, raw_store
     for number, device in enumerate(devices):
         registered(store, f"r{number}", device)
         assert accepted(store, replace(invitation(1, registration=f"r{number}"), id=f"e{number}")) == 1
+
+
+def test_one_part_of_the_store_that_lost_its_marks_hides_no_device_from_an_erasure(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    assert not store.device_marks.exist()
+    created_for(store)
+    raw_store.delete(Partition(0).devices)
+    assert store.device_marks.exist()

@@ -46,6 +46,22 @@ def test_any_value_of_a_field_is_read_as_it_was_given(name: str, value: str) -> 
     assert json.loads(whole(packed(request, record), record)) == request
 
 
+def test_the_release_before_knows_each_character_of_a_request_of_its_contract() -> None:
+    detail = {**DETAIL, "deviceId": "7d444840-9dc0-11d1-b245-5ffdce74fad2"}
+    headers = {"x-of": "org.camaraproject.webrtc-events-subscriptions.v0.session-status"}
+    request = {
+        **REQUEST,
+        "protocolSettings": {"headers": headers},
+        "config": {**CONFIG, "subscriptionDetail": detail},
+    }
+    text = packed(request, RECORD | {"device": ""})
+    # Source: decision 21, and releases up to 0.2.
+    assert {character for character in text if ord(character) < 0x20} <= set(map(chr, range(1, 0x19)))
+    assert json.loads(whole(text, RECORD)) == request
+    device = {"device": detail["deviceId"]}
+    assert len(packed(request, RECORD | device)) < len(text)
+
+
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 def test_a_request_that_was_kept_whole_is_read(separators: tuple[str, str]) -> None:
     text = json.dumps(REQUEST, separators=separators)

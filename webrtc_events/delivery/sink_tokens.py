@@ -24,7 +24,7 @@ from webrtc_events.delivery.host_signals import signal_of
 from webrtc_events.delivery.proxy_circuit import ProxyCircuit
 from webrtc_events.delivery.retry_policy import retry_or_drop
 from webrtc_events.delivery.tasks import DeliveryTask
-from webrtc_events.delivery.token_cache import TokenCache, TokenEntry, TokenKey
+from webrtc_events.delivery.token_cache import TokenCache, TokenEntry, TokenKey, last_use_s
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.token_answers import IssuedToken, TokenFailure, read_token
 from webrtc_events.sinks.token_source import TokenSource
@@ -40,6 +40,9 @@ _MAX_WAITING: Final = 1024
 _ELSEWHERE_RETRY_MS: Final = 30_000
 # What has no room to wait comes again, spread over a while.
 _CROWDED_S: Final = 1.0
+_OVER: Final = TokenFailure(
+    "token_refused", "the token server answered 200 with a token that is over already"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,13 @@ class TaskSteps:
     """What becomes of a task that needs a token. Times: of the monotonic clock, and the store's.
 
     `go_on`: it may have one now, or is to ask for it. `defer`: it goes back, and no attempt was made.
-    `fail`: an attempt was made, and there was no token.
+    `fail`: an attempt was made, and there was no token. `abandon`: by a bug it cannot go on.
     """
 
     go_on: Callable[[DeliveryTask], None]
     defer: Callable[[DeliveryTask, Deferred, float, int], None]
     fail: Callable[[DeliveryTask, Retry | Drop, int], None]
+    abandon: Callable[[DeliveryTask], None]
 
 
 class TokenRequest:
@@ -145,23 +149,23 @@ class SinkTokens:
         if self._source is None:
             return True
         credential, client = entry.key.credential, task.claim.client
-        request = self._source.request(credential, client)
+        url = credential.token_uri
         entry.leader = None
         acquired: Permit | Deferred | None
-        if self._proxy is not None and (delay_s := self._proxy.delay_s(request.url, now_s)) > 0:
+        if self._proxy is not None and (delay_s := self._proxy.delay_s(url, now_s)) > 0:
             acquired = self._limiter.defer_by(delay_s, client, now_s)
         else:
             acquired = self._limiter.acquire(
-                host_of(request.url),
+                host_of(url),
                 client,
                 task,
                 now_s,
-                path=hash(request.url),
+                path=hash(url),
                 accepted_ms=task.item.accepted_ms,
             )
         if acquired is None:
+            self._leave(task)
             entry.leader = task
-            entry.waiting.pop(task, None)
             self._places[task] = entry
             return False
         if isinstance(acquired, Deferred):
@@ -169,6 +173,12 @@ class SinkTokens:
             # By the moment of this one: they find that nobody asks.
             self._release(entry, but=task)
             return True
+        # Signed once there is a permit: whoever is deferred again and again costs no signature each time.
+        try:
+            request = self._source.request(credential, client)
+        except Exception:
+            self._limiter.release(acquired, None, now_s)
+            raise
         entry.asking = True
         self._sink.submit(TokenRequest(entry, acquired, now_s, task.now_ms), request)
         return True
@@ -186,6 +196,15 @@ class SinkTokens:
 
     def replied(self, request: TokenRequest, reply: SinkReply, now_s: float) -> None:
         """Takes in the reply of a token server; what waits for its host may go on after that."""
+        try:
+            self._take_reply(request, reply, now_s)
+        except Exception:
+            # What waits for it fails, and nothing else does.
+            log.exception("the reply of %s was not taken in", self._host(request.entry))
+            for task in self._waiting(request.entry):
+                self._steps.abandon(task)
+
+    def _take_reply(self, request: TokenRequest, reply: SinkReply, now_s: float) -> None:
         entry, moment_s = request.entry, request.now_ms(now_s) / 1000
         entry.asking = False
         if self._proxy is not None:
@@ -195,6 +214,9 @@ class SinkTokens:
         if signal is not None:
             self._returns.replied(request.host, signal, to_probe)
         answer = read_token(reply, moment_s)
+        if isinstance(answer, IssuedToken) and now_s >= last_use_s(request.asked_s, answer.life_s):
+            # Else whoever waits would ask again at once, and again.
+            answer = _OVER
         if isinstance(answer, IssuedToken):
             self._issued(entry, answer, request.asked_s)
         else:

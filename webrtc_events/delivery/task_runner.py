@@ -67,7 +67,7 @@ class TaskRunner:
         self._proxy = None if sink.proxied is None else ProxyCircuit(sink.proxied)
         self._tasks: set[DeliveryTask] = set()
         self._tokens = tokens
-        steps = TaskSteps(partial(self._guarded, self._go_on), self._defer, self._apply)
+        steps = TaskSteps(partial(self._guarded, self._go_on), self._defer, self._apply, self._fail)
         tokens.serve(steps, sink, limiter, returns, self._proxy)
         self._waiting = WaitingTasks(limiter, tokens, self._now_s)
         self.wait_s = self._waiting.wait_s
@@ -118,20 +118,21 @@ class TaskRunner:
         if isinstance(task, TokenRequest):
             self._tokens.replied(task, reply, self._now_s())
         else:
-            try:
-                self._take_reply(task, reply)
-            except Exception:  # noqa: BLE001 (logged; a task that fails by a bug fails alone)
-                self._fail(task)
+            self._guarded(partial(self._take_reply, reply=reply), task)
         # After a bug too: by now the task has given its permit back, whatever became of it.
         self._go_on_with(task.host)
 
     def _apply(self, task: DeliveryTask, outcome: Outcome, now_ms: int) -> None:
         """What became of the task's event before it was written."""
         task.event_type, task.correlator, task.body = type_of(task.item), "", b""
-        if self._attempts.apply(task, outcome, now_ms):
-            self._guarded(self._go_on, task)
-        else:
-            self._finish(task)
+
+        def apply(task: DeliveryTask) -> None:
+            if self._attempts.apply(task, outcome, now_ms):
+                self._go_on(task)
+            else:
+                self._finish(task)
+
+        self._guarded(apply, task)
 
     def _go_on_with(self, host: str) -> None:
         """What waits for the host and may go."""

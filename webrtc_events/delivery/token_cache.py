@@ -18,7 +18,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from webrtc_events.core.model import PrivateKeyJwt
 
-__all__ = ["SinkToken", "TokenCache", "TokenEntry", "TokenKey"]
+__all__ = ["SinkToken", "TokenCache", "TokenEntry", "TokenKey", "last_use_s"]
 
 T = TypeVar("T")
 
@@ -33,6 +33,11 @@ _LAST_GROWTH: Final = 7
 _REFUSED_EVERY_S: Final = 60.0
 # What an entry takes beside its texts.
 _ENTRY_BYTES: Final = 1024
+
+
+def last_use_s(asked_s: float, life_s: float) -> float:
+    """Until when a token is sent that was asked for at `asked_s` and lives `life_s` seconds from then on."""
+    return asked_s + life_s - min(_STOP_S, life_s / 4)
 
 
 class TokenKey(NamedTuple):
@@ -112,7 +117,7 @@ class TokenEntry(Generic[T]):
         """A new one, whose life began when it was asked for. Returns how many bytes more it takes."""
         more = len(value) - self._token_bytes
         self._renew_s = asked_s + life_s - min(_RENEW_S, life_s / 2)
-        self._token = SinkToken(value, self.key, asked_s + life_s - min(_STOP_S, life_s / 4))
+        self._token = SinkToken(value, self.key, last_use_s(asked_s, life_s))
         self._failures = 0
         self.next_s = float("-inf")
         self._token_bytes = len(value)

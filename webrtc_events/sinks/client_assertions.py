@@ -3,7 +3,8 @@
 Sources: RFC 7521, 4.2; RFC 7523, 2.2 and 3; OpenID Connect Core, 9, `private_key_jwt`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Final
 from uuid import uuid4
 
@@ -11,12 +12,24 @@ import jwt
 
 from webrtc_events.core.model import PrivateKeyJwt
 from webrtc_events.core.setting_values import PrivateKey
+from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.assertion_keys import assertion_jwk
+from webrtc_events.sinks.sink_url import check_sink_url
 
-__all__ = ["ClientAssertions"]
+__all__ = ["ClientAssertions", "audiences_by_uri"]
 
 # An exchange takes ten seconds at most, and each has an assertion: the rest is room for clocks that differ.
 _VALID_S: Final = 60
+
+
+def audiences_by_uri(named: Iterable[tuple[str, str]], policy: AddressPolicy) -> dict[str, str]:
+    """By the token URI as subscriptions keep it: an operator may write its host and port otherwise."""
+    found = {}
+    for uri, audience in named:
+        # One that breaks the rules is in no subscription either.
+        with suppress(ValueError):
+            found[check_sink_url(uri, policy)] = audience
+    return found
 
 
 class ClientAssertions:

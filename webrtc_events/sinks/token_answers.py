@@ -13,7 +13,6 @@ What a server says in words goes nowhere: it may repeat what it was sent. Of its
 Sources: RFC 6749, 5.1 and 5.2; RFC 6750, 2.1.
 """
 
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Final
@@ -109,9 +108,10 @@ def _life_s(expires_in: int | float | str | None) -> float | None:
         if not _NUMBER.fullmatch(expires_in):
             return None
         expires_in = int(expires_in)
-    if not math.isfinite(expires_in) or expires_in <= 0:
+    if not expires_in > 0:
         return None
-    return min(float(expires_in), _MAX_LIFE_S)
+    # It may be an integer of thousands of digits, which no float can hold.
+    return float(min(expires_in, _MAX_LIFE_S))
 
 
 def _unusable(what: str) -> TokenFailure:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _SUBSCRIPTION = re.compile(r"[0-9a-f]{32}-[0-9a-f]{2,8}")
 # Names of keys that stand for nobody.
 _PLAIN = re.compile(
-    r"\{\d+\}:(due|ends|ended|initial|dead|attempts|rebuild|channel(-log)?:[0-9a-f]{32})|channel:\{[0-9a-f]{32}\}"
+    r"\{\d+\}:(due|ends|ended|initial|dead|attempts|rebuild|devices|device-ends|channel(-log)?:[0-9a-f]{32})|channel:\{[0-9a-f]{32}\}"
 )
 
 

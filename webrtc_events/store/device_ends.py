@@ -1,11 +1,13 @@
 """Ends of registrations that time has ended, brought to the subscriptions to their devices."""
 
 import json
+import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.errors import NewerRelease, Unavailable
 from webrtc_events.core.model import EventType, NetworkEvent
 from webrtc_events.store.appends import RegisteredDevice
 from webrtc_events.store.connection import Connection
@@ -43,23 +45,25 @@ class DeviceEnds:
     def settle(self, notes: Mapping[int, Sequence[tuple[str, str]]]) -> int:
         """Appends what these notes say, by partition and in the order of the ends, and removes them.
 
-        Returns how many. What cannot be reached is left for the next sweep, and so is what comes behind it:
-        the store gives notes in a random order, so that none waits behind one forever. Where some part of the
-        store has lost what makes it leave notes, it has it again.
+        Returns how many. What cannot be reached is left for the next sweep, and keeps nothing from others.
+        Where some part of the store has lost what makes it leave notes, it has it again.
         """
         by_home: dict[int, list[_Note]] = defaultdict(list)
         for number, of_partition in notes.items():
             for note in self._read(Partition(number), of_partition):
                 home = partition_of(note.registered.device, self._connection.partition_count)
                 by_home[home.number].append(note)
+        homes = list(by_home.values())
+        # A store that does not answer is not waited for once for each of them. Next time others come first.
+        random.shuffle(homes)
         settled = 0
-        try:
-            for of_home in by_home.values():
-                self._append(sorted(of_home, key=lambda note: note.moment_ms))
-                settled += len(of_home)
+        with suppress(Unavailable):
+            for of_home in homes:
+                with suppress(NewerRelease):
+                    self._append(sorted(of_home, key=lambda note: note.moment_ms))
+                    settled += len(of_home)
+        with suppress(Unavailable):
             self._marks.restore()
-        except Unavailable:
-            return settled
         return settled
 
     def _append(self, notes: Sequence[_Note]) -> None:

@@ -39,9 +39,12 @@ class DeviceMarks:
         self._mark(self._connection.partitions, [mark_of(device)])
 
     def exist(self) -> bool:
-        """Whether some subscription to a device was ever made."""
+        """Whether one to a device was ever made. A part of the store may have lost its marks."""
         with store_errors():
-            return bool(self._connection.client.exists(self._connection.partitions[0].devices))
+            pipe = self._connection.client.pipeline()
+            for partition in self._connection.partitions:
+                pipe.exists(partition.devices)
+            return any(answers_of(pipe))
 
     def restore(self) -> None:
         """Sets what a part of the store has lost, now and then: another part has it still."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,7 @@ class EventsHeldByDevices:
     def _entries(self, registration: str, texts: list[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for keys in pages_of_keys(self._redis, "{*}:outbox:*"):
-            known = [key for key in keys if self._is_to_device(key)]
+            known = self._to_devices(keys)
             for key, outbox in zip(known, self._ask_of(known, "lrange", 0, -1), strict=True):
                 if isinstance(outbox, WrongType):
                     continue
@@ -95,18 +95,20 @@ class EventsHeldByDevices:
                     found[key.rpartition(":")[2]] = mine
         return found
 
-    def _is_to_device(self, key: str) -> bool:
-        (device,) = self._ask_of([key.replace(":outbox:", ":subscription:", 1)], "hget", "device")
-        return isinstance(device, str)
+    def _to_devices(self, outboxes: Sequence[str]) -> list[str]:
+        """Those of subscriptions to a device."""
+        subscriptions = [key.replace(":outbox:", ":subscription:", 1) for key in outboxes]
+        devices = self._ask_of(subscriptions, "hget", "device")
+        return [key for key, device in zip(outboxes, devices, strict=True) if isinstance(device, str)]
 
     def _mine(self, key: str, outbox: Iterable[str], registration: str, texts: list[str]) -> Iterator[str]:
         """The entries that are of the registration, some of which may refer to payloads there."""
         tag = key.partition(":")[0]
+        referred = {entry: sha for entry in outbox if (sha := referred_payload(entry)) is not None}
+        keys = [f"{tag}:payload:{sha}" for sha in referred.values()]
+        payloads = dict(zip(referred, self._ask_of(keys, "hget", "payload"), strict=True))
         for entry in outbox:
-            sha = referred_payload(entry)
-            text: Any = entry.partition("\n")[2]
-            if sha is not None:
-                (text,) = self._ask_of([f"{tag}:payload:{sha}"], "hget", "payload")
+            text = payloads[entry] if entry in payloads else entry.partition("\n")[2]
             if isinstance(text, str) and registration in registrations_in(text):
                 texts.append(text)
                 yield entry

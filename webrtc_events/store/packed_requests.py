@@ -32,6 +32,9 @@ _MEMBERS = {
     "\x16": '"types":["',
     "\x17": '"config":{',
     "\x18": '"sink":"',
+}
+# Of subscriptions to devices alone: the release before reads all others, and does not know these.
+_MEMBERS_OF_DEVICE = {
     "\x1a": "org.camaraproject.webrtc-events-subscriptions.v0.",
     "\x1b": '"deviceId":"',
 }
@@ -45,7 +48,8 @@ _MIN_VALUE = 4
 def packed(request: Mapping[str, Any], record: Mapping[str, str]) -> str:
     """`record` has the fields of its record that are known here: to others the text does not refer."""
     text = _ENCODER.encode(request)
-    for character, members in _MEMBERS.items():
+    known = {**_MEMBERS, **_MEMBERS_OF_DEVICE} if record.get("device") else _MEMBERS
+    for character, members in known.items():
         text = text.replace(members, character)
     for character, name in FIELDS.items():
         value = _in_json(record.get(name, ""))
@@ -65,7 +69,7 @@ def whole(text: str, record: Mapping[str, str]) -> str:
     for character, name in FIELDS.items():
         if character in text:
             text = text.replace(character, _in_json(record[name]))
-    for character, members in _MEMBERS.items():
+    for character, members in {**_MEMBERS, **_MEMBERS_OF_DEVICE}.items():
         text = text.replace(character, members)
     return text
 

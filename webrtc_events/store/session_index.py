@@ -6,7 +6,7 @@ from typing import Any
 from webrtc_events.core.model import Subscription
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.keys import Partition, session_key, set_aside_key
-from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, store_errors
+from webrtc_events.store.redis.scripts import Call, WrongType, answers_of, checked_answers, store_errors
 
 __all__ = ["SessionIndex"]
 
@@ -69,7 +69,10 @@ class SessionIndex:
         return self.routes_of(sessions)[0]
 
     def routes_of(self, sessions: Sequence[str]) -> tuple[list[list[Partition]], bool]:
-        """The same, and whether there may be subscriptions to devices; False if no session is asked for."""
+        """The same, and whether there may be subscriptions to devices; False if no session is asked for.
+
+        The node that would say so may be another one, and need not be there: then there may be some.
+        """
         if not sessions:
             return [], False
         with store_errors():
@@ -78,9 +81,10 @@ class SessionIndex:
                 pipe.smembers(session_key(session))
                 pipe.expire(session_key(session), _TTL_S, gt=True)
             pipe.exists(self._connection.partitions[0].devices)
-            *found, has_devices = answers_of(pipe)
+            *answers, has_devices = pipe.execute(raise_on_error=False)
+            found = checked_answers(answers)
         read = [self.read(session, numbers) for session, numbers in zip(sessions, found[::2], strict=True)]
-        return read, bool(has_devices)
+        return read, isinstance(has_devices, Exception) or bool(has_devices)
 
     def subscriptions_of(self, session: str, limit: int) -> list[str]:
         """Ids of subscriptions to the session, at most about `limit`; writes nothing, whatever it finds.

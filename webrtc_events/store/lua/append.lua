@@ -311,10 +311,21 @@ local function heard_by(event)
   return {of[1], of[2], of[3] or ''}
 end
 
--- What was kept with the name of an event, when it was new.
+-- What was kept with the name of an event, when it was new. What is damaged says that nobody heard it.
 local function was_heard_by(seen)
   local kept = redis.pcall('GET', seen)
-  return type(kept) == 'string' and kept ~= '1' and cjson.decode(kept) or ''
+  if kept == '1' then
+    return ''
+  end
+  local is_json, heard = pcall(cjson.decode, kept)
+  local texts = is_json and type(heard) == 'table' and heard or {}
+  for index = 1, 3 do
+    if type(texts[index]) ~= 'string' then
+      report_damaged(seen, 'it does not say whose device its event was for')
+      return ''
+    end
+  end
+  return {texts[1], texts[2], texts[3]}
 end
 
 -- Appends the events of a partition, whose arguments are these; returns what is said of them.

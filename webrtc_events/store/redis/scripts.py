@@ -36,6 +36,7 @@ __all__ = [
     "SlotsFound",
     "WrongType",
     "answers_of",
+    "checked_answers",
     "connect",
     "is_wrong_type",
     "store_errors",
@@ -141,7 +142,11 @@ def is_wrong_type(answer: Any) -> bool:
 
 def answers_of(pipe: Batch) -> list[Any]:
     """What each command is answered; WrongType where its key is of another type. Within `store_errors`."""
-    answers = pipe.execute(raise_on_error=False)
+    return checked_answers(pipe.execute(raise_on_error=False))
+
+
+def checked_answers(answers: list[Any]) -> list[Any]:
+    """See `answers_of`, for whoever can do without the answers to some of the commands."""
     for index, answer in enumerate(answers):
         if is_wrong_type(answer):
             answers[index] = WrongType(str(answer))
