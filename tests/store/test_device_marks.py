@@ -67,6 +67,23 @@ def test_what_parts_of_the_store_have_lost_is_set_again(store: Store, raw_store:
         assert all(raw_store.getbit(partition.devices, mark) for mark in marks)
 
 
+def test_different_marks_that_are_equally_many_are_set_again_within_the_hour(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    created_for(store)
+    created_for(store, OTHER_DEVICE)
+    for partition in store.connection.partitions:
+        lost = DEVICE if partition.number % 2 else OTHER_DEVICE
+        raw_store.setbit(partition.devices, mark_of(lost), 0)
+    clock = SteppedClock()
+    marks = DeviceMarks(store.connection, clock)
+    marks.restore()
+    clock.sleep(3601)
+    marks.restore()
+    for partition in store.connection.partitions:
+        assert raw_store.bitcount(partition.devices) == 2
+
+
 def test_a_key_of_another_type_hides_no_device(store: Store, raw_store: "redis.Redis") -> None:
     created_for(store)
     registered(store)

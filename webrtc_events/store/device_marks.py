@@ -13,6 +13,8 @@ __all__ = ["DeviceMarks", "mark_of"]
 
 # A part of the store may lose its latest writes, and marks with them: so the sweeper compares.
 _AGAIN_AFTER_S = 30.0
+# Two parts may have lost different marks, equally many.
+_LEVEL_AFTER_S = 3600.0
 # Of the hash of a deviceId: 8 kB a partition at most. lua/append.lua takes as many.
 _HEX_DIGITS: Final = 4
 _WORD: Final = 32
@@ -32,6 +34,7 @@ class DeviceMarks:
         self._clock = clock
         # By the monotonic clock.
         self._look_again_s = 0.0
+        self._level_again_s = clock.monotonic() + _LEVEL_AFTER_S
 
     def set(self, device: str) -> None:
         """To be called before a subscription to a device is there: what is appended from then on finds it."""
@@ -47,7 +50,10 @@ class DeviceMarks:
             return any(answers_of(pipe))
 
     def restore(self) -> None:
-        """Sets what a part of the store has lost, now and then: another part has it still."""
+        """Sets what a part of the store has lost, now and then: another part has it still.
+
+        Every 30 s the marks are counted; where the counts differ, and once an hour, they are compared.
+        """
         now_s = self._clock.monotonic()
         if now_s < self._look_again_s:
             return
@@ -56,8 +62,10 @@ class DeviceMarks:
             for partition in self._connection.partitions:
                 pipe.bitcount(partition.devices)
             counts = [count for count in answers_of(pipe) if not isinstance(count, Exception)]
-        if len(set(counts)) > 1:
+        is_time = any(counts) and now_s >= self._level_again_s
+        if is_time or len(set(counts)) > 1:
             self._level()
+            self._level_again_s = now_s + _LEVEL_AFTER_S
         self._look_again_s = now_s + _AGAIN_AFTER_S
 
     def _level(self) -> None:
