@@ -214,11 +214,14 @@ class Service:
 
     def delete(self, subscriber: Subscriber) -> requests.Response:
         """As its owner, under the version under which it was made."""
-        base = self.of_devices if subscriber.to_device else self.public
-        return self._request("DELETE", f"{base}/{subscriber.id}")
+        return self._request("DELETE", self._url_of(subscriber))
 
-    def get(self, subscription_id: str) -> requests.Response:
-        return self._request("GET", f"{self.public}/{subscription_id}")
+    def get(self, subscriber: Subscriber) -> requests.Response:
+        """As its owner sees it, as with `delete`."""
+        return self._request("GET", self._url_of(subscriber))
+
+    def _url_of(self, subscriber: Subscriber) -> str:
+        return f"{self.of_devices if subscriber.to_device else self.public}/{subscriber.id}"
 
     def terminate(self, subscription_id: str) -> requests.Response:
         """Ends it for the operator."""

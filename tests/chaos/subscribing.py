@@ -77,6 +77,7 @@ class Subscribing:
             CLOCK.now(), scope=SCOPES, exp=CLOCK.now() + 3_600, client_id="stranger", sub="stranger"
         )
         made = self.service.together(lambda channel: self.service.listen_in(channel, stranger), channels)
-        assert {answer.status_code for answer in made} == {201}, {answer.text for answer in made}
+        # 202: its sink is asked first.
+        assert {answer.status_code for answer in made} <= {201, 202}, {answer.text for answer in made}
         self.strangers |= {answer.json()["id"] for answer in made}
         return channels

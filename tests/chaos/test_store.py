@@ -115,7 +115,7 @@ def test_the_store_is_emptied(run: Run) -> None:
         client.flushall()
     run.forget(gone)
     load.wait()
-    answers = service.together(lambda subscriber: service.get(subscriber.id), gone)
+    answers = service.together(service.get, gone)
     assert {answer.status_code for answer in answers} == {404}
     eventually(lambda: len(service.tell_of_losses()) == len(processes), "every process logs it", 30)
     after = run.channels(50, events)

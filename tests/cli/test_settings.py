@@ -121,6 +121,8 @@ PLACES = ["environment", "file", "key"]
 # Python says what is wrong between the brackets of an address, and repeats it.
 @example(password="[s3cr3t-pw]", quoted=False, name="CONSOLE_URL", place="environment")
 @example(password="[s3cr3t-pw]", quoted=False, name="OPENID_CONFIGURATION_URL", place="environment")
+# What follows its `&` looks like another name.
+@example(password="00&0000=", quoted=False, name="OPENID_CONFIGURATION_URL", place="environment")
 def test_no_secret_is_printed_wherever_it_stands(
     tmp_path_factory: pytest.TempPathFactory, password: str, quoted: bool, name: str, place: str
 ) -> None:
@@ -165,7 +167,14 @@ def test_all_commands_that_read_settings_take_a_file_of_them() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["dead-letters", "list"], ["damaged", "list"], ["pseudonym", "x"], ["worker"], ["serve"], ["sink"]],
+    [
+        ["dead-letters", "list"],
+        ["damaged", "list"],
+        ["pseudonym", "x"],
+        ["worker"],
+        ["serve", "--port", "0", "--sink-port", "0"],
+        ["sink"],
+    ],
 )
 def test_a_command_says_what_is_wrong_with_its_file(tmp_path: Path, command: list[str]) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}

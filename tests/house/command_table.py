@@ -26,9 +26,9 @@ def commands(
     command: click.Command = main, above: click.Context | None = None, name: str = "webrtc-events"
 ) -> Iterator[click.Context]:
     """Every command, each group in front of what is in it, by name."""
-    context = click.Context(
-        command, info_name=name, parent=above, max_content_width=_COLUMNS, terminal_width=_COLUMNS
-    )
+    # With its own settings, as a terminal has it: which words ask for help is kept from its first context on.
+    settings = command.context_settings | {"max_content_width": _COLUMNS, "terminal_width": _COLUMNS}
+    context = click.Context(command, info_name=name, parent=above, **settings)
     yield context
     if isinstance(command, click.Group):
         for below in command.list_commands(context):

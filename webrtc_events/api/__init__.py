@@ -16,9 +16,3 @@ responses                        answers in JSON; errors as CAMARA's ErrorInfo
 health                           `/healthz`, `/readyz`
 unused_imports                   what Connexion would load for nothing
 """
-
-from webrtc_events.api.unused_imports import unused_imports_left_out
-
-with unused_imports_left_out():
-    # By its first importer: the modules of this room find it loaded.
-    import connexion  # noqa: F401

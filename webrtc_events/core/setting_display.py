@@ -13,6 +13,7 @@ __all__ = ["ShownSetting", "shown_settings"]
 
 # Names in the query of REDIS_URL, see store_url.py.
 _SHOWN_IN_QUERY: Final = frozenset({"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+_NAMED_IN_QUERY: Final = frozenset({"sentinel_username", "sentinel_password"})
 _SET, _NOT_SET, _NOT_VALID = "set", "not set", "not valid"
 
 
@@ -48,7 +49,7 @@ def shown_settings(given: SettingTexts) -> Iterator[ShownSetting]:
 def _value(text: SettingText, *, is_secret: bool) -> str:
     if is_secret:
         return _SET if text.text else _NOT_SET
-    return without_credentials(text.text, _SHOWN_IN_QUERY)
+    return without_credentials(text.text, _SHOWN_IN_QUERY, _NAMED_IN_QUERY)
 
 
 def _part(setting: "Field[Any]") -> int:

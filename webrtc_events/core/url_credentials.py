@@ -9,8 +9,13 @@ _HEAD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://", re.ASCII)
 _HIDDEN = "***"
 
 
-def without_credentials(text: str, shown_in_query: Collection[str] = ()) -> str:
-    """`text` itself where it holds no URL. `shown_in_query`: the names whose values are shown.
+def without_credentials(
+    text: str, shown_in_query: Collection[str] = (), named_in_query: Collection[str] = ()
+) -> str:
+    """`text` itself where it holds no URL.
+
+    `shown_in_query`: the names whose values are shown, `named_in_query`: those that are shown themselves.
+    What has another name may be the rest of a value that is not percent-encoded.
 
     What stands in front of an `@` is hidden, whatever it is; where it is not clear what belongs to a password
     that is not percent-encoded, all behind the scheme.
@@ -24,7 +29,8 @@ def without_credentials(text: str, shown_in_query: Collection[str] = ()) -> str:
         return f"{head}{_HIDDEN}"
     if "@" in place:
         place = f"{_HIDDEN}@{place.rpartition('@')[2]}"
-    return f"{head}{place}{mark}{_query(tail, shown_in_query) if mark == '?' else tail and _HIDDEN}"
+    hidden = _query(tail, shown_in_query, named_in_query) if mark == "?" else tail and _HIDDEN
+    return f"{head}{place}{mark}{hidden}"
 
 
 def _cut(rest: str) -> tuple[str, str, str]:
@@ -33,9 +39,11 @@ def _cut(rest: str) -> tuple[str, str, str]:
     return (rest, "", "") if found is None else (rest[: found.start()], found[0], rest[found.end() :])
 
 
-def _query(query: str, shown: Collection[str]) -> str:
-    parts = (part.partition("=") for part in query.split("&"))
-    return "&".join(
-        f"{name}={value}" if name in shown else f"{name}={_HIDDEN}" if mark else _HIDDEN
-        for name, mark, value in parts
-    )
+def _query(query: str, shown: Collection[str], named: Collection[str]) -> str:
+    def part_as_shown(part: str) -> str:
+        name, mark, _ = part.partition("=")
+        if name in shown:
+            return part
+        return f"{name}={_HIDDEN}" if mark and name in named else _HIDDEN
+
+    return "&".join(part_as_shown(part) for part in query.split("&"))

@@ -27,6 +27,8 @@ USUAL = {
     "MAX_REGISTRATION_SUBSCRIPTIONS": "0",
     "MAX_SESSION_SUBSCRIPTIONS": "0",
     "SESSION_LINGER_S": "1",
+    # `serve` would make some.
+    "TOKEN_KEYS": "",
 }
 LIMITED = {
     "SOURCE": _SOURCE,
