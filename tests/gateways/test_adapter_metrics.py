@@ -86,6 +86,14 @@ def test_what_an_adapter_takes_publishes_and_has_is_counted(
     assert "Traceback" not in adapter.output
 
 
+def test_a_kamailio_that_is_not_there_is_seen(start: Start, path: Path, service: Service) -> None:  # noqa: F811
+    arguments = [part if part != "janus" else "kamailio" for part in command(path, service)]
+    adapter = start(*arguments, "--evapi", f"127.0.0.1:{free_port()}", "--metrics-address", "127.0.0.1:0")
+    adapter.await_output("Takes what the Kamailio")
+    eventually(lambda: scraped(adapter)("gateway_silent_seconds") > 1)
+    assert scraped(adapter)("gateway_reconnects_total") == 0
+
+
 def test_nothing_listens_unless_it_is_asked_for(start: Start, path: Path, service: Service) -> None:  # noqa: F811
     adapter = start(*command(path, service, "--listen", "127.0.0.1:0"))
     adapter.await_output("Takes events of Janus")

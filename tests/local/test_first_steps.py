@@ -119,4 +119,5 @@ def test_banner_names_the_console_first(start_serve: Callable[[], Running], data
     banner = start_serve().output
     found = re.findall(r"https?://\S+", banner)
     assert found[0] == Endpoints.read(data).console
+    assert Endpoints.read(data).public_v0_3 not in found
     assert requests.get(found[0], timeout=5).headers["Content-Type"].startswith("text/html")

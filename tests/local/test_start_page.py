@@ -98,6 +98,8 @@ def test_start_page_shows_only_what_is_served(start_serve: Callable[..., Running
     assert "<pre>" not in page
     assert "publish" not in serve.output
     assert endpoints.network not in serve.output
+    assert endpoints.public_v0_3 in page
+    assert endpoints.public_v0_3 in serve.output
 
 
 @pytest.mark.slow

@@ -66,12 +66,13 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrape]:
 
 
 def adapter(folder: Path) -> Scrape:
+    """That of Kamailio: it has what that of Janus has, and how long its gateway is silent."""
     service = ("--service", "http://127.0.0.1:9", "--token-url", "http://127.0.0.1:9/token", "--owner", "a")
-    listeners = ("--listen", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0")
+    listeners = ("--evapi", "127.0.0.1:9", "--metrics-address", "127.0.0.1:0")
     queue = ("--queue", str(folder / "queue"))
-    running = Running(folder / "adapter.log", "gateway", "janus", *queue, *service, *listeners)
+    running = Running(folder / "adapter.log", "gateway", "kamailio", *queue, *service, *listeners)
     try:
-        running.await_output("Takes events of Janus")
+        running.await_output("Takes what the Kamailio")
         url = metrics_url(lambda: running.output)
         assert url is not None
         return scrape(url)

@@ -33,7 +33,8 @@ def status(queue: Path, as_json: bool) -> None:
     """Show what waits in a queue, and what the service did not take. The adapter may run.
 
     \b
-    rejected    what the service will never take; it is not sent again
+    rejected    what the service will never take, or what waited for more than --queue-hours; it is
+                not sent again
     set aside   of registrations that the service refused for a while, though it takes others;
                 `webrtc-events gateway requeue` sends it again
 

@@ -53,7 +53,7 @@ _ADAPTER_OPTIONS: Final = (
     click.option("--queue-mib", type=click.IntRange(min=1), default=1024, envvar="GATEWAY_QUEUE_MIB",
                  show_envvar=True, help="How much may wait; above it, the gateway is refused (MiB)."),
     click.option("--queue-hours", type=click.FloatRange(min=0.1), default=24.0, envvar="GATEWAY_QUEUE_HOURS",
-                 show_envvar=True, help="What has waited for longer is set aside as rejected (h)."),
+                 show_envvar=True, help="What has waited for longer is rejected (h)."),
     click.option("--metrics-address", envvar="GATEWAY_METRICS_ADDRESS", show_envvar=True, metavar="HOST:PORT",
                  help="Where Prometheus scrapes the adapter, at /metrics.  [default: nowhere]"),
 )  # fmt: skip

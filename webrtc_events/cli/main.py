@@ -55,7 +55,7 @@ def main() -> None:
       webrtc-events new-key           prints a key for WEBRTC_EVENTS_SECRET_KEY
       webrtc-events rotate-key        seals stored credentials with a new key
       webrtc-events pseudonym VALUE   prints what the logs show for an address or a registration
-      webrtc-events erase             removes the data of a registration
+      webrtc-events erase             removes the data of a registration, or of a device
       webrtc-events migrate           shows what subscriptions of 0.2 would be under version 0.3
       webrtc-events doctor            looks for what is wrong with this installation
       webrtc-events bench             measures this installation for a minute

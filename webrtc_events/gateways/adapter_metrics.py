@@ -57,10 +57,17 @@ def adapter_exporter(
             "gateway_set_aside": found.set_aside,
         }
 
+    def of_connection() -> Mapping[str, float]:
+        figures = received()
+        found: dict[str, float] = {"gateway_reconnects_total": figures.reconnects}
+        if figures.heard_s is not None:
+            found["gateway_silent_seconds"] = max(0.0, clock.monotonic() - figures.heard_s)
+        return found
+
     exporter.add(
         of_adapter(
             lambda: _records(received()),
-            lambda: received().reconnects,
+            of_connection,
             lambda: _requests(published()),
             of_queue,
         )

@@ -178,7 +178,7 @@ class Publisher:
         for one in rejected:
             if (left_out := self._lines.admit("rejected")) is not None:
                 log.error(
-                    "the service will not take the queue's request %d: %s; `gateway status` shows it%s",
+                    "the queue's request %d is given up: %s; `gateway status` shows it%s",
                     one.entry.position,
                     one.reason,
                     f" ({left_out} more such lines left out)" if left_out else "",

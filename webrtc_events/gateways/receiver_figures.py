@@ -9,7 +9,8 @@ __all__ = ["ReceiverFigures"]
 class ReceiverFigures:
     """What the gateway said, by what became of it. `lost`: it had no room for them, and says so.
 
-    `reconnects`: connections to the gateway that were made again, where the adapter makes them.
+    `reconnects`: connections to the gateway that were made again, where the adapter makes them. `heard_s`:
+    when it answered last, monotonic, or the adapter's start; None: the adapter does not ask, it is called.
     """
 
     taken: int = 0
@@ -17,3 +18,4 @@ class ReceiverFigures:
     damaged: int = 0
     lost: int = 0
     reconnects: int = 0
+    heard_s: float | None = None

@@ -34,6 +34,11 @@ class Endpoints:
         return f"{self.api}/webrtc-events/v0.2"
 
     @property
+    def public_v0_3(self) -> str:
+        """Served if `WEBRTC_EVENTS_NEXT` is set."""
+        return f"{self.api}/webrtc-events-subscriptions/v0.3rc1"
+
+    @property
     def network(self) -> str:
         return f"{self.api}/network/v0"
 

@@ -169,6 +169,7 @@ FAMILIES: Final = {
             ("taken", "repeated", "damaged", "lost"),
         ),
         _counter("gateway_reconnects_total", "Connections to a gateway that an adapter had to make again."),
+        _gauge("gateway_silent_seconds", "How long ago the gateway last answered, where an adapter asks it."),
         _counter(
             "gateway_requests_total",
             "Requests of an adapter's queue, by what the service did.",

@@ -131,19 +131,19 @@ def of_store(figures: Callable[[], Mapping[str, float]]) -> Source:
 
 def of_adapter(
     records: Callable[[], Mapping[str, int]],
-    reconnects: Callable[[], int],
+    connection: Callable[[], Mapping[str, float]],
     requests: Callable[[], Mapping[str, int]],
     queue: Callable[[], Mapping[str, float]],
 ) -> Source:
-    """Of an adapter beside a gateway. `records`, `requests`: by the words of their metrics; `queue`: by the
-    names of its families, empty where it cannot be read.
+    """Of an adapter beside a gateway. `records`, `requests`: by the words of their metrics; `connection`,
+    `queue`: by the names of their families, without what is not known.
     """
     return lambda: (
         {
             "gateway_records_total": _counted("gateway_records_total", records()),
             "gateway_requests_total": _counted("gateway_requests_total", requests()),
         }
-        | _numbers(gateway_reconnects_total=reconnects(), **queue())
+        | _numbers(**connection(), **queue())
     )
 
 

@@ -284,8 +284,8 @@ def test_people_read_what_would_be(store: Store, migrate: Any, environ: dict[str
     assert "3 more; --json names them all" in text
     assert "8 sessions alone" in text
     assert text.splitlines()[-3:] == [
-        "8 of 0.2 that are not over would be 1 of 0.3; 0 cannot be carried over, 0 cannot be read.",
-        "Left as they are: 0 that are over, 0 of 0.3.",
+        "8 subscriptions of 0.2 would be 1 of 0.3; 0 cannot be carried over, 0 cannot be read.",
+        "Left out: 0 that have ended, 0 that are of 0.3 already.",
         "Nothing was written.",
     ]
     assert "\x1b" not in text
@@ -295,7 +295,7 @@ def test_people_read_what_would_be(store: Store, migrate: Any, environ: dict[str
 def test_an_empty_store(migrate: Any) -> None:
     done = migrate("--dry-run")
     assert done.returncode == 0
-    assert done.stdout.startswith(b"0 of 0.2")
+    assert done.stdout.startswith(b"There is nothing to move: ")
 
 
 def test_a_store_that_is_away_is_one_line(environ: dict[str, str]) -> None:

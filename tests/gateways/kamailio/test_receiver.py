@@ -186,3 +186,21 @@ def test_a_kamailio_that_does_not_list_them_is_not_asked_for_ever(
     eventually(lambda: len(evapi.frames) > number + 3)
     assert (evapi.frames.count(b"aors"), asked_for(evapi)) == (1, [])
     assert len(events_of(journal)) == 1
+
+
+def test_when_kamailio_was_heard_last_is_known(journal: Journal) -> None:
+    """A Kamailio that takes the connection and hangs up was not heard."""
+    evapi, clock = FakeEvapi(lambda _: None), SystemClock()
+    options = KamailioOptions(evapi.address, "/kamailio", 300.0)
+    receiver = KamailioReceiver(new_intake(journal, clock), options, clock, LineLimit(clock))
+    began_s = receiver.figures.heard_s
+    assert began_s is not None
+    receiver.start()
+    try:
+        eventually(lambda: len(evapi.frames) >= 2)
+        assert receiver.figures.heard_s == began_s
+        evapi.answer = records
+        eventually(lambda: (receiver.figures.heard_s or 0.0) > began_s)
+    finally:
+        receiver.stop()
+        evapi.close()

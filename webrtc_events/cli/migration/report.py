@@ -9,6 +9,7 @@ from webrtc_events.cli.migration.former import Former, NotCarried
 from webrtc_events.cli.migration.sorting import Totals
 from webrtc_events.cli.migration.successor import Successor
 from webrtc_events.cli.tables import labelled, table
+from webrtc_events.console.overview.wording import plural
 from webrtc_events.core.errors import DamagedRecord
 from webrtc_events.core.personal_view import PersonalView
 from webrtc_events.core.plain_text import printable
@@ -100,11 +101,14 @@ def as_text(
         ("SUBSCRIPTION", "WHY"),
         ((record.name, record.why) for record in damaged),
     )
-    yield (
-        f"{totals.carried:,} of 0.2 that are not over would be {totals.successors:,} of 0.3; "
-        f"{totals.apart:,} cannot be carried over, {totals.damaged:,} cannot be read."
-    )
-    yield f"Left as they are: {totals.over:,} that are over, {totals.of_devices:,} of 0.3."
+    if totals.carried or totals.apart or totals.damaged:
+        yield (
+            f"{plural(totals.carried, 'subscription')} of 0.2 would be {totals.successors:,} of 0.3; "
+            f"{totals.apart:,} cannot be carried over, {totals.damaged:,} cannot be read."
+        )
+    else:
+        yield "There is nothing to move: no subscription of 0.2 that has not ended."
+    yield f"Left out: {totals.over:,} that have ended, {totals.of_devices:,} that are of 0.3 already."
     yield "Nothing was written."
 
 

@@ -64,6 +64,7 @@ class KamailioReceiver:
         self._connection: Connection | None = None
         self._was_connected = False
         self._heard_s = clock.monotonic()
+        self.figures.heard_s = self._heard_s
         self._thread = threading.Thread(target=self._run, name="kamailio", daemon=True)
 
     @property
@@ -130,6 +131,7 @@ class KamailioReceiver:
     def _take(self, connection: Connection, position: Position) -> None:
         batch = connection.next_batch(position)
         self._heard_s = self._clock.monotonic()
+        self.figures.heard_s = self._heard_s
         if lost := self._intake.take(batch):
             log.error("Kamailio had no room for %d records: raise WEBRTC_EVENTS_MAX_BYTES", lost)
 

@@ -29,12 +29,12 @@ _FIELD_OF: Final = {
 
 
 class DeviceSubscriber:
-    """`api` is the address of the service, `network` that of the gateway side; `client` makes an HTTP client
+    """`api` is the base URL of version 0.3, `network` that of the gateway side; `client` makes an HTTP client
     whose token has the scopes of both.
     """
 
     def __init__(self, api: str, network: str, client: Callable[[], HttpClient]) -> None:
-        self._url = f"{api.rstrip('/')}/webrtc-events-subscriptions/v0.3rc1/subscriptions"
+        self._url = f"{api.rstrip('/')}/subscriptions"
         self._registrations = f"{network.rstrip('/')}/registrations"
         self._client = client
 

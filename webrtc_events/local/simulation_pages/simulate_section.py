@@ -33,6 +33,6 @@ def simulate_section(
 
     simulations = Simulations(endpoints.network, client, clock)
     stack.callback(simulations.close)
-    to_devices = DeviceSubscriber(endpoints.api, endpoints.network, client) if devices else None
+    to_devices = DeviceSubscriber(endpoints.public_v0_3, endpoints.network, client) if devices else None
     pages = blueprint(simulations, Subscriber(endpoints.public, client), to_devices, endpoints.sink)
     return Section("Simulate", "simulate.index", pages)

@@ -19,6 +19,7 @@ def banner(stack: LocalStack) -> str:
         "softphone": stack.softphone or "",
         "start page": f"{endpoints.api}/",
         "API": f"{endpoints.public}  (Swagger UI: /ui/)" if "public" in stack.apis else "",
+        "API 0.3": f"{endpoints.public_v0_3}  (Swagger UI: /ui/)" if stack.serves_v0_3 else "",
         "gateway side": f"{endpoints.network}  (Swagger UI: /ui/)" if "network" in stack.apis else "",
         "sink's inbox": f"{endpoints.sink}/",
         "metrics": stack.metrics or "",

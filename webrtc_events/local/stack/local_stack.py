@@ -25,6 +25,10 @@ class LocalStack:
     metrics: str | None = None
 
     @property
+    def serves_v0_3(self) -> bool:
+        return self.next and "public" in self.apis
+
+    @property
     def issuer(self) -> str:
         return self.endpoints.issuer or "as set by WEBRTC_EVENTS_OPENID_CONFIGURATION_URL"
 

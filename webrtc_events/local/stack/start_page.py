@@ -67,13 +67,13 @@ def _places(stack: LocalStack) -> list[_Place]:
         about = "An example: a phone in the browser, which reads its notifications from a channel."
         places.append(_Place("Softphone", about, stack.softphone, (_link_here("Open", stack.softphone),)))
     if "public" in stack.apis:
-        links = [_link_here("Swagger UI", f"{endpoints.public}/ui/")]
-        if stack.next:
-            links.append(
-                _link_here("Swagger UI of 0.3", f"{endpoints.api}/webrtc-events-subscriptions/v0.3rc1/ui/")
-            )
         about = "For applications: they subscribe and manage their subscriptions."
-        places.append(_Place("API", about, endpoints.public, tuple(links)))
+        link = _link_here("Swagger UI", f"{endpoints.public}/ui/")
+        places.append(_Place("API", about, endpoints.public, (link,)))
+    if stack.serves_v0_3:
+        about = "For applications: the next version, whose subscriptions are to devices."
+        link = _link_here("Swagger UI", f"{endpoints.public_v0_3}/ui/")
+        places.append(_Place("API 0.3", about, endpoints.public_v0_3, (link,)))
     if "network" in stack.apis:
         about = "For gateways: they publish events and report registrations."
         link = _link_here("Swagger UI", f"{endpoints.network}/ui/")

@@ -2,9 +2,8 @@
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from types import TracebackType
-from typing import Self
 
+from webrtc_events_client.client.closing import AsyncClosing, Closing
 from webrtc_events_client.client.drivers import AsyncDriver, Driver
 from webrtc_events_client.client.options import Options, checked_base_url
 from webrtc_events_client.client.subscription_calls import (
@@ -25,7 +24,7 @@ from webrtc_events_client.device_subscriptions import (
 __all__ = ["AsyncDeviceClient", "DeviceClient"]
 
 
-class DeviceClient:
+class DeviceClient(Closing):
     """Threads may share one. Use it in a `with`, or `close` it.
 
     Args:
@@ -101,19 +100,8 @@ class DeviceClient:
         """Ends the subscription. If an answer was lost and the next one is 404, it is deleted."""
         self._driver.perform(self._calls.correlated(correlator).delete(subscription_id))
 
-    def close(self) -> None:
-        self._driver.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class AsyncDeviceClient:
+class AsyncDeviceClient(AsyncClosing):
     """See `DeviceClient`. `token` may be an async function too."""
 
     def __init__(
@@ -171,17 +159,6 @@ class AsyncDeviceClient:
 
     async def delete(self, subscription_id: str, *, correlator: str | None = None) -> None:
         await self._driver.perform(self._calls.correlated(correlator).delete(subscription_id))
-
-    async def close(self) -> None:
-        await self._driver.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
 
 def _unknown(page: DeviceSubscriptionPage, known: set[str]) -> Iterator[DeviceSubscription]:

@@ -1,9 +1,8 @@
 """The clients of a gateway: `NetworkClient` for threads, `AsyncNetworkClient` for asyncio."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from types import TracebackType
-from typing import Self
 
+from webrtc_events_client.client.closing import AsyncClosing, Closing
 from webrtc_events_client.client.drivers import AsyncDriver, Driver
 from webrtc_events_client.client.network_calls import NetworkCalls, publish_all
 from webrtc_events_client.client.options import Options, checked_base_url
@@ -13,7 +12,7 @@ from webrtc_events_client.network_events import EventResult, NetworkEvent, Regis
 __all__ = ["AsyncNetworkClient", "NetworkClient"]
 
 
-class NetworkClient:
+class NetworkClient(Closing):
     """Threads may share one. Use it in a `with`, or `close` it. Every call is repeated where that may help:
     nothing is doubled.
 
@@ -57,19 +56,8 @@ class NetworkClient:
         """Ends any client's subscription, with NETWORK_TERMINATED."""
         self._driver.perform(self._calls.end_subscription(subscription_id))
 
-    def close(self) -> None:
-        self._driver.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class AsyncNetworkClient:
+class AsyncNetworkClient(AsyncClosing):
     """See `NetworkClient`. `token` may be an async function too."""
 
     def __init__(
@@ -97,14 +85,3 @@ class AsyncNetworkClient:
 
     async def end_subscription(self, subscription_id: str) -> None:
         await self._driver.perform(self._calls.end_subscription(subscription_id))
-
-    async def close(self) -> None:
-        await self._driver.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()

@@ -1,9 +1,8 @@
 """The clients of an application under the contract 0.2: `Client` for threads, `AsyncClient` for asyncio."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from types import TracebackType
-from typing import Self
 
+from webrtc_events_client.client.closing import AsyncClosing, Closing
 from webrtc_events_client.client.drivers import AsyncDriver, Driver
 from webrtc_events_client.client.options import Options, checked_base_url
 from webrtc_events_client.client.subscription_calls import SubscriptionCalls, create_once
@@ -13,7 +12,7 @@ from webrtc_events_client.subscriptions import Subscription, SubscriptionRequest
 __all__ = ["AsyncClient", "Client"]
 
 
-class Client:
+class Client(Closing):
     """Threads may share one. Use it in a `with`, or `close` it.
 
     Args:
@@ -69,19 +68,8 @@ class Client:
         """Ends the subscription. If an answer was lost and the next one is 404, it is deleted."""
         self._driver.perform(self._calls.correlated(correlator).delete(subscription_id))
 
-    def close(self) -> None:
-        self._driver.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class AsyncClient:
+class AsyncClient(AsyncClosing):
     """See `Client`. `token` may be an async function too."""
 
     def __init__(
@@ -119,14 +107,3 @@ class AsyncClient:
 
     async def delete(self, subscription_id: str, *, correlator: str | None = None) -> None:
         await self._driver.perform(self._calls.correlated(correlator).delete(subscription_id))
-
-    async def close(self) -> None:
-        await self._driver.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
