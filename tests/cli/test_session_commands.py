@@ -14,6 +14,7 @@ from tests.harness.commands import clean_environ, run
 from tests.store.devices import OTHER_DEVICE, created_for, registered
 from webrtc_events.cli.ladder_text import ladder_lines
 from webrtc_events.console.ladder.building import ladder_of
+from webrtc_events.core.event_names import wire_types
 from webrtc_events.core.model import EventType
 from webrtc_events.store.keys import call_trace_key, partition_of, session_key, session_state_key
 from webrtc_events.store.store import Store
@@ -60,7 +61,7 @@ def test_subscriptions_to_a_device_that_it_involves_are_found(store: Store, sess
     store.session_states.record([session_status(1, session="s1", registration="r1")])
     (found,) = json.loads(sessions("show", "s1", "--json").stdout)["subscriptions"]
     assert (found["subscription"], found["version"]) == (made.id, "0.3")
-    assert found["types"] == [event_type.value for event_type in made.types]
+    assert found["types"] == wire_types("v0.3", made.types)
     assert made.id in sessions("show", "s1").stdout.decode()
 
 

@@ -17,6 +17,7 @@ from tests.harness.many_subscriptions import fill
 from tests.store.devices import DEVICE, OTHER_DEVICE, create, to_device
 from webrtc_events.cli.subscription_listing import Listing
 from webrtc_events.core.errors import Unavailable
+from webrtc_events.core.event_names import wire_types
 from webrtc_events.core.model import Status
 from webrtc_events.core.settings import Settings
 from webrtc_events.services.subscription_filters import ListFilters
@@ -87,7 +88,7 @@ def test_one_to_a_device_is_listed_and_shown_with_all_its_types(store: Store, su
     assert row.endswith("0.3")
     (listed,) = lines_of(subscriptions("list", "--json", "--version", "0.3").stdout)
     assert (listed["subscription"], listed["version"], listed["registration"]) == (new.id, "0.3", None)
-    assert listed["types"] == [event_type.value for event_type in new.types]
+    assert listed["types"] == wire_types("v0.3", new.types)
     pseudonym = listed["device"]
     assert pseudonym.startswith("~")
     for filters in (

@@ -69,7 +69,7 @@ def show(session: str, reveal: bool, as_json: bool) -> None:
 
 def _document(view: "SessionView", masking: "Masking", *, reveal: bool) -> dict[str, Any]:
     from webrtc_events.core.clock import format_time
-    from webrtc_events.core.event_names import version_name
+    from webrtc_events.core.event_names import version_name, wire_types
 
     latest = view.state.latest
     call = view.call
@@ -84,7 +84,7 @@ def _document(view: "SessionView", masking: "Masking", *, reveal: bool) -> dict[
         ),
         "subscriptions": [
             {"subscription": row.id, "status": row.status, "client": row.client or None}
-            | {"types": list(row.types), "version": version_name(row.contract)}
+            | {"types": wire_types(row.contract, row.types), "version": version_name(row.contract)}
             | {"host": row.host or None, "fault": row.fault or None}
             for row in view.subscriptions
         ],

@@ -12,7 +12,7 @@ from webrtc_events.cli.status_line import StatusLine
 from webrtc_events.cli.tables import table
 from webrtc_events.core.clock import SystemClock, format_time
 from webrtc_events.core.errors import Unavailable
-from webrtc_events.core.event_names import version_name
+from webrtc_events.core.event_names import version_name, wire_type, wire_types
 from webrtc_events.core.log_masking import Masking
 from webrtc_events.core.personal_view import PersonalView
 from webrtc_events.core.settings import Settings
@@ -121,8 +121,8 @@ class Listing:
         return {
             "subscription": row.id,
             "status": row.status,
-            "type": row.type,
-            "types": list(row.types),
+            "type": row.type and wire_type(row.contract, row.type),
+            "types": wire_types(row.contract, row.types),
             "version": version_name(row.contract),
             "client": row.client or None,
             "registration": self.personal.person(row.registration) or None,

@@ -8,7 +8,7 @@ from typing import Any
 from webrtc_events.cli.tables import labelled, table
 from webrtc_events.console.overview.wording import plural
 from webrtc_events.core.clock import format_time
-from webrtc_events.core.event_names import version_name
+from webrtc_events.core.event_names import version_name, wire_types
 from webrtc_events.core.personal_view import PersonalView
 from webrtc_events.core.plain_text import escaped
 from webrtc_events.services.subscription_view import (
@@ -48,7 +48,7 @@ def as_document(view: SubscriptionView, personal: PersonalView) -> dict[str, Any
         "fault": (details and details.fault) or None,
         "client": record.client if record else None,
         "version": version_name(record.contract) if record else None,
-        "types": [event_type.value for event_type in record.types] if record else [],
+        "types": wire_types(record.contract, record.types) if record else [],
         "device": (personal.person(record.device) or None) if record else None,
         "resource": subscription_resource(record, personal) if record else None,
         **_state(details, personal),

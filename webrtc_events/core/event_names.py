@@ -3,11 +3,12 @@
 Inside, in the store, in events of gateways and in metrics, a type is what `EventType` says in every version.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from webrtc_events.core.model import ContractVersion, EventType
 
-__all__ = ["SUBSCRIBABLE", "event_type_of", "version_name", "wire_type"]
+__all__ = ["SUBSCRIBABLE", "event_type_of", "version_name", "wire_type", "wire_types"]
 
 _V0_3_PREFIX: Final = "org.camaraproject.webrtc-events-subscriptions.v0."
 _V0_3: Final = {event_type: _V0_3_PREFIX + event_type.value.rpartition(".")[2] for event_type in EventType}
@@ -27,6 +28,11 @@ SUBSCRIBABLE: Final = (EventType.SESSION_INVITATION, EventType.SESSION_STATUS, E
 def wire_type(contract: str, event_type: EventType) -> str:
     """The name of the type in notifications, subscriptions and scopes of `contract`, a `ContractVersion`."""
     return _V0_3[event_type] if contract == ContractVersion.V0_3 else event_type.value
+
+
+def wire_types(contract: str, event_types: Iterable[EventType]) -> list[str]:
+    """The same of several."""
+    return [wire_type(contract, event_type) for event_type in event_types]
 
 
 def event_type_of(contract: str, wire: str) -> EventType:

@@ -7,12 +7,15 @@ from pathlib import Path
 from webrtc_events.local.data_directory import write_private
 from webrtc_events.local.local_error import LocalError
 
-__all__ = ["API_PORT", "DEFAULT_CLIENT", "SINK_PORT", "Endpoints"]
+__all__ = ["API_PORT", "DEFAULT_CLIENT", "PATH_OF_0_2", "PATH_OF_0_3", "SINK_PORT", "Endpoints"]
 
 DEFAULT_CLIENT = "local"
 """The client of local access tokens, if nobody says another."""
 API_PORT = 9091
 SINK_PORT = 9443
+PATH_OF_0_2 = "/webrtc-events/v0.2"
+PATH_OF_0_3 = "/webrtc-events-subscriptions/v0.3rc1"
+"""Of each version of the public API, as its contract's server has it."""
 _FILE = "serve.json"
 
 
@@ -31,12 +34,12 @@ class Endpoints:
 
     @property
     def public(self) -> str:
-        return f"{self.api}/webrtc-events/v0.2"
+        return self.api + PATH_OF_0_2
 
     @property
     def public_v0_3(self) -> str:
         """Served if `WEBRTC_EVENTS_NEXT` is set."""
-        return f"{self.api}/webrtc-events-subscriptions/v0.3rc1"
+        return self.api + PATH_OF_0_3
 
     @property
     def network(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from webrtc_events.core.event_names import SUBSCRIBABLE, wire_type
 from webrtc_events.core.model import ContractVersion, EventType
 from webrtc_events.local.demo.http_client import ApiError, HttpClient
+from webrtc_events.local.endpoints import PATH_OF_0_2, PATH_OF_0_3
 from webrtc_events.local.local_error import LocalError
 
 __all__ = ["ChannelAccess", "ChannelClient"]
@@ -29,8 +30,8 @@ class ChannelClient:
 
     def __init__(self, api: str, http: HttpClient) -> None:
         self._channels = f"{api}/channels/v0/channels"
-        self._subscriptions = f"{api}/webrtc-events/v0.2/subscriptions"
-        self._of_devices = f"{api}/webrtc-events-subscriptions/v0.3rc1/subscriptions"
+        self._subscriptions = f"{api}{PATH_OF_0_2}/subscriptions"
+        self._of_devices = f"{api}{PATH_OF_0_3}/subscriptions"
         self._http = http
 
     def make(self) -> ChannelAccess:
