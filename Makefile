@@ -116,7 +116,7 @@ test-deploy: $(DEPLOYS)
 # One after the other in a file, whose tests share the programs.
 test-gateways: $(TESTS)
 	@tests/gateways/programs.sh
-	$(PYTEST) tests/gateways/real -n 3 --dist loadfile $(ARGS)
+	$(PYTEST) tests/gateways/real -n 2 --dist loadfile $(ARGS)
 
 # The theme's note on its own future: docs/decisions/0055-a-site-from-the-same-files.md.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs

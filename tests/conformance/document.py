@@ -2,8 +2,8 @@
 
 The wire contract stays the same. What changes is how it is said:
 
-- A discriminator's children become a `oneOf`, each built on the renamed base and held to its
-  values; Schemathesis does not follow a mapping from the base to its children.
+- A discriminator's children become a `oneOf`, each built on the renamed base and, where there are
+  several, held to its values; Schemathesis does not follow a mapping from the base to its children.
 - The security scheme becomes `http` `bearer`: to `openIdConnect` the check `ignored_auth` is inert.
 - The optional parameter x-correlator can be left out: while it is declared, a stateful step has
   parameters that no link fills, and the check `ensure_resource_availability` is inert.
@@ -57,9 +57,10 @@ def _as_one_of(schemas: dict[str, Any], name: str) -> None:
     for child in children:
         parts = schemas[child.removeprefix(_REF)]["allOf"]
         parts[parts.index({"$ref": _REF + name})] = {"$ref": f"{_REF}{name}Base"}
-        # The values that stand for it, which the mapping alone says.
-        values = [value for value, to in mapping.items() if to == child]
-        parts.append({"properties": {discriminator["propertyName"]: {"enum": values}}})
+        if len(children) > 1:
+            # The values that stand for it, which the mapping alone says.
+            values = [value for value, to in mapping.items() if to == child]
+            parts.append({"properties": {discriminator["propertyName"]: {"enum": values}}})
     schemas[name] = {"oneOf": [{"$ref": child} for child in children]}
 
 

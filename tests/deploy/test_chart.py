@@ -195,7 +195,7 @@ def test_no_secret_may_be_a_setting_of_the_chart() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     refused = set(schema["properties"]["settings"]["propertyNames"]["not"]["enum"])
     # The paths of files, which hold the keys.
-    assert secrets - {"SIGNING_KEYS"} <= refused
+    assert secrets - {"SIGNING_KEYS", "TOKEN_KEYS"} <= refused
 
 
 def test_applications_come_in_below_the_base_path(render: Render) -> None:

@@ -90,8 +90,8 @@ def test_it_subscribes_to_a_device_renews_and_lists_a_page(serve: Server, folder
         ("use.ts", '"/subscriptions", { body }', '"/subscription", { body }'),
         ("use_devices.ts", "deviceId: ", "registrationId: "),
         ("use_devices.ts", "v0.session-invitation", "v1.session-invitation"),
-        ("use_devices.ts", "perPage: 1", "size: 1"),
-        ("use_devices.ts", "body: { config: {", "body: { sink: SINK, config: {"),
+        ("use_devices.ts", "perPage: 1", 'perPage: "one"'),
+        ("use_devices.ts", '"2096-02-29T12:00:00.000Z"', "2096"),
     ],
 )
 def test_what_breaks_the_contract_does_not_compile(
