@@ -171,9 +171,9 @@ class SipHandle:
         return self.wait_for("unregistered", "unregistering")
 
     def call(self, uri: str, sdp: str = OFFER, **more: Any) -> dict[str, Any]:
-        """The INVITE is sent when this returns."""
+        """The INVITE is sent when this returns. A quick refusal may be told of before the call."""
         self.send({"request": "call", "uri": uri, **more}, {"type": "offer", "sdp": sdp})
-        return self.wait_for("calling")
+        return self.wait_for("calling", "hangup")
 
     def accept(self, sdp: str = ANSWER) -> dict[str, Any]:
         self.send({"request": "accept"}, {"type": "answer", "sdp": sdp})
