@@ -219,15 +219,15 @@ def test_what_waits_for_its_first_answer_goes_when_that_is_late() -> None:
     assert len(yard.permits()) == 1
     assert yard.limiter.next_probe_s == pytest.approx(100.25)
     assert yard.limiter.to_probe(100.24) == []
-    assert not yard.limiter.awaited("h", yard.now_s)
+    assert yard.limiter.awaited("h")
     yard.later(0.25)
-    assert yard.limiter.awaited("h", yard.now_s)
+    assert yard.limiter.awaited("h")
     assert yard.limiter.to_probe(yard.now_s) == ["h"]
     (second,) = yard.resume().values()
     assert isinstance(second, Permit)
     yard.later(0.005)
     yard.release(second)
-    assert not yard.limiter.awaited("h", yard.now_s)
+    assert not yard.limiter.awaited("h")
     assert yard.limiter.to_probe(yard.now_s + 10) == ["h"]
     assert yard.limiter.next_probe_s is None
-    assert not yard.limiter.awaited("unknown", yard.now_s)
+    assert not yard.limiter.awaited("unknown")

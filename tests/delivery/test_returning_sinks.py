@@ -1,4 +1,4 @@
-"""A sink was unreachable and answers again: what was postponed for that comes at once, and in order."""
+"""A sink answers again, or for the first time: what was postponed until then comes at once, and in order."""
 
 from collections.abc import Callable, Iterator
 
@@ -28,7 +28,11 @@ class Outage:
     """Subscriptions to a sink that hangs up, and a dispatcher whose time passes while nothing is sent."""
 
     def __init__(
-        self, settings: Settings, sink: RecordingSink, make_driver: Callable[..., DispatcherDriver]
+        self,
+        settings: Settings,
+        sink: RecordingSink,
+        make_driver: Callable[..., DispatcherDriver],
+        hosts: HostLimits,
     ) -> None:
         self.clock = SimulatedClock(SystemClock().now())
         self.store: Store
@@ -36,7 +40,7 @@ class Outage:
         self.store, self.claims = simulated(settings, self.clock)
         self.sink = sink
         sink.answer = hang_up
-        options = DispatcherOptions(HostLimits(in_flight=8), poll_s=0.01, limits=LIMITS)
+        options = DispatcherOptions(hosts, poll_s=0.01, limits=LIMITS)
         self.driver = make_driver(self.store, clock=self.clock, options=options, random=lambda: 0.9)
 
     def subscribe(self, count: int, path: str) -> list[str]:
@@ -64,7 +68,7 @@ class Outage:
 def outage(
     settings: Settings, sink: RecordingSink, make_driver: Callable[..., DispatcherDriver]
 ) -> Iterator[Outage]:
-    found = Outage(settings, sink, make_driver)
+    found = Outage(settings, sink, make_driver, HostLimits(in_flight=8))
     yield found
     found.store.close()
 
@@ -119,3 +123,20 @@ def test_the_pause_that_a_sink_asked_for_is_not_cut_short(outage: Outage) -> Non
     assert isinstance(retries, SimulatedRetries)
     assert retries.hastened > 0
     assert outage.wait_s()[asks] > 100 - outage.clock.elapsed_s - 2
+
+
+def test_a_backlog_that_a_worker_finds_when_it_starts_goes_out_as_soon_as_its_host_answers(
+    settings: Settings, sink: RecordingSink, make_driver: Callable[..., DispatcherDriver]
+) -> None:
+    """All is for a host that the worker has never asked. Most has no place to wait for its first answer."""
+    start = Outage(settings, sink, make_driver, HostLimits())
+    sink.answer = lambda _: Answer()
+    made = start.subscribe(100, "/")
+    append(start.claims.at(), invitation(1), invitation(2))
+    start.play(lambda: len(sink.requests) == 200, 0.005, 5)
+    # By itself the last of what was deferred would come after 0.2 s, and the claims would pause as long.
+    assert start.clock.elapsed_s < 0.06
+    answered = [request.json["id"] for request in sink.requests]
+    assert sorted(answered) == sorted(f"{name}.{number}" for name in made for number in (1, 2))
+    assert [name for name in answered if name.startswith(made[0])] == [f"{made[0]}.1", f"{made[0]}.2"]
+    start.store.close()

@@ -91,9 +91,9 @@ class HostLimiter(Generic[T]):
         """Whether the latest that is known of the host is that it does not answer."""
         return name in self._hosts and self._hosts[name].health.unreachable
 
-    def awaited(self, name: str, now_s: float) -> bool:
-        """Whether the host is unreachable, or its first answer is late."""
-        return name in self._hosts and self._hosts[name].awaited(now_s)
+    def awaited(self, name: str) -> bool:
+        """Whether the host is unreachable, or was not heard of yet."""
+        return name in self._hosts and self._hosts[name].awaited
 
     def room_of(self, name: str, now_s: float) -> int:
         """How many more may come for a host that answers, beside those that wait; 0 if it does not."""

@@ -118,11 +118,10 @@ class HostRecord:
             return float("inf")
         return self._granted_s + _NEXT_PROBE_S * self.current
 
-    def awaited(self, now_s: float) -> bool:
-        """Whether it has not answered yet, and should have."""
-        return self.health.unreachable or (
-            not self.health.answered and self.requests.age_s(now_s) >= _HICCUP_S
-        )
+    @property
+    def awaited(self) -> bool:
+        """Whether it has not answered yet, or no longer does. Its first answer changes what may go there."""
+        return not self.health.answered
 
     def grant(self, client: str, path: int, now_s: float, *, prompt: bool, slow: bool) -> Permit:
         permit = Permit(self.name, client, path, self.health.start(now_s), prompt=prompt, slow=slow)

@@ -47,14 +47,14 @@ _OVER: Final = TokenFailure(
 
 @dataclass(frozen=True, slots=True)
 class TaskSteps:
-    """What becomes of a task that needs a token. Times: of the monotonic clock, and the store's.
+    """What becomes of a task that needs a token. Times are the store's.
 
     `go_on`: it may have one now, or is to ask for it. `defer`: it goes back, and no attempt was made.
     `fail`: an attempt was made, and there was no token. `abandon`: by a bug it cannot go on.
     """
 
     go_on: Callable[[DeliveryTask], None]
-    defer: Callable[[DeliveryTask, Deferred, float, int], None]
+    defer: Callable[[DeliveryTask, Deferred, int], None]
     fail: Callable[[DeliveryTask, Retry | Drop, int], None]
     abandon: Callable[[DeliveryTask], None]
 
@@ -295,7 +295,7 @@ class SinkTokens:
         spread_s = max(0.0, delay_s) * (1 + 0.5 * self._random()) + self._random() * _CROWDED_S
         deferred = self._limiter.defer_by(spread_s, task.claim.client, now_s)
         # Of the sink's host nothing is known by that.
-        self._steps.defer(task, replace(deferred, unreachable=False), now_s, now_ms)
+        self._steps.defer(task, replace(deferred, unreachable=False), now_ms)
 
     def _fail(self, task: DeliveryTask, failure: TokenFailure, delay_s: float, now_ms: int) -> None:
         delay_ms, remaining_ms = round(delay_s * 1000), task.remaining_ms(now_ms)

@@ -167,7 +167,7 @@ class TaskRunner:
                 if in_time and task.index == 0:
                     # It was claimed in vain, and would be again: it waited for its host all the time.
                     deferred = self._limiter.defer(task.host, task.claim.client, now_s)
-                    self._defer(task, deferred, now_s, now_ms)
+                    self._defer(task, deferred, now_ms)
                     return
                 break
             # What is too late is given up at once, however its host is.
@@ -194,23 +194,23 @@ class TaskRunner:
     def _has_permit(self, task: DeliveryTask, now_s: float, now_ms: int) -> bool:
         """Whether the task has a permit for its host; else it waits for one, or is finished."""
         if self._proxy is not None and (delay_s := self._proxy.delay_s(task.claim.sink, now_s)) > 0:
-            self._defer(task, self._limiter.defer_by(delay_s, task.claim.client, now_s), now_s, now_ms)
+            self._defer(task, self._limiter.defer_by(delay_s, task.claim.client, now_s), now_ms)
             return False
         entry = self._limiter.acquire(
             task.host, task.claim.client, task, now_s, path=task.path, accepted_ms=task.item.accepted_ms
         )
         if isinstance(entry, Deferred):
-            self._defer(task, entry, now_s, now_ms)
+            self._defer(task, entry, now_ms)
             return False
         task.permit = entry
         return entry is not None
 
-    def _defer(self, task: DeliveryTask, deferred: Deferred, now_s: float, now_ms: int) -> None:
+    def _defer(self, task: DeliveryTask, deferred: Deferred, now_ms: int) -> None:
         self.deferred += 1
         task.postpone(round(deferred.delay_s * 1000), now_ms)
         if deferred.unreachable and task.result is SinkResult.NOT_ASKED:
             task.result = SinkResult.FAILED
-        task.awaits_host = self._limiter.awaited(task.host, now_s)
+        task.awaits_host = self._limiter.awaited(task.host)
         self._finish(task)
 
     def _has_slot(self, task: DeliveryTask) -> bool:

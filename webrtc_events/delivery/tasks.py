@@ -42,7 +42,7 @@ class DeliveryTask:
     `item`: its event; the last one, once it is `exhausted`. `path`: of its host, see KnownPaths.
     `claimed_at_s` and `slot_at_s` are of the dispatcher's monotonic clock. `permit`: the one that
     it holds for its host. `slot_at_s`: when its rate-limit slot is, if it has one. `awaits_host`: its retry
-    waits because the host is unreachable, or its first answer is late.
+    waits because the host is unreachable, or has not answered yet.
     `channel`: the one that is its sink, if one is; `stored`: the events for its log; `reports`: what there
     is to say once they are in it. `body`: what is sent of its event, where a trace is to have it.
     `span`: of the attempt under way, if it is recorded. `awaits_token`: one is to be fetched for its sink;
