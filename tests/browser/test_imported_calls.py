@@ -73,7 +73,10 @@ def test_who_clicks_before_the_script_is_there_sees_the_entry(
     page.locator(".import form").evaluate("form => form.requestSubmit()")
     expect(page.locator(".imported")).to_contain_text("Imported, not stored")
     # Not all style sheets are there, and already what waits for the script does not show.
-    page.wait_for_function("[...document.styleSheets].some((sheet) => sheet.href.endsWith('calls.css'))")
+    # Not once a frame, as it would by default: a page draws none while a style sheet is held back.
+    page.wait_for_function(
+        "[...document.styleSheets].some((sheet) => sheet.href.endsWith('calls.css'))", polling=100
+    )
     assert len(look) == 1
     expect(page.locator(".replay")).to_be_hidden()
     look[0].continue_()

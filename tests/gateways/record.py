@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.gateways.harness.janus import free_port
 from tests.gateways.harness.kamailio import Kamailio
+from tests.gateways.harness.ports import free_port
 from tests.gateways.harness.sipp import Sipp
 from tests.gateways.recorded import CALLS, RECORDS, Recording, events_of, new_intake, written
 from webrtc_events.core.clock import SystemClock

@@ -8,7 +8,7 @@ from pathlib import Path
 import requests
 
 from tests.gateways.harness.answering_service import Service, answer
-from tests.gateways.harness.janus import free_port
+from tests.gateways.harness.ports import free_port
 from tests.gateways.janus.conftest import posts
 from tests.harness.commands import Running, eventually, run, start  # noqa: F401 (a fixture)
 from tests.harness.scrapes import Scrape, metrics_url, scrape

@@ -1,20 +1,20 @@
 """A real Janus with its SIP plugin and its event handler, on loopback, and a client of its HTTP API."""
 
 import itertools
-import socket
 import subprocess
 import uuid
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import requests
 
+from tests.gateways.harness.ports import MEDIA_PORTS, free_port
 from tests.harness.commands import eventually
 
-__all__ = ["ANSWER", "OFFER", "SERVER_NAME", "Janus", "SipHandle", "free_port"]
+__all__ = ["ANSWER", "OFFER", "SERVER_NAME", "Janus", "SipHandle"]
 
 SERVER_NAME: Final = "janus-of-a-test"
 _BOUND_S: Final = 30.0
@@ -46,13 +46,6 @@ OFFER: Final = _SDP.format(number=1, fingerprint=_FINGERPRINT, setup="actpass")
 ANSWER: Final = _SDP.format(number=2, fingerprint=_FINGERPRINT, setup="active")
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with closing(socket.socket(socket.AF_INET, kind)) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Janus:
     """A context manager: a Janus that posts its events to `backend`, with these credentials."""
 
@@ -78,7 +71,7 @@ class Janus:
         self._write(
             "janus.plugin.sip.jcfg",
             'general: {\n  local_ip = "127.0.0.1"\n  sdp_ip = "127.0.0.1"\n  keepalive_interval = 0\n'
-            f'  register_ttl = {register_ttl_s}\n  rtp_port_range = "20000-40000"\n}}\n',
+            f'  register_ttl = {register_ttl_s}\n  rtp_port_range = "{MEDIA_PORTS}"\n}}\n',
         )
         self._write(
             "janus.eventhandler.sampleevh.jcfg",

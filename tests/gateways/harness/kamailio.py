@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.gateways.harness.janus import free_port
+from tests.gateways.harness.ports import free_port
 from tests.harness.commands import eventually
 
 __all__ = ["CONFIG", "Kamailio"]

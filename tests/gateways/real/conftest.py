@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateways.harness.janus import Janus, SipHandle, free_port
+from tests.gateways.harness.janus import Janus, SipHandle
+from tests.gateways.harness.ports import free_port
 from tests.gateways.harness.registrar import Registrar
 from tests.gateways.real.subscriber import Subscriber
 from tests.harness.commands import Running, eventually, run

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateways.harness.janus import Janus, free_port
+from tests.gateways.harness.janus import Janus
+from tests.gateways.harness.ports import free_port
 from tests.gateways.harness.registrar import Registrar
 from tests.gateways.harness.sipp import Party, Sipp
 from tests.gateways.real.conftest import Endpoint, Way, registered

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.gateways.harness.janus import free_port
 from tests.gateways.harness.kamailio import Kamailio
+from tests.gateways.harness.ports import free_port
 from tests.gateways.harness.sipp import Party, Sipp
 from tests.gateways.real.subscriber import PREFIX, Subscriber
 from tests.harness.commands import Running, eventually, run

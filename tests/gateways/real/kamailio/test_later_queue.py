@@ -6,7 +6,7 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
-from tests.gateways.harness.janus import free_port
+from tests.gateways.harness.ports import free_port
 from tests.gateways.real.kamailio.conftest import Way
 from tests.harness.commands import eventually
 from webrtc_events.gateways.journal_view import view
