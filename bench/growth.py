@@ -4,6 +4,12 @@ Memory of the store for each subscription, by kind of key; what an event costs t
 published in batches of 100 for 500 of the subscriptions, chosen by chance; what an idle worker and its store
 take, and how soon the worker delivers.
 
+Each size has a store of its own. They are published to in turns, forth and back, so that a drift of the
+machine counts for all: ratios are of rounds that ran one after the other.
+
+    --server PATH   such as /usr/bin/redis-server: production servers are built with jemalloc, the embedded
+                    one is not, and the allocator counts for much of what grows
+
 A million subscriptions take 10 minutes to make, 2 GB of memory, and as much of the disk.
 """
 
@@ -25,7 +31,7 @@ from harness.http_load import Request, load
 from harness.job import Job
 from harness.processes import cpu_s
 from harness.publishing import BATCH, EVENTS, network_event
-from harness.report import finish, machine, progress, show_machine, table
+from harness.report import finish, machine, median, paired_ratio, progress, show_machine, table
 from harness.store import BenchStore
 from idle import Idle, Place
 
@@ -47,36 +53,69 @@ class Published:
     store_cpu: float
     p50: float
 
+    @property
+    def cpu(self) -> float:
+        """Of both."""
+        return self.api_cpu + self.store_cpu
 
-@dataclass(frozen=True)
+
+@dataclass
 class Grown:
-    """`bytes_each`: of the store, for each of the subscriptions that came last."""
+    """`bytes_each`: of the store, for each subscription. `rounds`: as many events at every size."""
 
     subscriptions: int
+    place: Place
     bytes_each: float
-    publish: Published
     idle: Idle
+    rounds: list[Published]
+
+    def publish(self, server: ApiServer, batches: Iterator[Request]) -> None:
+        store = self.place.store
+        # The first of a session cost more than those that follow.
+        load(batches, connections=_CONNECTIONS, count=_CONNECTIONS)
+        cpu, before = cpu_s(server.pid), store.counters()
+        done = load(batches, connections=_CONNECTIONS, count=_BATCHES)
+        cpu, used = cpu_s(server.pid) - cpu, store.counters().since(before)
+        thousands = _BATCHES * _BATCH / 1000
+        self.rounds.append(Published(cpu / thousands, used.cpu_s / thousands, done.p50))
+        _forget_events(store)
+
+    def of(self, figure: str) -> list[float]:
+        """One figure of each round."""
+        return [getattr(published, figure) for published in self.rounds]
+
+    def as_json(self) -> dict[str, Any]:
+        rounds = [asdict(published) for published in self.rounds]
+        return {
+            "subscriptions": self.subscriptions,
+            "bytes_each": self.bytes_each,
+            "idle": asdict(self.idle),
+            "rounds": rounds,
+        }
 
 
-def grow(place: Place, former: int, size: int, seconds: float) -> Grown:
-    progress(f"creating {size - former:,} subscriptions")
-    bytes_each = place.fill(size - former, former)
-    idle = place.idle(seconds)
-    with service_api(SERVICE, place.folder, place.store, (_GATEWAY,), place.release) as server:
-        publish = _publish(server, place.store, size)
-    _forget_events(place.store)
-    return Grown(size, bytes_each, publish, idle)
+def grow(folder: Path, store: BenchStore, size: int, seconds: float) -> Grown:
+    place = Place(SERVICE, Release(ROOT, sys.executable), folder, store)
+    progress(f"creating {size:,} subscriptions")
+    return Grown(size, place, place.fill(size), place.idle(seconds), [])
 
 
-def _publish(server: ApiServer, store: BenchStore, subscriptions: int) -> Published:
-    """As many events at every size: the first of a session cost more than those that follow."""
-    batches = _batches(server, subscriptions)
-    load(batches, connections=_CONNECTIONS, count=_CONNECTIONS)
-    cpu, before = cpu_s(server.pid), store.counters()
-    done = load(batches, connections=_CONNECTIONS, count=_BATCHES)
-    cpu, used = cpu_s(server.pid) - cpu, store.counters().since(before)
-    thousands = _BATCHES * _BATCH / 1000
-    return Published(cpu / thousands, used.cpu_s / thousands, done.p50)
+def publish_in_turns(all_sizes: list[Grown], rounds: int) -> None:
+    with ExitStack() as stack:
+        playing: list[tuple[Grown, ApiServer, Iterator[Request]]] = []
+        for grown in all_sizes:
+            place = grown.place
+            api = service_api(SERVICE, place.folder, place.store, (_GATEWAY,), place.release)
+            server = stack.enter_context(api)
+            playing.append((grown, server, _batches(server, grown.subscriptions)))
+        for number in range(rounds):
+            for grown, server, batches in playing if number % 2 == 0 else reversed(playing):
+                grown.publish(server, batches)
+                last = grown.rounds[-1]
+                progress(
+                    f"round {number + 1} of {rounds}, {grown.subscriptions:,}: API {last.api_cpu:.3f}, "
+                    f"store {last.store_cpu:.3f} s/1,000 events"
+                )
 
 
 def _batches(server: ApiServer, subscriptions: int) -> Iterator[Request]:
@@ -128,37 +167,48 @@ HEADS = (
     "publish, API CPU s/1,000",
     "store CPU s/1,000",
     "p50 ms of a batch",
+    "API x",
+    "store x",
+    "both x",
     "idle worker CPU %",
     "idle store CPU %",
     "worker ready s",
 )
 
 
-def _row(grown: Grown) -> tuple[object, ...]:
-    publish, idle = grown.publish, grown.idle
-    figures = (grown.bytes_each, publish.api_cpu, publish.store_cpu, publish.p50)
-    return (f"{grown.subscriptions:,}", *figures, idle.worker_cpu, idle.store_cpu, idle.ready_s)
+def _row(grown: Grown, least: Grown) -> tuple[object, ...]:
+    """With the ratios to the smallest size, of API, store, and both."""
+    idle = grown.idle
+    figures = (grown.bytes_each, *(median(grown.of(name)) for name in ("api_cpu", "store_cpu", "p50")))
+    ratios = [paired_ratio(grown.of(name), least.of(name)) for name in ("api_cpu", "store_cpu", "cpu")]
+    shown = (f"x {ratio:.2f}" for ratio in ratios)
+    return (f"{grown.subscriptions:,}", *figures, *shown, idle.worker_cpu, idle.store_cpu, idle.ready_s)
 
 
 def main() -> int:
     options = _options()
     sizes = [int(size) for size in options.sizes.split(",")]
-    report: dict[str, Any] = {"machine": machine(), "options": vars(options)}
+    report: dict[str, Any] = {
+        "machine": machine(),
+        "options": vars(options) | {"server": str(options.server or "embedded")},
+    }
     show_machine(report["machine"])
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        store = stack.enter_context(BenchStore.running(folder))
-        place = Place(SERVICE, Release(ROOT, sys.executable), folder, store)
+        top = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         found = []
-        for former, size in zip([0, *sizes], sizes, strict=False):
-            found.append(grow(place, former, size, options.seconds))
-            print(table(HEADS, [_row(found[-1])]))
+        for size in sizes:
+            folder = top / str(size)
+            folder.mkdir()
+            store = stack.enter_context(BenchStore.running(folder, server=options.server))
+            found.append(grow(folder, store, size, options.seconds))
         report["store"] = store.version
-        progress(f"weighing keys of Valkey {store.version}")
+        publish_in_turns(found, options.rounds)
+        progress(f"weighing keys of the store, {store.version}")
         kinds = key_bytes(store, sizes[-1])
-    report["sizes"] = [asdict(grown) for grown in found]
+    report["sizes"] = [grown.as_json() for grown in found]
     report["key_bytes"] = kinds
-    tables = [table(HEADS, map(_row, found)), table(("keys", "B a subscription"), sorted(kinds.items()))]
+    rows = [_row(grown, found[0]) for grown in found]
+    tables = [table(HEADS, rows), table(("keys", "B a subscription"), sorted(kinds.items()))]
     finish(options.name, report, tables)
     return 0
 
@@ -168,6 +218,8 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sizes", default="1000,100000,1000000", help="comma-separated, growing")
+    parser.add_argument("--server", type=Path, metavar="PATH", help="the store's program")
+    parser.add_argument("--rounds", type=int, default=3, help="of publishing")
     parser.add_argument("--seconds", type=float, default=10.0, help="of idling, at each size")
     parser.add_argument("--name", default="growth", help="of the JSON file in build/bench/")
     return parser.parse_args()

@@ -47,9 +47,11 @@ class BenchStore:
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, fsync: str = "everysec") -> "Iterator[BenchStore]":
-        """`fsync` is Valkey's appendfsync: everysec or always."""
-        valkey = Valkey(folder, SystemClock())
+    def running(
+        cls, folder: Path, fsync: str = "everysec", server: Path | None = None
+    ) -> "Iterator[BenchStore]":
+        """`fsync` is Valkey's appendfsync: everysec or always. `server`: another than the embedded one."""
+        valkey = Valkey(folder, SystemClock(), server)
         valkey.start()
         try:
             valkey.wait_ready()

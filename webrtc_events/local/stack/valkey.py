@@ -37,11 +37,12 @@ _TAIL_LINES = 12
 
 
 class Valkey:
-    """One server process; `start`, then `wait_ready`, then `stop`."""
+    """One server process; `start`, then `wait_ready`, then `stop`. `server`: in place of the embedded one."""
 
-    def __init__(self, data: Path, clock: Clock) -> None:
+    def __init__(self, data: Path, clock: Clock, server: Path | None = None) -> None:
         self._directory = data / "valkey"
         self._clock = clock
+        self._server = server
         self._socket = _socket_path(self._directory)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -63,7 +64,7 @@ class Valkey:
         self._directory.mkdir(mode=0o700, exist_ok=True)
         if self._socket.parent != self._directory:
             _make_private(self._socket.parent)
-        binary = _binary()
+        binary = self._server or _binary()
         lock = self._take_over()
         try:
             self._process = self._spawn(binary, lock)
