@@ -19,6 +19,8 @@ _MYPY_OPTIONS = (
     "--config-file=",
     "--ignore-missing-imports",
     "--follow-imports=silent",
+    # The same code wherever it is built: else what happens to be installed beside pip would decide on it.
+    "--no-site-packages",
     f"--cache-dir={os.devnull}",
 )
 

@@ -21,7 +21,9 @@ from tests.production.service import Service
 
 BUILDAH = {"BUILDAH_ISOLATION": "chroot"}
 BASE = "localhost/webrtc-events-test-base"
+BUILD_BASE = f"{BASE}-with-compiler"
 IMAGE = "localhost/webrtc-events-test"
+COMPILED = f"{IMAGE}-compiled"
 # So that pip finds what it finds on this machine.
 _MOUNTED = ("/etc/pip.conf", "/etc/ssl/certs")
 
@@ -38,32 +40,47 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("an image is built by root, or where user namespaces are to be had")
     yield tmp_path_factory.mktemp("image")
-    for name in (IMAGE, BASE):
+    for name in (COMPILED, IMAGE, BUILD_BASE, BASE):
         run("buildah", "rmi", "--force", name, **BUILDAH)
+
+
+def debian(storage: Path, name: str, *packages: str) -> str:
+    """Debian with these packages as an image, as no registry of images is needed for a test."""
+    file = storage / "packages.tar"
+    include = f"--include={','.join(('ca-certificates', 'python3-venv', *packages))}"
+    done = run("mmdebstrap", "--variant=minbase", include, "bookworm", file)
+    assert done.returncode == 0, done.stderr[-3000:]
+    container = buildah("from", "scratch")
+    buildah("add", "--quiet", container, file, "/")
+    buildah("commit", "--quiet", "--rm", container, name)
+    file.unlink()
+    return name
 
 
 @pytest.fixture(scope="module")
 def base(storage: Path) -> str:
-    """Debian with its Python, as no registry of images is needed for a test."""
-    packages = storage / "packages.tar"
-    include = "--include=ca-certificates,python3-venv"
-    done = run("mmdebstrap", "--variant=minbase", include, "bookworm", packages)
-    assert done.returncode == 0, done.stderr[-3000:]
-    container = buildah("from", "scratch")
-    buildah("add", "--quiet", container, packages, "/")
-    buildah("commit", "--quiet", "--rm", container, BASE)
-    packages.unlink()
-    return BASE
+    return debian(storage, BASE)
+
+
+def built(image: str, **arguments: str) -> Iterator[str]:
+    """A container of the image, by its name; nothing runs in it yet."""
+    mounts = [f"--volume={path}:{path}:ro" for path in _MOUNTED if Path(path).exists()]
+    given = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
+    buildah("build", "--quiet", *mounts, *given, "--tag", image, ".")
+    name = buildah("from", image)
+    yield name
+    run("buildah", "rm", name, **BUILDAH)
 
 
 @pytest.fixture(scope="module")
 def container(base: str) -> Iterator[str]:
-    """A container of the image, by its name; nothing runs in it yet."""
-    mounts = [f"--volume={path}:{path}:ro" for path in _MOUNTED if Path(path).exists()]
-    buildah("build", "--quiet", *mounts, "--build-arg", f"BASE={base}", "--tag", IMAGE, ".")
-    name = buildah("from", IMAGE)
-    yield name
-    run("buildah", "rm", name, **BUILDAH)
+    yield from built(IMAGE, BASE=base)
+
+
+@pytest.fixture(scope="module")
+def compiled_container(base: str, storage: Path) -> Iterator[str]:
+    build_base = debian(storage, BUILD_BASE, "gcc", "libc6-dev", "python3-dev")
+    yield from built(COMPILED, BASE=base, BUILD_BASE=build_base, COMPILED="1")
 
 
 def test_the_image_is_what_the_containerfile_says(container: str) -> None:
@@ -86,6 +103,16 @@ def test_whoever_runs_it_may_change_nothing_of_it(container: str) -> None:
 
 
 def test_a_call_goes_through_an_api_and_a_worker_of_the_image(container: str, tmp_path: Path) -> None:
+    assert "delivery is not compiled" in log_of_a_worker_after_a_call(container, tmp_path)
+
+
+def test_delivery_of_the_image_can_be_compiled(compiled_container: str, tmp_path: Path) -> None:
+    assert "delivery is compiled" in log_of_a_worker_after_a_call(compiled_container, tmp_path)
+    found = buildah("run", compiled_container, "--", "sh", "-c", "command -v gcc cc || true")
+    assert found == ""
+
+
+def log_of_a_worker_after_a_call(container: str, tmp_path: Path) -> str:
     secret = tmp_path / "secret-key"
     secret.write_text("A" * 43 + "\n")
     server = ValkeyServer(tmp_path / "store")
@@ -106,6 +133,7 @@ def test_a_call_goes_through_an_api_and_a_worker_of_the_image(container: str, tm
             service.stop()
             server.stop()
             issuer.close()
+    return service.worker.output
 
 
 def _run_from(container: str, service: Service, folder: Path, secret: Path, ca_file: Path) -> None:

@@ -39,11 +39,29 @@ _STAND_INS = (
 
 @pytest.mark.parametrize("path", MODULES)
 def test_a_module_that_is_compiled_means_the_same(path: str) -> None:
-    """mypyc drops the arguments of a class: a struct with `frozen=True` would not be frozen, nor a key."""
+    """mypyc drops the arguments of a class: a struct with `frozen=True` would not be frozen, nor a key.
+
+    None derives from a class of another library, which a build knows nothing of.
+    """
     import_module(path.removesuffix(".py").replace("/", "."))
     tree = ast.parse((ROOT / path).read_text("utf-8"))
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     assert [node.name for node in classes if node.keywords] == []
+    bases = [base for node in classes for base in node.bases]
+    assert [base for base in bases if isinstance(base, ast.Attribute)] == []
+    assert {base.id for base in bases if isinstance(base, ast.Name)} & _foreign_names(tree) == set()
+
+
+def _foreign_names(tree: ast.Module) -> set[str]:
+    """What the module imports of others than the standard library and this package."""
+    own = sys.stdlib_module_names | {"webrtc_events"}
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {
+        alias.asname or alias.name
+        for node in imports
+        if (node.module or "").partition(".")[0] not in own
+        for alias in node.names
+    }
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -261,6 +261,13 @@ class OutboxKind(IntEnum):
     HANDSHAKE = 2
 
 
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_decode_typed: Final = msgspec.json.Decoder(_Typed).decode
+
+
 class OutboxItem(msgspec.Struct, frozen=True):
     """What is to be done next at a subscription's sink, numbered from 1.
 
@@ -285,6 +292,14 @@ class OutboxItem(msgspec.Struct, frozen=True):
     @property
     def end(self) -> bool:
         return self.kind is OutboxKind.END
+
+    @property
+    def payload_type(self) -> str:
+        """The `type` that its payload has; '' where that cannot be read."""
+        try:
+            return _decode_typed(self.payload).type
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            return ""
 
     @property
     def event_number(self) -> int:

@@ -48,13 +48,6 @@ _NO_HEADERS: Final[dict[str, str]] = {}
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class _Typed(msgspec.Struct):
-    type: str
-
-
-_decode_type: Final = msgspec.json.Decoder(_Typed).decode
-
-
 @dataclass(frozen=True, slots=True)
 class NotificationSettings:
     """What a deployment sets of notifications: their `source`, the keys that open sealed credentials."""
@@ -246,10 +239,7 @@ def type_of(item: OutboxItem) -> str:
         return _HANDSHAKE
     if item.end:
         return EventType.SUBSCRIPTION_ENDED.value
-    try:
-        return _decode_type(item.payload).type
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return ""
+    return item.payload_type
 
 
 def _trace_headers(trace: TraceContext | None) -> dict[str, str]:
