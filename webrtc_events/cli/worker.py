@@ -75,6 +75,11 @@ def _run(settings: "Settings", parent: ParentLink | None) -> None:
     from webrtc_events.core.log_start import say
     from webrtc_events.core.process import spare_what_is_loaded
     from webrtc_events.core.stop_signals import StopSignals
+    from webrtc_events.delivery.cloud_event import EventFormats
+
+    # Before the rest is loaded, which takes the memory that reading the contracts leaves: 2 MB.
+    formats = EventFormats.of(settings)
+
     from webrtc_events.telemetry.trace_start import start_tracing
     from webrtc_events.worker import Worker
 
@@ -82,7 +87,7 @@ def _run(settings: "Settings", parent: ParentLink | None) -> None:
         clock = SystemClock()
         exporter = _exporter(settings, clock)
         tracing = start_tracing(settings, clock)
-        running = Worker.build(settings, clock, exporter=exporter, tracing=tracing)
+        running = Worker.build(settings, clock, formats=formats, exporter=exporter, tracing=tracing)
         spare_what_is_loaded()
         running.start()
         if exporter is not None:
