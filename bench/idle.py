@@ -183,12 +183,12 @@ def main() -> int:
         )
     report["rounds"] = {title: [asdict(idle) for idle in idles] for title, idles in found.items()}
     report["store_bytes_per_subscription"] = sizes
-    report["imports"] = {name: [asdict(one) for one in each] for name, each in imports.items()}
+    report["imports"] = {name: [asdict(one) for one in times] for name, times in imports.items()}
     sizes_table = table(
         ("", "store B a subscription", "import of the API s", "CPU s"),
         [
-            (name, sizes[name], median(one.took for one in each), median(one.cpu for one in each))
-            for name, each in imports.items()
+            (name, sizes[name], median(one.took for one in times), median(one.cpu for one in times))
+            for name, times in imports.items()
         ],
     )
     finish(options.name, report, [table(HEADS, _medians(found)), sizes_table])
