@@ -107,12 +107,14 @@ class Worker:
         *,
         options: DispatcherOptions | None = None,
         store_options: StoreOptions | None = None,
+        formats: EventFormats | None = None,
         exporter: "Exporter | None" = None,
         tracing: "Tracing | None" = None,
     ) -> Self:
         """Composes a worker. From here on the process's logs are masked, see log_masking.py.
 
-        `exporter`: of its metrics, `tracing`: records its spans; they are the caller's to start and stop.
+        `formats`: those of the settings, where the caller has them. `exporter`: of its metrics, `tracing`:
+        records its spans; they are the caller's to start and stop.
 
         Raises:
             Unavailable, PartitionMismatch, UnfitStore: see `StoreWatch.connect`.
@@ -131,7 +133,7 @@ class Worker:
         dispatcher = Dispatcher(
             store=watch.store,
             sink=sink,
-            writer=_writer(settings, clock, tracing),
+            writer=_writer(settings, formats or EventFormats.of(settings), clock, tracing),
             settings=DispatcherSettings.of(settings),
             clock=clock,
             random=random.random,
@@ -315,13 +317,14 @@ def _log_strict(settings: Settings) -> None:
         log.info("session-status goes in the strict form to the clients %s", ids)
 
 
-def _writer(settings: Settings, clock: Clock, tracing: "Tracing | None") -> NotificationWriter:
+def _writer(
+    settings: Settings, formats: EventFormats, clock: Clock, tracing: "Tracing | None"
+) -> NotificationWriter:
     spans = None
     if tracing is not None:
         # Whatever the log may show.
         masking = Masking(settings.secret_key[0], show=False)
         spans = AttemptSpans(tracing, clock, masking.text, masking.pseudonym)
-    formats = EventFormats.of(settings)
     signer, tokens = _signer(settings, clock), _token_source(settings, clock)
     return NotificationWriter(formats, NotificationSettings.of(settings), signer, spans, tokens)
 

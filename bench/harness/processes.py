@@ -16,6 +16,7 @@ __all__ = [
     "exact_cpu_s",
     "family_resident_bytes",
     "kill",
+    "proportional_bytes",
     "resident_bytes",
     "run_logged",
     "started",
@@ -27,8 +28,12 @@ _END_S = 15.0
 
 
 def clean_environ(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment without settings of the service, and with `extra`."""
+    """The environment without settings of the service, and with `extra`.
+
+    Python keeps compiled files whatever the shell says, as an installation has them.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WEBRTC_EVENTS_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | dict(extra)
 
 
@@ -122,6 +127,14 @@ def resident_bytes(pid: int) -> int:
     """What is resident of one process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def proportional_bytes(pid: int) -> int:
+    """What is resident of one process; a page that n processes have counts for an n-th."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"the system does not say how much memory process {pid} has")
 
 
 def family_resident_bytes(pid: int) -> int:

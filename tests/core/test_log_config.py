@@ -1,7 +1,6 @@
 """What a log line looks like, whatever is logged."""
 
 import logging
-import logging.config
 import re
 import sys
 import threading
@@ -19,7 +18,7 @@ from webrtc_events.core.log_config import (
     LineHandler,
     LogOptions,
     RequestFields,
-    log_config,
+    configure,
 )
 from webrtc_events.core.log_limit import LineLimit
 from webrtc_events.core.request_context import entered_request
@@ -80,7 +79,7 @@ def test_traceback_follows_in_separate_lines() -> None:
 def _configured() -> Iterator[None]:
     root, own = logging.getLogger(), logging.getLogger("webrtc_events")
     before = (root.level, root.handlers[:], own.level)
-    logging.config.dictConfig(log_config(LogOptions()))
+    configure(LogOptions())
     yield
     root.setLevel(before[0])
     root.handlers[:] = before[1]
@@ -109,7 +108,7 @@ def test_shipped_configuration_tells_warnings_of_all_and_more_of_the_service(
 def test_no_level_hides_who_changed_something(
     capsys: pytest.CaptureFixture[str], level: str, *, json: bool
 ) -> None:
-    logging.config.dictConfig(log_config(LogOptions("console", json, level)))
+    configure(LogOptions("console", json, level))
     handler = logging.getLogger().handlers[0]
     assert isinstance(handler, LineHandler)
     handler.setStream(sys.stderr)

@@ -1,5 +1,6 @@
 """What a process asks the system for."""
 
+import gc
 import subprocess
 import sys
 
@@ -68,3 +69,25 @@ def test_free_memory_goes_back_to_the_system() -> None:
         [sys.executable, "-c", FREED], capture_output=True, text=True, check=True, timeout=30
     )
     assert float(done.stdout) > 50
+
+
+@pytest.mark.parametrize("spared", [False, True])
+def test_the_collector_works_again_once_all_is_loaded(spared: bool) -> None:
+    """In a process apart, as what is spared is spared for good."""
+    code = f"""
+import gc
+from webrtc_events.core.process import loading, spare_what_is_loaded
+with loading():
+    assert not gc.isenabled()
+    if {spared}:
+        spare_what_is_loaded()
+        assert gc.isenabled()
+assert gc.isenabled()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_the_collector_works_again_after_a_start_that_fails() -> None:
+    with pytest.raises(ZeroDivisionError), process.loading():
+        raise ZeroDivisionError
+    assert gc.isenabled()

@@ -14,5 +14,4 @@ application                      Connexion, which finds the operation and lets t
 failures                         which error answers a failed request, and what the log says of it
 responses                        answers in JSON; errors as CAMARA's ErrorInfo
 health                           `/healthz`, `/readyz`
-unused_imports                   what Connexion would load for nothing
 """

@@ -10,10 +10,22 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from webrtc_events.api.unused_imports import unused_imports_left_out
+from webrtc_events.core.late_imports import loaded_once_used
+
+# A test client, a client to ask other servers what a token is worth, and the way to Flask and WSGI.
+_LATE = (
+    "asgiref",
+    "connexion.apps.flask",
+    "connexion.frameworks.flask",
+    "httpx",
+    "starlette.testclient",
+    "werkzeug.serving",
+    "werkzeug.test",
+    "werkzeug.wrappers",
+)
 
 # Before the modules below, which find Connexion loaded.
-with unused_imports_left_out():
+with loaded_once_used(*_LATE):
     from connexion.middleware import ConnexionMiddleware
     from connexion.middleware.lifespan import LifespanMiddleware
     from connexion.middleware.routing import RoutingMiddleware

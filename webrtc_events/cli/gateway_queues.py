@@ -1,6 +1,5 @@
 """`webrtc-events gateway status` and `requeue`: the queue of an adapter, which may run meanwhile."""
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -86,6 +85,8 @@ def requeue(queue: Path) -> None:
 
 
 def _of_queue(queue: Path, read: Callable[[], Found]) -> Found:
+    import sqlite3
+
     if not queue.exists():
         raise click.ClickException(f"{queue}: there is no such file; is it the --queue of the adapter?")
     try:

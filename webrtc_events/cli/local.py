@@ -61,21 +61,23 @@ def serve(
       webrtc-events serve --port 8080 --sink-port 8443 --data-dir ./data
     """
     from webrtc_events.core.log_start import start_log
+    from webrtc_events.core.process import loading
 
     start_log(given_environ(), "serve")
-    from webrtc_events.local.stack.serve import ServeOptions
-    from webrtc_events.local.stack.serve import serve as run
-
     data = data_directory(data_dir)
-    options = ServeOptions(
-        host=host,
-        port=port,
-        sink_port=sink_port,
-        data=data,
-        open_console=open_console,
-        operator_events=operator_events,
-    )
-    run(options, given_environ(), SystemClock(), click.echo)
+    with loading():
+        from webrtc_events.local.stack.serve import ServeOptions
+        from webrtc_events.local.stack.serve import serve as run
+
+        options = ServeOptions(
+            host=host,
+            port=port,
+            sink_port=sink_port,
+            data=data,
+            open_console=open_console,
+            operator_events=operator_events,
+        )
+        run(options, given_environ(), SystemClock(), click.echo)
 
 
 @click.command()

@@ -1,32 +1,63 @@
-"""The command line. Commands import what they run when they run, so that each starts fast."""
+"""The command line. A command is loaded when it is asked for, and imports what it runs when it runs."""
 
 import os
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Final
 
 import click
 
-from webrtc_events.cli.bench.command import bench
-from webrtc_events.cli.console import console
-from webrtc_events.cli.damaged import damaged
-from webrtc_events.cli.dead_letters import dead_letters
-from webrtc_events.cli.doctor.command import doctor
-from webrtc_events.cli.gateways import gateway
-from webrtc_events.cli.listening import forward, listen
-from webrtc_events.cli.local import demo, publish, serve, sink, token
-from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
-from webrtc_events.cli.migration.command import migrate
-from webrtc_events.cli.operator_events import operator_events
-from webrtc_events.cli.sessions import sessions
-from webrtc_events.cli.settings import settings
-from webrtc_events.cli.simulate import simulate
-from webrtc_events.cli.sinks import sinks
-from webrtc_events.cli.stubs import stubs
-from webrtc_events.cli.subscriptions import subscriptions
-from webrtc_events.cli.worker import worker
-
 __all__ = ["main"]
 
+_PLACES: Final[Mapping[str, str]] = {
+    "serve": "webrtc_events.cli.local:serve",
+    "sink": "webrtc_events.cli.local:sink",
+    "demo": "webrtc_events.cli.local:demo",
+    "token": "webrtc_events.cli.local:token",
+    "publish": "webrtc_events.cli.local:publish",
+    "listen": "webrtc_events.cli.listening:listen",
+    "forward": "webrtc_events.cli.listening:forward",
+    "simulate": "webrtc_events.cli.simulate:simulate",
+    "gateway": "webrtc_events.cli.gateways:gateway",
+    "worker": "webrtc_events.cli.worker:worker",
+    "console": "webrtc_events.cli.console:console",
+    "subscriptions": "webrtc_events.cli.subscriptions:subscriptions",
+    "sessions": "webrtc_events.cli.sessions:sessions",
+    "sinks": "webrtc_events.cli.sinks:sinks",
+    "dead-letters": "webrtc_events.cli.dead_letters:dead_letters",
+    "damaged": "webrtc_events.cli.damaged:damaged",
+    "operator-events": "webrtc_events.cli.operator_events:operator_events",
+    "settings": "webrtc_events.cli.settings:settings",
+    "migrate": "webrtc_events.cli.migration.command:migrate",
+    "doctor": "webrtc_events.cli.doctor.command:doctor",
+    "bench": "webrtc_events.cli.bench.command:bench",
+    "new-key": "webrtc_events.cli.maintenance:new_key",
+    "rotate-key": "webrtc_events.cli.maintenance:rotate_key",
+    "pseudonym": "webrtc_events.cli.maintenance:pseudonym",
+    "erase": "webrtc_events.cli.maintenance:erase",
+    "stubs": "webrtc_events.cli.stubs:stubs",
+}
+"""Of each command its module, and its name there."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+
+class _Commands(Mapping[str, click.Command]):
+    """By name; each is loaded when it is looked up, so that one starts without the others."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, _, variable = _PLACES[name].partition(":")
+        command: click.Command = getattr(import_module(module), variable)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+@click.group(
+    commands=_Commands(), context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
+)
 @click.version_option(package_name="webrtc-events")
 def main() -> None:
     """A server for the CAMARA WebRTC Events API, and tools for it.
@@ -70,34 +101,3 @@ def main() -> None:
     if os.environ.get("NO_COLOR"):
         # Source: no-color.org. Commands inherit it.
         click.get_current_context().color = False
-
-
-for command in (
-    serve,
-    sink,
-    demo,
-    token,
-    publish,
-    listen,
-    forward,
-    simulate,
-    gateway,
-    worker,
-    console,
-    subscriptions,
-    sessions,
-    sinks,
-    dead_letters,
-    damaged,
-    operator_events,
-    settings,
-    migrate,
-    doctor,
-    bench,
-    new_key,
-    rotate_key,
-    pseudonym,
-    erase,
-    stubs,
-):
-    main.add_command(command)

@@ -5,7 +5,6 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
-from logging.handlers import SysLogHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -57,6 +56,8 @@ def who() -> str:
 
 def record_change(action: str, result: str, **subject: str) -> None:
     """Logs a change and who made it: on the standard error, and in the system's log if there is one."""
+    from logging.handlers import SysLogHandler
+
     from webrtc_events.core.log_start import start_log
 
     start_log(given_environ(), "command")

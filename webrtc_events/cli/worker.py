@@ -15,6 +15,8 @@ from webrtc_events.core.clock import SystemClock
 if TYPE_CHECKING:
     from webrtc_events.core.settings import Settings
     from webrtc_events.telemetry.exporter import Exporter
+    from webrtc_events.telemetry.tracing import Tracing
+    from webrtc_events.worker import Worker
 
 __all__ = ["worker"]
 
@@ -73,16 +75,16 @@ def worker(processes: int, link: int | None, metrics_slot: tuple[int, int] | Non
 def _run(settings: "Settings", parent: ParentLink | None) -> None:
     """One process that delivers, until a signal, or until its parent is gone."""
     from webrtc_events.core.log_start import say
-    from webrtc_events.core.process import spare_what_is_loaded
+    from webrtc_events.core.process import loading, spare_what_is_loaded
     from webrtc_events.core.stop_signals import StopSignals
     from webrtc_events.telemetry.trace_start import start_tracing
-    from webrtc_events.worker import Worker
 
     with ExitStack() as stack, StopSignals() as signals:
         clock = SystemClock()
         exporter = _exporter(settings, clock)
         tracing = start_tracing(settings, clock)
-        running = Worker.build(settings, clock, exporter=exporter, tracing=tracing)
+        with loading():
+            running = _built(settings, clock, exporter, tracing)
         spare_what_is_loaded()
         running.start()
         if exporter is not None:
@@ -106,6 +108,19 @@ def _run(settings: "Settings", parent: ParentLink | None) -> None:
         signals.finish(running.stop)
     if signals.hurried():
         os._exit(130)
+
+
+def _built(
+    settings: "Settings", clock: SystemClock, exporter: "Exporter | None", tracing: "Tracing | None"
+) -> "Worker":
+    from webrtc_events.delivery.cloud_event import EventFormats
+
+    # Before the rest is loaded, which takes the memory that reading the contracts leaves: 2 MB.
+    formats = EventFormats.of(settings)
+
+    from webrtc_events.worker import Worker
+
+    return Worker.build(settings, clock, formats=formats, exporter=exporter, tracing=tracing)
 
 
 def _exporter(settings: "Settings", clock: SystemClock) -> "Exporter | None":

@@ -1,5 +1,6 @@
 """Reads the documents in `spec/`, with the departures of errata.yaml applied."""
 
+from functools import cache
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -81,6 +82,8 @@ def read_document(text: str) -> Any:
     return yaml.load(text, _Loader)  # noqa: S506 (a safe loader)
 
 
+@cache
 def _load(name: str) -> dict[str, Any]:
+    """Read once, as contracts of several forms are made of it, and YAML takes long. Nobody changes it."""
     document: dict[str, Any] = read_document((files("webrtc_events") / "spec" / name).read_text("utf-8"))
     return document

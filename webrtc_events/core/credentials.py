@@ -10,11 +10,12 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING
 
 from webrtc_events.core.model import Credential, PrivateKeyJwt, SinkCredential
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 __all__ = ["CredentialBox", "SealError", "fetches_token", "sealing_key_id", "token_expiry_ms"]
 
@@ -50,7 +51,8 @@ class CredentialBox:
     """Seals with the first of its 256-bit keys, and opens with any of them: `key_id` is the first's."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._keys = {_key_id(key): AESGCM(key) for key in keys}
+        self._keys = {_key_id(key): key for key in keys}
+        self._ciphers: dict[str, AESGCM] = {}
         self.key_id = _key_id(keys[0])
 
     def lacks_key_of(self, sealed: str) -> bool:
@@ -63,7 +65,7 @@ class CredentialBox:
             kind, plain = _PRIVATE_KEY_JWT, json.dumps([credential.client_id, credential.token_uri])
         else:
             kind, plain = _TOKEN, json.dumps([credential.access_token, credential.expires_at_ms])
-        sealed = self._keys[self.key_id].encrypt(nonce, plain.encode(), _bound_to(kind, subscription_id))
+        sealed = self._cipher(self.key_id).encrypt(nonce, plain.encode(), _bound_to(kind, subscription_id))
         return f"{kind}.{self.key_id}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str, subscription_id: str) -> SinkCredential:
@@ -76,15 +78,25 @@ class CredentialBox:
             raise SealError("of a kind that this release does not know")
         if key_id not in self._keys:
             raise SealError(f"sealed with key {key_id!r}, this process has {', '.join(self._keys)}")
+        from cryptography.exceptions import InvalidTag
+
         try:
             raw = base64.b64decode(text, altchars=b"-_", validate=True)
-            plain = self._keys[key_id].decrypt(
+            plain = self._cipher(key_id).decrypt(
                 raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _bound_to(kind, subscription_id)
             )
         except (InvalidTag, ValueError):
             raise SealError("damaged, or sealed for another subscription") from None
         first, second = json.loads(plain)
         return PrivateKeyJwt(first, second) if kind == _PRIVATE_KEY_JWT else Credential(first, second)
+
+    def _cipher(self, key_id: str) -> "AESGCM":
+        """Made when it is needed: a worker that opens none does without the 9 MB of its library."""
+        if key_id not in self._ciphers:
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+            self._ciphers[key_id] = AESGCM(self._keys[key_id])
+        return self._ciphers[key_id]
 
 
 def fetches_token(sealed: str) -> bool:

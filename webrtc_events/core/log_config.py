@@ -7,12 +7,11 @@ their own; `RequestFields` is the filter that gives its records `correlator` and
 """
 
 import logging
-import logging.config
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TextIO
+from typing import TextIO
 
 from webrtc_events.core.change_log import CHANGE_LOGGERS
 from webrtc_events.core.clock import format_time
@@ -26,7 +25,7 @@ __all__ = [
     "LineHandler",
     "LogOptions",
     "RequestFields",
-    "log_config",
+    "configure",
     "log_to_stderr",
     "shared_formatter",
 ]
@@ -86,7 +85,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
     @property
     def form(self) -> LineForm:
         """A line may stand for a record where a record without a request is shown as its line, and none is
-        left out: see `log_config`.
+        left out: see `configure`.
         """
         if type(self) is not LineHandler or self.level:
             return LineForm.RECORD
@@ -115,26 +114,26 @@ class LineHandler(logging.StreamHandler[TextIO]):
 _FORMS = {LineFormatter: LineForm.TEXT, JsonFormatter: LineForm.JSON}
 
 
-def log_config(options: LogOptions) -> dict[str, Any]:
-    """For `logging.config.dictConfig`: warnings of all, of this service from the level on, and changes."""
-    line = {"()": JsonFormatter, "process": options.process} if options.json else {"()": LineFormatter}
-    level = options.level.upper()
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "filters": {"request": {"()": RequestFields}},
-        "formatters": {"line": line},
-        "handlers": {"stderr": {"()": LineHandler, "formatter": "line", "filters": ["request"]}},
-        "loggers": {
-            "webrtc_events": {"level": level},
-            **{name: {"level": "INFO"} for name in CHANGE_LOGGERS},
-        },
-        "root": {"level": "ERROR" if level == "ERROR" else "WARNING", "handlers": ["stderr"]},
-    }
+def configure(options: LogOptions) -> None:
+    """Warnings of all, of this service from the level on, and changes; nothing goes elsewhere any more.
+
+    By hand: `logging.config` loads what listens for configurations, and each handler that there is, 1 MB.
+    """
+    handler = LineHandler()
+    handler.setFormatter(JsonFormatter(process=options.process) if options.json else LineFormatter())
+    handler.addFilter(RequestFields())
+    root, level = logging.getLogger(), options.level.upper()
+    for former in root.handlers[:]:
+        root.removeHandler(former)
+    root.addHandler(handler)
+    root.setLevel("ERROR" if level == "ERROR" else "WARNING")
+    logging.getLogger("webrtc_events").setLevel(level)
+    for name in CHANGE_LOGGERS:
+        logging.getLogger(name).setLevel("INFO")
 
 
 def log_to_stderr(options: LogOptions) -> None:
-    logging.config.dictConfig(log_config(options))
+    configure(options)
     # What no line shows need not be found out for each record (Logging HOWTO, Optimization).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None

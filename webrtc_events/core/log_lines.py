@@ -16,9 +16,9 @@ __all__ = ["LogLines"]
 class LogLines:
     """Keeps lines until `flush`, which gives all of them its time. For one thread.
 
-    They look as if each had been logged. Where that is by this service's own handlers, as `log_config` makes
-    them, no record is made for a line: it costs several times as much as the line. Filters and formatters of
-    others, and their handlers, get records.
+    They look as if each had been logged. Where that is by this service's own handler, see `configure`, no
+    record is made for a line: it costs several times as much as the line. Filters and formatters of others,
+    and their handlers, get records.
     `mask`: what is done with texts of a record, see log_masking.py.
     """
 

@@ -4,10 +4,13 @@ import ctypes
 import gc
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 __all__ = [
     "is_compiled",
+    "loading",
     "prepare_process",
     "raise_descriptor_limit",
     "refuse_core_dumps",
@@ -50,12 +53,26 @@ def share_one_heap() -> None:
         mallopt(_M_ARENA_MAX, 1)
 
 
+@contextmanager
+def loading() -> Iterator[None]:
+    """Until the end, or `spare_what_is_loaded`, the garbage collector rests.
+
+    What is loaded stays, and it would look at all of it several times.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def spare_what_is_loaded() -> None:
     """From here on the garbage collector looks at what is made from here on, and less often.
 
     To be called once all is loaded: modules and contracts stay, and there are 100,000 objects of them.
     Source: gc.freeze.
     """
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])

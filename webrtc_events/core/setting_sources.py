@@ -11,7 +11,6 @@ NAME is the setting's name in upper case with the prefix WEBRTC_EVENTS_. Those o
 other variables that begin with OTEL_ are not read here. WEBRTC_EVENTS_CONFIG names the file of settings.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -224,6 +223,8 @@ class _Sources:
                     ": Kubernetes sets it for a Service called webrtc-events; use enableServiceLinks: false"
                 )
             names = [*self._known, *(name + _FILE.lower() for name in self._known), *_ELSEWHERE]
+        import difflib
+
         nearest = difflib.get_close_matches(name.lower(), list(names), n=1)
         return f"; did you mean {spelled(nearest[0])}?" if nearest else ""
 

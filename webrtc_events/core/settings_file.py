@@ -1,7 +1,6 @@
 """The file of settings: TOML with a key for each setting, and the line in which each stands."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +44,8 @@ def read_settings_file(path: Path) -> SettingsFile:
         raise ValueError(f"{path}: {error}") from None
     if not text.strip():
         raise ValueError(f"{path}: the file is empty: write settings into it, or do not name it")
+    import tomllib
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -72,6 +73,8 @@ def _line(text: str, name: str) -> int | None:
 
 
 def _is_between_keys(text: str) -> bool:
+    import tomllib
+
     try:
         tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.conditions import Condition, Health
+from webrtc_events.core.process import spare_what_is_loaded
 from webrtc_events.core.settings import Settings, SettingsError, given_texts, valid_text
 from webrtc_events.core.stop_signals import StopSignals
 from webrtc_events.local.data_directory import exclusive, open_data_directory, setup_lock
@@ -177,6 +178,7 @@ class _Serve:
         sink.validator.load_soon()
         endpoints.write(self._data)
         self._announce(shown)
+        spare_what_is_loaded()
         if self._options.operator_events:
             _send_test(settings)
         while not self._signals.wait(_WATCH_S):

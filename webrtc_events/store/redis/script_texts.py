@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 __all__ = ["Script", "load_scripts"]
@@ -108,16 +108,25 @@ _OPENED = "\nreturn (function()\n"
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is sent once, and what names it from then on."""
+    """What is sent once, and what names it from then on.
 
-    text: str
+    `parts`: lines of the text. What scripts share they have together: whole texts of all are 1.2 MB.
+    """
+
+    parts: tuple[str, ...] = field(repr=False)
     sha: str
+
+    @property
+    def text(self) -> str:
+        return _joined(self.parts)
 
 
 def load_scripts(options: Mapping[str, int | str]) -> dict[str, Script]:
     """Every script, by its name, with these options."""
+    folder = files("webrtc_events.store") / "lua"
+    shared = {topic: (folder / "shared" / f"{topic}.lua").read_text() for topic in _SHARED}
     written = _options_text(options)
-    return {name: _load(name, written) for name in _NAMES}
+    return {name: _script(name, (folder / f"{name}.lua").read_text(), written, shared) for name in _NAMES}
 
 
 def _options_text(options: Mapping[str, int | str]) -> str:
@@ -134,18 +143,18 @@ def _lua(value: int | str) -> str:
     return f"'{''.join(plain)}'"
 
 
-def _load(name: str, options: str) -> Script:
-    """The script's own first line (its flags), options, then what it shares with others, then the rest."""
-    folder = files("webrtc_events.store") / "lua"
-    first, _, rest = (folder / f"{name}.lua").read_text().partition("\n")
+def _script(name: str, own: str, options: str, shared: Mapping[str, str]) -> Script:
+    """Its own first line (its flags), options, then what it shares with others, then the rest."""
+    first, _, rest = own.partition("\n")
     topics = _SHARED[: _SHARED.index(_LAST_SHARED.get(name, _LAST)) + 1]
     seldom = _SELDOM.get(name, {})
-    shared = (
-        _shared((folder / "shared" / f"{topic}.lua").read_text(), seldom.get(topic)) for topic in topics
-    )
-    text = "\n".join((first, options, *shared, rest))
-    text += "\nend)()" * text.count(_OPENED)
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    parts = (first, options, *(_shared(shared[topic], seldom.get(topic)) for topic in topics), rest)
+    return Script(parts, hashlib.sha1(_joined(parts).encode(), usedforsecurity=False).hexdigest())
+
+
+def _joined(parts: Sequence[str]) -> str:
+    text = "\n".join(parts)
+    return text + "\nend)()" * text.count(_OPENED)
 
 
 def _shared(text: str, seldom: Sequence[str] | None) -> str:

@@ -197,6 +197,7 @@ class Scripts:
         self.offset_ms = offset_ms
         self._client = client
         self._scripts = load_scripts(options)
+        self._shas = {name: script.sha for name, script in self._scripts.items()}
 
     def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
         """Runs them, those of one partition in order, in one round trip; returns what each returned.
@@ -300,13 +301,24 @@ class Scripts:
     def _commands(
         self, calls: Sequence[Call], *, by_text: bool
     ) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        name, whats = ("EVAL", self._texts_of(calls)) if by_text else ("EVALSHA", self._shas)
         found = []
         for call in calls:
-            script = self._scripts[call.script]
-            name, what = ("EVAL", script.text) if by_text else ("EVALSHA", script.sha)
-            args = (name, what, len(call.keys), *call.keys, call.tag, self.offset_ms, *call.args)
+            args = (
+                name,
+                whats[call.script],
+                len(call.keys),
+                *call.keys,
+                call.tag,
+                self.offset_ms,
+                *call.args,
+            )
             found.append((args, _NO_OPTIONS))
         return found
+
+    def _texts_of(self, calls: Sequence[Call]) -> dict[str, str]:
+        """Each once: a claim from all partitions is as many calls of one script."""
+        return {name: self._scripts[name].text for name in {call.script for call in calls}}
 
 
 def _outcome(answer: Any) -> Any:

@@ -4,17 +4,19 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import redis
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import MovedError, RedisClusterException, SlotNotCoveredError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from webrtc_events.core.store_url import StoreKind, StoreUrl
+
+if TYPE_CHECKING:
+    from redis.cluster import ClusterNode
 
 __all__ = ["TIMEOUT_S", "Node", "Nodes", "open_nodes"]
 
@@ -226,6 +228,9 @@ class _ClusterNodes:
         self._silent: set[str] = set()
         self._watcher: threading.Thread | None = None
         self._closing = threading.Event()
+        # A store of one server does without.
+        from redis.cluster import ClusterNode, RedisCluster
+
         try:
             self._cluster = RedisCluster(
                 startup_nodes=[ClusterNode(host, port) for host, port in url.hosts],
@@ -257,7 +262,7 @@ class _ClusterNodes:
             raise redis.ConnectionError("no node of the cluster answers")
         return found
 
-    def _node(self, found: ClusterNode) -> Node:
+    def _node(self, found: "ClusterNode") -> Node:
         return Node(found.name, self._cluster.get_redis_connection(found), found.name)
 
     def moved(self, error: MovedError) -> None:
