@@ -23,13 +23,14 @@ _GUNICORN = ("-P", "-m", "gunicorn", "--workers", "1")
 
 @dataclass(frozen=True)
 class ApiServer:
-    """`headers` name each client's token. `store` is None where there is none."""
+    """`headers` name each client's token. `store` and `issuer`, a URL, are None where there is none."""
 
     name: str
     url: str
     pid: int
     tokens: Mapping[str, str]
     store: BenchStore | None
+    issuer: str | None = None
 
     def headers(self, client: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[client]}", "Content-Type": "application/json"}
@@ -76,7 +77,7 @@ def service_api(
         tokens = {client: issuer.mint(client=client) for client in clients}
         with started((*command, *application), environ, folder / "api.log", folder) as process:
             await_port(port, _READY_S)
-            server = ApiServer(name, f"http://127.0.0.1:{port}", process.pid, tokens, store)
+            server = ApiServer(name, f"http://127.0.0.1:{port}", process.pid, tokens, store, issuer.url)
             requests.get(f"{server.url}/readyz", timeout=_READY_S).raise_for_status()
             yield server
 

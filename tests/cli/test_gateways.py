@@ -16,6 +16,7 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.gateways.journal import Journal
 from webrtc_events.gateways.journal_entries import Rejected
 from webrtc_events.gateways.network_requests import PublishEvent, PutRegistration
+from webrtc_events.gateways.waiting_reason import WaitingReason
 
 NOBODY = ("--service", "http://127.0.0.1:9", "--token-url", "http://127.0.0.1:9/token")
 
@@ -74,6 +75,21 @@ def test_what_was_set_aside_is_shown_and_brought_back_while_the_adapter_runs(
     # The service is nowhere, so it waits; and the adapter has seen it.
     eventually(lambda: "the queue waits" in adapter.output)
     assert "Traceback" not in adapter.output
+
+
+def test_status_says_why_the_queue_waits_and_what_to_do(queue: Path) -> None:
+    journal = Journal(queue, SteppedClock())
+    with journal.transaction() as transaction:
+        transaction.append([PublishEvent({"id": "1"})])
+    journal.explain(WaitingReason("HTTP 403 PERMISSION_DENIED: no", "give it the scope", 1_800_000_000_000))
+    lines = run("gateway", "status", "--queue", str(queue)).stdout.decode().splitlines()
+    assert lines[2] == "because   HTTP 403 PERMISSION_DENIED: no; since 2027-01-15T08:00:00.000Z"
+    assert lines[3] == "to do     give it the scope. Nothing is lost meanwhile, within --queue-hours."
+    shown = json.loads(run("gateway", "status", "--queue", str(queue), "--json").stdout)
+    assert shown["waitsBecause"] == "HTTP 403 PERMISSION_DENIED: no"
+    journal.settle(journal.head(1), [])
+    journal.close()
+    assert b"because" not in run("gateway", "status", "--queue", str(queue)).stdout
 
 
 def test_requeue_of_what_is_no_queue_is_an_error(queue: Path) -> None:

@@ -14,6 +14,7 @@ from webrtc_events.gateways.journal import Journal
 from webrtc_events.gateways.journal_view import view
 from webrtc_events.gateways.network_requests import (
     DeleteRegistration,
+    PublishEvent,
     PutRegistration,
 )
 from webrtc_events.gateways.publisher import Publisher
@@ -131,16 +132,16 @@ def test_a_service_that_is_not_there_is_waited_for(
 
 
 def test_a_batch_that_is_too_large_is_divided(
-    journal: Journal, publisher: Publisher, service: Service, path: Path
+    journal: Journal, publisher: Publisher, service: Service
 ) -> None:
     def at_most_two(events: list[Any]) -> Answer:
-        too_many = len(events) > 2 or "7" in [event["id"] for event in events]
+        too_many = len(events) > 2
         return answer(413, {"code": "CONTENT_TOO_LARGE", "message": "no"}) if too_many else accepted(events)
 
     service.events = at_most_two
     append(journal, *[event(number) for number in range(10)])
     drain(publisher)
-    assert [one.what for one in view(path).last_rejected] == ["x id=7"]
+    assert [name for batch in service.batches() if len(batch) <= 2 for name in batch] == list("0123456789")
 
 
 def test_an_expired_token_is_replaced(journal: Journal, publisher: Publisher, service: Service) -> None:
@@ -189,7 +190,63 @@ def test_a_registration_that_was_renewed_meanwhile_is_put_as_it_is_now(
     append(journal, DeleteRegistration("a"), PutRegistration("a", {"expiresAt": "3"}))
     drain(publisher)
     put = [request.json["expiresAt"] for request in service.sink.requests if request.method == "PUT"]
-    assert put == ["2", "2", "3"]
+    assert put == ["2", "3"]
+
+
+def test_an_hour_of_renewals_is_put_once_each(
+    journal: Journal, publisher: Publisher, service: Service, path: Path
+) -> None:
+    """The queue of a long outage takes as long as there are registrations."""
+    for renewal in range(12):
+        append(journal, *[PutRegistration(f"r{number}", {"expiresAt": str(renewal)}) for number in range(50)])
+    drain(publisher)
+    put = [request.json["expiresAt"] for request in service.sink.requests if request.method == "PUT"]
+    assert put == ["11"] * 50
+    assert (view(path).entries, view(path).bytes, publisher.figures.sent) == (0, 0, 600)
+
+
+@pytest.mark.parametrize(
+    ("answered", "most"),
+    [(Answer(503), 8), (answer(401, {}), 16), (Answer(403), 16), (Answer(429), 8)],
+    ids=["away", "its token not taken", "forbidden", "too many"],
+)
+def test_a_service_that_takes_no_registration_is_not_asked_for_each(
+    answered: Answer, most: int, journal: Journal, publisher: Publisher, service: Service, path: Path
+) -> None:
+    """8 are under way when the first answer comes, and 8 must be refused to say that all are."""
+    service.registrations = lambda _: answered
+    append(journal, *[PutRegistration(f"r{number}", {}) for number in range(100)])
+    assert publisher.send_head() == 0.5
+    assert len(service.calls()) <= most
+    assert view(path).entries == 100
+    service.registrations = lambda _: Answer(201)
+    drain(publisher)
+    assert view(path).entries == 0
+
+
+def test_a_token_that_expires_among_many_registrations_is_replaced_once(
+    journal: Journal, publisher: Publisher, service: Service, path: Path
+) -> None:
+    service.registrations = lambda request: Answer(
+        401 if request.header("Authorization") == "Bearer t1" else 201
+    )
+    append(journal, *[PutRegistration(f"r{number}", {}) for number in range(40)])
+    drain(publisher)
+    assert (service.tokens, view(path).entries, view(path).rejected) == (2, 0, 0)
+
+
+def test_registrations_between_events_do_not_part_them_into_small_batches(
+    journal: Journal, publisher: Publisher, service: Service
+) -> None:
+    """One that an event before it names waits for that event."""
+    named = PublishEvent({"id": "named", "subject": "r3", "data": {}})
+    for number in range(6):
+        append(journal, event(number), PutRegistration(f"r{number}", {}), *([named] if number == 2 else []))
+    drain(publisher)
+    calls = [call for call in service.calls() if call[0] == "PUT"]
+    assert sorted(calls) == [("PUT", f"/registrations/r{number}") for number in range(6)]
+    assert service.batches() == [["0", "1", "2", "named", "3"], ["4", "5"]]
+    assert service.calls().index(("PUT", "/registrations/r3")) > service.calls().index(("POST", "/events"))
 
 
 def test_a_service_that_is_something_else_is_said(

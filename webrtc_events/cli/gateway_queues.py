@@ -29,13 +29,13 @@ def queue_option(help_: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 @handle_cli_errors
 def status(queue: Path, as_json: bool) -> None:
-    """Show what waits in a queue, and what the service did not take. The adapter may run.
+    """Show what waits in a queue and why, and what was refused. The adapter may run.
 
     \b
     rejected    what the service will never take, or what waited for more than --queue-hours; it is
                 not sent again
-    set aside   of registrations that the service refused for a while, though it takes others;
-                `webrtc-events gateway requeue` sends it again
+    set aside   what the service refused for a while, though it takes others, and what follows it in
+                its session; `webrtc-events gateway requeue` sends it again
 
     \b
     Examples:
@@ -57,6 +57,7 @@ def status(queue: Path, as_json: bool) -> None:
             "oldestS": oldest_s,
             "rejected": found.rejected,
             "setAside": found.set_aside,
+            "waitsBecause": found.why.reason if found.entries and found.why else None,
         }
         click.echo(json.dumps(shown))
     else:
@@ -70,8 +71,8 @@ def requeue(queue: Path) -> None:
     """Send again what was set aside. The adapter may run, and does it within seconds.
 
     First mend what the service, or a proxy before it, refuses: `gateway status` shows why. Each request takes
-    its former place, so that the order of its registration is kept. What the service refuses again is set
-    aside again, and holds up nothing.
+    its former place, so that the order of its registration or session is kept. What the service refuses
+    again is set aside again.
 
     \b
     Example:
@@ -101,6 +102,10 @@ def _print_status(found: "JournalView", oldest_s: int | None) -> None:
     click.echo(f"{'waiting':<10}{found.entries} requests, {found.bytes} bytes")
     if found.oldest_ms is not None:
         click.echo(f"{'oldest':<10}{format_time(found.oldest_ms)}, {oldest_s} s ago")
+    if found.entries and found.why is not None:
+        click.echo(f"{'because':<10}{found.why.reason}; since {format_time(found.why.since_ms)}")
+        if found.why.todo:
+            click.echo(f"{'to do':<10}{found.why.todo}. Nothing is lost meanwhile, within --queue-hours.")
     _print_left_out("rejected", found.rejected, found.last_rejected)
     if found.rejected:
         click.echo("What was rejected is not sent again. The service's contract says what it takes.")

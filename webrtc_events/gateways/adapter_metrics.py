@@ -57,22 +57,26 @@ def adapter_exporter(
             "gateway_set_aside": found.set_aside,
         }
 
-    def of_connection() -> Mapping[str, float]:
-        figures = received()
-        found: dict[str, float] = {"gateway_reconnects_total": figures.reconnects}
-        if figures.heard_s is not None:
-            found["gateway_silent_seconds"] = max(0.0, clock.monotonic() - figures.heard_s)
-        return found
-
     exporter.add(
         of_adapter(
             lambda: _records(received()),
-            of_connection,
+            lambda: _connections(received(), published(), clock),
             lambda: _requests(published()),
             of_queue,
         )
     )
     return exporter
+
+
+def _connections(received: ReceiverFigures, published: PublisherFigures, clock: Clock) -> Mapping[str, float]:
+    now_s, since_s = clock.monotonic(), published.failing_since_s
+    found: dict[str, float] = {
+        "gateway_reconnects_total": received.reconnects,
+        "gateway_failing_seconds": 0.0 if since_s is None else max(0.0, now_s - since_s),
+    }
+    if received.heard_s is not None:
+        found["gateway_silent_seconds"] = max(0.0, now_s - received.heard_s)
+    return found
 
 
 def _records(figures: ReceiverFigures) -> Mapping[str, int]:

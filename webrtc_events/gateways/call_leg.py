@@ -91,6 +91,8 @@ _PROGRESS: Final = {
     SessionStatus.RINGING: 5,
 }
 _UNKNOWN_SIDE: Final = "somebody"
+# Characters. Who answers a call chooses them.
+_MAX_REASON: Final = 512
 
 
 def advance_leg(leg: Leg, signal: Signal) -> _Step:
@@ -211,7 +213,7 @@ def _lost(leg: Leg, signal: Lost) -> _Step:
 
 def _ended(leg: Leg, status: SessionStatus, reason: str) -> _Step:
     leg = _with(leg, state=LegState.OVER, status=status, offer=None, reoffered_by=None, held_by=())
-    return leg, (Change(status, reason),)
+    return leg, (Change(status, reason[:_MAX_REASON]),)
 
 
 _PROVISIONAL_REASONS: Final = {

@@ -4,52 +4,48 @@ A transaction is durable when it ends (WAL, synchronous=FULL), or nothing of it 
 is killed at any moment either has worked on an input, with all that follows from it, or has not.
 """
 
-import fcntl
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.start_faults import CannotStart
-from webrtc_events.gateways.journal_entries import Entry, Rejected, decoded, encoded, registration_of
+from webrtc_events.gateways.clock_jumps import ClockJumps, follow_clock
+from webrtc_events.gateways.events_aside import (
+    FOLLOWS,
+    any_aside,
+    end_old_events,
+    keep_event_aside,
+    sessions_aside,
+)
+from webrtc_events.gateways.journal_entries import (
+    Entry,
+    Rejected,
+    encoded,
+    registration_of,
+    session_of,
+)
+from webrtc_events.gateways.journal_file import hold, open_queue
 from webrtc_events.gateways.network_requests import NetworkRequest, PutRegistration
-from webrtc_events.gateways.set_aside import SCHEMA, keep_aside, supersede
+from webrtc_events.gateways.rejections import keep_rejected
+from webrtc_events.gateways.set_aside import keep_aside, supersede
+from webrtc_events.gateways.waiting_reason import WaitingReason, write_reason
 
 __all__ = ["DEFAULT_LIMITS", "Journal", "JournalLimits", "JournalUnwritable", "QueueFull", "Transaction"]
 
-_FORMAT: Final = 1
-_SCHEMA: Final = """
-CREATE TABLE queue (
-  position INTEGER PRIMARY KEY AUTOINCREMENT, request BLOB NOT NULL, queued_ms INTEGER NOT NULL,
-  registration TEXT
-);
-CREATE INDEX queue_by_registration ON queue (registration, position) WHERE registration IS NOT NULL;
-CREATE TABLE state (
-  kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, changed_ms INTEGER NOT NULL,
-  PRIMARY KEY (kind, key)
-) WITHOUT ROWID;
-CREATE INDEX state_by_age ON state (kind, changed_ms);
-CREATE TABLE seen (fingerprint BLOB PRIMARY KEY, seen_ms INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX seen_by_age ON seen (seen_ms);
-CREATE TABLE rejected (
-  position INTEGER PRIMARY KEY, request BLOB NOT NULL, reason TEXT NOT NULL, rejected_ms INTEGER NOT NULL
-);
-CREATE TABLE totals (
-  one INTEGER PRIMARY KEY CHECK (one = 1), entries INTEGER NOT NULL, bytes INTEGER NOT NULL
-);
-INSERT INTO totals VALUES (1, 0, 0)
-"""
-_BUSY_MS: Final = 5_000
 _LAST_CHARACTER: Final = chr(0x10FFFF)
 _MAX_LOOKAHEAD: Final = 1_000
 # Of 4 KiB each. With so few at once the write-ahead log stays small; a queue of 1 GiB is gone in two hours.
 _PAGES_AT_ONCE: Final = 1_000
 _MAX_FREED_PAGES: Final = 25_000
+_DAY_MS: Final = 24 * 3600 * 1000
+_MAX_ENDED: Final = 1_000
 
 
 class QueueFull(Exception):
@@ -62,7 +58,8 @@ class JournalUnwritable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JournalLimits:
-    """`max_entries` and `max_bytes` bound the queue; `seen_ms`: how long an input is remembered.
+    """`max_entries` and `max_bytes` bound the queue, with events of it that are set aside, and `aside_ms` how
+    long those are; `seen_ms`: how long an input is remembered.
 
     `max_rejected` bounds what was rejected, of which the oldest go. `min_free_bytes` of the disk are left: on
     a disk that the queue itself has filled, what was sent could not be taken out of it any more.
@@ -72,6 +69,7 @@ class JournalLimits:
     max_bytes: int = 1 << 30
     max_rejected: int = 10_000
     seen_ms: int = 2 * 3600 * 1000
+    aside_ms: int = 7 * _DAY_MS
     min_free_bytes: int = 16 << 20
 
 
@@ -156,9 +154,10 @@ class Journal:
         self._clock = clock
         self._limits = JournalLimits() if limits is None else limits
         self._lock = threading.Lock()
-        self._held = _hold(path)
+        self._jumps = ClockJumps(clock)
+        self._held = hold(path)
         try:
-            self._database = _open(path)
+            self._database = open_queue(path)
         except BaseException:
             self._held.close()
             raise
@@ -204,17 +203,11 @@ class Journal:
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:
         """A transaction that may use the last of the disk."""
-        with self._lock:
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                yield Transaction(self._database, self._limits, round(self._clock.now() * 1000))
-                self._database.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise JournalUnwritable(f"{self._path}: {error}") from error
-            finally:
-                # What has been committed is no longer in a transaction.
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
+        with self._locked() as database:
+            follow_clock(database, self._jumps)
+            database.execute("BEGIN IMMEDIATE")
+            yield Transaction(database, self._limits, round(self._clock.now() * 1000))
+            database.execute("COMMIT")
 
     def _leave_room(self) -> None:
         disk = os.statvfs(self._path)
@@ -231,39 +224,50 @@ class Journal:
         Raises:
             JournalUnwritable: the file cannot be read either.
         """
-        rows = self._rows(
-            "SELECT position, request, queued_ms FROM queue ORDER BY position LIMIT ?", max_entries
-        )
-        return [
-            Entry(position, decoded(request), queued_ms, len(request))
-            for position, request, queued_ms in rows
-        ]
+        # Of one moment: another process may bring back what was set aside.
+        with self._locked() as database:
+            follow_clock(database, self._jumps)
+            database.execute("BEGIN")
+            rows = database.execute(
+                "SELECT position, request, queued_ms FROM queue ORDER BY position LIMIT ?", (max_entries,)
+            ).fetchall()
+            entries = [Entry(*row) for row in rows]
+            positions = {entry.position for entry in _following(database, entries)}
+        if not positions:
+            return entries
+        return [replace(entry, follows=entry.position in positions) for entry in entries]
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._locked() as database:
+            return database.execute(query, values).fetchall()
+
+    @contextmanager
+    def _locked(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
-                return self._database.execute(query, values).fetchall()
+                yield self._database
             except sqlite3.Error as error:
                 raise JournalUnwritable(f"{self._path}: {error}") from error
+            finally:
+                # What has been committed is no longer in a transaction.
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
 
-    def newest_put(self, entry: Entry) -> PutRegistration | None:
-        """What the queue's last PUT of the entry's registration says, before its end or deletion.
+    def later_puts(self, entry: Entry) -> list[Entry]:
+        """Renewals of the entry's registration that wait behind it, before its end or deletion.
 
-        None: the entry is the last. A PUT that has waited may have run out, though it was renewed since.
+        The last of them says what a PUT says now: one that has waited may have run out.
         """
         if not isinstance(entry.request, PutRegistration):
-            return None
-        newest = None
+            return []
         rows = self._rows(
-            "SELECT request FROM queue WHERE registration = ? AND position > ? ORDER BY position LIMIT ?",
+            "SELECT position, request, queued_ms FROM queue WHERE registration = ? AND position > ? "
+            "ORDER BY position LIMIT ?",
             *(entry.request.registration_id, entry.position, _MAX_LOOKAHEAD),
         )
-        for (written,) in rows:
-            request = decoded(written)
-            if not isinstance(request, PutRegistration):
-                break
-            newest = request
-        return newest
+        return list(
+            takewhile(lambda later: isinstance(later.request, PutRegistration), (Entry(*row) for row in rows))
+        )
 
     def settle(self, done: list[Entry], rejected: list[Rejected]) -> None:
         """Takes what was answered out of the queue; what was rejected is kept beside it.
@@ -273,32 +277,49 @@ class Journal:
         """
         with self._writing() as transaction:
             database = transaction._database
-            for entry in (*done, *(one.entry for one in rejected)):
-                _take_out(database, entry)
+            _take_out(database, [*done, *(one.entry for one in rejected)])
             for entry in done:
                 supersede(database, entry)
-            for one in rejected:
-                database.execute(
-                    "INSERT OR REPLACE INTO rejected VALUES (?, ?, ?, ?)",
-                    (one.entry.position, encoded(one.entry.request), one.reason, transaction.now_ms),
-                )
-            if rejected:
-                database.execute(
-                    "DELETE FROM rejected WHERE position NOT IN "
-                    "(SELECT position FROM rejected ORDER BY position DESC LIMIT ?)",
-                    (self._limits.max_rejected,),
-                )
+            keep_rejected(
+                database,
+                [(one.entry.position, one.entry.written, one.reason) for one in rejected],
+                transaction.now_ms,
+                self._limits.max_rejected,
+            )
 
     def set_aside(self, entry: Entry, reason: str) -> None:
-        """Takes a request of a registration out of the queue; it may be brought back.
+        """Takes a request out of the queue; it may be brought back.
 
         Raises:
             JournalUnwritable: it is still in the queue.
         """
         with self._writing() as transaction:
             database = transaction._database
-            _take_out(database, entry)
-            keep_aside(database, entry, reason, transaction.now_ms, self._limits.max_rejected)
+            if registration_of(entry.request) is None:
+                keep_event_aside(database, entry, reason, transaction.now_ms)
+            else:
+                _take_out(database, [entry])
+                keep_aside(database, entry, reason, transaction.now_ms, self._limits.max_rejected)
+
+    def set_followers_aside(self, entries: list[Entry]) -> int:
+        """Those of which something before them is aside still. Returns how many went there.
+
+        Raises:
+            JournalUnwritable: all are still in the queue.
+        """
+        with self._writing() as transaction:
+            database, now_ms = transaction._database, transaction.now_ms
+            following = _following(database, entries)
+            return sum(keep_event_aside(database, entry, FOLLOWS, now_ms) for entry in following)
+
+    def explain(self, reason: WaitingReason | None) -> None:
+        """Why the queue waits, for whoever looks at it; None: it does not.
+
+        Raises:
+            JournalUnwritable: it says what it said before.
+        """
+        with self._writing() as transaction:
+            write_reason(transaction._database, reason, transaction.now_ms)
 
     def forget_inputs(self) -> None:
         """Drops what is known of inputs that no gateway repeats any more. To be called now and then.
@@ -312,67 +333,39 @@ class Journal:
             transaction._database.execute(
                 "DELETE FROM seen WHERE seen_ms < ?", (transaction.now_ms - self._limits.seen_ms,)
             )
+            self._end_old_events(transaction)
         for _ in range(_MAX_FREED_PAGES // _PAGES_AT_ONCE):
             if not self._rows("PRAGMA freelist_count")[0][0]:
                 return
             self._free_pages()
 
+    def _end_old_events(self, transaction: Transaction) -> None:
+        """What is aside for so long that nobody has use for it any more is rejected."""
+        database, now_ms = transaction._database, transaction.now_ms
+        reason = f"was set aside for more than {self._limits.aside_ms // _DAY_MS} days"
+        ended = end_old_events(database, now_ms - self._limits.aside_ms, _MAX_ENDED)
+        rows = [(position, request, reason) for position, request in ended]
+        keep_rejected(database, rows, now_ms, self._limits.max_rejected)
+
     def _free_pages(self) -> None:
-        with self._lock:
-            try:
-                # `execute` would free one page: it is a step each, and has no rows.
-                self._database.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
-            except sqlite3.Error as error:
-                raise JournalUnwritable(f"{self._path}: {error}") from error
+        with self._locked() as database:
+            # `execute` would free one page: it is a step each, and has no rows.
+            database.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
 
 
-def _take_out(database: sqlite3.Connection, entry: Entry) -> None:
-    gone = database.execute("DELETE FROM queue WHERE position = ?", (entry.position,)).rowcount
-    database.execute("UPDATE totals SET entries = entries - ?, bytes = bytes - ?", (gone, gone * entry.size))
+def _take_out(database: sqlite3.Connection, entries: list[Entry]) -> None:
+    count = size = 0
+    for entry in entries:
+        # One of a registration may have gone with a later one.
+        gone = database.execute("DELETE FROM queue WHERE position = ?", (entry.position,)).rowcount
+        count, size = count + gone, size + gone * entry.size
+    database.execute("UPDATE totals SET entries = entries - ?, bytes = bytes - ?", (count, size))
 
 
-def _hold(path: Path) -> IO[bytes]:
-    """A lock that ends with the process, so that no two adapters send one queue."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(
-            path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-    except OSError as error:
-        raise CannotStart(f"--queue {path}: {error.strerror}") from error
-    held = os.fdopen(descriptor, "r+b")
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        held.close()
-        raise CannotStart(
-            f"--queue {path}: another adapter runs with this queue; stop it, or name another file"
-        ) from error
-    return held
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        # People's addresses are in it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        database.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-        # Of a new file, before anything is in it.
-        database.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        found = database.execute("PRAGMA user_version").fetchone()[0]
-        if found > _FORMAT:
-            raise CannotStart(f"--queue {path}: a newer release keeps it; run the adapter of that release")
-        if found == 0:
-            database.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA.split(";"):
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {_FORMAT}")
-            database.execute("COMMIT")
-        database.execute(SCHEMA)
-    except OSError as error:
-        raise CannotStart(f"--queue {path}: {error.strerror}") from error
-    except sqlite3.Error as error:
-        raise CannotStart(f"--queue {path}: {error}; is it a queue of an adapter?") from error
-    return database
+def _following(database: sqlite3.Connection, entries: list[Entry]) -> list[Entry]:
+    """Those that follow what is aside of their session. Within a transaction."""
+    if not any_aside(database):
+        return []
+    sessions = {session_of(entry.request) for entry in entries if entry.is_event}
+    aside = sessions_aside(database, sessions)
+    return [entry for entry in entries if entry.is_event and session_of(entry.request) in aside]

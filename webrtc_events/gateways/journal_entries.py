@@ -2,7 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 from webrtc_events.core.model import EventType
 from webrtc_events.gateways.network_requests import (
@@ -12,17 +13,35 @@ from webrtc_events.gateways.network_requests import (
     PutRegistration,
 )
 
-__all__ = ["Entry", "Rejected", "decoded", "encoded", "registration_of"]
+__all__ = ["Entry", "Rejected", "decoded", "encoded", "registration_of", "session_of"]
 
 
-@dataclass(frozen=True, slots=True)
+_EVENT: Final = b'["event",'
+
+
+@dataclass(frozen=True)
 class Entry:
-    """`position` orders the queue; `size` is in bytes, as the request is written."""
+    """`position` orders the queue; `written` is the request in its file, read when somebody asks for it.
+
+    `follows`: something before it in its session is set aside.
+    """
 
     position: int
-    request: NetworkRequest
+    written: bytes
     queued_ms: int
-    size: int
+    follows: bool = False
+
+    @property
+    def size(self) -> int:
+        return len(self.written)
+
+    @property
+    def is_event(self) -> bool:
+        return self.written.startswith(_EVENT)
+
+    @cached_property
+    def request(self) -> NetworkRequest:
+        return decoded(self.written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +74,14 @@ def registration_of(request: NetworkRequest) -> str | None:
         case PublishEvent(event=event) if event.get("type") == EventType.REGISTRATION_ENDS:
             return str(event["data"]["registrationId"])
     return None
+
+
+def session_of(request: NetworkRequest) -> str:
+    """The media session of an event; empty: it is of none, so nothing must follow it."""
+    match request:
+        case PublishEvent(event={"data": {"mediaSessionId": str(session)}}):
+            return session
+    return ""
 
 
 def decoded(written: bytes) -> NetworkRequest:

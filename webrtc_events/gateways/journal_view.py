@@ -10,16 +10,18 @@ from urllib.parse import quote
 
 from webrtc_events.gateways.journal_entries import decoded
 from webrtc_events.gateways.network_requests import DeleteRegistration, PublishEvent, PutRegistration
+from webrtc_events.gateways.waiting_reason import WaitingReason, read_reason
 
 __all__ = ["JournalView", "LeftOut", "QueueTotals", "totals", "view"]
 
 _LAST: Final = 20
 _REJECTED: Final = (
-    "SELECT (SELECT count(*) FROM rejected), request, reason, rejected_ms FROM rejected "
-    "ORDER BY position DESC LIMIT ?"
+    "SELECT position, request, reason, rejected_ms FROM rejected ORDER BY position DESC LIMIT ?"
 )
+# What was refused itself; what follows it in its session is counted only.
 _SET_ASIDE: Final = (
-    "SELECT (SELECT count(*) FROM set_aside), request, reason, set_aside_ms FROM set_aside "
+    "SELECT position, request, reason, set_aside_ms FROM set_aside UNION ALL "
+    "SELECT position, request, reason, set_aside_ms FROM events_aside WHERE reason != '' "
     "ORDER BY position DESC LIMIT ?"
 )
 
@@ -35,7 +37,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class JournalView:
-    """`oldest_ms`: since when the head waits, ms since the epoch. `last_...`: the newest first."""
+    """`oldest_ms`: since when the head waits, ms since the epoch. `last_...`: the newest first.
+
+    `why`: why the queue waits; None: the service takes what is in it, or nothing has waited yet.
+    """
 
     entries: int
     bytes: int
@@ -44,6 +49,7 @@ class JournalView:
     last_rejected: tuple[LeftOut, ...]
     set_aside: int
     last_set_aside: tuple[LeftOut, ...]
+    why: WaitingReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,7 @@ def totals(path: Path) -> QueueTotals:
         sqlite3.Error: it is no queue, or cannot be read.
     """
     with _opened(path) as database:
-        entries, size, oldest_ms = _waiting(database)
-        (set_aside,) = database.execute("SELECT count(*) FROM set_aside").fetchone()
+        entries, size, oldest_ms, set_aside = _counted(database)
     return QueueTotals(entries, size, oldest_ms, set_aside)
 
 
@@ -74,20 +79,18 @@ def view(path: Path) -> JournalView:
         ValueError: an entry of it is damaged.
     """
     with _opened(path) as database:
-        entries, size, oldest_ms = _waiting(database)
-        rejected, last_rejected = _left_out(database, _REJECTED)
-        # An adapter of a release before has none.
-        known = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'set_aside'").fetchone()
-        set_aside, last_set_aside = _left_out(database, _SET_ASIDE) if known else (0, ())
-    return JournalView(
-        entries=entries,
-        bytes=size,
-        oldest_ms=oldest_ms,
-        rejected=rejected,
-        last_rejected=last_rejected,
-        set_aside=set_aside,
-        last_set_aside=last_set_aside,
-    )
+        entries, size, oldest_ms, set_aside = _counted(database)
+        (rejected,) = database.execute("SELECT count(*) FROM rejected").fetchone()
+        return JournalView(
+            entries=entries,
+            bytes=size,
+            oldest_ms=oldest_ms,
+            rejected=rejected,
+            last_rejected=_left_out(database, _REJECTED),
+            set_aside=set_aside,
+            last_set_aside=_left_out(database, _SET_ASIDE) if set_aside else (),
+            why=read_reason(database),
+        )
 
 
 @contextmanager
@@ -98,16 +101,28 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         yield database
 
 
-def _waiting(database: sqlite3.Connection) -> tuple[int, int, int | None]:
+def _counted(database: sqlite3.Connection) -> tuple[int, int, int | None, int]:
+    """Requests and bytes that wait, since when the first does, and what is set aside.
+
+    A table that is not there is of a later release than the adapter's.
+    """
     entries, size = database.execute("SELECT entries, bytes FROM totals").fetchone()
     oldest = database.execute("SELECT queued_ms FROM queue ORDER BY position LIMIT 1").fetchone()
-    return entries, size, None if oldest is None else oldest[0]
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    events, events_size, registrations = 0, 0, 0
+    if "events_aside" in tables:
+        of_events = "SELECT count(*), total(length(request)) FROM events_aside"
+        events, events_size = database.execute(of_events).fetchone()
+    if "set_aside" in tables:
+        (registrations,) = database.execute("SELECT count(*) FROM set_aside").fetchone()
+    # The totals have the events that are aside too.
+    waiting = entries - events, size - round(events_size)
+    return *waiting, None if oldest is None else oldest[0], events + registrations
 
 
-def _left_out(database: sqlite3.Connection, query: str) -> tuple[int, tuple[LeftOut, ...]]:
+def _left_out(database: sqlite3.Connection, query: str) -> tuple[LeftOut, ...]:
     rows = database.execute(query, (_LAST,)).fetchall()
-    count = rows[0][0] if rows else 0
-    return count, tuple(LeftOut(_what(request), reason, at_ms) for _, request, reason, at_ms in rows)
+    return tuple(LeftOut(_what(request), reason, at_ms) for _, request, reason, at_ms in rows)
 
 
 def _what(request: bytes) -> str:

@@ -1,4 +1,4 @@
-"""How long the service has refused the registration at the head of a queue, and which it refuses anyway."""
+"""When a refusal of one request is more than an accident, so that the queue need not wait for it."""
 
 from collections import OrderedDict
 from typing import Final
@@ -9,11 +9,18 @@ __all__ = ["Refusals"]
 
 _MIN_TRIES: Final = 5
 _MIN_S: Final = 60.0
+_QUIET_S: Final = 600.0
+_MAX_IN_A_ROW: Final = 100
 _MAX_KNOWN: Final = 10_000
 
 
 class Refusals:
-    """For one thread. A registration that was set aside need not be refused for long again."""
+    """For one thread. A request is of a stream: a registration, or a media session, by any name.
+
+    The first refusal holds the queue for a minute. After it was set aside, the next ones within ten minutes
+    hold it no more, so that many bad ones cost no minute each. But where a hundred were set aside and nothing
+    was taken between them, each takes its minute again: it may be the service that is wrong, not they.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -21,25 +28,32 @@ class Refusals:
         self._tries = 0
         self._since_s = 0.0
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._quick_until_s = 0.0
+        self._in_a_row = 0
 
-    def is_lasting(self, registration_id: str) -> bool:
-        """Called with each refusal: whether it has been so for long enough to be no accident."""
-        if registration_id in self._known:
-            return True
+    def is_lasting(self, stream: str) -> bool:
+        """Called with each refusal of the head: whether it has been so for long enough to be no accident."""
         now_s = self._clock.monotonic()
-        if registration_id != self._head:
-            self._head, self._tries, self._since_s = registration_id, 0, now_s
+        if stream in self._known or (now_s < self._quick_until_s and self._in_a_row < _MAX_IN_A_ROW):
+            return True
+        if stream != self._head:
+            self._head, self._tries, self._since_s = stream, 0, now_s
         self._tries += 1
         return self._tries >= _MIN_TRIES and now_s - self._since_s >= _MIN_S
 
-    def set_aside(self, registration_id: str) -> None:
-        self._known[registration_id] = None
-        self._known.move_to_end(registration_id)
+    def set_aside(self, stream: str) -> None:
+        """It was lasting, and the service takes others."""
+        self._quick_until_s = self._clock.monotonic() + _QUIET_S
+        self._in_a_row += 1
+        self._head = ""
+        self._known[stream] = None
+        self._known.move_to_end(stream)
         if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
 
-    def taken(self, registration_id: str | None) -> None:
-        """None: a request of no registration."""
-        if registration_id is not None:
-            self._known.pop(registration_id, None)
+    def taken(self, stream: str) -> None:
+        """The service has decided on a request of it."""
+        self._known.pop(stream, None)
+        self._in_a_row = 0
+        if stream == self._head:
             self._head = ""

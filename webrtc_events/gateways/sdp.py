@@ -1,8 +1,17 @@
 """What an SDP says of hold. Pure. Sources: RFC 3264, sections 5.1 and 8.4; RFC 8866."""
 
-__all__ = ["contract_sdp", "is_held"]
+from typing import Final
+
+__all__ = ["contract_sdp", "is_held", "kept_sdp"]
+
+_MAX_LENGTH: Final = 32 * 1024
 
 _DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
+
+
+def kept_sdp(sdp: str | None) -> str | None:
+    """None where it is so long that no endpoint means it: the call is told of without it."""
+    return None if sdp is not None and len(sdp) > _MAX_LENGTH else sdp
 
 
 def is_held(sdp: str) -> bool:

@@ -1,4 +1,4 @@
-"""Requests that the service refuses though it takes others: kept beside the queue, to be brought back.
+"""Requests of registrations that the service refuses though it takes others: kept beside the queue.
 
 Of a registration only the latest is kept, since it says all. Once the service takes a later request of that
 registration, what was set aside is of no more use, and would undo what came after it.
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from webrtc_events.core.clock import Clock
-from webrtc_events.gateways.journal_entries import Entry, encoded, registration_of
+from webrtc_events.gateways import events_aside
+from webrtc_events.gateways.journal_entries import Entry, registration_of
 
 __all__ = ["SCHEMA", "bring_back", "keep_aside", "supersede"]
 
@@ -30,7 +31,7 @@ def keep_aside(database: sqlite3.Connection, entry: Entry, reason: str, now_ms: 
     """Within a transaction. Above `limit` the oldest go."""
     database.execute(
         "INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?)",
-        (registration_of(entry.request), entry.position, encoded(entry.request), reason, now_ms),
+        (registration_of(entry.request), entry.position, entry.written, reason, now_ms),
     )
     database.execute(
         "DELETE FROM set_aside WHERE registration NOT IN "
@@ -72,14 +73,17 @@ def bring_back(path: Path, clock: Clock) -> int:
         # As the adapter has it: what this says is done is done.
         database.execute("PRAGMA synchronous = FULL")
         database.execute("BEGIN IMMEDIATE")
-        database.execute(SCHEMA)
+        for statement in (SCHEMA, *events_aside.SCHEMA):
+            database.execute(statement)
+        now_ms = round(clock.now() * 1000)
+        events = events_aside.bring_events_back(database, now_ms)
         count, size = database.execute("SELECT count(*), total(length(request)) FROM set_aside").fetchone()
         database.execute(
             "INSERT INTO queue (position, request, queued_ms, registration) "
             "SELECT position, request, ?, registration FROM set_aside",
-            (round(clock.now() * 1000),),
+            (now_ms,),
         )
         database.execute("DELETE FROM set_aside")
         database.execute("UPDATE totals SET entries = entries + ?, bytes = bytes + ?", (count, round(size)))
         database.execute("COMMIT")
-    return int(count)
+    return int(count) + events

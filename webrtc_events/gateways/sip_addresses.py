@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
 
-__all__ = ["ANONYMOUS", "UNKNOWN", "Party", "address_of", "is_domain", "party_of"]
+__all__ = ["ANONYMOUS", "UNKNOWN", "Party", "address_of", "is_domain", "party_of", "shown_name"]
 
 ANONYMOUS: Final = "sip:anonymous@anonymous.invalid"
 """Source: RFC 3323, section 4.1.1.3."""
@@ -16,8 +16,10 @@ ANONYMOUS: Final = "sip:anonymous@anonymous.invalid"
 _NUMBER = re.compile(r"\+[0-9]{5,15}")
 _HOST = re.compile(r"[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 _SEPARATORS = re.compile(r"[ .()-]")
-_NAME_ADDR = re.compile(r"\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^<\"]*?))\s*<([^>]*)>")
+_QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"\s*<([^>]*)>")
 _MAX_LENGTH: Final = 512
+# Source: RFC 1035, section 2.3.4.
+_MAX_HOST: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def address_of(uri: str, domain: str) -> str:
 
 def is_domain(text: str) -> bool:
     """Whether an address of the contract may have it as its host."""
-    return _HOST.fullmatch(text) is not None
+    return len(text) <= _MAX_HOST and _HOST.fullmatch(text) is not None
 
 
 def _sip(user: str, host: str, domain: str) -> str:
@@ -64,14 +66,22 @@ def _sip(user: str, host: str, domain: str) -> str:
         return ANONYMOUS
     # quote leaves "~", which the contract does not take.
     quoted = quote(user[:_MAX_LENGTH], safe="!").replace("~", "%7E")
-    return f"sip:{quoted}@{host if _HOST.fullmatch(host) else domain}"
+    return f"sip:{quoted}@{host if is_domain(host) else domain}"
 
 
 def party_of(header: str, domain: str) -> Party:
     """Of a From or To header: `"Bob" <sip:bob@example.com>;tag=1`, `Bob <sip:...>`, or a URI alone."""
-    found = _NAME_ADDR.match(header)
-    if found is None:
-        return Party(address_of(header, domain))
-    quoted, plain, uri = found.groups()
-    name = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain.strip()
-    return Party(address_of(uri, domain), name or None)
+    text = header.lstrip()
+    if (found := _QUOTED.match(text)) is not None:
+        name, uri = re.sub(r"\\(.)", r"\1", found[1]), found[2]
+    else:
+        name, _, rest = text.partition("<")
+        uri, closed, _ = rest.partition(">")
+        if not closed or '"' in name:
+            return Party(address_of(header, domain))
+    return Party(address_of(uri, domain), shown_name(name))
+
+
+def shown_name(text: str) -> str | None:
+    """A display name; None: there is none."""
+    return text.strip()[:_MAX_LENGTH] or None

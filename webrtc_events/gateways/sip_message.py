@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from webrtc_events.gateways.sdp import kept_sdp
+
 __all__ = ["SipMessage", "contact_expires", "parse_sip", "tag_of"]
 
 _COMPACT: Final[Mapping[str, str]] = {
@@ -20,6 +22,8 @@ _REQUEST_LINE = re.compile(r"([A-Z]+) (\S+) SIP/2\.0")
 _TAG = re.compile(r";\s*tag=([^;\s>]+)", re.IGNORECASE)
 _EXPIRES = re.compile(r";\s*expires=\"?([0-9]{1,10})", re.IGNORECASE)
 _MAX_HEADERS: Final = 256
+# Characters of a header: splitting them takes the square where it is made to.
+_MAX_CONTACTS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,9 @@ class SipMessage:
             return None
         kind = self.headers.get("content-type", "application/sdp").lower()
         if kind.startswith("application/sdp"):
-            return self.body[start:]
+            return kept_sdp(self.body[start:])
         if kind.startswith("multipart/"):
-            return re.split(r"\r?\n--", self.body[start:], maxsplit=1)[0] + "\r\n"
+            return kept_sdp(re.split(r"\r?\n--", self.body[start:], maxsplit=1)[0] + "\r\n")
         return None
 
 
@@ -80,7 +84,7 @@ def parse_sip(text: str) -> SipMessage | None:
     for name, value in _unfolded(lines[:_MAX_HEADERS]):
         headers.setdefault(name, value)
         if name == "contact":
-            contacts.extend(_split_contacts(value))
+            contacts.extend(_split_contacts(value[:_MAX_CONTACTS]))
     status, request = _STATUS_LINE.fullmatch(first.strip()), _REQUEST_LINE.fullmatch(first.strip())
     if (status is None and request is None) or not headers.get("call-id"):
         return None

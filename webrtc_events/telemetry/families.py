@@ -180,6 +180,10 @@ FAMILIES: Final = {
         _gauge("gateway_queue_bytes", "What they come to."),
         _gauge("gateway_queue_limit_bytes", "Above this the gateway is refused."),
         _gauge("gateway_queue_oldest_seconds", "How long ago the oldest of these requests was queued."),
+        _gauge(
+            "gateway_failing_seconds",
+            "How long the service has taken nothing of the queue, though it was asked; 0: it takes it.",
+        ),
         _gauge("gateway_set_aside", "Requests that were set aside, until they are brought back."),
         _gauge("threads_stuck", "Threads of workers that do not come round."),
         _gauge("processes", "Processes that run.", "process", _PROCESSES),

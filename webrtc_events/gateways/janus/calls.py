@@ -29,7 +29,8 @@ from webrtc_events.gateways.janus.records import Call, Handle, Records
 from webrtc_events.gateways.janus.sip_signals import other, sender, signal_of
 from webrtc_events.gateways.media_session import MediaSession, advance, media_session_id
 from webrtc_events.gateways.network_requests import PublishEvent
-from webrtc_events.gateways.sip_addresses import UNKNOWN, Party, address_of, party_of
+from webrtc_events.gateways.sdp import kept_sdp
+from webrtc_events.gateways.sip_addresses import UNKNOWN, Party, address_of, party_of, shown_name
 from webrtc_events.gateways.sip_message import SipMessage
 
 __all__ = ["Calls"]
@@ -128,7 +129,7 @@ class Calls:
             receiver = Party(address_of(data.callee, self.domain)) if data.callee else UNKNOWN
             return _Input(key, Side.ORIGINATOR, signal, own, receiver)
         if data.event == "incomingcall":
-            name = (data.displayname or "").strip('"') or None
+            name = shown_name((data.displayname or "").strip('"'))
             originator = Party(address_of(data.username, self.domain), name) if data.username else UNKNOWN
             return _Input(key, Side.RECEIVER, signal, originator, own)
         return _Input(key, side or Side.ORIGINATOR, signal)
@@ -195,7 +196,7 @@ def _handle_of(sides: Mapping[str, Side], side: Side, key: str) -> str | None:
 def _signal_of_plugin(data: SipData, *, connected: bool) -> Signal | None:
     match data.event:
         case "calling" | "incomingcall":
-            return Invited(data.sdp)
+            return Invited(kept_sdp(data.sdp))
         case "proceeding":
             return Provisional(data.code or 183)
         case "progress":

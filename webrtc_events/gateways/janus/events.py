@@ -93,7 +93,7 @@ def read_batch(body: bytes, now_us: int) -> list[JanusEvent | Damaged | None]:
         ValueError: it is no JSON text, or neither an array nor an object.
     """
     try:
-        posted = msgspec.json.decode(body)
+        posted = msgspec.json.decode(body.decode("utf-8", "replace"))
     except msgspec.DecodeError as error:
         raise ValueError(f"it is no JSON: {error}") from None
     except RecursionError:

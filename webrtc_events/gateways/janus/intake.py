@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _HOUR_MS: Final = 3_600_000
 _OVER_FOR_MS: Final = _HOUR_MS
 _SILENT_FOR_MS: Final = 24 * _HOUR_MS
+# Longer than any registration lasts without a renewal.
+_UNHEARD_FOR_MS: Final = 8 * 24 * _HOUR_MS
 _REGISTRATION_ENDS: Final = frozenset({"unregistered", "registration_failed"})
 _GONE: Final = {"started": "The gateway has been started anew", "shutdown": "The gateway has been shut down"}
 
@@ -82,6 +84,7 @@ class Intake:
         with self._journal.transaction() as transaction:
             records = Records(transaction)
             records.forget_calls(_OVER_FOR_MS)
+            records.forget_endpoints(_UNHEARD_FOR_MS)
             self._calls.end_silent(records, _SILENT_FOR_MS, self._source or "/janus")
 
     def _work_on(self, records: Records, event: JanusEvent) -> None:

@@ -19,6 +19,8 @@ _REGISTRATION: Final = "registration"
 _IDENTITY: Final = "identity"
 _CALL: Final = "call"
 _OVER: Final = "call-that-is-over"
+# More than begin between two tidyings, a minute, at 300 calls/s.
+_FORGOTTEN_AT_ONCE: Final = 20_000
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -120,9 +122,17 @@ class Records:
         self.transaction.put(kinds[1], call.session.id, msgspec.json.encode(call))
 
     def forget_calls(self, over_for_ms: int) -> None:
-        """Those that have been over for so long, some at a time."""
-        for session_id, _ in self.transaction.untouched(_OVER, over_for_ms):
-            self.transaction.remove(_OVER, session_id)
+        """Those that have been over for so long, so many at most."""
+        self._forget(_OVER, over_for_ms)
+
+    def forget_endpoints(self, for_ms: int) -> None:
+        """Handles and registrations of which nothing was heard for so long: their ends were missed."""
+        for kind in (_HANDLE, _REGISTRATION, _IDENTITY):
+            self._forget(kind, for_ms)
+
+    def _forget(self, kind: str, for_ms: int) -> None:
+        for key, _ in self.transaction.untouched(kind, for_ms, _FORGOTTEN_AT_ONCE):
+            self.transaction.remove(kind, key)
 
     def silent_calls(self, for_ms: int) -> list[Call]:
         """Those that go on, and of which nothing was heard for so long; the oldest first, some at a time."""

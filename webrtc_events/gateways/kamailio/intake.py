@@ -13,7 +13,7 @@ from webrtc_events.gateways.call_signals import Mark
 from webrtc_events.gateways.journal import Journal, Transaction
 from webrtc_events.gateways.kamailio.calls import Call, Calls
 from webrtc_events.gateways.kamailio.records import Bindings, Expired, Gone, Malformed, Message, parse_record
-from webrtc_events.gateways.kamailio.registrations import Registrations, addresses
+from webrtc_events.gateways.kamailio.registrations import Registrations, addresses, forget
 from webrtc_events.gateways.network_requests import NetworkRequest
 from webrtc_events.gateways.receiver_figures import ReceiverFigures
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _KIND: Final = "kamailio"
 _KEY: Final = "position"
 _FORGET_MS: Final = 3600 * 1000
+_FORGET_ADDRESS_MS: Final = 24 * 3600 * 1000
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -124,9 +125,10 @@ class Intake:
         return len(calls)
 
     def forget(self) -> None:
-        """Calls that are over. To be called now and then."""
+        """Calls that are over, and addresses that have long run out. To be called now and then."""
         with self._journal.transaction() as transaction:
             self._calls.forget(transaction, _FORGET_MS)
+            forget(transaction, _FORGET_ADDRESS_MS)
 
     def _requests(
         self, transaction: Transaction, boot: str, number: int, data: bytes

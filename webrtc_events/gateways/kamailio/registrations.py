@@ -13,7 +13,7 @@ from webrtc_events.gateways.network_requests import NetworkRequest, PublishEvent
 from webrtc_events.gateways.ownership import Endpoint, Owned, Ownership
 from webrtc_events.gateways.registration_events import RegistrationEnd, registration_ends
 
-__all__ = ["Registrations", "addresses", "owned_by"]
+__all__ = ["Registrations", "addresses", "forget", "owned_by"]
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,8 @@ class Registrations:
         """What follows from all that is registered for an address now."""
         key = _key(record.uri)
         # A Kamailio that was asked may have restarted since: its silence ends nothing.
-        before = {} if record.asked else _read(transaction, key)
+        known = _read(transaction, key)
+        before = {} if record.asked else known
         now: _Bindings = {}
         owners: dict[str, Owned] = {}
         for contact in record.contacts:
@@ -61,6 +62,9 @@ class Registrations:
             if (owned := owned_by(self._ownership, record.uri, contact)) is not None:
                 now[contact.address] = _Binding(owned.registration_id, contact.expires_ms)
                 owners[owned.registration_id] = owned
+        if record.asked and now == known:
+            # It was put when it was heard. Ten thousand are asked for after a loss.
+            return []
         if record.contacts and not owners and (left_out := self._lines.admit("nobody")) is not None:
             log.warning(
                 "%s belongs to nobody: no rule of --registrations fits, and it is not published (+%d)",
@@ -128,6 +132,18 @@ def _write(transaction: Transaction, key: str, bindings: _Bindings) -> None:
         transaction.put(_KIND, key, msgspec.json.encode(bindings))
     else:
         transaction.remove(_KIND, key)
+
+
+def forget(transaction: Transaction, after_ms: int) -> None:
+    """Addresses whose bindings ran out so long ago, of which Kamailio has not said so: it was killed, say."""
+    for key, value in transaction.untouched(_KIND, after_ms):
+        bindings = msgspec.json.decode(value, type=_Bindings)
+        ends_ms = [binding.expires_ms for binding in bindings.values()]
+        if 0 in ends_ms or max(ends_ms, default=0) > transaction.now_ms - after_ms:
+            # It is looked at again after as long.
+            transaction.put(_KIND, key, value)
+        else:
+            transaction.remove(_KIND, key)
 
 
 def addresses(transaction: Transaction) -> list[str]:
