@@ -10,6 +10,7 @@ from webrtc_events.cli.damaged import damaged
 from webrtc_events.cli.dead_letters import dead_letters
 from webrtc_events.cli.doctor.command import doctor
 from webrtc_events.cli.gateways import gateway
+from webrtc_events.cli.interrupts import kept_interrupts
 from webrtc_events.cli.listening import forward, listen
 from webrtc_events.cli.local import demo, publish, serve, sink, token
 from webrtc_events.cli.maintenance import erase, new_key, pseudonym, rotate_key
@@ -67,9 +68,11 @@ def main() -> None:
     Completion of commands and options, in a shell's start file:
       eval "$(_WEBRTC_EVENTS_COMPLETE=bash_source webrtc-events)"     (zsh_source, fish_source)
     """
+    context = click.get_current_context()
+    context.with_resource(kept_interrupts())
     if os.environ.get("NO_COLOR"):
         # Source: no-color.org. Commands inherit it.
-        click.get_current_context().color = False
+        context.color = False
 
 
 for command in (
