@@ -1,15 +1,18 @@
 """Private stores for each test process, and settings that use them."""
 
+import hashlib
 import logging
 import pickle
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 import redis
+from connexion.spec import OpenAPISpecification
 from redis._parsers.commands import CommandsParser
 
 from tests.harness.clusters import Cluster, ClusterClient, three_node_cluster
@@ -21,6 +24,8 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.store.keys import PROCESSES_KEY, SWEEPER_TURN, process_key
+from webrtc_events.store.redis import scripts
+from webrtc_events.store.redis.script_texts import Script
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions
 from webrtc_events.store.store import Store
 
@@ -62,6 +67,37 @@ def _read_commands_once(parser: CommandsParser, node: "redis.Redis") -> None:
 
 CommandsParser.initialize = _read_commands_once
 
+# Each API holds its contracts against OpenAPI's own schema, most of its start. What is valid stays so.
+_VALID: set[bytes] = set()
+_validate_spec = OpenAPISpecification._validate_spec
+
+
+def _validate_once(document: dict[str, Any]) -> None:
+    digest = hashlib.sha256(pickle.dumps(document)).digest()
+    if digest not in _VALID:
+        _validate_spec(document)
+        _VALID.add(digest)
+
+
+OpenAPISpecification._validate_spec = staticmethod(_validate_once)
+
+# Each client of a server asks the system for redis-py's version, and each store that is opened puts 41
+# scripts together out of 250 files. Both take longer than most of what a test does with them.
+redis.utils.get_lib_version = cache(redis.utils.get_lib_version)
+_load_scripts = scripts.load_scripts
+
+
+@lru_cache(maxsize=16)
+def _loaded(options: tuple[tuple[str, int | str], ...]) -> dict[str, Script]:
+    return _load_scripts(dict(options))
+
+
+def _load_scripts_once(options: Mapping[str, int | str]) -> dict[str, Script]:
+    return _loaded(tuple(options.items()))
+
+
+scripts.load_scripts = _load_scripts_once
+
 # What these folders test must also hold on a cluster. `make test` repeats there what may fail there alone:
 # each script and each scan of the store, and whole deliveries. What the other files do with the store, those
 # do too (test_machine calls every script in a random order); `make slow` repeats all of them.
@@ -93,6 +129,8 @@ _SLOW_ON_CLUSTER = {
 # What these test is between a client and the API: below it, any store will do.
 _ON_A_SERVER_ALONE = {
     ("channels", "test_hostile_sockets"),
+    # That a cluster's channels are read over WebSockets is in `test_sockets`.
+    ("channels", "test_socket_handshakes"),
     ("operator_events", "test_way_out"),
     ("operator_events", "test_worker_processes"),
 }
@@ -136,17 +174,23 @@ def valkey(
         server.stop()
 
 
-@pytest.fixture
-def raw_store(valkey: Valkey | Cluster) -> Iterator["redis.Redis | ClusterClient"]:
-    """The empty store itself, to look at what was written; left empty for those who only share it."""
+@pytest.fixture(scope="session")
+def raw_client(valkey: Valkey | Cluster) -> Iterator["redis.Redis | ClusterClient"]:
+    """One for all tests: to find out who is in a cluster takes longer than to empty it."""
     if isinstance(valkey, Cluster):
         client = valkey.client()
     else:
         client = redis.Redis.from_url(valkey.url, decode_responses=True)
-    client.flushall()
     yield client
-    client.flushall()
     client.close()
+
+
+@pytest.fixture
+def raw_store(raw_client: "redis.Redis | ClusterClient") -> Iterator["redis.Redis | ClusterClient"]:
+    """The empty store itself, to look at what was written; left empty for those who only share it."""
+    raw_client.flushall()
+    yield raw_client
+    raw_client.flushall()
 
 
 def servers_of(client: "redis.Redis | ClusterClient") -> list["redis.Redis"]:

@@ -38,6 +38,7 @@ from webrtc_events.core.log_masking import Masking, mask_logs
 from webrtc_events.core.loops import Loop
 from webrtc_events.core.model import ContractVersion
 from webrtc_events.core.process import is_compiled, prepare_process, raise_descriptor_limit
+from webrtc_events.core.request_context import api_name
 from webrtc_events.core.settings import Settings
 from webrtc_events.core.start_faults import exit_one_of_many
 from webrtc_events.handlers import channels as channel_handlers
@@ -178,17 +179,19 @@ def _traced(app: ASGIApp, tracing: "Tracing | None", contracts: Iterable[Contrac
     return TracedRequests(app, tracing, routes, clock)
 
 
-def _request_counts(contracts: Iterable[Contract]) -> RequestCounts:
-    return RequestCounts(frozenset(name for contract in contracts for name in contract.operations) | {OTHER})
+def _request_counts(contracts: Sequence[Contract]) -> RequestCounts:
+    operations = [name for contract in contracts for name in contract.operations]
+    return RequestCounts([*operations, OTHER], [api_name(contract.base_path) for contract in contracts])
 
 
 def _websockets(served: Sequence[Api], settings: Settings, failures: Failures) -> WebSockets:
     """Of the operations of `served` those that may be opened as a WebSocket too."""
-    sockets: dict[str, tuple[str, OpenSocket]] = {}
+    sockets: dict[str, tuple[str, str, OpenSocket]] = {}
     for api in served:
         if isinstance(api.use_case, ChannelSide):
             operation = api.contract.operations["readChannelEvents"]
-            sockets[f"{api.contract.base_path}{operation.path}"] = operation.id, api.use_case.reading.socket
+            base = api.contract.base_path
+            sockets[f"{base}{operation.path}"] = operation.id, api_name(base), api.use_case.reading.socket
     return WebSockets(sockets, Origins(settings.cors_origins), failures)
 
 

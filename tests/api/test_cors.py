@@ -110,8 +110,8 @@ def test_what_browsers_ask_first_is_in_log_and_metrics(
         assert refused.headers["Access-Control-Allow-Origin"] == ALLOWED[0]
         assert exporter.url is not None
         found = scrape(exporter.url)
-    assert found("http_requests_total", operation="preflight", status="204") == len(ALLOWED)
-    assert found("http_requests_total", operation="unknown", status="405") == 1
+    assert found("http_requests_total", operation="preflight", api="", status="204") == len(ALLOWED)
+    assert found("http_requests_total", operation="unknown", api="", status="405") == 1
     lines = [line for line in caplog.messages if "method=OPTIONS" in line]
     assert sum("operation=preflight status=204" in line for line in lines) == len(ALLOWED)
     assert len(lines) == len(ALLOWED) + 2

@@ -54,11 +54,11 @@ def test_below_the_base_path_behind_a_proxy_in_log_and_metrics(
         eventually(lambda: len(caplog.messages) >= 6, "each has a line")
         assert exporter.url is not None
         found = scrape(exporter.url)
-    assert found("http_requests_total", operation="readChannelEvents", status="101") == 2
-    assert found("http_requests_total", operation="readChannelEvents", status="403") == 2
-    assert found("http_requests_total", operation="readChannelEvents", status="401") == 1
-    assert found("http_requests_total", operation="unknown", status="404") == 1
+    assert found("http_requests_total", operation="readChannelEvents", api="channels/v0", status="101") == 2
+    assert found("http_requests_total", operation="readChannelEvents", api="channels/v0", status="403") == 2
+    assert found("http_requests_total", operation="readChannelEvents", api="channels/v0", status="401") == 1
+    assert found("http_requests_total", operation="unknown", api="", status="404") == 1
     lines = [record.getMessage() for record in caplog.records if record.name.endswith("request_log")]
-    assert sum("operation=readChannelEvents status=101" in line for line in lines) == 2
-    assert sum("operation=readChannelEvents status=401" in line for line in lines) == 1
+    assert sum("operation=readChannelEvents api=channels/v0 status=101" in line for line in lines) == 2
+    assert sum("operation=readChannelEvents api=channels/v0 status=401" in line for line in lines) == 1
     assert not any(channel.id in line or channel.token in line for line in lines)

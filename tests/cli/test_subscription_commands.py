@@ -4,6 +4,7 @@ import json
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -215,6 +216,39 @@ def test_ctrl_c_says_where_to_go_on(raw_store: "redis.Redis", environ: dict[str,
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert b"--client many --after " in err
+
+
+def test_ctrl_c_is_not_lost_in_a_destructor(raw_store: "redis.Redis", environ: dict[str, str]) -> None:
+    """Python ignores what is raised there: by chance an interrupt is, if the garbage collector is at work."""
+    fill(raw_store, 3_000)
+    program = """
+import signal, sys
+from webrtc_events.cli.main import main
+from webrtc_events.cli.subscription_listing import Listing
+
+class Dropped:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        sys.stderr.write("not reached")
+
+def interrupted(self, row):
+    Listing._json_line = line
+    Dropped()
+    return line(self, row)
+
+line, Listing._json_line = Listing._json_line, interrupted
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "subscriptions", "list", "--client", "many", "--json"],
+        capture_output=True,
+        timeout=30,
+        env=clean_environ() | environ,
+    )
+    assert b"not reached" not in done.stderr
+    assert done.returncode == 130
+    assert b"--client many --after " in done.stderr
+    assert len(done.stdout.splitlines()) < 3_000
 
 
 def test_a_place_that_there_is_not_is_refused(subscriptions: Any) -> None:

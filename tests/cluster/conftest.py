@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.clusters import Cluster, three_node_cluster
+from tests.harness.clusters import Cluster, FormingCluster, three_node_cluster
 from tests.harness.sinks import RecordingSink
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
@@ -16,10 +16,38 @@ Connect = Callable[..., Store]
 Build = Callable[..., Worker]
 
 
+class Clusters:
+    """One after the other, each for one test: while a test uses one, the next is formed."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self._factory = factory
+        self._next = self._begin()
+
+    def take(self) -> FormingCluster:
+        taken, self._next = self._next, self._begin()
+        return taken
+
+    def stop(self) -> None:
+        self._next.stop()
+
+    def _begin(self) -> FormingCluster:
+        return FormingCluster(self._factory.mktemp("cluster"))
+
+
+@pytest.fixture(scope="session")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
+    clusters = Clusters(tmp_path_factory)
+    yield clusters
+    clusters.stop()
+
+
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with three_node_cluster(tmp_path) as cluster:
-        yield cluster
+def cluster(clusters: Clusters) -> Iterator[Cluster]:
+    forming = clusters.take()
+    try:
+        yield forming.formed()
+    finally:
+        forming.stop()
 
 
 @pytest.fixture

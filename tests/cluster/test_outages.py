@@ -14,11 +14,14 @@ from tests.harness.builders import (
     new_subscription,
     session_status,
 )
+from tests.harness.clocks import SteppedClock
 from tests.harness.clusters import Cluster
 from tests.harness.sinks import Answer, RecordingSink
 from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
+from tests.store.devices import created_for
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import EventType
+from webrtc_events.store.device_marks import DeviceMarks
 from webrtc_events.store.keys import Partition, partition_of, session_key
 from webrtc_events.store.settlements import Settlement
 from webrtc_events.store.store import Store
@@ -127,6 +130,38 @@ def test_an_event_without_subject_needs_no_node_but_those_of_its_session(
     asked.kill()
     (result,) = store.events.accept([unnamed])
     assert (result.new, result.subscriptions) == (True, 1)
+
+
+def test_marks_of_devices_are_restored_where_there_is_an_answer_and_asked_for_now_and_then(
+    cluster: Cluster, connect: Connect
+) -> None:
+    store = connect(cluster.url)
+    created_for(store)
+    first, out, third = cluster.masters
+    lost = next(
+        partition
+        for partition in store.connection.partitions
+        if cluster.master_of(partition.devices) is first
+    )
+    out.pause()
+    clock = SteppedClock()
+    marks = DeviceMarks(store.connection, clock)
+    with first.client() as client, third.client() as another:
+        client.delete(lost.devices)
+        marks.restore()
+        assert client.bitcount(lost.devices) == 1
+
+        def looks() -> int:
+            return int(another.info("commandstats")["cmdstat_bitcount"]["calls"])
+
+        looked = looks()
+        for _ in range(29):
+            clock.sleep(1)
+            marks.restore()
+        assert looks() == looked
+        clock.sleep(1)
+        marks.restore()
+        assert looks() > looked
 
 
 def test_settling_does_what_it_can(cluster: Cluster, connect: Connect) -> None:

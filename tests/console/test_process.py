@@ -65,8 +65,8 @@ def test_its_metrics_are_at_an_address_that_nothing_else_uses(
     assert requests.get(f"{url}/metrics", timeout=5).status_code == 404
     found = scrape(f"http://{address}/metrics")
     assert found("processes", process="console") == 1
-    assert found("http_requests_total", operation="other", status="404") == 2
-    assert found("http_requests_total", operation="other", status="200") >= 2
+    assert found("http_requests_total", operation="other", api="", status="404") == 2
+    assert found("http_requests_total", operation="other", api="", status="200") >= 2
     assert found("store_call_seconds_count") > 0
     assert console.stop() == 0
     assert "Traceback" not in console.output

@@ -79,16 +79,44 @@ def test_what_the_document_knows_is_no_fault(credential: dict[str, Any]) -> None
             '$.sinkCredential: "accessToken" is not known here',
         ),
         (changed("protocolSettings", retries=3), '$.protocolSettings: "retries" is not known here'),
-        # Read only: the service says it.
-        (
-            REQUEST | {"sinkCredential": PRIVATE_KEY_JWT | {"jwksUri": "https://a.example/"}},
-            '$.sinkCredential: "jwksUri" is not known here',
-        ),
         (changed(**{"": 1}), '$: "" is not known here'),
     ],
 )
 def test_a_member_that_is_not_known_is_named_with_its_place(body: dict[str, Any], fault: str) -> None:
     assert faults(body) == [fault]
+
+
+def read_only_properties() -> list[tuple[str, str]]:
+    """Each of the contract, with the schema that has it."""
+    return [
+        (name, member)
+        for name, schema in CONTRACT.document["components"]["schemas"].items()
+        for path, node in nodes(schema)
+        if path[-1:] == ("properties",)
+        for member, rules in node.items()
+        if isinstance(rules, dict) and rules.get("readOnly")
+    ]
+
+
+def test_a_member_of_answers_alone_is_told_from_one_that_is_not_known() -> None:
+    assert read_only_properties()
+    for schema, name in read_only_properties():
+        rules = MemberRules(
+            {"$ref": f"#/components/schemas/{schema}"}, CONTRACT.document["components"]["schemas"]
+        )
+        value = PRIVATE_KEY_JWT if schema == "PrivateKeyJWTCredential" else {}
+        found = [str(fault) for fault in rules.faults(value | {name: "https://a.example/"})]
+        assert found == [f'$: "{name}" is read only'], schema
+    credential = PRIVATE_KEY_JWT | {"jwksUri": "https://a.example/", "x": 1}
+    expected = ['$.sinkCredential: "x" is not known here', '$.sinkCredential: "jwksUri" is read only']
+    assert faults(REQUEST | {"sinkCredential": credential}) == expected
+    assert faults({"sinkCredential": credential}, UPDATE) == expected
+    # Beside a member that is missing, for which it was hardly meant.
+    del credential["clientId"], credential["x"]
+    assert faults(REQUEST | {"sinkCredential": credential}) == [
+        '$.sinkCredential: "clientId" is missing',
+        expected[1],
+    ]
 
 
 def test_all_faults_are_named_at_once() -> None:
@@ -184,6 +212,11 @@ SCHEMAS: dict[str, Any] = {
     "Free": {"type": "object"},
     "Map": {"additionalProperties": {"$ref": "#/components/schemas/Tree"}},
     "Closed": {"additionalProperties": False},
+    "Made": {
+        "additionalProperties": True,
+        "properties": {"id": {"readOnly": True}, "on": {"readOnly": True}},
+    },
+    "MadeHere": {"allOf": [{"$ref": "#/components/schemas/Made"}, {"properties": {"id": {}}}]},
     "Either": {
         "oneOf": [{"properties": {"a": {}}}, {"properties": {"b": {"$ref": "#/components/schemas/Tree"}}}]
     },
@@ -205,6 +238,10 @@ SCHEMAS: dict[str, Any] = {
         ("Tree", {"children": [{"name": "a"}, {"children": [{"x": 1}]}]}, ["$.children[1].children[0]"]),
         ("Free", {"anything": {"at": "all"}}, []),
         ("Closed", {"anything": 1}, ["$"]),
+        # Read only, wherever other names are free; one that a schema has for requests is not.
+        ("Made", {"anything": 1}, []),
+        ("Made", {"anything": 1, "id": 1, "on": 1}, ["$"]),
+        ("MadeHere", {"anything": 1, "id": 1}, []),
         ("Either", {"a": 1, "b": {"name": "n"}}, []),
         ("Either", {"a": 1, "c": 2, "b": {"x": 1}}, ["$", "$.b"]),
         ("Shape", {"kind": "round", "radius": 1, "size": "large", "weight": 2}, []),

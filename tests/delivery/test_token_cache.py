@@ -1,5 +1,7 @@
 """What is kept of fetched tokens: bounded, shared fairly, and never one owner's for another."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +115,48 @@ def test_who_has_most_loses_the_one_unused_for_longest() -> None:
     assert cache.get(key("greedy", number=19_999)) is not None
 
 
+def test_of_owners_who_have_equally_many_the_one_who_used_none_for_longest_loses_one() -> None:
+    cache: TokenCache[str] = TokenCache(100, 1 << 30)
+    constant = cache.touch(key("constant"))
+    for number in range(1000):
+        cache.touch(key(f"passing{number}"))
+        assert cache.touch(key("constant")) is constant
+    assert len(cache) == 100
+    assert cache.get(key("passing998")) is not None
+    assert cache.get(key("passing0")) is None
+
+
+def looked_at_per_new_one(owners: int, monkeypatch: pytest.MonkeyPatch) -> float:
+    """A tenth of as many tokens, each of another owner, is waited for: how many each new one looks at."""
+    cache: TokenCache[str] = TokenCache(owners, 1 << 40)
+    for number in range(owners):
+        entry = cache.touch(key(f"c{number}"))
+        if number % 10 == 0:
+            entry.waiting["task"] = None
+    looked = 0
+    idle = TokenEntry.idle.fget
+    assert idle is not None
+
+    def counted(entry: TokenEntry[str]) -> bool:
+        nonlocal looked
+        looked += 1
+        return bool(idle(entry))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TokenEntry, "idle", property(counted))
+        for number in range(owners):
+            cache.touch(key(f"new{number}"))
+    assert len(cache) == owners
+    return looked / owners
+
+
+def test_a_new_token_costs_no_look_at_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    began_s = time.perf_counter()
+    assert looked_at_per_new_one(20_000, monkeypatch) < 2
+    # A look at each owner, for each new token, would take 20 s.
+    assert time.perf_counter() - began_s < 5
+
+
 def test_bytes_are_bounded_too_and_what_is_waited_for_stays() -> None:
     cache: TokenCache[str] = TokenCache(10_000, 100_000)
     awaited = cache.touch(key(number=-1))
@@ -201,6 +245,9 @@ class CacheMachine(RuleBasedStateMachine):
         entries = [entry for owned in self.cache._owners.values() for entry in owned.values()]
         assert len(self.cache) == len(entries)
         assert self.cache.size == sum(entry.size for entry in entries)
+        counts = {owner: len(owned) for owner, owned in self.cache._owners.items()}
+        found = [counts[owner] for owner in self.cache._counts.most_first()]
+        assert found == sorted(counts.values(), reverse=True)
 
 
 TestCache = CacheMachine.TestCase

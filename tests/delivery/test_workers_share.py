@@ -116,7 +116,7 @@ def test_one_that_stops_is_known_to_have_stopped(
     assert all(stays.alive().values())
 
 
-def test_in_an_outage_and_after_it_nobody_says_that_the_others_are_gone(
+def test_in_an_outage_or_a_standstill_and_after_it_nobody_says_that_the_others_are_gone(
     store: Store,
     make_driver: Make,
     raw_store: "redis.Redis",
@@ -141,6 +141,12 @@ def test_in_an_outage_and_after_it_nobody_says_that_the_others_are_gone(
 
     run(4, first, second)
     assert caplog.messages == ["workers=2 share the partitions, before=1"] * 2
+    # Their machine stands still, and the store's does not.
+    clock.elapsed += 60
+    raw_store.delete(WORKERS_KEY)
+    run(3, first)
+    run(10, first, second)
+    assert len(caplog.messages) == 2
     with monkeypatch.context() as outage:
         outage.setattr(RunningWorkers, "beat", unavailable)
         run(10, first, second)

@@ -1,5 +1,6 @@
 """Clusters of real Valkey servers on loopback TCP."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import redis
 
 from tests.harness.valkeys import ValkeyServer, eventually
 
-__all__ = ["Cluster", "ClusterClient", "form", "three_node_cluster"]
+__all__ = ["Cluster", "ClusterClient", "FormingCluster", "form", "three_node_cluster"]
 
 SLOTS = 16384
 
@@ -56,21 +57,60 @@ class Cluster:
         return self.masters[slot * len(self.masters) // SLOTS]
 
 
+class FormingCluster:
+    """Three masters, each with a replica if `replicas`, which become a cluster meanwhile.
+
+    Its servers are started here, in the main thread. Then a master takes no writes for 2 s.
+    """
+
+    def __init__(
+        self, directory: Path, *, replicas: bool = False, aof: Literal["always", "everysec", "no"] = "always"
+    ) -> None:
+        kinds = ("master", "replica") if replicas else ("master",)
+        masters, *others = [
+            [ValkeyServer(directory / f"{kind}-{n}", aof=aof, cluster=True) for n in range(3)]
+            for kind in kinds
+        ]
+        self._cluster = Cluster(masters, [replica for servers in others for replica in servers])
+        self._error: BaseException | None = None
+        for node in self._cluster.nodes:
+            node.start()
+        self._thread = threading.Thread(target=self._form)
+        self._thread.start()
+
+    def formed(self) -> Cluster:
+        """Once every node knows it."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._cluster
+
+    def stop(self) -> None:
+        self._thread.join()
+        for node in self._cluster.nodes:
+            node.stop()
+
+    def _form(self) -> None:
+        try:
+            with ExitStack() as stack:
+                for node in self._cluster.nodes:
+                    node.wait_ready()
+                clients = [stack.enter_context(node.patient_client()) for node in self._cluster.nodes]
+                form(self._cluster, clients)
+        except BaseException as error:  # noqa: BLE001 (raised where the cluster is asked for)
+            self._error = error
+
+
 @contextmanager
 def three_node_cluster(
     directory: Path, *, replicas: bool = False, aof: Literal["always", "everysec", "no"] = "always"
 ) -> Iterator[Cluster]:
     """Three masters, each with a replica if `replicas`; formed, and every node knows it."""
-    with ExitStack() as stack:
-
-        def nodes(kind: str) -> list[ValkeyServer]:
-            servers = [ValkeyServer(directory / f"{kind}-{n}", aof=aof, cluster=True) for n in range(3)]
-            return [stack.enter_context(server) for server in servers]
-
-        cluster = Cluster(nodes("master"), nodes("replica") if replicas else [])
-        clients = [stack.enter_context(node.patient_client()) for node in cluster.nodes]
-        form(cluster, clients)
-        yield cluster
+    forming = FormingCluster(directory, replicas=replicas, aof=aof)
+    try:
+        yield forming.formed()
+    finally:
+        forming.stop()
 
 
 def form(cluster: Cluster, clients: Sequence["redis.Redis"]) -> None:

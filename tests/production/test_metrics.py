@@ -56,7 +56,7 @@ def test_gunicorn_says_the_whole_of_its_workers_whoever_of_them_is_killed(runnin
     eventually(lambda: accepted() == 40, "both say what they accepted")
     found = scrape(running.api)
     assert found("processes", process="api") == 2
-    assert found("http_requests_total", operation="publishEvents", status="202") == 40
+    assert found("http_requests_total", operation="publishEvents", api="network/v0", status="202") == 40
     for pid in api_pids(service):
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: service.api.output.count("Application startup complete") == 4, "two more are up", 60)

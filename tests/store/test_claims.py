@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ import redis
 
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation
+from tests.harness.valkeys import CLOCK
 from tests.store.claiming import P, StoreAt, claim, claim_one, delete, now_ms, numbers, settle
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.outcomes import End, ScheduledRetry, SinkResult
@@ -116,6 +118,21 @@ def test_a_listener_hears_also_beside_more_than_a_thousand_connections(store: St
         assert wakeups.wait(0.01) is None
         append(store, invitation(1))
         assert wakeups.wait(5) == P.number
+
+
+def test_a_listener_that_is_interrupted_waits_no_longer(store: Store) -> None:
+    """So a worker stops at once. Whether it waits already, or is about to, is chance."""
+    for delay_s in (0.0, 0.2):
+        wakeups = store.claims.wakeups()
+        assert wakeups.wait(0) is None
+        interrupter = threading.Timer(delay_s, wakeups.interrupt)
+        interrupter.start()
+        began_s = CLOCK.monotonic()
+        assert wakeups.wait(60) is None
+        assert wakeups.wait(60) is None
+        assert CLOCK.monotonic() - began_s < 30
+        interrupter.join()
+        wakeups.close()
 
 
 def test_what_goes_on_at_once_behind_a_retry_wakes_a_listener(store: Store) -> None:

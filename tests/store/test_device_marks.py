@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import redis
 
+from tests.conftest import servers_of
 from tests.harness.builders import invitation
 from tests.harness.clocks import SteppedClock
 from tests.store.devices import DEVICE, OTHER_DEVICE, created_for, registered
@@ -18,6 +19,11 @@ R1 = partition_of("r1", 64)
 def accepted(store: Store, event: NetworkEvent) -> int:
     (result,) = store.events.accept([event])
     return result.subscriptions
+
+
+def commands(client: "redis.Redis") -> int:
+    """How many the store has carried out."""
+    return sum(server.info("stats")["total_commands_processed"] for server in servers_of(client))
 
 
 def test_marks_are_spread() -> None:
@@ -82,6 +88,22 @@ def test_different_marks_that_are_equally_many_are_set_again_within_the_hour(
     marks.restore()
     for partition in store.connection.partitions:
         assert raw_store.bitcount(partition.devices) == 2
+
+
+def test_very_many_marks_are_set_again_in_few_steps(store: Store, raw_store: "redis.Redis") -> None:
+    """A step for each would hold up the sweeper for minutes. What is set meanwhile stays."""
+    for mark in range(0, 65_536, 8):
+        raw_store.setbit(R1.devices, mark, 1)
+    count = raw_store.bitcount(R1.devices)
+    other = partition_of("r2", 64)
+    raw_store.setbit(other.devices, 1, 1)
+    before = commands(raw_store)
+    DeviceMarks(store.connection, SteppedClock()).restore()
+    assert commands(raw_store) - before < 500
+    for partition in store.connection.partitions:
+        assert raw_store.bitcount(partition.devices) == count + 1
+        assert raw_store.getbit(partition.devices, 1) == 1
+    assert not raw_store.keys("*:devices-elsewhere")
 
 
 def test_a_key_of_another_type_hides_no_device(store: Store, raw_store: "redis.Redis") -> None:

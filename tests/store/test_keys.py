@@ -69,6 +69,8 @@ def test_every_key_of_a_partition_carries_its_hash_tag() -> None:
         p.channel_log("5d"),
         p.channel_subscriptions("5d"),
         p.channel_news,
+        p.devices,
+        p.devices_elsewhere,
     ]
     assert all(key.startswith("{7}:") for key in keys)
     assert len(set(keys)) == len(keys)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.conftest import NETWORK, PUBLIC, Api, serving
+from tests.api.conftest import NETWORK, NEXT, PUBLIC, Api, serving
 from tests.delivery.claims import claim_of, item_of
 from tests.harness.clocks import SteppedClock
 from tests.harness.issuer import Issuer, SigningKeyPair
@@ -84,7 +84,8 @@ def issuer() -> Iterator[Issuer]:
 @pytest.fixture
 def api(environ: dict[str, str], issuer: Issuer, exporter: Exporter) -> Iterator[Api]:
     settings = Settings.from_environ(
-        environ | {"WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url}
+        environ
+        | {"WEBRTC_EVENTS_OPENID_CONFIGURATION_URL": issuer.discovery_url, "WEBRTC_EVENTS_NEXT": "true"}
     )
     with serving(create_app(settings, exporter=exporter), issuer) as running:
         yield running
@@ -106,10 +107,23 @@ def test_paths_methods_and_headers_of_clients_make_no_series(api: Api, exporter:
         *(operation for contract in (load_public(), load_network()) for operation in contract.operations),
         *(OTHER, UNKNOWN),
     }
-    assert found("http_requests_total", operation=UNKNOWN, status="404") >= 300
-    assert found("http_requests_total", operation=UNKNOWN, status="405") >= 300
+    assert found("http_requests_total", operation=UNKNOWN, api="", status="404") >= 300
+    assert found("http_requests_total", operation=UNKNOWN, api="", status="405") >= 300
     series = [labels for name, labels in found.values if name == "http_requests_total"]
     assert len(series) < 40
+
+
+def test_versions_of_the_api_are_told_apart(api: Api, exporter: Exporter) -> None:
+    """Though their operations have the same names: who still asks for which is to be seen."""
+    for base in (PUBLIC, NEXT, NEXT):
+        assert api("GET", f"{base}/subscriptions").status_code == 200
+    found = scraped(exporter)
+    apis = {
+        dict(labels)["api"]: value
+        for (name, labels), value in found.values.items()
+        if name == "http_requests_total"
+    }
+    assert apis == {PUBLIC[1:]: 1, NEXT[1:]: 2}
 
 
 def test_no_family_has_more_than_a_few_series_from_the_start(exporter: Exporter) -> None:

@@ -58,7 +58,7 @@ def test_names_have_their_unit_and_counters_say_so() -> None:
 
 def test_labels_are_of_a_closed_list() -> None:
     """None of a client, a sink's URL, a path or an id."""
-    allowed = {"type", "reason", "operation", "status", "state", "process", "check", "outcome"}
+    allowed = {"type", "reason", "operation", "api", "status", "state", "process", "check", "outcome"}
     build = {"version", "python", "compiled"}
     for name, family in FAMILIES.items():
         assert set(family.labels) <= (build if name == "build_info" else allowed), name

@@ -78,7 +78,7 @@ class Middleware:
 
             def note(status: int) -> None:
                 name = context.operation or (OTHER if context.path else UNKNOWN)
-                self._counts.note(name, status, self._now_s() - came_s)
+                self._counts.note(name, status, self._now_s() - came_s, context.api)
 
             answer = _Answer(send, correlator, note)
             try:

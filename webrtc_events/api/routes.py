@@ -19,7 +19,7 @@ from webrtc_events.api.health import Check, healthy, ready
 from webrtc_events.api.responses import json_response
 from webrtc_events.contract.openapi import Contract, Operation
 from webrtc_events.core.errors import InvalidArgument, MethodNotAllowed, NotFound
-from webrtc_events.core.request_context import known_as
+from webrtc_events.core.request_context import api_name, known_as
 
 __all__ = ["CLIENT_KEY_SET", "SIGNING_KEY_SET", "Routes", "published_document"]
 
@@ -128,7 +128,7 @@ class Routes:
             _allow(scope, tuple(template.operations))
             operation = template.operations[scope["method"]]
             # Versions of an API share operationIds.
-            known_as(operation=operation.id, api=base.lstrip("/"))
+            known_as(operation=operation.id, api=api_name(base))
             are_text = True
             for name, value in values.items():
                 if not value:

@@ -54,13 +54,13 @@ OpenSocket = Callable[[str, ReaderToken, str], Socket]
 
 
 class WebSockets:
-    """An ASGI application. `sockets`: by path, its parameter in braces, the operation and who admits.
+    """An ASGI application. `sockets`: by path, its parameter in braces, operation, API and who admits.
 
     What is wrong before anything is opened is raised, as for any request.
     """
 
     def __init__(
-        self, sockets: Mapping[str, tuple[str, OpenSocket]], origins: Origins, failures: Failures
+        self, sockets: Mapping[str, tuple[str, str, OpenSocket]], origins: Origins, failures: Failures
     ) -> None:
         self._sockets = [(_pattern(path), *opened) for path, opened in sockets.items()]
         self._origins = origins
@@ -102,10 +102,10 @@ class WebSockets:
         await socket(client.receive, client.send)
 
     def _found(self, path: str) -> tuple[str, OpenSocket]:
-        for pattern, operation, admit in self._sockets:
+        for pattern, operation, api, admit in self._sockets:
             match = pattern.fullmatch(path)
             if match is not None:
-                known_as(operation=operation)
+                known_as(operation=operation, api=api)
                 return match[1], admit
         raise NotFound
 

@@ -78,6 +78,7 @@ class Readers:
     async def stop(self) -> None:
         """Its readers have left by now."""
         self._listener.ask_to_stop()
+        self._news.interrupt()
         if self._renewing is not None:
             self._renewing.cancel()
         await asyncio.to_thread(self._listener.join, _STOP_S)

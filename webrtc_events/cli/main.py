@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from webrtc_events.cli.interrupts import kept_interrupts
+
 __all__ = ["main"]
 
 _PLACES: Final[Mapping[str, str]] = {
@@ -98,6 +100,43 @@ def main() -> None:
     Completion of commands and options, in a shell's start file:
       eval "$(_WEBRTC_EVENTS_COMPLETE=bash_source webrtc-events)"     (zsh_source, fish_source)
     """
+    context = click.get_current_context()
+    context.with_resource(kept_interrupts())
     if os.environ.get("NO_COLOR"):
         # Source: no-color.org. Commands inherit it.
+<<<<<<< HEAD
         click.get_current_context().color = False
+=======
+        context.color = False
+
+
+for command in (
+    serve,
+    sink,
+    demo,
+    token,
+    publish,
+    listen,
+    forward,
+    simulate,
+    gateway,
+    worker,
+    console,
+    subscriptions,
+    sessions,
+    sinks,
+    dead_letters,
+    damaged,
+    operator_events,
+    settings,
+    migrate,
+    doctor,
+    bench,
+    new_key,
+    rotate_key,
+    pseudonym,
+    erase,
+    stubs,
+):
+    main.add_command(command)
+>>>>>>> mends

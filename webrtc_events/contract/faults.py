@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
-__all__ = ["Fault", "KnownMembers", "faults_of", "is_large", "summary", "unknown_fault"]
+__all__ = ["Fault", "KnownMembers", "faults_of", "is_large", "read_only_fault", "summary", "unknown_fault"]
 
 Path = Sequence[str | int]
 
@@ -25,6 +25,7 @@ _SHOWN_CHARACTERS = 300
 """Of a path or a message: names of members are the sender's, and may be long."""
 _SHOWN_NAMES = 12
 _UNKNOWN_RULE = "additionalProperties"
+_READ_ONLY_RULE = "readOnly"
 _SHOWN_FAULTS = 5
 
 
@@ -67,6 +68,13 @@ def faults_of(errors: Iterable[ValidationError], instance: Any, known: KnownMemb
 def unknown_fault(path: Path, names: Sequence[str]) -> Fault:
     """The object at `path` has members of these names, and its schema none."""
     return Fault(_shortened(_json_path(path)), _UNKNOWN_RULE, _unknown_text(names))
+
+
+def read_only_fault(path: Path, names: Sequence[str]) -> Fault:
+    """The object at `path` has members of these names, which are for answers alone."""
+    return Fault(
+        _shortened(_json_path(path)), _READ_ONLY_RULE, f"{_named(names)} {_is_or_are(names)} read only"
+    )
 
 
 def is_large(instance: Any) -> bool:
@@ -136,7 +144,7 @@ def _message(error: ValidationError, missing: Sequence[str], instance: Any, know
     match error.kind:
         case ValidationErrorKind.Required():
             lacking = list(dict.fromkeys(missing))
-            text = f"{_named(lacking)} {'is' if len(lacking) == 1 else 'are'} missing"
+            text = f"{_named(lacking)} {_is_or_are(lacking)} missing"
             unknown = _unknown(error.instance_path, instance, known)
             return f"{text}; {_unknown_text(unknown)}" if unknown else text
         case ValidationErrorKind.AdditionalProperties(unexpected=names):
@@ -159,7 +167,11 @@ def _unknown(path: Path, instance: Any, known: KnownMembers) -> list[str]:
 
 
 def _unknown_text(names: Sequence[str]) -> str:
-    return f"{_named(names)} {'is' if len(names) == 1 else 'are'} not known here"
+    return f"{_named(names)} {_is_or_are(names)} not known here"
+
+
+def _is_or_are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _option(option: Any) -> str:

@@ -1,15 +1,16 @@
-"""Members of a request body that its schema does not name, at any depth.
+"""Members that a request body may not have, at any depth: unknown ones, and those for answers alone.
 
 `additionalProperties: false` does not cross `allOf`: it looks at the properties beside it alone. So what an
 object may hold is gathered once from all schemas that say something of it, and of a discriminator's children
-from the one that the body's value chooses. Where schemas say nothing of names, or allow any, they stay free.
+from the one that the body's value chooses. Where schemas say nothing of names, or allow any, they stay free;
+but a property that is read only is for answers alone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from webrtc_events.contract.faults import Fault, unknown_fault
+from webrtc_events.contract.faults import Fault, read_only_fault, unknown_fault
 
 __all__ = ["MemberRules"]
 
@@ -22,15 +23,14 @@ _LISTS = ("allOf", "anyOf", "oneOf")
 class MemberRules:
     """What the schema of a body says of its members' names. Safe to share between threads.
 
-    `schemas` are those that it refers to, as the OpenAPI document has them. A property that is read only is
-    no part of a request.
+    `schemas` are those that it refers to, as the OpenAPI document has them.
     """
 
     def __init__(self, schema: Schema, schemas: Mapping[str, Schema]) -> None:
         self._place = _Place(_parts(schema, schemas), schemas)
 
     def faults(self, body: Any) -> Iterator[Fault]:
-        """One for each object with members that are not known."""
+        """One for each object with members that are not known, and one for each with read-only ones."""
         return self._place.faults(body, ())
 
 
@@ -50,6 +50,19 @@ class _Place:
             for part in self._parts
             for name, member in part.get("properties", {}).items()
             if not member.get("readOnly")
+        )
+
+    @cached_property
+    def _read_only(self) -> frozenset[str]:
+        """As one schema marks them, unless another has them for requests too."""
+        return (
+            frozenset(
+                name
+                for part in self._parts
+                for name, member in part.get("properties", {}).items()
+                if member.get("readOnly")
+            )
+            - self._names
         )
 
     @cached_property
@@ -85,9 +98,11 @@ class _Place:
 
     def _faults_of_object(self, value: Mapping[str, Any], path: tuple[str | int, ...]) -> Iterator[Fault]:
         if not self._is_open:
-            unknown = [name for name in value if name not in self._names]
+            unknown = [name for name in value if name not in self._names | self._read_only]
             if unknown:
                 yield unknown_fault(path, unknown)
+        if read_only := [name for name in value if name in self._read_only]:
+            yield read_only_fault(path, read_only)
         # Of a map with any number of members none is looked at without a reason.
         names = self._names.intersection(value) if self._others is None else value
         for name in names:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-__all__ = ["RequestContext", "current_request", "entered_request", "known_as"]
+__all__ = ["RequestContext", "api_name", "current_request", "entered_request", "known_as"]
 
 
 @dataclass(slots=True)
@@ -49,6 +49,11 @@ def entered_request(correlator: str, headers: Sequence[tuple[bytes, bytes]] = ()
 def current_request() -> RequestContext | None:
     """None outside of any request."""
     return _CURRENT.get()
+
+
+def api_name(base_path: str) -> str:
+    """Of an API, by where it is: `webrtc-events/v0.2`."""
+    return base_path.lstrip("/")
 
 
 def known_as(*, operation: str = "", api: str = "", path: str = "") -> None:

@@ -35,6 +35,7 @@ from webrtc_events.delivery.sink_tokens import SinkTokens
 from webrtc_events.delivery.store_calls import REPEAT_S, StoreAnswer, StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.delivery.worker_count import WorkerCount
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.store.store import Store
@@ -45,8 +46,6 @@ log = logging.getLogger(__name__)
 
 # One in so many looks is at all partitions, the others are at those at home here.
 _LOOKS = 5
-# In that many polls each worker that runs has said so, whenever it noticed that the store is back.
-_BEATS = 4
 # How often it is written down what is in hand, for people.
 _REPORT_S = 2.0
 
@@ -101,8 +100,6 @@ class Dispatcher:
 
     report = WorkerReport()
     _next_poll = _next_look_at_all = _next_repeat = _next_report = 0.0
-    # How many workers share the partitions, as logged; and from when on a change of that is one.
-    _logged_workers, _counts_from_s = 1, 0.0
 
     def __init__(
         self,
@@ -120,9 +117,9 @@ class Dispatcher:
     ) -> None:
         self._store, self._sink, self._clock, self._partitions = store, sink, clock, settings.partitions
         self._poll_s, self._repeat_s = options.poll_s, min(options.poll_s, REPEAT_S)
-        self._home, self._calls = HomePartitions(secrets.token_hex(8)), calls or StoreCalls()
+        self._home, self._workers = HomePartitions(secrets.token_hex(8)), WorkerCount(options.poll_s)
         self._schedule = schedule = ClaimSchedule(settings.partitions, options.claims_at_once, self._home)
-        held = HeldBytes(settings.held)
+        held, self._calls = HeldBytes(settings.held), calls or StoreCalls()
         self._limiter: HostLimiter[DeliveryTask] = HostLimiter(options.hosts, random)
         self._hastener = Hastener(store, self._calls, limiter=self._limiter, schedule=schedule, clock=clock)
         attempts = Attempts(clock, activity, settings.logged, random, notes, writer.spans)
@@ -253,12 +250,9 @@ class Dispatcher:
 
     def _shared(self, running: StoreAnswer[list[str]]) -> None:
         self._home.share(running.get() or ())
-        now_s, before = self._clock.monotonic(), self._logged_workers
         if running.error is not None:
-            # Once it answers again, the others too must have had the time to say that they run.
-            self._counts_from_s = now_s + _BEATS * self._poll_s
-        elif now_s >= self._counts_from_s and self._home.workers != before:
-            self._logged_workers = self._home.workers
+            self._workers.missed()
+        elif before := self._workers.heard(self._home.workers, self._clock.monotonic()):
             log.info("workers=%d share the partitions, before=%d", self._home.workers, before)
 
     def _wait_s(self) -> float:

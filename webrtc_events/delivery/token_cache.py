@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from webrtc_events.core.model import PrivateKeyJwt
+from webrtc_events.delivery.owner_counts import OwnerCounts
 
 __all__ = ["SinkToken", "TokenCache", "TokenEntry", "TokenKey", "last_use_s"]
 
@@ -148,7 +149,8 @@ class TokenCache(Generic[T]):
     """At most `max_count` entries and `max_bytes` in all, but for those that somebody waits for.
 
     Beyond that the one unused for longest is let go, of the owner who has most: so no owner takes the
-    tokens of another.
+    tokens of another. Of owners who have equally many it is the one who used none for longest. Whatever is
+    passed over on the way is in use, and takes its place behind the others: so it is not looked at each time.
     """
 
     def __init__(self, max_count: int, max_bytes: int) -> None:
@@ -157,6 +159,7 @@ class TokenCache(Generic[T]):
         self._count = self._bytes = 0
         # Of each owner, the one used last at the end.
         self._owners: dict[str, OrderedDict[TokenKey, TokenEntry[T]]] = {}
+        self._counts = OwnerCounts()
 
     def __len__(self) -> int:
         return self._count
@@ -177,9 +180,11 @@ class TokenCache(Generic[T]):
         entry = owned.get(key)
         if entry is not None:
             owned.move_to_end(key)
+            self._counts.used(key.client)
             return entry
         entry = owned[key] = TokenEntry(key)
         self._count += 1
+        self._counts.add(key.client, 1)
         self.grown(entry.size, but=entry)
         return entry
 
@@ -191,14 +196,34 @@ class TokenCache(Generic[T]):
 
     def _let_go(self, but: TokenEntry[T]) -> bool:
         """One of those that nobody waits for; False: there is none."""
-        most = max(self._owners.values(), key=len)
-        for owned in (most, *(others for others in self._owners.values() if others is not most)):
-            entry = next((entry for entry in owned.values() if entry is not but and entry.idle), None)
+        passed: list[str] = []
+        for owner in self._counts.most_first():
+            entry = _unused(self._owners[owner], but)
             if entry is not None:
-                del owned[entry.key]
-                if not owned:
-                    del self._owners[entry.key.client]
-                self._count -= 1
-                self._bytes -= entry.size
-                return True
-        return False
+                break
+            passed.append(owner)
+        else:
+            return False
+        self._counts.used(*passed)
+        self._remove(entry)
+        return True
+
+    def _remove(self, entry: TokenEntry[T]) -> None:
+        owner = entry.key.client
+        owned = self._owners[owner]
+        del owned[entry.key]
+        if not owned:
+            del self._owners[owner]
+        self._counts.add(owner, -1)
+        self._count -= 1
+        self._bytes -= entry.size
+
+
+def _unused(owned: OrderedDict[TokenKey, TokenEntry[T]], but: TokenEntry[T]) -> TokenEntry[T] | None:
+    """The one unused for longest; None: all are in use."""
+    for _ in range(len(owned)):
+        entry = next(iter(owned.values()))
+        if entry is not but and entry.idle:
+            return entry
+        owned.move_to_end(entry.key)
+    return None

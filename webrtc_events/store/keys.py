@@ -147,6 +147,11 @@ class Partition:
         return f"{self.tag}:devices"
 
     @property
+    def devices_elsewhere(self) -> str:
+        """string of bits, for a moment: those of `devices` that other partitions have, to be added here."""
+        return f"{self.tag}:devices-elsewhere"
+
+    @property
     def device_ends(self) -> str:
         """hash: `<its expiry, ms> <registration that time ended>` → what its device is to hear yet, JSON."""
         return f"{self.tag}:device-ends"

@@ -139,7 +139,7 @@ FAMILIES: Final = {
         _histogram("delivery_seconds", "From the acceptance of an event to its receipt.", DELIVERY_BOUNDS_S),
         _histogram("attempt_seconds", "Requests to sinks, however they ended.", ATTEMPT_BOUNDS_S),
         _histogram("store_call_seconds", "Round trips to the store.", ROUND_TRIP_BOUNDS_S),
-        _counter("http_requests_total", "Answered requests.", ("operation", "status")),
+        _counter("http_requests_total", "Answered requests.", ("operation", "api", "status")),
         _histogram(
             "http_request_seconds", "From a request to the head of its answer.", HTTP_BOUNDS_S, ("operation",)
         ),

@@ -15,8 +15,9 @@ import msgspec
 from webrtc_events_client.subscriptions import (
     ConfigUpdate,
     HttpSettings,
+    KeptSubscription,
+    Limits,
     SinkCredential,
-    SubscriptionStatus,
     Value,
 )
 
@@ -70,16 +71,10 @@ class DeviceDetail(Value, frozen=True):
     device_id: str
 
 
-class DeviceConfig(Value, frozen=True):
-    """What the subscription is about, and when it ends: never by itself, if nothing is given.
-
-    `initial_event` is accepted and does nothing.
-    """
+class DeviceConfig(Limits, frozen=True, kw_only=True):
+    """What the subscription is about, and when it ends. `initial_event` is accepted and does nothing."""
 
     subscription_detail: DeviceDetail
-    subscription_expire_time: datetime | None = None
-    subscription_max_events: int | None = None
-    initial_event: bool | None = None
 
 
 class ShownDeviceDetail(Value, frozen=True):
@@ -88,13 +83,10 @@ class ShownDeviceDetail(Value, frozen=True):
     device_id: str | None = None
 
 
-class ShownDeviceConfig(Value, frozen=True):
+class ShownDeviceConfig(Limits, frozen=True, kw_only=True):
     """`DeviceConfig`, as the service shows it."""
 
     subscription_detail: ShownDeviceDetail
-    subscription_expire_time: datetime | None = None
-    subscription_max_events: int | None = None
-    initial_event: bool | None = None
 
 
 class DeviceSubscriptionRequest(Value, frozen=True):
@@ -140,28 +132,11 @@ class DeviceSubscriptionRequest(Value, frozen=True):
         )
 
 
-class DeviceSubscription(Value, frozen=True):
-    """A device's subscription as the service keeps it.
+class DeviceSubscription(KeptSubscription, frozen=True, kw_only=True):
+    """A subscription to a device, as the service keeps it."""
 
-    `types` and `status` are plain texts, equal to members of their enumerations: a later contract may have
-    more. After a create that the service carries out later (202), only `id` and the request are known, and
-    `status` is ACTIVATION_REQUESTED.
-    """
-
-    id: str
-    sink: str
-    types: tuple[str, ...]
     config: ShownDeviceConfig
-    protocol: str = "HTTP"
-    protocol_settings: HttpSettings | None = None
     sink_credential: ShownCredential | None = None
-    starts_at: datetime | None = None
-    expires_at: datetime | None = None
-    status: str | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self.status in (SubscriptionStatus.EXPIRED, SubscriptionStatus.DELETED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ __all__ = [
     "Config",
     "ConfigUpdate",
     "HttpSettings",
+    "KeptSubscription",
+    "Limits",
     "SinkCredential",
     "Subscription",
     "SubscriptionDetail",
@@ -90,13 +92,18 @@ class SubscriptionDetail(Value, frozen=True):
     device_id: str | None = None
 
 
-class Config(Value, frozen=True):
-    """What the subscription is about, and when it ends: never by itself, if nothing is given."""
+class Limits(Value, frozen=True):
+    """When a subscription ends: never by itself, if nothing is given."""
 
-    subscription_detail: SubscriptionDetail
     subscription_expire_time: datetime | None = None
     subscription_max_events: int | None = None
     initial_event: bool | None = None
+
+
+class Config(Limits, frozen=True, kw_only=True):
+    """What the subscription is about, and when it ends."""
+
+    subscription_detail: SubscriptionDetail
 
 
 class SubscriptionRequest(Value, frozen=True):
@@ -141,8 +148,8 @@ class SubscriptionRequest(Value, frozen=True):
         )
 
 
-class Subscription(Value, frozen=True):
-    """A subscription as the service keeps it.
+class KeptSubscription(Value, frozen=True):
+    """What a subscription has under each contract, as the service keeps it.
 
     `types` and `status` are plain texts, equal to members of their enumerations: a later contract may have
     more. After a create that the service carries out later (202), only `id` and the request are known, and
@@ -152,7 +159,6 @@ class Subscription(Value, frozen=True):
     id: str
     sink: str
     types: tuple[str, ...]
-    config: Config
     protocol: str = "HTTP"
     protocol_settings: HttpSettings | None = None
     starts_at: datetime | None = None
@@ -162,6 +168,12 @@ class Subscription(Value, frozen=True):
     @property
     def ended(self) -> bool:
         return self.status in (SubscriptionStatus.EXPIRED, SubscriptionStatus.DELETED)
+
+
+class Subscription(KeptSubscription, frozen=True, kw_only=True):
+    """A subscription to a registration, as the service keeps it."""
+
+    config: Config
 
 
 class ConfigUpdate(Value, frozen=True):

@@ -17,7 +17,7 @@ from redis.exceptions import MovedError, RedisError, ResponseError
 from webrtc_events.core.clock import Clock, SystemClock
 from webrtc_events.core.histogram import SharedHistogram
 from webrtc_events.store.redis.begun import Begun, ReadyConnections
-from webrtc_events.store.redis.exchange import SCRIPTS, Answers, Command, Exchange
+from webrtc_events.store.redis.exchange import KEY_AT, Answers, Command, Exchange
 from webrtc_events.store.redis.kept_connections import KeptConnections, drop
 from webrtc_events.store.redis.topology import Node, Nodes
 from webrtc_events.telemetry.families import ROUND_TRIP_BOUNDS_S
@@ -214,7 +214,7 @@ class Client(_RedisCommands):  # type: ignore[misc]
                     # It concerns the command before it, if there is any.
                     node = node or self.nodes.some()[0]
                 else:
-                    node = self.nodes.of(args[3] if args[0] in SCRIPTS else args[1])
+                    node = self.nodes.of(args[KEY_AT.get(args[0], 1)])
             except redis.ConnectionError as error:
                 node, answers[index] = None, error
             else:

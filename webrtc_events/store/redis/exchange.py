@@ -9,9 +9,11 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.redis.packing import pack_commands
 from webrtc_events.store.redis.topology import Node
 
-__all__ = ["SCRIPTS", "Answers", "Command", "Exchange"]
+__all__ = ["KEY_AT", "SCRIPTS", "Answers", "Command", "Exchange"]
 
 SCRIPTS = frozenset({"EVAL", "EVALSHA"})
+KEY_AT = {**dict.fromkeys(SCRIPTS, 3), "BITOP": 2}
+"""Which argument is the first key, where it is not the one behind the command."""
 
 # The command as it is sent, and what redis-py needs to read its answer.
 Command = tuple[tuple[Any, ...], Mapping[str, Any]]

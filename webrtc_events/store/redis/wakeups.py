@@ -4,6 +4,7 @@ Losing one costs only time: who listens also looks by itself, now and then.
 """
 
 import select
+import socket
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +20,7 @@ __all__ = ["PartitionMessages", "Wakeups"]
 
 
 class PartitionMessages:
-    """What is published to some sharded channels, one of each partition. Not thread-safe.
+    """What is published to some sharded channels, one of each partition. Not thread-safe but for `interrupt`.
 
     Listens to every node that can be reached. `numbers` has the partition of each channel.
     """
@@ -30,6 +31,15 @@ class PartitionMessages:
         self._subscribers: deque[_Subscriber] = deque()
         self._version: int | None = None
         self._missed: list[int] = []
+        self._is_interrupted = False
+        # What is sent into the second ends a wait; made when somebody waits.
+        self._ends: tuple[socket.socket, socket.socket] | None = None
+
+    def interrupt(self) -> None:
+        """Who waits, or is about to, waits no longer; nor does anybody after that. Any thread may call it."""
+        self._is_interrupted = True
+        if self._ends is not None:
+            self._ends[1].sendall(b"!")
 
     def missed(self) -> list[int]:
         """Of which partitions hints may have been lost: those listened to anew since this was last asked."""
@@ -54,7 +64,12 @@ class PartitionMessages:
 
     def _await_any(self, timeout_s: float) -> None:
         # Unlike select, poll takes descriptors of any number: the sinks' connections have many.
+        if self._ends is None:
+            self._ends = socket.socketpair()
+        if self._is_interrupted:
+            return
         poller = select.poll()
+        poller.register(self._ends[0], select.POLLIN)
         for subscriber in self._subscribers:
             poller.register(subscriber, select.POLLIN)
         poller.poll(timeout_s * 1000)
@@ -62,6 +77,9 @@ class PartitionMessages:
     def close(self) -> None:
         while self._subscribers:
             self._subscribers.pop().close()
+        ends, self._ends = self._ends, None
+        for end in ends or ():
+            end.close()
 
     def _listen(self) -> None:
         """Subscribes at each node to the channels that are the node's now."""
