@@ -52,7 +52,7 @@ class Operations:
         if isinstance(response, EventStream):
             await response(scope, receive, send)
             return
-        items = response.held_to if isinstance(response, ArrayPage | PagedArray) else None
+        items = response.items if isinstance(response, ArrayPage | PagedArray) else None
         await response(scope, receive, ConformingAnswer(bound.operation, send, items).send)
 
 

@@ -5,7 +5,7 @@ and what goes wrong once it has begun cuts it off, so that it is no JSON text an
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from webrtc_events.contract.conforming_pages import ConformingPages
-from webrtc_events.contract.validators import Validator
+from webrtc_events.contract.validators import KnownItems, Validator
 
 __all__ = ["ArrayPage", "Cut", "PagedArray", "paged"]
 
@@ -41,9 +41,11 @@ def paged(pages: Iterator[Sequence[Any]], cut: Cut) -> "ArrayPage | PagedArray":
 class ArrayPage(Response):
     """An array of one page. `held_to` is what each item conforms to already, None if that is not known."""
 
-    def __init__(self, page: Sequence[Any], held_to: Validator | None) -> None:
-        super().__init__(msgspec.json.encode(page), media_type="application/json")
-        self.held_to = held_to
+    def __init__(
+        self, page: Sequence[Any], held_to: Validator | None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(msgspec.json.encode(page), headers=headers, media_type="application/json")
+        self.items = KnownItems(held_to, len(page))
 
 
 class PagedArray(StreamingResponse):
@@ -51,7 +53,7 @@ class PagedArray(StreamingResponse):
 
     def __init__(self, pages: Iterator[Sequence[Any]], held_to: Validator | None, cut: Cut) -> None:
         super().__init__(_texts(pages), media_type="application/json")
-        self.held_to = held_to
+        self.items = KnownItems(held_to, None)
         self._cut = cut
 
     async def stream_response(self, send: Send) -> None:
