@@ -5,7 +5,8 @@ and what goes wrong once it has begun cuts it off, so that it is no JSON text an
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, count
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
+from webrtc_events.api.operation_threads import OperationThreads
 from webrtc_events.contract.conforming_pages import ConformingPages
 from webrtc_events.contract.validators import KnownItems, Validator
 
@@ -52,9 +54,19 @@ class PagedArray(StreamingResponse):
     """Each page is one message: `[` or `,` in front, items behind; then a last one, `]`."""
 
     def __init__(self, pages: Iterator[Sequence[Any]], held_to: Validator | None, cut: Cut) -> None:
-        super().__init__(_texts(pages), media_type="application/json")
+        self._texts = _texts(pages)
+        super().__init__(self._texts, media_type="application/json")
         self.items = KnownItems(held_to, None)
         self._cut = cut
+
+    def read_in(self, threads: OperationThreads) -> None:
+        """Pages are read in these, which are quicker at it than Starlette's own."""
+
+        async def texts() -> AsyncIterator[bytes]:
+            while (text := await threads.run(partial(next, self._texts, None))) is not None:
+                yield text
+
+        self.body_iterator = texts()
 
     async def stream_response(self, send: Send) -> None:
         """Without its last message the answer is incomplete, and the server closes the connection."""

@@ -54,7 +54,7 @@ def read_listed(subscription_id: str, text: str) -> ListedSubscription:
         UnusualRecordError: the text says too little of it.
     """
     try:
-        format_, client, subject, contract, status, *what, request, starts_at, expires_at, token = _values(
+        format_, client, subject, contract, status, *what, request, starts_at, expires_at, fetches = _values(
             text
         )
         type_, registration, session, sink, device = what

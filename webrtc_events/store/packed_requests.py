@@ -42,7 +42,7 @@ _MEMBERS_OF_DEVICE = {
     "\x1b": '"deviceId":"',
 }
 _ALL_MEMBERS = {**_MEMBERS, **_MEMBERS_OF_DEVICE}
-_FIELD = re.compile(f"([{''.join(FIELDS)}])")
+_FIELD = re.compile(f"[{''.join(FIELDS)}]")
 # Of so many texts, and of no longer ones, it is remembered what they are made of.
 _KNOWN, _MAX_KNOWN = 512, 256
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
@@ -71,25 +71,31 @@ def whole(text: str, record: Mapping[str, str]) -> str:
     """
     if text.isprintable():
         return text
-    pieces = _known_pieces(text) if len(text) <= _MAX_KNOWN else _pieces(text)
-    return "".join([_in_json(record[FIELDS[piece]]) if piece in FIELDS else piece for piece in pieces])
+    template, names = _known_template(text) if len(text) <= _MAX_KNOWN else _template(text)
+    values = [record[name] for name in names]
+    # Most often one look at all tells that JSON writes each as it is.
+    return template % tuple(values if _is_plain("".join(values)) else map(_in_json, values))
 
 
-def _pieces(text: str) -> list[str]:
-    """What is said in full, and between those the characters that stand for the values of fields."""
+def _template(text: str) -> tuple[str, Sequence[str]]:
+    """What is said in full, and the names of the fields whose values go between."""
+    text = text.replace("%", "%%")
     for character, members in _ALL_MEMBERS.items():
         if character in text:
             text = text.replace(character, members)
-    return _FIELD.split(text)
+    return _FIELD.sub("%s", text), [FIELDS[character] for character in _FIELD.findall(text)]
 
 
 @lru_cache(_KNOWN)
-def _known_pieces(text: str) -> Sequence[str]:
+def _known_template(text: str) -> tuple[str, Sequence[str]]:
     """A client's requests differ in what other fields say: most of them are one text."""
-    return _pieces(text)
+    return _template(text)
 
 
 def _in_json(value: str) -> str:
-    # What JSON writes as it is. A regular expression takes several times as long.
-    is_plain = value.isascii() and value.isprintable() and '"' not in value and "\\" not in value
-    return value if is_plain else json.dumps(value)[1:-1]
+    return value if _is_plain(value) else json.dumps(value)[1:-1]
+
+
+def _is_plain(text: str) -> bool:
+    """Whether JSON writes it as it is. A regular expression takes several times as long to tell."""
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
