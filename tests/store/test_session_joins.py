@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.exceptions import ClusterCrossSlotError
 
 from tests.harness.builders import SINK, created, new_subscription
 from tests.store.client_indexes import outcome, standings
@@ -50,6 +51,41 @@ def test_a_create_takes_few_round_trips(
     # Those in other partitions are counted.
     created(store, registration="r2", **OF_SESSION)
     assert sent == ([2, 1, 2] if in_steps else [1])
+
+
+@pytest.mark.parametrize("in_steps", ["one step"], indirect=True)
+def test_a_node_of_a_cluster_that_was_taken_for_a_server_is_asked_by_slots(
+    store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if store.client.nodes.has_slots:
+        pytest.skip("a cluster is known as one")
+    run = store.client.run
+
+    def as_a_node(commands: Sequence[Any], **options: Any) -> list[Any]:
+        """What it says of a script with keys in several slots, of which it does nothing."""
+        if any(args[0] in ("EVAL", "EVALSHA") and args[2] > 2 for args, _ in commands):
+            return [ClusterCrossSlotError("Keys in request don't hash to the same slot")] * len(commands)
+        return list(run(commands, **options))
+
+    monkeypatch.setattr(store.client, "run", as_a_node)
+    made = created(store, **OF_SESSION)
+    assert store.client.nodes.has_slots
+    assert standings(raw_store) == {made.id: "pending"}
+    assert raw_store.smembers(session_key("m1")) == {str(P.number)}
+
+
+@pytest.mark.parametrize("last", ["0", "1"])
+def test_of_a_session_that_is_over_a_subscription_ends_soon(
+    store: Store, raw_store: "redis.Redis", last: str
+) -> None:
+    """If its state can be read: one that cannot is as good as unknown."""
+    state = {"name": "x", "at": "1", "count": "1", "last": last, "r:r1": "1"}
+    raw_store.hset(session_state_key("m1"), mapping=state)
+    damaged = created(store, **OF_SESSION)
+    raw_store.hset(session_state_key("m1"), "payload", '{"data": {"mediaSessionId": "m1"}}')
+    sound = created(store, **OF_SESSION)
+    lingers = [raw_store.hexists(P.subscription(made.id), "linger_at") for made in (damaged, sound)]
+    assert lingers == [False, last == "1"]
 
 
 @pytest.mark.parametrize(
