@@ -4,9 +4,8 @@ Those that are called alike are the functions of the contract before it; which c
 under is the use case's to say.
 """
 
-from collections.abc import Mapping
-
 from webrtc_events.api.page_headers import page_headers
+from webrtc_events.api.paging import ArrayPage
 from webrtc_events.core.model import Caller
 from webrtc_events.handlers.webrtc_events import (
     create_notification_channel_subscription,
@@ -28,9 +27,9 @@ __all__ = [
 
 def retrieve_notification_channel_subscription_list(
     subscriptions: Subscriptions, page: int, per_page: int, caller: Caller
-) -> tuple[list[Resource], int, Mapping[str, str]]:
+) -> ArrayPage:
     found = subscriptions.page(caller, page, per_page)
-    return found.resources, 200, page_headers(page, per_page, found.total)
+    return ArrayPage(found.resources, found.held_to, page_headers(page, per_page, found.total))
 
 
 def update_notification_channel_subscription(

@@ -12,6 +12,7 @@ from webrtc_events.core.model import (
     ContractVersion,
     Credential,
     EventType,
+    ListedSubscription,
     NetworkEvent,
     SinkCredential,
     Subscription,
@@ -33,6 +34,7 @@ def new_subscription(
     event_type: EventType = EventType.SESSION_INVITATION,
     session: str | None = None,
     client: str = "app",
+    subject: str | None = None,
     max_events: int | None = None,
     expires_at_ms: int | None = None,
     credential: SinkCredential | None = None,
@@ -43,7 +45,7 @@ def new_subscription(
     return Subscription(
         id=new_subscription_id(partition_of(registration, 64)),
         client=client,
-        subject=None,
+        subject=subject,
         type=event_type,
         registration=registration,
         session=session,
@@ -99,7 +101,7 @@ def created_with_token(
     return made
 
 
-def all_of(store: Store, client: str = "app") -> list[Subscription]:
+def all_of(store: Store, client: str = "app") -> list[ListedSubscription]:
     """Every subscription of a client."""
     return [subscription for page in store.subscription_lists.pages_of(client) for subscription in page]
 

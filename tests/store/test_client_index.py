@@ -138,6 +138,8 @@ def test_a_refused_create_costs_the_same_whatever_the_client_has(
         raw_store.zadd(INDEX, dict.fromkeys(live, LONG_AGO / 2**20))
         store = limited(1)
         spent.append(cost(raw_store, lambda: outcome(store)))  # noqa: B023
+        # What the time of its partition has come to is kept each 5 s.
+        spent[-1].pop("set", None)
     assert spent[0]["hget"] == spent[1]["hget"] == 20
     assert sum(spent[1].values()) == sum(spent[0].values()) < 200
 

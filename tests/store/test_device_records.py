@@ -19,7 +19,13 @@ from tests.store.devices import (
     to_device,
 )
 from webrtc_events.core.errors import DamagedRecord
-from webrtc_events.core.model import EventType, Status, Subscription, TerminationReason
+from webrtc_events.core.model import (
+    EventType,
+    ListedSubscription,
+    Status,
+    Subscription,
+    TerminationReason,
+)
 from webrtc_events.store.device_marks import mark_of
 from webrtc_events.store.store import Store
 from webrtc_events.store.subscriptions import CreateOutcome
@@ -41,7 +47,7 @@ def test_what_was_made_is_read_back(store: Store) -> None:
         None,
         DEVICE,
     )
-    assert all_of(store) == [read]
+    assert all_of(store) == [ListedSubscription.of(read)]
 
 
 def test_a_subscription_to_a_registration_asks_for_one_type(store: Store) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.exceptions import ClusterCrossSlotError
 
 from tests.harness.builders import SINK, created, new_subscription
 from tests.store.client_indexes import outcome, standings
@@ -14,6 +15,8 @@ from webrtc_events.core.model import EventType, Registration
 from webrtc_events.store.keys import partition_of, session_key, session_state_key, set_aside_key
 from webrtc_events.store.redis.scripts import Call
 from webrtc_events.store.store import Store
+from webrtc_events.store.subscription_calls import CreateOutcome, CreateResult
+from webrtc_events.store.subscription_creates import SubscriptionCreates
 
 P = partition_of("r1", 64)
 OF_SESSION = {"event_type": EventType.SESSION_STATUS, "session": "m1"}
@@ -21,21 +24,68 @@ DAY_S = 24 * 3600
 FAR_MS = 4_000_000_000_000
 
 
-def test_a_create_takes_two_round_trips(store: Store, raw_store: "redis.Redis", sent: list[int]) -> None:
+@pytest.fixture(autouse=True, params=["one step", "steps"])
+def in_steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, store: Store) -> bool:
+    """Where the store has slots, a create takes several."""
+    if request.param == "steps":
+        monkeypatch.setattr(
+            SubscriptionCreates, "_in_one", lambda *_: CreateResult(CreateOutcome.APART), raising=True
+        )
+    return request.param == "steps" or store.client.nodes.has_slots
+
+
+def test_a_create_takes_few_round_trips(
+    store: Store, raw_store: "redis.Redis", sent: list[int], in_steps: bool
+) -> None:
     # By then every node knows the scripts.
     for registration in ("r1", "r2"):
         created(store, registration=registration, session="m2", event_type=EventType.SESSION_STATUS)
     created(store, **OF_SESSION)
     sent.clear()
     created(store)
-    assert sent == [1, 1]
+    assert sent == ([1, 1] if in_steps else [1])
     sent.clear()
     created(store, **OF_SESSION)
-    assert sent == [2, 2]
+    assert sent == ([2, 2] if in_steps else [1])
     sent.clear()
     # Those in other partitions are counted.
     created(store, registration="r2", **OF_SESSION)
-    assert sent == [2, 1, 2]
+    assert sent == ([2, 1, 2] if in_steps else [1])
+
+
+@pytest.mark.parametrize("in_steps", ["one step"], indirect=True)
+def test_a_node_of_a_cluster_that_was_taken_for_a_server_is_asked_by_slots(
+    store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if store.client.nodes.has_slots:
+        pytest.skip("a cluster is known as one")
+    run = store.client.run
+
+    def as_a_node(commands: Sequence[Any], **options: Any) -> list[Any]:
+        """What it says of a script with keys in several slots, of which it does nothing."""
+        if any(args[0] in ("EVAL", "EVALSHA") and args[2] > 2 for args, _ in commands):
+            return [ClusterCrossSlotError("Keys in request don't hash to the same slot")] * len(commands)
+        return list(run(commands, **options))
+
+    monkeypatch.setattr(store.client, "run", as_a_node)
+    made = created(store, **OF_SESSION)
+    assert store.client.nodes.has_slots
+    assert standings(raw_store) == {made.id: "pending"}
+    assert raw_store.smembers(session_key("m1")) == {str(P.number)}
+
+
+@pytest.mark.parametrize("last", ["0", "1"])
+def test_of_a_session_that_is_over_a_subscription_ends_soon(
+    store: Store, raw_store: "redis.Redis", last: str
+) -> None:
+    """If its state can be read: one that cannot is as good as unknown."""
+    state = {"name": "x", "at": "1", "count": "1", "last": last, "r:r1": "1"}
+    raw_store.hset(session_state_key("m1"), mapping=state)
+    damaged = created(store, **OF_SESSION)
+    raw_store.hset(session_state_key("m1"), "payload", '{"data": {"mediaSessionId": "m1"}}')
+    sound = created(store, **OF_SESSION)
+    lingers = [raw_store.hexists(P.subscription(made.id), "linger_at") for made in (damaged, sound)]
+    assert lingers == [False, last == "1"]
 
 
 @pytest.mark.parametrize(
@@ -57,12 +107,13 @@ def test_a_session_leads_to_nobody_who_must_not_listen(
     state: Mapping[str, str],
     must_be_known: bool,
     expected: str,
+    in_steps: bool,
 ) -> None:
     store = limited(0, require_known_registration=must_be_known)
     if state:
         raw_store.hset(session_state_key("m1"), mapping=dict(state))
     assert outcome(store, **OF_SESSION) == expected
-    joins = expected in ("created", "unknown_registration")
+    joins = expected == "created" or (in_steps and expected == "unknown_registration")
     assert raw_store.smembers(session_key("m1")) == ({str(P.number)} if joins else set())
     # Who was refused is named no longer.
     assert len(standings(raw_store)) == (expected == "created")
@@ -106,17 +157,19 @@ def test_a_create_that_is_refused_leaves_nothing_of_its_session_for_long(
         assert raw_store.ttl(session_key(session)) <= 120
 
 
+@pytest.mark.parametrize("in_steps", ["steps"], indirect=True)
 def test_a_full_store_keeps_nothing_of_a_session_for_long(
     store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is full from between the two round trips of the create."""
-    run_create = store.subscriptions._session_joins.run_create
+    joins = store.subscriptions._creates._session_joins
+    run_create = joins.run_create
 
     def when_full(*args: Any) -> object:
         raw_store.config_set("maxmemory", raw_store.info("memory")["used_memory"] + 50_000)
         return run_create(*args)
 
-    monkeypatch.setattr(store.subscriptions._session_joins, "run_create", when_full)
+    monkeypatch.setattr(joins, "run_create", when_full)
     try:
         with pytest.raises(Unavailable, match="full"):
             outcome(store, **OF_SESSION)
@@ -143,6 +196,7 @@ def test_a_create_that_is_refused_changes_nothing_of_a_session_that_others_have(
     assert store.subscriptions.get(made.id)
 
 
+@pytest.mark.parametrize("in_steps", ["steps"], indirect=True)
 @pytest.mark.parametrize("made_ends_later", [True, False])
 def test_a_create_that_is_refused_beside_one_that_is_made(
     store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch, made_ends_later: bool
@@ -162,6 +216,7 @@ def test_a_create_that_is_refused_beside_one_that_is_made(
     assert raw_store.ttl(session_key("m1")) >= wanted - 600
 
 
+@pytest.mark.parametrize("in_steps", ["steps"], indirect=True)
 def test_a_session_leads_to_a_subscription_before_it_is_there(
     store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ import redis
 from tests.conftest import kept_keys
 from tests.harness.builders import all_of, append, created, invitation, new_subscription
 from tests.store.claiming import claim_one, delete, now_ms
-from webrtc_events.core.model import Status
+from webrtc_events.core.model import ListedSubscription, Status
 from webrtc_events.store.store import Store
 
 
@@ -15,7 +15,7 @@ def test_a_created_subscription_can_be_read_and_listed(store: Store) -> None:
     assert found is not None
     assert (found.id, found.client, found.type, found.max_events) == (made.id, "app", made.type, 3)
     assert found.status is Status.ACTIVE
-    assert all_of(store) == [found]
+    assert all_of(store) == [ListedSubscription.of(found)]
     assert all_of(store, "other") == []
 
 

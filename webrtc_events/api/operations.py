@@ -10,7 +10,7 @@ from functools import partial
 from inspect import Parameter, signature
 from typing import Any
 
-from connexion.jsonifier import JSONEncoder
+import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -26,7 +26,7 @@ from webrtc_events.core.errors import NotFound
 __all__ = ["BoundOperation", "Operations"]
 
 _JSON = "application/json"
-_ENCODER = JSONEncoder()
+_ENCODER = msgspec.json.Encoder()
 # How many functions run at once.
 _THREADS = 40
 
@@ -52,7 +52,9 @@ class Operations:
         if isinstance(response, EventStream):
             await response(scope, receive, send)
             return
-        items = response.held_to if isinstance(response, ArrayPage | PagedArray) else None
+        if isinstance(response, PagedArray):
+            response.read_in(self._threads)
+        items = response.items if isinstance(response, ArrayPage | PagedArray) else None
         await response(scope, receive, ConformingAnswer(bound.operation, send, items).send)
 
 
@@ -104,7 +106,7 @@ class BoundOperation:
         if isinstance(result, Response):
             return result
         content, status, headers = _parts(result)
-        text = None if content is None else _ENCODER.encode(content) + "\n"
+        text = None if content is None else _ENCODER.encode(content) + b"\n"
         status = status or (204 if text is None else 200)
         return Response(text, status, {"Content-Type": self._media_type, **headers})
 

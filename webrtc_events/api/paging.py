@@ -5,7 +5,8 @@ and what goes wrong once it has begun cuts it off, so that it is no JSON text an
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, count
 from typing import Any
 
@@ -13,8 +14,9 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
+from webrtc_events.api.operation_threads import OperationThreads
 from webrtc_events.contract.conforming_pages import ConformingPages
-from webrtc_events.contract.validators import Validator
+from webrtc_events.contract.validators import KnownItems, Validator
 
 __all__ = ["ArrayPage", "Cut", "PagedArray", "paged"]
 
@@ -41,18 +43,30 @@ def paged(pages: Iterator[Sequence[Any]], cut: Cut) -> "ArrayPage | PagedArray":
 class ArrayPage(Response):
     """An array of one page. `held_to` is what each item conforms to already, None if that is not known."""
 
-    def __init__(self, page: Sequence[Any], held_to: Validator | None) -> None:
-        super().__init__(msgspec.json.encode(page), media_type="application/json")
-        self.held_to = held_to
+    def __init__(
+        self, page: Sequence[Any], held_to: Validator | None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(msgspec.json.encode(page), headers=headers, media_type="application/json")
+        self.items = KnownItems(held_to, len(page))
 
 
 class PagedArray(StreamingResponse):
     """Each page is one message: `[` or `,` in front, items behind; then a last one, `]`."""
 
     def __init__(self, pages: Iterator[Sequence[Any]], held_to: Validator | None, cut: Cut) -> None:
-        super().__init__(_texts(pages), media_type="application/json")
-        self.held_to = held_to
+        self._texts = _texts(pages)
+        super().__init__(self._texts, media_type="application/json")
+        self.items = KnownItems(held_to, None)
         self._cut = cut
+
+    def read_in(self, threads: OperationThreads) -> None:
+        """Pages are read in these, which are quicker at it than Starlette's own."""
+
+        async def texts() -> AsyncIterator[bytes]:
+            while (text := await threads.run(partial(next, self._texts, None))) is not None:
+                yield text
+
+        self.body_iterator = texts()
 
     async def stream_response(self, send: Send) -> None:
         """Without its last message the answer is incomplete, and the server closes the connection."""

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from webrtc_events.api.error_codes import refusal
 from webrtc_events.contract.openapi import Operation
 from webrtc_events.contract.strict_json import parse_json
-from webrtc_events.contract.validators import Validator
+from webrtc_events.contract.validators import KnownItems, Validator
 from webrtc_events.core.errors import InvalidArgument, UnsupportedMediaType
 
 __all__ = ["ConformingAnswer", "NonConformingResponseError", "check_path_parameters", "received_payload"]
@@ -59,10 +60,10 @@ async def received_payload(operation: Operation, scope: Scope, receive: Receive)
 class ConformingAnswer:
     """Holds an answer back until it is known to conform; of a paged array (paging.py), each page.
 
-    `items` is what each item of an array was held to already, None if to nothing.
+    `items` is what is known of those of an array, None if nothing is.
     """
 
-    def __init__(self, operation: Operation, send: Send, items: Validator | None = None) -> None:
+    def __init__(self, operation: Operation, send: Send, items: KnownItems | None = None) -> None:
         self._items = items
         self._operation = operation
         self._send = send
@@ -104,9 +105,10 @@ class ConformingAnswer:
         validator = contents.get(_media_type(start["headers"]))
         if validator is None:
             raise NonConformingResponseError(f"{described}: the contract has no such media type")
-        if self._items is not None and validator.items is self._items:
+        if self._items is not None and validator.takes(self._items):
             return
-        fault = validator.first_fault(parse_json(body))
+        # Nobody else wrote it, so it need not be read as strictly as a request.
+        fault = validator.first_fault(msgspec.json.decode(body))
         if fault is not None:
             raise NonConformingResponseError(f"{described}: {fault}")
 

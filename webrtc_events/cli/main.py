@@ -104,39 +104,4 @@ def main() -> None:
     context.with_resource(kept_interrupts())
     if os.environ.get("NO_COLOR"):
         # Source: no-color.org. Commands inherit it.
-<<<<<<< HEAD
-        click.get_current_context().color = False
-=======
         context.color = False
-
-
-for command in (
-    serve,
-    sink,
-    demo,
-    token,
-    publish,
-    listen,
-    forward,
-    simulate,
-    gateway,
-    worker,
-    console,
-    subscriptions,
-    sessions,
-    sinks,
-    dead_letters,
-    damaged,
-    operator_events,
-    settings,
-    migrate,
-    doctor,
-    bench,
-    new_key,
-    rotate_key,
-    pseudonym,
-    erase,
-    stubs,
-):
-    main.add_command(command)
->>>>>>> mends

@@ -15,7 +15,7 @@ from webrtc_events.contract.validators import Validator
 __all__ = ["METHODS", "Contract", "Operation", "QueryParameter", "resolved"]
 
 # Of items that any number of which make an array.
-_ANY_NUMBER = {"type": "array", "minItems": 0, "items": {}}
+_ANY_NUMBER = {"type": "array", "minItems": 0}
 
 _QUERY_TYPES = ("integer", "string")
 
@@ -113,8 +113,9 @@ class Contract:
         return self._compile(schema, MemberRules(schema, self.document["components"]["schemas"]))
 
     def _items(self, schema: Mapping[str, Any]) -> Validator | None:
-        """The validator of an array's items, if its schema says nothing else of the array."""
-        says_no_more = {**schema, "items": {}} in ({"type": "array", "items": {}}, _ANY_NUMBER)
+        """The validator of an array's items, if its schema says nothing else but how many there may be."""
+        said = {name: value for name, value in schema.items() if name not in ("items", "maxItems")}
+        says_no_more = "items" in schema and said in ({"type": "array"}, _ANY_NUMBER)
         return self.validator_for(schema["items"]) if says_no_more else None
 
     def _known_members(self, schema: Mapping[str, Any], path: Sequence[str | int]) -> frozenset[str] | None:

@@ -1,6 +1,8 @@
 """Compiled schemas, which say whether an instance is valid and where it is not."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
@@ -8,15 +10,23 @@ import jsonschema_rs
 from webrtc_events.contract.faults import Fault, KnownMembers, faults_of, is_large
 from webrtc_events.contract.unknown_members import MemberRules
 
-__all__ = ["Validator"]
+__all__ = ["KnownItems", "Validator"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownItems:
+    """Items of an array: each conforms to `held_to`, or None: that is not known. `count` None: any number."""
+
+    held_to: "Validator | None"
+    count: int | None
 
 
 class Validator:
     """A compiled schema; formats are checked. Safe to share between threads.
 
     `known` tells the members that a fault compares names with. `items` is that of an array's items, where an
-    array of which each item conforms does too; else None. `members` says which names a body may use; None:
-    all that the schema does not forbid.
+    array of which each item conforms does too, if there are not too many; else None. `members` says
+    which names a body may use; None: all that the schema does not forbid.
     """
 
     def __init__(
@@ -26,12 +36,19 @@ class Validator:
         items: "Validator | None" = None,
         members: MemberRules | None = None,
     ) -> None:
-        self.items = items
+        self._items = items
+        self._max_items: float = schema.get("maxItems", math.inf)
         self._known = known
         self._members = members
         self._compiled = jsonschema_rs.Draft202012Validator(
             dict(schema), validate_formats=True, mask="the value"
         )
+
+    def takes(self, items: KnownItems) -> bool:
+        """Whether an array of these conforms. False: that is to be found out."""
+        if self._items is None or items.held_to is not self._items:
+            return False
+        return (math.inf if items.count is None else items.count) <= self._max_items
 
     def is_valid(self, instance: Any) -> bool:
         return self._compiled.is_valid(instance) and next(self._unknown(instance), None) is None

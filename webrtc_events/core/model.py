@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -14,9 +14,11 @@ __all__ = [
     "DeviceAudience",
     "EventType",
     "InitialEvent",
+    "ListedSubscription",
     "NetworkEvent",
     "OutboxItem",
     "OutboxKind",
+    "OwnedSubscription",
     "PrivateKeyJwt",
     "ReaderToken",
     "Registration",
@@ -162,6 +164,42 @@ class Subscription:
     def token_expires_at_ms(self) -> int | None:
         """When its sink's token expires; None if it was given none."""
         return None if self.credential is None else self.credential.expires_at_ms
+
+
+class OwnedSubscription(msgspec.Struct, frozen=True):
+    """Whose a `Subscription` is, and whether it is still there. It is made very often."""
+
+    id: str
+    client: str
+    subject: str | None
+    contract: str
+    status: Status
+
+    @classmethod
+    def of(cls, subscription: Subscription) -> Self:
+        return cls(*(getattr(subscription, name) for name in cls.__struct_fields__))
+
+
+class ListedSubscription(msgspec.Struct, frozen=True):
+    """What of a `Subscription` its client is shown, and whose it is. It is made very often."""
+
+    id: str
+    client: str
+    subject: str | None
+    contract: str
+    status: Status
+    request: dict[str, Any]
+    starts_at_ms: int
+    expires_at_ms: int | None
+    fetches_token: bool
+
+    @classmethod
+    def of(cls, subscription: Subscription) -> Self:
+        return cls(*(getattr(subscription, name) for name in cls.__struct_fields__))
+
+    def __repr__(self) -> str:
+        # The request names its registration.
+        return f"ListedSubscription(id={self.id!r}, status={self.status!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from webrtc_events.contract.webrtc_events_subscriptions_types import ShownSinkCredential
 from webrtc_events.core.errors import InvalidArgument, Unprocessable
-from webrtc_events.core.model import PrivateKeyJwt, Subscription
+from webrtc_events.core.model import ListedSubscription, PrivateKeyJwt, Subscription
 from webrtc_events.sinks.addresses import AddressPolicy
 from webrtc_events.sinks.sink_url import check_sink_url
 
@@ -49,7 +49,9 @@ def private_key_jwt(given: Mapping[str, Any], policy: AddressPolicy, jwks_uri: s
     return PrivateKeyJwt(given["clientId"], token_uri)
 
 
-def shown_sink_credential(subscription: Subscription, jwks_uri: str | None) -> ShownSinkCredential | None:
+def shown_sink_credential(
+    subscription: Subscription | ListedSubscription, jwks_uri: str | None
+) -> ShownSinkCredential | None:
     """None: nothing is shown of it. An operator that has taken its keys back has nothing to show."""
     if not subscription.fetches_token or jwks_uri is None:
         return None

@@ -214,8 +214,8 @@ class Subscriptions:
             TooManyRequests: the client's rate is used up.
         """
         self._pay_for_list(caller.client)
-        pages = self._store.subscription_lists.pages_of(caller.client)
-        return page_of(pages, self._resources, caller, number, size, self._store.damage.report)
+        lists = self._store.subscription_lists
+        return page_of(lists, self._resources, caller, number, size, self._store.damage.report)
 
     def get(self, caller: Caller, subscription_id: str) -> Resource:
         """

@@ -90,6 +90,10 @@ class ClientIndex:
                 return False, answers
             (answer,) = self._run_beside(client, _reserve_call(client, subscription_id, limit, []), [])
 
+    def unconfirmed(self, client: str) -> list[str]:
+        """Those that were confirmed here and not written down. Who asks writes it."""
+        return self._unconfirmed.take(client)
+
     def confirm(self, client: str, subscription_id: str) -> None:
         """It was made. The client's next create writes that down.
 

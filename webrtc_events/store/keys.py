@@ -9,6 +9,7 @@ import hashlib
 import re
 import secrets
 import zlib
+from functools import lru_cache
 
 __all__ = [
     "OPERATOR",
@@ -42,6 +43,8 @@ __all__ = [
 ]
 
 _ID = re.compile(r"[0-9a-f]{32}-([0-9a-f]{2,8})")
+# Of which it is remembered that an id may end with it: most stores have 64 partitions.
+_MAX_NAMED = 1024
 
 
 class Partition:
@@ -360,9 +363,11 @@ def new_subscription_id(partition: Partition) -> str:
 def partition_of_subscription(subscription_id: str, partitions: int) -> Partition | None:
     """The partition that an id names, or None if no subscription can have that id."""
     match = _ID.fullmatch(subscription_id)
-    if match is None:
-        return None
-    number = int(match[1], 16)
-    if number >= partitions or f"{number:02x}" != match[1]:
-        return None
-    return Partition(number)
+    return None if match is None else _named_partition(match[1], partitions)
+
+
+# Lists look for those of all their ids.
+@lru_cache(_MAX_NAMED)
+def _named_partition(name: str, partitions: int) -> Partition | None:
+    number = int(name, 16)
+    return Partition(number) if number < partitions and f"{number:02x}" == name else None

@@ -28,8 +28,11 @@ from webrtc_events.store.record_defaults import RECORD_DEFAULTS
 
 __all__ = [
     "FIELDS_OF_SUBSCRIPTION",
+    "UNREADABLE",
     "UnreadableEntry",
     "read_claim",
+    "read_moment",
+    "read_moment_or_none",
     "read_session_state",
     "read_subscription",
     "reason_of_damage",
@@ -37,8 +40,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-# What reading raises when a field is missing, of another kind, or out of every range.
-_UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+UNREADABLE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+"""What reading raises when a field is missing, of another kind, or out of every range."""
 
 
 # What is read of a subscription, which is half of its hash.
@@ -118,7 +121,7 @@ def read_claim(now_ms: int, raw: Sequence[Any]) -> Claim | DamagedRecord | Unrea
         return UnreadableEntry.of(raw)
     try:
         return _claim(now_ms, raw, items)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return DamagedRecord(str(raw[0]), f"what is needed to deliver cannot be read: {_reason(error)}")
 
 
@@ -136,7 +139,7 @@ def read_session_state(fields: Mapping[str, str]) -> tuple[SessionState, str | N
         latest = InitialEvent(
             fields["name"], payload, fields["count"] == "0", fields["last"] == "1", int(fields["at"])
         )
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return SessionState(registrations, None), _reason(error)
     return SessionState(registrations, latest), None
 
@@ -171,7 +174,7 @@ def _field(fields: Mapping[str, str], name: str, read: Callable[[str], _T], defa
     try:
         _check_text(text)
         return read(text)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _BadField(f"its field {name} cannot be read") from error
 
 
@@ -182,7 +185,7 @@ def _read_at_once(subscription_id: str, fields: Mapping[str, str]) -> Subscripti
     try:
         _check_text(*fields.values())
         return _subscription(subscription_id, fields, _decoded_request)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
@@ -214,8 +217,8 @@ def _subscription(
         registration=fields["registration"],
         session=fields["session"] or None,
         request=request_of(fields["request"]),
-        starts_at_ms=_moment(fields["starts_at"]),
-        expires_at_ms=_moment_or_none(fields["expires_at"]),
+        starts_at_ms=read_moment(fields["starts_at"]),
+        expires_at_ms=read_moment_or_none(fields["expires_at"]),
         max_events=_count_or_none(fields.get("max_events", RECORD_DEFAULTS["max_events"])),
         status=_STATUSES[fields["status"]],
         initial_event=fields.get("initial_pending") == "1",
@@ -270,15 +273,15 @@ def _count_or_none(text: str) -> int | None:
     return int(text) if text else None
 
 
-def _moment_or_none(text: str) -> int | None:
-    return _moment(text) if text else None
+def read_moment_or_none(text: str) -> int | None:
+    return read_moment(text) if text else None
 
 
 # The end of the year 9999: no moment that can be written lies behind it.
 _LAST_MOMENT_MS = 253_402_300_799_999
 
 
-def _moment(text: str) -> int:
+def read_moment(text: str) -> int:
     moment = int(text)
     if not 0 <= moment <= _LAST_MOMENT_MS:
         raise OverflowError
@@ -293,8 +296,8 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "registration": str,
     "session": str,
     "request": _request,
-    "starts_at": _moment,
-    "expires_at": _moment_or_none,
+    "starts_at": read_moment,
+    "expires_at": read_moment_or_none,
     "max_events": _count_or_none,
     "status": Status,
     "contract": str,

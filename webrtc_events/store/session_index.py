@@ -51,9 +51,13 @@ class SessionIndex:
 
         Source: lua/prolong_session.lua.
         """
-        until_ms = None if subscription.expires_at_ms is None else subscription.expires_at_ms + _TTL_S * 1000
-        args: list[str | int] = [partition.number, _TTL_S, "" if until_ms is None else until_ms]
+        args = self.prolong_args(subscription, partition)
         return Call("prolong_session", [session_key(session)], "", args)
+
+    def prolong_args(self, subscription: Subscription, partition: Partition) -> list[str | int]:
+        """Where a session is to lead, and for how long."""
+        until_ms = None if subscription.expires_at_ms is None else subscription.expires_at_ms + _TTL_S * 1000
+        return [partition.number, _TTL_S, "" if until_ms is None else until_ms]
 
     def shorten(self, session: str, prolonged: Sequence[int]) -> None:
         """The subscription was not made that the index was prolonged for, which was answered `prolonged`.

@@ -56,6 +56,10 @@ class SessionJoins:
         self._session_index = session_index
         self._must_be_known = must_be_known
 
+    @property
+    def must_be_known(self) -> bool:
+        return self._must_be_known
+
     def calls(self, subscription: Subscription, partition: Partition) -> list[Call]:
         """What is to be run for `joined`; may be repeated. None where `joined` does it by itself."""
         session = subscription.session

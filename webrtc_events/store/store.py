@@ -42,6 +42,7 @@ from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions, sc
 from webrtc_events.store.session_index import SessionIndex
 from webrtc_events.store.session_joins import SessionJoins
 from webrtc_events.store.session_states import SessionStates
+from webrtc_events.store.subscription_creates import SubscriptionCreates
 from webrtc_events.store.subscription_lists import SubscriptionLists
 from webrtc_events.store.subscriptions import SubscriptionLimits, SubscriptionRecords
 
@@ -97,14 +98,16 @@ class Store:
 
     def _subscriptions(self, settings: Settings, *, packs: bool, omits: bool) -> SubscriptionRecords:
         must_be_known = settings.require_known_registration
+        joins = SessionJoins(
+            self.connection, self.session_states, self.session_index, must_be_known=must_be_known
+        )
+        limits = SubscriptionLimits.of(settings)
+        creates = SubscriptionCreates(self.connection, limits, self.client_index, self.session_index, joins)
         return SubscriptionRecords(
             self.connection,
-            SubscriptionLimits.of(settings),
+            creates,
             self.client_index,
             self.session_index,
-            SessionJoins(
-                self.connection, self.session_states, self.session_index, must_be_known=must_be_known
-            ),
             self.initial_events,
             self.device_marks,
             packs=packs,

@@ -16,6 +16,7 @@ from webrtc_events.store.redis.scripts import Call
 __all__ = [
     "CreateOutcome",
     "CreateResult",
+    "Leading",
     "SubscriptionLimits",
     "UpdateOutcome",
     "UpdateResult",
@@ -32,8 +33,9 @@ class CreateOutcome(StrEnum):
     """CREATED, or why not. Source: lua/create.lua. FULL is raised, as `errors.Unavailable`.
 
     The quotas say that there are as many subscriptions as there may be: of the client, to the registration,
-    or to the session. The session ones are found out before: lua/join_session.lua. NO_CHANNEL: the channel
-    that is to be the sink has no log in the partition (any more).
+    or to the session. The session ones may be found out before: lua/join_session.lua. NO_CHANNEL: the channel
+    that is to be the sink has no log in the partition (any more). APART: not in one step with what is to lead
+    to it.
     """
 
     CREATED = "created"
@@ -48,6 +50,7 @@ class CreateOutcome(StrEnum):
     SESSION_QUOTA = "session_quota"
     NO_CHANNEL = "no_channel"
     FULL = "full"
+    APART = "apart"
 
 
 class UpdateOutcome(StrEnum):
@@ -76,6 +79,14 @@ class UpdateResult:
     outcome: UpdateOutcome
     expires_at_ms: int | None = None
     request: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """What a create does with `keys`, which are to lead to it, in the same step. Source: lua/create.lua."""
+
+    keys: Sequence[str]
+    args: Sequence[str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,7 @@ def create_call(
     session_room: int | None,
     session_over: bool,
     channel: str | None,
+    leading: Leading | None = None,
 ) -> Call:
     """Source: lua/create.lua."""
     args: list[str | int] = [
@@ -145,7 +157,11 @@ def create_call(
         subscription.device or "",
         *(part for pair in fields.items() for part in pair),
     ]
-    return Call("create", [partition.subscription(subscription.id)], partition.tag, args)
+    keys = [partition.subscription(subscription.id)]
+    if leading is not None:
+        keys += leading.keys
+        args += [*leading.args, len(leading.args)]
+    return Call("create", keys, partition.tag, args)
 
 
 def create_result(answer: tuple[str, str | int, str | int]) -> CreateResult:

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -13,26 +12,24 @@ from webrtc_events.store.client_index import ClientIndex
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.device_marks import DeviceMarks
 from webrtc_events.store.initial_events import InitialEvents
-from webrtc_events.store.keys import Partition, client_key, partition_of_subscription
+from webrtc_events.store.keys import client_key, partition_of_subscription
 from webrtc_events.store.packed_requests import packed
 from webrtc_events.store.record_defaults import RECORD_DEFAULTS, without_defaults
 from webrtc_events.store.records import reason_of_damage
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors, store_is_full
 from webrtc_events.store.session_index import SessionIndex
-from webrtc_events.store.session_joins import JoinedSession, JoinRefusal, SessionJoins
 from webrtc_events.store.subscription_calls import (
     CreateOutcome,
     CreateResult,
     SubscriptionLimits,
     UpdateOutcome,
     UpdateResult,
-    create_call,
-    create_result,
     fields_of,
     record_of,
     update_call,
     update_result,
 )
+from webrtc_events.store.subscription_creates import SubscriptionCreates
 from webrtc_events.store.subscription_reads import read_subscriptions
 
 __all__ = [
@@ -72,10 +69,9 @@ class SubscriptionRecords:
     def __init__(
         self,
         connection: Connection,
-        limits: SubscriptionLimits,
+        creates: SubscriptionCreates,
         client_index: ClientIndex,
         session_index: SessionIndex,
-        session_joins: SessionJoins,
         initial_events: InitialEvents,
         device_marks: DeviceMarks,
         *,
@@ -87,10 +83,9 @@ class SubscriptionRecords:
         `omits_defaults`: the same of records that lack them.
         """
         self._connection = connection
-        self._limits = limits
+        self._creates = creates
         self._client_index = client_index
         self._session_index = session_index
-        self._session_joins = session_joins
         self._initial_events = initial_events
         self._device_marks = device_marks
         self._packs = packs
@@ -116,26 +111,13 @@ class SubscriptionRecords:
         partition = self._connection.partition_of_known(subscription.id)
         if subscription.device is not None:
             self._device_marks.set(subscription.device)
-        outcome, joined, room = self._joined(subscription, partition)
-        if outcome is CreateOutcome.QUOTA:
-            return CreateResult(outcome)
-        result = CreateResult(outcome)
-        if outcome is CreateOutcome.CREATED:
-            fields = fields_of(subscription, self._kept(subscription, {"sink": sink}), sink, headers, sealed)
-            call = create_call(
-                partition,
-                subscription,
-                without_defaults(fields) if self._omits_defaults else fields,
-                self._limits,
-                session_room=room,
-                session_over=joined is not None and joined.state.is_over,
-                channel=channel,
-            )
-            result = create_result(self._session_joins.run_create(subscription, partition, call))
+        fields = fields_of(subscription, self._kept(subscription, {"sink": sink}), sink, headers, sealed)
+        if self._omits_defaults:
+            fields = without_defaults(fields)
+        result = self._creates.run(subscription, partition, fields, channel)
+        if result.outcome is CreateOutcome.FULL:
+            raise store_is_full()
         if result.outcome is not CreateOutcome.CREATED:
-            self._client_index.remove(subscription.client, subscription.id)
-            if result.outcome is CreateOutcome.FULL:
-                raise store_is_full()
             return result
         self._client_index.confirm(subscription.client, subscription.id)
         if subscription.initial_event and subscription.origin is None and subscription.device is None:
@@ -150,54 +132,6 @@ class SubscriptionRecords:
         if not self._packs:
             return json.dumps(subscription.request)
         return packed(subscription.request, {**record_of(subscription), **known})
-
-    def _joined(
-        self, subscription: Subscription, partition: Partition
-    ) -> tuple[CreateOutcome, JoinedSession | None, int | None]:
-        """CREATED if it may be made, or why not; its session, which leads to it now, and `_session_room`.
-
-        Its client's index names it now, unless the client has no room for it: QUOTA.
-        """
-        reserved, answers = self._client_index.reserve_beside(
-            subscription.client,
-            subscription.id,
-            self._limits.per_client,
-            self._session_joins.calls(subscription, partition),
-        )
-        try:
-            joined = self._session_joins.joined(subscription, partition, answers)
-            outcome = self._session_outcome(subscription, joined)
-            if outcome is CreateOutcome.CREATED and not reserved:
-                outcome = CreateOutcome.QUOTA
-            may_be = outcome is CreateOutcome.CREATED
-            room = self._session_room(subscription, partition, joined) if may_be else None
-        except Unavailable:
-            # It will not be made. Where its client's index is out too, it counts for a minute.
-            with suppress(Unavailable):
-                self._client_index.remove(subscription.client, subscription.id)
-            raise
-        return outcome, joined, room
-
-    def _session_outcome(self, subscription: Subscription, joined: JoinedSession | None) -> CreateOutcome:
-        """CREATED, or why there is to be none to its session."""
-        match joined and self._session_joins.refused(subscription, joined):
-            case JoinRefusal.OF_OTHERS:
-                return CreateOutcome.SESSION_MISMATCH
-            case JoinRefusal.UNKNOWN:
-                return CreateOutcome.UNKNOWN_SESSION
-        return CreateOutcome.CREATED
-
-    def _session_room(
-        self, subscription: Subscription, partition: Partition, joined: JoinedSession | None
-    ) -> int | None:
-        """How many subscriptions to its session may be in its partition; None: there is no limit.
-
-        Of several that are made at once in several partitions, a few too many may get in.
-        """
-        limit = self._limits.per_session
-        if joined is None or not limit:
-            return None
-        return limit - self._session_joins.elsewhere(subscription, partition, joined)
 
     def update(
         self, subscription: Subscription, *, expires_at_ms: int | None, sealed: str | None

@@ -12,9 +12,4 @@ local kind = redis.call('TYPE', index).ok
 if kind ~= 'set' and kind ~= 'none' then
   return {}
 end
-local was = redis.call('PEXPIRETIME', index)
-local from_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local goes = math.max(from_ms + ARGV[4] * 1000, tonumber(ARGV[5]) or 0, was + 1)
-redis.call('SADD', index, ARGV[3])
-redis.call('PEXPIREAT', index, string.format('%.0f', goes))
-return {was, redis.call('PEXPIRETIME', index)}
+return prolong(index, ARGV[3], ARGV[4], ARGV[5])

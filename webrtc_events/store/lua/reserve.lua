@@ -11,15 +11,9 @@
 --   made that long ago, the oldest first, or if there are none {'live', id...}, some of the others.
 
 local key, id = KEYS[1], ARGV[3]
-for at = 9, #ARGV do
-  local score = tonumber(redis.call('ZSCORE', key, ARGV[at]) or nil)
-  if score and score >= 0 then
-    redis.call('ZADD', key, score_of(named_at(score), 'live'), ARGV[at])
-  end
-end
-if ARGV[4] == '' or redis.call('ZCOUNT', key, 0, '+inf') < tonumber(ARGV[4]) or redis.call('ZSCORE', key, id) then
-  -- To the 16384th of a second, which every standing keeps exactly.
-  redis.call('ZADD', key, 'NX', time[1] + math.floor(time[2] * 16384 / 1000000) / 16384, id)
+mark_made(key, 9, #ARGV)
+if has_room(key, id, ARGV[4]) then
+  name_in(key, id)
   return {'reserved'}
 end
 

@@ -56,6 +56,7 @@ _NAMES = (
 _SHARED = (
     "common",
     "client_index",
+    "session_index",
     "records",
     "outboxes",
     "session_states",
@@ -80,7 +81,7 @@ _LAST_SHARED = {
     "keep_channel": "channels",
     "make_channel": "common",
     "operator_state": "records",
-    "prolong_session": "common",
+    "prolong_session": "session_index",
     "read_channel": "common",
     "read_records": "common",
     "record_session_state": "session_states",

@@ -213,6 +213,18 @@ class Scripts:
                 raise answer
         return answers
 
+    def run_across_slots(self, calls: Sequence[Call]) -> list[Any]:
+        """As `run`, for runs whose keys are of several slots, which only a store without slots has.
+
+        Raises:
+            SlotsFound: it has some. They were taken for a single server's until now.
+        """
+        try:
+            return self.run(calls)
+        except ClusterCrossSlotError as error:
+            self._client.nodes.has_slots = True
+            raise SlotsFound from error
+
     def run_parts(
         self, script: str, args: Sequence[str | int], runs: Sequence[Sequence[Part]], *, replicas: int = 0
     ) -> list[Any]:

@@ -22,3 +22,23 @@ local function score_of(named, standing)
   local score = standing == 'ended' and named - 2 ^ 34 or standing == 'live' and named / 2 ^ 20 or named
   return string.format('%.17g', score)
 end
+
+-- Others that were made, whose ids are these arguments: they live, unless they have ended.
+local function mark_made(key, first, last)
+  for at = first, last do
+    local score = tonumber(redis.call('ZSCORE', key, ARGV[at]) or nil)
+    if score and score >= 0 then
+      redis.call('ZADD', key, score_of(named_at(score), 'live'), ARGV[at])
+    end
+  end
+end
+
+-- Whether the client may have this one too, or has it. limit: how many that are not over, or '' for no limit.
+local function has_room(key, id, limit)
+  return limit == '' or redis.call('ZCOUNT', key, 0, '+inf') < tonumber(limit) or redis.call('ZSCORE', key, id)
+end
+
+-- That it is about to be made. To the 16384th of a second, which every standing keeps exactly.
+local function name_in(key, id)
+  redis.call('ZADD', key, 'NX', time[1] + math.floor(time[2] * 16384 / 1000000) / 16384, id)
+end
