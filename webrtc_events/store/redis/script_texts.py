@@ -79,6 +79,7 @@ _LAST_SHARED = {
     "join_session": "common",
     "keep_channel": "channels",
     "make_channel": "common",
+    "mark": "common",
     "operator_state": "records",
     "prolong_session": "common",
     "read_channel": "common",
