@@ -315,8 +315,8 @@ def test_a_claim_takes_no_more_than_its_maximum_and_the_next_comes_at_once(
         return WaitedFor(run)
 
     monkeypatch.setattr(store.claims, "claiming", recorded)
-    # No poll comes within the test, so the first round's claim must be followed by others by itself.
-    make_driver(options=DispatcherOptions(poll_s=60, limits=LIMITS, claims_at_once=5)).run()
+    # No look comes meanwhile, so the first round's claim must be followed by others by itself.
+    make_driver(options=DispatcherOptions(poll_s=5, limits=LIMITS, claims_at_once=5)).run()
     assert len(sink.requests) == 12
     assert max(sizes) <= 5
     # A delivery that failed on a busy machine would come again behind them.

@@ -1,8 +1,9 @@
 """What time does to a subscription."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count, islice
 
+import pytest
 import redis
 
 from tests.conftest import kept_keys
@@ -10,7 +11,9 @@ from tests.harness.builders import all_of, append, created, invitation, session_
 from tests.store.claiming import P, StoreAt, claim_one, delete, end_reason, now_ms, numbers, settle
 from tests.store.shared_payloads import StoreWith
 from webrtc_events.core.model import EventType, Status
-from webrtc_events.store.keys import partition_of
+from webrtc_events.store.keys import Partition, client_key, new_subscription_id, partition_of
+from webrtc_events.store.redis.begun import Begun
+from webrtc_events.store.redis.scripts import Call
 from webrtc_events.store.store import Store
 
 
@@ -87,6 +90,86 @@ def test_many_that_end_at_once_are_sent_their_ends_over_a_while(
     # Evenly, 40 in a second, and none waits for longer than all of them take.
     assert waiting[-1] <= MANY * 25
     assert len({at // 100 for at in waiting}) > len(waiting) // 8
+
+
+def expiring(store: Store, raw_store: "redis.Redis", partitions: int, of_each: int) -> dict[int, list[str]]:
+    """The ids of some that expire in 10 s, by partition, all of one client."""
+    expires_at_ms = now_ms(raw_store) + 10_000
+    found: dict[int, list[str]] = {number: [] for number in range(partitions)}
+    for name in map("registration-{}".format, count()):
+        ids = found.get(partition_of(name, 64).number)
+        if ids is not None and len(ids) < of_each:
+            ids.append(created(store, expires_at_ms=expires_at_ms, registration=name).id)
+        if all(len(ids) == of_each for ids in found.values()):
+            return found
+    raise AssertionError
+
+
+def test_one_that_is_damaged_keeps_nothing_from_others_that_end_with_it(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    (ids,) = expiring(store, raw_store, 1, 70).values()
+    partition, damaged = Partition(0), ids[35]
+    raw_store.set(partition.outbox(damaged), "x")
+    later = store_at(11)
+    while later.expiry.sweep():
+        pass
+    others = {subscription_id for subscription_id in ids if subscription_id != damaged}
+    assert set(raw_store.zrange(partition.due, 0, -1)) == others
+    assert all(raw_store.llen(partition.outbox(subscription_id)) == 1 for subscription_id in others)
+    # It comes back when it may have been repaired.
+    assert raw_store.zrange(partition.ends, 0, -1) == [damaged]
+    raw_store.delete(partition.outbox(damaged))
+    mended = store_at(11 + 61)
+    while mended.expiry.sweep():
+        pass
+    assert set(raw_store.zrange(partition.due, 0, -1)) == {*ids}
+
+
+def test_while_ends_are_left_the_indexes_of_clients_wait_and_are_right_in_the_end(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    (ids,) = expiring(store, raw_store, 1, 70).values()
+    later = store_at(11)
+    later.expiry.sweep()
+    assert raw_store.zcard(Partition(0).ended) == AT_ONCE
+    # Whoever finds no room meanwhile does not wait for that.
+    assert later.client_index.reserve("app", new_subscription_id(Partition(0)), len(ids) - AT_ONCE + 1)
+    while later.expiry.sweep():
+        pass
+    assert raw_store.exists(Partition(0).ended) == 0
+    # Those that are over do not count.
+    assert all((raw_store.zscore(client_key("app"), subscription_id) or 0) < 0 for subscription_id in ids)
+
+
+def test_many_in_several_partitions_are_ended_two_at_a_time_and_nothing_is_left_under_way(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = expiring(store, raw_store, 14, 26)
+    later = store_at(11)
+    under_way, most = 0, 0
+    begin, end = later.scripts.begin, later.scripts.end
+
+    def begun(calls: Sequence[Call]) -> Begun | None:
+        nonlocal under_way, most
+        found = begin(calls)
+        under_way += found is not None
+        most = max(most, under_way)
+        return found
+
+    def ended(what: Begun) -> None:
+        nonlocal under_way
+        under_way -= 1
+        end(what)
+
+    monkeypatch.setattr(later.scripts, "begin", begun)
+    monkeypatch.setattr(later.scripts, "end", ended)
+    while later.expiry.sweep():
+        pass
+    assert {subscription.status for subscription in all_of(later)} == {Status.EXPIRED}
+    for number, ids in made.items():
+        assert set(raw_store.zrange(Partition(number).due, 0, -1)) == {*ids}
+    assert (most, under_way) == (2, 0)
 
 
 def test_an_event_does_not_wait_behind_many_ends(

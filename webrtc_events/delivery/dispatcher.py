@@ -46,8 +46,8 @@ log = logging.getLogger(__name__)
 
 # One in so many looks is at all partitions, the others are at those at home here.
 _LOOKS = 5
-# How often it is written down what is in hand, for people.
-_REPORT_S = 2.0
+# How often it is written down what is in hand, for people. Less than from look to look, at which it rests.
+_REPORT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,9 @@ class Dispatcher:
         if self._settler.has_finished:
             return 0.0
         now_s = self._clock.monotonic()
-        waits_s = [self._repeat_s, self._runner.wait_s(now_s)]
+        # With nothing in hand nothing is to be repeated: the next look is what a round is for, or a wake-up.
+        rests_s = self._next_poll - now_s if self.idle else self._repeat_s
+        waits_s = [rests_s, self._runner.wait_s(now_s)]
         if not self._runner.draining:
             waits_s += [self._claimer.wait_s(now_s), self._hastener.wait_s(now_s)]
         return max(0.0, min(waits_s))

@@ -16,6 +16,7 @@ from webrtc_events.store.connection import Connection, reached
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition
 from webrtc_events.store.records import UnreadableEntry, read_claim, reason_of_damage
+from webrtc_events.store.redis.presence import which_exist
 from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.script_steps import Rest, ScriptStep
@@ -150,16 +151,15 @@ class Claims:
         Raises:
             Unavailable: none of the partitions can be reached.
         """
+        if not partitions:
+            return []
         with store_errors():
-            pipe = self._connection.client.pipeline()
-            for partition in partitions:
-                pipe.exists(partition.due)
-            answers = pipe.execute(raise_on_error=False)
-            if answers and all(isinstance(answer, Exception) for answer in answers):
+            answers, _ = which_exist(self._connection.client, [[partition.due] for partition in partitions])
+            if all(isinstance(answer, Exception) for answer in answers):
                 raise answers[0]
         # If one cannot be looked at, a claim says why.
         looked_at = zip(partitions, answers, strict=True)
-        return [partition.number for partition, answer in looked_at if answer != 0]
+        return [partition.number for partition, answer in looked_at if answer is not False]
 
     def _mend(self, unreadable: Sequence[UnreadableEntry]) -> None:
         """Takes entries that cannot be read out of their outboxes."""

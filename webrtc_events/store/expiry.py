@@ -13,8 +13,11 @@ from webrtc_events.store.device_ends import DeviceEnds
 from webrtc_events.store.initial_events import InitialEvents
 from webrtc_events.store.keys import Partition, end_note
 from webrtc_events.store.rebuild import Rebuild
-from webrtc_events.store.redis.scripts import Call, answers_of, store_errors
+from webrtc_events.store.redis.exchange import Command
+from webrtc_events.store.redis.presence import which_exist
+from webrtc_events.store.redis.scripts import answers_of, store_errors
 from webrtc_events.store.subscription_reads import read_subscriptions
+from webrtc_events.store.sweep_runs import sweep_each
 from webrtc_events.store.sweep_schedule import Look
 from webrtc_events.store.time_log import TimeLog
 
@@ -22,9 +25,8 @@ __all__ = ["Expiry", "Sweep"]
 
 log = logging.getLogger(__name__)
 
-_PARTITIONS_AT_ONCE = 8
-# Of subscriptions: this many take the store some ms.
-_MUCH = 25
+# While many end, a round ends some tens in each partition.
+_MAX_ROUNDS_WITHOUT_NOTES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class _Swept:
     made anew. `ahead_ms`: how far the partition's time is ahead of the store's clock, which went back.
     `end_notes` are of those that are over and still count in their client's index. `time_ms`: the
     partition's time. `given_up`: by the store. `device_ends`: name and note of each registration that ended
-    and whose device is still to hear of it.
+    and whose device is still to hear of it. `left`: how many moments have come that it has not attended to.
     """
 
     touched: int
@@ -50,10 +52,24 @@ class _Swept:
     time_ms: int
     given_up: Sequence[Sequence[str]]
     device_ends: Sequence[tuple[str, str]]
+    left: int
 
     @classmethod
     def parse(cls, raw: Sequence[Any]) -> "_Swept":
-        touched, removable, pending, skipped, damaged, indexes, ahead_ms, notes, time_ms, given_up, ends = raw
+        (
+            touched,
+            removable,
+            pending,
+            skipped,
+            damaged,
+            indexes,
+            ahead_ms,
+            notes,
+            time_ms,
+            given_up,
+            device_ends,
+            left,
+        ) = raw
         return cls(
             touched,
             _pairs(removable),
@@ -65,7 +81,8 @@ class _Swept:
             notes,
             time_ms,
             given_up,
-            _pairs(ends),
+            _pairs(device_ends),
+            left,
         )
 
 
@@ -105,6 +122,13 @@ class Expiry:
         self._unreached: Set[int] = frozenset()
         # By how much the time of each partition was ahead of the store's clock, ms.
         self._ahead_ms: dict[int, int] = {}
+        self._rounds_without_notes = 0
+        # Of each partition. They are asked for each second, and stay the same.
+        self._kept = [partition.kept_for_sweeper for partition in connection.partitions]
+        self._read_next_ends: list[Command] = [
+            (("ZRANGE", partition.ends, 0, 0, "WITHSCORES"), {"withscores": True})
+            for partition in connection.partitions
+        ]
 
     def sweep(self, limit: int = 100) -> int:
         """Does what time does, in every partition that can be reached. Returns how much it did.
@@ -116,16 +140,11 @@ class Expiry:
 
     def look(self) -> dict[int, Look]:
         """What each partition that can be looked at has to be done; see sweep.lua, which does it."""
-        partitions = self._connection.partitions
-        pipe = self._connection.client.pipeline()
-        for partition in partitions:
-            pipe.zrange(partition.ends, 0, 0, withscores=True)
-            pipe.exists(*partition.kept_for_sweeper)
-        answers = pipe.execute(raise_on_error=False)
+        kept, next_ends = which_exist(self._connection.client, self._kept, self._read_next_ends)
         return {
-            partition.number: Look(first[0][1] if first else None, kept > 0)
-            for partition, first, kept in zip(partitions, answers[::2], answers[1::2], strict=True)
-            if not isinstance(first, Exception) and not isinstance(kept, Exception)
+            number: Look(first[0][1] if first else None, has_more)
+            for number, (first, has_more) in enumerate(zip(next_ends, kept, strict=True))
+            if not isinstance(first, Exception) and not isinstance(has_more, Exception)
         }
 
     def sweep_some(self, numbers: Sequence[int], limit: int, clock: Clock) -> Sweep:
@@ -135,9 +154,9 @@ class Expiry:
             Unavailable: no partition of all can be reached.
         """
         partitions = [Partition(number) for number in numbers]
-        answers, answered_s = self._answers(partitions, limit, clock)
+        answers, answered_s = sweep_each(self._connection.scripts, partitions, limit, clock.monotonic)
         self._report_unreached(numbers, answers)
-        total = 0
+        total = left = 0
         pending: list[str] = []
         end_notes: dict[int, Sequence[str]] = {}
         device_ends: dict[int, Sequence[tuple[str, str]]] = {}
@@ -149,6 +168,7 @@ class Expiry:
             total += self._follow(partition, swept)
             self._ahead_ms[partition.number] = swept.ahead_ms
             ahead_ms[partition.number] = swept.time_ms - at_s * 1000
+            left += swept.left
             pending += swept.pending
             end_notes[partition.number] = swept.end_notes
             device_ends[partition.number] = swept.device_ends
@@ -156,31 +176,10 @@ class Expiry:
         # After all removals, which a full store needs most.
         for found in read_subscriptions(self._connection, pending):
             _is_done(self._initial_events.complete, found)
-        settled = self._settle_notes(end_notes) + self._device_ends.settle(device_ends)
+        settled = self._settle_notes(end_notes, left) + self._device_ends.settle(device_ends)
         # Where there may be more, it is worth coming again at once.
         is_cut = any(len(notes) == limit for notes in (*end_notes.values(), *device_ends.values()))
         return Sweep(total + (settled if is_cut else 0), ahead_ms)
-
-    def _answers(
-        self, partitions: Sequence[Partition], limit: int, clock: Clock
-    ) -> tuple[list[Any], list[float]]:
-        """What sweep.lua answers for each, Unavailable for what cannot be reached; and when.
-
-        A server runs what comes in one batch before it serves others. So a batch is of a few partitions, and
-        of one while there is much to do.
-        """
-        answers: list[Any] = []
-        answered_s: list[float] = []
-        size = _PARTITIONS_AT_ONCE
-        while left := partitions[len(answers) :]:
-            calls = [Call("sweep", [partition.ends], partition.tag, [limit]) for partition in left[:size]]
-            found = self._connection.scripts.run_some(calls)
-            answers += found
-            answered_s += [clock.monotonic()] * len(found)
-            touched = [int(answer[0]) for answer in found if not isinstance(answer, Unavailable)]
-            # An outage is waited for once more, and not with every batch.
-            size = _batch_size(sum(touched)) if touched else len(left)
-        return answers, answered_s
 
     def _follow(self, partition: Partition, swept: _Swept) -> int:
         """Does in one partition what must be done from outside; returns how much was done in all."""
@@ -205,7 +204,12 @@ class Expiry:
             pipe.zrem(partition.ends, subscription_id)
             answers_of(pipe)
 
-    def _settle_notes(self, end_notes: Mapping[int, Sequence[str]]) -> int:
+    def _settle_notes(self, end_notes: Mapping[int, Sequence[str]], left: int) -> int:
+        """Ends go first: who finds no room in an index meanwhile settles the notes of its client itself."""
+        if left and self._rounds_without_notes < _MAX_ROUNDS_WITHOUT_NOTES:
+            self._rounds_without_notes += 1
+            return 0
+        self._rounds_without_notes = 0
         try:
             return self._client_index.settle_notes(end_notes)
         except Unavailable:
@@ -237,11 +241,6 @@ class Expiry:
             )
         elif not unreached:
             log.info("the store serves every partition again")
-
-
-def _batch_size(touched: int) -> int:
-    """Of partitions, after a batch in which this much was to do."""
-    return 1 if touched >= _MUCH else _PARTITIONS_AT_ONCE
 
 
 def _is_done(act: Callable[..., None], *args: Any) -> bool:

@@ -14,7 +14,7 @@ from math import ceil
 
 __all__ = ["WHOLE_ROUND_S", "Look", "SweepSchedule"]
 
-WHOLE_ROUND_S = 16.0
+WHOLE_ROUND_S = 64.0
 """Within this every partition is swept, whatever is due there."""
 
 # An answer that came late looks like a clock that was set a little.

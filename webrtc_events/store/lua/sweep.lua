@@ -9,7 +9,8 @@
 --   how many a newer release wrote, which are skipped, {name, why} of each that is damaged, {index to be made anew...},
 --   by how many ms the partition's time is ahead of the store's clock, which went back, {note of one that is over and still counts
 --   in its client's index...}, the partition's time, ms, what the store gave up (shared/endings.lua),
---   {name, note in turn of registrations that ended, for the subscriptions to their devices...}}
+--   {name, note in turn of registrations that ended, for the subscriptions to their devices...},
+--   how many moments have come that it has not attended to}
 
 -- A create that did not come back for its initial event after this long will not.
 local INITIAL_PENDING_MS = 5000
@@ -169,11 +170,11 @@ work = work + payloads().check()
 
 local readable = on_index('ZRANGE', KEYS[1], 0, 0)
 left = readable and redis.call('ZCOUNT', KEYS[1], '-inf', now) or 0
-repeat
+
+-- Attends to these. Returns how many are skipped.
+local function attend_all(members)
   local met = 0
-  -- What is skipped, and what is removable, stays where it is.
-  local first, wanted = skipped + #removable / 2, ARGV[3] - touched
-  for _, member in ipairs(readable and redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', first, wanted) or {}) do
+  for _, member in ipairs(members) do
     if attend(member) then
       touched, work = touched + 1, work + 1
     else
@@ -184,6 +185,21 @@ repeat
       break
     end
   end
+  return met
+end
+
+local met
+repeat
+  -- What is skipped, and what is removable, stays where it is.
+  local first, wanted = skipped + #removable / 2, ARGV[3] - touched
+  local members = readable and redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', first, wanted) or {}
+  gather()
+  local done, answer = pcall(attend_all, members)
+  write_gathered()
+  if not done then
+    error(answer)
+  end
+  met = answer
   skipped = skipped + met
 until met == 0 or work >= options.work
 
@@ -203,4 +219,4 @@ for _, id in ipairs(on_index('ZRANGE', initial, '-inf', now - INITIAL_PENDING_MS
 end
 local notes = on_index('ZRANGE', tag .. ':ended', 0, ARGV[3] - 1) or {}
 return {touched, removable, pending, skipped, damaged, write('SMEMBERS', tag .. ':rebuild'), now - store_ms, notes, now, given_up,
-  write('HRANDFIELD', tag .. ':device-ends', ARGV[3], 'WITHVALUES')}
+  write('HRANDFIELD', tag .. ':device-ends', ARGV[3], 'WITHVALUES'), left}

@@ -80,6 +80,7 @@ _LAST_SHARED = {
     "join_session": "common",
     "keep_channel": "channels",
     "make_channel": "common",
+    "mark": "common",
     "operator_state": "records",
     "prolong_session": "session_index",
     "read_channel": "common",

@@ -65,6 +65,27 @@ local function end_note(id, client)
   return #client .. ':' .. client .. ' ' .. id
 end
 
+-- What ends leave in indexes that all of a partition share. A script that ends many gathers it, and writes it with one command
+-- for each index: `over` leave the ends, `notes` and `due` are scores with members. It must be written whatever happens.
+local gathered
+local function gather()
+  gathered = {over = {}, notes = {}, due = {}}
+end
+
+local function write_gathered()
+  local of = gathered
+  gathered = nil
+  if #of.due > 0 then
+    on_index('ZADD', tag .. ':due', 'NX', unpack(of.due))
+  end
+  if #of.notes > 0 then
+    on_index('ZADD', tag .. ':ended', unpack(of.notes))
+  end
+  if #of.over > 0 then
+    on_index('ZREM', tag .. ':ends', unpack(of.over))
+  end
+end
+
 -- The index of a channel's subscriptions in this partition, those that are not over: a set. It has the member
 -- ALL_ARE_LISTED if it has listed them since the channel has had a log here; where a release before made the log there is none.
 local ALL_ARE_LISTED = ''
@@ -101,8 +122,12 @@ local function unindex(id, of)
   end
   on_index('ZREM', tag .. ':initial', id)
   unlist_from_channel(id, of[10], of[11])
-  if of[4] then
-    on_index('ZADD', tag .. ':ended', 0, end_note(id, of[4]))
+  local note = of[4] and end_note(id, of[4])
+  if note and gathered then
+    gathered.notes[#gathered.notes + 1] = 0
+    gathered.notes[#gathered.notes + 1] = note
+  elseif note then
+    on_index('ZADD', tag .. ':ended', 0, note)
   end
 end
 
@@ -119,10 +144,17 @@ local function queue_end(id, reason, status, after_ms)
   local cut_at = tonumber(of[7] or nil)
   if cut_at then
     on_index('ZADD', tag .. ':ends', of[7], id)
+  elseif gathered then
+    gathered.over[#gathered.over + 1] = id
   else
     on_index('ZREM', tag .. ':ends', id)
   end
-  make_due(id, not cut_at and after_ms)
+  if gathered and not cut_at and after_ms and after_ms > 0 then
+    gathered.due[#gathered.due + 1] = now + after_ms
+    gathered.due[#gathered.due + 1] = id
+  else
+    make_due(id, not cut_at and after_ms)
+  end
 end
 
 -- For the entries up to a place of an outbox, which are about to go unseen.
