@@ -4,6 +4,9 @@ The service: an API process under gunicorn, a worker, a store; from before the g
 event to the receipt at the sink. Peers: from before the enqueue to the receipt. An application in front of a
 peer would take a request too: what that costs is measured at bare Flask under gunicorn, at the same rate.
 Nothing waits for the answer to anything else. The first second of each round is not counted.
+
+    --compare DIR   another checkout beside this one, run by DIR/.venv/bin/python, or by --python, instead of
+                    peers; both run all the time, each with a store and a sink of its own
 """
 
 import argparse
@@ -15,13 +18,14 @@ from itertools import count
 from typing import Any
 
 from harness.api_servers import ApiServer, bare_flask
-from harness.contenders import SERVICE, peers
+from harness.contenders import ROOT, SERVICE, Release, peers, release_in
 from harness.http_load import Request
 from harness.pacing import Latencies, peer_latencies, request_at_rate
 from harness.publishing import EVENTS, ONE, network_event
 from harness.report import finish, machine, median, progress, show_machine, table
 from harness.running_service import RunningService
 from harness.scene import Scene, scene
+from harness.side_by_side import SideBySide
 
 REQUEST = "one request, bare Flask"
 CLIENTS = ("gateway",)
@@ -96,6 +100,8 @@ HEADS = ("", "per s", "p50 ms", "p99 ms", "p50 of best peer + request", "p99 of 
 def main() -> int:
     options = _options()
     rates = [float(rate) for rate in options.rates.split(",")]
+    if options.compare:
+        return _compare(options, rates)
     targets = 200
     most = int(max(rates) * (options.seconds + 1))
     report: dict[str, Any] = {"machine": machine(), "options": vars(options), "rates": {}}
@@ -113,6 +119,17 @@ def main() -> int:
     return 0
 
 
+def _compare(options: argparse.Namespace, rates: list[float]) -> int:
+    other = release_in(options.compare, options.python)
+    releases = {SERVICE: Release(ROOT, sys.executable), f"{SERVICE} in {options.compare}": other}
+    report: dict[str, Any] = {"machine": machine(), "options": vars(options)}
+    show_machine(report["machine"])
+    found = SideBySide(releases, rates, options.seconds, options.rounds, options.fsync)
+    report["rates"] = found.as_json()
+    finish(options.name, report, [found.table()])
+    return 0
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -122,6 +139,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5.0, help="a round")
     parser.add_argument("--fsync", choices=("everysec", "always"), default="everysec", help="appendfsync")
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--compare", metavar="DIR", help="another checkout")
+    parser.add_argument("--python", metavar="PATH", help="the interpreter of the other checkout")
     parser.add_argument("--name", default="latency", help="of the JSON file in build/bench/")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""The worker: composition root of its threads, the dispatcher, the sweeper and the wake-up listener."""
+"""The worker: composition root of its threads, the dispatcher, the sweeper and those beside them."""
 
 import logging
 import random
@@ -26,7 +26,6 @@ from webrtc_events.sinks.egress import Egress
 from webrtc_events.sinks.limits import SinkLimits
 from webrtc_events.sinks.signing import RequestSigner
 from webrtc_events.store.durability.watch import StoreWatch
-from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.reporter import Reporter
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.store_figures import StoreFigures
@@ -45,7 +44,6 @@ __all__ = ["Worker"]
 
 log = logging.getLogger(__name__)
 
-_LISTEN_S = 0.5
 _PAUSE_S = 0.5
 # To write the last entries of traces.
 _WRITE_S = 3.0
@@ -71,8 +69,8 @@ class Worker:
         self._dispatcher = dispatcher
         self._sink = sink
         self._clock = clock
-        self._wakeups: Wakeups = watch.store.claims.wakeups()
-        self._listener = Loop("listener", self._listen, clock)
+        self._wakeups = watch.store.claims.wakeups()
+        dispatcher.hear(self._wakeups)
         self._dispatcher_loop = Loop("dispatcher", dispatcher.step, clock)
         self._sweeper = Sweeper(watch.store, clock)
         self._sweeper_loop = Loop("sweeper", self._sweep, clock)
@@ -95,7 +93,7 @@ class Worker:
     def _loops(self) -> tuple[Loop, ...]:
         """In the order in which they start and stop."""
         loops: tuple[Loop, ...]
-        loops = self._listener, self._dispatcher_loop, self._sweeper_loop, self.watch.loop, self._free_memory
+        loops = self._dispatcher_loop, self._sweeper_loop, self.watch.loop, self._free_memory
         loops += () if self._figures is None else (self._figures.loop,)
         return loops if self._operator_loops is None else (*loops, *self._operator_loops.loops)
 
@@ -256,13 +254,6 @@ class Worker:
                 log.warning("cannot settle while stopping: the store does not answer")
                 self._clock.sleep(_PAUSE_S)
         return True
-
-    def _listen(self) -> None:
-        partition = self._wakeups.wait(_LISTEN_S)
-        if partition is not None:
-            self._dispatcher.notice(partition)
-        for missed in self._wakeups.missed():
-            self._dispatcher.notice(missed)
 
     def _sweep(self) -> None:
         self._sweeper_loop.pause(self._sweeper.step())

@@ -103,6 +103,9 @@ def request_at_rate(requests: Iterator[Request], rate: float, count: int) -> lis
             connection.finish()
             idle.append(connection)
         due_s = started_s + len(begun) / rate - time.monotonic() if len(begun) < count else 1.0
-        if due_s > 0:
+        if due_s > 0 and busy:
             multi.select(min(due_s, 1.0))
+        elif due_s > 0:
+            # With nothing under way `select` does not wait: it would take a core from whom it measures.
+            time.sleep(due_s)
     return [(begin, ended[place]) for place, begin in enumerate(begun)]

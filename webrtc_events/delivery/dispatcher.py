@@ -35,9 +35,11 @@ from webrtc_events.delivery.sink_tokens import SinkTokens
 from webrtc_events.delivery.store_calls import REPEAT_S, StoreAnswer, StoreCalls
 from webrtc_events.delivery.task_runner import TaskRunner
 from webrtc_events.delivery.tasks import DeliveryTask
+from webrtc_events.delivery.wakeup_listener import WakeupListener
 from webrtc_events.delivery.worker_count import WorkerCount
 from webrtc_events.sinks.client import SinkClient
 from webrtc_events.sinks.limits import SinkLimits
+from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.store import Store
 
 __all__ = ["Dispatcher", "DispatcherOptions", "DispatcherSettings"]
@@ -100,6 +102,7 @@ class Dispatcher:
 
     report = WorkerReport()
     _next_poll = _next_look_at_all = _next_repeat = _next_report = 0.0
+    _listener: WakeupListener | None = None
 
     def __init__(
         self,
@@ -177,6 +180,12 @@ class Dispatcher:
         self._schedule.notice(partition)
         self._sink.wake()
 
+    def hear(self, wakeups: Wakeups) -> None:
+        """From now on `step` listens to them; whoever made them closes them once there are no more steps."""
+        self._listener = WakeupListener(
+            wakeups, self._calls, sink=self._sink, schedule=self._schedule, clock=self._clock
+        )
+
     def leave(self) -> None:
         """Others ask at once for what was at home here; if the store does not answer, within seconds."""
         self._calls.start(lambda: self._store.workers.leave(self._home.name), _left)
@@ -195,6 +204,7 @@ class Dispatcher:
             self._repeat()
             self._settler.settle()
             if claiming:
+                self._listen()
                 self._poll()
                 self._hastener.hasten()
                 self._claimer.claim()
@@ -214,6 +224,10 @@ class Dispatcher:
     def close(self, grace_s: float) -> bool:
         """Once idle. False: a call to the store is still at work after `grace_s`."""
         return self._calls.close(grace_s)
+
+    def _listen(self) -> None:
+        if self._listener is not None:
+            self._listener.listen()
 
     def _repeat(self) -> None:
         """What the store did not answer."""

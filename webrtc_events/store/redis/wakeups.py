@@ -6,7 +6,9 @@ Losing one costs only time: who listens also looks by itself, now and then.
 import select
 import socket
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import redis
@@ -16,7 +18,16 @@ from webrtc_events.store.keys import Partition
 from webrtc_events.store.redis.scripts import store_errors
 from webrtc_events.store.redis.topology import TIMEOUT_S, Node, Nodes
 
-__all__ = ["PartitionMessages", "Wakeups"]
+__all__ = ["Opened", "PartitionMessages", "Subscriber", "Wakeups"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Connections that were missing. `wanted`: the channels of each node; `trouble`: why some still are."""
+
+    wanted: Mapping[Node, set[str]]
+    subscribers: list["Subscriber"]
+    trouble: redis.RedisError | None
 
 
 class PartitionMessages:
@@ -28,7 +39,7 @@ class PartitionMessages:
     def __init__(self, nodes: Nodes, numbers: Mapping[str, int]) -> None:
         self._nodes = nodes
         self._numbers = numbers
-        self._subscribers: deque[_Subscriber] = deque()
+        self._subscribers: deque[Subscriber] = deque()
         self._version: int | None = None
         self._missed: list[int] = []
         self._is_interrupted = False
@@ -71,7 +82,7 @@ class PartitionMessages:
         poller = select.poll()
         poller.register(self._ends[0], select.POLLIN)
         for subscriber in self._subscribers:
-            poller.register(subscriber, select.POLLIN)
+            poller.register(subscriber.fd, select.POLLIN)
         poller.poll(timeout_s * 1000)
 
     def close(self) -> None:
@@ -83,27 +94,68 @@ class PartitionMessages:
 
     def _listen(self) -> None:
         """Subscribes at each node to the channels that are the node's now."""
-        if self._version == self._nodes.version:
-            return
+        if not self.is_current:
+            opened = self.opening()()
+            for subscriber in self.take(opened)[0]:
+                subscriber.close()
+            if opened.trouble is not None and not self._subscribers:
+                raise opened.trouble
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it listens to all that can be listened to, as far as is known."""
+        return self._version == self._nodes.version
+
+    def opening(self) -> Callable[[], "Opened"]:
+        """What opens the connections that are missing, and waits for that. Another thread may call it.
+
+        What it returns is for `take`; if it raises, `not_opened` says so.
+        """
         self._version = self._nodes.version
+        return partial(self._open, [(of.node, of.channels) for of in self._subscribers])
+
+    def take(self, opened: "Opened") -> tuple[list["Subscriber"], list["Subscriber"]]:
+        """Listens on what was opened. Returns what it no longer listens on, to be closed, and what is new."""
+        over = [of for of in self._subscribers if opened.wanted.get(of.node) != of.channels]
+        for subscriber in over:
+            self._subscribers.remove(subscriber)
+        for subscriber in opened.subscribers:
+            self._subscribers.append(subscriber)
+            self._missed += sorted(self._numbers[channel] for channel in subscriber.channels)
+        if opened.trouble is not None:
+            self._version = None
+        return over, opened.subscribers
+
+    def not_opened(self) -> None:
+        """What is missing is to be opened all the same."""
+        self._version = None
+
+    def lost(self, subscriber: "Subscriber") -> None:
+        """It broke, and is to be closed. It is opened anew; what is wrong with the node comes out then."""
+        self._subscribers.remove(subscriber)
+        self._version = None
+
+    def numbers_in(self, subscriber: "Subscriber") -> set[int] | None:
+        """Of which partitions anything published has come there by now; None: it broke, see `lost`."""
+        try:
+            channels = {channel for channel, _ in subscriber.messages()}
+        except redis.RedisError:
+            self.lost(subscriber)
+            return None
+        return {self._numbers[channel] for channel in channels if channel in self._numbers}
+
+    def _open(self, kept: list[tuple[Node, set[str]]]) -> "Opened":
         wanted, trouble = self._wanted()
-        for subscriber in list(self._subscribers):
-            if wanted.get(subscriber.node) == subscriber.channels:
-                del wanted[subscriber.node]
-            else:
-                self._drop(subscriber)
+        opened: list[Subscriber] = []
         for node, channels in wanted.items():
+            if (node, channels) in kept:
+                continue
             try:
-                self._subscribers.append(_Subscriber(self._nodes.pubsub(node), node, channels))
+                opened.append(Subscriber(self._nodes.pubsub(node), node, channels))
             except redis.RedisError as error:
                 self._failed(node, error)
                 trouble = error
-            else:
-                self._missed += sorted(self._numbers[channel] for channel in channels)
-        if trouble is not None:
-            self._version = None
-            if not self._subscribers:
-                raise trouble
+        return Opened(wanted, opened, trouble)
 
     def _wanted(self) -> tuple[dict[Node, set[str]], redis.RedisError | None]:
         """The channels of each node, and why there is none for some."""
@@ -124,17 +176,12 @@ class PartitionMessages:
             try:
                 message = subscriber.next_message()
             except redis.RedisError:
-                # It is opened anew, and what is wrong with the node comes out then.
-                self._drop(subscriber)
-                self._version = None
+                self.lost(subscriber)
+                subscriber.close()
             else:
                 if message is not None:
                     return message
         return None
-
-    def _drop(self, subscriber: "_Subscriber") -> None:
-        self._subscribers.remove(subscriber)
-        subscriber.close()
 
     def _failed(self, node: Node, error: redis.RedisError) -> None:
         if isinstance(error, MovedError):
@@ -159,7 +206,7 @@ class Wakeups(PartitionMessages):
         return None if message is None else message[0]
 
 
-class _Subscriber:
+class Subscriber:
     """A connection to one node that is subscribed to some of its channels."""
 
     def __init__(self, pubsub: Any, node: Node, channels: set[str]) -> None:
@@ -168,6 +215,8 @@ class _Subscriber:
         self._pubsub = pubsub
         try:
             self._subscribe()
+            # redis-py offers no way to wait for several connections at once.
+            self.fd = int(pubsub.connection._sock.fileno())
         except BaseException:
             pubsub.close()
             raise
@@ -183,16 +232,30 @@ class _Subscriber:
                 raise redis.TimeoutError(f"{self.node.name} does not confirm a subscription")
             confirmed += message["type"] == "ssubscribe"
 
-    def fileno(self) -> int:
-        """For select; redis-py offers no way to wait for several connections at once."""
-        return int(self._pubsub.connection._sock.fileno())
-
     def next_message(self) -> tuple[str, str] | None:
         while self._pubsub.connection.can_read():
             message = self._pubsub.get_message(timeout=0)
             if message is not None and message["type"] == "smessage":
                 return str(message["channel"]), str(message["data"])
         return None
+
+    def messages(self) -> list[tuple[str, str]]:
+        """What has come by now, without a wait.
+
+        Raises:
+            redis.RedisError: the connection broke.
+        """
+        found: list[tuple[str, str]] = []
+        try:
+            while True:
+                # As PubSub reads it, without its accounts of what is subscribed to.
+                kind, *about = self._pubsub.connection.read_response(
+                    timeout=0, disconnect_on_error=False, push_request=True
+                )
+                if kind == "smessage":
+                    found.append((str(about[0]), str(about[1])))
+        except redis.TimeoutError:
+            return found
 
     def close(self) -> None:
         self._pubsub.close()
