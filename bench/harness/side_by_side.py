@@ -28,7 +28,7 @@ class Way:
 
 
 class SideBySide:
-    """What each release took in each round, by rate. All run all the time, so rounds may be short and many."""
+    """What each release took in each round, by rate. All run all the time, so rounds may be short."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class SideBySide:
         }
 
     def table(self) -> str:
-        """Medians of the rounds; ratios of the first to each other, of rounds that ran one after the other."""
+        """Medians of the rounds; ratios of the first to each other, of rounds that are neighbours."""
         rows: list[tuple[object, ...]] = []
         for rate, of_each in self.found.items():
             own, *others = of_each
