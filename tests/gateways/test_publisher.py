@@ -249,6 +249,26 @@ def test_registrations_between_events_do_not_part_them_into_small_batches(
     assert service.calls().index(("PUT", "/registrations/r3")) > service.calls().index(("POST", "/events"))
 
 
+def test_renewals_that_never_end_do_not_hold_up_a_call(
+    journal: Journal, publisher: Publisher, service: Service
+) -> None:
+    """While some are sent the next ones come: an event goes after the first of them."""
+
+    def renewed(_: Any) -> Answer:
+        append(journal, PutRegistration(f"r{len(service.calls())}", {}))
+        return Answer(200)
+
+    service.registrations = renewed
+    append(journal, event(1), PutRegistration("r0", {}))
+    for _ in range(3):
+        assert publisher.send_head() == 0.0
+    append(journal, event(2))
+    for _ in range(3):
+        assert publisher.send_head() == 0.0
+    assert [method for method, _ in service.calls()] == ["PUT", "POST", "PUT", "PUT", "POST", "PUT"]
+    assert service.batches() == [["1"], ["2"]]
+
+
 def test_a_service_that_is_something_else_is_said(
     journal: Journal, publisher: Publisher, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:

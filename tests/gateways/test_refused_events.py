@@ -54,6 +54,21 @@ def test_one_event_that_is_refused_is_found_in_its_batch_and_holds_the_rest_for_
     assert (refused.what, refused.reason[:8]) == ("session-status Busy id=b-2", f"HTTP {code}")
 
 
+def test_a_page_of_a_proxy_is_one_line_for_the_operator(
+    journal: Journal, run: Run, service: Service, path: Path
+) -> None:
+    page = b"<html>\r\n<head><title>403</title></head>\r\n\x1b[2J</html>\r\n"
+    service.events = lambda events: Answer(403, (), page) if events else NO
+    append(journal, status("a", 1))
+    run(1)
+    words = "HTTP 403 <html> <head><title>403</title></head> \ufffd[2J</html>"
+    why = view(path).why
+    assert why is not None
+    assert why.reason == words
+    run(150)
+    assert [one.reason for one in view(path).last_set_aside] == [words]
+
+
 def test_what_is_brought_back_is_sent_in_its_order_before_what_follows(
     journal: Journal, run: Run, service: Service, publisher: Publisher, path: Path
 ) -> None:

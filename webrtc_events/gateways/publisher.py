@@ -73,6 +73,8 @@ class Publisher:
         self._stopping = threading.Event()
         self._batch = _MAX_EVENTS
         self._failures = 0
+        # Registrations were sent last, so what they overtook is next: renewals may never end.
+        self._overtaken = False
         self._refusals = Refusals(clock)
         # What the file says may be of a run before.
         self._explained: WaitingReason | None = WaitingReason("", "", 0)
@@ -128,8 +130,10 @@ class Publisher:
             hours = self._max_age_ms / 3_600_000
             self._settle([], [Rejected(entry, f"waited for more than {hours:g} h") for entry in old])
             return 0.0
-        if puts := leading_puts(entries):
+        puts = leading_puts(entries)
+        if puts and (puts[0] is entries[0] or not self._overtaken):
             return self._put(puts)
+        self._overtaken = False
         sent, answer = self._send(entries)
         match answer:
             case Answered(refusals=refusals):
@@ -169,6 +173,8 @@ class Publisher:
                     held.append((found[0], answer))
         if pairs:
             self._answered(pairs)
+        # One that is held stays next, or two that are refused would take turns, and neither be lasting.
+        self._overtaken = not held
         if not held:
             return 0.0
         # What is not answered is nobody's fault: first of all that is waited for.

@@ -14,6 +14,7 @@ from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
 
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.plain_text import printable
 from webrtc_events.core.retry_after import retry_after_ms
 from webrtc_events.gateways.network_requests import DeleteRegistration, PublishEvent, PutRegistration
 from webrtc_events.gateways.todo import ANOTHER, AWAY, UNAUTHORIZED, todo_about
@@ -314,13 +315,13 @@ def _is_called_wrong(answer: "requests.Response | Unanswered") -> bool:
 
 
 def _reason(answer: requests.Response) -> str:
-    """The status, with the message of an ErrorInfo."""
+    """The status, with the message of an ErrorInfo, or what a proxy says, as one line of text."""
     try:
         info = answer.json()
         words = f"{info['code']}: {info['message']}"
     except (ValueError, KeyError, TypeError):
         words = answer.text[:_MAX_REASON]
-    return f"HTTP {answer.status_code} {words}"[:_MAX_REASON].strip()
+    return printable(" ".join(f"HTTP {answer.status_code} {words}".split()), _MAX_REASON)
 
 
 def _code(answer: requests.Response) -> str:

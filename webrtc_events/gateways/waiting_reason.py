@@ -13,7 +13,7 @@ _KEY: Final = "waits"
 
 @dataclass(frozen=True, slots=True)
 class WaitingReason:
-    """`todo`: what to do about it. `since_ms`: since the epoch; when the service took something last."""
+    """`todo`: what to do about it. `since_ms`: since when the service takes nothing, since the epoch."""
 
     reason: str
     todo: str

@@ -172,6 +172,27 @@ def test_endpoints_whose_end_was_missed_are_forgotten(
     assert kept(journal, "handle", "registration", "identity") == 3
 
 
+def test_a_line_that_was_quiet_for_weeks_is_known_while_its_endpoint_renews(
+    intake: Intake, journal: Journal, clock: SteppedClock
+) -> None:
+    """Janus names a helper when it attaches, and renews the registration of its master alone."""
+    registered = {"event": "registered", "identity": "sip:u1@example.com"}
+    post(intake, of_alice(1, registered) | {"handle_id": 1})
+    post(intake, of_alice(2, registered | {"helper": True}) | {"handle_id": 2})
+    for week in range(1, 4):
+        clock.elapsed = 7 * DAY_S * week
+        post(intake, of_alice(2 + week, registered) | {"handle_id": 1})
+        intake.tidy()
+    call = {"event": "calling", "callee": "sip:b@example.com", "call-id": "late"}
+    post(intake, of_alice(10, call) | {"handle_id": 2})
+    assert events_of(journal)[-1]["data"]["mediaSessionId"] == "late"
+    clock.elapsed += 10 * DAY_S
+    intake.tidy()
+    clock.elapsed += 10 * DAY_S
+    intake.tidy()
+    assert kept(journal, "handle", "registration", "identity") == 0
+
+
 @pytest.mark.parametrize("jump_s", [40 * DAY_S, -40 * DAY_S])
 def test_a_clock_that_is_set_ends_no_call_and_forgets_nothing(
     jump_s: float, intake: Intake, journal: Journal, clock: SteppedClock, path_of_alice: None,

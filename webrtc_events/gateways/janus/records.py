@@ -30,7 +30,8 @@ class Handle(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `contact` is the URI that it registers; `granted_s`: for how long the registrar took it the last time.
     `calls`: media sessions that it is in. `time_us`: when Janus last said something of it. `dialogs`: by the
-    session that a Call-ID names, the other one that the handle is in, see `dialogs.py`.
+    session that a Call-ID names, the other one that the handle is in, see `dialogs.py`. `helper`: a further
+    line of an endpoint, whose registration another handle renews.
     """
 
     opaque_id: str = ""
@@ -41,6 +42,7 @@ class Handle(msgspec.Struct, frozen=True, omit_defaults=True):
     calls: tuple[str, ...] = ()
     time_us: int = 0
     dialogs: Mapping[str, str] = {}
+    helper: bool = False
 
 
 class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -127,8 +129,15 @@ class Records:
 
     def forget_endpoints(self, for_ms: int) -> None:
         """Handles and registrations of which nothing was heard for so long: their ends were missed."""
-        for kind in (_HANDLE, _REGISTRATION, _IDENTITY):
+        for kind in (_REGISTRATION, _IDENTITY):
             self._forget(kind, for_ms)
+        for key, value in self.transaction.untouched(_HANDLE, for_ms, _FORGOTTEN_AT_ONCE):
+            handle = msgspec.json.decode(value, type=Handle)
+            if handle.helper and handle.registration and self.registered(handle.registration).handles:
+                # It may be quiet for as long as its endpoint renews. It is looked at again after as long.
+                self.put_handle(key, handle)
+            else:
+                self.remove_handle(key)
 
     def _forget(self, kind: str, for_ms: int) -> None:
         for key, _ in self.transaction.untouched(kind, for_ms, _FORGOTTEN_AT_ONCE):

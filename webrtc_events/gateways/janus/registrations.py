@@ -52,7 +52,7 @@ class Registrations:
         """Makes a registration known, or renews it."""
         if data.identity is None:
             return handle
-        handle = msgspec.structs.replace(handle, identity=data.identity)
+        handle = msgspec.structs.replace(handle, identity=data.identity, helper=data.helper)
         if data.helper:
             # Another line of an endpoint that has registered: it has a call more, and no registration.
             found = records.registration_of_identity(event.emitter, data.identity)
