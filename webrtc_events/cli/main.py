@@ -47,7 +47,11 @@ class _Commands(Mapping[str, click.Command]):
 
     def __getitem__(self, name: str) -> click.Command:
         module, _, variable = _PLACES[name].partition(":")
-        command: click.Command = getattr(import_module(module), variable)
+        try:
+            command: click.Command = getattr(import_module(module), variable)
+        except KeyError as error:
+            # `get` would take it for a command that is not there.
+            raise ImportError(f"{module} cannot be loaded") from error
         return command
 
     def __iter__(self) -> Iterator[str]:
