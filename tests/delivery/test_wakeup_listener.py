@@ -13,12 +13,15 @@ from tests.delivery.store_loop.test_exchanges import settled
 from tests.delivery.test_store_thread import step_until
 from tests.harness.builders import append, created, invitation
 from tests.harness.sinks import RecordingSink
+from webrtc_events.core.clock import SystemClock
 from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.store.redis.wakeups import Wakeups
 from webrtc_events.store.store import Store
 
 # Nothing is found by a look.
 DEAF = DispatcherOptions(poll_s=3600, limits=LIMITS)
+# So long a test rests, where a dispatcher would until its next look.
+REST_S = 0.7
 
 
 @pytest.fixture
@@ -28,17 +31,40 @@ def wakeups(store: Store) -> Iterator[Wakeups]:
     found.close()
 
 
+@pytest.fixture
+def rests_s() -> list[float]:
+    """The waits of rounds that nothing ended although something was due."""
+    return []
+
+
 @pytest.fixture(params=["at once", "in the loop"])
 def hearing(
-    request: Any, make_driver: Make, wakeups: Wakeups, sink: RecordingSink, store: Store
+    request: Any,
+    make_driver: Make,
+    wakeups: Wakeups,
+    sink: RecordingSink,
+    store: Store,
+    rests_s: list[float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> DispatcherDriver:
     """It has delivered one event that it heard of."""
     driver = make_driver(options=DEAF, calls=request.param)
+    poll, now_s = driver.sink.poll, SystemClock().monotonic
+
+    def polled(timeout_s: float) -> Any:
+        until_s = now_s() + REST_S
+        replies = poll(min(timeout_s, REST_S))
+        if timeout_s > REST_S and now_s() >= until_s and driver.raw_store.keys("*:due"):
+            rests_s.append(timeout_s)
+        return replies
+
+    monkeypatch.setattr(driver.sink, "poll", polled)
     driver.dispatcher.hear(wakeups)
     created(store, sink=sink.url)
     # All partitions count as noticed once they are listened to.
     step_until(driver, lambda: wakeups.is_current and driver.dispatcher.idle)
     deliver(driver, store, sink, 1)
+    rests_s.clear()
     return driver
 
 
@@ -53,14 +79,19 @@ def test_what_becomes_due_is_heard_of(hearing: DispatcherDriver, store: Store, s
     assert sequence(sink.requests) == [1, 2, 3, 4, 5]
 
 
-def test_what_was_missed_while_a_connection_was_broken_is_found(
-    hearing: DispatcherDriver, store: Store, sink: RecordingSink, raw_store: "redis.Redis"
+def test_what_was_missed_while_a_connection_was_broken_is_found_before_the_next_look(
+    hearing: DispatcherDriver,
+    store: Store,
+    sink: RecordingSink,
+    raw_store: "redis.Redis",
+    rests_s: list[float],
 ) -> None:
     for number in range(2, 5):
         for server in servers_of(raw_store):
             server.client_kill_filter(_type="pubsub")
         deliver(hearing, store, sink, number)
     assert sequence(sink.requests) == [1, 2, 3, 4]
+    assert rests_s == []
 
 
 def test_nobody_listens_twice(

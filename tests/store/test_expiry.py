@@ -10,7 +10,7 @@ from tests.conftest import kept_keys
 from tests.harness.builders import all_of, append, created, invitation, session_status
 from tests.store.claiming import P, StoreAt, claim_one, delete, end_reason, now_ms, numbers, settle
 from tests.store.shared_payloads import StoreWith
-from webrtc_events.core.model import EventType, Status
+from webrtc_events.core.model import Credential, EventType, Registration, Status
 from webrtc_events.store.keys import Partition, client_key, new_subscription_id, partition_of
 from webrtc_events.store.redis.begun import Begun
 from webrtc_events.store.redis.scripts import Call
@@ -193,3 +193,46 @@ def test_half_of_its_deadline_is_left_when_an_end_is_due(
     )
     now = now_ms(raw_store) + 11_000
     assert max(raw_store.zscore(P.due, subscription_id) or 0 for subscription_id in ids) <= now + 500
+
+
+def test_who_ends_with_its_registration_and_expires_before_the_sweep_keeps_what_was_accepted(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    store.registrations.put(
+        Registration("r1", "d1", "app", None, None), expires_at_ms=now_ms(raw_store) + 9_000, end="{}"
+    )
+    created(store, expires_at_ms=now_ms(raw_store) + 10_000)
+    append(store, invitation(1))
+    later = store_at(11)
+    while later.expiry.sweep():
+        pass
+    assert raw_store.xlen(P.dead) == 0
+    assert raw_store.zcard(P.ends) == 0
+    found = claim_one(later, events=1)
+    assert numbers(found) == [1]
+    assert settle(later, found) == "due"
+    assert end_reason(claim_one(later)) == "NETWORK_TERMINATED"
+
+
+def test_who_ends_with_its_registration_has_its_tokens_time_for_what_was_accepted(
+    store: Store, store_at: StoreAt, raw_store: "redis.Redis"
+) -> None:
+    store.registrations.put(
+        Registration("r1", "d1", "app", None, None), expires_at_ms=now_ms(raw_store) + 9_000, end="{}"
+    )
+    token_until_ms = now_ms(raw_store) + 3_600_000
+    made = created(
+        store,
+        sealed="sealed",
+        credential=Credential("token", token_until_ms),
+        expires_at_ms=now_ms(raw_store) + 10_000,
+    )
+    append(store, invitation(1))
+    later = store_at(11)
+    while later.expiry.sweep():
+        pass
+    assert raw_store.xlen(P.dead) == 0
+    # The token's time for what is pending has not passed.
+    cut_at = raw_store.hget(P.subscription(made.id), "token_cut_at")
+    assert raw_store.zrange(P.ends, 0, -1, withscores=True) == [(made.id, float(cut_at or 0))]
+    assert numbers(claim_one(later)) == [1]

@@ -279,6 +279,7 @@ class Dispatcher:
         waits_s = [rests_s, self._runner.wait_s(now_s)]
         if not self._runner.draining:
             waits_s += [self._claimer.wait_s(now_s), self._hastener.wait_s(now_s)]
+            waits_s += [] if self._listener is None else [self._listener.wait_s(now_s)]
         return max(0.0, min(waits_s))
 
 

@@ -49,6 +49,12 @@ class WakeupListener:
         self._is_opening = True
         self._calls.start(partial(self._open, self._wakeups.opening()), self._opened)
 
+    def wait_s(self, now_s: float) -> float:
+        """How long `listen` has nothing to do, as far as is known; infinite if that depends on the store."""
+        if self._wakeups.is_current or self._is_opening:
+            return float("inf")
+        return self._next_s - now_s
+
     def _open(self, opening: Callable[[], Opened]) -> None:
         """
         Raises:
@@ -77,9 +83,10 @@ class WakeupListener:
         numbers = self._wakeups.numbers_in(subscriber)
         if numbers is None:
             self._end(subscriber)
-            return
-        for number in numbers:
-            self._schedule.notice(number)
+        else:
+            for number in numbers:
+                self._schedule.notice(number)
+        # What broke is opened anew by the next round.
         self._sink.interrupt()
 
     def _end(self, subscriber: Subscriber) -> None:

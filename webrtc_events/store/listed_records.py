@@ -11,7 +11,13 @@ import msgspec
 from webrtc_events.core.model import ListedSubscription, OwnedSubscription, Status
 from webrtc_events.store.packed_requests import whole
 from webrtc_events.store.record_defaults import RECORD_DEFAULTS
-from webrtc_events.store.records import UNREADABLE, read_moment, read_moment_or_none
+from webrtc_events.store.records import (
+    UNREADABLE,
+    read_count_or_none,
+    read_kinds,
+    read_moment,
+    read_moment_or_none,
+)
 
 __all__ = ["FIELDS_OF_LISTED", "FIELDS_OF_OWNED", "UnusualRecordError", "read_listed", "read_owned"]
 
@@ -20,6 +26,8 @@ FIELDS_OF_LISTED: Final = (
     *FIELDS_OF_OWNED,
     *("type", "registration", "session", "sink", "device"),
     *("request", "starts_at", "expires_at", "fetches_token"),
+    # Not shown, but where they are damaged it cannot be read by itself: so it is in no list either.
+    *("max_events", "origin", "types"),
 )
 # Between fields, and in place of one that is lacking. A packed request has neither (packed_requests.py).
 _BETWEEN, _LACKING = "\x1f", "\x1e"
@@ -54,15 +62,18 @@ def read_listed(subscription_id: str, text: str) -> ListedSubscription:
         UnusualRecordError: the text says too little of it.
     """
     try:
-        format_, client, subject, contract, status, *what, request, starts_at, expires_at, fetches = _values(
-            text
-        )
-        type_, registration, session, sink, device = what
+        format_, client, subject, contract, status, *what, max_events, _, types = _values(text)
+        type_, registration, session, sink, device, request, starts_at, expires_at, fetches = what
         if _LACKING in (client, subject, type_, registration, session, sink):
             raise UnusualRecordError
         known = {"sink": sink, "type": type_, "registration": registration, "session": session}
         if _FORMATS[format_]:
+            if device == _LACKING:
+                raise UnusualRecordError
             known["device"] = device
+            read_kinds(types)
+        if max_events != _LACKING:
+            read_count_or_none(max_events)
         shown = msgspec.json.decode(whole(request, known))
         shown["config"]["subscriptionDetail"].items()
         return ListedSubscription(

@@ -31,6 +31,8 @@ __all__ = [
     "UNREADABLE",
     "UnreadableEntry",
     "read_claim",
+    "read_count_or_none",
+    "read_kinds",
     "read_moment",
     "read_moment_or_none",
     "read_session_state",
@@ -219,7 +221,7 @@ def _subscription(
         request=request_of(fields["request"]),
         starts_at_ms=read_moment(fields["starts_at"]),
         expires_at_ms=read_moment_or_none(fields["expires_at"]),
-        max_events=_count_or_none(fields.get("max_events", RECORD_DEFAULTS["max_events"])),
+        max_events=read_count_or_none(fields.get("max_events", RECORD_DEFAULTS["max_events"])),
         status=_STATUSES[fields["status"]],
         initial_event=fields.get("initial_pending") == "1",
         contract=fields.get("contract", RECORD_DEFAULTS["contract"]),
@@ -232,10 +234,10 @@ def _subscription(
 
 def _types_of(fields: Mapping[str, str]) -> tuple[EventType, ...]:
     """Source: lua/create.lua. Of a subscription to a registration there is its one type alone."""
-    return _kinds(fields["types"]) if fields.get("format") in _DEVICE_FORMATS else ()
+    return read_kinds(fields["types"]) if fields.get("format") in _DEVICE_FORMATS else ()
 
 
-def _kinds(text: str) -> tuple[EventType, ...]:
+def read_kinds(text: str) -> tuple[EventType, ...]:
     return tuple(_KINDS[kind] for kind in text.split(" "))
 
 
@@ -269,7 +271,7 @@ def _decoded_request(text: str) -> dict[str, Any]:
     return request
 
 
-def _count_or_none(text: str) -> int | None:
+def read_count_or_none(text: str) -> int | None:
     return int(text) if text else None
 
 
@@ -298,12 +300,12 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "request": _request,
     "starts_at": read_moment,
     "expires_at": read_moment_or_none,
-    "max_events": _count_or_none,
+    "max_events": read_count_or_none,
     "status": Status,
     "contract": str,
     "origin": str,
 }
-_READERS_OF_DEVICE: Mapping[str, Callable[[str], object]] = {"device": str, "types": _kinds}
+_READERS_OF_DEVICE: Mapping[str, Callable[[str], object]] = {"device": str, "types": read_kinds}
 _USUAL_FORMATS = frozenset({"1", "2", "3", "4", "5"})
 _DEVICE_FORMATS = frozenset({str(DEVICE_FORMAT), str(DEVICE_CHANNEL_FORMAT)})
 _TYPES = {str(event_type): event_type for event_type in EventType}

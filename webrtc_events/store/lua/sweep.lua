@@ -145,7 +145,12 @@ local function keep_time(member)
   elseif of[1] == 'ACTIVE' or of[1] == 'ACTIVATION_REQUESTED' then
     end_if_due(member, of[1], {of[5], of[6], of[7], of[8]})
   else
-    if of[1] then
+    -- It may have ended with its registration since it was found here: then it is here for its token only, in time.
+    local cut_at = of[1] and redis.call('HGET', subscription_key(member), 'token_cut_at') or ''
+    if cut_at ~= '' and whole(cut_at, 'token_cut_at') > now then
+      redis.call('ZADD', KEYS[1], cut_at, member)
+      return true
+    elseif cut_at ~= '' then
       -- The token's last half lead has begun: only the end still goes out.
       work = work + redis.call('LLEN', outbox_key(member))
       drop_pending(member, 'access_token_expired')
