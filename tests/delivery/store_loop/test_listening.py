@@ -21,7 +21,7 @@ def test_what_cannot_be_listened_to_is_no_answer_of_a_store_that_is_away(
 ) -> None:
     clock = SteppedClock()
     driver = make_driver(
-        relayed, options=DispatcherOptions(poll_s=3600, limits=LIMITS), calls="in the loop", clock=clock
+        relayed, options=DispatcherOptions(poll_s=0.7, limits=LIMITS), calls="in the loop", clock=clock
     )
     wakeups = relayed.claims.wakeups()
     driver.dispatcher.hear(wakeups)
