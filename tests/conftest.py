@@ -93,7 +93,8 @@ def _loaded(options: tuple[tuple[str, int | str], ...]) -> dict[str, Script]:
 
 
 def _load_scripts_once(options: Mapping[str, int | str]) -> dict[str, Script]:
-    return _loaded(tuple(options.items()))
+    # Some tests put other scripts in the place of these, in their own store.
+    return dict(_loaded(tuple(options.items())))
 
 
 scripts.load_scripts = _load_scripts_once

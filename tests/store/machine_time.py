@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 
+from webrtc_events.store.redis.script_texts import Script
 from webrtc_events.store.redis.scripts import Scripts
 
 __all__ = ["hold_time"]
@@ -21,6 +22,7 @@ def hold_time(scripts: Scripts) -> None:
     """
     for name, script in scripts._scripts.items():
         assert script.text.count(_READ) == 1, name
-        text = script.text.replace(_READ, _ZERO)
-        sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-        scripts._scripts[name] = dataclasses.replace(script, text=text, sha=sha)
+        parts = tuple(part.replace(_READ, _ZERO) for part in script.parts)
+        changed = Script(parts, "")
+        sha = hashlib.sha1(changed.text.encode(), usedforsecurity=False).hexdigest()
+        scripts._scripts[name] = dataclasses.replace(changed, sha=sha)
