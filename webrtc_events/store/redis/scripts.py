@@ -197,7 +197,6 @@ class Scripts:
         self.offset_ms = offset_ms
         self._client = client
         self._scripts = load_scripts(options)
-        self._shas = {name: script.sha for name, script in self._scripts.items()}
 
     def run(self, calls: Sequence[Call], *, replicas: int = 0) -> list[Any]:
         """Runs them, those of one partition in order, in one round trip; returns what each returned.
@@ -313,18 +312,13 @@ class Scripts:
     def _commands(
         self, calls: Sequence[Call], *, by_text: bool
     ) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-        name, whats = ("EVAL", self._texts_of(calls)) if by_text else ("EVALSHA", self._shas)
+        texts = self._texts_of(calls) if by_text else {}
         found = []
         for call in calls:
-            args = (
-                name,
-                whats[call.script],
-                len(call.keys),
-                *call.keys,
-                call.tag,
-                self.offset_ms,
-                *call.args,
+            name, what = (
+                ("EVAL", texts[call.script]) if by_text else ("EVALSHA", self._scripts[call.script].sha)
             )
+            args = (name, what, len(call.keys), *call.keys, call.tag, self.offset_ms, *call.args)
             found.append((args, _NO_OPTIONS))
         return found
 
