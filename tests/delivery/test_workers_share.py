@@ -133,6 +133,8 @@ def test_in_an_outage_or_a_standstill_and_after_it_nobody_says_that_the_others_a
         while clock.elapsed < until:
             clock.elapsed += 0.5
             for driver in running:
+                # With nothing in hand it would rest until its next look, by a clock that stands still.
+                driver.sink.wake()
                 with contextlib.suppress(Unavailable):
                     driver.dispatcher.step()
 
