@@ -23,6 +23,7 @@ from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import EventType
 from webrtc_events.store.device_marks import DeviceMarks
 from webrtc_events.store.keys import Partition, partition_of, session_key
+from webrtc_events.store.session_joins import SessionJoins
 from webrtc_events.store.settlements import Settlement
 from webrtc_events.store.store import Store
 
@@ -262,14 +263,13 @@ def test_there_is_no_subscription_that_its_session_cannot_lead_to(
     registration, _, _ = one_of_each(cluster)
     client = client_on(cluster, cluster.masters[0])
     session = session_on(cluster, cluster.masters[1])
-    joins = store.subscriptions._session_joins
-    run_create = joins.run_create
+    run_create = SessionJoins.run_create
 
-    def when_out(*args: Any) -> Any:
+    def when_out(joins: SessionJoins, *args: Any) -> Any:
         cluster.masters[1].kill()
-        return run_create(*args)
+        return run_create(joins, *args)
 
-    monkeypatch.setattr(joins, "run_create", when_out)
+    monkeypatch.setattr(SessionJoins, "run_create", when_out)
     made = new_subscription(
         registration=registration, client=client, session=session, event_type=EventType.SESSION_STATUS
     )
