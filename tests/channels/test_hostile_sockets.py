@@ -148,8 +148,10 @@ def test_who_answers_no_ping_has_gone(service: Stack, monkeypatch: pytest.Monkey
     monkeypatch.setattr(websocket_protocol, "_CLOSE_S", 0.5)
     raw = RawSocket(service, service.make())
     frames = raw.frames()
-    assert [frame.opcode for frame in frames] == [Opcode.PING, Opcode.CLOSE]
-    assert frames[1].data[:2] == struct.pack("!H", 1011)
+    *pings, closed = frames
+    # A process that is held up may say a second one before it looks at what came of the first.
+    assert {frame.opcode for frame in pings} == {Opcode.PING}
+    assert (closed.opcode, closed.data[:2]) == (Opcode.CLOSE, struct.pack("!H", 1011))
 
 
 def test_who_never_answers_a_close_is_cut_off(service: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
