@@ -180,22 +180,13 @@ class OwnedSubscription(msgspec.Struct, frozen=True):
         return cls(*(getattr(subscription, name) for name in cls.__struct_fields__))
 
 
-class ListedSubscription(msgspec.Struct, frozen=True):
-    """What of a `Subscription` its client is shown, and whose it is. It is made very often."""
+class ListedSubscription(OwnedSubscription, frozen=True):
+    """What of a `Subscription` its client is shown, too."""
 
-    id: str
-    client: str
-    subject: str | None
-    contract: str
-    status: Status
     request: dict[str, Any]
     starts_at_ms: int
     expires_at_ms: int | None
     fetches_token: bool
-
-    @classmethod
-    def of(cls, subscription: Subscription) -> Self:
-        return cls(*(getattr(subscription, name) for name in cls.__struct_fields__))
 
     def __repr__(self) -> str:
         # The request names its registration.

@@ -56,34 +56,8 @@ class _Swept:
 
     @classmethod
     def parse(cls, raw: Sequence[Any]) -> "_Swept":
-        (
-            touched,
-            removable,
-            pending,
-            skipped,
-            damaged,
-            indexes,
-            ahead_ms,
-            notes,
-            time_ms,
-            given_up,
-            device_ends,
-            left,
-        ) = raw
-        return cls(
-            touched,
-            _pairs(removable),
-            pending,
-            skipped,
-            damaged,
-            indexes,
-            ahead_ms,
-            notes,
-            time_ms,
-            given_up,
-            _pairs(device_ends),
-            left,
-        )
+        named: dict[str, Any] = dict(zip(cls.__slots__, raw, strict=True))
+        return cls(**named | {name: _pairs(named[name]) for name in ("removable", "device_ends")})
 
 
 def _pairs(flat: Sequence[str]) -> tuple[tuple[str, str], ...]:
