@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from harness.arrivals import Arrivals
-from harness.contenders import ROOT, SERVICE, Release, release_in, script_of, service_environ
+from harness.contenders import ROOT, Release, releases_beside, script_of, service_environ
 from harness.pacing import Latencies
 from harness.processes import clean_environ
 from harness.report import finish, machine, median, progress, show_machine, table
@@ -170,9 +170,7 @@ HEADS = (
 
 def main() -> int:
     options = _options()
-    releases = {SERVICE: Release(ROOT, sys.executable)}
-    if options.compare:
-        releases[f"{SERVICE} in {options.compare}"] = release_in(options.compare)
+    releases = releases_beside(options.compare)
     report: dict[str, Any] = {"machine": machine(), "options": vars(options)}
     found: dict[str, list[Expiries]] = {name: [] for name in releases}
     with scene(fsync=options.fsync, hosts=_HOSTS, targets=50, events=1) as place:

@@ -21,7 +21,7 @@ from typing import Any
 
 from harness.adapters import Adapter, adapter
 from harness.api_servers import ApiServer, service_api
-from harness.contenders import ROOT, SERVICE, Release, release_in
+from harness.contenders import SERVICE, Release, releases_beside
 from harness.far import far
 from harness.processes import cpu_s
 from harness.queues import Queue, play_queue
@@ -130,9 +130,7 @@ Play = Callable[[Release, Path], Iterator[tuple[str, Registered]]]
 
 def main() -> int:
     options = _options()
-    releases = {SERVICE: Release(ROOT, sys.executable)}
-    if options.compare:
-        releases[f"{SERVICE} in {options.compare}"] = release_in(options.compare)
+    releases = releases_beside(options.compare)
     report: dict[str, Any] = {"machine": machine(), "options": vars(options)}
     show_machine(report["machine"])
     found: dict[str, list[Registered]] = {}

@@ -19,6 +19,7 @@ __all__ = [
     "libcurl",
     "peers",
     "release_in",
+    "releases_beside",
     "script_of",
     "service",
     "service_environ",
@@ -50,6 +51,14 @@ def release_in(folder: str, python: str | None = None) -> Release:
     code = Path(folder).resolve()
     own = code / ".venv" / "bin" / "python"
     return Release(code, python or (str(own) if own.exists() else sys.executable))
+
+
+def releases_beside(folder: str | None) -> dict[str, Release]:
+    """This checkout, and the other one if there is one, by their names in tables."""
+    found = {SERVICE: Release(ROOT, sys.executable)}
+    if folder:
+        found[f"{SERVICE} in {folder}"] = release_in(folder)
+    return found
 
 
 def compiled() -> Release:
