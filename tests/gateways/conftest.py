@@ -1,6 +1,6 @@
 """A publisher of a journal, and the service that it publishes to."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,3 +47,18 @@ def client(service: Service, clock: SteppedClock) -> Iterator[ServiceClient]:
 @pytest.fixture
 def publisher(journal: Journal, client: ServiceClient, clock: SteppedClock) -> Publisher:
     return Publisher(journal, client, clock, HOUR_MS, uniform=lambda: 1.0)
+
+
+@pytest.fixture
+def run(publisher: Publisher, clock: SteppedClock) -> Callable[[float], None]:
+    """Sends, and waits as the publisher asks for, for as many seconds or until nothing waits."""
+
+    def run_for(seconds: float) -> None:
+        end_s = clock.elapsed + seconds
+        while clock.elapsed < end_s:
+            wait_s = publisher.send_head()
+            if wait_s is None:
+                return
+            clock.elapsed += wait_s
+
+    return run_for

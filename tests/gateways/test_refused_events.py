@@ -21,21 +21,6 @@ from webrtc_events.gateways.set_aside import bring_back
 Run = Callable[[float], None]
 
 
-@pytest.fixture
-def run(publisher: Publisher, clock: SteppedClock) -> Run:
-    """Sends, and waits as the publisher asks for, for as many seconds or until nothing waits."""
-
-    def run_for(seconds: float) -> None:
-        end_s = clock.elapsed + seconds
-        while clock.elapsed < end_s:
-            wait_s = publisher.send_head()
-            if wait_s is None:
-                return
-            clock.elapsed += wait_s
-
-    return run_for
-
-
 @pytest.mark.parametrize("code", [400, 403, 404, 409, 413, 415, 422, 451])
 def test_one_event_that_is_refused_is_found_in_its_batch_and_holds_the_rest_for_a_minute(
     code: int, journal: Journal, run: Run, service: Service, path: Path

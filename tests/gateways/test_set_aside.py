@@ -41,21 +41,6 @@ def refusing(*names: str, status: int = 403) -> Callable[[Received], Answer]:
     return decide
 
 
-@pytest.fixture
-def run(publisher: Publisher, clock: SteppedClock) -> Callable[[float], None]:
-    """Sends, and waits as the publisher asks for, for as many seconds."""
-
-    def run_for(seconds: float) -> None:
-        end_s = clock.elapsed + seconds
-        while clock.elapsed < end_s:
-            wait_s = publisher.send_head()
-            if wait_s is None:
-                return
-            clock.elapsed += wait_s
-
-    return run_for
-
-
 Run = Callable[[float], None]
 
 

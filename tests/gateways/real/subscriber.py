@@ -41,6 +41,11 @@ class Subscriber:
         assert [item for item in items if item["fault"]] == []
         return [item["event"] for item in items]
 
+    def invitation(self, path: str) -> dict[str, Any]:
+        """The data of the first event that comes there."""
+        found: dict[str, Any] = eventually(lambda: self.received(path))[0]["data"]
+        return found
+
     def statuses(self, path: str) -> list[str]:
         return [event["data"]["status"] for event in self.received(path) if "status" in event["data"]]
 

@@ -2,11 +2,10 @@
 
 import base64
 import socket
-import uuid
-from typing import Any
 
 import pytest
 
+from tests.gateways.harness import stranger
 from tests.gateways.harness.registrar import Registrar
 from tests.gateways.real.conftest import PASSWORD, Endpoint, Way
 from tests.harness.commands import eventually
@@ -18,34 +17,13 @@ def invite(
     registrar: Registrar, user: str, *, name: bytes = b"", body: bytes = SDP, call_id: str = ""
 ) -> bytes:
     """Sends it to the registrar, which passes it on; its first answer."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
-        caller.bind(("127.0.0.1", 0))
-        caller.settimeout(10)
-        port = caller.getsockname()[1]
-        lines = [
-            b"INVITE sip:%b@127.0.0.1:%d SIP/2.0" % (user.encode(), registrar.port),
-            b"Via: SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bK%b" % (port, uuid.uuid4().hex.encode()),
-            b"From: %b <sip:mallory@example.com>;tag=1" % name,
-            b"To: <sip:%b@127.0.0.1>" % user.encode(),
-            b"Call-ID: %b" % (call_id or uuid.uuid4().hex).encode(),
-            b"CSeq: 1 INVITE",
-            b"Contact: <sip:mallory@127.0.0.1:%d>" % port,
-            b"Max-Forwards: 70",
-            b"Content-Type: application/sdp",
-            b"Content-Length: %d" % len(body),
-        ]
-        caller.sendto(b"\r\n".join([*lines, b"", body]), ("127.0.0.1", registrar.port))
-        return caller.recv(65536)
+    host = f"127.0.0.1:{registrar.port}"
+    return stranger.invite(registrar.port, user, host, name=name, body=body, call_id=call_id.encode())
 
 
 @pytest.fixture
 def invitations(way: Way, bob: Endpoint) -> str:
     return way.subscribe("session-invitation", bob.user)
-
-
-def invitation(way: Way, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = eventually(lambda: way.received(path))[0]["data"]
-    return found
 
 
 @pytest.mark.parametrize(
@@ -62,7 +40,7 @@ def test_a_name_is_only_a_name(
     name: bytes, shown: str, way: Way, registrar: Registrar, bob: Endpoint, invitations: str
 ) -> None:
     invite(registrar, bob.user, name=name)
-    found = invitation(way, invitations)
+    found = way.invitation(invitations)
     assert (found["originatorName"], found["status"]) == (shown, "Initial")
 
 
@@ -82,7 +60,7 @@ def test_a_name_that_is_no_utf_8_takes_no_other_call_with_it(
 def test_a_large_offer_is_left_out(way: Way, registrar: Registrar, bob: Endpoint, invitations: str) -> None:
     """The call is told of without it."""
     invite(registrar, bob.user, body=SDP + b"a=x:" + b"y" * 40_000 + b"\r\n")
-    assert "offer" not in invitation(way, invitations)
+    assert "offer" not in way.invitation(invitations)
 
 
 def test_strangers_at_the_adapter_stop_nobody(
@@ -105,7 +83,7 @@ def test_strangers_at_the_adapter_stop_nobody(
     try:
         silent += [socket.create_connection(("127.0.0.1", way.port)) for _ in range(100)]
         invite(registrar, bob.user)
-        assert invitation(way, invitations)["status"] == "Initial"
+        assert way.invitation(invitations)["status"] == "Initial"
     finally:
         for connection in silent:
             connection.close()
