@@ -202,7 +202,6 @@ class Worker:
         for loop in self._loops:
             loop.ask_to_stop()
         self._sink.wake()
-        self._wakeups.interrupt()
         ended = [loop.join(max(0.0, until - self._clock.monotonic())) for loop in self._loops]
         if not all(ended):
             log.error("a thread of the worker does not stop; leaving it to the end of the process")
