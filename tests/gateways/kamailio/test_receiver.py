@@ -115,17 +115,22 @@ def test_a_record_is_acknowledged_when_it_is_in_the_journal(
     assert len(events_of(journal)) == 1
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Journal]:
+    """To be asked for before `receive`, whose receivers use it until they are stopped."""
+    with closing(Journal(tmp_path / "small", SystemClock(), JournalLimits(max_bytes=10))) as small:
+        yield small
+
+
 def test_nothing_is_acknowledged_that_the_journal_has_no_room_for(
-    receive: Callable[..., FakeEvapi], tmp_path: Path
+    small: Journal, receive: Callable[..., FakeEvapi]
 ) -> None:
     """Kamailio keeps it."""
-    limits = JournalLimits(max_bytes=10)
-    with closing(Journal(tmp_path / "small", SystemClock(), limits)) as small:
-        evapi = receive(records, small)
-        eventually(lambda: evapi.frames)
-        eventually(lambda: len(evapi.frames) >= 2)
-        assert set(evapi.frames) == {b"want - 0"}
-        assert events_of(small) == []
+    evapi = receive(records, small)
+    eventually(lambda: evapi.frames)
+    eventually(lambda: len(evapi.frames) >= 2)
+    assert set(evapi.frames) == {b"want - 0"}
+    assert events_of(small) == []
 
 
 def test_open_calls_are_asked_for_at_once(receive: Callable[..., FakeEvapi]) -> None:
