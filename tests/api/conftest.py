@@ -70,10 +70,17 @@ class Api:
 
 
 @contextmanager
-def serving(app: ASGIApp, issuer: Issuer) -> Iterator[Api]:
+def serving(app: ASGIApp, issuer: Issuer, keep_alive_s: int = 5) -> Iterator[Api]:
     """Listens before the server starts, so that no request comes too early."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, ws=WebSocketProtocol, http=HttpProtocol)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        ws=WebSocketProtocol,
+        http=HttpProtocol,
+        timeout_keep_alive=keep_alive_s,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

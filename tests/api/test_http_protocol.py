@@ -128,6 +128,46 @@ def test_a_head_is_written_if_its_body_fails(issuer: Issuer) -> None:
         assert statuses(read_to_end(client)) == [b"200"]
 
 
+class Late:
+    """An application whose event loop is late at `/hold`: what was due meanwhile is due in one turn of it, and
+    the first of that holds up the rest until `go_on`, for 10 s at most.
+    """
+
+    def __init__(self, late_s: float) -> None:
+        self.held, self.go_on = threading.Event(), threading.Event()
+        self._late_s = late_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        if scope["type"] != "http":
+            return
+        if scope["path"] == "/hold":
+            asyncio.get_running_loop().call_later(0.01, self._hold)
+            self.go_on.wait(self._late_s)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _hold(self) -> None:
+        self.held.set()
+        self.go_on.wait(10)
+
+
+def test_a_request_in_an_idle_connection_is_answered_however_late_the_loop_is(issuer: Issuer) -> None:
+    """Who sends into a connection that is about to be closed cannot know whether the request was heard."""
+    late = Late(1.5)
+    with serving(late, issuer, keep_alive_s=1) as api, connect(api) as idle, connect(api) as other:
+        idle.sendall(GOOD)
+        assert statuses(idle.recv(65_536)) == [b"200"]
+        other.sendall(GOOD.replace(b"/healthz", b"/hold"))
+        assert late.held.wait(10)
+        # The connection has been idle for too long, and nothing was there to be read.
+        idle.sendall(GOOD)
+        late.go_on.set()
+        assert statuses(idle.recv(65_536)) == [b"200"]
+        # One in which nothing more comes is closed all the same.
+        assert read_to_end(idle) == b""
+
+
 class _Writes:
     """What a transport was asked to do."""
 

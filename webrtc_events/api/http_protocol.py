@@ -7,7 +7,10 @@ an ErrorInfo as everywhere, and the connection is closed.
 import asyncio
 import json
 import re
+import select
+import socket
 import uuid
+from contextlib import suppress
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any
@@ -25,6 +28,8 @@ __all__ = ["HttpProtocol"]
 _DEADLINE_S = 10.0
 # For what is in the way of the rest of an answer, which is 64 KiB at most.
 _READER_DEADLINE_S = 30.0
+# How long the loop has to read what has come, before it is looked at again.
+_UNREAD_S = 1.0
 # asyncio reads 256 KiB at once: what a thousand clients send before anybody looks at their requests.
 _READ_BYTES = 16 * 1024
 # RFC 9112, 3. llhttp takes HTTP/0.9, HTTP/2.0, RTSP and ICE too, and more than one space.
@@ -120,6 +125,12 @@ class _Cycle(RequestResponseCycle):
             # As uvicorn has it for an answer whose length is known: of this piece it is.
             self.chunked_encoding = False
             self.expected_content_length = len(message.get("body", b""))
+
+
+def _has_unread(transport: asyncio.Transport) -> bool:
+    unread = select.poll()
+    unread.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(unread.poll(0))
 
 
 def _normalized(head: bytes) -> tuple[bytes, list[bytes]]:
@@ -294,6 +305,19 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.body.clear()
         super().on_response_complete()
         self._read_on()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing was read for a while. What has come and waits to be read, as the loop is late, is answered."""
+        if _has_unread(self.transport):
+            self.timeout_keep_alive_task = self.loop.call_later(
+                _UNREAD_S, self.timeout_keep_alive_handler
+            )
+            return
+        super().timeout_keep_alive_handler()
+        if self.scheme != "https":
+            # The loop closes it in its next turn. A client that is told at once sends nothing into it.
+            with suppress(OSError):
+                self.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
 
     def shutdown(self) -> None:
         super().shutdown()
