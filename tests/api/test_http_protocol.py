@@ -129,8 +129,8 @@ def test_a_head_is_written_if_its_body_fails(issuer: Issuer) -> None:
 
 
 class Late:
-    """An application whose event loop is late at `/hold`: what was due meanwhile is due in one turn of it, and
-    the first of that holds up the rest until `go_on`, for 10 s at most.
+    """An application whose event loop is late at `/hold`: what was due meanwhile is due in one turn of it,
+    and the first of that holds up the rest until `go_on`, for 10 s at most.
     """
 
     def __init__(self, late_s: float) -> None:

@@ -307,11 +307,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._read_on()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Nothing was read for a while. What has come and waits to be read, as the loop is late, is answered."""
+        """Nothing was read for a while. What has come, and waits as the loop is late, is still answered."""
         if _has_unread(self.transport):
-            self.timeout_keep_alive_task = self.loop.call_later(
-                _UNREAD_S, self.timeout_keep_alive_handler
-            )
+            again = self.loop.call_later(_UNREAD_S, self.timeout_keep_alive_handler)
+            self.timeout_keep_alive_task = again
             return
         super().timeout_keep_alive_handler()
         if self.scheme != "https":

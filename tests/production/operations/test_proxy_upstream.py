@@ -119,6 +119,8 @@ def test_the_api_gets_the_name_and_the_port_that_it_was_asked_under(tmp_path: Pa
 def test_connections_to_the_api_are_kept_for_less_than_the_api_keeps_them(tmp_path: Path) -> None:
     (kept_s,) = {int(found) for found in re.findall(r"^    keepalive_timeout (\d+)s;", FILE, re.MULTILINE)}
     assert kept_s < gunicorn_conf.keepalive
+    # What other proxies have by default.
+    assert gunicorn_conf.keepalive > 60
     with upstream(tmp_path) as (recording, proxy):
         for _ in range(3):
             proxy.exchange(head(f"GET {SUBSCRIPTIONS} HTTP/1.1"), proxy.public)
