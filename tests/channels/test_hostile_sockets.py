@@ -106,6 +106,8 @@ def test_what_breaks_the_protocol_is_closed_with_a_code(
     service: Stack, how: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(websocket_protocol, "_DROP_S", 0.2)
+    # Who is told by a close frame does not answer it here.
+    monkeypatch.setattr(websocket_protocol, "_CLOSE_S", 1.0)
     channel = service.make()
     for sent, code in BROKEN:
         pieces = [sent]

@@ -213,7 +213,7 @@ def test_ctrl_c_says_where_to_go_on(raw_store: "redis.Redis", environ: dict[str,
     # It prints, and nobody reads on: the pipe is full soon.
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"--client many --after " in err
 
@@ -242,7 +242,7 @@ main()
     done = subprocess.run(
         [sys.executable, "-c", program, "subscriptions", "list", "--client", "many", "--json"],
         capture_output=True,
-        timeout=30,
+        timeout=60,
         env=clean_environ() | environ,
     )
     assert b"not reached" not in done.stderr

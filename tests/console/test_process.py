@@ -32,7 +32,7 @@ def ready(console: Running) -> str:
     def answers() -> bool:
         try:
             return requests.get(f"{found[1]}/readyz", timeout=5).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     eventually(answers)

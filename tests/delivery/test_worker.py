@@ -108,15 +108,18 @@ def test_a_worker_outlives_its_store(
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dispatcher_without_its_store_thread_is_not_alive(
-    build: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(self: StoreAnswer[object], method: object) -> None:
         raise SystemExit
 
-    worker = build()
+    worker = Worker.build(Settings.from_environ(environ), SystemClock())
+    worker.start()
     eventually(lambda: all(worker.alive().values()), "all are alive")
     monkeypatch.setattr(StoreAnswer, "__init__", fails)
     eventually(lambda: worker.alive() == {"dispatcher": False, "sweeper": True, "store watch": True}, "seen")
+    # Nobody answers its last call: it waits for that as long as it may, and says so.
+    assert worker.stop(grace_s=1.0) is False
 
 
 class Ahead(SystemClock):

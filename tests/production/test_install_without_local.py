@@ -82,7 +82,7 @@ def test_api_and_worker_get_ready(api: tuple[Process, str], worker: Process) -> 
         assert process.running, process.output
         try:
             return requests.get(f"{url}/readyz", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     eventually(ready, "the API is ready", 60, every_s=0.1)

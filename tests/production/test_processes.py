@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -43,12 +43,14 @@ def process(log: Path, environ: dict[str, str], *command: str) -> Iterator["subp
 
 def eventually_ready(running: "subprocess.Popen[bytes]", log: Path) -> str:
     """The URL at which it listens."""
-    deadline = CLOCK.monotonic() + 30
+    deadline = CLOCK.monotonic() + 60
     while CLOCK.monotonic() < deadline:
         assert running.poll() is None, log.read_text()
         listening = re.search(r"Listening at: (http://\S+)", log.read_text())
-        if listening and requests.get(f"{listening[1]}/readyz", timeout=10).status_code == 200:
-            return listening[1]
+        # The master listens before a process of it answers.
+        with suppress(requests.Timeout):
+            if listening and requests.get(f"{listening[1]}/readyz", timeout=10).status_code == 200:
+                return listening[1]
         CLOCK.sleep(0.05)
     raise TimeoutError(log.read_text())
 

@@ -54,7 +54,8 @@ class Subscriber:
         try:
             eventually(lambda: len(self.statuses(path)) >= len(expected))
         finally:
-            assert self.statuses(path) == list(expected), self.adapter.output
+            found = self.statuses(path)
+            assert found == list(expected), f"{found}\n{self.adapter.output}"
         events = [event for event in self.received(path) if "status" in event["data"]]
         numbers = [event["data"]["sequenceNumber"] for event in events]
         assert numbers == sorted(set(numbers))
