@@ -108,6 +108,18 @@ def test_lines_that_are_whole_are_written_as_they_are(logger: logging.Logger, se
     assert shown["timestamp"].endswith("Z")
 
 
+def test_whole_lines_let_no_control_of_another_through(logger: logging.Logger, settings: Settings) -> None:
+    stream = shown_by(LineHandler(), logger)
+    lines = LogLines(logger, Masking.of(settings).text, SteppedClock())
+    for _ in range(2):
+        lines.add_whole(logging.INFO, "attempt event=a.1")
+        lines.add(logging.WARNING, "forged\nline\x1b[2J", {"status": 1})
+        lines.add_whole(logging.INFO, "attempt event=a.2")
+        lines.flush()
+    written = [line.partition(": ")[2] for line in stream.getvalue().splitlines()]
+    assert written == ["attempt event=a.1", r"forged\x0aline\x1b[2J status=1", "attempt event=a.2"] * 2
+
+
 def test_a_filter_and_a_handler_of_others_get_records(logger: logging.Logger, settings: Settings) -> None:
     records: list[logging.LogRecord] = []
 

@@ -22,6 +22,7 @@ from tests.sinks.exchanges import (
     failure,
     post,
     request,
+    send,
     status,
 )
 from webrtc_events.core.outcomes import SinkAnswer
@@ -73,6 +74,17 @@ def test_an_answer_says_whether_its_connection_is_shared(
     with Http2Sink(authority) as http2:
         answers = [post(sink, url) for url in (http2.url, server.url)]
     assert [isinstance(answer, SinkAnswer) and answer.multiplexed for answer in answers] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("version", "shared"), [(b"HTTP/1.0", False), (b"HTTP/2.0", False), (b"HTTP/2", None), (b"HTTP/3", None)]
+)
+def test_a_sink_cannot_say_that_its_connection_is_shared(
+    server: RecordingSink, make: MakeSink, version: bytes, shared: bool | None
+) -> None:
+    server.raw = send(version + b" 204 No Content\r\n\r\n")
+    answer = post(make(), server.url)
+    assert (answer.multiplexed if isinstance(answer, SinkAnswer) else None) is shared
 
 
 def test_many_requests_share_the_connections_that_a_host_may_have(

@@ -51,7 +51,10 @@ class Validator:
         return (math.inf if items.count is None else items.count) <= self._max_items
 
     def is_valid(self, instance: Any) -> bool:
-        return self._compiled.is_valid(instance) and next(self._unknown(instance), None) is None
+        if not self._compiled.is_valid(instance):
+            return False
+        # Of notifications, each of which is asked about, there is no more to know.
+        return self._members is None or next(self._unknown(instance), None) is None
 
     def first_fault(self, instance: Any) -> Fault | None:
         """None: the instance is valid."""

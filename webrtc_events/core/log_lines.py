@@ -28,6 +28,8 @@ class LogLines:
         self._clock = clock
         self._lines: list[tuple[int, str]] = []
         self._records: list[tuple[int, str, Mapping[str, Any]]] = []
+        # Whether the lines need no look at their characters.
+        self._printable = True
         self.form = _form(_handlers(logger))
         """What the handlers want. It may change with a `flush`, and with nothing else."""
 
@@ -37,13 +39,17 @@ class LogLines:
             return
         if self.form is LineForm.TEXT:
             self._lines.append((level, f"{message} {key_values(self._masked(fields))}"))
+            self._printable = False
         elif self.form is LineForm.JSON:
             self._lines.append((level, json_members({"message": message} | self._masked(fields))))
         else:
             self._records.append((level, message, fields))
 
     def add_whole(self, level: int, text: str) -> None:
-        """A line in `form`, TEXT or JSON: what stands behind the head of every line. Nothing is personal."""
+        """A line in `form`, TEXT or JSON: what stands behind the head of every line.
+
+        Nothing in it is personal, and all of it is printable.
+        """
         if self._logger.isEnabledFor(level):
             self._lines.append((level, text))
 
@@ -52,6 +58,7 @@ class LogLines:
         if not self._lines and not self._records:
             return
         lines, self._lines = self._lines, []
+        printable, self._printable = self._printable, True
         records, self._records = self._records, []
         handlers = _handlers(self._logger)
         before, self.form = self.form, _form(handlers)
@@ -62,9 +69,9 @@ class LogLines:
             for level, text in lines:
                 self._logger.log(level, "%s", text)
         elif lines:
-            self._write(handlers, lines)
+            self._write(handlers, lines, printable=printable or self.form is LineForm.JSON)
 
-    def _write(self, handlers: list[LineHandler], lines: list[tuple[int, str]]) -> None:
+    def _write(self, handlers: list[LineHandler], lines: list[tuple[int, str]], *, printable: bool) -> None:
         time = format_time(round(self._clock.now() * 1000))
         levels = {level for level, _ in lines}
         is_json = self.form is LineForm.JSON
@@ -73,9 +80,10 @@ class LogLines:
                 level: handler.head(time, logging.getLevelName(level), self._logger.name) for level in levels
             }
             if is_json:
-                handler.write_lines([f"{heads[level]}{text}}}" for level, text in lines], is_printable=True)
+                whole = [f"{heads[level]}{text}}}" for level, text in lines]
             else:
-                handler.write_lines([heads[level] + text for level, text in lines])
+                whole = [heads[level] + text for level, text in lines]
+            handler.write_lines(whole, is_printable=printable)
 
     def _masked(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         texts = [value for value in fields.values() if isinstance(value, str)]

@@ -1,7 +1,6 @@
 """Random UUIDs, in great number."""
 
 import os
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,7 +8,9 @@ __all__ = ["random_uuids"]
 
 _AT_ONCE: Final = 256
 _BYTES: Final = 16
-_GROUPS: Final = re.compile("(.{8})(.{4})(.{4})(.{4})(.{12})")
+# A line for each. Where its digits go.
+_LINE: Final = b"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx\n"
+_DIGITS_AT: Final = tuple([at for at, character in enumerate(_LINE) if character == ord("x")])
 # What each byte becomes where the version 4 and the variant stand (RFC 9562, 5.4).
 _VERSION: Final = bytes(value & 0x0F | 0x40 for value in range(256))
 _VARIANT: Final = bytes(value & 0x3F | 0x80 for value in range(256))
@@ -24,4 +25,12 @@ def random_uuids() -> Iterator[str]:
         octets = bytearray(os.urandom(_BYTES * _AT_ONCE))
         octets[6::_BYTES] = octets[6::_BYTES].translate(_VERSION)
         octets[8::_BYTES] = octets[8::_BYTES].translate(_VARIANT)
-        yield from map("-".join, _GROUPS.findall(octets.hex()))
+        yield from _written(octets.hex().encode())
+
+
+def _written(digits: bytes) -> list[str]:
+    """The n-th digit of all of them is put in its place at once: that takes half the time of one by one."""
+    text = bytearray(_LINE * _AT_ONCE)
+    for number, at in enumerate(_DIGITS_AT):
+        text[at :: len(_LINE)] = digits[number :: len(_DIGITS_AT)]
+    return text.decode().split()

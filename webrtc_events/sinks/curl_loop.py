@@ -14,6 +14,7 @@ from webrtc_events.sinks.pollers import Poller, new_poller
 __all__ = ["CurlLoop"]
 
 _WAKE_READ = 4096
+_AT_ONCE: Final = float("-inf")
 
 
 class CurlLoop:
@@ -95,7 +96,7 @@ class CurlLoop:
             self._timer_s = self._monotonic() + timeout_ms / 1000
         else:
             # At once, which most are; or never.
-            self._timer_s = None if timeout_ms else float("-inf")
+            self._timer_s = None if timeout_ms else _AT_ONCE
 
     def _on_socket(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
         if self._closed:

@@ -14,6 +14,10 @@ from webrtc_events.sinks.limits import SinkLimits
 
 __all__ = ["Callbacks", "RefusedError", "new_handle", "set_callbacks", "set_pins", "set_request", "set_time"]
 
+# What each request sets: an attribute of a module takes longer to find.
+_URL: Final[Any] = pycurl.URL
+_HTTPHEADER: Final[Any] = pycurl.HTTPHEADER
+_POSTFIELDS: Final[Any] = pycurl.POSTFIELDS
 # libcurl would add these; a name without a value takes one out.
 _UNWANTED: Final = (("accept", "Accept:"), ("content-type", "Content-Type:"))
 
@@ -77,12 +81,12 @@ def set_request(curl: Any, request: SinkRequest, former_method: str = "") -> Non
         RefusedError: a header that must not be sent.
         pycurl.error, ValueError, TypeError: libcurl or its binding takes no such URL or header.
     """
-    curl.setopt(pycurl.URL, request.url)
-    curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
+    curl.setopt(_URL, request.url)
+    curl.setopt(_HTTPHEADER, _header_lines(request.headers))
     if request.method == "POST":
         if former_method not in ("", "POST"):
             curl.unsetopt(pycurl.CUSTOMREQUEST)
-        curl.setopt(pycurl.POSTFIELDS, request.body)
+        curl.setopt(_POSTFIELDS, request.body)
     else:
         # A GET by another name: no body goes out, and one that comes is read to its end.
         curl.setopt(pycurl.HTTPGET, 1)

@@ -36,6 +36,8 @@ _MAX_PERMISSION: Final = 300
 _ALLOWED_ORIGIN: Final = b"webhook-allowed-origin"
 _ALLOWED_RATE: Final = b"webhook-allowed-rate"
 
+# The beginnings of the status line of an answer whose connection is shared. libcurl refuses them by HTTP/1.
+_MULTIPLEXED: Final = (b"HTTP/2 ", b"HTTP/3 ")
 # The first bytes of the end of a head, of Retry-After and of WebHook-Allowed-*.
 _LOOKED_AT: Final = frozenset(b"\r\nRrWw")
 _MAX_KNOWN_LINE: Final = 64
@@ -94,6 +96,7 @@ class Transfer:
 
     def _restart(self) -> None:
         self.status: int | None = None
+        self._multiplexed = False
         self.retry_after: str | None = None
         self.permission: dict[bytes, str] = {}
         self.refusal: str | None = None
@@ -164,6 +167,7 @@ class Transfer:
             self.retry_after, self.permission = None, {}
             status = _known_status(line) if len(line) <= _MAX_KNOWN_LINE else _parse_status(line)
             self.status = status if status is None or status >= 200 else None
+            self._multiplexed = line.startswith(_MULTIPLEXED)
         elif line[0] not in _LOOKED_AT:
             # Most lines of a head. The others are looked at closer.
             return None if self.overflow is None else -1
@@ -255,12 +259,11 @@ class Transfer:
             # The body was asked for, and has not come whole.
             self.status = None
         if self.status is not None and (self._final_head_read or not self._whole_head):
-            multiplexed = self.curl.getinfo(pycurl.INFO_HTTP_VERSION) >= pycurl.CURL_HTTP_VERSION_2_0
             return SinkAnswer(
                 self.status,
                 self.retry_after,
                 elapsed_ms,
-                multiplexed,
+                self._multiplexed,
                 allowed_origin=self.permission.get(_ALLOWED_ORIGIN),
                 allowed_rate=self.permission.get(_ALLOWED_RATE),
                 body=b"" if body is None else b"".join(body),
