@@ -32,8 +32,8 @@ def waiting(raw_store: "redis.Redis", partition: Partition, subscription_id: str
     return int(raw_store.llen(partition.outbox(subscription_id)))
 
 
-def runs(raw_store: "redis.Redis") -> int:
-    return int(raw_store.info("commandstats")["cmdstat_evalsha"]["calls"])
+def runs(raw_store: "redis.Redis", command: str = "evalsha") -> int:
+    return int(raw_store.info("commandstats")[f"cmdstat_{command}"]["calls"])
 
 
 def test_the_registrations_are_of_different_partitions() -> None:
@@ -61,6 +61,33 @@ def test_where_there_are_no_slots_all_are_in_one_run(store: Store, raw_store: "r
     assert runs(raw_store) - before == 1
     for registration in REGISTRATIONS:
         assert set(store.session_states.get(f"s-{registration}").registrations) == {registration}
+
+
+def test_one_command_for_a_partition_asks_what_is_known_of_new_events(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    created(store, registration="r1")
+    accept(store, 1)
+    if store.client.nodes.has_slots:
+        pytest.skip("other nodes count their commands by themselves")
+    before = runs(raw_store, "exists")
+    accept(store, 2, 2)
+    assert runs(raw_store, "exists") - before == len(REGISTRATIONS)
+    # Somebody listens to a device: whatever is found is looked at by itself.
+    raw_store.setbit(PARTITIONS["r1"].devices, 0, 1)
+    before = runs(raw_store, "exists")
+    assert accept(store, 4, 2) == [(True, 1), *[(True, 0)] * 3] * 2
+    assert runs(raw_store, "exists") - before == len(REGISTRATIONS) + 1
+
+
+def test_an_event_that_comes_again_in_its_run_is_appended_once(
+    store: Store, raw_store: "redis.Redis"
+) -> None:
+    made = created(store, registration="r1")
+    batch = [invitation(number) for number in (1, 2, 1, 3, 3, 2)]
+    results = [result.new for result in store.events.accept(batch)]
+    assert results == [True, True, False, True, False, False]
+    assert waiting(raw_store, PARTITIONS["r1"], made.id) == 3
 
 
 def test_a_session_of_two_partitions_has_the_state_of_its_latest_event(

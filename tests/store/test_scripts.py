@@ -13,7 +13,14 @@ from tests.store.claiming import claim_one, settle
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.keys import partition_of
-from webrtc_events.store.redis.script_texts import _LAST, _LAST_SHARED, _NAMES, _SELDOM, _SHARED
+from webrtc_events.store.redis.script_texts import (
+    _LAST_SHARED,
+    _LEFT_OUT,
+    _NAMES,
+    _SELDOM,
+    _SHARED,
+    _topics_of,
+)
 from webrtc_events.store.redis.scripts import store_errors
 from webrtc_events.store.store import Store
 
@@ -84,12 +91,19 @@ def words(path: Traversable) -> set[str]:
     return set(re.findall(r"\w+", code)) - set(re.findall(r"\blocal (?:function )?(\w+)", code))
 
 
-@pytest.mark.parametrize("name", [name for name in _NAMES if _LAST_SHARED.get(name) != _SHARED[-1]])
+@pytest.mark.parametrize("name", [name for name in _NAMES if len(_topics_of(name)) < len(_SHARED)])
 def test_script_uses_nothing_that_is_left_out_of_it(name: str) -> None:
-    left_out = _SHARED[_SHARED.index(_LAST_SHARED.get(name, _LAST)) + 1 :]
-    names = top_names(left_out)
+    names = top_names(set(_SHARED) - set(_topics_of(name)))
     assert names
     assert names & words(LUA / f"{name}.lua") == set()
+
+
+@pytest.mark.parametrize("name", _LEFT_OUT)
+def test_what_a_script_shares_uses_nothing_that_is_left_out_of_it(name: str) -> None:
+    names = top_names(_LEFT_OUT[name])
+    assert names
+    used = (words(LUA / "shared" / f"{topic}.lua") for topic in _topics_of(name))
+    assert names & set().union(*used) == set()
 
 
 @pytest.mark.parametrize(

@@ -123,15 +123,17 @@ local function keep_state(event)
   end
 end
 
+local function take_if_matched(id, matched)
+  local of = read_subscription(id)
+  if matches(of, matched.event) then
+    matched[#matched + 1] = of
+  end
+end
+
 -- Those of these that it matches, as they were read. All are looked at before anything is written for one.
 local function matched_of(ids, event)
-  local matched = {}
-  for_each(ids, function(id)
-    local of = read_subscription(id)
-    if matches(of, event) then
-      matched[#matched + 1] = of
-    end
-  end, report_damaged)
+  local matched = {event = event, appended = 0}
+  for_each(ids, take_if_matched, report_damaged, matched)
   return matched
 end
 
@@ -139,23 +141,24 @@ local function report_read(of, why)
   report_damaged(of.id, why)
 end
 
+local function append_counted(of, matched)
+  append_read(of, matched.event)
+  matched.appended = matched.appended + 1
+end
+
 -- Returns to how many. Whoever cannot be given the end of its registration ends with it all the same.
 local function append_to(ids, matched, event)
-  local appended = 0
   if event.sha and #matched > 0 then
     payloads().keep(event.sha, event.payload)
   end
-  for_each(matched, function(of)
-    append_read(of, event)
-    appended = appended + 1
-  end, report_read)
+  for_each(matched, append_counted, report_read, matched)
   if event.sha then
     payloads().drop_unheld(event.sha)
   end
   if event.kind == 'registration-ends' and not event.by_device then
     for_each(ids, end_with_registration, report_damaged)
   end
-  return appended
+  return matched.appended
 end
 
 -- Whether it saves enough that this many outboxes refer to the payload rather than have it each.
@@ -188,10 +191,10 @@ end
 
 -- Takes some of those that a cut event is still to be appended to; one that is damaged is passed over. Returns to
 -- how many it was appended by now, once nobody is left.
-local function publish_some(event, lacking, weight, has_room)
+local function publish_some(event, lacking, weight, holds_room)
   local ids = redis.call('SRANDMEMBER', lacking, math.max(1, math.floor(options.work / weight)))
   local matched = matched_of(ids, event)
-  if not has_room then
+  if not holds_room then
     take_room(event, #matched, 0)
   end
   local count = append_to(ids, matched, event)
@@ -265,14 +268,18 @@ end
 -- Of each event.
 local ARGUMENTS = 10
 
--- Whether the partition knows any of these events, as done or as cut. Most often it knows none, and is not asked for each.
-local function knows_any(first, last)
-  local keys = {}
-  for at = first, last, ARGUMENTS do
+-- Whether the partition knows any of these events, as done or as cut, and whether anybody may have a subscription to a
+-- device there. Most often neither, which one command tells.
+local function known_here(first, last)
+  local devices = tag .. ':devices'
+  local keys = {devices, tag .. ':seen:' .. ARGV[first], tag .. ':lacking:' .. ARGV[first]}
+  for at = first + ARGUMENTS, last, ARGUMENTS do
     keys[#keys + 1] = tag .. ':seen:' .. ARGV[at]
     keys[#keys + 1] = tag .. ':lacking:' .. ARGV[at]
   end
-  return redis.call('EXISTS', unpack(keys)) > 0
+  local found = redis.call('EXISTS', unpack(keys))
+  local has_devices = found > 0 and redis.call('EXISTS', devices) == 1
+  return found > (has_devices and 1 or 0), has_devices
 end
 
 local left = options.work
@@ -330,8 +337,9 @@ end
 
 -- Appends the events of a partition, whose arguments are these; returns what is said of them.
 local function append_all(first, last)
-  local results, known, named = {}, knows_any(first, last), {}
-  local devices, is_heard = redis.call('EXISTS', tag .. ':devices') == 1 and {}, false
+  local results, named = {}, {}
+  local known, has_devices = known_here(first, last)
+  local devices, is_heard = has_devices and {}, false
   for at = first, last, ARGUMENTS do
     local name = ARGV[at]
     local seen = tag .. ':seen:' .. name
@@ -359,7 +367,9 @@ local function append_all(first, last)
         break
       end
       redis.call('SET', seen, heard and heard ~= '' and cjson.encode(heard) or '1', 'PX', options.dedupe_ms)
-      named[name] = true
+      if at + ARGUMENTS <= last then
+        named[name] = true
+      end
     end
     results[#results + 1] = new
     results[#results + 1] = matched

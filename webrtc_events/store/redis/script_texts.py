@@ -63,6 +63,7 @@ _SHARED = (
     "endings",
     "appending",
     "payloads",
+    "by_id",
     "outbox_heads",
     "channels",
 )
@@ -99,6 +100,12 @@ _LAST_SHARED = {
 }
 # Of all others.
 _LAST = "outbox_heads"
+# Scripts that run very often do without these, which are before the last that they need.
+_LEFT_OUT: Mapping[str, Sequence[str]] = {
+    "append": ("client_index", "session_index"),
+    "claim": ("client_index", "session_index"),
+    "settle": ("client_index", "session_index"),
+}
 # What a script uses of those that it seldom needs, which are made when it needs the first of them.
 _SELDOM: Mapping[str, Mapping[str, Sequence[str]]] = {
     "append": {"endings": ("dead_letter", "queue_end", "schedule")},
@@ -148,10 +155,16 @@ def _lua(value: int | str) -> str:
 def _script(name: str, own: str, options: str, shared: Mapping[str, str]) -> Script:
     """Its own first line (its flags), options, then what it shares with others, then the rest."""
     first, _, rest = own.partition("\n")
-    topics = _SHARED[: _SHARED.index(_LAST_SHARED.get(name, _LAST)) + 1]
+    topics = _topics_of(name)
     seldom = _SELDOM.get(name, {})
     parts = (first, options, *(_shared(shared[topic], seldom.get(topic)) for topic in topics), rest)
     return Script(parts, hashlib.sha1(_joined(parts).encode(), usedforsecurity=False).hexdigest())
+
+
+def _topics_of(name: str) -> list[str]:
+    """What it shares with others."""
+    up_to_last = _SHARED[: _SHARED.index(_LAST_SHARED.get(name, _LAST)) + 1]
+    return [topic for topic in up_to_last if topic not in _LEFT_OUT.get(name, ())]
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -37,11 +37,16 @@ local function read_subscription(id)
   local of = redis.call('HMGET', subscription_key(id), 'status', 'expires_at', 'token_stop_at', 'registration', 'client',
     'subject', 'format', 'type', 'initial_seen', 'initial_time', 'max_events', 'appended', 'linger_at',
     'epoch', 'number', 'outbox_size')
-  return {
+  local read = {
     id = id, status = of[1], expires_at = of[2], token_stop_at = of[3], registration = of[4], client = of[5],
-    subject = of[6], format = of[7], type = of[8], initial_seen = of[9], initial_time = of[10], max_events = of[11],
+    subject = of[6], format = of[7], type = of[8], initial_seen = of[9], max_events = of[11],
     appended = of[12], linger_at = of[13], epoch = of[14], number = of[15], outbox_size = of[16],
   }
+  -- Few have it, and Lua doubles a table for a seventeenth field.
+  if of[10] then
+    read.initial_time = of[10]
+  end
+  return read
 end
 
 local STATUSES = {ACTIVATION_REQUESTED = true, ACTIVE = true, EXPIRED = true, INACTIVE = true, DELETED = true}
@@ -56,15 +61,6 @@ local function is_usable(of, status)
     and (of.registration == '' or may_listen(of.registration, of.client, of.subject))
     and (of.expires_at == '' or whole(of.expires_at, 'expires_at') > now)
     and (not of.token_stop_at or of.token_stop_at == '' or whole(of.token_stop_at, 'token_stop_at') > now)
-end
-
-local function is_good(id, status)
-  return is_usable(read_subscription(id), status)
-end
-
--- Whether events may come in.
-local function takes_events(id)
-  return is_good(id, 'ACTIVE')
 end
 
 -- Counted per subscription and session from 1, for a gateway that numbers nothing; session '' counts not.
@@ -151,18 +147,10 @@ local function append_read(of, event)
   end
 end
 
-local function append_event(id, event)
-  append_read(read_subscription(id), event)
-end
-
 -- The indexes of subscriptions that end with their registration.
 local function ending_with(registration)
   local prefix = tag .. ':registration:org.camaraproject.webrtc-events.v0.'
   return {prefix .. 'session-invitation:' .. registration, prefix .. 'registration-ends:' .. registration}
-end
-
-local function is_newer_subscription(id)
-  return is_newer(redis.call('HGET', subscription_key(id), 'format'))
 end
 
 -- What follows for each of them once the registration has ended and its own event is appended.

@@ -40,13 +40,12 @@ local store_ms = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2]
 -- for a moment would wait all the longer. The time of a partition does not go back: it goes on from where
 -- it was, a tenth slower, until the clock is up with it. What it had come to is kept, at most every
 -- KEPT_EVERY_MS, so a clock that goes back by less than that is followed.
-local KEPT_EVERY_MS = 5000
--- A longer step is one that set the clock, or nobody came by in between.
-local MAX_STEP_MS = 60000
--- What is further ahead is no time of a partition, but damaged, or of a clock that was wrong by far.
-local MAX_AHEAD_MS = 86400000
-
 local function partition_time()
+  local KEPT_EVERY_MS = 5000
+  -- A longer step is one that set the clock, or nobody came by in between.
+  local MAX_STEP_MS = 60000
+  -- What is further ahead is no time of a partition, but damaged, or of a clock that was wrong by far.
+  local MAX_AHEAD_MS = 86400000
   local clock = tag .. ':clock'
   local kept = redis.pcall('GET', clock)
   local of, at = string.match(type(kept) == 'string' and kept or '', '^(%d+) (%d+)$')

@@ -3,8 +3,8 @@
 return (function()
 
 -- Whether it refers to a payload. An entry that does is short, so that no payload is searched.
-local MAX_REFERENCE = 160
 local function refers(entry)
+  local MAX_REFERENCE = 160
   return #entry <= MAX_REFERENCE and string.find(entry, '\n@', 1, true) ~= nil
 end
 
@@ -22,9 +22,8 @@ end
 
 -- The upper bound in bytes by which the store grows: by copies of a payload, of which a large one gets up to a
 -- quarter more memory than it has bytes, and by entries, each the first of its outbox, with all that names them.
-local ROUNDED_UP = 1.25
-local ENTRY_BYTES = 1000
 local function growth(copies, bytes, entries)
+  local ROUNDED_UP, ENTRY_BYTES = 1.25, 1000
   return copies * bytes * ROUNDED_UP + entries * ENTRY_BYTES
 end
 
@@ -63,8 +62,8 @@ end
 
 -- The next outbox number. A number that was sent may have been lost, and may not come again for another
 -- event: with each epoch of the store numbers go on from the next million.
-local NUMBERS_AN_EPOCH = 1000000
 local function next_number(epoch, number)
+  local NUMBERS_AN_EPOCH = 1000000
   local latest = whole(number, 'number')
   -- A hash of the release before this one has no epoch yet; former commits kept all digits.
   if epoch and string.sub(epoch, 1, EPOCH_DIGITS) ~= store_epoch() then
@@ -138,10 +137,10 @@ end
 -- `clients` has their places in the round, `hosts:<client>` those of its hosts, `queue:<client> <host>` the
 -- subscriptions. The newest comes first, and goes behind all others each time that it is taken. The lists are
 -- hints: `due` alone says what is due. Whose sink fails is not listed: it waits by its age, unless it `answers` again.
-local CROWD, MAX_QUEUE = 2, 1000
 -- What this script has found out, or done: where many are due, who is in a round, which partition was woken.
 local crowded, listed, woken = {}, {}, {}
 local function list_in_crowd(id, answers)
+  local CROWD, MAX_QUEUE = 2, 1000
   crowded[tag] = crowded[tag] or (on_index('ZCOUNT', tag .. ':due', '-inf', now) or 0) > CROWD
   if not crowded[tag] then
     return

@@ -30,12 +30,12 @@ end
 
 -- {name, why} of what cannot be read, the first of them, for the log.
 local damaged = {}
-local MAX_REPORTED = 20
 
 -- What the store gave up by itself, for its caller to count and to note (endings.lua).
 local given_up = {}
 
 local function report_damaged(name, why)
+  local MAX_REPORTED = 20
   if #damaged < MAX_REPORTED then
     damaged[#damaged + 1] = {name, why}
   end
@@ -88,13 +88,20 @@ local function guarded(act, ...)
 end
 
 -- Does `act` for each record in turn; where it fails, `failed` with the record and why. As `guarded`, which is
--- entered once for all that are well.
-local function for_each(records, act, failed)
+-- entered once for all that are well. `more` is given to `act` with each. Most often there is one.
+local function for_each(records, act, failed, more)
+  if #records == 1 then
+    local done, why = guarded(act, records[1], more)
+    if not done then
+      failed(records[1], why)
+    end
+    return
+  end
   local at = 0
   local function rest()
     while at < #records do
       at = at + 1
-      act(records[at])
+      act(records[at], more)
     end
   end
   repeat
@@ -106,8 +113,8 @@ local function for_each(records, act, failed)
 end
 
 -- Whether what has this format, or none, is in a form that is not known here.
-local MAX_FORMAT = 9999
 local function is_newer(format)
+  local MAX_FORMAT = 9999
   local number = tonumber(format or 1)
   if not number or number > MAX_FORMAT then
     unreadable('its field format is no format')
