@@ -1,9 +1,10 @@
 """What does a worker cost while nothing happens, and to start? `python bench/idle.py` measures it.
 
 CPU of an idle worker and of its store, in percent of a core, and what the worker asks the store: with an
-empty store, and with very many subscriptions that get nothing. Memory of the worker, and of the store for
-each subscription. The time until the worker delivers, and that of importing the API: of the process from its
-start until it has the modules, compiled before, and not until it has ended, which takes 0.1 s.
+empty store, and with very many subscriptions that get nothing. Before each round the store rests; what it
+takes then, while nobody asks, is what it and the machine cost without the service. Memory of the worker, and
+of the store for each subscription. The time until the worker delivers, and that of importing the API: of its
+process from its start until it has the modules, compiled before, not until it has ended, which takes 0.1 s.
 
     --compare DIR   another checkout beside this one, with the same store size, in turns
 """
@@ -28,6 +29,8 @@ from harness.store import BenchStore
 _FILL_S = 3600.0
 _READY_S = 60.0
 _SETTLE_S = 2.0
+# What filled the store is over: its file is written, and the machine is quiet.
+_REST_S = 10.0
 _IMPORTS = 10
 
 
@@ -35,11 +38,13 @@ _IMPORTS = 10
 class Idle:
     """CPU in percent of a core; scripts and commands of the store a second; times in s, memory in MB.
 
+    `store_alone_cpu`: of the store before the worker started, while nobody asked it.
     `worker_pss_mb`: as `worker_mb`, but a page that n processes share counts for an n-th.
     """
 
     worker_cpu: float
     store_cpu: float
+    store_alone_cpu: float
     scripts_per_s: float
     commands_per_s: float
     worker_mb: float
@@ -85,7 +90,16 @@ class Place:
         subprocess.run(command, env=environ, timeout=_FILL_S, check=True)
         return (self.store.client.info("memory")["used_memory"] - before) / subscriptions
 
+    def alone(self, seconds: float) -> float:
+        """CPU of the store, in percent of a core, that nobody asks meanwhile."""
+        time.sleep(_REST_S)
+        before, at = self.store.counters(), time.monotonic()
+        time.sleep(seconds)
+        took = time.monotonic() - at
+        return 100 * self.store.counters().since(before).cpu_s / took
+
     def idle(self, seconds: float) -> Idle:
+        alone_cpu = self.alone(seconds)
         log = self.folder / "worker.log"
         command = [self.release.python, "-P", "-m", "webrtc_events.cli", "worker"]
         begun = time.monotonic()
@@ -99,6 +113,7 @@ class Place:
             return Idle(
                 worker_cpu=100 * cpu / took,
                 store_cpu=100 * used.cpu_s / took,
+                store_alone_cpu=alone_cpu,
                 scripts_per_s=used.scripts / took,
                 commands_per_s=used.commands / took,
                 worker_mb=resident_bytes(process.pid) / 1e6,
@@ -146,12 +161,12 @@ def _play(places: Sequence[Place], title: str, rounds: int, seconds: float) -> R
             found[f"{place.name}, {title}"].append(idle)
             progress(
                 f"round {number + 1} of {rounds}: {place.name}, {title}: worker {idle.worker_cpu:.2f} %, "
-                f"store {idle.store_cpu:.2f} %"
+                f"store {idle.store_cpu:.2f} %, alone {idle.store_alone_cpu:.2f} %"
             )
     return found
 
 
-HEADS = ("", "worker CPU %", "store CPU %", "scripts/s", "commands/s", "worker MB", "PSS MB", "ready s")
+HEADS = ("", "worker CPU %", "store CPU %", "alone %", "scripts/s", "commands/s", "MB", "PSS MB", "ready s")
 
 
 def _medians(found: Rounds) -> list[tuple[object, ...]]:

@@ -104,7 +104,8 @@ def test_once_claims_are_of_use_it_is_as_much_as_before() -> None:
     schedule = ClaimSchedule(64, 50, HomePartitions("one"))
     schedule.ask(range(64), 0.0)
     drained(schedule, 0.0)
-    for _ in range(6):
+    # Others have their turns in between.
+    for _ in range(40):
         schedule.notice(7)
         _, share = schedule.next(1000, 1.0, max_partitions=1000)
         schedule.asked(share, {7: share}, 0, 1.0)
@@ -180,3 +181,60 @@ def test_the_pause_after_empty_claims_becomes_shorter_as_time_passes() -> None:
     schedule.asked(50, {1: 50}, 50, 10.0)
     assert schedule.wait_s(10.0) == pytest.approx(0.1)
     assert schedule.wait_s(10.06) == pytest.approx(0.04)
+
+
+def test_few_that_are_noticed_take_turns_with_many_others_and_little_is_asked_for_at_a_time() -> None:
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask(range(64), 0.0)
+    schedule.notice(7)
+    assert schedule.next(1000, 0.0, max_partitions=1000) == ([7], 32)
+    schedule.asked(32, {7: 1}, 0, 0.0)
+    for turn in range(8):
+        schedule.notice(33)
+        others, share = schedule.next(1000, 0.0, max_partitions=1000)
+        assert (len(others), share, 33 in others) == (4, 8, False)
+        schedule.asked(share, dict.fromkeys(others, share), 0, 0.0)
+        assert schedule.next(1000, 0.0, max_partitions=1000) == ([33], 32), turn
+        schedule.asked(32, {33: 1}, 0, 0.0)
+
+
+def test_of_others_all_have_their_turn_while_some_are_noticed() -> None:
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask(range(64), 0.0)
+    asked: list[int] = []
+    for _ in range(40):
+        schedule.notice(7)
+        numbers, share = schedule.next(1000, 0.0, max_partitions=1000)
+        schedule.asked(share, {}, 0, 0.0)
+        asked += numbers
+    assert {*asked} == {*range(64)}
+
+
+@pytest.mark.parametrize("noticed", [20, 31])
+def test_of_noticed_ones_that_are_outnumbered_each_is_asked_for_two_at_least(noticed: int) -> None:
+    """By age, and clients alternate."""
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask(range(64), 0.0)
+    for number in range(noticed):
+        schedule.notice(number)
+    numbers, share = schedule.next(1000, 0.0, max_partitions=1000)
+    assert (numbers, share) == ([*range(16)], 2)
+
+
+def test_as_many_noticed_ones_as_others_are_asked_together_and_for_much() -> None:
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask(range(4), 0.0)
+    for number in range(4, 8):
+        schedule.notice(number)
+    assert schedule.next(1000, 0.0, max_partitions=1000) == ([*range(8)], 32)
+
+
+def test_once_nothing_was_noticed_for_a_while_much_is_asked_for_again() -> None:
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    schedule.ask(range(64), 10.0)
+    schedule.notice(7)
+    schedule.next(1000, 10.0, max_partitions=1000)
+    numbers, share = schedule.next(1000, 10.9, max_partitions=1000)
+    assert len(numbers) * share == 32
+    numbers, share = schedule.next(1000, 11.0, max_partitions=1000)
+    assert len(numbers) * share > 200

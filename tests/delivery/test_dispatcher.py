@@ -32,6 +32,7 @@ from webrtc_events.delivery.dispatcher import DispatcherOptions
 from webrtc_events.delivery.notifications import NotificationSettings, NotificationWriter, Skipped
 from webrtc_events.sinks.signatures import Signer
 from webrtc_events.store.claims import ClaimRound, Claims
+from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
 
 
@@ -321,6 +322,48 @@ def test_a_claim_takes_no_more_than_its_maximum_and_the_next_comes_at_once(
     assert max(sizes) <= 5
     # A delivery that failed on a busy machine would come again behind them.
     assert sum([size for size in sizes if size][:3]) == 12
+
+
+def test_an_event_does_not_wait_until_a_backlog_is_claimed(
+    store: Store, sink: RecordingSink, make_driver: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when many subscriptions end at once."""
+    other = created(store, sink=sink.url)
+    names = {partition_of(name, 64).number: name for name in map("others-{}".format, range(400))}
+    del names[P.number]
+    for name in names.values():
+        for _ in range(6):
+            created(store, sink=sink.url, registration=name)
+    driver = make_driver(options=DispatcherOptions(poll_s=60, limits=LIMITS))
+    for number in range(1, 21):
+        # Its host is known to be well before the rest comes.
+        append(store, invitation(number))
+        driver.dispatcher.notice(P.number)
+        driver.run()
+    claimed: list[str] = []
+    claiming = store.claims.claiming
+
+    def recorded(*args: Any, **options: Any) -> Any:
+        step = claiming(*args, **options)
+
+        def run() -> ClaimRound:
+            found = step.run()
+            claimed.extend(claim.subscription_id for claim in found.claims)
+            return found
+
+        return WaitedFor(run)
+
+    monkeypatch.setattr(store.claims, "claiming", recorded)
+    for number, name in names.items():
+        append(store, invitation(1, registration=name))
+        driver.dispatcher.notice(number)
+    driver.dispatcher.step()
+    before = len(claimed)
+    append(store, invitation(21))
+    driver.dispatcher.notice(P.number)
+    for _ in range(3):
+        driver.dispatcher.step()
+    assert claimed[before:].index(other.id) <= 32
 
 
 def test_the_bytes_that_a_dispatcher_holds_are_bounded(

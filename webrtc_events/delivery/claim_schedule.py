@@ -6,6 +6,9 @@ claimed was deferred at once, because its hosts are busy or unreachable, less is
 pause: a claim in vain takes time from the others. A partition that is noticed is asked at once all the same.
 Where most could be used, more is asked for again.
 
+Few that were noticed take turns with many others, and either is asked for little at a time: so an event does
+not wait while a backlog, or the ends of many subscriptions, are claimed and begun.
+
 Times are seconds of one monotonic clock.
 """
 
@@ -22,6 +25,10 @@ __all__ = ["HORIZON_S", "ClaimSchedule"]
 _MIN_SHARE = 2
 # What is claimed at once is begun at once, while sinks that answered wait.
 _MAX_AT_ONCE = 256
+# While few that were noticed take turns with many others, and for so long after; of one of the others.
+_MAX_IN_TURN = 32
+_IN_TURNS_S = 1.0
+_SHARE_IN_TURN = 8
 _DEFERRED_PER_S = 500
 HORIZON_S = 10.0
 """What is due later than this is not kept in mind: it is found when all partitions are asked."""
@@ -52,7 +59,8 @@ class ClaimSchedule:
         self._moments: list[int] = []
         self._cursor = 0
         self._max_share = claims_at_once
-        self._pause_until_s = float("-inf")
+        self._pause_until_s = self._in_turns_until_s = float("-inf")
+        self._others_are_next = False
 
     def notice(self, partition: int) -> None:
         """Something became due there. From any thread."""
@@ -110,19 +118,38 @@ class ClaimSchedule:
             due = self._later.pop(heappop(self._moments))
             self._eager |= due
             self._away -= due
-        wanted = self._fresh if now_s < self._pause_until_s else self._fresh | self._eager
-        if room <= 0 or max_partitions <= 0 or not wanted:
+        if room <= 0 or max_partitions <= 0:
+            return [], 0
+        wanted, at_once, in_turn = self._in_turn(now_s)
+        if not wanted:
             return [], 0
         numbers = sorted(wanted, key=lambda number: (number - self._cursor) % self._partitions)
-        if len(numbers) > min(room, max_partitions):
-            numbers = numbers[: min(room, max_partitions)]
+        max_partitions = min(room, max_partitions, in_turn)
+        if len(numbers) > max_partitions:
+            numbers = numbers[:max_partitions]
             # The others are asked first next time.
             self._cursor = (numbers[-1] + 1) % self._partitions
         # Now: what becomes due there while they are asked may not be in the answer.
         self._fresh.difference_update(numbers)
         self._eager.difference_update(numbers)
-        share = min(room, max(_MAX_AT_ONCE, len(numbers))) // len(numbers)
+        share = min(room, max(at_once, len(numbers))) // len(numbers)
         return numbers, min(share, self._max_share)
+
+    def _in_turn(self, now_s: float) -> tuple[set[int], int, int]:
+        """Which may be asked now, for how many subscriptions in all, and how many of them at once."""
+        if now_s < self._pause_until_s:
+            return self._fresh, _MAX_AT_ONCE, self._partitions
+        others = self._eager - self._fresh
+        outnumbered = len(self._fresh) < len(others)
+        if self._fresh and outnumbered:
+            self._in_turns_until_s = now_s + _IN_TURNS_S
+        if not outnumbered or now_s >= self._in_turns_until_s:
+            return self._fresh | others, _MAX_AT_ONCE, self._partitions
+        others_now = self._others_are_next or not self._fresh
+        self._others_are_next = not others_now
+        if others_now:
+            return others, _MAX_IN_TURN, _MAX_IN_TURN // _SHARE_IN_TURN
+        return self._fresh, _MAX_IN_TURN, _MAX_IN_TURN // _MIN_SHARE
 
     def asked(self, share: int, found: Mapping[int, int], deferred: int, now_s: float) -> None:
         """What they gave: how many claims each, and how many of all were deferred at once."""

@@ -23,11 +23,14 @@ rebuild_is_damage = true
 -- of them.
 local MANY_ENDS = 50
 local END_EVERY_MS = 25
+-- Where this many are due within this, most are ends. Retries have longer, and leases too.
+local SOON_MS = 2 * MANY_ENDS * END_EVERY_MS
 -- Whatever an end has until its deadline, half of it is left once it is due.
 local MAX_SPREAD_MS = math.min(40000, options.end_deadline_ms / 2)
 
--- How many subscriptions and entries it went through, and how many moments have come that it has not attended to.
-local work, left = 0, 0
+-- How many subscriptions and entries it went through, how many moments have come that it has not attended to, and whether so
+-- many end that their ends are spread.
+local work, left, many = 0, 0, false
 
 -- Whom the end of the registration still concerns: all, or, if they are more than one call may go through, some
 -- of those that were there when the first call came by.
@@ -113,7 +116,7 @@ end
 local function end_if_due(id, status, moments)
   local moment, reason = first_of(moments)
   if moment and moment <= now then
-    local after_ms = left > MANY_ENDS and math.floor(left * END_EVERY_MS % MAX_SPREAD_MS) or 0
+    local after_ms = many and math.floor(left * END_EVERY_MS % MAX_SPREAD_MS) or 0
     end_unless_over(id, status, reason, 'EXPIRED', after_ms)
   else
     schedule(id)
@@ -175,6 +178,8 @@ work = work + payloads().check()
 
 local readable = on_index('ZRANGE', KEYS[1], 0, 0)
 left = readable and redis.call('ZCOUNT', KEYS[1], '-inf', now) or 0
+-- The last of many come behind the others, not all at once.
+many = left > MANY_ENDS or left > 0 and (on_index('ZCOUNT', tag .. ':due', '(' .. now, now + SOON_MS) or 0) > MANY_ENDS
 
 -- Attends to these. Returns how many are skipped.
 local function attend_all(members)
