@@ -301,7 +301,7 @@ def _load_service(
         app = build(pages=pages, checks=checks, watch=worker.watch)
         api = HttpServer("API", app, sockets, websockets=True)
         stack.callback(signals.finish, api.stop)
-        api.start(clock)
+        api.start()
         # Only now: a delivery makes the sink load its validator, and jsonschema does not tolerate another
         # import while Connexion reads the contracts.
         worker.start()
