@@ -219,7 +219,7 @@ def issuing(folder: Path) -> Iterator[LocalIssuer]:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     issuer = LocalIssuer(url, TokenSigningKey.load_or_make(folder), "webrtc-events", SystemClock())
     server = HttpServer("issuer", asgi(issuer_app(issuer)), [listener])
-    server.start(SystemClock())
+    server.start()
     try:
         yield issuer
     finally:

@@ -5,12 +5,14 @@ empty store, and with very many subscriptions that get nothing. Before each roun
 takes then, while nobody asks, is what it and the machine cost without the service. Memory of the worker, and
 of the store for each subscription. The time until the worker delivers, and that of importing the API: of its
 process from its start until it has the modules, compiled before, not until it has ended, which takes 0.1 s.
+The time of a `serve` until it says that it is ready, on data that an earlier one made, and on none.
 
     --compare DIR   another checkout beside this one, with the same store size, in turns
 """
 
 import argparse
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,6 +34,7 @@ _SETTLE_S = 2.0
 # What filled the store is over: its file is written, and the machine is quiet.
 _REST_S = 10.0
 _IMPORTS = 10
+_SERVES = 10
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ class Imported:
 
     took: float
     cpu: float
+
+
+@dataclass(frozen=True)
+class Served:
+    """Times in s. `undelayed`: without those in which the main thread could run and had no core."""
+
+    took: float
+    cpu: float
+    undelayed: float
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,19 @@ class Place:
                 ready_s=ready_s,
             )
 
+    def served(self, *, first: bool = False) -> Served:
+        """Of a `serve`, which stops then; CPU without its store's. `first`: on no data."""
+        data, log = self.folder / "serve", self.folder / "serve.log"
+        if first:
+            shutil.rmtree(data, ignore_errors=True)
+        options = ("--port", "0", "--sink-port", "0", "--data-dir", str(data))
+        command = [self.release.python, "-P", "-m", "webrtc_events.cli", "serve", *options]
+        begun = time.monotonic()
+        with started(command, {"PYTHONPATH": str(self.release.folder)}, log) as process:
+            took = _await_line(log, "is ready", begun)
+            delay_s = int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[1]) / 1e9
+            return Served(took, exact_cpu_s(process.pid), took - delay_s)
+
     def imported(self) -> Imported:
         """Of the API."""
         command = [self.release.python, "-P", "-c", "import os, webrtc_events.app; os._exit(0)"]
@@ -136,7 +161,7 @@ def _await_line(log: Path, text: str, begun: float) -> float:
         if text in log.read_text(errors="replace"):
             return time.monotonic() - begun
         time.sleep(0.01)
-    raise RuntimeError(f"the worker is not ready after {_READY_S:.0f} s\n{tail(log)}")
+    raise RuntimeError(f"the {log.stem} is not ready after {_READY_S:.0f} s\n{tail(log)}")
 
 
 def _imports(places: Sequence[Place]) -> dict[str, list[Imported]]:
@@ -147,6 +172,17 @@ def _imports(places: Sequence[Place]) -> dict[str, list[Imported]]:
     for number in range(_IMPORTS):
         for place in places if number % 2 == 0 else reversed(places):
             found[place.name].append(place.imported())
+    return found
+
+
+def _serves(places: Sequence[Place]) -> dict[str, list[Served]]:
+    for place in places:
+        place.served(first=True)
+    found: dict[str, list[Served]] = {}
+    for title, first in (("second start", False), ("first start", True)):
+        for number in range(_SERVES):
+            for place in places if number % 2 == 0 else reversed(places):
+                found.setdefault(f"{place.name}, {title}", []).append(place.served(first=first))
     return found
 
 
@@ -188,6 +224,7 @@ def main() -> int:
             store = stack.enter_context(BenchStore.running(folder))
             places.append(Place(name, release, folder, store))
         imports = _imports(places)
+        serves = _serves(places)
         found = _play(places, "empty store", options.rounds, options.seconds)
         sizes = {}
         for place in places:
@@ -206,7 +243,15 @@ def main() -> int:
             for name, times in imports.items()
         ],
     )
-    finish(options.name, report, [table(HEADS, _medians(found)), sizes_table])
+    report["serves"] = {title: [asdict(one) for one in times] for title, times in serves.items()}
+    serves_table = table(
+        ("`serve`", "ready s", "CPU s", "ready, less waiting for a core, s"),
+        [
+            (title, *(median(getattr(one, field.name) for one in times) for field in fields(Served)))
+            for title, times in serves.items()
+        ],
+    )
+    finish(options.name, report, [table(HEADS, _medians(found)), sizes_table, serves_table])
     return 0
 
 

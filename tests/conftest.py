@@ -1,6 +1,5 @@
 """Private stores for each test process, and settings that use them."""
 
-import hashlib
 import logging
 import pickle
 import signal
@@ -12,7 +11,6 @@ from typing import Any
 import hypothesis
 import pytest
 import redis
-from connexion.spec import OpenAPISpecification
 from redis._parsers.commands import CommandsParser
 
 from tests.harness.clusters import Cluster, ClusterClient, three_node_cluster
@@ -66,20 +64,6 @@ def _read_commands_once(parser: CommandsParser, node: "redis.Redis") -> None:
 
 
 CommandsParser.initialize = _read_commands_once
-
-# Each API holds its contracts against OpenAPI's own schema, most of its start. What is valid stays so.
-_VALID: set[bytes] = set()
-_validate_spec = OpenAPISpecification._validate_spec
-
-
-def _validate_once(document: dict[str, Any]) -> None:
-    digest = hashlib.sha256(pickle.dumps(document)).digest()
-    if digest not in _VALID:
-        _validate_spec(document)
-        _VALID.add(digest)
-
-
-OpenAPISpecification._validate_spec = staticmethod(_validate_once)
 
 # Each client of a server asks the system for redis-py's version, and each store that is opened puts 41
 # scripts together out of 250 files. Both take longer than most of what a test does with them.

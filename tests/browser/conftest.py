@@ -82,7 +82,7 @@ def console_url(store: Store, settings: Settings) -> Iterator[str]:
     sockets = listen("127.0.0.1", 0, "")
     host, port = reach(sockets)
     server = HttpServer("console", asgi(console(store, settings, clock)), sockets)
-    server.start(clock)
+    server.start()
     yield f"http://{host}:{port}"
     server.stop()
 

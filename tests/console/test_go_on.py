@@ -7,7 +7,6 @@ from flask.testing import FlaskClient
 
 from tests.harness.browser import Browser, Page
 from tests.harness.builders import created
-from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.stack.http_server import HttpServer, asgi
 from webrtc_events.local.stack.ports import listen_loopback, reach
 from webrtc_events.store import subscription_search
@@ -25,7 +24,7 @@ def url(console: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     sockets = listen_loopback(0, "")
     host, port = reach(sockets)
     server = HttpServer("console", asgi(console.application), sockets)
-    server.start(SystemClock())
+    server.start()
     yield f"http://{host}:{port}"
     server.stop()
 

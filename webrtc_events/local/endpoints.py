@@ -7,12 +7,21 @@ from pathlib import Path
 from webrtc_events.local.data_directory import write_private
 from webrtc_events.local.local_error import LocalError
 
-__all__ = ["API_PORT", "DEFAULT_CLIENT", "PATH_OF_0_2", "PATH_OF_0_3", "SINK_PORT", "Endpoints"]
+__all__ = [
+    "API_PORT",
+    "CONSOLE_PATH",
+    "DEFAULT_CLIENT",
+    "PATH_OF_0_2",
+    "PATH_OF_0_3",
+    "SINK_PORT",
+    "Endpoints",
+]
 
 DEFAULT_CLIENT = "local"
 """The client of local access tokens, if nobody says another."""
 API_PORT = 9091
 SINK_PORT = 9443
+CONSOLE_PATH = "/console"
 PATH_OF_0_2 = "/webrtc-events/v0.2"
 PATH_OF_0_3 = "/webrtc-events-subscriptions/v0.3rc1"
 """Of each version of the public API, as its contract's server has it."""
@@ -47,7 +56,7 @@ class Endpoints:
 
     @property
     def console(self) -> str:
-        return f"{self.api}/console/"
+        return f"{self.api}{CONSOLE_PATH}/"
 
     @classmethod
     def read(cls, data: Path) -> "Endpoints":

@@ -9,7 +9,6 @@ from tests.console.conftest import chromium
 from tests.console.ladder.traces import healthy, played
 from tests.console.traced import keep
 from tests.harness.browser import Browser, Page
-from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.stack.http_server import HttpServer, asgi
 from webrtc_events.local.stack.ports import listen_loopback, reach
 from webrtc_events.store.store import Store
@@ -24,7 +23,7 @@ def url(client: FlaskClient) -> Iterator[str]:
     sockets = listen_loopback(0, "")
     host, port = reach(sockets)
     server = HttpServer("console", asgi(client.application), sockets)
-    server.start(SystemClock())
+    server.start()
     yield f"http://{host}:{port}"
     server.stop()
 

@@ -33,7 +33,7 @@ def url(store: Store, settings: Settings) -> Iterator[str]:
     app = console_app(options, sections(ConsoleParts(store, settings, SystemClock())))
     listener = socket.create_server(("127.0.0.1", 0))
     server = HttpServer("console", asgi(app), [listener])
-    server.start(SystemClock())
+    server.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}/overview/"
     server.stop()
 

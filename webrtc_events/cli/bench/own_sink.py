@@ -37,7 +37,7 @@ def own_sink(data: Path, settings: Settings, clock: Clock) -> Iterator[str]:
     sockets = listen_loopback(0, "--sink")
     url = f"https://localhost:{reach(sockets)[1]}/"
     server = HttpServer("sink", _take, sockets, Tls(certificate.certificate, certificate.key))
-    server.start(clock)
+    server.start()
     try:
         _check(url, settings, certificate.ca)
         yield url

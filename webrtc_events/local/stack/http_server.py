@@ -10,20 +10,20 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from a2wsgi import WSGIMiddleware
-from flask import Flask
 
 from webrtc_events.api.http_protocol import HttpProtocol
 from webrtc_events.api.websocket_protocol import WebSocketProtocol
-from webrtc_events.core.clock import Clock
 from webrtc_events.local.local_error import LocalError
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 __all__ = ["HttpServer", "Tls", "asgi"]
 
-_POLL_S = 0.01
 _START_TIMEOUT_S = 30.0
 # Requests that are under way get this long; then their connections are closed.
 _GRACE_S = 5
@@ -41,9 +41,21 @@ class Tls:
     key: Path
 
 
-def asgi(app: Flask) -> Any:
+def asgi(app: "Flask") -> Any:
     """A Flask application as an ASGI one; its type hints and the bridge's differ in form only."""
     return WSGIMiddleware(cast(Any, app))
+
+
+class _Server(uvicorn.Server):
+    """Tells whoever waits when it serves; `started` says whether it does."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.began_or_ended = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.began_or_ended.set()
 
 
 class HttpServer:
@@ -80,22 +92,20 @@ class HttpServer:
         )
         self.name = name
         self._sockets = sockets
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def start(self, clock: Clock) -> None:
+    def start(self) -> None:
         """Returns when requests are served.
 
         Raises:
             LocalError: the application did not start; its log says why.
         """
         self._thread.start()
-        deadline = clock.monotonic() + _START_TIMEOUT_S
-        while not self._server.started:
-            if not self._thread.is_alive() or clock.monotonic() > deadline:
-                raise LocalError(f"the {self.name} server did not start; see the messages above")
-            clock.sleep(_POLL_S)
+        self._server.began_or_ended.wait(_START_TIMEOUT_S)
+        if not self._server.started:
+            raise LocalError(f"the {self.name} server did not start; see the messages above")
 
     def alive(self) -> bool:
         return self._thread.is_alive()
@@ -124,6 +134,7 @@ class HttpServer:
         finally:
             for listener in self._sockets:
                 listener.close()
+            self._server.began_or_ended.set()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -6,13 +6,14 @@ no new requests, then the deliveries under way end, then the sink, then the stor
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from socket import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from webrtc_events.core.clock import Clock
 from webrtc_events.core.conditions import Condition, Health
@@ -20,7 +21,7 @@ from webrtc_events.core.process import spare_what_is_loaded
 from webrtc_events.core.settings import Settings, SettingsError, given_texts, valid_text
 from webrtc_events.core.stop_signals import StopSignals
 from webrtc_events.local.data_directory import exclusive, open_data_directory, setup_lock
-from webrtc_events.local.endpoints import Endpoints
+from webrtc_events.local.endpoints import CONSOLE_PATH, Endpoints
 from webrtc_events.local.local_error import LocalError
 from webrtc_events.local.stack.delivery_log_filter import without_local_deliveries
 from webrtc_events.local.stack.environment import local_texts
@@ -33,6 +34,9 @@ from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.telemetry.trace_start import start_tracing
 
 if TYPE_CHECKING:
+    from webrtc_events.local.stack.issuer import LocalIssuer
+    from webrtc_events.local.stack.late_pages import LatePages
+    from webrtc_events.store.store import Store
     from webrtc_events.telemetry.exporter import Exporter
     from webrtc_events.telemetry.tracing import Tracing
 
@@ -172,17 +176,19 @@ class _Serve:
         )
         if self._signals.asked():
             return
-        api = start_service(stack, self._signals, api_sockets, self._store_alive)
+        api, console = start_service(stack, self._signals, api_sockets, self._store_alive)
         # First of all when it stops: a worker would wait for the answers that hang.
         stack.callback(sink.held.close)
-        sink.validator.load_soon()
         endpoints.write(self._data)
         self._announce(shown)
+        # Not before: it would take the time of what is awaited.
+        _load_soon(console.load, sink.validator.load)
         spare_what_is_loaded()
         if self._options.operator_events:
             _send_test(settings)
         while not self._signals.wait(_WATCH_S):
             _check(api, *sink.servers)
+            console.check()
             if not self._store_alive():
                 raise self._valkey.failure()
         self._say("Stopping: requests, deliveries, sink, store. Ctrl-C again to hurry.")
@@ -238,7 +244,8 @@ class _Serve:
             self._say(f"No browser was found to open {url}")
 
 
-_StartService = Callable[[ExitStack, StopSignals, list[socket], Callable[[], bool]], HttpServer]
+_Service = tuple[HttpServer, "LatePages"]
+_StartService = Callable[[ExitStack, StopSignals, list[socket], Callable[[], bool]], _Service]
 
 
 def _exporter(stack: ExitStack, settings: Settings, clock: Clock) -> "Exporter | None":
@@ -268,10 +275,9 @@ def _load_service(
     """Imports what API and worker need, and returns what starts them once the store is there."""
     from webrtc_events.api.health import in_thread
     from webrtc_events.app import create_app
-    from webrtc_events.local.simulation_pages.simulate_section import simulate_section as simulate
-    from webrtc_events.local.stack.console_pages import CONSOLE_PATH, console_pages
     from webrtc_events.local.stack.issuer import LocalIssuer
     from webrtc_events.local.stack.issuer_pages import issuer_app
+    from webrtc_events.local.stack.late_pages import LatePages
     from webrtc_events.local.stack.softphone_pages import SOFTPHONE_PATH, softphone_pages
     from webrtc_events.local.stack.start_page import start_page
     from webrtc_events.worker import Worker
@@ -280,7 +286,7 @@ def _load_service(
 
     def start(
         stack: ExitStack, signals: StopSignals, sockets: list[socket], store_alive: Callable[[], bool]
-    ) -> HttpServer:
+    ) -> _Service:
         worker = Worker.build(settings, clock, exporter=exporter, tracing=tracing)
 
         def drain() -> None:
@@ -288,26 +294,54 @@ def _load_service(
 
         stack.callback(signals.finish, drain)
         pages = {"/": start_page(shown)}
-        own_sections = []
+        issuer = None
         if shown.endpoints.issuer is not None:
             issuer = LocalIssuer(shown.endpoints.issuer, prepared.key, settings.audience, clock)
             pages["/issuer"] = asgi(issuer_app(issuer))
             if shown.complete:
                 pages[SOFTPHONE_PATH] = softphone_pages()
-                own_sections += [simulate(stack, shown.endpoints, issuer.mint, clock, devices=shown.next)]
-        pages[CONSOLE_PATH] = console_pages(worker.watch.store, settings, clock, own_sections)
+        console = LatePages(partial(_load_console, worker.watch.store, settings, clock, shown, issuer))
+        stack.callback(signals.finish, console.close)
+        pages[CONSOLE_PATH] = console
         checks = {name: in_thread(_thread_check(worker.alive, name)) for name in worker.alive()}
         build = partial(create_app, settings, clock=clock, exporter=exporter, tracing=tracing)
         app = build(pages=pages, checks=checks, watch=worker.watch)
         api = HttpServer("API", app, sockets, websockets=True)
         stack.callback(signals.finish, api.stop)
-        api.start(clock)
+        api.start()
         # Only now: a delivery makes the sink load its validator, and jsonschema does not tolerate another
         # import while Connexion reads the contracts.
         worker.start()
-        return api
+        return api, console
 
     return start
+
+
+def _load_console(
+    store: "Store",
+    settings: Settings,
+    clock: Clock,
+    shown: LocalStack,
+    issuer: "LocalIssuer | None",
+    stack: ExitStack,
+) -> Any:
+    from webrtc_events.local.simulation_pages.simulate_section import simulate_section as simulate
+    from webrtc_events.local.stack.console_pages import console_pages
+
+    own = []
+    if issuer is not None and shown.complete:
+        own += [simulate(stack, shown.endpoints, issuer.mint, clock, devices=shown.next)]
+    return console_pages(store, settings, clock, own)
+
+
+def _load_soon(*loads: Callable[[], object]) -> None:
+    """One after the other in a thread, which leaves more time to requests than several would."""
+
+    def load() -> None:
+        for step in loads:
+            step()
+
+    threading.Thread(target=load, name="late loads", daemon=True).start()
 
 
 def _send_test(settings: Settings) -> None:

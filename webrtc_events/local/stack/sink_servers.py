@@ -123,7 +123,7 @@ def start_sink(
     stack.callback(inbox.close)
     stack.callback(held.close)
     for server in servers:
-        server.start(clock)
+        server.start()
     return LocalSink(servers, validator, held)
 
 

