@@ -80,6 +80,10 @@ class LimiterMachine(RuleBasedStateMachine):
         self.unreachable_since = dict.fromkeys(HOSTS, float("-inf"))
 
     def _acquire(self, host: str, task: int) -> Permit | None:
+        if self._is_new(host):
+            self.answered[host], self.failures[host] = False, 0
+            self.generation[host] += 1
+            self.unreachable_since[host] = float("-inf")
         entry = self.limiter.acquire(
             host, client_of(task), task, self.now_s, path=path_of(host, task), accepted_ms=0
         )
@@ -102,6 +106,11 @@ class LimiterMachine(RuleBasedStateMachine):
         else:
             assert 0 < entry.delay_s < 100
         return None
+
+    def _is_new(self, host: str) -> bool:
+        """Whether nothing was sent to it that the limiter remembers: it may have been forgotten."""
+        hosts = self.limiter._hosts
+        return host not in hosts or hosts[host].health._number == 0
 
     def _current(self, host: str) -> list[Permit]:
         """Those of its latest generation."""
@@ -156,11 +165,6 @@ class LimiterMachine(RuleBasedStateMachine):
 
     @rule(target=under_way, host=st.sampled_from(HOSTS))
     def acquire(self, host: str) -> Permit | None:
-        # A host may have been forgotten, and counts as new then.
-        if host not in self.limiter._hosts:
-            self.answered[host], self.failures[host] = False, 0
-            self.generation[host] += 1
-            self.unreachable_since[host] = float("-inf")
         return self._acquire(host, next(self.tasks))
 
     @rule(target=under_way, permit=consumes(under_way), signal=SIGNALS)
@@ -236,8 +240,11 @@ class LimiterMachine(RuleBasedStateMachine):
         if not hasattr(self, "limiter"):
             return
         while self.permits or self.new:
-            # Whatever waits gets a permit once there is one, and nothing is passed over for ever.
-            assert list(self._go_on_with_new()) or self.permits
+            # Whatever waits gets a permit once there is one, or is deferred as its host wants a pause by now.
+            # Nothing is passed over for ever.
+            waiting = len(self.new)
+            permits = list(self._go_on_with_new())
+            assert permits or self.permits or len(self.new) < waiting
             while self.permits:
                 self._release(next(iter(self.permits)), Healthy())
         assert not any(self.waits.values())
