@@ -104,7 +104,7 @@ def test_once_claims_are_of_use_it_is_as_much_as_before() -> None:
     schedule = ClaimSchedule(64, 50, HomePartitions("one"))
     schedule.ask(range(64), 0.0)
     drained(schedule, 0.0)
-    # Others have their turns in between.
+    # Of 64 others four have their turn in between, each time: 32 rounds until none is left.
     for _ in range(40):
         schedule.notice(7)
         _, share = schedule.next(1000, 1.0, max_partitions=1000)
@@ -112,6 +112,24 @@ def test_once_claims_are_of_use_it_is_as_much_as_before() -> None:
     schedule.notice(7)
     assert schedule.wait_s(1.0) == 0
     assert schedule.next(1000, 1.0, max_partitions=1000)[1] == 50
+
+
+@pytest.mark.parametrize(
+    ("noticed", "at_once"), [(1, 1000), (5, 2), (12, 4), (17, 1000), (30, 1000), (31, 1)]
+)
+def test_nobody_is_skipped_while_few_take_turns_with_many(noticed: int, at_once: int) -> None:
+    """However few may be asked at once, and however often the same are noticed."""
+    schedule = ClaimSchedule(64, 50, HomePartitions("one"))
+    last_asked = dict.fromkeys(range(64), 0)
+    for turn in range(1, 1000):
+        schedule.ask(range(64), 0.0)
+        for number in range(noticed):
+            schedule.notice(number)
+        numbers, share = schedule.next(1000, 0.0, max_partitions=at_once)
+        assert numbers
+        schedule.asked(share, dict.fromkeys(numbers, share), 0, 0.0)
+        last_asked |= dict.fromkeys(numbers, turn)
+        assert turn - min(last_asked.values()) <= 2 * 64
 
 
 @pytest.mark.parametrize("room", [1, 2, 63, 64, 500])

@@ -39,6 +39,21 @@ _SOON_S = 0.2
 _MOMENT_S = 0.05
 
 
+class _Rotation:
+    """Who is next: whoever is behind those that were asked last, if not all were."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._cursor = 0
+
+    def next(self, wanted: Iterable[int], at_most: int) -> list[int]:
+        numbers = sorted(wanted, key=lambda number: (number - self._cursor) % self._partitions)
+        if len(numbers) > at_most:
+            numbers = numbers[:at_most]
+            self._cursor = (numbers[-1] + 1) % self._partitions
+        return numbers
+
+
 class ClaimSchedule:
     """Not thread-safe but for `notice`. A partition is asked for at most `claims_at_once`.
 
@@ -57,7 +72,8 @@ class ClaimSchedule:
         # By moment, in multiples of _MOMENT_S; the heap has those moments.
         self._later: dict[int, set[int]] = {}
         self._moments: list[int] = []
-        self._cursor = 0
+        # Each goes on by itself: those that take turns with each other must not skip each other.
+        self._rotation, self._rotation_of_others = _Rotation(partitions), _Rotation(partitions)
         self._max_share = claims_at_once
         self._pause_until_s = self._in_turns_until_s = float("-inf")
         self._others_are_next = False
@@ -120,36 +136,33 @@ class ClaimSchedule:
             self._away -= due
         if room <= 0 or max_partitions <= 0:
             return [], 0
-        wanted, at_once, in_turn = self._in_turn(now_s)
+        wanted, at_once, in_turn, rotation = self._in_turn(now_s)
         if not wanted:
             return [], 0
-        numbers = sorted(wanted, key=lambda number: (number - self._cursor) % self._partitions)
-        max_partitions = min(room, max_partitions, in_turn)
-        if len(numbers) > max_partitions:
-            numbers = numbers[:max_partitions]
-            # The others are asked first next time.
-            self._cursor = (numbers[-1] + 1) % self._partitions
+        numbers = rotation.next(wanted, min(room, max_partitions, in_turn))
         # Now: what becomes due there while they are asked may not be in the answer.
         self._fresh.difference_update(numbers)
         self._eager.difference_update(numbers)
         share = min(room, max(at_once, len(numbers))) // len(numbers)
         return numbers, min(share, self._max_share)
 
-    def _in_turn(self, now_s: float) -> tuple[set[int], int, int]:
-        """Which may be asked now, for how many subscriptions in all, and how many of them at once."""
+    def _in_turn(self, now_s: float) -> "tuple[set[int], int, int, _Rotation]":
+        """Which may be asked now, for how many subscriptions in all, how many of them at once, and by which
+        rotation.
+        """
         if now_s < self._pause_until_s:
-            return self._fresh, _MAX_AT_ONCE, self._partitions
+            return self._fresh, _MAX_AT_ONCE, self._partitions, self._rotation
         others = self._eager - self._fresh
         outnumbered = len(self._fresh) < len(others)
         if self._fresh and outnumbered:
             self._in_turns_until_s = now_s + _IN_TURNS_S
         if not outnumbered or now_s >= self._in_turns_until_s:
-            return self._fresh | others, _MAX_AT_ONCE, self._partitions
+            return self._fresh | others, _MAX_AT_ONCE, self._partitions, self._rotation
         others_now = self._others_are_next or not self._fresh
         self._others_are_next = not others_now
         if others_now:
-            return others, _MAX_IN_TURN, _MAX_IN_TURN // _SHARE_IN_TURN
-        return self._fresh, _MAX_IN_TURN, _MAX_IN_TURN // _MIN_SHARE
+            return others, _MAX_IN_TURN, _MAX_IN_TURN // _SHARE_IN_TURN, self._rotation_of_others
+        return self._fresh, _MAX_IN_TURN, _MAX_IN_TURN // _MIN_SHARE, self._rotation
 
     def asked(self, share: int, found: Mapping[int, int], deferred: int, now_s: float) -> None:
         """What they gave: how many claims each, and how many of all were deferred at once."""
