@@ -21,9 +21,9 @@ rebuild_is_damage = true
 
 -- Where many end at once, their subscribers are notified over a while, evenly: events of others do not wait behind all
 -- of them.
-local MANY_ENDS = 50
+local MANY_ENDS, FEW_ENDS = 50, 4
 local END_EVERY_MS = 25
--- Where this many are due within this, most are ends. Retries have longer, and leases too.
+-- Where this many are due within this, most are ends; they may be retries too, so a few ends are never spread.
 local SOON_MS = 2 * MANY_ENDS * END_EVERY_MS
 -- Whatever an end has until its deadline, half of it is left once it is due.
 local MAX_SPREAD_MS = math.min(40000, options.end_deadline_ms / 2)
@@ -116,7 +116,7 @@ end
 local function end_if_due(id, status, moments)
   local moment, reason = first_of(moments)
   if moment and moment <= now then
-    local after_ms = many and math.floor(left * END_EVERY_MS % MAX_SPREAD_MS) or 0
+    local after_ms = many and math.floor(math.max(left, 0) * END_EVERY_MS % MAX_SPREAD_MS) or 0
     end_unless_over(id, status, reason, 'EXPIRED', after_ms)
   else
     schedule(id)
@@ -179,7 +179,7 @@ work = work + payloads().check()
 local readable = on_index('ZRANGE', KEYS[1], 0, 0)
 left = readable and redis.call('ZCOUNT', KEYS[1], '-inf', now) or 0
 -- The last of many come behind the others, not all at once.
-many = left > MANY_ENDS or left > 0 and (on_index('ZCOUNT', tag .. ':due', '(' .. now, now + SOON_MS) or 0) > MANY_ENDS
+many = left > MANY_ENDS or left > FEW_ENDS and (on_index('ZCOUNT', tag .. ':due', '(' .. now, now + SOON_MS) or 0) > MANY_ENDS
 
 -- Attends to these. Returns how many are skipped.
 local function attend_all(members)
