@@ -28,8 +28,8 @@ preload_app = False
 # Longer than the slowest answer: gunicorn replaces a worker that is silent for longer.
 timeout = 30
 graceful_timeout = 30
-# Longer than what is in front keeps an idle connection: else it begins a POST in one that ends. nginx, as an
-# ingress too, and load balancers of clouds keep one for 60 s by default, and send no POST twice.
+# Longer than what is in front keeps an idle connection: else it may begin a POST in one that is being closed.
+# nginx, as an ingress too, and load balancers of clouds keep one for 60 s by default, and send no POST twice.
 keepalive = 75
 
 # A control socket would be one more way in.

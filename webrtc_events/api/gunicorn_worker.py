@@ -18,6 +18,9 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
         # Whose word counts is a setting of the service, see behind_proxies.py; uvicorn would take that of
         # everybody on loopback.
         "proxy_headers": False,
+        # A connection by TLS whose client does not answer is closed by then. gunicorn would kill the process
+        # after `graceful_timeout`, and what is told last would be lost.
+        "timeout_graceful_shutdown": 25,
     }
 
     def __init__(self, *args: Any, **options: Any) -> None:

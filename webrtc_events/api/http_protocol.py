@@ -308,12 +308,15 @@ class HttpProtocol(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing was read for a while. What has come, and waits as the loop is late, is still answered."""
+        if self.transport.is_closing():
+            return
         if _has_unread(self.transport):
             again = self.loop.call_later(_UNREAD_S, self.timeout_keep_alive_handler)
             self.timeout_keep_alive_task = again
             return
+        is_written = self.transport.get_write_buffer_size() == 0
         super().timeout_keep_alive_handler()
-        if self.scheme != "https":
+        if is_written and self.scheme != "https":
             # The loop closes it in its next turn. A client that is told at once sends nothing into it.
             with suppress(OSError):
                 self.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
@@ -349,6 +352,8 @@ class HttpProtocol(HttpToolsProtocol):
         return self.scheme != "https"
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # uvicorn leaves the timer to a connection that was reset.
+        self._unset_keepalive_if_required()
         self._await(None)
         self._read()
         super().connection_lost(exc)
