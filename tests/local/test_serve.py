@@ -169,6 +169,7 @@ def test_a_console_that_cannot_be_loaded_ends_serve_with_the_fault(
     )
     eventually(lambda: serve.process.poll() is not None)
     assert serve.process.returncode == 1
+    assert "is ready" in serve.output
     assert "import of webrtc_events.console.sections halted" in serve.output
     assert "bye bye" in (data / "valkey" / "valkey.log").read_text()
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -24,9 +25,12 @@ class LatePages:
         self._pages: Any = None
         self._fault: Exception | None = None
         self._closed = False
+        # Whoever waits here keeps none of the loop's own threads from others.
+        self._waiting = ThreadPoolExecutor(1, "late pages")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        pages = self._pages or await asyncio.to_thread(self._loaded)
+        loop = asyncio.get_running_loop()
+        pages = self._pages or await loop.run_in_executor(self._waiting, self._loaded)
         await pages(scope, receive, send)
 
     def load(self) -> None:

@@ -182,8 +182,7 @@ class _Serve:
         endpoints.write(self._data)
         self._announce(shown)
         # Not before: it would take the time of what is awaited.
-        _load_soon(console.load, sink.validator.load)
-        spare_what_is_loaded()
+        _load_soon(console.load, sink.validator.load, spare_what_is_loaded)
         if self._options.operator_events:
             _send_test(settings)
         while not self._signals.wait(_WATCH_S):
