@@ -81,6 +81,7 @@ class LimiterMachine(RuleBasedStateMachine):
 
     def _acquire(self, host: str, task: int) -> Permit | None:
         if self._is_new(host):
+            assert host not in self.permits.values()
             self.answered[host], self.failures[host] = False, 0
             self.generation[host] += 1
             self.unreachable_since[host] = float("-inf")

@@ -115,11 +115,15 @@ def test_a_dispatcher_without_its_store_thread_is_not_alive(
 
     worker = Worker.build(Settings.from_environ(environ), SystemClock())
     worker.start()
-    eventually(lambda: all(worker.alive().values()), "all are alive")
-    monkeypatch.setattr(StoreAnswer, "__init__", fails)
-    eventually(lambda: worker.alive() == {"dispatcher": False, "sweeper": True, "store watch": True}, "seen")
-    # Nobody answers its last call: it waits for that as long as it may, and says so.
-    assert worker.stop(grace_s=1.0) is False
+    try:
+        eventually(lambda: all(worker.alive().values()), "all are alive")
+        monkeypatch.setattr(StoreAnswer, "__init__", fails)
+        seen = {"dispatcher": False, "sweeper": True, "store watch": True}
+        eventually(lambda: worker.alive() == seen, "seen")
+    finally:
+        stopped = worker.stop(grace_s=1.0)
+    # Nobody answers its last call: it waits for that as long as it may, and says that it did not end.
+    assert stopped is False
 
 
 class Ahead(SystemClock):
