@@ -81,7 +81,8 @@ def test_calls_are_audited_though_the_process_is_killed(
         lines = sorted(example.shell(report).splitlines(), key=lambda line: line.rpartition(" ")[2])
         return lines if [line.rpartition(" ")[2] for line in lines] == ["Busy", "Terminated"] else None
 
-    busy, answered = eventually(reported)
+    # An event that the killed process was handling is left to it for a minute, and comes again after that.
+    busy, answered = eventually(reported, 180)
     assert re.search(r"tel:\+12025550143 -> tel:\+12025550178  answered  Terminated$", answered)
     assert re.search(r"tel:\+12025550143 -> tel:\+12025550178  not answered  Busy$", busy)
     # The subscription is made once, however often somebody asks for it.
