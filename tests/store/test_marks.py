@@ -10,7 +10,7 @@ from tests.harness.builders import created
 from tests.harness.valkeys import CLOCK
 from webrtc_events.core.credentials import CredentialBox
 from webrtc_events.core.settings import Settings
-from webrtc_events.store.durability.marks import LossKind, Marks
+from webrtc_events.store.durability.marks import Answer, Loss, LossKind, Mark, MarkId, Marks, find_loss
 from webrtc_events.store.erasure import Erasure
 from webrtc_events.store.key_rotation import KeyRotation
 from webrtc_events.store.keys import Partition
@@ -27,6 +27,14 @@ def streams(raw_store: "redis.Redis") -> dict[str, int]:
 
 def kinds(marks: Marks) -> list[LossKind]:
     return [loss.kind for loss in marks.check()]
+
+
+def test_a_store_that_is_emptied_and_marked_again_within_a_ms_was_emptied() -> None:
+    seen = Mark("one", MarkId(7, 0))
+    again = Answer(Mark("other", MarkId(7, 0)), still_there=True, before=None, written=False, epoch="e")
+    assert find_loss(seen, again, "here") == Loss(LossKind.EMPTIED, "here")
+    same = Answer(seen, still_there=True, before=None, written=False, epoch="e")
+    assert find_loss(seen, same, "here") is None
 
 
 @pytest.fixture

@@ -93,11 +93,12 @@ class Loss:
 
 def find_loss(seen: Mark | None, answer: Answer, address: str) -> Loss | None:
     """What was lost if the mark that was seen last is not there. None also if that is not known any more."""
-    if seen is None or answer.still_there:
+    if seen is None:
         return None
+    # First: a mark of the new stream may have been written in the ms of the one that was seen.
     if answer.latest.stream != seen.stream:
         return Loss(LossKind.EMPTIED, address)
-    if answer.before is None:
+    if answer.still_there or answer.before is None:
         # Later marks have pushed it out, and those before it too.
         return None
     return Loss(LossKind.ROLLED_BACK, address, answer.before.ms)
