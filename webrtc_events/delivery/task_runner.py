@@ -52,13 +52,16 @@ class TaskRunner:
     ) -> None:
         self.draining = False
         self.deferred = 0
-        self._sink, self._writer = sink, writer
-        self._limiter, self._rate_limiter = limiter, rate_limiter
+        self._sink = sink
+        self._writer = writer
+        self._limiter = limiter
         self._returns = returns
+        self._rate_limiter = rate_limiter
         self._attempts = attempts
         self.flush = attempts.flush
         self._channels = channels
-        self._held, self._now_s = held, clock.monotonic
+        self._held = held
+        self._now_s = clock.monotonic
         self._exchange_ms = exchange_ms
         self._finished = finished
         self._proxy = None if sink.proxied is None else ProxyCircuit(sink.proxied)
@@ -115,10 +118,7 @@ class TaskRunner:
         if isinstance(task, TokenRequest):
             self._tokens.replied(task, reply, self._now_s())
         else:
-            try:
-                self._take_reply(task, reply)
-            except Exception:  # noqa: BLE001 (as `_guarded`, without a partial for each reply)
-                self._fail(task)
+            self._guarded(partial(self._take_reply, reply=reply), task)
         # After a bug too: by now the task has given its permit back, whatever became of it.
         self._go_on_with(task.host)
 
