@@ -8,6 +8,7 @@ import pytest
 from connexion.exceptions import InvalidSpecification
 from connexion.spec import OpenAPISpecification
 
+from webrtc_events.api.application import _Document
 from webrtc_events.contract.documents import load_channels, load_network, load_public, load_subscriptions
 from webrtc_events.contract.openapi import Contract
 
@@ -36,6 +37,12 @@ def test_connexion_would_refuse_what_is_no_contract() -> None:
     del document["paths"]["/subscriptions"]["get"]["responses"]
     with pytest.raises(InvalidSpecification, match="'responses' is a required property"):
         OpenAPISpecification.from_dict(document)
+
+
+def test_a_start_does_not_validate_it_again() -> None:
+    document = copy.deepcopy(load_public().document)
+    del document["paths"]["/subscriptions"]["get"]["responses"]
+    _Document(document)
 
 
 def _text_keys(node: object) -> bool:

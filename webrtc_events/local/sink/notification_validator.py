@@ -65,7 +65,3 @@ class NotificationValidator:
 
                 self._of_devices = SecondValidator.of_device_subscriptions()
             return self._of_devices
-
-    def load_soon(self) -> None:
-        """Loads in a thread, so that nobody waits."""
-        threading.Thread(target=self.load, name="second-validator", daemon=True).start()

@@ -111,7 +111,7 @@ def serve_sink(port: int, data: Path, *, strict: Sequence[bool], clock: Clock, s
         with setup_lock(data, clock):
             certificates = SinkCertificates.make(data, clock)
         sink = start_sink(stack, signals, sockets, certificates, strict, clock, say)
-        sink.validator.load_soon()
+        _load_soon(sink.validator.load)
         say(
             f"The sink listens on {sockets.url}/ with a certificate of {certificates.trusted.ca}\n"
             f"Its certificate on {sockets.untrusted_url}/ is one that nobody trusts"
@@ -334,7 +334,7 @@ def _load_console(
 
 
 def _load_soon(*loads: Callable[[], object]) -> None:
-    """One after the other in a thread, which leaves more time to requests than several would."""
+    """One after the other in a thread, so that nobody waits; several would take time from requests."""
 
     def load() -> None:
         for step in loads:
