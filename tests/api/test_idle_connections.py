@@ -4,6 +4,8 @@ import asyncio
 import socket
 import struct
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -38,14 +40,21 @@ class Late:
         self.go_on.wait(10)
 
 
-def test_a_request_in_an_idle_connection_is_answered_however_late_the_loop_is(issuer: Issuer) -> None:
-    """Who sends into a connection that is about to be closed cannot know whether the request was heard."""
-    late = Late(2.5, after_s=0.01)
+@contextmanager
+def idling_beside(late: Late, issuer: Issuer) -> Iterator[socket.socket]:
+    """A connection that has been answered, and idles while the loop is late, which is so by now."""
     with serving(late, issuer, keep_alive_s=2) as api, connect(api) as idle, connect(api) as other:
         idle.sendall(GOOD)
         assert statuses(idle.recv(65_536)) == [b"200"]
         other.sendall(GOOD.replace(b"/healthz", b"/hold"))
         assert late.held.wait(10)
+        yield idle
+
+
+def test_a_request_in_an_idle_connection_is_answered_however_late_the_loop_is(issuer: Issuer) -> None:
+    """Who sends into a connection that is about to be closed cannot know whether the request was heard."""
+    late = Late(2.5, after_s=0.01)
+    with idling_beside(late, issuer) as idle:
         # The connection has been idle for too long, and nothing was there to be read.
         idle.sendall(GOOD)
         late.go_on.set()
@@ -56,12 +65,8 @@ def test_a_request_in_an_idle_connection_is_answered_however_late_the_loop_is(is
 
 def test_who_is_let_go_is_told_before_the_loop_does_anything_else(issuer: Issuer) -> None:
     late = Late(2.5, after_s=2.2)
-    with serving(late, issuer, keep_alive_s=2) as api, connect(api) as idle, connect(api) as other:
-        idle.sendall(GOOD)
-        assert statuses(idle.recv(65_536)) == [b"200"]
-        other.sendall(GOOD.replace(b"/healthz", b"/hold"))
+    with idling_beside(late, issuer) as idle:
         # What closes the connection for good is a later turn's.
-        assert late.held.wait(10)
         assert read_to_end(idle) == b""
         assert not late.go_on.is_set()
         late.go_on.set()
