@@ -3,8 +3,10 @@
 Every handler gets the network's use cases, and for a body its valid JSON as `payload`; errors are raised.
 """
 
+from functools import partial
 from typing import Any
 
+from webrtc_events.api.validators import LARGE_BYTES
 from webrtc_events.contract.network_events_types import (
     NetworkEvent,
     PublishResult,
@@ -17,15 +19,20 @@ from webrtc_events.services.network_side import NetworkSide
 __all__ = ["delete_registration", "end_subscription", "publish_events", "put_registration"]
 
 
-def publish_events(network: NetworkSide, payload: NetworkEvent | list[Any]) -> tuple[PublishResult, int]:
+async def publish_events(
+    network: NetworkSide, payload: NetworkEvent | list[Any], payload_bytes: int
+) -> tuple[PublishResult, int]:
     """A batch is an array: each of its events is accepted or rejected. A single event is refused whole."""
     if isinstance(payload, list):
-        return {"results": network.events.accept(payload)}, 202
+        return {"results": await network.in_thread(partial(network.events.accept, payload))}, 202
     # As a request's body it was held to the contract: of a batch that says nothing of the events.
-    results = network.events.accept([payload], conform=True)
-    if results[0]["status"] == "rejected":
-        raise InvalidArgument(results[0].get("message"))
-    return {"results": results}, 202
+    if payload_bytes < LARGE_BYTES:
+        result = await network.events.accept_single(payload)
+    else:
+        (result,) = await network.in_thread(partial(network.events.accept, [payload], conform=True))
+    if result["status"] == "rejected":
+        raise InvalidArgument(result.get("message"))
+    return {"results": [result]}, 202
 
 
 def put_registration(

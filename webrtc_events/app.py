@@ -19,6 +19,7 @@ from webrtc_events.api.cors import Cors, Origins, Preflights
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.health import Check, at_once, in_thread
 from webrtc_events.api.middleware import Middleware
+from webrtc_events.api.operation_threads import OperationThreads
 from webrtc_events.api.request_log import RequestLog
 from webrtc_events.api.routes import CLIENT_KEY_SET, SIGNING_KEY_SET, Routes, published_document
 from webrtc_events.api.traced_requests import TracedRequests
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
 __all__ = ["create_app"]
 
 _STOP_S = 5.0
+# How many functions of operations block at once.
+_OPERATION_THREADS = 40
 _PUBLIC_LIMIT_BYTES = 256 * 1024
 _NETWORK_LIMIT_BYTES = 16 * 1024 * 1024
 # Pages bound what they take themselves, and say so on a page: the file of a call has up to 2 MB.
@@ -130,7 +133,10 @@ def _composed(
         watch.store.connection.given_up.tell(activity, recorder)
     notes = None if recorder is None else EventNotes(recorder)
     readers = _readers(settings, watch.store, clock)
-    network_side = NetworkSide.of(watch.store, network, settings.event_bytes, notes, activity, tracing)
+    threads = OperationThreads(_OPERATION_THREADS)
+    network_side = NetworkSide.of(
+        watch.store, network, settings.event_bytes, notes, activity, tracing, threads.run
+    )
     served = _served(settings, watch.store, public, Api(network, network_handlers, network_side), readers)
     verifier = _verifier(settings, clock)
     failures = Failures(clock)
@@ -141,7 +147,7 @@ def _composed(
         _expose(exporter, activity, requests, watch, readers, tracing if owns_telemetry else None)
     own = (tracing, exporter) if owns_telemetry else (None, None)
     lifespan = _running(loops, readers, watch.store if owns_watch else None, *own)
-    api = connexion_app(served, verifier, failures, masking, lifespan)
+    api = connexion_app(served, verifier, failures, masking, lifespan, threads)
     pages_of = [contract.base_path for contract in contracts if contract is not network]
     app: ASGIApp = Middleware(
         _routes(settings, api, contracts, pages_of, {**_checks(watch, verifier), **checks}, pages),

@@ -2,7 +2,10 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -152,6 +155,32 @@ def test_an_event_that_names_what_holds_a_line_end_is_refused(api: Api, changes:
     event = invitation(61) | ({"type": PREFIX + "session-status"} if "data" in changes else {}) | changes
     message = assert_error(post_events(api, event), 400, "INVALID_ARGUMENT")
     assert ("subject" if "subject" in changes else "mediaSessionId") in message
+
+
+def test_a_large_event_is_worked_on_in_a_thread(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nobody else has to wait until it is written."""
+    assert api("POST", SUBSCRIPTIONS, json=subscription_request("session-invitation")).status_code == 201
+
+    async def never(*_: object) -> None:
+        raise AssertionError("on the event loop")
+
+    monkeypatch.setattr("webrtc_events.services.events.Events.accept_single", never)
+    event = invitation(1, source="/large")
+    event["data"]["offer"] = {"sdp": "v=0\r\n" + "a=x\r\n" * 20_000}
+    assert post_events(api, event).json()["results"][0]["status"] == "accepted"
+    assert post_events(api, invitation(2, source="/large")).status_code == 500
+
+
+def test_single_events_that_come_at_once_have_each_their_answer(api: Api) -> None:
+    assert api("POST", SUBSCRIPTIONS, json=subscription_request("session-invitation")).status_code == 201
+    events = [invitation(number % 150, source="/at-once") for number in range(200)]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(partial(post_events, api), events))
+    assert [answer.status_code for answer in answers] == [202] * 200
+    results = [answer.json()["results"][0] for answer in answers]
+    # Of what came twice one is told so, whichever was first.
+    assert [result["id"] for result in results] == [event["id"] for event in events]
+    assert Counter(result["status"] for result in results) == {"accepted": 150, "duplicate": 50}
 
 
 def test_batch_is_validated_event_by_event(api: Api) -> None:

@@ -80,7 +80,7 @@ def test_an_error_of_the_service_is_one_of_the_span(
     def broken(*_: object, **__: object) -> object:
         raise RuntimeError("s3cret")
 
-    monkeypatch.setattr("webrtc_events.services.events.Events.accept", broken)
+    monkeypatch.setattr("webrtc_events.services.events.Events.accept_single", broken)
     assert traced("POST", f"{NETWORK}/events", json=invitation(1)).status_code == 500
     eventually(lambda: requests_of(recorded), "it is recorded")
     (found,) = requests_of(recorded)

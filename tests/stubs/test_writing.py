@@ -22,6 +22,7 @@ from webrtc_events.api.application import Api, connexion_app
 from webrtc_events.api.cors import Origins
 from webrtc_events.api.failures import Failures
 from webrtc_events.api.middleware import Middleware
+from webrtc_events.api.operation_threads import OperationThreads
 from webrtc_events.api.routes import Routes
 from webrtc_events.api.websockets import WebSockets
 from webrtc_events.contract.documents import load_public, read_document
@@ -76,7 +77,8 @@ def things(folder: Path, issuer: Issuer) -> Iterator[Server]:
     )
     module = loaded(folder / "handlers" / "things.py")
     failures, masking = Failures(SystemClock()), Masking(b"", show=False)
-    api = connexion_app([Api(contract, module, object())], verifier, failures, masking, lifespan)
+    threads = OperationThreads(4)
+    api = connexion_app([Api(contract, module, object())], verifier, failures, masking, lifespan, threads)
     routes = Routes(api, [contract], {contract.base_path: contract.document}, {}, {}, {})
     correlator = load_public().validator("XCorrelator")
     middleware = Middleware(
@@ -172,8 +174,16 @@ def test_generated_types_are_used_and_all_that_is_written_is_clean(folder: Path)
     for module in ("webrtc_events", "network_events"):
         before = ast.parse((ROOT / "handlers" / f"{module}.py").read_text())
         after = ast.parse((folder / "handlers" / f"{module}.py").read_text())
-        functions = [ast.unparse(node) for node in after.body if isinstance(node, ast.FunctionDef)]
-        kept = [ast.unparse(node) for node in before.body if isinstance(node, ast.FunctionDef)]
+        functions = [
+            ast.unparse(node)
+            for node in after.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        kept = [
+            ast.unparse(node)
+            for node in before.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
         assert functions[: len(kept)] == kept
     config = str(ROOT / "pyproject.toml")
     checked("ruff", "check", "--no-cache", "--config", config, "handlers")

@@ -39,6 +39,7 @@ from webrtc_events.api.access_tokens import TokenVerifier
 from webrtc_events.api.bearer_auth import CountRequest, security_map
 from webrtc_events.api.binding import HandlerResolver, MissingHandlersError
 from webrtc_events.api.failures import Failures
+from webrtc_events.api.operation_threads import OperationThreads
 from webrtc_events.api.operations import BoundOperation, Operations
 from webrtc_events.contract.openapi import Contract
 from webrtc_events.core.log_masking import Masking
@@ -96,8 +97,9 @@ def connexion_app(
     failures: Failures,
     masking: Masking,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
+    threads: OperationThreads,
 ) -> ConnexionApp:
-    """Errors are raised through it: middleware.py answers them.
+    """`threads`: in which functions run that block. Errors are raised through it: middleware.py answers them.
 
     Raises:
         MissingHandlersError: some operation has no function; names all of them.
@@ -114,7 +116,7 @@ def connexion_app(
         api.contract.base_path: _bound(api, resolver) for api, resolver in zip(apis, resolvers, strict=True)
     }
     app = ConnexionMiddleware(
-        Operations(bound),
+        Operations(bound, threads),
         import_name="webrtc_events",
         lifespan=lifespan,
         # Those that operations.py does not replace.

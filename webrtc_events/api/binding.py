@@ -1,14 +1,15 @@
 """Binds a contract's operations to functions of a module, by name.
 
 A function is called with the use case first. The rest it gets by name: every parameter of path and query,
-the body as `payload`, and the `Caller` that the access token stands for as `caller`.
+the body as `payload`, how long it was as `payload_bytes`, and the `Caller` that the access token stands for
+as `caller`. A coroutine function runs on the event loop, any other in a thread.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, iscoroutinefunction
 from types import ModuleType
 from typing import Any
 
@@ -120,6 +121,9 @@ class HandlerResolver(Resolver):  # type: ignore[misc]
 
 
 def _answering(function: Callable[..., Any], cut: Cut) -> Callable[..., Any]:
+    if iscoroutinefunction(function):
+        return function
+
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
         result = function(*args, **options)

@@ -7,7 +7,7 @@ says. Here that is known from the start.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from inspect import Parameter, signature
+from inspect import Parameter, iscoroutinefunction, signature
 from typing import Any
 
 import msgspec
@@ -27,19 +27,19 @@ __all__ = ["BoundOperation", "Operations"]
 
 _JSON = "application/json"
 _ENCODER = msgspec.json.Encoder()
-# How many functions run at once.
-_THREADS = 40
 
 
 class Operations:
     """An ASGI application. `bound` has the operations of each contract by their ids, by the base path.
 
-    Their functions run in threads, at most 40 at once, and what they log names the request.
+    Their functions run in `threads`, but coroutines on the event loop; what they log names the request.
     """
 
-    def __init__(self, bound: Mapping[str, Mapping[str, "BoundOperation"]]) -> None:
+    def __init__(
+        self, bound: Mapping[str, Mapping[str, "BoundOperation"]], threads: OperationThreads
+    ) -> None:
         self._bound = bound
-        self._threads = OperationThreads(_THREADS)
+        self._threads = threads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         routing = scope["extensions"]["connexion_routing"]
@@ -48,7 +48,10 @@ class Operations:
             raise NotFound
         bound = self._bound[routing["api_base_path"]][operation_id]
         arguments = await bound.arguments(scope, receive)
-        response = await self._threads.run(partial(bound.call, arguments))
+        if bound.is_coroutine:
+            response = await bound.awaited(arguments)
+        else:
+            response = await self._threads.run(partial(bound.call, arguments))
         if isinstance(response, EventStream):
             await response(scope, receive, send)
             return
@@ -73,7 +76,9 @@ class BoundOperation:
         taken = signature(function).parameters.values()
         takes_all = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in taken)
         names = {parameter.name for parameter in taken}
+        self.is_coroutine = iscoroutinefunction(function)
         self._takes_payload = takes_all or "payload" in names
+        self._takes_payload_bytes = takes_all or "payload_bytes" in names
         self._takes_caller = takes_all or "caller" in names
         media_types = {media_type for contents in operation.responses.values() for media_type in contents}
         self._media_type = media_types.pop() if len(media_types) == 1 else _JSON
@@ -93,6 +98,8 @@ class BoundOperation:
             body, payload = await received_payload(self.operation, scope, receive)
             if body and self._takes_payload:
                 arguments["payload"] = payload
+            if body and self._takes_payload_bytes:
+                arguments["payload_bytes"] = len(body)
         context = scope["extensions"].get("connexion_context", {})
         if self._takes_caller and "caller" in context:
             arguments["caller"] = context["caller"]
@@ -101,6 +108,10 @@ class BoundOperation:
     def call(self, arguments: Mapping[str, Any]) -> Response:
         """Calls the function, which may block, and writes what it returns."""
         return self._response(self._function(**arguments))
+
+    async def awaited(self, arguments: Mapping[str, Any]) -> Response:
+        """The same for a coroutine function."""
+        return self._response(await self._function(**arguments))
 
     def _response(self, result: Any) -> Response:
         if isinstance(result, Response):

@@ -15,12 +15,18 @@ from webrtc_events.contract.strict_json import parse_json
 from webrtc_events.contract.validators import KnownItems, Validator
 from webrtc_events.core.errors import InvalidArgument, UnsupportedMediaType
 
-__all__ = ["ConformingAnswer", "NonConformingResponseError", "check_path_parameters", "received_payload"]
+__all__ = [
+    "LARGE_BYTES",
+    "ConformingAnswer",
+    "NonConformingResponseError",
+    "check_path_parameters",
+    "received_payload",
+]
 
 _Result = TypeVar("_Result")
 
-_LARGE_BYTES = 64 * 1024
-"""A body from this size on is parsed and validated in a thread, so that others need not wait."""
+LARGE_BYTES = 64 * 1024
+"""A body from this size on is worked on in a thread, so that others need not wait."""
 
 
 class NonConformingResponseError(Exception):
@@ -130,7 +136,7 @@ def _checked(operation: Operation, validator: Validator, body: bytes) -> Any:
 
 
 async def _in_thread_if_large(body: bytes, work: Callable[[], _Result]) -> _Result:
-    return await asyncio.to_thread(work) if len(body) >= _LARGE_BYTES else work()
+    return await asyncio.to_thread(work) if len(body) >= LARGE_BYTES else work()
 
 
 async def _read(receive: Receive) -> bytes:

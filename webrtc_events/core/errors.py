@@ -20,7 +20,8 @@
     │   └── DamagedRecord   the same, the log says which record and why
     ├── Unimplemented       501 NOT_IMPLEMENTED
     └── Unavailable         503 UNAVAILABLE
-        └── NewerRelease    the same
+        ├── NewerRelease    the same
+        └── Unreachable     the same, for whatever else is asked of the store now
 
 Source: CAMARA API Design Guide (Commonalities 0.6), section 3, and webrtc-events.yaml.
 """
@@ -51,6 +52,7 @@ __all__ = [
     "Unavailable",
     "Unimplemented",
     "Unprocessable",
+    "Unreachable",
     "UnsupportedMediaType",
     "by_status",
 ]
@@ -239,6 +241,10 @@ class NewerRelease(Unavailable):
     """While the service is upgraded: this is for a process that runs the newer release already."""
 
     message = "A newer release of the service keeps this; try again."
+
+
+class Unreachable(Unavailable):
+    """The store does not answer: nor would it to who asks something else at the moment."""
 
 
 _BY_STATUS: dict[int, type[ServiceError]] = {

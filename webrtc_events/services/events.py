@@ -1,8 +1,9 @@
 """Network events: each is read, and accepted once every matching outbox holds it."""
 
+import asyncio
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from webrtc_events.contract.faults import summary
@@ -17,7 +18,9 @@ from webrtc_events.core.trace_context import TraceContext
 from webrtc_events.services.event_notes import EventNotes
 from webrtc_events.services.event_traces import EventTraces
 from webrtc_events.store.appends import AppendResult
+from webrtc_events.store.awaited_steps import InThread
 from webrtc_events.store.outbox_entries import payload_with_trace
+from webrtc_events.store.single_appends import SingleAppends
 from webrtc_events.store.store import Store
 
 __all__ = ["Events", "event_payload"]
@@ -40,7 +43,8 @@ _LAST_STATUSES = frozenset(
 class Events:
     """`event_bytes`: how many bytes an event may have as it is kept; None: any.
 
-    `activity` counts them. `notes`: for the traces of calls; `traces`: those of OpenTelemetry.
+    `activity` counts them. `notes`: for the traces of calls; `traces`: those of OpenTelemetry. `in_thread`:
+    how an event loop has something done that blocks.
     """
 
     def __init__(
@@ -51,10 +55,12 @@ class Events:
         notes: EventNotes | None = None,
         activity: Activity | None = None,
         traces: EventTraces | None = None,
+        in_thread: InThread = asyncio.to_thread,
     ) -> None:
         self._activity = Activity() if activity is None else activity
         self._counting = threading.Lock()
         self._store = store
+        self._singles = SingleAppends(store.events, in_thread)
         self._event_bytes = event_bytes
         self._notes = notes
         self._traces = EventTraces() if traces is None else traces
@@ -69,15 +75,40 @@ class Events:
             Unavailable: some outbox may lack some event. To give all again completes it and changes nothing
                 else.
         """
-        came_s = 0.0 if self._notes is None else self._notes.now_s()
+        came_s = self._now_s()
         with self._traces.appending(events) as traced:
             read = [
                 self._read(event, trace, conforms=conform)
                 for event, trace in zip(events, traced.contexts, strict=True)
             ]
-            valid = [event for event in read if isinstance(event, NetworkEvent)]
-            appended = self._store.events.accept(valid)
+            appended = self._store.events.accept(_valid(read))
             traced.appended(read, appended)
+        return self._results(came_s, events, read, appended)
+
+    async def accept_single(self, event: Any) -> EventResult:
+        """The same for one that was held to the contract already, on an event loop.
+
+        It is appended with others that come at the same time, and waits for none of them.
+        """
+        came_s = self._now_s()
+        with self._traces.appending([event]) as traced:
+            read = [self._read(event, traced.contexts[0], conforms=True)]
+            appended = [await self._singles.append(valid) for valid in _valid(read)]
+            traced.appended(read, appended)
+        return self._results(came_s, [event], read, appended)[0]
+
+    def _now_s(self) -> float:
+        return 0.0 if self._notes is None else self._notes.now_s()
+
+    def _results(
+        self,
+        came_s: float,
+        events: Sequence[Any],
+        read: Sequence[NetworkEvent | EventResult],
+        appended: Sequence[AppendResult],
+    ) -> list[EventResult]:
+        """Of each event, once the valid ones are appended; notes and counts them."""
+        valid = _valid(read)
         if self._notes is not None:
             given = [raw for raw, event in zip(events, read, strict=True) if isinstance(event, NetworkEvent)]
             self._notes.add(came_s, given, valid, appended)
@@ -127,6 +158,10 @@ class Events:
             last=data.get("status") in _LAST_STATUSES,
             payload=payload if trace is None else payload_with_trace(payload, trace),
         )
+
+
+def _valid(read: Iterable[NetworkEvent | EventResult]) -> list[NetworkEvent]:
+    return [event for event in read if isinstance(event, NetworkEvent)]
 
 
 def _log(raw: Any, result: EventResult) -> None:

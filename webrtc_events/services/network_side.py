@@ -1,5 +1,6 @@
 """What the network's side may ask for: the use cases that the handlers of network-events.yaml share."""
 
+import asyncio
 from dataclasses import dataclass
 
 from webrtc_events.contract.openapi import Contract
@@ -10,6 +11,7 @@ from webrtc_events.services.event_notes import EventNotes
 from webrtc_events.services.event_traces import EventTraces
 from webrtc_events.services.events import Events
 from webrtc_events.services.registrations import Registrations
+from webrtc_events.store.awaited_steps import InThread
 from webrtc_events.store.store import Store
 from webrtc_events.store.subscriptions import EndOutcome
 from webrtc_events.telemetry.spans import Spans
@@ -38,11 +40,15 @@ class SubscriptionEndings:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSide:
-    """One object for all handlers: each takes the use case that it needs."""
+    """One object for all handlers: each takes the use case that it needs.
+
+    `in_thread`: how a handler on the event loop has something done that blocks.
+    """
 
     events: Events
     registrations: Registrations
     endings: SubscriptionEndings
+    in_thread: InThread
 
     @classmethod
     def of(
@@ -53,7 +59,8 @@ class NetworkSide:
         notes: EventNotes | None = None,
         activity: Activity | None = None,
         spans: Spans | None = None,
+        in_thread: InThread = asyncio.to_thread,
     ) -> "NetworkSide":
         """`event_bytes`, `notes`, `activity`: see `Events`; `spans`: see `EventTraces`."""
-        events = Events(store, contract, event_bytes, notes, activity, EventTraces(spans))
-        return cls(events, Registrations(store), SubscriptionEndings(store))
+        events = Events(store, contract, event_bytes, notes, activity, EventTraces(spans), in_thread)
+        return cls(events, Registrations(store), SubscriptionEndings(store), in_thread)

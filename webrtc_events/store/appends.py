@@ -6,14 +6,16 @@ from itertools import chain
 from typing import Any
 
 from webrtc_events.core.ascii_json import ascii_json
+from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import EventType, NetworkEvent
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.deadlines import Deadlines
 from webrtc_events.store.event_runs import MAX_EVENTS, first_of, runs_of
 from webrtc_events.store.keys import Partition, session_state_key
-from webrtc_events.store.redis.scripts import Part, Scripts
+from webrtc_events.store.redis.scripts import Part, Scripts, calls_of
+from webrtc_events.store.script_steps import Rest, ScriptStep
 
-__all__ = ["AppendOptions", "AppendResult", "RegisteredDevice", "append_events"]
+__all__ = ["AppendOptions", "AppendResult", "RegisteredDevice", "append_events", "append_step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,41 @@ def append_events(
         # What one run does not get to, each partition gets to in its own.
         together = False
     return results
+
+
+def append_step(
+    scripts: Scripts,
+    options: AppendOptions,
+    batches: Mapping[int, Sequence[NetworkEvent]],
+    report_damaged: Callable[[Iterable[Sequence[str]]], None],
+    report_given_up: Callable[[Iterable[Sequence[str]]], None],
+) -> ScriptStep[dict[int, list[AppendResult]]]:
+    """The first runs of `append_events` with `records`, without replicas, as a step.
+
+    It brings the results of the events that are done with: of those that come first in a partition. The
+    others are to be given to `append_events`, which says what is wrong with them, if anything is.
+    """
+    parts = {number: first_of(events, MAX_EVENTS) for number, events in batches.items()}
+    runs = runs_of(parts, parts.__getitem__)
+    calls = calls_of(
+        "append",
+        [options.shared_from],
+        [[_part(options, Partition(number), parts[number], records=True) for number in run] for run in runs],
+    )
+
+    def take(answers: list[Any]) -> tuple[dict[int, list[AppendResult]], Rest | None]:
+        results: dict[int, list[AppendResult]] = {number: [] for number in batches}
+        for run, answer in zip(runs, answers, strict=True):
+            if isinstance(answer, Unavailable):
+                raise answer
+            for number, of_part in zip(run, answer, strict=True):
+                if not isinstance(of_part, Exception):
+                    results[number], damaged, given_up = _read_answer(of_part)
+                    report_damaged(damaged)
+                    report_given_up(given_up)
+        return results, None
+
+    return ScriptStep(scripts, calls, take)
 
 
 def _part(

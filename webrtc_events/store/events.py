@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from webrtc_events.core.model import NetworkEvent
-from webrtc_events.store.appends import AppendOptions, AppendResult, append_events
+from webrtc_events.store.appends import AppendOptions, AppendResult, append_events, append_step
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.device_events import DeviceEvents, Heard
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.redis.scripts import SlotsFound
+from webrtc_events.store.script_steps import ScriptStep
 from webrtc_events.store.session_index import SessionIndex
 from webrtc_events.store.session_states import SessionStates
 
@@ -58,6 +59,42 @@ class NetworkEvents:
         if not has_devices and all(result.device is None for result in results):
             return results
         return self._with_devices(routes, results)
+
+    def step(self, events: Sequence[NetworkEvent]) -> ScriptStep[list[AppendResult | None]] | None:
+        """Accepts events in one round trip; None where that takes more.
+
+        A result None: the event is not done with, and is to be given to `accept`. With one that has a
+        `device` it is to go to `complete`.
+        """
+        if self._options.replicas or not self._are_recorded_as_appended(events):
+            return None
+        self._connection.guard.check()
+        batches: dict[int, list[int]] = defaultdict(list)
+        for number, event in enumerate(events):
+            partition = partition_of(event.registration or "", self._connection.partition_count)
+            batches[partition.number].append(number)
+        appending = append_step(
+            self._connection.scripts,
+            self._options,
+            {number: [events[place] for place in places] for number, places in batches.items()},
+            self._connection.report_damaged,
+            self._connection.given_up.report,
+        )
+
+        def in_order(appended: Mapping[int, Sequence[AppendResult]]) -> list[AppendResult | None]:
+            results: list[AppendResult | None] = [None] * len(events)
+            for number, done in appended.items():
+                # Those that come first in a partition.
+                for place, result in zip(batches[number], done, strict=False):
+                    results[place] = result
+            return results
+
+        return appending.mapped(in_order)
+
+    def complete(self, event: NetworkEvent, result: AppendResult) -> AppendResult:
+        """The result of an event of a step, once subscriptions to its registration's device have it too."""
+        partition = partition_of(event.registration or "", self._connection.partition_count)
+        return self._with_devices([(event, [partition])], [result])[0]
 
     def _with_devices(
         self, routes: Sequence[tuple[NetworkEvent, list[Partition]]], results: Sequence[AppendResult]

@@ -10,6 +10,7 @@ from webrtc_events.store.redis.topology import TIMEOUT_S
 __all__ = ["Rest", "ScriptStep"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 Rest = Callable[[], None]
 """What is left to do with the store once the answers of a step are known."""
@@ -37,6 +38,15 @@ class ScriptStep(Generic[T]):
         self._calls = calls
         self._take = take
         self._repeats = repeats
+
+    def mapped(self, meaning: Callable[[T], U]) -> "ScriptStep[U]":
+        """The same step, of which `meaning` says what is found."""
+
+        def take(answers: list[Any]) -> tuple[U, Rest | None]:
+            found, rest = self._take(answers)
+            return meaning(found), rest
+
+        return ScriptStep(self._scripts, self._calls, take, repeats=self._repeats)
 
     def begin(self) -> Begun | None:
         """Sends the scripts. None: that cannot be done without a wait."""

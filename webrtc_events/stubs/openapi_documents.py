@@ -171,6 +171,7 @@ def read_yaml(path: Path) -> Any:
 def _payload(body: Mapping[str, Any]) -> Iterator[Argument]:
     if body:
         yield Argument("payload", always=body.get("required", False), needed=True)
+        yield Argument("payload_bytes", always=body.get("required", False), needed=False)
 
 
 def _caller(security: list[Mapping[str, Any]]) -> Iterator[Argument]:

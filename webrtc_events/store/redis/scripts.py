@@ -21,7 +21,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from webrtc_events.core.errors import DamagedRecord, NewerRelease, ServiceError, Unavailable
+from webrtc_events.core.errors import DamagedRecord, NewerRelease, ServiceError, Unavailable, Unreachable
 from webrtc_events.core.store_url import StoreUrl
 from webrtc_events.store.redis.begun import Begun
 from webrtc_events.store.redis.client import Batch, Client
@@ -36,6 +36,7 @@ __all__ = [
     "SlotsFound",
     "WrongType",
     "answers_of",
+    "calls_of",
     "checked_answers",
     "connect",
     "is_wrong_type",
@@ -121,6 +122,19 @@ class WrongType(ResponseError):
     """A key is of another type than what is asked of it."""
 
 
+def calls_of(script: str, args: Sequence[str | int], runs: Sequence[Sequence[Part]]) -> list[Call]:
+    """For each run a script for all of its parts. `args` come first in each."""
+    return [
+        Call(
+            script,
+            [*(part.key for part in parts), *chain.from_iterable(part.more_keys for part in parts)],
+            parts[0].tag,
+            [*args, *chain.from_iterable(part.args for part in parts)],
+        )
+        for parts in runs
+    ]
+
+
 @contextmanager
 def store_errors() -> Iterator[None]:
     """Around every use of a client."""
@@ -164,7 +178,7 @@ def _outage(error: Exception) -> ServiceError | None:
     """The error as callers know it; None if it is a bug."""
     match error:
         case redis.ConnectionError() | redis.TimeoutError():
-            return Unavailable("The store cannot be reached at the moment; try again.")
+            return Unreachable("The store cannot be reached at the moment; try again.")
         case redis.OutOfMemoryError() if needed := _NEVER_FITS.search(str(error)):
             return Unavailable(
                 f"The event can never fit into the store: with its subscriptions it needs {needed[1]} bytes, "
@@ -237,17 +251,8 @@ class Scripts:
         """
         if self._client.nodes.has_slots:
             runs = [[part] for parts in runs for part in parts]
-        calls = [
-            Call(
-                script,
-                [*(part.key for part in parts), *chain.from_iterable(part.more_keys for part in parts)],
-                parts[0].tag,
-                [*args, *chain.from_iterable(part.args for part in parts)],
-            )
-            for parts in runs
-        ]
         try:
-            answers = self.run(calls, replicas=replicas)
+            answers = self.run(calls_of(script, args, runs), replicas=replicas)
         except ClusterCrossSlotError as error:
             # A node of a cluster that was taken for a single server.
             self._client.nodes.has_slots = True
