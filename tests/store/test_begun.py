@@ -22,6 +22,7 @@ def begun(client: Client, *commands: tuple[tuple[str, ...], dict[str, object]]) 
     client.keep(commands)
     found = client.begin(commands)
     assert found is not None
+    found.send()
     return found
 
 
@@ -42,6 +43,7 @@ def test_answers_are_taken_as_they_come(client: Client) -> None:
     # Its connection is used again.
     again = client.begin([GET])
     assert again is not None
+    again.send()
     client.end(again)
 
 

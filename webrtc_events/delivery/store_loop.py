@@ -79,10 +79,14 @@ class StoreLoop(StoreThread):
         begun = step.begin()
         if begun is None:
             self.start(partial(_run_and_keep, step), take)
-        elif not begun.is_sent or begun.is_over:
+            return
+        under_way = _UnderWay(step, begun, take, self._now_s() + step.timeout_s)
+        self._watch(under_way)
+        begun.send()
+        if not begun.is_sent or begun.is_over:
+            self._forget(under_way)
+            self._under_way.remove(under_way)
             self.start(partial(step.run, begun), take)
-        else:
-            self._watch(_UnderWay(step, begun, take, self._now_s() + step.timeout_s))
 
     def _watch(self, under_way: _UnderWay[Any]) -> None:
         try:

@@ -1,7 +1,7 @@
 """Steps with the store that an event loop awaits; what may take longer goes on in a thread."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -28,8 +28,15 @@ async def run_step(step: ScriptStep[T], in_thread: InThread) -> T:
     begun = step.begin()
     if begun is None:
         return await in_thread(partial(_run_and_keep, step))
-    if begun.is_sent:
-        await _until_over(step, begun)
+    try:
+        with _Watch(begun, step.timeout_s) as over:
+            begun.send()
+            if begun.is_sent and not begun.is_over:
+                await over
+    except BaseException:
+        # Nobody waits any more: what comes is not for the next who uses its connections.
+        step.end(begun)
+        raise
     if not begun.is_clean:
         return await in_thread(partial(step.run, begun))
     try:
@@ -47,35 +54,27 @@ def _run_and_keep(step: ScriptStep[T]) -> T:
     return found
 
 
-async def _until_over(step: ScriptStep[T], begun: Begun) -> None:
-    """Until all of it is answered, or given up as nothing came for as long as a step may take."""
-    watch = _Watch(begun, step.timeout_s)
-    try:
-        await watch.over
-    except BaseException:
-        # Nobody waits any more: what comes is not for the next who uses its connections.
-        step.end(begun)
-        raise
-    finally:
-        watch.close()
-
-
 class _Watch:
-    """`over` is done when nothing more is to come of what was begun. Others' errors are set in it."""
+    """Gives a future that is done when nothing more is to come of what was begun.
+
+    That is when all of it is answered, or nothing came for as long as a step may take. What is not the
+    protocol of the store is an exception in it.
+    """
 
     def __init__(self, begun: Begun, timeout_s: float) -> None:
         self._begun = begun
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
-        self.over: asyncio.Future[None] = self._loop.create_future()
-        self._watched: list[int] = []
-        self._timer = self._loop.call_later(timeout_s, self._late)
-        for fd in begun.descriptors:
-            self._loop.add_reader(fd, self._readable)
-            self._watched.append(fd)
-        self._look()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._watched = begun.descriptors
 
-    def close(self) -> None:
+    def __enter__(self) -> "asyncio.Future[None]":
+        self._timer = self._loop.call_later(self._timeout_s, self._late)
+        for fd in self._watched:
+            self._loop.add_reader(fd, self._readable)
+        return self._over
+
+    def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         self._forget_but(())
 
@@ -89,31 +88,31 @@ class _Watch:
         """Unless this loop was held up itself, and something is there that it did not look at."""
         if self._receive():
             self._timer = self._loop.call_later(self._timeout_s, self._late)
-        elif not self.over.done():
+        elif not self._over.done():
             self._begun.give_up()
             self._look()
 
     def _receive(self) -> bool:
         """Takes what has come. Returns whether more is awaited after something came."""
-        if self.over.done():
+        if self._over.done():
             return False
         try:
             came = self._begun.receive()
-        except Exception as error:  # noqa: BLE001 (not the protocol of the store: whoever waits is told)
+        except Exception as error:  # noqa: BLE001 (whoever waits is told)
             self._forget_but(())
-            self.over.set_exception(error)
+            self._over.set_exception(error)
             return False
         self._look()
-        return came and not self.over.done()
+        return came and not self._over.done()
 
     def _look(self) -> None:
         """A socket is watched for as long as an answer is to come on it."""
         left = self._begun.descriptors
         self._forget_but(left)
         if not left:
-            self.over.set_result(None)
+            self._over.set_result(None)
 
-    def _forget_but(self, still: "tuple[int, ...] | list[int]") -> None:
+    def _forget_but(self, still: Sequence[int]) -> None:
         for fd in self._watched:
             if fd not in still:
                 self._loop.remove_reader(fd)

@@ -19,8 +19,8 @@ Rest = Callable[[], None]
 class ScriptStep(Generic[T]):
     """`take` says what the answers mean, without asking the store, and what is left to ask of it, seldom.
 
-    `run` does all of it, and waits for the store. Who cannot wait calls `begin`, reads what comes, and then
-    `finish`; `run` goes on with what cannot be finished without another wait.
+    `run` does all of it, and waits for the store. Who cannot wait calls `begin`, sends what that gives, reads
+    what comes, and then calls `finish`; `run` goes on with what cannot be finished without another wait.
     """
 
     timeout_s = TIMEOUT_S
@@ -49,7 +49,7 @@ class ScriptStep(Generic[T]):
         return ScriptStep(self._scripts, self._calls, take, repeats=self._repeats)
 
     def begin(self) -> Begun | None:
-        """Sends the scripts. None: that cannot be done without a wait."""
+        """What sends the scripts. None: that cannot be done without a wait."""
         return self._scripts.begin(self._calls) if self._calls else None
 
     def finish(self, begun: Begun) -> tuple[T, Rest | None]:

@@ -83,6 +83,7 @@ class _Batches:
             self._under_way.append((step, begun))
             if begun is None:
                 return
+            begun.send()
 
 
 def _call(partition: Partition, limit: int) -> Call:

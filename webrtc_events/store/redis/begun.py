@@ -1,4 +1,8 @@
-"""Commands under way to the store for which nobody waits: their answers are read as they come."""
+"""Commands under way to the store for which nobody waits: their answers are read as they come.
+
+Who sends is often to rest next, so that whom it wakes begins on the same core. So `send` comes last: what is
+done after it holds the store up.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -107,9 +111,10 @@ class ReadyConnections(KeptConnections):
 
 
 class Begun:
-    """Commands that were sent, and what has come of them. `close` ends it, whatever came.
+    """Commands that `send` sends, and what has come of them. `close` ends it, whatever came.
 
-    `groups`: the indexes of the commands of each node. `sent_s`: when they are sent, by a monotonic clock.
+    `groups`: the indexes of the commands of each node. `sent_s`: when they are about to be sent, by a
+    monotonic clock.
     """
 
     def __init__(
@@ -126,6 +131,9 @@ class Begun:
             _Part(node, connections[node], [commands[index] for index in indexes])
             for node, indexes in groups.items()
         ]
+
+    def send(self) -> None:
+        """As much as the sockets take at once. To be called once, before anything else is done with it."""
         for part in self._parts:
             part.send()
 

@@ -125,9 +125,9 @@ class Client(_RedisCommands):  # type: ignore[misc]
         self.nodes.close()
 
     def begin(self, commands: Sequence[Command]) -> Begun | None:
-        """Sends commands, and waits for nothing; `run` goes on with it. None: not without a wait.
+        """Commands that can be sent without a wait; `run` goes on with what was. None: there must be one.
 
-        Source of what can be begun: `keep`. Whoever begins must see to `end`.
+        Source of what can be begun: `keep`. Whoever begins must see to `send`, and then to `end`.
         """
         if not self._ready.are_plain:
             return None
