@@ -22,7 +22,7 @@ from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.store.keys import PROCESSES_KEY, SWEEPER_TURN, process_key
-from webrtc_events.store.redis import scripts
+from webrtc_events.store.redis import script_texts, scripts
 from webrtc_events.store.redis.script_texts import Script
 from webrtc_events.store.script_options import DEFAULT_OPTIONS, StoreOptions
 from webrtc_events.store.store import Store
@@ -68,7 +68,7 @@ CommandsParser.initialize = _read_commands_once
 # Each client of a server asks the system for redis-py's version, and each store that is opened puts 41
 # scripts together out of 250 files. Both take longer than most of what a test does with them.
 redis.utils.get_lib_version = cache(redis.utils.get_lib_version)
-_load_scripts = scripts.load_scripts
+_load_scripts = script_texts.load_scripts
 
 
 @lru_cache(maxsize=16)
@@ -81,7 +81,7 @@ def _load_scripts_once(options: Mapping[str, int | str]) -> dict[str, Script]:
     return dict(_loaded(tuple(options.items())))
 
 
-scripts.load_scripts = _load_scripts_once
+scripts.load_scripts = _load_scripts_once  # type: ignore[attr-defined]
 
 # What these folders test must also hold on a cluster. `make test` repeats there what may fail there alone:
 # each script and each scan of the store, and whole deliveries. What the other files do with the store, those

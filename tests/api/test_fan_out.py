@@ -14,7 +14,8 @@ from webrtc_events.core.settings import Settings
 from webrtc_events.local.stack.valkey import Valkey
 from webrtc_events.store.keys import new_subscription_id, partition_of
 from webrtc_events.store.outbox_entries import parse_entry
-from webrtc_events.store.store import Store, StoreOptions
+from webrtc_events.store.script_options import StoreOptions
+from webrtc_events.store.store import Store
 
 SUBSCRIPTIONS = f"{PUBLIC}/subscriptions"
 P = partition_of("r1", 64)

@@ -10,8 +10,7 @@ from http.client import HTTPResponse
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tests.api.conftest import NETWORK, Api, serving
-from tests.api.test_operations import assert_error, subscription_request
+from tests.api.conftest import NETWORK, Api, assert_error, serving, subscription_request
 from tests.api.test_slow import SUBSCRIPTIONS, answer, connect, drip, head, read_to_end
 from tests.harness.issuer import Issuer
 from webrtc_events.api import http_protocol as protocol

@@ -13,8 +13,7 @@ import pytest
 import requests
 from starlette.types import Receive, Scope, Send
 
-from tests.api.conftest import PUBLIC, Api, serving
-from tests.api.test_operations import assert_error, subscription_request
+from tests.api.conftest import PUBLIC, Api, assert_error, serving, subscription_request
 from tests.harness.issuer import Issuer
 from tests.production.operations.proxy import parsed
 from webrtc_events import app

@@ -11,9 +11,8 @@ from tests.browser.visitor import Visitor
 from tests.harness.commands import Running
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.demo.http_client import HttpClient
-from webrtc_events.local.endpoints import Endpoints
+from webrtc_events.local.endpoints import DEFAULT_CLIENT, Endpoints
 from webrtc_events.local.recordings import load_recording, played_anew
-from webrtc_events.local.stack.issuer import DEFAULT_CLIENT
 
 Json = dict[str, Any]
 

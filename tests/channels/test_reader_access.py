@@ -125,9 +125,9 @@ def test_a_client_has_a_bounded_number_of_channels(channel_settings: Settings, i
         stack.callback(service.stop_api)
         first, _ = service.make(), service.make()
         assert_error(service.api("POST", CHANNELS, token=service.token()), 429, "QUOTA_EXCEEDED")
-        assert service.make(client_id="other")
+        service.make(client_id="other")
         service.delete(first)
-        assert service.make()
+        service.make()
 
 
 def test_channels_are_not_asked_whether_they_agree(channel_settings: Settings, issuer: Issuer) -> None:

@@ -1,6 +1,7 @@
 """A reader that takes nothing, of a stream or over a WebSocket: whom it holds up, and how long it may."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from webrtc_events.api import http_protocol, websocket_protocol
 # More than the buffers between server and reader take, of 400 events, and room for all of them.
 LONG = "a=" + 30_000 * "x"
 ROOM = {"channel_bytes": 64_000_000}
-WAYS = {"stream": Stack.read, "socket": Stack.open}
+WAYS: dict[str, Callable[..., Any]] = {"stream": Stack.read, "socket": Stack.open}
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -94,8 +94,10 @@ class Run(Subscribing):
         return self
 
     def __exit__(self, *_: object) -> None:
-        for running in (*self._loads, *self.readers):
-            running.stop()
+        for load in self._loads:
+            load.stop()
+        for reader in self.readers:
+            reader.stop()
         self._stack.close()
 
     def say(self, text: str) -> None:

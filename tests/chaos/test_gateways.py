@@ -6,7 +6,7 @@ from tests.chaos.janus_posts import JanusPosts
 from tests.chaos.processes import Process
 from tests.chaos.run import CLOCK, Run
 from tests.chaos.service import SCRIPTS
-from tests.gateways.harness.janus import free_port
+from tests.gateways.harness.ports import free_port
 from tests.harness.issuer import Issuer
 from tests.harness.valkeys import eventually
 from webrtc_events.gateways.journal_view import view

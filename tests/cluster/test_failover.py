@@ -14,6 +14,7 @@ from tests.harness.clusters import Cluster
 from tests.harness.sentinels import Sentinel, sentinel
 from tests.harness.sinks import RecordingSink
 from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
+from tests.harness.wakeups import Hearing
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import partition_of
 from webrtc_events.store.store import Store
@@ -145,19 +146,18 @@ def test_hints_come_from_the_new_master_though_no_connection_to_the_old_one_brok
 ) -> None:
     master, _, watching = watched
     store = connect(watching.url)
-    wakeups = store.claims.wakeups()
-    assert wakeups.wait(0) is None
-    master.pause()
-    eventually(lambda: watching.master_port() != master.port, "another is elected")
     numbers = itertools.count()
 
     def heard() -> bool:
         created(store)
         append(store, invitation(next(numbers)))
-        return wakeups.wait(0.2) is not None
+        return hearing.numbers(0.2) != set()
 
-    eventually(heard, "hints come again")
-    wakeups.close()
+    with Hearing(store) as hearing:
+        assert hearing.numbers(0) == set()
+        master.pause()
+        eventually(lambda: watching.master_port() != master.port, "another is elected")
+        eventually(heard, "hints come again")
 
 
 def test_without_sentinels_a_connection_that_is_there_works_on(

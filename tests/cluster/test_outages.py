@@ -18,6 +18,7 @@ from tests.harness.clocks import SteppedClock
 from tests.harness.clusters import Cluster
 from tests.harness.sinks import Answer, RecordingSink
 from tests.harness.valkeys import CLOCK, ValkeyServer, eventually
+from tests.harness.wakeups import Hearing
 from tests.store.devices import created_for
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import EventType
@@ -350,7 +351,6 @@ def test_hints_come_from_every_node_and_again_from_one_that_is_back(
     cluster: Cluster, connect: Connect
 ) -> None:
     store = connect(cluster.url)
-    wakeups = store.claims.wakeups()
     registrations = one_of_each(cluster)
     client = client_on(cluster, cluster.masters[0])
     count = 0
@@ -360,15 +360,15 @@ def test_hints_come_from_every_node_and_again_from_one_that_is_back(
         count += 1
         created(store, registration=registration, client=client)
         append(store, invitation(count, registration=registration))
-        return wakeups.wait(1) == partition_of(registration, 64).number
+        return hearing.numbers(1) == {partition_of(registration, 64).number}
 
-    assert wakeups.wait(0) is None
-    assert [hint_of(registration) for registration in registrations] == [True, True, True]
-    assert sorted(wakeups.missed()) == list(range(64))
-    cluster.masters[1].kill()
-    assert not works(store, registrations[1], 0)
-    assert [hint_of(registrations[0]), hint_of(registrations[2])] == [True, True]
-    cluster.masters[1].start()
-    eventually(lambda: hint_of(registrations[1]), "it is heard again")
-    assert partition_of(registrations[1], 64).number in wakeups.missed()
-    wakeups.close()
+    with Hearing(store) as hearing:
+        assert hearing.numbers(0) == set()
+        assert [hint_of(registration) for registration in registrations] == [True, True, True]
+        assert sorted(hearing.missed()) == list(range(64))
+        cluster.masters[1].kill()
+        assert not works(store, registrations[1], 0)
+        assert [hint_of(registrations[0]), hint_of(registrations[2])] == [True, True]
+        cluster.masters[1].start()
+        eventually(lambda: hint_of(registrations[1]), "it is heard again")
+        assert partition_of(registrations[1], 64).number in hearing.missed()

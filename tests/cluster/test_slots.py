@@ -14,6 +14,7 @@ from tests.harness.builders import append, created, invitation
 from tests.harness.clusters import Cluster
 from tests.harness.sinks import RecordingSink
 from tests.harness.valkeys import ValkeyServer, eventually
+from tests.harness.wakeups import Hearing
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.keys import partition_of
 
@@ -56,22 +57,21 @@ def test_a_slot_that_moves_as_a_whole_disturbs_nobody(
 def test_hints_follow_a_slot(cluster: Cluster, connect: Connect) -> None:
     source, target = source_and_target(cluster)
     store = connect(cluster.url)
-    wakeups = store.claims.wakeups()
-    assert wakeups.wait(0) is None
-    with source.client() as here, target.client() as there:
-        append(store, invitation(1))
-        move_whole(here, there)
-        eventually(lambda: there.keys("{*}:seen:*"), "it has moved")
     numbers = itertools.count(2)
 
     def heard() -> bool:
         # A client that asks the old node is redirected to the new one, and so are the subscriber connections.
         created(store)
         append(store, invitation(next(numbers)))
-        return wakeups.wait(0.2) == partition_of("r1", 64).number
+        return hearing.numbers(0.2) == {partition_of("r1", 64).number}
 
-    eventually(heard, "hints come again")
-    wakeups.close()
+    with Hearing(store) as hearing:
+        assert hearing.numbers(0) == set()
+        with source.client() as here, target.client() as there:
+            append(store, invitation(1))
+            move_whole(here, there)
+            eventually(lambda: there.keys("{*}:seen:*"), "it has moved")
+        eventually(heard, "hints come again")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from tests.harness.builders import append, created, invitation
 from tests.harness.clusters import Cluster, form
 from tests.harness.sentinels import Sentinel, sentinel
 from tests.harness.valkeys import ValkeyServer
+from tests.harness.wakeups import Hearing
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.store import Store
 
@@ -42,12 +43,10 @@ def relay(authority: Authority) -> Iterator[Relay]:
 
 def is_usable(store: Store, registration: str = "r1") -> bool:
     created(store, registration=registration)
-    wakeups = store.claims.wakeups()
-    wakeups.wait(0)
-    used = append(store, invitation(1, registration=registration)) == [(True, 1)]
-    heard = wakeups.wait(5) is not None
-    wakeups.close()
-    return used and heard
+    with Hearing(store) as hearing:
+        hearing.numbers(0)
+        used = append(store, invitation(1, registration=registration)) == [(True, 1)]
+        return used and hearing.numbers(5) != set()
 
 
 def test_a_server(tmp_path: Path, connect: Connect) -> None:

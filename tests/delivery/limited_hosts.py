@@ -5,7 +5,7 @@ from itertools import count
 from webrtc_events.delivery.deferrals import Deferred
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.delivery.host_records import Permit
+from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import Healthy, HostSignal, Unreachable
 
 LIMITS = HostLimits(in_flight=8, connections=8, permits=512, waiting=1024, hosts=100)

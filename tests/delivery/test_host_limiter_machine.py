@@ -12,7 +12,7 @@ from tests.delivery.limited_hosts import HEALTHY
 from webrtc_events.delivery.host_health import FAILURES_TO_OPEN
 from webrtc_events.delivery.host_limiter import HostLimiter
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.delivery.host_records import MAX_PROBES
+from webrtc_events.delivery.host_records import MAX_PROBES, HostRecord
 from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import Error, Healthy, HostSignal, Throttled, Unreachable
 
@@ -64,6 +64,8 @@ class LimiterMachine(RuleBasedStateMachine):
         self.now_s = 0.0
         self.tasks = count()
         self.permits: dict[Permit, str] = {}
+        # What the limiter knew of a host when it last granted a permit.
+        self.record_of: dict[str, HostRecord] = {}
         self.generation_of: dict[Permit, int] = {}
         # Which permit of its host it is, which of those answered was the last, and when that was.
         self.number_of: dict[Permit, int] = {}
@@ -94,6 +96,7 @@ class LimiterMachine(RuleBasedStateMachine):
                 assert self.now_s - self.granted_s[host] >= 0.25
             self.granted_s[host] = self.now_s
             self.permits[entry] = host
+            self.record_of[host] = self.limiter.records[host]
             self.generation_of[entry] = self.generation[host]
             self.number_of[entry] = next(self.numbers)
             if entry.slow:
@@ -110,8 +113,8 @@ class LimiterMachine(RuleBasedStateMachine):
 
     def _is_new(self, host: str) -> bool:
         """Whether nothing was sent to it that the limiter remembers: it may have been forgotten."""
-        hosts = self.limiter._hosts
-        return host not in hosts or hosts[host].health._number == 0
+        records = self.limiter.records
+        return host not in records or records[host] is not self.record_of.get(host)
 
     def _current(self, host: str) -> list[Permit]:
         """Those of its latest generation."""
@@ -234,7 +237,7 @@ class LimiterMachine(RuleBasedStateMachine):
     def hosts_are_bounded(self) -> None:
         if hasattr(self, "limiter"):
             # Those that are busy stay, and a new one makes room for itself alone.
-            assert len(self.limiter._hosts) <= self.limits.hosts + self.limits.permits
+            assert len(self.limiter.records) <= self.limits.hosts + self.limits.permits
 
     def teardown(self) -> None:
         """Once all is answered, nothing waits and every permit is free."""
@@ -259,7 +262,7 @@ class LimiterMachine(RuleBasedStateMachine):
             )
             assert isinstance(permit, Permit)
             self.limiter.release(permit, HEALTHY, self.now_s)
-        assert len(self.limiter._hosts) <= self.limits.hosts
+        assert len(self.limiter.records) <= self.limits.hosts
 
 
 # 150 games; `make mutation` plays fewer.

@@ -19,7 +19,8 @@ def test_what_is_deferred_by_a_busy_host_comes_back_in_order() -> None:
     yard.permits()
     while (deferred := yard.acquire()) is None:
         pass
-    delays = [deferred.delay_s] if deferred else []
+    assert isinstance(deferred, Deferred)
+    delays = [deferred.delay_s]
     for _ in range(160):
         deferred = yard.acquire()
         assert isinstance(deferred, Deferred)

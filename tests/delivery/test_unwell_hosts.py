@@ -5,7 +5,7 @@ import pytest
 from tests.delivery.limited_hosts import LIMITS, Yard
 from webrtc_events.core.process_report import MAX_HOSTS, HostReport, HostState
 from webrtc_events.delivery.host_limits import HostLimits
-from webrtc_events.delivery.host_records import Permit
+from webrtc_events.delivery.host_requests import Permit
 from webrtc_events.delivery.host_signals import Error, Throttled
 
 

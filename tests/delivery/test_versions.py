@@ -64,8 +64,8 @@ def test_one_event_goes_out_in_the_form_of_each_version(
     assert (old["type"], former["type"]) == (EventType.SESSION_STATUS, EventType.SESSION_STATUS)
     assert new["type"] == "org.camaraproject.webrtc-events-subscriptions.v0.session-status"
 
-    for contract, valid in ((load_public(), old), (load_subscriptions(), new)):
-        assert contract.validator("CloudEvent").first_fault(valid) is None
+    for document, valid in ((load_public(), old), (load_subscriptions(), new)):
+        assert document.validator("CloudEvent").first_fault(valid) is None
     # A version refuses the form of another.
     assert load_public().validator("CloudEvent").first_fault(new) is not None
     assert load_subscriptions().validator("CloudEvent").first_fault(old) is not None

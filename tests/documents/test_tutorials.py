@@ -98,7 +98,7 @@ class Reader:
 
 
 @pytest.fixture
-def reader(start_serve: Callable[[], Running], data: Path, tmp_path: Path) -> Iterator[Reader]:
+def reader(start_serve: Callable[..., Running], data: Path, tmp_path: Path) -> Iterator[Reader]:
     start_serve(WEBRTC_EVENTS_NEXT="true")
     endpoints = Endpoints.read(data)
     folder = tmp_path / "tutorial"

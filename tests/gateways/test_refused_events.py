@@ -255,7 +255,7 @@ def test_brought_back_between_the_reading_of_the_queue_and_its_sending(
 
 def test_the_service_calls_no_events_at_all_wrong() -> None:
     """What asks whether it decides on events."""
-    assert load_network().validator("NetworkEventBatch").faults([])
+    assert load_network().validator("NetworkEventBatch").first_fault([]) is not None
 
 
 def test_a_registration_that_no_service_answers_for_is_not_given_up(

@@ -129,8 +129,8 @@ def form(cluster: Cluster, clients: Sequence["redis.Redis"]) -> None:
         replica.execute_command("CLUSTER", "REPLICATE", master.execute_command("CLUSTER", "MYID"))
     for client in clients:
         eventually(lambda client=client: _is_formed(client, cluster), "the cluster is formed")
-    for replica in cluster.replicas:
-        replica.wait_replicated()
+    for server in cluster.replicas:
+        server.wait_replicated()
 
 
 def _known(client: "redis.Redis") -> Mapping[str, Any]:

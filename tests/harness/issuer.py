@@ -37,8 +37,11 @@ class SigningKeyPair:
 
     def jwk(self) -> dict[str, Any]:
         public = self.private.public_key()
-        algorithm = {rsa.RSAPrivateKey: RSAAlgorithm, ec.EllipticCurvePrivateKey: ECAlgorithm}
-        for private, codec in algorithm.items():
+        codecs: dict[type, Any] = {
+            rsa.RSAPrivateKey: RSAAlgorithm,
+            ec.EllipticCurvePrivateKey: ECAlgorithm,
+        }
+        for private, codec in codecs.items():
             if isinstance(self.private, private):
                 return {**codec.to_jwk(public, as_dict=True), "kid": self.kid, **self._more}
         return {**OKPAlgorithm.to_jwk(public, as_dict=True), "kid": self.kid, **self._more}

@@ -64,14 +64,15 @@ def _installed(
 
 def _licence(package: Distribution) -> str:
     """As an SPDX expression: what the package says, or what its classifiers mean."""
-    metadata = package.metadata
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
-    said = str(metadata.get("License") or "").strip()
+
+    def said_as(field: str) -> list[str]:
+        return package.metadata.get_all(field) or []
+
+    for expression in said_as("License-Expression"):
+        return expression
+    said = "".join(said_as("License")[:1]).strip()
     classified = [
-        text.rpartition(" :: ")[2]
-        for text in metadata.get_all("Classifier") or []
-        if text.startswith("License ::")
+        text.rpartition(" :: ")[2] for text in said_as("Classifier") if text.startswith("License ::")
     ]
     return next(
         (MEANT.get(name, name) for name in (said, *classified) if _allowed(MEANT.get(name, name))), said

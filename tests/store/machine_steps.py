@@ -7,20 +7,19 @@ game that draws other steps when it is played again.
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 __all__ = ["when"]
 
-_Machine = TypeVar("_Machine")
 _Step = Callable[..., None]
 
 
-def when(holds: Callable[[_Machine], Any]) -> Callable[[_Step], _Step]:
+def when(holds: Callable[[Any], Any]) -> Callable[[_Step], _Step]:
     """The step is done only if that holds."""
 
     def limited(step: _Step) -> _Step:
         @wraps(step)
-        def done(machine: _Machine, *given: Any, **drawn: Any) -> None:
+        def done(machine: Any, *given: Any, **drawn: Any) -> None:
             if holds(machine):
                 step(machine, *given, **drawn)
 

@@ -1,11 +1,7 @@
 """Claims and settlements: leases, order, and what a stale lease may not do."""
 
 import json
-import os
-import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +9,10 @@ import redis
 
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation
-from tests.harness.valkeys import CLOCK
+from tests.harness.wakeups import Hearing
 from tests.store.claiming import P, StoreAt, claim, claim_one, delete, now_ms, numbers, settle
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.outcomes import End, ScheduledRetry, SinkResult
-from webrtc_events.core.process import raise_descriptor_limit
 from webrtc_events.store.formats import FORMAT
 from webrtc_events.store.redis.scripts import Call, Scripts
 from webrtc_events.store.settlements import DroppedEvent, Settlement
@@ -106,46 +101,16 @@ def test_attempts_are_kept_as_they_were_noted(store: Store, raw_store: "redis.Re
     assert kept == list(tried)
 
 
-def test_a_listener_hears_also_beside_more_than_a_thousand_connections(store: Store) -> None:
-    """As a worker has to sinks. Descriptors of 1,024 and above are too large for select(2)."""
-    assert raise_descriptor_limit() > 1_200
-    created(store)
-    with ExitStack() as stack, Path(os.devnull).open() as file:
-        for _ in range(1_100):
-            stack.callback(os.close, os.dup(file.fileno()))
-        wakeups = store.claims.wakeups()
-        stack.callback(wakeups.close)
-        assert wakeups.wait(0.01) is None
-        append(store, invitation(1))
-        assert wakeups.wait(5) == P.number
-
-
-def test_a_listener_that_is_interrupted_waits_no_longer(store: Store) -> None:
-    """So a worker stops at once. Whether it waits already, or is about to, is chance."""
-    for delay_s in (0.0, 0.2):
-        wakeups = store.claims.wakeups()
-        assert wakeups.wait(0) is None
-        interrupter = threading.Timer(delay_s, wakeups.interrupt)
-        interrupter.start()
-        began_s = CLOCK.monotonic()
-        assert wakeups.wait(60) is None
-        assert wakeups.wait(60) is None
-        assert CLOCK.monotonic() - began_s < 30
-        interrupter.join()
-        wakeups.close()
-
-
 def test_what_goes_on_at_once_behind_a_retry_wakes_a_listener(store: Store) -> None:
     """Who settled it would come back after the delay of an event that was given up meanwhile."""
     made = created(store)
     append(store, invitation(1), invitation(2))
     found = claim_one(store)
     delete(store, made.id)
-    wakeups = store.claims.wakeups()
-    assert wakeups.wait(0.01) is None
-    assert settle(store, found, through=0, follow_up=ScheduledRetry(60_000, 1, 1)) == "due"
-    assert wakeups.wait(5) == P.number
-    wakeups.close()
+    with Hearing(store) as hearing:
+        assert hearing.numbers(0.01) == set()
+        assert settle(store, found, through=0, follow_up=ScheduledRetry(60_000, 1, 1)) == "due"
+        assert hearing.numbers(5) == {P.number}
     assert [item.end for item in claim_one(store).items] == [True]
 
 
@@ -155,11 +120,10 @@ def test_what_stands_behind_an_entry_that_cannot_be_read_wakes_a_listener(
     made = created(store)
     append(store, invitation(1))
     raw_store.lpush(P.outbox(made.id), "no entry")
-    wakeups = store.claims.wakeups()
-    assert wakeups.wait(0.01) is None
-    assert claim(store) == []
-    assert wakeups.wait(5) == P.number
-    wakeups.close()
+    with Hearing(store) as hearing:
+        assert hearing.numbers(0.01) == set()
+        assert claim(store) == []
+        assert hearing.numbers(5) == {P.number}
     assert numbers(claim_one(store)) == [1]
 
 
@@ -268,16 +232,15 @@ def test_a_due_entry_without_its_keys_is_kept_for_later(
 
 def test_what_becomes_due_wakes_a_listener(store: Store) -> None:
     created(store)
-    wakeups = store.claims.wakeups()
-    assert wakeups.wait(0.01) is None
-    append(store, invitation(1))
-    assert wakeups.wait(5) == P.number
-    append(store, invitation(2))
-    assert wakeups.wait(0.05) is None
-    # Whatever came before it listened, it did not hear.
-    assert sorted(wakeups.missed()) == list(range(64))
-    assert wakeups.missed() == []
-    wakeups.close()
+    with Hearing(store) as hearing:
+        assert hearing.numbers(0.01) == set()
+        append(store, invitation(1))
+        assert hearing.numbers(5) == {P.number}
+        append(store, invitation(2))
+        assert hearing.numbers(0.05) == set()
+        # Whatever came before it listened, it did not hear.
+        assert sorted(hearing.missed()) == list(range(64))
+        assert hearing.missed() == []
 
 
 def test_what_may_empty_an_outbox_is_settled_in_a_run_of_its_own(

@@ -9,7 +9,7 @@ import redis
 from tests.harness.builders import append, created, invitation
 from tests.harness.channels import BASE, listening, new_channel
 from tests.store.claiming import P
-from tests.store.conftest import StoreWith
+from tests.store.shared_payloads import StoreWith
 from webrtc_events.core.model import Claim
 from webrtc_events.core.outcomes import ScheduledRetry
 from webrtc_events.store.settlements import Settlement

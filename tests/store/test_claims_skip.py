@@ -9,7 +9,7 @@ from tests.conftest import servers_of
 from tests.harness.builders import append, created, invitation
 from tests.harness.channels import BASE, listening, new_channel
 from tests.store.claiming import P
-from tests.store.conftest import StoreWith
+from tests.store.shared_payloads import StoreWith
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.store.formats import BASE_FORMAT, FORMAT
 from webrtc_events.store.keys import new_subscription_id

@@ -7,6 +7,7 @@ import redis
 
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation, session_status
+from tests.harness.wakeups import Hearing
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, EventType, Registration, Status, Subscription, TerminationReason
 from webrtc_events.core.settings import Settings
@@ -183,11 +184,10 @@ def test_a_redelivered_event_goes_to_the_tail_with_its_id_and_a_new_deadline(
 
 def test_a_redelivery_wakes_the_dispatcher(store: Store, dead_letters: DeadLetters) -> None:
     lost_event(store)
-    wakeups = store.claims.wakeups()
-    assert wakeups.wait(0.01) is None
-    dead_letters.redeliver(the_dead_letter(dead_letters))
-    assert wakeups.wait(5) == P.number
-    wakeups.close()
+    with Hearing(store) as hearing:
+        assert hearing.numbers(0.01) == set()
+        dead_letters.redeliver(the_dead_letter(dead_letters))
+        assert hearing.numbers(5) == {P.number}
 
 
 def test_a_repeated_redelivery_changes_nothing(

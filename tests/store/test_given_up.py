@@ -1,7 +1,10 @@
 """What the store gives up by itself is counted by its reason, and is in the trace of its call."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count, islice
+from typing import Any
 
 import pytest
 import redis
@@ -15,6 +18,8 @@ from webrtc_events.core.call_trace import AttemptEntry
 from webrtc_events.core.model import Credential, EventType, Status, Subscription, TerminationReason
 from webrtc_events.core.outcomes import End
 from webrtc_events.store.dead_letters import DeadLetterFilter, DeadLetters
+from webrtc_events.store.keys import Partition, partition_of
+from webrtc_events.store.redis.scripts import Call
 from webrtc_events.store.settlements import DroppedEvent
 from webrtc_events.store.store import Store
 
@@ -109,6 +114,41 @@ def test_what_an_expiring_sink_token_leaves_no_time_for(
         pass
     assert told.counted == {"access_token_expired": 2}
     assert len(told.traced()) == 2
+
+
+def test_what_was_given_up_before_and_beside_a_partition_that_cannot_be_swept(
+    store_with: StoreWith, told: Told, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers of that sweep say it once."""
+    soon = raw_store.time()[0] * 1000 + 60_000
+    store, late = store_with(token_lead_s=20), store_with(55, token_lead_s=20)
+    told.by(store, late)
+    before, broken, beside = 0, 8, 9
+    for partition in (before, broken, beside):
+        idle, busy = islice(registrations_in(partition), 2)
+        # So many that the partitions behind the first eight are swept one at a time, and two are under way.
+        for registration in (busy, *[idle] * (30 if partition == before else 0)):
+            created(store, sealed="s", credential=Credential("token", soon), registration=registration)
+        append(store, invitation(1, registration=busy))
+    late.expiry.sweep()
+    assert told.counted == {}
+    run_some = late.scripts.run_some
+
+    def run_but_one(calls: Sequence[Call], **options: Any) -> list[Any]:
+        answers = run_some(calls, **options)
+        if any(call.script == "sweep" and call.tag == Partition(broken).tag for call in calls):
+            raise RuntimeError("a bug")
+        return answers
+
+    monkeypatch.setattr(late.scripts, "run_some", run_but_one)
+    with pytest.raises(RuntimeError):
+        late.expiry.sweep()
+    assert told.counted == {"access_token_expired": 2}
+
+
+def registrations_in(partition: int) -> Iterator[str]:
+    names = map("registration-{}".format, count())
+    return (name for name in names if partition_of(name, 64).number == partition)
 
 
 @pytest.mark.parametrize("by", ["settle", "claim"])

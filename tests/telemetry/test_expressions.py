@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -28,7 +29,7 @@ def rules() -> dict[str, dict[str, object]]:
     return {rule["alert"]: rule for group in groups for rule in group["rules"]}
 
 
-def panels() -> Iterator[tuple[str, dict[str, object]]]:
+def panels() -> Iterator[tuple[str, dict[str, Any]]]:
     for path in DASHBOARDS:
         for panel in json.loads(path.read_text())["panels"]:
             yield f"{path.stem}: {panel['title']}", panel

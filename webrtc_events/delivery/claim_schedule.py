@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
 from math import ceil
+from typing import NamedTuple
 
 from webrtc_events.delivery.home_partitions import AWAY_S, HomePartitions
 
@@ -52,6 +53,15 @@ class _Rotation:
             numbers = numbers[:at_most]
             self._cursor = (numbers[-1] + 1) % self._partitions
         return numbers
+
+
+class _Turn(NamedTuple):
+    """Which may be asked now, by which rotation: at most `at_once` of them, for `subscriptions` in all."""
+
+    partitions: set[int]
+    rotation: _Rotation
+    at_once: int
+    subscriptions: int
 
 
 class ClaimSchedule:
@@ -136,33 +146,34 @@ class ClaimSchedule:
             self._away -= due
         if room <= 0 or max_partitions <= 0:
             return [], 0
-        wanted, at_once, in_turn, rotation = self._in_turn(now_s)
-        if not wanted:
+        turn = self._turn(now_s)
+        if not turn.partitions:
             return [], 0
-        numbers = rotation.next(wanted, min(room, max_partitions, in_turn))
+        numbers = turn.rotation.next(turn.partitions, min(room, max_partitions, turn.at_once))
         # Now: what becomes due there while they are asked may not be in the answer.
         self._fresh.difference_update(numbers)
         self._eager.difference_update(numbers)
-        share = min(room, max(at_once, len(numbers))) // len(numbers)
+        share = min(room, max(turn.subscriptions, len(numbers))) // len(numbers)
         return numbers, min(share, self._max_share)
 
-    def _in_turn(self, now_s: float) -> "tuple[set[int], int, int, _Rotation]":
-        """Which may be asked now, for how many subscriptions in all, how many of them at once, and by which
-        rotation.
-        """
+    def _turn(self, now_s: float) -> _Turn:
+        """Whose turn it is. Where they take turns, it is the others' the next time."""
         if now_s < self._pause_until_s:
-            return self._fresh, _MAX_AT_ONCE, self._partitions, self._rotation
+            return self._turn_of_all(self._fresh)
         others = self._eager - self._fresh
         outnumbered = len(self._fresh) < len(others)
         if self._fresh and outnumbered:
             self._in_turns_until_s = now_s + _IN_TURNS_S
         if not outnumbered or now_s >= self._in_turns_until_s:
-            return self._fresh | others, _MAX_AT_ONCE, self._partitions, self._rotation
+            return self._turn_of_all(self._fresh | others)
         others_now = self._others_are_next or not self._fresh
         self._others_are_next = not others_now
         if others_now:
-            return others, _MAX_IN_TURN, _MAX_IN_TURN // _SHARE_IN_TURN, self._rotation_of_others
-        return self._fresh, _MAX_IN_TURN, _MAX_IN_TURN // _MIN_SHARE, self._rotation
+            return _Turn(others, self._rotation_of_others, _MAX_IN_TURN // _SHARE_IN_TURN, _MAX_IN_TURN)
+        return _Turn(self._fresh, self._rotation, _MAX_IN_TURN // _MIN_SHARE, _MAX_IN_TURN)
+
+    def _turn_of_all(self, partitions: set[int]) -> _Turn:
+        return _Turn(partitions, self._rotation, self._partitions, _MAX_AT_ONCE)
 
     def asked(self, share: int, found: Mapping[int, int], deferred: int, now_s: float) -> None:
         """What they gave: how many claims each, and how many of all were deferred at once."""

@@ -1,6 +1,7 @@
 """The service as an adapter sees it: its requests over HTTP, with an access token; answers as values."""
 
 import ssl
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -253,20 +254,25 @@ class ServiceClient:
 
 
 class _Outlook:
-    """Of several requests under way: whether it makes sense to send more, or they get the same answer."""
+    """Of several requests under way: whether it makes sense to send more, or they get the same answer.
+
+    Each thread of the pool notes its answers.
+    """
 
     def __init__(self) -> None:
         self.is_bad = False
         self.answer: Answer | None = None
         self._decided = 0
         self._refused = 0
+        self._lock = threading.Lock()
 
     def noted(self, answer: Answer | None) -> Answer | None:
-        self._decided += isinstance(answer, Answered)
-        self._refused += isinstance(answer, Refused)
-        all_refused = self._refused >= _AT_ONCE and not self._decided
-        if answer is None or isinstance(answer, Unanswered) or all_refused:
-            self.answer, self.is_bad = answer, True
+        with self._lock:
+            self._decided += isinstance(answer, Answered)
+            self._refused += isinstance(answer, Refused)
+            all_refused = self._refused >= _AT_ONCE and not self._decided
+            if answer is None or isinstance(answer, Unanswered) or all_refused:
+                self.answer, self.is_bad = answer, True
         return answer
 
 

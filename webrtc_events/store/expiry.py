@@ -128,17 +128,22 @@ class Expiry:
             Unavailable: no partition of all can be reached.
         """
         partitions = [Partition(number) for number in numbers]
-        answers, answered_s = sweep_each(self._connection.scripts, partitions, limit, clock.monotonic)
-        self._report_unreached(numbers, answers)
+        found: list[tuple[Partition, _Swept, float]] = []
+        failures: dict[int, Unavailable] = {}
+        for partition, raw, at_s in sweep_each(self._connection.scripts, partitions, limit, clock.monotonic):
+            if isinstance(raw, Unavailable):
+                failures[partition.number] = raw
+                continue
+            found.append((partition, _Swept.parse(raw), at_s))
+            # At once, whatever comes next: no other answer will say so.
+            self._connection.given_up.report(found[-1][1].given_up)
+        self._report_unreached(numbers, failures)
         total = left = 0
         pending: list[str] = []
         end_notes: dict[int, Sequence[str]] = {}
         device_ends: dict[int, Sequence[tuple[str, str]]] = {}
         ahead_ms: dict[int, float] = {}
-        for partition, raw, at_s in zip(partitions, answers, answered_s, strict=True):
-            if isinstance(raw, Unavailable):
-                continue
-            swept = _Swept.parse(raw)
+        for partition, swept, at_s in found:
             total += self._follow(partition, swept)
             self._ahead_ms[partition.number] = swept.ahead_ms
             ahead_ms[partition.number] = swept.time_ms - at_s * 1000
@@ -148,8 +153,8 @@ class Expiry:
             device_ends[partition.number] = swept.device_ends
         self._time_log.report(max(self._ahead_ms.values(), default=0))
         # After all removals, which a full store needs most.
-        for found in read_subscriptions(self._connection, pending):
-            _is_done(self._initial_events.complete, found)
+        for subscription in read_subscriptions(self._connection, pending):
+            _is_done(self._initial_events.complete, subscription)
         settled = self._settle_notes(end_notes, left) + self._device_ends.settle(device_ends)
         # Where there may be more, it is worth coming again at once.
         is_cut = any(len(notes) == limit for notes in (*end_notes.values(), *device_ends.values()))
@@ -161,7 +166,6 @@ class Expiry:
         for index in swept.broken_indexes:
             _is_done(self._rebuild.run, partition, index)
         self._connection.skipped.report(swept.skipped)
-        self._connection.given_up.report(swept.given_up)
         removed = sum(
             _is_done(self._remove, partition, subscription_id, client)
             for subscription_id, client in swept.removable
@@ -190,17 +194,12 @@ class Expiry:
             # What has been done stays so; the next sweep finds the rest.
             return 0
 
-    def _report_unreached(self, numbers: Sequence[int], answers: Sequence[Any]) -> None:
+    def _report_unreached(self, numbers: Sequence[int], failures: Mapping[int, Unavailable]) -> None:
         """Logs which partitions can be reached no longer, or again.
 
         Raises:
             Unavailable: none can be.
         """
-        failures = {
-            number: answer
-            for number, answer in zip(numbers, answers, strict=True)
-            if isinstance(answer, Unavailable)
-        }
         unreached = (self._unreached - set(numbers)) | failures.keys()
         if failures and len(unreached) == self._connection.partition_count:
             raise next(iter(failures.values()))

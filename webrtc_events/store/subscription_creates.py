@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Subscription
@@ -21,6 +22,15 @@ from webrtc_events.store.subscription_calls import (
 )
 
 __all__ = ["SubscriptionCreates"]
+
+
+class _Create(NamedTuple):
+    """What is to be made, with further `fields` of its record; `channel`: the one that is its sink."""
+
+    subscription: Subscription
+    partition: Partition
+    fields: Mapping[str, str | int]
+    channel: str | None
 
 
 class SubscriptionCreates:
@@ -48,22 +58,15 @@ class SubscriptionCreates:
         channel: str | None,
     ) -> CreateResult:
         """Makes it, with further `fields` of its record; of one that is not made nothing stays for long."""
-        result = self._in_one(subscription, partition, fields, channel)
-        if result.outcome is CreateOutcome.APART:
-            return self._in_steps(subscription, partition, fields, channel)
-        return result
+        create = _Create(subscription, partition, fields, channel)
+        result = self._in_one(create)
+        return self._in_steps(create) if result.outcome is CreateOutcome.APART else result
 
-    def _in_one(
-        self,
-        subscription: Subscription,
-        partition: Partition,
-        fields: Mapping[str, str | int],
-        channel: str | None,
-    ) -> CreateResult:
+    def _in_one(self, create: _Create) -> CreateResult:
         """In one step, with what leads to it. APART: nothing was done."""
-        client = self._connection.client
-        if client.nodes.has_slots:
+        if self._connection.client.nodes.has_slots:
             return CreateResult(CreateOutcome.APART)
+        subscription, partition, fields, channel = create
         keys = [client_key(subscription.client)]
         if subscription.session is not None:
             keys += [session_key(subscription.session), session_state_key(subscription.session)]
@@ -89,14 +92,9 @@ class SubscriptionCreates:
             return CreateResult(CreateOutcome.APART)
         return create_result(answer)
 
-    def _in_steps(
-        self,
-        subscription: Subscription,
-        partition: Partition,
-        fields: Mapping[str, str | int],
-        channel: str | None,
-    ) -> CreateResult:
+    def _in_steps(self, create: _Create) -> CreateResult:
         """What leads to it first, each in its slot."""
+        subscription, partition, fields, channel = create
         outcome, joined, room = self._joined(subscription, partition)
         if outcome is CreateOutcome.QUOTA:
             return CreateResult(outcome)

@@ -21,5 +21,5 @@ def no_correlator(world: World) -> None:
 
 @then("the answer has a new x-correlator")
 def own_correlator(world: World) -> None:
-    assert uuid.UUID(world.answer.headers["x-correlator"])
+    assert uuid.UUID(world.answer.headers["x-correlator"]).version == 4
     assert world.answer.headers["x-correlator"] != world.correlator

@@ -9,7 +9,8 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from tests.harness.event_sockets import SUBPROTOCOL, offers
-from tests.production.operations.test_proxy import Stack, stack
+from tests.production.operations.proxy_stack import Stack
+from tests.production.operations.test_proxy import stack
 
 __all__ = ["stack"]
 

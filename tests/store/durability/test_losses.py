@@ -78,16 +78,16 @@ def test_a_store_that_came_back_with_an_old_snapshot(
     lost = created(store)
     wait_marked(server, *watches)
     restarted(server)
-    for watch in watches:
+    for store_watch in watches:
         logged(caplog)
-        watch.step()
+        store_watch.step()
         line, anew = logged(caplog, logging.WARNING)
         assert line.startswith(f"the store at {server.address} came back without its latest writes")
         assert "started anew" in anew
-        condition = watch.durability()
+        condition = store_watch.durability()
         assert condition.health is Health.DEGRADED
         assert "The store lost its latest writes, found out at 20" in condition.detail
-        watch.step()
+        store_watch.step()
         assert logged(caplog) == []
     assert store.subscriptions.get(kept.id) is not None
     assert store.subscriptions.get(lost.id) is None

@@ -196,15 +196,6 @@ class Wakeups(PartitionMessages):
     def __init__(self, nodes: Nodes, partitions: int) -> None:
         super().__init__(nodes, {Partition(number).wakeup: number for number in range(partitions)})
 
-    def wait(self, timeout_s: float) -> int | None:
-        """The number of a partition that has something due, or None after `timeout_s`.
-
-        Raises:
-            Unavailable: no node can be listened to.
-        """
-        message = self.next(timeout_s)
-        return None if message is None else message[0]
-
 
 class Subscriber:
     """A connection to one node that is subscribed to some of its channels."""
