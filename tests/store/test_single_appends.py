@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -16,8 +15,9 @@ from hypothesis import strategies as st
 from tests.harness.builders import append, created, invitation, session_status
 from tests.harness.valkeys import ValkeyServer
 from tests.store.devices import created_for, registered
-from webrtc_events.core.errors import Unavailable, Unreachable
-from webrtc_events.core.model import NetworkEvent
+from webrtc_events.core.errors import NewerRelease, Unavailable, Unreachable
+from webrtc_events.core.model import EventType, NetworkEvent
+from webrtc_events.core.request_context import current_request, entered_request
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendResult
 from webrtc_events.store.keys import partition_of, partition_of_subscription, session_state_key
@@ -29,6 +29,7 @@ from webrtc_events.store.single_appends import SingleAppends
 from webrtc_events.store.store import Store
 
 T = TypeVar("T")
+STATUS = EventType.SESSION_STATUS
 P = partition_of("r1", 64)
 RUNS = count()
 Found = list[AppendResult | BaseException]
@@ -187,16 +188,47 @@ def test_an_event_that_names_no_registration_finds_its_session(store: Store) -> 
     assert said(found) == [(True, 1), (True, 0), (True, 1), (True, 0)]
 
 
-def test_one_session_of_two_partitions_is_no_step_together(store: Store, raw_store: "redis.Redis") -> None:
-    registrations = ["r1", next(f"r{n}" for n in range(2, 99) if partition_of(f"r{n}", 64) != P)]
-    for registration in registrations:
-        created(store, registration=registration)
-    singles = ready(store)
-    events = [
-        invitation(number, registration=registrations[number % 2], source=f"/{number % 2}")
-        for number in range(1, 21)
+def test_one_session_of_two_partitions_is_no_step_together(
+    one_node: Store, raw_store: "redis.Redis", begun: list[int]
+) -> None:
+    """Its states are recorded in the order in which they came. What else came does not wait for it."""
+    other = next(f"r{n}" for n in range(2, 99) if partition_of(f"r{n}", 64) != P)
+    for registration in ("r1", other):
+        created(one_node, registration=registration)
+    singles = ready(one_node)
+    begun.clear()
+    of_two = [
+        dataclasses.replace(session_status(n, session="s9", registration=other if n % 2 else "r1"), time_ms=n)
+        for n in range(1, 7)
     ]
-    assert said(run(together(singles, *events))) == [(True, 1)] * 20
+    others = [invitation(number, registration="r1", source="/others") for number in range(1, 41)]
+    assert said(run(together(singles, *of_two, *others)))[6:] == [(True, 1)] * 40
+    # One for each time that it changes sides, and the first has all others.
+    assert begun == [1] * 6
+    assert raw_store.hget(session_state_key("s9"), "name") == of_two[-1].name
+
+
+def test_what_names_no_registration_holds_nobody_up(one_node: Store, begun: list[int]) -> None:
+    created(one_node)
+    singles = ready(one_node)
+    begun.clear()
+    events = [
+        session_status(number, session=f"s{number}") if number % 20 == 0 else invitation(number)
+        for number in range(1, 201)
+    ]
+    found = said(run(together(singles, *events)))
+    assert [result for result in found if result == (True, 1)] == [(True, 1)] * 190
+    assert len(begun) == 4
+
+
+def test_events_that_are_too_much_for_one_step_are_several(one_node: Store, begun: list[int]) -> None:
+    created(one_node)
+    threads = Threads()
+    singles = ready(one_node, threads)
+    threads.count, begun[:] = 0, []
+    events = [dataclasses.replace(invitation(number), payload="x" * 300_000) for number in range(1, 9)]
+    assert said(run(together(singles, *events))) == [(True, 1)] * 8
+    assert len(begun) == 3
 
 
 def test_who_is_gone_changes_nothing_for_others(store: Store, raw_store: "redis.Redis") -> None:
@@ -237,20 +269,56 @@ def test_subscriptions_to_the_device_of_a_registration_have_it_too(store: Store)
     assert said(run(together(singles, invitation(1)))) == [(False, 0)]
 
 
-def test_damage_harms_no_neighbour(
-    store: Store, raw_store: "redis.Redis", caplog: pytest.LogCaptureFixture
-) -> None:
-    """A session's state of another type breaks the step that would write it."""
-    created(store)
-    singles = ready(store)
-    raw_store.set(session_state_key("s-damaged"), "x")
-    good = [session_status(n, session="s-good", registration="r1") for n in range(1, 3)]
-    bad = session_status(3, session="s-damaged", registration="r1")
-    alone = said(run(together(singles, dataclasses.replace(bad, id="e4"))))
-    with caplog.at_level(logging.WARNING):
-        found = said(run(together(singles, good[0], bad, good[1])))
-    assert found[0::2] == [(True, 0), (True, 0)]
-    assert found[1] == alone[0]
+def test_an_error_of_one_harms_no_neighbour(one_node: Store, raw_store: "redis.Redis") -> None:
+    """A newer release wrote what one of them would touch: it is refused, and those beside it are not."""
+    created(one_node)
+    theirs = created(one_node, registration="r2")
+    raw_store.hset(partition_of("r2", 64).subscription(theirs.id), "format", 99)
+    singles = ready(one_node)
+    events = [invitation(number, registration=f"r{2 if number == 3 else 1}") for number in range(1, 6)]
+    found = said(run(together(singles, *events)))
+    assert found == [(True, 1), (True, 1), NewerRelease, (True, 1), (True, 1)]
+    same = [invitation(number, registration="r2", source="/same") for number in range(1, 3)]
+    assert said(run(together(singles, *same))) == [NewerRelease] * 2
+
+
+def test_what_was_done_before_an_error_is_known(one_node: Store, raw_store: "redis.Redis") -> None:
+    """In one partition: the one behind is refused, and who came before it is told that it was new."""
+    created(one_node)
+    of_session = created(one_node, event_type=STATUS, session="s7")
+    raw_store.hset(P.subscription(of_session.id), "format", 99)
+    singles = ready(one_node)
+    refused = session_status(3, session="s7", registration="r1")
+    found = said(run(together(singles, invitation(1), invitation(2), refused, invitation(4))))
+    assert found == [(True, 1), (True, 1), NewerRelease, (True, 1)]
+
+
+def test_an_error_of_a_whole_step_is_that_of_nobody(one_node: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    created(one_node)
+    singles = ready(one_node)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("webrtc_events.store.appends._read_answer", broken)
+    assert said(run(together(singles, invitation(1)))) == [RuntimeError]
+    monkeypatch.undo()
+    assert said(run(together(singles, invitation(1), invitation(2)))) == [(False, 0), (True, 1)]
+
+
+def test_what_is_logged_of_a_step_names_no_request(one_node: Store) -> None:
+    singles = ready(one_node)
+    seen: list[object] = []
+    step = one_node.events.step
+
+    def noted(events: Any) -> Any:
+        seen.append(current_request())
+        return step(events)
+
+    one_node.events.step = noted  # type: ignore[method-assign]
+    with entered_request("c-1"):
+        assert said(run(together(singles, invitation(1)))) == [(True, 0)]
+    assert seen == [None]
 
 
 @pytest.fixture
@@ -278,7 +346,7 @@ def test_a_store_that_is_gone_is_said_to_all_who_wait(own_store: Store, server: 
     assert said(run(together(singles, invitation(1)))) == [(True, 0)]
 
 
-def test_a_store_that_hangs_takes_all_no_longer_than_one(own_store: Store, server: ValkeyServer) -> None:
+def test_a_store_that_hangs_takes_all_no_longer_than_two(own_store: Store, server: ValkeyServer) -> None:
     singles = ready(own_store)
     server.pause()
     try:
@@ -293,8 +361,39 @@ def test_a_store_that_hangs_takes_all_no_longer_than_one(own_store: Store, serve
         server.resume()
     assert said(found) == [Unreachable] * 500
     # Ten steps one after the other would take 20 s.
-    assert took_s < 10
+    assert took_s < 12
     assert said(run(together(singles, invitation(501)))) == [(True, 0)]
+
+
+def test_a_connection_that_broke_is_no_outage(own_store: Store) -> None:
+    """Those of its step are told, and who came meanwhile is served."""
+    singles = ready(own_store)
+    step = own_store.events.step
+    steps = count(1)
+
+    def first_is_lost(events: Any) -> Any:
+        found = step(events)
+        if next(steps) == 1:
+
+            def lost(*_: object) -> None:
+                raise Unreachable("lost")
+
+            found.finish = lost
+        return found
+
+    own_store.events.step = first_is_lost  # type: ignore[method-assign]
+    found = said(run(together(singles, *(invitation(number) for number in range(1, 101)))))
+    assert found == [Unreachable] * 50 + [(True, 0)] * 50
+
+
+def test_a_node_of_a_cluster_that_was_taken_for_a_server(store: Store, raw_store: "redis.Redis") -> None:
+    if not store.client.nodes.has_slots:
+        pytest.skip("a server has no slots")
+    created(store)
+    store.client.nodes.has_slots = False
+    found = run(together(SingleAppends(store.events, asyncio.to_thread), invitation(1)))
+    assert said(found) == [(True, 1)]
+    assert store.client.nodes.has_slots
 
 
 def test_a_full_store_is_said_to_each_alone(own_store: Store, server: ValkeyServer) -> None:

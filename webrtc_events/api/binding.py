@@ -96,7 +96,8 @@ def _parameter_faults(parameter: Parameter, argument: Argument | None) -> Iterat
 class HandlerResolver(Resolver):  # type: ignore[misc]
     """Gives each operation the function of its name, with the use case as its first argument.
 
-    A function may return its array as an iterator of pages. `cut` hears of one that fails after it began.
+    A function that is no coroutine function may return its array as an iterator of pages. `cut` hears of one
+    that fails after it began.
     """
 
     def __init__(self, module: ModuleType, use_case: object, operation_ids: Iterable[str], cut: Cut) -> None:

@@ -78,7 +78,7 @@ class BoundOperation:
         names = {parameter.name for parameter in taken}
         self.is_coroutine = iscoroutinefunction(function)
         self._takes_payload = takes_all or "payload" in names
-        self._takes_payload_bytes = takes_all or "payload_bytes" in names
+        self._takes_payload_bytes = "payload_bytes" in names
         self._takes_caller = takes_all or "caller" in names
         media_types = {media_type for contents in operation.responses.values() for media_type in contents}
         self._media_type = media_types.pop() if len(media_types) == 1 else _JSON

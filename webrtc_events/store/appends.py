@@ -121,29 +121,24 @@ def append_step(
     report_damaged: Callable[[Iterable[Sequence[str]]], None],
     report_given_up: Callable[[Iterable[Sequence[str]]], None],
 ) -> ScriptStep[dict[int, list[AppendResult]]]:
-    """The first runs of `append_events` with `records`, without replicas, as a step.
+    """As `append_events` with `records`, for what one run takes and without replicas, as a step.
 
     It brings the results of the events that are done with: of those that come first in a partition. The
     others are to be given to `append_events`, which says what is wrong with them, if anything is.
     """
-    parts = {number: first_of(events, MAX_EVENTS) for number, events in batches.items()}
-    runs = runs_of(parts, parts.__getitem__)
-    calls = calls_of(
-        "append",
-        [options.shared_from],
-        [[_part(options, Partition(number), parts[number], records=True) for number in run] for run in runs],
-    )
+    parts = [_part(options, Partition(number), events, records=True) for number, events in batches.items()]
+    calls = calls_of("append", [options.shared_from], [parts])
 
     def take(answers: list[Any]) -> tuple[dict[int, list[AppendResult]], Rest | None]:
-        results: dict[int, list[AppendResult]] = {number: [] for number in batches}
-        for run, answer in zip(runs, answers, strict=True):
-            if isinstance(answer, Unavailable):
-                raise answer
-            for number, of_part in zip(run, answer, strict=True):
-                if not isinstance(of_part, Exception):
-                    results[number], damaged, given_up = _read_answer(of_part)
-                    report_damaged(damaged)
-                    report_given_up(given_up)
+        (answer,) = answers
+        if isinstance(answer, Unavailable):
+            raise answer
+        results: dict[int, list[AppendResult]] = {}
+        for number, of_part in zip(batches, answer, strict=True):
+            if not isinstance(of_part, Exception):
+                results[number], damaged, given_up = _read_answer(of_part)
+                report_damaged(damaged)
+                report_given_up(given_up)
         return results, None
 
     return ScriptStep(scripts, calls, take)

@@ -80,20 +80,21 @@ class _Watch:
 
     def _readable(self) -> None:
         """Something came, if only a part of an answer: a long one may take its time."""
-        if self._receive():
-            self._timer.cancel()
+        self._timer.cancel()
+        self._receive()
+        if not self._over.done():
             self._timer = self._loop.call_later(self._timeout_s, self._late)
 
     def _late(self) -> None:
         """Unless this loop was held up itself, and something is there that it did not look at."""
-        if self._receive():
+        if self._receive() and not self._over.done():
             self._timer = self._loop.call_later(self._timeout_s, self._late)
         elif not self._over.done():
             self._begun.give_up()
             self._look()
 
     def _receive(self) -> bool:
-        """Takes what has come. Returns whether more is awaited after something came."""
+        """Takes what has come. Returns whether any answer has."""
         if self._over.done():
             return False
         try:
@@ -103,7 +104,7 @@ class _Watch:
             self._over.set_exception(error)
             return False
         self._look()
-        return came and not self._over.done()
+        return came
 
     def _look(self) -> None:
         """A socket is watched for as long as an answer is to come on it."""

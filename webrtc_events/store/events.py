@@ -1,13 +1,14 @@
 """Network events: each is appended to the outbox of every subscription that it matches."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from webrtc_events.core.model import NetworkEvent
 from webrtc_events.store.appends import AppendOptions, AppendResult, append_events, append_step
 from webrtc_events.store.connection import Connection
 from webrtc_events.store.device_events import DeviceEvents, Heard
+from webrtc_events.store.event_runs import in_one_run
 from webrtc_events.store.keys import Partition, partition_of
 from webrtc_events.store.redis.scripts import SlotsFound
 from webrtc_events.store.script_steps import ScriptStep
@@ -60,19 +61,28 @@ class NetworkEvents:
             return results
         return self._with_devices(routes, results)
 
-    def step(self, events: Sequence[NetworkEvent]) -> ScriptStep[list[AppendResult | None]] | None:
-        """Accepts events in one round trip; None where that takes more.
+    def goes_in_step(self, event: NetworkEvent) -> bool:
+        """Whether `step` can accept it, together with others that `in_one_step` lets in."""
+        has_slots = self._connection.client.nodes.has_slots
+        return event.registration is not None and not self._options.replicas and not has_slots
+
+    def in_one_step(self, events: Iterable[NetworkEvent]) -> list[bool]:
+        """Of the first of these, all of which `goes_in_step`, whether each is accepted by the next step."""
+        return in_one_run(events, lambda event: self._partition_of(event).number)
+
+    def step(self, events: Sequence[NetworkEvent]) -> ScriptStep[list[AppendResult | None]]:
+        """Accepts these in one round trip.
 
         A result None: the event is not done with, and is to be given to `accept`. With one that has a
         `device` it is to go to `complete`.
+
+        Raises:
+            Unavailable: nothing is taken at the moment.
         """
-        if self._options.replicas or not self._are_recorded_as_appended(events):
-            return None
         self._connection.guard.check()
         batches: dict[int, list[int]] = defaultdict(list)
-        for number, event in enumerate(events):
-            partition = partition_of(event.registration or "", self._connection.partition_count)
-            batches[partition.number].append(number)
+        for place, event in enumerate(events):
+            batches[self._partition_of(event).number].append(place)
         appending = append_step(
             self._connection.scripts,
             self._options,
@@ -84,7 +94,7 @@ class NetworkEvents:
         def in_order(appended: Mapping[int, Sequence[AppendResult]]) -> list[AppendResult | None]:
             results: list[AppendResult | None] = [None] * len(events)
             for number, done in appended.items():
-                # Those that come first in a partition.
+                # Of those that come first in a partition.
                 for place, result in zip(batches[number], done, strict=False):
                     results[place] = result
             return results
@@ -93,8 +103,11 @@ class NetworkEvents:
 
     def complete(self, event: NetworkEvent, result: AppendResult) -> AppendResult:
         """The result of an event of a step, once subscriptions to its registration's device have it too."""
-        partition = partition_of(event.registration or "", self._connection.partition_count)
-        return self._with_devices([(event, [partition])], [result])[0]
+        return self._with_devices([(event, [self._partition_of(event)])], [result])[0]
+
+    def _partition_of(self, event: NetworkEvent) -> Partition:
+        """Of one that names its registration."""
+        return partition_of(event.registration or "", self._connection.partition_count)
 
     def _with_devices(
         self, routes: Sequence[tuple[NetworkEvent, list[Partition]]], results: Sequence[AppendResult]
@@ -156,7 +169,7 @@ class NetworkEvents:
         for event in events:
             if event.registration is None:
                 return False
-            number = partition_of(event.registration, self._connection.partition_count).number
+            number = self._partition_of(event).number
             if event.session is not None and partitions.setdefault(event.session, number) != number:
                 return False
         return True
@@ -184,7 +197,7 @@ class NetworkEvents:
         routes = [
             (event, found[event.session or ""])
             if event.registration is None
-            else (event, [partition_of(event.registration, self._connection.partition_count)])
+            else (event, [self._partition_of(event)])
             for event in events
         ]
         return routes, has_devices

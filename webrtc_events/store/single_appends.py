@@ -5,14 +5,12 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from contextvars import Context
-from copy import copy
 from functools import partial
 
-from webrtc_events.core.errors import Unavailable, Unreachable
+from webrtc_events.core.errors import Unreachable
 from webrtc_events.core.model import NetworkEvent
 from webrtc_events.store.appends import AppendResult
 from webrtc_events.store.awaited_steps import InThread, run_step
-from webrtc_events.store.event_runs import MAX_EVENTS
 from webrtc_events.store.events import NetworkEvents
 
 __all__ = ["SingleAppends"]
@@ -39,6 +37,8 @@ class SingleAppends:
         self._loop = loop
         self._waiting: deque[_Waiting] = deque()
         self._under_way: asyncio.Task[None] | None = None
+        # By the last step.
+        self._reached = True
 
     async def append(self, event: NetworkEvent) -> AppendResult:
         """What `NetworkEvents.accept` says of it.
@@ -46,7 +46,7 @@ class SingleAppends:
         Raises:
             Unavailable: some outbox may lack it. To give it again completes it.
         """
-        result = await self._with_others(event)
+        result = await self._with_others(event) if self._events.goes_in_step(event) else None
         if result is None:
             (result,) = await self._in_thread(partial(self._events.accept, [event]))
         elif result.device is not None:
@@ -54,6 +54,7 @@ class SingleAppends:
         return result
 
     async def _with_others(self, event: NetworkEvent) -> AppendResult | None:
+        """None: it is not done with."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._enter(loop)
@@ -71,50 +72,46 @@ class SingleAppends:
     async def _append_all(self) -> None:
         try:
             while self._waiting:
-                await self._append_some()
+                await self._append_some(self._taken())
         finally:
             self._under_way = None
 
-    async def _append_some(self) -> None:
-        """Some of those that wait, the first of them at least."""
-        taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_EVENTS))]
+    def _taken(self) -> list[_Waiting]:
+        """Those of the next step, no longer among those that wait. The first of them is one."""
+        taken: list[_Waiting] = []
+        left: list[_Waiting] = []
+        for is_taken in self._events.in_one_step(event for event, _ in self._waiting):
+            (taken if is_taken else left).append(self._waiting.popleft())
+        self._waiting.extendleft(reversed(left))
+        return taken
+
+    async def _append_some(self, taken: Sequence[_Waiting]) -> None:
+        # Who is told nothing here goes on alone: what is wrong with one harms no other, and is said to whom
+        # it belongs.
+        results: list[AppendResult | None] = [None] * len(taken)
         try:
             step = self._events.step([event for event, _ in taken])
-            if step is None and len(taken) > 1:
-                # It may be for what they are together.
-                self._waiting.extendleft(reversed(taken[1:]))
-                del taken[1:]
-                step = self._events.step([taken[0][0]])
-            results: list[AppendResult | None] = [None]
-            if step is not None:
-                results = await run_step(step, self._in_thread)
+            results = await run_step(step, self._in_thread)
+            self._reached = True
         except Unreachable as error:
-            # Who came meanwhile need not wait for it once more.
-            _fail([*taken, *self._waiting], error)
+            self._fail(taken, error.message)
+        except Exception:
+            log.debug("%d events go on one by one", len(taken), exc_info=True)
+        finally:
+            for (_, future), result in zip(taken, results, strict=True):
+                # Who asked may be gone.
+                if not future.done():
+                    future.set_result(result)
+
+    def _fail(self, taken: Sequence[_Waiting], message: str) -> None:
+        """A step that is not answered may have met a connection that broke. After two nothing is to be hoped
+        for, and who came meanwhile need not wait for a third.
+        """
+        told = [*taken] if self._reached else [*taken, *self._waiting]
+        if not self._reached:
             self._waiting.clear()
-        except Exception as error:
-            if len(taken) == 1:
-                _fail(taken, error)
-                return
-            if not isinstance(error, Unavailable):
-                log.warning("%d events are appended one by one after an error", len(taken), exc_info=True)
-            # Each alone says whose error it is, and it harms no other.
-            _set(taken, [None] * len(taken))
-        else:
-            _set(taken, results)
-
-
-def _set(waiting: Sequence[_Waiting], results: Sequence[AppendResult | None]) -> None:
-    for (_, future), result in zip(waiting, results, strict=True):
-        # Who asked may be gone.
-        if not future.done():
-            future.set_result(result)
-
-
-def _fail(waiting: Sequence[_Waiting], error: Exception) -> None:
-    """Each gets an error of its own, which takes a way of its own."""
-    for _, future in waiting:
-        if not future.done():
-            own = copy(error)
-            own.__cause__ = error
-            future.set_exception(own)
+        self._reached = False
+        for _, future in told:
+            if not future.done():
+                # Each has a way of its own to take, and a traceback.
+                future.set_exception(Unreachable(message))

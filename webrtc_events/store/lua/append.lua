@@ -18,13 +18,14 @@
 --         the registrations that the session is known to involve as a JSON array, or whom it is for by a device, as a JSON
 --         object {device, owner, subjects}, '' among these for any, or '',
 --         whether it is a session's last status: '1', '0', or '' for other events, its time, ms
--- Returns for each partition a list, or its error. In a list are, for each event that is done with, in order, two values:
---   1 if new or 0 if seen within the window; the number of subscriptions that it was appended to, by whatever call (0 when
---   seen before). The others are to be given again, first those that are left. Last comes, if there is anything to say, a list of three:
+-- Returns for each partition a list, or the error of its first event. In a list are, for each event that is done with, in
+--   order, two values: 1 if new or 0 if seen within the window; the number of subscriptions that it was appended to, by
+--   whatever call (0 when seen before). The others are to be given again, first those that are left: an error of one that is
+--   not the first is that of the next call. Last comes, if there is anything to say, a list of three:
 --   {name, why} for what is damaged and so passed over, what the store gave up (shared/endings.lua), and for each event that is
 --   done with the {device, owner, subject or ''} of its registration when it was new, or ''; empty if there is none. Error OOM when an event, with all the subscriptions that it matches,
 --   would bring the store above its watermark: '... needs <bytes> of <bytes>' if it could never fit. Error NEWER when one
---   meets what a newer release wrote. With either, the events before that one may be appended, and some of it if it was
+--   meets what a newer release wrote. With either, some of the event may be appended if it was
 --   cut before; the others of its partition are not. Error OOM for the whole call: nothing was done.
 
 local PREFIX = 'org.camaraproject.webrtc-events.v0.'
@@ -335,11 +336,12 @@ local function was_heard_by(seen)
   return {texts[1], texts[2], texts[3]}
 end
 
--- Appends the events of a partition, whose arguments are these; returns what is said of them.
-local function append_all(first, last)
-  local results, named = {}, {}
+-- Appends the events of a partition, whose arguments are these. Adds to `results` what is said of each that is done with, and
+-- to `devices` who hears of it, with `is_heard` if anybody does.
+local function append_all(first, last, results, devices)
+  local named = {}
   local known, has_devices = known_here(first, last)
-  local devices, is_heard = has_devices and {}, false
+  devices = has_devices and devices
   for at = first, last, ARGUMENTS do
     local name = ARGV[at]
     local seen = tag .. ':seen:' .. name
@@ -375,10 +377,9 @@ local function append_all(first, last)
     results[#results + 1] = matched
     if devices then
       devices[#devices + 1] = heard
-      is_heard = is_heard or heard ~= ''
+      devices.is_heard = devices.is_heard or heard ~= ''
     end
   end
-  return results, is_heard and devices or {}
 end
 
 -- Records the states of the events' sessions, whose keys come behind those of the parts. Error OOM, with nothing written.
@@ -419,12 +420,13 @@ for number, at in ipairs(parts) do
     enter_partition(ARGV[at])
     damaged, given_up = {}, {}
   end
-  local done, answer, devices = pcall(append_all, at + 2, at + 1 + ARGV[at + 1] * ARGUMENTS)
-  if not done then
-    answer = redis.error_reply(type(answer) == 'table' and answer.err or tostring(answer))
-  elseif #damaged > 0 or #given_up > 0 or #devices > 0 then
-    answer[#answer + 1] = {damaged, given_up, devices}
+  local results, devices = {}, {}
+  local done, why = pcall(append_all, at + 2, at + 1 + ARGV[at + 1] * ARGUMENTS, results, devices)
+  if not done and #results == 0 then
+    results = redis.error_reply(type(why) == 'table' and why.err or tostring(why))
+  elseif #damaged > 0 or #given_up > 0 or devices.is_heard then
+    results[#results + 1] = {damaged, given_up, devices.is_heard and devices or {}}
   end
-  answers[number] = answer
+  answers[number] = results
 end
 return answers
