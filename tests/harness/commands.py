@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -120,6 +121,19 @@ def start_serve(start: Callable[..., Running], data: Path) -> Callable[..., Runn
         return serve
 
     return begin
+
+
+@contextmanager
+def one_serve(folder: Path) -> Iterator[Endpoints]:
+    """A `serve` for all tests that leave it running and as it is."""
+    options = ["--port", "0", "--sink-port", "0", "--data-dir", str(folder / "data")]
+    serve = Running(folder / "serve.log", "serve", *options)
+    try:
+        serve.await_output("Ctrl-C stops everything")
+        yield Endpoints.read(folder / "data")
+        assert "Traceback" not in serve.output
+    finally:
+        serve.stop()
 
 
 @pytest.fixture
