@@ -115,7 +115,8 @@ def test_pages_fit_any_screen_and_ask_nobody_else(visit: Visit, site: str, width
         page.emulate_media(color_scheme="light")
         page.goto(f"{site}{path}", wait_until="networkidle")
         if path in contracts:
-            expect(page.frame_locator(".swagger-ui-iframe").locator(".opblock").first).to_be_visible()
+            shown = page.frame_locator(".swagger-ui-iframe").locator(".opblock").first
+            expect(shown).to_be_visible(timeout=_BOUND_S * 1000)
         assert visitor.run(BACKGROUND) == LIGHT
         wide[path, "light"] = visitor.overflow()
         darken(visitor)
