@@ -1,5 +1,6 @@
 """Private stores for each test process, and settings that use them."""
 
+import gc
 import logging
 import pickle
 import signal
@@ -132,6 +133,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     slow = name in _SLOW_ON_CLUSTER[room] if room in _SLOW_ON_CLUSTER else name not in _QUICK_ON_CLUSTER[room]
     cluster = pytest.param("cluster", marks=pytest.mark.slow if slow else ())
     metafunc.parametrize("valkey", ["server", cluster], indirect=True, scope="session")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is collected stays until the end: Python does not look whether it is garbage, now or later.
+
+    While some 10,000 tests come up, it would look at all of them again and again, in each test process.
+    """
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

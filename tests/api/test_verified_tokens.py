@@ -143,7 +143,7 @@ def test_key_under_the_same_name_is_another_key(issuer: Issuer, verifying: Verif
 
     async def scenario() -> None:
         await verifying.caller(token)
-        issuer.keys = [SigningKeyPair("first", SECOND.private)]
+        issuer.keys = [SigningKeyPair("first", lambda: SECOND.private)]
         verifying.clock.elapsed = 3601
         await verifying.caller(token)
         await verifying.keys_are_read(2)

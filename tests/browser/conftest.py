@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.browser.visitor import Visitor
 from tests.console.ladder.traces import failing, gone, hanging, healthy, played
 from tests.console.traced import console, keep
-from tests.harness.commands import Running, api, data, start, start_serve
+from tests.harness.commands import api, data, one_serve, start, start_serve
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.core.settings import Settings
 from webrtc_events.local.endpoints import Endpoints
@@ -101,15 +101,8 @@ def call_url(console_url: str, session: str) -> str:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     """A `serve` for all tests that leave it running; each has its own registrations, sessions and paths."""
-    folder = tmp_path_factory.mktemp("service")
-    options = ["--port", "0", "--sink-port", "0", "--data-dir", str(folder / "data")]
-    serve = Running(folder / "serve.log", "serve", *options)
-    try:
-        serve.await_output("Ctrl-C stops everything")
-        yield Endpoints.read(folder / "data")
-        assert "Traceback" not in serve.output
-    finally:
-        serve.stop()
+    with one_serve(tmp_path_factory.mktemp("service")) as endpoints:
+        yield endpoints
 
 
 @pytest.fixture(scope="session")

@@ -41,9 +41,10 @@ def new_subscription(
     contract: str = ContractVersion.V0_2,
     origin: str | None = None,
     fetches_token: bool = False,
+    partitions: int = 64,
 ) -> Subscription:
     return Subscription(
-        id=new_subscription_id(partition_of(registration, 64)),
+        id=new_subscription_id(partition_of(registration, partitions)),
         client=client,
         subject=subject,
         type=event_type,
@@ -75,7 +76,7 @@ def created(
     **values: Any,
 ) -> Subscription:
     """A subscription that the store holds."""
-    made = new_subscription(**values)
+    made = new_subscription(partitions=store.partitions, **values)
     result = store.subscriptions.create(
         made, sink=sink, headers=headers or {}, sealed=sealed, channel=channel
     )

@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 import requests
 
+from tests.harness import command_forks
 from tests.harness.browser import CHROMIUM, Browser, browser
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.demo.http_client import HttpClient
@@ -29,9 +32,21 @@ def run(
     *arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None
 ) -> "subprocess.CompletedProcess[bytes]":
     """A command to its end."""
+    environ = env or clean_environ()
+    if not stdin and command_forks.suits(arguments, environ):
+        return _forked(arguments, environ)
     return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, timeout=_BOUND_S, env=env or clean_environ()
+        [*COMMAND, *arguments], input=stdin, capture_output=True, timeout=_BOUND_S, env=environ
     )
+
+
+def _forked(arguments: tuple[str, ...], environ: dict[str, str]) -> "subprocess.CompletedProcess[bytes]":
+    with Path(os.devnull).open("rb") as nothing, TemporaryFile() as output, TemporaryFile() as errors:
+        streams = (nothing.fileno(), output.fileno(), errors.fileno())
+        code = command_forks.exit_code_of(arguments, environ, streams, _BOUND_S)
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess([*COMMAND, *arguments], code, output.read(), errors.read())
 
 
 def eventually(condition: Callable[[], Any], seconds: float = _BOUND_S) -> Any:
@@ -106,6 +121,19 @@ def start_serve(start: Callable[..., Running], data: Path) -> Callable[..., Runn
         return serve
 
     return begin
+
+
+@contextmanager
+def one_serve(folder: Path) -> Iterator[Endpoints]:
+    """A `serve` for all tests that leave it running and as it is."""
+    options = ["--port", "0", "--sink-port", "0", "--data-dir", str(folder / "data")]
+    serve = Running(folder / "serve.log", "serve", *options)
+    try:
+        serve.await_output("Ctrl-C stops everything")
+        yield Endpoints.read(folder / "data")
+        assert "Traceback" not in serve.output
+    finally:
+        serve.stop()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,22 +19,28 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 
 
 class SigningKeyPair:
-    def __init__(self, kid: str, private: PrivateKey, **jwk: Any) -> None:
+    """Made when it is used: an RSA key takes a tenth of a second, and every test process names some."""
+
+    def __init__(self, kid: str, make: Callable[[], PrivateKey], **jwk: Any) -> None:
         self.kid = kid
-        self.private = private
+        self._make = make
         self._more = jwk
+
+    @cached_property
+    def private(self) -> PrivateKey:
+        return self._make()
 
     @classmethod
     def rsa(cls, kid: str, bits: int = 2048, **jwk: Any) -> "SigningKeyPair":
-        return cls(kid, rsa.generate_private_key(65537, bits), **jwk)
+        return cls(kid, lambda: rsa.generate_private_key(65537, bits), **jwk)
 
     @classmethod
     def ec(cls, kid: str, curve: ec.EllipticCurve, **jwk: Any) -> "SigningKeyPair":
-        return cls(kid, ec.generate_private_key(curve), **jwk)
+        return cls(kid, lambda: ec.generate_private_key(curve), **jwk)
 
     @classmethod
     def ed25519(cls, kid: str) -> "SigningKeyPair":
-        return cls(kid, ed25519.Ed25519PrivateKey.generate())
+        return cls(kid, ed25519.Ed25519PrivateKey.generate)
 
     def jwk(self) -> dict[str, Any]:
         public = self.private.public_key()

@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.harness.documents import ROOT
@@ -33,7 +34,13 @@ class Line:
     level: str
 
 
-def lines() -> Iterator[Line]:
+@cache
+def lines() -> tuple[Line, ...]:
+    """All of them, read once: it takes a second, and each test asks for them."""
+    return tuple(_lines())
+
+
+def _lines() -> Iterator[Line]:
     """Those whose text stands in the code. A text that is put together elsewhere has no line here."""
     for name, path in modules():
         logger = f"webrtc_events.{_dotted(name)}"

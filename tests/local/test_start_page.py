@@ -2,16 +2,23 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.harness.browser import Browser, Page
-from tests.harness.commands import Running
-from webrtc_events.local.demo.http_client import HttpClient
+from tests.harness.commands import Running, one_serve
 from webrtc_events.local.endpoints import Endpoints
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data directory of one `serve`, which most of these tests only look at."""
+    folder = tmp_path_factory.mktemp("served")
+    with one_serve(folder):
+        yield folder / "data"
 
 
 def _page(data: Path) -> requests.Response:
@@ -25,28 +32,30 @@ def _links(page: str) -> list[str]:
     return re.findall(r'<a href="([^"]*)"', page)
 
 
-def test_start_page_leads_to_both_references_and_the_inbox(
-    start_serve: Callable[[], Running], data: Path, sink_client: HttpClient
-) -> None:
-    start_serve()
-    endpoints = Endpoints.read(data)
-    page = _page(data)
+def test_start_page_leads_to_both_references_and_the_inbox(served: Path) -> None:
+    endpoints = Endpoints.read(served)
+    page = _page(served)
     links = _links(page.text)
     references = ["/webrtc-events/v0.2/ui/", "/network/v0/ui/"]
     assert links == ["/console/", "/softphone/", *references, f"{endpoints.sink}/"]
     for link in references:
         assert "Swagger UI" in requests.get(f"{endpoints.api}{link}", timeout=5).text
-    inbox = sink_client.expect({200}, "GET", links[-1]).text
+    inbox = requests.get(links[-1], timeout=5, verify=str(served / "ca" / "ca.pem")).text
     assert f"{endpoints.api}/" in _links(inbox)
-    for address in (endpoints.public, endpoints.network, f"{endpoints.sink}/…", endpoints.issuer, str(data)):
+    for address in (
+        endpoints.public,
+        endpoints.network,
+        f"{endpoints.sink}/…",
+        endpoints.issuer,
+        str(served),
+    ):
         assert str(address) in page.text
 
 
 @pytest.mark.slow
-def test_start_page_loads_nothing_from_elsewhere(start_serve: Callable[[], Running], data: Path) -> None:
-    start_serve()
-    api = Endpoints.read(data).api
-    page = _page(data)
+def test_start_page_loads_nothing_from_elsewhere(served: Path) -> None:
+    api = Endpoints.read(served).api
+    page = _page(served)
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     files = re.findall(r'<(?:link|script)[^>]*(?:src|href)="([^"]*)"', page.text)
     assert [file.rpartition("/")[2] for file in files] == ["icon.svg", "look.css", "pages.css", "start.js"]
@@ -57,11 +66,8 @@ def test_start_page_loads_nothing_from_elsewhere(start_serve: Callable[[], Runni
 
 
 @pytest.mark.slow
-def test_every_other_path_is_answered_as_without_pages(
-    start_serve: Callable[[], Running], data: Path
-) -> None:
-    start_serve()
-    api = Endpoints.read(data).api
+def test_every_other_path_is_answered_as_without_pages(served: Path) -> None:
+    api = Endpoints.read(served).api
     for path in ("/nothing", "/index.html", "/webrtc-events", "/_static", "/_static/", "/_static/../cli.py"):
         answer = requests.get(f"{api}{path}", timeout=5)
         assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND"), path
@@ -72,11 +78,8 @@ def test_every_other_path_is_answered_as_without_pages(
 
 
 @pytest.mark.slow
-def test_the_softphone_is_served_without_what_only_readers_need(
-    start_serve: Callable[[], Running], data: Path
-) -> None:
-    start_serve()
-    api = Endpoints.read(data).api
+def test_the_softphone_is_served_without_what_only_readers_need(served: Path) -> None:
+    api = Endpoints.read(served).api
     page = requests.get(f"{api}/softphone/", timeout=5).text
     parts = re.findall(r'(?:src|href)="(\w+\.\w+)"', page)
     assert {part.rpartition(".")[2] for part in parts} == {"css", "js", "svg"}
@@ -128,11 +131,8 @@ def test_start_page_shows_how_the_service_is_and_copies_commands(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("health", ["degraded", "unavailable"])
-def test_start_page_says_what_is_wrong(
-    start_serve: Callable[[], Running], data: Path, chromium: Browser, health: str
-) -> None:
-    start_serve()
-    page = Page(chromium, f"{Endpoints.read(data).api}/")
+def test_start_page_says_what_is_wrong(served: Path, chromium: Browser, health: str) -> None:
+    page = Page(chromium, f"{Endpoints.read(served).api}/")
     answer = {"status": health, "checks": {"store": {"status": health, "detail": "<b>It is full.</b>"}}}
     page.run(f"window.fetch = async () => ({{json: async () => ({json.dumps(answer)})}})")
     page.until(f"document.querySelector('#status').textContent === '{health}'")

@@ -19,6 +19,7 @@ from tests.store.machine_model import (
     NOBODY,
     OUTBOX_AGE_STEPS,
     OUTBOX_LENGTH,
+    PARTITIONS,
     RETENTION_STEPS,
     SHORT,
     STEP_MS,
@@ -128,6 +129,7 @@ def test_random_steps_keep_the_promises(
 ) -> None:
     short = dataclasses.replace(
         settings,
+        partitions=PARTITIONS,
         shared_payloads="on",
         retention_s=(RETENTION_STEPS * STEP_MS - STEP_MS // 2) // 1000,
         sink_validation_s=VALIDATION_STEPS * STEP_MS // 1000,

@@ -29,15 +29,18 @@ from webrtc_events.store.store import Store
 from webrtc_events.worker import Worker
 
 APP = Caller("app", None, frozenset())
+# Fewer than a store has: what is done to all of them is done hundreds of times here.
+PARTITIONS = 4
 NEAR = "r1"
 # Another registration of the same partition, and one of another.
 NEIGHBOUR = next(
     name
     for name in map("n{}".format, itertools.count())
-    if partition_of(name, 64).number == partition_of(NEAR, 64).number
+    if partition_of(name, PARTITIONS).number == partition_of(NEAR, PARTITIONS).number
 )
 FAR = "far"
-P = partition_of(NEAR, 64)
+assert partition_of(FAR, PARTITIONS) != partition_of(NEAR, PARTITIONS)
+P = partition_of(NEAR, PARTITIONS)
 SESSION = "s1"
 
 GARBLED = {
@@ -196,7 +199,8 @@ def service(
     caplog: pytest.LogCaptureFixture,
 ) -> Iterator[Service]:
     caplog.set_level(logging.WARNING)
-    settings = Settings.from_environ(environ | {"WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file)})
+    more = {"WEBRTC_EVENTS_SINK_CA_FILE": str(sink.ca_file), "WEBRTC_EVENTS_PARTITIONS": str(PARTITIONS)}
+    settings = Settings.from_environ(environ | more)
     store = Store.connect(settings)
     worker = Worker.build(settings, SystemClock())
     worker.start()

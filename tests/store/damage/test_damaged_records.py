@@ -12,6 +12,7 @@ from tests.store.damage.conftest import (
     NEAR,
     NEIGHBOUR,
     OPTIONAL_FIELDS,
+    PARTITIONS,
     SESSION,
     P,
     Service,
@@ -209,7 +210,7 @@ def damaged_registration(service: Service, name: str, path: str, field: str, val
     """Returns the id of a subscription for it."""
     register(service, name)
     victim = service.subscribe(path, name)
-    partition = partition_of(name, 64)
+    partition = partition_of(name, PARTITIONS)
     key = partition.registration_record(name)
     service.raw.hset(key, "expires_at_ms", 1)
     set_or_remove(service, key, field, value)
