@@ -131,12 +131,11 @@ def _composed(
     if owns_watch:
         # Else who runs it has been told by now, and one is told.
         watch.store.connection.given_up.tell(activity, recorder)
-    notes = None if recorder is None else EventNotes(recorder)
     readers = _readers(settings, watch.store, clock)
     threads = OperationThreads(_OPERATION_THREADS)
-    network_side = NetworkSide.of(
-        watch.store, network, settings.event_bytes, notes, activity, tracing, threads.run
-    )
+    notes = None if recorder is None else EventNotes(recorder)
+    taken = settings.event_bytes, notes, activity, tracing, threads.run
+    network_side = NetworkSide.of(watch.store, network, *taken)
     served = _served(settings, watch.store, public, Api(network, network_handlers, network_side), readers)
     verifier = _verifier(settings, clock)
     failures = Failures(clock)

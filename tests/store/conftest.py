@@ -9,6 +9,7 @@ import pytest
 from tests.harness.channels import BASE
 from tests.store.shared_payloads import StoreWith
 from webrtc_events.core.settings import Settings
+from webrtc_events.store.redis.begun import Begun
 from webrtc_events.store.redis.client import Client
 from webrtc_events.store.script_options import StoreOptions
 from webrtc_events.store.store import Store
@@ -63,4 +64,27 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return run(client, commands, **options)
 
     monkeypatch.setattr(Client, "run", counted)
+    return counts
+
+
+@pytest.fixture
+def one_node(store: Store) -> Store:
+    if store.client.nodes.has_slots:
+        pytest.skip("where the store has slots each event goes alone")
+    return store
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many scripts were sent in each step that was begun."""
+    counts: list[int] = []
+    begin = Client.begin
+
+    def counted(client: Client, commands: Any) -> Begun | None:
+        found = begin(client, commands)
+        if found is not None:
+            counts.append(len(commands))
+        return found
+
+    monkeypatch.setattr(Client, "begin", counted)
     return counts

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.harness.builders import created, invitation
 from tests.harness.valkeys import ValkeyServer
+from tests.store.singles import Threads
 from webrtc_events.core.errors import Unreachable
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendResult
@@ -33,15 +34,6 @@ def store(server: ValkeyServer, environ: dict[str, str]) -> Iterator[Store]:
     created(opened)
     yield opened
     opened.close()
-
-
-class Threads:
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        self.count += 1
-        return asyncio.to_thread(work)
 
 
 @pytest.fixture
