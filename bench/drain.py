@@ -8,7 +8,6 @@ the order.
 
     --compare DIR   another checkout beside this one, run by DIR/.venv/bin/python, or by --python
     --compiled      this checkout, compiled, beside it as it is (`make bench-compiled` compiles it first)
-    --large-pages   each also with large pages, as its unit asks for them
     --traces        with traces of calls, `metadata` and `full`, beside none
     --metrics       scraped for metrics every second, beside without a listener
     --otel SHARE    with this share of events in a trace of OpenTelemetry that is recorded, beside none
@@ -22,16 +21,7 @@ import sys
 from dataclasses import replace
 
 from harness.collecting import collecting, traced_settings
-from harness.contenders import (
-    SERVICE,
-    Contender,
-    compiled,
-    environ_of_unit,
-    libcurl,
-    peers,
-    release_in,
-    service,
-)
+from harness.contenders import SERVICE, Contender, compiled, libcurl, peers, release_in, service
 from harness.report import finish, machine, show_machine
 from harness.rounds import drain_table, play, ratios
 from harness.scene import Scene, scene
@@ -74,7 +64,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--compare", metavar="DIR", help="another checkout")
     parser.add_argument("--python", metavar="PATH", help="the interpreter of the other checkout")
     parser.add_argument("--compiled", action="store_true", help="with its delivery path compiled")
-    parser.add_argument("--large-pages", action="store_true", help="also with large pages")
     parser.add_argument("--traces", action="store_true", help="with traces of calls")
     parser.add_argument("--metrics", action="store_true", help="scraped for metrics")
     parser.add_argument("--otel", type=float, metavar="SHARE", help="with traces of OpenTelemetry")
@@ -98,8 +87,6 @@ def _contenders(options: argparse.Namespace, place: Scene) -> list[Contender]:
         found.append(service(name, place.job, place.job_path, release, worker))
     if options.compiled:
         found.append(service(f"{SERVICE}, compiled", place.job, place.job_path, compiled(), worker))
-    if options.large_pages:
-        found += [_with_large_pages(contender) for contender in found]
     if options.traces:
         found += [_traced(found[0], level) for level in ("metadata", "full")]
     if options.metrics:
@@ -113,11 +100,6 @@ def _contenders(options: argparse.Namespace, place: Scene) -> list[Contender]:
         beside += peers(place.job_path)
     wanted = options.only.lower().split(",")
     return found + [peer for peer in beside if any(text in peer.name.lower() for text in wanted)]
-
-
-def _with_large_pages(contender: Contender) -> Contender:
-    environ = {**contender.environ, **environ_of_unit()}
-    return replace(contender, name=f"{contender.name}, large pages", environ=environ)
 
 
 def _traced(contender: Contender, level: str) -> Contender:

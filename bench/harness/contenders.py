@@ -16,7 +16,6 @@ __all__ = [
     "Contender",
     "Release",
     "compiled",
-    "environ_of_unit",
     "libcurl",
     "peers",
     "release_in",
@@ -125,13 +124,6 @@ def service_environ(job: Job) -> dict[str, str]:
         "WEBRTC_EVENTS_OUTBOX_LENGTH": "100000",
         "WEBRTC_EVENTS_OUTBOX_BYTES": "1000000000",
     }
-
-
-def environ_of_unit() -> dict[str, str]:
-    """What its unit gives a worker beside its settings: docs/decisions/0068-large-pages.md."""
-    lines = (ROOT / "deploy" / "webrtc-events-worker@.service").read_text().splitlines()
-    assigned = [line.split("=", 2) for line in lines if line.startswith("Environment=")]
-    return {name: value for _, name, value in assigned}
 
 
 def libcurl(path: Path) -> Contender:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.deploy.conftest import Render
-from tests.deploy.tools import CHART, DEPLOY, SETTINGS, environ_of_worker_unit, run, settings_documented
+from tests.deploy.tools import CHART, DEPLOY, SETTINGS, run, settings_documented
 from tests.harness.documents import ROOT
 from webrtc_events.core.settings import Settings
 
@@ -54,8 +54,8 @@ EVERYTHING: dict[str, Any] = {
     "tolerations": [{"key": "calls", "operator": "Exists"}],
     "podAnnotations": {"team": "calls"},
 }
-# Variables of gunicorn and of the C library; all others are settings of the service.
-NO_SETTINGS = {"GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "GLIBC_TUNABLES"}
+# Variables of gunicorn; all others are settings of the service.
+GUNICORNS = {"GUNICORN_CMD_ARGS", "WEB_CONCURRENCY"}
 NOTHING: dict[str, Any] = {
     "metrics": {"enabled": False},
     "podDisruptionBudget": {"enabled": False},
@@ -141,17 +141,10 @@ def test_settings_are_settings_and_secrets_are_files(render: Render) -> None:
     environ = {
         variable["name"] for _, _, container in _containers(objects) for variable in container.get("env", [])
     }
-    names = {name.removeprefix("WEBRTC_EVENTS_") for name in {*data, *environ} - NO_SETTINGS}
+    names = {name.removeprefix("WEBRTC_EVENTS_") for name in {*data, *environ} - GUNICORNS}
     assert {name.removesuffix("_FILE") for name in names} <= settings_documented()
     assert {"SECRET_KEY_FILE", "REDIS_URL_FILE", "CONSOLE_CLIENT_SECRET_FILE"} <= names
     assert _of(objects, "Secret") == {}
-
-
-def test_a_worker_has_the_memory_of_the_unit(render: Render) -> None:
-    containers = {name: container for name, _, container in _containers(render(**EVERYTHING))}
-    assert containers["worker"]["env"] == [
-        {"name": name, "value": value} for name, value in environ_of_worker_unit().items()
-    ]
 
 
 def test_settings_of_traces_have_no_prefix(render: Render) -> None:

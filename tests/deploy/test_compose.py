@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.tools import DEPLOY, environ_of_worker_unit, run, settings_documented
+from tests.deploy.tools import DEPLOY, run, settings_documented
 from tests.harness.documents import Document
 
 OURS = ("api", "worker", "console")
@@ -47,16 +47,12 @@ def test_our_processes_are_closed(compose: dict[str, Any]) -> None:
 def test_settings_are_settings_and_secrets_are_files(compose: dict[str, Any]) -> None:
     for name in OURS:
         environ = compose["services"][name]["environment"]
-        names = {setting for setting in environ if setting not in ("WEB_CONCURRENCY", "GLIBC_TUNABLES")}
+        names = {setting for setting in environ if setting != "WEB_CONCURRENCY"}
         assert {
             setting.removeprefix("WEBRTC_EVENTS_").removesuffix("_FILE") for setting in names
         } <= settings_documented()
         assert "WEBRTC_EVENTS_SECRET_KEY" not in names
         assert environ["WEBRTC_EVENTS_SECRET_KEY_FILE"] == "/run/secrets/secret-key"
-
-
-def test_a_worker_has_the_memory_of_the_unit(compose: dict[str, Any]) -> None:
-    assert environ_of_worker_unit().items() <= compose["services"]["worker"]["environment"].items()
 
 
 def test_the_store_has_the_directives_of_the_document(compose: dict[str, Any]) -> None:

@@ -18,16 +18,7 @@ import yaml
 
 from tests.harness.documents import ROOT
 
-__all__ = [
-    "CHART",
-    "DEPLOY",
-    "SETTINGS",
-    "documents",
-    "environ_of_worker_unit",
-    "run",
-    "settings_documented",
-    "unpacked_helm",
-]
+__all__ = ["CHART", "DEPLOY", "SETTINGS", "documents", "run", "settings_documented", "unpacked_helm"]
 
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "webrtc-events"
@@ -55,14 +46,6 @@ def run(*command: str | Path, cwd: Path = ROOT, **environ: str) -> "subprocess.C
         text=True,
         timeout=900,
     )
-
-
-def environ_of_worker_unit() -> dict[str, str]:
-    """What systemd gives a worker beside its settings."""
-    text = (DEPLOY / "webrtc-events-worker@.service").read_text()
-    found = dict(re.findall(r"^Environment=(\w+)=(.+)$", text, re.MULTILINE))
-    assert found
-    return found
 
 
 def unpacked_helm(folder: Path) -> Path:
