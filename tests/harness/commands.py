@@ -7,13 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 import requests
 
-from tests.harness import command_forks
 from tests.harness.browser import CHROMIUM, Browser, browser
 from webrtc_events.core.clock import SystemClock
 from webrtc_events.local.demo.http_client import HttpClient
@@ -32,21 +30,9 @@ def run(
     *arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None
 ) -> "subprocess.CompletedProcess[bytes]":
     """A command to its end."""
-    environ = env or clean_environ()
-    if not stdin and command_forks.suits(arguments, environ):
-        return _forked(arguments, environ)
     return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, timeout=_BOUND_S, env=environ
+        [*COMMAND, *arguments], input=stdin, capture_output=True, timeout=_BOUND_S, env=env or clean_environ()
     )
-
-
-def _forked(arguments: tuple[str, ...], environ: dict[str, str]) -> "subprocess.CompletedProcess[bytes]":
-    with Path(os.devnull).open("rb") as nothing, TemporaryFile() as output, TemporaryFile() as errors:
-        streams = (nothing.fileno(), output.fileno(), errors.fileno())
-        code = command_forks.exit_code_of(arguments, environ, streams, _BOUND_S)
-        output.seek(0)
-        errors.seek(0)
-        return subprocess.CompletedProcess([*COMMAND, *arguments], code, output.read(), errors.read())
 
 
 def eventually(condition: Callable[[], Any], seconds: float = _BOUND_S) -> Any:
