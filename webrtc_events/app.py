@@ -124,8 +124,7 @@ def _composed(
     mask_logs(masking)
     watch = given_watch or StoreWatch.connect(settings, clock)
     owns_watch = given_watch is None
-    public, network = _public(settings), load_network()
-    activity = Activity()
+    public, network, activity = _public(settings), load_network(), Activity()
     takes_events = "network" in settings.apis
     recorder = TraceRecorder.of(settings, watch.store.connection, clock) if takes_events else None
     if owns_watch:
@@ -134,11 +133,10 @@ def _composed(
     readers = _readers(settings, watch.store, clock)
     threads = OperationThreads(_OPERATION_THREADS)
     notes = None if recorder is None else EventNotes(recorder)
-    taken = settings.event_bytes, notes, activity, tracing, threads.run
-    network_side = NetworkSide.of(watch.store, network, *taken)
+    told = notes, activity, tracing
+    network_side = NetworkSide.of(watch.store, network, settings.event_bytes, *told, threads.run)
     served = _served(settings, watch.store, public, Api(network, network_handlers, network_side), readers)
-    verifier = _verifier(settings, clock)
-    failures = Failures(clock)
+    verifier, failures = _verifier(settings, clock), Failures(clock)
     loops = _loops(watch, activity, recorder, clock, owns_watch=owns_watch)
     contracts = [side.contract for side in served]
     requests = _request_counts(contracts)

@@ -113,7 +113,7 @@ def test_pages_fit_any_screen_and_ask_nobody_else(visit: Visit, site: str, width
     contracts = [f"reference/{contract}/" for contract in CONTRACTS]
     for path in (*PAGES, *contracts):
         page.emulate_media(color_scheme="light")
-        page.goto(f"{site}{path}", wait_until="networkidle")
+        page.goto(f"{site}{path}", wait_until="networkidle", timeout=_BOUND_S * 1000)
         if path in contracts:
             shown = page.frame_locator(".swagger-ui-iframe").locator(".opblock").first
             expect(shown).to_be_visible(timeout=_BOUND_S * 1000)

@@ -59,6 +59,9 @@ class Issuer:
 
     def __init__(self, *keys: SigningKeyPair) -> None:
         self.keys = list(keys)
+        for key in keys:
+            # Made before anybody waits for an answer, by one thread.
+            _ = key.private
         self.status = 200
         self.headers: dict[str, str] = {}
         self.requests: list[str] = []

@@ -31,8 +31,9 @@ LONG = profile(
     max_examples=100, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
 )
 SHORT = profile(LONG, max_examples=8, stateful_step_count=40)
-# Fewer than a store has: each sweep goes through all of them, and a game has events in one.
-PARTITIONS = 4
+# Fewer than a store has: each sweep goes through all of them, and a game has events in one. More than a batch
+# of a sweep, and that one is not written alike in decimal and hexadecimal.
+PARTITIONS = 11
 P = partition_of("r1", PARTITIONS)
 # Is said to hold payloads, by damage.
 NOBODY = f"{'0' * 32}-{P.number:02x}:1"

@@ -30,7 +30,7 @@ from webrtc_events.worker import Worker
 
 APP = Caller("app", None, frozenset())
 # Fewer than a store has: what is done to all of them is done hundreds of times here.
-PARTITIONS = 4
+PARTITIONS = 11
 NEAR = "r1"
 # Another registration of the same partition, and one of another.
 NEIGHBOUR = next(
