@@ -9,11 +9,10 @@ from typing import TypeVar
 
 import pytest
 
-from tests.harness.builders import created, invitation
+from tests.harness.builders import created, invitation, settings_without_store
 from tests.harness.valkeys import ValkeyServer
 from tests.store.singles import Threads
 from webrtc_events.core.errors import Unreachable
-from webrtc_events.core.settings import Settings
 from webrtc_events.store.appends import AppendResult
 from webrtc_events.store.awaited_steps import run_step
 from webrtc_events.store.script_steps import ScriptStep
@@ -29,8 +28,8 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def store(server: ValkeyServer, environ: dict[str, str]) -> Iterator[Store]:
-    opened = Store.connect(Settings.from_environ(environ | {"WEBRTC_EVENTS_REDIS_URL": server.url}))
+def store(server: ValkeyServer) -> Iterator[Store]:
+    opened = Store.connect(settings_without_store(WEBRTC_EVENTS_REDIS_URL=server.url))
     created(opened)
     yield opened
     opened.close()
@@ -79,7 +78,7 @@ def test_the_loop_goes_on_meanwhile(store: Store, server: ValkeyServer, threads:
 def test_what_does_not_fit_into_the_socket_is_sent_by_a_thread(store: Store, threads: Threads) -> None:
     async def steps() -> list[AppendResult | None]:
         await run_step(step_of(store, 1), threads)
-        return await run_step(step_of(store, 2, payload="x" * 4_000_000), threads)
+        return await run_step(step_of(store, 2, payload="x" * 16_000_000), threads)
 
     assert done(asyncio.run(steps())) == [(True, 1)]
     assert threads.count == 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.harness.builders import append, created, invitation, session_status
+from tests.harness.builders import append, created, invitation, session_status, settings_without_store
 from tests.harness.valkeys import ValkeyServer
 from tests.store.singles import Found, P, outbox, ready, run, said, together
 from webrtc_events.core.errors import NewerRelease, Unavailable, Unreachable
@@ -68,8 +68,8 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def own_store(server: ValkeyServer, environ: dict[str, str]) -> Iterator[Store]:
-    store = Store.connect(Settings.from_environ(environ | {"WEBRTC_EVENTS_REDIS_URL": server.url}))
+def own_store(server: ValkeyServer) -> Iterator[Store]:
+    store = Store.connect(settings_without_store(WEBRTC_EVENTS_REDIS_URL=server.url))
     yield store
     store.close()
 
