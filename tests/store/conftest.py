@@ -2,11 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.harness.builders import settings_without_store
 from tests.harness.channels import BASE
+from tests.harness.valkeys import ValkeyServer
 from tests.store.shared_payloads import StoreWith
 from webrtc_events.core.settings import Settings
 from webrtc_events.store.redis.begun import Begun
@@ -88,3 +91,17 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(Client, "begin", counted)
     return counts
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A server that a test may stop."""
+    with ValkeyServer(tmp_path, aof="no") as running:
+        yield running
+
+
+@pytest.fixture
+def own_store(own_server: ValkeyServer) -> Iterator[Store]:
+    store = Store.connect(settings_without_store(WEBRTC_EVENTS_REDIS_URL=own_server.url))
+    yield store
+    store.close()

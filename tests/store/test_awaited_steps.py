@@ -3,13 +3,10 @@
 import asyncio
 import dataclasses
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from tests.harness.builders import created, invitation, settings_without_store
+from tests.harness.builders import created, invitation
 from tests.harness.valkeys import ValkeyServer
 from tests.store.singles import Threads
 from webrtc_events.core.errors import Unreachable
@@ -18,21 +15,11 @@ from webrtc_events.store.awaited_steps import run_step
 from webrtc_events.store.script_steps import ScriptStep
 from webrtc_events.store.store import Store
 
-T = TypeVar("T")
-
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path, aof="no") as running:
-        yield running
-
-
-@pytest.fixture
-def store(server: ValkeyServer) -> Iterator[Store]:
-    opened = Store.connect(settings_without_store(WEBRTC_EVENTS_REDIS_URL=server.url))
-    created(opened)
-    yield opened
-    opened.close()
+def store(own_store: Store) -> Store:
+    created(own_store)
+    return own_store
 
 
 @pytest.fixture
@@ -59,16 +46,16 @@ def test_the_first_is_done_in_a_thread_and_the_next_on_the_loop(store: Store, th
     assert threads.count == 1
 
 
-def test_the_loop_goes_on_meanwhile(store: Store, server: ValkeyServer, threads: Threads) -> None:
+def test_the_loop_goes_on_meanwhile(store: Store, own_server: ValkeyServer, threads: Threads) -> None:
     async def steps() -> list[AppendResult | None]:
         await run_step(step_of(store, 1), threads)
-        server.pause()
+        own_server.pause()
         task = asyncio.ensure_future(run_step(step_of(store, 2), threads))
         # While nothing answers, others have their turns.
         for _ in range(100):
             await asyncio.sleep(0)
         assert not task.done()
-        server.resume()
+        own_server.resume()
         return await task
 
     assert done(asyncio.run(steps())) == [(True, 1)]
@@ -85,17 +72,17 @@ def test_what_does_not_fit_into_the_socket_is_sent_by_a_thread(store: Store, thr
 
 
 def test_the_answer_to_one_that_was_cancelled_is_nobody_elses(
-    store: Store, server: ValkeyServer, threads: Threads
+    store: Store, own_server: ValkeyServer, threads: Threads
 ) -> None:
     async def steps() -> list[AppendResult | None]:
         await run_step(step_of(store, 1), threads)
-        server.pause()
+        own_server.pause()
         task = asyncio.ensure_future(run_step(step_of(store, 2), threads))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        server.resume()
+        own_server.resume()
         # A repeat of what came: were it answered by what was meant for the other, it would be new.
         return await run_step(step_of(store, 1), threads)
 
@@ -118,15 +105,15 @@ def test_a_loop_that_was_held_up_takes_what_has_come(store: Store, threads: Thre
 
 
 def test_a_store_that_does_not_answer_in_time_is_unreachable(
-    store: Store, server: ValkeyServer, threads: Threads
+    store: Store, own_server: ValkeyServer, threads: Threads
 ) -> None:
     async def steps() -> None:
         await run_step(step_of(store, 1), threads)
-        server.pause()
+        own_server.pause()
         try:
             await run_step(step_of(store, 2), threads)
         finally:
-            server.resume()
+            own_server.resume()
 
     with pytest.raises(Unreachable):
         asyncio.run(steps())

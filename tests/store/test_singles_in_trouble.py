@@ -2,15 +2,13 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from tests.harness.builders import append, created, invitation, session_status, settings_without_store
+from tests.harness.builders import append, created, invitation, session_status
 from tests.harness.valkeys import ValkeyServer
 from tests.store.singles import Found, P, outbox, ready, run, said, together
 from webrtc_events.core.errors import NewerRelease, Unavailable, Unreachable
@@ -61,34 +59,21 @@ def test_an_error_of_a_whole_step_is_that_of_nobody(one_node: Store, monkeypatch
     assert said(run(together(singles, invitation(1), invitation(2)))) == [(False, 0), (True, 1)]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path, aof="no") as running:
-        yield running
-
-
-@pytest.fixture
-def own_store(server: ValkeyServer) -> Iterator[Store]:
-    store = Store.connect(settings_without_store(WEBRTC_EVENTS_REDIS_URL=server.url))
-    yield store
-    store.close()
-
-
-def test_a_store_that_is_gone_is_said_to_all_who_wait(own_store: Store, server: ValkeyServer) -> None:
+def test_a_store_that_is_gone_is_said_to_all_who_wait(own_store: Store, own_server: ValkeyServer) -> None:
     singles = ready(own_store)
-    server.kill()
+    own_server.kill()
     found = run(together(singles, *(invitation(number) for number in range(200))))
     assert said(found) == [Unreachable] * 200
     # Each has an error of its own: its traceback grows on its way.
     assert len({id(error) for error in found}) == 200
-    server.start()
-    server.wait_ready()
+    own_server.start()
+    own_server.wait_ready()
     assert said(run(together(singles, invitation(1)))) == [(True, 0)]
 
 
-def test_a_store_that_hangs_takes_all_no_longer_than_two(own_store: Store, server: ValkeyServer) -> None:
+def test_a_store_that_hangs_takes_all_no_longer_than_two(own_store: Store, own_server: ValkeyServer) -> None:
     singles = ready(own_store)
-    server.pause()
+    own_server.pause()
     try:
 
         async def timed() -> tuple[Found, float]:
@@ -98,7 +83,7 @@ def test_a_store_that_hangs_takes_all_no_longer_than_two(own_store: Store, serve
 
         found, took_s = run(timed())
     finally:
-        server.resume()
+        own_server.resume()
     assert said(found) == [Unreachable] * 500
     # Ten steps one after the other would take 20 s.
     assert took_s < 12
@@ -136,10 +121,10 @@ def test_a_node_of_a_cluster_that_was_taken_for_a_server(store: Store, raw_store
     assert store.client.nodes.has_slots
 
 
-def test_a_full_store_is_said_to_each_alone(own_store: Store, server: ValkeyServer) -> None:
+def test_a_full_store_is_said_to_each_alone(own_store: Store, own_server: ValkeyServer) -> None:
     created(own_store)
     singles = ready(own_store)
-    with server.client() as client:
+    with own_server.client() as client:
         client.config_set("maxmemory", client.info("memory")["used_memory"] + 1)
         assert said(run(together(singles, *map(invitation, range(1, 4))))) == [Unavailable] * 3
         client.config_set("maxmemory", 0)
