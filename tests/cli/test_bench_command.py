@@ -41,9 +41,9 @@ def figures(**values: Any) -> Figures:
 def test_figures_are_compared_in_words() -> None:
     text = "\n".join(lines(figures(), own_sink=True))
     assert "accepted        12,000/s   about as fast as documented" in text
-    assert "15.3 times slower than documented (10,712/s)" in text
-    assert "latency p50          3 ms  about as fast as documented" in text
-    assert "11.1 times slower" in text
+    assert "17.7 times slower than documented (12,422/s)" in text
+    assert "latency p50          3 ms  1.6 times slower than documented (1.9 ms)" in text
+    assert "18.2 times slower" in text
     assert "see --sink" in text
     worse = "\n".join(
         lines(
