@@ -11,6 +11,7 @@ from tests.conftest import kept_keys
 from tests.harness.builders import all_of, append, created, invitation, session_status
 from tests.store.claiming import P, StoreAt, claim_one, delete, end_reason, now_ms, numbers, settle
 from tests.store.shared_payloads import StoreWith
+from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Credential, EventType, Registration, Status
 from webrtc_events.store.keys import Partition, client_key, new_subscription_id, partition_of
 from webrtc_events.store.redis.begun import Begun
@@ -56,6 +57,24 @@ def test_a_deleted_subscription_leaves_nothing_at_once(store: Store, raw_store: 
     made = created(store)
     delete(store, made.id)
     assert settle(store, claim_one(store)) == "ended"
+    assert store.expiry.sweep() == 1
+    assert kept_keys(raw_store) == ["partitions"]
+
+
+def test_what_could_not_be_removed_is_not_done_and_is_with_the_next_sweep(
+    store: Store, raw_store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = created(store)
+    delete(store, made.id)
+    assert settle(store, claim_one(store)) == "ended"
+
+    def away(*_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(store.client_index, "remove", away)
+    assert store.expiry.sweep() == 0
+    assert raw_store.exists(P.subscription(made.id))
+    monkeypatch.undo()
     assert store.expiry.sweep() == 1
     assert kept_keys(raw_store) == ["partitions"]
 
