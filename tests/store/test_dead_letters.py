@@ -7,7 +7,9 @@ import redis
 
 from tests.conftest import contents
 from tests.harness.builders import append, created, invitation, session_status
+from tests.harness.valkeys import eventually
 from tests.harness.wakeups import Hearing
+from tests.store.claiming import now_ms
 from webrtc_events.core.errors import Unavailable
 from webrtc_events.core.model import Claim, EventType, Registration, Status, Subscription, TerminationReason
 from webrtc_events.core.settings import Settings
@@ -112,8 +114,11 @@ def test_more_dead_letters_than_a_page_are_all_read(store: Store, dead_letters: 
 
 def test_filters_narrow(store: Store, dead_letters: DeadLetters, raw_store: "redis.Redis") -> None:
     first = lost_event(store)
+    (only,) = dead_letters.newest_first(ALL)
     created(store, registration="r2")
     append(store, invitation(1, registration="r2"))
+    # Which of two in one ms is the newer nobody knows.
+    eventually(lambda: now_ms(raw_store) > only.id.ms, "the next ms", every_s=0.001)
     give_up(store, 1, partition=partition_of("r2", 64), reason="deadline_exceeded")
     newest, oldest = dead_letters.newest_first(ALL)
 
