@@ -122,6 +122,8 @@ def test_what_was_given_up_before_and_beside_a_partition_that_cannot_be_swept(
     """The answers of that sweep say it once."""
     soon = raw_store.time()[0] * 1000 + 60_000
     store, late = store_with(token_lead_s=20), store_with(55, token_lead_s=20)
+    if store.client.nodes.has_slots:
+        pytest.skip("without an open connection to its node a partition is not under way beside another")
     told.by(store, late)
     before, broken, beside = 0, 8, 9
     for partition in (before, broken, beside):
