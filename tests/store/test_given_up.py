@@ -122,14 +122,13 @@ def test_what_was_given_up_before_and_beside_a_partition_that_cannot_be_swept(
     """The answers of that sweep say it once."""
     soon = raw_store.time()[0] * 1000 + 60_000
     store, late = store_with(token_lead_s=20), store_with(55, token_lead_s=20)
-    if store.client.nodes.has_slots:
-        pytest.skip("without an open connection to its node a partition is not under way beside another")
     told.by(store, late)
     before, broken, beside = 0, 8, 9
     for partition in (before, broken, beside):
         idle, busy = islice(registrations_in(partition), 2)
         # So many that the partitions behind the first eight are swept one at a time, and two are under way.
-        for registration in (busy, *[idle] * (30 if partition == before else 0)):
+        # Not more than one sweep gets to, as which it leaves is chance.
+        for registration in (busy, *[idle] * (24 if partition == before else 0)):
             created(store, sealed="s", credential=Credential("token", soon), registration=registration)
         append(store, invitation(1, registration=busy))
     late.expiry.sweep()
