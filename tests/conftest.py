@@ -82,6 +82,7 @@ def _load_scripts_once(options: Mapping[str, int | str]) -> dict[str, Script]:
     return dict(_loaded(tuple(options.items())))
 
 
+# It is imported there by name, which is not among what the module offers.
 scripts.load_scripts = _load_scripts_once  # type: ignore[attr-defined]
 
 # What these folders test must also hold on a cluster. `make test` repeats there what may fail there alone:

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 import hypothesis
+import pytest
 import redis
 from hypothesis import strategies as st
 
@@ -187,7 +188,7 @@ def test_subscriptions_to_the_device_of_a_registration_have_it_too(store: Store)
     assert said(run(together(singles, invitation(1)))) == [(False, 0)]
 
 
-def test_what_is_logged_of_a_step_names_no_request(one_node: Store) -> None:
+def test_what_is_logged_of_a_step_names_no_request(one_node: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     singles = ready(one_node)
     seen: list[object] = []
     step = one_node.events.step
@@ -196,7 +197,7 @@ def test_what_is_logged_of_a_step_names_no_request(one_node: Store) -> None:
         seen.append(current_request())
         return step(events)
 
-    one_node.events.step = noted  # type: ignore[method-assign]
+    monkeypatch.setattr(one_node.events, "step", noted)
     with entered_request("c-1"):
         assert said(run(together(singles, invitation(1)))) == [(True, 0)]
     assert seen == [None]

@@ -90,7 +90,7 @@ def test_a_store_that_hangs_takes_all_no_longer_than_two(own_store: Store, own_s
     assert said(run(together(singles, invitation(501)))) == [(True, 0)]
 
 
-def test_a_connection_that_broke_is_no_outage(own_store: Store) -> None:
+def test_a_connection_that_broke_is_no_outage(own_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of its step are told, and who came meanwhile is served."""
     singles = ready(own_store)
     step = own_store.events.step
@@ -106,7 +106,7 @@ def test_a_connection_that_broke_is_no_outage(own_store: Store) -> None:
             found.finish = lost
         return found
 
-    own_store.events.step = first_is_lost  # type: ignore[method-assign]
+    monkeypatch.setattr(own_store.events, "step", first_is_lost)
     found = said(run(together(singles, *(invitation(number) for number in range(1, 101)))))
     assert found == [Unreachable] * 50 + [(True, 0)] * 50
 

@@ -78,7 +78,7 @@ class StoreLoop(StoreThread):
         step = plan()
         begun = step.begin()
         if begun is None:
-            self.start(partial(_run_and_keep, step), take)
+            self.start(step.run_and_keep, take)
             return
         under_way = _UnderWay(step, begun, take, self._now_s() + step.timeout_s)
         self._watch(under_way)
@@ -142,12 +142,6 @@ class StoreLoop(StoreThread):
             if fd not in still:
                 self._sink.forget(fd)
         under_way.watched = still
-
-
-def _run_and_keep(step: ScriptStep[T]) -> T:
-    found = step.run()
-    step.keep()
-    return found
 
 
 def _do_rest(rest: Rest, answer: StoreAnswer[T]) -> T | None:

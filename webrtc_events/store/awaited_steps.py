@@ -27,7 +27,7 @@ async def run_step(step: ScriptStep[T], in_thread: InThread) -> T:
     """
     begun = step.begin()
     if begun is None:
-        return await in_thread(partial(_run_and_keep, step))
+        return await in_thread(step.run_and_keep)
     try:
         with _Watch(begun, step.timeout_s) as over:
             begun.send()
@@ -45,12 +45,6 @@ async def run_step(step: ScriptStep[T], in_thread: InThread) -> T:
         step.end(begun)
     if rest is not None:
         await in_thread(rest)
-    return found
-
-
-def _run_and_keep(step: ScriptStep[T]) -> T:
-    found = step.run()
-    step.keep()
     return found
 
 

@@ -68,6 +68,12 @@ class ScriptStep(Generic[T]):
             rest()
         return found
 
+    def run_and_keep(self) -> T:
+        """For a step that could not be begun: the next one can be."""
+        found = self.run()
+        self.keep()
+        return found
+
     def end(self, begun: Begun) -> None:
         """Nothing is awaited of it any more."""
         self._scripts.end(begun)

@@ -86,8 +86,6 @@ class SingleAppends:
         return taken
 
     async def _append_some(self, taken: Sequence[_Waiting]) -> None:
-        # Who is told nothing here goes on alone: what is wrong with one harms no other, and is said to whom
-        # it belongs.
         results: list[AppendResult | None] = [None] * len(taken)
         try:
             step = self._events.step([event for event, _ in taken])
@@ -96,6 +94,7 @@ class SingleAppends:
         except Unreachable as error:
             self._fail(taken, error.message)
         except Exception:
+            # Who is told nothing here goes on alone: what is wrong with one harms no other.
             log.debug("%d events go on one by one", len(taken), exc_info=True)
         finally:
             for (_, future), result in zip(taken, results, strict=True):
@@ -107,8 +106,9 @@ class SingleAppends:
         """A step that is not answered may have met a connection that broke. After two nothing is to be hoped
         for, and who came meanwhile need not wait for a third.
         """
-        told = [*taken] if self._reached else [*taken, *self._waiting]
+        told = [*taken]
         if not self._reached:
+            told += self._waiting
             self._waiting.clear()
         self._reached = False
         for _, future in told:

@@ -44,6 +44,7 @@ def sweep_each(
         while batches.are_left:
             yield from batches.next()
     except Exception:
+        # It is raised once nothing is on its way any more.
         while batches.are_under_way:
             yield from batches.next_answered()
         raise
